@@ -1,0 +1,26 @@
+"""Components that many methods share: the identity embedding and the softmax classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zslbench import Component, hookimpl
+
+
+@hookimpl
+def zslbench_components() -> Iterator[Component]:
+    yield Component(
+        kind="embedding",
+        name="identity",
+        target="zslbench_common.identity:Identity",
+        settings="zslbench_common.settings:IdentitySettings",
+        summary="The data set's global features, scaled",
+    )
+    yield Component(
+        kind="classifier",
+        name="softmax",
+        target="zslbench_common.softmax:Softmax",
+        settings="zslbench_common.settings:SoftmaxSettings",
+        summary="One linear layer trained with cross-entropy on real and synthetic features",
+        paper="Xian et al., CVPR 2018",
+    )

@@ -1,0 +1,36 @@
+"""The identity embedding: global features, scaled by what the training images say."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from zslbench.interfaces import Embedding, Fit, Networks, TrainView
+from zslbench_common.settings import IdentitySettings
+
+
+class Identity(Embedding):
+    """g = x, scaled as ``normalize`` says. The range of minmax is fitted on training images only."""
+
+    settings: IdentitySettings
+
+    def fit(self, view: TrainView) -> Fit:
+        low, high = view.features.amin(dim=0), view.features.amax(dim=0)
+        constant = high == low
+        if self.settings.normalize == "minmax" and (count := int(constant.sum())):
+            logging.getLogger("zslbench").warning(
+                "identity: %d feature dimensions are constant over the training images; they become 0", count
+            )
+        spread = torch.where(constant, torch.ones_like(low), high - low)
+        return {"identity": {"low": low, "spread": spread, "varies": (~constant).to(low.dtype)}}
+
+    def embed(self, nets: Networks, inputs: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        net = nets["identity"]
+        if self.settings.normalize == "minmax":
+            return (inputs - net["low"]) / net["spread"] * net["varies"]
+        if self.settings.normalize == "l2":
+            return torch.nn.functional.normalize(inputs)
+        return inputs

@@ -1,0 +1,26 @@
+"""Settings of the shared components."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+
+from zslbench import ComponentSettings
+
+
+class IdentitySettings(ComponentSettings):
+    normalize: Literal["minmax", "l2", "none"] = "minmax"
+    """minmax: each dimension to [0, 1] by the training images' range (the CLSWGAN family's preprocessing;
+    test values are not clipped); l2: each image to unit length; none: as stored."""
+
+
+class SoftmaxSettings(ComponentSettings):
+    epochs: PositiveInt = 25
+    """Passes over the real and synthetic features (25 in the TF-VAEGAN and SC-EGG codes)."""
+    batch_size: PositiveInt = 300
+    """Examples per step; the CLSWGAN family uses the number of synthetic features per class."""
+    lr: PositiveFloat = 1e-3
+    """Adam's learning rate."""
+    beta1: NonNegativeFloat = 0.5
+    """Adam's first decay (0.5 in the CLSWGAN family); the second is 0.999."""

@@ -1,0 +1,38 @@
+"""The field's data sets in the xlsa17 format, and a simulated one that needs no files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zslbench import Component, hookimpl
+
+_XIAN = "Xian et al., Zero-Shot Learning - A Comprehensive Evaluation, TPAMI 2018"
+
+_OFFICIAL = {
+    "cub": "200 bird species, 312 attributes",
+    "sun": "717 scene categories, 102 attributes",
+    "awa1": "50 animal classes, 85 attributes",
+    "awa2": "50 animal classes, 85 attributes, pictures free to share",
+    "apy": "32 object classes of aPascal and aYahoo, 64 attributes",
+    "flo": "102 flower species, 1024-d text embeddings as semantics",
+}
+
+
+@hookimpl
+def zslbench_components() -> Iterator[Component]:
+    """The six data sets of Xian et al., and ``toy``."""
+    for name, summary in _OFFICIAL.items():
+        yield Component(
+            kind="dataset",
+            name=name,
+            target="zslbench_datasets.official:OfficialSource",
+            summary=summary,
+            paper=_XIAN,
+        )
+    yield Component(
+        kind="dataset",
+        name="toy",
+        target="zslbench_datasets.toy:ToySource",
+        settings="zslbench_datasets.settings:ToySettings",
+        summary="20 simulated classes made of attributes, ready in a blink; for trying things out",
+    )

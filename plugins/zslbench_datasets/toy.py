@@ -1,0 +1,158 @@
+"""A small simulated data set: classes are made of attributes, and attributes show in the regions of images.
+
+Every attribute has a word vector and, derived from it by one linear map and a little noise, a visual
+prototype. An image shows most of its class's attributes; each adds its prototype at one or two places of
+a grid, on top of background clutter and noise. Features are non-negative, as after a ReLU.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from zslbench.data import ArrayRegions, DataRequest, Dataset, OfficialSplit, source
+from zslbench.errors import UnknownName, did_you_mean
+from zslbench.interfaces import DatasetSource
+from zslbench_datasets.settings import ToySettings
+
+FEATURES = "simulated"
+
+# fmt: off
+ATTRIBUTES = (
+    "striped", "spotted", "furry", "feathered", "horned", "hooved", "clawed", "tusked", "webbed",
+    "scaly", "maned", "woolly", "whiskered", "masked", "crested", "humped", "shaggy", "slender",
+    "stocky", "long-necked", "long-tailed", "big-eared", "nocturnal", "burrowing",
+)
+_PLACES = (
+    "marsh", "dune", "ridge", "reef", "tundra", "canyon", "meadow", "cave", "river", "jungle",
+    "steppe", "island",
+)
+_ANIMALS = (
+    "fox", "hare", "lynx", "otter", "heron", "tapir", "marten", "ibex", "gecko", "badger", "crane",
+    "vole",
+)
+# fmt: on
+
+_CLUTTER_KINDS = 6
+_HELD_OUT = 0.2
+_FAINT = 0.15  # largest strength of an attribute that a class does not have
+
+
+class ToySource(DatasetSource):
+    """Generates the data set from its settings; reads no files."""
+
+    settings: ToySettings
+
+    def load(self, request: DataRequest) -> Dataset:
+        """The data set of these settings, with ``att`` (rows of unit length) or ``original_att`` (0 to 1).
+
+        Raises:
+            UnknownName: other features or semantics were asked for.
+        """
+        if request.features not in (None, FEATURES):
+            raise UnknownName(f"toy has no features '{request.features}', it has '{FEATURES}'")
+        semantics_name = request.semantics or "att"
+        if semantics_name not in ("att", "original_att"):
+            known = did_you_mean(semantics_name, ["att", "original_att"])
+            raise UnknownName(f"toy has no class semantics '{semantics_name}', {known}")
+        return generate(self.settings, request.name, semantics_name)
+
+
+def generate(s: ToySettings, name: str = "toy", semantics_name: str = "att") -> Dataset:
+    """The simulated data set: images in random order, with the proposed split's parts."""
+    # A stream for each part, so that a change of one setting leaves the other parts as they are.
+    classes, looks, pictures, order = (np.random.default_rng([s.seed, part]) for part in range(4))
+    has = _signatures(s, classes)
+    strength = np.where(has, classes.uniform(0.5, 1, has.shape), classes.uniform(0, _FAINT, has.shape))
+    words = looks.normal(size=(s.attributes, s.words))
+    prototypes = words @ looks.normal(size=(s.words, s.channels)) / np.sqrt(s.words)
+    prototypes += 0.2 * looks.normal(size=prototypes.shape)
+    clutter = looks.normal(size=(_CLUTTER_KINDS, s.channels))
+
+    labels = order.permutation(np.repeat(np.arange(s.classes), s.images_per_class))
+    regions = _regions(s, has[labels], strength[labels], prototypes, clutter, pictures)
+    features = regions.mean(axis=1)
+    unit = strength / np.linalg.norm(strength, axis=1, keepdims=True)
+    semantics = (unit if semantics_name == "att" else strength).astype(np.float32)
+    split = _split(s, labels, order)
+    where = "simulated by zslbench_datasets.toy"
+    arrays = {"features": features, "labels": labels, "semantics": semantics}
+    arrays |= {"trainval": split.trainval, "test_seen": split.test_seen, "test_unseen": split.test_unseen}
+    return Dataset(
+        name=name,
+        features=features,
+        labels=labels,
+        class_names=_class_names(s, classes),
+        semantics=semantics,
+        split=split,
+        features_name=FEATURES,
+        semantics_name=semantics_name,
+        attribute_names=tuple(ATTRIBUTES[: s.attributes]),
+        attribute_vectors=words.astype(np.float32),
+        regions=ArrayRegions(regions),
+        finetuned=False,
+        sources=tuple(source(key, where, one) for key, one in arrays.items()),
+        extra={"semantics_kind": "attributes", "simulated": True, "settings": s.model_dump(mode="json")},
+    )
+
+
+def _signatures(s: ToySettings, random: np.random.Generator) -> Bool[np.ndarray, "classes attributes"]:
+    """Which attributes each class has: two in five, no two classes alike in all but two."""
+    have = round(0.4 * s.attributes)
+    chosen: list[np.ndarray] = []
+    apart = 4
+    tries = 0
+    while len(chosen) < s.classes:
+        candidate = np.zeros(s.attributes, dtype=bool)
+        candidate[random.permutation(s.attributes)[:have]] = True
+        tries += 1
+        if tries > 100 * s.classes:  # very many classes on few attributes: settle for different ones
+            apart = 1
+        if all(np.count_nonzero(candidate != other) >= apart for other in chosen):
+            chosen.append(candidate)
+    return np.stack(chosen)
+
+
+def _class_names(s: ToySettings, random: np.random.Generator) -> tuple[str, ...]:
+    """Invented animals, as 'marsh fox'."""
+    pairs = random.permutation(len(_PLACES) * len(_ANIMALS))[: s.classes]
+    return tuple(f"{_PLACES[one // len(_ANIMALS)]} {_ANIMALS[one % len(_ANIMALS)]}" for one in pairs.tolist())
+
+
+def _regions(
+    s: ToySettings,
+    has: Bool[np.ndarray, "images attributes"],
+    strength: Float[np.ndarray, "images attributes"],
+    prototypes: Float[np.ndarray, "attributes channels"],
+    clutter: Float[np.ndarray, "kinds channels"],
+    random: np.random.Generator,
+) -> Float[np.ndarray, "images regions channels"]:
+    """Region features, float32, non-negative."""
+    images, places = len(has), s.grid**2
+    shown = has & (random.random(has.shape) < s.visibility)
+    # An attribute's first place, and for half of them a second one (it may fall on the first).
+    first, second = random.integers(places, size=(2, *has.shape))
+    twice = random.random(has.shape) < 0.5
+    grid = np.arange(places)[None, :, None]
+    at = (first[:, None] == grid) | (twice[:, None] & (second[:, None] == grid))
+    amount = np.where(shown, strength * random.uniform(0.7, 1.3, has.shape), 0.0)
+    maps = (at * amount[:, None]).astype(np.float32) @ prototypes.astype(np.float32)
+    kinds = random.dirichlet(np.full(len(clutter), 0.5), size=(images, places)).astype(np.float32)
+    maps += s.clutter * (kinds @ clutter.astype(np.float32))
+    maps += s.noise * random.standard_normal(maps.shape, dtype=np.float32)
+    return np.asarray(np.maximum(maps, 0))
+
+
+def _split(s: ToySettings, labels: np.ndarray, random: np.random.Generator) -> OfficialSplit:
+    """Random unseen and validation classes (30 % of the seen); a fifth of each seen class is test_seen."""
+    shuffled = random.permutation(s.classes)
+    unseen, seen = shuffled[: s.unseen], shuffled[s.unseen :]
+    held_out = [
+        random.permutation(np.flatnonzero(labels == one))[: round(_HELD_OUT * s.images_per_class)]
+        for one in seen
+    ]
+    test_seen = np.sort(np.concatenate(held_out))
+    test_unseen = np.flatnonzero(np.isin(labels, unseen))
+    trainval = np.setdiff1d(np.arange(len(labels)), np.concatenate([test_seen, test_unseen]))
+    validation = np.sort(seen[: max(1, round(0.3 * len(seen)))])
+    return OfficialSplit(trainval, test_seen, test_unseen, validation)

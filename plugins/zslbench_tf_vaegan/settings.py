@@ -1,0 +1,65 @@
+"""Settings of TF-VAEGAN. Defaults are the authors' for CUB; presets hold what differs per data set.
+
+"Code" is akshitac8/tfvaegan at a0de81c (config_images.py, train_images.py, scripts/run_*_tfvaegan.py).
+"""
+
+from __future__ import annotations
+
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from zslbench import ComponentSettings
+
+
+class TFVAEGANSettings(ComponentSettings):
+    epochs: PositiveInt = 300
+    """Passes over the training images, each made of ``feedback_loops`` runs over the data (code: nepoch)."""
+    batch_size: PositiveInt = 64
+    """Images per step (code: batch_size)."""
+    hidden: PositiveInt = 4096
+    """Width of every hidden layer (code: ngh, ndh)."""
+    latent: PositiveInt | None = None
+    """Size of z; None: the number of attributes, as in the code (latent_size, nz)."""
+    critic_steps: PositiveInt = 5
+    """Critic updates per generator update (code: critic_iter)."""
+    lr: PositiveFloat = 1e-4
+    """Adam's learning rate of encoder, generator and critic (code: lr)."""
+    decoder_lr: PositiveFloat = 1e-4
+    """Adam's learning rate of the decoder (code: dec_lr)."""
+    feedback_lr: PositiveFloat = 1e-5
+    """Adam's learning rate of the feedback module (code: feed_lr)."""
+    beta1: NonNegativeFloat = 0.5
+    """Adam's first decay, of all but the encoder, whose decay is 0.9 (code: beta1)."""
+    lambda_w: NonNegativeFloat = 10.0
+    """λ_w of eq. (9): weight of the adversarial terms, penalty included (code: gammaG = gammaD)."""
+    lambda_gp: NonNegativeFloat = 10.0
+    """λ of eq. (11): weight of the gradient penalty; its start if ``adaptive_penalty`` (code: lambda1)."""
+    adaptive_penalty: bool = True
+    """Move λ by 1.1 after each generator step so that the penalty stays in [1.001, 1.05], as the code
+    does; it has no bounds, so the nominal λ lasts only a few hundred steps. The weight is logged."""
+    lambda_r: NonNegativeFloat = 0.01
+    """λ_r of eq. (9): weight of the semantic reconstruction, eq. (12) (code: recons_weight)."""
+    decoder: bool = True
+    """Whether there is a semantic decoder; feedback and transform need it."""
+    freeze_decoder: bool = False
+    """Whether generator steps leave the decoder alone; critic steps train it anyway (code: freeze_dec)."""
+    feedback: bool = True
+    """Whether the second loop feeds the decoder's hidden layer back into the generator."""
+    feedback_loops: PositiveInt = 2
+    """Runs over the data per epoch, all but the first with feedback. Without feedback they are plain
+    runs, so that an ablation keeps the number of updates (code: feedback_loop)."""
+    a1: NonNegativeFloat = 1.0
+    """Strength of the feedback in training (code: a1)."""
+    a2: NonNegativeFloat = 1.0
+    """Strength of the feedback at synthesis (code: a2)."""
+    transform: bool = True
+    """Whether the classifier sees [x, Dec(x), hidden] rather than x alone."""
+    encoded_noise: bool = True
+    """Whether the critic's fakes are reconstructions, z from the encoder, rather than z ~ N(0, I)."""
+    per_class: PositiveInt = 300
+    """Synthetic features per unseen class (code: syn_num)."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> TFVAEGANSettings:
+        if not self.decoder and (self.feedback or self.transform):
+            raise ValueError("without a decoder set feedback and transform to false as well")
+        return self

@@ -1,0 +1,104 @@
+"""What only processes of their own can show: signals, several at once, folders that are read-only."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from zslbench.store.store import Store
+
+LONG = (
+    "run", "tf-vaegan", "--dataset=toy", "--select=last", "--threads=1", "--epochs=70", "--format=json",
+    "--set=generator.hidden=8", "--set=generator.per_class=4", "--set=generator.batch_size=300",
+    "--set=generator.critic_steps=1", "--set=generator.feedback_loops=1", "--set=classifier.epochs=1",
+    "--set=dataset.images_per_class=10",
+)  # fmt: skip
+
+
+def only(zslbench: Any, *arguments: str) -> dict[str, Any]:
+    found = json.loads(zslbench("runs", "--format=json", *arguments).stdout)
+    assert len(found) == 1, found
+    return dict(found[0])
+
+
+def tensors(store: Path) -> dict[str, str]:
+    """sha256 of every fitted tensor of the store's only run."""
+    (record,) = Store(store).records()
+    assert record.verify() == []
+    table = record.table("networks")
+    return dict(zip(table["tensor"], table["sha256"], strict=True))
+
+
+def test_an_interrupted_run_goes_on(zslbench: Any, tmp_path: Path) -> None:
+    assert zslbench("runs").exit_code == 0  # what it imports must not take time later
+    process = zslbench.start(*LONG)
+    assert process.stderr is not None
+    while "· seed 0" not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(0.2)  # a few epochs
+    assert only(zslbench)["state"] == "running"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "stopping at the next checkpoint" in err
+    assert err.splitlines()[-1] == "Error: stopped on request; the same command goes on from here"
+    assert only(zslbench)["state"] == "interrupted"
+    assert only(zslbench, "--method=tf-vaegan", "--dataset=toy")["H"] is None
+    assert json.loads(zslbench("table", "--format=json").stdout) == []
+
+    resumed = zslbench(*LONG)
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "goes on from its last checkpoint" in resumed.stderr
+    assert "goes on after epoch" in resumed.stderr
+    assert only(zslbench)["state"] == "finished"
+    assert list((zslbench.store / "unfinished").glob("[!.]*")) == []
+    assert zslbench(*LONG, f"--store={tmp_path / 'whole'}").exit_code == 0
+    assert tensors(zslbench.store) == tensors(tmp_path / "whole")
+
+
+def test_two_processes_at_once_end_with_one_whole_run(zslbench: Any) -> None:
+    quick = (*LONG, "--epochs=20")
+    processes = [zslbench.start(*quick) for _ in range(2)]
+    told = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    figures = [
+        {name: value for name, value in json.loads(out)[0].items() if name != "seconds"} for out, _ in told
+    ]
+    assert figures[0] == figures[1]
+    assert only(zslbench)["run"] == figures[0]["run"]
+    assert tensors(zslbench.store)
+    assert list((zslbench.store / "tmp").iterdir()) == []
+    assert list((zslbench.store / "unfinished").glob("[!.]*")) == []
+
+
+def test_the_installed_script_in_a_folder_that_is_read_only(zslbench: Any, tmp_path: Path) -> None:
+    """Nothing is written but the store, and pipes get plain text."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(0o555)
+    script = Path(sys.executable).with_name("zslbench")
+    assert script.exists(), "install the package: pip install -e ."
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {
+        **os.environ, "OMP_NUM_THREADS": "1", "HOME": str(home), "COLUMNS": "20",
+        "XDG_CONFIG_HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_DATA_HOME": str(home),
+    }  # fmt: skip
+    done = subprocess.run(
+        [script, "run", "eszsl", "--dataset=toy", "--select=last", "--threads=1"],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "eszsl · toy · seed 0\n"
+    assert "\x1b" not in done.stdout
+    row = done.stdout.splitlines()[4].split()
+    assert row[:2] == ["0", "(last)"]
+    assert row[-1] == only(zslbench)["run"]  # not folded to 20 columns
+    assert list(folder.iterdir()) == []
+    assert list(home.iterdir()) == []

@@ -1,0 +1,194 @@
+"""The frame of the command line: lazy commands, global options, and how errors end a command."""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from zslbench import __version__
+from zslbench.cli import main
+from zslbench.errors import DataError, Diverged, Interrupted, PluginError, SettingsError, UnknownName
+
+HEAVY = ("torch", "pandas", "sklearn", "jaxtyping", "pyarrow", "scipy")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run a command ``boom`` that raises an error, or any arguments."""
+
+    def call(*arguments: str, raises: BaseException | None = None) -> Result:
+        @click.command()
+        def boom() -> None:
+            if raises is not None:
+                raise raises
+
+        monkeypatch.setitem(sys.modules, "boom_module", types.SimpleNamespace(boom=boom))
+        monkeypatch.setitem(main.COMMANDS, "boom", ("boom_module:boom", "Fail."))
+        return CliRunner().invoke(main.cli, arguments)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UnknownName("no method 'x', known: none"), 2, "Error: no method 'x', known: none\n"),
+        (SettingsError("generator: no setting 'x'"), 2, "Error: generator: no setting 'x'\n"),
+        (PluginError("plugin 'x' is broken"), 1, "Error: plugin 'x' is broken\n"),
+        (Diverged("loss is NaN"), 1, "Error: loss is NaN\n"),
+        (DataError("a.mat", ["no att", "no x"], "Get it"), 1, "Error: a.mat: no att; no x. Get it\n"),
+        (Interrupted("stopped after epoch 3"), 130, "Error: stopped after epoch 3\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (PermissionError(13, "Not allowed", "results"), 1, "Error: [Errno 13] Not allowed: 'results'\n"),
+    ],
+)  # fmt: skip
+def test_an_error_is_one_line_and_an_exit_code(run: Any, error: BaseException, code: int, line: str) -> None:
+    result = run("boom", raises=error)
+    assert (result.exit_code, result.stderr, result.stdout) == (code, line, "")
+
+
+def test_a_fault_of_ours_is_one_line_too(run: Any) -> None:
+    result = run("boom", raises=ZeroDivisionError("division by zero"))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ZeroDivisionError: division by zero (")
+    assert "--debug" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("--debug", "boom"), ("boom", "--debug")])
+def test_debug_adds_the_traceback(run: Any, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, raises=UnknownName("no such thing"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Traceback (most recent call last):")
+    assert result.stderr.endswith("Error: no such thing\n")
+
+
+@pytest.mark.parametrize("arguments", [("--strict-plugins", "look"), ("look", "--strict-plugins"), ("look",)])
+def test_strict_plugins_holds_for_one_command(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ZSLBENCH_STRICT_PLUGINS", raising=False)
+    seen: list[str | None] = []
+
+    @click.command()
+    def look() -> None:
+        seen.append(os.environ.get("ZSLBENCH_STRICT_PLUGINS"))
+
+    monkeypatch.setitem(sys.modules, "look_module", types.SimpleNamespace(look=look))
+    monkeypatch.setitem(main.COMMANDS, "look", ("look_module:look", "Look."))
+    assert CliRunner().invoke(main.cli, arguments).exit_code == 0
+    assert seen == ["1" if "--strict-plugins" in arguments else None]
+    assert "ZSLBENCH_STRICT_PLUGINS" not in os.environ
+
+
+def test_unknown_command_names_the_nearest(run: Any) -> None:
+    result = run("pluggin")
+    assert result.exit_code == 2
+    assert "no command 'pluggin', did you mean 'plugins'" in result.stderr
+
+
+def test_unknown_option_of_a_command(run: Any) -> None:
+    result = run("methods", "--formatt", "json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--format" in result.stderr
+
+
+def test_version(run: Any) -> None:
+    assert run("--version").stdout == f"zslbench {__version__}\n"
+
+
+def test_help_lists_every_command_without_importing_one(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(main.COMMANDS, "phantom", ("module_that_is_nowhere:phantom", "Never imported."))
+    for arguments in (("--help",), ("-h",), ()):
+        text = run(*arguments).output
+        for name, (_, line) in main.COMMANDS.items():
+            assert f"  {name} " in text
+            assert line in text
+
+
+@pytest.mark.parametrize("name", sorted(main.COMMANDS))
+def test_every_command_of_the_table_is_there(name: str) -> None:
+    command = main.cli.get_command(click.Context(main.cli), name)
+    assert isinstance(command, click.Command)
+    assert command.name == name
+    assert command.help
+    names = [option for parameter in command.params for option in parameter.opts]
+    assert names.count("--debug") == names.count("--strict-plugins") == 1
+
+
+def imported(*commands: str) -> set[str]:
+    """The top-level modules that a fresh process has imported after these commands."""
+    code = (
+        "import sys\n"
+        "from zslbench.cli.main import cli\n"
+        f"for command in {list(commands)!r}:\n"
+        "    try:\n"
+        "        cli(command.split(), prog_name='zslbench')\n"
+        "    except SystemExit as end:\n"
+        "        assert not end.code, end.code\n"
+        "print('modules', *sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stderr.rpartition("modules ")[2].split()}
+
+
+def test_help_imports_nothing_heavy() -> None:
+    seen = imported("--help")
+    assert "zslbench" in seen
+    assert not seen & {*HEAVY, "numpy", "pydantic", "rich", "pluggy", "jinja2"}
+
+
+@pytest.mark.parametrize("command", ["methods", "datasets", "plugins"])
+def test_listings_import_nothing_heavy(command: str) -> None:
+    seen = imported(*(f"{command} --format {fmt}" for fmt in ("terminal", "json", "csv", "markdown")))
+    assert "pluggy" in seen
+    assert not seen & {*HEAVY, "pydantic"}
+
+
+def test_help_takes_little_processor_time() -> None:
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "zslbench", "--help"], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert statistics.median(seconds() for _ in range(5)) < 0.3
+
+
+def piped(script: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHON": sys.executable}
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=environment, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("arguments", ["--help", "plugins", "plugins --format json", "methods --format csv"])
+def test_a_reader_that_left_is_no_error(arguments: str) -> None:
+    # The reader is gone before the first byte is written.
+    done = piped(f'{{ sleep 0.2; "$PYTHON" -m zslbench {arguments} 2>/dev/stderr; }} | true')
+    assert "Error" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_a_full_disk_is_one_line() -> None:
+    done = piped('"$PYTHON" -m zslbench --version > /dev/full')
+    assert done.returncode == 1
+    assert done.stderr == "Error: [Errno 28] No space left on device\n"
+
+
+def test_closed_or_narrow_output_is_survived() -> None:
+    assert piped('"$PYTHON" -m zslbench --version >&-').returncode == 0
+    done = piped('PYTHONIOENCODING=ascii "$PYTHON" -m zslbench datasets')
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,28 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Shapes and types of our own functions are checked at every call in every test.
+_hook = install_import_hook(
+    ["zslbench", "zslbench_common", "zslbench_datasets", "zslbench_eszsl", "zslbench_tf_vaegan"],
+    "beartype.beartype",
+)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real splits and features (``ZSLBENCH_TEST_DATA``, or ``../shared/data``)."""
+    given = os.environ.get("ZSLBENCH_TEST_DATA")
+    folder = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not (folder / "xlsa17").is_dir():
+        reason = f"real data not found at {folder}: set ZSLBENCH_TEST_DATA to the folder that holds xlsa17/"
+        if os.environ.get("ZSLBENCH_REQUIRE_DATA"):  # as in CI, where a skip would hide that nothing ran
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder

@@ -1,0 +1,27 @@
+"""Regions in memory, and the digests of arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zslbench.data.provenance import array_sha256, source
+from zslbench.data.regions import ArrayRegions
+
+
+def test_rows_come_in_the_order_asked_for_as_copies() -> None:
+    array = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    regions = ArrayRegions(array.copy())
+    assert regions.shape == (4, 3, 2)
+    taken = regions[np.array([2, 0, 2])]
+    np.testing.assert_array_equal(taken, array[[2, 0, 2]])
+    taken[:] = -1
+    np.testing.assert_array_equal(regions[np.arange(4)], array)
+
+
+def test_digest_depends_on_values_shape_and_dtype_not_on_layout() -> None:
+    array = np.arange(6, dtype=np.int64).reshape(2, 3)
+    digest = array_sha256(array)
+    assert digest == array_sha256(np.asfortranarray(array)) == array_sha256(array.astype(">i8"))
+    others = [array.reshape(3, 2), array.astype(np.int32), array.astype(np.float64), array + 1, array[:0]]
+    assert len({digest, *(array_sha256(one) for one in others)}) == 6
+    assert source("labels", "CUB/res101.mat", array).sha256 == digest

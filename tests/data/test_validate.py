@@ -1,0 +1,152 @@
+"""Every fault of a data set is found and counted; a sound one has none."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zslbench.data.dataset import Dataset, OfficialSplit
+from zslbench.data.regions import ArrayRegions
+from zslbench.data.validate import check, faults
+from zslbench.errors import DataError
+
+
+def altered(thing: Any, **changes: Any) -> Any:
+    """A copy with changed fields, past the checks of the constructor, as a careless plugin makes it."""
+    other = copy.copy(thing)
+    for name, value in changes.items():
+        object.__setattr__(other, name, value)
+    return other
+
+
+def poked(array: np.ndarray, where: Any, value: Any) -> np.ndarray:
+    array = array.copy()
+    array[where] = value
+    return array
+
+
+@pytest.fixture
+def sound() -> Dataset:
+    """Six classes of five images; class 4 and 5 unseen; class 3 for validation."""
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(6), 5)
+    rows = np.arange(30).reshape(6, 5)
+    return Dataset(
+        name="sound",
+        features=random.random((30, 4)).astype(np.float32),
+        labels=labels,
+        class_names=("ant", "bee", "cat", "dog", "elk", "fox"),
+        semantics=random.random((6, 3)).astype(np.float32) + 0.1,
+        split=OfficialSplit(rows[:4, :4].ravel(), rows[:4, 4], rows[4:].ravel(), np.array([3])),
+        features_name="random",
+        semantics_name="att",
+        regions=ArrayRegions(np.zeros((30, 2, 4), dtype=np.float32)),
+    )
+
+
+def test_a_sound_data_set_has_no_faults(sound: Dataset) -> None:
+    assert faults(sound) == []
+    check(sound, "here")
+
+
+CASES: dict[str, tuple[dict[str, Any], str]] = {
+    "nan": (
+        {"features": lambda d: poked(d.features, (3, [0, 2]), np.nan)},
+        "features: 2 NaN and 0 infinite values",
+    ),
+    "inf": (
+        {"features": lambda d: poked(d.features, (3, 1), -np.inf)},
+        "features: 0 NaN and 1 infinite values",
+    ),
+    "semantics nan": (
+        {"semantics": lambda d: poked(d.semantics, (0, 0), np.nan)},
+        "semantics: 1 NaN and 0 infinite",
+    ),
+    "no vector": (
+        {"semantics": lambda d: poked(d.semantics, [1, 4], 0)},
+        "2 classes without a semantic vector (bee, elk)",
+    ),
+    "nan vector": (
+        {"semantics": lambda d: poked(d.semantics, 2, np.nan)},
+        "1 classes without a semantic vector (cat)",
+    ),
+    "label": ({"labels": lambda d: poked(d.labels, [0, 1], [-1, 6])}, "2 labels outside 0 to 5 (-1, 6)"),
+    "images": ({"features": lambda d: d.features[:-2]}, "features of 28 images, labels of 30"),
+    "regions": (
+        {"regions": lambda d: ArrayRegions(np.zeros((9, 2, 4), np.float32))},
+        "regions of 9 images, labels of 30",
+    ),
+    "names": ({"class_names": lambda d: d.class_names[:5]}, "semantics of 6 classes, names of 5"),
+    "twice": ({"class_names": lambda d: (*d.class_names[:5], "ant")}, "1 duplicate class names (ant)"),
+    "attributes": ({"attribute_names": lambda d: ("big", "red")}, "semantics with 3 attributes, names of 2"),
+    "vectors": ({"attribute_vectors": lambda d: np.zeros((2, 9), np.float32)}, "3 attributes, vectors of 2"),
+    "files": ({"image_files": lambda d: ("a.jpg",)}, "file names of 1 images, labels of 30"),
+    "float64": ({"features": lambda d: d.features.astype(float)}, "features: float64 instead of float32"),
+    "axes": ({"labels": lambda d: d.labels[:, None]}, "labels: 2 axes instead of 1"),
+    "list": ({"semantics": lambda d: d.semantics.tolist()}, "semantics: list instead of a NumPy array"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_faults_of_arrays(sound: Dataset, case: str) -> None:
+    changes, message = CASES[case]
+    found = faults(altered(sound, **{name: change(sound) for name, change in changes.items()}))
+    assert any(message in one for one in found), found
+    assert len(found) <= 2
+
+
+SPLITS: dict[str, tuple[dict[str, Any], str]] = {
+    "empty": ({"test_seen": lambda s: s.test_seen[:0]}, "test_seen is empty"),
+    "range": (
+        {"trainval": lambda s: poked(s.trainval, [0, 5], [-1, 30])},
+        "trainval: 2 indices outside 0 to 29",
+    ),
+    "double": ({"test_unseen": lambda s: poked(s.test_unseen, 1, 20)}, "test_unseen: 1 duplicate indices"),
+    "leak": (
+        {"test_seen": lambda s: np.append(s.test_seen, [0, 1, 5])},
+        "trainval and test_seen share 3 images",
+    ),
+    "unseen": (
+        {"trainval": lambda s: np.append(s.trainval, 25)},
+        "1 unseen classes have training images (fox)",
+    ),
+    "shared": ({"trainval": lambda s: np.append(s.trainval, 25)}, "trainval and test_unseen share 1 images"),
+    "stranger": (
+        {"test_seen": lambda s: np.append(s.test_seen, 20)},
+        "1 classes of test_seen have no training images (elk)",
+    ),
+    "validation": (
+        {"validation_classes": lambda s: np.array([3, 4, 9])},
+        "2 validation classes are not seen classes (elk, class id 9)",
+    ),
+    "no train": ({"validation_classes": lambda s: np.arange(4)}, "every seen class is a validation class"),
+    "none": ({"validation_classes": lambda s: np.arange(0)}, "given but empty"),
+    "float": ({"trainval": lambda s: s.trainval.astype(float)}, "trainval: float64 instead of int64"),
+}
+
+
+@pytest.mark.parametrize("case", SPLITS)
+def test_faults_of_splits(sound: Dataset, case: str) -> None:
+    changes, message = SPLITS[case]
+    split = altered(sound.split, **{name: change(sound.split) for name, change in changes.items()})
+    found = faults(altered(sound, split=split))
+    assert any(message in one for one in found), found
+
+
+def test_all_faults_are_listed_at_once(sound: Dataset) -> None:
+    split = altered(sound.split, test_seen=sound.split.trainval[:2])
+    bad = altered(
+        sound,
+        features=poked(sound.features, 0, np.nan),
+        labels=poked(sound.labels, 29, 77),
+        class_names=(*sound.class_names[:5], "ant"),
+        split=split,
+    )
+    with pytest.raises(DataError) as caught:
+        check(bad, "data set 'bad'")
+    assert str(caught.value).startswith("data set 'bad': ")
+    for part in ("4 NaN", "1 labels outside 0 to 5 (77)", "duplicate class names", "share 2 images"):
+        assert part in str(caught.value)

@@ -1,0 +1,56 @@
+"""ESZSL on real features: the figures that an independent computation found for them."""
+
+from __future__ import annotations
+
+import pytest
+
+import zslbench
+
+# CZSL Acc, U, S, H in %, by set and coding; computed outside this package, see the data's own description.
+FIGURES = {
+    ("awa1", "bow_pca512", 0.1): {"pm1": (31.1, 6.3, 35.3, 10.7), "01": (31.5, 10.1, 34.7, 15.6)},
+    ("flo", "mobilenet_v2_64px", 0.01): {"pm1": (40.5, 4.4, 58.7, 8.3), "01": (46.0, 5.3, 61.7, 9.8)},
+    ("cub2010", "mobilenet_v2", 0.1): {"pm1": (20.9, 8.5, 40.4, 14.0), "01": (47.6, 11.4, 57.5, 19.1)},
+    ("awa2mini", "mobilenet_v2", 0.1): {"pm1": (84.9, 33.5, 94.9, 49.5), "01": (52.2, 0.6, 96.6, 1.2)},
+}
+AUSUC = {"awa1": 9.2, "flo": 20.6, "cub2010": 7.7, "awa2mini": 74.0}
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """Each data set is read once."""
+    from zslbench.data import load
+
+    plain, kept = load.load_dataset, {}
+
+    def once(part, **options):
+        if part.name not in kept:
+            kept.clear()
+            kept[part.name] = plain(part, **options)
+        return kept[part.name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "load_dataset", once)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("dataset", "features", "lam", "coding"), [(*key, coding) for key in FIGURES for coding in ("pm1", "01")]
+)
+def test_figures_on_real_data(real_data, loaded, tmp_path, dataset, features, lam, coding):
+    result = zslbench.run(
+        "eszsl",
+        dataset=dataset,
+        features=features,
+        select="last",
+        settings={"classifier.gamma": 1.0, "classifier.lam": lam, "classifier.coding": coding},
+        data_root=real_data / "xlsa17",
+        store=tmp_path,
+        device="cpu",
+        threads=2,
+    )
+    metrics = result.records[0].metrics
+    found = [100 * metrics[name] for name in ("acc", "u", "s", "h")]
+    assert found == pytest.approx(FIGURES[dataset, features, lam][coding], abs=0.1)
+    if coding == "pm1":
+        assert 100 * metrics["ausuc"] == pytest.approx(AUSUC[dataset], abs=0.1)

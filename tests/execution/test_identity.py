@@ -1,0 +1,145 @@
+"""A run's identity: everything that its numbers depend on, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zslbench.data.load import provenance
+from zslbench.execution import local
+from zslbench.execution.mode import ExecutionMode
+from zslbench.store.identity import run_id
+
+
+def ident(job: Any) -> str:
+    return run_id(job.identity())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"select": "val"},
+        {"select": "oracle"},
+        {"epochs": 3},
+        {"settings": {"generator.lr": 2e-3}},
+        {"settings": {"classifier.lr": 2e-3}},
+        {"settings": {"embedding.normalize": "l2"}},
+        {"settings": {"dataset.noise": 0.1}},
+        {"settings": {"dataset.seed": 1}},
+        {"variant": "no-feedback"},
+        {"preset": "cub"},
+        {"semantics": "original_att"},
+        {"threads": 2},
+    ],
+    ids=str,
+)
+def test_every_ingredient_counts(job: Any, change: dict[str, Any]) -> None:
+    assert ident(job(**change)) != ident(job())
+
+
+def test_evaluations_along_the_way_count_where_they_select(job: Any) -> None:
+    assert ident(job(select="val", every=1)) == ident(job(select="val"))  # one per epoch anyway
+    assert ident(job(select="val", every=2)) != ident(job(select="val"))
+    assert ident(job(select="last", every=2)) == ident(job(select="last"))
+
+
+def test_a_search_counts_where_there_is_one(job: Any) -> None:
+    def eszsl(**more: Any) -> str:
+        return ident(job("eszsl", epochs=None, **more))
+
+    default = {"classifier.gamma": 1.0}  # fixed to what it is without a search
+    assert eszsl(select="val", settings=default) != eszsl(select="val")
+    assert eszsl(select="last", settings=default) == eszsl(select="last")
+    assert eszsl(select="val", every=3) == eszsl(select="val")  # closed form: no epochs
+
+
+def test_equal_settings_are_one_run_however_they_were_given(job: Any) -> None:
+    assert ident(job(settings={"generator.lr": 3e-3})) == ident(job())  # the preset's value
+    assert ident(job(preset="toy")) == ident(job())
+    assert ident(job(settings={"generator.a1": 1})) == ident(job(settings={"generator.a1": 1.0}))
+    assert ident(job(settings={"generator.epochs": 2}, epochs=None)) == ident(job())
+
+
+@pytest.mark.parametrize("array", ["features", "labels", "semantics", "attribute_vectors"])
+def test_every_array_counts(job: Any, array: str) -> None:
+    """One changed value in what a run is given is another run, though nothing has another name."""
+    one = job()
+    changed = getattr(one.dataset, array).copy()
+    changed.flat[5] = 1 - changed.flat[5]
+    # The sources go with the arrays; without one for it, the core takes the array's own digest.
+    sources = tuple(source for source in one.dataset.sources if source.array != array)
+    dataset = dataclasses.replace(one.dataset, **{array: changed}, sources=sources)
+    assert ident(dataclasses.replace(one, dataset=dataset, data=provenance(dataset))) != ident(one)
+    same = dataclasses.replace(one.dataset, sources=())
+    digests = {two["array"]: two["sha256"] for two in provenance(same)["arrays"]}
+    assert digests.items() <= one.identity()["data"]["arrays"].items()
+
+
+@pytest.mark.parametrize("part", ["trainval", "test_seen", "test_unseen"])
+def test_the_split_counts_but_not_its_order(job: Any, part: str) -> None:
+    one = job()
+    rows = getattr(one.dataset.split, part)
+    for shorter, name in ((rows[1:], "split"), (rows[::-1].copy(), None)):
+        split = dataclasses.replace(one.dataset.split, **{part: shorter})
+        data = provenance(dataclasses.replace(one.dataset, split=split))
+        differ = [
+            key for key in ("split_fingerprint", "validation_fingerprint") if data[key] != one.data[key]
+        ]
+        assert ("split_fingerprint" in differ) == (name is not None)
+
+
+def test_the_validation_split_counts(job: Any) -> None:
+    one = job()
+    seen = np.unique(one.dataset.labels[one.dataset.split.trainval])
+    split = dataclasses.replace(one.dataset.split, validation_classes=seen[:3])
+    data = provenance(dataclasses.replace(one.dataset, split=split))
+    assert data["split_fingerprint"] == one.data["split_fingerprint"]
+    assert ident(dataclasses.replace(one, data=data)) != ident(one)
+
+
+def test_versions_count(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = job()
+    versions = one.identity()["versions"]
+    assert set(versions) == {"zslbench", "plugin common", "plugin datasets", "plugin tf-vaegan"}
+    before = ident(one)
+    for place, plugin in enumerate(one.recipe.plugins):
+        # An edited source file and a new version alike.
+        for edited in (
+            dataclasses.replace(plugin, version="9.9"),
+            dataclasses.replace(plugin, module="json"),
+        ):
+            plugins = (*one.recipe.plugins[:place], edited, *one.recipe.plugins[place + 1 :])
+            assert (
+                ident(dataclasses.replace(one, recipe=dataclasses.replace(one.recipe, plugins=plugins)))
+                != before
+            )
+    monkeypatch.setattr(local, "__version__", "9.9.9")
+    assert ident(one) != before
+
+
+@pytest.mark.parametrize("field", ["device", "precision", "threads", "replicas"])
+def test_the_execution_mode_counts(job: Any, field: str) -> None:
+    one = job()
+    other: Any = {"device": "cuda", "precision": "float16", "threads": 5, "replicas": 4}[field]
+    mode = ExecutionMode("cpu")
+    object.__setattr__(mode, field, other)
+    assert ident(dataclasses.replace(one, mode=mode)) != ident(one)
+
+
+def test_nothing_else_counts(job: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Not what is kept, where it is kept, who asks or from which folder."""
+    before = ident(job())
+    assert ident(job(keep_weights=True)) == before
+    monkeypatch.setenv("ZSLBENCH_STORE", str(tmp_path / "other"))
+    monkeypatch.setenv("ZSLBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.chdir(tmp_path)
+    assert ident(job()) == before
+    text = json.dumps(job().identity())
+    for word in (str(tmp_path), "seconds", "finished", "hostname", "note"):
+        assert word not in text

@@ -1,0 +1,99 @@
+"""The execution mode, and that computing in it leaves the process as it was."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from zslbench.errors import ZslbenchError
+from zslbench.execution.mode import MOST_THREADS, ExecutionMode, applied, choose_mode
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "threads", "expected"),
+    [
+        ("cpu", False, 3, ExecutionMode("cpu", threads=3)),
+        ("auto", False, 1, ExecutionMode("cpu", threads=1)),
+        ("auto", True, 3, ExecutionMode("cuda", threads=0)),  # a GPU's figures depend on no CPU thread
+        ("cuda", True, None, ExecutionMode("cuda", threads=0)),
+        ("cpu", True, 2, ExecutionMode("cpu", threads=2)),
+    ],
+)
+def test_choice(
+    device: str, there: bool, threads: int | None, expected: ExecutionMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert choose_mode(device, threads) == expected
+
+
+def test_threads_default_to_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    assert choose_mode().threads == 7
+    assert choose_mode().as_dict() == {"device": "cpu", "precision": "float32", "threads": 7, "replicas": 1}
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "words"),
+    [
+        ("gpu", 1, "--device gpu: choose auto, cpu or cuda"), ("cuda", 1, "torch sees no GPU here"),
+        ("cpu", 0, "--threads 0"), ("cpu", -2, "--threads -2"), ("cpu", MOST_THREADS + 1, "give 1 to 1024"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be(device: str, threads: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ZslbenchError, match=words):
+        choose_mode(device, threads)
+
+
+def _state() -> tuple[object, ...]:
+    return (
+        random.getstate(),
+        str(np.random.get_state()),  # noqa: NPY002
+        torch.get_rng_state().tolist(),
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.get_default_dtype(),
+    )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("warn_only", [False, True])
+def test_global_state_is_as_it_was(fails: bool, warn_only: bool) -> None:
+    threads = torch.get_num_threads()
+    torch.use_deterministic_algorithms(True, warn_only=warn_only)
+    try:
+        before = _state()
+        try:
+            with applied(ExecutionMode("cpu", threads=threads + 1)) as device:
+                assert device == torch.device("cpu")
+                assert torch.get_num_threads() == threads + 1
+                random.random()
+                np.random.random(3)  # noqa: NPY002
+                torch.manual_seed(3)
+                torch.rand(3)
+                if fails:
+                    raise RuntimeError
+        except RuntimeError:
+            assert fails
+        assert _state() == before
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_global_generators_start_from_the_seed_of_the_run() -> None:
+    """A plugin that wrongly draws from them is at least repeatable, whatever the caller drew before."""
+
+    def drawn(seed: int) -> tuple[float, float, float]:
+        with applied(ExecutionMode("cpu", threads=1), seed):
+            return torch.rand(1).item(), random.random(), float(np.random.random())  # noqa: NPY002
+
+    first = drawn(3)
+    torch.rand(5)
+    random.random()
+    assert drawn(3) == first
+    assert all(a != b for a, b in zip(drawn(4), first, strict=True))

@@ -1,0 +1,64 @@
+"""Runs in this process, with a plugin of the tests beside the installed ones."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zslbench
+from zslbench.registry import Registry, load_registry
+from zslbench.store.record import RunRecord
+
+SMALL: dict[str, Any] = {
+    "dataset.classes": 10,
+    "dataset.unseen": 3,
+    "dataset.images_per_class": 15,
+    "dataset.attributes": 10,
+    "dataset.channels": 12,
+    "generator.hidden": 16,
+    "generator.batch_size": 32,
+    "generator.per_class": 10,
+    "generator.critic_steps": 2,
+    "classifier.epochs": 2,
+    "classifier.batch_size": 30,
+}
+"""tf-vaegan on a toy data set of 10 classes, so small that a run takes about a second."""
+
+
+@pytest.fixture(scope="session")
+def known() -> Iterator[Registry]:
+    """The installed plugins and ``zslbench_scripted``; every run of a test sees these."""
+    importlib.invalidate_caches()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent))
+        scripted = EntryPoint("scripted", "zslbench_scripted", "zslbench")
+        found = load_registry(strict=True, entry_points=[*metadata.entry_points(group="zslbench"), scripted])
+        patch.setattr("zslbench.registry.registry", lambda: found)
+        yield found
+
+
+@pytest.fixture(scope="session")
+def small() -> dict[str, Any]:
+    return dict(SMALL)
+
+
+Run = Callable[..., RunRecord]
+
+
+@pytest.fixture
+def run(known: Registry, tmp_path: Path) -> Run:
+    """``zslbench.run`` of one seed on one thread in a store of the test's own; gives the record."""
+
+    def one(
+        method: str | None = None, *, dataset: str = "scripted", seed: int = 0, **options: Any
+    ) -> RunRecord:
+        options = {"store": tmp_path / "store", "device": "cpu", "threads": 1} | options
+        return zslbench.run(method, dataset=dataset, seeds=[seed], **options).records[0]
+
+    return one

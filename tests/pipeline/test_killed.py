@@ -1,0 +1,150 @@
+"""Runs that are killed or stopped in the middle of a training step end with the bits of one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zslbench.store.store import Store
+
+Job = Callable[..., dict[str, Any]]
+SAME = ("id", "metrics", "notes", "networks", "epochs", "candidates", "predictions", "classes", "curve")
+
+
+@pytest.fixture(scope="module")
+def job() -> Iterator[Job]:
+    """Sends one job to ``killed_process.py`` and gives its answer."""
+    command = [sys.executable, str(Path(__file__).with_name("killed_process.py"))]
+    environment = os.environ | {"ZSLBENCH_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def send(**job: Any) -> dict[str, Any]:
+        process.stdin.write(json.dumps({"at": None} | job) + "\n")
+        process.stdin.flush()
+        return dict(json.loads(process.stdout.readline()))
+
+    yield send
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def options(small) -> Callable[..., dict[str, Any]]:
+    """Arguments of ``zslbench.run`` for a run of a second with every kind of stage."""
+
+    def make(store: Path, select: str) -> dict[str, Any]:
+        return {
+            "method": "tf-vaegan",
+            "dataset": "toy",
+            "seeds": [3],
+            "epochs": 2,
+            "every": 1,
+            "settings": small,
+            "select": select,
+            "device": "cpu",
+            "threads": 1,
+            "store": str(store),
+        }
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def whole(job, options, tmp_path_factory) -> Callable[[str], dict[str, Any]]:
+    """The uninterrupted run of a selection."""
+    done: dict[str, dict[str, Any]] = {}
+
+    def one(select: str) -> dict[str, Any]:
+        if select not in done:
+            store = tmp_path_factory.mktemp(select)
+            done[select] = job(options=options(store, select))
+            assert done[select]["code"] == 0
+            assert not done[select]["resumed"]
+        return done[select]
+
+    return one
+
+
+def killed_everywhere(job, given, expected, stages) -> dict[str, Any]:
+    """Kill the run once in every stage, at a step that only chance knows, then let it finish."""
+    chance = random.Random(11)
+    for stage in stages:
+        steps = expected["steps"][stage]
+        # Not in the first third: there must be something to go on from.
+        at = chance.randint(max(1, steps // 3), steps)
+        assert job(options=given, at=[stage, at])["code"] == -signal.SIGKILL, (stage, at)
+        (left,) = Store(given["store"]).unfinished()
+        assert not left.running
+    return job(options=given)
+
+
+def same(found: dict[str, Any], expected: dict[str, Any]) -> bool:
+    assert {name: found[name] for name in SAME} == {name: expected[name] for name in SAME}
+    return found["code"] == 0 and found["resumed"]
+
+
+STAGES = ["validation/generator", "validation/gzsl", "final/generator", "final/gzsl", "final/czsl"]
+
+
+def test_killed_once_in_every_stage(job, options, whole, tmp_path):
+    expected = whole("val")
+    assert set(expected["steps"]) == {*STAGES, "evaluations"}
+    found = killed_everywhere(job, options(tmp_path, "val"), expected, STAGES)
+    assert same(found, expected)
+    assert found["tensors"] > 20
+    assert set(found["steps"]) == {"final/czsl"}  # nothing was computed again but the last stage's rest
+    assert not Store(tmp_path).unfinished()
+
+
+def test_an_oracle_run_killed_in_every_stage(job, options, whole, tmp_path):
+    """Also where the best classifier epoch came before the kill."""
+    expected = whole("oracle")
+    stages = ["final/generator", "final/gzsl", "final/czsl"]
+    assert set(expected["steps"]) == {*stages, "evaluations"}
+    found = killed_everywhere(job, options(tmp_path, "oracle"), expected, stages)
+    assert same(found, expected)
+    assert "final/generator" not in found["steps"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stop_signals_leave_a_run_that_goes_on(job, options, whole, tmp_path, number):
+    expected, given = whole("val"), options(tmp_path / "store", "val")
+    command = ["run", "tf-vaegan", "--dataset", "toy", "--seed", "3", "--epochs", "2", "--every", "1"]
+    command += ["--threads", "1", "--device", "cpu", "--store", given["store"]]
+    for key, value in given["settings"].items():
+        command += ["--set", f"{key}={value}"]
+    log = tmp_path / "stderr"
+    ended = job(command=command, at=["validation/generator", 4], signal=int(number), stderr=str(log))
+    assert ended["code"] == 130
+    text = log.read_text()
+    assert "Traceback" not in text
+    errors = [line for line in text.splitlines() if "goes on from here" in line]
+    assert errors == ["Error: stopped on request; the same command goes on from here"]
+    assert text.splitlines()[-1] == errors[0]
+    (left,) = Store(given["store"]).unfinished()
+    assert left.info["method"] == "tf-vaegan"
+    assert not left.running
+    found = job(options=given)
+    assert same(found, expected)
+
+
+@pytest.mark.parametrize("wrong", ["soon", "-1", "nan", "inf"])
+def test_checkpoint_seconds_that_are_no_number_are_one_line(wrong, monkeypatch, tmp_path, run):
+    from zslbench.errors import SettingsError
+
+    monkeypatch.setenv("ZSLBENCH_CHECKPOINT_SECONDS", wrong)
+    with pytest.raises(SettingsError, match=f"ZSLBENCH_CHECKPOINT_SECONDS={wrong}: give a number"):
+        run("scripted", select="last")

@@ -1,0 +1,132 @@
+"""The central claim: no test image or test label reaches training or selection.
+
+Test features become noise and test labels are shuffled within their side. With ``last`` and ``val`` every
+artefact of training must stay the same to the last bit, while the test figures change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from zslbench import pipeline
+from zslbench.data.dataset import Dataset
+from zslbench.data.load import load_dataset
+from zslbench.data.regions import ArrayRegions
+from zslbench.pipeline import Outcome
+from zslbench.protocol.selection import Selection
+from zslbench.protocol.splits import validation_split
+from zslbench.recipe import resolve
+from zslbench.training.loop import Training
+from zslbench.training.streams import Streams
+
+TRAINED = {"embedding.normalize": "minmax"}
+
+
+def spoilt(dataset: Dataset) -> Dataset:
+    """The same training images; everything that is known of test images replaced."""
+    random = np.random.default_rng(123)
+    split, labels, features = dataset.split, dataset.labels.copy(), dataset.features.copy()
+    for rows in (split.test_seen, split.test_unseen):
+        labels[rows] = random.permutation(labels[rows])
+        features[rows] = 50 * random.normal(size=features[rows].shape)
+    assert (labels != dataset.labels).any()
+    regions = np.repeat(features[:, None], 2, axis=1)
+    return replace(dataset, labels=labels, features=features, regions=ArrayRegions(regions), image_files=None)
+
+
+def digest(tensor: torch.Tensor) -> str:
+    return hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()
+
+
+def artefacts(outcome: Outcome) -> dict[str, Any]:
+    """Everything that a run keeps of its training and its choices."""
+    networks = {
+        (side, kind, net, name): (tuple(tensor.shape), str(tensor.dtype), digest(tensor))
+        for side, by_kind in (("final", outcome.networks), ("validation", outcome.validation_networks))
+        for kind, nets in by_kind.items()
+        for net, tensors in nets.items()
+        for name, tensor in tensors.items()
+    }
+    chosen = {key: value for key, value in outcome.metrics.items() if key.startswith("val_")}
+    chosen |= {key: outcome.metrics.get(key) for key in ("epochs", "offset")}
+    return {
+        "networks": networks,
+        "epochs": repr(outcome.epochs),
+        "candidates": repr(outcome.candidates),
+        "settings": dict(outcome.settings),
+        "chosen": chosen,
+    }
+
+
+METHODS = {
+    "tf-vaegan": {"method": "tf-vaegan", "epochs": 2},
+    "tf-vaegan f-vaegan": {"method": "tf-vaegan", "epochs": 2, "variant": "f-vaegan"},
+    "eszsl": {"method": "eszsl"},
+    "eszsl on minmax": {"method": "eszsl", "settings": TRAINED},
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("mode", ["last", "val"])
+def test_training_and_choices_do_not_depend_on_test_images(known, small, name, mode):
+    asked = dict(METHODS[name])
+    settings = {k: v for k, v in small.items() if k.startswith("dataset.") or asked["method"] == "tf-vaegan"}
+    asked["settings"] = settings | asked.get("settings", {})
+    recipe = resolve(known, "toy", **asked)
+    dataset = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=None)
+
+    def outcome(of: Dataset) -> Outcome:
+        return pipeline.run(recipe, of, Selection(mode, 1), Training(Streams(7)))
+
+    honest, noise = outcome(dataset), outcome(spoilt(dataset))
+    kept = artefacts(honest)
+    assert kept == artefacts(noise)
+    assert {side for side, *_ in kept["networks"]} == (
+        {"final"} if mode == "last" else {"final", "validation"}
+    )
+    assert honest.evaluation.figures() != noise.evaluation.figures()
+    assert not np.array_equal(honest.evaluation.gzsl, noise.evaluation.gzsl)
+    if mode == "val":
+        assert "val_h" in kept["chosen"]
+        assert len(honest.candidates) > (1 if asked["method"] == "eszsl" else 0)
+
+
+def test_the_spoilt_data_would_be_noticed(known, small):
+    """The check itself: with ``oracle`` the choice does follow the test images."""
+    recipe = resolve(known, "toy", method="tf-vaegan", epochs=3, settings=small)
+    dataset = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=None)
+    made = [
+        pipeline.run(recipe, of, Selection("oracle", 1), Training(Streams(7)))
+        for of in (dataset, spoilt(dataset))
+    ]
+    assert repr(made[0].epochs) != repr(made[1].epochs)
+    assert made[0].metrics != made[1].metrics
+
+
+def test_the_validation_split_does_not_depend_on_test_images(known, small):
+    recipe = resolve(known, "toy", method="eszsl")
+    dataset = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=None)
+    assert validation_split(dataset).fingerprint() == validation_split(spoilt(dataset)).fingerprint()
+
+
+def test_the_order_of_test_rows_changes_no_figure(known, small):
+    settings = {key: value for key, value in small.items() if key.startswith("dataset.")}
+    recipe = resolve(known, "toy", method="eszsl", settings=settings)
+    dataset = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=None)
+    split = replace(
+        dataset.split,
+        test_seen=dataset.split.test_seen[::-1].copy(),
+        test_unseen=dataset.split.test_unseen[::-1].copy(),
+    )
+    one, other = (
+        pipeline.run(recipe, of, Selection("val"), Training(Streams(0)))
+        for of in (dataset, replace(dataset, split=split))
+    )
+    assert artefacts(one) == artefacts(other)
+    assert one.metrics == other.metrics

@@ -1,0 +1,195 @@
+"""A plugin whose accuracy at every epoch is written down beforehand, and one that draws global randomness.
+
+Images carry their class; the classifier gets as many classes of a side right as a script says for the
+generator's and the classifier's epoch. So every figure that selection looks at is known in advance.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+from pydantic import PositiveInt
+
+from zslbench import Component, ComponentSettings, Method, hookimpl
+from zslbench.data.dataset import Dataset, OfficialSplit
+from zslbench.interfaces import (
+    Classifier,
+    DatasetSource,
+    Embedding,
+    Generator,
+    Losses,
+    Normal,
+    Optimizer,
+    Program,
+    Step,
+)
+
+CLASSES, UNSEEN, PSEUDO, PER_CLASS = 18, 4, 4, 5
+
+Script = tuple[tuple[float, ...], ...]
+"""Share of classes that are right: one row per epoch of the generator, one number per classifier epoch.
+The last row and the last number hold for all that follow."""
+
+
+class ScriptedData(DatasetSource):
+    """14 seen classes (4 of them validation classes) and 4 unseen ones; the first feature is the class id."""
+
+    def load(self, request):
+        labels = np.repeat(np.arange(CLASSES), PER_CLASS)
+        features = np.zeros((len(labels), 3), dtype=np.float32)
+        features[:, 0], features[:, 1] = labels, np.arange(len(labels))
+        semantics = np.stack([np.arange(CLASSES), np.ones(CLASSES)], axis=1).astype(np.float32)
+        seen = CLASSES - UNSEEN
+        held_out = np.arange(len(labels)) % PER_CLASS == 0
+        split = OfficialSplit(
+            trainval=np.flatnonzero((labels < seen) & ~held_out),
+            test_seen=np.flatnonzero((labels < seen) & held_out),
+            test_unseen=np.flatnonzero(labels >= seen),
+            validation_classes=np.arange(PSEUDO),
+        )
+        names = tuple(f"class {one}" for one in range(CLASSES))
+        return Dataset("scripted", features, labels, names, semantics, split, "made up", "att")
+
+
+class GeneratorSettings(ComponentSettings):
+    epochs: PositiveInt = 5
+
+
+class ClassifierSettings(ComponentSettings):
+    epochs: PositiveInt = 1
+    u: Script = ((0.5,),)
+    s: Script = ((0.5,),)
+    acc: Script = ((0.5,),)
+    level: float = 1.0
+
+
+def clock_program(view, epochs):
+    """Training that only counts its epochs: one step each, over all rows."""
+
+    def losses(nets, batch, noise):
+        t = nets["clock"]["t"]
+        return Losses((nets["dummy"]["w"] ** 2).sum(), {}, {"clock": {"t": t + 1}})
+
+    def initial(streams):
+        return {"dummy": {"w": torch.ones(1)}, "clock": {"t": torch.zeros(())}}
+
+    return Program(
+        initial=initial,
+        passes=((Step("tick", losses, updates=("dummy",)),),),
+        optimizers={"dummy": Optimizer("sgd", lr=0.1)},
+        features=view.features,
+        labels=view.labels,
+        epochs=epochs,
+        batch_size=10_000,
+    )
+
+
+class AsIs(Embedding):
+    def fit(self, view):
+        return {}
+
+    def embed(self, nets, inputs):
+        return inputs
+
+
+class ScriptedGenerator(Generator):
+    per_class = 2
+    sample_noise = {"z": Normal((1,))}  # noqa: RUF012
+
+    def fit(self, view):
+        return clock_program(view, self.settings.epochs)
+
+    def sample(self, nets, semantics, noise):
+        return torch.cat([semantics, noise["z"]], dim=1)
+
+    def transform(self, nets, g):
+        return torch.cat([g, nets["clock"]["t"].expand(len(g), 1)], dim=1)
+
+
+class Scripted(Classifier):
+    needs_examples = True
+
+    def fit(self, view):
+        return clock_program(view, self.settings.epochs)
+
+    def scores(self, nets, features):
+        s, space = self.settings, self.space
+        at = [int(features[0, -1]), int(nets["clock"]["t"])]
+        ids = space.semantics[:, 0]
+        guess = (features[:, :1] == ids).int().argmax(dim=1)
+        czsl = not len(space.seen)
+        for side, script in ((space.unseen, s.acc if czsl else s.u), (space.seen, s.s)):
+            if not len(side):
+                continue
+            row = script[min(at[0], len(script)) - 1]
+            right = round(row[min(at[1], len(row)) - 1] * s.level * len(side))
+            wrong = side[right:]
+            for one in wrong.tolist():  # taken for the next class of the space
+                guess = torch.where(features[:, 0] == ids[one], (one + 1) % len(ids), guess)
+        return torch.nn.functional.one_hot(guess, len(ids)).float()
+
+
+class ScriptedClosed(Classifier):
+    """The same without training or examples: for the search of hyper-parameters."""
+
+    needs_examples = False
+
+    def fit(self, view):
+        return {"clock": {"t": torch.ones(())}}
+
+    def scores(self, nets, features):
+        return Scripted.scores(self, nets, torch.cat([features, torch.ones(len(features), 1)], dim=1))
+
+
+class Restless(Embedding):
+    """Draws from every global generator, as building modules and data loaders does."""
+
+    def fit(self, view):
+        torch.nn.Linear(3, 2)
+        data = torch.utils.data.TensorDataset(view.features)
+        next(iter(torch.utils.data.DataLoader(data, batch_size=2, shuffle=True)))
+        torch.manual_seed(torch.randint(1000, ()).item())
+        np.random.seed(np.random.randint(1000))  # noqa: NPY002
+        random.seed(random.random())
+        return {}
+
+    def embed(self, nets, inputs):
+        torch.rand(3), np.random.rand(3), random.random()  # noqa: NPY002
+        return inputs
+
+
+HERE = "zslbench_scripted"
+
+
+@hookimpl
+def zslbench_components():
+    def one(kind, name, target, settings=None):
+        settings = None if settings is None else f"{HERE}:{settings}"
+        return Component(
+            kind=kind, name=name, target=f"{HERE}:{target}", summary="a test's", settings=settings
+        )
+
+    return [
+        one("dataset", "scripted", "ScriptedData"),
+        one("embedding", "as-is", "AsIs"),
+        one("embedding", "restless", "Restless"),
+        one("generator", "scripted", "ScriptedGenerator", "GeneratorSettings"),
+        one("classifier", "scripted", "Scripted", "ClassifierSettings"),
+        one("classifier", "scripted-closed", "ScriptedClosed", "ClassifierSettings"),
+    ]
+
+
+@hookimpl
+def zslbench_methods():
+    levels = {"classifier.level": (0.25, 1.0, 0.5)}
+    parts = {"embedding": "as-is", "summary": "a test's"}
+    return [
+        Method(name="scripted", generator="scripted", classifier="scripted", **parts),
+        Method(name="scripted-czsl", generator="scripted", classifier="scripted", tasks=("czsl",), **parts),
+        Method(name="scripted-search", classifier="scripted-closed", search=levels, **parts),
+        Method(
+            name="restless", embedding="restless", generator="scripted", classifier="scripted", summary="x"
+        ),
+    ]

@@ -1,0 +1,95 @@
+"""Importing what a declaration names."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zslbench import ComponentSettings
+from zslbench.errors import PluginError
+from zslbench.registry import PluginInfo, Registered, load_class, settings_model
+from zslbench.settings import NoSettings
+
+SOURCE = """
+    import sys
+    from zslbench import ComponentSettings
+    from zslbench.interfaces import Classifier, Generator
+
+    class Whole(Classifier):
+        needs_examples = False
+        def fit(self, view): ...
+        def scores(self, nets, features): ...
+
+    class Half(Classifier):
+        needs_examples = False
+        def fit(self, view): ...
+
+    class Other:
+        pass
+
+    class Options(ComponentSettings):
+        gamma: float = 1.0
+
+    number = 7
+"""
+
+
+@pytest.fixture
+def declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, component: Any
+) -> Callable[..., Registered[Any]]:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "door_classes.py").write_text(textwrap.dedent(SOURCE), "utf-8")
+    (tmp_path / "door_exits.py").write_text("raise SystemExit('bye')\n", "utf-8")
+
+    def make(target: str, settings: str | None = None, kind: str = "classifier") -> Registered[Any]:
+        return Registered(component(kind, "c", target=target, settings=settings), PluginInfo("mine", "m"))
+
+    return make
+
+
+def test_class_of_its_kind(declared: Any) -> None:
+    assert load_class(declared("door_classes:Whole")).__name__ == "Whole"
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "fault"),
+    [
+        ("door_nowhere:Whole", "classifier", "cannot be imported: ModuleNotFoundError: No module named"),
+        ("door_exits:Whole", "classifier", "cannot be imported: SystemExit: bye"),
+        ("door_classes:Whol", "classifier", "module door_classes has no Whol, did you mean 'Whole'"),
+        ("door_classes:number", "classifier", "is no class"),
+        ("door_classes:Other", "classifier", "does not implement zslbench.interfaces.Classifier"),
+        ("door_classes:Whole", "generator", "does not implement zslbench.interfaces.Generator"),
+        ("door_classes:Half", "classifier", "does not define scores"),
+    ],
+)
+def test_faulty_target(declared: Any, target: str, kind: str, fault: str) -> None:
+    with pytest.raises(PluginError) as raised:
+        load_class(declared(target, kind=kind))
+    assert str(raised.value).startswith(f"plugin 'mine': {kind} 'c', {target}: ")
+    assert fault in str(raised.value)
+
+
+def test_settings(declared: Any) -> None:
+    model = settings_model(declared("door_nowhere:X", "door_classes:Options"))
+    assert issubclass(model, ComponentSettings)
+    assert list(model.model_fields) == ["gamma"]
+    assert settings_model(declared("door_nowhere:X")) is NoSettings
+
+
+@pytest.mark.parametrize(
+    ("target", "fault"),
+    [
+        ("door_classes:Other", "is no zslbench.ComponentSettings"),
+        ("door_classes:Option", "did you mean 'Options'"),
+        ("door_nowhere:Options", "cannot be imported"),
+    ],
+)
+def test_faulty_settings(declared: Any, target: str, fault: str) -> None:
+    with pytest.raises(PluginError, match=f"plugin 'mine': settings of classifier 'c', {target}: .*{fault}"):
+        settings_model(declared("door_classes:Whole", target))

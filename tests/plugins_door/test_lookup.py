@@ -1,0 +1,114 @@
+"""Looking names up: what is found, and what is said where nothing is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zslbench import Variant
+from zslbench.errors import UnknownName
+from zslbench.registry import Registry, load_registry
+
+
+@pytest.fixture
+def found(entry: Any, plugin: Any, component: Any, method: Any) -> Registry:
+    components = [
+        component("dataset", "cub"),
+        component("embedding", "identity"),
+        component("generator", "eggn"),
+        component("classifier", "softmax"),
+        component("classifier", "nearest"),
+    ]
+    variants = (
+        Variant(name="baseline", summary="", components={"generator": "tf-vaegann"}),
+        Variant(name="plain", summary="", components={"generator": None, "classifier": "nearest"}),
+    )
+    methods = [
+        method("whole", embedding="identity", generator="eggn", classifier="softmax", variants=variants),
+        method("lame", embedding="identity", generator="egnn", classifier="softmax"),
+    ]
+    return load_registry(entry_points=[entry("mine", plugin(components, methods))])
+
+
+def test_by_name_in_any_case(found: Registry) -> None:
+    one = found.component("classifier", "Softmax ")
+    assert (one.name, one.declaration.kind, one.plugin.name) == ("softmax", "classifier", "mine")
+    assert found.method("WHOLE").name == "whole"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("classifier", "sofmax", "no classifier 'sofmax', did you mean 'softmax'?"),
+        ("generator", "softmax", "no generator 'softmax', known: eggn"),
+        ("extractor", "vit", "no extractor 'vit', known: none"),
+    ],
+)
+def test_unknown_component_names_the_nearest_of_its_kind(
+    found: Registry, kind: Any, name: str, message: str
+) -> None:
+    with pytest.raises(UnknownName) as raised:
+        found.component(kind, name)
+    assert str(raised.value) == message
+    assert raised.value.exit_code == 2
+
+
+def test_unknown_method(found: Registry) -> None:
+    with pytest.raises(UnknownName, match=r"^no method 'whol', did you mean 'whole'\?$"):
+        found.method("whol")
+
+
+def test_a_method_with_a_missing_component_is_sound_until_used(found: Registry) -> None:
+    assert found.broken == ()
+    method = found.method("lame").declaration
+    assert found.missing(method) == (("generator", "egnn"),)
+    with pytest.raises(UnknownName) as raised:
+        found.composition(method)
+    assert str(raised.value) == (
+        "method 'lame' needs a component that is missing: no generator 'egnn', did you mean 'eggn'?"
+    )
+
+
+def test_composition_with_variants(found: Registry) -> None:
+    method = found.method("whole").declaration
+    baseline, plain = method.variants
+
+    def names(variant: Variant | None) -> list[str | None]:
+        return [part and part.name for part in found.composition(method, variant).values()]
+
+    assert names(None) == ["identity", "eggn", "softmax"]
+    assert names(plain) == ["identity", None, "nearest"]
+    with pytest.raises(
+        UnknownName, match=r"method 'whole', variant 'baseline', needs .*no generator 'tf-vaegann'"
+    ):
+        names(baseline)
+
+
+def test_a_folder_is_a_data_set(found: Registry, tmp_path: Path) -> None:
+    for name in ("CUB", "MyBirds"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "att_splits.mat").touch()
+    one = found.component("dataset", "mybirds", data_root=tmp_path)
+    assert one.declaration.target == "zslbench.data.xlsa17:FolderSource"
+    assert (one.plugin.name, one.plugin.distribution) == ("folder", "zslbench")
+    assert found.component("dataset", "MyBirds", data_root=str(tmp_path)) == one
+    assert found.component("dataset", "cub", data_root=tmp_path).plugin.name == "mine"
+
+
+def test_unknown_data_set_names_the_data_root(found: Registry, tmp_path: Path) -> None:
+    (tmp_path / "Sun").mkdir()
+    (tmp_path / "Sun" / "att_splits.mat").touch()
+    with pytest.raises(UnknownName, match="no dataset 'cubb', did you mean 'cub'") as raised:
+        found.component("dataset", "cubb", data_root=tmp_path)
+    assert str(tmp_path) in str(raised.value)
+    with pytest.raises(UnknownName, match="did you mean 'sun'"):
+        found.component("dataset", "sum", data_root=tmp_path)
+
+
+def test_a_folder_that_nobody_could_type_is_left_out(found: Registry, tmp_path: Path) -> None:
+    (tmp_path / "my data").mkdir()
+    (tmp_path / "my data" / "att_splits.mat").touch()
+    with pytest.raises(UnknownName):
+        found.component("dataset", "my data", data_root=tmp_path)

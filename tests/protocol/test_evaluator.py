@@ -1,0 +1,200 @@
+"""The evaluator on scores that are known, against the brute force of ``conftest.py``."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from zslbench.data.dataset import Dataset, OfficialSplit
+from zslbench.errors import PluginError
+from zslbench.protocol.evaluator import Evaluator
+from zslbench.protocol.folds import final_fold
+
+UNSEEN = np.array([0, 3, 5])
+
+
+class Case:
+    """Eight classes, of which 0, 3 and 5 are unseen; the first feature of an image is its row."""
+
+    def __init__(self, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        self.labels = random.permutation(np.repeat(np.arange(8), random.integers(3, 9, size=8)))
+        n = len(self.labels)
+        features = np.zeros((n, 2), dtype=np.float32)
+        features[:, 0] = np.arange(n)
+        unseen = np.isin(self.labels, UNSEEN)
+        held_out = np.concatenate([np.flatnonzero(self.labels == c)[:2] for c in range(8) if c not in UNSEEN])
+        split = OfficialSplit(
+            trainval=np.setdiff1d(np.flatnonzero(~unseen), held_out),
+            test_seen=random.permutation(held_out),
+            test_unseen=random.permutation(np.flatnonzero(unseen)),
+        )
+        semantics = random.normal(size=(8, 3)).astype(np.float32)
+        self.data = Dataset("d", features, self.labels, tuple("abcdefgh"), semantics, split, "f", "att")
+        self.fold = final_fold(self.data, torch.device("cpu"))
+        # Few values, so that ties within and between sides occur; the true class is favoured.
+        self.gzsl = random.integers(0, 6, size=(n, 8)).astype(np.float32)
+        self.gzsl[np.arange(n), self.labels] += 2
+        self.czsl = random.integers(0, 6, size=(n, 3)).astype(np.float32)
+        self.evaluator = Evaluator(self.fold, lambda inputs: inputs * 10)  # an embedding must be applied
+
+    def of(self, table):
+        return lambda g: torch.from_numpy(table[(g[:, 0] / 10).long().numpy()])
+
+    @property
+    def rows(self):
+        return np.concatenate([self.data.split.test_seen, self.data.split.test_unseen])
+
+
+@pytest.fixture(params=range(6))
+def case(request) -> Case:
+    return Case(request.param)
+
+
+def brute_of(brute, case):
+    seen = [c for c in range(8) if c not in UNSEEN]
+    return brute.of(case.gzsl[case.rows], case.labels[case.rows], seen, UNSEEN)
+
+
+def test_figures_are_those_of_the_brute_force(case, brute):
+    found = case.evaluator.evaluate(case.of(case.gzsl), case.of(case.czsl))
+    task = brute_of(brute, case)
+    s, u = task.at(Fraction(0))
+    assert found.s == pytest.approx(float(s))
+    assert found.u == pytest.approx(float(u))
+    assert found.h == pytest.approx(float(task.harmonic(s, u)))
+    assert found.ausuc == pytest.approx(float(task.area()))
+    rows = case.data.split.test_unseen
+    columns = np.searchsorted(UNSEEN, case.labels[rows])
+    czsl = brute.of(case.czsl[rows], columns, [0, 1, 2], [])
+    assert found.acc == pytest.approx(float(czsl.accuracy(czsl.rows, range(3), range(3))))
+    assert found.figures() == {
+        "acc": found.acc,
+        "u": found.u,
+        "s": found.s,
+        "h": found.h,
+        "ausuc": found.ausuc,
+    }
+
+
+@pytest.mark.parametrize("offset", [-3.5, -1.0, 0.0, 0.25, 2.0, 100.0])
+def test_calibrated_figures_are_those_with_the_offset_taken_from_seen_scores(case, brute, offset):
+    u, s, h = case.evaluator.evaluate(case.of(case.gzsl), None).calibrated(offset)
+    task = brute_of(brute, case)
+    expected = task.at(Fraction(offset))
+    assert (s, u) == pytest.approx(tuple(map(float, expected)))
+    assert h == pytest.approx(float(task.harmonic(*expected)))
+
+
+def test_the_best_offset_has_the_best_h(case, brute):
+    found = case.evaluator.evaluate(case.of(case.gzsl), None)
+    offset = found.best_offset()
+    assert offset is not None
+    assert found.calibrated(offset)[2] == pytest.approx(float(brute_of(brute, case).best_h()))
+
+
+def test_tables(case):
+    found = case.evaluator.evaluate(case.of(case.gzsl), case.of(case.czsl))
+    predictions, classes = found.predictions_table(), found.classes_table()
+    assert predictions["image"].tolist() == case.rows.tolist()
+    assert predictions["label"].tolist() == case.labels[case.rows].tolist()
+    assert predictions["side"].tolist() == ["unseen" if y in UNSEEN else "seen" for y in predictions["label"]]
+    for row in predictions.itertuples():
+        scores = case.gzsl[row.image]
+        assert row.gzsl_prediction == scores.argmax()
+        assert row.gzsl_correct == (scores[row.label] == scores.max() and (scores == scores.max()).sum() == 1)
+        assert row.gzsl_margin == scores[[1, 2, 4, 6, 7]].max() - scores[UNSEEN].max()
+        if row.side == "unseen":
+            assert row.czsl_prediction == UNSEEN[case.czsl[row.image].argmax()]
+        else:
+            assert row.czsl_prediction == -1
+            assert not row.czsl_correct
+    for row in classes.itertuples():
+        mine = predictions[predictions["label"] == row.class_id]
+        assert row.images == len(mine)
+        assert row.gzsl_accuracy == pytest.approx(mine["gzsl_correct"].mean())
+        assert math.isnan(row.czsl_accuracy) == (row.side == "seen")
+    unseen = classes[classes["side"] == "unseen"]
+    assert unseen["czsl_accuracy"].mean() == pytest.approx(found.acc)
+    assert unseen["gzsl_accuracy"].mean() == pytest.approx(found.u)
+    curve = found.curve_table()
+    assert curve["seen"].is_monotonic_decreasing
+    assert curve["unseen"].is_monotonic_increasing
+    assert curve["until"].iloc[-1] == math.inf
+
+
+def test_czsl_alone_has_no_gzsl_figures(case):
+    found = case.evaluator.evaluate(None, case.of(case.czsl))
+    assert 0 <= found.acc <= 1
+    assert all(math.isnan(value) for value in (found.u, found.s, found.h, found.ausuc))
+    assert found.best_offset() is None
+    assert not [name for name in found.predictions_table() if name.startswith("gzsl")]
+    assert found.classes_table()["gzsl_accuracy"].isna().all()
+    assert len(found.curve_table()) == 0
+
+
+def test_gzsl_alone_has_no_acc(case):
+    found = case.evaluator.evaluate(case.of(case.gzsl), None)
+    assert math.isnan(found.acc)
+    assert not math.isnan(found.h)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda s: s[:, :-1], lambda s: s[:-1], lambda s: s[:, 0], lambda s: s[None]]
+)
+@pytest.mark.parametrize("task", ["gzsl", "czsl"])
+def test_scores_of_a_wrong_shape_are_the_plugins_fault(task, change):
+    case = Case(0)
+    score = {"gzsl": case.of(case.gzsl), "czsl": case.of(case.czsl)}
+    plain = score[task]
+    score[task] = lambda g: change(plain(g))
+    with pytest.raises(PluginError, match="one score per image and class") as caught:
+        case.evaluator.evaluate(**score)
+    assert "\n" not in str(caught.value)
+
+
+def test_nan_scores_are_the_plugins_fault_and_counted():
+    case = Case(1)
+    case.gzsl[case.data.split.test_unseen[:3], 2] = np.nan
+    with pytest.raises(PluginError, match=rf"NaN scores for 3 of {len(case.data.split.test_unseen)} images"):
+        case.evaluator.evaluate(case.of(case.gzsl), None)
+
+
+def test_infinite_and_whole_number_scores_are_allowed():
+    case = Case(2)
+    plain = case.evaluator.evaluate(case.of(case.gzsl), None)
+    whole = case.evaluator.evaluate(case.of(case.gzsl.astype(np.int64)), None)
+    assert whole.figures() == pytest.approx(plain.figures(), nan_ok=True)
+    minus = case.gzsl.copy()
+    minus[:, UNSEEN] = -np.inf
+    assert case.evaluator.evaluate(case.of(minus), None).u == 0
+
+
+def test_chunks_change_nothing(monkeypatch):
+    case = Case(3)
+    whole = case.evaluator.evaluate(case.of(case.gzsl), case.of(case.czsl))
+    from zslbench.protocol.folds import HeldOut
+
+    plain = HeldOut.inputs
+    monkeypatch.setattr(HeldOut, "inputs", lambda self, chunk=3: plain(self, chunk))
+    again = Evaluator(case.fold, lambda inputs: inputs * 10).evaluate(case.of(case.gzsl), case.of(case.czsl))
+    assert again.figures() == whole.figures()
+    assert np.array_equal(again.gzsl, whole.gzsl)
+
+
+def test_a_test_class_without_images_is_left_out_of_the_mean():
+    case = Case(4)
+    split = case.data.split
+    kept = split.test_unseen[case.labels[split.test_unseen] != 3]
+    data = dataclasses.replace(case.data, split=dataclasses.replace(split, test_unseen=kept))
+    fold = final_fold(data, torch.device("cpu"))
+    found = Evaluator(fold, lambda inputs: inputs * 10).evaluate(case.of(case.gzsl), case.of(case.czsl))
+    table = found.classes_table().set_index("class_id")
+    assert math.isnan(table.loc[3, "gzsl_accuracy"])
+    assert found.u == pytest.approx(table.loc[[0, 5], "gzsl_accuracy"].mean())
+    assert found.acc == pytest.approx(table.loc[[0, 5], "czsl_accuracy"].mean())

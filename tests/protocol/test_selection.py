@@ -1,0 +1,48 @@
+"""The rule of selection: which epochs are evaluated, which modes there are."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, strategies as st
+
+from zslbench.errors import SettingsError
+from zslbench.protocol.selection import MODES, Selection
+
+
+def test_modes():
+    assert set(MODES) == {"last", "val", "oracle"}
+    assert Selection().mode == "val"
+
+
+@pytest.mark.parametrize("mode", ["vall", "", "test"])
+def test_an_unknown_mode_is_one_line(mode):
+    wrong = object.__new__(Selection)  # past the type checks that tests switch on
+    object.__setattr__(wrong, "mode", mode)
+    object.__setattr__(wrong, "every", None)
+    with pytest.raises(SettingsError) as caught:
+        wrong.__post_init__()
+    assert f"selection '{mode}'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("every", [0, -3])
+def test_every_must_be_one_or_more(every):
+    with pytest.raises(SettingsError, match="give 1 or more"):
+        Selection("val", every)
+
+
+@given(st.integers(1, 700))
+def test_by_default_a_schedule_is_evaluated_at_every_twentieth(epochs):
+    """The last epoch is evaluated after training whatever the selection, so it is not among these."""
+    step, evaluates = math.ceil(epochs / 20), Selection().along(epochs)
+    evaluated = [epoch for epoch in range(1, epochs + 1) if evaluates(epoch)]
+    assert evaluated == list(range(step, epochs, step))
+    assert len(evaluated) < 20
+
+
+@given(st.integers(1, 60), st.integers(1, 80))
+def test_every_asked_for(epochs, every):
+    evaluates = Selection("oracle", every).along(epochs)
+    assert [e for e in range(1, epochs + 1) if evaluates(e)] == list(range(every, epochs, every))

@@ -1,0 +1,85 @@
+"""Rows of runs, and their mean ± std."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from zslbench.report.formats import emit
+from zslbench.report.results import has_oracle, mean_std, percent, runs_frame, seeds_table
+
+
+def test_mean_and_sample_deviation_by_hand() -> None:
+    # mean (2 + 4 + 9) / 3 = 5; squares of the distances 9 + 1 + 16 = 26, over 2 is 13, root 3.606
+    assert mean_std(pd.Series([2.0, 4.0, 9.0])) == "5.0 ± 3.6"
+    assert mean_std(pd.Series([7.25, 7.25])) == "7.2 ± 0.0"
+    assert mean_std(pd.Series([7.26])) == "7.3"  # one seed has no deviation
+    assert mean_std(pd.Series([1.0, math.nan])) is None  # and what is missing is not averaged over
+    assert mean_std(pd.Series([], dtype=float)) is None
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.5, 50.0), (1, 100.0), (0, 0.0)])
+def test_percent(value: float, expected: float) -> None:
+    assert percent(value) == expected
+    assert math.isnan(percent(None))
+
+
+def test_a_row_per_run_in_percent(record: Any) -> None:
+    runs = [record(seed=3, acc=0.125, metrics={"epochs": 7}), record(seed=1, variant="small", h=None)]
+    frame = runs_frame(runs)
+    assert list(frame["seed"]) == [3, 1]
+    assert list(frame["method"]) == ["m", "m (small)"]
+    assert list(frame["Acc"]) == [12.5, 50.0]
+    assert frame["H"].iloc[0] == 24.0
+    assert math.isnan(frame["H"].iloc[1])
+    assert frame["epochs"].iloc[0] == 7
+    assert frame["H_cal"].isna().all()
+    assert list(frame["run"]) == [one.info.id for one in runs]
+
+
+def test_seeds_with_their_mean(record: Any) -> None:
+    table = seeds_table([record(seed=0, acc=0.1, h=0.2), record(seed=1, acc=0.2, h=0.4)])
+    assert list(table["seed"]) == ["0", "1", "mean ± std"]
+    assert list(table["Acc"]) == ["10.0", "20.0", "15.0 ± 7.1"]
+    assert list(table["H"]) == ["20.0", "40.0", "30.0 ± 14.1"]
+    assert "H_cal" not in table.columns  # no run has one
+    assert len(seeds_table([record(seed=0)])) == 1  # the mean of one seed would be no news
+
+
+def test_a_missing_figure_is_never_averaged(record: Any) -> None:
+    table = seeds_table([record(seed=0, h_cal=0.2), record(seed=1, h=None), record(seed=2, acc=None)])
+    mean = table.iloc[-1]
+    assert mean[["H", "Acc", "H_cal"]].isna().all()
+    assert mean["S"] == "30.0 ± 0.0"
+    assert table["H_cal"].iloc[0] == "20.0"
+
+
+def test_what_was_not_selected_on_validation_is_marked(record: Any) -> None:
+    oracle = [record(seed=seed, selection="oracle", metrics={"h_epoch": 4}) for seed in (0, 1)]
+    assert list(seeds_table(oracle)["seed"]) == ["0†", "1†", "mean ± std†"]
+    assert list(seeds_table(oracle)["epochs"])[:2] == ["4", "4"]
+    assert list(seeds_table([record(selection="last")])["seed"]) == ["0 (last)"]
+    assert has_oracle(oracle)
+    assert not has_oracle([record(), record(selection="last")])
+
+
+def test_no_digit_is_lost_on_a_narrow_terminal(record: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich would cut 66.7 to 66: what does not fit is left to the terminal to wrap."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("NO_COLOR", "1")
+    runs = [record(seed=seed, acc=0.6666, u=0.1 + seed / 7) for seed in (0, 1)]
+    emit(seeds_table(runs), "terminal")
+    for word in ("66.7", "10.0", "24.3", "66.7 ± 0.0", runs[0].info.id, runs[1].info.id, "AUSUC"):
+        assert word in out.getvalue()

@@ -1,0 +1,68 @@
+"""Runs to store, and real processes to kill."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from zslbench.store.record import RunContent, RunInfo
+from zslbench.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def make_run(store: Store) -> Callable[..., RunContent]:
+    def make(run: str = "0123456789abcdef", **changes: Any) -> RunContent:
+        info = RunInfo(
+            id=run,
+            method="eszsl",
+            variant=None,
+            dataset="toy",
+            seed=int(changes.pop("seed", 3)),
+            selection="val",
+            identity={"settings": {"gamma": 1.5}, "seed": 3},
+            folder=store.runs / run,
+        )
+        values: dict[str, Any] = {
+            "metrics": {"H": 0.25, "acc": float("nan"), "epoch": 7, "rule": "val", "none": None},
+            "environment": {"device": "cpu", "threads": 1},
+            "data": {"split": "abc"},
+            "notes": ("first note", "zweite Notiz – ü"),
+            "tables": {
+                "epochs": pd.DataFrame({"epoch": np.arange(3), "loss": np.float32([0.5, np.nan, 0.125])}),
+                "classes": pd.DataFrame({"name": ["cat", "dog"], "seen": [True, False]}),
+            },
+            "networks": {"final/critic/weight": torch.arange(6.0).reshape(2, 3)},
+        }
+        return RunContent(info=info, **(values | changes))
+
+    return make
+
+
+@pytest.fixture
+def helper() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts ``writer_process.py`` with arguments; whatever still runs in the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, str(Path(__file__).with_name("writer_process.py")), *map(str, arguments)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

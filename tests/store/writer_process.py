@@ -1,0 +1,107 @@
+"""Run by path in a process of its own: writes runs into a store, in the way that the first argument says."""
+# ruff: noqa: T201 (standard output is how it answers the test)
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from zslbench.store.record import RunContent, RunInfo, files_of
+from zslbench.store.store import Store
+
+
+def content(store: Store, run: str, seed: int, size: int = 3) -> RunContent:
+    info = RunInfo(
+        id=run,
+        method="eszsl",
+        variant=None,
+        dataset="toy",
+        seed=seed,
+        selection="last",
+        identity={"seed": seed},
+        folder=store.runs / run,
+    )
+    table = pd.DataFrame({"writer": [seed] * size})
+    return RunContent(info, {"writer": seed}, {}, {}, tables={"epochs": table})
+
+
+def many(store: Store, name: str, count: int) -> None:
+    """``count`` runs of its own."""
+    for i in range(count):
+        store.write(content(store, f"{name}{i:04d}", i))
+
+
+def race(store: Store, number: int, rounds: int) -> None:
+    """In each round, waits for a line and writes the run of that round; answers with whose it got."""
+    for turn in range(rounds):
+        sys.stdin.readline()
+        for replace in (False, True):
+            record = store.write(content(store, f"race{turn}-{int(replace)}", number), replace=replace)
+            # The table of a run that may be replaced at any moment is looked at in the end.
+            assert replace or record.metrics["writer"] == record.table("epochs")["writer"].iloc[0]
+        print(store.write(content(store, f"race{turn}-0", number)).metrics["writer"], flush=True)
+
+
+def forked(store: Store, replace: int) -> None:
+    """For each line on stdin, ``delay`` or ``line k``: a forked child writes runs until it is killed.
+
+    ``delay s``: killed after s seconds. ``line k``: it ends without any clean-up at the k-th line of code
+    that it executes in the store. Answers "killed", or "done" when the child ended by itself.
+    """
+    files_of(content(store, "warm", 0), datetime.now(UTC))  # Imports what the children need.
+    for command in sys.stdin:
+        kind, number = command.split()
+        child = os.fork()
+        if child == 0:
+            if kind == "line":
+                stop_at_line(int(number))
+                store.write(content(store, "run", int(number)), replace=bool(replace))
+                os._exit(0)
+            for i in range(10_000):
+                run = f"run{i % 3}" if replace else f"{os.getpid()}-{i}"
+                store.write(content(store, run, i, size=2000), replace=bool(replace))
+            os._exit(0)
+        if kind == "delay":
+            threading.Timer(float(number), os.kill, (child, 9)).start()
+        status = os.waitpid(child, 0)[1]
+        print("done" if status == 0 else "killed", flush=True)
+
+
+def stop_at_line(number: int) -> None:
+    left = number
+    files = ("files.py", "publish.py", "scratch.py", "store.py", "workspace.py")  # Those that touch the disk.
+    os.fsync = lambda handle: None  # Slow, and a killed process, unlike a power cut, loses nothing by it.
+
+    def trace(frame, event, argument):  # type: ignore[no-untyped-def]
+        nonlocal left
+        if Path(frame.f_code.co_filename).name not in files:
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                os._exit(9)
+        return trace
+
+    sys.settrace(trace)
+
+
+def hold(store: Store, run: str) -> None:
+    """Holds a workspace until it is killed."""
+    with store.workspace(run) as folder:
+        (folder / "mine").write_text("checkpoint")
+        store.describe(folder, {"method": "eszsl"})
+        print(folder, flush=True)
+        time.sleep(600)
+
+
+if __name__ == "__main__":
+    what, root, *rest = sys.argv[1:]
+    {"many": many, "race": race, "forked": forked, "hold": hold}[what](  # type: ignore[operator]
+        Store(Path(root)), *[int(one) if one.isdigit() else one for one in rest]
+    )

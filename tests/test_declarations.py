@@ -1,0 +1,74 @@
+"""What a plugin registers is checked when it is written down."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jaxtyping
+import pytest
+
+from zslbench import Component, Method, Variant
+
+PART: dict[str, Any] = {"kind": "classifier", "name": "mine", "target": "a.b:C", "summary": "s"}
+
+
+@pytest.fixture(autouse=True)
+def _without_type_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside the tests nothing checks types at calls: a plugin's author may write anything."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+METHOD: dict[str, Any] = {"name": "mine", "embedding": "e", "classifier": "c", "summary": "s"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "loss"}, "kind 'loss' is none of dataset, extractor"),
+        ({"name": "My Method"}, "classifier name 'My Method'"), ({"name": ""}, "name ''"),
+        ({"name": "-x"}, "name '-x'"), ({"name": 3}, "name 3"),
+        ({"target": "a.b.C"}, "write 'package.module:Name'"), ({"target": "a b:C"}, "target 'a b:C'"),
+        ({"target": None}, "target None"), ({"settings": "Settings"}, "settings 'Settings'"),
+    ],
+)  # fmt: skip
+def test_components(change: dict[str, Any], words: str) -> None:
+    assert Component(**PART).settings is None
+    with pytest.raises(ValueError, match=words):
+        Component(**PART | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": "Mine"}, "method name 'Mine'"), ({"group": "other"}, "group 'other'"),
+        ({"tasks": ()}, r"tasks \(\)"), ({"tasks": ("zsl",)}, "'zsl'"),
+        ({"settings": {"lr": 1}}, "setting 'lr' must read"), ({"settings": {"gen.lr": 1}}, "'gen.lr'"),
+        ({"search": {"generator.": (1,)}}, "'generator.'"),
+        ({"variants": (Variant(name="a", summary=""),) * 2}, "two variants share a name: a"),
+    ],
+)  # fmt: skip
+def test_methods(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Method(**METHOD | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": "A"}, "variant name 'A'"), ({"settings": {"lr": 1}}, "variant 'v': setting 'lr'"),
+        ({"components": {"dataset": "cub"}}, "component kind 'dataset'"),
+    ],
+)  # fmt: skip
+def test_variants(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Variant(**{"name": "v", "summary": ""} | change)
+    assert Variant(name="v", summary="", components={"generator": None}).components == {"generator": None}
+
+
+def test_declarations_cannot_be_changed() -> None:
+    for one in (Component(**PART), Method(**METHOD), Variant(name="v", summary="")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            one.name = "other"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Method(**METHOD).settings["generator.lr"] = 1  # type: ignore[index]

@@ -1,0 +1,76 @@
+"""Settings: frozen, typed, finite; an unknown key names the nearest."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import pytest
+from pydantic import PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from zslbench import ComponentSettings
+from zslbench.errors import SettingsError
+from zslbench.settings import NoSettings, build
+
+
+class Model(ComponentSettings):
+    lr: PositiveFloat = 0.1
+    """Learning rate."""
+    latent: PositiveInt | None = None
+    """Size."""
+    mode: Literal["l2", "none"] = "l2"
+    """Which."""
+    feedback: bool = True
+    decoder: bool = True
+
+    @model_validator(mode="after")
+    def _fit(self) -> Model:
+        if self.feedback and not self.decoder:
+            raise ValueError("feedback needs the decoder")
+        return self
+
+
+def test_defaults_and_values() -> None:
+    found = build(Model, {"lr": 2, "latent": 3}, "generator 'm'")
+    assert found == Model(lr=2.0, latent=3)
+    assert isinstance(found.lr, float)
+    assert Model.model_fields["lr"].description == "Learning rate."
+    assert build(NoSettings, {}, "x") == NoSettings()
+    with pytest.raises(ValidationError, match="frozen"):
+        found.lr = 3.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("word", ["none", "None", "null"])
+def test_none_in_words(word: str) -> None:
+    """Where a setting may be None; elsewhere it is a word like others."""
+    assert build(Model, {"latent": word}, "x").latent is None
+    with pytest.raises(SettingsError):
+        build(Model, {"lr": word}, "x")
+    assert build(Model, {"mode": "none"}, "x").mode == "none"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"lrr": 1}, "generator 'm': no setting 'lrr', did you mean 'lr'?"),
+        ({"lr": -1}, "generator 'm': 'lr' = -1: Input should be greater than 0"),
+        ({"lr": math.inf}, "generator 'm': 'lr' = inf: Input should be a finite number"),
+        ({"lr": math.nan}, "generator 'm': 'lr' = nan: Input should be a finite number"),
+        ({"latent": 1.5}, "'latent' = 1.5"),
+        ({"mode": "l3"}, "'mode' = 'l3': Input should be 'l2' or 'none'"),
+        ({"decoder": False}, "generator 'm': feedback needs the decoder"),
+    ],
+)
+def test_one_line_says_which_setting_and_why(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        build(Model, values, "generator 'm'")
+    text = str(caught.value)
+    assert message in text
+    assert "\n" not in text
+    assert len(text) < 150  # and does not quote all the settings
+
+
+def test_all_faults_at_once() -> None:
+    with pytest.raises(SettingsError, match="no setting 'a'") as caught:
+        build(Model, {"a": 1, "lr": 0}, "x")
+    assert str(caught.value).count(";") == 1

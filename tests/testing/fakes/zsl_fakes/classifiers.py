@@ -1,0 +1,93 @@
+"""Classifiers: sound ones, and ones that break one rule each."""
+
+from __future__ import annotations
+
+import torch
+
+from zslbench.interfaces import Classifier
+
+
+class Sound(Classifier):
+    """Ridge regression from features to semantics; float64."""
+
+    needs_examples = False
+
+    def fit(self, view):
+        x = view.features.double()
+        y = self.space.semantics.double()[view.labels]
+        return {"ridge": {"W": torch.linalg.solve(x.T @ x + torch.eye(x.shape[1]).double(), x.T @ y)}}
+
+    def scores(self, nets, features):
+        return features.double() @ nets["ridge"]["W"] @ self.space.semantics.double().T
+
+
+class SoundExamples(Classifier):
+    """Nearest class mean."""
+
+    needs_examples = True
+
+    def fit(self, view):
+        classes = torch.arange(len(self.space.names))
+        return {
+            "means": {"mean": torch.stack([view.features[view.labels == c].mean(dim=0) for c in classes])}
+        }
+
+    def scores(self, nets, features):
+        return -((features[:, None] - nets["means"]["mean"]) ** 2).sum(dim=2)
+
+
+class SeenOnly(Sound):
+    """output_shape: scores gives shape (24, 4), not (24, 6)"""
+
+    def scores(self, nets, features):
+        return super().scores(nets, features)[:, self.space.seen]
+
+
+class MinusInfinity(Sound):
+    """output_shape: scores gives NaN or infinite values"""
+
+    def scores(self, nets, features):
+        return super().scores(nets, features).index_fill(1, self.space.unseen, -torch.inf)
+
+
+class UnseenAlike(Sound):
+    """scores_unseen_classes: all unseen classes get the same score"""
+
+    def scores(self, nets, features):
+        return super().scores(nets, features).index_fill(1, self.space.unseen, 0)
+
+
+class SoftmaxOverImages(Sound):
+    """rows_independent: scores gives rows other values"""
+
+    def scores(self, nets, features):
+        return super().scores(nets, features).softmax(dim=0)
+
+
+class Undecided(Sound):
+    """scores_unseen_classes: does not say needs_examples"""
+
+    needs_examples = None
+
+
+class WantsSeenClasses(SoundExamples):
+    """scores_unseen_classes: IndexError"""
+
+    def fit(self, view):
+        _ = self.space.seen[0]
+        return super().fit(view)
+
+
+class AllClassesAlways(SoundExamples):
+    """scores_unseen_classes: scores in the space of the unseen classes gives shape (36, 6), not (36, 2)"""
+
+    def scores(self, nets, features):
+        return torch.nn.functional.pad(super().scores(nets, features), (0, 6 - len(self.space.names)))
+
+
+class MovesMeans(SoundExamples):
+    """use_is_pure: scores changes networks/means/mean in place"""
+
+    def scores(self, nets, features):
+        nets["means"]["mean"].add_(1)
+        return super().scores(nets, features)

@@ -1,0 +1,122 @@
+"""Embeddings whose training step breaks a rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from zsl_fakes.embeddings import Sound
+from zslbench.interfaces import Normal, Step, Uniform
+
+
+class VectorLoss(Sound):
+    """step_losses: 'total' is no scalar tensor (shape (1,))"""
+
+    def losses(self, nets, batch, noise):
+        return super().losses(nets, batch, noise)._replace(total=torch.zeros(1))
+
+
+class FloatLog(Sound):
+    """step_losses: 'weight' is no scalar tensor (float)"""
+
+    def losses(self, nets, batch, noise):
+        return super().losses(nets, batch, noise)._replace(log={"weight": 1.0})
+
+
+class TupleLosses(Sound):
+    """step_losses: gives a tuple, not Losses"""
+
+    def losses(self, nets, batch, noise):
+        return tuple(super().losses(nets, batch, noise))
+
+
+class TrainedBuffers(Sound):
+    """step_losses: buffers in the trained network 'map'"""
+
+    def losses(self, nets, batch, noise):
+        return super().losses(nets, batch, noise)._replace(buffers={"map": nets["map"]})
+
+
+class GrowingBuffer(Sound):
+    """step_losses: buffer 'count/steps' is not as initial makes it"""
+
+    def losses(self, nets, batch, noise):
+        return super().losses(nets, batch, noise)._replace(buffers={"count": {"steps": torch.zeros(2)}})
+
+
+class SteepRoot(Sound):
+    """step_losses: the gradient of 'map/out.weight' is not finite"""
+
+    def losses(self, nets, batch, noise):
+        losses = super().losses(nets, batch, noise)
+        return losses._replace(total=losses.total + (nets["map"]["out.weight"] * 0).sum().sqrt())
+
+
+class ScalesTheBatch(Sound):
+    """steps_pure: changes its arguments in place: batch/features"""
+
+    def losses(self, nets, batch, noise):
+        batch.features.mul_(0.5)
+        return super().losses(nets, batch, noise)
+
+
+class ChanceInStep(Sound):
+    """steps_pure: gives other values when called again (total)"""
+
+    def losses(self, nets, batch, noise):
+        losses = super().losses(nets, batch, noise)
+        return losses._replace(total=losses.total * torch.rand(()))
+
+
+class HostBranch(Sound):
+    """steps_lift: cannot be lifted by torch.func.vmap"""
+
+    def losses(self, nets, batch, noise):
+        losses = super().losses(nets, batch, noise)
+        return losses if losses.total > 1 else losses._replace(total=losses.total * 2)
+
+
+class OldGrad(Sound):
+    """steps_lift: derivatives by torch.func.grad"""
+
+    def losses(self, nets, batch, noise):
+        x = batch.features.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(self.embed(nets, x).sum(), x, create_graph=True)
+        losses = super().losses(nets, batch, noise)
+        return losses._replace(total=losses.total + slope.norm())
+
+
+class KnowsItIsLifted(Sound):
+    """steps_lift: one replica gives other bits than the plain step in"""
+
+    def losses(self, nets, batch, noise):
+        losses = super().losses(nets, batch, noise)
+        lifted = torch._C._functorch.maybe_current_level() > 1
+        return losses._replace(total=losses.total * 1.0001) if lifted else losses
+
+
+class Undeclared(Sound):
+    """noise_declared: reads noise 'mask', which it does not declare"""
+
+    def fit(self, view):
+        return replace(super().fit(view), passes=((Step("fit", self.losses, ("map", "head")),),))
+
+
+class UndeclaredMaybe(Sound):
+    """noise_declared: reads noise 'jitter', which it does not declare"""
+
+    def losses(self, nets, batch, noise):
+        noise.get("jitter")
+        return super().losses(nets, batch, noise)
+
+
+class Unread(Sound):
+    """noise_declared: declares noise 'jitter' and does not read it"""
+
+    def fit(self, view):
+        noise = {"mask": Uniform((self.width_of(view),)), "jitter": Normal((2,))}
+        return replace(super().fit(view), passes=((Step("fit", self.losses, ("map", "head"), noise),),))
+
+    def width_of(self, view):
+        return view.features.shape[1]

@@ -1,0 +1,210 @@
+"""Embeddings: sound ones, and ones that break one rule each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from zslbench import ZslbenchError
+from zslbench.interfaces import (
+    Embedding,
+    Guide,
+    Losses,
+    Optimizer,
+    Program,
+    Step,
+    Uniform,
+)
+from zslbench.training import gradient_penalty, initial_linear, linear
+
+
+class Sound(Embedding):
+    """A trained map with a guide, one noise term and a buffer."""
+
+    def fit(self, view):
+        self.width = view.features.shape[1]
+        return Program(
+            initial=self.initial,
+            passes=((Step("fit", self.losses, ("map", "head"), {"mask": Uniform((self.width,))}),),),
+            optimizers={"map": Optimizer(), "head": Optimizer("sgd")},
+            features=view.features,
+            labels=view.labels,
+            epochs=50,
+            batch_size=7,
+        )
+
+    def initial(self, streams):
+        return {
+            "map": initial_linear(streams, "map", "out", self.width, self.width),
+            "head": initial_linear(streams, "head", "out", self.width, len(self.space.names)),
+            "count": {"steps": torch.zeros(())},
+        }
+
+    def losses(self, nets, batch, noise):
+        x = batch.features * (noise["mask"] > 0.2)
+        logits = linear(nets["head"], "out", self.embed(nets, x))
+        total = -logits.log_softmax(dim=1).gather(1, batch.labels[:, None]).mean()
+        penalty = gradient_penalty(
+            lambda g: linear(nets["head"], "out", g)[:, :1], x, x + 1, noise["mask"][:, :1]
+        )
+        return Losses(total + penalty, {"penalty": penalty}, {"count": {"steps": nets["count"]["steps"] + 1}})
+
+    def embed(self, nets, inputs):
+        return torch.tanh(linear(nets["map"], "out", inputs))
+
+    def guide(self, nets):
+        return Guide({"head": nets["head"]}, lambda nets, g: linear(nets["head"], "out", g))
+
+
+class SoundStages(Sound):
+    """Two programs one after the other."""
+
+    def fit(self, view):
+        program = super().fit(view)
+        first = yield replace(program, name="first")
+        second = yield replace(program, name="second", initial=lambda streams: first)
+        return {"map": second["map"], "head": first["head"]}
+
+
+class SoundRegions(Embedding):
+    """Closed form on regions."""
+
+    inputs = "regions"
+
+    def fit(self, view):
+        rows = torch.arange(len(view.regions))
+        return {"centre": {"mean": view.regions[rows].mean(dim=(0, 1))}}
+
+    def embed(self, nets, inputs):
+        return inputs.mean(dim=1) - nets["centre"]["mean"]
+
+
+class RegionsAtOnce(SoundRegions):
+    """view_unchanged: AttributeError: 'TinyRegions' object has no attribute 'mean'"""
+
+    def fit(self, view):
+        return {"centre": {"mean": view.regions.mean(dim=(0, 1))}}
+
+
+class NineTiles(SoundRegions):
+    """Sound, but only on nine regions."""
+
+    def fit(self, view):
+        regions = view.regions[torch.arange(1)].shape[1]
+        if regions != 9:
+            raise ZslbenchError(f"embedding ninetiles needs 9 regions, not {regions}")
+        return super().fit(view)
+
+
+# --- use -----------------------------------------------------------------------------------------
+
+
+class DropsAxis(SoundRegions):
+    """output_shape: embed gives torch.float32 (24,), not a table of floats"""
+
+    def embed(self, nets, inputs):
+        return super().embed(nets, inputs).sum(dim=1)
+
+
+class OneRow(SoundRegions):
+    """output_shape: embed gives shape (1, 8), not (24, d)"""
+
+    def embed(self, nets, inputs):
+        return super().embed(nets, inputs)[:1]
+
+
+class LogOfNegative(SoundRegions):
+    """output_shape: embed gives NaN or infinite values"""
+
+    def embed(self, nets, inputs):
+        return super().embed(nets, inputs).log()
+
+
+class Centres(SoundRegions):
+    """rows_independent: embed gives rows other values when they come in part"""
+
+    def embed(self, nets, inputs):
+        g = super().embed(nets, inputs)
+        return g - g.mean(dim=0)
+
+
+class EmbedsInPlace(SoundRegions):
+    """use_is_pure: embed changes inputs in place"""
+
+    def embed(self, nets, inputs):
+        return inputs.sub_(nets["centre"]["mean"]).mean(dim=1)
+
+
+class EmbedsWithChance(SoundRegions):
+    """use_is_pure: embed gives other values when called again"""
+
+    def embed(self, nets, inputs):
+        return torch.dropout(super().embed(nets, inputs), 0.5, True)
+
+
+# --- guides --------------------------------------------------------------------------------------
+
+
+class GuideOfSeen(Sound):
+    """guide_scores: guide.scores gives shape (24, 4), not (24, 6)"""
+
+    def guide(self, nets):
+        guide = super().guide(nets)
+        return replace(guide, scores=lambda nets, g: guide.scores(nets, g)[:, self.space.seen])
+
+
+class GuideIsFunction(Sound):
+    """guide_scores: guide gives a function, not a Guide"""
+
+    def guide(self, nets):
+        return super().guide(nets).scores
+
+
+class GuideDetaches(Sound):
+    """guide_scores: no finite, non-zero derivative"""
+
+    def guide(self, nets):
+        guide = super().guide(nets)
+        return replace(guide, scores=lambda nets, g: guide.scores(nets, g.detach()))
+
+
+class GuideOverBatch(Sound):
+    """guide_scores: guide.scores gives rows other values"""
+
+    def guide(self, nets):
+        guide = super().guide(nets)
+        return replace(guide, scores=lambda nets, g: guide.scores(nets, g).softmax(dim=0))
+
+
+class GuideBranches(Sound):
+    """guide_scores: cannot be differentiated or lifted"""
+
+    def guide(self, nets):
+        guide = super().guide(nets)
+        return replace(
+            guide, scores=lambda nets, g: guide.scores(nets, g) + nets["head"]["out.bias"].max().item()
+        )
+
+
+class GuideTrains(Sound):
+    """guide_scores: the guide's networks require gradients"""
+
+    def guide(self, nets):
+        guide = super().guide(nets)
+        head = {name: tensor.clone().requires_grad_() for name, tensor in guide.networks["head"].items()}
+        return replace(guide, networks={"head": head})
+
+
+class GuideForgets(Sound):
+    """guide_scores: guide.scores changes networks/head/out.bias in place"""
+
+    def guide(self, nets):
+        guide = super().guide(nets)
+
+        def scores(nets, g):
+            found = guide.scores(nets, g)
+            nets["head"]["out.bias"].detach().data.add_(1e-9)
+            return found
+
+        return replace(guide, scores=scores)

@@ -1,0 +1,12 @@
+"""A settings module that imports something heavy."""
+
+from __future__ import annotations
+
+import h5py
+
+from zslbench import ComponentSettings
+
+
+class HeavySettings(ComponentSettings):
+    size: int = len(h5py.__name__)
+    """A size."""

@@ -1,0 +1,1 @@
+"""Presets for a fake method."""

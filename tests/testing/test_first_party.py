@@ -1,0 +1,124 @@
+"""Every first-party component and method passes its conformance checks; the list comes from the registry."""
+
+from __future__ import annotations
+
+import tomllib
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+
+from zslbench import Component
+from zslbench.registry import Registry, registry
+from zslbench.testing import Check, NotApplicable, checks_for, checks_for_method, parametrize_with_checks
+from zslbench_datasets.official import OFFICIAL
+
+# Settings that keep a component quick, and others that take it through its further branches.
+SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("dataset", "toy"): [{"images_per_class": 10}],
+    ("embedding", "identity"): [{}, {"normalize": "l2"}, {"normalize": "none"}],
+    ("classifier", "eszsl"): [{}, {"coding": "01"}],
+    ("generator", "tf-vaegan"): [
+        {"hidden": 8},
+        {"hidden": 8, "encoded_noise": False, "freeze_decoder": True, "adaptive_penalty": False},
+        {"hidden": 8, "decoder": False, "feedback": False, "transform": False, "latent": 3},
+    ],
+}
+METHODS: dict[str, dict[str, Any]] = {
+    "tf-vaegan": {
+        "dataset.images_per_class": 10,
+        "generator.epochs": 2,
+        "generator.hidden": 16,
+        "generator.per_class": 20,
+        "classifier.epochs": 2,
+    }
+}
+MAY_NOT_APPLY = {"regions_by_row", "guide_scores"}
+
+
+def first_party(known: Registry) -> list[Check]:
+    """The checks of everything that plugins of our own distribution register."""
+    found: list[Check] = []
+    for one in known.components():
+        kind, name = one.declaration.kind, one.name
+        if one.plugin.distribution == "zslbench":
+            for settings in SETTINGS.get((kind, name), [{}]):
+                found += checks_for(kind, name, settings=settings, registry=known)
+    for method in known.methods():
+        if method.plugin.distribution == "zslbench":
+            found += checks_for_method(method.name, settings=METHODS.get(method.name, {}), registry=known)
+    return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def official(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The six official data sets as the data root: true counts, random numbers, two features per image."""
+    root = tmp_path_factory.mktemp("data")
+    for one in OFFICIAL.values():
+        write_official(root / one.folder, one.counts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZSLBENCH_DATA", str(root))
+        yield root
+
+
+def write_official(folder: Path, counts: Any) -> None:
+    random = np.random.default_rng(0)
+    seen = counts.trainval + counts.test_seen
+    labels = np.concatenate([
+        1 + np.arange(seen) % (counts.classes - counts.unseen),
+        1 + counts.classes - counts.unseen + np.arange(counts.test_unseen) % counts.unseen,
+    ])  # fmt: skip
+    rows = 1 + np.arange(counts.images)
+    # The first images of every seen class are for training, whatever the class.
+    parts = {
+        "trainval_loc": rows[: counts.trainval],
+        "test_seen_loc": rows[counts.trainval : seen],
+        "test_unseen_loc": rows[seen:],
+        "train_loc": rows[:seen][labels[:seen] > 5],
+        "val_loc": rows[:seen][labels[:seen] <= 5],
+    }
+    semantics = random.random((counts.attributes, counts.classes)) + 0.1
+    folder.mkdir()
+    scipy.io.savemat(folder / "att_splits.mat", {"att": semantics, "original_att": semantics, **parts})
+    features = random.random((2, counts.images), dtype=np.float32)
+    scipy.io.savemat(folder / "res101.mat", {"features": features, "labels": labels})
+
+
+@parametrize_with_checks(first_party(registry()))
+def test_first_party(check: Check) -> None:
+    try:
+        check()
+    except NotApplicable:
+        assert check.name in MAY_NOT_APPLY
+
+
+def test_the_registry_holds_every_plugin_of_ours() -> None:
+    """A plugin that pyproject.toml announces is installed, sound, and therefore checked above."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    announced = set(project["project"]["entry-points"]["zslbench"])
+    sound = {one.name for one in registry().plugins if one.distribution == "zslbench" and one.status == "ok"}
+    assert sound == announced, "install the checkout again: pip install -e ."
+
+
+def test_settings_name_what_is_registered() -> None:
+    """No entry of the tables above outlives the component that it was for."""
+    known = registry()
+    assert SETTINGS.keys() <= {(one.declaration.kind, one.name) for one in known.components()}
+    assert METHODS.keys() <= {one.name for one in known.methods()}
+
+
+def test_a_new_component_is_checked_at_once(plugins: Callable[..., Registry]) -> None:
+    new = Component(kind="classifier", name="new", target="zsl_fakes.classifiers:UnseenAlike", summary="new")
+    known = plugins([new], dist=types.SimpleNamespace(name="zslbench", version="0"))
+    failing = []
+    for check in first_party(known):
+        if check.subject == "classifier 'new'":
+            try:
+                check()
+            except AssertionError:
+                failing.append(check.name)
+    assert failing == ["scores_unseen_classes"]

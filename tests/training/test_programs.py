@@ -1,0 +1,164 @@
+"""Programs: faults that are told before training starts, and several programs in one fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from zslbench.errors import PluginError
+from zslbench.interfaces import Losses, Optimizer, Program, Step
+from zslbench.training.loop import Training, complete, train
+from zslbench.training.streams import Streams
+
+
+def toward(target):
+    return lambda nets, batch, noise: Losses(((nets["net"]["w"] - target) ** 2).sum(), {})
+
+
+STEP = Step("step", toward(1.0), updates=("net",))
+GOOD = Program(
+    initial=lambda streams: {"net": {"w": torch.tensor([0.0])}},
+    passes=((STEP,),),
+    optimizers={"net": Optimizer("sgd", lr=0.5)},
+    features=torch.zeros(4, 2),
+    labels=torch.zeros(4, dtype=torch.int64),
+    epochs=2,
+    batch_size=4,
+)
+SEMANTICS = torch.ones(1, 1)
+
+
+def training(folder=None):
+    return Training(Streams(0), stage="part", folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"epochs": 0}, "at least one epoch"),
+        ({"epochs": -1}, "at least one epoch"),
+        ({"batch_size": 0}, "batch size of at least 1"),
+        ({"passes": ()}, "one pass"),
+        ({"passes": ((STEP,), ())}, "a pass that is empty"),
+        ({"passes": ((replace(STEP, fresh_batch=False), STEP),)}, "first step asks for no batch"),
+        ({"optimizers": {}}, r"updates \['net'\] in step 'step' without an optimizer"),
+        ({"frozen": {"net": {"w": torch.zeros(1)}}}, r"updates \['net'\] in step 'step', which are frozen"),
+        ({"passes": ((replace(STEP, updates=("net", "nte")),),)}, r"updates \['nte'\].*without an optimizer"),
+        ({"optimizers": {"net": Optimizer(), "critic": Optimizer()}}, r"optimizer for \['critic'\]"),
+        ({"labels": torch.zeros(3, dtype=torch.int64)}, "4 features and 3 labels"),
+        (
+            {"features": torch.zeros(0, 2), "labels": torch.zeros(0, dtype=torch.int64)},
+            "0 features and 0 labels",
+        ),
+    ],
+)
+def test_faults_are_one_line_that_names_the_stage(change, said):
+    with pytest.raises(PluginError, match=said) as caught:
+        train(replace(GOOD, **change), SEMANTICS, training())
+    assert str(caught.value).startswith("stage 'part': the program")
+    assert "\n" not in str(caught.value)
+
+
+def test_buffers_in_a_trained_network_are_a_fault():
+    def losses(nets, batch, noise):
+        return Losses((nets["net"]["w"] ** 2).sum(), {}, {"net": {"w": nets["net"]["w"]}})
+
+    with pytest.raises(PluginError, match="step 'step': buffers must not live in the trained network 'net'"):
+        train(replace(GOOD, passes=((replace(STEP, losses=losses),),)), SEMANTICS, training())
+
+
+def test_fitted_networks_are_taken_as_they_are():
+    weights = torch.ones(2, requires_grad=True)
+    done = complete({"net": {"w": weights}}, SEMANTICS, training())
+    assert torch.equal(done.networks["net"]["w"], weights)
+    assert not done.networks["net"]["w"].requires_grad
+    assert done.epochs == ()
+
+
+def sequence(seen):
+    """A preparatory program, then the paced one on its result, then one more; keeps two networks."""
+    first = yield replace(GOOD, name="prepare", paced=False)
+    seen.append(first)
+    start = {"net": {"w": first["net"]["w"] + 10}}
+    step = replace(STEP, losses=toward(20.0))
+    second = yield replace(GOOD, name="main", initial=lambda streams: start, passes=((step,),), epochs=3)
+    seen.append(second)
+    third = yield replace(GOOD, name="finish", paced=False, epochs=1)
+    return {"main": second["net"], "finish": third["net"]}
+
+
+def test_programs_in_sequence_and_figures_for_the_paced_one_alone():
+    seen, called = [], []
+
+    def on_epoch(epoch, nets):
+        called.append((epoch, nets["net"]["w"].item()))
+        return {"val_h": 0.5}
+
+    done = complete(sequence(seen), SEMANTICS, training(), on_epoch)
+    # rate 0.5 on (w − t)² reaches t in one step
+    assert [nets["net"]["w"].item() for nets in seen] == [1.0, 20.0]
+    assert called == [(1, 20.0), (2, 20.0), (3, 20.0)]
+    assert {name: net["w"].item() for name, net in done.networks.items()} == {"main": 20.0, "finish": 1.0}
+    assert [(row["stage"], row["epoch"]) for row in done.epochs] == [
+        ("part/prepare", 1),
+        ("part/prepare", 2),
+        ("part/main", 1),
+        ("part/main", 2),
+        ("part/main", 3),
+        ("part/finish", 1),
+    ]
+    assert ["val_h" in row for row in done.epochs] == [False] * 2 + [True] * 3 + [False]
+
+
+def test_a_sequence_goes_on_where_it_was(tmp_path):
+    done = complete(sequence([]), SEMANTICS, training(tmp_path))
+    seen = []
+    again = complete(sequence(seen), SEMANTICS, training(tmp_path))
+    assert [nets["net"]["w"].item() for nets in seen] == [1.0, 20.0]
+    assert again.epochs == done.epochs
+    assert again.networks["main"]["w"].item() == 20.0
+
+
+def test_two_programs_of_one_name_are_a_fault(tmp_path):
+    """They would share checkpoints and random streams: the second would take the first one's result."""
+
+    def twice():
+        yield GOOD
+        return (yield replace(GOOD, passes=((replace(STEP, losses=toward(7.0)),),)))
+
+    for folder in (None, tmp_path):
+        with pytest.raises(PluginError, match="two programs named 'training'"):
+            complete(twice(), SEMANTICS, training(folder))
+
+
+@pytest.mark.parametrize("kept", [None, 3, {"w": torch.zeros(1)}])
+def test_a_sequence_that_ends_with_no_networks_is_a_fault(kept):
+    def ends_with():
+        yield GOOD
+        return kept
+
+    with pytest.raises(PluginError, match="stage 'part': fit must give networks"):
+        complete(ends_with(), SEMANTICS, training())
+
+
+def test_programs_of_a_sequence_draw_different_numbers():
+    def starts():
+        first = yield replace(
+            GOOD, name="one", initial=lambda s: {"net": {"w": s.normal("w", (1,))}}, epochs=1
+        )
+        start = {}
+
+        def initial(streams):
+            start["w"] = streams.normal("w", (1,))
+            return {"net": {"w": start["w"]}}
+
+        yield replace(GOOD, name="two", initial=initial, epochs=1)
+        return {"first": first["net"], "start": start}
+
+    steps = ((replace(STEP, losses=lambda n, b, z: Losses(0 * n["net"]["w"].sum(), {})),),)
+    plain = replace(GOOD, passes=steps, initial=lambda s: {"net": {"w": s.normal("w", (1,))}}, epochs=1)
+    one, two = (train(plain, SEMANTICS, training().child(name)).networks for name in ("one", "two"))
+    assert one["net"]["w"].item() != two["net"]["w"].item()
+    assert complete(starts(), SEMANTICS, training()).networks["start"]["w"].item() == two["net"]["w"].item()

@@ -1,0 +1,126 @@
+"""A program that is stopped anywhere and started again ends with the bits of one that was not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from zslbench.errors import Interrupted
+from zslbench.interfaces import Losses, Normal, Optimizer, Program, Step
+from zslbench.training.loop import Training, train
+from zslbench.training.streams import Streams
+
+EPOCHS = 2
+SEMANTICS = torch.rand(3, 2, generator=torch.Generator().manual_seed(1))
+FEATURES = torch.randn(10, 4, generator=torch.Generator().manual_seed(2))
+
+
+def losses(nets, batch, noise):
+    """Uses everything that a checkpoint must hold: noise, both networks, a buffer, a logged figure."""
+    z = noise["z"] * nets["memory"]["scale"]
+    out = (batch.features + z) @ nets["one"]["w"] - batch.semantics @ nets["two"]["v"]
+    total = (out**2).mean()
+    buffers = {"memory": {"scale": nets["memory"]["scale"] * 0.9 + 0.01 * total}}
+    return Losses(total, {"out": out.mean()}, buffers)
+
+
+def program(kind: str, sampler: str) -> Program:
+    rule = Optimizer(kind, lr=0.05, momentum=0.0 if kind == "adam" else 0.9, weight_decay=1e-3)
+    noise = {"z": Normal((4,))}
+    first = Step("first", losses, updates=("one",), noise=noise)
+    second = Step("second", losses, updates=("two", "one"), noise=noise, fresh_batch=False)
+
+    def initial(streams):
+        nets = {"one": {"w": streams.normal("w", (4, 3))}, "two": {"v": streams.normal("v", (2, 3))}}
+        return {**nets, "memory": {"scale": torch.ones(())}}
+
+    return Program(
+        initial=initial,
+        passes=((first, second), (first,)),
+        optimizers={"one": rule, "two": rule},
+        features=FEATURES,
+        labels=torch.arange(10) % 3,
+        epochs=EPOCHS,
+        batch_size=4,
+        sampler=sampler,
+    )
+
+
+def on_epoch(epoch, nets):
+    return {"val_h": nets["one"]["w"].sum().item()}
+
+
+ITERATIONS = 3 * 2 * EPOCHS  # ceil(10 / 4) in each of two passes
+
+
+def same(one, other) -> bool:
+    tensors = [
+        torch.equal(one.networks[net][name], value)
+        for net, values in other.networks.items()
+        for name, value in values.items()
+    ]
+    return all(tensors) and one.networks.keys() == other.networks.keys() and one.epochs == other.epochs
+
+
+def stops_after(calls: Iterator[bool]):
+    return lambda: next(calls)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sampler"), [("adam", "independent"), ("rmsprop", "shuffled"), ("sgd", "shuffled")]
+)
+def test_stopped_after_any_iteration(tmp_path, kind, sampler):
+    made = program(kind, sampler)
+    whole = train(made, SEMANTICS, Training(Streams(5)), on_epoch)
+    # A stop can be seen between the iterations of an epoch: 5 times in each.
+    for count in range(ITERATIONS - EPOCHS):
+        folder = tmp_path / str(count)
+        answers = iter([False] * count + [True])
+        training = Training(Streams(5), folder=folder, stop_requested=stops_after(answers))
+        with pytest.raises(Interrupted):
+            train(made, SEMANTICS, training, on_epoch)
+        again = train(made, SEMANTICS, Training(Streams(5), folder=folder), on_epoch)
+        assert same(again, whole), count
+
+
+def test_stopped_after_every_iteration(tmp_path):
+    made = program("adam", "shuffled")
+    whole = train(made, SEMANTICS, Training(Streams(5)), on_epoch)
+    starts = 0
+    while starts < 100:
+        starts += 1
+        # The first question is asked after one iteration, so that every start moves on by one.
+        try:
+            training = Training(Streams(5), folder=tmp_path, stop_requested=lambda: True)
+            again = train(made, SEMANTICS, training, on_epoch)
+            break
+        except Interrupted:
+            continue
+    assert starts == ITERATIONS - EPOCHS + 1
+    assert same(again, whole)
+
+
+def test_checkpoints_change_no_number(tmp_path):
+    made = program("adam", "independent")
+    whole = train(made, SEMANTICS, Training(Streams(5)), on_epoch)
+    often = train(made, SEMANTICS, Training(Streams(5), folder=tmp_path, checkpoint_seconds=0.0), on_epoch)
+    assert same(often, whole)
+
+
+def test_a_finished_program_is_not_trained_again(tmp_path):
+    made = program("adam", "independent")
+    first = train(made, SEMANTICS, Training(Streams(5), folder=tmp_path), on_epoch)
+
+    def forbidden(*_):
+        raise AssertionError("ran again")
+
+    training = Training(Streams(5), folder=tmp_path, stop_requested=forbidden)
+    assert same(train(made, SEMANTICS, training, forbidden), first)
+
+
+def test_other_seeds_give_other_numbers():
+    made = program("adam", "independent")
+    one, other = (train(made, SEMANTICS, Training(Streams(seed))) for seed in (5, 6))
+    assert not torch.equal(one.networks["one"]["w"], other.networks["one"]["w"])

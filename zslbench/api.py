@@ -1,0 +1,140 @@
+"""zslbench from Python: ``zslbench.run("tf-vaegan", dataset="toy", seeds=3).frame()``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zslbench.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from zslbench.execution.local import Display
+    from zslbench.store.record import RunRecord
+    from zslbench.training.loop import Observer
+
+
+@dataclass(frozen=True)
+class Result:
+    """The runs of one method on one data set, one per seed."""
+
+    records: tuple[RunRecord, ...]
+    found: int
+    """How many of them had been computed before."""
+
+    def frame(self) -> pd.DataFrame:
+        """One row per seed; figures in percent (Acc, U, S, H, AUSUC; calibrated: U_cal, S_cal, H_cal)."""
+        from zslbench.report.results import runs_frame
+
+        return runs_frame(self.records)
+
+    def summary(self) -> pd.DataFrame:
+        """The same with a last row ``mean ± std``, ready to be shown."""
+        from zslbench.report.results import seeds_table
+
+        return seeds_table(self.records)
+
+
+class Quiet:
+    """A display that shows nothing."""
+
+    @contextlib.contextmanager
+    def observer(self, title: str) -> Iterator[Observer]:
+        from zslbench.training.loop import Silent
+
+        yield Silent()
+
+    def say(self, text: str) -> None: ...
+
+
+def run(
+    method: str | None = None,
+    *,
+    dataset: str,
+    variant: str | None = None,
+    embedding: str | None = None,
+    generator: str | None = None,
+    classifier: str | None = None,
+    seeds: int | Sequence[int] = 1,
+    settings: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    epochs: int | None = None,
+    select: str = "val",
+    every: int | None = None,
+    features: str | None = None,
+    semantics: str | None = None,
+    data_root: str | Path | None = None,
+    store: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    force: bool = False,
+    keep_weights: bool = False,
+    display: Display | None = None,
+) -> Result:
+    """Run a method, or a composition of components, on a data set; finished runs are found again.
+
+    Args:
+        method: a registered method; None: composed of ``embedding``, ``generator`` and ``classifier``.
+        variant: one of the method's named variants.
+        seeds: a number n for seeds 0 to n-1, or the seeds themselves.
+        settings: ``{"generator.lr": 1e-4}``; what is given here is not searched on validation.
+        preset: a preset's name, ``method:name``, or a TOML file; None: the data set's own preset.
+        epochs: length of the schedule (the longest that ``val`` considers).
+        select: ``val``, ``last`` or ``oracle`` (:mod:`zslbench.protocol.selection`).
+        every: epochs between evaluations under ``val`` and ``oracle``.
+        features: stem of the features file; None: the data set's default (``res101``).
+        semantics: ``att``, ``original_att`` or ``sentence``; None: ``att``.
+        force: compute again what is already in the store.
+        keep_weights: keep the fitted networks with the run.
+
+    Raises:
+        ZslbenchError: anything that the caller can put right, as one line.
+    """
+    from zslbench.data.load import load_dataset, provenance
+    from zslbench.execution.local import Job, compute
+    from zslbench.execution.mode import choose_mode
+    from zslbench.protocol.selection import Selection
+    from zslbench.recipe import resolve
+    from zslbench.registry import registry
+    from zslbench.store.store import Store
+
+    known = registry()
+    components = {"embedding": embedding, "generator": generator, "classifier": classifier}
+    recipe = resolve(
+        known,
+        dataset,
+        method=method,
+        variant=variant,
+        components=components,
+        preset=preset,
+        settings=settings,
+        epochs=epochs,
+        data_root=data_root,
+    )
+    selection = Selection(select, every)  # type: ignore[arg-type]
+    numbers = _seeds(seeds)
+    mode = choose_mode(device, threads)
+    display = display or Quiet()
+    loaded = load_dataset(recipe.parts["dataset"], root=data_root, features=features, semantics=semantics)
+    for note in loaded.notes:
+        display.say(note)
+    data = provenance(loaded)
+    where = Store.default(store)
+    records, found = [], 0
+    for seed in numbers:
+        job = Job(recipe, loaded, data, seed, selection, mode, keep_weights)
+        record, was_there = compute(job, where, known, display, force=force)
+        records.append(record)
+        found += was_there
+    return Result(tuple(records), found)
+
+
+def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    if not numbers or any(seed < 0 for seed in numbers) or len(set(numbers)) != len(numbers):
+        raise SettingsError(f"seeds {seeds}: give a number of seeds, or different seeds of 0 or more")
+    return numbers

@@ -1,0 +1,168 @@
+"""``zslbench methods NAME``: one method with its settings, presets and variants."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal, get_args, get_origin
+
+import click
+
+from zslbench.cli.listing import composition_text, status_text
+from zslbench.cli.options import note
+from zslbench.declarations import Component, Kind, Method
+from zslbench.errors import PluginError
+from zslbench.presets import preset_names, read_preset
+from zslbench.registry import Registered, Registry, settings_model
+from zslbench.report.formats import emit, json_text
+
+Row = dict[str, Any]
+
+
+def show_method(known: Registry, one: Registered[Method], fmt: str) -> None:
+    """Write everything about a method: facts, settings and variants.
+
+    ``json`` is one object, ``csv`` the table of settings alone.
+    """
+    method = one.declaration
+    facts: Row = {
+        "method": method.name,
+        "summary": method.summary,
+        "composition": composition_text(method),
+        "embedding": method.embedding,
+        "generator": method.generator,
+        "classifier": method.classifier,
+        "group": method.group,
+        "tasks": list(method.tasks),
+        "paper": method.paper or None,
+        "plugin": one.plugin.name,
+        "distribution": one.plugin.distribution or None,
+        "version": one.plugin.version or None,
+        "status": status_text(known, method),
+    }
+    presets = {name: read_preset(method.presets, name) for name in preset_names(method.presets)}
+    settings = _settings(known, method)
+    variants: list[Row] = [
+        {
+            "variant": variant.name,
+            "summary": variant.summary,
+            "settings": dict(variant.settings),
+            "components": dict(variant.components),
+        }
+        for variant in method.variants
+    ]
+    if fmt == "json":
+        with_presets = [{**row, "presets": _set_by(presets, row["setting"])} for row in settings]
+        sys.stdout.write(json_text({**facts, "settings": with_presets, "variants": variants}))
+        return
+    rows = [_settings_row(row, presets) for row in settings]
+    if fmt == "csv":
+        emit(rows, fmt)
+        return
+    if fmt == "terminal":
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            shown = ", ".join(value) if isinstance(value, list) else value
+            click.echo(f"{name:<{width}}  {'–' if shown is None else shown}")
+    else:
+        emit([{"": name, method.name: value} for name, value in facts.items()], fmt)
+    title = "settings, with the values of each preset" if presets else "settings"
+    tables = [(title, rows), ("variants", [_variant_row(row) for row in variants])]
+    if fmt == "terminal":  # a sentence in a row of many columns would squeeze all others
+        values = [{key: value for key, value in row.items() if key != "description"} for row in rows]
+        meanings = [{"setting": row["setting"], "meaning": row["description"]} for row in rows]
+        tables[:1] = [(title, values), ("what they mean", meanings)]
+    for heading, table in tables:
+        if table:
+            click.echo()
+            emit(table, fmt, title=heading)
+
+
+def _settings(known: Registry, method: Method) -> list[Row]:
+    """Each setting of each component that is there, with the default that holds in this method."""
+    rows: list[Row] = []
+    missing = dict(known.missing(method))
+    names: dict[Kind, str | None] = {
+        "embedding": method.embedding,
+        "generator": method.generator,
+        "classifier": method.classifier,
+    }
+    for kind, name in names.items():
+        if name is not None and kind not in missing:
+            try:
+                rows += _component_settings(known.component(kind, name), method)
+            except PluginError as error:  # the rest of the method can still be shown
+                note(str(error))
+    return rows
+
+
+def _component_settings(component: Registered[Component], method: Method) -> list[Row]:
+    rows = []
+    for name, info in settings_model(component).model_fields.items():
+        key = f"{component.declaration.kind}.{name}"
+        default = None if info.is_required() else info.get_default(call_default_factory=True)
+        rows.append(
+            {
+                "setting": key,
+                "type": type_text(info.annotation),
+                "default": method.settings.get(key, default),
+                "search": list(method.search.get(key, ())),
+                "description": info.description,
+            }
+        )
+    return rows
+
+
+def _set_by(presets: dict[str, Row], setting: str) -> Row:
+    return {name: values[setting] for name, values in presets.items() if setting in values}
+
+
+def _settings_row(row: Row, presets: dict[str, Row]) -> Row:
+    by_preset = _set_by(presets, row["setting"])
+    searched = {"search": ", ".join(map(_value_text, row["search"]))} if row["search"] else {}
+    columns = {name: _value_text(by_preset[name]) if name in by_preset else None for name in presets}
+    return {
+        "setting": row["setting"],
+        "type": row["type"],
+        "default": _value_text(row["default"]),
+        **columns,
+        **searched,
+        "description": row["description"],
+    }
+
+
+def _variant_row(row: Row) -> Row:
+    changes = {**row["components"], **row["settings"]}
+    texts = [f"{key}={_value_text(value)}" for key, value in changes.items()]
+    return {"variant": row["variant"], "changes": ", ".join(texts), "summary": row["summary"]}
+
+
+def _value_text(value: object) -> str:
+    """As one would type it: learning rates need more digits than a table of results has."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)
+
+
+def type_text(annotation: Any) -> str:
+    """A type in a few words: ``float``, ``l2 | minmax``, ``int | None``.
+
+    >>> type_text(float | None)
+    'float | None'
+    """
+    if annotation is type(None):
+        return "None"
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return " | ".join(str(one) for one in arguments)
+    if arguments and hasattr(annotation, "__metadata__"):  # Annotated[float, ...]
+        return type_text(arguments[0])
+    if arguments and not isinstance(get_origin(annotation), type):
+        return " | ".join(type_text(one) for one in arguments)
+    if arguments:
+        origin = get_origin(annotation)
+        if origin.__module__ == "types":  # X | Y
+            return " | ".join(type_text(one) for one in arguments)
+        return f"{origin.__name__}[{', '.join('...' if x is ... else type_text(x) for x in arguments)}]"
+    return getattr(annotation, "__name__", str(annotation))

@@ -1,0 +1,130 @@
+"""How a run's progress is shown, always on standard error: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+
+SHOWN = 4
+"""How many figures of an epoch are shown beside its bar."""
+
+SECONDS = 5
+"""Least time between plain lines of a stage; its last epoch is always told."""
+
+
+_ROOM = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+
+
+class TerminalDisplay:
+    """Shows progress and notes; the display of the command line."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        logger = logging.getLogger("zslbench")
+        logger.handlers = [one for one in logger.handlers if not isinstance(one, _Warnings)]
+        logger.addHandler(_Warnings(self))
+        logger.propagate = False
+
+    def say(self, text: str) -> None:
+        self.console.print(text, style="dim", markup=False, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def observer(self, title: str) -> Iterator[Any]:
+        self.console.print(title, style="bold", markup=False)
+        if not self.console.is_terminal:
+            yield _Lines(self.console)
+            return
+        columns = (
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=20)),
+            BarColumn(bar_width=10),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(compact=True),
+            # The figures take what room is left, and are cut first.
+            TextColumn("[dim]{task.fields[figures]}", table_column=_ROOM),
+        )
+        with Progress(*columns, console=self.console, expand=True) as progress:
+            yield _Bars(progress)
+
+
+class _Warnings(logging.Handler):
+    """Shows what zslbench and its plugins warn of, above the bars."""
+
+    def __init__(self, display: TerminalDisplay) -> None:
+        super().__init__(logging.WARNING)
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._display.say(f"warning: {record.getMessage()}")
+
+
+class _Bars:
+    """One bar per stage, with its epochs, time left and latest losses."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def stage_started(self, stage: str, epochs: int, done: int) -> None:
+        if stage in self._tasks:
+            self._progress.reset(self._tasks[stage], total=epochs, completed=done, figures="")
+        else:
+            self._tasks[stage] = self._progress.add_task(stage, total=epochs, completed=done, figures="")
+
+    def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        self._progress.update(self._tasks[stage], completed=epoch, figures=figures(metrics))
+
+    def stage_ended(self, stage: str) -> None:
+        self._progress.stop_task(self._tasks[stage])
+
+
+class _Lines:
+    """A line every few seconds and one at the end of each stage, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = self._told = time.monotonic()
+        self._done = 0
+
+    def stage_started(self, stage: str, epochs: int, done: int) -> None:
+        self._started = self._told = time.monotonic()
+        self._done = done
+        if done:
+            self._console.print(f"  {stage}: goes on after epoch {done}/{epochs}", markup=False)
+
+    def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        if epoch != epochs and now - self._told < SECONDS:
+            return
+        self._told, took = now, now - self._started
+        left = took / max(1, epoch - self._done) * (epochs - epoch)
+        text = f"  {stage}: epoch {epoch}/{epochs}, {took:.0f} s, {left:.0f} s left  {figures(metrics)}"
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def stage_ended(self, stage: str) -> None: ...
+
+
+def figures(metrics: Mapping[str, float]) -> str:
+    """The figures worth a glance: what was evaluated first, then total losses, then the rest."""
+
+    def rank(name: str) -> int:
+        return 0 if name.startswith(("val_", "test_")) else 1 if name.endswith("_loss") else 2
+
+    chosen = sorted(metrics, key=rank)[:SHOWN]
+    return "  ".join(f"{name} {metrics[name]:.4g}" for name in chosen)

@@ -1,0 +1,134 @@
+"""``zslbench runs``, ``show`` and ``table``: what the store holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zslbench.cli.options import format_option, note, store_option
+
+if TYPE_CHECKING:
+    from zslbench.store.record import RunRecord
+
+
+def _filters(command: Any) -> Any:
+    for option in (
+        click.option("--method", help="Only this method."),
+        click.option("--dataset", help="Only this data set."),
+        click.option("--select", type=click.Choice(["val", "last", "oracle"]), help="Only this selection."),
+    ):
+        command = option(command)
+    return command
+
+
+def _records(
+    store: Path | None, method: str | None, dataset: str | None, select: str | None
+) -> list[RunRecord]:
+    from zslbench.store.store import Store
+
+    return [
+        one
+        for one in Store.default(store).records()
+        if (method is None or one.info.method == method)
+        and (dataset is None or one.info.dataset == dataset)
+        and (select is None or one.info.selection == select)
+    ]
+
+
+@click.command()
+@_filters
+@store_option
+@format_option
+def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, select: str | None) -> None:
+    """List finished and unfinished runs."""
+    from zslbench.report.formats import emit
+    from zslbench.report.results import FIGURES, label, percent
+    from zslbench.store.store import Store
+
+    rows: list[dict[str, Any]] = [
+        {
+            "run": one.info.id,
+            "method": label(one),
+            "dataset": one.info.dataset,
+            "seed": one.info.seed,
+            "selection": one.info.selection,
+            **{FIGURES[key]: percent(one.metrics.get(key)) for key in ("acc", "u", "s", "h")},
+            "state": "finished",
+            "when": one.finished.isoformat(timespec="seconds"),
+        }
+        for one in _records(store, method, dataset, select)
+    ]
+    finished = {row["run"] for row in rows}
+    for left in Store.default(store).unfinished():
+        if left.id in finished:  # being repeated with --force, or finished by another process
+            continue
+        info = left.info
+        wanted = {"method": method, "dataset": dataset, "selection": select}
+        if any(value is not None and info.get(key) != value for key, value in wanted.items()):
+            continue
+        variant = f" ({info['variant']})" if info.get("variant") else ""
+        rows.append(
+            {
+                "run": left.id,
+                "method": f"{info.get('method', '')}{variant}",
+                "dataset": info.get("dataset"),
+                "seed": info.get("seed"),
+                "selection": info.get("selection"),
+                **dict.fromkeys(FIGURES[key] for key in ("acc", "u", "s", "h")),
+                "state": "running" if left.running else "interrupted",
+                "when": left.when.isoformat(timespec="seconds"),
+            }
+        )
+    if not rows:
+        note("the store has no such run; zslbench run METHOD --dataset NAME makes one")
+    emit(rows, fmt)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--classes", is_flag=True, help="Accuracy of every class.")
+@click.option("--epochs", is_flag=True, help="Figures of every epoch.")
+@store_option
+@format_option
+def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str) -> None:
+    """Show one run: figures, settings, data, environment. RUN is the beginning of its id."""
+    from zslbench.report.formats import emit
+    from zslbench.report.runs import facts
+    from zslbench.store.store import Store
+
+    if classes and epochs:
+        raise click.UsageError("give --classes or --epochs, not both")
+    record = Store.default(store).resolve(run_id)
+    if faults := record.verify():
+        note("files differ from what was written: " + "; ".join(faults))
+    if classes or epochs:
+        table = record.table("classes" if classes else "epochs")
+        if table.empty:
+            note("this run is closed form, it has no epochs")
+        emit(table, fmt, title=record.info.id)
+        return
+    emit(facts(record), fmt, title=f"run {record.info.id}")
+
+
+@click.command()
+@_filters
+@store_option
+@format_option
+def table(store: Path | None, fmt: str, method: str | None, dataset: str | None, select: str | None) -> None:
+    """Compare methods on data sets: CZSL Acc and GZSL U, S, H, mean ± std over the seeds in the store."""
+    from zslbench.report.comparison import comparison_frame, comparison_table
+    from zslbench.report.formats import emit
+    from zslbench.report.results import ORACLE_NOTE, has_oracle
+
+    records = _records(store, method, dataset, select)
+    if not records:
+        note("the store has no such run; zslbench run METHOD --dataset NAME makes one")
+        emit([], fmt)
+        return
+    for_programs = fmt in ("csv", "json")
+    frame = comparison_frame(records) if for_programs else comparison_table(records)
+    emit(frame, fmt, title="Per-class accuracy in %, mean ± std over seeds")
+    if has_oracle(records):
+        note(ORACLE_NOTE)

@@ -1,0 +1,90 @@
+"""``zslbench run``: compute runs, or find them, and show each seed and mean ± std."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zslbench.cli.options import data_root_option, format_option, store_option
+
+
+@click.command()
+@click.argument("method", required=False)
+@click.option("--dataset", required=True, help="Data set; zslbench datasets lists them.")
+@click.option("--variant", help="One of the method's variants.")
+@click.option("--embedding", help="Compose by hand: embedding.")
+@click.option("--generator", help="Compose by hand: generator, where the classifier needs one.")
+@click.option("--classifier", help="Compose by hand: classifier.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
+@click.option("--seed", type=click.IntRange(min=0), multiple=True, help="Run this seed; repeatable.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KIND.NAME=VALUE",
+    help="Change a setting, as generator.lr=1e-4; repeatable.",
+)
+@click.option("--preset", help="Preset name, METHOD:NAME, or a TOML file; else the data set's own.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Length of the schedule.")
+@click.option(
+    "--select",
+    type=click.Choice(["val", "last", "oracle"]),
+    default="val",
+    show_default=True,
+    help="How the model is chosen: on validation, not at all, or on the test images (marked).",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    help="Epochs between evaluations (default: a twentieth of the schedule).",
+)
+@click.option("--features", help="Features file of the data set (default: res101 where it is a file).")
+@click.option("--semantics", help="Class semantics: att, original_att or sentence (default: att).")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's).")
+@click.option("--force", is_flag=True, help="Compute again what the store already has.")
+@click.option("--keep-weights", is_flag=True, help="Keep the fitted networks with the run.")
+@data_root_option
+@store_option
+@format_option
+def run(
+    method: str | None,
+    seeds: int,
+    seed: tuple[int, ...],
+    assignments: tuple[str, ...],
+    store: Path | None,
+    fmt: str,
+    **options: Any,
+) -> None:
+    """Run METHOD, or components composed by hand, on a data set.
+
+    A finished run is found again; an interrupted one goes on from its last checkpoint.
+    """
+    from zslbench import api
+    from zslbench.cli.progress import TerminalDisplay
+    from zslbench.errors import SettingsError
+    from zslbench.presets import parse_assignment
+    from zslbench.report.formats import emit
+    from zslbench.report.results import ORACLE_NOTE, has_oracle, runs_frame, seeds_table
+
+    if seed and seeds > 1:
+        raise SettingsError("give --seeds N or --seed K, not both")
+    display = TerminalDisplay()
+    result = api.run(
+        method,
+        seeds=seed or seeds,
+        settings=dict(parse_assignment(text) for text in assignments),
+        store=store,
+        display=display,
+        **options,
+    )
+    if result.found:
+        display.say(f"found in the store: {result.found} of {len(result.records)}")
+    first = result.records[0]
+    title = f"{first.info.method} on {first.info.dataset}, selection {first.info.selection}, %"
+    machine = fmt in ("csv", "json")
+    emit(runs_frame(result.records) if machine else seeds_table(result.records), fmt, title=title)
+    if has_oracle(result.records):
+        display.say(ORACLE_NOTE)

@@ -1,0 +1,46 @@
+"""Reading data sets. The names below are public: data set plugins import them from here.
+
+They load when first used, so that listings, which only ask where data lie, import no numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zslbench.data.dataset import (
+        DataRequest as DataRequest,
+        Dataset as Dataset,
+        OfficialSplit as OfficialSplit,
+        RegionSource as RegionSource,
+        Source as Source,
+    )
+    from zslbench.data.provenance import source as source
+    from zslbench.data.regions import ArrayRegions as ArrayRegions
+    from zslbench.data.xlsa17 import ExpectedCounts as ExpectedCounts, read_xlsa17 as read_xlsa17
+    from zslbench.data.xlsa17_files import HOW_TO_GET as HOW_TO_GET, dataset_folder as dataset_folder
+    from zslbench.protocol.splits import fingerprint as fingerprint
+
+_PUBLIC = {
+    "ArrayRegions": "zslbench.data.regions",
+    "DataRequest": "zslbench.data.dataset",
+    "Dataset": "zslbench.data.dataset",
+    "ExpectedCounts": "zslbench.data.xlsa17",
+    "HOW_TO_GET": "zslbench.data.xlsa17_files",
+    "OfficialSplit": "zslbench.data.dataset",
+    "RegionSource": "zslbench.data.dataset",
+    "Source": "zslbench.data.dataset",
+    "dataset_folder": "zslbench.data.xlsa17_files",
+    "fingerprint": "zslbench.protocol.splits",
+    "read_xlsa17": "zslbench.data.xlsa17",
+    "source": "zslbench.data.provenance",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'zslbench.data' has no attribute {name!r}")

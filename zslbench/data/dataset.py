@@ -1,0 +1,98 @@
+"""What every data set looks like once read: arrays, names and splits, before any split is made into views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+Indices = Int[np.ndarray, " _"]
+
+
+@runtime_checkable
+class RegionSource(Protocol):
+    """Region features that are read by row and never loaded whole."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(images, regions, channels)."""
+        ...
+
+    def __getitem__(self, rows: Indices) -> Float[np.ndarray, "n regions dv"]:
+        """The regions of these images, float32, in the order asked for."""
+        ...
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """Which of a data set's files a run asked for."""
+
+    name: str
+    """The data set's name as the user typed it."""
+    root: Path
+    """Folder that holds one folder per data set (``--data-root``, ``ZSLBENCH_DATA``)."""
+    features: str | None = None
+    """Stem of the features file (``--features``); None: the data set's own default."""
+    semantics: str | None = None
+    """Which class semantics: ``att``, ``original_att`` or ``sentence``; None: ``att``."""
+
+
+@dataclass(frozen=True)
+class OfficialSplit:
+    """Row indices of the proposed split, 0-based, in file order (Xian et al. 2018).
+
+    ``validation_classes`` are the official validation classes (a subset of the seen ones), or None
+    where the data set has none.
+    """
+
+    trainval: Indices
+    test_seen: Indices
+    test_unseen: Indices
+    validation_classes: Indices | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One array that a run's numbers depend on: where it was read and the sha256 of its bytes."""
+
+    array: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images as features, class semantics and splits.
+
+    Class ids are 0-based and index ``class_names`` and the rows of ``semantics``.
+    """
+
+    name: str
+    features: Float[np.ndarray, "images d"]
+    """Global visual features, float32."""
+    labels: Int[np.ndarray, " images"]
+    """Class id of every image, int64."""
+    class_names: tuple[str, ...]
+    semantics: Float[np.ndarray, "classes attributes"]
+    """Class semantics as stored (xlsa17 ``att`` transposed), float32."""
+    split: OfficialSplit
+    features_name: str
+    """Which features, as ``res101``."""
+    semantics_name: str
+    """Which semantics: ``att``, ``original_att`` or ``sentence``."""
+    attribute_names: tuple[str, ...] | None = None
+    attribute_vectors: Float[np.ndarray, "attributes words"] | None = None
+    regions: RegionSource | None = None
+    image_files: tuple[str, ...] | None = None
+    finetuned: bool | None = None
+    """Whether the backbone was fine-tuned on this data set; None: unknown."""
+    sources: tuple[Source, ...] = ()
+    """Where each array came from; quoted by every run."""
+    notes: tuple[str, ...] = ()
+    """What the reader repaired or found odd; shown once and kept with every run."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Anything else worth recording, JSON-serialisable (licence, citation)."""

@@ -1,0 +1,141 @@
+"""What a plugin registers: plain data, so that listing plugins imports neither torch nor pydantic.
+
+A class is named by a string, ``"package.module:Class"``, and imported when it is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+Kind = Literal["dataset", "extractor", "embedding", "generator", "classifier"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Task = Literal["czsl", "gzsl"]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.+-]*")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _check_name(what: str, name: object) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{what} name {name!r}: use lower-case letters, digits and '-_.+', as in 'my-method'"
+        )
+
+
+def _check_target(what: str, target: object) -> None:
+    if not isinstance(target, str) or not _TARGET.fullmatch(target):
+        raise ValueError(f"{what} {target!r}: write 'package.module:Name'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One dataset, extractor, embedding, generator or classifier.
+
+    Args:
+        kind: which of the five interfaces ``target`` implements.
+        name: what users type.
+        target: ``"package.module:Class"``, imported only when the component runs.
+        summary: one line for listings.
+        settings: ``"package.module:Class"`` of a :class:`~zslbench.settings.ComponentSettings`, in a
+            module that does not import torch (so a wrong setting is reported at once); None: no settings.
+        paper: where the component comes from.
+
+    Raises:
+        ValueError: kind, name or target is malformed.
+    """
+
+    kind: Kind
+    name: str
+    target: str
+    summary: str
+    settings: str | None = None
+    paper: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"component {self.name!r}: kind {self.kind!r} is none of {', '.join(KINDS)}")
+        _check_name(self.kind, self.name)
+        _check_target(f"{self.kind} {self.name!r}: target", self.target)
+        if self.settings is not None:
+            _check_target(f"{self.kind} {self.name!r}: settings", self.settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A named overlay on a method: changed settings (``"generator.feedback"``) and swapped components.
+
+    ``components`` maps a kind to another component's name; ``{"generator": None}`` removes the generator.
+    """
+
+    name: str
+    summary: str
+    settings: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    components: Mapping[str, str | None] = field(default_factory=lambda: _NOTHING)
+
+    def __post_init__(self) -> None:
+        _check_name("variant", self.name)
+        _check_kinds(f"variant {self.name!r}", self.settings, self.components)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A composition of components that users run by one name.
+
+    Args:
+        name: what users type.
+        embedding, generator, classifier: component names; a method without a generator has None.
+        summary: one line for listings.
+        group: ``"embedding"`` or ``"generative"``, the two groups of the field's tables.
+        paper: citation.
+        settings: overlay on the components' defaults, as ``{"embedding.normalize": "minmax"}``.
+        presets: package holding ``<dataset>.toml`` files with the settings per data set; None: no presets.
+        search: hyper-parameters offered to validation, each with its candidates, as
+            ``{"classifier.gamma": (0.1, 1.0, 10.0)}``; a setting that the user gives is not searched.
+        tasks: what the method can do; a method without ``"gzsl"`` is selected by CZSL accuracy.
+        variants: named overlays (ablations).
+
+    Raises:
+        ValueError: a name, kind or task is malformed or a variant's name is used twice.
+    """
+
+    name: str
+    embedding: str
+    classifier: str
+    summary: str
+    generator: str | None = None
+    group: Literal["embedding", "generative"] = "generative"
+    paper: str = ""
+    settings: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    presets: str | None = None
+    search: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: _NOTHING)
+    tasks: tuple[Task, ...] = ("czsl", "gzsl")
+    variants: tuple[Variant, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_name("method", self.name)
+        where = f"method {self.name!r}"
+        _check_kinds(where, self.settings, {})
+        _check_kinds(where, self.search, {})
+        if self.group not in ("embedding", "generative"):
+            raise ValueError(f"{where}: group {self.group!r} is neither 'embedding' nor 'generative'")
+        if not self.tasks or not set(self.tasks) <= set(get_args(Task)):
+            raise ValueError(f"{where}: tasks {self.tasks!r} must name 'czsl', 'gzsl' or both")
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) != len(names):
+            raise ValueError(f"{where}: two variants share a name: {', '.join(sorted(names))}")
+
+
+def _check_kinds(where: str, settings: Mapping[str, Any], components: Mapping[str, Any]) -> None:
+    for key in settings:
+        kind, dot, name = key.partition(".")
+        if kind not in KINDS or not dot or not name:
+            raise ValueError(f"{where}: setting {key!r} must read '<kind>.<setting>', kind one of {KINDS}")
+    for kind in components:
+        if kind not in ("embedding", "generator", "classifier"):
+            raise ValueError(f"{where}: component kind {kind!r} is not embedding, generator or classifier")

@@ -1,0 +1,69 @@
+"""Errors a user can cause: each message says what is wrong, where, and what to do.
+
+The command line prints the message alone; ``--debug`` adds the traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class ZslbenchError(Exception):
+    """Base of every error that a user can cause."""
+
+    exit_code = 1
+
+
+class UnknownName(ZslbenchError):
+    """A name nobody registered. The message lists the nearest known names."""
+
+    exit_code = 2
+
+
+class SettingsError(ZslbenchError):
+    """A setting that does not exist or does not validate."""
+
+    exit_code = 2
+
+
+class PluginError(ZslbenchError):
+    """A plugin that is broken, where that must be an error (``--strict-plugins``)."""
+
+
+class DataError(ZslbenchError):
+    """Data that cannot be used: names the file and lists every fault at once."""
+
+    def __init__(self, where: object, faults: Sequence[str], advice: str = "") -> None:
+        self.where = str(where)
+        self.faults = tuple(faults)
+        self.advice = advice
+        message = f"{where}: " + "; ".join(faults)
+        super().__init__(f"{message}. {advice}" if advice else message)
+
+
+class MissingData(DataError):
+    """A data set, or one of its files, that is not on this machine."""
+
+
+class Interrupted(ZslbenchError):
+    """The run was asked to stop; its checkpoint lets the same command go on later."""
+
+    exit_code = 130
+
+
+class Diverged(ZslbenchError):
+    """A loss became NaN or infinite."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest known names as a hint, or the whole list when nothing is near.
+
+    >>> did_you_mean("sof", ["softmax", "nearest"])
+    "did you mean 'softmax'?"
+    """
+    choices = sorted(known)
+    near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(f"'{one}'" for one in near) + "?"
+    return "known: " + (", ".join(choices) if choices else "none")

@@ -1,0 +1,284 @@
+"""Computes one run in this process: found again if finished, resumed if interrupted, written whole."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from zslbench import __version__, pipeline
+from zslbench.data.dataset import Dataset
+from zslbench.data.provenance import array_sha256
+from zslbench.errors import Interrupted, SettingsError
+from zslbench.execution.environment import describe
+from zslbench.execution.interrupt import stop_requests
+from zslbench.execution.mode import ExecutionMode, applied
+from zslbench.protocol.selection import Selection
+from zslbench.recipe import Recipe
+from zslbench.registry import Registry
+from zslbench.store.identity import run_id
+from zslbench.store.record import NETWORKS_FILE, RunContent, RunInfo, RunRecord
+from zslbench.store.store import Store
+from zslbench.training.flat import flatten
+from zslbench.training.loop import Observer, Training
+from zslbench.training.streams import Streams
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STAGES = "stages"
+"""Folder of a run's checkpoints in its workspace."""
+
+CHECKPOINT_VARIABLE = "ZSLBENCH_CHECKPOINT_SECONDS"
+
+IDENTITY_FORMAT = 1
+"""Raised when the meaning of a run's identity changes, so that no old run passes for a new one."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to compute."""
+
+    recipe: Recipe
+    dataset: Dataset
+    data: Mapping[str, Any]
+    """:func:`zslbench.data.load.provenance` of the data set."""
+    seed: int
+    selection: Selection
+    mode: ExecutionMode
+    keep_weights: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that the run's numbers depend on."""
+        recipe = self.recipe
+        return {
+            "format": IDENTITY_FORMAT,
+            "method": recipe.method,
+            "variant": recipe.variant,
+            "components": {kind: part.name for kind, part in recipe.parts.items()},
+            "settings": {kind: part.values() for kind, part in recipe.parts.items()},
+            "search": {key: list(values) for key, values in recipe.search.items()}
+            if self.selection.mode != "last"
+            else {},
+            "tasks": list(recipe.tasks),
+            "data": {
+                "features": self.data["features"],
+                "semantics": self.data["semantics"],
+                "split": self.data["split_fingerprint"],
+                "validation": self.data["validation_fingerprint"],
+                "arrays": {one["array"]: one["sha256"] for one in self.data["arrays"]},
+            },
+            "seed": self.seed,
+            "selection": {
+                "mode": self.selection.mode,
+                "every": self.selection.step(recipe.epochs)
+                if recipe.epochs and self.selection.mode != "last"
+                else None,
+            },
+            "versions": {
+                "zslbench": __version__,
+                **{
+                    f"plugin {one.name}": f"{one.version} {one.source_digest()}".strip()
+                    for one in recipe.plugins
+                },
+            },
+            "execution": self.mode.as_dict(),
+        }
+
+
+@runtime_checkable
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def observer(self, title: str) -> contextlib.AbstractContextManager[Observer]: ...
+
+    def say(self, text: str) -> None: ...
+
+
+def checkpoint_seconds() -> float:
+    """Least time between checkpoints: ``ZSLBENCH_CHECKPOINT_SECONDS``, or a minute; 0: after every iteration.
+
+    Raises:
+        SettingsError: it is no number of 0 or more.
+    """
+    given = os.environ.get(CHECKPOINT_VARIABLE, "").strip() or "60"
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise SettingsError(f"{CHECKPOINT_VARIABLE}={given}: give a number of seconds, 0 or more")
+    return seconds
+
+
+def compute(
+    job: Job, store: Store, registry: Registry, display: Display, *, force: bool = False
+) -> tuple[RunRecord, bool]:
+    """Compute a run, or find it; the second value tells whether it was found.
+
+    Raises:
+        Interrupted: stopped on request, resumable.
+    """
+    identity = job.identity()
+    ident = run_id(identity)
+    found = None if force else store.find(ident)
+    if found is not None:
+        if job.keep_weights and not (found.folder / NETWORKS_FILE).exists():
+            display.say(f"run {ident} was kept without weights; --force computes it again and keeps them")
+        return found, True
+    with store.workspace(ident) as folder, _no_trace_of_failure(folder):
+        if force:  # from the start, not from what an interrupted run left
+            shutil.rmtree(folder / STAGES, ignore_errors=True)
+        info = RunInfo(
+            id=ident,
+            method=job.recipe.method,
+            variant=job.recipe.variant,
+            dataset=job.recipe.parts["dataset"].name,
+            seed=job.seed,
+            selection=job.selection.mode,
+            identity=identity,
+            folder=store.runs / ident,
+            resumed=any((folder / STAGES).rglob("*.safetensors")),
+        )
+        labels = {
+            "method": info.method, "variant": info.variant, "dataset": info.dataset,
+            "seed": info.seed, "selection": info.selection,
+        }  # fmt: skip
+        store.describe(folder, labels)
+        if info.resumed:
+            display.say(f"run {ident} goes on from its last checkpoint")
+        registry.call_lifecycle("zslbench_run_started", run=info)
+        started = time.monotonic()
+        title = (
+            f"{info.method}{f' {info.variant}' if info.variant else ''} · {info.dataset} · seed {info.seed}"
+        )
+        with (
+            applied(job.mode, job.seed) as device,
+            stop_requests(display.say) as stopped,
+            display.observer(title) as shown,
+            _notes() as notes,
+        ):
+            training = Training(
+                streams=Streams(job.seed, device),
+                folder=folder / STAGES,
+                observer=_Hooked(shown, registry, info),
+                checkpoint_seconds=checkpoint_seconds(),
+                stop_requested=stopped,
+            )
+            outcome = pipeline.run(job.recipe, job.dataset, job.selection, training)
+        seconds = time.monotonic() - started
+        content = _content(job, info, outcome, list(job.dataset.notes) + notes, seconds)
+        record = store.write(content, replace=force)
+    registry.call_lifecycle("zslbench_run_finished", run=info, record=record)
+    return record, False
+
+
+@contextlib.contextmanager
+def _no_trace_of_failure(folder: Path) -> Iterator[None]:
+    """A run that fails before its first checkpoint has nothing to go on from: it was not interrupted."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception:
+        if not any((folder / STAGES).rglob("*.safetensors")):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _content(
+    job: Job, info: RunInfo, outcome: pipeline.Outcome, notes: list[str], seconds: float
+) -> RunContent:
+    import pandas as pd
+
+    evaluation = outcome.evaluation
+    environment = describe(job.mode, job.recipe) | {
+        "seconds": seconds,
+        "preset": job.recipe.preset,
+        "chosen": dict(outcome.settings),
+        "group": job.recipe.group,
+    }
+    tensors = {
+        f"{prefix}{kind}/{path}": tensor.detach().cpu()
+        for prefix, networks in (("", outcome.networks), ("validation/", outcome.validation_networks))
+        for kind, nets in networks.items()
+        for path, tensor in flatten(nets).items()
+    }
+    return RunContent(
+        info=info,
+        metrics=outcome.metrics,
+        environment=environment,
+        data=job.data,
+        notes=notes,
+        tables={
+            "epochs": pd.DataFrame(list(outcome.epochs)),
+            "candidates": pd.DataFrame(list(outcome.candidates)),
+            "classes": evaluation.classes_table(),
+            "predictions": evaluation.predictions_table(),
+            "curve": evaluation.curve_table(),
+            "networks": _networks_table(tensors),
+        },
+        networks={name: tensor for name, tensor in tensors.items() if not name.startswith("validation/")}
+        if job.keep_weights
+        else {},
+    )
+
+
+def _networks_table(tensors: Mapping[str, Any]) -> pd.DataFrame:
+    """sha256 of every fitted tensor, so that two runs can be compared though weights are not kept."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "tensor": list(tensors),
+            "shape": ["x".join(map(str, t.shape)) for t in tensors.values()],
+            "dtype": [str(t.dtype).removeprefix("torch.") for t in tensors.values()],
+            "sha256": [array_sha256(t.contiguous().numpy()) for t in tensors.values()],
+        }
+    )
+
+
+class _Hooked:
+    """Passes what training tells on to the display and to plugins."""
+
+    def __init__(self, shown: Observer, registry: Registry, info: RunInfo) -> None:
+        self._shown, self._registry, self._info = shown, registry, info
+
+    def stage_started(self, stage: str, epochs: int, done: int) -> None:
+        self._shown.stage_started(stage, epochs, done)
+
+    def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        self._shown.epoch_ended(stage, epoch, epochs, metrics)
+        self._registry.call_lifecycle(
+            "zslbench_epoch_ended", run=self._info, stage=stage, epoch=epoch, metrics=dict(metrics)
+        )
+
+    def stage_ended(self, stage: str) -> None:
+        self._shown.stage_ended(stage)
+
+
+@contextlib.contextmanager
+def _notes() -> Iterator[list[str]]:
+    """Warnings of zslbench and its plugins while a run is computed; they become notes of its record."""
+    notes: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if text not in notes:
+                notes.append(text)
+
+    handler = Collect(logging.WARNING)
+    logger = logging.getLogger("zslbench")
+    logger.addHandler(handler)
+    try:
+        yield notes
+    finally:
+        logger.removeHandler(handler)

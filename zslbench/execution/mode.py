@@ -1,0 +1,88 @@
+"""Execution mode: device class, precision, threads, replicas. Same seed, machine and mode: same bits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from zslbench.errors import ZslbenchError
+
+MOST_THREADS = 1024
+"""torch takes any number and ends the process when the system refuses that many threads."""
+
+
+@dataclass(frozen=True)
+class ExecutionMode:
+    """How a run is computed; part of its identity."""
+
+    device: Literal["cpu", "cuda"]
+    precision: Literal["float32"] = "float32"
+    threads: int = 1
+    """CPU threads of torch; 0 where the run is on a GPU (they do not change its numbers)."""
+    replicas: int = 1
+    """Seeds trained together in one step."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def choose_mode(device: str = "auto", threads: int | None = None) -> ExecutionMode:
+    """The mode that a user asked for; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        ZslbenchError: unknown device, or a GPU asked for where torch sees none.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ZslbenchError(f"--device {device}: choose auto, cpu or cuda")
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise ZslbenchError(
+            "--device cuda: torch sees no GPU here; check nvidia-smi and that torch is a CUDA build, "
+            "or use --device cpu"
+        )
+    if there and device != "cpu":
+        return ExecutionMode("cuda", threads=0)
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise ZslbenchError(f"--threads {threads}: give 1 to {MOST_THREADS}")
+    return ExecutionMode("cpu", threads=threads or torch.get_num_threads())
+
+
+@contextlib.contextmanager
+def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
+    """Compute in this mode, and leave the process's global state as it was.
+
+    Global random generators are put back too: building modules or data loaders in a plugin draws from
+    them. They start from ``seed``, so that a plugin which wrongly uses what it draws is at least repeatable.
+    On a GPU deterministic algorithms are switched on; an operation without one warns.
+    """
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    if mode.device == "cuda":
+        # cuBLAS reads it when its first handle is made; without it matrix products are not repeatable.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    devices = [torch.cuda.current_device()] if mode.device == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        try:
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002
+            if mode.threads:
+                torch.set_num_threads(mode.threads)
+            if mode.device == "cuda":  # the switch alone imports seconds of compiler, and the CPU needs none
+                torch.use_deterministic_algorithms(True, warn_only=True)
+            yield torch.device(mode.device)
+        finally:
+            torch.set_num_threads(threads)
+            if mode.device == "cuda":
+                torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002

@@ -1,0 +1,160 @@
+"""Fits one recipe on one fold: embedding, then generator, then the final classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zslbench.classifying import Classified, EachClassifierEpoch, FinalClassifiers
+from zslbench.errors import ZslbenchError
+from zslbench.interfaces import Embedding, Generator, Networks, TrainView
+from zslbench.protocol.evaluator import Evaluation, Evaluator
+from zslbench.protocol.folds import Fold
+from zslbench.recipe import Recipe
+from zslbench.registry import load_class
+from zslbench.training.loop import OnEpoch, Trained, Training, complete
+
+Assess = Callable[[int, Evaluation], Mapping[str, float]]
+"""Called with an epoch and what the evaluator found after it; returns figures for the epoch's row."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Networks of every part, and the per-epoch rows of their training."""
+
+    networks: Mapping[str, Networks]
+    """By part: ``embedding``, ``generator``, ``gzsl``, ``czsl``."""
+    epochs: tuple[dict[str, Any], ...]
+
+
+def embedding_inputs(recipe: Recipe) -> str:
+    """Which inputs the recipe's embedding reads: ``features`` or ``regions``."""
+    return str(load_class(recipe.parts["embedding"].registered).inputs)
+
+
+class Fitter:
+    """One recipe on one fold.
+
+    Args:
+        tasks: which classifiers are wanted, ``("czsl", "gzsl")`` or one of them.
+
+    Raises:
+        ZslbenchError: the parts do not fit together, or the data set lacks what one of them reads.
+    """
+
+    def __init__(self, recipe: Recipe, fold: Fold, training: Training, tasks: tuple[str, ...]) -> None:
+        self.recipe, self.fold, self.training = recipe, fold, training
+        parts, space = recipe.parts, fold.space
+        self.embedding: Embedding = load_class(parts["embedding"].registered)(
+            parts["embedding"].settings, space
+        )
+        self.generator: Generator | None = None
+        if "generator" in parts:
+            made = load_class(parts["generator"].registered)(parts["generator"].settings, space)
+            self.generator = made
+        self.classifiers = FinalClassifiers(recipe, space, self.generator, tasks)
+        if self.embedding.inputs == "regions" and fold.view.regions is None:
+            raise ZslbenchError(
+                f"embedding '{parts['embedding'].name}' reads region features and data set "
+                f"'{parts['dataset'].name}' has none here"
+            )
+        self._evaluator: tuple[Networks, Evaluator] | None = None
+
+    def fit(
+        self,
+        *,
+        evaluates: Callable[[int], bool] = lambda epoch: False,
+        assess: Assess | None = None,
+        each: EachClassifierEpoch | None = None,
+    ) -> tuple[Fitted, Evaluation]:
+        """Fit every part and evaluate at the end of the schedule.
+
+        Args:
+            evaluates: after which epochs of the paced training ``assess`` is called as well.
+            each: called after every epoch of the final classifiers' training.
+        """
+        paced = self.recipe.paced
+
+        def hook(kind: str, evaluate: Callable[[Networks], Evaluation]) -> OnEpoch | None:
+            if assess is None or paced != kind:
+                return None
+            return lambda epoch, nets: assess(epoch, evaluate(nets)) if evaluates(epoch) else {}
+
+        def after_embedding(nets: Networks) -> Evaluation:
+            view, training = self._embedded(nets), self.training.unsaved()
+            generator = self._generator(view, training.child("generator"), None)
+            return self._classified(nets, generator.networks, view, training, each).evaluation
+
+        embedding = complete(
+            self.embedding.fit(self.fold.view),
+            self.fold.space.semantics,
+            self.training.child("embedding"),
+            hook("embedding", after_embedding),
+        )
+        view = self._embedded(embedding.networks)
+
+        def after_generator(nets: Networks) -> Evaluation:
+            training = self.training.unsaved()
+            return self._classified(embedding.networks, nets, view, training, each).evaluation
+
+        generator = self._generator(
+            view, self.training.child("generator"), hook("generator", after_generator)
+        )
+        # Whoever looks at each epoch of the final classifiers must see all of them again after an
+        # interruption, so they are then repeated rather than resumed.
+        training = self.training if each is None else replace(self.training, folder=None)
+        if paced == "classifier" and assess is not None:
+            each = _paced(assess, evaluates, each)
+        last = self._classified(embedding.networks, generator.networks, view, training, each)
+        networks = {"embedding": embedding.networks, "generator": generator.networks, **last.networks}
+        rows = embedding.epochs + generator.epochs + last.epochs
+        return Fitted({part: nets for part, nets in networks.items() if nets}, rows), last.evaluation
+
+    def _embedded(self, nets: Networks) -> TrainView:
+        """The training view after the embedding: g instead of the data set's features."""
+        view = self.fold.view
+        with torch.no_grad():
+            rows = view.features if self.embedding.inputs == "features" else view.regions
+            assert rows is not None
+            numbers = torch.arange(len(view.labels), device=view.labels.device)
+            g = torch.cat([self.embedding.embed(nets, rows[part]) for part in torch.split(numbers, 1024)])
+        return TrainView(features=g, labels=view.labels, guide=self.embedding.guide(nets))
+
+    def _generator(self, view: TrainView, training: Training, on_epoch: OnEpoch | None) -> Trained:
+        if self.generator is None:
+            return Trained({})
+        return complete(self.generator.fit(view), self.fold.space.semantics, training, on_epoch)
+
+    def _classified(
+        self,
+        embedding: Networks,
+        generator: Networks,
+        view: TrainView,
+        training: Training,
+        each: EachClassifierEpoch | None,
+    ) -> Classified:
+        # Test images are embedded once for each fitted embedding, not at each evaluation.
+        if self._evaluator is None or self._evaluator[0] is not embedding:
+
+            def embed(inputs: Tensor) -> Tensor:
+                with torch.no_grad():
+                    return self.embedding.embed(embedding, inputs)
+
+            self._evaluator = embedding, Evaluator(self.fold, embed)
+        return self.classifiers.fit(generator, view, self._evaluator[1], training, each)
+
+
+def _paced(
+    assess: Assess, evaluates: Callable[[int], bool], each: EachClassifierEpoch | None
+) -> EachClassifierEpoch:
+    """For a method whose only schedule is the classifier's: its epochs are the ones that are assessed."""
+
+    def both(task: str, epoch: int, evaluation: Evaluation) -> Mapping[str, float]:
+        found = dict(each(task, epoch, evaluation)) if each is not None else {}
+        return found | dict(assess(epoch, evaluation)) if evaluates(epoch) else found
+
+    return both

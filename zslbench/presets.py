@@ -1,0 +1,83 @@
+"""Presets: TOML files with settings per data set, one table per kind of component."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from zslbench.declarations import KINDS
+from zslbench.errors import SettingsError, UnknownName, did_you_mean
+
+
+def preset_names(package: str | None) -> tuple[str, ...]:
+    """The presets that a package holds."""
+    if package is None:
+        return ()
+    try:
+        entries = list(files(package).iterdir())
+    except (ModuleNotFoundError, FileNotFoundError, NotADirectoryError):
+        return ()
+    return tuple(sorted(one.name.removesuffix(".toml") for one in entries if one.name.endswith(".toml")))
+
+
+def read_preset(package: str | None, name: str) -> dict[str, Any]:
+    """Settings of a packaged preset as ``{"generator.lr": 1e-4}``.
+
+    Raises:
+        UnknownName: no such preset.
+        SettingsError: the file is not what a preset looks like.
+    """
+    if name not in preset_names(package):
+        raise UnknownName(f"no preset '{name}', {did_you_mean(name, preset_names(package))}")
+    assert package is not None
+    return parse_preset(files(package).joinpath(f"{name}.toml").read_text("utf-8"), f"{package}/{name}.toml")
+
+
+def read_preset_file(path: Path) -> dict[str, Any]:
+    """Settings of a preset file of the user's.
+
+    Raises:
+        SettingsError: the file cannot be read or is not what a preset looks like.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"preset {path}: cannot be read ({error})") from None
+    return parse_preset(text, str(path))
+
+
+def parse_preset(text: str, where: str) -> dict[str, Any]:
+    """Flatten ``[generator] lr = 1e-4`` to ``{"generator.lr": 1e-4}``."""
+    try:
+        tables: Mapping[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"preset {where}: not valid TOML: {error}") from None
+    flat: dict[str, Any] = {}
+    for kind, table in tables.items():
+        if kind not in KINDS or not isinstance(table, dict):
+            raise SettingsError(
+                f"preset {where}: '{kind}' is not a table named after a kind; {did_you_mean(kind, KINDS)}"
+            )
+        flat |= {f"{kind}.{name}": value for name, value in table.items()}
+    return flat
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``"generator.lr=1e-4"`` as a key and a value; the value is read as TOML, else as a plain word.
+
+    Raises:
+        SettingsError: there is no ``=`` or no ``<kind>.<setting>`` before it.
+    """
+    key, equals, value = text.partition("=")
+    kind, dot, name = key.strip().partition(".")
+    if not equals or not dot or not name or kind not in KINDS:
+        raise SettingsError(
+            f"--set {text}: write <kind>.<setting>=<value>, as generator.lr=1e-4; kinds: {', '.join(KINDS)}"
+        )
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()

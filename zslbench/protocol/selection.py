@@ -1,0 +1,55 @@
+"""Model selection: how the number of epochs and the offered hyper-parameters are chosen.
+
+``last``: nothing is chosen; the schedule and settings as given.
+``val``: chosen on the validation fold inside trainval, then refitted on all of trainval. The default.
+``oracle``: chosen on the test images, as most published codes do, twice (the final classifier's epoch and
+the training's). Only for comparing like with like; marked wherever it is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from zslbench.errors import SettingsError, did_you_mean
+
+Mode = Literal["last", "val", "oracle"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+EVALUATIONS = 20
+"""Evaluations along a schedule when ``every`` is not given."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How a run's numbers are selected; part of the run's identity.
+
+    Args:
+        mode: ``last``, ``val`` or ``oracle``.
+        every: epochs between evaluations; None: a twentieth of the schedule, rounded up.
+
+    Raises:
+        SettingsError: unknown mode, or ``every`` below 1.
+    """
+
+    mode: Mode = "val"
+    every: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise SettingsError(f"selection '{self.mode}': {did_you_mean(self.mode, MODES)}")
+        if self.every is not None and self.every < 1:
+            raise SettingsError(f"evaluating every {self.every} epochs: give 1 or more")
+
+    def step(self, epochs: int) -> int:
+        """Epochs between evaluations of a schedule of this length."""
+        return self.every or math.ceil(epochs / EVALUATIONS)
+
+    def along(self, epochs: int) -> Callable[[int], bool]:
+        """Whether to evaluate after an epoch of a schedule of this length: every ``step`` epochs.
+
+        Not after the last one, which is evaluated whatever the selection.
+        """
+        return lambda epoch: epoch < epochs and epoch % self.step(epochs) == 0

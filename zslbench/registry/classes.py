@@ -1,0 +1,77 @@
+"""Imports the class that a declaration names, when it is needed, and checks that it is what it claims."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from zslbench.declarations import Component
+from zslbench.errors import PluginError, did_you_mean
+from zslbench.registry.plugin import Registered, one_line
+
+if TYPE_CHECKING:
+    from zslbench.settings import ComponentSettings
+
+
+def load_class(registered: Registered[Component]) -> type[Any]:
+    """Import a component's class. This imports torch.
+
+    Raises:
+        PluginError: it cannot be imported, or is no complete implementation of its kind's interface;
+            names the plugin, the target and the fault.
+    """
+    component = registered.declaration
+    where = f"plugin '{registered.plugin.name}': {component.kind} '{component.name}', {component.target}"
+    found = _imported(component.target, where)
+    from zslbench import interfaces
+
+    interface = {
+        "dataset": interfaces.DatasetSource,
+        "extractor": interfaces.FeatureExtractor,
+        "embedding": interfaces.Embedding,
+        "generator": interfaces.Generator,
+        "classifier": interfaces.Classifier,
+    }[component.kind]
+    if not inspect.isclass(found):
+        raise PluginError(f"{where}: is no class")
+    if not issubclass(found, interface):
+        raise PluginError(f"{where}: does not implement zslbench.interfaces.{interface.__name__}")
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise PluginError(f"{where}: does not define {missing}")
+    return found
+
+
+def settings_model(registered: Registered[Component]) -> type[ComponentSettings]:
+    """The model of a component's settings; ``NoSettings`` where it has none. This does not import torch.
+
+    Raises:
+        PluginError: it cannot be imported or is no ``ComponentSettings``.
+    """
+    from zslbench.settings import ComponentSettings, NoSettings
+
+    component = registered.declaration
+    if component.settings is None:
+        return NoSettings
+    where = f"plugin '{registered.plugin.name}': settings of {component.kind} '{component.name}', "
+    where += component.settings
+    found = _imported(component.settings, where)
+    if not (inspect.isclass(found) and issubclass(found, ComponentSettings)):
+        raise PluginError(f"{where}: is no zslbench.ComponentSettings")
+    return found
+
+
+def _imported(target: str, where: str) -> Any:
+    module_name, _, name = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's module may even call sys.exit
+        raise PluginError(f"{where}: cannot be imported: {one_line(error)}") from error
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        advice = did_you_mean(name, [one for one in vars(module) if not one.startswith("_")])
+        raise PluginError(f"{where}: module {module_name} has no {name}, {advice}") from None

@@ -1,0 +1,112 @@
+"""Frames of results: one row per run, and seeds with mean ± std. Figures in percent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from zslbench.store.record import RunRecord
+
+FIGURES = {
+    "acc": "Acc",
+    "u": "U",
+    "s": "S",
+    "h": "H",
+    "ausuc": "AUSUC",
+    "u_cal": "U_cal",
+    "s_cal": "S_cal",
+    "h_cal": "H_cal",
+}
+"""Metric of a record to column of a table. ``_cal``: calibrated stacking, its offset from validation."""
+
+ORACLE_MARK = "†"
+ORACLE_NOTE = (
+    f"{ORACLE_MARK} oracle: epochs and classifiers chosen on the test images, Acc and H apart, as published "
+    "codes do; never compare with the other rows"
+)
+
+
+def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
+    """One row per run: what it is, its figures in percent (NaN where it has none), epochs and time."""
+    return pd.DataFrame(
+        [
+            {
+                "method": label(record),
+                "dataset": record.info.dataset,
+                "features": record.data["features"],
+                "semantics": record.data["semantics"],
+                "selection": record.info.selection,
+                "seed": record.info.seed,
+                **{column: percent(record.metrics.get(key)) for key, column in FIGURES.items()},
+                "epochs": _epochs(record),
+                "seconds": record.environment.get("seconds"),
+                "run": record.info.id,
+            }
+            for record in records
+        ]
+    )
+
+
+def seeds_table(records: Sequence[RunRecord]) -> pd.DataFrame:
+    """One row per seed and a last row with mean ± sample standard deviation (two seeds at least)."""
+    runs = runs_frame(records)
+    columns = [one for one in FIGURES.values() if runs[one].notna().any() or one in ("Acc", "U", "S", "H")]
+    table = pd.DataFrame(
+        {
+            "seed": [f"{seed}{mark(record)}" for seed, record in zip(runs["seed"], records, strict=True)],
+            **{column: [_number(value) for value in runs[column]] for column in columns},
+            "epochs": [None if pd.isna(value) else str(int(value)) for value in runs["epochs"]],
+            "run": runs["run"],
+        }
+    )
+    if len(runs) > 1:
+        table.loc[len(table)] = {
+            "seed": f"mean ± std{mark(records[0])}",
+            **{column: mean_std(runs[column]) for column in columns},
+            "epochs": None,
+            "run": None,
+        }
+    return table
+
+
+def label(record: RunRecord) -> str:
+    """Method and variant."""
+    variant = record.info.variant
+    return f"{record.info.method} ({variant})" if variant else record.info.method
+
+
+def percent(value: object) -> float:
+    """A fraction in percent; NaN for a figure that is missing."""
+    return 100 * float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def mean_std(values: pd.Series[float]) -> str | None:
+    """``"45.1 ± 0.3"``; the mean alone for one seed; None where a seed's figure is missing."""
+    if values.isna().any() or not len(values):
+        return None
+    return _number(values.mean()) if len(values) == 1 else f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
+
+
+def has_oracle(records: Sequence[RunRecord]) -> bool:
+    """Whether any of the runs was selected on test images."""
+    return any(record.info.selection == "oracle" for record in records)
+
+
+def marked(selection: str) -> str:
+    """The name of a selection as tables show it."""
+    return f"{selection}{ORACLE_MARK}" if selection == "oracle" else selection
+
+
+def mark(record: RunRecord) -> str:
+    """What a number that was not selected on validation carries wherever it is shown."""
+    return {"oracle": ORACLE_MARK, "last": " (last)"}.get(record.info.selection, "")
+
+
+def _epochs(record: RunRecord) -> object:
+    return record.metrics.get("epochs") or record.metrics.get("h_epoch") or record.metrics.get("acc_epoch")
+
+
+def _number(value: float) -> str | None:
+    return None if math.isnan(value) else f"{value:.1f}"

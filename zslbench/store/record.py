@@ -1,0 +1,209 @@
+"""A run as its parts see it: what it is, what it produced, and how it is read back."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zslbench.errors import DataError, UnknownName, did_you_mean
+from zslbench.store.files import sha256_of
+from zslbench.store.sealed import seal, unseal
+
+if TYPE_CHECKING:
+    import pandas
+    from torch import Tensor
+
+RUN_FILE = "run.json"
+NETWORKS_FILE = "networks.safetensors"
+FORMAT = 1
+_ADVICE = "Remove the folder, or compute the run again with --force"
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Which run it is; what lifecycle hooks see."""
+
+    id: str
+    """:func:`zslbench.store.identity.run_id` of ``identity``."""
+    method: str
+    variant: str | None
+    dataset: str
+    seed: int
+    selection: str
+    """How the epoch was chosen: ``last``, ``val`` or ``oracle``."""
+    identity: Mapping[str, Any]
+    """Everything that the run's numbers depend on."""
+    folder: Path
+    """Where the finished run will be."""
+    resumed: bool = False
+    """Whether it goes on from a checkpoint."""
+
+
+@dataclass(frozen=True)
+class RunContent:
+    """All that a finished run leaves behind."""
+
+    info: RunInfo
+    metrics: Mapping[str, float | int | str | None]
+    """A NaN or infinite value is stored as null and read back as None."""
+    environment: Mapping[str, Any]
+    data: Mapping[str, Any]
+    notes: Sequence[str] = ()
+    tables: Mapping[str, pandas.DataFrame] = field(default_factory=dict)
+    """By name: epochs, predictions, classes, curve, ..."""
+    networks: Mapping[str, Tensor] = field(default_factory=dict)
+    """Fitted tensors under flattened names, ``part/net/tensor``."""
+
+
+class RunRecord:
+    """A finished run. Opening it reads ``run.json`` alone; tables and networks are read when asked for.
+
+    Args:
+        folder: the run's folder in the store.
+
+    Raises:
+        DataError: the folder holds no readable run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self._text = (folder / RUN_FILE).read_bytes()
+            content = unseal(self._text)
+            if content["format"] != FORMAT:
+                raise ValueError(f"format {content['format']}, but this zslbench reads format {FORMAT}")
+            self.info = RunInfo(**content["run"], folder=folder)
+            self.finished: datetime = datetime.fromisoformat(content["finished"])
+            """When the run was written, UTC."""
+            self.metrics: dict[str, float | int | str | None] = content["metrics"]
+            self.environment: dict[str, Any] = content["environment"]
+            self.data: dict[str, Any] = content["data"]
+            self.notes: tuple[str, ...] = tuple(content["notes"])
+            self._files: dict[str, str] = content["files"]
+        except FileNotFoundError:
+            raise DataError(folder, [f"no {RUN_FILE}: not a run of zslbench"]) from None
+        except OSError as error:
+            raise DataError(folder / RUN_FILE, [f"cannot be read: {error.strerror or error}"]) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(folder / RUN_FILE, [f"damaged: {error}"], _ADVICE) from None
+
+    @property
+    def table_names(self) -> list[str]:
+        """Names that :meth:`table` knows, sorted."""
+        return sorted(name.removesuffix(".parquet") for name in self._files if name.endswith(".parquet"))
+
+    def table(self, name: str) -> pandas.DataFrame:
+        """One of the run's tables.
+
+        Raises:
+            UnknownName: the run has no such table.
+            DataError: the file is missing or is not the one that was written.
+        """
+        import pandas
+
+        if f"{name}.parquet" not in self._files:
+            raise UnknownName(
+                f"run {self.info.id}: no table '{name}', {did_you_mean(name, self.table_names)}"
+            )
+        return pandas.read_parquet(BytesIO(self._read(f"{name}.parquet")))
+
+    def networks(self) -> dict[str, Tensor]:
+        """The fitted tensors, on the CPU, by flattened name.
+
+        Raises:
+            DataError: the file is missing or is not the one that was written.
+        """
+        from zslbench.store.tensors import unpack
+
+        return unpack(self._read(NETWORKS_FILE)) if NETWORKS_FILE in self._files else {}
+
+    def verify(self) -> list[str]:
+        """One line for each file of the run that is missing, changed or not the run's; else none."""
+        faults = []
+        try:
+            unseal((self.folder / RUN_FILE).read_bytes())
+        except (OSError, ValueError) as error:
+            faults.append(f"{RUN_FILE}: {error}")
+        for name, recorded in sorted(self._files.items()):
+            try:
+                if sha256_of(self.folder / name) != recorded:
+                    faults.append(f"{name}: not the file that was written (its sha256 differs)")
+            except FileNotFoundError:
+                faults.append(f"{name}: missing")
+            except OSError as error:
+                faults.append(f"{name}: cannot be read ({error.strerror or error})")
+        if self.folder.is_dir():
+            extra = {path.name for path in self.folder.iterdir()} - self._files.keys() - {RUN_FILE}
+            faults += [f"{name}: not a file of this run" for name in sorted(extra)]
+        return faults
+
+    def _read(self, name: str) -> bytes:
+        path = self.folder / name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            fault = f"cannot be read: {error.strerror or error}"
+        else:
+            if hashlib.sha256(data).hexdigest() == self._files[name]:
+                return data
+            fault = "damaged: its sha256 is not the recorded one"
+        with contextlib.suppress(OSError):
+            if (self.folder / RUN_FILE).read_bytes() != self._text:
+                raise DataError(path, ["another process replaced the run meanwhile"], "Read it again")
+        raise DataError(path, [fault], _ADVICE)
+
+
+def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
+    """The files of a run's folder: Parquet tables, the networks, and ``run.json`` with the sha256 of each.
+
+    Raises:
+        ValueError: a table's name cannot be a file's.
+        TypeError: a tensor's dtype cannot be stored.
+    """
+    files = {}
+    for name, table in content.tables.items():
+        if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
+            raise ValueError(f"table name {name!r}: use letters, digits, '-' and '_'")
+        buffer = BytesIO()
+        table.to_parquet(buffer)
+        files[f"{name}.parquet"] = buffer.getvalue()
+    if content.networks:
+        from zslbench.store.tensors import pack
+
+        files[NETWORKS_FILE] = pack(content.networks)
+    info = content.info
+    names = ("id", "method", "variant", "dataset", "seed", "selection", "identity", "resumed")
+    described = {
+        "format": FORMAT,
+        "run": {name: getattr(info, name) for name in names},
+        "finished": finished.isoformat(),
+        "metrics": content.metrics,
+        "environment": content.environment,
+        "data": content.data,
+        "notes": list(content.notes),
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
+    }
+    files[RUN_FILE] = seal(_storable(described))
+    return files
+
+
+def _storable(value: Any) -> Any:
+    """JSON form of anything: a run of hours is not lost because its environment holds a path or an array."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (int, float)):
+        return value if isinstance(value, int) or math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _storable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_storable(one) for one in value]
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays, tensors.
+        return _storable(value.tolist())
+    return str(value)

@@ -1,0 +1,224 @@
+"""The run store: every finished run is one folder that appears whole or not at all and never changes.
+
+Layout::
+
+    <store>/
+      runs/<id>/            a finished run
+        run.json              what it is, metrics, environment, data, notes; sha256 of itself and of each file
+        <table>.parquet       epochs, predictions, classes, curve, ...
+        networks.safetensors  fitted tensors, where the run kept them
+      unfinished/<id>/      checkpoints and info.json of a run that is computed now or was interrupted
+      unfinished/<id>.lock  held by the process that computes it (zslbench.store.workspace)
+      tmp/<id>.<host>.<random>/  of one living process (zslbench.store.scratch)
+        new/                  a run being written; renamed to runs/<id> when all of it is on the disk
+        old-<k>/              what a replaced run was, until it is deleted
+      damaged/              unreadable folders that stood where a run had to be written
+
+No file is shared between runs, so any number of processes may write at once. Of two that finish the same run,
+the first one's rename wins and the other takes that result. To replace a run, ``runs/<id>`` is renamed to
+``old-0`` and ``new`` to ``runs/<id>``; when the process is killed between the two, whoever next looks for the
+run or writes carries out the second rename. What killed processes leave in ``tmp`` is removed by the next
+write, by the rule that :mod:`zslbench.store.scratch` states.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from zslbench.errors import DataError, UnknownName, ZslbenchError, did_you_mean
+from zslbench.store.files import sync_folder, write_synced
+from zslbench.store.publish import (
+    AlreadyThereError,
+    finish_swap,
+    finish_swaps,
+    make_folder,
+    open_run,
+    publish,
+)
+from zslbench.store.record import RunContent, RunRecord, files_of
+from zslbench.store.scratch import remove_dead, scratch
+from zslbench.store.workspace import Unfinished, Workspaces, describe
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SHOWN = 8
+_log = logging.getLogger("zslbench")
+
+
+class Store:
+    """Finished and unfinished runs in one folder, which is made when something is first written.
+
+    Args:
+        root: the store's folder.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).expanduser().absolute()
+        self.runs = self.root / "runs"
+        self._tmp = self.root / "tmp"
+        self._workspaces = Workspaces(self.root / "unfinished")
+        self._written: set[str] = set()
+
+    @classmethod
+    def default(cls, option: str | Path | None = None) -> Store:
+        """The store that ``option`` names, or ``ZSLBENCH_STORE``, or ``store`` in the user's data folder."""
+        if given := option or os.environ.get("ZSLBENCH_STORE"):
+            return cls(given)
+        from platformdirs import user_data_path
+
+        return cls(user_data_path("zslbench", appauthor=False) / "store")
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def find(self, run: str) -> RunRecord | None:
+        """The finished run with this id; None: there is none, or it is damaged (reported as a warning)."""
+        if not _ID.fullmatch(run):
+            return None
+        folder = self.runs / run
+        if not folder.exists():
+            finish_swaps(self._tmp, self.runs, f"{run}.*")
+        return open_run(folder, run) if folder.exists() else None
+
+    def records(self) -> list[RunRecord]:
+        """Every finished run, by time of finishing, then id. A folder that is no whole run is a warning."""
+        finish_swaps(self._tmp, self.runs, "*")
+        found = [open_run(self.runs / name, name) for name in self._names()]
+        return sorted((one for one in found if one is not None), key=lambda one: (one.finished, one.info.id))
+
+    def resolve(self, prefix: str) -> RunRecord:
+        """The finished run whose id begins with ``prefix``.
+
+        Raises:
+            UnknownName: no run or several runs do; lists candidates.
+            DataError: the run is damaged.
+        """
+        finish_swaps(self._tmp, self.runs, "*")
+        names = self._names()
+        fits = [prefix] if prefix in names else [name for name in names if prefix and name.startswith(prefix)]
+        if len(fits) == 1:
+            return RunRecord(self.runs / fits[0])
+        if fits:
+            shown = ", ".join(_describe(self.runs / name) for name in fits[:_SHOWN])
+            more = f" and {len(fits) - _SHOWN} more" if len(fits) > _SHOWN else ""
+            raise UnknownName(f"run '{prefix}' is ambiguous, type more of the id: {shown}{more}")
+        hint = did_you_mean(prefix, names)
+        if hint.startswith("known: ") and len(names) > _SHOWN:
+            hint = f"{len(names)} runs are there; 'zslbench runs' lists them"
+        raise UnknownName(f"no run '{prefix}' in {self.root}, {hint}")
+
+    def unfinished(self) -> list[Unfinished]:
+        """Runs that began and have not finished, latest change last; ``running`` tells those computed now."""
+        return sorted(self._workspaces.unfinished(), key=lambda one: (one.when, one.id))
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def write(self, content: RunContent, replace: bool = False) -> RunRecord:
+        """Put a finished run into the store, whole, and drop its workspace.
+
+        Args:
+            replace: put it in the place of a run with the same id; else a run that is there stays and is
+                returned (the same id is the same result).
+
+        Raises:
+            ZslbenchError: it cannot be written (disk full, not writable); the store is as it was.
+            ValueError, TypeError: ``content`` has something that cannot be stored.
+        """
+        run = _checked(content.info.id)
+        with self._explained(), contextlib.suppress(AlreadyThereError):
+            make_folder(self.runs)
+            make_folder(self._tmp)
+            remove_dead(self._tmp, before=lambda own: finish_swap(own, self.runs))
+            if not replace and self.find(run) is not None:
+                raise AlreadyThereError
+            with scratch(self._tmp, run) as own:
+                new = own / "new"
+                new.mkdir()
+                for name, data in files_of(content, datetime.now(UTC)).items():
+                    write_synced(new / name, data)
+                sync_folder(new)
+                publish(own, self.runs / run, replace)
+        self._written.add(run)
+        with contextlib.suppress(OSError):  # The run is written; a workspace that stays harms nobody.
+            self._workspaces.remove_if_free(run)
+        return self.find(run) or RunRecord(self.runs / run)
+
+    @contextlib.contextmanager
+    def workspace(self, run: str) -> Iterator[Path]:
+        """A folder for the checkpoints of an unfinished run, with what an interrupted process left in it.
+
+        It is removed when the run was written or the context ends normally, and kept when the context ends
+        with an exception. While another process holds it, this one gets an empty folder of its own.
+
+        Raises:
+            ZslbenchError: the store cannot be written.
+        """
+        _checked(run)
+        self._written.discard(run)
+        with self._explained():
+            make_folder(self._workspaces.parent)
+            make_folder(self._tmp)
+            lock = self._workspaces.take(run)
+        if lock is None:
+            _log.warning("another process is computing run %s; computing it separately", run)
+            with contextlib.ExitStack() as held:
+                with self._explained():
+                    own = held.enter_context(scratch(self._tmp, run))
+                yield own
+            return
+        done = False
+        try:
+            with self._explained():
+                (self._workspaces.parent / run).mkdir(exist_ok=True)
+            yield self._workspaces.parent / run
+            done = True
+        finally:
+            self._workspaces.give_back(run, lock, remove=done or run in self._written)
+
+    def describe(self, folder: Path, info: Mapping[str, Any]) -> None:
+        """Say in a workspace what its run is, for :meth:`unfinished`.
+
+        Raises:
+            ZslbenchError: it cannot be written.
+        """
+        with self._explained():
+            describe(folder, info)
+
+    # --- how -------------------------------------------------------------------------------------
+
+    def _names(self) -> list[str]:
+        if not self.runs.is_dir():
+            return []
+        with self._explained("read"):
+            return sorted(path.name for path in self.runs.iterdir() if not path.name.startswith("."))
+
+    @contextlib.contextmanager
+    def _explained(self, verb: str = "write") -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = error.filename or self.root
+            raise ZslbenchError(
+                f"{where}: cannot {verb} the run store ({error.strerror or error}); make room or set "
+                "permissions, or use another store (--store, ZSLBENCH_STORE)"
+            ) from error
+
+
+def _checked(run: str) -> str:
+    if not _ID.fullmatch(run):
+        raise ValueError(f"run id {run!r}: use letters, digits, '-' and '_', 64 at most")
+    return run
+
+
+def _describe(folder: Path) -> str:
+    try:
+        info = RunRecord(folder).info
+    except DataError:
+        return f"{folder.name} (damaged)"
+    method = f"{info.method}/{info.variant}" if info.variant else info.method
+    return f"{folder.name} ({method} on {info.dataset}, seed {info.seed})"

@@ -1,0 +1,35 @@
+"""Conformance checks that authors run on their own components and methods.
+
+In a test file of your plugin, once the plugin is installed::
+
+    from zslbench.testing import checks_for, parametrize_with_checks
+
+    @parametrize_with_checks(checks_for("generator", "their-generator", settings={"hidden": 8}))
+    def test_generator(check):
+        check()
+
+Each check becomes one test, named after what it asks for. Without pytest, ``check_component`` and
+``check_method`` run all checks and raise one :class:`ConformanceError` that lists every fault. A check that
+is known to fail is named with its reason, ``expected_failures={"steps_lift": "uses a custom kernel"}``; once
+it passes, that is reported too.
+
+Components are fitted on small generated inputs (:class:`TinyInputs`), with training cut to one epoch.
+"""
+
+from __future__ import annotations
+
+from zslbench.testing.check import Check, ConformanceError, NotApplicable, parametrize_with_checks
+from zslbench.testing.inputs import TinyInputs
+from zslbench.testing.suites import check_component, check_method, checks_for, checks_for_method
+
+__all__ = [
+    "Check",
+    "ConformanceError",
+    "NotApplicable",
+    "TinyInputs",
+    "check_component",
+    "check_method",
+    "checks_for",
+    "checks_for_method",
+    "parametrize_with_checks",
+]

@@ -1,0 +1,180 @@
+"""Checks of methods: components, presets, variants, searched settings, and a tiny run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from zslbench import pipeline
+from zslbench.data.dataset import Dataset
+from zslbench.data.load import load_dataset
+from zslbench.declarations import Method, Variant
+from zslbench.errors import UnknownName
+from zslbench.presets import preset_names, read_preset
+from zslbench.protocol.selection import Mode, Selection
+from zslbench.recipe import Recipe, resolve
+from zslbench.registry import Registered, Registry, settings_model
+from zslbench.testing.check import Fault
+from zslbench.training.loop import Training
+from zslbench.training.streams import Streams
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A method with the data set and settings that it is tried with."""
+
+    registry: Registry
+    registered: Registered[Method]
+    dataset: str = "toy"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data_root: Path | None = None
+
+    @property
+    def method(self) -> Method:
+        return self.registered.declaration
+
+    def recipe(self, variant: str | None = None, *, preset: str | None = None, dataset: str = "") -> Recipe:
+        """The resolved recipe, without the trial's settings."""
+        return resolve(
+            self.registry,
+            dataset or self.dataset,
+            method=self.method.name,
+            variant=variant,
+            preset=preset,
+            data_root=self.data_root,
+        )
+
+    def small(self, variant: str | None = None) -> Recipe:
+        """The recipe with those of the trial's settings that its components have."""
+        recipe = self.recipe(variant)
+        if variant is None:
+            return recipe.with_settings(self.settings)
+        known = {
+            f"{kind}.{name}"
+            for kind, part in recipe.parts.items()
+            for name in type(part.settings).model_fields
+        }
+        return recipe.with_settings({key: value for key, value in self.settings.items() if key in known})
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data set of the tiny runs, read once."""
+        return load_dataset(self.small().parts["dataset"], root=self.data_root, features=None, semantics=None)
+
+    def run(self, recipe: Recipe, mode: Mode) -> dict[str, Any]:
+        """The figures of one seed; nothing is stored."""
+        outcome = pipeline.run(recipe, self.data, Selection(mode), Training(Streams(0)))
+        return dict(outcome.metrics)
+
+
+def method_declared(trial: Trial) -> None:
+    """The summary is one line."""
+    if not trial.method.summary.strip() or "\n" in trial.method.summary:
+        raise Fault("the summary is empty or has several lines; listings show one")
+
+
+def components_exist(trial: Trial) -> None:
+    """Every component that the method or a variant names is registered."""
+    options: tuple[Variant | None, ...] = (None, *trial.method.variants)
+    for variant in options:
+        for kind, name in trial.registry.missing(trial.method, variant):
+            where = f"variant '{variant.name}': " if variant else ""
+            raise Fault(f"{where}no {kind} '{name}' is registered")
+
+
+def settings_valid(trial: Trial) -> None:
+    """The method's own settings exist in its components and have valid values."""
+    trial.recipe()
+
+
+def presets_valid(trial: Trial) -> None:
+    """Every preset can be read, and its settings are valid with and without each variant."""
+    package = trial.method.presets
+    names = preset_names(package)
+    if package is not None and not names:
+        raise Fault(f"package {package} holds no preset; ship its TOML files, or declare presets=None")
+    for name in names:
+        for key in read_preset(package, name):
+            kind, _, setting = key.partition(".")
+            chosen = trial.registry.composition(trial.method).get(kind)  # type: ignore[call-overload]
+            if kind != "dataset" and chosen is None:
+                raise Fault(f"preset '{name}' sets {key}, but the method has no {kind}")
+            if chosen is not None and setting not in settings_model(chosen).model_fields:
+                raise Fault(f"preset '{name}': {kind} '{chosen.name}' has no setting '{setting}'")
+        for variant in (None, *(one.name for one in trial.method.variants)):
+            try:
+                trial.recipe(variant, preset=name, dataset=_dataset_of(trial, name))
+            except Exception as error:
+                where = f" with variant '{variant}'" if variant else ""
+                raise Fault(f"preset '{name}'{where}: {error}") from error
+
+
+def _dataset_of(trial: Trial, preset: str) -> str:
+    """A preset is named after the data set that it is for; others are tried on the trial's."""
+    try:
+        return trial.registry.component("dataset", preset, data_root=trial.data_root).name
+    except UnknownName:
+        return trial.dataset
+
+
+def variants_resolve(trial: Trial) -> None:
+    """Every variant resolves, says in one line what it is, and changes something."""
+    base = _content(trial.recipe())
+    for variant in trial.method.variants:
+        if not variant.summary.strip() or "\n" in variant.summary:
+            raise Fault(f"variant '{variant.name}': the summary is empty or has several lines")
+        try:
+            recipe = trial.recipe(variant.name)
+        except Exception as error:
+            raise Fault(f"variant '{variant.name}': {error}") from error
+        if _content(recipe) == base:
+            raise Fault(f"variant '{variant.name}' changes nothing")
+
+
+def _content(recipe: Recipe) -> dict[str, Any]:
+    return {kind: (part.name, part.values()) for kind, part in recipe.parts.items()}
+
+
+def search_valid(trial: Trial) -> None:
+    """Every combination of searched settings is valid, and no candidate is offered twice."""
+    for key, candidates in trial.method.search.items():
+        if len({repr(one) for one in candidates}) < len(candidates):
+            raise Fault(f"search offers a candidate of '{key}' twice")
+    for _ in trial.recipe().candidates():
+        pass
+
+
+def runs(trial: Trial) -> None:
+    """A tiny run of one seed, model selection on validation included, ends with sensible figures."""
+    _sensible(trial, trial.run(trial.small(), "val"))
+
+
+def repeats(trial: Trial) -> None:
+    """Two tiny runs of one seed give the same figures."""
+    first, second = (trial.run(trial.small(), "last") for _ in range(2))
+    if first != second:
+        keys = sorted(key for key in first if first[key] != second[key])
+        raise Fault(f"two runs of the same seed differ in {', '.join(keys)}")
+
+
+def variants_run(trial: Trial) -> None:
+    """A tiny run of every variant ends with sensible figures."""
+    for variant in trial.method.variants:
+        try:
+            _sensible(trial, trial.run(trial.small(variant.name), "last"))
+        except Exception as error:
+            raise Fault(f"variant '{variant.name}': {error}") from error
+
+
+def _sensible(trial: Trial, figures: Mapping[str, Any]) -> None:
+    wanted = (("acc",) if "czsl" in trial.method.tasks else ()) + (
+        ("u", "s", "h") if "gzsl" in trial.method.tasks else ()
+    )
+    for name in wanted:
+        value = figures.get(name)
+        if not isinstance(value, float) or not math.isfinite(value) or not 0 <= value <= 1:
+            raise Fault(f"{name} is {value!r}, not a figure between 0 and 1")

@@ -1,0 +1,59 @@
+"""Where and how a stage of training runs, and who is told how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from zslbench.training.streams import Streams
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """Who is told how training goes: progress bars, logs, plugins' lifecycle hooks."""
+
+    def stage_started(self, stage: str, epochs: int, done: int) -> None: ...
+
+    def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None: ...
+
+    def stage_ended(self, stage: str) -> None: ...
+
+
+class Silent:
+    """An observer that does nothing."""
+
+    def stage_started(self, stage: str, epochs: int, done: int) -> None: ...
+
+    def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None: ...
+
+    def stage_ended(self, stage: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """Where and how a stage of training runs. :meth:`child` gives the context of a part of it."""
+
+    streams: Streams
+    stage: str = ""
+    folder: Path | None = None
+    """Where checkpoints go; None: the stage is short and simply repeated after an interruption."""
+    observer: Observer = field(default_factory=Silent)
+    checkpoint_seconds: float = 60.0
+    """Least time between checkpoints; 0: one after every iteration."""
+    stop_requested: Callable[[], bool] = lambda: False
+
+    def child(self, name: str, *, stream: str | None = None) -> Training:
+        """The context of a part. ``stream`` names its random streams where that must differ from ``name``
+        (candidates compared with each other share their noise)."""
+        return replace(
+            self,
+            streams=self.streams.child(stream or name),
+            stage=f"{self.stage}/{name}" if self.stage else name,
+            folder=self.folder / name if self.folder else None,
+        )
+
+    def unsaved(self) -> Training:
+        """The same without checkpoints or progress, for short stages inside another."""
+        return replace(self, folder=None, observer=Silent())

@@ -1,0 +1,120 @@
+"""The loop. Methods describe their training as a Program; this is the only code that runs one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator as Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from zslbench.errors import Interrupted, PluginError
+from zslbench.interfaces import Fit, Networks, Program
+from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
+from zslbench.training.program_run import ProgramRun
+
+OnEpoch = Callable[[int, Networks], Mapping[str, float]]
+"""Called after an epoch with its number (from 1) and the networks; returns figures for the epoch's row."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Networks and the per-epoch figures of the training that made them."""
+
+    networks: Networks
+    epochs: tuple[dict[str, Any], ...] = ()
+    """One row per epoch and program: ``stage``, ``epoch``, mean losses, figures of ``on_epoch``."""
+
+
+def complete(fit: Fit, semantics: Tensor, training: Training, on_epoch: OnEpoch | None = None) -> Trained:
+    """Take what a component's ``fit`` gave to fitted networks, running any programs in it.
+
+    Args:
+        semantics: class semantics (classes, attributes) of the component's space, for the batches.
+        on_epoch: called after each epoch of the paced program.
+    """
+    if isinstance(fit, Program):
+        return train(fit, semantics, training, on_epoch)
+    if not isinstance(fit, Coroutine):
+        return Trained(_fitted(fit, training.stage))
+    rows: list[dict[str, Any]] = []
+    names: set[str] = set()
+    try:
+        program = next(fit)
+        while True:
+            if program.name in names:  # they would share random streams and checkpoints
+                raise PluginError(
+                    f"stage '{training.stage}': two programs named '{program.name}'; give each its own name"
+                )
+            names.add(program.name)
+            trained = train(program, semantics, training.child(program.name), on_epoch)
+            rows.extend(trained.epochs)
+            program = fit.send(trained.networks)
+    except StopIteration as stop:
+        return Trained(_fitted(stop.value, training.stage), tuple(rows))
+
+
+def _fitted(nets: Any, stage: str) -> Networks:
+    """What a component says are its networks, detached."""
+    if not isinstance(nets, dict) or not all(isinstance(net, dict) for net in nets.values()):
+        raise PluginError(f"stage '{stage}': fit must give networks, {{net: {{name: tensor}}}}, or a program")
+    return {net: {name: tensor.detach() for name, tensor in ts.items()} for net, ts in nets.items()}
+
+
+def train(
+    program: Program, semantics: Tensor, training: Training, on_epoch: OnEpoch | None = None
+) -> Trained:
+    """Run a program to its end, going on from its checkpoint where there is one.
+
+    Raises:
+        Interrupted: a stop was requested; the state is in the checkpoint.
+        Diverged: a loss is NaN or infinite at the end of an epoch.
+        PluginError: the program is inconsistent.
+    """
+    check_program(program, training.stage)
+    run = ProgramRun(program, semantics, training)
+    run.resume()
+    observer = training.observer
+    observer.stage_started(training.stage, program.epochs, run.epoch)
+    while run.epoch < program.epochs:
+        for _ in run.rest_of_epoch():
+            if training.stop_requested():
+                run.save()
+                raise Interrupted("stopped on request; the same command goes on from here")
+            run.save_if_due()
+        metrics = run.figures()
+        if on_epoch is not None and program.paced:
+            try:
+                metrics |= on_epoch(run.epoch + 1, run.networks())
+            except Interrupted:  # what was trained is kept, only the evaluation is repeated
+                run.save()
+                raise
+        run.end_epoch(metrics)
+        observer.epoch_ended(training.stage, run.epoch, program.epochs, metrics)
+        if run.epoch == program.epochs:
+            run.save()
+        else:
+            run.save_if_due()
+    observer.stage_ended(training.stage)
+    return Trained(run.networks(), tuple(run.history))
+
+
+def check_program(program: Program, stage: str) -> None:
+    """Faults of a program that would otherwise surface as odd errors deep in the loop."""
+    where = f"stage '{stage}': the program"
+    if program.epochs < 1 or program.batch_size < 1 or not program.passes:
+        raise PluginError(f"{where} needs at least one epoch, one pass and a batch size of at least 1")
+    if len(program.features) != len(program.labels) or not len(program.labels):
+        count = f"{len(program.features)} features and {len(program.labels)} labels"
+        raise PluginError(
+            f"{where} has {count}; it needs as many of the one as of the other, and at least one"
+        )
+    for steps in program.passes:
+        if not steps or not steps[0].fresh_batch:
+            raise PluginError(f"{where} has a pass that is empty or whose first step asks for no batch")
+        for step in steps:
+            missing = [net for net in step.updates if net not in program.optimizers]
+            if missing:
+                raise PluginError(f"{where} updates {missing} in step '{step.name}' without an optimizer")
+            if frozen := [net for net in step.updates if net in program.frozen]:
+                raise PluginError(f"{where} updates {frozen} in step '{step.name}', which are frozen")
