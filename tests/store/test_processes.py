@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import random
 import shutil
+import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from zslbench.store.record import RunContent
+from zslbench.store.record import RunContent, RunRecord
 from zslbench.store.store import Store
 
 Start = Callable[..., Any]
@@ -55,6 +56,32 @@ def test_two_processes_writing_the_same_run_end_with_one_whole_result(store: Sto
     assert set(winners) <= {"1", "2"}
     assert len(whole(store)) == 24
     assert not (store.root / "damaged").exists()
+
+
+def test_a_run_that_is_replaced_while_it_is_looked_for_is_found(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The place is seen, empties before the run is opened, and is filled again a little later."""
+    store.write(make_run("run"))
+    place = store.runs / "run"
+    moved = store.root / "tmp" / "run.elsewhere.abc" / "old-0"
+    moved.parent.mkdir(parents=True)
+
+    class Racing(RunRecord):
+        def __init__(self, folder: Path) -> None:
+            if not moved.exists() and len(looks) < 3:
+                looks.append(folder)
+                place.rename(moved)
+                threading.Timer(0.1, moved.rename, (place,)).start()
+            super().__init__(folder)
+
+    monkeypatch.setattr("zslbench.store.publish.RunRecord", Racing)
+    for look in (store.find, store.resolve, lambda run: store.records()[0]):
+        looks: list[Path] = []
+        found = look("run")
+        assert found is not None and found.info.id == "run"
+        assert len(looks) == 3
+    assert "skipped" not in caplog.text
 
 
 @pytest.mark.parametrize("replace", [0, 1])

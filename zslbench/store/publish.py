@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zslbench.errors import DataError
 from zslbench.store.files import sync_folder
-from zslbench.store.record import RUN_FILE, RunRecord
+from zslbench.store.record import NoRunError, RunRecord
 from zslbench.store.scratch import taken_over
 
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
@@ -27,15 +27,41 @@ class AlreadyThereError(Exception):
 
 def open_run(folder: Path, run: str) -> RunRecord | None:
     """The run in this folder; None with a warning where there is no whole one, or it has another id."""
-    if not (folder / RUN_FILE).exists():
-        time.sleep(0.02)  # It may be in the middle of being replaced.
     try:
-        record = RunRecord(folder)
-        if record.info.id != run:
-            raise DataError(folder, [f"holds run {record.info.id}: not the place of that run"])
+        return _opened(folder, run)
     except DataError as error:
         _log.warning("skipped: %s", error)
         return None
+
+
+def read_run(tmp: Path, runs: Path, run: str) -> RunRecord:
+    """The run of this id in the store.
+
+    A process that replaces the run leaves its place empty between two renames, but has an ``old-<k>`` then:
+    as long as there is one, the look is repeated.
+
+    Raises:
+        DataError: there is no whole run.
+    """
+    end = time.monotonic() + _PATIENCE
+    quiet = 0
+    while True:
+        if not (runs / run).exists():
+            finish_swaps(tmp, runs, f"{run}.*")
+        try:
+            return _opened(runs / run, run)
+        except NoRunError:
+            # Twice: a replacement that ended between the look at the run and the look for its old-<k>.
+            quiet = 0 if any(tmp.glob(f"{run}.*/old-*")) else quiet + 1
+            if quiet == 2 or time.monotonic() > end:
+                raise
+            time.sleep(0.002)
+
+
+def _opened(folder: Path, run: str) -> RunRecord:
+    record = RunRecord(folder)
+    if record.info.id != run:
+        raise DataError(folder, [f"holds run {record.info.id}: not the place of that run"])
     return record
 
 

@@ -62,6 +62,10 @@ class RunContent:
     """Fitted tensors under flattened names, ``part/net/tensor``."""
 
 
+class NoRunError(DataError):
+    """The folder is not there, or holds no run at all."""
+
+
 class RunRecord:
     """A finished run. Opening it reads ``run.json`` alone; tables and networks are read when asked for.
 
@@ -88,7 +92,7 @@ class RunRecord:
             self.notes: tuple[str, ...] = tuple(content["notes"])
             self._files: dict[str, str] = content["files"]
         except FileNotFoundError:
-            raise DataError(folder, [f"no {RUN_FILE}: not a run of zslbench"]) from None
+            raise NoRunError(folder, [f"no {RUN_FILE}: not a run of zslbench"]) from None
         except OSError as error:
             raise DataError(folder / RUN_FILE, [f"cannot be read: {error.strerror or error}"]) from None
         except (ValueError, KeyError, TypeError) as error:

@@ -39,8 +39,8 @@ from zslbench.store.publish import (
     finish_swap,
     finish_swaps,
     make_folder,
-    open_run,
     publish,
+    read_run,
 )
 from zslbench.store.record import RunContent, RunRecord, files_of
 from zslbench.store.scratch import remove_dead, scratch
@@ -78,17 +78,12 @@ class Store:
 
     def find(self, run: str) -> RunRecord | None:
         """The finished run with this id; None: there is none, or it is damaged (reported as a warning)."""
-        if not _ID.fullmatch(run):
-            return None
-        folder = self.runs / run
-        if not folder.exists():
-            finish_swaps(self._tmp, self.runs, f"{run}.*")
-        return open_run(folder, run) if folder.exists() else None
+        return self._look_up(run) if _ID.fullmatch(run) else None
 
     def records(self) -> list[RunRecord]:
         """Every finished run, by time of finishing, then id. A folder that is no whole run is a warning."""
         finish_swaps(self._tmp, self.runs, "*")
-        found = [open_run(self.runs / name, name) for name in self._names()]
+        found = [self._look_up(name) for name in self._names()]
         return sorted((one for one in found if one is not None), key=lambda one: (one.finished, one.info.id))
 
     def resolve(self, prefix: str) -> RunRecord:
@@ -102,7 +97,7 @@ class Store:
         names = self._names()
         fits = [prefix] if prefix in names else [name for name in names if prefix and name.startswith(prefix)]
         if len(fits) == 1:
-            return RunRecord(self.runs / fits[0])
+            return read_run(self._tmp, self.runs, fits[0])
         if fits:
             shown = ", ".join(_describe(self.runs / name) for name in fits[:_SHOWN])
             more = f" and {len(fits) - _SHOWN} more" if len(fits) > _SHOWN else ""
@@ -146,7 +141,7 @@ class Store:
         self._written.add(run)
         with contextlib.suppress(OSError):  # The run is written; a workspace that stays harms nobody.
             self._workspaces.remove_if_free(run)
-        return self.find(run) or RunRecord(self.runs / run)
+        return self.find(run) or read_run(self._tmp, self.runs, run)
 
     @contextlib.contextmanager
     def workspace(self, run: str) -> Iterator[Path]:
@@ -190,6 +185,14 @@ class Store:
             describe(folder, info)
 
     # --- how -------------------------------------------------------------------------------------
+
+    def _look_up(self, run: str) -> RunRecord | None:
+        try:
+            return read_run(self._tmp, self.runs, run)
+        except DataError as error:
+            if (self.runs / run).exists():
+                _log.warning("skipped: %s", error)
+            return None
 
     def _names(self) -> list[str]:
         if not self.runs.is_dir():
