@@ -29,6 +29,7 @@ from zslbench.data.dataset import DataRequest, Dataset
 from zslbench.training.streams import Streams
 
 __all__ = [
+    "Attention",
     "Batch",
     "Choice",
     "ClassSpace",
@@ -36,6 +37,7 @@ __all__ = [
     "DataRequest",
     "Dataset",
     "DatasetSource",
+    "Derived",
     "Embedding",
     "FeatureExtractor",
     "Fit",
@@ -100,6 +102,17 @@ class Guide:
 
     networks: Networks
     scores: Callable[[Networks, Float[Tensor, "n d"]], Float[Tensor, "n classes"]]
+
+
+class Attention(NamedTuple):
+    """Where an embedding looks in each image; for plots only."""
+
+    maps: Float[Tensor, "n attributes regions"]
+    """For each attribute its weight of every region; non-negative, the regions of a map sum to 1."""
+    scores: Float[Tensor, "n attributes"]
+    """How strongly each attribute is found; only their order matters."""
+    overall: Float[Tensor, "n regions"]
+    """How much each region counts for g; non-negative."""
 
 
 @dataclass(frozen=True)
@@ -212,20 +225,46 @@ class Program:
     labels: Int[Tensor, " n"]
     epochs: int
     batch_size: int
-    sampler: Literal["independent", "shuffled"] = "independent"
+    sampler: Literal["independent", "shuffled", "balanced"] = "independent"
     """``independent``: every batch is a fresh draw without replacement; ``shuffled``: batches walk
-    through permutations of the data, one wrapping into the next."""
+    through permutations of the data, one wrapping into the next; ``balanced``: a fresh draw with as
+    nearly as possible the same number of images of each class, see
+    :class:`zslbench.training.sampler.Sampler`."""
+    iterations: int | None = None
+    """Batches per pass and epoch; None: ceil(n / batch_size)."""
     frozen: Networks = field(default_factory=dict)
     """Networks that the steps read and nothing changes (a guide)."""
     name: str = "training"
     """Tells the programs of one component apart."""
     paced: bool = True
     """Whether ``epochs`` is the length that model selection chooses; False for preparatory stages."""
+    key: Mapping[str, Any] | None = None
+    """Every setting that the losses read, as plain data: the result is then kept and found again by any run
+    whose program has the same key and otherwise the same content (data, seed, initial and frozen networks,
+    optimisers, batches, noise). None: the result is not shared between runs."""
 
 
-Fit: TypeAlias = Networks | Program | Coroutine[Program, Networks, Networks]
+@dataclass(frozen=True)
+class Derived:
+    """Tensors that follow from fitted networks by computation alone, as g of all training images.
+
+    They are computed once, kept, and found again like the networks of a program with a ``key``.
+    """
+
+    compute: Callable[[], Networks]
+    """Gives the tensors, as networks; takes no random numbers."""
+    source: Networks
+    """The networks that they follow from."""
+    key: Mapping[str, Any]
+    """Every setting that the computation reads, as plain data."""
+    name: str = "derived"
+    """Tells the parts of one component apart."""
+
+
+Fit: TypeAlias = Networks | Program | Coroutine[Program | Derived, Networks, Networks]
 """What ``fit`` may give: fitted networks, a program that yields them, or a generator function that
-yields programs one after the other, is sent each one's networks, and returns the networks to keep."""
+yields programs (and derived tensors) one after the other, is sent each one's networks, and returns the
+networks to keep."""
 
 
 # --- the five interfaces -------------------------------------------------------------------------
@@ -281,6 +320,10 @@ class Embedding(ABC):
 
     def guide(self, nets: Networks) -> Guide | None:
         """Class scores over all classes of the space, for generators that take a guide; None: no guide."""
+        return None
+
+    def attention(self, nets: Networks, inputs: Tensor) -> Attention | None:
+        """Where it looks in each image, for plots; None: it has no attention."""
         return None
 
 

@@ -39,6 +39,10 @@ class DataRequest:
     """Stem of the features file (``--features``); None: the data set's own default."""
     semantics: str | None = None
     """Which class semantics: ``att``, ``original_att`` or ``sentence``; None: ``att``."""
+    needs_regions: bool = False
+    """Whether the run reads region features; without, a data set need not look for them."""
+    regions: str | None = None
+    """Which region features (``--regions``): a name below the data set's folder, or a path; None: those found."""
 
 
 @dataclass(frozen=True)
