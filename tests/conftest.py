@@ -10,7 +10,14 @@ from jaxtyping import install_import_hook
 
 # Shapes and types of our own functions are checked at every call in every test.
 _hook = install_import_hook(
-    ["zslbench", "zslbench_common", "zslbench_datasets", "zslbench_eszsl", "zslbench_tf_vaegan"],
+    [
+        "zslbench",
+        "zslbench_common",
+        "zslbench_datasets",
+        "zslbench_eszsl",
+        "zslbench_sc_egg",
+        "zslbench_tf_vaegan",
+    ],
     "beartype.beartype",
 )
 
