@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from zslbench.classifying import Classified, EachClassifierEpoch, FinalClassifiers
+from zslbench.classifying import EachClassifierEpoch, FinalClassifiers
 from zslbench.errors import ZslbenchError
-from zslbench.interfaces import Embedding, Generator, Networks, TrainView
+from zslbench.interfaces import Derived, Embedding, Generator, Networks, TrainView
 from zslbench.protocol.evaluator import Evaluation, Evaluator
-from zslbench.protocol.folds import Fold
+from zslbench.protocol.folds import Fold, HeldOut
 from zslbench.recipe import Recipe
 from zslbench.registry import load_class
-from zslbench.training.loop import OnEpoch, Trained, Training, complete
+from zslbench.training.chunks import in_chunks
+from zslbench.training.loop import OnEpoch, Trained, Training, complete, derive
 
 Assess = Callable[[int, Evaluation], Mapping[str, float]]
 """Called with an epoch and what the evaluator found after it; returns figures for the epoch's row."""
@@ -62,7 +63,6 @@ class Fitter:
                 f"embedding '{parts['embedding'].name}' reads region features and data set "
                 f"'{parts['dataset'].name}' has none here"
             )
-        self._evaluator: tuple[Networks, Evaluator] | None = None
 
     def fit(
         self,
@@ -85,67 +85,80 @@ class Fitter:
             return lambda epoch, nets: assess(epoch, evaluate(nets)) if evaluates(epoch) else {}
 
         def after_embedding(nets: Networks) -> Evaluation:
-            view, training = self._embedded(nets), self.training.unsaved()
+            training = self.training.unsaved()
+            view, evaluator = self._embedded(nets, replace(training, stages=None))
             generator = self._generator(view, training.child("generator"), None)
-            return self._classified(nets, generator.networks, view, training, each).evaluation
+            return self.classifiers.fit(generator.networks, view, evaluator, training, each).evaluation
 
         embedding = complete(
             self.embedding.fit(self.fold.view),
             self.fold.space.semantics,
-            self.training.child("embedding"),
+            self._part("embedding"),
             hook("embedding", after_embedding),
         )
-        view = self._embedded(embedding.networks)
+        view, evaluator = self._embedded(embedding.networks, self._part("embedding"))
 
         def after_generator(nets: Networks) -> Evaluation:
             training = self.training.unsaved()
-            return self._classified(embedding.networks, nets, view, training, each).evaluation
+            return self.classifiers.fit(nets, view, evaluator, training, each).evaluation
 
-        generator = self._generator(
-            view, self.training.child("generator"), hook("generator", after_generator)
-        )
+        generator = self._generator(view, self._part("generator"), hook("generator", after_generator))
         # Whoever looks at each epoch of the final classifiers must see all of them again after an
         # interruption, so they are then repeated rather than resumed.
         training = self.training if each is None else replace(self.training, folder=None)
         if paced == "classifier" and assess is not None:
             each = _paced(assess, evaluates, each)
-        last = self._classified(embedding.networks, generator.networks, view, training, each)
+        last = self.classifiers.fit(generator.networks, view, evaluator, training, each)
         networks = {"embedding": embedding.networks, "generator": generator.networks, **last.networks}
         rows = embedding.epochs + generator.epochs + last.epochs
         return Fitted({part: nets for part, nets in networks.items() if nets}, rows), last.evaluation
 
-    def _embedded(self, nets: Networks) -> TrainView:
-        """The training view after the embedding: g instead of the data set's features."""
-        view = self.fold.view
-        with torch.no_grad():
-            rows = view.features if self.embedding.inputs == "features" else view.regions
-            assert rows is not None
-            numbers = torch.arange(len(view.labels), device=view.labels.device)
-            g = torch.cat([self.embedding.embed(nets, rows[part]) for part in torch.split(numbers, 1024)])
-        return TrainView(features=g, labels=view.labels, guide=self.embedding.guide(nets))
+    def _part(self, kind: Literal["embedding", "generator"]) -> Training:
+        """The context of one component's training; its stages depend on the plugin that it comes from."""
+        training = self.training.child(kind)
+        if training.stages is None or kind not in self.recipe.parts:
+            return training
+        registered = self.recipe.parts[kind].registered
+        source = f"{registered.plugin.version} {registered.plugin.source_digest()}".strip()
+        return replace(training, stages=training.stages.of_part(component=registered.name, source=source))
+
+    def _embedded(self, nets: Networks, training: Training) -> tuple[TrainView, Evaluator]:
+        """What follows the embedding: the training view with g, and an evaluator of embedded test images.
+
+        Of region features, which take long to go through, g is kept with the other stages' results.
+        """
+        view, fold = self.fold.view, self.fold
+        rows = view.features if self.embedding.inputs == "features" else view.regions
+        assert rows is not None
+        held = {"test_seen": fold.test_seen, "test_unseen": fold.test_unseen}
+
+        def embed(inputs: Tensor) -> Tensor:
+            with torch.no_grad():
+                return self.embedding.embed(nets, inputs)
+
+        def compute() -> Networks:
+            g = torch.cat([embed(part) for part in in_chunks(rows, view.labels.device)])
+            return {"g": {"train": g, **{name: _features(one.embedded(embed)) for name, one in held.items()}}}
+
+        settings = self.recipe.parts["embedding"].values()
+        derived = Derived(compute, source=nets, key={"settings": settings}, name="g")
+        of_features = self.embedding.inputs == "features"
+        unkept = replace(training, stages=None) if of_features else training
+        g = derive(derived, unkept.child("g"))["g"]
+        embedded = TrainView(features=g["train"], labels=view.labels, guide=self.embedding.guide(nets))
+        seen, unseen = (replace(one, features=g[name]) for name, one in held.items())
+        return embedded, Evaluator(replace(fold, test_seen=seen, test_unseen=unseen), lambda inputs: inputs)
 
     def _generator(self, view: TrainView, training: Training, on_epoch: OnEpoch | None) -> Trained:
         if self.generator is None:
             return Trained({})
         return complete(self.generator.fit(view), self.fold.space.semantics, training, on_epoch)
 
-    def _classified(
-        self,
-        embedding: Networks,
-        generator: Networks,
-        view: TrainView,
-        training: Training,
-        each: EachClassifierEpoch | None,
-    ) -> Classified:
-        # Test images are embedded once for each fitted embedding, not at each evaluation.
-        if self._evaluator is None or self._evaluator[0] is not embedding:
 
-            def embed(inputs: Tensor) -> Tensor:
-                with torch.no_grad():
-                    return self.embedding.embed(embedding, inputs)
-
-            self._evaluator = embedding, Evaluator(self.fold, embed)
-        return self.classifiers.fit(generator, view, self._evaluator[1], training, each)
+def _features(held: HeldOut) -> Tensor:
+    features = held.features
+    assert isinstance(features, Tensor)
+    return features
 
 
 def _paced(

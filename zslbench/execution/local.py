@@ -25,16 +25,18 @@ from zslbench.recipe import Recipe
 from zslbench.registry import Registry
 from zslbench.store.identity import run_id
 from zslbench.store.record import NETWORKS_FILE, RunContent, RunInfo, RunRecord
+from zslbench.store.stages import StageStore
 from zslbench.store.store import Store
 from zslbench.training.flat import flatten
 from zslbench.training.loop import Observer, Training
+from zslbench.training.stages import Stages
 from zslbench.training.streams import Streams
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STAGES = "stages"
-"""Folder of a run's checkpoints in its workspace."""
+"""Folder of a run's checkpoints in its workspace, and of kept results of stages in the store."""
 
 CHECKPOINT_VARIABLE = "ZSLBENCH_CHECKPOINT_SECONDS"
 
@@ -165,16 +167,23 @@ def compute(
             display.observer(title) as shown,
             _notes() as notes,
         ):
+            stages = Stages(
+                StageStore(store.root / STAGES),
+                {key: identity[key] for key in ("format", "data", "execution")} | {"zslbench": __version__},
+                fresh=force,
+                say=display.say,
+            )
             training = Training(
                 streams=Streams(job.seed, device),
                 folder=folder / STAGES,
                 observer=_Hooked(shown, registry, info),
                 checkpoint_seconds=checkpoint_seconds(),
                 stop_requested=stopped,
+                stages=stages,
             )
             outcome = pipeline.run(job.recipe, job.dataset, job.selection, training)
         seconds = time.monotonic() - started
-        content = _content(job, info, outcome, list(job.dataset.notes) + notes, seconds)
+        content = _content(job, info, outcome, list(job.dataset.notes) + notes, seconds, stages.events)
         record = store.write(content, replace=force)
     registry.call_lifecycle("zslbench_run_finished", run=info, record=record)
     return record, False
@@ -194,7 +203,12 @@ def _no_trace_of_failure(folder: Path) -> Iterator[None]:
 
 
 def _content(
-    job: Job, info: RunInfo, outcome: pipeline.Outcome, notes: list[str], seconds: float
+    job: Job,
+    info: RunInfo,
+    outcome: pipeline.Outcome,
+    notes: list[str],
+    seconds: float,
+    stages: list[dict[str, Any]],
 ) -> RunContent:
     import pandas as pd
 
@@ -204,6 +218,7 @@ def _content(
         "preset": job.recipe.preset,
         "chosen": dict(outcome.settings),
         "group": job.recipe.group,
+        "stages": stages,
     }
     tensors = {
         f"{prefix}{kind}/{path}": tensor.detach().cpu()

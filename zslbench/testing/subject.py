@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from zslbench.declarations import Component
-from zslbench.interfaces import ClassSpace, Fit, Networks, Program, Streams, TrainView
+from zslbench.interfaces import ClassSpace, Derived, Fit, Networks, Program, Streams, TrainView
 from zslbench.protocol.folds import unseen_space
 from zslbench.registry import Registered, load_class
 from zslbench.settings import ComponentSettings
 from zslbench.testing.inputs import TinyInputs
 from zslbench.training.loop import Training, complete
+from zslbench.training.stages import Stages
 
 EPOCHS = 1
 """Longest training of any program under check; an epoch goes through each of its passes."""
@@ -98,9 +99,11 @@ class Subject:
         return seen
 
 
-def finish(fit: Fit, space: ClassSpace, seed: int, seen: list[Program] | None = None) -> Networks:
+def finish(
+    fit: Fit, space: ClassSpace, seed: int, seen: list[Program] | None = None, stages: Stages | None = None
+) -> Networks:
     """Run what ``fit`` gave to its networks; programs are appended to ``seen``."""
-    training = Training(Streams(seed, space.semantics.device), stage="check")
+    training = Training(Streams(seed, space.semantics.device), stage="check", stages=stages)
     return complete(_shortened(fit, [] if seen is None else seen), space.semantics, training).networks
 
 
@@ -114,14 +117,15 @@ def _shortened(fit: Fit, seen: list[Program]) -> Fit:
 
 
 def _each_shortened(
-    fit: Coroutine[Program, Networks, Networks], seen: list[Program]
-) -> Coroutine[Program, Networks, Networks]:
+    fit: Coroutine[Program | Derived, Networks, Networks], seen: list[Program]
+) -> Coroutine[Program | Derived, Networks, Networks]:
     try:
-        program = next(fit)
+        part = next(fit)
         while True:
-            seen.append(program)
-            networks = yield replace(program, epochs=min(program.epochs, EPOCHS))
-            program = fit.send(networks)
+            if isinstance(part, Program):
+                seen.append(part)
+                part = replace(part, epochs=min(part.epochs, EPOCHS))
+            part = fit.send((yield part))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
 

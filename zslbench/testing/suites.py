@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from zslbench.declarations import Kind
 from zslbench.registry import Registry, registry as installed, settings_model
 from zslbench.settings import build
-from zslbench.testing import declared, fitting, methods, sources, steps, use
+from zslbench.testing import declared, fitting, keys, methods, sources, steps, use
 from zslbench.testing.check import Check, run_all, with_expected_failures
 from zslbench.testing.inputs import TinyInputs
 from zslbench.testing.methods import Trial
@@ -33,6 +33,7 @@ _FITTED = (
     fitting.follows_the_seed,
     fitting.no_global_randomness,
     fitting.state_in_networks,
+    keys.reuse_changes_nothing,
     steps.step_losses,
     steps.steps_pure,
     steps.steps_lift,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from zslbench.training.streams import Streams
+
+if TYPE_CHECKING:
+    from zslbench.training.stages import Stages
 
 
 @runtime_checkable
@@ -43,6 +46,8 @@ class Training:
     checkpoint_seconds: float = 60.0
     """Least time between checkpoints; 0: one after every iteration."""
     stop_requested: Callable[[], bool] = lambda: False
+    stages: Stages | None = None
+    """Where results of stages are kept for other runs; None: nowhere."""
 
     def child(self, name: str, *, stream: str | None = None) -> Training:
         """The context of a part. ``stream`` names its random streams where that must differ from ``name``

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Generator as Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from zslbench.errors import Interrupted, PluginError
-from zslbench.interfaces import Fit, Networks, Program
+from zslbench.interfaces import Derived, Fit, Networks, Program
 from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
 from zslbench.training.program_run import ProgramRun
 
@@ -40,16 +43,20 @@ def complete(fit: Fit, semantics: Tensor, training: Training, on_epoch: OnEpoch 
     rows: list[dict[str, Any]] = []
     names: set[str] = set()
     try:
-        program = next(fit)
+        part = next(fit)
         while True:
-            if program.name in names:  # they would share random streams and checkpoints
+            if part.name in names:  # they would share random streams and checkpoints
                 raise PluginError(
-                    f"stage '{training.stage}': two programs named '{program.name}'; give each its own name"
+                    f"stage '{training.stage}': two programs named '{part.name}'; give each its own name"
                 )
-            names.add(program.name)
-            trained = train(program, semantics, training.child(program.name), on_epoch)
+            names.add(part.name)
+            child = training.child(part.name)
+            if isinstance(part, Derived):
+                part = fit.send(derive(part, child))
+                continue
+            trained = train(part, semantics, child, on_epoch)
             rows.extend(trained.epochs)
-            program = fit.send(trained.networks)
+            part = fit.send(trained.networks)
     except StopIteration as stop:
         return Trained(_fitted(stop.value, training.stage), tuple(rows))
 
@@ -61,10 +68,27 @@ def _fitted(nets: Any, stage: str) -> Networks:
     return {net: {name: tensor.detach() for name, tensor in ts.items()} for net, ts in nets.items()}
 
 
+def derive(derived: Derived, training: Training) -> Networks:
+    """Compute derived tensors, or find them where they were computed before."""
+    stages = training.stages
+    key = stages.derived_key(derived, training.streams) if stages else ""
+    if stages and (found := stages.find(training.stage, key, training.streams)):
+        return found[0]
+    started = time.monotonic()
+    with torch.no_grad():
+        nets = _fitted(derived.compute(), training.stage)
+    if stages:
+        stages.keep(training.stage, key, nets, [], time.monotonic() - started)
+    return nets
+
+
 def train(
     program: Program, semantics: Tensor, training: Training, on_epoch: OnEpoch | None = None
 ) -> Trained:
     """Run a program to its end, going on from its checkpoint where there is one.
+
+    A program with a key is found again where a run has finished it before, unless ``on_epoch`` has to see its
+    epochs.
 
     Raises:
         Interrupted: a stop was requested; the state is in the checkpoint.
@@ -72,9 +96,21 @@ def train(
         PluginError: the program is inconsistent.
     """
     check_program(program, training.stage)
-    run = ProgramRun(program, semantics, training)
+    watched = on_epoch is not None and program.paced
+    stages = None if watched else training.stages
+    key = stages.program_key(program, training.streams) if stages else None
+    if stages and key and (found := stages.find(training.stage, key, training.streams)):
+        return Trained(found[0], tuple(found[1]))
+    with contextlib.closing(ProgramRun(program, semantics, training)) as run:
+        _run(run, on_epoch if watched else None)
+        if stages and key:
+            stages.keep(training.stage, key, run.networks(), run.history, run.seconds)
+        return Trained(run.networks(), tuple(run.history))
+
+
+def _run(run: ProgramRun, on_epoch: OnEpoch | None) -> None:
     run.resume()
-    observer = training.observer
+    program, training, observer = run.program, run.training, run.training.observer
     observer.stage_started(training.stage, program.epochs, run.epoch)
     while run.epoch < program.epochs:
         for _ in run.rest_of_epoch():
@@ -83,7 +119,7 @@ def train(
                 raise Interrupted("stopped on request; the same command goes on from here")
             run.save_if_due()
         metrics = run.figures()
-        if on_epoch is not None and program.paced:
+        if on_epoch is not None:
             try:
                 metrics |= on_epoch(run.epoch + 1, run.networks())
             except Interrupted:  # what was trained is kept, only the evaluation is repeated
@@ -96,14 +132,16 @@ def train(
         else:
             run.save_if_due()
     observer.stage_ended(training.stage)
-    return Trained(run.networks(), tuple(run.history))
 
 
 def check_program(program: Program, stage: str) -> None:
     """Faults of a program that would otherwise surface as odd errors deep in the loop."""
     where = f"stage '{stage}': the program"
-    if program.epochs < 1 or program.batch_size < 1 or not program.passes:
-        raise PluginError(f"{where} needs at least one epoch, one pass and a batch size of at least 1")
+    least = min(program.epochs, program.batch_size, 1 if program.iterations is None else program.iterations)
+    if least < 1 or not program.passes:
+        raise PluginError(
+            f"{where} needs at least one epoch, pass and iteration and a batch size of at least 1"
+        )
     if len(program.features) != len(program.labels) or not len(program.labels):
         count = f"{len(program.features)} features and {len(program.labels)} labels"
         raise PluginError(

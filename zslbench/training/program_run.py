@@ -12,10 +12,10 @@ from torch import Tensor
 from zslbench.errors import Diverged, PluginError
 from zslbench.interfaces import Batch, Networks, Program, Step
 from zslbench.training import checkpoint
+from zslbench.training.batches import Batches
 from zslbench.training.context import Training
 from zslbench.training.flat import flatten, prefixed, select, unflatten
 from zslbench.training.optimizers import optimizers_for
-from zslbench.training.sampler import Sampler
 from zslbench.training.step import draw, step_function
 
 
@@ -36,16 +36,22 @@ class ProgramRun:
                 f"stage '{training.stage}': the program has an optimizer for {strange} and no such network"
             )
         self.optimizers = optimizers_for(program.optimizers, self.nets)
-        self.sampler = Sampler(len(program.labels), program.batch_size, program.sampler, self.streams)
-        self.iterations = math.ceil(len(program.labels) / program.batch_size)
+        self.batches = Batches(program, semantics, self.streams)
+        self.iterations = program.iterations or math.ceil(len(program.labels) / program.batch_size)
         self.functions = {id(s): step_function(s) for steps in program.passes for s in steps}
         self.epoch = 0
         self.iteration = 0  # within the epoch, over all passes
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         self.history: list[dict[str, Any]] = []
-        self._saved_at = time.monotonic()
+        self._started = self._saved_at = time.monotonic()
+        self._seconds_before = 0.0
         self._saving_took = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """What it took so far, over all the processes that had a part in it."""
+        return self._seconds_before + time.monotonic() - self._started
 
     def networks(self) -> Networks:
         """The trained networks as they are now (frozen ones are not among them)."""
@@ -58,16 +64,11 @@ class ProgramRun:
             batch: Batch | None = None
             for step in self.program.passes[self.iteration // self.iterations]:
                 if step.fresh_batch or batch is None:
-                    batch = self._batch()
+                    batch = self.batches.next()
                 self._step(step, batch)
             self.iteration += 1
             if self.iteration < total:
                 yield
-
-    def _batch(self) -> Batch:
-        rows = self.sampler.next()
-        labels = self.program.labels[rows]
-        return Batch(self.program.features[rows], labels, self.semantics[labels])
 
     def _step(self, step: Step, batch: Batch) -> None:
         size = len(batch.labels)
@@ -106,6 +107,10 @@ class ProgramRun:
         self.sums, self.counts = {}, {}
         self.history.append({"stage": self.training.stage, "epoch": self.epoch, **metrics})
 
+    def close(self) -> None:
+        """End what reads ahead."""
+        self.batches.close()
+
     # --- checkpoints -----------------------------------------------------------------------------
 
     def save_if_due(self) -> None:
@@ -124,13 +129,14 @@ class ProgramRun:
         for name, optimizer in self.optimizers.items():
             tensors |= prefixed(f"optimizers/{name}/", optimizer.state())
         tensors |= prefixed("streams/", self.streams.state())
-        tensors |= prefixed("sampler/", self.sampler.state())
+        tensors |= prefixed("sampler/", self.batches.state())
         tensors |= prefixed("sums/", self.sums)
         meta = {
             "epoch": self.epoch,
             "iteration": self.iteration,
             "counts": self.counts,
             "history": self.history,
+            "seconds": self.seconds,
         }
         checkpoint.save(self.training.folder, tensors, meta)
         self._saved_at = time.monotonic()
@@ -154,7 +160,8 @@ class ProgramRun:
         for name, optimizer in self.optimizers.items():
             optimizer.restore(select(tensors, f"optimizers/{name}/"))
         self.streams.restore(select(tensors, "streams/"))
-        self.sampler.restore(select(tensors, "sampler/"))
+        self.batches.restore(select(tensors, "sampler/"))
+        self._seconds_before = float(meta.get("seconds", 0.0))
         self.epoch, self.iteration = meta["epoch"], meta["iteration"]
         self.counts, self.history = dict(meta["counts"]), list(meta["history"])
         # In the order of the counts, which is the order of the columns in the run's tables.

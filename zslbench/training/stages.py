@@ -1,0 +1,113 @@
+"""What a stage's result depends on, as a key under which it is kept and found again by other runs.
+
+A key covers everything that the result follows from: the settings that the author names (``Program.key``),
+the initial and frozen networks, optimisers, batches and noise, labels and features, the part of the run
+(which names the fold) and its seed, and what every stage of the run shares (data, versions, execution mode).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from zslbench.data.provenance import array_sha256
+from zslbench.interfaces import Choice, Derived, Networks, NoiseSpec, Program
+from zslbench.store.identity import run_id
+from zslbench.store.stages import StageStore
+from zslbench.training.flat import flatten, unflatten
+from zslbench.training.streams import Streams
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of one run: looked up before they are computed, kept when they are done.
+
+    Args:
+        store: where results are kept.
+        identity: what every stage depends on, as plain data.
+        fresh: look nothing up (``--force``), but keep what is computed.
+        say: told of each result that is found.
+    """
+
+    store: StageStore
+    identity: Mapping[str, Any]
+    fresh: bool = False
+    say: Callable[[str], None] = lambda text: None
+    events: list[dict[str, Any]] = field(default_factory=list)
+    """One entry for each stage with a key: ``stage``, ``key``, ``reused``, and ``seconds``: what computing it
+    cost when it was computed."""
+
+    def of_part(self, **identity: Any) -> Stages:
+        """The stages of one component, which depend on more."""
+        return replace(self, identity={**self.identity, **identity})
+
+    def find(self, stage: str, key: str, streams: Streams) -> tuple[Networks, list[dict[str, Any]]] | None:
+        """Networks and rows of epochs of a stage that was computed before; None: it was not."""
+        if self.fresh and not any(event["key"] == key for event in self.events):
+            return None
+        found = self.store.find(key)
+        if found is None:
+            return None
+        tensors, facts = found
+        self._tell(stage, key, True, facts["seconds"])
+        self.say(f"stage {stage} was computed before (in {facts['seconds']:.0f} s) and is used again")
+        nets = unflatten({path: tensor.to(streams.device) for path, tensor in tensors.items()})
+        return nets, [{**row, "stage": stage} for row in facts["epochs"]]
+
+    def keep(
+        self, stage: str, key: str, nets: Networks, epochs: list[dict[str, Any]], seconds: float
+    ) -> None:
+        """Keep a stage that was computed."""
+        self.store.keep(key, flatten(nets), {"stage": stage, "epochs": epochs, "seconds": seconds})
+        self._tell(stage, key, False, seconds)
+
+    def program_key(self, program: Program, streams: Streams) -> str | None:
+        """The key of a program's result; None: the program names none."""
+        if program.key is None:
+            return None
+        noise = {
+            f"{i}.{j}": {name: _spec(spec) for name, spec in sorted(step.noise.items())}
+            for i, steps in enumerate(program.passes)
+            for j, step in enumerate(steps)
+        }
+        return self._key(
+            streams,
+            kind="program",
+            settings=dict(program.key),
+            passes=[[(s.name, list(s.updates), s.fresh_batch) for s in steps] for steps in program.passes],
+            noise=noise,
+            optimizers={name: asdict(rule) for name, rule in program.optimizers.items()},
+            length=[program.epochs, program.batch_size, program.sampler, program.iterations],
+            initial=_digests(program.initial(streams.child("initial"))),
+            frozen=_digests(program.frozen),
+            features=_digest(program.features) if isinstance(program.features, Tensor) else "the fold's",
+            labels=_digest(program.labels),
+        )
+
+    def derived_key(self, derived: Derived, streams: Streams) -> str:
+        """The key of derived tensors; a seed matters only through the networks that they follow from."""
+        return self._key(
+            streams, kind="derived", settings=dict(derived.key), source=_digests(derived.source), seed=None
+        )
+
+    def _key(self, streams: Streams, **content: Any) -> str:
+        return run_id({**self.identity, "part": streams.prefix, "seed": streams.seed, **content})
+
+    def _tell(self, stage: str, key: str, reused: bool, seconds: float) -> None:
+        self.events.append({"stage": stage, "key": key, "reused": reused, "seconds": seconds})
+
+
+def _spec(spec: NoiseSpec) -> list[Any]:
+    values = [_digest(spec.values)] if isinstance(spec, Choice) else list(spec.shape)
+    return [type(spec).__name__, *values]
+
+
+def _digests(nets: Networks) -> dict[str, str]:
+    return {path: _digest(tensor) for path, tensor in sorted(flatten(nets).items())}
+
+
+def _digest(tensor: Tensor) -> str:
+    return array_sha256(tensor.detach().cpu().contiguous().numpy())
