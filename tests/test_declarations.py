@@ -8,7 +8,7 @@ from typing import Any
 import jaxtyping
 import pytest
 
-from zslbench import Component, Method, Variant
+from zslbench import Component, Method, Reading, Variant
 
 PART: dict[str, Any] = {"kind": "classifier", "name": "mine", "target": "a.b:C", "summary": "s"}
 
@@ -46,6 +46,10 @@ def test_components(change: dict[str, Any], words: str) -> None:
         ({"settings": {"lr": 1}}, "setting 'lr' must read"), ({"settings": {"gen.lr": 1}}, "'gen.lr'"),
         ({"search": {"generator.": (1,)}}, "'generator.'"),
         ({"variants": (Variant(name="a", summary=""),) * 2}, "two variants share a name: a"),
+        ({"readings": (Reading(name="a", summary=""),) * 2}, "two readings share a name: a"),
+        ({"explain": "package.module"}, "explain 'package.module': write 'package.module:Name'"),
+        ({"published": "package/file.csv"}, "published 'package/file.csv': write 'package:file.csv'"),
+        ({"published": "package:file.txt"}, "write 'package:file.csv'"), ({"published": 3}, "published 3"),
     ],
 )  # fmt: skip
 def test_methods(change: dict[str, Any], words: str) -> None:
@@ -66,8 +70,29 @@ def test_variants(change: dict[str, Any], words: str) -> None:
     assert Variant(name="v", summary="", components={"generator": None}).components == {"generator": None}
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": "As printed"}, "reading name 'As printed'"),
+        ({"settings": {"lr": 1}}, "reading 'r': setting"),
+    ],
+)
+def test_readings(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Reading(**{"name": "r", "summary": ""} | change)
+    method = Method(
+        **METHOD, readings=(Reading(name="r", summary=""),), explain="a.b:f", published="a.b:c-d.csv"
+    )
+    assert (method.readings[0].name, method.explain, method.published) == ("r", "a.b:f", "a.b:c-d.csv")
+
+
 def test_declarations_cannot_be_changed() -> None:
-    for one in (Component(**PART), Method(**METHOD), Variant(name="v", summary="")):
+    for one in (
+        Component(**PART),
+        Method(**METHOD),
+        Variant(name="v", summary=""),
+        Reading(name="r", summary=""),
+    ):
         with pytest.raises(dataclasses.FrozenInstanceError):
             one.name = "other"  # type: ignore[misc]
     with pytest.raises(TypeError):

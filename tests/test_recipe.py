@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from zslbench import Component, Method, Variant, hookimpl
+from zslbench import Component, Method, Reading, Variant, hookimpl
 from zslbench.errors import SettingsError, UnknownName, ZslbenchError
 from zslbench.recipe import Recipe, resolve
 from zslbench.registry import Registry, load_registry
@@ -68,6 +68,29 @@ METHODS = (
         ),
     ),
     Method(
+        name="read",
+        embedding="plain",
+        generator="gan",
+        classifier="soft",
+        summary="",
+        settings={"generator.lr": 2.0, "generator.size": 6, "embedding.width": 2},
+        presets="recipe_fake.presets",
+        search={"classifier.gamma": (1.0, 2.0), "embedding.width": (2, 3)},
+        readings=(
+            Reading(name="print", summary=""),
+            Reading(
+                name="code",
+                summary="",
+                settings={"generator.lr": 5.0, "embedding.scale": "code", "embedding.width": 7},
+            ),
+        ),
+        variants=(
+            Variant(name="full", summary="all of it"),
+            Variant(name="small", summary="", settings={"embedding.scale": "small"}),
+            Variant(name="other", summary="", components={"generator": "vae"}),
+        ),
+    ),
+    Method(
         name="closed", embedding="plain", classifier="closed", summary="", group="embedding", tasks=("czsl",)
     ),
     Method(name="lame", embedding="plain", classifier="nowhere", summary=""),
@@ -95,6 +118,9 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]
     preset = "[generator]\nlr = 3.0\nsize = 8\n[embedding]\nwidth = 4\n"
     (package / "presets" / "data.toml").write_text(preset, "utf-8")
     (package / "presets" / "fast.toml").write_text("[generator]\nepochs = 2\n", "utf-8")
+    (package / "presets" / "fast-code.toml").write_text("[generator]\nepochs = 1\n", "utf-8")
+    twin = "[generator]\nsize = 9\n[embedding]\nwidth = 8\n"
+    (package / "presets" / "other-code.toml").write_text(twin, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("ZSLBENCH_DATA", str(tmp_path / "nowhere"))
     plugin: Any = types.ModuleType("recipe_fake")
@@ -161,6 +187,64 @@ def test_presets_asked_for(known: Registry, tmp_path: Path) -> None:
     for preset in ("slow", "nobody:data", ":data"):
         with pytest.raises(UnknownName):
             resolve(known, "data", method="m", preset=preset)
+
+
+def test_of_several_presets_the_later_win(known: Registry, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text("[generator]\nlr = 9.0\n", "utf-8")
+    recipe = resolve(known, "other", method="m", preset=["data", "fast", str(mine)])
+    assert [value(recipe, f"generator.{name}") for name in ("epochs", "lr", "size")] == [2, 9.0, 8]
+    assert recipe.preset == f"data + fast + {mine}"
+    turned = resolve(known, "other", method="m", preset=(str(mine), "data"))
+    assert value(turned, "generator.lr") == 3.0
+    alone, none = (resolve(known, "data", method="m", preset=one) for one in ([], None))
+    assert (alone.preset, none.preset) == ("data", "data")
+    with pytest.raises(UnknownName, match="no preset 'fst', did you mean 'fast'"):
+        resolve(known, "data", method="m", preset=["data", "fst"])
+
+
+def test_a_reading_lies_between_the_method_and_its_presets(known: Registry) -> None:
+    def read(dataset: str, **more: Any) -> tuple[Recipe, list[Any]]:
+        recipe = resolve(known, dataset, method="read", **more)
+        keys = ("generator.lr", "generator.size", "embedding.scale", "embedding.width")
+        return recipe, [value(recipe, key) for key in keys]
+
+    plain, values = read("other")
+    assert plain.reading is not None
+    assert (plain.reading.name, plain.default_reading, plain.label) == ("print", True, "read")
+    assert values == [2.0, 6, "default", 2]
+    assert read("other", reading="print")[0] == plain
+    # The method says 2.0 and 2, the reading 5.0, 7 and a scale, data's preset 3.0, 8 and 4.
+    code, values = read("data", reading="code")
+    assert values == [3.0, 8, "code", 4]
+    assert (code.preset, code.label) == ("data", "read [code]")
+    small, values = read("data", reading="code", variant="small", settings={"generator.size": 1})
+    assert values == [3.0, 1, "small", 4]
+    assert small.label == "read (small) [code]"
+    # The reading's own preset of this data set: over the reading, and in place of a plain one.
+    own, values = read("other", reading="code")
+    assert (own.preset, values) == ("other-code", [5.0, 9, "code", 8])
+    assert read("other")[0].preset is None
+    for name, epochs in (("print", 2), ("code", 1)):
+        assert value(read("data", reading=name, preset="fast")[0], "generator.epochs") == epochs
+    assert value(read("data", reading="code", preset="m:fast")[0], "generator.epochs") == 2
+    assert value(read("data", preset="fast-code")[0], "generator.epochs") == 1
+    swapped = resolve(known, "other", method="read", reading="code", variant="other")
+    assert swapped.parts["generator"].values()["lr"] == 7.0  # what is said of gan is not said of vae
+
+
+def test_what_a_reading_says_is_not_searched(known: Registry) -> None:
+    def searched(**more: Any) -> list[str]:
+        return list(resolve(known, "other", method="read", **more).search)
+
+    assert searched() == ["classifier.gamma", "embedding.width"]
+    assert searched(reading="code") == ["classifier.gamma"]
+
+
+def test_a_variant_that_changes_nothing_is_the_method(known: Registry) -> None:
+    full = resolve(known, "data", method="read", variant="full")
+    assert full == resolve(known, "data", method="read")
+    assert full.variant is None
 
 
 def test_swapped_components_drop_what_was_meant_for_others(known: Registry) -> None:
@@ -238,6 +322,8 @@ def test_composed_by_hand(known: Registry) -> None:
         ({"dataset": "dta", "method": "m"}, "did you mean 'data'"),
         ({"dataset": "data", "method": "n"}, "no method 'n'"),
         ({"dataset": "data", "method": "m", "variant": "smal"}, "did you mean 'small'"),
+        ({"dataset": "data", "method": "read", "reading": "cod"}, "no reading 'cod', did you mean 'code'"),
+        ({"dataset": "data", "method": "m", "reading": "code"}, "no reading 'code', known: none"),
         ({"dataset": "data", "method": "lame"}, "no classifier 'nowhere'"),
         ({"dataset": "data", "components": {"embedding": "plan", "classifier": "soft"}}, "'plain'"),
     ],

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zslbench.api import Result as Result, run as run
-    from zslbench.declarations import Component as Component, Method as Method, Variant as Variant
+    from zslbench.declarations import (
+        Component as Component,
+        Method as Method,
+        Reading as Reading,
+        Variant as Variant,
+    )
     from zslbench.errors import ZslbenchError as ZslbenchError
     from zslbench.hookspecs import hookimpl as hookimpl
     from zslbench.settings import ComponentSettings as ComponentSettings
@@ -21,6 +26,7 @@ _PUBLIC = {
     "Component": "zslbench.declarations",
     "ComponentSettings": "zslbench.settings",
     "Method": "zslbench.declarations",
+    "Reading": "zslbench.declarations",
     "Result": "zslbench.api",
     "Variant": "zslbench.declarations",
     "ZslbenchError": "zslbench.errors",

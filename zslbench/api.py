@@ -56,12 +56,13 @@ def run(
     *,
     dataset: str,
     variant: str | None = None,
+    reading: str | None = None,
     embedding: str | None = None,
     generator: str | None = None,
     classifier: str | None = None,
     seeds: int | Sequence[int] = 1,
     settings: Mapping[str, Any] | None = None,
-    preset: str | None = None,
+    preset: str | Sequence[str] | None = None,
     epochs: int | None = None,
     select: str = "val",
     every: int | None = None,
@@ -80,9 +81,11 @@ def run(
     Args:
         method: a registered method; None: composed of ``embedding``, ``generator`` and ``classifier``.
         variant: one of the method's named variants.
+        reading: one of the method's ways of reading its paper; None: its first.
         seeds: a number n for seeds 0 to n-1, or the seeds themselves.
         settings: ``{"generator.lr": 1e-4}``; what is given here is not searched on validation.
-        preset: a preset's name, ``method:name``, or a TOML file; None: the data set's own preset.
+        preset: a preset's name, ``method:name``, or a TOML file; of several the later win; None: the data
+            set's own preset.
         epochs: length of the schedule (the longest that ``val`` considers).
         select: ``val``, ``last`` or ``oracle`` (:mod:`zslbench.protocol.selection`).
         every: epochs between evaluations under ``val`` and ``oracle``.
@@ -109,6 +112,7 @@ def run(
         dataset,
         method=method,
         variant=variant,
+        reading=reading,
         components=components,
         preset=preset,
         settings=settings,

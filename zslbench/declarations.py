@@ -16,8 +16,12 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Task = Literal["czsl", "gzsl"]
 
+FULL = "full"
+"""The variant that is the whole method; a method that declares none by this name is meant by it itself."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.+-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_FILE = re.compile(r"[A-Za-z_][\w.]*:[\w-]+\.csv")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -71,6 +75,7 @@ class Variant:
     """A named overlay on a method: changed settings (``"generator.feedback"``) and swapped components.
 
     ``components`` maps a kind to another component's name; ``{"generator": None}`` removes the generator.
+    One that is named ``full`` and changes nothing is the method itself, with a place among its variants.
     """
 
     name: str
@@ -81,6 +86,23 @@ class Variant:
     def __post_init__(self) -> None:
         _check_name("variant", self.name)
         _check_kinds(f"variant {self.name!r}", self.settings, self.components)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A named way of reading a method's paper: as it is printed, as its authors' code does, ...
+
+    An overlay of settings below presets, variants and what the user sets. It changes no component. A preset
+    that sets what a reading sets needs a twin for it, ``<dataset>-<reading>.toml``.
+    """
+
+    name: str
+    summary: str
+    settings: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+    def __post_init__(self) -> None:
+        _check_name("reading", self.name)
+        _check_kinds(f"reading {self.name!r}", self.settings, {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +121,18 @@ class Method:
             ``{"classifier.gamma": (0.1, 1.0, 10.0)}``; a setting that the user gives is not searched.
         tasks: what the method can do; a method without ``"gzsl"`` is selected by CZSL accuracy.
         variants: named overlays (ablations).
+        readings: the ways of reading the method's paper, the first of them the default; empty: there is
+            only one, which has no name. What the reading sets is not searched.
+        explain: ``"package.module:function"``, in a module that does not import torch. The function takes a
+            run's settings, ``{kind: {name: value}}``, and returns rows ``(name, value)`` that ``zslbench
+            show`` puts below the reading: where these settings differ from the paper, say.
+        published: ``"package:file.csv"``, the printed figures of the method's own ablation, which
+            ``zslbench ablate`` sets beside its own. Columns ``variant`` (a variant's name, ``full`` for the
+            whole method), ``dataset``, ``acc``, ``u``, ``s``, ``h`` (in percent; empty where none is
+            printed), ``source`` and ``note``; others are ignored.
 
     Raises:
-        ValueError: a name, kind or task is malformed or a variant's name is used twice.
+        ValueError: a name, kind or task is malformed, or two variants or two readings share a name.
     """
 
     name: str
@@ -116,6 +147,9 @@ class Method:
     search: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: _NOTHING)
     tasks: tuple[Task, ...] = ("czsl", "gzsl")
     variants: tuple[Variant, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    explain: str | None = None
+    published: str | None = None
 
     def __post_init__(self) -> None:
         _check_name("method", self.name)
@@ -126,9 +160,16 @@ class Method:
             raise ValueError(f"{where}: group {self.group!r} is neither 'embedding' nor 'generative'")
         if not self.tasks or not set(self.tasks) <= set(get_args(Task)):
             raise ValueError(f"{where}: tasks {self.tasks!r} must name 'czsl', 'gzsl' or both")
-        names = [variant.name for variant in self.variants]
-        if len(set(names)) != len(names):
-            raise ValueError(f"{where}: two variants share a name: {', '.join(sorted(names))}")
+        for what, overlays in (("variants", self.variants), ("readings", self.readings)):
+            names = [one.name for one in overlays]
+            if len(set(names)) != len(names):
+                raise ValueError(f"{where}: two {what} share a name: {', '.join(sorted(names))}")
+        if self.explain is not None:
+            _check_target(f"{where}: explain", self.explain)
+        if self.published is not None and not (
+            isinstance(self.published, str) and _FILE.fullmatch(self.published)
+        ):
+            raise ValueError(f"{where}: published {self.published!r}: write 'package:file.csv'")
 
 
 def _check_kinds(where: str, settings: Mapping[str, Any], components: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,49 @@ def read_preset_file(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"preset {path}: cannot be read ({error})") from None
     return parse_preset(text, str(path))
+
+
+def choose(
+    package: str | None,
+    asked: str | Sequence[str] | None,
+    dataset: str,
+    reading: str | None,
+    package_of: Callable[[str], str | None],
+) -> list[tuple[str, dict[str, Any]]]:
+    """The names and settings of the presets that hold, of which the later win.
+
+    Args:
+        package: the method's presets.
+        asked: names, ``method:name`` for another method's, or TOML files; None: the data set's preset where
+            there is one.
+        reading: its own presets, ``<name>-<reading>``, go before the plain ones; None: it has none.
+        package_of: the presets of another method.
+
+    Raises:
+        UnknownName: no such preset or method.
+        SettingsError: a file is not what a preset looks like.
+    """
+    there = preset_names(package)
+
+    def own(name: str) -> str:
+        twin = f"{name}-{reading}"
+        return twin if reading is not None and twin in there else name
+
+    given = (asked,) if isinstance(asked, str) else tuple(asked or ())
+    if not given:
+        # Without a preset of its own a data set gets the defaults; a guess would pass for a choice.
+        name = own(dataset)
+        return [(name, read_preset(package, name))] if name in there else []
+    chosen = []
+    for name in given:
+        if name.endswith(".toml"):
+            chosen.append((name, read_preset_file(Path(name))))
+        elif ":" in name:
+            owner, _, plain = name.rpartition(":")
+            chosen.append((name, read_preset(package_of(owner), plain)))
+        else:
+            chosen.append((own(name), read_preset(package, own(name))))
+    return chosen
 
 
 def parse_preset(text: str, where: str) -> dict[str, Any]:

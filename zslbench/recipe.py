@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from zslbench.declarations import Component, Kind, Method, Variant
+from zslbench.declarations import Component, Kind, Method, Reading, Variant
 from zslbench.errors import SettingsError, UnknownName, ZslbenchError, did_you_mean
-from zslbench.presets import preset_names, read_preset, read_preset_file
+from zslbench.presets import choose
 from zslbench.registry import PluginInfo, Registered, Registry, settings_model
 from zslbench.settings import ComponentSettings, build
+
+Overlay = TypeVar("Overlay", Variant, Reading)
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,19 @@ class Recipe:
     search: Mapping[str, tuple[Any, ...]]
     """Hyper-parameters left to validation, each with its candidates."""
     preset: str | None
-    """The preset in use; None: the components' defaults."""
+    """The presets in use, by name; None: the components' defaults."""
     plugins: tuple[PluginInfo, ...] = ()
     """Every plugin that takes part."""
+    reading: Reading | None = None
+    """How the paper is read; None: the method has no readings."""
+    default_reading: bool = True
+    """Whether that is what the method takes where nobody asks for another."""
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        told = None if self.reading is None or self.default_reading else self.reading.name
+        return label_text(self.method, self.variant, told)
 
     @property
     def schedule(self) -> str | None:
@@ -98,33 +110,41 @@ def resolve(
     *,
     method: str | None = None,
     variant: str | None = None,
+    reading: str | None = None,
     components: Mapping[str, str | None] | None = None,
-    preset: str | None = None,
+    preset: str | Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     epochs: int | None = None,
     data_root: str | Path | None = None,
 ) -> Recipe:
     """Resolve what a user asked for.
 
-    Later wins: components' defaults, the method's settings, the preset, the variant's settings, the
-    user's. Settings that the method or preset makes for a component which the variant swaps out do not
-    apply.
+    Later wins: components' defaults, the method's settings, the reading's, the presets, the variant's
+    settings, the user's. Settings that the method, reading or preset makes for a component which the
+    variant swaps out do not apply.
 
     Args:
         method: registered method; None: composed by hand from ``components``.
+        variant: one of the method's; one that changes nothing is the method itself and has no name.
+        reading: one of the method's ways of reading its paper; None: its first.
         components: ``{"embedding": "identity"}`` and so on, for a composition by hand.
-        preset: a preset's name, ``method:name`` for another method's, or a TOML file; None: the data
-            set's preset where the method has one.
+        preset: a preset's name, ``method:name`` for another method's, or a TOML file; of several the later
+            win; None: the data set's preset where the method has one. Under a reading other than the
+            method's first, ``<name>-<reading>`` is taken in place of ``<name>`` where there is one.
         settings: the user's, ``{"generator.lr": 1e-4}``.
         epochs: the schedule's length, whichever component it belongs to.
 
     Raises:
-        UnknownName: method, variant, component, data set or preset that nobody registered.
+        UnknownName: method, variant, reading, component, data set or preset that nobody registered.
         SettingsError: unknown setting or wrong value.
         ZslbenchError: the parts do not make a method.
     """
     declared = _declared(registry, method, {k: v for k, v in (components or {}).items() if v is not None})
-    overlay = _variant(declared, variant)
+    overlay = _named("variant", declared, declared.variants, variant)
+    if overlay is not None and not overlay.settings and not overlay.components:
+        overlay = None
+    default = declared.readings[0] if declared.readings else None
+    how = _named("reading", declared, declared.readings, reading) or default
     composition = registry.composition(declared, overlay)
     chosen: dict[Kind, Registered[Component]] = {
         "dataset": registry.component("dataset", dataset, data_root=data_root)
@@ -133,28 +153,38 @@ def resolve(
     swapped = overlay.components if overlay else {}
     kept = {kind for kind in chosen if kind not in swapped}
 
-    preset_name, preset_values = _preset(registry, declared, dataset, preset)
+    def for_kept(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in values.items() if key.partition(".")[0] in kept}
+
+    twin = None if how is None or how is default else how.name
+    presets = choose(
+        declared.presets, preset, dataset.lower(), twin, lambda name: _presets_of(registry, name)
+    )
+    read = for_kept(how.settings) if how else {}
     layers = (
-        {key: value for key, value in declared.settings.items() if key.partition(".")[0] in kept},
-        {key: value for key, value in preset_values.items() if key.partition(".")[0] in kept},
+        for_kept(declared.settings),
+        read,
+        for_kept({key: value for _, values in presets for key, value in values.items()}),
         dict(overlay.settings) if overlay else {},
     )
     plugins = {one.plugin.name: one.plugin for one in chosen.values()}
     parts = {kind: Part(one, settings_model(one)()) for kind, one in chosen.items()}
     recipe = Recipe(
         method=declared.name,
-        variant=variant,
+        variant=overlay.name if overlay else None,
         group=declared.group,
         tasks=tuple(declared.tasks),
         parts=MappingProxyType(parts),
         search=MappingProxyType({}),
-        preset=preset_name,
+        preset=" + ".join(name for name, _ in presets) or None,
         plugins=tuple(plugins[name] for name in sorted(plugins)),
+        reading=how,
+        default_reading=twin is None,
     )
     merged: dict[str, Any] = {}
     for layer in layers:
         merged |= layer
-    fixed = dict(overlay.settings if overlay else {}) | dict(settings or {})
+    fixed = read | dict(overlay.settings if overlay else {}) | dict(settings or {})
     merged |= settings or {}
     if epochs is not None:
         if recipe.schedule is None:
@@ -163,10 +193,17 @@ def resolve(
             )
         merged[recipe.schedule] = epochs
     recipe = recipe.with_settings(merged)
-    search = {
-        k: tuple(v) for k, v in declared.search.items() if k not in fixed and k.partition(".")[0] in kept
-    }
+    search = {k: tuple(v) for k, v in for_kept(declared.search).items() if k not in fixed}
     return replace(recipe, search=MappingProxyType(search))
+
+
+def label_text(method: str, variant: str | None, reading: str | None) -> str:
+    """A method as tables call it.
+
+    >>> label_text("sc-egg", "no-lce", "authors")
+    'sc-egg (no-lce) [authors]'
+    """
+    return method + (f" ({variant})" if variant else "") + (f" [{reading}]" if reading else "")
 
 
 def _declared(registry: Registry, method: str | None, components: Mapping[str, str]) -> Method:
@@ -188,29 +225,17 @@ def _declared(registry: Registry, method: str | None, components: Mapping[str, s
     )
 
 
-def _variant(method: Method, name: str | None) -> Variant | None:
+def _named(what: str, method: Method, options: Sequence[Overlay], name: str | None) -> Overlay | None:
     if name is None:
         return None
-    known = {variant.name: variant for variant in method.variants}
+    known = {one.name: one for one in options}
     if name not in known:
-        raise UnknownName(f"method '{method.name}' has no variant '{name}', {did_you_mean(name, known)}")
+        raise UnknownName(f"method '{method.name}' has no {what} '{name}', {did_you_mean(name, known)}")
     return known[name]
 
 
-def _preset(
-    registry: Registry, method: Method, dataset: str, preset: str | None
-) -> tuple[str | None, dict[str, Any]]:
-    if preset is None:
-        # Without a preset of its own a data set gets the defaults; a guess would pass for a choice.
-        name = dataset.lower()
-        return (
-            (name, read_preset(method.presets, name)) if name in preset_names(method.presets) else (None, {})
-        )
-    if preset.endswith(".toml"):
-        return preset, read_preset_file(Path(preset))
-    owner, colon, name = preset.rpartition(":")
-    package = registry.method(owner).declaration.presets if colon else method.presets
-    return preset, read_preset(package, name)
+def _presets_of(registry: Registry, method: str) -> str | None:
+    return registry.method(method).declaration.presets
 
 
 def _by_kind(

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from click.testing import CliRunner, Result
 
-from zslbench import Component, Method, Variant, hookimpl
+from zslbench import Component, Method, Reading, Variant, hookimpl
 from zslbench.cli import details, listing
 from zslbench.cli.main import cli
 from zslbench.registry import load_registry
@@ -89,6 +89,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
             settings={"generator.width": 64},
             search={"generator.lr": (0.1, 0.01)},
             presets="listing_fake",
+            readings=(
+                Reading(name="print", summary="as printed"),
+                Reading(name="code", summary="as their code does", settings={"generator.lr": 2e-6}),
+            ),
             variants=(
                 Variant(name="small", summary="less", settings={"generator.lr": 1e-5}),
                 Variant(name="lame", summary="lacks", components={"classifier": "sofmax"}),
@@ -127,6 +131,7 @@ def test_methods_as_json(run: Any) -> None:
         "generator": "gan",
         "classifier": "softmax",
         "variants": ["small", "lame"],
+        "readings": ["print", "code"],
         "group": "generative",
         "tasks": ["czsl", "gzsl"],
         "paper": "Somebody 2020",
@@ -228,6 +233,15 @@ def test_one_method_as_json(run: Any) -> None:
         ("small", {"generator.lr": 1e-5}, {}),
         ("lame", {}, {"classifier": "sofmax"}),
     ]
+    assert found["readings"] == [
+        {"reading": "print", "summary": "as printed", "settings": {}, "default": True},
+        {
+            "reading": "code",
+            "summary": "as their code does",
+            "settings": {"generator.lr": 2e-6},
+            "default": False,
+        },
+    ]
 
 
 def test_one_method_as_csv_is_its_settings(run: Any) -> None:
@@ -247,6 +261,9 @@ def test_one_method_for_people(run: Any, fmt: str) -> None:
         "Learning rate of everything.",
         "small",
         "generator.lr=1e-05",
+        "print (default)",
+        "as their code does",
+        "generator.lr=2e-06",
     ):
         assert part in result.stdout
 

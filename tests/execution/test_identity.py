@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zslbench import Reading
 from zslbench.data.load import provenance
 from zslbench.execution import local
 from zslbench.execution.mode import ExecutionMode
@@ -40,6 +41,19 @@ def ident(job: Any) -> str:
 )
 def test_every_ingredient_counts(job: Any, change: dict[str, Any]) -> None:
     assert ident(job(**change)) != ident(job())
+
+
+def test_the_reading_counts(job: Any) -> None:
+    """Also one that sets what holds anyway; a method without readings has none in its identity."""
+    one = job()
+    assert "reading" not in one.identity()
+    readings = [Reading(name=name, summary="") for name in ("print", "code")]
+    jobs = [
+        dataclasses.replace(one, recipe=dataclasses.replace(one.recipe, reading=reading))
+        for reading in readings
+    ]
+    assert jobs[1].identity()["reading"] == "code"
+    assert len({ident(one), *map(ident, jobs)}) == 3
 
 
 def test_evaluations_along_the_way_count_where_they_select(job: Any) -> None:

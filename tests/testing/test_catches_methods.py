@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from zsl_fakes import named
 
-from zslbench import Component, Method, Variant
+from zslbench import Component, Method, Reading, Variant
 from zslbench.registry import Registry
 from zslbench.testing import ConformanceError, checks_for_method
 from zslbench.testing.suites import _METHOD
@@ -27,6 +27,10 @@ def method(**more: Any) -> Method:
 
 def variant(**more: Any) -> Variant:
     return Variant(**({"name": "v", "summary": "a fake"} | more))
+
+
+def reading(**more: Any) -> Reading:
+    return Reading(**({"name": "r", "summary": "a fake"} | more))
 
 
 METHODS = [
@@ -47,6 +51,31 @@ METHODS = [
         "preset 'cub' sets generator.lr, but the method",
     ),
     ("presets_valid", method(presets="zsl_fakes.presets_syntax"), "not valid TOML"),
+    (
+        "presets_valid",
+        method(presets="zsl_fakes.presets_wrong", readings=(reading(), reading(name="s"))),
+        "preset 'toy': classifier 'eszsl': 'gamma'",
+    ),
+    ("readings_resolve", method(readings=(reading(summary=""),)), "reading 'r': the summary is empty"),
+    ("readings_resolve", method(readings=(reading(), reading(name="s"))), "'r' and 's' are the same"),
+    (
+        "readings_resolve",
+        method(readings=(reading(settings={"generator.lr": 1}),)),
+        "reading 'r' sets generator.lr, which the method does not have",
+    ),
+    (
+        "readings_resolve",
+        method(readings=(reading(), reading(name="s", settings={"classifier.gamma": -1}))),
+        "reading 's': classifier 'eszsl': 'gamma'",
+    ),
+    (
+        "readings_resolve",
+        method(
+            readings=(reading(settings={"classifier.gamma": 2}),),
+            variants=(variant(settings={"classifier.lam": -1}),),
+        ),
+        "reading 'r' with variant 'v': classifier 'eszsl'",
+    ),
     ("variants_resolve", method(variants=(variant(summary=""),)), "variant 'v': the summary is empty"),
     ("variants_resolve", method(variants=(variant(),)), "variant 'v' changes nothing"),
     (

@@ -1,4 +1,4 @@
-"""``zslbench methods NAME``: one method with its settings, presets and variants."""
+"""``zslbench methods NAME``: one method with its settings, presets, readings and variants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 
 def show_method(known: Registry, one: Registered[Method], fmt: str) -> None:
-    """Write everything about a method: facts, settings and variants.
+    """Write everything about a method: facts, settings, readings and variants.
 
     ``json`` is one object, ``csv`` the table of settings alone.
     """
@@ -41,6 +41,10 @@ def show_method(known: Registry, one: Registered[Method], fmt: str) -> None:
     }
     presets = {name: read_preset(method.presets, name) for name in preset_names(method.presets)}
     settings = _settings(known, method)
+    readings: list[Row] = [
+        {"reading": one.name, "summary": one.summary, "settings": dict(one.settings), "default": not place}
+        for place, one in enumerate(method.readings)
+    ]
     variants: list[Row] = [
         {
             "variant": variant.name,
@@ -52,7 +56,9 @@ def show_method(known: Registry, one: Registered[Method], fmt: str) -> None:
     ]
     if fmt == "json":
         with_presets = [{**row, "presets": _set_by(presets, row["setting"])} for row in settings]
-        sys.stdout.write(json_text({**facts, "settings": with_presets, "variants": variants}))
+        sys.stdout.write(
+            json_text({**facts, "settings": with_presets, "readings": readings, "variants": variants})
+        )
         return
     rows = [_settings_row(row, presets) for row in settings]
     if fmt == "csv":
@@ -66,7 +72,11 @@ def show_method(known: Registry, one: Registered[Method], fmt: str) -> None:
     else:
         emit([{"": name, method.name: value} for name, value in facts.items()], fmt)
     title = "settings, with the values of each preset" if presets else "settings"
-    tables = [(title, rows), ("variants", [_variant_row(row) for row in variants])]
+    tables = [
+        (title, rows),
+        ("readings", [_reading_row(row) for row in readings]),
+        ("variants", [_variant_row(row) for row in variants]),
+    ]
     if fmt == "terminal":  # a sentence in a row of many columns would squeeze all others
         values = [{key: value for key, value in row.items() if key != "description"} for row in rows]
         meanings = [{"setting": row["setting"], "meaning": row["description"]} for row in rows]
@@ -130,10 +140,18 @@ def _settings_row(row: Row, presets: dict[str, Row]) -> Row:
     }
 
 
+def _reading_row(row: Row) -> Row:
+    name = f"{row['reading']} (default)" if row["default"] else row["reading"]
+    return {"reading": name, "changes": _changes(row["settings"]), "summary": row["summary"]}
+
+
 def _variant_row(row: Row) -> Row:
-    changes = {**row["components"], **row["settings"]}
-    texts = [f"{key}={_value_text(value)}" for key, value in changes.items()]
-    return {"variant": row["variant"], "changes": ", ".join(texts), "summary": row["summary"]}
+    changes = _changes({**row["components"], **row["settings"]})
+    return {"variant": row["variant"], "changes": changes, "summary": row["summary"]}
+
+
+def _changes(changes: Row) -> str:
+    return ", ".join(f"{key}={_value_text(value)}" for key, value in changes.items())
 
 
 def _value_text(value: object) -> str:

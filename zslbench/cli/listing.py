@@ -20,7 +20,7 @@ Row = dict[str, Any]
 @click.argument("name", required=False)
 @format_option
 def methods(name: str | None, fmt: str) -> None:
-    """List methods; with a NAME, show that method's composition, settings, presets and variants."""
+    """List methods; with a NAME, show that method's composition, settings, presets, readings and variants."""
     known = registry()
     if name is not None:
         from zslbench.cli.details import show_method
@@ -118,6 +118,7 @@ def _method_row(known: Registry, one: Registered[Method]) -> Row:
         "generator": method.generator,
         "classifier": method.classifier,
         "variants": [variant.name for variant in method.variants],
+        "readings": [reading.name for reading in method.readings],
         "group": method.group,
         "tasks": list(method.tasks),
         "paper": method.paper or None,

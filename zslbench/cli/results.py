@@ -68,11 +68,10 @@ def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, 
         wanted = {"method": method, "dataset": dataset, "selection": select}
         if any(value is not None and info.get(key) != value for key, value in wanted.items()):
             continue
-        variant = f" ({info['variant']})" if info.get("variant") else ""
         rows.append(
             {
                 "run": left.id,
-                "method": f"{info.get('method', '')}{variant}",
+                "method": info.get("label") or info.get("method"),
                 "dataset": info.get("dataset"),
                 "seed": info.get("seed"),
                 "selection": info.get("selection"),

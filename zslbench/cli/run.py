@@ -14,6 +14,7 @@ from zslbench.cli.options import data_root_option, format_option, store_option
 @click.argument("method", required=False)
 @click.option("--dataset", required=True, help="Data set; zslbench datasets lists them.")
 @click.option("--variant", help="One of the method's variants.")
+@click.option("--reading", help="How the method's paper is read; zslbench methods METHOD lists readings.")
 @click.option("--embedding", help="Compose by hand: embedding.")
 @click.option("--generator", help="Compose by hand: generator, where the classifier needs one.")
 @click.option("--classifier", help="Compose by hand: classifier.")
@@ -26,7 +27,11 @@ from zslbench.cli.options import data_root_option, format_option, store_option
     metavar="KIND.NAME=VALUE",
     help="Change a setting, as generator.lr=1e-4; repeatable.",
 )
-@click.option("--preset", help="Preset name, METHOD:NAME, or a TOML file; else the data set's own.")
+@click.option(
+    "--preset",
+    multiple=True,
+    help="Preset name, METHOD:NAME, or a TOML file; repeatable, later ones win; else the data set's own.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Length of the schedule.")
 @click.option(
     "--select",

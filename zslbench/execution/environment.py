@@ -19,7 +19,7 @@ _PACKAGES = ("torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "pyd
 
 
 def describe(mode: ExecutionMode, recipe: Recipe) -> dict[str, Any]:
-    """Versions, device and, in a checkout, the git revision."""
+    """Versions, device, how the paper was read and, in a checkout, the git revision."""
     return {
         "zslbench": zslbench.__version__,
         "plugins": {
@@ -30,6 +30,7 @@ def describe(mode: ExecutionMode, recipe: Recipe) -> dict[str, Any]:
             }
             for one in recipe.plugins
         },
+        "reading": _reading(recipe),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},
@@ -52,6 +53,17 @@ def device_name(mode: ExecutionMode) -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _reading(recipe: Recipe) -> dict[str, Any] | None:
+    """The reading, and whether it was the method's first when the run was computed; None: there are none."""
+    if recipe.reading is None:
+        return None
+    return {
+        "name": recipe.reading.name,
+        "summary": recipe.reading.summary,
+        "default": recipe.default_reading,
+    }
 
 
 def _version(package: str) -> str | None:

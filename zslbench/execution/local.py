@@ -64,6 +64,7 @@ class Job:
             "format": IDENTITY_FORMAT,
             "method": recipe.method,
             "variant": recipe.variant,
+            **({"reading": recipe.reading.name} if recipe.reading else {}),
             "components": {kind: part.name for kind, part in recipe.parts.items()},
             "settings": {kind: part.values() for kind, part in recipe.parts.items()},
             "search": {key: list(values) for key, values in recipe.search.items()}
@@ -148,19 +149,18 @@ def compute(
             identity=identity,
             folder=store.runs / ident,
             resumed=any((folder / STAGES).rglob("*.safetensors")),
+            reading=job.recipe.reading.name if job.recipe.reading else None,
         )
         labels = {
             "method": info.method, "variant": info.variant, "dataset": info.dataset,
-            "seed": info.seed, "selection": info.selection,
+            "seed": info.seed, "selection": info.selection, "label": job.recipe.label,
         }  # fmt: skip
         store.describe(folder, labels)
         if info.resumed:
             display.say(f"run {ident} goes on from its last checkpoint")
         registry.call_lifecycle("zslbench_run_started", run=info)
         started = time.monotonic()
-        title = (
-            f"{info.method}{f' {info.variant}' if info.variant else ''} · {info.dataset} · seed {info.seed}"
-        )
+        title = f"{job.recipe.label} · {info.dataset} · seed {info.seed}"
         with (
             applied(job.mode, job.seed) as device,
             stop_requests(display.say) as stopped,

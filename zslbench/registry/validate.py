@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zslbench.declarations import Component, Method, Variant
+from zslbench.declarations import Component, Method, Reading, Variant
 
 
 def faults(declaration: Component | Method) -> list[str]:
@@ -21,13 +21,15 @@ def faults(declaration: Component | Method) -> list[str]:
     wrong = [
         *_wrong(where, declaration, ("embedding", "classifier", "summary", "paper"), str, "a string"),
         *_wrong(where, declaration, ("generator", "presets"), (str, type(None)), "a string or None"),
+        *_wrong(where, declaration, ("explain", "published"), (str, type(None)), "a string or None"),
         *_wrong(where, declaration, ("settings", "search"), Mapping, "a mapping"),
-        *_wrong(where, declaration, ("tasks", "variants"), (tuple, list), "a tuple"),
+        *_wrong(where, declaration, ("tasks", "variants", "readings"), (tuple, list), "a tuple"),
     ]
     if wrong:  # what follows reads the fields as what they ought to be
         return wrong
     found = _search_faults(where, declaration.search)
-    return found + [one for variant in declaration.variants for one in _variant_faults(where, variant)]
+    found += [one for variant in declaration.variants for one in _variant_faults(where, variant)]
+    return found + [one for reading in declaration.readings for one in _reading_faults(where, reading)]
 
 
 def _wrong(where: str, thing: Any, names: tuple[str, ...], types: Any, wanted: str) -> list[str]:
@@ -58,3 +60,11 @@ def _variant_faults(where: str, variant: object) -> list[str]:
         for kind, name in variant.components.items()
         if not isinstance(name, str) and not (name is None and kind == "generator")
     ]
+
+
+def _reading_faults(where: str, reading: object) -> list[str]:
+    if not isinstance(reading, Reading):
+        return [f"{where}: reading {reading!r} is not a Reading"]
+    where = f"{where}, reading {reading.name!r}"
+    wrong = _wrong(where, reading, ("summary",), str, "a string")
+    return wrong + _wrong(where, reading, ("settings",), Mapping, "a mapping")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from zslbench.recipe import label_text
 from zslbench.store.record import RunRecord
 
 FIGURES = {
@@ -72,9 +73,10 @@ def seeds_table(records: Sequence[RunRecord]) -> pd.DataFrame:
 
 
 def label(record: RunRecord) -> str:
-    """Method and variant."""
-    variant = record.info.variant
-    return f"{record.info.method} ({variant})" if variant else record.info.method
+    """Method, variant, and the reading where it is not the method's first."""
+    how = record.environment.get("reading") or {}
+    reading = None if how.get("default") else record.info.reading
+    return label_text(record.info.method, record.info.variant, reading)
 
 
 def percent(value: object) -> float:

@@ -44,6 +44,8 @@ class RunInfo:
     """Where the finished run will be."""
     resumed: bool = False
     """Whether it goes on from a checkpoint."""
+    reading: str | None = None
+    """How the method's paper is read; None: the method has no readings."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
 
         files[NETWORKS_FILE] = pack(content.networks)
     info = content.info
-    names = ("id", "method", "variant", "dataset", "seed", "selection", "identity", "resumed")
+    names = ("id", "method", "variant", "dataset", "seed", "selection", "identity", "resumed", "reading")
     described = {
         "format": FORMAT,
         "run": {name: getattr(info, name) for name in names},

@@ -1,4 +1,4 @@
-"""Checks of methods: components, presets, variants, searched settings, and a tiny run."""
+"""Checks of methods: components, presets, readings, variants, searched settings, and a tiny run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from zslbench import pipeline
 from zslbench.data.dataset import Dataset
 from zslbench.data.load import load_dataset
-from zslbench.declarations import Method, Variant
+from zslbench.declarations import FULL, Method, Variant
 from zslbench.errors import UnknownName
 from zslbench.presets import preset_names, read_preset
 from zslbench.protocol.selection import Mode, Selection
@@ -37,13 +37,21 @@ class Trial:
     def method(self) -> Method:
         return self.registered.declaration
 
-    def recipe(self, variant: str | None = None, *, preset: str | None = None, dataset: str = "") -> Recipe:
+    def recipe(
+        self,
+        variant: str | None = None,
+        *,
+        reading: str | None = None,
+        preset: str | None = None,
+        dataset: str = "",
+    ) -> Recipe:
         """The resolved recipe, without the trial's settings."""
         return resolve(
             self.registry,
             dataset or self.dataset,
             method=self.method.name,
             variant=variant,
+            reading=reading,
             preset=preset,
             data_root=self.data_root,
         )
@@ -92,7 +100,7 @@ def settings_valid(trial: Trial) -> None:
 
 
 def presets_valid(trial: Trial) -> None:
-    """Every preset can be read, and its settings are valid with and without each variant."""
+    """Every preset can be read, and its settings are valid under each reading and with each variant."""
     package = trial.method.presets
     names = preset_names(package)
     if package is not None and not names:
@@ -105,12 +113,23 @@ def presets_valid(trial: Trial) -> None:
                 raise Fault(f"preset '{name}' sets {key}, but the method has no {kind}")
             if chosen is not None and setting not in settings_model(chosen).model_fields:
                 raise Fault(f"preset '{name}': {kind} '{chosen.name}' has no setting '{setting}'")
-        for variant in (None, *(one.name for one in trial.method.variants)):
+        for reading, variant in _overlays(trial.method):
             try:
-                trial.recipe(variant, preset=name, dataset=_dataset_of(trial, name))
+                trial.recipe(variant, reading=reading, preset=name, dataset=_dataset_of(trial, name))
             except Exception as error:
-                where = f" with variant '{variant}'" if variant else ""
-                raise Fault(f"preset '{name}'{where}: {error}") from error
+                raise Fault(f"preset '{name}'{_with(reading, variant)}: {error}") from error
+
+
+def _overlays(method: Method) -> list[tuple[str | None, str | None]]:
+    """Every reading with every variant, and with none; the default reading is not named."""
+    readings = (None, *(one.name for one in method.readings[1:]))
+    variants = (None, *(one.name for one in method.variants))
+    return [(reading, variant) for reading in readings for variant in variants]
+
+
+def _with(reading: str | None, variant: str | None) -> str:
+    reading = f" in reading '{reading}'" if reading else ""
+    return reading + (f" with variant '{variant}'" if variant else "")
 
 
 def _dataset_of(trial: Trial, preset: str) -> str:
@@ -122,7 +141,7 @@ def _dataset_of(trial: Trial, preset: str) -> str:
 
 
 def variants_resolve(trial: Trial) -> None:
-    """Every variant resolves, says in one line what it is, and changes something."""
+    """Every variant resolves, says in one line what it is, and changes something (unless named ``full``)."""
     base = _content(trial.recipe())
     for variant in trial.method.variants:
         if not variant.summary.strip() or "\n" in variant.summary:
@@ -131,8 +150,36 @@ def variants_resolve(trial: Trial) -> None:
             recipe = trial.recipe(variant.name)
         except Exception as error:
             raise Fault(f"variant '{variant.name}': {error}") from error
-        if _content(recipe) == base:
+        if _content(recipe) == base and (variant.name != FULL or variant.settings or variant.components):
             raise Fault(f"variant '{variant.name}' changes nothing")
+
+
+def readings_resolve(trial: Trial) -> None:
+    """Every reading resolves, alone and with each variant, says in one line what it is, and is different."""
+    found: dict[str, dict[str, Any]] = {}
+    for reading in trial.method.readings:
+        where = f"reading '{reading.name}'"
+        if not reading.summary.strip() or "\n" in reading.summary:
+            raise Fault(f"{where}: the summary is empty or has several lines")
+        composition = trial.registry.composition(trial.method)
+        for key in reading.settings:
+            if composition.get(key.partition(".")[0], True) is None:  # type: ignore[call-overload]
+                raise Fault(f"{where} sets {key}, which the method does not have")
+        for variant in (None, *(one.name for one in trial.method.variants)):
+            try:
+                recipe = trial.recipe(variant, reading=reading.name)
+            except Exception as error:
+                raise Fault(f"{where}{_with(None, variant)}: {error}") from error
+            if variant is None:
+                found[reading.name] = _content(recipe)
+    names = list(found)
+    for place, name in enumerate(names):
+        for other in names[:place]:
+            twins = [
+                one for one in preset_names(trial.method.presets) if one.endswith((f"-{name}", f"-{other}"))
+            ]
+            if found[name] == found[other] and not twins:
+                raise Fault(f"readings '{other}' and '{name}' are the same")
 
 
 def _content(recipe: Recipe) -> dict[str, Any]:

@@ -65,6 +65,7 @@ _METHOD = (
     methods.components_exist,
     methods.settings_valid,
     methods.presets_valid,
+    methods.readings_resolve,
     methods.variants_resolve,
     methods.search_valid,
     methods.runs,
