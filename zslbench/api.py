@@ -68,6 +68,7 @@ def run(
     every: int | None = None,
     features: str | None = None,
     semantics: str | None = None,
+    regions: str | None = None,
     data_root: str | Path | None = None,
     store: str | Path | None = None,
     device: str = "auto",
@@ -89,8 +90,11 @@ def run(
         epochs: length of the schedule (the longest that ``val`` considers).
         select: ``val``, ``last`` or ``oracle`` (:mod:`zslbench.protocol.selection`).
         every: epochs between evaluations under ``val`` and ``oracle``.
-        features: stem of the features file; None: the data set's default (``res101``).
+        features: stem of the features file; None: the data set's default (``res101``); ``mean``: means over
+            region features.
         semantics: ``att``, ``original_att`` or ``sentence``; None: ``att``.
+        regions: region features, for methods that read them: a name or a path; None: the only ones beside
+            the data set (:mod:`zslbench.data.regions.find` says where they are looked for).
         force: compute again what is already in the store.
         keep_weights: keep the fitted networks with the run.
 
@@ -100,6 +104,7 @@ def run(
     from zslbench.data.load import load_dataset, provenance
     from zslbench.execution.local import Job, compute
     from zslbench.execution.mode import choose_mode
+    from zslbench.fitting import embedding_inputs
     from zslbench.protocol.selection import Selection
     from zslbench.recipe import resolve
     from zslbench.registry import registry
@@ -123,7 +128,14 @@ def run(
     numbers = _seeds(seeds)
     mode = choose_mode(device, threads)
     display = display or Quiet()
-    loaded = load_dataset(recipe.parts["dataset"], root=data_root, features=features, semantics=semantics)
+    loaded = load_dataset(
+        recipe.parts["dataset"],
+        root=data_root,
+        features=features,
+        semantics=semantics,
+        regions=regions,
+        needs_regions=embedding_inputs(recipe) == "regions",
+    )
     for note in loaded.notes:
         display.say(note)
     data = provenance(loaded)

@@ -9,6 +9,7 @@ from zslbench.data import (
     DataRequest,
     Dataset,
     ExpectedCounts,
+    RegionsWanted,
     dataset_folder,
     fingerprint,
     read_xlsa17,
@@ -83,13 +84,13 @@ class OfficialSource(DatasetSource):
         if name not in OFFICIAL:
             raise UnknownName(f"no official data set '{request.name}', {did_you_mean(name, OFFICIAL)}")
         official = OFFICIAL[name]
-        features = request.features or "res101"
         dataset = read_xlsa17(
             dataset_folder(request, official.folder, HOW_TO_GET),
             name=name,
-            features=features,
+            features=request.features,
             semantics=request.semantics or "att",
             expected=official.counts,
+            regions=RegionsWanted.of(request, HOW_TO_GET),
         )
         split = dataset.split
         found = (fingerprint(split.trainval), fingerprint(split.test_seen), fingerprint(split.test_unseen))
@@ -100,7 +101,12 @@ class OfficialSource(DatasetSource):
                 f"the split is not the published one: fingerprints {', '.join(found)}, published {published}",
             )
         kind = "text embedding" if dataset.semantics_name == "sentence" else official.semantics_kind
-        extra = {"citation": official.citation, "semantics_kind": kind, "licence": "research use"}
+        extra = {
+            **dataset.extra,
+            "citation": official.citation,
+            "semantics_kind": kind,
+            "licence": "research use",
+        }
         # res101 are ImageNet features, not fine-tuned (Xian et al., section 4); of others nothing is known.
         finetuned = False if dataset.features_name == "res101" else None
         return replace(dataset, notes=notes, extra=extra, finetuned=finetuned)

@@ -47,10 +47,12 @@ class ToySource(DatasetSource):
         """The data set of these settings, with ``att`` (rows of unit length) or ``original_att`` (0 to 1).
 
         Raises:
-            UnknownName: other features or semantics were asked for.
+            UnknownName: other features, regions or semantics were asked for.
         """
         if request.features not in (None, FEATURES):
             raise UnknownName(f"toy has no features '{request.features}', it has '{FEATURES}'")
+        if request.regions is not None:
+            raise UnknownName(f"toy simulates its regions and has none called '{request.regions}'")
         semantics_name = request.semantics or "att"
         if semantics_name not in ("att", "original_att"):
             known = did_you_mean(semantics_name, ["att", "original_att"])

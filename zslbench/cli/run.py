@@ -45,7 +45,8 @@ from zslbench.cli.options import data_root_option, format_option, store_option
     type=click.IntRange(min=1),
     help="Epochs between evaluations (default: a twentieth of the schedule).",
 )
-@click.option("--features", help="Features file of the data set (default: res101 where it is a file).")
+@click.option("--features", help="Features file of the data set (default: res101); mean: means over regions.")
+@click.option("--regions", help="Region features: a name, or a path (default: those beside the data set).")
 @click.option("--semantics", help="Class semantics: att, original_att or sentence (default: att).")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's).")

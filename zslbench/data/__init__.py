@@ -17,7 +17,12 @@ if TYPE_CHECKING:
         Source as Source,
     )
     from zslbench.data.provenance import source as source
-    from zslbench.data.regions import ArrayRegions as ArrayRegions
+    from zslbench.data.regions import (
+        ArrayRegions as ArrayRegions,
+        RegionStore as RegionStore,
+        RegionWriter as RegionWriter,
+    )
+    from zslbench.data.regions.attach import RegionsWanted as RegionsWanted
     from zslbench.data.xlsa17 import ExpectedCounts as ExpectedCounts, read_xlsa17 as read_xlsa17
     from zslbench.data.xlsa17_files import HOW_TO_GET as HOW_TO_GET, dataset_folder as dataset_folder
     from zslbench.protocol.splits import fingerprint as fingerprint
@@ -30,6 +35,9 @@ _PUBLIC = {
     "HOW_TO_GET": "zslbench.data.xlsa17_files",
     "OfficialSplit": "zslbench.data.dataset",
     "RegionSource": "zslbench.data.dataset",
+    "RegionStore": "zslbench.data.regions",
+    "RegionWriter": "zslbench.data.regions",
+    "RegionsWanted": "zslbench.data.regions.attach",
     "Source": "zslbench.data.dataset",
     "dataset_folder": "zslbench.data.xlsa17_files",
     "fingerprint": "zslbench.protocol.splits",

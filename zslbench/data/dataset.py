@@ -42,7 +42,7 @@ class DataRequest:
     needs_regions: bool = False
     """Whether the run reads region features; without, a data set need not look for them."""
     regions: str | None = None
-    """Which region features (``--regions``): a name in the data set's folder, or a path; None: those found."""
+    """Which region features (``--regions``): a name beside the data set, or a path; None: those found."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from zslbench.data.dataset import DataRequest, Dataset, Source
 from zslbench.data.provenance import source
+from zslbench.data.regions.stored import StoredRegions
 from zslbench.data.roots import data_root
 from zslbench.data.validate import check
 from zslbench.errors import PluginError
@@ -19,15 +20,25 @@ from zslbench.registry import load_class
 
 
 def load_dataset(
-    part: Part, *, root: str | Path | None, features: str | None, semantics: str | None
+    part: Part,
+    *,
+    root: str | Path | None,
+    features: str | None,
+    semantics: str | None,
+    regions: str | None = None,
+    needs_regions: bool = False,
 ) -> Dataset:
     """Read and validate a data set.
+
+    Args:
+        regions: which region features, see :class:`~zslbench.data.dataset.DataRequest`.
+        needs_regions: whether the run reads region features.
 
     Raises:
         MissingData: it is not there, with what to do.
         DataError: all its faults.
     """
-    request = DataRequest(part.name, data_root(root), features, semantics)
+    request = DataRequest(part.name, data_root(root), features, semantics, needs_regions, regions)
     dataset = load_class(part.registered)(part.settings).load(request)
     if not isinstance(dataset, Dataset):
         raise PluginError(
@@ -59,6 +70,7 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
         "features": dataset.features_name,
         "finetuned": dataset.finetuned,
         "semantics": dataset.semantics_name,
+        "regions": dataset.regions.describe() if isinstance(dataset.regions, StoredRegions) else None,
         "images": len(dataset.labels),
         "classes": len(dataset.class_names),
         "unseen_classes": len(np.unique(dataset.labels[dataset.split.test_unseen])),

@@ -43,9 +43,14 @@ def plain_name(features: str) -> str:
     return stem
 
 
-def require(folder: Path, features: str, semantics_file: str) -> None:
-    """Raise MissingData for every file of the data set that is not there; list the features that are."""
-    needed = dict.fromkeys([SPLITS_FILE, semantics_file, f"{features}.mat"])
+def require(folder: Path, features: str | None, semantics_file: str) -> None:
+    """Raise MissingData for every file of the data set that is not there; list the features that are.
+
+    Args:
+        features: stem of the features file; None: none is needed.
+    """
+    files = [] if features is None else [f"{features}.mat"]
+    needed = dict.fromkeys([SPLITS_FILE, semantics_file, *files])
     absent = [one for one in needed if not (folder / one).is_file()]
     if not absent:
         return

@@ -1,4 +1,4 @@
-"""Region features of a data set."""
+"""Region features held in memory."""
 
 from __future__ import annotations
 

@@ -1,0 +1,103 @@
+"""Names and word vectors of a data set's attributes, where they lie beside it.
+
+Looked for, for the data set folder ``<root>/<DS>`` (upper and lower case of <DS> do not matter):
+
+* vectors: ``<root>/<DS>/attribute_vectors.npy``, ``<root>/attribute_vectors/<DS>.npy``, and the same one
+  folder up; rows in the order of ``att``;
+* names: ``<root>/<DS>/attribute_names.txt``, ``<root>/attribute_names/<DS>.txt`` and the same one folder up;
+  one name per line. Line numbers before the names, as in the data sets' own files, are dropped.
+
+Attributes without names of their own take those of another data set whose word vectors are the very same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from zslbench.errors import DataError
+
+_SHARED = {"awa1": "awa2"}
+"""Data sets that have another one's attributes (Lampert et al. 2014; Xian et al. 2018)."""
+
+Vectors = Float[np.ndarray, "attributes words"]
+
+
+def attribute_vectors(folder: Path, count: int) -> tuple[Vectors, Path] | None:
+    """Word vectors of the attributes and the file they are from; None: there are none.
+
+    Raises:
+        DataError: the file has another number of attributes, or is no table of numbers.
+    """
+    path = _find(folder, "attribute_vectors", ".npy")
+    if path is None:
+        return None
+    vectors = _table(path)
+    if len(vectors) != count:
+        raise DataError(path, [f"has vectors of {len(vectors)} attributes, the data set {count} attributes"])
+    return vectors, path
+
+
+def attribute_names(folder: Path, count: int, vectors: Vectors | None) -> tuple[tuple[str, ...], Path] | None:
+    """Names of the attributes and the file they are from; None: there are none.
+
+    Raises:
+        DataError: the file has another number of names.
+    """
+    path = _find(folder, "attribute_names", ".txt") or _same_vectors(folder, vectors)
+    if path is None:
+        return None
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    names = _unnumbered([line.strip() for line in text.splitlines() if line.strip()])
+    if len(names) != count:
+        raise DataError(path, [f"has {len(names)} attribute names, the data set {count} attributes"])
+    return names, path
+
+
+def _unnumbered(lines: list[str]) -> tuple[str, ...]:
+    numbered = [re.fullmatch(r"(\d+)[\s.:]+(.+)", line) for line in lines]
+    if all(one is not None and int(one[1]) == number for number, one in enumerate(numbered, 1)):
+        return tuple(one[2] for one in numbered if one is not None)
+    return tuple(lines)
+
+
+def _find(folder: Path, kind: str, suffix: str) -> Path | None:
+    own = folder / f"{kind}{suffix}"
+    if own.is_file():
+        return own
+    name = folder.name.lower()
+    wanted = [name, _SHARED.get(name, name)]
+    for place in (folder.parent / kind, folder.parent.parent / kind):
+        with contextlib.suppress(OSError):
+            files = {one.stem.lower(): one for one in sorted(place.iterdir()) if one.suffix == suffix}
+            for one in wanted:
+                if one in files:
+                    return files[one]
+    return None
+
+
+def _same_vectors(folder: Path, vectors: Vectors | None) -> Path | None:
+    """The names beside a table of the same vectors."""
+    if vectors is None:
+        return None
+    for place in (folder.parent, folder.parent.parent):
+        for path in sorted((place / "attribute_vectors").glob("*.npy")):
+            names = place / "attribute_names" / f"{path.stem}.txt"
+            with contextlib.suppress(DataError):
+                if names.is_file() and np.array_equal(_table(path), vectors):
+                    return names
+    return None
+
+
+def _table(path: Path) -> Vectors:
+    try:
+        table = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(path, [f"is no NumPy array ({error})"]) from None
+    if table.ndim != 2 or table.dtype.kind not in "fiu":
+        raise DataError(path, [f"is {table.dtype} {table.shape}, not a table of numbers"])
+    return np.ascontiguousarray(table, dtype=np.float32)

@@ -1,0 +1,81 @@
+"""What is computed once from a region file and found again: in the user's cache folder.
+
+The folder is ``ZSLBENCH_CACHE``, else the user's cache folder for zslbench. What is in it can be made again
+and may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock
+
+from zslbench.data.regions.store import RegionStore, is_store
+from zslbench.errors import DataError
+
+VARIABLE = "ZSLBENCH_CACHE"
+ADVICE = f"{VARIABLE} chooses another folder"
+
+
+def cache_folder() -> Path:
+    """Where region stores that zslbench makes by itself are kept. It need not exist."""
+    given = os.environ.get(VARIABLE)
+    root = Path(given).expanduser() if given else platformdirs.user_cache_path("zslbench", False)
+    return root / "regions"
+
+
+def cached(name: str, key: dict[str, Any]) -> Path:
+    """Where what belongs to this key is kept: a folder or file named ``<name>-<digest of the key>``."""
+    text = json.dumps(key, sort_keys=True)
+    return cache_folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def file_key(path: Path) -> dict[str, Any]:
+    """What tells a file from other files and from its own earlier contents, without reading it.
+
+    Raises:
+        DataError: it cannot be looked at.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise DataError(path, [f"cannot be read ({error.strerror or error})"]) from None
+    return {"path": str(path.resolve()), "size": found.st_size, "changed": found.st_mtime_ns}
+
+
+def once(target: Path, make: Callable[[Path], None]) -> Path:
+    """``target``, made by ``make(target)`` where it is not there; of several processes one makes it.
+
+    Raises:
+        DataError: the cache cannot be written.
+    """
+    if target.exists():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{target.name}.lock")):
+            if not target.exists():
+                for left in target.parent.glob(f".{target.name}.*.part"):  # by a killed process
+                    shutil.rmtree(left, ignore_errors=True)
+                make(target)
+    except OSError as error:
+        raise DataError(target, [f"cannot be written ({error.strerror or error})"], ADVICE) from None
+    return target
+
+
+def stored_once(target: Path, make: Callable[[Path], None], source: Path | None = None) -> RegionStore:
+    """The region store at ``target``, made where it is not there.
+
+    Args:
+        source: the file that it is copied from, by whose name it goes.
+    """
+    if not is_store(target) and target.exists():
+        raise DataError(target, ["is no region store"], f"Delete it; {ADVICE}")
+    return RegionStore.open(once(target, make), source)

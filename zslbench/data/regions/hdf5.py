@@ -1,0 +1,251 @@
+"""Region features in the HDF5 layout of DAZLE and SC-EGG.
+
+==================  ==================  =====================================================
+data set            shape               meaning
+==================  ==================  =====================================================
+``feature_map``     (N, dv, h, w)       float16, float32, float64, or uint8 with the attribute ``scale``
+``labels``          (N,)                class ids, 0-based
+``trainval_loc``    (n,)                rows of images, 0-based; ``test_seen_loc``, ``test_unseen_loc`` too
+``att``             (C, A)              class attributes; ``original_att`` too
+``w2v_att``         (A, words)          word vectors of the attributes
+``image_files``     (N,)                names of the images
+==================  ==================  =====================================================
+
+All but ``feature_map`` and ``labels`` may be absent. A region is one place of the h x w map, row by row.
+Source: hbdat/cvpr20_DAZLE and HHHZM/SC-EGG, extract_feature and preprocessing scripts.
+
+A feature map that is stored in one piece is memory-mapped as it is. One in chunks (compressed or not) is
+copied once to a region store in the cache: reading 64 images at random from it would decompress whole chunks
+for each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Float, Int
+
+from zslbench.data.regions import cache
+from zslbench.data.regions.mapped import MappedRows
+from zslbench.data.regions.store import FORMAT
+from zslbench.data.regions.stored import BLOCK_BYTES, PARTS, StoredRegions
+from zslbench.data.regions.values import STORED, Digest, as_float32, pooled, stored_type
+from zslbench.data.regions.writer import RegionWriter
+from zslbench.errors import DataError
+from zslbench.store.files import write_whole
+
+FEATURE_MAP = "feature_map"
+SUFFIXES = (".hdf5", ".h5")
+
+_SMALL = {
+    "att": "att",
+    "original_att": "original_att",
+    "w2v_att": "attribute_vectors",
+    **{f"{part}_loc": part for part in PARTS},
+}
+_log = logging.getLogger("zslbench")
+_TOLD_SECONDS = 30
+
+
+def is_region_file(path: Path) -> bool:
+    """Whether an HDF5 file holds region features."""
+    try:
+        with h5py.File(path, "r") as file:
+            return isinstance(file.get(FEATURE_MAP), h5py.Dataset)
+    except OSError:
+        return False
+
+
+def open_hdf5(path: Path) -> StoredRegions:
+    """Region features of an HDF5 file: mapped, or copied once to the cache.
+
+    Raises:
+        DataError: it cannot be read, or is not in this layout.
+    """
+    with _reading(path), h5py.File(path, "r") as file:
+        features = _feature_map(path, file)
+        scale = _scale(path, features)
+        of = features.dtype
+        offset = features.id.get_offset()
+        small = _companions(path, file)
+        provenance = _provenance(path, features)
+        shape = features.shape
+        direct = features.chunks is None and offset is not None and of.name in STORED
+        if direct and of.newbyteorder("<") == of:
+            stored_type(of, scale, path)
+            images, channels, height, width = shape
+            rows = MappedRows(path, of, (images, channels, height * width), offset=offset, transposed=True)
+            return MappedHdf5(path, rows, scale, small, provenance)
+    target = cache.cached(path.stem, {"store": FORMAT, **cache.file_key(path)})
+    return cache.stored_once(target, lambda folder: import_hdf5(path, folder), path)
+
+
+def import_hdf5(path: Path, folder: Path) -> None:
+    """Copy the region features of an HDF5 file to a new store, in constant memory.
+
+    Raises:
+        DataError: the file cannot be read or has unusable values; or the store cannot be written.
+    """
+    with _reading(path), h5py.File(path, "r") as file:
+        features = _feature_map(path, file)
+        scale = _scale(path, features)
+        images, channels, height, width = features.shape
+        dtype = STORED.get(features.dtype.name, STORED["float32"])
+        labels, files = _labels(path, file), _image_files(path, file)
+        chunk = features.chunks[0] if features.chunks else 1
+        row = channels * height * width * features.dtype.itemsize
+        # Whole chunks at a time, so that each is decompressed once.
+        size = chunk * max(1, BLOCK_BYTES // (chunk * row))
+        _log.info("copying %s to %s, once (%.1f GB)", path, folder, images * row / 1e9)
+        told = time.monotonic()
+        with RegionWriter(
+            folder,
+            (images, height * width, channels),
+            dtype,
+            scale,
+            companions=_companions(path, file),
+            provenance=_provenance(path, features),
+        ) as writer:
+            for start in range(0, images, size):
+                stop = min(start + size, images)
+                block = features[start:stop].reshape(stop - start, channels, height * width)
+                names = None if files is None else files[start:stop]
+                writer.append(block.swapaxes(1, 2), labels[start:stop], names)
+                if time.monotonic() - told > _TOLD_SECONDS:
+                    told = time.monotonic()
+                    _log.info("copying %s: %d %%", path.name, 100 * stop // images)
+
+
+class MappedHdf5(StoredRegions):
+    """An HDF5 file whose feature map is mapped as it is.
+
+    Its digest and the mean over regions need one walk through the file; both are kept in the cache.
+    """
+
+    @cached_property
+    def _computed(self) -> Path:
+        key = {"digest": 1, **cache.file_key(self.path)}
+        return cache.once(cache.cached(self.path.stem, key), self._compute)
+
+    def _compute(self, folder: Path) -> None:
+        images, regions, channels = self.shape
+        size = images * regions * channels * self.dtype.itemsize
+        _log.info("reading %s, once (%.1f GB), for its digest", self.path, size / 1e9)
+        digest = Digest(self.dtype, self.shape)
+        means = np.empty((images, channels), dtype=np.float32)
+        done = 0
+        for block in self.blocks():
+            digest.update(block)
+            means[done : done + len(block)] = pooled(as_float32(block, self.scale))
+            done += len(block)
+        part = folder.with_name(f".{folder.name}.new.part")
+        part.mkdir()
+        np.save(part / "features.npy", means)
+        write_whole(part / "digest.json", json.dumps({"sha256": digest.hexdigest()}).encode())
+        part.rename(folder)
+
+    @cached_property
+    def array_sha256(self) -> str:
+        found = json.loads((self._computed / "digest.json").read_bytes())
+        return str(found["sha256"])
+
+    @cached_property
+    def features(self) -> Float[np.ndarray, "images dv"]:
+        """The mean over regions."""
+        means: np.ndarray = np.load(self._computed / "features.npy")
+        return means
+
+    @cached_property
+    def labels(self) -> Int[np.ndarray, " images"]:
+        with _reading(self.path), h5py.File(self.path, "r") as file:
+            return _labels(self.path, file)
+
+    @cached_property
+    def image_files(self) -> tuple[str, ...] | None:
+        with _reading(self.path), h5py.File(self.path, "r") as file:
+            return _image_files(self.path, file)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError) as error:
+        raise DataError(path, [f"cannot be read as HDF5 ({error})"]) from None
+
+
+def _feature_map(path: Path, file: h5py.File) -> h5py.Dataset:
+    found = file.get(FEATURE_MAP)
+    if not isinstance(found, h5py.Dataset):
+        raise DataError(path, [f"has no '{FEATURE_MAP}': it holds no region features"])
+    if found.ndim != 4 or 0 in found.shape:
+        raise DataError(path, [f"{FEATURE_MAP} is {found.shape}, not (images, channels, height, width)"])
+    if found.dtype.name not in (*STORED, "float64"):
+        raise DataError(path, [f"{FEATURE_MAP} is of type {found.dtype}, not float or uint8"])
+    return found
+
+
+def _scale(path: Path, features: h5py.Dataset) -> float | None:
+    given = features.attrs.get("scale")
+    if given is None:
+        return None
+    scale = float(np.asarray(given).reshape(-1)[0])
+    stored_type(features.dtype if features.dtype.name in STORED else np.float32, scale, path)
+    return scale
+
+
+def _provenance(path: Path, features: h5py.Dataset) -> dict[str, Any]:
+    facts: dict[str, Any] = {"source": path.name, "grid": list(features.shape[2:]), "simulated": False}
+    for name in ("backbone", "simulated"):
+        if name in features.attrs:
+            value = features.attrs[name]
+            facts[name] = bool(value) if name == "simulated" else str(value)
+    return facts
+
+
+def _companions(path: Path, file: h5py.File) -> dict[str, np.ndarray]:
+    found = {}
+    for key, name in _SMALL.items():
+        if not isinstance(file.get(key), h5py.Dataset):
+            continue
+        axes = 1 if name in PARTS else 2
+        array = np.asarray(file[key][()])
+        if name in PARTS:
+            array = array.reshape(-1)
+        if array.ndim != axes or array.dtype.kind not in "iuf":
+            raise DataError(path, [f"{key} is {array.dtype} {array.shape}, not numbers of {axes} axes"])
+        found[name] = array.astype(np.int64 if name in PARTS else np.float32)
+    return found
+
+
+def _labels(path: Path, file: h5py.File) -> Int[np.ndarray, " images"]:
+    images = file[FEATURE_MAP].shape[0]
+    if not isinstance(file.get("labels"), h5py.Dataset):
+        raise DataError(path, ["has no 'labels'"])
+    labels = np.asarray(file["labels"][()]).reshape(-1)
+    if labels.dtype.kind not in "iuf" or len(labels) != images:
+        raise DataError(
+            path, [f"labels are {labels.dtype} of {len(labels)} images, {FEATURE_MAP} of {images}"]
+        )
+    return labels.astype(np.int64)
+
+
+def _image_files(path: Path, file: h5py.File) -> tuple[str, ...] | None:
+    found = file.get("image_files")
+    if not isinstance(found, h5py.Dataset):
+        return None
+    names = np.asarray(found[()]).reshape(-1)
+    if len(names) != file[FEATURE_MAP].shape[0]:
+        raise DataError(
+            path, [f"image_files are {len(names)}, {FEATURE_MAP} of {file[FEATURE_MAP].shape[0]}"]
+        )
+    return tuple(one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in names)

@@ -1,0 +1,252 @@
+"""Writes a region store block by block: constant memory, and whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from zslbench.data.provenance import array_sha256
+from zslbench.data.regions.store import DESCRIPTION, FORMAT, INDEX
+from zslbench.data.regions.values import Digest, as_float32, as_stored, pooled, stored_type
+from zslbench.errors import DataError
+from zslbench.store.files import sha256_of, sync_folder, write_synced
+
+
+class RegionWriter:
+    """A region store being written; use it as a context, which ends with the store in its place::
+
+        with RegionWriter(path, (images, regions, channels), "float16") as writer:
+            for block, labels in blocks:
+                writer.append(block, labels)
+
+    Everything is written to a folder ``.<name>.<random>.part`` beside the target, flushed to the disk and
+    renamed. A context left by an error removes it; a killed process leaves it, and it looks like no store.
+
+    Args:
+        path: the store's folder; it must not exist.
+        shape: (images, regions, channels).
+        dtype: ``float16``, ``float32`` or ``uint8``.
+        scale: of uint8: value = integer times scale.
+        companions: small arrays to keep with them, by the names in :mod:`zslbench.data.regions.store`.
+        provenance: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``; plain data.
+
+    Raises:
+        DataError: wrong type or scale, the folder exists, the disk has too little room (before anything is
+            written) or fails.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        shape: tuple[int, int, int],
+        dtype: Any,
+        scale: float | None = None,
+        *,
+        companions: Mapping[str, np.ndarray] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path, self.shape, self.scale = Path(path), shape, scale
+        self.dtype = stored_type(dtype, scale, self.path)
+        if min(shape) < 1:
+            raise DataError(self.path, [f"no regions to write: shape {shape}"])
+        self._companions = dict(companions or {})
+        self._provenance = {"simulated": False, **(provenance or {})}
+        self._done = 0
+        self._labels: list[np.ndarray] = []
+        self._files: list[str | None] = []
+        self._digests = {
+            "regions": Digest(self.dtype, shape),
+            "features": Digest(np.dtype("<f4"), (shape[0], shape[2])),
+        }
+        self._open: dict[str, IO[bytes]] = {}
+
+    def __enter__(self) -> RegionWriter:
+        if self.path.exists():
+            raise DataError(self.path, ["is already there"])
+        images, regions, channels = self.shape
+        self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
+        with self._told():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            require_room(self.path, images * channels * (regions * self.dtype.itemsize + 4))
+            self._part.mkdir()
+        try:
+            with self._told():
+                self._open["regions"] = _begin(self._part / "regions.npy", self.dtype, self.shape)
+                self._open["features"] = _begin(
+                    self._part / "features.npy", np.dtype("<f4"), (images, channels)
+                )
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def append(
+        self,
+        block: Shaped[np.ndarray, "n regions channels"],
+        labels: Int[np.ndarray, " n"],
+        image_files: Sequence[str] | None = None,
+    ) -> None:
+        """The next images.
+
+        Args:
+            block: their regions: in the stored type as they are to be stored, or floats to be converted.
+            labels: their class ids, 0-based.
+            image_files: their names, where they are known.
+
+        Raises:
+            ValueError: they do not fit the shape that was announced.
+            DataError: a value is NaN or infinite, or does not fit into the type; or the disk fails.
+        """
+        count = len(block)
+        if block.shape[1:] != self.shape[1:] or self._done + count > self.shape[0]:
+            raise ValueError(f"{self._done} + {block.shape} rows do not fit into {self.shape}")
+        if len(labels) != count or (image_files is not None and len(image_files) != count):
+            raise ValueError(f"{count} images, {len(labels)} labels")
+        stored = as_stored(block, self.dtype, self.scale)
+        means = pooled(as_float32(stored, self.scale))
+        bad = np.flatnonzero(~np.isfinite(means).all(axis=1))  # a mean is finite only if all its terms are
+        if len(bad):
+            kind = "" if self.dtype == np.uint8 else f", or too large for {self.dtype.name}"
+            raise DataError(
+                self.path,
+                [f"{len(bad)} images have NaN or infinite regions{kind} (row {self._done + bad[0]})"],
+            )
+        with self._told():
+            for name, part in (("regions", stored), ("features", means)):
+                self._digests[name].update(part)
+                self._open[name].write(part.reshape(-1).view(np.uint8).data)
+        self._labels.append(np.array(labels, dtype=np.int64))
+        self._files.extend(image_files if image_files is not None else [None] * count)
+        self._done += count
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._discard()
+            return
+        try:
+            if self._done != self.shape[0]:
+                raise ValueError(f"{self._done} of {self.shape[0]} images were written")
+            with self._told():
+                self._publish()
+        except BaseException:
+            self._discard()
+            raise
+
+    def _publish(self) -> None:
+        images, _, channels = self.shape
+        shapes: dict[str, tuple[str, tuple[int, ...]]] = {
+            "regions": (self.dtype.str, self.shape),
+            "features": ("<f4", (images, channels)),
+        }
+        arrays: dict[str, dict[str, Any]] = {}
+        for name, (dtype, shape) in shapes.items():
+            file = self._open.pop(name)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            arrays[name] = {
+                "file": f"{name}.npy",
+                "dtype": dtype,
+                "shape": list(shape),
+                "scale": self.scale if name == "regions" else None,
+                "sha256": self._digests[name].hexdigest(),
+            }
+        for name, array in self._companions.items():
+            little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+            with _begin(self._part / f"{name}.npy", little.dtype, little.shape) as file:
+                file.write(little.reshape(-1).view(np.uint8).data)
+                file.flush()
+                os.fsync(file.fileno())
+            arrays[name] = {
+                "file": f"{name}.npy",
+                "dtype": little.dtype.str,
+                "shape": list(little.shape),
+                "scale": None,
+                "sha256": array_sha256(little),
+            }
+        self._write_index(self._part / INDEX)
+        index = {"file": INDEX, "rows": images, "sha256": sha256_of(self._part / INDEX)}
+        description = {
+            "format": FORMAT,
+            "arrays": arrays,
+            "index": index,
+            "provenance": self._provenance,
+        }
+        write_synced(self._part / DESCRIPTION, json.dumps(description, indent=1).encode())
+        sync_folder(self._part)
+        self._part.rename(self.path)
+        sync_folder(self.path.parent)
+
+    def _write_index(self, path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+
+        table = pa.table(
+            {
+                "row": pa.array(np.arange(self.shape[0], dtype=np.int64)),
+                "image_file": pa.array(self._files, type=pa.string()),
+                "label": pa.array(np.concatenate(self._labels)),
+            }
+        )
+        with path.open("xb") as file:
+            parquet.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _discard(self) -> None:
+        for file in self._open.values():
+            with contextlib.suppress(OSError):
+                file.close()
+        self._open = {}
+        shutil.rmtree(self._part, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """An error of the disk, as one line that names the store."""
+        try:
+            yield
+        except OSError as error:
+            raise DataError(self.path, [f"cannot be written ({error.strerror or error})"]) from None
+
+
+def require_room(path: Path, needed: int) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Args:
+        path: where it is to be written; its nearest existing parent tells the disk.
+        needed: bytes.
+
+    Raises:
+        DataError: says how much is needed and how much is free.
+    """
+    parent = next(one for one in path.absolute().parents if one.exists())
+    free = shutil.disk_usage(parent).free
+    if free < needed:
+        raise DataError(
+            path, [f"needs {_size(needed)}, the disk has {_size(free)} free"], "Nothing was written"
+        )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def _begin(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> IO[bytes]:
+    """A new ``.npy`` file with its header. The values are written, not mapped: a full disk is then an error
+    and not a signal that kills the process."""
+    file = path.open("xb")
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file
