@@ -1,4 +1,4 @@
-"""Components that many methods share: the identity embedding and the softmax classifier."""
+"""Components that many methods share: the identity and pooled embeddings and the softmax classifier."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ def zslbench_components() -> Iterator[Component]:
         target="zslbench_common.identity:Identity",
         settings="zslbench_common.settings:IdentitySettings",
         summary="The data set's global features, scaled",
+    )
+    yield Component(
+        kind="embedding",
+        name="pooled",
+        target="zslbench_common.pooled:Pooled",
+        settings="zslbench_common.settings:IdentitySettings",
+        summary="The mean over an image's region features, scaled",
     )
     yield Component(
         kind="classifier",

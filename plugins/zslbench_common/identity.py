@@ -18,7 +18,11 @@ class Identity(Embedding):
     settings: IdentitySettings
 
     def fit(self, view: TrainView) -> Fit:
-        low, high = view.features.amin(dim=0), view.features.amax(dim=0)
+        return self.ranges(view.features)
+
+    def ranges(self, x: Float[Tensor, "n d"]) -> Networks:
+        """Least value and spread of each dimension."""
+        low, high = x.amin(dim=0), x.amax(dim=0)
         constant = high == low
         if self.settings.normalize == "minmax" and (count := int(constant.sum())):
             logging.getLogger("zslbench").warning(
@@ -27,7 +31,11 @@ class Identity(Embedding):
         spread = torch.where(constant, torch.ones_like(low), high - low)
         return {"identity": {"low": low, "spread": spread, "varies": (~constant).to(low.dtype)}}
 
-    def embed(self, nets: Networks, inputs: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    def embed(self, nets: Networks, inputs: Tensor) -> Float[Tensor, "n d"]:
+        return self.scaled(nets, inputs)
+
+    def scaled(self, nets: Networks, inputs: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """As ``normalize`` says."""
         net = nets["identity"]
         if self.settings.normalize == "minmax":
             return (inputs - net["low"]) / net["spread"] * net["varies"]

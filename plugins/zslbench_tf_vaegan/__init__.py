@@ -1,6 +1,7 @@
 """TF-VAEGAN (Narayan et al., ECCV 2020): latent embedding feedback and discriminative features.
 
-``networks`` and ``losses`` are public: generators that build on TF-VAEGAN import them from here.
+``networks``, ``losses``, ``settings`` and ``generator`` are public: generators that build on TF-VAEGAN import
+them from here.
 """
 
 from __future__ import annotations

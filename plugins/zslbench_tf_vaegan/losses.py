@@ -88,6 +88,13 @@ def generator_losses(
     nets: Networks, batch: Batch, noise: Noise, s: TFVAEGANSettings, *, feedback: bool
 ) -> Losses:
     """L_VG, eq. (9), for encoder, generator, decoder and feedback module; then λ of eq. (11) adapts."""
+    return generator_parts(nets, batch, noise, s, feedback=feedback)[0]
+
+
+def generator_parts(
+    nets: Networks, batch: Batch, noise: Noise, s: TFVAEGANSettings, *, feedback: bool
+) -> tuple[Losses, Float[Tensor, "b d"]]:
+    """:func:`generator_losses` and the reconstruction G(E(g, a), a), for methods that add a loss on it."""
     g, _, a = batch
     mean, logvar = encode(nets["encoder"], g, a)
     z = reparameterise(mean, logvar, noise["reparameterisation"])
@@ -109,4 +116,9 @@ def generator_losses(
         log["semantic_reconstruction"] = semantic
     if s.adaptive_penalty:
         weight = adapt_penalty_weight(weight, nets["penalty"]["sum"] / s.critic_steps)
-    return Losses(total, log, {"penalty": {"weight": weight, "sum": torch.zeros_like(weight)}})
+        if s.penalty_bounds is not None:
+            low, high = s.penalty_bounds
+            log["penalty_bounded"] = ((weight < low) | (weight > high)).to(g.dtype)
+            weight = weight.clamp(low, high)
+    losses = Losses(total, log, {"penalty": {"weight": weight, "sum": torch.zeros_like(weight)}})
+    return losses, reconstruction

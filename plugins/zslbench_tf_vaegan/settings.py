@@ -36,6 +36,9 @@ class TFVAEGANSettings(ComponentSettings):
     adaptive_penalty: bool = True
     """Move λ by 1.1 after each generator step so that the penalty stays in [1.001, 1.05], as the code
     does; it has no bounds, so the nominal λ lasts only a few hundred steps. The weight is logged."""
+    penalty_bounds: tuple[PositiveFloat, PositiveFloat] | None = None
+    """Least and largest λ that ``adaptive_penalty`` may reach; None: no bounds, as in the code. How often a
+    bound held it is logged."""
     lambda_r: NonNegativeFloat = 0.01
     """λ_r of eq. (9): weight of the semantic reconstruction, eq. (12) (code: recons_weight)."""
     decoder: bool = True
@@ -62,4 +65,6 @@ class TFVAEGANSettings(ComponentSettings):
     def _parts_fit(self) -> TFVAEGANSettings:
         if not self.decoder and (self.feedback or self.transform):
             raise ValueError("without a decoder set feedback and transform to false as well")
+        if self.penalty_bounds is not None and self.penalty_bounds[0] > self.penalty_bounds[1]:
+            raise ValueError("penalty_bounds: the least λ is above the largest")
         return self

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from zslbench.training.chunks import in_chunks
+from typing import TYPE_CHECKING, Any
+
 from zslbench.training.layers import initial_linear, leaky_relu, linear
 from zslbench.training.streams import Streams
 from zslbench.training.wgan import adapt_penalty_weight, gradient_penalty
+
+if TYPE_CHECKING:
+    from zslbench.training.chunks import in_chunks
 
 __all__ = [
     "Streams",
@@ -16,3 +20,12 @@ __all__ = [
     "leaky_relu",
     "linear",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The interfaces import this package for its streams, and chunks are of the interfaces' rows.
+    if name == "in_chunks":
+        from zslbench.training.chunks import in_chunks
+
+        return in_chunks
+    raise AttributeError(f"module 'zslbench.training' has no attribute {name!r}")

@@ -1,0 +1,132 @@
+"""The paper against its authors' code: 35 rows, and where each is a setting, its two values.
+
+"Code" is HHHZM/SC-EGG at c6a188f, which covers SUN only. Torch is not imported here: ``zslbench show`` asks
+for the rows of a finished run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One difference.
+
+    ``settings`` maps a setting to its value as printed and as in the code. A value that the code has for SUN
+    alone (``sun_only``) is set by the preset ``sun-authors`` and not by the reading.
+    """
+
+    number: int
+    topic: str
+    paper: str
+    code: str
+    settings: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    sun_only: bool = False
+
+
+# fmt: off
+ROWS = (
+    Row(1, "optimiser, stages 1 and 2", "Adam", "RMSprop, weight decay 1e-4, momentum 0.9", {
+        "embedding.optimizer": ("adam", "rmsprop"), "embedding.weight_decay": (0.0, 1e-4),
+        "embedding.momentum": (0.0, 0.9)}),
+    Row(2, "learning rate, stage 3", "1e-4", "1e-3 for E, G, D; 1e-4 for Dec and F",
+        {"generator.lr": (1e-4, 1e-3)}, sun_only=True),
+    Row(3, "classes in the cross-entropies of stage 1", "all", "seen",
+        {"embedding.classes": ("all", "seen")}),
+    Row(4, "composition of g after stage 1", "MLP", "mean over attributes",
+        {"embedding.composition": ("mlp", "mean")}),
+    Row(5, "scale of g", "not stated; here min-max over the training images after stage 2",
+        "min-max over trainval after stage 1 (g does not change after it), constant dimensions unguarded"),
+    Row(6, "what stage 2 trains", "SC and CLS_g", "a new classifier of two layers",
+        {"embedding.stage2": ("finetune", "regressor")}),
+    Row(7, "L_SCR", "squared norm", "mean over batch and classes",
+        {"embedding.scr_reduction": ("sum", "mean")}),
+    Row(8, "frozen in stage 2", "LEN (sections 3.1 and 3.3 contradict each other)",
+        "all but the new classifier (row 6)"),
+    Row(9, "classifier that guides stage 3", "CLS_g", "stage 2's new classifier (row 6)"),
+    Row(10, "lengths of the stages", "20, 20 and at most 200 epochs", "2000 and 4000 batches, 50 epochs", {
+        "embedding.stage1_epochs": (20, 20), "embedding.stage1_iterations": (None, 100),
+        "embedding.stage2_epochs": (20, 40), "embedding.stage2_iterations": (None, 100)}),
+    Row(11, "region features", "raw", "of unit length", {"embedding.normalize_regions": (False, True)}),
+    Row(12, "class semantics in p_l", "a", "of unit length",
+        {"embedding.normalize_semantics": (False, True)}),
+    Row(13, "attribute vectors v", "fixed", "of unit length, then trained along", {
+        "embedding.normalize_vectors": (False, True), "embedding.train_vectors": (False, True)}),
+    Row(14, "word vectors", "GloVe", "word2vec (not shipped); here the data set's own"),
+    Row(15, "initial W_α and W_β", "not stated; here 0, and N(0, s²) with e_l of unit variance",
+        "0 and N(0, 1)", {
+        "embedding.alpha_std": (0.0, 0.0), "embedding.beta_std": (None, 1.0)}),
+    Row(16, "attention over attributes", "none", "computed and not used; left out here"),
+    Row(17, "batches", "not stated; here permutations (stages 1, 2) and independent draws (stage 3)",
+        "balanced over classes", {
+            "embedding.sampler": ("shuffled", "balanced"), "generator.sampler": ("independent", "balanced")}),
+    Row(18, "λ_s and λ_u", "0.1 and 0.1", "1.0 and 0.001",
+        {"generator.lambda_s": (0.1, 1.0), "generator.lambda_u": (0.1, 0.001)}, sun_only=True),
+    Row(19, "ĝ_s in L_SCE", "synthetic seen", "the reconstruction",
+        {"generator.seen_samples": ("prior", "reconstruction")}),
+    Row(20, "ĝ_u in L_UCE", "synthetic unseen", "G(ε, a_u), classes uniform, no feedback; so here in both"),
+    Row(21, "λ_w", "10", "1", {"generator.lambda_w": (10.0, 1.0)}, sun_only=True),
+    Row(22, "λ_r", "0.01", "0.01"),
+    Row(23, "feedback strengths a1, a2", "TF-VAEGAN's", "0: F has no effect",
+        {"generator.a1": (None, 0.0), "generator.a2": (None, 0.0)}, sun_only=True),
+    Row(24, "batch of the generator step", "TF-VAEGAN's: the last critic step's", "a fresh one",
+        {"generator.fresh_generator_batch": (False, True)}),
+    Row(25, "decoder", "TF-VAEGAN's", "trained in critic and generator steps"),
+    Row(26, "what the critic sees as fake", "TF-VAEGAN's", "the reconstruction"),
+    Row(27, "weight λ of the gradient penalty", "constant", "adaptive, unbounded; here bounded",
+        {"generator.adaptive_penalty": (False, True)}),
+    Row(28, "input of the final classifier", "g", "[g, Dec(g), hidden]; so here in both"),
+    Row(29, "final classifier", "one layer", "one layer, 25 epochs, batch = synthetic features per class"),
+    Row(30, "training set of f_gzsl", "g_s and ĝ_u", "all real g and ĝ_u; so here in both"),
+    Row(31, "training set of f_czsl", "g_s and ĝ_u", "ĝ_u alone; so here in both: f_czsl has no seen outputs"),
+    Row(32, "synthesis", "not stated", "TF-VAEGAN's; so here in both"),
+    Row(33, "model selection", "not stated",
+        "best on test over 50 x 25 epochs, H and Acc apart; here only with --select oracle"),
+    Row(34, "seed", "not stated", "56441; here --seed"),
+    Row(35, "unused work", "none", "a second loader and a logged loss; left out here"),
+)
+# fmt: on
+
+
+def authors_settings() -> dict[str, Any]:
+    """The overlay of the reading ``authors``: the code's value of every row that is not SUN's alone."""
+    values = {name: code for row in ROWS if not row.sun_only for name, (paper, code) in row.settings.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def explain(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Which rows of a run's settings are not as printed, for ``zslbench show``.
+
+    Args:
+        settings: ``{"embedding": {"optimizer": "adam", ...}, ...}``.
+    """
+    flat = {f"{kind}.{name}": value for kind, values in settings.items() for name, value in values.items()}
+    differing = 0
+    for row in ROWS:
+        known = {name: pair for name, pair in row.settings.items() if name in flat}
+        # None as the printed value of a strength: TF-VAEGAN's own, which depends on the data set.
+        odd = {n: flat[n] for n, (paper, _) in known.items() if flat[n] != paper and not _open(n, paper)}
+        as_code = bool(known) and all(_same(flat[name], code) for name, (_, code) in known.items())
+        if not odd and not (row.sun_only and as_code):
+            continue
+        differing += 1
+        values = ", ".join(
+            f"{name} = {value}" for name, value in (odd or {n: flat[n] for n in known}).items()
+        )
+        what = f"as in the authors' code ({row.code})" if as_code else f"neither paper nor code: {values}"
+        yield f"row {row.number}: {row.topic}", f"{what}; printed: {row.paper}"
+    yield (
+        "rows that differ from the paper",
+        f"{differing} of {sum(1 for row in ROWS if row.settings)} that are settings",
+    )
+
+
+def _open(name: str, paper: Any) -> bool:
+    return paper is None and name.startswith("generator.")
+
+
+def _same(value: Any, code: Any) -> bool:
+    return bool(value == code)

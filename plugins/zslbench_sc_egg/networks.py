@@ -1,0 +1,67 @@
+"""SCEN's networks before training, and the classifiers that score g."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from zslbench.interfaces import Networks, Streams
+from zslbench.training import initial_linear, leaky_relu, linear
+from zslbench_sc_egg.orders import SLOPE, Net
+
+
+def initial_len(
+    streams: Streams, v: Float[Tensor, "attributes da"], dv: int, alpha_std: float, beta_std: float
+) -> Networks:
+    """LEN: attribute vectors v, W_α (da, dv) of eq. (1) and W_β (dv, da) of eq. (2)."""
+    da = v.shape[1]
+    return {
+        "vectors": {"v": v.clone()},
+        "attention": {"w_alpha": streams.normal("w_alpha", (da, dv), alpha_std)},
+        "projection": {"w_beta": streams.normal("w_beta", (dv, da), beta_std)},
+    }
+
+
+def initial_gen(streams: Streams, attributes: int, dv: int, classes: int) -> Networks:
+    """GEN: SC, attributes → attributes/2 → 1 (eq. 4), and CLS_g, dv → classes (eq. 5)."""
+    half = attributes // 2
+    return {
+        "sc": {
+            **_layer(streams, "sc", "first", attributes, half),
+            **_layer(streams, "sc", "second", half, 1),
+        },
+        "cls_g": _layer(streams, "cls_g", "out", dv, classes),
+    }
+
+
+def initial_regressor(streams: Streams, dv: int, hidden: int, classes: int) -> Networks:
+    """The authors' second classifier: dv → hidden → classes (row 6)."""
+    return {
+        "regressor": {
+            **_layer(streams, "regressor", "first", dv, hidden),
+            **_layer(streams, "regressor", "second", hidden, classes),
+        }
+    }
+
+
+def _layer(streams: Streams, net: str, name: str, inputs: int, outputs: int) -> dict[str, Tensor]:
+    # Of the framework's default initialisation the variance, 1 / (3 inputs); its biases here are zero.
+    return initial_linear(streams, net, name, inputs, outputs, std=1 / math.sqrt(3 * inputs))
+
+
+def cls_g(net: Net, g: Float[Tensor, "b dv"]) -> Float[Tensor, "b classes"]:
+    """p_g, eq. (5): one linear layer."""
+    return linear(net, "out", g)
+
+
+def regress(net: Net, g: Float[Tensor, "b dv"]) -> Float[Tensor, "b classes"]:
+    """The authors' second classifier on scaled g."""
+    return linear(net, "second", leaky_relu(linear(net, "first", g), SLOPE))
+
+
+def unit(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+    """Rows of unit length; a zero row stays zero."""
+    return torch.nn.functional.normalize(x, dim=-1)
