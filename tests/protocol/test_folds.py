@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import torch
 
 from zslbench.data.dataset import Dataset, OfficialSplit
-from zslbench.data.regions import ArrayRegions
+from zslbench.data.regions import ArrayRegions, RegionStore, RegionWriter
 from zslbench.protocol.folds import Fold, final_fold, unseen_space, validation_fold
 from zslbench.protocol.splits import validation_split
 
@@ -248,3 +250,76 @@ def test_the_unseen_space_keeps_names_semantics_and_order():
     assert space.unseen.tolist() == [0, 1, 2]
     assert space.seen.tolist() == []
     assert torch.equal(space.attribute_vectors, fold.space.attribute_vectors)
+
+
+# --- regions on the disk and on the device --------------------------------------------------------
+
+
+def on_disk(folder: Path, data: Dataset, dtype: str) -> Dataset:
+    """The data set with its regions in a store; under uint8 they are whole multiples of a quarter."""
+    assert isinstance(data.regions, ArrayRegions)
+    array = data.regions.array
+    scale = 0.25 if dtype == "uint8" else None
+    if dtype == "uint8":
+        array = np.random.default_rng(1).integers(0, 256, array.shape).astype(np.uint8)
+    with RegionWriter(folder, array.shape, dtype, scale) as writer:
+        writer.append(array, data.labels)
+    return dataclasses.replace(data, regions=RegionStore.open(folder))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("name", FOLDS)
+def test_regions_kept_on_the_device_and_read_each_time_are_the_same(tmp_path, name, dtype):
+    data = on_disk(tmp_path / "store", dataset(), dtype)
+    kept = FOLDS[name](data, CPU, "regions", lambda device: 10**9)
+    read = FOLDS[name](data, CPU, "regions", lambda device: 0)
+    order = torch.tensor([5, 0, 5, -1, 4])
+    for one, other in (
+        (kept.view.regions, read.view.regions),
+        (kept.test_seen.features, read.test_seen.features),
+    ):
+        assert one[order].dtype == torch.float32
+        assert torch.equal(one[order], other[order])
+        assert one.shape == other.shape == (len(one), 3, 4)
+    fit = rows_of(data, name)[0]
+    raw = np.load(tmp_path / "store" / "regions.npy")[fit[order.numpy()]].astype(np.float64)
+    assert np.array_equal(kept.view.regions[order].numpy(), raw * (0.25 if dtype == "uint8" else 1))
+    for fold in (kept, read):
+        for outside in ([len(fit)], [98], [-len(fit) - 1]):
+            with pytest.raises(IndexError):
+                fold.view.regions[torch.tensor(outside)]
+    # A batch that a step changes in place leaves the next one as it was.
+    before = kept.view.regions[order].clone()
+    kept.view.regions[order].zero_()
+    assert torch.equal(kept.view.regions[order], before)
+
+
+def test_only_what_takes_long_is_read_ahead(tmp_path):
+    data = dataset()
+    assert not final_fold(data, CPU, "regions").view.regions.read_ahead
+    stored = on_disk(tmp_path / "store", data, "float16")
+    assert final_fold(stored, CPU, "regions").view.regions.read_ahead
+    needed = len(stored.split.trainval) * 3 * 4 * 2
+    assert final_fold(stored, CPU, "regions", lambda device: needed - 1).view.regions.read_ahead
+    assert not final_fold(stored, CPU, "regions", lambda device: needed).view.regions.read_ahead
+
+
+def test_nothing_of_the_test_images_can_be_reached_through_stored_regions(tmp_path):
+    data = on_disk(tmp_path / "store", dataset(), "float32")
+    for room in (0, 10**9):
+        fold = final_fold(data, CPU, "regions", lambda device, room=room: room)
+        fold.view.regions[torch.arange(3)]
+        for path, value in reachable(fold.view, "view"):
+            assert not isinstance(value, str), path
+            content = bytes_of(value).tobytes()
+            for row in np.setdiff1d(np.arange(99), data.split.trainval):
+                assert data.features[row].tobytes() not in content, path
+
+
+def test_held_out_regions_come_in_bounded_chunks_and_features_in_as_before():
+    data = dataset()
+    wide = np.zeros((99, 2048, 2048), dtype=np.float32)  # 16 MiB an image, never touched
+    fold = final_fold(dataclasses.replace(data, regions=ArrayRegions(wide)), CPU, "regions")
+    assert [len(chunk) for chunk in itertools.islice(fold.test_seen.inputs(), 2)] == [4, 4]
+    many = dataclasses.replace(fold.test_seen, features=torch.zeros(1500, 4), rows=np.arange(1500))
+    assert [len(chunk) for chunk in many.inputs()] == [1024, 476]

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
-from zslbench.data.dataset import Dataset, Indices, RegionSource
+from zslbench.data.dataset import Dataset, Indices
 from zslbench.interfaces import ClassSpace, Rows, TrainView
+from zslbench.protocol.region_rows import RegionRows, Room, half_of_free_memory
 from zslbench.protocol.splits import ValidationSplit, validation_split
+from zslbench.training.chunks import in_chunks
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,15 @@ class HeldOut:
     """Row numbers in the data set, for the record of predictions."""
     device: torch.device
 
-    def inputs(self, chunk: int = 1024) -> Iterator[Tensor]:
-        """Chunks of test inputs, in order."""
+    def inputs(self, chunk: int | None = None) -> Iterator[Tensor]:
+        """Chunks of test inputs, in order.
+
+        Args:
+            chunk: rows of each; None: 1024 of global features, of regions so many that memory stays small.
+        """
+        if chunk is None:
+            yield from in_chunks(self.features, self.device)
+            return
         for start in range(0, len(self.rows), chunk):
             stop = min(start + chunk, len(self.rows))
             yield self.features[torch.arange(start, stop, device=self.device)]
@@ -54,27 +63,18 @@ class Fold:
     test_unseen: HeldOut
 
 
-class _RegionRows:
-    """Some images' regions, read when asked for.
+def final_fold(
+    dataset: Dataset,
+    device: torch.device,
+    inputs: str = "features",
+    room: Room = half_of_free_memory,
+) -> Fold:
+    """Train on trainval, judge on the test images: the fold that published numbers are about.
 
-    The source, which holds all images, is kept in a closure: no attribute of a view leads to it.
+    Args:
+        inputs: what the embedding reads, ``features`` or ``regions``.
+        room: how many bytes of region features may stay on the device.
     """
-
-    def __init__(self, source: RegionSource, rows: Indices, device: torch.device) -> None:
-        def read(numbers: Tensor) -> Tensor:
-            return torch.from_numpy(source[rows[numbers.cpu().numpy()]]).to(device)
-
-        self._count, self._read = len(rows), read
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, rows: Int[Tensor, " n"], /) -> Float[Tensor, "n regions dv"]:
-        return self._read(rows)
-
-
-def final_fold(dataset: Dataset, device: torch.device, inputs: str = "features") -> Fold:
-    """Train on trainval, judge on the test images: the fold that published numbers are about."""
     split = dataset.split
     classes = np.arange(len(dataset.class_names))
     seen = np.unique(dataset.labels[split.trainval])
@@ -88,10 +88,16 @@ def final_fold(dataset: Dataset, device: torch.device, inputs: str = "features")
         split.test_unseen,
         device,
         inputs,
+        room,
     )
 
 
-def validation_fold(dataset: Dataset, device: torch.device, inputs: str = "features") -> Fold:
+def validation_fold(
+    dataset: Dataset,
+    device: torch.device,
+    inputs: str = "features",
+    room: Room = half_of_free_memory,
+) -> Fold:
     """The same inside trainval (:func:`zslbench.protocol.splits.validation_split`).
 
     Its space holds the seen classes only: the real unseen classes take no part in validation.
@@ -108,6 +114,7 @@ def validation_fold(dataset: Dataset, device: torch.device, inputs: str = "featu
         split.test_unseen_rows,
         device,
         inputs,
+        room,
     )
 
 
@@ -121,6 +128,7 @@ def _fold(
     test_unseen: Indices,
     device: torch.device,
     inputs: str,
+    room: Room,
 ) -> Fold:
     number = np.full(len(dataset.class_names), -1, dtype=np.int64)
     number[classes] = np.arange(len(classes))
@@ -143,7 +151,7 @@ def _fold(
     def held_out(rows: Indices) -> HeldOut:
         features: Rows
         if inputs == "regions" and regions is not None:
-            features = _RegionRows(regions, rows, device)
+            features = RegionRows(regions, rows, device, room)
         else:
             features = tensor(dataset.features[rows])
         return HeldOut(features, number[dataset.labels[rows]], rows, device)
@@ -151,7 +159,7 @@ def _fold(
     view = TrainView(
         features=tensor(dataset.features[fit]),
         labels=tensor(number[dataset.labels[fit]]),
-        regions=None if regions is None else _RegionRows(regions, fit, device),
+        regions=None if regions is None else RegionRows(regions, fit, device, room),
     )
     return Fold(name, view, space, held_out(test_seen), held_out(test_unseen))
 
