@@ -42,6 +42,10 @@ class DataError(ZslbenchError):
         super().__init__(f"{message}. {advice}" if advice else message)
 
 
+class MissingExtra(ZslbenchError):
+    """A library of one of the package's extras is not installed; says which extra to install."""
+
+
 class MissingData(DataError):
     """A data set, or one of its files, that is not on this machine."""
 

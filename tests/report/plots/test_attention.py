@@ -1,0 +1,191 @@
+"""Attention figures: maps lie where the embedding looks, with the right names in the right order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zslbench.errors import DataError, PluginError, SettingsError, ZslbenchError
+from zslbench.report.plots import attention, fitted
+from zslbench.report.plots.images import choose_rows
+
+
+@pytest.fixture(scope="module")
+def dataset(looking: Any) -> Any:
+    """The data of the run, as the figure's code loads them."""
+    return fitted.open_run(looking).dataset
+
+
+def panels(figure: Any, line: int, columns: int) -> list[Any]:
+    """The axes of one image, left to right (the last axes of a figure are the colour bar's)."""
+    return figure.axes[line * columns : (line + 1) * columns]
+
+
+def drawn(panel: Any) -> np.ndarray:
+    (image,) = panel.images
+    return np.asarray(image.get_array(), dtype=np.float64)
+
+
+def place(values: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(one) for one in np.unravel_index(values.argmax(), values.shape))
+
+
+def test_maps_lie_at_the_places_looked_at(looking: Any, dataset: Any) -> None:
+    rows, top = [5, 61, 100], 6
+    figure = attention.figure(looking, rows=rows, top=top)
+    for line, row in enumerate(rows):
+        first, overall, *maps = panels(figure, line, 2 + top)
+        regions = dataset.regions[np.array([row])][0]
+        strongest = regions[:, :10].max(axis=0)  # channel a stands for attribute a
+        best = sorted(range(10), key=lambda a: -strongest[a])[:top]
+        for panel, attribute in zip(maps, best, strict=True):
+            cells = drawn(panel)
+            region = int(regions[:, attribute].argmax())
+            expected = np.zeros((3, 3))
+            expected[region // 3, region % 3] = 1
+            np.testing.assert_array_equal(cells, expected)
+            name, score = panel.get_title().split("\n")
+            assert name == dataset.attribute_names[attribute]
+            assert float(score) == pytest.approx(strongest[attribute], rel=5e-3)
+        energy = (regions.astype(np.float64) ** 2).sum(axis=1)
+        np.testing.assert_allclose(drawn(overall), (energy / energy.max()).reshape(3, 3), rtol=1e-5)
+        mean = regions.mean(axis=1)
+        np.testing.assert_allclose(drawn(first), (mean / mean.max()).reshape(3, 3), rtol=1e-5)
+        assert dataset.class_names[dataset.labels[row]] in first.get_ylabel().replace("\n", " ")
+        assert f"image {row}" in first.get_title()
+
+
+def test_the_title_says_what_it_is_of(looking: Any) -> None:
+    title = attention.figure(looking, count=1, top=1).get_suptitle()
+    for part in ("looker+blobs+softmax", "toy", looking.info.id, "simulated data"):
+        assert part in title
+
+
+def test_names_given_and_names_missing(looking: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [f"has_colour::number_{one}" for one in range(10)]
+    figure = attention.figure(looking, rows=[0], top=10, attribute_names=given)
+    names = {" ".join(panel.get_title().split()[:-1]) for panel in panels(figure, 0, 12)[2:]}
+    assert names == {f"has colour: number {one}" for one in range(10)}
+    load = fitted.load_dataset
+    monkeypatch.setattr(
+        fitted, "load_dataset", lambda *a, **k: dataclasses.replace(load(*a, **k), attribute_names=None)
+    )
+    figure = attention.figure(looking, rows=[0], top=20)  # there are ten
+    assert {panel.get_title().split("\n")[0] for panel in panels(figure, 0, 12)[2:]} == {
+        f"attribute {one}" for one in range(10)
+    }
+
+
+def test_long_names_stay_on_three_lines(looking: Any) -> None:
+    figure = attention.figure(looking, rows=[0], top=1, attribute_names=["very long name " * 20] * 10)
+    *name, _ = panels(figure, 0, 3)[2].get_title().split("\n")
+    assert len(name) == 3
+    assert name[-1].endswith("…")
+
+
+def test_default_images_are_right_ones_of_both_sides_and_of_different_classes(
+    looking: Any, dataset: Any
+) -> None:
+    table = looking.table("predictions").set_index("image")
+    rows = choose_rows(looking, dataset, (), 4)
+    assert list(rows) == list(choose_rows(looking, dataset, (), 4))
+    assert list(table.loc[rows, "side"]) == ["seen", "seen", "unseen", "unseen"]
+    for side in ("seen", "unseen"):
+        here = table[table["side"] == side]
+        shown = here.loc[[row for row in rows if row in here.index]]
+        right = here[here["gzsl_correct"]]
+        assert shown["gzsl_correct"].sum() == min(2, len(right))
+        assert shown["label"].nunique() == min(2, right["label"].nunique()) or len(right) < 2
+    everything = choose_rows(looking, dataset, (), 1000)
+    assert sorted(everything) == sorted(table.index)
+
+
+def test_pictures_are_found_by_the_end_of_their_path(
+    looking: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tuple(f"/somebody/images/{one % 4}.kind/bird_{one}.png" for one in range(120))
+    load = fitted.load_dataset
+    monkeypatch.setattr(
+        fitted, "load_dataset", lambda *a, **k: dataclasses.replace(load(*a, **k), image_files=files)
+    )
+    folder = tmp_path / "deep" / "er" / "1.kind"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (90, 60), (40, 120, 200)).save(folder / "bird_5.png")
+    # The same file name in another folder is another picture.
+    (tmp_path / "2.kind").mkdir()
+    Image.new("RGB", (90, 60), (255, 0, 0)).save(tmp_path / "2.kind" / "bird_5.png")
+    said: list[str] = []
+    figure = attention.figure(looking, rows=[5, 6], top=2, images=tmp_path, say=said.append)
+    first, _, best, _ = panels(figure, 0, 4)
+    np.testing.assert_allclose(drawn(first), np.full((60, 90, 3), [40, 120, 200]) / 255, atol=1e-6)
+    # Over a picture the strongest place is the middle of its region, and far from it the picture is grey.
+    heat = drawn(best)
+    assert heat.shape == (60, 90, 3)
+    reddest = place(heat[:, :, 0] - heat[:, :, 2])
+    plain = attention.figure(looking, rows=[5], top=2)
+    row, column = place(drawn(panels(plain, 0, 4)[2]))
+    assert abs(reddest[0] - (row + 0.5) * 20) <= 10
+    assert abs(reddest[1] - (column + 0.5) * 30) <= 15
+    assert np.ptp(heat, axis=2).min() < 1e-6
+    # The other image has no picture: its panels show the grid, and that is said.
+    assert drawn(panels(figure, 1, 4)[0]).shape == (3, 3)
+    assert said == [
+        f"1 of 2 pictures are not below {tmp_path} (the first: /somebody/images/2.kind/bird_6.png); region "
+        "activations are shown instead"
+    ]
+
+
+def test_a_data_set_without_file_names_says_so(looking: Any, tmp_path: Path) -> None:
+    said: list[str] = []
+    attention.figure(looking, rows=[1], top=1, images=tmp_path, say=said.append)
+    assert said == ["data set 'toy' does not name its image files; region activations are shown instead"]
+
+
+def test_a_broken_picture_is_one_line(looking: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = fitted.load_dataset
+    monkeypatch.setattr(
+        fitted,
+        "load_dataset",
+        lambda *a, **k: dataclasses.replace(load(*a, **k), image_files=("a/b.jpg",) * 120),
+    )
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"a/b\.jpg: cannot be read as a picture"):
+        attention.figure(looking, rows=[1], images=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("embedding", "error", "line"),
+    [
+        ("blind", ZslbenchError, "embedding 'blind' has no attention, so there are no maps to draw"),
+        (
+            "wrong",
+            PluginError,
+            r"attention of embedding 'wrong': maps has shape \(1, 9, 9\), not \(1, 10, 9\)",
+        ),
+        ("lost", PluginError, "attention of embedding 'lost': maps has values that are not finite"),
+    ],
+)
+def test_what_cannot_be_drawn(
+    finished: Callable[..., Any], embedding: str, error: type[Exception], line: str
+) -> None:
+    with pytest.raises(error, match=line):
+        attention.figure(finished(embedding), rows=[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"rows": [0, 120, -1]}, "--image 120, -1: toy has the images 0 to 119"),
+        ({"attribute_names": ["one"]}, "1 attribute names, but data set 'toy' has 10 attributes"),
+    ],
+)
+def test_what_does_not_fit_the_data(looking: Any, options: dict[str, Any], line: str) -> None:
+    with pytest.raises(SettingsError, match=line):
+        attention.figure(looking, **options)
