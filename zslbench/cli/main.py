@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("zslbench.cli.results:runs", "List finished and unfinished runs."),
     "show": ("zslbench.cli.results:show", "Show one run: figures, settings, data, environment."),
     "table": ("zslbench.cli.results:table", "Compare methods on data sets from the runs in the store."),
+    "plot": ("zslbench.cli.plot:plot", "Figures of a finished run: attention maps, t-SNE."),
     "methods": ("zslbench.cli.listing:methods", "List methods, or show one with its settings."),
     "datasets": ("zslbench.cli.listing:datasets", "List data sets, and those found under the data root."),
     "plugins": ("zslbench.cli.listing:plugins", "List plugins, and say why a broken one is broken."),
@@ -78,7 +79,7 @@ class Frame(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        command.params.extend(option for option in _EVERYWHERE if option not in command.params)
+        _accept_everywhere(command)
         return command
 
     def resolve_command(
@@ -111,6 +112,14 @@ class Frame(click.Group):
         except Exception as error:
             advice = "this is a fault of zslbench or of a plugin, --debug shows where"
             return _end(ctx, f"Error: {type(error).__name__}: {error} ({advice})", 1)
+
+
+def _accept_everywhere(command: click.Command) -> None:
+    """Add the options that every command knows, to the commands of a group as well."""
+    command.params.extend(option for option in _EVERYWHERE if option not in command.params)
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _accept_everywhere(one)
 
 
 def _end(ctx: click.Context, line: str, code: int) -> None:
