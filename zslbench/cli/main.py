@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("zslbench.cli.results:show", "Show one run: figures, settings, data, environment."),
     "table": ("zslbench.cli.results:table", "Compare methods on data sets from the runs in the store."),
     "plot": ("zslbench.cli.plot:plot", "Figures of a finished run: attention maps, t-SNE."),
+    "data": ("zslbench.cli.data:data", "Get data sets, and see what is there and what is missing."),
     "methods": ("zslbench.cli.listing:methods", "List methods, or show one with its settings."),
     "datasets": ("zslbench.cli.listing:datasets", "List data sets, and those found under the data root."),
     "plugins": ("zslbench.cli.listing:plugins", "List plugins, and say why a broken one is broken."),
@@ -67,17 +69,27 @@ _EVERYWHERE = [
 
 
 class Frame(click.Group):
-    """A group whose commands are imported when used and whose errors are one line."""
+    """A group whose commands are imported when used and whose errors are one line.
+
+    Args:
+        table: the commands, as ``COMMANDS`` has them.
+    """
+
+    def __init__(
+        self, *arguments: Any, table: Mapping[str, tuple[str, str]] = COMMANDS, **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of ``COMMANDS``."""
-        return list(COMMANDS)
+        """Names in the order of the table."""
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of this command; None: there is no such command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        module, _, attribute = self.table[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         _accept_everywhere(command)
         return command
@@ -86,14 +98,14 @@ class Frame(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is a usage error that names the nearest."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command '{args[0]}', {did_you_mean(args[0], COMMANDS)}")
+        if args[0] not in self.table and not args[0].startswith("-"):
+            ctx.fail(f"no command '{args[0]}', {did_you_mean(args[0], self.table)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands with the help that ``COMMANDS`` holds: none is imported for it."""
+        """The commands with the help that the table holds: none is imported for it."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error ends it with one line on standard error and an exit code."""

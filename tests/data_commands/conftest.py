@@ -1,0 +1,242 @@
+"""A web server on this machine that behaves as badly as the web does, and small archives to serve."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zslbench.data.download.catalogue import Archive
+from zslbench.data.download.fetch import Fetcher
+from zslbench.data.download.transfer import Policy
+
+MOST_REQUESTS = 60
+"""A test that asks for more has a loop without end."""
+
+
+@dataclass
+class File:
+    """How one path is served. Lists give what each request in turn gets; the last entry stays."""
+
+    body: bytes
+    cut: list[int | None] = field(default_factory=lambda: [None])
+    """Bytes of the answer's body after which the connection is closed; None: all are sent."""
+    status: list[int] = field(default_factory=lambda: [200])
+    ranges: bool = True
+    etag: str | None = '"one"'
+    announced: int | None = None
+    """Content-Length where it is a lie."""
+    redirect: str | None = None
+    pause: float = 0.0
+    """Seconds before every quarter of the body."""
+    encoding: str | None = None
+    chunked: bool = False
+    retry_after: str | None = None
+    answered: int = 0
+
+
+@dataclass
+class Web:
+    """The server: files by path, and what was asked for."""
+
+    address: str
+    files: dict[str, File] = field(default_factory=dict)
+    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def serve(self, path: str, body: bytes, **how: Any) -> str:
+        """Serve a file; gives its address."""
+        self.files[path] = File(body, **how)
+        return f"{self.address}{path}"
+
+    def ranges_asked(self, path: str) -> list[str | None]:
+        return [headers.get("Range") for one, headers in self.asked if one == path]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    web: Web
+
+    def log_message(self, *_: Any) -> None: ...
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path.startswith("http://"):  # asked as a proxy
+            path = "/" + path.split("/", 3)[3]
+        self.web.asked.append((path, dict(self.headers)))
+        if len(self.web.asked) > MOST_REQUESTS:
+            self.close_connection = True
+            return
+        file = self.web.files.get(path)
+        if file is None:
+            self.send_error(404)
+            return
+        turn = file.answered
+        file.answered += 1
+        status = file.status[min(turn, len(file.status) - 1)]
+        if status != 200:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            if file.retry_after:
+                self.send_header("Retry-After", file.retry_after)
+            self.end_headers()
+            return
+        if file.redirect:
+            self.send_response(302)
+            self.send_header("Location", file.redirect)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self._send(file, file.cut[min(turn, len(file.cut) - 1)])
+
+    def _send(self, file: File, cut: int | None) -> None:
+        begin, total = 0, len(file.body)
+        wanted = self.headers.get("Range")
+        same = self.headers.get("If-Range") in (None, file.etag)
+        if wanted and file.ranges and same:
+            begin = int(wanted.removeprefix("bytes=").partition("-")[0])
+            if begin >= total:
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{total}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {begin}-{total - 1}/{total}")
+        else:
+            self.send_response(200)
+        body = file.body[begin:]
+        if file.etag:
+            self.send_header("ETag", file.etag)
+        if file.encoding:
+            self.send_header("Content-Encoding", file.encoding)
+        if file.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(body) if file.announced is None else file.announced))
+        self.end_headers()
+        if cut is not None:
+            body = body[:cut]
+        for quarter in range(4):
+            time.sleep(file.pause)
+            piece = body[len(body) * quarter // 4 : len(body) * (quarter + 1) // 4]
+            if file.chunked and piece:
+                self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            else:
+                self.wfile.write(piece)
+        if file.chunked and cut is None:
+            self.wfile.write(b"0\r\n\r\n")
+        if cut is not None or file.announced is not None:
+            self.close_connection = True
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """The server, on a free port of 127.0.0.1 alone, until the test ends."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    handler = type("Handler", (_Handler,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    web = Web(f"http://127.0.0.1:{server.server_address[1]}")
+    handler.web = web
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield web
+    assert len(web.asked) <= MOST_REQUESTS
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass
+class Heard:
+    """A display that keeps what it was told."""
+
+    said: list[str] = field(default_factory=list)
+    pieces: list[tuple[str, int | None, int]] = field(default_factory=list)
+    moved: int = 0
+    ended: int = 0
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def begin(self, what: str, total: int | None, done: int = 0) -> None:
+        self.pieces.append((what, total, done))
+
+    def advance(self, step: int) -> None:
+        self.moved += step
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+IMPATIENT = Policy(tries=3, worth=1000, pause=0.01, longest_pause=0.05, connect=5.0, silence=0.5, chunk=4096)
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return IMPATIENT
+
+
+@pytest.fixture
+def fetcher(tmp_path: Path, heard: Heard) -> Callable[..., Fetcher]:
+    def make(**how: Any) -> Fetcher:
+        return Fetcher(tmp_path / "archives", **{"display": heard, "policy": IMPATIENT, **how})
+
+    return make
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as pack:
+        for name, data in files.items():
+            pack.writestr(name, data)
+    return out.getvalue()
+
+
+def tarred(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as tape:  # type: ignore[call-overload]
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tape.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+@pytest.fixture
+def make_zip() -> Callable[[dict[str, bytes]], bytes]:
+    return zipped
+
+
+@pytest.fixture
+def make_tar() -> Callable[..., bytes]:
+    return tarred
+
+
+@pytest.fixture
+def archive() -> Callable[..., Archive]:
+    """An archive of a catalogue."""
+
+    def make(*urls: str, body: bytes | None = None, file: str = "set.zip", **how: Any) -> Archive:
+        if body is not None:
+            how["checksum"] = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        return Archive("set", file, urls, page="http://example.invalid/set", holds="a set", **how)
+
+    return make

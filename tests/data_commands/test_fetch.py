@@ -1,0 +1,236 @@
+"""Archives: mirrors, checksums known and first seen, files brought by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zslbench.data.download.transfer import DownloadError
+from zslbench.errors import DataError, MissingData
+
+
+def digest(data: bytes, algorithm: str = "sha256") -> str:
+    return hashlib.new(algorithm, data).hexdigest()
+
+
+@pytest.fixture
+def body(make_zip: Any) -> bytes:
+    data: bytes = make_zip({"a.txt": b"one" * 1000, "b.txt": bytes(range(256)) * 40})
+    return data
+
+
+def names(folder: Path) -> set[str]:
+    """What lies there, without locks."""
+    return {one.name for one in folder.iterdir() if not one.name.endswith(".lock")}
+
+
+def test_an_archive_is_recorded_when_first_seen(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
+    one = archive(web.serve("/set.zip", body))
+    got = fetcher().fetch(one)
+    assert got.path.read_bytes() == body
+    record = json.loads((got.path.parent / "checksums.json").read_text())["set.zip"]
+    assert record == got.record
+    assert (record["sha256"], record["bytes"], record["url"]) == (digest(body), len(body), one.urls[0])
+    assert record["checked"].startswith("first seen")
+    assert names(got.path.parent) == {"set.zip", "checksums.json"}
+    assert fetcher().fetch(one).record == record
+    assert len(web.asked) == 1
+
+
+def test_other_bytes_than_those_first_seen_are_an_error(
+    web: Any, fetcher: Any, archive: Any, body: bytes, make_zip: Any
+) -> None:
+    one = archive(web.serve("/set.zip", body))
+    got = fetcher().fetch(one)
+    other = make_zip({"a.txt": b"two"})
+    got.path.unlink()
+    web.serve("/set.zip", other)
+    with pytest.raises(DownloadError, match=f"is not the archive first seen .*{digest(other)}"):
+        fetcher().fetch(one)
+    assert names(got.path.parent) == {"checksums.json"}
+    assert fetcher(force=True).fetch(one).record["sha256"] == digest(other)
+    got.path.write_bytes(body)
+    with pytest.raises(DataError, match=r"is not the archive first seen.*--force"):
+        fetcher().fetch(one)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_wrong_bytes_never_look_complete(
+    web: Any, fetcher: Any, archive: Any, body: bytes, algorithm: str, tmp_path: Path
+) -> None:
+    wrong = body[:-1] + bytes([body[-1] ^ 1])
+    one = archive(web.serve("/set.zip", wrong), checksum=f"{algorithm}:{digest(body, algorithm)}")
+    with pytest.raises(DownloadError, match="is not the published archive") as caught:
+        fetcher().fetch(one)
+    assert "Look at http://example.invalid/set by hand" in str(caught.value)
+    assert names(tmp_path / "archives") == set()
+    web.serve("/set.zip", body)
+    got = fetcher().fetch(one)
+    assert got.record["checked"] == f"{algorithm}:{digest(body, algorithm)}"
+    assert got.record["sha256"] == digest(body)
+
+
+def test_a_bad_beginning_is_not_kept_for_ever(
+    web: Any, fetcher: Any, archive: Any, body: bytes, heard: Any
+) -> None:
+    # The first half comes damaged, the connection is cut, and the rest is sound.
+    one = archive(web.serve("/set.zip", bytes(len(body)), cut=[500, 0]), body=body)
+    with pytest.raises(DownloadError):
+        fetcher().fetch(one)
+    web.serve("/set.zip", body)
+    assert fetcher().fetch(one).path.read_bytes() == body
+    assert any("starting again" in line for line in heard.said)
+
+
+def test_a_length_that_is_a_lie_is_noticed(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
+    # Announced shorter: what comes ends early and seems complete.
+    url = web.serve("/set.zip", body, announced=len(body) - 30)
+    with pytest.raises(DownloadError, match="is a damaged archive"):
+        fetcher().fetch(archive(url))
+    with pytest.raises(DownloadError, match="published archive"):
+        fetcher().fetch(archive(url, body=body))
+    with pytest.raises(DownloadError, match=f"has {len(body) - 30} bytes, the published archive {len(body)}"):
+        fetcher().fetch(archive(url, size=len(body), exact=True))
+
+
+def test_a_cut_gzip_is_noticed(web: Any, fetcher: Any, archive: Any, make_tar: Any) -> None:
+    body = make_tar({"a": bytes(range(256)) * 100})
+    url = web.serve("/set.tgz", body, announced=len(body) - 20)
+    with pytest.raises(DownloadError, match="is a damaged archive"):
+        fetcher().fetch(archive(url, file="set.tgz"))
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [(b"<!DOCTYPE html><p>moved", "is a web page"), (b"", "is empty"), (b"what", "is no zip or gzip")],
+)
+def test_a_page_in_place_of_an_archive(
+    web: Any, fetcher: Any, archive: Any, page: bytes, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DownloadError, match=words):
+        fetcher().fetch(archive(web.serve("/set.zip", page)))
+    assert names(tmp_path / "archives") == set()
+
+
+def test_mirrors_are_tried_in_order(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
+    web.serve("/own/set.zip", b"<html>", status=[404])
+    good = web.serve("/third/set.zip", body)
+    one = archive(
+        web.serve("/first/set.zip", b"no archive"), f"{web.address}/nowhere/set.zip", good, body=body
+    )
+    got = fetcher(mirrors=[f"{web.address}/own/"]).fetch(one)
+    assert [path for path, _ in web.asked] == [
+        "/own/set.zip",
+        "/first/set.zip",
+        "/nowhere/set.zip",
+        "/third/set.zip",
+    ]
+    assert got.record["url"] == good
+
+
+def test_all_addresses_are_named_where_none_works(web: Any, fetcher: Any, archive: Any) -> None:
+    one = archive(f"{web.address}/a/set.zip", f"{web.address}/b/set.zip")
+    with pytest.raises(DownloadError) as caught:
+        fetcher(mirrors=[f"{web.address}/c/set.zip"]).fetch(one)
+    message = str(caught.value)
+    assert "\n" not in message
+    for place in "abc":
+        assert f"{web.address}/{place}/set.zip: HTTP 404 Not Found" in message
+    assert "http://example.invalid/set" in message
+    assert "--mirror" in message
+
+
+def test_parts_of_two_addresses_are_not_mixed(
+    web: Any, fetcher: Any, archive: Any, body: bytes, tmp_path: Path
+) -> None:
+    one = archive(
+        web.serve("/a/set.zip", bytes(len(body)), cut=[100, 0]), web.serve("/b/set.zip", body), body=body
+    )
+    assert fetcher().fetch(one).path.read_bytes() == body
+    assert names(tmp_path / "archives") == {"set.zip", "checksums.json"}
+
+
+def test_redirects_are_recorded(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
+    end = web.serve("/deep/set.zip", body)
+    one = archive(web.serve("/set.zip", b"", redirect="/deep/set.zip"))
+    record = fetcher().fetch(one).record
+    assert (record["url"], record["asked"]) == (end, one.urls[0])
+
+
+def test_offline_takes_what_was_brought_by_hand(
+    web: Any, fetcher: Any, archive: Any, body: bytes, tmp_path: Path
+) -> None:
+    one = archive(f"{web.address}/set.zip", body=body, size=len(body))
+    with pytest.raises(MissingData, match=f"--offline allows no download. Bring it from {one.urls[0]}"):
+        fetcher(offline=True).fetch(one)
+    assert not (tmp_path / "archives").exists()
+    (tmp_path / "archives").mkdir()
+    (tmp_path / "archives" / "set.zip").write_bytes(body)
+    assert fetcher(offline=True).fetch(one).record["url"] is None
+    (tmp_path / "archives" / "set.zip").write_bytes(body[:-1])
+    with pytest.raises(DataError, match="is not the published archive"):
+        fetcher(offline=True).fetch(one)
+    assert web.asked == []
+
+
+def test_junk_brought_by_hand_is_not_recorded(fetcher: Any, archive: Any, tmp_path: Path) -> None:
+    (tmp_path / "archives").mkdir()
+    (tmp_path / "archives" / "set.zip").write_bytes(b"<html>login")
+    with pytest.raises(DataError, match="is a web page, no archive"):
+        fetcher().fetch(archive("http://127.0.0.1:9/set.zip"))
+    assert not (tmp_path / "archives" / "checksums.json").exists()
+
+
+def test_one_fetcher_asks_once(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
+    forced = fetcher(force=True)
+    good, bad = archive(web.serve("/set.zip", body)), f"{web.address}/none/set.zip"
+    assert forced.fetch(good) is forced.fetch(good)
+    assert len(web.asked) == 1
+    other = fetcher()
+    for _ in range(2):
+        with pytest.raises(DownloadError):
+            other.fetch(archive(bad, file="other.zip"))
+    assert len(web.asked) == 2
+
+
+def test_archives_may_go_but_their_records_stay(
+    web: Any, fetcher: Any, archive: Any, body: bytes, tmp_path: Path
+) -> None:
+    one = archive(web.serve("/set.zip", body))
+    used = fetcher()
+    used.fetch(one)
+    used.drop()
+    assert names(tmp_path / "archives") == {"checksums.json"}
+    (tmp_path / "archives" / "mine.zip").write_bytes(body)
+    kept = fetcher(offline=True)
+    kept.fetch(archive(file="mine.zip"))
+    kept.drop()
+    assert (tmp_path / "archives" / "mine.zip").is_file()  # nobody could bring it back
+
+
+def test_two_at_once_download_once(web: Any, fetcher: Any, archive: Any, body: bytes, heard: Any) -> None:
+    one = archive(web.serve("/set.zip", body, pause=0.05))
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(fetcher().fetch(one))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.record["sha256"] for one in got] == [digest(body)] * 2
+    assert len(web.asked) == 1
+    assert "another process is busy with set.zip; waiting for it" in heard.said
+
+
+def test_a_damaged_ledger_is_one_error(
+    web: Any, fetcher: Any, archive: Any, body: bytes, tmp_path: Path
+) -> None:
+    one = archive(web.serve("/set.zip", body))
+    fetcher().fetch(one)
+    (tmp_path / "archives" / "checksums.json").write_text('{"set.zip": 3}')
+    with pytest.raises(DataError, match=r"checksums.json: is damaged. Move it away"):
+        fetcher().fetch(one)

@@ -1,0 +1,241 @@
+"""Archives that want out of their folder, claim too much, are damaged, or were left half unpacked."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import random
+import stat
+import struct
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zslbench.data.download.catalogue import Part
+from zslbench.data.download.unpack import STAMP, unpack
+from zslbench.data.download.wanted import chooser
+from zslbench.errors import DataError
+
+FILES = {
+    "top/CUB/att_splits.mat": b"splits" * 100,
+    "top/CUB/res101.mat": b"features" * 1000,
+    "top/CUB/allclasses.txt": b"a\nb\n",
+    "top/SUN/att_splits.mat": b"another",
+    "__MACOSX/top/CUB/._res101.mat": b"junk",
+    "top/CUB/._att_splits.mat": b"junk",
+    "readme.txt": b"read me",
+}
+NOISE = random.Random(3).randbytes(25_000)
+PART = Part("splits", "set", 10_000, ("CUB/att_splits.mat", "CUB/res101.mat"), ("CUB/*classes*.txt",))
+
+
+@pytest.fixture(params=["zip", "tar.gz", "tar"])
+def pack(request: pytest.FixtureRequest, make_zip: Any, make_tar: Any) -> Callable[[dict[str, bytes]], bytes]:
+    return {"zip": make_zip, "tar.gz": make_tar, "tar": lambda files: make_tar(files, "w")}[request.param]
+
+
+@pytest.fixture
+def run(tmp_path: Path, heard: Any) -> Callable[..., dict[str, Any]]:
+    def call(body: bytes, part: Part = PART, stamp: str = "one", name: str = "set") -> dict[str, Any]:
+        (tmp_path / name).write_bytes(body)
+        return unpack(
+            tmp_path / name,
+            tmp_path / "inner" / "staging",
+            chooser(part),
+            expected=part.unpacked,
+            stamp=stamp,
+            display=heard,
+        )
+
+    return call
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Path:
+    return tmp_path / "inner" / "staging"
+
+
+def around(tmp_path: Path) -> set[str]:
+    """Everything below the test's folder but the archive and the staging folder's own content."""
+    paths = {str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*")}
+    return {one for one in paths if one != "set" and not one.startswith("inner/staging/")}
+
+
+def test_only_what_is_wanted_comes_out(run: Any, pack: Any, staging: Path) -> None:
+    got = run(pack(FILES))
+    there = {one.name: one.read_bytes() for one in staging.iterdir() if one.name != STAMP}
+    assert there == {
+        name: FILES[f"top/CUB/{name}"] for name in ("att_splits.mat", "res101.mat", "allclasses.txt")
+    }
+    assert got.keys() == there.keys()
+    one = got["res101.mat"]
+    assert (one.member, one.size) == ("top/CUB/res101.mat", 8000)
+    assert one.sha256 == hashlib.sha256(FILES[one.member]).hexdigest()
+
+
+@pytest.mark.parametrize("order", [False, True])
+def test_of_two_fitting_members_the_shallower_counts(run: Any, pack: Any, staging: Path, order: bool) -> None:
+    files = {"attributes.txt": b"right", "x/y/attributes.txt": b"wrong!"}
+    files = dict(reversed(files.items())) if order else files
+    got = run(pack(files), Part("names", "set", 100, ("attributes.txt",)))
+    assert (staging / "attributes.txt").read_bytes() == b"right"
+    assert got["attributes.txt"].member == "attributes.txt"
+
+
+def test_pictures_keep_the_folders_below_theirs(run: Any, pack: Any, staging: Path) -> None:
+    files = {
+        "./d/images/001.A/x.jpg": b"1",
+        "./d/images/002.B/deep/y.JPG": b"2",
+        "./d/images/002.B/notes.txt": b"no picture",
+        "./d/images/002.B/._y.jpg": b"not one either",
+        "./d/parts/images.jpg": b"elsewhere",
+        "images/z.jpg": b"elsewhere too",
+    }
+    got = run(pack(files), Part("images", "set", 100, below="d/images"))
+    assert got.keys() == {"001.A/x.jpg", "002.B/deep/y.JPG"}
+    assert (staging / "002.B" / "deep" / "y.JPG").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize(
+    "name", ["../CUB/att_splits.mat", "top/../../CUB/res101.mat", "/CUB/att_splits.mat", "C:/CUB/res101.mat",
+             "top\\..\\..\\CUB\\res101.mat", "../elsewhere.txt"]
+)  # fmt: skip
+def test_no_archive_writes_outside(run: Any, pack: Any, tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"would leave its folder. The archive is not to be trusted"):
+        run(pack({**FILES, name: b"evil"}))
+    assert around(tmp_path) == {"inner"}
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_a_tar_are_refused(run: Any, tmp_path: Path, kind: bytes) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tape:
+        info = tarfile.TarInfo("top/CUB/att_splits.mat")
+        info.type, info.linkname = kind, "/etc/hostname"
+        tape.addfile(info)
+    with pytest.raises(DataError, match="is a link or a device"):
+        run(out.getvalue())
+    assert around(tmp_path) == {"inner"}
+
+
+def test_a_link_in_a_zip_is_refused(run: Any) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as pack:
+        info = zipfile.ZipInfo("CUB/att_splits.mat")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        pack.writestr(info, "/etc/hostname")
+    with pytest.raises(DataError, match="is a link or a device"):
+        run(out.getvalue())
+
+
+def test_a_link_that_nobody_wants_is_not_followed(run: Any, staging: Path, tmp_path: Path) -> None:
+    # A link to elsewhere, then a file that would be written through it.
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tape:
+        link = tarfile.TarInfo("CUB")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "elsewhere")
+        tape.addfile(link)
+        for name in ("att_splits.mat", "res101.mat"):
+            info = tarfile.TarInfo(f"CUB/{name}")
+            info.size = 2
+            tape.addfile(info, io.BytesIO(b"ok"))
+    run(out.getvalue())
+    assert (staging / "res101.mat").read_bytes() == b"ok"
+    assert around(tmp_path) == {"inner", "inner/staging"}
+
+
+def test_wanted_files_that_claim_too_much_are_refused(
+    run: Any, pack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zslbench.data.download.unpack._SLACK", 1000)
+    body = pack({"CUB/att_splits.mat": NOISE[:20_000], "CUB/res101.mat": NOISE})
+    with pytest.raises(DataError, match=r"claims 45.0 kB and more where 10.0 kB are expected"):
+        run(body)
+    assert around(tmp_path) == {"inner"}
+
+
+def test_a_tar_that_unpacks_to_ever_more_is_left(
+    run: Any, make_tar: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zslbench.data.download.unpack._SLACK", 1000)
+    body = make_tar({"bomb.bin": bytes(3_000_000), **FILES})
+    assert len(body) * 50 < 3_000_000
+    with pytest.raises(DataError, match="holds over 50 times its own bytes"):
+        run(body)
+
+
+def test_a_tar_header_that_claims_terabytes(run: Any) -> None:
+    info = tarfile.TarInfo("CUB/res101.mat")
+    info.size = 1 << 42
+    with pytest.raises(DataError, match="claims"):
+        run(gzip.compress(info.tobuf() + bytes(1024)))
+
+
+@pytest.mark.parametrize("at", [0.3, 0.6, 0.85])
+def test_cut_archives_are_one_error(run: Any, pack: Any, tmp_path: Path, at: float) -> None:
+    files = {name: hashlib.sha256(name.encode()).digest() * 400 for name in FILES}
+    body = pack(files)
+    with pytest.raises(DataError, match=r"the archive is damaged .*--force"):
+        run(body[: int(len(body) * at)], Part("splits", "set", 100_000, ("readme.txt", "CUB/res101.mat")))
+    assert around(tmp_path) == {"inner"}
+
+
+def test_flipped_bytes_are_noticed(run: Any, make_zip: Any, make_tar: Any) -> None:
+    files = {"CUB/res101.mat": hashlib.sha256(b"x").digest() * 3000}
+    for body in (make_zip(files), make_tar(files)):
+        spoilt = bytearray(body)
+        spoilt[len(body) // 2] ^= 0xFF
+        with pytest.raises(DataError, match="the archive is damaged"):
+            run(bytes(spoilt))
+
+
+def test_a_zip_member_that_holds_more_than_it_says(run: Any, make_zip: Any) -> None:
+    body = bytearray(make_zip({"CUB/res101.mat": b"a" * 5000}))
+    for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        struct.pack_into("<I", body, body.index(signature) + offset, 100)  # the size unpacked
+    with pytest.raises(DataError, match="the archive is damaged"):
+        run(bytes(body))
+
+
+def test_an_encrypted_member_is_refused(run: Any, make_zip: Any) -> None:
+    body = bytearray(make_zip({"CUB/res101.mat": b"a"}))
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        body[body.index(signature) + offset] |= 1
+    with pytest.raises(DataError, match="is encrypted"):
+        run(bytes(body))
+
+
+def test_unpacking_goes_on_where_it_was(run: Any, pack: Any, staging: Path, heard: Any) -> None:
+    files = {f"images/{number}.jpg": bytes([number]) * 1000 for number in range(8)}
+    part = Part("images", "set", 8000, below="images")
+    body = pack(files)
+
+    def stop(step: int) -> None:
+        heard.moved += step
+        if heard.moved >= 4000:
+            raise KeyboardInterrupt
+
+    heard.advance = stop
+    with pytest.raises(KeyboardInterrupt):
+        run(body, part)
+    before = {one.name: one.stat().st_mtime_ns for one in staging.glob("*.jpg")}
+    assert 2 <= len(before) < 8
+    assert all(len((staging / one).read_bytes()) == 1000 for one in before)
+    heard.advance = lambda step: None
+    assert len(run(body, part)) == 8
+    after = {one.name: one.stat().st_mtime_ns for one in staging.glob("*.jpg")}
+    assert len(after) == 8
+    assert before.items() <= after.items()  # not written again
+    assert all((staging / f"{number}.jpg").read_bytes() == bytes([number]) * 1000 for number in range(8))
+
+
+def test_what_another_archive_left_is_not_taken(run: Any, pack: Any, staging: Path) -> None:
+    run(pack(FILES))
+    files = {name: bytes(len(data)) for name, data in FILES.items()}  # same sizes, other bytes
+    run(pack(files), stamp="two")
+    assert (staging / "res101.mat").read_bytes() == bytes(8000)

@@ -1,0 +1,20 @@
+"""``zslbench data``: one command a module, imported when it is used."""
+
+from __future__ import annotations
+
+import click
+
+from zslbench.cli.main import Frame
+
+# name: ("module:command", one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+        "zslbench.cli.data.listing:list_",
+        "List data sets: what is on disk, what is missing, what runs.",
+    ),
+    "get": ("zslbench.cli.data.get:get", "Download splits, features, names, pictures and word vectors."),
+}
+
+
+@click.group(cls=Frame, table=COMMANDS)
+def data() -> None:
+    """Get data sets, and see what is there and what is missing."""

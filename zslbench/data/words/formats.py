@@ -1,0 +1,192 @@
+"""Reads a few words' vectors from large files of word vectors, as a stream: files are never held whole.
+
+Formats, told apart by their content:
+
+* text: a line per word, the word and its numbers separated by blanks (GloVe); with a first line ``count
+  dimension`` it is word2vec's text format;
+* word2vec's binary format: a line ``count dimension``, then for each word its bytes, a blank, ``dimension``
+  little-endian float32, and perhaps a line end.
+
+Either may be compressed (``.gz``) or the only text file of a ``.zip`` (or one named by the caller).
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from zslbench.errors import DataError, MissingData
+
+_LONGEST = 1 << 16
+"""Bytes of the longest line or word that is believed."""
+_DEEPEST = 1 << 14
+"""The largest dimension that is believed."""
+
+Vector = Float[np.ndarray, " dimension"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The vectors of the wanted words that the file has."""
+
+    form: str
+    """``text``, ``word2vec text`` or ``word2vec binary``."""
+    dimension: int
+    vectors: dict[str, Vector]
+
+
+class _Bad(Exception):
+    """What is wrong with a file of word vectors."""
+
+
+def read_words(path: Path, wanted: Collection[str], *, member: str | None = None) -> Found:
+    """The vectors of these words. Of a word that stands there twice the first vector counts.
+
+    Args:
+        member: which file of a ``.zip``; None: its only ``.txt``, ``.vec`` or ``.bin``.
+
+    Raises:
+        MissingData: there is no such file.
+        DataError: the file is damaged or of no known format.
+    """
+    if not path.is_file():
+        raise MissingData(path, ["no such file"])
+    try:
+        with _opened(path, member) as file:
+            return _read(file, frozenset(wanted))
+    except _Bad as fault:
+        raise DataError(path, [str(fault)]) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(path, [f"the file is damaged ({error})"], "Get a fresh copy") from None
+
+
+@contextmanager
+def _opened(path: Path, member: str | None) -> Iterator[io.BufferedReader]:
+    with ExitStack() as stack:
+        raw = stack.enter_context(path.open("rb"))
+        head = raw.read(4)
+        raw.seek(0)
+        if head == b"PK\x03\x04":
+            pack = stack.enter_context(zipfile.ZipFile(raw))
+            source: Any = stack.enter_context(pack.open(_member(pack, member)))
+        elif head[:2] == b"\x1f\x8b":
+            source = stack.enter_context(gzip.GzipFile(fileobj=raw))
+        else:
+            source = raw
+        yield io.BufferedReader(source, 1 << 20)
+
+
+def _member(pack: zipfile.ZipFile, member: str | None) -> str:
+    names = [one for one in pack.namelist() if not one.startswith("__MACOSX")]
+    if member is not None:
+        fitting = [one for one in names if one == member or one.endswith(f"/{member}")]
+    else:
+        fitting = [one for one in names if one.lower().endswith((".txt", ".vec", ".bin"))]
+    if len(fitting) != 1:
+        what = member or "file of word vectors"
+        raise _Bad(f"holds {len(fitting) or 'no'} {what} ({', '.join(names[:10])})")
+    return fitting[0]
+
+
+def _read(file: io.BufferedReader, wanted: frozenset[str]) -> Found:
+    first = file.readline(_LONGEST)
+    numbers = first.split()
+    if len(numbers) == 2 and all(one.isdigit() for one in numbers):
+        count, dimension = map(int, numbers)
+        if not 0 < dimension <= _DEEPEST:
+            raise _Bad(f"claims vectors of {dimension} numbers")
+        if _is_text(file, dimension):
+            vectors = _text(file, None, dimension, wanted)
+            return Found("word2vec text", dimension, vectors)
+        return Found("word2vec binary", dimension, _binary(file, count, dimension, wanted))
+    dimension = len(numbers) - 1
+    if not 1 < dimension <= _DEEPEST or not _floats(numbers[1:]):
+        raise _Bad("is no file of word vectors: a word and its numbers are expected on the first line")
+    return Found("text", dimension, _text(file, first, dimension, wanted))
+
+
+def _is_text(file: io.BufferedReader, dimension: int) -> bool:
+    """Whether the first record is a line of text; looks ahead and reads nothing."""
+    line = file.peek(1)[: dimension * 4 + 1024].partition(b"\n")[0]
+    fields = line.split()[1:]
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return len(fields) >= 2 and _floats(fields[:-1])  # what was seen of the last number may be cut
+
+
+def _floats(fields: list[bytes]) -> bool:
+    try:
+        return all(np.isfinite(float(one)) for one in fields)
+    except ValueError:
+        return False
+
+
+def _text(
+    file: io.BufferedReader, first: bytes | None, dimension: int, wanted: frozenset[str]
+) -> dict[str, Vector]:
+    sought = {one.encode(): one for one in wanted}
+    found: dict[str, Vector] = {}
+    line = file.readline(_LONGEST) if first is None else first
+    number = 1 if first is not None else 2
+    while line and len(found) < len(sought):
+        if len(line) >= _LONGEST:
+            raise _Bad(f"line {number} is longer than {_LONGEST} bytes")
+        word = sought.get(line[: line.find(b" ")])
+        if word is not None and word not in found:
+            # From the right: some words of GloVe 840B contain blanks, their first part is another word.
+            fields = line.split()
+            if len(fields) == dimension + 1:
+                found[word] = _vector(fields[1:], word)
+            elif len(fields) <= dimension:
+                raise _Bad(f"line {number} ('{word}') has {len(fields) - 1} numbers, not {dimension}")
+        line = file.readline(_LONGEST)
+        number += 1
+    return found
+
+
+def _vector(fields: list[bytes], word: str) -> Vector:
+    try:
+        vector = np.array([float(one) for one in fields], dtype=np.float32)
+    except ValueError:
+        raise _Bad(f"the vector of '{word}' holds something else than numbers") from None
+    return _finite(vector, word)
+
+
+def _finite(vector: Vector, word: str) -> Vector:
+    if not np.isfinite(vector).all():
+        raise _Bad(f"the vector of '{word}' is not finite")
+    return vector
+
+
+def _binary(file: io.BufferedReader, count: int, dimension: int, wanted: frozenset[str]) -> dict[str, Vector]:
+    sought = {one.encode(): one for one in wanted}
+    found: dict[str, Vector] = {}
+    width, block, at = 4 * dimension, b"", 0
+    for number in range(count):
+        if len(found) == len(sought):
+            break
+        end = block.find(b" ", at)
+        while end < 0 or len(block) < end + 1 + width:
+            more = file.read(max(1 << 20, width))
+            if not more or len(block) - at > _LONGEST + width + (1 << 20):
+                raise _Bad(f"is cut off or garbled at word {number + 1} of {count}")
+            block, at = block[at:] + more, 0
+            end = block.find(b" ")
+        word = sought.get(block[at:end].lstrip(b"\n"))
+        if word is not None and word not in found:
+            vector = np.frombuffer(block, "<f4", dimension, end + 1).astype(np.float32)
+            found[word] = _finite(vector, word)
+        at = end + 1 + width
+    return found
