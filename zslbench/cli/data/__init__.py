@@ -8,9 +8,6 @@ from zslbench.cli.main import Frame
 
 # name: ("module:command", one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
-        "zslbench.cli.data.listing:list_",
-        "List data sets: what is on disk, what is missing, what runs.",
-    ),
     "get": ("zslbench.cli.data.get:get", "Download splits, features, names, pictures and word vectors."),
 }
 
