@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zslbench.ablation import ablate as ablate
     from zslbench.api import Result as Result, run as run
     from zslbench.declarations import (
         Component as Component,
@@ -30,6 +31,7 @@ _PUBLIC = {
     "Result": "zslbench.api",
     "Variant": "zslbench.declarations",
     "ZslbenchError": "zslbench.errors",
+    "ablate": "zslbench.ablation",
     "hookimpl": "zslbench.hookspecs",
     "run": "zslbench.api",
 }

@@ -125,7 +125,7 @@ def run(
         data_root=data_root,
     )
     selection = Selection(select, every)  # type: ignore[arg-type]
-    numbers = _seeds(seeds)
+    numbers = seed_numbers(seeds)
     mode = choose_mode(device, threads)
     display = display or Quiet()
     loaded = load_dataset(
@@ -149,7 +149,12 @@ def run(
     return Result(tuple(records), found)
 
 
-def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    """The seeds that a number of seeds, or a list of them, means.
+
+    Raises:
+        SettingsError: there is none, one is negative or is there twice.
+    """
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or any(seed < 0 for seed in numbers) or len(set(numbers)) != len(numbers):
         raise SettingsError(f"seeds {seeds}: give a number of seeds, or different seeds of 0 or more")

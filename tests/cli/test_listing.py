@@ -263,7 +263,7 @@ def test_one_method_for_people(run: Any, fmt: str) -> None:
         "generator.lr=1e-05",
         "print (default)",
         "as their code does",
-        "generator.lr=2e-06",
+        "2e-06",
     ):
         assert part in result.stdout
 

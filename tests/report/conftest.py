@@ -33,6 +33,8 @@ def record(tmp_path: Path) -> Record:
         semantics: str = "att",
         identity: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Any] | None = None,
+        environment: Mapping[str, Any] | None = None,
+        reading: str | None = None,
         **figures: float | None,
     ) -> RunRecord:
         content: dict[str, Any] = {
@@ -46,6 +48,8 @@ def record(tmp_path: Path) -> Record:
             "versions": {"zslbench": "1", "plugin common": "1 abc"},
             "execution": {"device": "cpu", "threads": 1},
         }
+        if reading is not None:
+            content["reading"] = reading
         for name, value in (identity or {}).items():
             *path, last = name.split("/")
             place = content
@@ -54,15 +58,24 @@ def record(tmp_path: Path) -> Record:
             place[last] = value
         run = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         info = RunInfo(
-            run, method, variant, dataset, seed, selection, copy.deepcopy(content), store.runs / run
+            run,
+            method,
+            variant,
+            dataset,
+            seed,
+            selection,
+            copy.deepcopy(content),
+            store.runs / run,
+            reading=reading,
         )
+        described = {"seconds": 1.5, "group": "generative", "chosen": {}, "preset": None}
         given = {"acc": 0.5, "u": 0.2, "s": 0.3, "h": 0.24, "ausuc": 0.1} | figures | dict(metrics or {})
         array = {"array": "features", "file": f"{features}.mat", "sha256": "a" * 64}
         return store.write(
             RunContent(
                 info=info,
                 metrics=given,
-                environment={"seconds": 1.5, "group": "generative", "chosen": {}, "preset": None},
+                environment=described | dict(environment or {}),
                 data={"features": features, "semantics": semantics, "arrays": [array]},
                 notes=["a note"],
                 tables={"epochs": pd.DataFrame({"epoch": [1]})},

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from zslbench.report.formats import emit
-from zslbench.report.results import has_oracle, mean_std, percent, runs_frame, seeds_table
+from zslbench.report.results import has_oracle, label, mean_std, percent, runs_frame, seeds_table
 
 
 def test_mean_and_sample_deviation_by_hand() -> None:
@@ -40,6 +40,17 @@ def test_a_row_per_run_in_percent(record: Any) -> None:
     assert frame["epochs"].iloc[0] == 7
     assert frame["H_cal"].isna().all()
     assert list(frame["run"]) == [one.info.id for one in runs]
+
+
+def test_the_label_names_a_reading_unless_it_is_the_default(record: Any) -> None:
+    def told(default: bool, **more: Any) -> str:
+        how = {"name": "code", "summary": "s", "default": default}
+        return label(record(reading="code", environment={"reading": how}, **more))
+
+    assert told(False) == "m [code]"
+    assert told(False, variant="small") == "m (small) [code]"
+    assert told(True, variant="small", seed=1) == "m (small)"
+    assert label(record(seed=2)) == "m"
 
 
 def test_seeds_with_their_mean(record: Any) -> None:

@@ -28,6 +28,30 @@ def test_everything_about_a_run_is_there(record: Any) -> None:
     assert list(dict.fromkeys(row["about"] for row in rows))[:2] == ["run", "figures"]
 
 
+def test_how_the_paper_is_read_and_what_was_reused(record: Any) -> None:
+    how = {"name": "code", "summary": "as their code does", "default": True}
+    stages = [
+        {"stage": "final/embedding", "key": "ab12", "reused": False, "seconds": 12.34},
+        {"stage": "final/embedding", "key": "cd34", "reused": True, "seconds": 3.0},
+    ]
+    one = record(reading="code", environment={"reading": how, "stages": stages})
+    rows = [(row["about"], row["name"], row["value"]) for row in facts(one, [("row 3", "as printed")])]
+    assert [row for row in rows if row[0] in ("reading", "stages")] == [
+        ("reading", "name", "code (default)"),
+        ("reading", "summary", "as their code does"),
+        ("reading", "row 3", "as printed"),
+        ("stages", "final/embedding", "trained in 12.3 s, key ab12"),
+        ("stages", "final/embedding", "reused, took 3.0 s when it was trained, key cd34"),
+    ]
+    assert not [row for row in rows if row[0] == "environment" and row[1] in ("reading", "stages")]
+
+
+def test_a_run_without_readings_and_stages_is_shown_as_before(record: Any) -> None:
+    assert not {row["about"] for row in facts(record())} & {"reading", "stages"}
+    odd = record(seed=1, environment={"stages": ["old", {"stage": "s"}], "reading": None})
+    assert not {row["about"] for row in facts(odd)} & {"reading", "stages"}
+
+
 def test_nothing_of_the_identity_is_left_out(record: Any) -> None:
     """Everything that the numbers depend on can be read from what is shown, versions and all."""
     one = record()

@@ -41,6 +41,7 @@ def show_method(known: Registry, one: Registered[Method], fmt: str) -> None:
     }
     presets = {name: read_preset(method.presets, name) for name in preset_names(method.presets)}
     settings = _settings(known, method)
+    overlays = {f"[{one.name}]": dict(one.settings) for one in method.readings if one.settings} | presets
     readings: list[Row] = [
         {"reading": one.name, "summary": one.summary, "settings": dict(one.settings), "default": not place}
         for place, one in enumerate(method.readings)
@@ -60,7 +61,7 @@ def show_method(known: Registry, one: Registered[Method], fmt: str) -> None:
             json_text({**facts, "settings": with_presets, "readings": readings, "variants": variants})
         )
         return
-    rows = [_settings_row(row, presets) for row in settings]
+    rows = [_settings_row(row, overlays) for row in settings]
     if fmt == "csv":
         emit(rows, fmt)
         return
@@ -71,7 +72,7 @@ def show_method(known: Registry, one: Registered[Method], fmt: str) -> None:
             click.echo(f"{name:<{width}}  {'–' if shown is None else shown}")
     else:
         emit([{"": name, method.name: value} for name, value in facts.items()], fmt)
-    title = "settings, with the values of each preset" if presets else "settings"
+    title = "settings, with the values of each [reading] and preset" if overlays else "settings"
     tables = [
         (title, rows),
         ("readings", [_reading_row(row) for row in readings]),
@@ -126,10 +127,10 @@ def _set_by(presets: dict[str, Row], setting: str) -> Row:
     return {name: values[setting] for name, values in presets.items() if setting in values}
 
 
-def _settings_row(row: Row, presets: dict[str, Row]) -> Row:
-    by_preset = _set_by(presets, row["setting"])
+def _settings_row(row: Row, overlays: dict[str, Row]) -> Row:
+    given = _set_by(overlays, row["setting"])
     searched = {"search": ", ".join(map(_value_text, row["search"]))} if row["search"] else {}
-    columns = {name: _value_text(by_preset[name]) if name in by_preset else None for name in presets}
+    columns = {name: _value_text(given[name]) if name in given else None for name in overlays}
     return {
         "setting": row["setting"],
         "type": row["type"],
@@ -142,16 +143,13 @@ def _settings_row(row: Row, presets: dict[str, Row]) -> Row:
 
 def _reading_row(row: Row) -> Row:
     name = f"{row['reading']} (default)" if row["default"] else row["reading"]
-    return {"reading": name, "changes": _changes(row["settings"]), "summary": row["summary"]}
+    return {"reading": name, "summary": row["summary"]}  # what it changes are columns of the settings
 
 
 def _variant_row(row: Row) -> Row:
-    changes = _changes({**row["components"], **row["settings"]})
-    return {"variant": row["variant"], "changes": changes, "summary": row["summary"]}
-
-
-def _changes(changes: Row) -> str:
-    return ", ".join(f"{key}={_value_text(value)}" for key, value in changes.items())
+    changes = {**row["components"], **row["settings"]}
+    texts = [f"{key}={_value_text(value)}" for key, value in changes.items()]
+    return {"variant": row["variant"], "changes": ", ".join(texts), "summary": row["summary"]}
 
 
 def _value_text(value: object) -> str:

@@ -49,3 +49,50 @@ def store_option(command: F) -> F:
         type=click.Path(file_okay=False, path_type=Path),
         help="Folder of the run store; otherwise ZSLBENCH_STORE.",
     )(command)
+
+
+_COMPUTING = (
+    click.option("--reading", help="How the method's paper is read; zslbench methods METHOD lists readings."),
+    click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KIND.NAME=VALUE",
+        help="Change a setting, as generator.lr=1e-4; repeatable.",
+    ),
+    click.option(
+        "--preset",
+        multiple=True,
+        help="Preset name, METHOD:NAME, or a TOML file; repeatable, later ones win; else the data set's own.",
+    ),
+    click.option("--epochs", type=click.IntRange(min=1), help="Length of the schedule."),
+    click.option(
+        "--select",
+        type=click.Choice(["val", "last", "oracle"]),
+        default="val",
+        show_default=True,
+        help="How the model is chosen: on validation, not at all, or on the test images (marked).",
+    ),
+    click.option(
+        "--every",
+        type=click.IntRange(min=1),
+        help="Epochs between evaluations (default: a twentieth of the schedule).",
+    ),
+    click.option(
+        "--features", help="Features file of the data set (default: res101); mean: means over regions."
+    ),
+    click.option(
+        "--regions", help="Region features: a name, or a path (default: those beside the data set)."
+    ),
+    click.option("--semantics", help="Class semantics: att, original_att or sentence (default: att)."),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's)."),
+)
+
+
+def computing_options(command: F) -> F:
+    """The options of commands that compute runs, given to the command by their names (``--set`` as
+    ``assignments``)."""
+    for option in reversed(_COMPUTING):
+        command = option(command)
+    return command

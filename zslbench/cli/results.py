@@ -93,6 +93,9 @@ def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, 
 @format_option
 def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str) -> None:
     """Show one run: figures, settings, data, environment. RUN is the beginning of its id."""
+    from zslbench.errors import PluginError
+    from zslbench.registry import registry
+    from zslbench.report.explanations import explained
     from zslbench.report.formats import emit
     from zslbench.report.runs import facts
     from zslbench.store.store import Store
@@ -108,7 +111,12 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
             note("this run is closed form, it has no epochs")
         emit(table, fmt, title=record.info.id)
         return
-    emit(facts(record), fmt, title=f"run {record.info.id}")
+    try:
+        rows = explained(record, registry())
+    except PluginError as error:  # the run can be shown without it
+        note(str(error))
+        rows = []
+    emit(facts(record, rows), fmt, title=f"run {record.info.id}")
 
 
 @click.command()

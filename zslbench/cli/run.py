@@ -7,49 +7,19 @@ from typing import Any
 
 import click
 
-from zslbench.cli.options import data_root_option, format_option, store_option
+from zslbench.cli.options import computing_options, data_root_option, format_option, store_option
 
 
 @click.command()
 @click.argument("method", required=False)
 @click.option("--dataset", required=True, help="Data set; zslbench datasets lists them.")
 @click.option("--variant", help="One of the method's variants.")
-@click.option("--reading", help="How the method's paper is read; zslbench methods METHOD lists readings.")
 @click.option("--embedding", help="Compose by hand: embedding.")
 @click.option("--generator", help="Compose by hand: generator, where the classifier needs one.")
 @click.option("--classifier", help="Compose by hand: classifier.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
 @click.option("--seed", type=click.IntRange(min=0), multiple=True, help="Run this seed; repeatable.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KIND.NAME=VALUE",
-    help="Change a setting, as generator.lr=1e-4; repeatable.",
-)
-@click.option(
-    "--preset",
-    multiple=True,
-    help="Preset name, METHOD:NAME, or a TOML file; repeatable, later ones win; else the data set's own.",
-)
-@click.option("--epochs", type=click.IntRange(min=1), help="Length of the schedule.")
-@click.option(
-    "--select",
-    type=click.Choice(["val", "last", "oracle"]),
-    default="val",
-    show_default=True,
-    help="How the model is chosen: on validation, not at all, or on the test images (marked).",
-)
-@click.option(
-    "--every",
-    type=click.IntRange(min=1),
-    help="Epochs between evaluations (default: a twentieth of the schedule).",
-)
-@click.option("--features", help="Features file of the data set (default: res101); mean: means over regions.")
-@click.option("--regions", help="Region features: a name, or a path (default: those beside the data set).")
-@click.option("--semantics", help="Class semantics: att, original_att or sentence (default: att).")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's).")
+@computing_options
 @click.option("--force", is_flag=True, help="Compute again what the store already has.")
 @click.option("--keep-weights", is_flag=True, help="Keep the fitted networks with the run.")
 @data_root_option

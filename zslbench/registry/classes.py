@@ -1,12 +1,13 @@
-"""Imports the class that a declaration names, when it is needed, and checks that it is what it claims."""
+"""Imports what a declaration names, when it is needed, and checks that it is what it claims."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from zslbench.declarations import Component
+from zslbench.declarations import Component, Method
 from zslbench.errors import PluginError, did_you_mean
 from zslbench.registry.plugin import Registered, one_line
 
@@ -60,6 +61,20 @@ def settings_model(registered: Registered[Component]) -> type[ComponentSettings]
     if not (inspect.isclass(found) and issubclass(found, ComponentSettings)):
         raise PluginError(f"{where}: is no zslbench.ComponentSettings")
     return found
+
+
+def load_explain(registered: Registered[Method]) -> Callable[..., Any]:
+    """Import the function that a method's ``explain`` names, which must be declared.
+
+    Raises:
+        PluginError: it cannot be imported or is no function.
+    """
+    target = str(registered.declaration.explain)
+    where = f"plugin '{registered.plugin.name}': explain of method '{registered.name}', {target}"
+    found = _imported(target, where)
+    if not callable(found):
+        raise PluginError(f"{where}: is no function")
+    return found  # type: ignore[no-any-return]
 
 
 def _imported(target: str, where: str) -> Any:

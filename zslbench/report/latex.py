@@ -33,6 +33,7 @@ _ESCAPED = str.maketrans(
         "…": r"\ldots{}",
         "↑": r"$\uparrow$",
         "↓": r"$\downarrow$",
+        "Δ": r"$\Delta$",
         "γ": r"$\gamma$",
         "λ": r"$\lambda$",
         "σ": r"$\sigma$",

@@ -3,53 +3,79 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from zslbench.report.results import percent
+from zslbench.report.stages import stage_rows
 from zslbench.store.record import RunRecord
 
+Rows = list[tuple[str, Any]]
 
-def facts(record: RunRecord) -> list[dict[str, Any]]:
-    """Rows of ``about``, ``name`` and ``value``: figures first, then how they came about."""
+_ELSEWHERE = ("chosen", "preset", "reading", "stages")
+"""What of the environment other sections tell."""
+
+
+def facts(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) -> list[dict[str, Any]]:
+    """Rows of ``about``, ``name`` and ``value``: figures first, then how they came about.
+
+    Args:
+        explained: what the method says of the run's settings (:mod:`zslbench.report.explanations`).
+    """
     info = record.info
-    chosen = record.environment.get("chosen") or {}
-    sections: dict[str, dict[str, Any]] = {
-        "run": {
-            "id": info.id,
-            "method": info.method,
-            "variant": info.variant,
-            "dataset": info.dataset,
-            "seed": info.seed,
-            "finished": record.finished.isoformat(timespec="seconds"),
-            "folder": str(record.folder),
-        },
-        "figures": {
-            name: f"{percent(value):.2f} %" if _is_share(name, value) else value
+    sections: dict[str, Rows] = {
+        "run": [
+            ("id", info.id),
+            ("method", info.method),
+            ("variant", info.variant),
+            ("dataset", info.dataset),
+            ("seed", info.seed),
+            ("finished", record.finished.isoformat(timespec="seconds")),
+            ("folder", str(record.folder)),
+        ],
+        "figures": [
+            (name, f"{percent(value):.2f} %" if _is_share(name, value) else value)
             for name, value in record.metrics.items()
-        },
-        "selection": dict(info.identity["selection"]),
-        "components": dict(info.identity["components"]),
-        "settings": {
-            f"{kind}.{name}": f"{chosen[f'{kind}.{name}']} (chosen)" if f"{kind}.{name}" in chosen else value
-            for kind, settings in info.identity["settings"].items()
-            for name, value in settings.items()
-        }
-        | {"preset": record.environment.get("preset")},
-        "data": {key: value for key, value in record.data.items() if key != "arrays"}
-        | {
-            f"sha256 of {one['array']}": f"{one['sha256']} {one['file']}".strip()
-            for one in record.data["arrays"]
-        },
-        "environment": {
-            key: value for key, value in record.environment.items() if key not in ("chosen", "preset")
-        },
-        "notes": {str(number): text for number, text in enumerate(record.notes, 1)},
+        ],
+        "reading": [*_reading(record), *explained],
+        "selection": list(info.identity["selection"].items()),
+        "components": list(info.identity["components"].items()),
+        "settings": [*_settings(record), ("preset", record.environment.get("preset"))],
+        "stages": list(stage_rows(record)),
+        "data": [
+            *((key, value) for key, value in record.data.items() if key != "arrays"),
+            *(
+                (f"sha256 of {one['array']}", f"{one['sha256']} {one['file']}".strip())
+                for one in record.data["arrays"]
+            ),
+        ],
+        "environment": [one for one in record.environment.items() if one[0] not in _ELSEWHERE],
+        "notes": [(str(number), text) for number, text in enumerate(record.notes, 1)],
     }
     return [
         {"about": about, "name": name, "value": _shown(value)}
-        for about, entries in sections.items()
-        for name, value in entries.items()
+        for about, rows in sections.items()
+        for name, value in rows
     ]
+
+
+def _reading(record: RunRecord) -> Rows:
+    if record.info.reading is None:
+        return []
+    how = record.environment.get("reading") or {}
+    name = f"{record.info.reading} (default)" if how.get("default") else record.info.reading
+    return [("name", name), *([("summary", how["summary"])] if how.get("summary") else [])]
+
+
+def _settings(record: RunRecord) -> Rows:
+    """What the user, the preset or validation made of each setting; the last is marked."""
+    chosen = record.environment.get("chosen") or {}
+    given = {
+        f"{kind}.{name}": value
+        for kind, settings in record.info.identity["settings"].items()
+        for name, value in settings.items()
+    }
+    return [(key, f"{chosen[key]} (chosen)" if key in chosen else value) for key, value in given.items()]
 
 
 def _shown(value: object) -> str | None:

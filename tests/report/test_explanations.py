@@ -1,0 +1,80 @@
+"""What a method says of a run's settings."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from zslbench import Method, hookimpl
+from zslbench.errors import PluginError
+from zslbench.registry import Registry, load_registry
+from zslbench.report.explanations import explained
+
+
+@dataclass(frozen=True)
+class Entry:
+    name: str
+    value: str
+    plugin: Any
+    dist: Any = None
+
+    def load(self) -> Any:
+        return self.plugin
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
+    """A registry of one method ``m`` whose ``explain`` is this function."""
+
+    def make(function: Any, name: str = "m") -> Registry:
+        module: Any = types.ModuleType("explain_fake")
+        monkeypatch.setitem(sys.modules, "explain_fake", module)
+        target = None if function is None else "explain_fake:explain"
+        method = Method(name=name, embedding="e", classifier="c", summary="", explain=target)
+        module.explain = function
+        module.zslbench_methods = hookimpl(lambda: [method], specname="zslbench_methods")
+        return load_registry(strict=True, entry_points=[Entry("fake", "explain_fake", module)])
+
+    return make
+
+
+def test_it_is_told_the_settings_that_the_run_had(record: Any, known: Any) -> None:
+    seen: list[Any] = []
+
+    def explain(settings: Any) -> Any:
+        seen.append({kind: dict(values) for kind, values in settings.items()})
+        settings["classifier"]["lr"] = "changed"
+        yield "row 1", settings["classifier"]["epochs"]
+        yield ("row 2", "as printed")
+
+    one = record(environment={"chosen": {"classifier.lr": 0.7}})
+    assert explained(one, known(explain)) == [("row 1", "3"), ("row 2", "as printed")]
+    assert seen == [{"dataset": {}, "classifier": {"lr": 0.7, "epochs": 3}}]  # chosen, not the 0.1 given
+    assert one.info.identity["settings"]["classifier"]["lr"] == 0.1
+
+
+def test_methods_that_say_nothing(record: Any, known: Any) -> None:
+    assert explained(record(), known(None)) == []
+    assert explained(record(), known(lambda settings: [("a", "b")], name="other")) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda settings: settings["generator"], "explain_fake:explain failed: KeyError: 'generator'"),
+        (lambda settings: ["row"], "returned 'row', which is no row"),
+        (lambda settings: [("a", "b", "c")], "which is no row"),
+        (lambda settings: 3, "failed: TypeError"),
+        (lambda settings, more: [], "failed: TypeError"),
+        ("text", "is no function"),
+    ],
+)
+def test_faulty_explanations(record: Any, known: Any, function: Any, words: str) -> None:
+    with pytest.raises(PluginError, match="plugin 'fake': ") as caught:
+        explained(record(), known(function))
+    assert words in str(caught.value)

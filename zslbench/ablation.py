@@ -1,0 +1,141 @@
+"""Runs the variants of a method on data sets: ``zslbench.ablate("sc-egg", dataset=["cub"], seeds=3)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zslbench.declarations import FULL
+from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError
+
+if TYPE_CHECKING:
+    from zslbench.execution.local import Display
+    from zslbench.report.ablation import Ablation, Failure
+    from zslbench.store.record import RunRecord
+
+DATASETS = ("cub", "sun")
+
+_Cell = tuple[str, str]
+
+
+def ablate(
+    method: str = "sc-egg",
+    *,
+    dataset: str | Sequence[str] = DATASETS,
+    variants: Sequence[str] | None = None,
+    seeds: int | Sequence[int] = 1,
+    reading: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    preset: str | Sequence[str] | None = None,
+    epochs: int | None = None,
+    select: str = "val",
+    every: int | None = None,
+    features: str | None = None,
+    semantics: str | None = None,
+    regions: str | None = None,
+    data_root: str | Path | None = None,
+    store: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    display: Display | None = None,
+) -> Ablation:
+    """Run every variant of a method on every data set; finished runs are found again.
+
+    A run that fails is reported and the others are computed. A data set that is not there is marked as
+    missing, unless none of them is there.
+
+    Args:
+        method: a registered method that declares variants.
+        dataset: one or several data sets.
+        variants: only these variants, and always the whole method; None: all.
+        settings: as for :func:`zslbench.run`; what a variant's swapped components do not have is left out.
+
+    The other arguments are those of :func:`zslbench.run`.
+
+    Raises:
+        MissingData: none of the data sets is there.
+        ZslbenchError: anything else that the caller can put right, before a run begins.
+        Interrupted: stopped on request; the same call goes on from there.
+    """
+    from zslbench.ablation_plan import Data, Wishes, rows
+    from zslbench.api import Quiet, seed_numbers
+    from zslbench.execution.local import Job, compute
+    from zslbench.execution.mode import choose_mode
+    from zslbench.protocol.selection import Selection
+    from zslbench.recipe import label_text
+    from zslbench.registry import registry
+    from zslbench.report.ablation import Ablation, Cell
+    from zslbench.report.published import published
+    from zslbench.store.store import Store
+
+    known, where, display = registry(), Store.default(store), display or Quiet()
+    declared = known.method(method).declaration
+    numbers, mode = seed_numbers(seeds), choose_mode(device, threads)
+    selection = Selection(select, every)  # type: ignore[arg-type]
+    overlays = rows(declared, variants)
+    datasets = (dataset,) if isinstance(dataset, str) else tuple(dict.fromkeys(dataset))
+    if not datasets:
+        raise SettingsError("an ablation needs a data set")
+    printed = published(declared)
+    # Everything is resolved and looked for before the first run: the last may be hours away.
+    others = {"preset": preset, "reading": reading, "data_root": data_root}
+    wishes = Wishes(known, declared, settings or {}, epochs, others)
+    recipes = {(row, one): wishes.recipe(overlays[row], one) for one in datasets for row in overlays}
+    data = Data(data_root, display.say, features=features, semantics=semantics, regions=regions)
+    missing = {cell: fault for cell, recipe in recipes.items() if (fault := data.fault(recipe)) is not None}
+    if len(missing) == len(recipes):
+        raise MissingData(", ".join(datasets), list(dict.fromkeys(missing.values())))
+    for remark in (remarks := [*wishes.remarks, *dict.fromkeys(missing.values())]):
+        display.say(remark)
+
+    def run(cell: _Cell, seed: int) -> tuple[RunRecord, bool]:
+        job = Job(recipes[cell], *data.of(recipes[cell]), seed, selection, mode)
+        return compute(job, where, known, display)
+
+    # Seed by seed, so that a whole column of one seed is there early.
+    order = [(cell, seed) for one in datasets for seed in numbers for cell in recipes if cell[1] == one]
+    records, failures, found = _computed([one for one in order if one[0] not in missing], run, display)
+    whole = recipes[FULL, datasets[0]]
+    reading = whole.reading.name if whole.reading and not whole.default_reading else None
+    failed = [(one.variant, one.dataset) for one in failures]
+    return Ablation(
+        method=label_text(declared.name, None, reading),
+        selection=select,
+        seeds=numbers,
+        variants={row: one.summary if one else f"{declared.name} ({FULL})" for row, one in overlays.items()},
+        datasets=datasets,
+        cells={
+            cell: Cell(tuple(records.get(cell, ())), failed.count(cell), cell in missing) for cell in recipes
+        },
+        printed=printed,
+        failures=tuple(failures),
+        found=found,
+        remarks=tuple(remarks),
+    )
+
+
+def _computed(
+    order: Sequence[tuple[_Cell, int]], run: Callable[[_Cell, int], tuple[RunRecord, bool]], display: Display
+) -> tuple[dict[_Cell, list[RunRecord]], list[Failure], int]:
+    """The runs by cell, those that failed, and how many were found."""
+    from zslbench.registry.plugin import one_line
+    from zslbench.report.ablation import Failure
+
+    records: dict[_Cell, list[RunRecord]] = {}
+    failures: list[Failure] = []
+    found = 0
+    for place, ((variant, dataset), seed) in enumerate(order, 1):
+        display.say(f"run {place} of {len(order)}: {variant} on {dataset}, seed {seed}")
+        try:
+            record, was_there = run((variant, dataset), seed)
+        except Interrupted:
+            raise
+        except Exception as error:
+            message = str(error) if isinstance(error, ZslbenchError) else one_line(error)
+            failures.append(Failure(variant, dataset, seed, message))
+            display.say(f"failed: {message}")
+        else:
+            records.setdefault((variant, dataset), []).append(record)
+            found += was_there
+    return records, failures, found
