@@ -13,9 +13,9 @@ import pytest
 import scipy.io
 
 from zslbench import Component
+from zslbench.data import ExpectedCounts, catalogue
 from zslbench.registry import Registry, registry
 from zslbench.testing import Check, NotApplicable, checks_for, checks_for_method, parametrize_with_checks
-from zslbench_datasets.official import OFFICIAL
 
 # Settings that keep a component quick, and others that take it through its further branches.
 SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
@@ -58,8 +58,8 @@ def first_party(known: Registry) -> list[Check]:
 def official(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The six official data sets as the data root: true counts, random numbers, two features per image."""
     root = tmp_path_factory.mktemp("data")
-    for one in OFFICIAL.values():
-        write_official(root / one.folder, one.counts)
+    for one in catalogue().datasets.values():
+        write_official(root / one.folder, ExpectedCounts(**one.counts))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZSLBENCH_DATA", str(root))
         yield root

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
         RegionSource as RegionSource,
         Source as Source,
     )
+    from zslbench.data.download.advice import (
+        how_to_get as how_to_get,
+        how_to_get_regions as how_to_get_regions,
+    )
+    from zslbench.data.download.catalogue import catalogue as catalogue
     from zslbench.data.provenance import source as source
     from zslbench.data.regions import (
         ArrayRegions as ArrayRegions,
@@ -39,8 +44,11 @@ _PUBLIC = {
     "RegionWriter": "zslbench.data.regions",
     "RegionsWanted": "zslbench.data.regions.attach",
     "Source": "zslbench.data.dataset",
+    "catalogue": "zslbench.data.download.catalogue",
     "dataset_folder": "zslbench.data.xlsa17_files",
     "fingerprint": "zslbench.protocol.splits",
+    "how_to_get": "zslbench.data.download.advice",
+    "how_to_get_regions": "zslbench.data.download.advice",
     "read_xlsa17": "zslbench.data.xlsa17",
     "source": "zslbench.data.provenance",
 }

@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -131,7 +132,7 @@ def _try(
             note = {"url": url, "validator": _validator(answer), "total": total}
             write_whole(_note(part), json.dumps(note).encode())
             _check_room(part, total, begin)
-            display.begin(url.rpartition("/")[2], total, begin)
+            display.begin(urlsplit(url).path.rpartition("/")[2], total, begin)
             try:
                 _receive(answer, part, begin, policy.chunk, display)
             finally:
