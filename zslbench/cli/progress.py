@@ -36,8 +36,9 @@ class TerminalDisplay:
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
         logger = logging.getLogger("zslbench")
-        logger.handlers = [one for one in logger.handlers if not isinstance(one, _Warnings)]
-        logger.addHandler(_Warnings(self))
+        logger.handlers = [one for one in logger.handlers if not isinstance(one, _Log)]
+        logger.addHandler(_Log(self))
+        logger.setLevel(logging.INFO)
         logger.propagate = False
 
     def say(self, text: str) -> None:
@@ -63,15 +64,16 @@ class TerminalDisplay:
             yield _Bars(progress)
 
 
-class _Warnings(logging.Handler):
-    """Shows what zslbench and its plugins warn of, above the bars."""
+class _Log(logging.Handler):
+    """Shows what zslbench and its plugins tell and warn of, above the bars."""
 
     def __init__(self, display: TerminalDisplay) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._display.say(f"warning: {record.getMessage()}")
+        warning = "warning: " if record.levelno >= logging.WARNING else ""
+        self._display.say(f"{warning}{record.getMessage()}")
 
 
 class _Bars:

@@ -38,7 +38,7 @@ from zslbench.data.regions import cache
 from zslbench.data.regions.mapped import MappedRows
 from zslbench.data.regions.store import FORMAT
 from zslbench.data.regions.stored import BLOCK_BYTES, PARTS, StoredRegions
-from zslbench.data.regions.values import STORED, Digest, as_float32, pooled, stored_type
+from zslbench.data.regions.values import STORED, Digest, pooled, refuse_no_numbers, stored_type
 from zslbench.data.regions.writer import RegionWriter
 from zslbench.errors import DataError
 from zslbench.store.files import write_whole
@@ -145,8 +145,9 @@ class MappedHdf5(StoredRegions):
         done = 0
         for block in self.blocks():
             digest.update(block)
-            means[done : done + len(block)] = pooled(as_float32(block, self.scale))
+            means[done : done + len(block)] = pooled(block, self.scale)
             done += len(block)
+        refuse_no_numbers(means, self.dtype, self.path)
         part = folder.with_name(f".{folder.name}.new.part")
         part.mkdir()
         np.save(part / "features.npy", means)

@@ -18,6 +18,10 @@ STORED: dict[str, np.dtype[Any]] = {
 """Types that region features are stored in, by name. uint8 has a scale: value = integer times scale."""
 
 
+_PIECE = 1 << 23
+"""Bytes of float32 values that are summed at a time: they stay in the processor's cache."""
+
+
 def stored_type(dtype: Any, scale: float | None, where: object) -> np.dtype[Any]:
     """The stored type that is meant.
 
@@ -32,16 +36,23 @@ def stored_type(dtype: Any, scale: float | None, where: object) -> np.dtype[Any]
     return STORED[name]
 
 
-def as_float32(stored: Shaped[np.ndarray, "*shape"], scale: float | None) -> Float[np.ndarray, "*shape"]:
+def as_float32(
+    stored: Shaped[np.ndarray, "*shape"],
+    scale: float | None,
+    out: Float[np.ndarray, "*shape"] | None = None,
+) -> Float[np.ndarray, "*shape"]:
     """The values that are meant: float32, times ``scale`` (rounded to float32).
 
     PyTorch converts half precision several times as fast as NumPy; the results are the same.
-    """
-    import torch
 
-    if stored.dtype == np.float32:
+    Args:
+        out: where to put them; None: a new array, or ``stored`` itself where it is float32 already.
+    """
+    if stored.dtype == np.float32 and out is None:
         return stored
-    out = np.empty(stored.shape, dtype=np.float32)
+    import torch  # after the above: float32 does without, and it takes seconds to load
+
+    out = np.empty(stored.shape, dtype=np.float32) if out is None else out
     values = torch.from_numpy(out).copy_(torch.from_numpy(np.ascontiguousarray(stored)))
     if scale is not None:
         values.mul_(float(np.float32(scale)))
@@ -55,23 +66,49 @@ def as_stored(
 
     Floats become uint8 as the nearest integer to value / scale within 0 to 255.
     """
-    import torch
-
     if values.dtype == dtype:
         return np.ascontiguousarray(values)
     if dtype == np.uint8:
         return np.clip(np.rint(values / (1.0 if scale is None else scale)), 0, 255).astype(np.uint8)
     if values.dtype == np.float32 and dtype == np.float16:
+        import torch
+
         converted: np.ndarray = torch.from_numpy(np.ascontiguousarray(values)).to(torch.float16).numpy()
         return converted
     with np.errstate(over="ignore"):  # what does not fit becomes infinite and is reported as such
         return np.ascontiguousarray(values, dtype=dtype)
 
 
-def pooled(regions: Float[np.ndarray, "n regions dv"]) -> Float[np.ndarray, "n dv"]:
-    """The mean over regions, summed region by region: the same bits on every machine."""
-    means: np.ndarray = regions.mean(axis=1, dtype=np.float32)
+def pooled(stored: Shaped[np.ndarray, "n regions dv"], scale: float | None) -> Float[np.ndarray, "n dv"]:
+    """The mean over regions, summed region by region in float32: the same bits on every machine."""
+    images, regions, channels = stored.shape
+    means = np.empty((images, channels), dtype=np.float32)
+    size = max(1, _PIECE // (regions * channels * 4))
+    piece = np.empty((min(size, images), regions, channels), dtype=np.float32)
+    for start in range(0, images, size):
+        part = stored[start : start + size]
+        values = as_float32(part, scale, None if part.dtype == np.float32 else piece[: len(part)])
+        np.mean(values, axis=1, out=means[start : start + size])
     return means
+
+
+def refuse_no_numbers(
+    means: Float[np.ndarray, "n dv"], dtype: np.dtype[Any], where: object, first: int = 0
+) -> None:
+    """Refuse regions with NaN or infinite values. A mean is finite only if all that it sums is.
+
+    Args:
+        first: number of the first of these images.
+
+    Raises:
+        DataError: says how many images there are, and the row of one.
+    """
+    bad = np.flatnonzero(~np.isfinite(means).all(axis=1))
+    if len(bad):
+        kind = f", or too large for {dtype.name}" if dtype == np.float16 else ""
+        raise DataError(
+            where, [f"{len(bad)} images have NaN or infinite regions{kind} (row {first + bad[0]})"]
+        )
 
 
 class Digest:

@@ -17,7 +17,7 @@ from jaxtyping import Int, Shaped
 
 from zslbench.data.provenance import array_sha256
 from zslbench.data.regions.store import DESCRIPTION, FORMAT, INDEX
-from zslbench.data.regions.values import Digest, as_float32, as_stored, pooled, stored_type
+from zslbench.data.regions.values import Digest, as_stored, pooled, refuse_no_numbers, stored_type
 from zslbench.errors import DataError
 from zslbench.store.files import sha256_of, sync_folder, write_synced
 
@@ -113,14 +113,8 @@ class RegionWriter:
         if len(labels) != count or (image_files is not None and len(image_files) != count):
             raise ValueError(f"{count} images, {len(labels)} labels")
         stored = as_stored(block, self.dtype, self.scale)
-        means = pooled(as_float32(stored, self.scale))
-        bad = np.flatnonzero(~np.isfinite(means).all(axis=1))  # a mean is finite only if all its terms are
-        if len(bad):
-            kind = "" if self.dtype == np.uint8 else f", or too large for {self.dtype.name}"
-            raise DataError(
-                self.path,
-                [f"{len(bad)} images have NaN or infinite regions{kind} (row {self._done + bad[0]})"],
-            )
+        means = pooled(stored, self.scale)
+        refuse_no_numbers(means, self.dtype, self.path, self._done)
         with self._told():
             for name, part in (("regions", stored), ("features", means)):
                 self._digests[name].update(part)
