@@ -41,6 +41,10 @@ LEN = ("vectors", "attention", "projection")
 """LEN's networks, which stage 2 leaves alone."""
 
 
+ROUNDING = 1e-5
+"""A dimension of g whose values differ by less than this part of their size is constant."""
+
+
 class SCEN(Embedding):
     """Region features r (n, regions, dv) to the dense-semantic features g (n, dv), scaled to [0, 1]."""
 
@@ -63,8 +67,8 @@ class SCEN(Embedding):
         if s.stage2 == "finetune":
             if self._has_scr:
                 nets |= yield self._finetuning(regions, view, nets)
-            return nets | (yield self._range(regions, nets))
-        nets |= yield self._range(regions, nets)
+            return nets | _told_of_constants((yield self._range(regions, nets)))
+        nets |= _told_of_constants((yield self._range(regions, nets)))
         targets = yield self._targets(regions, nets)
         return nets | (yield self._regression(view, targets["targets"]))
 
@@ -203,7 +207,8 @@ class SCEN(Embedding):
         def compute() -> Networks:
             g = torch.cat([g for _, g in self._all_local(regions, nets)])
             low, high = g.amin(dim=0), g.amax(dim=0)
-            constant = high == low
+            # What is constant in r is constant in g only as far as the attention's weights sum to 1.
+            constant = high - low <= ROUNDING * torch.maximum(low.abs(), high.abs())
             spread = torch.where(constant, torch.ones_like(low), high - low)
             return {"range": {"low": low, "spread": spread, "varies": (~constant).to(low.dtype)}}
 
@@ -300,3 +305,10 @@ class SCEN(Embedding):
                 classes,
                 s.batch_size % classes,
             )
+
+
+def _told_of_constants(nets: Networks) -> Networks:
+    """The range of g, after a word about dimensions that have none (the authors' code divides 0 by 0)."""
+    if count := int((nets["range"]["varies"] == 0).sum()):
+        log.warning("scen: %d dimension(s) of g are constant over the training images; they become 0", count)
+    return nets
