@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from zslbench import Component, Method, Variant, hookimpl
+from zslbench import Component, Method, Reading, Variant, hookimpl
 from zslbench.errors import PluginError, UnknownName
 from zslbench.registry import Registry, load_registry
 
@@ -166,6 +166,12 @@ BROKEN: dict[str, tuple[Any, str]] = {
         "classifier None is not a component's name",
     ),
     "variants: summary": (one_variant(summary=None), "variant 'v': summary None is not a string"),
+    "methods: explain": (one_method(explain=3), "explain 3 is not a string or None"),
+    "methods: no reading": (one_method(readings=("r",)), "reading 'r' is not a Reading"),
+    "readings: settings": (
+        one_method(readings=(changed(Reading(name="r", summary=""), settings=["e"]),)),
+        "reading 'r': settings .* is not a mapping",
+    ),
     "hook: unknown": (
         hooks(zslbench_epoch_end=lambda: None),
         "no hook zslbench_epoch_end, did you mean 'zslbench_epoch_ended'",

@@ -137,6 +137,12 @@ def test_an_order_that_is_not_the_published_one_is_told(study: Any) -> None:
     assert line == "cub: published H in order: full > some > none; here: none = full > some"
 
 
+def test_what_is_equal_here_and_not_in_print_is_another_order(study: Any) -> None:
+    figures = {("some", "cub"): printed(60.0, 55.0), ("full", "cub"): printed(70.0, 60.0)}
+    found = study({"some": [0.5], "full": [0.5]}, printed=figures)
+    assert other_order(found, "cub", "Acc") == ("full > some", "some = full")
+
+
 def test_an_order_is_of_what_both_have(study: Any) -> None:
     figures = {("none", "cub"): printed(99.0, math.nan), ("full", "cub"): printed(70.0, 60.0)}
     found = study({"none": [0.3], "some": [0.9], "full": [0.5]}, printed=figures)

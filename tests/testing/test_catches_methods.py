@@ -83,6 +83,33 @@ METHODS = [
         method(variants=(variant(settings={"generator.lr": 1}),)),
         "variant 'v': setting 'generator.lr': method 'm' has no generator",
     ),
+    ("explains", method(explain="zsl_fakes.words:nothing"), "has no nothing"),
+    ("explains", method(explain="zsl_fakes.words:no_rows"), "returned 3, which is no row"),
+    (
+        "explains",
+        method(explain="zsl_fakes.words:of_eszsl", variants=(variant(components={"classifier": "sound"}),)),
+        "failed: KeyError: 'gamma' with variant 'v'",
+    ),
+    (
+        "explains",
+        method(
+            explain="zsl_fakes.words:not_of_two",
+            readings=(reading(), reading(name="s", settings={"classifier.gamma": 2})),
+        ),
+        "failed: ValueError: two in reading 's'",
+    ),
+    ("explains", method(explain="zsl_fakes.heavy:explain"), "imports h5py"),
+    ("published_figures", method(published="zsl_fakes:gone.csv"), "gone.csv: cannot be read"),
+    (
+        "published_figures",
+        method(published="zsl_fakes:figures.csv", variants=(variant(name="smaller"),)),
+        "published figures of 'small', did you mean 'smaller'?",
+    ),
+    (
+        "published_figures",
+        method(published="zsl_fakes:figures.csv", variants=(variant(name="small"),)),
+        "published figures on sun: none of the whole method, 'full'",
+    ),
     (
         "search_valid",
         method(search={"classifier.gamma": (1.0, 1.0)}),

@@ -24,7 +24,7 @@ def explanation(one: Registered[Method], settings: dict[str, dict[str, Any]]) ->
     function = load_explain(one)
     where = f"plugin '{one.plugin.name}': {target}"
     try:
-        rows = list(function(copy.deepcopy(settings)))
+        rows = list(function(settings))
     except Exception as error:
         raise PluginError(f"{where} failed: {one_line(error)}") from error
     for row in rows:
@@ -44,7 +44,7 @@ def explained(record: RunRecord, known: Registry) -> list[tuple[str, str]]:
     methods = {one.name: one for one in known.methods()}
     if record.info.method not in methods:
         return []
-    settings = {kind: dict(values) for kind, values in record.info.identity["settings"].items()}
+    settings = copy.deepcopy(dict(record.info.identity["settings"]))
     for key, value in (record.environment.get("chosen") or {}).items():
         kind, _, name = key.partition(".")
         settings.setdefault(kind, {})[name] = value

@@ -63,13 +63,13 @@ def cheap_to_list(registered: Registered[Component]) -> None:
     modules = [registered.plugin.module]
     if registered.declaration.settings is not None:
         modules.append(registered.declaration.settings.partition(":")[0])
-    fault = _heavy_import(tuple(modules))
+    fault = heavy_import(tuple(modules))
     if fault:
         raise Fault(f"{fault}; every command that lists plugins would pay for it")
 
 
 @cache
-def _heavy_import(modules: tuple[str, ...]) -> str:
+def heavy_import(modules: tuple[str, ...]) -> str:
     """What a fresh interpreter says of importing these modules; empty: nothing."""
     path = os.pathsep.join(one for one in sys.path if one)
     done = subprocess.run(

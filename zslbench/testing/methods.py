@@ -1,4 +1,4 @@
-"""Checks of methods: components, presets, readings, variants, searched settings, and a tiny run."""
+"""Checks of methods: components, presets, variants, searched settings, and a tiny run."""
 
 from __future__ import annotations
 
@@ -113,21 +113,22 @@ def presets_valid(trial: Trial) -> None:
                 raise Fault(f"preset '{name}' sets {key}, but the method has no {kind}")
             if chosen is not None and setting not in settings_model(chosen).model_fields:
                 raise Fault(f"preset '{name}': {kind} '{chosen.name}' has no setting '{setting}'")
-        for reading, variant in _overlays(trial.method):
+        for reading, variant in overlays(trial.method):
             try:
                 trial.recipe(variant, reading=reading, preset=name, dataset=_dataset_of(trial, name))
             except Exception as error:
-                raise Fault(f"preset '{name}'{_with(reading, variant)}: {error}") from error
+                raise Fault(f"preset '{name}'{where_of(reading, variant)}: {error}") from error
 
 
-def _overlays(method: Method) -> list[tuple[str | None, str | None]]:
+def overlays(method: Method) -> list[tuple[str | None, str | None]]:
     """Every reading with every variant, and with none; the default reading is not named."""
     readings = (None, *(one.name for one in method.readings[1:]))
     variants = (None, *(one.name for one in method.variants))
     return [(reading, variant) for reading in readings for variant in variants]
 
 
-def _with(reading: str | None, variant: str | None) -> str:
+def where_of(reading: str | None, variant: str | None) -> str:
+    """For a message: ``" in reading 'authors' with variant 'small'"``."""
     reading = f" in reading '{reading}'" if reading else ""
     return reading + (f" with variant '{variant}'" if variant else "")
 
@@ -142,7 +143,7 @@ def _dataset_of(trial: Trial, preset: str) -> str:
 
 def variants_resolve(trial: Trial) -> None:
     """Every variant resolves, says in one line what it is, and changes something (unless named ``full``)."""
-    base = _content(trial.recipe())
+    base = content(trial.recipe())
     for variant in trial.method.variants:
         if not variant.summary.strip() or "\n" in variant.summary:
             raise Fault(f"variant '{variant.name}': the summary is empty or has several lines")
@@ -150,39 +151,12 @@ def variants_resolve(trial: Trial) -> None:
             recipe = trial.recipe(variant.name)
         except Exception as error:
             raise Fault(f"variant '{variant.name}': {error}") from error
-        if _content(recipe) == base and (variant.name != FULL or variant.settings or variant.components):
+        if content(recipe) == base and (variant.name != FULL or variant.settings or variant.components):
             raise Fault(f"variant '{variant.name}' changes nothing")
 
 
-def readings_resolve(trial: Trial) -> None:
-    """Every reading resolves, alone and with each variant, says in one line what it is, and is different."""
-    found: dict[str, dict[str, Any]] = {}
-    for reading in trial.method.readings:
-        where = f"reading '{reading.name}'"
-        if not reading.summary.strip() or "\n" in reading.summary:
-            raise Fault(f"{where}: the summary is empty or has several lines")
-        composition = trial.registry.composition(trial.method)
-        for key in reading.settings:
-            if composition.get(key.partition(".")[0], True) is None:  # type: ignore[call-overload]
-                raise Fault(f"{where} sets {key}, which the method does not have")
-        for variant in (None, *(one.name for one in trial.method.variants)):
-            try:
-                recipe = trial.recipe(variant, reading=reading.name)
-            except Exception as error:
-                raise Fault(f"{where}{_with(None, variant)}: {error}") from error
-            if variant is None:
-                found[reading.name] = _content(recipe)
-    names = list(found)
-    for place, name in enumerate(names):
-        for other in names[:place]:
-            twins = [
-                one for one in preset_names(trial.method.presets) if one.endswith((f"-{name}", f"-{other}"))
-            ]
-            if found[name] == found[other] and not twins:
-                raise Fault(f"readings '{other}' and '{name}' are the same")
-
-
-def _content(recipe: Recipe) -> dict[str, Any]:
+def content(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe its results depend on."""
     return {kind: (part.name, part.values()) for kind, part in recipe.parts.items()}
 
 

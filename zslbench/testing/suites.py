@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from zslbench.declarations import Kind
 from zslbench.registry import Registry, registry as installed, settings_model
 from zslbench.settings import build
-from zslbench.testing import declared, fitting, keys, methods, sources, steps, use
+from zslbench.testing import declared, fitting, keys, methods, readings, sources, steps, use
 from zslbench.testing.check import Check, run_all, with_expected_failures
 from zslbench.testing.inputs import TinyInputs
 from zslbench.testing.methods import Trial
@@ -65,8 +65,10 @@ _METHOD = (
     methods.components_exist,
     methods.settings_valid,
     methods.presets_valid,
-    methods.readings_resolve,
+    readings.readings_resolve,
     methods.variants_resolve,
+    readings.explains,
+    readings.published_figures,
     methods.search_valid,
     methods.runs,
     methods.repeats,

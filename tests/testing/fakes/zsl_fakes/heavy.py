@@ -1,4 +1,4 @@
-"""A settings module that imports something heavy."""
+"""A module of settings and explanations that imports something heavy."""
 
 from __future__ import annotations
 
@@ -10,3 +10,7 @@ from zslbench import ComponentSettings
 class HeavySettings(ComponentSettings):
     size: int = len(h5py.__name__)
     """A size."""
+
+
+def explain(settings):
+    return []

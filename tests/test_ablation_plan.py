@@ -1,0 +1,126 @@
+"""What an ablation settles before its first run."""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import types
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from zslbench import Component, Method, Variant, ablation_plan, hookimpl
+from zslbench.ablation_plan import Data, Wishes, rows
+from zslbench.errors import SettingsError, UnknownName
+from zslbench.recipe import resolve
+from zslbench.registry import Registry, load_registry
+
+BASE: dict[str, Any] = {"name": "m", "embedding": "e", "classifier": "c", "summary": "s"}
+SMALL = {"dataset.images_per_class": 5}
+
+
+def method(*names: str) -> Method:
+    return Method(**BASE, variants=tuple(Variant(name=name, summary=name) for name in names))
+
+
+def test_rows_are_in_declared_order_and_the_whole_is_among_them() -> None:
+    assert list(rows(method("b", "full", "a"), None)) == ["b", "full", "a"]
+    undeclared = rows(method("b", "a"), None)
+    assert (list(undeclared), undeclared["full"]) == (["b", "a", "full"], None)
+    assert list(rows(method("b", "full", "a"), ["a"])) == ["full", "a"]
+    assert list(rows(method("b", "a"), ["full"])) == ["full"]
+    with pytest.raises(UnknownName, match="no variant 'c', known: a, b, full"):
+        rows(method("b", "a"), ["a", "c"])
+    with pytest.raises(SettingsError, match="method 'm' has no variants"):
+        rows(method(), None)
+
+
+PART = Variant(name="part", summary="s", settings={"generator.feedback": False})
+CLOSED = Variant(name="closed", summary="s", components={"generator": None, "classifier": "eszsl"})
+GAN = Method(
+    name="gan",
+    embedding="identity",
+    generator="tf-vaegan",
+    classifier="softmax",
+    summary="s",
+    variants=(PART, CLOSED),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    name: str
+    value: str
+    plugin: Any
+    dist: Any = None
+
+    def load(self) -> Any:
+        return self.plugin
+
+
+@pytest.fixture(scope="module")
+def known() -> Registry:
+    """The installed plugins, the method ``gan``, and toy under two more names."""
+    toy = {"target": "zslbench_datasets.toy:ToySource", "settings": "zslbench_datasets.settings:ToySettings"}
+    sets = [Component(kind="dataset", name=name, summary="s", **toy) for name in ("one", "two")]
+    plugin: Any = types.ModuleType("plan_fake")
+    plugin.zslbench_components = hookimpl(lambda: sets, specname="zslbench_components")
+    plugin.zslbench_methods = hookimpl(lambda: [GAN], specname="zslbench_methods")
+    installed = importlib.metadata.entry_points(group="zslbench")
+    return load_registry(strict=True, entry_points=[*installed, Entry("plan", "plan_fake", plugin)])
+
+
+def test_every_variant_gets_what_the_user_set(known: Registry) -> None:
+    asked = Wishes(known, GAN, {"generator.hidden": 8, "dataset.seed": 3}, 5, {"preset": "tf-vaegan:cpu"})
+    whole, part = asked.recipe(None, "toy"), asked.recipe(PART, "toy")
+    for recipe in (whole, part):
+        assert recipe.parts["generator"].values()["hidden"] == 8
+        assert recipe.parts["dataset"].values()["seed"] == 3
+        assert (recipe.epochs, recipe.preset) == (5, "tf-vaegan:cpu")
+    assert (whole.variant, part.variant, asked.remarks) == (None, "part", [])
+
+
+def test_what_a_swapped_component_does_not_have_is_left_out_and_remarked(known: Registry) -> None:
+    """Of a closed-form variant: no generator, another classifier, and no schedule."""
+    given = {"generator.hidden": 8, "classifier.lr": 0.1, "embedding.normalize": "l2"}
+    asked = Wishes(known, GAN, given, 5, {})
+    for dataset in ("one", "two"):
+        found = asked.recipe(CLOSED, dataset)
+        assert list(found.parts) == ["dataset", "embedding", "classifier"]
+        assert found.parts["embedding"].values()["normalize"] == "l2"
+    assert asked.remarks == [
+        "variant 'closed' does not have generator.hidden, classifier.lr, a schedule: left out there"
+    ]
+    # A typing error is none of these: it is one in the whole method, which is always among the rows.
+    with pytest.raises(SettingsError, match="did you mean 'hidden'"):
+        Wishes(known, GAN, {"generator.hiden": 8}, None, {}).recipe(None, "toy")
+
+
+def test_a_data_set_is_read_once_for_all_variants(known: Registry) -> None:
+    data = Data(None, lambda text: None, features=None, semantics=None, regions=None)
+    first, same, other = (
+        resolve(known, "one", method="eszsl", settings=SMALL | more)
+        for more in ({}, {"classifier.gamma": 3.0}, {"dataset.seed": 5})
+    )
+    assert data.fault(first) is None
+    assert data.of(first)[0] is data.of(same)[0]
+    assert data.of(other)[0] is not data.of(first)[0]
+    assert data.of(first)[1]["arrays"] != data.of(other)[1]["arrays"]
+
+
+def test_one_data_set_is_in_memory_at_a_time(known: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    load, loaded = ablation_plan.load_dataset, []
+
+    def spy(*arguments: Any, **more: Any) -> Any:
+        found = load(*arguments, **more)
+        loaded.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(ablation_plan, "load_dataset", spy)
+    data = Data(None, lambda text: None, features=None, semantics=None, regions=None)
+    for name in ("one", "two"):
+        data.of(resolve(known, name, method="eszsl", settings=SMALL))
+    gc.collect()
+    assert [one() is None for one in loaded] == [True, False]
