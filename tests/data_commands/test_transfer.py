@@ -183,7 +183,7 @@ def test_addresses_that_lead_nowhere(web: Any, bring: Any, url: str, words: str)
 def test_no_room_is_told_before(web: Any, bring: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     url = web.serve("/set.zip", BODY)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with pytest.raises(DownloadError, match=r"200 kB are to come and 1.0 kB are free"):
+    with pytest.raises(DownloadError, match=r"200 kB are to come and 1 kB are free"):
         bring(url)
 
 

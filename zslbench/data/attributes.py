@@ -19,10 +19,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from zslbench.data.beside import NAMES, VECTORS, beside
 from zslbench.errors import DataError
-
-_SHARED = {"awa1": "awa2"}
-"""Data sets that have another one's attributes (Lampert et al. 2014; Xian et al. 2018)."""
 
 Vectors = Float[np.ndarray, "attributes words"]
 
@@ -33,7 +31,7 @@ def attribute_vectors(folder: Path, count: int) -> tuple[Vectors, Path] | None:
     Raises:
         DataError: the file has another number of attributes, or is no table of numbers.
     """
-    path = _find(folder, "attribute_vectors", ".npy")
+    path = beside(folder, *VECTORS)
     if path is None:
         return None
     vectors = _table(path)
@@ -48,7 +46,7 @@ def attribute_names(folder: Path, count: int, vectors: Vectors | None) -> tuple[
     Raises:
         DataError: the file has another number of names.
     """
-    path = _find(folder, "attribute_names", ".txt") or _same_vectors(folder, vectors)
+    path = beside(folder, *NAMES) or _same_vectors(folder, vectors)
     if path is None:
         return None
     text = path.read_text(encoding="utf-8-sig", errors="replace")
@@ -63,21 +61,6 @@ def _unnumbered(lines: list[str]) -> tuple[str, ...]:
     if all(one is not None and int(one[1]) == number for number, one in enumerate(numbered, 1)):
         return tuple(one[2] for one in numbered if one is not None)
     return tuple(lines)
-
-
-def _find(folder: Path, kind: str, suffix: str) -> Path | None:
-    own = folder / f"{kind}{suffix}"
-    if own.is_file():
-        return own
-    name = folder.name.lower()
-    wanted = [name, _SHARED.get(name, name)]
-    for place in (folder.parent / kind, folder.parent.parent / kind):
-        with contextlib.suppress(OSError):
-            files = {one.stem.lower(): one for one in sorted(place.iterdir()) if one.suffix == suffix}
-            for one in wanted:
-                if one in files:
-                    return files[one]
-    return None
 
 
 def _same_vectors(folder: Path, vectors: Vectors | None) -> Path | None:

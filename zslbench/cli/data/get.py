@@ -138,12 +138,12 @@ def _get_vectors(
     rule: Rule | None,
     allow_missing: bool,
 ) -> None:
-    from zslbench.data.download.names import NAMES_FILE
+    from zslbench.data.beside import NAMES, beside
     from zslbench.data.roots import folder_datasets
     from zslbench.data.words.get import get_vectors
 
     if not datasets:
-        datasets = tuple(key for key, one in folder_datasets(root).items() if (one / NAMES_FILE).is_file())
+        datasets = tuple(key for key, one in folder_datasets(root).items() if beside(one, *NAMES))
     if not datasets:
         raise MissingData(
             root,

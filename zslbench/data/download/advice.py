@@ -15,7 +15,8 @@ _REGIONS, _CHANNELS = 14 * 14, 2048
 def how_to_get(name: str) -> str:
     """How to get a data set of the catalogue: the command, its archives, their sizes and the time."""
     entry = catalogue().entry(name)
-    return f"zslbench data get {entry.name} gets it ({_archives(entry, 'splits', 'names')}); {HOW_TO_CHOOSE}"
+    whats = ["splits", *(["names"] if entry.part("names") else [])]
+    return f"zslbench data get {entry.name} gets it ({_archives(entry, *whats)}); {HOW_TO_CHOOSE}"
 
 
 def how_to_get_regions(name: str) -> str:
@@ -23,18 +24,32 @@ def how_to_get_regions(name: str) -> str:
     entry = catalogue().entry(name)
     steps = [f"zslbench data get {entry.name} ({_archives(entry, 'splits', 'names')})"]
     if entry.part("names"):
-        vectors = human(catalogue().archives["glove-6b"].size)
-        steps.append(f"zslbench data get vectors --dataset {entry.name} (glove.6B.zip, {vectors})")
+        steps.append(vectors_step(entry.name))
+    steps.append(step(entry, "images"))
     if entry.part("images"):
-        steps.append(f"zslbench data get {entry.name} --images ({_archives(entry, 'images')})")
-        steps.append(
-            f"zslbench data extract {entry.name} --backbone resnet101 "
-            f"(writes {human(region_bytes(entry))} in float16)"
-        )
-        return "; then ".join(steps)
-    return f"{'; then '.join(steps)}; pictures: {entry.by_hand.get('images', 'none')}".replace(
-        "{folder}", f"<data root>/{entry.folder}/images"
-    )
+        steps.append(extract_step(entry))
+    return "; then ".join(steps)
+
+
+def step(entry: Entry, what: str) -> str:
+    """The command that gets one part of a data set, or what to do by hand."""
+    if entry.part(what) is None:
+        advice = entry.by_hand.get(what, "there are none")
+        return f"{what}: {advice.format(folder=f'<data root>/{entry.folder}/images')}"
+    option = "--images" if what == "images" else f"--what {what}"
+    return f"zslbench data get {entry.name} {option} ({_archives(entry, what)})"
+
+
+def vectors_step(name: str) -> str:
+    """The command that makes word vectors of a data set's attributes."""
+    archive = catalogue().archives[catalogue().vectors["glove"].archive]
+    return f"zslbench data get vectors --dataset {name} ({archive.file}, {human(archive.size)})"
+
+
+def extract_step(entry: Entry) -> str:
+    """The command that makes region features of a data set's pictures."""
+    size = human(region_bytes(entry))
+    return f"zslbench data extract {entry.name} --backbone resnet101 (writes {size} in float16)"
 
 
 def region_bytes(entry: Entry, width: int = 2) -> int:
@@ -47,12 +62,13 @@ def _archives(entry: Entry, *whats: str) -> str:
     parts = [one for one in map(entry.part, whats) if one is not None]
     archives = [catalogue().archives[key] for key in dict.fromkeys(one.archive for one in parts)]
     files = ", ".join(f"{one.file}, {human(one.size)}" for one in archives)
+    if any(one.size is None for one in archives):
+        return files
     seconds = sum(one.size or 0 for one in archives) / _RATE
-    return f"{files}: {minutes(seconds)} at {human(_RATE)}/s"
+    return f"{files}: {_minutes(seconds)} at {human(_RATE)}/s"
 
 
-def minutes(seconds: float) -> str:
-    """A time for people: ``"under a minute"``, ``"12 minutes"``."""
+def _minutes(seconds: float) -> str:
     if seconds < 60:
         return "under a minute"
     count = round(seconds / 60)

@@ -30,6 +30,7 @@ class Archive:
     page: str
     """A page for people, for when no address works."""
     holds: str
+    licence: str
     size: int | None = None
     """In bytes."""
     exact: bool = False
@@ -64,6 +65,7 @@ class Entry:
     folder: str
     citation: str
     licence: str
+    """Of the pictures; archives have their own."""
     counts: Mapping[str, int]
     """``images``, ``classes``, ``unseen``, ``attributes``, ``trainval``, ``test_seen``, ``test_unseen``, and
     ``sentence`` where the field uses sentence embeddings."""
@@ -72,6 +74,8 @@ class Entry:
     """What ``att`` holds."""
     by_hand: Mapping[str, str] = field(default_factory=lambda: _NONE)
     """Parts that cannot be downloaded, each with what to do instead."""
+    never: tuple[str, ...] = ()
+    """What this data set cannot have: names, vectors or images."""
 
     def part(self, what: str) -> Part | None:
         """The part of this kind; None: there is none to download."""
@@ -87,7 +91,6 @@ class Vectors:
     member: str
     rule: str
     """How the vectors of several words are put together where the user does not say."""
-    licence: str
     citation: str
 
 

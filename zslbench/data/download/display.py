@@ -41,7 +41,7 @@ def human(size: int | None) -> str:
     """A number of bytes for people, in powers of 1000.
 
     >>> human(1_150_585_339), human(900), human(None)
-    ('1.2 GB', '900 B', 'unknown size')
+    ('1.15 GB', '900 B', 'unknown size')
     """
     if size is None:
         return "unknown size"
@@ -50,6 +50,6 @@ def human(size: int | None) -> str:
     shown = size / _STEP
     for unit in ("kB", "MB"):
         if shown < _STEP:
-            return f"{shown:.0f} {unit}" if shown >= 100 else f"{shown:.1f} {unit}"
+            return f"{shown:.0f} {unit}" if shown >= 100 else f"{shown:.3g} {unit}"
         shown /= _STEP
-    return f"{shown:.1f} GB"
+    return f"{shown:.3g} GB"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from zslbench.data.beside import IMAGES, NAMES, beside
 from zslbench.data.download import sources
 from zslbench.data.download.catalogue import Catalogue, Entry, Part
 from zslbench.data.download.fetch import Fetched, Fetcher
@@ -18,9 +19,6 @@ from zslbench.data.download.wanted import chooser
 from zslbench.data.roots import SPLITS_FILE, find_folder
 from zslbench.errors import DataError, MissingData
 from zslbench.store.files import sha256_of, sync_folder, write_whole
-
-IMAGES = "images"
-"""In a data set's folder: the pictures, below the folders that the data set's own archive has."""
 
 LISTING = "images.sha256"
 """sha256 of every picture, as ``sha256sum`` writes and checks it."""
@@ -71,12 +69,14 @@ def get_part(
             stamp=fetched.record["sha256"],
             display=fetcher.display,
         )
-        _complete(entry, part, files, fetched)
-        if not force:
-            _keep_others(folder, files)
         place = {"splits": _place_files, "names": _place_names, "images": _place_images}[what]
-        text = place(entry, part, folder, staging, files, fetched)
-        shutil.rmtree(staging, ignore_errors=True)
+        try:
+            _complete(part, files, fetched)
+            if not force:
+                _keep_others(folder, files)
+            text = place(entry, part, folder, staging, files, fetched)
+        finally:  # a stop while files are moved loses little; a fault is the archive's or the folder's
+            shutil.rmtree(staging, ignore_errors=True)
         sync_folder(folder)
     return Got(entry.name, what, True, f"{text}, from {fetched.path.name}")
 
@@ -84,14 +84,14 @@ def get_part(
 def present(folder: Path, part: Part | None, what: str) -> bool:
     """Whether a part of a data set is there."""
     if what == "names":
-        return (folder / NAMES_FILE).is_file()
+        return beside(folder, *NAMES) is not None
     if what == "images":
         return (folder / IMAGES).is_dir()
     members = [SPLITS_FILE] if part is None else [one.rpartition("/")[2] for one in part.members]
     return all((folder / one).is_file() for one in members)
 
 
-def _complete(entry: Entry, part: Part, files: Mapping[str, Unpacked], fetched: Fetched) -> None:
+def _complete(part: Part, files: Mapping[str, Unpacked], fetched: Fetched) -> None:
     """Raise DataError where the archive lacks what was wanted."""
     missing = [one for one in part.members if one.rpartition("/")[2] not in files]
     if part.below and not files:
@@ -128,7 +128,7 @@ def _place_files(
         (staging / one).replace(folder / one)
     wanted = [one.rpartition("/")[2] for one in part.members]
     lists = len(files) - len(wanted)
-    return ", ".join(wanted) + (f" and {lists} lists" if lists else "")
+    return ", ".join(wanted) + (f" and {lists} class list{'s' if lists > 1 else ''}" if lists else "")
 
 
 def _place_names(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from zslbench.data.beside import NAMES
 from zslbench.errors import DataError
 from zslbench.store.files import write_whole
 
-NAMES_FILE = "attribute_names.txt"
+NAMES_FILE = "".join(NAMES)
 """In a data set's folder: the attributes' official names, one a line, in the order of ``att``'s rows."""
 
 _NUMBERED = re.compile(r"\s*(\d+)\s+(\S.*?)\s*")
@@ -40,16 +41,6 @@ def parse_names(path: Path, form: str) -> list[str]:
     if numbers != list(range(1, len(lines) + 1)):
         raise DataError(path, [f"its {len(lines)} lines are not numbered from 1 on"])
     return [one[2] for one in matches if one]
-
-
-def read_names(folder: Path) -> list[str] | None:
-    """The names in a data set's folder; None: it has no such file.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    path = folder / NAMES_FILE
-    return [one.strip() for one in _text(path).splitlines() if one.strip()] if path.is_file() else None
 
 
 def write_names(folder: Path, names: list[str]) -> None:

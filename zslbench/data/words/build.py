@@ -13,12 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from zslbench.data.beside import VECTORS
 from zslbench.data.provenance import array_sha256
 from zslbench.data.words.plain import plain_words
 from zslbench.errors import DataError
 from zslbench.store.files import write_whole
 
-VECTORS_FILE = "attribute_vectors.npy"
+VECTORS_FILE = "".join(VECTORS)
 """In a data set's folder: (attributes, dimension) float32, rows in the order of ``att``'s."""
 
 RECORD_FILE = "attribute_vectors.json"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zslbench.data.attributes import attribute_names
 from zslbench.data.download import sources
 from zslbench.data.download.catalogue import Catalogue
 from zslbench.data.download.fetch import Fetched, Fetcher
-from zslbench.data.download.names import NAMES_FILE, read_names
+from zslbench.data.download.names import NAMES_FILE
 from zslbench.data.matfile import read_mat
 from zslbench.data.roots import SPLITS_FILE, find_folder
 from zslbench.data.words.build import VECTORS_FILE, Built, Rule, build, read_ready, write
@@ -161,10 +162,7 @@ def _warnings(built: Built, dimension: int) -> tuple[str, ...]:
 def _import(name: str, folder: Path, path: Path) -> Made:
     if not path.is_file():
         raise MissingData(path, ["no such file"])
-    attributes = read_mat(folder / SPLITS_FILE, {"att"}).get("att")
-    if attributes is None or isinstance(attributes, list) or attributes.ndim != 2:
-        raise DataError(folder / SPLITS_FILE, ["has no matrix 'att' to compare the array with"])
-    array = read_ready(path, len(attributes), name)
+    array = read_ready(path, _attributes(folder), name)
     origin = {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
     zero = [row for row, vector in enumerate(array) if not vector.any()]
     write(folder, array, {"source": {**origin, "form": "ready array"}, "rule": None, "zero_rows": zero})
@@ -193,15 +191,23 @@ def _folder(root: Path, name: str) -> tuple[str, Path]:
 
 
 def _names(name: str, folder: Path) -> tuple[str, ...]:
-    names = read_names(folder)
-    if not names:
+    """Names of a data set's attributes, as many as it has attributes."""
+    found = attribute_names(folder, _attributes(folder), None)
+    if found is None:
         raise MissingData(
             folder / NAMES_FILE,
             ["no attribute names"],
             f"zslbench data get {name} --what names gets those of an official data set; "
             "of another, write one name a line, in the order of att",
         )
-    return tuple(names)
+    return found[0]
+
+
+def _attributes(folder: Path) -> int:
+    att = read_mat(folder / SPLITS_FILE, {"att"}).get("att")
+    if att is None or isinstance(att, list) or att.ndim != 2:
+        raise DataError(folder / SPLITS_FILE, ["has no matrix 'att', whose rows are the attributes"])
+    return len(att)
 
 
 def _few(items: Iterable[str]) -> str:

@@ -1,0 +1,92 @@
+"""The catalogue that the package ships says what it must, once."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from zslbench.data import ExpectedCounts, how_to_get, how_to_get_regions
+from zslbench.data.download.advice import region_bytes
+from zslbench.data.download.catalogue import PARTS, catalogue, read
+from zslbench.errors import UnknownName
+
+KNOWN = catalogue()
+WHOLE = {"file": "a.zip", "urls": [], "page": "", "holds": "", "licence": ""}
+
+
+@pytest.mark.parametrize("one", KNOWN.archives.values(), ids=lambda one: one.key)
+def test_archives_can_be_fetched_and_checked(one: Any) -> None:
+    for url in (*one.urls, one.page):
+        assert urlsplit(url).scheme in ("http", "https")
+    assert all(urlsplit(url).path.endswith(".zip" if ".zip" in one.file else "gz") for url in one.urls)
+    assert one.licence
+    assert one.holds
+    if one.checksum:
+        algorithm, _, digest = one.checksum.partition(":")
+        assert re.fullmatch("[0-9a-f]+", digest)
+        assert len(digest) == {"sha256": 64, "md5": 32}[algorithm]
+    assert not one.exact or one.size
+
+
+def test_every_archive_is_used_and_every_part_has_one() -> None:
+    used = {part.archive for entry in KNOWN.datasets.values() for part in entry.parts}
+    assert used | {one.archive for one in KNOWN.vectors.values()} == set(KNOWN.archives)
+    assert len({one.file for one in KNOWN.archives.values()}) == len(KNOWN.archives)
+
+
+@pytest.mark.parametrize("entry", KNOWN.datasets.values(), ids=lambda one: one.name)
+def test_data_sets_are_described_whole(entry: Any) -> None:
+    counts = ExpectedCounts(**entry.counts)
+    assert counts.trainval + counts.test_seen + counts.test_unseen == counts.images
+    for what in PARTS:  # downloaded, or there is a word on what to do
+        assert (entry.part(what) is None) == (what in entry.by_hand)
+    assert {one.what for one in entry.parts} <= set(PARTS)
+    assert entry.part("splits").members == (f"{entry.folder}/att_splits.mat", f"{entry.folder}/res101.mat")
+    # 2048 numbers of four bytes for each image, give or take
+    assert 0.9 < entry.part("splits").unpacked / (counts.images * 2048 * 4) < 1.2
+    assert set(entry.never) <= {"names", "vectors", "images"}
+
+
+def test_a_field_that_does_not_exist_is_noticed() -> None:
+    with pytest.raises(TypeError, match="licnce"):
+        read({"archives": {"a": {**WHOLE, "licnce": "none"}}, "datasets": {}})
+
+
+def test_an_unknown_name_tells_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="no data set 'awa3', did you mean"):
+        KNOWN.entry("awa3")
+    assert KNOWN.entry(" CUB ").name == "cub"
+
+
+def test_region_features_of_the_paper_have_the_size_that_is_told() -> None:
+    assert round(region_bytes(KNOWN.entry("sun"), width=4) / 1e9, 1) == 23.0
+    assert round(region_bytes(KNOWN.entry("awa2"), width=4) / 1e9, 1) == 59.9
+
+
+@pytest.mark.parametrize("name", KNOWN.datasets)
+def test_advice_is_one_line_of_commands(name: str) -> None:
+    for text in (how_to_get(name), how_to_get_regions(name)):
+        assert "\n" not in text
+        assert "{" not in text
+        assert f"zslbench data get {name}" in text
+    assert ("zslbench data extract" in how_to_get_regions(name)) == (name not in ("awa1", "apy"))
+
+
+def test_advice_on_sun_has_command_size_and_time() -> None:
+    text = how_to_get("sun")
+    for part in ("zslbench data get sun", "xlsa17.zip, 920 MB", "2 minutes at 10 MB/s", "ZSLBENCH_DATA"):
+        assert part in text
+
+
+def test_reading_the_catalogue_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from zslbench.data import catalogue; catalogue();"
+        "print([m for m in ('numpy', 'torch', 'requests', 'jaxtyping', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
