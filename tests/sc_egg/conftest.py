@@ -13,6 +13,8 @@ import torch
 
 import zslbench
 from zslbench.interfaces import ClassSpace, Derived, Networks, Program, Streams, TrainView
+from zslbench.recipe import resolve
+from zslbench.registry import registry
 from zslbench.store.record import RunRecord
 from zslbench.testing import TinyInputs
 from zslbench.training.loop import Training, derive, train
@@ -110,13 +112,22 @@ def before() -> Callable[..., Networks]:
     return scen_before
 
 
+def fitting(settings: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Those of the settings that the components of a method, variant or composition have."""
+    components = {kind: options.get(kind) for kind in ("embedding", "generator", "classifier")}
+    names = {name: options.get(name) for name in ("method", "variant", "reading")}
+    parts = resolve(registry(), "toy", components=components, **names).parts
+    known = {f"{kind}.{name}" for kind, part in parts.items() for name in type(part.settings).model_fields}
+    return {name: value for name, value in settings.items() if name in known}
+
+
 @pytest.fixture
 def small_run(tmp_path: Path) -> Callable[..., RunRecord]:
-    """sc-egg on a tiny toy, without selection; ``settings`` are added to the small ones."""
+    """sc-egg on a tiny toy, without selection; ``settings`` are added to the small ones that apply."""
 
     def run(settings: dict[str, Any] | None = None, **options: Any) -> RunRecord:
-        settings = SMALL | (settings or {})
         options = {"method": "sc-egg", "epochs": 2, "select": "last", "store": tmp_path} | options
+        settings = fitting(SMALL, **options) | (settings or {})
         done = zslbench.run(**options, dataset="toy", settings=settings, device="cpu", threads=1)
         return done.records[0]
 

@@ -230,3 +230,13 @@ def test_stages_read_regions_by_row_in_bounded_pieces(fit_scen, monkeypatch):
             found, expected = leaves(pieces.after[part]), leaves(whole[reading].after[part])
             for path, tensor in expected.items():
                 torch.testing.assert_close(found[path], tensor, msg=path)
+
+
+@pytest.mark.parametrize(("batch_size", "left_over"), [(3, 0), (4, 0), (6, 2), (8, 0), (11, 3)])
+def test_balanced_batches_that_classes_do_not_divide_are_told(fit_scen, caplog, batch_size, left_over):
+    """Row 17: the authors' code makes them smaller; there are four seen classes."""
+    with caplog.at_level(logging.WARNING, "zslbench"):
+        fit_scen(sampler="balanced", batch_size=batch_size, stage1_epochs=1, stage2_epochs=1)
+    told = [one.getMessage() for one in caplog.records if "balanced" in one.getMessage()]
+    assert len(told) == bool(left_over)
+    assert not told or f" {left_over} of them" in told[0]
