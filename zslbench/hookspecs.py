@@ -32,7 +32,7 @@ def zslbench_components() -> Iterable[Component]:  # type: ignore[empty-body]
 
 @hookspec
 def zslbench_methods() -> Iterable[Method]:  # type: ignore[empty-body]
-    """Register methods: named compositions of components, with presets and variants.
+    """Register methods: named compositions of components, with presets, readings and variants.
 
     Called: once per process, after ``zslbench_components`` of every plugin.
     Returns: any iterable of ``Method``. It may name components of other plugins.

@@ -175,6 +175,8 @@ def test_show_tells_the_reading(lab: Any) -> None:
         name, ridge = {"print": ("print (default)", 1.0), "code": ("code", 7.0)}[reading]
         assert rows[0] == ("name", name)
         assert rows[2:] == [("row 1", f"ridge {ridge}"), ("row 2", "as printed")]
+    told = lab("run", "lab", "--dataset", "toy", *SMALL, "--variant", "weak", "--reading", "code").stdout
+    assert told.startswith("lab (weak) [code] on toy, selection last, %")
     # A variant without that setting: the method's function fails, and the run is shown all the same.
     run = lab("run", "lab", "--dataset", "toy", *SMALL, "--variant", "other", "--format", "json")
     shown = lab("show", json.loads(run.stdout)[0]["run"])
@@ -208,3 +210,20 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code, "ablate", "--help"], capture_output=True, text=True)
     assert "--variants" in done.stdout
     assert not {"torch", "pandas", "numpy", "pydantic", "sklearn"} & set(done.stdout.split())
+
+
+def test_presets_add_up(lab: Any, tmp_path: Any) -> None:
+    """A later one wins where both speak of a setting; each holds where it alone does."""
+    for name, text in (("one", "ridge = 2.0\nfails = true"), ("two", "fails = false")):
+        (tmp_path / f"{name}.toml").write_text(f"[classifier]\n{text}\n", "utf-8")
+    given = [str(tmp_path / f"{name}.toml") for name in ("one", "two")]
+    run = lab("run", "lab", "--dataset", "toy", *SMALL, "--preset", given[0], "--preset", given[1])
+    assert run.exit_code == 0, run.stderr
+    (row,) = json.loads(lab("runs", "--format", "json").stdout)
+    shown = {
+        one["name"]: one["value"] for one in json.loads(lab("show", row["run"], "--format", "json").stdout)
+    }
+    assert (shown["classifier.ridge"], shown["preset"]) == ("2.0", " + ".join(given))
+    turned = lab("ablate", "lab", "--dataset", "toy", *SMALL, "--preset", given[1], "--preset", given[0])
+    assert turned.exit_code == 1  # fails = true wins
+    assert "2 of 3 runs failed" in turned.stderr  # not the variant without that classifier
