@@ -1,4 +1,4 @@
-"""The field's data sets in the xlsa17 format, and a simulated one that needs no files."""
+"""The field's data sets in the xlsa17 format, and simulated ones that need no files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ _OFFICIAL = {
     "flo": "102 flower species, 1024-d text embeddings as semantics",
 }
 
+_SIMULATED = {
+    "sim-cub": "simulated regions of CUB's true size, 11,788 x 196 x 2048; for speed and memory",
+    "sim-sun": "simulated regions of SUN's true size, 14,340 x 196 x 2048; for speed and memory",
+    "sim-awa2": "simulated regions of AWA2's true size, 37,322 x 196 x 2048; for speed and memory",
+}
+
 
 @hookimpl
 def zslbench_components() -> Iterator[Component]:
-    """The six data sets of Xian et al., and ``toy``."""
+    """The six data sets of Xian et al., ``toy``, and simulated ones of true size."""
     for name, summary in _OFFICIAL.items():
         yield Component(
             kind="dataset",
@@ -36,3 +42,11 @@ def zslbench_components() -> Iterator[Component]:
         settings="zslbench_datasets.settings:ToySettings",
         summary="20 simulated classes made of attributes, ready in a blink; for trying things out",
     )
+    for name, summary in _SIMULATED.items():
+        yield Component(
+            kind="dataset",
+            name=name,
+            target="zslbench_datasets.simulated:SimulatedSource",
+            settings="zslbench_datasets.settings:SimulatedSettings",
+            summary=summary,
+        )

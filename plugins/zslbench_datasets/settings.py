@@ -1,6 +1,8 @@
-"""Settings of the simulated data set."""
+"""Settings of the simulated data sets."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -38,3 +40,24 @@ class ToySettings(ComponentSettings):
         if self.classes - self.unseen < 3:
             raise ValueError("at least three classes must stay seen: lower 'unseen' or raise 'classes'")
         return self
+
+
+class SimulatedSettings(ComponentSettings):
+    """Size of the simulated data sets of true size, and how hard they are."""
+
+    scale: float = Field(1.0, gt=0, le=1)
+    """Fraction of every class's images, at least enough for each part of the split; 1: the true number."""
+    grid: int = Field(14, ge=1, le=64)
+    """Regions along each side of an image: an image has grid² regions."""
+    channels: int = Field(2048, ge=8, le=8192)
+    """Length of a region's feature vector."""
+    dtype: Literal["float16", "float32", "uint8"] = "float16"
+    """How regions are stored."""
+    visibility: float = Field(0.75, gt=0, le=1)
+    """Chance that an attribute that a class has in full shows in an image of it."""
+    clutter: float = Field(1.0, ge=0)
+    """Strength of nuisance patches, in units of an attribute's strength."""
+    noise: float = Field(1.0, ge=0)
+    """Standard deviation of the noise of every channel, in units of an attribute's strength."""
+    seed: int = Field(0, ge=0)
+    """Which of the possible data sets; it has nothing to do with the seeds of a run."""

@@ -126,5 +126,5 @@ def test_another_split_of_the_right_size_is_noted(with_features: Callable[[str],
 
 def test_every_official_data_set_is_registered() -> None:
     components = {one.name: one for one in zslbench_components()}
-    assert set(components) == {*OFFICIAL, "toy"}
+    assert set(components) == {*OFFICIAL, "toy", "sim-cub", "sim-sun", "sim-awa2"}
     assert all(one.kind == "dataset" for one in components.values())

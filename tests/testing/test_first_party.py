@@ -20,6 +20,10 @@ from zslbench.testing import Check, NotApplicable, checks_for, checks_for_method
 # Settings that keep a component quick, and others that take it through its further branches.
 SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("dataset", "toy"): [{"images_per_class": 10}],
+    **{
+        ("dataset", name): [{"scale": 0.001, "grid": 2, "channels": 8}]
+        for name in ("sim-cub", "sim-sun", "sim-awa2")
+    },
     ("embedding", "identity"): [{}, {"normalize": "l2"}, {"normalize": "none"}],
     ("classifier", "eszsl"): [{}, {"coding": "01"}],
     ("generator", "tf-vaegan"): [

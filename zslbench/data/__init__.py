@@ -9,6 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zslbench.data.attributes import (
+        attribute_names as attribute_names,
+        attribute_vectors as attribute_vectors,
+    )
     from zslbench.data.dataset import (
         DataRequest as DataRequest,
         Dataset as Dataset,
@@ -28,7 +32,10 @@ if TYPE_CHECKING:
         RegionWriter as RegionWriter,
     )
     from zslbench.data.regions.attach import RegionsWanted as RegionsWanted
+    from zslbench.data.regions.cache import cached_store as cached_store
+    from zslbench.data.roots import find_folder as find_folder
     from zslbench.data.xlsa17 import ExpectedCounts as ExpectedCounts, read_xlsa17 as read_xlsa17
+    from zslbench.data.xlsa17_described import read_described as read_described
     from zslbench.data.xlsa17_files import HOW_TO_GET as HOW_TO_GET, dataset_folder as dataset_folder
     from zslbench.protocol.splits import fingerprint as fingerprint
 
@@ -44,11 +51,16 @@ _PUBLIC = {
     "RegionWriter": "zslbench.data.regions",
     "RegionsWanted": "zslbench.data.regions.attach",
     "Source": "zslbench.data.dataset",
+    "attribute_names": "zslbench.data.attributes",
+    "attribute_vectors": "zslbench.data.attributes",
+    "cached_store": "zslbench.data.regions.cache",
     "catalogue": "zslbench.data.download.catalogue",
     "dataset_folder": "zslbench.data.xlsa17_files",
+    "find_folder": "zslbench.data.roots",
     "fingerprint": "zslbench.protocol.splits",
     "how_to_get": "zslbench.data.download.advice",
     "how_to_get_regions": "zslbench.data.download.advice",
+    "read_described": "zslbench.data.xlsa17_described",
     "read_xlsa17": "zslbench.data.xlsa17",
     "source": "zslbench.data.provenance",
 }

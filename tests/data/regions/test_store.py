@@ -108,7 +108,7 @@ def test_floats_are_converted_to_the_stored_type(tmp_path: Path) -> None:
 
 
 def test_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
-    for name, wrong in (("float32", np.nan), ("float32", -np.inf), ("float16", 1e6)):
+    for name, wrong in (("float32", np.nan), ("float32", -np.inf), ("float16", 1e6), ("uint8", np.nan)):
         array = values("float32")
         array[17, 2, 3] = wrong
         message = r"1 images have NaN or infinite regions.*\(row 17\)"
@@ -159,7 +159,7 @@ def test_a_killed_writer_leaves_nothing_that_looks_complete(tmp_path: Path) -> N
 def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: Any) -> None:
     usage = type("usage", (), {"free": 10**9})
     monkeypatch.setattr(writing.shutil, "disk_usage", lambda path: usage)
-    message = r"needs 11\.6 GB, the disk has 1\.0 GB free\. Nothing was written"
+    message = r"needs 11\.6 GB, the disk has 1\.0 GB free; nothing was written"
     writer = RegionWriter(tmp_path / "new" / "s", (14340, 196, 2048), "float16")
     with pytest.raises(DataError, match=message), writer:
         pass

@@ -17,7 +17,7 @@ from typing import Any
 import platformdirs
 from filelock import FileLock
 
-from zslbench.data.regions.store import RegionStore, is_store
+from zslbench.data.regions.store import FORMAT, RegionStore, is_store
 from zslbench.errors import DataError
 
 VARIABLE = "ZSLBENCH_CACHE"
@@ -79,3 +79,17 @@ def stored_once(target: Path, make: Callable[[Path], None], source: Path | None 
     if not is_store(target) and target.exists():
         raise DataError(target, ["is no region store"], f"Delete it; {ADVICE}")
     return RegionStore.open(once(target, make), source)
+
+
+def cached_store(name: str, key: dict[str, Any], make: Callable[[Path], None]) -> RegionStore:
+    """The region store of this key in the cache, written by ``make(folder)`` where it is not there yet.
+
+    Args:
+        name: how its folder's name begins.
+        key: everything that its contents depend on, as plain data.
+        make: writes it with a :class:`~zslbench.data.regions.writer.RegionWriter`.
+
+    Raises:
+        DataError: the cache cannot be written.
+    """
+    return stored_once(cached(name, {"store": FORMAT, **key}), make)

@@ -68,15 +68,19 @@ def as_stored(
     """
     if values.dtype == dtype:
         return np.ascontiguousarray(values)
-    if dtype == np.uint8:
-        return np.clip(np.rint(values / (1.0 if scale is None else scale)), 0, 255).astype(np.uint8)
-    if values.dtype == np.float32 and dtype == np.float16:
-        import torch
-
-        converted: np.ndarray = torch.from_numpy(np.ascontiguousarray(values)).to(torch.float16).numpy()
-        return converted
     with np.errstate(over="ignore"):  # what does not fit becomes infinite and is reported as such
-        return np.ascontiguousarray(values, dtype=dtype)
+        values = np.ascontiguousarray(values, dtype=np.float32)
+    if dtype == np.float32:
+        return values
+    import torch
+
+    given = torch.from_numpy(values)
+    if dtype == np.float16:
+        half: np.ndarray = given.to(torch.float16).numpy()
+        return half
+    integers = torch.round(given / (1.0 if scale is None else scale)).clamp_(0, 255)
+    whole: np.ndarray = integers.to(torch.uint8).numpy()
+    return whole
 
 
 def pooled(stored: Shaped[np.ndarray, "n regions dv"], scale: float | None) -> Float[np.ndarray, "n dv"]:
@@ -93,17 +97,18 @@ def pooled(stored: Shaped[np.ndarray, "n regions dv"], scale: float | None) -> F
 
 
 def refuse_no_numbers(
-    means: Float[np.ndarray, "n dv"], dtype: np.dtype[Any], where: object, first: int = 0
+    values: Shaped[np.ndarray, "n ..."], dtype: np.dtype[Any], where: object, first: int = 0
 ) -> None:
-    """Refuse regions with NaN or infinite values. A mean is finite only if all that it sums is.
+    """Refuse regions with NaN or infinite values.
 
     Args:
+        values: regions, or their means, which are finite only if all that they sum is.
         first: number of the first of these images.
 
     Raises:
         DataError: says how many images there are, and the row of one.
     """
-    bad = np.flatnonzero(~np.isfinite(means).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
     if len(bad):
         kind = f", or too large for {dtype.name}" if dtype == np.float16 else ""
         raise DataError(

@@ -39,6 +39,7 @@ class RegionWriter:
         scale: of uint8: value = integer times scale.
         companions: small arrays to keep with them, by the names in :mod:`zslbench.data.regions.store`.
         provenance: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``; plain data.
+        advice: what to do where the disk has too little room.
 
     Raises:
         DataError: wrong type or scale, the folder exists, the disk has too little room (before anything is
@@ -54,6 +55,7 @@ class RegionWriter:
         *,
         companions: Mapping[str, np.ndarray] | None = None,
         provenance: Mapping[str, Any] | None = None,
+        advice: str = "",
     ) -> None:
         self.path, self.shape, self.scale = Path(path), shape, scale
         self.dtype = stored_type(dtype, scale, self.path)
@@ -61,6 +63,7 @@ class RegionWriter:
             raise DataError(self.path, [f"no regions to write: shape {shape}"])
         self._companions = dict(companions or {})
         self._provenance = {"simulated": False, **(provenance or {})}
+        self._advice = advice
         self._done = 0
         self._labels: list[np.ndarray] = []
         self._files: list[str | None] = []
@@ -77,7 +80,7 @@ class RegionWriter:
         self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            require_room(self.path, images * channels * (regions * self.dtype.itemsize + 4))
+            require_room(self.path, images * channels * (regions * self.dtype.itemsize + 4), self._advice)
             self._part.mkdir()
         try:
             with self._told():
@@ -112,6 +115,8 @@ class RegionWriter:
             raise ValueError(f"{self._done} + {block.shape} rows do not fit into {self.shape}")
         if len(labels) != count or (image_files is not None and len(image_files) != count):
             raise ValueError(f"{count} images, {len(labels)} labels")
+        if self.dtype == np.uint8 and block.dtype != np.uint8:  # its means are finite whatever was given
+            refuse_no_numbers(block, self.dtype, self.path, self._done)
         stored = as_stored(block, self.dtype, self.scale)
         means = pooled(stored, self.scale)
         refuse_no_numbers(means, self.dtype, self.path, self._done)
@@ -215,12 +220,13 @@ class RegionWriter:
             raise DataError(self.path, [f"cannot be written ({error.strerror or error})"]) from None
 
 
-def require_room(path: Path, needed: int) -> None:
+def require_room(path: Path, needed: int, advice: str = "") -> None:
     """Refuse to begin what the disk has no room for.
 
     Args:
         path: where it is to be written; its nearest existing parent tells the disk.
         needed: bytes.
+        advice: what to do.
 
     Raises:
         DataError: says how much is needed and how much is free.
@@ -229,7 +235,9 @@ def require_room(path: Path, needed: int) -> None:
     free = shutil.disk_usage(parent).free
     if free < needed:
         raise DataError(
-            path, [f"needs {_size(needed)}, the disk has {_size(free)} free"], "Nothing was written"
+            path,
+            [f"needs {_size(needed)}, the disk has {_size(free)} free; nothing was written"],
+            advice,
         )
 
 
