@@ -121,6 +121,12 @@ def fitting(settings: dict[str, Any], **options: Any) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name in known}
 
 
+@pytest.fixture(scope="session")
+def small_settings() -> Callable[..., dict[str, Any]]:
+    """The small settings of a method, variant or composition on toy."""
+    return lambda **options: fitting(SMALL, **options)
+
+
 @pytest.fixture
 def small_run(tmp_path: Path) -> Callable[..., RunRecord]:
     """sc-egg on a tiny toy, without selection; ``settings`` are added to the small ones that apply."""
