@@ -24,23 +24,24 @@ class Batches:
             len(program.labels), program.batch_size, program.sampler, streams, program.labels
         )
         self._reader = ThreadPoolExecutor(1) if getattr(program.features, "read_ahead", False) else None
-        self._next: tuple[Tensor, Future[Tensor]] | None = None
+        self._ahead: Tensor | None = None  # rows that were drawn and not used yet
+        self._reading: Future[Tensor] | None = None  # their features, where reading has begun
 
     def next(self) -> Batch:
         """The next batch; from then on the one after it is being read."""
+        rows = self._sampler.next() if self._ahead is None else self._ahead
+        self._ahead = None
         if self._reader is None:
-            rows = self._sampler.next()
             features = self._program.features[rows]
         else:
-            rows, reading = self._next or self._begin(self._sampler.next())
-            features = reading.result()
-            self._next = self._begin(self._sampler.next())
+            features = (self._reading or self._reader.submit(self._read, rows)).result()
+            self._ahead = self._sampler.next()
+            self._reading = self._reader.submit(self._read, self._ahead)
         labels = self._program.labels[rows]
         return Batch(features, labels, self._semantics[labels])
 
-    def _begin(self, rows: Tensor) -> tuple[Tensor, Future[Tensor]]:
-        assert self._reader is not None
-        return rows, self._reader.submit(self._program.features.__getitem__, rows)
+    def _read(self, rows: Tensor) -> Tensor:
+        return self._program.features[rows]
 
     def close(self) -> None:
         """End the second thread."""
@@ -51,12 +52,11 @@ class Batches:
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint needs besides the streams' own state."""
-        ahead = {"ahead": self._next[0]} if self._next else {}
+        ahead = {} if self._ahead is None else {"ahead": self._ahead}
         return self._sampler.state() | ahead
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`state` gave."""
+        """Go on from what :meth:`state` gave; whether features are read ahead may have changed since."""
         self._sampler.restore(dict(state))
         if "ahead" in state:
-            rows = state["ahead"].to(self._program.labels.device)
-            self._next = self._begin(rows)
+            self._ahead, self._reading = state["ahead"].to(self._program.labels.device), None
