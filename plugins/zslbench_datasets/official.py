@@ -13,7 +13,7 @@ from zslbench.data import (
     dataset_folder,
     fingerprint,
     how_to_get,
-    how_to_get_regions,
+    how_to_get_region_features,
     read_xlsa17,
 )
 from zslbench.errors import UnknownName, did_you_mean
@@ -50,13 +50,18 @@ class OfficialSource(DatasetSource):
         if name not in OFFICIAL:
             raise UnknownName(f"no official data set '{request.name}', {did_you_mean(name, OFFICIAL)}")
         official, entry = OFFICIAL[name], catalogue().entry(name)
+        regions = RegionsWanted.of(request)
+        advice = how_to_get(name)
+        if regions is not None:
+            regions = replace(regions, advice=how_to_get_region_features(name, request.root))
+            advice = regions.advice
         dataset = read_xlsa17(
-            dataset_folder(request, entry.folder, how_to_get(name)),
+            dataset_folder(request, entry.folder, advice),
             name=name,
             features=request.features,
             semantics=request.semantics or "att",
             expected=ExpectedCounts(**entry.counts),
-            regions=RegionsWanted.of(request, how_to_get_regions(name)),
+            regions=regions,
         )
         split = dataset.split
         found = (fingerprint(split.trainval), fingerprint(split.test_seen), fingerprint(split.test_unseen))

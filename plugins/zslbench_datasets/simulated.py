@@ -3,7 +3,7 @@
 Classes, images, attributes and regions count as in the real data sets. Class attributes, names, word vectors
 and the split are the real ones where they lie under the data root (``zslbench_datasets.simulated_classes``);
 images are drawn (``zslbench_datasets.simulated_images`` has the equations), written once to a region store in
-the cache, and their results are marked as simulated.
+the cache; a run's record says that they are simulated.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
@@ -91,6 +92,81 @@ def test_without_features_the_message_names_the_file_and_the_archive(real_data: 
         assert part in message
     assert ("--features bow_pca512" in message) == (name == "awa1")
     assert ("--features mobilenet_v2_64px" in message) == (name == "flo")
+
+
+@pytest.mark.parametrize(("name", "size"), [("sun", "23 GB"), ("cub", "18.9 GB"), ("awa2", "59.9 GB")])
+def test_without_anything_a_method_on_regions_says_every_step(tmp_path: Path, name: str, size: str) -> None:
+    with pytest.raises(MissingData) as caught:
+        SOURCE.load(DataRequest(name, tmp_path, needs_regions=True))
+    message, ds = str(caught.value), name.upper()
+    for part in (
+        f"no folder {ds} in {tmp_path}",
+        f"(1) splits and image names: zslbench data get {name} --what splits (xlsa17.zip, 920 MB",
+        f"(2) pictures: zslbench data get {name} --images",
+        f"{size} of memory and of disk",
+        f"python preprocessing.py --dataset {ds} && ",
+        f"mv data/{ds}/feature_map_ResNet_101_{ds}.hdf5 {tmp_path / ds}",
+    ):
+        assert part in message
+    assert "\n" not in message
+
+
+def test_where_only_the_region_file_is_missing_only_that_is_said(
+    with_features: Callable[[str], Path],
+) -> None:
+    root = with_features("SUN")
+    (root / "SUN" / "images").mkdir()
+    with pytest.raises(MissingData) as caught:
+        SOURCE.load(DataRequest("sun", root, needs_regions=True))
+    message = str(caught.value)
+    assert "no region features: looked for feature_map_ResNet_101_SUN.hdf5" in message
+    assert "Get the features (ResNet-101 at 448 pixels" in message
+    assert "zslbench data get" not in message
+    for name in ("apy", "flo", "awa1"):  # nobody's commands extract these
+        with pytest.raises(MissingData, match="features: put a region store or a file in the HDF5 layout"):
+            SOURCE.load(DataRequest(name, root, needs_regions=True))
+
+
+def test_a_real_format_folder_with_a_region_file_is_all_that_it_takes(
+    real_data: Path, tmp_path: Path
+) -> None:
+    """SUN after extraction, with its real labels, split and attributes; res101.mat is not needed any more."""
+    folder = tmp_path / "SUN"
+    folder.mkdir()
+    original = real_data / "xlsa17" / "SUN"
+    (folder / "att_splits.mat").symlink_to(original / "att_splits.mat")
+    splits = scipy.io.loadmat(original / "att_splits.mat")
+    labels = scipy.io.loadmat(original / "labels.mat", variable_names=["labels"])["labels"]
+    random = np.random.default_rng(0)
+    contents = {
+        "feature_map": random.random((14340, 4, 2, 2), dtype=np.float32),
+        "labels": labels.ravel().astype(np.int64) - 1,
+        **{
+            f"{one}_loc": splits[f"{one}_loc"].ravel() - 1 for one in ("trainval", "test_seen", "test_unseen")
+        },
+        "att": splits["att"].T,
+        "original_att": splits["original_att"].T,
+        "w2v_att": np.load(real_data / "attribute_vectors" / "SUN.npy"),
+    }
+    path = folder / "feature_map_ResNet_101_SUN.hdf5"
+
+    def write(**changes: np.ndarray) -> None:
+        with h5py.File(path, "w") as file:
+            for key, value in (contents | changes).items():
+                file[key] = value
+
+    write()
+    dataset = SOURCE.load(DataRequest("sun", tmp_path, needs_regions=True))
+    assert dataset.features_name == "feature_map_ResNet_101_SUN mean"
+    assert dataset.regions is not None and dataset.regions.shape == (14340, 4, 4)
+    assert any("1 attributes without a word vector (all zero): number 88" in one for one in dataset.notes)
+    order = np.roll(np.arange(102), 1)
+    write(att=splits["att"].T[:, order], w2v_att=contents["w2v_att"][order])
+    with pytest.raises(DataError, match=r"attribute order differs between att of feature_map_ResNet_101_SUN"):
+        SOURCE.load(DataRequest("sun", tmp_path, needs_regions=True))
+    write(att=np.sort(splits["att"].T, axis=0)[::-1][:, :85])
+    with pytest.raises(DataError, match=r"717 classes by 85 attributes, att_splits\.mat 717 by 102"):
+        SOURCE.load(DataRequest("sun", tmp_path, needs_regions=True))
 
 
 def test_folders_are_found_in_upper_and_lower_case(real_data: Path, tmp_path: Path) -> None:

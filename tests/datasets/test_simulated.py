@@ -124,8 +124,6 @@ def test_drawn_once_and_the_same_again(cache: Path, caplog: pytest.LogCaptureFix
     assert load("sim-awa2").features.any()
 
 
-
-
 @pytest.mark.parametrize("dtype", ["float16", "float32", "uint8"])
 def test_the_store_holds_what_was_drawn_in_its_type(dtype: str) -> None:
     dataset = load("sim-awa2", dtype=dtype)

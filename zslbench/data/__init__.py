@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         RegionStore as RegionStore,
         RegionWriter as RegionWriter,
     )
+    from zslbench.data.regions.advice import how_to_get_region_features as how_to_get_region_features
     from zslbench.data.regions.attach import RegionsWanted as RegionsWanted
     from zslbench.data.regions.cache import cached_store as cached_store
     from zslbench.data.roots import find_folder as find_folder
@@ -59,6 +60,7 @@ _PUBLIC = {
     "find_folder": "zslbench.data.roots",
     "fingerprint": "zslbench.protocol.splits",
     "how_to_get": "zslbench.data.download.advice",
+    "how_to_get_region_features": "zslbench.data.regions.advice",
     "how_to_get_regions": "zslbench.data.download.advice",
     "read_described": "zslbench.data.xlsa17_described",
     "read_xlsa17": "zslbench.data.xlsa17",
