@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from zslbench.data.download.transfer import DownloadError
+from zslbench.data.download.faults import DownloadError
+from zslbench.data.download.transfer import part_path
 from zslbench.errors import DataError, MissingData
 
 
@@ -94,8 +99,21 @@ def test_a_length_that_is_a_lie_is_noticed(web: Any, fetcher: Any, archive: Any,
         fetcher().fetch(archive(url))
     with pytest.raises(DownloadError, match="published archive"):
         fetcher().fetch(archive(url, body=body))
+    web.files["/set.zip"].announced = len(body) - 30
     with pytest.raises(DownloadError, match=f"has {len(body) - 30} bytes, the published archive {len(body)}"):
         fetcher().fetch(archive(url, size=len(body), exact=True))
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_file_without_end_is_left(
+    web: Any, fetcher: Any, archive: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunked: bool
+) -> None:
+    monkeypatch.setattr("zslbench.data.download.fetch._BLOCK", 1000)
+    url = web.serve("/set.zip", bytes(3_000_000), chunked=chunked)
+    for how in ({"size": 100_000}, {"size": 401_000, "exact": True}):
+        with pytest.raises(DownloadError, match=r"sends .* or more, at most 401 kB are expected"):
+            fetcher().fetch(archive(url, **how))
+    assert names(tmp_path / "archives") == set()
 
 
 def test_a_cut_gzip_is_noticed(web: Any, fetcher: Any, archive: Any, make_tar: Any) -> None:
@@ -224,6 +242,38 @@ def test_two_at_once_download_once(web: Any, fetcher: Any, archive: Any, body: b
     assert [one.record["sha256"] for one in got] == [digest(body)] * 2
     assert len(web.asked) == 1
     assert "another process is busy with set.zip; waiting for it" in heard.said
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from zslbench.data.download.catalogue import Archive
+from zslbench.data.download.fetch import Fetcher
+from zslbench.data.download.transfer import Policy
+
+one = Archive("set", "set.zip", (sys.argv[1],), page="", holds="", licence="")
+Fetcher(Path(sys.argv[2]), policy=Policy(chunk=4096)).fetch(one)
+"""
+
+
+def test_a_killed_process_leaves_what_came(
+    web: Any, fetcher: Any, archive: Any, make_zip: Any, tmp_path: Path
+) -> None:
+    body = make_zip({"noise.bin": random.Random(1).randbytes(400_000)})
+    url = web.serve("/set.zip", body, pause=0.4)
+    process = subprocess.Popen([sys.executable, "-c", KILLED, url, str(tmp_path / "archives")])
+    part = part_path(tmp_path / "archives" / "set.zip", url)
+    deadline = time.monotonic() + 60
+    while not (part.is_file() and part.stat().st_size > 50_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    kept = part.stat().st_size
+    assert 50_000 < kept < len(body)
+    assert not (tmp_path / "archives" / "set.zip").exists()
+    web.files["/set.zip"].pause = 0.0
+    assert fetcher().fetch(archive(url)).path.read_bytes() == body
+    assert web.ranges_asked("/set.zip") == [None, f"bytes={kept}-"]
 
 
 def test_a_damaged_ledger_is_one_error(

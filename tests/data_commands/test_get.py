@@ -167,7 +167,10 @@ def test_every_file_names_the_bytes_it_came_from(get: Any, served: Any, tmp_path
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
         }
-    assert records["files"]["attribute_names.txt"]["member"] == "attributes.txt"
+    names = records["files"]["attribute_names.txt"]
+    assert names["sha256"] == hashlib.sha256((folder / "attribute_names.txt").read_bytes()).hexdigest()
+    listed = "".join(f"{number} {name}\n" for number, name in enumerate(ATTRIBUTES, 1)).encode()
+    assert (names["member"], names["member_sha256"]) == ("attributes.txt", hashlib.sha256(listed).hexdigest())
     images = records["files"]["images"]
     assert (images["files"], images["bytes"]) == (6, sum(map(len, PICTURES.values())))
 
@@ -238,6 +241,14 @@ def test_files_of_another_origin_are_not_replaced(get: Any, tmp_path: Path) -> N
     assert not (folder / "res101.mat").exists()
     assert get("mini", "--what", "splits", "--force").exit_code == 0
     assert read_xlsa17(folder, name="mini").name == "mini"
+
+
+def test_no_room_to_unpack_is_told_before(get: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert get("mini", "--what", "names").exit_code == 0  # the archive is there now
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2000}))
+    result = get("mini", "--what", "images")
+    assert (result.exit_code, "4 kB are to come and 2 kB are free" in result.stderr) == (1, True)
+    assert not (tmp_path / "data" / "MINI" / "images").exists()
 
 
 def test_pictures_that_cannot_be_downloaded(get: Any, tmp_path: Path) -> None:

@@ -293,7 +293,20 @@ def test_without_names_the_message_says_how_to_get_them(get: Any, root: Path) ->
     (root / "Birds" / "attribute_names.txt").unlink()
     assert "no data set here has attribute names" in get().stderr
     result = get("--dataset", "birds")
-    assert "no attribute names. zslbench data get birds --what names" in result.stderr
+    assert "no attribute names. Write one name a line, in att's order" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("CUB", "no attribute names. zslbench data get cub --what names"),
+        ("FLO", "word vectors of flo: there can be none. the class semantics of FLO are text embeddings"),
+    ],
+)
+def test_official_data_sets_without_names(get: Any, root: Path, folder: str, words: str) -> None:
+    (root / "Birds").rename(root / folder)
+    (root / folder / "attribute_names.txt").unlink()
+    assert words in get("--dataset", folder.lower()).stderr
 
 
 def test_names_that_do_not_fit_the_splits(get: Any, root: Path) -> None:

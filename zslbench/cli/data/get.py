@@ -101,7 +101,7 @@ def get(
                     _get_part(known, entry, part, root, fetcher)
         if _VECTORS in lower:
             with _collecting(failed):
-                chosen = datasets or tuple(one.name for one in entries)
+                chosen = datasets or tuple(one.name for one in entries if _VECTORS not in one.never)
                 _get_vectors(known, root, chosen, source, fetcher, rule, allow_missing)
         if not keep_archives:
             fetcher.drop()

@@ -16,8 +16,9 @@ from filelock import FileLock, Timeout
 
 from zslbench.data.download.catalogue import Archive
 from zslbench.data.download.display import Display, Silent, human
+from zslbench.data.download.faults import DownloadError
 from zslbench.data.download.ledger import LEDGER, digests, read_records, write_records
-from zslbench.data.download.transfer import DownloadError, Policy, forget, part_path, transfer
+from zslbench.data.download.transfer import Policy, forget, part_path, transfer
 from zslbench.errors import DataError, MissingData, ZslbenchError
 from zslbench.store.files import sync_folder
 
@@ -25,6 +26,8 @@ ARCHIVES = "archives"
 """Folder below the data root that keeps archives, shared by all data sets."""
 
 _BLOCK = 1 << 20
+_FACTOR = 4
+"""An archive of about so many bytes may have so many times as many."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,9 @@ class Fetcher:
         records = read_records(self.folder / LEDGER)
         known = None if self.force else records.get(archive.file)
         while True:
-            final, resumed = transfer(session, url, part, policy=self.policy, display=self.display)
+            final, resumed = transfer(
+                session, url, part, policy=self.policy, display=self.display, most=_most(archive)
+            )
             found = _measured(archive, part)
             fault = _mismatch(archive, found, known) or _unreadable(archive, part)
             if fault is None:
@@ -162,6 +167,13 @@ class Fetcher:
             forget(part_path(target, one))
         write_records(self.folder / LEDGER, {**records, archive.file: record})
         return Fetched(archive, target, record)
+
+
+def _most(archive: Archive) -> int | None:
+    """How many bytes an archive may have; None: nobody knows."""
+    if archive.size is None or archive.exact:
+        return archive.size
+    return _FACTOR * archive.size + _BLOCK
 
 
 def _measured(archive: Archive, path: Path) -> dict[str, Any]:

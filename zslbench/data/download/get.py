@@ -14,6 +14,7 @@ from zslbench.data.download import sources
 from zslbench.data.download.catalogue import Catalogue, Entry, Part
 from zslbench.data.download.fetch import Fetched, Fetcher
 from zslbench.data.download.names import NAMES_FILE, parse_names, write_names
+from zslbench.data.download.transfer import check_room
 from zslbench.data.download.unpack import STAMP, Unpacked, unpack
 from zslbench.data.download.wanted import chooser
 from zslbench.data.roots import SPLITS_FILE, find_folder
@@ -47,7 +48,7 @@ def get_part(
 
     Raises:
         MissingData: it cannot be downloaded; says what to do by hand.
-        DownloadError: no address gave the archive.
+        DownloadError: no address gave the archive, or there is no room for it.
         DataError: the archive is damaged, lacks the files, or is not to be trusted.
     """
     folder = find_folder(root, entry.folder) or root / entry.folder
@@ -61,6 +62,7 @@ def get_part(
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".get.lock"):
         staging = folder / f".{what}.incoming"
+        check_room(folder, 0 if staging.is_dir() else part.unpacked)  # what was begun may have most of it
         files = unpack(
             fetched.path,
             staging,
@@ -142,15 +144,17 @@ def _place_names(
         ]
         raise DataError(fetched.path, faults)
     write_names(folder, names)
-    sources.record(folder, {NAMES_FILE: sources.origin(fetched, one.member, one)}, fetched)
+    path = folder / NAMES_FILE
+    written = {"bytes": path.stat().st_size, "sha256": sha256_of(path), "member_sha256": one.sha256}
+    sources.record(folder, {NAMES_FILE: {**sources.origin(fetched, one.member, one), **written}}, fetched)
     return f"{len(names)} attribute names in {NAMES_FILE}"
 
 
 def _place_images(
     entry: Entry, part: Part, folder: Path, staging: Path, files: Mapping[str, Unpacked], fetched: Fetched
 ) -> str:
-    listing = "".join(f"{files[one].sha256}  {IMAGES}/{one}\n" for one in sorted(files)).encode()
-    write_whole(folder / LISTING, listing)
+    listing = "".join(f"{files[one].sha256}  {IMAGES}/{one}\n" for one in sorted(files))
+    write_whole(folder / LISTING, listing.encode("utf-8", "surrogateescape"))
     if (folder / IMAGES).exists():  # forced: the old ones go once the new ones are whole
         shutil.rmtree(folder / IMAGES)
     staging.replace(folder / IMAGES)

@@ -32,5 +32,5 @@ def record(folder: Path, files: Mapping[str, Mapping[str, Any]], fetched: Fetche
 
 
 def origin(fetched: Fetched, member: str, one: Unpacked) -> dict[str, Any]:
-    """The record of one file from an archive."""
+    """The record of one file that is a member of an archive."""
     return {"archive": fetched.archive.file, "member": member, "bytes": one.size, "sha256": one.sha256}

@@ -27,23 +27,14 @@ import urllib3.exceptions
 
 from zslbench import __version__
 from zslbench.data.download.display import Display, human
-from zslbench.errors import ZslbenchError
+from zslbench.data.download.faults import FINAL, DownloadError, plain
 from zslbench.store.files import write_whole
 
 _AGAIN = {408, 425, 429, 500, 502, 503, 504}
 """Answers that another try may change."""
 
-_NO_HOST = "no such host, or no network"
-_UNTRUSTED = "the secure connection failed (certificate or proxy)"
-_FINAL = {_NO_HOST, _UNTRUSTED, "the proxy failed"}
-"""Network errors that another try at once would not mend."""
-
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _ROOM = 64 << 20
-
-
-class DownloadError(ZslbenchError):
-    """A file that could not be had from the web."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +74,18 @@ def forget(part: Path) -> None:
 
 
 def transfer(
-    session: requests.Session, url: str, part: Path, *, policy: Policy, display: Display
+    session: requests.Session,
+    url: str,
+    part: Path,
+    *,
+    policy: Policy,
+    display: Display,
+    most: int | None = None,
 ) -> tuple[str, bool]:
     """Bring ``url`` to ``part``, going on with what is there. Interrupted, it keeps what came.
+
+    Args:
+        most: more bytes are refused: so large a file is another one, or has no end.
 
     Returns:
         The address that answered in the end (after redirects), and whether older bytes were kept.
@@ -94,14 +94,14 @@ def transfer(
         DownloadError: the server refuses, is not there, or keeps cutting; or there is no room.
         OSError: ``part`` cannot be written.
     """
-    fruitless, most = 0, _size(part)
+    fruitless, highest = 0, _size(part)
     while True:
         try:
-            return _try(session, url, part, policy, display)
+            return _try(session, url, part, policy, display, most)
         except _Again as fault:
             # Bytes that come again after a new start are no progress.
-            fruitless = 1 if _size(part) - most >= policy.worth else fruitless + 1
-            most = max(most, _size(part))
+            fruitless = 1 if _size(part) - highest >= policy.worth else fruitless + 1
+            highest = max(highest, _size(part))
             if fruitless >= policy.tries:
                 kept = f", {human(_size(part))} are kept" if _size(part) else ""
                 raise DownloadError(f"{url}: {fault}, {policy.tries} times{kept}") from None
@@ -109,11 +109,16 @@ def transfer(
             display.say(f"{url}: {fault}; trying again in {pause:.0f} s")
             time.sleep(pause)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise DownloadError(f"{url}: {_plain(error)}") from None
+            raise DownloadError(f"{url}: {plain(error)}") from None
 
 
 def _try(
-    session: requests.Session, url: str, part: Path, policy: Policy, display: Display
+    session: requests.Session,
+    url: str,
+    part: Path,
+    policy: Policy,
+    display: Display,
+    most: int | None,
 ) -> tuple[str, bool]:
     have, known = _size(part), _read_note(part)
     # Bytes as they are: a server may offer to compress, or take .tgz for a compressed .tar.
@@ -129,12 +134,13 @@ def _try(
             begin, total = _understood(answer, part, have, known)
             if begin is None:
                 return answer.url, True
+            _expect(url, part, total, most)
             note = {"url": url, "validator": _validator(answer), "total": total}
             write_whole(_note(part), json.dumps(note).encode())
-            _check_room(part, total, begin)
+            check_room(part.parent, total - begin if total is not None else 0)
             display.begin(urlsplit(url).path.rpartition("/")[2], total, begin)
             try:
-                _receive(answer, part, begin, policy.chunk, display)
+                _receive(answer, part, begin, policy.chunk, display, most)
             finally:
                 display.end()
             got = _size(part)
@@ -145,8 +151,8 @@ def _try(
                 raise _Again(f"sent {got} bytes, announced {total}")
             return answer.url, begin > 0
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        words = _plain(error)
-        if words in _FINAL:
+        words = plain(error)
+        if words in FINAL:
             raise
         got, total = _size(part), (_read_note(part) or {}).get("total")
         cut = f" after {human(got)} of {human(total)}" if got else ""
@@ -180,13 +186,22 @@ def _understood(
     raise DownloadError(f"{answer.url}: HTTP {code} {answer.reason}")
 
 
-def _receive(answer: requests.Response, part: Path, begin: int, chunk: int, display: Display) -> None:
+def _expect(url: str, part: Path, size: int | None, most: int | None) -> None:
+    if most is not None and size is not None and size > most:
+        forget(part)
+        raise DownloadError(f"{url}: sends {human(size)} or more, at most {human(most)} are expected")
+
+
+def _receive(
+    answer: requests.Response, part: Path, begin: int, chunk: int, display: Display, most: int | None
+) -> None:
     with part.open("r+b" if begin else "wb") as file:
         file.seek(begin)
         try:
             for piece in answer.raw.stream(chunk, decode_content=False):
                 file.write(piece)
                 display.advance(len(piece))
+                _expect(answer.url, part, file.tell(), most)
         finally:  # whatever ends it, what came is kept
             file.flush()
             os.fsync(file.fileno())
@@ -198,10 +213,11 @@ def _validator(answer: requests.Response) -> str | None:
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified")
 
 
-def _check_room(part: Path, total: int | None, have: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if total is not None and total - have + _ROOM > free:
-        raise DownloadError(f"{part.parent}: {human(total - have)} are to come and {human(free)} are free")
+def check_room(folder: Path, size: int) -> None:
+    """Raise DownloadError where a folder's disk has no room for ``size`` bytes, and a little to spare."""
+    free = shutil.disk_usage(folder).free
+    if size + _ROOM > free:
+        raise DownloadError(f"{folder}: {human(size)} are to come and {human(free)} are free")
 
 
 def _note(part: Path) -> Path:
@@ -218,24 +234,3 @@ def _read_note(part: Path) -> dict[str, Any] | None:
 
 def _size(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
-
-
-def _plain(error: Exception) -> str:
-    """A network error in a few words."""
-    text = f"{type(error).__name__} {error} {error.__context__ or ''}"
-    for sign, words in (
-        ("SSL", _UNTRUSTED),
-        ("ProxyError", "the proxy failed"),
-        ("NameResolution", _NO_HOST),
-        ("Failed to resolve", _NO_HOST),
-        ("refused", "the connection was refused"),
-        ("imed out", "the server fell silent"),
-        ("ProtocolError", "the connection was cut"),
-        ("RemoteDisconnected", "the connection was cut"),
-        ("TooManyRedirects", "redirected in circles"),
-        ("Invalid", "is no http or https address"),
-        ("MissingSchema", "is no http or https address"),
-    ):
-        if sign in text:
-            return words
-    return f"the transfer failed ({type(error).__name__})"

@@ -85,7 +85,7 @@ def get_vectors(
         elif ready:
             made.append(_import(name, folder, Path(source)))
         else:
-            wanted.append(_Subject(name, folder, _names(name, folder)))
+            wanted.append(_Subject(name, folder, _names(catalogue, name, folder)))
     if wanted:
         made += _make(catalogue, wanted, source, fetcher, rule, allow_missing)
     return made
@@ -190,16 +190,15 @@ def _folder(root: Path, name: str) -> tuple[str, Path]:
     return name, folder
 
 
-def _names(name: str, folder: Path) -> tuple[str, ...]:
+def _names(catalogue: Catalogue, name: str, folder: Path) -> tuple[str, ...]:
     """Names of a data set's attributes, as many as it has attributes."""
+    entry = catalogue.datasets.get(name)
+    if entry and "vectors" in entry.never:
+        raise MissingData(f"word vectors of {name}", ["there can be none"], entry.by_hand.get("names", ""))
     found = attribute_names(folder, _attributes(folder), None)
     if found is None:
-        raise MissingData(
-            folder / NAMES_FILE,
-            ["no attribute names"],
-            f"zslbench data get {name} --what names gets those of an official data set; "
-            "of another, write one name a line, in the order of att",
-        )
+        how = f"zslbench data get {name} --what names" if entry else "Write one name a line, in att's order"
+        raise MissingData(folder / NAMES_FILE, ["no attribute names"], how)
     return found[0]
 
 
