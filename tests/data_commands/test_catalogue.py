@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from zslbench.data import ExpectedCounts, how_to_get, how_to_get_regions
-from zslbench.data.download.advice import region_bytes
+from zslbench.data import ExpectedCounts, how_to_get
+from zslbench.data.download.advice import region_bytes, step
 from zslbench.data.download.catalogue import PARTS, catalogue, read
 from zslbench.errors import UnknownName
 
@@ -69,12 +69,13 @@ def test_region_features_of_the_paper_have_the_size_that_is_told() -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN.datasets)
-def test_advice_is_one_line_of_commands(name: str) -> None:
-    for text in (how_to_get(name), how_to_get_regions(name)):
+def test_advice_is_one_line_with_the_command(name: str) -> None:
+    entry = KNOWN.entry(name)
+    for text in (how_to_get(name), *(step(entry, what) for what in PARTS)):
         assert "\n" not in text
         assert "{" not in text
-        assert f"zslbench data get {name}" in text
-    assert ("zslbench data extract" in how_to_get_regions(name)) == (name not in ("awa1", "apy"))
+    assert f"zslbench data get {name}" in how_to_get(name)
+    assert step(entry, "images").startswith("zslbench data get") == (entry.part("images") is not None)
 
 
 def test_advice_on_sun_has_command_size_and_time() -> None:

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
         RegionSource as RegionSource,
         Source as Source,
     )
-    from zslbench.data.download.advice import (
-        how_to_get as how_to_get,
-        how_to_get_regions as how_to_get_regions,
-    )
+    from zslbench.data.download.advice import how_to_get as how_to_get
     from zslbench.data.download.catalogue import catalogue as catalogue
     from zslbench.data.provenance import source as source
     from zslbench.data.regions import (
@@ -61,7 +58,6 @@ _PUBLIC = {
     "fingerprint": "zslbench.protocol.splits",
     "how_to_get": "zslbench.data.download.advice",
     "how_to_get_region_features": "zslbench.data.regions.advice",
-    "how_to_get_regions": "zslbench.data.download.advice",
     "read_described": "zslbench.data.xlsa17_described",
     "read_xlsa17": "zslbench.data.xlsa17",
     "source": "zslbench.data.provenance",

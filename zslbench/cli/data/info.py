@@ -38,7 +38,7 @@ def info(name: str, data_root: Path | None, fmt: str) -> None:
     about = _about(name.lower(), entry, there)
     archives = list(_archives(entry, root)) if entry else []
     files = list(_files(there))
-    following = list(_next(name.lower(), entry, there))
+    following = list(_next(name.lower(), entry, there, root))
     _write(about, archives, files, following, fmt)
 
 
@@ -173,8 +173,10 @@ def _weight(folder: Path, origin: Row) -> int:
     return sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
 
 
-def _next(name: str, entry: Entry | None, there: Presence) -> Iterator[str]:
+def _next(name: str, entry: Entry | None, there: Presence, root: Path) -> Iterator[str]:
     """What to type to get what is missing, in the order in which it is needed."""
+    from zslbench.cli.data import COMMANDS
+    from zslbench.data import how_to_get_region_features
     from zslbench.data.download import advice
 
     missing = there.missing(entry)
@@ -184,13 +186,12 @@ def _next(name: str, entry: Entry | None, there: Presence) -> Iterator[str]:
         yield advice.step(entry, "names")
     if "vectors" in missing:
         yield advice.vectors_step(name)
-    if "regions" in missing and entry:
+    if "regions" in missing and entry and not ("extract" in COMMANDS and entry.part("images")):
+        yield how_to_get_region_features(entry.name, root)
+    elif "regions" in missing and entry:
         if "images" in missing:
             yield advice.step(entry, "images")
-        if entry.part("images"):
-            yield advice.extract_step(entry)
-        else:
-            yield "or put a region file that others made beside the data set (see below)"
+        yield advice.extract_step(entry)
     elif "regions" in missing:
         yield f"put a region store or an HDF5 file with 'feature_map' into {there.folder}"
     yield f"zslbench run METHOD --dataset {name}"

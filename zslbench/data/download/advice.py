@@ -19,18 +19,6 @@ def how_to_get(name: str) -> str:
     return f"zslbench data get {entry.name} gets it ({_archives(entry, *whats)}); {HOW_TO_CHOOSE}"
 
 
-def how_to_get_regions(name: str) -> str:
-    """How to get region features and word vectors of a data set of the catalogue, step by step."""
-    entry = catalogue().entry(name)
-    steps = [f"zslbench data get {entry.name} ({_archives(entry, 'splits', 'names')})"]
-    if entry.part("names"):
-        steps.append(vectors_step(entry.name))
-    steps.append(step(entry, "images"))
-    if entry.part("images"):
-        steps.append(extract_step(entry))
-    return "; then ".join(steps)
-
-
 def step(entry: Entry, what: str) -> str:
     """The command that gets one part of a data set, or what to do by hand."""
     if entry.part(what) is None:
