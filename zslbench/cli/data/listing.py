@@ -17,8 +17,8 @@ def list_(data_root: Path | None, fmt: str) -> None:
     """List data sets: those of the catalogue, and folders under the data root.
 
     The column "runs" says which methods find what they read: those on global features need splits and
-    features, those on region features also regions and word vectors. "zslbench data info NAME" names them. Simulated data sets need no files;
-    "zslbench datasets" lists them.
+    features, those on region features also regions and word vectors. "zslbench data info NAME" names them.
+    Simulated data sets need no files; "zslbench datasets" lists them.
     """
     from zslbench.data import roots
     from zslbench.data.download.catalogue import catalogue
