@@ -61,6 +61,18 @@ def test_maps_lie_at_the_places_looked_at(looking: Any, dataset: Any) -> None:
         assert f"image {row}" in first.get_title()
 
 
+def test_beside_an_image_stands_what_the_run_made_of_it(looking: Any, dataset: Any) -> None:
+    table = looking.table("predictions")
+    wrong, right = (table[table["gzsl_correct"] == one]["image"].iloc[0] for one in (False, True))
+    trained = dataset.split.trainval[0]
+    figure = attention.figure(looking, rows=[int(wrong), int(right), int(trained)], top=1)
+    said = [panels(figure, line, 3)[0].get_ylabel().replace("\n", " ") for line in range(3)]
+    prediction = dataset.class_names[table.set_index("image").loc[wrong, "gzsl_prediction"]]
+    assert said[0].endswith(f"taken for {prediction}")
+    assert said[1].endswith(") right")
+    assert said[2].endswith("(seen) training image")
+
+
 def test_the_title_says_what_it_is_of(looking: Any) -> None:
     title = attention.figure(looking, count=1, top=1).get_suptitle()
     for part in ("looker+blobs+softmax", "toy", looking.info.id, "simulated data"):

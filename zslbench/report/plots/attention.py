@@ -17,7 +17,7 @@ from zslbench.interfaces import Attention
 from zslbench.report.plots.canvas import Axes, Figure, blank, colorbar, colours, look, title_of
 from zslbench.report.plots.fitted import FittedRun, Say, checked, open_run, silent
 from zslbench.report.plots.grids import as_map, enlarged, grid_of, overlay
-from zslbench.report.plots.images import choose_rows, picture_files, read_picture
+from zslbench.report.plots.images import choose_rows, outcomes, picture_files, read_picture
 from zslbench.report.plots.names import names_for, wrapped
 from zslbench.store.record import RunRecord
 
@@ -93,7 +93,7 @@ def attention_of(run: FittedRun, rows: np.ndarray) -> Attention:
 
 def _pictures(
     run: FittedRun, rows: np.ndarray, folder: str | Path | None, say: Say
-) -> dict[int, Float[np.ndarray, "h w 3"]]:
+) -> dict[int, Float[np.ndarray, "_ _ 3"]]:
     """Pictures by row number, of those rows whose file is found."""
     if folder is None:
         return {}
@@ -118,7 +118,7 @@ def _draw(
     run: FittedRun,
     rows: np.ndarray,
     found: Attention,
-    pictures: Mapping[int, Float[np.ndarray, "h w 3"]],
+    pictures: Mapping[int, Float[np.ndarray, "_ _ 3"]],
     names: Sequence[str],
     top: int,
 ) -> Figure:
@@ -128,9 +128,10 @@ def _draw(
     made.suptitle(title_of(run.record), fontsize=9)
     axes = made.subplots(len(rows), columns, squeeze=False)
     maps, scores, overall = (one.numpy() for one in found)
+    became = outcomes(run.record, run.dataset)
     for line, row in enumerate(rows.tolist()):
         picture = pictures.get(row)
-        _first(axes[line, 0], run, row, picture, grid)
+        _first(axes[line, 0], run, row, became.get(row, ""), picture, grid)
         _map(axes[line, 1], overall[line], picture, grid, "global map")
         best = np.argsort(-scores[line], kind="stable")[:top]
         for panel, attribute in zip(axes[line, 2:], best, strict=True):
@@ -144,14 +145,17 @@ def _first(
     panel: Axes,
     run: FittedRun,
     row: int,
+    outcome: str,
     picture: Float[np.ndarray, "h w 3"] | None,
     grid: tuple[int, int],
 ) -> None:
-    """The image, or how strongly its regions are active, with its class beside it."""
+    """The image, or how strongly its regions are active; beside it its class and what the run made of it."""
     dataset = run.dataset
     label = int(dataset.labels[row])
     side = "unseen" if label in run.fold.space.unseen.tolist() else "seen"
-    panel.set_ylabel(f"{wrapped(dataset.class_names[label], _LINE)}\n({side})", fontsize=8)
+    panel.set_ylabel(
+        f"{wrapped(dataset.class_names[label], _LINE)}\n({side})\n{wrapped(outcome, _LINE)}", fontsize=7
+    )
     _bare(panel)
     if picture is not None:
         panel.set_title(f"image {row}", fontsize=7)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from zslbench.errors import MissingExtra, SettingsError
+from zslbench.report.results import label
 from zslbench.store.files import write_whole
 from zslbench.store.record import RunRecord
 
@@ -98,7 +99,9 @@ def legend(figure: Figure, entries: Sequence[Entry]) -> None:
     handles: list[Line2D | Patch] = []
     for one in entries:
         if one.marker is not None:
-            handles.append(Line2D([], [], marker=one.marker, color="#404040", linestyle="none", markersize=6))
+            handles.append(
+                Line2D([], [], marker=one.marker, color="#404040", linestyle="none", markersize=6, mew=1.3)
+            )
         elif one.colour is not None:
             handles.append(Patch(color=one.colour))
         else:
@@ -144,8 +147,7 @@ def save(figure: Figure, path: Path) -> None:
 def title_of(record: RunRecord) -> str:
     """What every figure says of its run: method, data set, seed, id, and whether its data are simulated."""
     info = record.info
-    method = f"{info.method} ({info.variant})" if info.variant else info.method
-    words = [method, info.dataset, f"seed {info.seed}", f"run {info.id}"]
+    words = [label(record), info.dataset, f"seed {info.seed}", f"run {info.id}"]
     if record.data.get("extra", {}).get("simulated"):
         words.append("simulated data")
     return " · ".join(words)

@@ -58,6 +58,23 @@ def _in_turn(table: pd.DataFrame) -> list[int]:
     return [int(one) for one in order.sort_values(["wrong", "turn", "place"])["image"]]
 
 
+def outcomes(record: RunRecord, dataset: Dataset) -> dict[int, str]:
+    """What the run made of each image: "right", "taken for" a class, "training image"; by row number.
+
+    An image that it did not score (a seen one, where the method does CZSL alone) is left out.
+    """
+    table = record.table("predictions")
+    task = "gzsl" if "gzsl_prediction" in table else "czsl"
+    scored = table[table[f"{task}_prediction"] >= 0]
+    trained = dict.fromkeys(dataset.split.trainval.tolist(), "training image")
+    return trained | {
+        int(row): "right" if right else f"taken for {dataset.class_names[int(found)]}"
+        for row, right, found in zip(
+            scored["image"], scored[f"{task}_correct"], scored[f"{task}_prediction"], strict=True
+        )
+    }
+
+
 def picture_files(folder: Path, names: Sequence[str], rows: Iterable[int]) -> dict[int, Path]:
     """Where the pictures of these rows lie below ``folder``.
 

@@ -41,7 +41,7 @@ def draw(
     record: RunRecord,
     class_names: Sequence[str],
     chosen: Chosen,
-    panels: Sequence[tuple[str, str, Samples, Float[np.ndarray, "n 2"]]],
+    panels: Sequence[tuple[str, str, Samples, Float[np.ndarray, "_ 2"]]],
 ) -> Figure:
     """A figure of panels (title, note, samples, points) beside each other and one legend for all."""
     made = blank(len(panels) * (_SIDE + 0.15) + 2.0, _SIDE + 0.9)
