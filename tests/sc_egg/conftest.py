@@ -132,9 +132,10 @@ def small_run(tmp_path: Path) -> Callable[..., RunRecord]:
     """sc-egg on a tiny toy, without selection; ``settings`` are added to the small ones that apply."""
 
     def run(settings: dict[str, Any] | None = None, **options: Any) -> RunRecord:
-        options = {"method": "sc-egg", "epochs": 2, "select": "last", "store": tmp_path} | options
+        usual = {"method": "sc-egg", "epochs": 2, "select": "last", "store": tmp_path, "threads": 1}
+        options = usual | options
         settings = fitting(SMALL, **options) | (settings or {})
-        done = zslbench.run(**options, dataset="toy", settings=settings, device="cpu", threads=1)
+        done = zslbench.run(**options, dataset="toy", settings=settings, device="cpu")
         return done.records[0]
 
     return run

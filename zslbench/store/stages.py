@@ -43,7 +43,8 @@ class StageStore:
             data = path.with_suffix(".safetensors").read_bytes()
             if hashlib.sha256(data).hexdigest() != content["tensors_sha256"]:
                 raise ValueError("the tensors do not have the sha256 recorded for them")
-            return unpack(data), content["facts"]
+            tensors = unpack(data)
+            return {name: tensors[name] for name in content["tensors"]}, content["facts"]
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -57,7 +58,11 @@ class StageStore:
             ZslbenchError: it cannot be written.
         """
         data = pack(tensors)
-        content = {"tensors_sha256": hashlib.sha256(data).hexdigest(), "facts": plain(facts, "facts")}
+        content = {
+            "tensors": list(tensors),  # their order, which the other file does not keep
+            "tensors_sha256": hashlib.sha256(data).hexdigest(),
+            "facts": plain(facts, "facts"),
+        }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder / f"{key}.safetensors", data)

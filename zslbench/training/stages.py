@@ -75,6 +75,7 @@ class Stages:
         }
         return self._key(
             streams,
+            streams.seed,
             kind="program",
             settings=dict(program.key),
             passes=[[(s.name, list(s.updates), s.fresh_batch) for s in steps] for steps in program.passes],
@@ -90,11 +91,12 @@ class Stages:
     def derived_key(self, derived: Derived, streams: Streams) -> str:
         """The key of derived tensors; a seed matters only through the networks that they follow from."""
         return self._key(
-            streams, kind="derived", settings=dict(derived.key), source=_digests(derived.source), seed=None
+            streams, None, kind="derived", settings=dict(derived.key), follows=_digests(derived.source)
         )
 
-    def _key(self, streams: Streams, **content: Any) -> str:
-        return run_id({**self.identity, "part": streams.prefix, "seed": streams.seed, **content})
+    def _key(self, streams: Streams, seed: int | None, **content: Any) -> str:
+        # Apart from each other, so that no name of the one hides one of the other.
+        return run_id({"of": dict(self.identity), "part": streams.prefix, "seed": seed, "content": content})
 
     def _tell(self, stage: str, key: str, reused: bool, seconds: float) -> None:
         self.events.append({"stage": stage, "key": key, "reused": reused, "seconds": seconds})
