@@ -131,7 +131,7 @@ def tsne(
 
     RUN and --baseline are the beginnings of runs' ids.
     """
-    from zslbench.report.plots.canvas import plot_file, save
+    from zslbench.report.plots.canvas import in_folder, plot_file, save
     from zslbench.report.plots.tsne import compute, drawn
     from zslbench.store.files import write_whole
     from zslbench.store.store import Store
@@ -140,6 +140,8 @@ def tsne(
     record = runs.resolve(run_id)
     other = None if baseline is None else runs.resolve(baseline)
     path = plot_file(output or Path(f"tsne-{record.info.id}.png"))
+    if data_out is not None:
+        in_folder(data_out)
     found = compute(record, baseline=other, say=note, **options)
     save(drawn(found), path)
     if data_out is not None:

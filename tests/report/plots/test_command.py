@@ -80,6 +80,7 @@ def test_tsne_writes_figure_and_points(call: Any, looking: Any, plain: Any, tmp_
     [
         (("attention", "RUN", "-o", "a.pdf"), "a.pdf: a figure's file ends in .png or .svg"),
         (("tsne", "RUN", "-o", "none/a.png"), "none/a.png: there is no folder none to write it to"),
+        (("tsne", "RUN", "--data-out", "none/a.csv"), "none/a.csv: there is no folder none to write it to"),
         (("attention", "RUN", "--image", "500"), "--image 500: toy has the images 0 to 119"),
         (("tsne", "nothing"), "no run 'nothing' in"),
         (("tsne", "RUN", "--baseline", "nothing"), "no run 'nothing' in"),

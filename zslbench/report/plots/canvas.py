@@ -38,6 +38,7 @@ __all__ = [
     "blank",
     "colorbar",
     "colours",
+    "in_folder",
     "legend",
     "look",
     "plot_file",
@@ -123,6 +124,15 @@ def plot_file(path: Path) -> Path:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise SettingsError(f"{path}: a figure's file ends in {' or '.join(SUFFIXES)}")
+    return in_folder(path)
+
+
+def in_folder(path: Path) -> Path:
+    """``path``, if its folder is there; asked before anything is computed.
+
+    Raises:
+        SettingsError: it is not.
+    """
     if not path.absolute().parent.is_dir():
         raise SettingsError(f"{path}: there is no folder {path.parent} to write it to")
     return path
