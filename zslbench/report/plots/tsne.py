@@ -15,6 +15,7 @@ from zslbench.report.plots.fitted import FittedRun, Say, open_run, silent
 from zslbench.report.plots.projection import project
 from zslbench.report.plots.samples import Chosen, Samples, choose, embedded, real, synthetic, together
 from zslbench.report.plots.scatter import draw
+from zslbench.report.results import label
 from zslbench.store.record import RunRecord
 
 _NO_BASELINE = "real features only: no baseline run with a generator of these features was given"
@@ -197,8 +198,7 @@ def _baseline(other: FittedRun, chosen: Chosen, per_class: int, seed: int) -> Pa
     """The backbone's panel with a baseline's synthetic features."""
     made = synthetic(other, chosen, per_class, seed)
     assert made is not None  # _opened made sure
-    info = other.record.info
-    note = f"synthetic features: {info.method}, run {info.id}"
+    note = f"synthetic features: {label(other.record)}, run {other.record.info.id}"
     return _panel("backbone", _title(other), note, [real(other, chosen, embedded(other, chosen)), made], seed)
 
 
