@@ -38,7 +38,7 @@ SMALL: dict[str, Any] = {
     "embedding.stage2_iterations": 3,
     "embedding.batch_size": 16,
     "generator.hidden": 16,
-    "generator.batch_size": 32,
+    "generator.batch_size": 64,
     "generator.per_class": 10,
     "generator.critic_steps": 2,
     "classifier.epochs": 2,
@@ -127,15 +127,24 @@ def small_settings() -> Callable[..., dict[str, Any]]:
     return lambda **options: fitting(SMALL, **options)
 
 
-@pytest.fixture
-def small_run(tmp_path: Path) -> Callable[..., RunRecord]:
+@pytest.fixture(scope="session")
+def run_in() -> Callable[..., RunRecord]:
     """sc-egg on a tiny toy, without selection; ``settings`` are added to the small ones that apply."""
 
-    def run(settings: dict[str, Any] | None = None, **options: Any) -> RunRecord:
-        usual = {"method": "sc-egg", "epochs": 2, "select": "last", "store": tmp_path, "threads": 1}
-        options = usual | options
+    def run(store: Path, settings: dict[str, Any] | None = None, **options: Any) -> RunRecord:
+        options = {"method": "sc-egg", "epochs": 2, "select": "last", "threads": 1} | options
         settings = fitting(SMALL, **options) | (settings or {})
-        done = zslbench.run(**options, dataset="toy", settings=settings, device="cpu")
+        done = zslbench.run(**options, dataset="toy", settings=settings, store=store, device="cpu")
         return done.records[0]
+
+    return run
+
+
+@pytest.fixture
+def small_run(tmp_path: Path, run_in: Callable[..., RunRecord]) -> Callable[..., RunRecord]:
+    """The same in a store of the test's own."""
+
+    def run(settings: dict[str, Any] | None = None, **options: Any) -> RunRecord:
+        return run_in(options.pop("store", tmp_path), settings, **options)
 
     return run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from zslbench.registry import PluginInfo
@@ -29,15 +31,30 @@ def assert_same(one, other):
         assert table.equals(other_tables[name]), name
 
 
+@pytest.fixture(scope="module")
+def computed(run_in, tmp_path_factory):
+    """A store with one run, and that run."""
+    store = tmp_path_factory.mktemp("store")
+    return store, run_in(store, epochs=1)
+
+
 @pytest.fixture
-def first(small_run):
-    return small_run()
+def first(computed, tmp_path):
+    """The run, whose stages alone are kept in the test's own store."""
+    store, record = computed
+    shutil.copytree(store / "stages", tmp_path / "stages")
+    return record
 
 
-def test_a_run_with_and_without_kept_stages_is_the_same(small_run, first, tmp_path):
+@pytest.fixture
+def run(small_run):
+    return lambda settings=None, **options: small_run(settings, **({"epochs": 1} | options))
+
+
+def test_a_run_with_and_without_kept_stages_is_the_same(run, first, tmp_path):
     """The second one differs in stage 3, so that it is no run that was computed before."""
-    warm = small_run({"generator.lr": 3e-4})
-    cold = small_run({"generator.lr": 3e-4}, store=tmp_path / "cold")
+    warm = run({"generator.lr": 3e-4})
+    cold = run({"generator.lr": 3e-4}, store=tmp_path / "cold")
     assert reused(first) == reused(cold) == dict.fromkeys(SCEN, False)
     assert reused(warm) == dict.fromkeys(SCEN, True)
     assert warm.info.id == cold.info.id != first.info.id
@@ -52,22 +69,22 @@ def test_a_run_with_and_without_kept_stages_is_the_same(small_run, first, tmp_pa
         {"classifier.lr": 0.01},
     ],
 )
-def test_a_changed_later_stage_retrains_nothing_of_scen(small_run, first, settings):
-    assert reused(small_run(settings)) == dict.fromkeys(SCEN, True)
+def test_a_changed_later_stage_retrains_nothing_of_scen(run, first, settings):
+    assert reused(run(settings)) == dict.fromkeys(SCEN, True)
 
 
 @pytest.mark.parametrize("settings", [{"embedding.stage2_epochs": 3}, {"embedding.scr_reduction": None}])
-def test_a_changed_stage_2_finds_stage_1(small_run, first, settings, tmp_path):
+def test_a_changed_stage_2_finds_stage_1(run, first, settings, tmp_path):
     before = first.info.identity["settings"]["embedding"]["scr_reduction"]
     other = "mean" if before == "sum" else "sum"
     settings = {name: other if value is None else value for name, value in settings.items()}
-    changed = small_run(settings)
+    changed = run(settings)
     assert reused(changed) == dict.fromkeys(SCEN, False) | {"stage1": True}
-    assert_same(changed, small_run(settings, store=tmp_path / "cold"))
+    assert_same(changed, run(settings, store=tmp_path / "cold"))
 
 
-def test_a_changed_stage_1_finds_nothing(small_run, first):
-    assert reused(small_run({"embedding.lambda_g": 0.5})) == dict.fromkeys(SCEN, False)
+def test_a_changed_stage_1_finds_nothing(run, first):
+    assert reused(run({"embedding.lambda_g": 0.5})) == dict.fromkeys(SCEN, False)
 
 
 @pytest.mark.parametrize(
@@ -80,44 +97,44 @@ def test_a_changed_stage_1_finds_nothing(small_run, first):
         ({}, {"threads": 2}),
     ],
 )
-def test_other_seeds_data_and_machines_share_nothing(small_run, first, settings, options):
-    assert reused(small_run(settings, **options)) == dict.fromkeys(SCEN, False)
+def test_other_seeds_data_and_machines_share_nothing(run, first, settings, options):
+    assert reused(run(settings, **options)) == dict.fromkeys(SCEN, False)
 
 
-def test_other_versions_share_nothing(small_run, first, monkeypatch):
+def test_other_versions_share_nothing(run, first, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("zslbench.execution.local.__version__", "99.0")
-        assert reused(small_run()) == dict.fromkeys(SCEN, False)
+        assert reused(run()) == dict.fromkeys(SCEN, False)
     with monkeypatch.context() as patch:
         patch.setattr(PluginInfo, "source_digest", lambda self: "edited")
-        assert reused(small_run()) == dict.fromkeys(SCEN, False)
+        assert reused(run()) == dict.fromkeys(SCEN, False)
 
 
-def test_force_computes_anew(small_run, first):
-    forced = small_run(force=True)
+def test_force_computes_anew(run, first):
+    forced = run(force=True)
     assert reused(forced) == dict.fromkeys(SCEN, False)
     assert_same(forced, first)
 
 
-def test_a_damaged_stage_is_noticed_told_and_computed_again(small_run, first, tmp_path):
+def test_a_damaged_stage_is_noticed_told_and_computed_again(run, first, tmp_path):
     paths = sorted((tmp_path / "stages").glob("*.safetensors"))
     assert len(paths) == len(SCEN)
     for path in paths:
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         path.write_bytes(data)
-    again = small_run({"generator.lr": 3e-4})
+    again = run({"generator.lr": 3e-4})
     assert reused(again) == dict.fromkeys(SCEN, False)
     assert sum("damaged" in note for note in again.notes) == len(SCEN)
-    assert reused(small_run({"generator.lr": 4e-4})) == dict.fromkeys(SCEN, True)
+    assert reused(run({"generator.lr": 4e-4})) == dict.fromkeys(SCEN, True)
 
 
-def test_the_two_folds_have_stages_of_their_own_and_selection_shares_them(small_run):
+def test_the_two_folds_have_stages_of_their_own_and_selection_shares_them(run):
     """``last`` finds what ``val`` computed on all training images."""
     larger = {"dataset.classes": 14}
-    chosen = small_run(larger, select="val")
+    chosen = run(larger, select="val")
     assert reused(chosen) == reused(chosen, "validation/embedding/") == dict.fromkeys(SCEN, False)
-    last = small_run(larger, select="last")
+    last = run(larger, select="last")
     assert reused(last) == dict.fromkeys(SCEN, True)
     networks = [record.table("networks").set_index("tensor")["sha256"] for record in (chosen, last)]
     for name in networks[1].index[networks[1].index.str.startswith("embedding/")]:

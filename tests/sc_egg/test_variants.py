@@ -7,7 +7,6 @@ from importlib import resources
 import pandas as pd
 import pytest
 
-import zslbench
 from zslbench.recipe import resolve
 from zslbench.registry import registry
 
@@ -74,16 +73,15 @@ def logged(record, stage):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, small_settings):
+def runs(tmp_path_factory, run_in, small_settings):
     """Every variant in every reading, on one tiny toy, in one store."""
     store = tmp_path_factory.mktemp("store")
 
     def run(variant, reading):
-        given = {"method": "sc-egg", "variant": variant, "reading": reading}
-        small = small_settings(**given)
-        small |= {name: value for name, value in BATCHES.items() if name in small}
-        options = {"epochs": 1, "select": "last", "store": store, "threads": 1, "device": "cpu"}
-        return zslbench.run(**given, dataset="toy", settings=small, **options).records[0]
+        given = {"variant": variant, "reading": reading}
+        small = small_settings(method="sc-egg", **given)
+        batches = {name: value for name, value in BATCHES.items() if name in small}
+        return run_in(store, batches, epochs=1, **given)
 
     return {(variant, reading): run(variant, reading) for reading in READINGS for variant in VARIANTS}
 
