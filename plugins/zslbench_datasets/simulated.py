@@ -58,8 +58,8 @@ class SimulatedSource(DatasetSource):
         name = request.name.lower()
         if request.features not in (None, FEATURES):
             raise UnknownName(f"{name} has no features '{request.features}', it has '{FEATURES}'")
-        if request.regions is not None:
-            raise UnknownName(f"{name} simulates its regions and has none called '{request.regions}'")
+        if request.regions not in (None, FEATURES):
+            raise UnknownName(f"{name} has no regions '{request.regions}', it has '{FEATURES}'")
         semantics_name = request.semantics or "att"
         if semantics_name not in ("att", "original_att"):
             known = did_you_mean(semantics_name, ["att", "original_att"])
@@ -112,7 +112,7 @@ def _store(name: str, settings: SimulatedSettings, classes: Classes) -> RegionSt
                     told = time.monotonic()
                     _log.info("drawing %s: %d %%", name, 100 * done // images)
 
-    return cached_store(name, key, make)
+    return cached_store(name, key, make, known_as=FEATURES)
 
 
 def _dataset(

@@ -87,6 +87,12 @@ def test_the_least_there_can_be_is_a_sound_data_set(name: str) -> None:
     assert min(len(inside.fit_rows), len(inside.test_seen_rows), len(inside.test_unseen_rows)) > 0
     assert dataset.extra["simulated"] is True and store(dataset).simulated
     assert any("are simulated too" in one for one in dataset.notes)
+    # What a run's record calls them is a request for the same.
+    request = DataRequest(
+        name, Path("nowhere"), features=dataset.features_name, regions=store(dataset).describe()["name"]
+    )
+    again = SimulatedSource(SimulatedSettings.model_validate(TINY | {"grid": 1})).load(request)
+    assert again.sources == dataset.sources
 
 
 def test_the_real_attributes_split_and_names_where_they_are(real_data: Path) -> None:
@@ -212,7 +218,7 @@ def test_requests_that_mean_files_are_refused(tmp_path: Path) -> None:
     source = SimulatedSource(SimulatedSettings.model_validate(TINY))
     for asked, message in (
         ({"features": "res101"}, "no features 'res101'"),
-        ({"regions": "x"}, "none called 'x'"),
+        ({"regions": "x"}, "no regions 'x', it has 'simulated'"),
         ({"semantics": "sentence"}, "no class semantics 'sentence'"),
     ):
         with pytest.raises(UnknownName, match=message):

@@ -81,15 +81,19 @@ def stored_once(target: Path, make: Callable[[Path], None], source: Path | None 
     return RegionStore.open(once(target, make), source)
 
 
-def cached_store(name: str, key: dict[str, Any], make: Callable[[Path], None]) -> RegionStore:
+def cached_store(
+    name: str, key: dict[str, Any], make: Callable[[Path], None], known_as: str | None = None
+) -> RegionStore:
     """The region store of this key in the cache, written by ``make(folder)`` where it is not there yet.
 
     Args:
         name: how its folder's name begins.
         key: everything that its contents depend on, as plain data.
         make: writes it with a :class:`~zslbench.data.regions.writer.RegionWriter`.
+        known_as: what runs call it; None: by its folder's name.
 
     Raises:
         DataError: the cache cannot be written.
     """
-    return stored_once(cached(name, {"store": FORMAT, **key}), make)
+    source = None if known_as is None else Path(known_as)
+    return stored_once(cached(name, {"store": FORMAT, **key}), make, source)
