@@ -1,7 +1,7 @@
 """SC-EGG (Hong et al., IJCAI 2022): semantic compression embedding guided generation.
 
 ``scen`` turns region features into dense-semantic features g, ``eggn`` learns to synthesise them under the
-guidance of SCEN's classifier. Both are components of their own: any generator works on scen's g, and eggn takes
+guidance of SCEN's classifier. Both stand for themselves: any generator works on scen's g, and eggn takes
 its guidance from any embedding that has class scores.
 """
 
@@ -42,7 +42,7 @@ def zslbench_methods() -> Iterator[Method]:
         embedding="scen",
         generator="eggn",
         classifier="softmax",
-        summary="Dense-semantic features by attribute attention, synthesised under their classifier's guidance",
+        summary="Dense-semantic features by attribute attention, synthesised under a classifier's guidance",
         paper=PAPER,
         presets="zslbench_sc_egg.presets",
         readings=(

@@ -56,9 +56,10 @@ ROWS = (
     Row(13, "attribute vectors v", "fixed", "of unit length, then trained along", {
         "embedding.normalize_vectors": (False, True), "embedding.train_vectors": (False, True)}),
     Row(14, "word vectors", "GloVe", "word2vec (not shipped); here the data set's own"),
-    Row(15, "initial W_α and W_β", "not stated; here 0, and N(0, s²) with e_l of unit variance",
-        "0 and N(0, 1)", {
-        "embedding.alpha_std": (0.0, 0.0), "embedding.beta_std": (None, 1.0)}),
+    Row(15, "initial W_α, W_β and SC", "not stated; here 0, N(0, s²) for e_l of unit variance, near the mean",
+        "0, N(0, 1) and random", {
+        "embedding.alpha_std": (0.0, 0.0), "embedding.beta_std": (None, 1.0),
+        "embedding.sc_start": ("mean", "random")}),
     Row(16, "attention over attributes", "none", "computed and not used; left out here"),
     Row(17, "batches", "not stated; here permutations (stages 1, 2) and independent draws (stage 3)",
         "balanced over classes", {
@@ -81,7 +82,7 @@ ROWS = (
     Row(28, "input of the final classifier", "g", "[g, Dec(g), hidden]; so here in both"),
     Row(29, "final classifier", "one layer", "one layer, 25 epochs, batch = synthetic features per class"),
     Row(30, "training set of f_gzsl", "g_s and ĝ_u", "all real g and ĝ_u; so here in both"),
-    Row(31, "training set of f_czsl", "g_s and ĝ_u", "ĝ_u alone; so here in both: f_czsl has no seen outputs"),
+    Row(31, "training set of f_czsl", "g_s and ĝ_u", "ĝ_u alone; so here in both: f_czsl has N outputs"),
     Row(32, "synthesis", "not stated", "TF-VAEGAN's; so here in both"),
     Row(33, "model selection", "not stated",
         "best on test over 50 x 25 epochs, H and Acc apart; here only with --select oracle"),

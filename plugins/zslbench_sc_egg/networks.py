@@ -12,6 +12,9 @@ from zslbench.interfaces import Networks, Streams
 from zslbench.training import initial_linear, leaky_relu, linear
 from zslbench_sc_egg.orders import SLOPE, Net
 
+_JITTER = 0.3
+"""What of SC's random weights is kept beside a mean: enough to tell the hidden units apart."""
+
 
 def initial_len(
     streams: Streams, v: Float[Tensor, "attributes da"], dv: int, alpha_std: float, beta_std: float
@@ -25,14 +28,24 @@ def initial_len(
     }
 
 
-def initial_gen(streams: Streams, attributes: int, dv: int, classes: int) -> Networks:
-    """GEN: SC, attributes → attributes/2 → 1 (eq. 4), and CLS_g, dv → classes (eq. 5)."""
+def initial_gen(streams: Streams, attributes: int, dv: int, classes: int, *, mean: bool) -> Networks:
+    """GEN: SC, attributes → attributes/2 → 1 (eq. 4), and CLS_g, dv → classes (eq. 5).
+
+    Args:
+        mean: let SC start near the mean over the attributes. Region features are non-negative, after a
+            ReLU, so with weights around 1/inputs LeakyReLU passes them and g is their mean; weights around 0
+            give every hidden unit a sign of its own and mix them.
+    """
     half = attributes // 2
+    sc = {
+        **_layer(streams, "sc", "first", attributes, half),
+        **_layer(streams, "sc", "second", half, 1),
+    }
+    if mean:
+        for name, inputs in (("first.weight", attributes), ("second.weight", half)):
+            sc[name] = 1 / inputs + _JITTER * sc[name]
     return {
-        "sc": {
-            **_layer(streams, "sc", "first", attributes, half),
-            **_layer(streams, "sc", "second", half, 1),
-        },
+        "sc": sc,
         "cls_g": _layer(streams, "cls_g", "out", dv, classes),
     }
 

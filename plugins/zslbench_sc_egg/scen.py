@@ -115,7 +115,7 @@ class SCEN(Embedding):
             beta_std = 1 / float(means.mean() * v.norm(dim=1).mean())
         return {
             **networks.initial_len(streams, v, dv, s.alpha_std, beta_std),
-            **networks.initial_gen(streams, len(v), dv, len(self.space.names)),
+            **networks.initial_gen(streams, len(v), dv, len(self.space.names), mean=s.sc_start == "mean"),
         }
 
     def stage1_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:

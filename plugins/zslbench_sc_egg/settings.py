@@ -70,6 +70,9 @@ class SCENSettings(ComponentSettings):
     beta_std: PositiveFloat | None = None
     """Standard deviation of W_β before training (row 15, open in print); None, ours: such that e_l starts
     with unit variance on the training images."""
+    sc_start: Literal["mean", "random"] = "mean"
+    """SC's weights before training (row 15, open in print): such that g starts near the mean over the
+    attributes (ours), or of the framework's default variance (the code)."""
     order: Literal["auto", "literal", "maps"] = "auto"
     """Order of computation, ours: with the local features h, without them, or whichever costs less."""
 
