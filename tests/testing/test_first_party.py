@@ -25,21 +25,55 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         for name in ("sim-cub", "sim-sun", "sim-awa2")
     },
     ("embedding", "identity"): [{}, {"normalize": "l2"}, {"normalize": "none"}],
+    ("embedding", "pooled"): [{}, {"normalize": "l2"}],
+    ("embedding", "scen"): [
+        {"batch_size": 8},
+        # As the authors' code does, and further branches of its stages.
+        {
+            "batch_size": 6,
+            "sampler": "balanced",
+            "optimizer": "rmsprop",
+            "momentum": 0.9,
+            "weight_decay": 1e-4,
+            "classes": "seen",
+            "composition": "mean",
+            "stage1_iterations": 2,
+            "stage2": "regressor",
+            "stage2_iterations": 2,
+            "scr_reduction": "mean",
+            "regressor_hidden": 6,
+            "normalize_regions": True,
+            "normalize_semantics": True,
+            "normalize_vectors": True,
+            "train_vectors": True,
+            "beta_std": 1.0,
+        },
+        {"batch_size": 8, "order": "literal", "lambda_g": 0.0, "alpha_std": 0.1},
+        {"batch_size": 8, "order": "maps", "lambda_l": 0.0, "scr_without_lce": False},
+    ],
     ("classifier", "eszsl"): [{}, {"coding": "01"}],
     ("generator", "tf-vaegan"): [
         {"hidden": 8},
         {"hidden": 8, "encoded_noise": False, "freeze_decoder": True, "adaptive_penalty": False},
         {"hidden": 8, "decoder": False, "feedback": False, "transform": False, "latent": 3},
     ],
+    ("generator", "eggn"): [
+        {"hidden": 8},
+        {"hidden": 8, "seen_samples": "reconstruction", "fresh_generator_batch": True, "sampler": "balanced"},
+        {"hidden": 8, "lambda_s": 0.0, "adaptive_penalty": True, "penalty_bounds": (1.0, 20.0)},
+        {"hidden": 8, "lambda_s": 0.0, "lambda_u": 0.0, "feedback": False},
+    ],
+}
+_GENERATIVE = {
+    "dataset.images_per_class": 10,
+    "generator.epochs": 2,
+    "generator.hidden": 16,
+    "generator.per_class": 20,
+    "classifier.epochs": 2,
 }
 METHODS: dict[str, dict[str, Any]] = {
-    "tf-vaegan": {
-        "dataset.images_per_class": 10,
-        "generator.epochs": 2,
-        "generator.hidden": 16,
-        "generator.per_class": 20,
-        "classifier.epochs": 2,
-    }
+    "tf-vaegan": _GENERATIVE,
+    "sc-egg": _GENERATIVE | {"embedding.stage1_epochs": 1, "embedding.stage2_epochs": 1},
 }
 MAY_NOT_APPLY = {"regions_by_row", "guide_scores"}
 

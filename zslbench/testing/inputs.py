@@ -43,8 +43,9 @@ class TinyInputs:
     """Regions of an image."""
     channels: int = 8
     """Length of a region's feature vector."""
-    words: int = 7
-    """Length of an attribute's word vector."""
+    words: int = 11
+    """Length of an attribute's word vector. Products of words with a matrix (words, channels) then have 440
+    multiplications; those of fewer than 400 torch rounds otherwise once they are batched."""
     images: int = 3
     """Images that an extractor is given at once."""
 

@@ -18,10 +18,8 @@ from zslbench.training.stages import Stages
 
 
 def reuse_changes_nothing(subject: Subject) -> None:
-    """A component that finds the stages of one with another setting ends with the networks it would train.
-
-    Each setting is changed in turn. A setting that a key leaves out, though the stage reads it, shows here.
-    """
+    """A component that finds the stages of one with another setting ends with the networks it would train."""
+    # Each setting is changed in turn: one that a key leaves out, though the stage reads it, shows.
     kept = _InMemory()
     space = subject.space()
     finish(subject.make(space).fit(subject.view(space)), space, 0, stages=Stages(kept, {}))
