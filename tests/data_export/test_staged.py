@@ -1,0 +1,55 @@
+"""Folders that come into place together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zslbench.data.exporting.staged import remove_left, staged
+from zslbench.data.roots import folder_datasets
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(one.relative_to(folder)): one.read_text() for one in folder.rglob("*") if one.is_file()}
+
+
+def test_files_come_and_others_stay(tmp_path: Path) -> None:
+    target = tmp_path / "Set"
+    with staged(target) as aside:
+        (aside / "att_splits.mat").write_text("one")
+        (aside / "regions").mkdir()
+        (aside / "regions" / "a").write_text("a")
+        assert folder_datasets(tmp_path) == {}  # what is being written is no data set yet
+    assert contents(target) == {"att_splits.mat": "one", "regions/a": "a"}
+    (target / "notes.txt").write_text("the user's")
+    with staged(target) as aside:
+        (aside / "att_splits.mat").write_text("two")
+        (aside / "regions").mkdir()
+        (aside / "regions" / "b").write_text("b")
+    assert contents(target) == {"att_splits.mat": "two", "regions/b": "b", "notes.txt": "the user's"}
+    assert [one.name for one in tmp_path.iterdir()] == ["Set"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_error_changes_nothing(tmp_path: Path, there: bool, error: type[BaseException]) -> None:
+    target = tmp_path / "Set"
+    if there:
+        target.mkdir()
+        (target / "att_splits.mat").write_text("one")
+    with pytest.raises(error), staged(target) as aside:
+        (aside / "att_splits.mat").write_text("two")
+        raise error
+    assert [one.name for one in tmp_path.iterdir()] == (["Set"] if there else [])
+    assert not there or contents(target) == {"att_splits.mat": "one"}
+
+
+def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
+    left = tmp_path / ".Set.0a1b.part" / "files"
+    left.mkdir(parents=True)
+    (left / "att_splits.mat").write_text("half")
+    (tmp_path / ".Other.0a1b.part").mkdir()
+    assert folder_datasets(tmp_path) == {}
+    remove_left(tmp_path / "Set")
+    assert [one.name for one in tmp_path.iterdir()] == [".Other.0a1b.part"]
