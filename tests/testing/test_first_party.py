@@ -49,7 +49,6 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
             "beta_std": 1.0,
         },
         {"batch_size": 8, "order": "literal", "lambda_g": 0.0, "alpha_std": 0.1},
-        {"batch_size": 8, "order": "maps", "lambda_l": 0.0, "scr_without_lce": False},
     ],
     ("classifier", "eszsl"): [{}, {"coding": "01"}],
     ("generator", "tf-vaegan"): [
@@ -58,10 +57,17 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"hidden": 8, "decoder": False, "feedback": False, "transform": False, "latent": 3},
     ],
     ("generator", "eggn"): [
-        {"hidden": 8},
-        {"hidden": 8, "seen_samples": "reconstruction", "fresh_generator_batch": True, "sampler": "balanced"},
-        {"hidden": 8, "lambda_s": 0.0, "adaptive_penalty": True, "penalty_bounds": (1.0, 20.0)},
-        {"hidden": 8, "lambda_s": 0.0, "lambda_u": 0.0, "feedback": False},
+        {"hidden": 8, "critic_steps": 1},
+        {
+            "hidden": 8,
+            "critic_steps": 1,
+            "seen_samples": "reconstruction",
+            "fresh_generator_batch": True,
+            "sampler": "balanced",
+            "adaptive_penalty": True,
+            "penalty_bounds": (1.0, 20.0),
+        },
+        {"hidden": 8, "critic_steps": 1, "lambda_s": 0.0, "lambda_u": 0.0, "feedback": False},
     ],
 }
 _GENERATIVE = {
@@ -73,7 +79,8 @@ _GENERATIVE = {
 }
 METHODS: dict[str, dict[str, Any]] = {
     "tf-vaegan": _GENERATIVE,
-    "sc-egg": _GENERATIVE | {"embedding.stage1_epochs": 1, "embedding.stage2_epochs": 1},
+    "sc-egg": _GENERATIVE
+    | {"embedding.stage1_epochs": 1, "embedding.stage2_epochs": 1, "generator.critic_steps": 1},
 }
 MAY_NOT_APPLY = {"regions_by_row", "guide_scores"}
 
