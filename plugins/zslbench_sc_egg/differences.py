@@ -53,8 +53,8 @@ ROWS = (
     Row(11, "region features", "raw", "of unit length", {"embedding.normalize_regions": (False, True)}),
     Row(12, "class semantics in p_l", "a", "of unit length",
         {"embedding.normalize_semantics": (False, True)}),
-    Row(13, "attribute vectors v", "fixed", "of unit length, then trained along", {
-        "embedding.normalize_vectors": (False, True), "embedding.train_vectors": (False, True)}),
+    Row(13, "attribute vectors v", "fixed; here of unit length", "of unit length, then trained along", {
+        "embedding.normalize_vectors": (True, True), "embedding.train_vectors": (False, True)}),
     Row(14, "word vectors", "GloVe", "word2vec (not shipped); here the data set's own"),
     Row(15, "initial W_α, W_β and SC", "not stated; here 0, N(0, s²) for e_l of unit variance, near the mean",
         "0, N(0, 1) and random", {

@@ -278,7 +278,8 @@ class SCEN(Embedding):
         self, name: str, step: Step, *, view: TrainView, epochs: int, key: dict[str, Any], **rest: Any
     ) -> Program:
         s = self.settings
-        rule = Optimizer(s.optimizer, lr=s.lr, weight_decay=s.weight_decay, momentum=s.momentum)
+        lr = s.stage2_lr or s.lr if name == "stage2" else s.lr
+        rule = Optimizer(s.optimizer, lr=lr, weight_decay=s.weight_decay, momentum=s.momentum)
         return Program(
             name=name,
             passes=((step,),),

@@ -33,6 +33,8 @@ class SCENSettings(ComponentSettings):
     """Of either stage (row 1; section 4: Adam)."""
     lr: PositiveFloat = 1e-4
     """Learning rate of either stage (row 1; section 4: 1e-4)."""
+    stage2_lr: PositiveFloat | None = None
+    """Learning rate of stage 2, ours; None: ``lr``, as printed."""
     weight_decay: NonNegativeFloat = 0.0
     """Of either stage (row 1)."""
     momentum: NonNegativeFloat = 0.0
@@ -61,8 +63,9 @@ class SCENSettings(ComponentSettings):
     """Whether region features are scaled to unit length first (row 11; printed: raw)."""
     normalize_semantics: bool = False
     """Whether a(c) is scaled to unit length in eq. (3) (row 12; nothing changes for xlsa17's ``att``)."""
-    normalize_vectors: bool = False
-    """Whether the attribute vectors v are scaled to unit length first (row 13)."""
+    normalize_vectors: bool = True
+    """Whether the attribute vectors v are scaled to unit length first (row 13, open in print): sums of word
+    vectors are several units long, and attention then hardens within a few steps."""
     train_vectors: bool = False
     """Whether v is trained along with LEN in stage 1 (row 13; printed: a language model's, fixed)."""
     alpha_std: NonNegativeFloat = 0.0
