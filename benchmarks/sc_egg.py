@@ -2,8 +2,8 @@
 
     python -m benchmarks.sc_egg --data-root FOLDER [--jobs 2]
 
-Writes benchmarks/results/sc_egg_cub2010.md. Every row is a ``zslbench run`` command; what is in the store already
-is found again and what was interrupted goes on, so the whole may be stopped at any time.
+Writes benchmarks/results/sc_egg_cub2010.md. Every row is a ``zslbench run`` command; what is in the store
+already is found again and what was interrupted goes on, so the whole may be stopped at any time.
 """
 
 from __future__ import annotations
@@ -131,14 +131,14 @@ def header(environment: dict[str, Any], jobs: int) -> list[str]:
         "",
         "Regenerate with `python -m benchmarks.sc_egg --data-root FOLDER` from the root of a checkout.",
         "",
-        "Real data: 6,033 pictures of Caltech-UCSD Birds-200 (2010), 200 classes, 150 seen and 50 unseen as in",
-        "CUB, 312 attributes with word vectors; MobileNetV2 features of 49 regions x 1280, or their mean. The",
-        "image split is not CUB's: nothing here is comparable with published CUB figures. Per-class accuracy in",
-        "%, mean ± standard deviation over seeds, selected on validation.",
+        "Real data: 6,033 pictures of Caltech-UCSD Birds-200 (2010), 200 classes, 150 seen and 50 unseen as",
+        "in CUB, 312 attributes with word vectors; MobileNetV2 features of 49 regions x 1280, or their mean.",
+        "The image split is not CUB's: nothing here is comparable with published CUB figures. Per-class",
+        "accuracy in %, mean ± standard deviation over seeds, selected on validation.",
         "",
-        "sc-egg runs with its preset `cpu` (500 + 300 batches of 16 images in stages 1 and 2, networks of width",
-        "256 and 8 epochs in stage 3), tf-vaegan with a stage 3 of the same size. `seconds` is the mean over the",
-        "seeds of a whole run with validation and refit, less the stages that it found computed;",
+        "sc-egg runs with its preset `cpu` (500 + 300 batches of 16 images in stages 1 and 2, networks of",
+        "width 256 and 8 epochs in stage 3), tf-vaegan with a stage 3 of the same size. `seconds` is the mean",
+        "over the seeds of a whole run with validation and refit, less the stages that it found computed;",
         f"{jobs} runs at a time on a machine that did other work too, so it is a rough figure.",
         "",
         f"Hardware: {environment['device']}, {environment['cpu_count']} cores, one thread a run, no GPU. "

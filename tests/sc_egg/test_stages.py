@@ -107,7 +107,7 @@ def test_stage_2_brings_gens_scores_nearer_to_lens(fit_scen):
 def test_attention_starts_uniform_and_w_beta_with_the_deviation_asked_for(before):
     wide = TinyInputs(regions=3, channels=60, attributes=6, words=50)
     space = wide.space()
-    nets = before(space, wide.raw_view(space), alpha_std=0.0, beta_std=1.0)
+    nets = before(space, wide.raw_view(space), alpha_std=0.0, beta_std=1.0, normalize_vectors=False)
     assert not nets["attention"]["w_alpha"].any()
     w_beta = nets["projection"]["w_beta"]
     assert w_beta.shape == (60, 50)
