@@ -69,6 +69,7 @@ def drawn(monkeypatch, settings):
     def next_batch(self):
         batch = plain_next(self)
         seen.setdefault("batches", []).append(batch.features)
+        seen.setdefault("labels", []).append(batch.labels)
         return batch
 
     with monkeypatch.context() as patch:
@@ -103,6 +104,8 @@ def test_balanced_batches_fill_the_noise_where_classes_do_not_divide_them(monkey
     seen = drawn(monkeypatch, {"sampler": "balanced", "batch_size": 6})
     for name, values in seen.items():
         assert {len(one) for one in values} == {6}, name
+    for labels in seen["labels"]:
+        assert sorted(torch.unique(labels, return_counts=True)[1].tolist()) == [1, 1, 2, 2]
 
 
 # --- the penalty's weight, row 27 ----------------------------------------------------------------
