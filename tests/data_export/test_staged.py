@@ -8,6 +8,7 @@ import pytest
 
 from zslbench.data.exporting.staged import remove_left, staged
 from zslbench.data.roots import folder_datasets
+from zslbench.errors import DataError
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -27,7 +28,12 @@ def test_files_come_and_others_stay(tmp_path: Path) -> None:
         (aside / "att_splits.mat").write_text("two")
         (aside / "regions").mkdir()
         (aside / "regions" / "b").write_text("b")
-    assert contents(target) == {"att_splits.mat": "two", "regions/b": "b", "notes.txt": "the user's"}
+    assert contents(target) == {
+        "att_splits.mat": "two",
+        "regions/a": "a",
+        "regions/b": "b",
+        "notes.txt": "the user's",
+    }
     assert [one.name for one in tmp_path.iterdir()] == ["Set"]
 
 
@@ -53,3 +59,25 @@ def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
     assert folder_datasets(tmp_path) == {}
     remove_left(tmp_path / "Set")
     assert [one.name for one in tmp_path.iterdir()] == [".Other.0a1b.part"]
+
+
+def test_a_store_is_replaced_as_one_and_links_give_way(tmp_path: Path) -> None:
+    target, elsewhere = tmp_path / "Set", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "picture").write_text("mine")
+    for number in ("one", "two"):
+        with staged(target) as aside:
+            (aside / "regions" / "net").mkdir(parents=True)
+            (aside / "regions" / "net" / "store.json").write_text(number)
+            (aside / "regions" / "net" / number).write_text("")
+            if number == "one":
+                (aside / "images").symlink_to(elsewhere)
+            else:
+                (aside / "images").mkdir()
+                (aside / "images" / "copy").write_text("copied")
+    found = contents(target)
+    assert found == {"regions/net/store.json": "two", "regions/net/two": "", "images/copy": "copied"}
+    assert contents(elsewhere) == {"picture": "mine"}
+    with pytest.raises(DataError, match="is a folder that is there already"), staged(target) as aside:
+        (aside / "images").symlink_to(elsewhere)
+    assert contents(target) == found

@@ -16,7 +16,7 @@ from zslbench.data.matfile import read_mat
 from zslbench.data.provenance import source
 from zslbench.data.regions.attach import MEAN, RegionsWanted, attach, mean_name
 from zslbench.data.roots import SPLITS_FILE
-from zslbench.data.xlsa17_files import SEMANTICS, dataset_folder, plain_name, require
+from zslbench.data.xlsa17_files import SEMANTICS, dataset_folder, imported_features, plain_name, require
 from zslbench.data.xlsa17_variables import (
     ExpectedCounts as ExpectedCounts,
     Variables,
@@ -35,13 +35,20 @@ class FolderSource(DatasetSource):
     """Any folder in the xlsa17 format, under its own name."""
 
     def load(self, request: DataRequest) -> Dataset:
-        """Read the folder called ``request.name`` (in upper or lower case) below the data root."""
+        """Read the folder called ``request.name`` (in upper or lower case) below the data root.
+
+        Where there is no ``res101``, the features that came with an imported set are the default.
+        """
+        folder, regions = dataset_folder(request, request.name), RegionsWanted.of(request)
+        features = request.features
+        if features is None and regions is None and not (folder / f"{DEFAULT_FEATURES}.mat").is_file():
+            features = imported_features(folder)
         return read_xlsa17(
-            dataset_folder(request, request.name),
+            folder,
             name=request.name,
-            features=request.features,
+            features=features,
             semantics=request.semantics or "att",
-            regions=RegionsWanted.of(request),
+            regions=regions,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zslbench.data.dataset import DataRequest
+from zslbench.data.download.ledger import read_records
 from zslbench.data.matfile import mat_variables
 from zslbench.data.roots import HOW_TO_CHOOSE, SPLITS_FILE, data_root, find_folder, folder_datasets
 from zslbench.errors import DataError, MissingData, UnknownName
@@ -72,3 +73,12 @@ def features_files(folder: Path) -> list[str]:
         except DataError:
             continue
     return found
+
+
+def imported_features(folder: Path) -> str | None:
+    """Stem of the features file that ``zslbench data import`` wrote for a custom set; None: there is none."""
+    try:
+        found = read_records(folder / "sources.json").get("imports", {}).get("custom", {}).get("features")
+    except (DataError, AttributeError):  # a damaged record is told by ``zslbench data check``
+        return None
+    return found if isinstance(found, str) and (folder / f"{found}.mat").is_file() else None

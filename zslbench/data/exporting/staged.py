@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zslbench.data.exporting.aside import flush
+from zslbench.data.regions.store import is_store
 from zslbench.data.roots import SPLITS_FILE
 from zslbench.errors import DataError
 from zslbench.store.files import sync_folder
@@ -18,8 +19,8 @@ from zslbench.store.files import sync_folder
 def staged(folder: Path) -> Iterator[Path]:
     """An empty folder beside ``folder``; what the block puts there is in ``folder`` when it ends.
 
-    Files of the same name are replaced, others stay. The splits file, which makes a folder a data set, comes
-    last. An error removes what was put aside and leaves ``folder`` as it was; a killed process leaves
+    Files and region stores of the same name are replaced, others stay. The splits file, which makes a folder
+    a data set, comes last. An error removes what was put aside and leaves ``folder`` as it was; a killed process leaves
     ``.<name>.<random>.part``, which is no data set.
 
     Raises:
@@ -47,14 +48,28 @@ def _move(inner: Path, folder: Path) -> None:
     if not folder.exists():
         inner.rename(folder)
     else:
-        for one in sorted(inner.iterdir(), key=lambda one: (one.name == SPLITS_FILE, one.name)):
-            target = folder / one.name
-            if target.is_dir() and not target.is_symlink():  # a folder cannot be replaced in one step
-                old = inner.parent / f"old-{one.name}"
-                target.rename(old)
-            one.replace(target)
-        sync_folder(folder)
+        _merge(inner, folder, inner.parent / "old")
     sync_folder(folder.parent)
+
+
+def _merge(inner: Path, folder: Path, old: Path) -> None:
+    """Move what is in one folder to another; what it replaces there goes to a new folder ``old``."""
+    for one in sorted(inner.iterdir(), key=lambda one: (one.name == SPLITS_FILE, one.name)):
+        target = folder / one.name
+        real = one.is_dir() and not one.is_symlink()
+        if target.is_symlink():
+            target.unlink()
+        if not target.is_dir():
+            one.replace(target)
+        elif not real:
+            raise DataError(target, ["is a folder that is there already"], "Move it away")
+        elif is_store(one) or is_store(target):  # a store is never changed, it is replaced
+            old.mkdir(exist_ok=True)
+            target.rename(old / one.name)
+            one.rename(target)
+        else:
+            _merge(one, target, old)
+    sync_folder(folder)
 
 
 def remove_left(folder: Path) -> None:

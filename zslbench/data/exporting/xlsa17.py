@@ -27,11 +27,13 @@ def write_splits(
     labels: Int[np.ndarray, " images"],
     split: OfficialSplit,
     original_att: Shaped[np.ndarray, "classes attributes"] | None = None,
+    image_files: Sequence[str] | None = None,
 ) -> None:
     """Write the splits file.
 
     Args:
         labels: class ids from 0; which images are of validation classes.
+        image_files: written together with the labels where no features file is to have both.
 
     Raises:
         DataError: it cannot be written.
@@ -46,6 +48,8 @@ def write_splits(
         held = np.isin(labels[split.trainval], split.validation_classes)
         contents["train_loc"] = _from_one(split.trainval[~held])
         contents["val_loc"] = _from_one(split.trainval[held])
+    if image_files is not None:
+        contents["labels"], contents["image_files"] = _from_one(labels), list(image_files)
     write_mat(path, contents)
 
 

@@ -6,17 +6,35 @@ order trains and evaluates without any error, on the wrong labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from zslbench.data.dataset import Dataset
-from zslbench.data.regions.stored import PARTS, StoredRegions
+from zslbench.data.regions.stored import PARTS
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What region features say of their images, as :class:`~zslbench.data.regions.stored.StoredRegions`."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def labels(self) -> np.ndarray: ...
+
+    @property
+    def image_files(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def companions(self) -> Mapping[str, np.ndarray]: ...
 
 
 def disagreements(
-    source: StoredRegions, dataset: Dataset, att: np.ndarray, splits_file: str, features_file: str
+    source: Described, dataset: Dataset, att: np.ndarray, splits_file: str, features_file: str
 ) -> list[str]:
     """Where region features contradict the data set, one sentence each that names both files.
 
@@ -42,7 +60,7 @@ def disagreements(
     return faults
 
 
-def _images(source: StoredRegions, dataset: Dataset, here: str, there: str) -> Iterator[str]:
+def _images(source: Described, dataset: Dataset, here: str, there: str) -> Iterator[str]:
     ours, theirs = dataset.labels, source.labels
     if len(ours) != len(theirs):
         yield f"{here} has {len(theirs)} images, {there} {len(ours)}"
@@ -82,7 +100,7 @@ def _renamed(ours: np.ndarray, theirs: np.ndarray) -> bool:
     return bool(pairs.shape[1] == len(np.unique(ours)) == len(np.unique(theirs)))
 
 
-def _split(source: StoredRegions, dataset: Dataset, here: str, there: str) -> Iterator[str]:
+def _split(source: Described, dataset: Dataset, here: str, there: str) -> Iterator[str]:
     parts = {part: getattr(dataset.split, part) for part in PARTS}
     given = {part: source.companions[part] for part in PARTS if part in source.companions}
     different = {

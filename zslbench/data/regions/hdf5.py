@@ -26,13 +26,14 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from zslbench.data.regions import cache
 from zslbench.data.regions.mapped import MappedRows
@@ -89,40 +90,89 @@ def open_hdf5(path: Path) -> StoredRegions:
     return cache.stored_once(target, lambda folder: import_hdf5(path, folder), path)
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What an HDF5 file says, without its feature map."""
+
+    path: Path
+    shape: tuple[int, int, int]
+    """(images, regions, channels)."""
+    dtype: np.dtype[Any]
+    """The type that a store keeps its values in; float64 becomes float32."""
+    scale: float | None
+    labels: Int[np.ndarray, " images"]
+    image_files: tuple[str, ...] | None
+    companions: dict[str, np.ndarray]
+    provenance: dict[str, Any]
+
+
+def read_facts(path: Path) -> Facts:
+    """Everything of an HDF5 file but its feature map.
+
+    Raises:
+        DataError: it cannot be read, or is not in this layout.
+    """
+    with _reading(path), h5py.File(path, "r") as file:
+        features = _feature_map(path, file)
+        images, channels, height, width = features.shape
+        return Facts(
+            path,
+            (images, height * width, channels),
+            STORED.get(features.dtype.name, STORED["float32"]),
+            _scale(path, features),
+            _labels(path, file),
+            _image_files(path, file),
+            _companions(path, file),
+            _provenance(path, features),
+        )
+
+
+def read_blocks(path: Path) -> Iterator[Shaped[np.ndarray, "n regions dv"]]:
+    """The regions of an HDF5 file as stored, in order, a bounded number at a time.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    with _reading(path), h5py.File(path, "r") as file:
+        features = _feature_map(path, file)
+        images, channels, height, width = features.shape
+        chunk = features.chunks[0] if features.chunks else 1
+        row = channels * height * width * features.dtype.itemsize
+        # Whole chunks at a time, so that each is decompressed once.
+        size = chunk * max(1, BLOCK_BYTES // (chunk * row))
+        for start in range(0, images, size):
+            block = features[start : start + size]
+            yield block.reshape(len(block), channels, height * width).swapaxes(1, 2)
+
+
 def import_hdf5(path: Path, folder: Path) -> None:
     """Copy the region features of an HDF5 file to a new store, in constant memory.
 
     Raises:
         DataError: the file cannot be read or has unusable values; or the store cannot be written.
     """
-    with _reading(path), h5py.File(path, "r") as file:
-        features = _feature_map(path, file)
-        scale = _scale(path, features)
-        images, channels, height, width = features.shape
-        dtype = STORED.get(features.dtype.name, STORED["float32"])
-        labels, files = _labels(path, file), _image_files(path, file)
-        chunk = features.chunks[0] if features.chunks else 1
-        row = channels * height * width * features.dtype.itemsize
-        # Whole chunks at a time, so that each is decompressed once.
-        size = chunk * max(1, BLOCK_BYTES // (chunk * row))
-        _log.info("copying %s to %s, once (%.1f GB)", path, folder, images * row / 1e9)
-        told = time.monotonic()
-        with RegionWriter(
-            folder,
-            (images, height * width, channels),
-            dtype,
-            scale,
-            companions=_companions(path, file),
-            provenance=_provenance(path, features),
-        ) as writer:
-            for start in range(0, images, size):
-                stop = min(start + size, images)
-                block = features[start:stop].reshape(stop - start, channels, height * width)
-                names = None if files is None else files[start:stop]
-                writer.append(block.swapaxes(1, 2), labels[start:stop], names)
-                if time.monotonic() - told > _TOLD_SECONDS:
-                    told = time.monotonic()
-                    _log.info("copying %s: %d %%", path.name, 100 * stop // images)
+    facts = read_facts(path)
+    images, regions, channels = facts.shape
+    size = images * regions * channels * facts.dtype.itemsize
+    _log.info("copying %s to %s, once (%.1f GB)", path, folder, size / 1e9)
+    told = time.monotonic()
+    files = facts.image_files
+    with RegionWriter(
+        folder,
+        facts.shape,
+        facts.dtype,
+        facts.scale,
+        companions=facts.companions,
+        provenance=facts.provenance,
+    ) as writer:
+        start = 0
+        for block in read_blocks(path):
+            stop = start + len(block)
+            writer.append(block, facts.labels[start:stop], None if files is None else files[start:stop])
+            start = stop
+            if time.monotonic() - told > _TOLD_SECONDS:
+                told = time.monotonic()
+                _log.info("copying %s: %d %%", path.name, 100 * stop // images)
 
 
 class MappedHdf5(StoredRegions):

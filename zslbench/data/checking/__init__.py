@@ -1,0 +1,1 @@
+"""Looks a data set over: everything that can be wrong, all at once."""

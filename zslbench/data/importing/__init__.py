@@ -1,0 +1,1 @@
+"""Brings data sets of other origin below the data root: checked, whole, and recorded."""
