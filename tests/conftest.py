@@ -16,6 +16,7 @@ _hook = install_import_hook(
         "zslbench_common",
         "zslbench_datasets",
         "zslbench_eszsl",
+        "zslbench_extractors",
         "zslbench_sc_egg",
         "zslbench_tf_vaegan",
     ],

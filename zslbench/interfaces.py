@@ -287,17 +287,31 @@ class DatasetSource(ABC):
 
 
 class FeatureExtractor(ABC):
-    """Kind ``extractor``: images to region features, with a frozen backbone."""
+    """Kind ``extractor``: images to region features, with a frozen backbone.
 
-    image_size: ClassVar[int]
-    """Height and width that images are resized and cropped to, in pixels."""
+    Its constructor reads the weights; where they are not here, it raises MissingData that says what to bring.
+    """
+
+    image_size: int
+    """Height and width that images are resized and cropped to, in pixels; of the class or of an instance."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    """The filter that images are resized with."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
     @abstractmethod
     def extract(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b regions dv"]:
-        """Region features of RGB images with values in [0, 1]; normalises them as its backbone does."""
+        """Region features of RGB images with values in [0, 1], on their device; normalises them as its
+        backbone does."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """What a store of its features says of it, as plain data without paths of this machine.
+
+        ``name`` (of the backbone), ``grid`` (regions along height and width), ``weights_sha256``,
+        ``normalisation`` and anything else that the values depend on.
+        """
+        return {}
 
 
 class Embedding(ABC):

@@ -136,7 +136,7 @@ def regions_by_row(source: Source) -> None:
 
 
 def _images(subject: Subject) -> Tensor:
-    size = subject.cls.image_size
+    size = subject.cls(subject.settings).image_size
     if not isinstance(size, int) or size < 1:
         raise Fault(f"image_size is {size!r}; give the images' height and width in pixels")
     generator = torch.Generator().manual_seed(0)

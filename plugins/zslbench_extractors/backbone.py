@@ -1,0 +1,71 @@
+"""What both extractors share: a frozen network, what it is called, and how its pictures are normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zslbench.interfaces import FeatureExtractor
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of ImageNet's RGB values in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network with its weights."""
+
+    name: str
+    network: nn.Module
+    regions: Callable[[Tensor], Tensor]
+    """Normalised images (b, 3, h, w) to regions (b, regions, dv), row by row of the grid."""
+    grid: tuple[int, int]
+    """Regions of an image along its height and width."""
+    image_size: int
+    interpolation: Literal["bilinear", "bicubic"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    weights_sha256: str
+    about: dict[str, Any]
+    """Anything else that tells what it is, as plain data."""
+
+
+class BackboneExtractor(FeatureExtractor):
+    """Runs a backbone on the device where the images are."""
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._backbone = self.load()
+        self._backbone.network.eval().requires_grad_(False).float()
+        self.image_size = self._backbone.image_size
+        self.interpolation = self._backbone.interpolation
+
+    def load(self) -> Backbone:
+        """Read the weights."""
+        raise NotImplementedError
+
+    def extract(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b regions dv"]:
+        network = self._backbone.network
+        if next(network.parameters()).device != images.device:
+            network.to(images.device)
+        mean, std = (
+            torch.tensor(values, device=images.device).view(3, 1, 1)
+            for values in (self._backbone.mean, self._backbone.std)
+        )
+        with torch.no_grad():
+            return self._backbone.regions((images - mean) / std)
+
+    def describe(self) -> dict[str, Any]:
+        one = self._backbone
+        return {
+            "name": one.name,
+            "grid": list(one.grid),
+            "weights_sha256": one.weights_sha256,
+            "normalisation": {"mean": list(one.mean), "std": list(one.std)},
+            **one.about,
+        }

@@ -1,0 +1,136 @@
+"""ResNet-101 (He et al., CVPR 2016) with ImageNet weights; regions are its last feature map, conv5.
+
+The network is transformers' ResNet, whose bottlenecks have torchvision's form (the stride in the 3 x 3
+convolution); weights with torchvision's names are renamed to its own. torchvision itself is not needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zslbench.errors import DataError
+from zslbench.store.files import sha256_of
+from zslbench_extractors.backbone import IMAGENET, Backbone, BackboneExtractor
+from zslbench_extractors.settings import ResNetSettings
+from zslbench_extractors.vision import load_vision, name_of
+from zslbench_extractors.weights import TORCHVISION, library, model_folder, torchvision_file
+
+_FILES = (".pth", ".pt", ".safetensors")
+_DEPTHS = (3, 4, 23, 3)
+_BLOCK = re.compile(r"layer(\d)\.(\d+)\.(?:(conv|bn)(\d)|downsample\.(\d))\.(\w+)")
+
+
+class ResNet101(BackboneExtractor):
+    """ResNet-101 with the weights that the settings name."""
+
+    settings: ResNetSettings
+
+    def load(self) -> Backbone:
+        """Read the weights.
+
+        Raises:
+            MissingData: they are not on this machine; says which file to bring, and where.
+            DataError: they cannot be read, or are of another network.
+        """
+        weights, size = self.settings.weights, self.settings.image_size
+        if weights == TORCHVISION:
+            return torchvision_backbone(torchvision_file(), size)
+        if Path(weights).suffix.lower() in _FILES:
+            return torchvision_backbone(Path(weights).expanduser(), size)
+        return load_vision(model_folder(weights, "extractor.weights"), name_of(weights), size, ("resnet",))
+
+
+def torchvision_backbone(path: Path, image_size: int) -> Backbone:
+    """A bottleneck ResNet from a file with torchvision's names; its depths and widths are the file's."""
+    state = _read(path)
+    network, depths = from_torchvision(state, path)
+    side = -(-image_size // 32)
+
+    def regions(images: Tensor) -> Tensor:
+        found: Tensor = network(images).last_hidden_state
+        return found.flatten(2).transpose(1, 2)
+
+    return Backbone(
+        name="resnet101" if depths == _DEPTHS else f"resnet-{'-'.join(map(str, depths))}",
+        network=network,
+        regions=regions,
+        grid=(side, side),
+        image_size=image_size,
+        interpolation="bilinear",
+        mean=IMAGENET[0],
+        std=IMAGENET[1],
+        weights_sha256=sha256_of(path),
+        about={"weights": path.name, "layer": "conv5"},
+    )
+
+
+def from_torchvision(state: Mapping[str, Tensor], where: Path) -> tuple[nn.Module, tuple[int, ...]]:
+    """The network with these weights, and the number of blocks of its stages.
+
+    Raises:
+        DataError: they are no whole bottleneck ResNet.
+    """
+    transformers = library()
+    renamed = {_renamed(key): value for key, value in state.items() if not key.startswith("fc.")}
+    blocks = [(int(one[1]), int(one[2])) for one in map(_BLOCK.fullmatch, state) if one]
+    stages = sorted({stage for stage, _ in blocks})
+    last = [f"layer{stage}.0.conv3.weight" for stage in stages]
+    if stages != list(range(1, len(stages) + 1)) or not stages or not {*last, "conv1.weight"} <= state.keys():
+        raise DataError(where, ["holds no bottleneck ResNet with torchvision's names"])
+    depths = tuple(1 + max(block for one, block in blocks if one == stage) for stage in stages)
+    config = transformers.ResNetConfig(
+        embedding_size=state["conv1.weight"].shape[0],
+        hidden_sizes=[state[one].shape[0] for one in last],
+        depths=list(depths),
+        layer_type="bottleneck",
+    )
+    network: nn.Module = transformers.ResNetModel(config)
+    try:
+        missing, unknown = network.load_state_dict(renamed, strict=False)
+    except RuntimeError as error:
+        raise DataError(where, [f"weights of other shapes ({str(error).splitlines()[-1].strip()})"]) from None
+    missing = [one for one in missing if not one.endswith("num_batches_tracked")]  # old files lack them
+    if missing or unknown:
+        raise DataError(
+            where, [f"is no whole ResNet: {len(missing)} weights missing, {len(unknown)} unknown"]
+        )
+    return network, depths
+
+
+def _renamed(key: str) -> str:
+    """torchvision's name of a tensor as transformers has it."""
+    if key.startswith(("conv1.", "bn1.")):
+        part, _, tensor = key.partition(".")
+        return f"embedder.embedder.{'convolution' if part == 'conv1' else 'normalization'}.{tensor}"
+    found = _BLOCK.fullmatch(key)
+    if found is None:
+        return key
+    stage, block, what, number, shortcut, tensor = found.groups()
+    place = f"encoder.stages.{int(stage) - 1}.layers.{block}"
+    if shortcut is not None:
+        return f"{place}.shortcut.{'convolution' if shortcut == '0' else 'normalization'}.{tensor}"
+    return f"{place}.layer.{int(number) - 1}.{'convolution' if what == 'conv' else 'normalization'}.{tensor}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Tensors by name; torch's reader for tensors alone runs no code of the file."""
+    try:
+        if path.suffix.lower() == ".safetensors":
+            from safetensors.torch import load_file
+
+            found: Any = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise DataError(path, ["no such file"]) from None
+    except Exception as error:  # torch and safetensors raise whatever they stumble over
+        raise DataError(path, [f"cannot be read as weights ({type(error).__name__})"]) from None
+    if not isinstance(found, Mapping) or not all(isinstance(one, Tensor) for one in found.values()):
+        raise DataError(path, ["holds no named tensors"])
+    return dict(found)

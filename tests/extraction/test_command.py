@@ -1,0 +1,111 @@
+"""``zslbench data extract``: from a folder of pictures to methods that run on what was extracted."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+import zslbench
+from zslbench.cli.data.extract_display import ImageBar
+from zslbench.cli.main import cli
+from zslbench.data.load import load_dataset
+from zslbench.recipe import resolve
+from zslbench.registry import registry
+
+
+def call(root: Path, *arguments: str) -> Any:
+    words = ["data", "extract", *arguments, "--device", "cpu", "--threads", "1", "--data-root", str(root)]
+    return CliRunner().invoke(cli, words)
+
+
+def test_from_pictures_to_methods(
+    data_root: Path, models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = f"extractor.model={models['dinov2']}"
+    done = call(data_root, "zoo", "--backbone", "transformers", "--set", model, "--batch", "16")
+    assert done.exit_code == 0, done.output
+    assert "zoo regions tiny-dinov2: 48 x 16 x 32, 49.2 kB; 48 computed" in done.stdout
+    assert "48 pictures" in done.stderr
+    assert "images/s" in done.stderr
+    again = call(data_root, "zoo", "--backbone", "transformers", "--set", model)
+    assert "was there already" in again.stdout
+
+    # Methods on global features read the features file ...
+    monkeypatch.setenv("ZSLBENCH_DATA", str(data_root))
+    result = zslbench.run(
+        "eszsl", dataset="zoo", features="tiny-dinov2", select="last", store=tmp_path / "runs"
+    )
+    assert len(result.records) == 1
+    # ... and those on regions find the store, with the word vectors beside it.
+    vectors = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    np.save(data_root / "Zoo" / "attribute_vectors.npy", vectors)
+    recipe = resolve(registry(), "zoo", method="sc-egg", data_root=data_root)
+    dataset = load_dataset(
+        recipe.parts["dataset"], root=data_root, features=None, semantics=None, needs_regions=True
+    )
+    assert dataset.regions is not None
+    assert dataset.regions.shape == (48, 16, 32)
+    assert dataset.attribute_vectors is not None
+    assert dataset.image_files is not None
+    assert dataset.image_files[0] == "ant/00.jpg"
+    assert np.allclose(dataset.regions[np.arange(48)].mean(axis=1), dataset.features, atol=1e-5)
+
+
+def test_faults_are_one_line(data_root: Path, models: dict[str, Path]) -> None:
+    for words, text in (
+        (["moon"], "no folder moon in"),
+        (["sun"], "zslbench data get sun gets it"),
+        (["zoo"], "resnet101-63fe2227.pth is not here, and the network is left alone"),
+        (["zoo", "--backbone", "resnet"], "did you mean 'resnet101'?"),
+        (["zoo", "--set", "generator.lr=1"], "only settings of the extractor"),
+        (["zoo", "--set", "extractor.size=1"], "no setting 'size', did you mean"),
+        (["zoo", "--backbone", "transformers", "--offline"], "huggingface.co/facebook/dinov2-base"),
+    ):
+        done = call(data_root, *words)
+        assert done.exit_code in (1, 2)
+        assert text in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert done.stdout == ""
+
+
+def test_offline_is_put_back(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    assert call(data_root, "zoo", "--offline").exit_code == 1
+    assert os.environ["HF_HUB_OFFLINE"] == "0"
+
+
+def test_progress_tells_rate_and_time_left() -> None:
+    out = io.StringIO()
+    now = [0.0]
+    bar = ImageBar(Console(file=out, width=200), lambda: now[0])
+    bar.begin("resnet101 on cuda", 14_340, 340)
+    for _ in range(40):
+        now[0] += 1
+        bar.advance(100)
+    bar.end()
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "resnet101 on cuda: 14,340 pictures, goes on after 340"
+    assert lines[1] == "resnet101 on cuda: 1,340 of 14,340, 100 images/s, 2 min left"
+    assert len(lines) == 5
+    assert "4,340 of 14,340, 100 images/s" in lines[-1]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from zslbench.cli.main import cli\n"
+        "try: cli(['data', 'extract', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'PIL', 'transformers', 'pydantic', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")

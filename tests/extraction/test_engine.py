@@ -1,0 +1,318 @@
+"""Pictures go in, a store and pooled features come out: in order, whole, the same after any stop."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+from PIL import Image
+
+from zslbench.data.extraction import Wanted, engine, extract
+from zslbench.data.regions.store import RegionStore
+from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
+
+SCRIPT = Path(__file__).with_name("blocks.py")
+
+
+def _load() -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location("extraction_blocks", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+blocks = _load()
+
+
+@pytest.fixture
+def zoo(data_root: Path) -> Path:
+    return data_root / "Zoo"
+
+
+def run(folder: Path, extractor: Any = None, **how: Any) -> Any:
+    wanted = Wanted(**{"backbone": "blocks", "batch": 5, "workers": 0, **how})
+    return extract(folder, extractor or blocks.Blocks(), wanted, blocks.CPU, advice="Get them")
+
+
+def content(folder: Path, name: str = "blocks") -> dict[str, str]:
+    """Every file that an extraction has made, with the digest of its bytes."""
+    files = [*sorted((folder / "regions").rglob("*")), folder / f"{name}.mat"]
+    return {
+        one.relative_to(folder).as_posix(): hashlib.sha256(one.read_bytes()).hexdigest()
+        for one in files
+        if one.is_file() and one.suffix != ".lock"
+    }
+
+
+def by_hand(path: Path) -> np.ndarray:
+    """Mean colour of 4 x 4 blocks, squared: shorter side to 16, middle square, all by Pillow and NumPy."""
+    with Image.open(path) as image:
+        width, height = image.size
+        wide = int(16 * width / height)
+        small = image.resize((wide, 16), Image.Resampling.BILINEAR)
+    left = round((wide - 16) / 2)
+    pixels = np.asarray(small)[:, left : left + 16].astype(np.float64) / 255
+    means = [pixels[y : y + 4, x : x + 4].mean(axis=(0, 1)) for y in range(0, 16, 4) for x in range(0, 16, 4)]
+    return np.tile(np.array(means), (1, 2)) ** 2
+
+
+def test_regions_and_means_of_every_picture_in_order(zoo: Path) -> None:
+    made = run(zoo, dtype="float32")
+    store = RegionStore.open(zoo / "regions" / "blocks")
+    assert made.computed == 48
+    assert store.shape == (48, 16, 6)
+    assert store.dtype == np.float32
+    assert store.verify() == []
+    paths = sorted((zoo / "images").rglob("*.jpg"))
+    expected = np.stack([by_hand(one) for one in paths])
+    np.testing.assert_allclose(store[np.arange(48)], expected, atol=1e-6)
+    np.testing.assert_allclose(store.features, expected.mean(axis=1), atol=1e-6)
+    assert store.image_files == tuple(one.relative_to(zoo / "images").as_posix() for one in paths)
+    assert store.labels.tolist() == np.repeat(np.arange(6), 8).tolist()
+    file = scipy.io.loadmat(zoo / "blocks.mat", squeeze_me=True)
+    assert np.array_equal(file["features"], store.features.T)
+    assert file["labels"].tolist() == (store.labels + 1).tolist()
+    assert file["image_files"].tolist() == list(store.image_files)
+
+
+def test_the_store_says_what_made_it(zoo: Path, tmp_path: Path) -> None:
+    store = run(zoo).store
+    said = store.provenance
+    assert store.dtype == np.float16
+    assert (said["backbone"], said["grid"], said["source"]) == (
+        "blocks",
+        [4, 4],
+        "pictures of Zoo as listed in images",
+    )
+    assert said["finetuned"] is False
+    settings = said["settings"]
+    assert (settings["resize"], settings["interpolation"], settings["image_size"]) == ("crop", "bilinear", 16)
+    assert (settings["factor"], settings["precision"], settings["exif_orientation"]) == (
+        1.0,
+        "float32",
+        "ignored",
+    )
+    assert settings["images"]["count"] == 48
+    assert str(tmp_path) not in json.dumps(dict(said))
+
+
+def test_processes_and_batches_change_no_bit(zoo: Path) -> None:
+    one = content(zoo) if run(zoo) else {}
+    shutil.rmtree(zoo / "regions")
+    (zoo / "blocks.mat").unlink()
+    run(zoo, workers=2, batch=7)
+    assert content(zoo) == one
+    assert set(one) == {
+        *(
+            f"regions/blocks/{file}"
+            for file in ("features.npy", "images.parquet", "regions.npy", "store.json")
+        ),
+        "blocks.mat",
+    }
+
+
+def process(folder: Path, moment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder), moment], capture_output=True, text=True, check=False
+    )
+
+
+def test_killed_at_any_moment_it_goes_on_with_the_same_bytes(zoo: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(zoo, tmp_path / "other" / "Zoo")
+    run(other)
+    left: list[int] = []
+    for moment in ("batch-6", "index", "features"):  # at 60 %, and twice at the end
+        killed = process(zoo, moment)
+        assert killed.returncode == -9, killed.stderr
+        assert not (zoo / "blocks.mat").exists()
+        if (part := zoo / "regions" / ".blocks.part" / "progress.json").exists():
+            left.append(json.loads(part.read_text())["rows"])
+    # A checkpoint is on its way while the next batch is computed, so the last of them may be lost.
+    assert 20 <= left[0] <= 30
+    assert 40 <= left[1] <= 48
+    assert run(zoo).computed == 0
+    assert content(zoo) == content(other)
+
+
+def test_an_interrupt_keeps_every_row(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extractor = blocks.Blocks()
+    own = extractor.extract
+
+    def interrupted(images: Any) -> Any:
+        if extractor.calls == 4:
+            raise KeyboardInterrupt
+        return own(images)
+
+    monkeypatch.setattr(extractor, "extract", interrupted)
+    with pytest.raises(Interrupted, match=r"goes on from here"):
+        run(zoo, extractor)
+    assert [one.name for one in (zoo / "regions").iterdir() if one.is_dir()] == [".blocks.part"]
+    again = blocks.Blocks()
+    assert run(zoo, again).computed == 48 - 15
+    assert again.calls == 1 + 7
+
+
+def test_what_is_there_is_left_alone(zoo: Path) -> None:
+    run(zoo)
+    before = content(zoo)
+    idle = blocks.Blocks()
+    assert run(zoo, idle).computed == 0
+    assert idle.calls == 0
+    assert content(zoo) == before
+    with pytest.raises(DataError, match=r"is there already, with other settings: factor: 1.0, 2.0. .*--name"):
+        run(zoo, blocks.Blocks(factor=2.0))
+    assert run(zoo, blocks.Blocks(factor=2.0), name="twice").computed == 48
+    assert content(zoo).items() >= before.items()
+
+
+def test_other_work_is_not_continued(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def begin(**how: Any) -> None:
+        extractor = blocks.Blocks()
+        own = extractor.extract
+        monkeypatch.setattr(extractor, "extract", lambda x: stop(x) if extractor.calls == 3 else own(x))
+        with pytest.raises(Interrupted):
+            run(zoo, extractor, **how)
+
+    begin()
+    with pytest.raises(DataError, match=r"unfinished .* other settings: resize: crop, whole. Pass --restart"):
+        run(zoo, resize="whole")
+    picture = zoo / "images" / "ant" / "00.jpg"
+    shutil.copy(zoo / "images" / "ant" / "01.jpg", picture)
+    with pytest.raises(DataError, match=r"other settings: images: "):
+        run(zoo)
+    assert run(zoo, resize="whole", restart=True).computed == 48
+
+
+def test_a_damaged_rest_is_refused(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extractor = blocks.Blocks()
+    own = extractor.extract
+
+    def stop(images: Any) -> Any:
+        if extractor.calls == 3:
+            raise KeyboardInterrupt
+        return own(images)
+
+    monkeypatch.setattr(extractor, "extract", stop)
+    with pytest.raises(Interrupted):
+        run(zoo, extractor)
+    file = zoo / "regions" / ".blocks.part" / "regions.npy"
+    data = bytearray(file.read_bytes())
+    data[-20] ^= 0x40
+    file.write_bytes(data)
+    with pytest.raises(DataError, match=r"is damaged. Pass --restart"):
+        run(zoo)
+    file.write_bytes(data[:200])
+    with pytest.raises(DataError, match=r"cut off|damaged"):
+        run(zoo)
+    assert run(zoo, restart=True).store.verify() == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_all_pictures_that_cannot_be_read_are_listed(
+    zoo: Path, make_picture: Callable[..., Image.Image], workers: int
+) -> None:
+    bad = [zoo / "images" / one for one in ("bee/03.jpg", "cat/00.jpg", "fox/07.jpg")]
+    sound = [one.read_bytes() for one in bad]
+    bad[0].write_bytes(b"")
+    bad[1].write_bytes(sound[1][:-60] + b"0" * 60)  # of the right size
+    bad[2].write_bytes(b"<html>not found</html>")
+    with pytest.raises(DataError) as told:
+        run(zoo, workers=workers)
+    text = str(told.value)
+    assert "3 pictures cannot be read" in text
+    assert all(str(one) in text for one in bad)
+    assert not (zoo / "blocks.mat").exists()
+    assert not (zoo / "regions" / "blocks").exists()
+    for path, data in zip(bad, sound, strict=True):
+        path.write_bytes(data)
+
+
+def test_mended_pictures_let_the_work_go_on(zoo: Path) -> None:
+    """A picture that is mended in place, with as many bytes, leaves what is done as it is."""
+    path = zoo / "images" / "cat" / "00.jpg"
+    sound = path.read_bytes()
+    path.write_bytes(b"0" * len(sound))
+    with pytest.raises(DataError, match=r"1 pictures cannot be read; .*cat/00.jpg is no picture"):
+        run(zoo)
+    path.write_bytes(sound)
+    assert run(zoo).computed == 48 - 15  # three whole batches of five lie before picture 16
+
+
+def test_features_of_another_origin_are_not_replaced(zoo: Path) -> None:
+    (zoo / "blocks.mat").write_bytes(b"mine")
+    with pytest.raises(DataError, match=r"blocks.mat: is there already and is not of this extraction"):
+        run(zoo)
+    assert (zoo / "blocks.mat").read_bytes() == b"mine"
+    assert not any(one.is_dir() for one in (zoo / "regions").iterdir())
+    (zoo / "regions" / "own").mkdir()
+    with pytest.raises(DataError, match=r"is no region store"):
+        run(zoo, name="own")
+
+
+def test_features_that_are_no_numbers_are_refused(zoo: Path) -> None:
+    with pytest.raises(DataError, match=r"too large for float16"):
+        run(zoo, blocks.Blocks(factor=1e4))
+    assert run(zoo, blocks.Blocks(factor=1e4), dtype="float32", restart=True).computed == 48
+
+
+def test_a_full_disk_is_said_before_anything_is_computed(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = types.SimpleNamespace(total=10**9, used=10**9 - 100, free=100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    idle = blocks.Blocks()
+    with pytest.raises(DataError, match=r"the disk has .* free; nothing was written"):
+        run(zoo, idle)
+    assert idle.calls == 1  # to learn the shape
+
+
+def test_two_at_once(zoo: Path) -> None:
+    with engine._alone(zoo / "regions" / "blocks"), pytest.raises(DataError, match=r"another process"):
+        run(zoo)
+
+
+def test_what_does_not_fit_is_said(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"--name a/b"):
+        run(zoo, name="a/b")
+    with pytest.raises(SettingsError, match=r"only a GPU"):
+        run(zoo, precision="mixed")
+    wrong = blocks.Blocks()
+    monkeypatch.setattr(wrong, "extract", lambda images: images)
+    with pytest.raises(PluginError, match=r"\(1, 3, 16, 16\) for 1 images"):
+        run(zoo, wrong)
+    monkeypatch.setattr(wrong, "describe", lambda: {"odd": object()})
+    with pytest.raises(PluginError, match=r"no plain data"):
+        run(zoo, wrong)
+    shutil.rmtree(zoo / "images")
+    with pytest.raises(MissingData, match=r"no pictures here. Get them"):
+        run(zoo)
+
+
+def test_too_little_gpu_memory_names_a_smaller_batch(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extractor = blocks.Blocks()
+    own = extractor.extract
+
+    def small(images: Any) -> Any:
+        if len(images) > 4:
+            raise torch.OutOfMemoryError("out of memory")
+        return own(images)
+
+    monkeypatch.setattr(extractor, "extract", small)
+    with pytest.raises(ZslbenchError, match=r"pass --batch 2"):
+        run(zoo, extractor)
+    assert run(zoo, extractor, batch=2).computed == 48
