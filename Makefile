@@ -8,7 +8,11 @@ STAMP = $(VENV)/.installed
 .PHONY: run test lint types tests wheel clean
 
 run: $(STAMP)
-	$(BIN)/zslbench run tf-vaegan --dataset toy
+	$(BIN)/zslbench run sc-egg --dataset toy --threads 1
+	$(BIN)/zslbench run sc-egg --dataset toy --threads 1 --reading authors
+	$(BIN)/zslbench run tf-vaegan --dataset toy --threads 1
+	$(BIN)/zslbench run eszsl --dataset toy --threads 1
+	$(BIN)/zslbench table --dataset toy
 
 test: lint types tests
 

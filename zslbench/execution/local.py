@@ -20,11 +20,12 @@ from zslbench.errors import Interrupted, SettingsError
 from zslbench.execution.environment import describe
 from zslbench.execution.interrupt import stop_requests
 from zslbench.execution.mode import ExecutionMode, applied
+from zslbench.fitting import embedding_inputs
 from zslbench.protocol.selection import Selection
 from zslbench.recipe import Recipe
 from zslbench.registry import Registry
 from zslbench.store.identity import run_id
-from zslbench.store.record import NETWORKS_FILE, RunContent, RunInfo, RunRecord
+from zslbench.store.record import RunContent, RunInfo, RunRecord
 from zslbench.store.stages import StageStore
 from zslbench.store.store import Store
 from zslbench.training.flat import flatten
@@ -133,7 +134,7 @@ def compute(
     ident = run_id(identity)
     found = None if force else store.find(ident)
     if found is not None:
-        if job.keep_weights and not (found.folder / NETWORKS_FILE).exists():
+        if job.keep_weights and found.environment.get("weights") != "all":
             display.say(f"run {ident} was kept without weights; --force computes it again and keeps them")
         return found, True
     with store.workspace(ident) as folder, _no_trace_of_failure(folder):
@@ -219,6 +220,7 @@ def _content(
         "chosen": dict(outcome.settings),
         "group": job.recipe.group,
         "stages": stages,
+        "weights": "all" if job.keep_weights else "embedding" if _looks(job) else None,
     }
     tensors = {
         f"{prefix}{kind}/{path}": tensor.detach().cpu()
@@ -240,10 +242,19 @@ def _content(
             "curve": evaluation.curve_table(),
             "networks": _networks_table(tensors),
         },
-        networks={name: tensor for name, tensor in tensors.items() if not name.startswith("validation/")}
-        if job.keep_weights
-        else {},
+        networks={name: tensor for name, tensor in tensors.items() if _is_kept(job, name)},
     )
+
+
+def _looks(job: Job) -> bool:
+    """Whether the embedding looks at regions: it is then kept with every run, for its maps to be drawn."""
+    return embedding_inputs(job.recipe) == "regions"
+
+
+def _is_kept(job: Job, tensor: str) -> bool:
+    if tensor.startswith("validation/"):
+        return False
+    return job.keep_weights or (_looks(job) and tensor.startswith("embedding/"))
 
 
 def _networks_table(tensors: Mapping[str, Any]) -> pd.DataFrame:

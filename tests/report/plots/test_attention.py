@@ -36,6 +36,16 @@ def place(values: np.ndarray) -> tuple[int, ...]:
     return tuple(int(one) for one in np.unravel_index(values.argmax(), values.shape))
 
 
+def test_a_run_kept_without_weights_still_has_its_embedding(finished: Callable[..., Any]) -> None:
+    """Its maps can be drawn; what needs the generator says how to get it."""
+    record = finished("looking", keep_weights=False, seeds=(3,))
+    assert record.environment["weights"] == "embedding"
+    assert {name.partition("/")[0] for name in record.networks()} == {"embedding"}
+    assert len(attention.figure(record, rows=[5], top=2).axes) == 2 + 2 + 1
+    with pytest.raises(ZslbenchError, match="--keep-weights --force"):
+        fitted.open_run(record)
+
+
 def test_maps_lie_at_the_places_looked_at(looking: Any, dataset: Any) -> None:
     rows, top = [5, 61, 100], 6
     figure = attention.figure(looking, rows=rows, top=top)

@@ -42,7 +42,7 @@ def figure(
     """One row of panels per image: the image, the global map, the maps of the ``top`` attributes.
 
     Args:
-        record: a run that was kept with its networks.
+        record: a run; one whose embedding reads regions is always kept with it.
         images: folder with the data set's pictures; without, mean region activations stand for them.
         rows: row numbers of the images to show; none: ``count`` test images, see
             :func:`zslbench.report.plots.images.choose_rows`.
@@ -56,7 +56,7 @@ def figure(
         ZslbenchError: networks were not kept, the data are not the run's, the embedding has no attention,
             or names or rows do not fit the data set.
     """
-    run = open_run(record, data_root, regions=regions, say=say)
+    run = open_run(record, data_root, regions=regions, say=say, whole=False)
     names = names_for(run.dataset, attribute_names)
     shown = choose_rows(record, run.dataset, rows, count)
     found = attention_of(run, shown)

@@ -69,8 +69,11 @@ class FittedRun:
         return torch.cat(parts)
 
 
-def fitted_parts(record: RunRecord) -> dict[str, Networks]:
-    """The networks of every part of a run, on the CPU.
+def fitted_parts(record: RunRecord, *, whole: bool = True) -> dict[str, Networks]:
+    """The networks of a run's parts, on the CPU.
+
+    Args:
+        whole: False where the embedding is enough; of a run that reads regions it is always there.
 
     Raises:
         ZslbenchError: the run was kept without them; says how to get them.
@@ -80,7 +83,7 @@ def fitted_parts(record: RunRecord) -> dict[str, Networks]:
     for name, tensor in record.networks().items():
         part, _, path = name.partition("/")
         parts.setdefault(part, {})[path] = tensor
-    if not parts:
+    if not parts or (whole and record.environment.get("weights", "all") != "all"):
         run = f"run {record.info.id}"
         if record.info.selection == "oracle":
             raise ZslbenchError(
@@ -99,6 +102,7 @@ def open_run(
     *,
     regions: str | None = None,
     say: Say = silent,
+    whole: bool = True,
 ) -> FittedRun:
     """Load a run's networks and data, and rebuild its components.
 
@@ -106,12 +110,13 @@ def open_run(
         data_root: where data sets lie; None: the configured place.
         regions: name or path of the run's region features; None: those of its record's name.
         say: is told when a plugin has changed since the run.
+        whole: False where the embedding is all that is needed.
 
     Raises:
         ZslbenchError: networks were not kept, the data are not there or not the run's, or a component is
             no longer registered.
     """
-    networks = fitted_parts(record)
+    networks = fitted_parts(record, whole=whole)
     names = record.info.identity["components"]
     parts = {kind: _part(record, kind, data_root) for kind in names if kind != "classifier"}
     kind = load_class(parts["embedding"].registered)
