@@ -4,8 +4,8 @@
 
 The data set ``sim-sun`` is drawn first where it is not there (11.5 GB at scale 1.0, in the user's cache
 folder); then ``zslbench run sc-egg`` goes through all of it: a few batches of each stage, g of every image,
-classifiers. Anonymous memory (RssAnon) is sampled while it runs; mapped pages of the store are not counted, the
-system takes them back.
+classifiers. Anonymous memory (RssAnon) is sampled while it runs; mapped pages of the store are not counted,
+the system takes them back.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def main() -> None:
         "",
         "Regenerate with `python -m benchmarks.memory`. Simulated data (`sim-sun`, float16, scale "
         f"{arguments.scale:g}: {arguments.scale:.0%} of 14,340 images of 196 regions x 2048).",
-        "Anonymous memory is what a run claims; RssFile are mapped pages of the store, which the system takes",
-        "back. The first row draws the data set where it was not there.",
+        "Anonymous memory is what a run claims; RssFile are mapped pages of the store, which the system",
+        "takes back. The first row draws the data set where it was not there.",
         "",
         render([{k: v for k, v in one.items() if k != "command"} for one in rows], "markdown", decimals=2),
         "",

@@ -138,8 +138,8 @@ def header(environment: dict[str, Any], jobs: int) -> list[str]:
         "",
         "sc-egg runs with its preset `cpu` (500 + 300 batches of 16 images in stages 1 and 2, networks of",
         "width 256 and 8 epochs in stage 3), tf-vaegan with a stage 3 of the same size. `seconds` is the",
-        "mean over the seeds of a whole run with validation and refit, less the stages that it found computed;",
-        f"{jobs} runs at a time on a machine that did other work too, so it is a rough figure.",
+        "mean over the seeds of a whole run with validation and refit, less the stages that it found",
+        f"computed; {jobs} runs at a time on a machine that did other work too, so it is a rough figure.",
         "",
         f"Hardware: {environment['device']}, {environment['cpu_count']} cores, one thread a run, no GPU. "
         f"Python {environment['python']}, torch {packages['torch']}, zslbench {environment['zslbench']}.",

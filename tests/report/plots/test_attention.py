@@ -38,7 +38,7 @@ def place(values: np.ndarray) -> tuple[int, ...]:
 
 def test_a_run_kept_without_weights_still_has_its_embedding(finished: Callable[..., Any]) -> None:
     """Its maps can be drawn; what needs the generator says how to get it."""
-    record = finished("looking", keep_weights=False, seeds=(3,))
+    record = finished(keep_weights=False, seeds=(3,))
     assert record.environment["weights"] == "embedding"
     assert {name.partition("/")[0] for name in record.networks()} == {"embedding"}
     assert len(attention.figure(record, rows=[5], top=2).axes) == 2 + 2 + 1
