@@ -166,7 +166,7 @@ def test_training_under_guidance_makes_features_that_the_guide_knows(term, side)
     found = {}
     for weight in (0.0, 20.0):
         given = {"lambda_s": 0.0, "lambda_u": 0.0, term: weight, "feedback": False, "feedback_loops": 1}
-        part = EGGN(EGGNSettings(hidden=8, batch_size=12, critic_steps=1, epochs=15, lr=5e-2, **given), space)
+        part = EGGN(EGGNSettings(hidden=8, batch_size=12, critic_steps=1, epochs=10, lr=5e-2, **given), space)
         nets = loop.train(part.fit(view), space.semantics, loop.Training(Streams(0))).networks
         labels = getattr(space, side).repeat(20)
         noise = {"prior": draw(part.sample_noise["prior"], len(labels), Streams(5), "prior")}

@@ -25,7 +25,15 @@ BATCHES = {"embedding.stage1_iterations": 3, "embedding.stage2_iterations": 3, "
 def outcome(small_settings):
     """Runs a recipe of sc-egg on toy, after a change of the data set; nothing is stored."""
 
-    def run(mode, change=lambda dataset: dataset, settings=(), **options):
+    made = {}
+
+    def run(mode, change=None, settings=(), **options):
+        key = (mode, change, str(settings), str(options))
+        if key not in made:
+            made[key] = fitted(mode, change or (lambda dataset: dataset), settings, **options)
+        return made[key]
+
+    def fitted(mode, change, settings, **options):
         given = {"method": "sc-egg", **options}
         small = small_settings(**given)
         small |= {name: value for name, value in BATCHES.items() if name in small} | dict(settings)
@@ -61,20 +69,12 @@ def hashes(outcome, side="final"):
     }
 
 
-@pytest.mark.parametrize(
-    ("mode", "options"),
-    [
-        ("last", {}),
-        ("val", {}),
-        ("val", {"reading": "authors"}),
-        ("val", {"variant": "baseline"}),
-    ],
-)
-def test_training_and_choices_do_not_depend_on_test_images(outcome, mode, options):
-    honest, noise = outcome(mode, **options), outcome(mode, spoilt, **options)
+@pytest.mark.parametrize("options", [{}, {"reading": "authors"}, {"variant": "baseline"}], ids=str)
+def test_training_and_choices_do_not_depend_on_test_images(outcome, options):
+    """With ``val``, which in the end fits as ``last`` does."""
+    honest, noise = outcome("val", **options), outcome("val", spoilt, **options)
     for side in ("final", "validation"):
-        assert hashes(honest, side) == hashes(noise, side)
-        assert bool(hashes(honest, side)) == (side == "final" or mode == "val")
+        assert hashes(honest, side) == hashes(noise, side) != {}
     assert repr(honest.epochs) == repr(noise.epochs)  # the figures of validation among them
     assert repr(honest.candidates) == repr(noise.candidates)
     for key in ("epochs", "offset", "val_h"):
@@ -96,7 +96,7 @@ def other_unseen_classes(dataset):
 def changed(outcome, side="final", **options):
     """Nets that depend on the unseen classes' semantics."""
     mode = "last" if side == "final" else "val"
-    one, other = (hashes(outcome(mode, c, **options), side) for c in (lambda d: d, other_unseen_classes))
+    one, other = (hashes(outcome(mode, c, **options), side) for c in (None, other_unseen_classes))
     return {"/".join(name.split("/")[:2]) for name in one if one[name] != other[name]}
 
 
