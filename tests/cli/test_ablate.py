@@ -52,7 +52,7 @@ def test_the_table_has_the_published_figures_beside_ours(lab: Any) -> None:
     result = lab("ablate", "lab", "--dataset", "toy", *SMALL)
     assert result.exit_code == 0, result.stderr
     lines = [line for line in result.stdout.splitlines() if line.strip()]
-    assert lines[0].startswith("Ablation of lab on toy, selection last")
+    assert lines[0].startswith("Ablation of lab on toy (simulated), selection last")
     assert lines[3].split() == ["variant", *["Acc", "U", "S", "H", "Acc", "H"] * 2]
     weak, other, full = (line.split() for line in lines[5:])
     assert (weak[:3], other[:3]) == (["M", "w/o", "much"], ["M", "w/o", "ridge"])
@@ -78,7 +78,7 @@ def test_other_formats(lab: Any, fmt: str) -> None:
     assert "missing" in result.stdout
     if fmt == "latex":  # one table, data sets side by side
         assert result.stdout.count(r"\toprule") == 1
-        assert r"\multicolumn{12}{c}{toy}" in result.stdout
+        assert r"\multicolumn{12}{c}{toy (simulated)}" in result.stdout
         assert r"\multicolumn{6}{c}{gone}" in result.stdout
     else:  # too wide: one table below the other, then the notes
         assert result.stdout.count("**Ablation of lab on") == 2
@@ -176,7 +176,7 @@ def test_show_tells_the_reading(lab: Any) -> None:
         assert rows[0] == ("name", name)
         assert rows[2:] == [("row 1", f"ridge {ridge}"), ("row 2", "as printed")]
     told = lab("run", "lab", "--dataset", "toy", *SMALL, "--variant", "weak", "--reading", "code").stdout
-    assert told.startswith("lab (weak) [code] on toy, selection last, %")
+    assert told.startswith("lab (weak) [code] on toy (simulated), selection last, %")
     # A variant without that setting: the method's function fails, and the run is shown all the same.
     run = lab("run", "lab", "--dataset", "toy", *SMALL, "--variant", "other", "--format", "json")
     shown = lab("show", json.loads(run.stdout)[0]["run"])

@@ -5,13 +5,24 @@ from __future__ import annotations
 import io
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from zslbench.report.comparison import comparison_frame, comparison_table
 from zslbench.report.formats import emit
-from zslbench.report.results import has_oracle, label, mean_std, percent, runs_frame, seeds_table
+from zslbench.report.results import (
+    dataset_label,
+    has_oracle,
+    label,
+    mean_std,
+    percent,
+    runs_frame,
+    seeds_table,
+)
+from zslbench.store.record import RunRecord
 
 
 def test_mean_and_sample_deviation_by_hand() -> None:
@@ -94,3 +105,15 @@ def test_no_digit_is_lost_on_a_narrow_terminal(record: Any, monkeypatch: pytest.
     emit(seeds_table(runs), "terminal")
     for word in ("66.7", "10.0", "24.3", "66.7 ± 0.0", runs[0].info.id, runs[1].info.id, "AUSUC"):
         assert word in out.getvalue()
+
+
+def test_simulated_data_are_marked(record: Callable[..., RunRecord]) -> None:
+    real, drawn = record("one", dataset="cub"), record("one", dataset="sim-cub")
+    drawn.data["extra"] = {"simulated": True}
+    assert runs_frame([real, drawn])["simulated"].tolist() == [False, True]
+    assert dataset_label("cub", [real, drawn]) == "cub"
+    assert dataset_label("sim-cub", [real, drawn]) == "sim-cub (simulated)"
+    tops = {column[0] for column in comparison_table([real, drawn]).columns}
+    assert {"cub", "sim-cub (simulated)"} <= tops
+    frame = comparison_frame([real, drawn]).set_index("dataset")
+    assert frame["simulated"].to_dict() == {"cub": False, "sim-cub": True}

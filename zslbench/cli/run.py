@@ -43,7 +43,14 @@ def run(
     from zslbench.errors import SettingsError
     from zslbench.presets import parse_assignment
     from zslbench.report.formats import emit
-    from zslbench.report.results import ORACLE_NOTE, has_oracle, label, runs_frame, seeds_table
+    from zslbench.report.results import (
+        ORACLE_NOTE,
+        dataset_label,
+        has_oracle,
+        label,
+        runs_frame,
+        seeds_table,
+    )
 
     if seed and seeds > 1:
         raise SettingsError("give --seeds N or --seed K, not both")
@@ -59,7 +66,8 @@ def run(
     if result.found:
         display.say(f"found in the store: {result.found} of {len(result.records)}")
     first = result.records[0]
-    title = f"{label(first)} on {first.info.dataset}, selection {first.info.selection}, %"
+    place = dataset_label(first.info.dataset, result.records)
+    title = f"{label(first)} on {place}, selection {first.info.selection}, %"
     machine = fmt in ("csv", "json")
     emit(runs_frame(result.records) if machine else seeds_table(result.records), fmt, title=title)
     if has_oracle(result.records):

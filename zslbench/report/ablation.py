@@ -14,7 +14,7 @@ import pandas as pd
 
 from zslbench.declarations import FULL
 from zslbench.report.published import Printed
-from zslbench.report.results import marked, runs_frame
+from zslbench.report.results import dataset_label, is_simulated, marked, runs_frame
 from zslbench.store.record import RunRecord
 
 FIGURES = (("CZSL", "Acc"), ("GZSL", "U"), ("GZSL", "S"), ("GZSL", "H"))
@@ -101,11 +101,13 @@ class Ablation:
             [summary, *(self._text(variant, *column) for column in columns[1:])]
             for variant, summary in self.variants.items()
         ]
-        return pd.DataFrame(content, columns=pd.MultiIndex.from_tuples(columns), dtype=object)
+        shown = [(dataset_label(name, self.records), part, figure) for name, part, figure in columns]
+        return pd.DataFrame(content, columns=pd.MultiIndex.from_tuples(shown), dtype=object)
 
     def title(self, datasets: Sequence[str] | None = None) -> str:
         """A heading for :meth:`table`."""
-        places = ", ".join(self.datasets if datasets is None else datasets)
+        named = self.datasets if datasets is None else datasets
+        places = ", ".join(dataset_label(name, self.records) for name in named)
         seeds = f", mean ± std over {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
         selection = f"selection {marked(self.selection)}"
         return f"Ablation of {self.method} on {places}, {selection}: per-class accuracy in %{seeds}"
@@ -145,6 +147,7 @@ class Ablation:
             "variant": variant,
             "summary": self.variants[variant],
             "dataset": dataset,
+            "simulated": any(is_simulated(one) for one in cell.records),
             "selection": self.selection,
             "features": cell.records[0].data["features"] if cell.records else None,
             "semantics": cell.records[0].data["semantics"] if cell.records else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from zslbench.report.results import label, marked, mean_std, runs_frame
+from zslbench.report.results import dataset_label, is_simulated, label, marked, mean_std, runs_frame
 from zslbench.store.record import RunRecord
 
 Key = tuple[str, ...]
@@ -29,6 +29,7 @@ def comparison_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
     for key, dataset, same in _groups(records):
         frame = runs_frame(same)
         row: dict[str, Any] = {**dict(zip(_ABOUT, key, strict=True)), "dataset": dataset, "seeds": len(same)}
+        row["simulated"] = any(is_simulated(record) for record in same)
         for _, figure in _FIGURES:
             row[f"{figure}_mean"] = frame[figure].mean(skipna=False)
             row[f"{figure}_std"] = frame[figure].std(ddof=1, skipna=False)
@@ -39,13 +40,15 @@ def comparison_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
 def comparison_table(records: Sequence[RunRecord]) -> pd.DataFrame:
     """The same for readers: one row per method, three levels of columns (data set, CZSL or GZSL, figure)."""
     rows: dict[Key, dict[tuple[str, str, str], str | int | None]] = {}
-    for key, dataset, same in _groups(records):
+    names = {name: dataset_label(name, records) for name in {record.info.dataset for record in records}}
+    for key, name, same in _groups(records):
+        dataset = names[name]
         row = rows.setdefault(key, {})
         frame = runs_frame(same)
         row[dataset, "", "seeds"] = len(same)
         for part, figure in _FIGURES:
             row[dataset, part, figure] = mean_std(frame[figure])
-    datasets = sorted({record.info.dataset for record in records})
+    datasets = [names[name] for name in sorted(names)]
     figures = [(dataset, *one) for dataset in datasets for one in (("", "seeds"), *_FIGURES)]
     columns = [("", "", name) for name in _ABOUT] + figures
     content = [

@@ -36,6 +36,7 @@ def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
             {
                 "method": label(record),
                 "dataset": record.info.dataset,
+                "simulated": is_simulated(record),
                 "features": record.data["features"],
                 "semantics": record.data["semantics"],
                 "selection": record.info.selection,
@@ -77,6 +78,17 @@ def label(record: RunRecord) -> str:
     how = record.environment.get("reading") or {}
     reading = None if how.get("default") else record.info.reading
     return label_text(record.info.method, record.info.variant, reading)
+
+
+def is_simulated(record: RunRecord) -> bool:
+    """Whether the run's data are not real."""
+    return bool(record.data.get("extra", {}).get("simulated"))
+
+
+def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
+    """The data set's name as tables for readers show it: ``toy (simulated)``."""
+    simulated = any(is_simulated(one) for one in records if one.info.dataset == name)
+    return f"{name} (simulated)" if simulated else name
 
 
 def percent(value: object) -> float:
