@@ -16,7 +16,7 @@ from zslbench.data.download.display import human
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = {one.name: one.read_text("utf-8") for one in sorted(DOCS.glob("*.md"))}
-COMING = {"extract"}
+COMING: set[str] = set()
 """Commands that the pages lead to and that may not be there yet."""
 
 

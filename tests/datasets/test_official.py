@@ -94,7 +94,7 @@ def test_without_features_the_message_names_the_file_and_the_archive(real_data: 
     assert ("--features mobilenet_v2_64px" in message) == (name == "flo")
 
 
-@pytest.mark.parametrize(("name", "size"), [("sun", "23 GB"), ("cub", "18.9 GB"), ("awa2", "59.9 GB")])
+@pytest.mark.parametrize(("name", "size"), [("sun", "11.5 GB"), ("cub", "9.46 GB"), ("awa2", "30 GB")])
 def test_without_anything_a_method_on_regions_says_every_step(tmp_path: Path, name: str, size: str) -> None:
     with pytest.raises(MissingData) as caught:
         SOURCE.load(DataRequest(name, tmp_path, needs_regions=True))
@@ -103,9 +103,7 @@ def test_without_anything_a_method_on_regions_says_every_step(tmp_path: Path, na
         f"no folder {ds} in {tmp_path}",
         f"(1) splits and image names: zslbench data get {name} --what splits (xlsa17.zip, 920 MB",
         f"(2) pictures: zslbench data get {name} --images",
-        f"{size} of memory and of disk",
-        f"python preprocessing.py --dataset {ds} && ",
-        f"mv data/{ds}/feature_map_ResNet_101_{ds}.hdf5 {tmp_path / ds}",
+        f"(3) features: zslbench data extract {name} --backbone resnet101 (writes {size} in float16",
     ):
         assert part in message
     assert "\n" not in message
@@ -120,9 +118,9 @@ def test_where_only_the_region_file_is_missing_only_that_is_said(
         SOURCE.load(DataRequest("sun", root, needs_regions=True))
     message = str(caught.value)
     assert "no region features: looked for feature_map_ResNet_101_SUN.hdf5" in message
-    assert "Get the features (ResNet-101 at 448 pixels" in message
+    assert "Get the features: zslbench data extract sun --backbone resnet101" in message
     assert "zslbench data get" not in message
-    for name in ("apy", "flo", "awa1"):  # nobody's commands extract these
+    for name in ("apy", "awa1"):  # whose pictures no command gets
         with pytest.raises(MissingData, match="features: put a region store or a file in the HDF5 layout"):
             SOURCE.load(DataRequest(name, root, needs_regions=True))
 

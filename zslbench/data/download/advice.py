@@ -37,7 +37,8 @@ def vectors_step(name: str) -> str:
 def extract_step(entry: Entry) -> str:
     """The command that makes region features of a data set's pictures."""
     size = human(region_bytes(entry))
-    return f"zslbench data extract {entry.name} --backbone resnet101 (writes {size} in float16)"
+    told = f"writes {size} in float16; under an hour on a GPU"
+    return f"zslbench data extract {entry.name} --backbone resnet101 ({told})"
 
 
 def region_bytes(entry: Entry, width: int = 2) -> int:
