@@ -15,6 +15,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "zslbench.cli.data.import_:import_",
         "Bring an xlsa17 folder, region HDF5 or custom set here.",
     ),
+    "check": (
+        "zslbench.cli.data.check:check",
+        "Look a data set over: everything that can be wrong, at once.",
+    ),
     "export": ("zslbench.cli.data.export:export", "Write a data set in the layouts that other code reads."),
     "extract": (
         "zslbench.cli.data.extract:extract",

@@ -39,9 +39,9 @@ def scan(blocks: Iterable[np.ndarray], *, digests: bool = False) -> Scan:
     found = Scan()
     low = high = np.zeros(0)
     for given in blocks:
-        block = given.reshape(len(given), -1)
-        if not len(block):
+        if not len(given):
             continue
+        block = given.reshape(len(given), -1)
         finite = np.isfinite(block)
         if not finite.all():
             found.nan += int(np.count_nonzero(np.isnan(block)))

@@ -1,0 +1,305 @@
+"""Each fault becomes a row with its count, nothing hides another, and a sound data set has none."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+from click.testing import CliRunner
+
+from zslbench.cli.main import cli
+
+Run = Callable[..., dict[str, list[str]]]
+
+
+def has(rows: list[str], *texts: str) -> bool:
+    """Whether some row has all of these texts."""
+    return any(all(text in row for text in texts) for row in rows)
+
+
+def test_a_sound_data_set(zoo: Any, run: Run) -> None:
+    zoo.store()
+    zoo.record("att_splits.mat", "res101.mat")
+    found = run()
+    assert found["error"] == found["warning"] == []
+    for where, text in (
+        ("att_splits.mat", "trainval 18, test_seen 6, test_unseen 16"),
+        ("res101.mat", "no dimension is constant (40)"),
+        ("res101.mat", "no features stand in several parts"),
+        ("image_files, res101.mat", "labels are the classes that the images' folders are named after (40)"),
+        ("regions/net", "images, labels, attributes and split are those of the data set"),
+        ("regions/net", "mean over regions and res101.mat: largest difference"),
+        ("regions/net", "checksums of all arrays are right"),
+        ("attribute_vectors.npy", "6 word vectors of 9 numbers"),
+        ("attribute_vectors.npy", "fit the words that names share"),
+        ("images", "pictures of the data set are there (40)"),
+        ("sources.json", "files have the bytes on record (2)"),
+    ):
+        assert has(found["ok"], where, text), (where, text, found["ok"])
+
+
+def test_values_of_features(zoo: Any, run: Run) -> None:
+    values = zoo.regions.mean(axis=1)
+    values[3, 1] = np.nan
+    values[5, :2] = np.inf
+    values[9] = 0
+    values[:, 4] = 7
+    values[[3, 5], 4] = 7
+    values[9, 4] = 0
+    zoo.write(features=values.T)
+    found = run()
+    assert has(found["error"], "res101.mat", "1 NaN and 2 infinite values in 2 images (row 3, 5)", "(3)")
+    assert has(found["error"], "res101.mat", "images are zero throughout (row 9)", "(1)")
+    values[9, 4] = 7
+    zoo.write(features=values.T)
+    assert has(run()["warning"], "res101.mat", "dimensions have one value in every image (4)", "(1)")
+
+
+def test_the_same_image_twice(zoo: Any, run: Run) -> None:
+    values = zoo.regions.mean(axis=1)
+    train, other = zoo.parts["trainval"][:2]
+    seen, unseen = zoo.parts["test_seen"][0], zoo.parts["test_unseen"][0]
+    values[seen] = values[train]
+    values[unseen] = values[zoo.parts["trainval"][-1]]
+    values[other] = values[zoo.parts["trainval"][2]]
+    zoo.write(features=values.T)
+    pictures = zoo.folder / "images"
+    names = [one.removeprefix("x/") for one in zoo.files]
+    (pictures / names[seen]).write_bytes((pictures / names[train]).read_bytes())
+    (pictures / names[other]).write_bytes(b"")
+    found = run()
+    assert has(found["error"], "res101.mat", "the same features in several parts of the split", "(4)")
+    assert has(found["error"], f"{min(train, seen)} (", f"= {max(train, seen)} (")
+    assert has(found["warning"], "res101.mat", "the same features with several labels", "(2)")
+    assert has(found["ok"], "res101.mat", "the same features several times within one part", "(2)")
+    assert has(found["error"], "images:", "the same pictures in several parts of the split", "(2)")
+    assert has(found["error"], "images:", "pictures are empty files", "(1)")
+
+
+def test_splits(zoo: Any, run: Run) -> None:
+    zoo.parts["test_seen"] = np.append(zoo.parts["test_seen"], zoo.parts["trainval"][:2])
+    zoo.parts["trainval"] = np.append(zoo.parts["trainval"], [zoo.parts["test_unseen"][0], 40])
+    zoo.write()
+    found = run()["error"]
+    assert has(found, "trainval and test_seen share 2 images", "(2)")
+    assert has(found, "trainval and test_unseen share 1 images", "(1)")
+    assert has(found, "1 unseen classes have training images", "(1)")
+    assert has(found, "trainval: 1 indices outside 0 to 39", "(1)")
+
+
+def test_class_semantics(zoo: Any, run: Run) -> None:
+    zoo.att[1] = zoo.att[0]
+    zoo.att[:, 2] = 0.5
+    zoo.att[4] = 0
+    zoo.att[3, 3] = np.nan
+    zoo.write(original_att=np.ones((6, 4)))
+    found = run()
+    assert has(found["error"], "att_splits.mat: att", "semantics: 1 NaN and 0 infinite values")
+    assert has(found["error"], "att_splits.mat: att", "1 classes without a semantic vector (eel)", "(1)")
+    assert has(found["error"], "att_splits.mat: original_att", "semantics of 4 classes, names of 5")
+    assert has(found["warning"], "att_splits.mat: att", "same description (ant = bee)", "(2)")
+    assert has(found["warning"], "att_splits.mat: original_att", "columns say the same of every class")
+
+
+def test_class_order(zoo: Any, run: Run) -> None:
+    names = np.empty((5, 1), dtype=object)
+    names[:, 0] = ["bee", "ant", "big cat", "dog", "eel"]
+    zoo.write(allclasses_names=names)
+    found = run()
+    assert has(found["error"], "labels are not the classes that the images' folders are named after", "(16)")
+    names[:, 0] = ["one", "two", "three", "four", "five"]
+    zoo.write(allclasses_names=names)
+    assert has(run()["ok"], "names of images tell of no class")
+    (zoo.folder / "testclasses.txt").write_text("four\nthree\n")
+    assert has(run()["error"], "testclasses.txt and the classes of test_unseen differ in 2 classes", "(2)")
+
+
+def test_files_that_contradict_each_other(zoo: Any, run: Run) -> None:
+    images = {"labels": zoo.labels[:, None] + 1, "features": zoo.regions[:, 0].T}
+    images["labels"] = np.roll(images["labels"], 1)
+    scipy.io.savemat(zoo.folder / "other.mat", images)
+    scipy.io.savemat(zoo.folder / "short.mat", {"labels": np.ones((3, 1)), "features": np.ones((6, 3))})
+    found = run()["error"]
+    differ = int(np.count_nonzero(np.roll(zoo.labels, 1) != zoo.labels))
+    assert has(found, "other.mat", "labels differ from those of res101.mat", f"({differ})")
+    assert has(found, "short.mat", "3 images, res101.mat has 40")
+    assert has(found, "short.mat", "features of 3 images, labels of 40")
+
+
+@pytest.mark.parametrize(
+    "file", ["att_splits.mat", "res101.mat", "more.mat", "attribute_vectors.npy", "bad.h5"]
+)
+def test_a_file_that_cannot_be_read_is_a_row(zoo: Any, run: Run, file: str) -> None:
+    zoo.store()
+    whole = (zoo.folder / "res101.mat").read_bytes()
+    (zoo.folder / file).write_bytes(whole[: len(whole) // 2])
+    if file == "bad.h5":
+        with h5py.File(zoo.folder / file, "w") as made:
+            made["feature_map"] = np.zeros((40, 6))
+    found = run()
+    assert has(found["error"], file), found
+    others = {"att_splits.mat": "regions/net", "res101.mat": "regions/net"}
+    assert has(found["ok"], others.get(file, "res101.mat"))  # the rest was looked at
+
+
+def test_regions(zoo: Any, run: Run) -> None:
+    store = zoo.store("bad", labels=np.roll(zoo.labels, 3), files=None, att=zoo.att[::-1].astype(np.float32))
+    zoo.store("good")
+    values = np.load(store / "regions.npy", mmap_mode="r+")
+    values[2, 1, 3] = np.nan
+    values[7] = 0
+    values.flush()
+    found = run()
+    assert has(found["error"], "regions/bad", "another order")
+    assert has(found["error"], "regions/bad", "class order differs between att")
+    assert has(found["error"], "regions/bad", "1 NaN and 0 infinite values in 1 images (row 2)")
+    assert has(found["error"], "regions/bad", "images are zero throughout (row 7)", "(1)")
+    assert has(found["error"], "regions/bad", "the bytes of regions are not those that were written")
+    assert has(found["warning"], "regions/bad", "are they of the same images and network?", "(1)")
+    assert not has(found["error"], "regions/good")
+    assert has(run("--regions", "good")["ok"], "regions/good")
+    assert run("--regions", "good")["error"] == []
+    assert has(run("--regions", "none")["error"], "no region features 'none'")
+
+
+def test_the_largest_difference(zoo: Any, run: Run) -> None:
+    zoo.write(features=zoo.regions.mean(axis=1).T + np.float32(0.03125))
+    zoo.store()
+    found = run()
+    assert has(found["ok"], "mean over regions and res101.mat: largest difference 0.0313"), found
+    zoo.write(features=np.roll(zoo.regions.mean(axis=1).T, 1, axis=1))
+    assert has(run()["warning"], "are they of the same images and network?")
+
+
+def test_regions_alone(zoo: Any, run: Run) -> None:
+    zoo.store()
+    (zoo.folder / "res101.mat").unlink()
+    shutil.rmtree(zoo.folder / "images")
+    found = run()
+    assert found["error"] == []
+    assert has(found["ok"], "image_files, net", "labels are the classes")
+    assert has(found["ok"], "trainval 18, test_seen 6, test_unseen 16")
+
+
+def test_a_region_file_in_chunks_is_not_copied(
+    zoo: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZSLBENCH_CACHE", str(tmp_path / "cache"))
+    with h5py.File(zoo.folder / "map.hdf5", "w") as file:
+        values = zoo.regions.transpose(0, 2, 1).reshape(40, 6, 2, 2)
+        file.create_dataset("feature_map", data=values, chunks=(8, 6, 2, 2), compression="gzip")
+        file["labels"] = zoo.labels
+    assert has(run()["ok"], "map.hdf5", "largest difference")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_words(zoo: Any, run: Run) -> None:
+    zoo.vectors = zoo.vectors[[3, 1, 5, 0, 2, 4]]
+    zoo.write()
+    found = run()
+    assert has(found["warning"], "attribute_vectors.npy", "word vectors do not fit the names")
+    zoo.vectors[2] = 0
+    zoo.write()
+    assert has(run()["warning"], "no word vector (all zero): shape red", "(1)")
+    zoo.vectors[3, 1] = np.inf
+    zoo.write()
+    assert has(run()["error"], "word vectors are not finite (attribute 3)", "(1)")
+    zoo.vectors = zoo.vectors[:5]
+    zoo.write()
+    (zoo.folder / "attribute_names.txt").write_text("a\nb\n")
+    found = run()
+    assert has(found["error"], "has vectors of 5 attributes, the data set 6 attributes")
+    assert has(found["error"], "has 2 attribute names, the data set 6 attributes")
+
+
+def test_checksums(zoo: Any, run: Run) -> None:
+    zoo.record("att_splits.mat", "res101.mat", "attribute_names.txt")
+    (zoo.folder / "attribute_names.txt").write_text("\n".join("abcdef"))
+    content = bytearray((zoo.folder / "res101.mat").read_bytes())
+    content[20] ^= 1  # in the text of the head, where no reader looks
+    (zoo.folder / "res101.mat").write_bytes(content)
+    found = run()
+    assert has(found["error"], "res101.mat", "its bytes are not those on record")
+    assert has(found["error"], "attribute_names.txt", "its bytes are not those on record")
+    assert has(found["ok"], "sources.json", "files have the bytes on record (1)")
+    (zoo.folder / "sources.json").write_text("{")
+    assert has(run()["error"], "sources.json", "is damaged")
+
+
+def test_pictures_against_the_listing(zoo: Any, run: Run) -> None:
+    import hashlib
+
+    picture = zoo.files[3].removeprefix("x/")
+    sums = hashlib.sha256(b"another").hexdigest()
+    (zoo.folder / "images.sha256").write_text(f"{sums}  images/{picture}\n")
+    assert has(run()["error"], "pictures are not those on record in images.sha256", picture, "(1)")
+    (zoo.folder / "images" / picture).unlink()
+    assert has(run()["error"], "images", "1 of 40 pictures", "missing")
+
+
+def test_official_counts(zoo: Any, run: Run, tmp_path: Path) -> None:
+    zoo.folder.rename(tmp_path / "data" / "AWA2")
+    found = run(name="awa2")["error"]
+    for count in (
+        "40 images, officially 37322",
+        "5 classes, officially 50",
+        "18 trainval images, officially 23527",
+    ):
+        assert has(found, count)
+
+
+def test_strict_and_one_of_several(zoo: Any, run: Run) -> None:
+    zoo.vectors[0] = 0
+    zoo.write()
+    assert run()["warning"]
+    run("--strict", status=1)
+    scipy.io.savemat(
+        zoo.folder / "nan.mat", {"features": np.full((2, 40), np.nan), "labels": zoo.labels[:, None] + 1}
+    )
+    assert has(run()["error"], "nan.mat", "80 NaN")
+    assert run("--features", "res101")["error"] == []
+    assert has(run("--features", "gone")["error"], "gone.mat", "is missing")
+    assert has(run("--semantics", "sentence")["error"], "sent_splits.mat")
+
+
+def test_large_files_are_read_in_pieces(zoo: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zslbench.data.checking import features
+    from zslbench.data.exporting import mat
+    from zslbench.data.exporting.xlsa17 import write_images
+
+    monkeypatch.setattr(mat, "LARGEST", 0)
+    monkeypatch.setattr(features, "_ROWS", 7)
+    values = zoo.regions.mean(axis=1)
+    values[33, 2] = np.nan
+    write_images(zoo.folder / "res101.mat", labels=zoo.labels, image_files=zoo.files, features=values)
+    assert max(len(one) for one in features.feature_blocks(zoo.folder / "res101.mat")) == 7
+    found = run()
+    assert has(found["error"], "res101.mat", "1 NaN and 0 infinite values in 1 images (row 33)")
+
+
+def test_simulated_data_and_unknown_names(run: Run) -> None:
+    assert has(run(name="toy")["ok"], "loads, 800 images of 20 classes")
+    for name, status, text in (("tyo", 2, "did you mean 'toy'"), ("sun", 1, "zslbench data get sun")):
+        result = CliRunner().invoke(cli, ["data", "check", name, "--data-root", "nowhere"])
+        assert (result.exit_code, text in result.stderr) == (status, True)
+
+
+def test_real_data(real_data: Path, run: Run) -> None:
+    result = CliRunner().invoke(
+        cli, ["data", "check", "cub", "--data-root", str(real_data), "--format", "csv"]
+    )
+    assert result.exit_code == 0, result.stdout
+    assert '"counts are the official ones of cub, with sentence"' in result.stdout
+    assert "word vectors fit the words that names share" in result.stdout
+    result = CliRunner().invoke(cli, ["data", "check", "awa2mini", "--data-root", str(real_data)])
+    # Its pictures were gathered from the web, and some were gathered twice.
+    assert result.exit_code == 1
+    assert "the same features in several parts of the split" in result.stdout
+    assert "largest difference 0.0632" in result.stdout
+    assert result.stderr.splitlines()[-1].startswith("2 errors")
