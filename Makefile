@@ -23,8 +23,9 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+# One process per core, each with one thread: more threads than cores wait for each other at every operation.
 tests: $(STAMP)
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 # The wheel in an empty environment, away from the checkout.
 wheel: $(STAMP)
