@@ -13,5 +13,7 @@ trap 'rm -rf "$away"' EXIT
 cd "$away"
 export ZSLBENCH_STORE="$away/store"
 "$away/venv/bin/zslbench" --strict-plugins plugins
-"$away/venv/bin/zslbench" --strict-plugins run tf-vaegan --dataset toy
+"$away/venv/bin/zslbench" --strict-plugins run tf-vaegan --dataset toy --threads 1
+"$away/venv/bin/zslbench" --strict-plugins run sc-egg --dataset toy --threads 1 --epochs 4
+"$away/venv/bin/zslbench" table --dataset toy
 echo "wheel: installed and run outside the checkout"
