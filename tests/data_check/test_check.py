@@ -245,7 +245,9 @@ def test_pictures_against_the_listing(zoo: Any, run: Run) -> None:
 
 def test_official_counts(zoo: Any, run: Run, tmp_path: Path) -> None:
     zoo.folder.rename(tmp_path / "data" / "AWA2")
-    found = run(name="awa2")["error"]
+    rows = run(name="awa2")
+    found = rows["error"]
+    assert has(rows["warning"], "att_splits.mat", "the split is not the published one")
     for count in (
         "40 images, officially 37322",
         "5 classes, officially 50",
@@ -297,6 +299,7 @@ def test_real_data(real_data: Path, run: Run) -> None:
     assert result.exit_code == 0, result.stdout
     assert '"counts are the official ones of cub, with sentence"' in result.stdout
     assert "word vectors fit the words that names share" in result.stdout
+    assert "not the published one" not in result.stdout
     result = CliRunner().invoke(cli, ["data", "check", "awa2mini", "--data-root", str(real_data)])
     # Its pictures were gathered from the web, and some were gathered twice.
     assert result.exit_code == 1

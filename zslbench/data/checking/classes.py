@@ -17,6 +17,7 @@ from zslbench.data.roots import SPLITS_FILE
 from zslbench.data.validate import faults as faults_of
 from zslbench.data.xlsa17_files import SEMANTICS
 from zslbench.data.xlsa17_variables import ExpectedCounts, Variables, missing_values, wrong_counts
+from zslbench.protocol.splits import fingerprint
 
 _DEEPEST = 3
 
@@ -78,6 +79,12 @@ def _counts(subject: Subject, name: str, values: np.ndarray, findings: Findings)
     expected = ExpectedCounts(**subject.entry.counts)
     parts = [subject.rows[part] for part in PARTS]
     wrong = wrong_counts(expected, name, np.zeros((0, 0)), subject.labels, values.T, *parts)
+    prints = tuple(fingerprint(one) for one in parts)
+    if subject.entry.split and prints != subject.entry.split:
+        findings.warning(
+            f"the split is not the published one ({', '.join(prints)}): results cannot be compared",
+            SPLITS_FILE,
+        )
     if not findings.faults(wrong, SPLITS_FILE):
         findings.ok(f"counts are the official ones of {subject.entry.name}, with {name}", SPLITS_FILE)
 

@@ -76,6 +76,8 @@ class Entry:
     """Parts that cannot be downloaded, each with what to do instead."""
     never: tuple[str, ...] = ()
     """What this data set cannot have: names, vectors or images."""
+    split: tuple[str, ...] = ()
+    """Fingerprints of trainval, test_seen and test_unseen as published; see ``protocol/splits.py``."""
 
     def part(self, what: str) -> Part | None:
         """The part of this kind; None: there is none to download."""
