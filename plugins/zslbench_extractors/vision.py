@@ -138,7 +138,7 @@ def _processing(
     crop = found.get("crop_size") if found.get("do_center_crop", "crop_size" in found) else None
     size = _side(crop) or _side(found.get("size"))
     interpolation = _FILTERS.get(found.get("resample", 2))
-    normalise = found.get("do_normalize", True)
+    normalise = found.get("do_normalize") is not False  # null: the default, which is to do so
     mean, std = (
         found.get(f"image_{one}") if normalise else [value] * 3
         for one, value in (("mean", 0.0), ("std", 1.0))

@@ -105,7 +105,7 @@ def torchvision_file() -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             prefix = target.stem.partition("-")[2]
-            torch.hub.download_url_to_file(f"{_TORCHVISION_URL}/{target.name}", str(target), prefix, False)
+            torch.hub.download_url_to_file(f"{_TORCHVISION_URL}/{target.name}", str(target), prefix)
             return target
         except Exception as error:  # of the network, the disk, or another file than expected
             reason = f"it could not be downloaded: {type(error).__name__}"

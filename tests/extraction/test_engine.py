@@ -99,6 +99,7 @@ def test_the_store_says_what_made_it(zoo: Path, tmp_path: Path) -> None:
         "pictures of Zoo as listed in images",
     )
     assert said["finetuned"] is False
+    assert store.describe()["finetuned"] is False  # which runs quote
     settings = said["settings"]
     assert (settings["resize"], settings["interpolation"], settings["image_size"]) == ("crop", "bilinear", 16)
     assert (settings["factor"], settings["precision"], settings["exif_orientation"]) == (

@@ -122,5 +122,9 @@ class StoredRegions(ABC):
             "scale": self.scale,
             "sha256": self.sha256,
             "simulated": self.simulated,
-            **{key: self.provenance[key] for key in ("source", "backbone", "grid") if key in self.provenance},
+            **{
+                key: self.provenance[key]
+                for key in ("source", "backbone", "grid", "finetuned")
+                if key in self.provenance
+            },
         }
