@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
 """tf-vaegan on a toy data set of 10 classes, so small that a run takes about a second."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def known() -> Iterator[Registry]:
     """The installed plugins and ``zslbench_scripted``; every run of a test sees these."""
     importlib.invalidate_caches()

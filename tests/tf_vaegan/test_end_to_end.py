@@ -7,7 +7,7 @@ import torch
 
 import zslbench
 from zslbench.errors import ZslbenchError
-from zslbench.training import program_run
+from zslbench.training import batches, program_run
 
 
 def test_it_learns_on_the_toy_data_set(tmp_path):
@@ -66,7 +66,7 @@ def test_parts_that_need_the_decoder_are_refused_without_it(small_run, part):
 
 def test_switching_the_feedback_off_changes_neither_noise_nor_batches(small_run, monkeypatch):
     seen: dict[str, list[torch.Tensor]] = {}
-    plain_draw, plain_next = program_run.draw, program_run.Sampler.next
+    plain_draw, plain_next = program_run.draw, batches.Sampler.next
 
     def draw(spec, rows, streams, name):
         made = plain_draw(spec, rows, streams, name)
@@ -79,7 +79,7 @@ def test_switching_the_feedback_off_changes_neither_noise_nor_batches(small_run,
         return rows
 
     monkeypatch.setattr(program_run, "draw", draw)
-    monkeypatch.setattr(program_run.Sampler, "next", next_rows)
+    monkeypatch.setattr(batches.Sampler, "next", next_rows)
     recorded = []
     for settings in ({}, {"generator.feedback": False}, {"generator.encoded_noise": False}):
         seen.clear()

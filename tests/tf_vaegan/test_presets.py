@@ -37,6 +37,7 @@ COMMON = {
     "generator.feedback": True,
     "generator.transform": True,
     "embedding.normalize": "minmax",
+    "generator.penalty_bounds": None,
     "classifier.epochs": 25,
     "classifier.beta1": 0.5,
 }

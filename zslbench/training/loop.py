@@ -140,7 +140,7 @@ def check_program(program: Program, stage: str) -> None:
     least = min(program.epochs, program.batch_size, 1 if program.iterations is None else program.iterations)
     if least < 1 or not program.passes:
         raise PluginError(
-            f"{where} needs at least one epoch, pass and iteration and a batch size of at least 1"
+            f"{where} needs at least one epoch and iteration, one pass and a batch size of at least 1"
         )
     if len(program.features) != len(program.labels) or not len(program.labels):
         count = f"{len(program.features)} features and {len(program.labels)} labels"

@@ -36,7 +36,7 @@ def test_a_run_shows_a_row_per_seed_and_their_mean(zslbench: Any) -> None:
     result = zslbench.quick("--seeds=3")
     assert result.exit_code == 0, result.stderr
     lines = [line.split() for line in result.stdout.splitlines() if line.strip()]
-    assert lines[0] == ["tf-vaegan", "on", "toy,", "selection", "val,", "%"]
+    assert lines[0] == ["tf-vaegan", "on", "toy", "(simulated),", "selection", "val,", "%"]
     assert lines[1] == ["seed", *FIGURES, "U_cal", "S_cal", "H_cal", "epochs", "run"]
     assert [line[0] for line in lines[3:]] == ["0", "1", "2", "mean"]
 

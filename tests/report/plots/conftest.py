@@ -36,12 +36,12 @@ class Entry:
         return self.plugin
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("plots") / "store"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _fakes() -> Iterator[None]:
     """The installed plugins and the fakes, for the library and the command line alike."""
     import plot_fakes
@@ -59,7 +59,7 @@ def _fakes() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def finished(store: Path) -> Callable[..., Any]:
     """A run of this composition on the small data set; the same one is computed once."""
 
@@ -82,13 +82,13 @@ def finished(store: Path) -> Callable[..., Any]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def looking(finished: Callable[..., Any]) -> Any:
     """A finished run of the embedding that looks at known places."""
     return finished()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plain(finished: Callable[..., Any]) -> Any:
     """A finished run on the data set's global features: a baseline."""
     return finished("identity")
