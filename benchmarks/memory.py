@@ -63,8 +63,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as store:
         for method, options in (("eszsl", "--select last"), ("sc-egg", SHORT)):
             shown = f"run {method} {data} --device cpu --threads 1 {options}"
-            if method == "eszsl":  # reads the pooled features alone; draws the data set if need be
-                shown += " --features mean"
             command = [sys.executable, "-m", "zslbench", *shown.split(), "--store", store]
             command += ["--data-root", arguments.data_root] if arguments.data_root else []
             seconds, peaks = sampled(command)

@@ -52,7 +52,7 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = resolve(registry(), "sim-sun", method="eszsl", settings={"dataset.scale": arguments.scale})
     dataset = load_dataset(
-        recipe.parts["dataset"], root=None, features="mean", semantics=None, needs_regions=True
+        recipe.parts["dataset"], root=None, features=None, semantics=None, needs_regions=True
     )
     store = dataset.regions
     assert isinstance(store, RegionStore)

@@ -20,8 +20,8 @@ def staged(folder: Path) -> Iterator[Path]:
     """An empty folder beside ``folder``; what the block puts there is in ``folder`` when it ends.
 
     Files and region stores of the same name are replaced, others stay. The splits file, which makes a folder
-    a data set, comes last. An error removes what was put aside and leaves ``folder`` as it was; a killed process leaves
-    ``.<name>.<random>.part``, which is no data set.
+    a data set, comes last. An error removes what was put aside and leaves ``folder`` as it was; a killed
+    process leaves ``.<name>.<random>.part``, which is no data set.
 
     Raises:
         DataError: the disk is full or cannot be written.
