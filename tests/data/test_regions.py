@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from zslbench.data.dataset import Dataset
+from zslbench.data.load import arrays
 from zslbench.data.provenance import array_sha256, source
 from zslbench.data.regions import ArrayRegions
 
@@ -25,3 +29,16 @@ def test_digest_depends_on_values_shape_and_dtype_not_on_layout() -> None:
     others = [array.reshape(3, 2), array.astype(np.int32), array.astype(np.float64), array + 1, array[:0]]
     assert len({digest, *(array_sha256(one) for one in others)}) == 6
     assert source("labels", "CUB/res101.mat", array).sha256 == digest
+
+
+def test_regions_in_memory_are_part_of_what_a_run_depends_on(sound: Dataset) -> None:
+    first = np.random.default_rng(0).random((len(sound.labels), 4, 3), dtype=np.float32)
+    second = first.copy()
+    second[0, 0, 0] += 1
+    digests = [
+        {one.array: one.sha256 for one in arrays(replace(sound, regions=ArrayRegions(values)))}
+        for values in (first, second, first.copy())
+    ]
+    assert digests[0] == digests[2]
+    assert {name for name in digests[0] if digests[0][name] != digests[1][name]} == {"regions"}
+    assert "regions" not in {one.array for one in arrays(replace(sound, regions=None))}

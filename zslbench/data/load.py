@@ -10,6 +10,7 @@ import numpy as np
 
 from zslbench.data.dataset import DataRequest, Dataset, Source
 from zslbench.data.provenance import source
+from zslbench.data.regions.array import ArrayRegions
 from zslbench.data.regions.stored import StoredRegions
 from zslbench.data.roots import data_root
 from zslbench.data.validate import check
@@ -56,6 +57,7 @@ def arrays(dataset: Dataset) -> tuple[Source, ...]:
         "labels": dataset.labels,
         "semantics": dataset.semantics,
         "attribute_vectors": dataset.attribute_vectors,
+        "regions": dataset.regions.array if isinstance(dataset.regions, ArrayRegions) else None,
     }
     known = {one.array: one for one in dataset.sources}
     found = [known.get(name) or source(name, "", array) for name, array in of.items() if array is not None]
