@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from zslbench.data.dataset import Dataset
 from zslbench.data.load import arrays
 from zslbench.data.provenance import array_sha256, source
 from zslbench.data.regions import ArrayRegions
+from zslbench_datasets.settings import ToySettings
+from zslbench_datasets.toy import generate
 
 
 def test_rows_come_in_the_order_asked_for_as_copies() -> None:
@@ -31,7 +32,8 @@ def test_digest_depends_on_values_shape_and_dtype_not_on_layout() -> None:
     assert source("labels", "CUB/res101.mat", array).sha256 == digest
 
 
-def test_regions_in_memory_are_part_of_what_a_run_depends_on(sound: Dataset) -> None:
+def test_regions_in_memory_are_part_of_what_a_run_depends_on() -> None:
+    sound = generate(ToySettings(classes=4, unseen=1, images_per_class=5))
     first = np.random.default_rng(0).random((len(sound.labels), 4, 3), dtype=np.float32)
     second = first.copy()
     second[0, 0, 0] += 1

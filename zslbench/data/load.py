@@ -57,8 +57,9 @@ def arrays(dataset: Dataset) -> tuple[Source, ...]:
         "labels": dataset.labels,
         "semantics": dataset.semantics,
         "attribute_vectors": dataset.attribute_vectors,
-        "regions": dataset.regions.array if isinstance(dataset.regions, ArrayRegions) else None,
     }
+    if isinstance(dataset.regions, ArrayRegions):
+        of["regions"] = dataset.regions.array
     known = {one.array: one for one in dataset.sources}
     found = [known.get(name) or source(name, "", array) for name, array in of.items() if array is not None]
     return (*found, *(one for name, one in known.items() if name not in of))
