@@ -33,6 +33,7 @@ class EGGN(TFVAEGAN):
     """Eqs. (9)-(15) and (18); the guide is any embedding's that has class scores."""
 
     settings: EGGNSettings
+    name = "eggn"
 
     def fit(self, view: TrainView) -> Fit:
         s = self.settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -33,6 +34,8 @@ class TFVAEGAN(Generator):
     """Eqs. (9)-(12) with the feedback module; features must lie in [0, 1] (binary cross-entropy)."""
 
     settings: TFVAEGANSettings
+    name: ClassVar[str] = "tf-vaegan"
+    """What users type; for messages."""
 
     @property
     def latent(self) -> int:
@@ -51,7 +54,7 @@ class TFVAEGAN(Generator):
         low, high = float(view.features.min()), float(view.features.max())
         if low < 0 or high > 1:
             raise ZslbenchError(
-                f"generator tf-vaegan: training features lie in [{low:.3g}, {high:.3g}], but it reconstructs "
+                f"generator {self.name}: training features lie in [{low:.3g}, {high:.3g}], but it reconstructs "
                 "values in [0, 1]; use an embedding that scales to it, as --set embedding.normalize=minmax"
             )
         s = self.settings
