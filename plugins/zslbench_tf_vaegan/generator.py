@@ -55,7 +55,8 @@ class TFVAEGAN(Generator):
         if low < 0 or high > 1:
             raise ZslbenchError(
                 f"generator {self.name}: training features lie in [{low:.3g}, {high:.3g}], but it "
-                "reconstructs values in [0, 1]; use an embedding that scales to it, as --set embedding.normalize=minmax"
+                "reconstructs values in [0, 1]; use an embedding that scales to it, as "
+                "--set embedding.normalize=minmax"
             )
         s = self.settings
         plain = self.steps(feedback=False)
