@@ -31,16 +31,22 @@ SMALL: dict[str, Any] = {
 """tf-vaegan on a toy data set of 10 classes, so small that a run takes about a second."""
 
 
-@pytest.fixture(scope="package")
-def known() -> Iterator[Registry]:
-    """The installed plugins and ``zslbench_scripted``; every run of a test sees these."""
+@pytest.fixture(scope="session")
+def _with_scripted() -> Iterator[Registry]:
     importlib.invalidate_caches()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parent))
         scripted = EntryPoint("scripted", "zslbench_scripted", "zslbench")
         found = load_registry(strict=True, entry_points=[*metadata.entry_points(group="zslbench"), scripted])
-        patch.setattr("zslbench.registry.registry", lambda: found)
         yield found
+
+
+@pytest.fixture
+def known(_with_scripted: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The installed plugins and ``zslbench_scripted``; every run of a test sees these."""
+    # For this test alone: other folders' tests may run in between, in the same process.
+    monkeypatch.setattr("zslbench.registry.registry", lambda: _with_scripted)
+    return _with_scripted
 
 
 @pytest.fixture(scope="session")

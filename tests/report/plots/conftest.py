@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator
@@ -36,21 +37,29 @@ class Entry:
         return self.plugin
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("plots") / "store"
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _fakes() -> Iterator[None]:
-    """The installed plugins and the fakes, for the library and the command line alike."""
+@pytest.fixture(scope="session")
+def known() -> Any:
+    """The installed plugins and the fakes."""
     import plot_fakes
-    import torch
 
-    from zslbench.registry import load_registry, loading
+    from zslbench.registry import load_registry
 
     installed = importlib.metadata.entry_points(group="zslbench")
-    known = load_registry(strict=True, entry_points=[*installed, Entry("fakes", "plot_fakes", plot_fakes)])
+    return load_registry(strict=True, entry_points=[*installed, Entry("fakes", "plot_fakes", plot_fakes)])
+
+
+@contextlib.contextmanager
+def registered(known: Any) -> Iterator[None]:
+    """The fakes are there for the library and the command line alike, on one thread, and then gone again."""
+    import torch
+
+    from zslbench.registry import loading
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
@@ -59,8 +68,15 @@ def _fakes() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="package")
-def finished(store: Path) -> Callable[..., Any]:
+@pytest.fixture(scope="module", autouse=True)
+def _fakes(known: Any) -> Iterator[None]:
+    # Not for the session: other folders' tests may run in between, in the same process.
+    with registered(known):
+        yield
+
+
+@pytest.fixture(scope="session")
+def finished(store: Path, known: Any) -> Callable[..., Any]:
     """A run of this composition on the small data set; the same one is computed once."""
 
     def make(embedding: str = "looker", generator: str | None = "blobs", **more: Any) -> Any:
@@ -70,25 +86,26 @@ def finished(store: Path) -> Callable[..., Any]:
         if generator is None:
             del settings["classifier.epochs"]
         arguments = {"dataset": "toy", "select": "last", "keep_weights": True} | more
-        return run(
-            embedding=embedding,
-            generator=generator,
-            classifier="softmax" if generator else "eszsl",
-            settings=settings,
-            store=store,
-            **arguments,
-        ).records[0]
+        with registered(known):
+            return run(
+                embedding=embedding,
+                generator=generator,
+                classifier="softmax" if generator else "eszsl",
+                settings=settings,
+                store=store,
+                **arguments,
+            ).records[0]
 
     return make
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def looking(finished: Callable[..., Any]) -> Any:
     """A finished run of the embedding that looks at known places."""
     return finished()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def plain(finished: Callable[..., Any]) -> Any:
     """A finished run on the data set's global features: a baseline."""
     return finished("identity")

@@ -129,12 +129,12 @@ def open_run(
         regions=regions or (recorded["name"] if recorded else None),
         needs_regions=kind.inputs == "regions",
     )
-    _require_same(record, dataset)
     if kind.inputs == "regions" and dataset.regions is None:
         raise ZslbenchError(
             f"run {record.info.id}: embedding '{parts['embedding'].name}' reads region features and data set "
             f"'{dataset.name}' has none here"
         )
+    _require_same(record, dataset)
     _tell_changes(record, parts, say)
     fold = final_fold(dataset, torch.device("cpu"), kind.inputs)
     generator = None
