@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from zslbench.data.xlsa17_described import read_described as read_described
     from zslbench.data.xlsa17_files import HOW_TO_GET as HOW_TO_GET, dataset_folder as dataset_folder
     from zslbench.protocol.splits import fingerprint as fingerprint
+    from zslbench.store.files import sha256_of as sha256_of
 
 _PUBLIC = {
     "ArrayRegions": "zslbench.data.regions",
@@ -60,6 +61,7 @@ _PUBLIC = {
     "how_to_get_region_features": "zslbench.data.regions.advice",
     "read_described": "zslbench.data.xlsa17_described",
     "read_xlsa17": "zslbench.data.xlsa17",
+    "sha256_of": "zslbench.store.files",
     "source": "zslbench.data.provenance",
 }
 
