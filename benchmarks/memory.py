@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.orders import processor
 from zslbench.report.formats import render
 
 RESULTS = Path(__file__).parent / "results"
@@ -88,8 +89,7 @@ def main() -> None:
         "",
         *(f"- {one['method']}: {one['command']}" for one in rows),
         "",
-        f"Hardware: {platform.processor() or platform.machine()}, one thread, no GPU; Python "
-        f"{platform.python_version()}.",
+        f"Hardware: {processor()}, one thread, no GPU; Python {platform.python_version()}.",
         "",
     ]
     (RESULTS / "memory.md").write_text("\n".join(text), "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -45,9 +46,9 @@ class BackboneExtractor(FeatureExtractor):
         self.image_size = self._backbone.image_size
         self.interpolation = self._backbone.interpolation
 
+    @abstractmethod
     def load(self) -> Backbone:
         """Read the weights."""
-        raise NotImplementedError
 
     def extract(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b regions dv"]:
         network = self._backbone.network

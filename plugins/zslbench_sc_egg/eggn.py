@@ -22,6 +22,7 @@ from zslbench.interfaces import (
     Step,
     TrainView,
 )
+from zslbench_sc_egg.batches import warn_of_uneven
 from zslbench_sc_egg.losses import cross_entropy
 from zslbench_sc_egg.settings import EGGNSettings
 from zslbench_tf_vaegan.generator import TFVAEGAN
@@ -39,6 +40,7 @@ class EGGN(TFVAEGAN):
         s = self.settings
         program = super().fit(view)
         assert isinstance(program, Program)
+        warn_of_uneven("eggn", s.sampler, s.batch_size, len(self.space.seen))
         guided = s.lambda_s > 0 or s.lambda_u > 0
         if guided and view.guide is None:
             raise ZslbenchError(

@@ -31,6 +31,7 @@ from zslbench.interfaces import (
 )
 from zslbench.training import in_chunks
 from zslbench_sc_egg import networks, orders
+from zslbench_sc_egg.batches import warn_of_uneven
 from zslbench_sc_egg.losses import class_scores, cross_entropy, regression
 from zslbench_sc_egg.maps import attention_of
 from zslbench_sc_egg.settings import SCENSettings
@@ -62,7 +63,7 @@ class SCEN(Embedding):
     def _stages(self, view: TrainView) -> Coroutine[Program | Derived, Networks, Networks]:
         s, regions = self.settings, view.regions
         assert regions is not None
-        self._warn_of_uneven_batches(view)
+        warn_of_uneven("scen", s.sampler, s.batch_size, len(self.space.seen))
         nets = yield self._stage1(regions, view)
         if s.stage2 == "finetune":
             if self._has_scr:
@@ -295,17 +296,6 @@ class SCEN(Embedding):
 
     def _values(self, *names: str) -> dict[str, Any]:
         return {name: getattr(self.settings, name) for name in names}
-
-    def _warn_of_uneven_batches(self, view: TrainView) -> None:
-        s, classes = self.settings, len(self.space.seen)
-        if s.sampler == "balanced" and s.batch_size > classes and s.batch_size % classes:
-            log.warning(
-                "scen: balanced batches of %d from %d classes give %d of them one image more (the authors' "
-                "code would leave these rows out)",
-                s.batch_size,
-                classes,
-                s.batch_size % classes,
-            )
 
 
 def _told_of_constants(nets: Networks) -> Networks:
