@@ -1,0 +1,1 @@
+"""Printed figures of the literature, each with its source."""

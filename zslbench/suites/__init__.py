@@ -1,0 +1,1 @@
+"""Suites: named tables of methods × data sets × seeds × selections, as TOML files."""
