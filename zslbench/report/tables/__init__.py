@@ -1,1 +1,1 @@
-"""Tables whose cells carry more than text: what is best, what is tied with it, and why something is missing."""
+"""Tables whose cells carry more than text: what is best, what is tied with it, why something is missing."""
