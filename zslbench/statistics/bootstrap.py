@@ -1,8 +1,9 @@
 """Bootstrap over classes: how far the figures of a single run depend on which classes were tested.
 
-Acc is a mean over unseen classes, U over unseen and S over seen ones. The bootstrap (Efron 1987, BCa intervals by
-SciPy) draws classes with replacement, seen and unseen independently, and computes the figures anew. It tells of
-other classes like these. It does not tell of other seeds: for those there is no substitute for runs.
+Acc is a mean over unseen classes, U over unseen and S over seen ones. The bootstrap (Efron 1987, BCa
+intervals by SciPy) draws classes with replacement, seen and unseen independently, and computes the figures
+anew. It tells of other classes like these. It does not tell of other seeds: for those there is no substitute
+for runs.
 
 Accuracies are in percent, NaN for a class without test images, as the mean over classes leaves those out too.
 """
@@ -97,7 +98,8 @@ def difference_over_classes(
 
 def bootstrap_text(confidence: float = 0.95) -> str:
     """How these intervals are made, for the notes of a table."""
-    return f"{100 * confidence:g} % interval: BCa bootstrap over classes of one run; tells nothing of other seeds"
+    level = f"{100 * confidence:g} %"
+    return f"{level} interval: BCa bootstrap over classes of one run; it tells nothing of other seeds"
 
 
 def _intervals(runs: list[ClassAccuracies], confidence: float, resamples: int) -> dict[str, ClassInterval]:
@@ -136,7 +138,7 @@ def _one(arrays: list[Any], figure: Callable[..., Any], confidence: float, resam
         return ClassInterval(math.nan, math.nan, math.nan, sum(classes), "no such figure")
 
     def statistic(*drawn: Any, axis: int = -1) -> Any:
-        """The figure of the first run, less that of the second, for drawn numbers of classes (..., classes)."""
+        """The first run's figure, less the second's, for drawn numbers of classes (..., classes)."""
         values = figure(*(array[:, which.astype(int)] for array, which in zip(arrays, drawn, strict=True)))
         return values[0] - values[1] if len(values) == 2 else values[0]
 

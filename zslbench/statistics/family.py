@@ -1,7 +1,7 @@
 """Every method against the best of a column: which are tied with it, which differ, which cannot be judged.
 
-The p values of :mod:`zslbench.statistics.paired` are corrected by Holm (1979) over the comparisons of one data set
-and figure, through statsmodels. "Tied" means that no difference was shown, not that there is none.
+The p values of :mod:`zslbench.statistics.paired` are corrected by Holm (1979) over the comparisons of one
+data set and figure, through statsmodels. "Tied" means that no difference was shown, not that there is none.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from zslbench.statistics.intervals import interval
 from zslbench.statistics.paired import Paired, compare, least_p, too_few
 
 State = Literal["best", "tied", "differs", "not judged", "missing"]
-"""``tied``: not shown to differ from the best; ``differs``: shown to; ``not judged``: the test was refused, so it is
-neither; ``missing``: it has no mean."""
+"""``tied``: not shown to differ from the best; ``differs``: shown to; ``not judged``: the test was refused,
+so it is neither; ``missing``: it has no mean."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,6 @@ def _judged(tested: Mapping[str, Paired], means: Mapping[str, float], alpha: flo
 def family_text(alpha: float = 0.05) -> str:
     """How methods are compared with the best, for the notes of a table."""
     return (
-        "compared with the best: exact sign-flip test on paired seeds, Holm-corrected per data set and figure "
-        f"at {100 * alpha:g} %"
+        "compared with the best: exact sign-flip test on paired seeds, Holm-corrected per data set and "
+        f"figure, at {100 * alpha:g} %"
     )

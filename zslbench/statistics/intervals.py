@@ -1,17 +1,19 @@
 """Mean, standard deviation and confidence interval of a figure over seeds. Values in percent.
 
-The interval is Student's: mean ± t · s / √n with n − 1 degrees of freedom (Student 1908). It speaks of the mean
-over seeds on this data set, with its split and classes as they are. Imports SciPy when it is asked for an interval.
+The interval is Student's: mean ± t · s / √n with n − 1 degrees of freedom (Student 1908). It speaks of the
+mean over seeds on this data set, with its split and classes as they are. Imports SciPy when it is asked for
+an interval.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 SAME = 1e-9
-"""Values that differ by no more than this, in percentage points, are the same: one image of a million weighs more."""
+"""Values that differ by no more than this, in percentage points, are the same: one image of a million weighs
+more."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,11 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+def interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
     """Mean, sample standard deviation and Student-t interval.
 
-    There is no interval for one seed, nor where all seeds gave the same value: a closed form that is repeated is
-    no sample. A NaN makes everything NaN; no seed is averaged away.
+    There is no interval for one seed, nor where all seeds gave the same value: a closed form that is
+    repeated is no sample. A NaN makes everything NaN; no seed is averaged away.
 
     Args:
         values: one value for each seed.

@@ -1,9 +1,9 @@
 """Two methods over the seeds that both have: the mean difference, its interval, and whether it can be chance.
 
-The test is the exact two-sided sign-flip permutation test on the mean of the paired differences (Fisher 1935): were
-the two methods alike, each seed's difference would as well have had the other sign. It assumes no distribution. Of
-n seeds there are 2^n signs, so its least possible p is 2 / 2^n: few seeds cannot show a difference, and then this
-module refuses to judge instead of printing a p value.
+The test is the exact two-sided sign-flip permutation test on the mean of the paired differences (Fisher
+1935): were the two methods alike, each seed's difference would as well have had the other sign. It assumes
+no distribution. Of n seeds there are 2^n signs, so its least possible p is 2 / 2^n: few seeds cannot show a
+difference, and then this module refuses to judge instead of printing a p value.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def compare(
 ) -> Paired:
     """Compare two methods over the seeds that both have.
 
-    Refused: no seed in common; a seed without its figure; two methods that give the same for every seed (closed
-    forms: they say nothing about seeds); fewer seeds than can show a difference at ``alpha``.
+    Refused: no seed in common; a seed without its figure; two methods that give the same for every seed
+    (closed forms: they say nothing about seeds); fewer seeds than can show a difference at ``alpha``.
 
     Args:
         a, b: values in percent by seed.
