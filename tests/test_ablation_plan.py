@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from zslbench import Component, Method, Variant, ablation_plan, hookimpl
-from zslbench.ablation_plan import Data, Wishes, rows
+from zslbench import Component, Method, Variant, hookimpl, loading
+from zslbench.ablation_plan import rows
 from zslbench.errors import SettingsError, UnknownName
+from zslbench.loading import Data
 from zslbench.recipe import resolve
 from zslbench.registry import Registry, load_registry
+from zslbench.wishes import Wishes
 
 BASE: dict[str, Any] = {"name": "m", "embedding": "e", "classifier": "c", "summary": "s"}
 SMALL = {"dataset.images_per_class": 5}
@@ -111,14 +113,14 @@ def test_a_data_set_is_read_once_for_all_variants(known: Registry) -> None:
 
 
 def test_one_data_set_is_in_memory_at_a_time(known: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    load, loaded = ablation_plan.load_dataset, []
+    load, loaded = loading.load_dataset, []
 
     def spy(*arguments: Any, **more: Any) -> Any:
         found = load(*arguments, **more)
         loaded.append(weakref.ref(found))
         return found
 
-    monkeypatch.setattr(ablation_plan, "load_dataset", spy)
+    monkeypatch.setattr(loading, "load_dataset", spy)
     data = Data(None, lambda text: None, features=None, semantics=None, regions=None)
     for name in ("one", "two"):
         data.of(resolve(known, name, method="eszsl", settings=SMALL))

@@ -58,16 +58,18 @@ def ablate(
         ZslbenchError: anything else that the caller can put right, before a run begins.
         Interrupted: stopped on request; the same call goes on from there.
     """
-    from zslbench.ablation_plan import Data, Wishes, rows
+    from zslbench.ablation_plan import rows
     from zslbench.api import Quiet, seed_numbers
     from zslbench.execution.local import Job, compute
     from zslbench.execution.mode import choose_mode
+    from zslbench.loading import Data
     from zslbench.protocol.selection import Selection
     from zslbench.recipe import label_text
     from zslbench.registry import registry
     from zslbench.report.ablation import Ablation, Cell
     from zslbench.report.published import published
     from zslbench.store.store import Store
+    from zslbench.wishes import Wishes
 
     known, where, display = registry(), Store.default(store), display or Quiet()
     declared = known.method(method).declaration
