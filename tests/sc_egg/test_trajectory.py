@@ -7,7 +7,7 @@ import torch
 
 from zslbench.testing import TinyInputs
 from zslbench.testing.bits import differing, leaves
-from zslbench.training import program_run
+from zslbench.training import iteration
 from zslbench.training.loop import Training, train
 from zslbench.training.streams import Streams
 from zslbench_sc_egg.eggn import EGGN
@@ -59,7 +59,7 @@ def test_the_terms_would_have_been_noticed():
 def drawn(monkeypatch, settings):
     """All noise and batches of one training, by stream."""
     seen: dict[str, list[torch.Tensor]] = {}
-    plain_draw, plain_next = program_run.draw, program_run.Batches.next
+    plain_draw, plain_next = iteration.draw, iteration.Batches.next
 
     def draw(spec, rows, streams, name):
         made = plain_draw(spec, rows, streams, name)
@@ -73,8 +73,8 @@ def drawn(monkeypatch, settings):
         return batch
 
     with monkeypatch.context() as patch:
-        patch.setattr(program_run, "draw", draw)
-        patch.setattr(program_run.Batches, "next", next_batch)
+        patch.setattr(iteration, "draw", draw)
+        patch.setattr(iteration.Batches, "next", next_batch)
         space, view = inputs()
         trained(EGGN(EGGNSettings(**(SMALL | settings)), space), space, view)
     return seen

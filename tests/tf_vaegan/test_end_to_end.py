@@ -7,7 +7,7 @@ import torch
 
 import zslbench
 from zslbench.errors import ZslbenchError
-from zslbench.training import batches, program_run
+from zslbench.training import batches, program_run, step as steps
 
 
 def test_it_learns_on_the_toy_data_set(tmp_path):
@@ -66,7 +66,7 @@ def test_parts_that_need_the_decoder_are_refused_without_it(small_run, part):
 
 def test_switching_the_feedback_off_changes_neither_noise_nor_batches(small_run, monkeypatch):
     seen: dict[str, list[torch.Tensor]] = {}
-    plain_draw, plain_next = program_run.draw, batches.Sampler.next
+    plain_draw, plain_next = steps.draw, batches.Sampler.next
 
     def draw(spec, rows, streams, name):
         made = plain_draw(spec, rows, streams, name)
@@ -78,7 +78,7 @@ def test_switching_the_feedback_off_changes_neither_noise_nor_batches(small_run,
         seen.setdefault(f"{self._streams.prefix}rows", []).append(rows)
         return rows
 
-    monkeypatch.setattr(program_run, "draw", draw)
+    monkeypatch.setattr("zslbench.training.iteration.draw", draw)
     monkeypatch.setattr(batches.Sampler, "next", next_rows)
     recorded = []
     for settings in ({}, {"generator.feedback": False}, {"generator.encoded_noise": False}):
@@ -128,15 +128,20 @@ def test_a_fixed_penalty_weight_stays(small_run):
 def test_the_schedule_is_the_released_one(small_run):
     """Per iteration the critic's steps on fresh batches, then one generator step; two runs over the data."""
     order = []
-    plain = program_run.ProgramRun._step
+    plain = program_run.step_function
 
-    def step(self, step, batch):
-        order.append((step.name, batch.labels.data_ptr()))
-        plain(self, step, batch)
+    def step_function(step):
+        function = plain(step)
+
+        def noted(*arguments):
+            order.append(step.name)
+            return function(*arguments)
+
+        return noted
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(program_run.ProgramRun, "_step", step)
+        patch.setattr(program_run, "step_function", step_function)
         small_run({"generator.critic_steps": 5}, epochs=1)
-    names = [name for name, _ in order if name != "softmax"]
+    names = [name for name in order if name != "softmax"]
     images = 7 * 12  # of seven seen classes, a fifth of fifteen images held out
     assert names == (["critic"] * 5 + ["generator"]) * (-(-images // 32) * 2)

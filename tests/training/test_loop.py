@@ -138,19 +138,17 @@ def alternating(events, **changes):
 def test_five_critic_steps_on_fresh_batches_then_a_generator_step_on_the_last():
     events = []
     run(alternating(events))
-    order = [event[0] for event in events]
-    iteration = ["batch", "critic"] * 5 + ["generator"]
+    # An iteration draws all it needs, then computes.
+    iteration = ["batch"] * 5 + ["critic"] * 5 + ["generator"]
     # ceil(10 / 4) iterations in each of two passes, three times
-    assert order == iteration * (math.ceil(10 / 4) * 2 * 3)
-    drawn: tuple[int, ...] = ()
-    for event in events:
-        if event[0] == "batch":
-            drawn = event[1]
-            continue
-        _, features, labels, semantics = event
-        assert features[:, 0].tolist() == [2.0 * row for row in drawn]
-        assert labels.tolist() == [row % 2 for row in drawn]
-        assert semantics.tolist() == torch.eye(2)[labels].tolist()
+    assert [event[0] for event in events] == iteration * (math.ceil(10 / 4) * 2 * 3)
+    for start in range(0, len(events), len(iteration)):
+        drawn = [event[1] for event in events[start : start + 5]]
+        for rows, event in zip([*drawn, drawn[-1]], events[start + 5 :], strict=False):
+            _, features, labels, semantics = event
+            assert features[:, 0].tolist() == [2.0 * row for row in rows]
+            assert labels.tolist() == [row % 2 for row in rows]
+            assert semantics.tolist() == torch.eye(2)[labels].tolist()
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(8, 4), (9, 4), (3, 64), (1, 1)])
@@ -169,6 +167,19 @@ def test_passes_follow_each_other_within_an_epoch():
     nets = {"net": {"w": torch.tensor([1.0])}}
     run(program(None, nets, n=6, batch_size=3, epochs=2, passes=((first,), (second,))))
     assert [event[0] for event in events] == ["first", "first", "second", "second"] * 2
+
+
+@pytest.mark.parametrize("fresh", [(True, True, True), (True, False, True), (True, False, False)])
+def test_which_batch_a_step_is_given(fresh):
+    events = []
+    steps = tuple(
+        Step(str(number), recorder(str(number), events), updates=("net",), fresh_batch=one)
+        for number, one in enumerate(fresh)
+    )
+    run(program(None, {"net": {"w": torch.tensor([1.0])}}, batch_size=2, passes=(steps,), iterations=1))
+    seen = [event[1].flatten().tolist() for event in events]
+    for number, one in enumerate(fresh[1:], 1):
+        assert (seen[number] != seen[number - 1]) is one
 
 
 def test_shuffled_training_sees_every_row_once_an_epoch():
@@ -216,6 +227,26 @@ def test_means_of_the_epoch_and_buffers_that_change():
     assert [(row["stage"], row["epoch"]) for row in done.epochs] == [("part", 1), ("part", 2)]
     assert done.networks["clock"]["t"].item() == 8
     assert nets["clock"]["t"].item() == 0
+
+
+def test_figures_and_buffers_are_those_of_before_the_update():
+    """Where a logged value or a buffer is one of the networks' own tensors, it is read before they change."""
+
+    def losses(nets, batch, noise):
+        w, old = nets["net"]["w"], nets["memory"]
+        buffers = {"memory": {"last": w, "one": old["other"], "other": old["one"]}}
+        return Losses(1.5 * ((w - 2) ** 2).sum(), {"w": w, "last": old["last"]}, buffers)
+
+    memory = {name: torch.tensor(value) for name, value in {"last": 9.0, "one": 1.0, "other": 2.0}.items()}
+    nets = {"net": {"w": torch.tensor(4.0)}, "memory": memory}
+    done = run(program(losses, nets, epochs=3))
+    w = [2 + 2 * 0.7**epoch for epoch in range(4)]
+    assert [row["step_w"] for row in done.epochs] == pytest.approx(w[:3])
+    assert [row["step_last"] for row in done.epochs] == pytest.approx([9, *w[:2]])
+    assert done.networks["net"]["w"].item() == pytest.approx(w[3])
+    assert {name: value.item() for name, value in done.networks["memory"].items()} == pytest.approx(
+        {"last": w[2], "one": 2.0, "other": 1.0}
+    )
 
 
 def test_frozen_networks_are_read_and_neither_changed_nor_returned():

@@ -69,6 +69,22 @@ def test_buffers_in_a_trained_network_are_a_fault():
         train(replace(GOOD, passes=((replace(STEP, losses=losses),),)), SEMANTICS, training())
 
 
+@pytest.mark.parametrize(
+    ("buffers", "named"),
+    [
+        ({"memory": {"sum": torch.zeros(2)}}, "memory/sum"),
+        ({"memory": {"sum": torch.zeros(1, dtype=torch.float64)}}, "memory/sum"),
+        ({"memory": {"other": torch.zeros(1)}}, "memory/other"),
+        ({"unknown": {"sum": torch.zeros(1)}}, "unknown/sum"),
+    ],
+)
+def test_buffers_that_initial_does_not_make_are_a_fault(buffers, named):
+    step = replace(STEP, losses=lambda nets, b, z: Losses((nets["net"]["w"] ** 2).sum(), {}, buffers))
+    nets = {"net": {"w": torch.tensor([0.0])}, "memory": {"sum": torch.zeros(1)}}
+    with pytest.raises(PluginError, match=f"step 'step': buffer '{named}' is not as initial makes it"):
+        train(replace(GOOD, initial=lambda streams: nets, passes=((step,),)), SEMANTICS, training())
+
+
 def test_fitted_networks_are_taken_as_they_are():
     weights = torch.ones(2, requires_grad=True)
     done = complete({"net": {"w": weights}}, SEMANTICS, training())

@@ -10,13 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.errors import Diverged, PluginError
-from zslbench.interfaces import Batch, Networks, Program, Step
+from zslbench.interfaces import Networks, Program
 from zslbench.training import checkpoint
 from zslbench.training.batches import Batches
 from zslbench.training.context import Training
-from zslbench.training.flat import flatten, prefixed, select, unflatten
+from zslbench.training.flat import flatten, prefixed, select
+from zslbench.training.iteration import Iteration, draw_inputs
 from zslbench.training.optimizers import optimizers_for
-from zslbench.training.step import draw, step_function
+from zslbench.training.step import step_function
 
 
 class ProgramRun:
@@ -38,11 +39,22 @@ class ProgramRun:
         self.optimizers = optimizers_for(program.optimizers, self.nets)
         self.batches = Batches(program, semantics, self.streams)
         self.iterations = program.iterations or math.ceil(len(program.labels) / program.batch_size)
-        self.functions = {id(s): step_function(s) for steps in program.passes for s in steps}
         self.epoch = 0
         self.iteration = 0  # within the epoch, over all passes
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
+        functions = {id(s): step_function(s) for steps in program.passes for s in steps}
+        self.passes = tuple(
+            Iteration(
+                steps,
+                [functions[id(step)] for step in steps],
+                self.nets,
+                program.frozen,
+                self.optimizers,
+                self.sums,
+            )
+            for steps in program.passes
+        )
         self.history: list[dict[str, Any]] = []
         self._started = self._saved_at = time.monotonic()
         self._seconds_before = 0.0
@@ -59,39 +71,19 @@ class ProgramRun:
 
     def rest_of_epoch(self) -> Iterator[None]:
         """Yields between iterations, where a checkpoint may be taken."""
-        total = self.iterations * len(self.program.passes)
+        total = self.iterations * len(self.passes)
         while self.iteration < total:
-            batch: Batch | None = None
-            for step in self.program.passes[self.iteration // self.iterations]:
-                if step.fresh_batch or batch is None:
-                    batch = self.batches.next()
-                self._step(step, batch)
+            iteration = self.passes[self.iteration // self.iterations]
+            iteration(draw_inputs(iteration.steps, self.batches, self.streams))
+            for key, count in iteration.counts.items():
+                self.counts[key] = self.counts.get(key, 0) + count
             self.iteration += 1
             if self.iteration < total:
                 yield
 
-    def _step(self, step: Step, batch: Batch) -> None:
-        size = len(batch.labels)
-        noise = {
-            name: draw(spec, size, self.streams, f"{step.name}.{name}") for name, spec in step.noise.items()
-        }
-        everything = {**self.nets, **self.program.frozen}
-        gradients, losses = self.functions[id(step)](everything, batch, noise)
-        for net, gradient in gradients.items():
-            self.optimizers[net].update(gradient)
-        for net, tensors in (losses.buffers or {}).items():
-            if net in self.optimizers:
-                raise PluginError(f"step '{step.name}': buffers must not live in the trained network '{net}'")
-            for name, value in tensors.items():
-                self.nets[net][name] = value.detach()
-        for name, value in {"loss": losses.total, **losses.log}.items():
-            key = f"{step.name}_{name}"
-            self.sums[key] = self.sums[key] + value.detach() if key in self.sums else value.detach()
-            self.counts[key] = self.counts.get(key, 0) + 1
-
     def figures(self) -> dict[str, float]:
         """Means of the epoch's figures, once all its iterations are done."""
-        metrics = {key: float(total) / self.counts[key] for key, total in self.sums.items()}
+        metrics = {key: float(self.sums[key]) / count for key, count in self.counts.items()}
         bad = sorted(key for key, value in metrics.items() if not math.isfinite(value))
         if bad:
             raise Diverged(
@@ -104,7 +96,9 @@ class ProgramRun:
         """Write the epoch's row and move on to the next epoch."""
         self.epoch += 1
         self.iteration = 0
-        self.sums, self.counts = {}, {}
+        self.counts = {}
+        for total in self.sums.values():
+            total.zero_()
         self.history.append({"stage": self.training.stage, "epoch": self.epoch, **metrics})
 
     def close(self) -> None:
@@ -130,7 +124,7 @@ class ProgramRun:
             tensors |= prefixed(f"optimizers/{name}/", optimizer.state())
         tensors |= prefixed("streams/", self.streams.state())
         tensors |= prefixed("sampler/", self.batches.state())
-        tensors |= prefixed("sums/", self.sums)
+        tensors |= prefixed("sums/", {key: self.sums[key] for key in self.counts})
         meta = {
             "epoch": self.epoch,
             "iteration": self.iteration,
@@ -150,13 +144,9 @@ class ProgramRun:
             return
         tensors, meta = saved
         device = self.streams.device
-        for name, net in unflatten(select(tensors, "nets/")).items():
-            for key, value in net.items():
-                # In place where an optimiser holds the tensor; buffers are simply replaced.
-                if name in self.optimizers:
-                    self.nets[name][key].copy_(value)
-                else:
-                    self.nets[name][key] = value.to(device)
+        for path, value in select(tensors, "nets/").items():
+            net, _, name = path.partition("/")
+            self.nets[net][name].copy_(value)
         for name, optimizer in self.optimizers.items():
             optimizer.restore(select(tensors, f"optimizers/{name}/"))
         self.streams.restore(select(tensors, "streams/"))
@@ -164,6 +154,5 @@ class ProgramRun:
         self._seconds_before = float(meta.get("seconds", 0.0))
         self.epoch, self.iteration = meta["epoch"], meta["iteration"]
         self.counts, self.history = dict(meta["counts"]), list(meta["history"])
-        # In the order of the counts, which is the order of the columns in the run's tables.
-        sums = select(tensors, "sums/")
-        self.sums = {key: sums[key].to(device) for key in self.counts}
+        for key, value in select(tensors, "sums/").items():
+            self.sums[key] = value.to(device)

@@ -1,0 +1,134 @@
+"""One iteration of a program: what it draws, and the computation that follows from it on the device alone.
+
+The two halves are apart so that the second can be captured in a CUDA graph or lifted over replicas: it waits
+for nothing, looks at no value, and changes every tensor that lives on from step to step where it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zslbench.errors import PluginError
+from zslbench.interfaces import Batch, Losses, Networks, Noise, Step, Streams
+from zslbench.training.batches import Batches
+from zslbench.training.optimizers import NetworkOptimizer
+from zslbench.training.step import StepFunction, draw
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one iteration reads beside the networks; its shapes are the same in every iteration of a pass."""
+
+    batches: tuple[Batch, ...]
+    """The batches in the order in which steps ask for fresh ones, see :func:`batch_numbers`."""
+    noise: tuple[Noise, ...]
+    """The noise of each step."""
+
+
+def batch_numbers(steps: Sequence[Step]) -> tuple[int, ...]:
+    """Which of the iteration's batches each step is given."""
+    numbers, last = [], -1
+    for step in steps:
+        last += step.fresh_batch or last < 0
+        numbers.append(last)
+    return tuple(numbers)
+
+
+def draw_inputs(steps: Sequence[Step], batches: Batches, streams: Streams) -> Inputs:
+    """Draw the batches and the noise of all steps, each term from its own stream."""
+    numbers = batch_numbers(steps)
+    drawn = tuple(batches.next() for _ in range(numbers[-1] + 1))
+    noise = tuple(
+        draw_noise(step, len(drawn[number].labels), streams)
+        for step, number in zip(steps, numbers, strict=True)
+    )
+    return Inputs(drawn, noise)
+
+
+def draw_noise(step: Step, rows: int, streams: Streams) -> Noise:
+    """The noise of one step."""
+    return {name: draw(spec, rows, streams, f"{step.name}.{name}") for name, spec in step.noise.items()}
+
+
+class Iteration:
+    """All steps of a pass once: a function of its :class:`Inputs` that updates networks and sums in place.
+
+    Args:
+        steps: the pass.
+        functions: the step function of each step, plain or lifted.
+        nets: networks that change; trained ones are held by ``optimizers``, others are buffers.
+        frozen: networks that do not.
+        sums: running sums of the losses and logged figures; a figure seen for the first time gets its sum.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        functions: Sequence[StepFunction],
+        nets: Networks,
+        frozen: Networks,
+        optimizers: Mapping[str, NetworkOptimizer],
+        sums: dict[str, Tensor],
+    ) -> None:
+        self.steps, self.nets, self.optimizers, self.sums = tuple(steps), nets, optimizers, sums
+        self.functions = tuple(functions)
+        self.everything = {**nets, **frozen}
+        self.numbers = batch_numbers(steps)
+        self.counts: dict[str, int] = {}
+        """How many values an iteration adds to each sum; known once it was called."""
+
+    def __call__(self, inputs: Inputs) -> None:
+        counts: dict[str, int] = {}
+        for step, function, number, noise in zip(
+            self.steps, self.functions, self.numbers, inputs.noise, strict=True
+        ):
+            gradients, losses = function(self.everything, inputs.batches[number], noise)
+            # A loss or a buffer may be one of the networks' own tensors: it is read before they change.
+            for key, value in self._figures(step, losses):
+                self._sum(key, value).add_(value)
+                counts[key] = counts.get(key, 0) + 1
+            buffers = self._buffers(step, losses)
+            for net, gradient in gradients.items():
+                self.optimizers[net].update(gradient)
+            for held, value in buffers:
+                held.copy_(value)
+        self.counts = counts
+
+    @staticmethod
+    def _figures(step: Step, losses: Losses) -> list[tuple[str, Tensor]]:
+        logged = {"loss": losses.total, **losses.log}
+        return [(f"{step.name}_{name}", value.detach()) for name, value in logged.items()]
+
+    def _sum(self, key: str, value: Tensor) -> Tensor:
+        if key not in self.sums:
+            self.sums[key] = torch.zeros_like(value)
+        return self.sums[key]
+
+    def _buffers(self, step: Step, losses: Losses) -> list[tuple[Tensor, Tensor]]:
+        """Pairs of a buffer and its new value, which shares no memory with any network."""
+        found = []
+        for net, tensors in (losses.buffers or {}).items():
+            if net in self.optimizers:
+                raise PluginError(f"step '{step.name}': buffers must not live in the trained network '{net}'")
+            for name, value in tensors.items():
+                held = self.nets.get(net, {}).get(name)
+                if held is None or (held.shape, held.dtype) != (value.shape, value.dtype):
+                    raise PluginError(
+                        f"step '{step.name}': buffer '{net}/{name}' is not as initial makes it; keep its "
+                        "shape and dtype"
+                    )
+                value = value.detach()
+                found.append((held, value.clone() if self._is_shared(value) else value))
+        return found
+
+    def _is_shared(self, value: Tensor) -> bool:
+        where = value.untyped_storage().data_ptr()
+        return any(
+            tensor.untyped_storage().data_ptr() == where
+            for net in self.nets.values()
+            for tensor in net.values()
+        )
