@@ -1,36 +1,31 @@
-"""One table, five formats: for the terminal, markdown, csv, LaTeX and json.
+"""Frames and lists of records in any format of :mod:`zslbench.report.tables.render`.
 
-pandas is imported for LaTeX only and rich for the terminal only, so that a listing stays quick.
+pandas is imported for DataFrames alone, so that a listing stays quick.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from zslbench.report.tables import render as tables
+from zslbench.report.tables.model import Cell, Column, Row, Table
+from zslbench.report.tables.render import FORMATS as FORMATS
+from zslbench.report.tables.text import MISSING
+
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table as RichTable
 
     Frame: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]]
 else:
     Frame = object
 
-FORMATS = ("terminal", "markdown", "csv", "latex", "json")
-
 _DIGITS = r"\d+(\.\d+)?([eE][-+]?\d+)?"
 _NUMBER = re.compile(rf"[-+−]?{_DIGITS}(\s*±\s*{_DIGITS})?\s*(\(\d+\))?\s*[%*†‡]*")  # "45.1 ± 0.3†", "12 (3)"
-
-_UNBOUNDED = 100_000
-_LEAST = 16
-"""Words of up to so many characters are never folded: a run's id stays whole."""
 
 
 @dataclass(frozen=True)
@@ -68,50 +63,48 @@ def grid(frame: Frame) -> Grid:
     )
 
 
-def render(frame: Frame, fmt: str, *, title: str | None = None, missing: str = "–", decimals: int = 2) -> str:
-    """A table as text.
+def as_table(frame: Frame, *, title: str | None = None, missing: str = MISSING, decimals: int = 2) -> Table:
+    """The frame as a table that any format can write.
+
+    Args:
+        frame: a DataFrame, with one or several levels of columns, or a list of records.
+        title: heading or caption.
+        missing: what stands for None and NaN where they are within a list.
+        decimals: digits after the point of floating-point numbers, for readers.
+    """
+    content = grid(frame)
+    columns = tuple(
+        Column(header, key, numeric)
+        for header, key, numeric in zip(content.headers, content.flat, content.numeric(), strict=True)
+    )
+    rows = tuple(Row(tuple(_cell(value, missing, decimals) for value in row)) for row in content.rows)
+    return Table(columns, rows, title or "")
+
+
+def render(
+    frame: Frame, fmt: str, *, title: str | None = None, missing: str = MISSING, decimals: int = 2
+) -> str:
+    """A frame as text.
 
     Args:
         frame: a DataFrame, with one or several levels of columns, or a list of records.
         fmt: one of ``FORMATS``. ``csv`` and ``json`` carry numbers in full and no title.
-        title: heading (terminal, markdown) or caption (LaTeX).
+        title: heading (terminal, markdown) or caption (LaTeX, HTML).
         missing: what stands for None and NaN; in ``csv`` they are an empty field, in ``json`` null.
         decimals: digits after the point of floating-point numbers, except in ``csv`` and ``json``.
 
     Raises:
         ValueError: no such format, or in ``csv`` and ``json`` two columns with one name.
     """
-    table = grid(frame)
-    if fmt == "json":
-        return _json(table)
-    if fmt == "csv":
-        return _csv(table)
-    cells = [[_text(value, missing, decimals) for value in row] for row in table.rows]
-    if fmt == "terminal":
-        return _terminal(table, cells, title)
-    if fmt == "markdown":
-        return _markdown(table, cells, title)
-    if fmt == "latex":
-        from zslbench.report.latex import tabular
-
-        return tabular(table.headers, cells, table.numeric(), title)
-    raise ValueError(f"no format {fmt!r}: one of {', '.join(FORMATS)}")
+    table = as_table(frame, title=title, missing=missing, decimals=decimals)
+    return tables.render(table, fmt, missing=missing)
 
 
-def emit(frame: Frame, fmt: str, *, title: str | None = None, missing: str = "–", decimals: int = 2) -> None:
-    """Write a table to standard output. On a terminal it is fitted to its width and may be coloured."""
-    if fmt == "terminal" and sys.stdout.isatty():
-        from rich.console import Console
-
-        table = grid(frame)
-        cells = [[_text(value, missing, decimals) for value in row] for row in table.rows]
-        console, shown = Console(file=sys.stdout), _rich_table(table, cells, title)
-        # What does not fit is left to the terminal to wrap: rich would cut digits off numbers.
-        unbounded = console.options.update(width=_UNBOUNDED)
-        console.width = max(console.width, console.measure(shown, options=unbounded).minimum)
-        console.print(shown)
-    else:
-        sys.stdout.write(render(frame, fmt, title=title, missing=missing, decimals=decimals))
+def emit(
+    frame: Frame, fmt: str, *, title: str | None = None, missing: str = MISSING, decimals: int = 2
+) -> None:
+    """Write a frame to standard output. On a terminal it is fitted to its width and may be coloured."""
+    tables.emit(as_table(frame, title=title, missing=missing, decimals=decimals), fmt, missing=missing)
 
 
 def is_missing(value: Any) -> bool:
@@ -135,6 +128,11 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
 
 
+def _cell(value: Any, missing: str, decimals: int) -> Cell:
+    absent = is_missing(value)
+    return Cell(None if absent else _text(value, missing, decimals), _machine(value))
+
+
 def _text(value: Any, missing: str, decimals: int) -> str:
     """A cell for people, on one line."""
     if is_missing(value):
@@ -151,14 +149,6 @@ def _text(value: Any, missing: str, decimals: int) -> str:
     return " ".join(str(value).split())
 
 
-def _distinct(table: Grid) -> list[str]:
-    names = table.flat
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"two columns read alike once their levels are joined: {', '.join(twice)}")
-    return names
-
-
 def _machine(value: Any) -> Any:
     """A cell for json: null for what is missing, an infinity by its name."""
     if is_missing(value):
@@ -173,83 +163,6 @@ def _machine(value: Any) -> Any:
     return value if isinstance(value, str | int | float) else str(value)
 
 
-def _json(table: Grid) -> str:
-    names = _distinct(table)
-    records = [dict(zip(names, row, strict=True)) for row in table.rows]
-    return json_text(records)
-
-
 def json_text(value: Any) -> str:
     """Any nested value as json, with null for whatever is missing."""
     return json.dumps(_machine(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-
-
-def _csv(table: Grid) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_distinct(table))
-    for row in table.rows:
-        writer.writerow([_field(_machine(value)) for value in row])
-    return out.getvalue()
-
-
-def _field(value: Any) -> Any:
-    """A cell for csv: its writer knows numbers and text."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return _text(value, "", 2) if isinstance(value, list | dict) else value
-
-
-def _rich_table(table: Grid, cells: Sequence[Sequence[str]], title: str | None) -> RichTable:
-    from rich import box
-    from rich.cells import cell_len
-    from rich.table import Table
-    from rich.text import Text
-
-    # Text, not str: brackets in a cell are no markup. An upper level stands over its first column only.
-    shown = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
-    depth = max((len(header) for header in table.headers), default=0)
-    above: tuple[str, ...] = ("",) * depth
-    for place, (header, right) in enumerate(zip(table.headers, table.numeric(), strict=True)):
-        levels = ["" if header[: i + 1] == above[: i + 1] else header[i] for i in range(depth - 1)]
-        label = Text("\n".join([*levels, header[-1]]))
-        texts = [*label.plain.split("\n"), *(row[place] for row in cells)]
-        whole = right or not place
-        pieces = texts if whole else [word[:_LEAST] for text in texts for word in text.split()]
-        shown.add_column(
-            label,
-            justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=whole,
-            min_width=max(map(cell_len, pieces), default=0),
-        )
-        above = header
-    for row in cells:
-        shown.add_row(*(Text(cell) for cell in row))
-    return shown
-
-
-def _terminal(table: Grid, cells: Sequence[Sequence[str]], title: str | None) -> str:
-    from rich.console import Console
-
-    # Not a terminal: nothing is wrapped or cut, so that the output can be searched and compared.
-    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None, force_terminal=False)
-    with console.capture() as captured:
-        console.print(_rich_table(table, cells, title))
-    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
-
-
-def _markdown(table: Grid, cells: Sequence[Sequence[str]], title: str | None) -> str:
-    from tabulate import tabulate
-
-    def escaped(texts: Sequence[str]) -> list[str]:
-        return [text.replace("|", r"\|") for text in texts]
-
-    body = tabulate(
-        [escaped(row) for row in cells],
-        headers=escaped(table.flat),
-        tablefmt="pipe",
-        colalign=["right" if right else "left" for right in table.numeric()] if cells else None,
-        disable_numparse=True,
-    )
-    return f"**{title}**\n\n{body}\n" if title else f"{body}\n"

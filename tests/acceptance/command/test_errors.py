@@ -73,7 +73,7 @@ def test_one_line_and_an_exit_code(
         (("run", "eszsl", "--dataset=toy", "--select=orakel"), ["'val', 'last', 'oracle'"]),
         (("run", "eszsl", "--dataset=toy", "--epochs=0"), ["--epochs"]),
         (("run", "eszsl", "--dataset=toy", "--seeds=none"), ["--seeds"]),
-        (("table", "--format=html"), ["'terminal', 'markdown', 'csv', 'latex', 'json'"]),
+        (("table", "--format=pdf"), ["'terminal', 'markdown', 'csv', 'latex', 'json', 'html'"]),
         (("show",), ["Missing argument 'RUN'"]),
         (("show", "ab", "--classes", "--epochs"), ["not both"]),
     ],
