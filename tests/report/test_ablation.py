@@ -8,16 +8,27 @@ from typing import Any
 
 import pytest
 
+from zslbench.published.row import PublishedRow, row
 from zslbench.report.ablation import Ablation, Cell
 from zslbench.report.ablation_notes import notes, other_order
 from zslbench.report.formats import FORMATS, render
-from zslbench.report.published import Printed
 
 VARIANTS = {"none": "without anything", "some": "without some", "full": "all of it"}
 
 
-def printed(acc: float, h: float) -> Printed:
-    return Printed({"Acc": acc, "U": 10.0, "S": 20.0, "H": h}, "Table 2", "a note")
+def printed(acc: float, h: float) -> PublishedRow:
+    def text(value: float) -> str:
+        return "" if math.isnan(value) else str(value)
+
+    return row(
+        {"Acc": text(acc), "U": "", "S": "20.0", "H": text(h)},
+        method="m",
+        group="generative",
+        citation="",
+        dataset="cub",
+        source="Table 2",
+        note="a note",
+    )
 
 
 @pytest.fixture

@@ -106,13 +106,14 @@ def row(
     Raises:
         ValueError: a figure is no number or no percentage.
     """
+    figures = {name: numbers.value(printed[name]) for name in numbers.FIGURES}
     dispute = numbers.dispute(printed)
     return PublishedRow(
         method=method,
         group=group,
         citation=citation,
         dataset=dataset,
-        figures={name: numbers.value(printed[name]) for name in numbers.FIGURES},
+        figures=figures,
         source=source,
         semantics=semantics,
         finetuned=finetuned,

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from zslbench.declarations import FULL
-from zslbench.report.published import Printed
+from zslbench.published.row import PublishedRow
 from zslbench.report.results import dataset_label, is_simulated, marked, runs_frame
 from zslbench.store.record import RunRecord
 
@@ -63,7 +63,7 @@ class Ablation:
     datasets: tuple[str, ...]
     cells: Mapping[tuple[str, str], Cell]
     """By variant and data set."""
-    printed: Mapping[tuple[str, str], Printed] = field(default_factory=dict)
+    printed: Mapping[tuple[str, str], PublishedRow] = field(default_factory=dict)
     """What is published, by variant and data set in lower case."""
     failures: tuple[Failure, ...] = ()
     found: int = 0

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 
 from zslbench.declarations import Method
 from zslbench.errors import PluginError
+from zslbench.published.numbers import FIGURES
+from zslbench.published.row import PublishedRow, row as printed_row
 
 _KEYS = ("variant", "dataset")
-_FIGURES = ("acc", "u", "s", "h")
+_FIGURES = tuple(name.lower() for name in FIGURES)
 _TEXTS = ("source", "note")
 
 
-@dataclass(frozen=True)
-class Printed:
-    """What is printed of one variant on one data set."""
-
-    figures: Mapping[str, float]
-    """By column of a table (Acc, U, S, H), in percent; NaN where none is printed."""
-    source: str
-    note: str
-
-
-def published(method: Method) -> Mapping[tuple[str, str], Printed]:
+def published(method: Method) -> Mapping[tuple[str, str], PublishedRow]:
     """The printed figures by variant and data set (in lower case); empty: the method declares none.
 
     Raises:
@@ -45,19 +35,26 @@ def published(method: Method) -> Mapping[tuple[str, str], Printed]:
     lacking = [one for one in (*_KEYS, *_FIGURES, *_TEXTS) if one not in (reader.fieldnames or ())]
     if lacking:
         raise PluginError(f"{where}: no column {', '.join(lacking)}")
-    found: dict[tuple[str, str], Printed] = {}
-    for row in reader:
-        variant, dataset = ((row[name] or "").strip() for name in _KEYS)
+    found: dict[tuple[str, str], PublishedRow] = {}
+    for entry in reader:
+        variant, dataset = ((entry[name] or "").strip() for name in _KEYS)
         key = (variant, dataset.lower())
         line = f"{where}, line {reader.line_num}"
         if key in found:
             raise PluginError(f"{line}: variant '{key[0]}' on {key[1]} is there twice")
         try:
-            figures = {name.capitalize(): float((row[name] or "").strip() or math.nan) for name in _FIGURES}
+            source, note = ((entry[name] or "").strip() for name in _TEXTS)
+            found[key] = printed_row(
+                {name: (entry[name.lower()] or "").strip() for name in FIGURES},
+                method=method.name,
+                group=method.group,
+                citation=method.paper,
+                dataset=dataset.lower(),
+                source=source,
+                note=note,
+                origin="own paper",
+                variant=variant,
+            )
         except ValueError as error:
             raise PluginError(f"{line}: {error}") from None
-        if any(value < 0 or value > 100 for value in figures.values()):
-            raise PluginError(f"{line}: a figure is no percentage")
-        source, note = ((row[name] or "").strip() for name in _TEXTS)
-        found[key] = Printed(figures, source, note)
     return found
