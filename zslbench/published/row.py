@@ -15,6 +15,11 @@ Origin = Literal[
 """Who prints the figures, the nearest to the method's authors first. A release is a repository: its README,
 its notebooks, its released models."""
 
+DISPUTED_MARK = "‡"
+DISPUTED_NOTE = (
+    f"{DISPUTED_MARK} the printed H does not follow from the printed U and S, whatever their rounding"
+)
+
 SENTENCES = "sent1024"
 """Class semantics of 1024-d sentence embeddings, as the published rows call them."""
 
@@ -50,6 +55,14 @@ class PublishedRow:
     """Of a method's own ablation; None: the method itself."""
     rounding: Mapping[str, float] = field(default_factory=dict)
     """Half a unit of each figure's last printed digit."""
+
+    def text(self, figure: str) -> str | None:
+        """A figure as it is printed, ``"60.3"``; None: it is not."""
+        value = self.figures[figure]
+        if math.isnan(value):
+            return None
+        half = self.rounding.get(figure)
+        return f"{value:.{round(-math.log10(2 * half))}f}" if half else f"{value:.1f}"
 
     @property
     def empty(self) -> bool:

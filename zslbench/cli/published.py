@@ -1,0 +1,97 @@
+"""``zslbench published``: what the literature prints, with sources and what is disputed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from zslbench.cli.options import format_option, note
+
+if TYPE_CHECKING:
+    from zslbench.published import PublishedResults, PublishedRow
+
+
+@click.command()
+@click.argument("method", required=False)
+@click.option("--dataset", help="Only this data set.")
+@click.option("--source", metavar="TEXT", help="Only sources that have this in their name.")
+@format_option
+def published(method: str | None, dataset: str | None, source: str | None, fmt: str) -> None:
+    """List printed figures with their sources, and where a printed H cannot be right.
+
+    METHOD is a method's name in any spelling (sc-egg, SC-EGG). Its own ablation is listed too where a plugin
+    has it. Of several rows of one method on one data set, the first is the one that comparisons show unless
+    they name a source.
+    """
+    from zslbench.published import PublishedResults
+    from zslbench.published.listing import listing
+    from zslbench.report.tables.render import emit
+
+    known = PublishedResults.load()
+    rows = _rows(known, method)
+    if dataset is not None:
+        rows = _only(rows, "data set", dataset, {one.dataset for one in rows}, whole=True)
+    if source is not None:
+        rows = _only(rows, "source", source, {one.source for one in rows}, whole=False)
+    emit(listing(rows, "Published per-class accuracy in %", notes=method is not None), fmt)
+    if method is None and fmt not in ("csv", "json") and any(one.note for one in rows):
+        note("rows have notes: zslbench published METHOD shows them, and so do --format csv and json")
+
+
+def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
+    """The rows of one method or of all, by method and data set, the first choice first; then its ablation."""
+    from zslbench.errors import UnknownName, did_you_mean
+    from zslbench.published.results import normal
+
+    ablations = _ablations()
+    names = {normal(name): name for name in (*ablations, *known.methods)}
+    if method is not None and normal(method) not in names:
+        raise UnknownName(f"nothing published of '{method}', {did_you_mean(method, names.values())}")
+    wanted = [normal(method)] if method is not None else list(dict.fromkeys(map(normal, known.methods)))
+    if method is None:
+        wanted += [one for one in map(normal, ablations) if one not in wanted]
+    by_name = {normal(name): rows for name, rows in ablations.items()}
+    return [
+        row
+        for name in wanted
+        for row in (
+            *(one for dataset in known.datasets for one in known.all(name, dataset)),
+            *by_name.get(name, ()),
+        )
+    ]
+
+
+def _ablations() -> dict[str, list[PublishedRow]]:
+    """What methods declare to be published of their own variants, by the method's name."""
+    from zslbench.errors import PluginError
+    from zslbench.registry import registry
+    from zslbench.report.published import published
+
+    found = {}
+    for one in registry().methods():
+        try:
+            rows = published(one.declaration)
+        except PluginError as error:  # the others can be listed without it
+            note(str(error))
+            continue
+        if rows:
+            found[one.declaration.name] = list(rows.values())
+    return found
+
+
+def _only(
+    rows: list[PublishedRow], what: str, wanted: str, names: set[str], *, whole: bool
+) -> list[PublishedRow]:
+    """The rows whose data set is this one, or whose source has this text in its name."""
+    from zslbench.errors import UnknownName, did_you_mean
+    from zslbench.published.results import normal
+
+    text = normal(wanted)
+    if whole:
+        fitting = {name for name in names if normal(name) == text}
+    else:
+        fitting = {name for name in names if text in normal(name)}
+    if not fitting:
+        raise UnknownName(f"no row of {what} '{wanted}', {did_you_mean(wanted, names)}")
+    return [one for one in rows if (one.dataset if whole else one.source) in fitting]
