@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zslbench.ablation import ablate as ablate
     from zslbench.api import Result as Result, run as run
+    from zslbench.benchmarking import bench as bench
     from zslbench.declarations import (
         Component as Component,
         Method as Method,
+        Options as Options,
+        Range as Range,
         Reading as Reading,
+        Tracker as Tracker,
         Variant as Variant,
     )
     from zslbench.errors import ZslbenchError as ZslbenchError
@@ -27,11 +31,15 @@ _PUBLIC = {
     "Component": "zslbench.declarations",
     "ComponentSettings": "zslbench.settings",
     "Method": "zslbench.declarations",
+    "Options": "zslbench.declarations",
+    "Range": "zslbench.declarations",
     "Reading": "zslbench.declarations",
     "Result": "zslbench.api",
+    "Tracker": "zslbench.declarations",
     "Variant": "zslbench.declarations",
     "ZslbenchError": "zslbench.errors",
     "ablate": "zslbench.ablation",
+    "bench": "zslbench.benchmarking",
     "hookimpl": "zslbench.hookspecs",
     "run": "zslbench.api",
 }

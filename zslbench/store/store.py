@@ -111,6 +111,10 @@ class Store:
         """Runs that began and have not finished, latest change last; ``running`` tells those computed now."""
         return sorted(self._workspaces.unfinished(), key=lambda one: (one.when, one.id))
 
+    def is_running(self, run: str) -> bool:
+        """Whether a process computes this run now."""
+        return self._workspaces.is_held(run)
+
     # --- writing ---------------------------------------------------------------------------------
 
     def write(self, content: RunContent, replace: bool = False) -> RunRecord:

@@ -99,6 +99,10 @@ class Workspaces:
             when = datetime.fromtimestamp(last_change(folder), UTC)
             yield Unfinished(folder.name, when, _info(folder), self._is_held(folder.name), folder)
 
+    def is_held(self, run: str) -> bool:
+        """Whether a process holds the workspace."""
+        return self._lock(run).exists() and self._is_held(run)
+
     def _is_held(self, run: str) -> bool:
         try:
             lock = FileLock(self._lock(run), thread_local=False)

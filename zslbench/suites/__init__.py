@@ -1,7 +1,7 @@
 """Suites: named tables of methods × data sets × seeds × selections, as TOML files.
 
-``find("quick")`` reads one, ``names()`` lists those of the package, ``outcome_of(suite, store, registry)`` tells
-what a store has of one, and :func:`zslbench.bench` runs what is missing.
+``find("quick")`` reads one, ``names()`` lists those of the package, ``outcome_of(suite, store, registry)``
+tells what a store has of one, and :func:`zslbench.bench` runs what is missing.
 """
 
 from __future__ import annotations

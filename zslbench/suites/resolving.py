@@ -1,0 +1,219 @@
+"""A suite's lines on its data sets, resolved to recipes, as far as somebody provides them. Reads no data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from zslbench.declarations import FULL, Method, Variant
+from zslbench.errors import SettingsError, UnknownName, did_you_mean
+from zslbench.loading import Which
+from zslbench.presets import preset_names
+from zslbench.recipe import Recipe
+from zslbench.registry import Registry
+from zslbench.suites.catalogue import Suite
+from zslbench.suites.definition import Row, Wanted
+from zslbench.suites.outcome import Line
+from zslbench.wishes import Wishes
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A line on a data set."""
+
+    recipe: Recipe | None
+    """None: there cannot be one here."""
+    which: Which
+    every: int | None
+    keep_weights: bool
+    state: Literal["ok", "no plugin", "no data"] = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ResolvedSuite:
+    """A suite with its recipes."""
+
+    suite: Suite
+    lines: tuple[Line, ...]
+    places: Mapping[tuple[str, str], Resolved]
+    """By label of a line and data set."""
+    remarks: tuple[str, ...]
+    """What was left out where, a line each."""
+
+
+def resolve_suite(suite: Suite, registry: Registry, data_root: str | Path | None = None) -> ResolvedSuite:
+    """Resolve every line on every data set.
+
+    What the suite says for all of its lines, and what a command line sets, holds where a method has it; what
+    a row says must be right.
+
+    Raises:
+        SettingsError: a variant, reading, preset or setting that does not exist; says which line it is of.
+    """
+    resolver = _Resolver(suite, registry, data_root)
+    lines = tuple(resolver.line(row) for row in suite.rows)
+    places = {
+        (line.label, dataset): resolver.place(row, dataset)
+        for line, row in zip(lines, suite.rows, strict=True)
+        for dataset in suite.datasets
+    }
+    resolver.refuse_unused()
+    return ResolvedSuite(suite, lines, places, tuple(dict.fromkeys(resolver.remarks)))
+
+
+class _Resolver:
+    def __init__(self, suite: Suite, registry: Registry, data_root: str | Path | None) -> None:
+        self.suite, self.registry, self.data_root = suite, registry, data_root
+        self.remarks: list[str] = []
+        self._known: set[str] = set()
+        """Settings that any line has."""
+        self._complete = True
+
+    def line(self, row: Row) -> Line:
+        variant = None if row.variants == (FULL,) else row.variants[0]
+        declared = self._method(row)
+        return Line(
+            label=str(row.label),
+            method=row.method,
+            variant=variant,
+            reading=row.readings[0] if row.readings else None,
+            group=row.group or (declared.group if declared else ""),
+            published=None if row.published is False else row.published or row.method,
+            published_variant=variant,
+        )
+
+    def place(self, row: Row, dataset: str) -> Resolved:
+        general, own = self._layers(row, dataset)
+        last_first = (self.suite.override, *reversed(own), *reversed(general))
+
+        def first(name: str) -> Any:
+            return next((value for one in last_first if (value := getattr(one, name)) is not None), None)
+
+        rest = (
+            Which(first("features"), first("semantics"), first("regions")),
+            first("every"),
+            bool(first("keep_weights")),
+        )
+        declared = self._method(row)
+        variant = None if declared is None else self._variant(row, declared)
+        if declared is None:
+            return self._without(rest, "no plugin", self._unprovided(row.method))
+        if lacking := self.registry.missing(declared, variant):
+            names = ", ".join(f"{kind} '{name}'" for kind, name in lacking)
+            return self._without(rest, "no plugin", f"no plugin provides {names}")
+        try:
+            self.registry.component("dataset", dataset, data_root=self.data_root)
+        except UnknownName as error:
+            return self._without(rest, "no data", str(error))
+        try:
+            return Resolved(self._recipe(row, dataset, declared, variant), *rest)
+        except (UnknownName, SettingsError) as error:
+            raise SettingsError(self._told(row, f" on {dataset}: {error}")) from None
+
+    def refuse_unused(self) -> None:
+        """What is said for all lines and none of them has is a typing error."""
+        definition = self.suite.definition
+        said = [self.suite.override.settings]
+        if self._complete:  # else it may be meant for a line that nobody provides yet
+            said += [definition.settings, *(one.settings for one in definition.on.values())]
+        unused = [key for settings in said for key in settings if key not in self._known]
+        if self._known and unused:
+            hints = "; ".join(f"no line has setting '{k}', {did_you_mean(k, self._known)}" for k in unused)
+            raise SettingsError(f"suite {self.suite.where}: {hints}")
+
+    def _layers(self, row: Row, dataset: str) -> tuple[list[Wanted], list[Wanted]]:
+        """What is said for all lines and for this one, the later wins."""
+        definition = self.suite.definition
+        general: list[Wanted] = [definition, definition.on.get(dataset, Wanted())]
+        own: list[Wanted] = [row, row.on.get(dataset, Wanted())]
+        return general, own
+
+    def _recipe(self, row: Row, dataset: str, declared: Method, variant: Variant | None) -> Recipe:
+        general, own = self._layers(row, dataset)
+        others = {
+            "preset": self._preset(declared, general, own),
+            "reading": row.readings[0] if row.readings else None,
+            "data_root": self.data_root,
+        }
+        bare = Wishes(self.registry, declared, {}, None, others).recipe(variant, dataset)
+        there = {
+            f"{kind}.{name}" for kind, part in bare.parts.items() for name in type(part.settings).model_fields
+        }
+        self._known |= there
+
+        def merged(layers: Sequence[Wanted]) -> dict[str, Any]:
+            return {key: value for one in layers for key, value in one.settings.items()}
+
+        def had(layers: Sequence[Wanted]) -> dict[str, Any]:
+            return {key: value for key, value in merged(layers).items() if key in there}
+
+        settings = had(general) | merged(own) | had([self.suite.override])
+        epochs = _last(own)
+        if epochs is None and bare.schedule is not None:
+            epochs = _last(general)
+        if bare.schedule in merged(
+            [*own, self.suite.override]
+        ):  # a row that names the schedule's setting itself
+            epochs = None
+        wishes = Wishes(self.registry, declared, settings, epochs, others)
+        recipe = wishes.recipe(variant, dataset)
+        self.remarks += [f"{row.label}: {text}" for text in wishes.remarks]
+        return recipe
+
+    def _preset(
+        self, declared: Method, general: Sequence[Wanted], own: Sequence[Wanted]
+    ) -> tuple[str, ...] | None:
+        has = preset_names(declared.presets)
+
+        def meant(names: Sequence[str]) -> tuple[str, ...]:
+            return tuple(one for one in names if one in has or ":" in one or one.endswith(".toml"))
+
+        said = [meant(self.suite.override.preset), *(one.preset for one in reversed(own))]
+        said += [meant(one.preset) for one in reversed(general)]
+        chosen = next((names for names in said if names), ())
+        return tuple(map(self._beside, chosen)) or None
+
+    def _beside(self, name: str) -> str:
+        """A file that the suite names lies beside it; one of the command line where that says."""
+        folder = self.suite.folder
+        if folder is None or not name.endswith(".toml") or name in self.suite.override.preset:
+            return name
+        return str(folder / name)
+
+    def _method(self, row: Row) -> Method | None:
+        try:
+            return self.registry.method(row.method).declaration
+        except UnknownName:
+            return None
+
+    def _variant(self, row: Row, declared: Method) -> Variant | None:
+        known = {one.name: one for one in declared.variants}
+        (name,) = row.variants
+        if name not in known and name != FULL:
+            hint = did_you_mean(name, [*known, FULL])
+            raise SettingsError(
+                self._told(row, f": method '{declared.name}' has no variant '{name}', {hint}")
+            )
+        return known.get(name)
+
+    def _without(
+        self, rest: tuple[Which, int | None, bool], state: Literal["no plugin", "no data"], reason: str
+    ) -> Resolved:
+        self._complete = False
+        return Resolved(None, *rest, state, reason)
+
+    def _unprovided(self, method: str) -> str:
+        hint = did_you_mean(method.lower(), [one.name for one in self.registry.methods()])
+        near = f", {hint}" if hint.startswith("did") else ""
+        broken = ", ".join(f"'{one.name}'" for one in self.registry.broken)
+        return f"no plugin provides method '{method}'{near}" + (f" (broken: {broken})" if broken else "")
+
+    def _told(self, row: Row, text: str) -> str:
+        return f"suite {self.suite.where}: line '{row.label}'{text}"
+
+
+def _last(layers: Sequence[Wanted]) -> int | None:
+    return next((one.epochs for one in reversed(layers) if one.epochs is not None), None)
