@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 from jaxtyping import install_import_hook
 
 # Shapes and types of our own functions are checked at every call in every test.
@@ -19,6 +21,7 @@ _hook = install_import_hook(
         "zslbench_extractors",
         "zslbench_sc_egg",
         "zslbench_tf_vaegan",
+        "zslbench_trackers",
     ],
     "beartype.beartype",
 )
@@ -43,3 +46,18 @@ def real_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def quick_store(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The suite ``quick``, really run, once for all workers: the store and the outcome; read only."""
+    import zslbench
+    from zslbench.store.store import Store
+
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a folder of its own below the common one
+        shared = shared.parent
+    store = Store(shared / "quick-store")
+    with FileLock(shared / "quick-store.lock"):  # who comes second finds all of it
+        outcome = zslbench.bench("quick", store=store.root, threads=1)
+    return store, outcome
