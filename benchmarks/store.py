@@ -28,12 +28,14 @@ RESULTS = Path(__file__).parent / "results"
 IMAGES = 64
 
 
-def measured(calls: dict[str, Callable[[np.ndarray], Any]], images: int, repeats: int) -> dict[str, float]:
-    """The median milliseconds of each call; they take turns in going first."""
+def measured(
+    calls: dict[str, Callable[[np.ndarray], Any]], images: int, repeats: int, count: int = IMAGES
+) -> dict[str, float]:
+    """The median milliseconds of each call on ``count`` images; they take turns in going first."""
     random = np.random.default_rng(0)
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(repeats):
-        rows = random.choice(images, IMAGES, replace=False)
+        rows = random.choice(images, count, replace=False)
         for call in calls.values():
             call(rows)
         names = list(calls) if turn % 2 else list(calls)[::-1]

@@ -1,0 +1,101 @@
+"""``python -m benchmarks.speed``: run the parts, write JSON and Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import zslbench
+from benchmarks.speed import machine as machines
+from benchmarks.speed.part import Part
+from benchmarks.speed.parts import classifier, evaluating, reading, stage1, stage3, starting, whole
+from benchmarks.speed.sizes import TINY, Sizes, sizes_for
+from zslbench.store.files import write_whole
+
+RESULTS = Path(__file__).parent.parent / "results"
+PARTS: dict[str, Callable[[machines.Machine, Sizes], Part | list[Part]]] = {
+    "stage3": stage3.measure,
+    "stage1": stage1.measure,
+    "classifier": classifier.measure,
+    "whole": whole.measure,
+    "evaluator": evaluating.measure,
+    "reading": reading.measure,
+    "startup": starting.measure,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> list[Path]:
+    """Measure what was asked for; gives the files written."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--tiny", action="store_true", help="tiny sizes, to test the suite itself")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part; repeatable")
+    given = parser.parse_args(arguments)
+    device = "cuda" if given.device != "cpu" and torch.cuda.is_available() else "cpu"
+    if given.device == "cuda" and device == "cpu":
+        parser.error("--device cuda: torch sees no GPU here")
+    torch.set_num_threads(given.threads)
+    sizes = TINY if given.tiny else sizes_for(device, given.quick)
+    machine = machines.measured(torch.device(device), sizes)
+    shown = " ".join(sys.argv[1:] if arguments is None else arguments)
+    parts: list[Part] = []
+    started = time.monotonic()
+    for name in given.part or PARTS:
+        sys.stderr.write(f"{name} ...\n")
+        before = time.monotonic()
+        made = PARTS[name](machine, sizes)
+        found = made if isinstance(made, list) else [made]
+        found[0].seconds = time.monotonic() - before
+        parts += found
+    described = {
+        **machine.describe(),
+        "zslbench": zslbench.__version__,
+        "command": f"python -m benchmarks.speed {shown}".strip(),
+        "sizes": sizes.name,
+        "seconds": time.monotonic() - started,
+    }
+    given.out.mkdir(parents=True, exist_ok=True)
+    content = {"machine": described, "parts": [part.as_dict() for part in parts]}
+    paths = [given.out / f"{machine.slug}.{ending}" for ending in ("json", "md")]
+    write_whole(paths[0], (json.dumps(content, indent=1) + "\n").encode())
+    write_whole(paths[1], "\n".join(page(described, sizes, parts)).encode())
+    return paths
+
+
+def page(described: dict[str, Any], sizes: Sizes, parts: Sequence[Part]) -> list[str]:
+    """The Markdown page."""
+    threads = "" if described["cuda"] else f", {described['threads']} thread(s), no GPU"
+    lines = [
+        "# Speed",
+        "",
+        f"Regenerate with `{described['command']}`. {described['hardware']}{threads}, on a machine "
+        f"that may have done other work too; torch {described['torch']}, Python {described['python']}, "
+        f"zslbench {described['zslbench']}.",
+        "",
+        f"Sizes: {sizes.told}. All of it is generated. {sizes.repeats} repetitions, the ways taking turns; "
+        "medians, `ratio` to the first row, `spread` the least and largest time beside the median.",
+        "",
+        f"Limits of the machine, measured: {described['copy, GB/s']:,.1f} GB/s of copies (reading and "
+        f"writing counted), {described['float32 product, GFLOP/s']:,.0f} GFLOP/s of float32 products. `limit` "
+        "is the time that the operations at that rate, or the bytes that must be moved at least at that rate, "
+        "take; `as executed` counts operands and results of every single operation, caches left aside.",
+        "",
+    ]
+    for part in parts:
+        lines += part.markdown()
+    return lines
+
+
+if __name__ == "__main__":
+    for path in main():
+        sys.stderr.write(f"{path}\n")

@@ -1,0 +1,203 @@
+"""Stage 3 as a plain loop: torch.nn modules, one backward pass for each term, decisions on the host.
+
+The mathematics is that of ``zslbench_sc_egg.eggn`` (equations (9)-(18) in the reading ``authors``); how the
+work is laid out follows what is said of the published training loop: batches are drawn on the host, features
+are copied to the device and pooled by the frozen attention in each sub-step, the weight of the gradient
+penalty is decided on the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.speed.problem import Problem
+from zslbench.interfaces import Networks
+
+Features = Callable[[Tensor], Tensor]
+"""Row numbers on the host to features g on the device."""
+
+
+class Layers(nn.Module):
+    """Linear layers under the names that ours have, so that weights can be copied."""
+
+    def __init__(self, weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        for name in (key.removesuffix(".weight") for key in weights if key.endswith(".weight")):
+            outputs, inputs = weights[f"{name}.weight"].shape
+            self.add_module(name, nn.Linear(inputs, outputs))
+        self.load_state_dict(weights)
+        self.to(next(iter(weights.values())).device)
+
+    def layer(self, name: str, x: Tensor) -> Tensor:
+        made: Tensor = self.get_submodule(name)(x)
+        return made
+
+
+class LiteralStage3:
+    """The loop with its networks, optimisers and host state."""
+
+    def __init__(self, problem: Problem, nets: Networks, features: Features) -> None:
+        s: Any = problem.eggn.settings
+        self.s, self.space, self.features = s, problem.space, features
+        self.device, self.batch = problem.device, problem.sizes.batch
+        self.encoder, self.generator, self.critic, self.decoder, self.feedback = (
+            Layers(nets[name]) for name in ("encoder", "generator", "critic", "decoder", "feedback")
+        )
+        self.guide = Layers(problem.scen["regressor"]).requires_grad_(False)
+        rates = {
+            "encoder": (s.lr, 0.9), "generator": (s.lr, s.beta1), "critic": (s.lr, s.beta1),
+            "decoder": (s.decoder_lr, s.beta1), "feedback": (s.feedback_lr, s.beta1),
+        }  # fmt: skip
+        self.optimizers = {
+            name: torch.optim.Adam(getattr(self, name).parameters(), lr=lr, betas=(beta1, 0.999))
+            for name, (lr, beta1) in rates.items()
+        }
+        self.weight = s.lambda_gp
+        labels = problem.view.labels.cpu()
+        self.labels = labels
+        self.of_class = [torch.where(labels == one)[0] for one in problem.space.seen.cpu()]
+
+    # --- the networks ------------------------------------------------------------------------------
+
+    def encode(self, g: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+        x = F.leaky_relu(self.encoder.layer("hidden", torch.cat([g, a], 1)), 0.2)
+        x = F.leaky_relu(self.encoder.layer("middle", x), 0.2)
+        return self.encoder.layer("mean", x), self.encoder.layer("logvar", x)
+
+    def generate(self, z: Tensor, a: Tensor, refined: Tensor | None = None) -> Tensor:
+        x = F.leaky_relu(self.generator.layer("hidden", torch.cat([z, a], 1)), 0.2)
+        if refined is not None:
+            x = x + refined
+        return torch.sigmoid(self.generator.layer("out", x))
+
+    def criticise(self, x: Tensor, a: Tensor) -> Tensor:
+        hidden = F.leaky_relu(self.critic.layer("hidden", torch.cat([x, a], 1)), 0.2)
+        return self.critic.layer("out", hidden)
+
+    def decode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = F.leaky_relu(self.decoder.layer("hidden", x), 0.2)
+        return F.normalize(self.decoder.layer("out", hidden), dim=1), hidden
+
+    def reconstruct(self, z: Tensor, a: Tensor, later: bool) -> Tensor:
+        fake = self.generate(z, a)
+        if not later:
+            return fake
+        hidden = self.decode(fake)[1].detach()
+        back = F.leaky_relu(self.feedback.layer("first", hidden), 0.2)
+        back = F.leaky_relu(self.feedback.layer("second", back), 0.2)
+        return self.generate(z, a, self.s.a1 * back)
+
+    # --- the steps -----------------------------------------------------------------------------------
+
+    def critic_step(
+        self, g: Tensor, a: Tensor, noise: dict[str, Tensor], later: bool, *, update: bool = True
+    ) -> tuple[float, float]:
+        """One update of the decoder and the critic; gives the loss and the penalty."""
+        s = self.s
+        self.optimizers["decoder"].zero_grad()
+        semantic = s.lambda_r * _weighted_l1(self.decode(g)[0], a)
+        semantic.backward()
+        if update:
+            self.optimizers["decoder"].step()
+        self.optimizers["critic"].zero_grad()
+        real = s.lambda_w * self.criticise(g, a).mean()
+        (-real).backward()
+        mean, logvar = self.encode(g, a)
+        z = mean + (0.5 * logvar).exp() * noise["reparameterisation"]
+        fake = self.reconstruct(z, a, later).detach()
+        false = s.lambda_w * self.criticise(fake, a).mean()
+        false.backward()
+        between = (noise["mix"] * g + (1 - noise["mix"]) * fake).requires_grad_()
+        score = self.criticise(between, a)
+        slope = torch.autograd.grad(score, between, torch.ones_like(score), create_graph=True)[0]
+        penalty = ((slope.norm(2, dim=1) - 1) ** 2).mean()
+        weighted = s.lambda_w * self.weight * penalty
+        weighted.backward()
+        if update:
+            self.optimizers["critic"].step()
+        return float((semantic - real + false + weighted).detach()), float(penalty.detach())
+
+    def generator_step(
+        self,
+        g: Tensor,
+        a: Tensor,
+        labels: Tensor,
+        noise: dict[str, Tensor],
+        later: bool,
+        *,
+        update: bool = True,
+    ) -> float:
+        """One update of encoder, generator, decoder and feedback module; gives the loss."""
+        s = self.s
+        trained = ["encoder", "generator", "decoder", *(["feedback"] if later else [])]
+        for name in trained:
+            self.optimizers[name].zero_grad()
+        mean, logvar = self.encode(g, a)
+        fake = self.reconstruct(mean + (0.5 * logvar).exp() * noise["reparameterisation"], a, later)
+        kl = -0.5 * (1 + logvar - mean**2 - logvar.exp()).sum() / len(g)
+        loss = F.binary_cross_entropy(fake, g, reduction="sum") / len(g) + kl
+        loss = loss - s.lambda_w * self.criticise(fake, a).mean()
+        loss = loss + s.lambda_r * _weighted_l1(self.decode(fake)[0], a)
+        loss = loss + s.lambda_s * F.cross_entropy(self.guided(fake), labels)
+        classes = noise["unseen_class"]
+        unseen = self.generate(noise["unseen_prior"], self.space.semantics[classes])
+        loss = loss + s.lambda_u * F.cross_entropy(self.guided(unseen), classes)
+        loss.backward()
+        if update:
+            for name in trained:
+                self.optimizers[name].step()
+        return float(loss.detach())
+
+    def guided(self, g: Tensor) -> Tensor:
+        return self.guide.layer("second", F.leaky_relu(self.guide.layer("first", g), 0.01))
+
+    # --- the loop ------------------------------------------------------------------------------------
+
+    def draw(self) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch with images of different classes: (g, a, labels) on the device."""
+        chosen = torch.randperm(len(self.of_class))[: self.batch].tolist()
+        rows = torch.stack(
+            [rows[int(torch.randint(len(rows), ()))] for rows in (self.of_class[one] for one in chosen)]
+        )
+        labels = self.labels[rows].to(self.device)
+        return self.features(rows), self.space.semantics[labels], labels
+
+    def noise(self, rows: int) -> dict[str, Tensor]:
+        latent = len(self.encoder.get_parameter("mean.weight"))
+        which = torch.randint(len(self.space.unseen), (rows,), device=self.device)
+        return {
+            "reparameterisation": torch.randn(rows, latent, device=self.device),
+            "mix": torch.rand(rows, 1, device=self.device),
+            "unseen_class": self.space.unseen[which],
+            "unseen_prior": torch.randn(rows, latent, device=self.device),
+        }
+
+    def iterations(self, count: int) -> Iterator[None]:
+        """So many iterations of each pass: critic steps, then a generator step on a fresh batch."""
+        s = self.s
+        for later in [False, True][: s.feedback_loops]:
+            for _ in range(count):
+                penalties = 0.0
+                for _ in range(s.critic_steps):
+                    g, a, _ = self.draw()
+                    penalties += self.critic_step(g, a, self.noise(len(g)), later)[1]
+                mean = penalties / s.critic_steps
+                if mean > 1.05:
+                    self.weight *= 1.1
+                elif mean < 1.001:
+                    self.weight /= 1.1
+                g, a, labels = self.draw()
+                self.generator_step(g, a, labels, self.noise(len(g)), later)
+                yield
+
+
+def _weighted_l1(found: Tensor, target: Tensor) -> Tensor:
+    difference = (found - target).abs()
+    weights = difference**2 / difference.norm(dim=1, keepdim=True)
+    total: Tensor = (weights * difference).sum() / len(found)
+    return total

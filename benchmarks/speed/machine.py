@@ -1,0 +1,80 @@
+"""The machine: what it is called, and how fast it copies and multiplies, measured."""
+
+from __future__ import annotations
+
+import platform
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.orders import processor
+from benchmarks.speed.sizes import Sizes
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is measured on, and its two limits."""
+
+    device: torch.device
+    copied: float
+    """Bytes per second of a copy within the device's memory, read and written counted."""
+    multiplied: float
+    """Floating-point operations per second of a float32 matrix product (two per multiply-accumulate)."""
+
+    @property
+    def hardware(self) -> str:
+        """The GPU's or the processor's name."""
+        return torch.cuda.get_device_name() if self.device.type == "cuda" else processor()
+
+    def describe(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "hardware": self.hardware,
+            "processor": processor(),
+            "threads": torch.get_num_threads(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "cuda": torch.version.cuda,
+            "numpy": np.__version__,
+            "copy, GB/s": self.copied / 1e9,
+            "float32 product, GFLOP/s": self.multiplied / 1e9,
+        }
+
+    @property
+    def slug(self) -> str:
+        """Names the files of results: ``speed_<hardware>_<torch version>``."""
+        plain = re.sub(r"\(R\)|\(TM\)|CPU|Processor|@", " ", self.hardware)
+        parts = re.findall(r"[A-Za-z0-9.+]+", f"{plain} {torch.__version__}")
+        return "speed_" + "_".join(parts)
+
+    def synchronise(self) -> None:
+        """Wait until the device has done what was asked of it."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+def measured(device: torch.device, sizes: Sizes) -> Machine:
+    """Measure the machine's limits: the best of several copies and products."""
+    machine = Machine(device, 1.0, 1.0)
+    source = torch.ones(sizes.copied, device=device)
+    target = torch.empty_like(source)
+    copied = 2 * 4 * sizes.copied / _best(lambda: target.copy_(source), machine)
+    a = torch.randn(sizes.matmul, sizes.matmul, device=device)
+    multiplied = 2 * sizes.matmul**3 / _best(lambda: a @ a, machine)
+    return Machine(device, copied, multiplied)
+
+
+def _best(call: Callable[[], Any], machine: Machine) -> float:
+    times = []
+    for _ in range(6):
+        machine.synchronise()
+        started = time.perf_counter()
+        call()
+        machine.synchronise()
+        times.append(time.perf_counter() - started)
+    return min(times)

@@ -1,0 +1,88 @@
+"""One part of the results: a table, what was measured, and what should be known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from benchmarks.speed.machine import Machine
+from benchmarks.speed.timing import Timed
+from benchmarks.speed.work import Work
+from zslbench.report.formats import render
+
+NO_GPU = "not measured: no GPU"
+
+
+@dataclass
+class Part:
+    """A table of results."""
+
+    name: str
+    title: str
+    about: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
+    """What was found equal before anything was timed."""
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def markdown(self) -> list[str]:
+        """Its section of the page."""
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        shown = [{key: _shown(row.get(key)) for key in columns} for row in self.rows]
+        lines = [f"## {self.title}", "", self.about, "", render(shown, "markdown", decimals=2), ""]
+        if self.checks:
+            lines += ["Checked first: " + "; ".join(self.checks) + ".", ""]
+        return lines
+
+
+def rates(
+    times: Mapping[str, Timed],
+    units: Mapping[str, float],
+    unit: str,
+    base: str,
+    work: Mapping[str, Work | None],
+    machine: Machine,
+) -> list[dict[str, Any]]:
+    """A row for each way: units per second, ratio to ``base``, and how near to the machine's limit.
+
+    Args:
+        units: how many units a call of each way does.
+        work: of one unit, as each way has to do it at least; None: not counted.
+    """
+    rows = []
+    first = units[base] / times[base].median
+    for name, timed in times.items():
+        rate = units[name] / timed.median
+        one = work.get(name)
+        rows.append(
+            {
+                "way": name,
+                f"{unit}/s": rate,
+                "ratio": rate / first,
+                "spread": timed.spread(),
+                "GFLOP": None if one is None else one.flops / 1e9,
+                "MB, at least": None if one is None else one.least_bytes / 1e6,
+                "MB, as executed": None if one is None else one.executed_bytes / 1e6,
+                "limit, ms": None if one is None else 1e3 * one.limit(machine),
+                "of the limit": None if one is None else one.limit(machine) * rate,
+                "peak GPU memory, GB": None if timed.peak is None else timed.peak / 1e9,
+            }
+        )
+    return rows
+
+
+def missing(way: str, unit: str, why: str = NO_GPU) -> dict[str, Any]:
+    """The row of a way that cannot be measured here."""
+    return {"way": way, f"{unit}/s": why}
+
+
+def _shown(value: Any) -> Any:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return value

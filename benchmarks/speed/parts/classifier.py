@@ -1,0 +1,140 @@
+"""(c) The final classifiers, from a trained generator to figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.speed.machine import Machine
+from benchmarks.speed.part import Part, rates
+from benchmarks.speed.problem import Problem, problem
+from benchmarks.speed.timing import interleaved
+from benchmarks.speed.work import Work
+from zslbench.classifying import FinalClassifiers
+from zslbench.interfaces import Networks, Streams
+from zslbench.protocol.evaluator import Evaluator
+from zslbench.protocol.folds import Fold, HeldOut
+from zslbench.training.context import Training
+
+LITERAL = "literal, tested after each epoch"
+OURS = "ours, evaluated once"
+
+
+def measure(machine: Machine, sizes: Any) -> Part:
+    """Both classifiers once, with synthesis, transform and evaluation."""
+    device = machine.device
+    given = problem(sizes, device)
+    nets = given.program(1).initial(Streams(0, device))
+    test = _held_out(given)
+    fold = Fold("final", given.view, given.space, *test)
+    evaluator = Evaluator(fold, lambda g: g)
+    made = FinalClassifiers(given.recipe, given.space, given.eggn, ("czsl", "gzsl"))
+    part = Part(
+        "classifier",
+        "(c) Final classifiers: both, from synthesis to figures",
+        f"{sizes.images:,} real and {sizes.per_class} x {sizes.unseen} synthetic features of "
+        f"{sizes.width + sizes.attributes + sizes.hidden}, {sizes.classifier_epochs} epochs, "
+        f"{len(test[0].labels) + len(test[1].labels):,} test images.",
+    )
+
+    def ours() -> Any:
+        return made.fit(nets, given.view, evaluator, Training(Streams(0, device)))
+
+    calls: dict[str, Callable[[], Any]] = {LITERAL: lambda: _literal(given, nets, test), OURS: ours}
+    times = interleaved(calls, max(2, sizes.repeats - 2), machine)
+    part.rows = rates(
+        times,
+        dict.fromkeys(times, 1.0),
+        "fits",
+        LITERAL,
+        dict.fromkeys(times, _work(given)),
+        machine,
+    )
+    part.checks.append("none of values: the two draw different orders")
+    return part
+
+
+def _held_out(given: Problem) -> tuple[HeldOut, HeldOut]:
+    sizes, device = given.sizes, given.device
+    random = torch.Generator().manual_seed(2)
+    made = []
+    for classes in (given.space.seen, given.space.unseen):
+        labels = np.repeat(classes.cpu().numpy(), max(2, sizes.images // 8 // len(classes)))
+        features = torch.rand(len(labels), sizes.width, generator=random).to(device)
+        made.append(HeldOut(features, labels, np.arange(len(labels)), device))
+    return made[0], made[1]
+
+
+def _work(given: Problem) -> Work:
+    """Three products of each batch with the weights, and the features read once per epoch."""
+    sizes = given.sizes
+    width = sizes.width + sizes.attributes + sizes.hidden
+    unseen = sizes.per_class * sizes.unseen
+    flops = bytes_ = 0.0
+    for rows, classes in ((sizes.images + unseen, sizes.seen + sizes.unseen), (unseen, sizes.unseen)):
+        steps = math.ceil(rows / sizes.per_class)
+        flops += sizes.classifier_epochs * 2 * 2 * rows * width * classes
+        bytes_ += sizes.classifier_epochs * 4 * (rows * width + steps * 6 * width * classes)
+    return Work(flops, bytes_, float("nan"))
+
+
+def _literal(given: Problem, nets: Networks, test: tuple[HeldOut, HeldOut]) -> tuple[float, float]:
+    """As the published code goes about it: orders on the host, a loss on the host, tests after each epoch."""
+    eggn, space, sizes = given.eggn, given.space, given.sizes
+    with torch.no_grad():
+        made = []
+        for one in space.unseen.tolist():
+            noise = {"prior": torch.randn(sizes.per_class, eggn.latent, device=given.device)}
+            made.append(eggn.sample(nets, space.semantics[one].expand(sizes.per_class, -1), noise))
+        synthetic = torch.cat(made)
+        labels = space.unseen.repeat_interleave(sizes.per_class)
+        real, fake = eggn.transform(nets, given.view.features), eggn.transform(nets, synthetic)
+        tested = [eggn.transform(nets, side.features) for side in test]  # type: ignore[arg-type]
+    h = _train(
+        given, torch.cat([real, fake]), torch.cat([given.view.labels, labels]), len(space.names),
+        lambda model: _harmonic(model, tested, test, space),
+    )  # fmt: skip
+    own = torch.searchsorted(space.unseen, labels)
+    acc = _train(
+        given, fake, own, len(space.unseen),
+        lambda model: _per_class(model, tested[1], test[1].labels, space.unseen.cpu().numpy(), True),
+    )  # fmt: skip
+    return h, acc
+
+
+def _train(
+    given: Problem, features: Tensor, labels: Tensor, classes: int, tested: Callable[[nn.Module], float]
+) -> float:
+    s: Any = given.recipe.parts["classifier"].settings
+    model = nn.Sequential(nn.Linear(features.shape[1], classes), nn.LogSoftmax(dim=1)).to(given.device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=s.lr, betas=(s.beta1, 0.999))
+    criterion, best = nn.NLLLoss(), 0.0
+    for _ in range(s.epochs):
+        order = torch.randperm(len(labels))
+        for start in range(0, len(labels), s.batch_size):
+            rows = order[start : start + s.batch_size].to(given.device)
+            optimizer.zero_grad()
+            loss = criterion(model(features[rows]), labels[rows])
+            loss.item()
+            loss.backward()
+            optimizer.step()
+        best = max(best, tested(model))
+    return best
+
+
+def _harmonic(model: nn.Module, tested: list[Tensor], test: Any, space: Any) -> float:
+    s = _per_class(model, tested[0], test[0].labels, space.seen.cpu().numpy(), False)
+    u = _per_class(model, tested[1], test[1].labels, space.unseen.cpu().numpy(), False)
+    return 2 * s * u / (s + u) if s + u else 0.0
+
+
+def _per_class(model: nn.Module, x: Tensor, labels: np.ndarray, classes: np.ndarray, alone: bool) -> float:
+    with torch.no_grad():
+        found = torch.cat([model(part).argmax(dim=1).cpu() for part in torch.split(x, 400)]).numpy()
+    names = classes[found] if alone else found
+    return float(np.mean([np.mean(names[labels == one] == one) for one in classes]))

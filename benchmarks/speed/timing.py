@@ -1,0 +1,55 @@
+"""Times of several ways of doing the same thing, taken in turns."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from benchmarks.speed.machine import Machine
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What was measured of one way."""
+
+    seconds: tuple[float, ...]
+    peak: int | None
+    """Most bytes that torch held on the GPU during the first call; None on a CPU."""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    def spread(self) -> str:
+        """Least and largest, as multiples of the median."""
+        return f"{min(self.seconds) / self.median:.2f}-{max(self.seconds) / self.median:.2f}"
+
+
+def interleaved(calls: Mapping[str, Callable[[], Any]], repeats: int, machine: Machine) -> dict[str, Timed]:
+    """Seconds of each call, ``repeats`` times; who goes first changes from turn to turn.
+
+    Each is called once before: memory is allocated, graphs are captured and pages are read by then.
+    """
+    cuda = machine.device.type == "cuda"
+    peaks: dict[str, int | None] = {}
+    for name, call in calls.items():
+        if cuda:
+            torch.cuda.reset_peak_memory_stats()
+        call()
+        machine.synchronise()
+        peaks[name] = torch.cuda.max_memory_allocated() if cuda else None
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    names = list(calls)
+    for turn in range(repeats):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            machine.synchronise()
+            started = time.perf_counter()
+            calls[name]()
+            machine.synchronise()
+            times[name].append(time.perf_counter() - started)
+    return {name: Timed(tuple(seconds), peaks[name]) for name, seconds in times.items()}
