@@ -1,0 +1,232 @@
+"""The comparison table of a suite: methods by data sets, CZSL Acc | GZSL U S H, with what is published.
+
+A method's first row has what was selected as the suite ranks it (``val`` unless it says otherwise). Below it
+stand, where asked for, the other selections, the published figures and the differences to them: each a row
+of its own, so that unlike numbers never share a line, a column's ranking or a mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from zslbench.errors import ZslbenchError, did_you_mean
+from zslbench.published import PublishedResults, PublishedRow
+from zslbench.report.results import ORACLE_MARK, dataset_label
+from zslbench.report.tables import benchmark_notes
+from zslbench.report.tables.figures import EMPTY, FIGURES, Over, known, over, spread_text
+from zslbench.report.tables.model import Cell, Column, Row, Table
+from zslbench.report.tables.printed import Printed
+from zslbench.report.tables.published_of import published_of
+from zslbench.report.tables.ranking import Ranks, ranks
+from zslbench.suites.outcome import Entry, Line, SuiteOutcome
+
+SHOW = ("oracle", "published", "difference", "interval")
+"""``oracle`` (and ``last``): selections beside the one that ranks, where the suite runs them; ``published``;
+``difference``: ours less published with a verdict; ``interval``: ± half of the 95 % interval, not ± std."""
+DEFAULT = ("oracle", "published")
+
+Find = Callable[[Line, str, str], PublishedRow | None]
+"""What is published of a line on a data set, for runs on these class semantics."""
+
+
+def benchmark_table(
+    outcome: SuiteOutcome,
+    *,
+    show: Collection[str] = DEFAULT,
+    published: PublishedResults | None = None,
+) -> Table:
+    """The comparison table of a suite.
+
+    Args:
+        outcome: what is known of the suite.
+        show: what stands below the rows that rank, of ``SHOW``.
+        published: published results; None: the package's.
+
+    Raises:
+        ZslbenchError: ``show`` names something else.
+    """
+    chosen = checked(show)
+    found = PublishedResults.load() if published is None else published
+    return _Maker(outcome, chosen, Printed(outcome.published_source), published_of(outcome, found)).table()
+
+
+def checked(show: Collection[str]) -> frozenset[str]:
+    """What to show, checked.
+
+    Raises:
+        ZslbenchError: a name that is not in ``SHOW``.
+    """
+    for name in show:
+        if name not in SHOW:
+            raise ZslbenchError(f"show '{name}': {did_you_mean(name, SHOW)}")
+    return frozenset(show)
+
+
+@dataclass
+class _Maker:
+    """One table in the making."""
+
+    outcome: SuiteOutcome
+    show: frozenset[str]
+    printed: Printed
+    find: Find
+
+    def table(self) -> Table:
+        ranked = {
+            (dataset, figure): self._ranks(dataset, figure)
+            for dataset in self.outcome.datasets
+            for _, figure in FIGURES
+        }
+        rows = tuple(row for line in self.outcome.lines for row in self._rows(line, ranked))
+        return Table(
+            tuple(self._columns()),
+            rows,
+            benchmark_notes.title(self.outcome, intervals="interval" in self.show),
+            tuple(
+                benchmark_notes.notes(
+                    self.outcome,
+                    self._selections(),
+                    ranked.values(),
+                    self.printed,
+                    intervals="interval" in self.show,
+                )
+            ),
+        )
+
+    def _selections(self) -> tuple[str, ...]:
+        return self.outcome.selections if "oracle" in self.show else self.outcome.selections[:1]
+
+    def _columns(self) -> list[Column]:
+        columns = [
+            Column(("", "", "method"), "line", numeric=False),
+            *(
+                Column(("", "", key), key, numeric=False, readers=False)
+                for key in ("method", "variant", "reading", "row", "selection")
+            ),
+        ]
+        for dataset in self.outcome.datasets:
+            label = dataset_label(dataset, self.outcome.records)
+            for key in ("state", "source"):
+                columns.append(Column((label, "", key), f"{dataset}_{key}", numeric=False, readers=False))
+            columns.append(Column((label, "", "seeds"), f"{dataset}_seeds", readers=False))
+            for part, figure in FIGURES:
+                key = f"{dataset}_{figure.lower()}"
+                columns.append(Column((label, part, figure), f"{key}_mean"))
+                for name in ("std", "low", "high"):
+                    columns.append(Column((label, part, f"{figure} {name}"), f"{key}_{name}", readers=False))
+                columns.append(
+                    Column((label, part, f"{figure} verdict"), f"{key}_verdict", numeric=False, readers=False)
+                )
+        return columns
+
+    def _ranks(self, dataset: str, figure: str) -> Ranks:
+        """Among the runs of the selection that ranks; what was chosen on test images is not ranked."""
+        first = self.outcome.selections[0]
+        if first == "oracle":
+            return Ranks()
+        return ranks(
+            {line.label: self._over(self._entry(line, dataset, first), figure) for line in self.outcome.lines}
+        )
+
+    def _entry(self, line: Line, dataset: str, selection: str) -> Entry:
+        return self.outcome.entries[line.label, dataset, selection]
+
+    def _over(self, entry: Entry, figure: str) -> Over:
+        return over(entry.records, figure, len(self.outcome.seeds))
+
+    def _rows(self, line: Line, ranked: Mapping[tuple[str, str], Ranks]) -> list[Row]:
+        first = self.outcome.selections[0]
+        rows = [self._ours(line, first, ranked)]
+        for selection in self._selections()[1:]:
+            states = {self._entry(line, dataset, selection).state for dataset in self.outcome.datasets}
+            if not states <= {"no plugin", "not applicable"}:
+                rows.append(self._ours(line, selection, {}))
+        published = {dataset: self._published(line, dataset) for dataset in self.outcome.datasets}
+        if not any(published.values()):
+            return rows
+        if "published" in self.show:
+            rows.append(self._published_row(line, published))
+        if "difference" in self.show:
+            rows += [
+                self._difference(line, selection, published)
+                for selection in self._selections()
+                if any(self._entry(line, dataset, selection).records for dataset in published)
+            ]
+        return rows
+
+    def _ours(self, line: Line, selection: str, ranked: Mapping[tuple[str, str], Ranks]) -> Row:
+        first = selection == self.outcome.selections[0]
+        name = {"oracle": f"oracle{ORACLE_MARK}"}.get(selection, selection)
+        cells = [Cell(line.label, line.label, mark=_mark(selection)) if first else Cell(name, line.label)]
+        cells += _about(line, "ours" if first else selection, selection)
+        for dataset in self.outcome.datasets:
+            entry = self._entry(line, dataset, selection)
+            reason = entry.reason if entry.state != "done" else ""
+            cells += [
+                Cell(entry.state, entry.state),
+                EMPTY,
+                Cell(str(len(entry.records)), len(entry.records)),
+            ]
+            for place, (_, figure) in enumerate(FIGURES):
+                values = self._over(entry, figure)
+                cell = self._figure(values, reason, None if place or entry.records else entry.state)
+                rank = ranked.get((dataset, figure))
+                found = values.interval
+                cells.append(cell if rank is None else rank.marked(line.label, cell))
+                cells += [Cell(None, known(one)) for one in (found.std, found.low, found.high)]
+                cells.append(EMPTY)
+        return Row(tuple(cells), line.group, "" if first else selection)
+
+    def _figure(self, values: Over, reason: str, state: str | None) -> Cell:
+        """A mean with its spread, or why there is none."""
+        found = values.interval
+        text = spread_text(found, "interval" in self.show)
+        if text is None:
+            return Cell(state, note=reason or found.reason)
+        return Cell(text, known(found.mean), mark=values.mark, note=reason)
+
+    def _published(self, line: Line, dataset: str) -> PublishedRow | None:
+        return self.find(line, dataset, self._semantics(line, dataset))
+
+    def _semantics(self, line: Line, dataset: str) -> str:
+        for selection in self.outcome.selections:
+            for record in self._entry(line, dataset, selection).records.values():
+                return str(record.data["semantics"])
+        return "att"
+
+    def _published_row(self, line: Line, published: Mapping[str, PublishedRow | None]) -> Row:
+        cells = [Cell("published", line.label), *_about(line, "published", None)]
+        for dataset, row in published.items():
+            semantics = self._semantics(line, dataset)
+            cells += [EMPTY, Cell(row.source, row.source) if row else EMPTY, EMPTY]
+            for _, figure in FIGURES:
+                cells += [self.printed.figure(line.label, row, figure, semantics), *[EMPTY] * 4]
+        return Row(tuple(cells), line.group, "published")
+
+    def _difference(self, line: Line, selection: str, published: Mapping[str, PublishedRow | None]) -> Row:
+        first = selection == self.outcome.selections[0]
+        name = {"oracle": f"oracle{ORACLE_MARK}"}.get(selection, selection)
+        text = "− published" if first else f"{name} − published"
+        cells = [Cell(text, line.label), *_about(line, "difference", selection)]
+        for dataset, row in published.items():
+            entry = self._entry(line, dataset, selection)
+            cells += [EMPTY, Cell(row.source, row.source) if row else EMPTY]
+            cells.append(Cell(str(len(entry.records)), len(entry.records)))
+            for _, figure in FIGURES:
+                values = self._over(entry, figure)
+                cell, place = self.printed.difference(values, row, figure)
+                less = row.figures[figure] if row and cell.value is not None else float("nan")
+                ends = (values.interval.low - less, values.interval.high - less)
+                cells += [cell, EMPTY, *(Cell(None, known(one)) for one in ends), Cell(place, place)]
+        return Row(tuple(cells), line.group, "difference")
+
+
+def _about(line: Line, row: str, selection: str | None) -> list[Cell]:
+    values = (line.method, line.variant, line.reading, row, selection)
+    return [Cell(value, value) for value in values]
+
+
+def _mark(selection: str) -> str:
+    """Beside the name of a row that ranks by something else than validation."""
+    return {"val": "", "oracle": ORACLE_MARK}.get(selection, f" ({selection})")

@@ -1,0 +1,86 @@
+"""Cells of figures over seeds: what they say to readers and to programs. Values in percent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from zslbench.report.results import FIGURES as METRICS, percent
+from zslbench.report.tables.model import Cell
+from zslbench.statistics.intervals import Interval, interval
+from zslbench.store.record import RunRecord
+
+FIGURES = (("CZSL", "Acc"), ("GZSL", "U"), ("GZSL", "S"), ("GZSL", "H"))
+"""Part and figure of the columns of one data set."""
+
+_KEYS = {column: key for key, column in METRICS.items()}
+
+
+@dataclass(frozen=True)
+class Over:
+    """A figure over the seeds of one line on one data set."""
+
+    values: Mapping[int, float]
+    """By seed; NaN where a run lacks it."""
+    asked: int | None = None
+    """How many seeds there should be; None: as many as there are."""
+
+    @property
+    def interval(self) -> Interval:
+        """Mean, deviation and interval; nothing is averaged over a seed that lacks the figure."""
+        return interval(self.values.values())
+
+    @property
+    def partial(self) -> bool:
+        """Whether seeds are missing that were asked for."""
+        return self.asked is not None and len(self.values) < self.asked
+
+    @property
+    def mark(self) -> str:
+        """The number of seeds in brackets, where it is not the one asked for."""
+        return f" ({len(self.values)})" if self.partial else ""
+
+
+def over(records: Mapping[int, RunRecord], figure: str, asked: int | None = None) -> Over:
+    """One figure (``Acc``, ``U``, ``S``, ``H``) of runs by seed."""
+    metric = _KEYS[figure]
+    return Over({seed: percent(one.metrics.get(metric)) for seed, one in records.items()}, asked)
+
+
+def number(value: float) -> str | None:
+    """One decimal; None for NaN."""
+    return None if math.isnan(value) else f"{value:.1f}"
+
+
+def signed(value: float) -> str | None:
+    """With its sign, unless it rounds to nothing: ``"+0.4"``, ``"−1.2"``, ``"0.0"``; None for NaN."""
+    if math.isnan(value):
+        return None
+    text = f"{abs(value):.1f}"
+    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
+
+
+def spread_text(found: Interval, intervals: bool) -> str | None:
+    """``"45.1 ± 0.3"``: the mean with its standard deviation, or with half of its interval.
+
+    The mean alone where there is no such spread; None where a seed lacks the figure.
+    """
+    mean, spread = number(found.mean), found.half if intervals else found.std
+    return mean if mean is None or math.isnan(spread) else f"{mean} ± {spread:.1f}"
+
+
+def known(value: float) -> float | None:
+    """The value for programs; None for NaN."""
+    return None if math.isnan(value) else value
+
+
+def words(names: Iterable[str], most: int = 12) -> str:
+    """``"a, b and 3 more"``: a list that does not fill the page."""
+    listed = list(dict.fromkeys(names))
+    shown = ", ".join(listed[:most])
+    return shown if len(listed) <= most else f"{shown} and {len(listed) - most} more"
+
+
+EMPTY = Cell(None)
+"""Nothing to say here."""

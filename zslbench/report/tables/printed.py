@@ -1,0 +1,88 @@
+"""Published figures beside ours, and the differences to them. Figures in percent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from zslbench.published import PublishedRow, verdict
+from zslbench.report.tables.figures import Over, known, number, signed, words
+from zslbench.report.tables.model import Cell
+
+DISPUTED = "‡"
+UNLIKE = "§"
+_PLACES = {"inside": " ∈", "above": " ∉", "below": " ∉", "unknown": ""}
+
+
+@dataclass
+class Printed:
+    """Makes the cells of published rows and differences, and keeps what must be noted of them."""
+
+    preferred: str | None = None
+    """The source that goes first."""
+    shown: list[tuple[str, PublishedRow]] = field(default_factory=list)
+    """The rows that were shown, each with the label of its line."""
+    unlike: dict[str, list[str]] = field(default_factory=dict)
+    judged: bool = False
+    refused: set[str] = field(default_factory=set)
+
+    def figure(self, label: str, row: PublishedRow | None, name: str, semantics: str) -> Cell:
+        """A published figure as printed; a disputed H and figures from other conditions are marked."""
+        if row is None or math.isnan(row.figures[name]):
+            return Cell(None, note="not published" if row is None else f"not in {row.source}")
+        if (label, row) not in self.shown:
+            self.shown.append((label, row))
+            for reason in row.unlike(semantics):
+                self.unlike.setdefault(reason, []).append(f"{row.method} on {row.dataset}")
+        mark, note = "", f"{row.citation}, {row.source}" if row.citation else row.source
+        if row.disputed and name == "H":
+            mark, note = DISPUTED, row.note
+        if row.unlike(semantics):
+            mark += UNLIKE
+            note = f"{note}; {', '.join(row.unlike(semantics))}"
+        return Cell(number(row.figures[name]), row.figures[name], mark=mark, note=note)
+
+    def difference(self, ours: Over, row: PublishedRow | None, name: str) -> tuple[Cell, str | None]:
+        """Ours less published with its verdict, and the verdict for programs."""
+        if row is None or math.isnan(row.figures[name]) or math.isnan(ours.interval.mean):
+            return Cell(None), None
+        found = verdict(ours.interval, row.figures[name], row.rounding.get(name, 0.0))
+        if found.place == "unknown":
+            self.refused.add(found.reason)
+        else:
+            self.judged = True
+        text = signed(found.difference)
+        mark = _PLACES[found.place] + ours.mark
+        return Cell(text, known(found.difference), mark=mark, note=found.text), found.place
+
+    def notes(self) -> list[str]:
+        """Sources, disputed figures, other conditions, what the verdicts mean."""
+        lines = [*self._sources(), *self._disputed()]
+        lines += [
+            f"{UNLIKE} published under other conditions ({reason}): {words(where)}"
+            for reason, where in self.unlike.items()
+        ]
+        if self.judged:
+            lines.append(
+                "∈, ∉: the published figure lies inside, outside the 95 % interval (Student's t) of our mean "
+                "over seeds"
+            )
+        if self.refused:
+            lines.append(f"differences without a verdict: {words(sorted(self.refused), 3)}")
+        return lines
+
+    def _sources(self) -> list[str]:
+        sources: dict[str, list[str]] = {}
+        for _, row in self.shown:
+            sources.setdefault(row.source, []).append(f"{row.method} on {row.dataset}")
+        if not sources:
+            return []
+        first = (
+            self.preferred if self.preferred in sources else max(sources, key=lambda one: len(sources[one]))
+        )
+        others = [f"{words(where)} from {name}" for name, where in sources.items() if name != first]
+        return [f"published: {'; '.join([first, *others])}"]
+
+    def _disputed(self) -> list[str]:
+        rows = {(row.method, row.dataset, row.source): row for _, row in self.shown if row.disputed}
+        return [f"{DISPUTED} {row.method} on {row.dataset}: {row.note}" for row in rows.values()]
