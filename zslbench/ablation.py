@@ -38,6 +38,7 @@ def ablate(
     store: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    track: str | Sequence[str] | None = None,
     display: Display | None = None,
 ) -> Ablation:
     """Run every variant of a method on every data set; finished runs are found again.
@@ -69,6 +70,7 @@ def ablate(
     from zslbench.report.ablation import Ablation, Cell
     from zslbench.report.published import published
     from zslbench.store.store import Store
+    from zslbench.tracking.active import tracked
     from zslbench.wishes import Wishes
 
     known, where, display = registry(), Store.default(store), display or Quiet()
@@ -97,7 +99,8 @@ def ablate(
 
     # Seed by seed, so that a whole column of one seed is there early.
     order = [(cell, seed) for one in datasets for seed in numbers for cell in recipes if cell[1] == one]
-    records, failures, found = _computed([one for one in order if one[0] not in missing], run, display)
+    with tracked(known, track, where.root, display.say):
+        records, failures, found = _computed([one for one in order if one[0] not in missing], run, display)
     whole = recipes[FULL, datasets[0]]
     reading = whole.reading.name if whole.reading and not whole.default_reading else None
     failed = [(one.variant, one.dataset) for one in failures]

@@ -75,6 +75,7 @@ def run(
     threads: int | None = None,
     force: bool = False,
     keep_weights: bool = False,
+    track: str | Sequence[str] | None = None,
     display: Display | None = None,
 ) -> Result:
     """Run a method, or a composition of components, on a data set; finished runs are found again.
@@ -97,6 +98,8 @@ def run(
             the data set (:mod:`zslbench.data.regions.find` says where they are looked for).
         force: compute again what is already in the store.
         keep_weights: keep the fitted networks with the run.
+        track: trackers that follow the runs, ``"tensorboard"`` or ``"tensorboard=logs"``, one or several;
+            None: those of ``ZSLBENCH_TRACK``; empty: none.
 
     Raises:
         ZslbenchError: anything that the caller can put right, as one line.
@@ -109,6 +112,7 @@ def run(
     from zslbench.recipe import resolve
     from zslbench.registry import registry
     from zslbench.store.store import Store
+    from zslbench.tracking.active import tracked
 
     known = registry()
     components = {"embedding": embedding, "generator": generator, "classifier": classifier}
@@ -141,11 +145,12 @@ def run(
     data = provenance(loaded)
     where = Store.default(store)
     records, found = [], 0
-    for seed in numbers:
-        job = Job(recipe, loaded, data, seed, selection, mode, keep_weights)
-        record, was_there = compute(job, where, known, display, force=force)
-        records.append(record)
-        found += was_there
+    with tracked(known, track, where.root, display.say):
+        for seed in numbers:
+            job = Job(recipe, loaded, data, seed, selection, mode, keep_weights)
+            record, was_there = compute(job, where, known, display, force=force)
+            records.append(record)
+            found += was_there
     return Result(tuple(records), found)
 
 

@@ -5,6 +5,7 @@ A class is named by a string, ``"package.module:Class"``, and imported when it i
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -105,6 +106,92 @@ class Reading:
         _check_kinds(f"reading {self.name!r}", self.settings, {})
 
 
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``, both included, that a search may try for a setting.
+
+    Whether they are whole numbers is told by the setting's type.
+
+    Args:
+        log: drawn evenly on a logarithmic scale, as learning rates should be.
+        step: only ``low``, ``low + step``, ...; None: any number (of whole numbers: all).
+
+    Raises:
+        ValueError: ``low`` is not below ``high``, ``log`` begins at 0 or below, or goes with ``step``.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        for number in (self.low, self.high, *([] if self.step is None else [self.step])):
+            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+                raise ValueError(f"range {self}: {number!r} is no finite number")
+        if not self.low < self.high:
+            raise ValueError(f"range {self}: {self.low} is not below {self.high}")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError(f"range {self}: a logarithmic range begins above 0 and has no step")
+        if self.step is not None and not 0 < self.step <= self.high - self.low:
+            raise ValueError(
+                f"range {self}: step {self.step} does not fit between {self.low} and {self.high}"
+            )
+
+    def __str__(self) -> str:
+        more = ":log" if self.log else "" if self.step is None else f":{self.step}"
+        return f"{self.low}:{self.high}{more}"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Values that a search may try for a setting.
+
+    Raises:
+        ValueError: fewer than two.
+    """
+
+    values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, tuple) or len(self.values) < 2:
+            raise ValueError(f"options {self.values!r}: give a tuple of two or more values")
+
+    def __str__(self) -> str:
+        return ",".join(str(one) for one in self.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracker:
+    """Something that follows runs while they are computed and shows or keeps what they tell.
+
+    Args:
+        name: what users type after ``--track``.
+        target: ``"package.module:Class"`` of a :class:`zslbench.tracking.RunTracker`, imported only when the
+            tracker is asked for.
+        summary: one line for listings.
+        requires: modules that must be importable for it to work, as ``("mlflow",)``.
+        extra: the extra of the plugin's distribution that installs them.
+
+    Raises:
+        ValueError: name, target or requirement is malformed.
+    """
+
+    name: str
+    target: str
+    summary: str
+    requires: tuple[str, ...] = ()
+    extra: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_name("tracker", self.name)
+        if self.name == "none":
+            raise ValueError("tracker name 'none': it stands for no tracker at all")
+        _check_target(f"tracker {self.name!r}: target", self.target)
+        if not isinstance(self.requires, tuple) or not all(isinstance(one, str) for one in self.requires):
+            raise ValueError(f"tracker {self.name!r}: requires {self.requires!r} is no tuple of module names")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A composition of components that users run by one name.
@@ -126,6 +213,8 @@ class Method:
         explain: ``"package.module:function"``, in a module that does not import torch. The function takes a
             run's settings, ``{kind: {name: value}}``, and returns rows ``(name, value)`` that ``zslbench
             show`` puts below the reading: where these settings differ from the paper, say.
+        tunable: ranges and options that ``zslbench tune`` searches where the user names none, as
+            ``{"generator.lr": Range(1e-5, 1e-3, log=True)}``; without them ``search`` is taken.
         published: ``"package:file.csv"``, the printed figures of the method's own ablation, which
             ``zslbench ablate`` sets beside its own. Columns ``variant`` (a variant's name, ``full`` for the
             whole method), ``dataset``, ``acc``, ``u``, ``s``, ``h`` (in percent; empty where none is
@@ -150,12 +239,14 @@ class Method:
     readings: tuple[Reading, ...] = ()
     explain: str | None = None
     published: str | None = None
+    tunable: Mapping[str, Range | Options] = field(default_factory=lambda: _NOTHING)
 
     def __post_init__(self) -> None:
         _check_name("method", self.name)
         where = f"method {self.name!r}"
         _check_kinds(where, self.settings, {})
         _check_kinds(where, self.search, {})
+        _check_kinds(where, self.tunable, {})
         if self.group not in ("embedding", "generative"):
             raise ValueError(f"{where}: group {self.group!r} is neither 'embedding' nor 'generative'")
         if not self.tasks or not set(self.tasks) <= set(get_args(Task)):

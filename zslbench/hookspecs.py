@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pluggy import HookimplMarker, HookspecMarker
 
 if TYPE_CHECKING:
-    from zslbench.declarations import Component, Method
+    from zslbench.declarations import Component, Method, Tracker
     from zslbench.store.record import RunInfo, RunRecord
 
 hookspec = HookspecMarker("zslbench")
@@ -37,6 +37,17 @@ def zslbench_methods() -> Iterable[Method]:  # type: ignore[empty-body]
     Called: once per process, after ``zslbench_components`` of every plugin.
     Returns: any iterable of ``Method``. It may name components of other plugins.
     Forbidden: importing torch, reading data, registering a name that another plugin has.
+    """
+
+
+@hookspec
+def zslbench_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
+    """Register trackers: what follows runs where a user asks for it with ``--track NAME``.
+
+    Called: once per process, with ``zslbench_components``.
+    Returns: any iterable of ``Tracker``. What is named by ``target`` is imported when it is asked for.
+    Forbidden: importing torch or the library that the tracker writes to, registering a name that another
+    plugin has.
     """
 
 
@@ -72,4 +83,17 @@ def zslbench_run_finished(run: RunInfo, record: RunRecord) -> None:
     Called: once, after the run's folder is in place; ``record`` reads its metrics and tables.
     Returns: nothing.
     Forbidden: changing the run's folder (results are immutable). An exception is reported as a warning.
+    """
+
+
+@hookspec
+def zslbench_run_stopped(run: RunInfo, error: BaseException) -> None:
+    """A run that began ended without a result: it was interrupted, or it failed.
+
+    Called: after ``zslbench_run_started``, in place of ``zslbench_run_finished``. ``error`` is
+    ``zslbench.errors.Interrupted`` or ``KeyboardInterrupt`` where somebody stopped the run, which then goes
+    on later (``zslbench_run_started`` comes again); else what went wrong. A killed process calls nothing.
+    Returns: nothing.
+    Forbidden: as for ``zslbench_run_started``. An exception is reported as a warning; ``error`` is raised
+    whatever happens here.
     """

@@ -191,6 +191,7 @@ def test_plugins(run: Any) -> None:
         "reason": "",
         "components": "6",
         "methods": "3",
+        "trackers": "0",
         "module": "listing_fake",
         "distribution": "listing-fake",
         "version": "3.1",

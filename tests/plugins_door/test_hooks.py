@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from zslbench import hookimpl, hookspecs
+from zslbench import Tracker, hookimpl, hookspecs
 from zslbench.errors import Interrupted
 from zslbench.registry import load_registry
 
@@ -71,6 +71,28 @@ def test_zslbench_run_finished(listeners: Callable[..., list[Any]]) -> None:
         return (run, record)
 
     assert listeners("zslbench_run_finished", finished, run="r", record="p") == [("r", "p")]
+
+
+def test_zslbench_run_stopped(listeners: Callable[..., list[Any]]) -> None:
+    def stopped(run: Any, error: BaseException) -> Any:
+        return (run, error)
+
+    fault = Interrupted("stopped")
+    assert listeners("zslbench_run_stopped", stopped, run="r", error=fault) == [("r", fault)]
+
+
+def test_zslbench_trackers(entry: Any, plugin: Any) -> None:
+    given = [Tracker(name="mine", target="nowhere:Nothing", summary="a fake", requires=("not_there_at_all",))]
+    modules = {
+        "one": plugin(zslbench_trackers=lambda: iter(given)),
+        "two": plugin(zslbench_trackers=lambda: given),
+    }
+    found = load_registry(entry_points=[entry(name, one) for name, one in modules.items()])
+    assert [one.declaration for one in found.trackers()] == given
+    assert found.tracker("mine").plugin.name == "one"
+    assert [one.reason for one in found.broken] == [
+        "registers tracker 'mine', which plugin 'one' already has"
+    ]
 
 
 @pytest.mark.parametrize("hook", sorted(specifications()))
@@ -171,7 +193,7 @@ def test_a_listener_cannot_change_the_metrics(entry: Any, plugin: Any) -> None:
 @pytest.mark.parametrize(
     ("hook", "kwargs"),
     [
-        ("zslbench_run_stopped", {}),
+        ("zslbench_run_halted", {}),
         ("zslbench_run_started", {}),
         ("zslbench_run_started", {"run": 1, "more": 2}),
         ("zslbench_components", {}),

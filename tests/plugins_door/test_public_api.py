@@ -14,6 +14,7 @@ PUBLIC = {
     "zslbench.data",
     "zslbench.errors",
     "zslbench.interfaces",
+    "zslbench.tracking",
     "zslbench.training",
 }
 """Documented in CONTRIBUTING.md as what a method may know."""

@@ -79,6 +79,7 @@ def plugins(fmt: str) -> None:
             "reason": one.reason or None,
             "components": sum(it.plugin == one for it in known.components()),
             "methods": sum(it.plugin == one for it in known.methods()),
+            "trackers": sum(it.plugin == one for it in known.trackers()),
             "module": one.module,
             "distribution": one.distribution or None,
             "version": one.version or None,
@@ -91,6 +92,29 @@ def plugins(fmt: str) -> None:
     if fmt not in ("csv", "json"):
         for one in known.broken:  # a reason is a sentence: in a column it would squeeze all others
             click.echo(f"plugin '{one.name}' is broken: {one.reason}", err=fmt != "terminal")
+
+
+@click.command()
+@format_option
+def trackers(fmt: str) -> None:
+    """List trackers, which follow runs where --track NAME asks for them, and what each still needs."""
+    from zslbench.registry.classes import install_advice, missing_modules
+
+    known = registry()
+    _note_broken(known)
+    rows = [
+        {
+            "tracker": one.name,
+            "summary": one.declaration.summary,
+            "status": f"missing: {install_advice(one)}" if missing_modules(one.declaration) else "ok",
+            **_origin(one.plugin),
+        }
+        for one in known.trackers()
+    ]
+    if fmt in ("csv", "json"):
+        emit(rows, fmt)
+        return
+    emit([_for_people(row, ("tracker", "summary", "status", "from")) for row in rows], fmt, title="trackers")
 
 
 def composition_text(method: Method) -> str:

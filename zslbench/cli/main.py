@@ -24,10 +24,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("zslbench.cli.results:runs", "List finished and unfinished runs."),
     "show": ("zslbench.cli.results:show", "Show one run: figures, settings, data, environment."),
     "table": ("zslbench.cli.results:table", "Compare methods on data sets from the runs in the store."),
+    "compare": ("zslbench.cli.compare:compare", "Two runs side by side: settings, figures, classes."),
+    "audit": ("zslbench.cli.audit:audit", "Run methods under leak probes and say what each proved."),
+    "published": ("zslbench.cli.published:published", "List printed figures with sources and disputes."),
     "plot": ("zslbench.cli.plot:plot", "Figures of a finished run: attention maps, t-SNE."),
     "data": ("zslbench.cli.data:data", "Get data sets, and see what is there and what is missing."),
     "methods": ("zslbench.cli.listing:methods", "List methods, or show one with its settings."),
     "datasets": ("zslbench.cli.listing:datasets", "List data sets, and those found under the data root."),
+    "trackers": ("zslbench.cli.listing:trackers", "List trackers, which follow runs with --track."),
     "plugins": ("zslbench.cli.listing:plugins", "List plugins, and say why a broken one is broken."),
 }
 

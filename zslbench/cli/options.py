@@ -51,7 +51,7 @@ def store_option(command: F) -> F:
     )(command)
 
 
-_COMPUTING = (
+_FITTING = (
     click.option("--reading", help="How the method's paper is read; zslbench methods METHOD lists readings."),
     click.option(
         "--set",
@@ -67,13 +67,6 @@ _COMPUTING = (
     ),
     click.option("--epochs", type=click.IntRange(min=1), help="Length of the schedule."),
     click.option(
-        "--select",
-        type=click.Choice(["val", "last", "oracle"]),
-        default="val",
-        show_default=True,
-        help="How the model is chosen: on validation, not at all, or on the test images (marked).",
-    ),
-    click.option(
         "--every",
         type=click.IntRange(min=1),
         help="Epochs between evaluations (default: a twentieth of the schedule).",
@@ -88,11 +81,37 @@ _COMPUTING = (
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
     click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's)."),
 )
+_COMPUTING = (
+    click.option(
+        "--select",
+        type=click.Choice(["val", "last", "oracle"]),
+        default="val",
+        show_default=True,
+        help="How the model is chosen: on validation, not at all, or on the test images (marked).",
+    ),
+    click.option(
+        "--track",
+        multiple=True,
+        metavar="NAME[=WHERE]",
+        callback=lambda context, parameter, value: value or None,  # None: not asked, so ZSLBENCH_TRACK holds
+        help="Follow runs with this tracker, as tensorboard=logs (zslbench trackers lists them); repeatable; "
+        "otherwise ZSLBENCH_TRACK; none: no tracker.",
+    ),
+)
+
+
+def fitting_options(command: F) -> F:
+    """The options of commands that fit methods, given to the command by their names (``--set`` as
+    ``assignments``)."""
+    for option in reversed(_FITTING):
+        command = option(command)
+    return command
 
 
 def computing_options(command: F) -> F:
-    """The options of commands that compute runs, given to the command by their names (``--set`` as
-    ``assignments``)."""
+    """Those of :func:`fitting_options` and what commands that compute runs take besides: ``select`` and
+    ``track`` (a tuple, or None where it was not given)."""
+    command = fitting_options(command)
     for option in reversed(_COMPUTING):
         command = option(command)
     return command

@@ -137,7 +137,7 @@ def compute(
         if job.keep_weights and found.environment.get("weights") != "all":
             display.say(f"run {ident} was kept without weights; --force computes it again and keeps them")
         return found, True
-    with store.workspace(ident) as folder, _no_trace_of_failure(folder):
+    with store.workspace(ident) as folder, _no_trace_of_failure(folder), _stops_told(registry) as begun:
         if force:  # from the start, not from what an interrupted run left
             shutil.rmtree(folder / STAGES, ignore_errors=True)
         info = RunInfo(
@@ -159,6 +159,7 @@ def compute(
         store.describe(folder, labels)
         if info.resumed:
             display.say(f"run {ident} goes on from its last checkpoint")
+        begun.append(info)
         registry.call_lifecycle("zslbench_run_started", run=info)
         started = time.monotonic()
         title = f"{job.recipe.label} · {info.dataset} · seed {info.seed}"
@@ -200,6 +201,18 @@ def _no_trace_of_failure(folder: Path) -> Iterator[None]:
     except Exception:
         if not any((folder / STAGES).rglob("*.safetensors")):
             shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def _stops_told(registry: Registry) -> Iterator[list[RunInfo]]:
+    """Tells plugins of the runs that are put into the list and then end without a result."""
+    begun: list[RunInfo] = []
+    try:
+        yield begun
+    except BaseException as error:
+        for info in begun:
+            registry.call_lifecycle("zslbench_run_stopped", run=info, error=error)
         raise
 
 

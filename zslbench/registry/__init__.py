@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zslbench.registry.classes import load_class, load_explain, settings_model
+from zslbench.registry.classes import load_class, load_explain, load_tracker, settings_model
 from zslbench.registry.loading import EntryPointLike, load_registry, registry
 from zslbench.registry.lookup import Registry
 from zslbench.registry.plugin import PluginInfo, Registered
@@ -15,6 +15,7 @@ __all__ = [
     "load_class",
     "load_explain",
     "load_registry",
+    "load_tracker",
     "registry",
     "settings_model",
 ]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from zslbench.declarations import Component, Method
-from zslbench.errors import PluginError, did_you_mean
+from zslbench.declarations import Component, Method, Tracker
+from zslbench.errors import MissingExtra, PluginError, did_you_mean
 from zslbench.registry.plugin import Registered, one_line
 
 if TYPE_CHECKING:
     from zslbench.settings import ComponentSettings
+    from zslbench.tracking import RunTracker
 
 
 def load_class(registered: Registered[Component]) -> type[Any]:
@@ -75,6 +77,50 @@ def load_explain(registered: Registered[Method]) -> Callable[..., Any]:
     if not callable(found):
         raise PluginError(f"{where}: is no function")
     return found  # type: ignore[no-any-return]
+
+
+def missing_modules(tracker: Tracker) -> tuple[str, ...]:
+    """The modules that a tracker requires and that are not installed; nothing is imported."""
+
+    def there(module: str) -> bool:
+        try:
+            return importlib.util.find_spec(module) is not None
+        except (ImportError, ValueError):  # a parent package is missing, or it is half imported
+            return False
+
+    return tuple(one for one in tracker.requires if not there(one))
+
+
+def install_advice(registered: Registered[Tracker]) -> str:
+    """How to install what a tracker requires: its extra, or the modules that are missing."""
+    tracker, plugin = registered.declaration, registered.plugin
+    if tracker.extra:
+        return f"pip install '{plugin.distribution or plugin.module}[{tracker.extra}]'"
+    return f"install {', '.join(missing_modules(tracker))}"
+
+
+def load_tracker(registered: Registered[Tracker]) -> type[RunTracker]:
+    """Import a tracker's class.
+
+    Raises:
+        MissingExtra: a library that it requires is not installed; says how to install it.
+        PluginError: it cannot be imported or is no complete ``zslbench.tracking.RunTracker``.
+    """
+    from zslbench.tracking import RunTracker
+
+    tracker, plugin = registered.declaration, registered.plugin
+    if missing := ", ".join(missing_modules(tracker)):
+        text = (
+            f"tracker '{tracker.name}' needs {missing}, which is not installed: {install_advice(registered)}"
+        )
+        raise MissingExtra(text)
+    where = f"plugin '{plugin.name}': tracker '{tracker.name}', {tracker.target}"
+    found = _imported(tracker.target, where)
+    if not (inspect.isclass(found) and issubclass(found, RunTracker)):
+        raise PluginError(f"{where}: is no zslbench.tracking.RunTracker")
+    if inspect.isabstract(found):
+        raise PluginError(f"{where}: does not define {', '.join(sorted(found.__abstractmethods__))}")
+    return found
 
 
 def _imported(target: str, where: str) -> Any:

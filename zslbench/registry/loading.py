@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from pluggy import PluginManager
 
 from zslbench import hookspecs
-from zslbench.declarations import Component, Method
+from zslbench.declarations import Component, Method, Tracker
 from zslbench.errors import did_you_mean
 from zslbench.registry.lookup import Registry
 from zslbench.registry.plugin import CORE, PluginInfo, Registered, one_line, plugin_name
@@ -23,7 +23,7 @@ from zslbench.registry.validate import faults
 
 STRICT_VARIABLE = "ZSLBENCH_STRICT_PLUGINS"
 
-T = TypeVar("T", Component, Method)
+T = TypeVar("T", Component, Method, Tracker)
 
 
 @runtime_checkable
@@ -87,6 +87,7 @@ def _load_all(entry_points: Iterable[EntryPointLike]) -> Registry:
         _load,
         partial(_collect, "zslbench_components", Component),
         partial(_collect, "zslbench_methods", Method),
+        partial(_collect, "zslbench_trackers", Tracker),
         partial(_claim, taken),
     ]
     # A plugin that prints while it is imported must not end up in a table on standard output.
@@ -113,7 +114,7 @@ class _Candidate:
     entry: EntryPointLike
     info: PluginInfo
     given: tuple[Registered[Any], ...] = ()
-    declared: tuple[Component | Method, ...] = ()
+    declared: tuple[Component | Method | Tracker, ...] = ()
 
     @classmethod
     def of(cls, entry: EntryPointLike) -> _Candidate:
@@ -218,7 +219,7 @@ def _claim(taken: dict[tuple[str, str], str], manager: PluginManager, candidate:
     if ("plugin", candidate.info.name) in taken:
         raise _Fault(f"another distribution already has a plugin named '{candidate.info.name}'")
     for one in candidate.declared:
-        key = (one.kind if isinstance(one, Component) else "method", one.name)
+        key = (one.kind if isinstance(one, Component) else type(one).__name__.lower(), one.name)
         if key in own:
             raise _Fault(f"registers {key[0]} '{key[1]}' twice")
         if key in taken:

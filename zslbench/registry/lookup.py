@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from pluggy import PluginManager
 
 from zslbench import __version__, hookspecs
-from zslbench.declarations import KINDS, Component, Kind, Method, Variant
+from zslbench.declarations import KINDS, Component, Kind, Method, Tracker, Variant
 from zslbench.errors import Interrupted, PluginError, UnknownName, did_you_mean
 from zslbench.registry.plugin import CORE, PluginInfo, Registered, one_line, plugin_name
 
@@ -35,9 +35,12 @@ class Registry:
         self._manager = manager
         self._components: dict[tuple[str, str], Registered[Component]] = {}
         self._methods: dict[str, Registered[Method]] = {}
+        self._trackers: dict[str, Registered[Tracker]] = {}
         for one in registered:
             if isinstance(one.declaration, Component):
                 self._components[one.declaration.kind, one.name] = one
+            elif isinstance(one.declaration, Tracker):
+                self._trackers[one.name] = one
             else:
                 self._methods[one.name] = one
         self._warned: set[str] = set()
@@ -103,6 +106,36 @@ class Registry:
             return self._methods[name.strip().lower()]
         except KeyError:
             raise UnknownName(self._unknown("method", name, self._methods)) from None
+
+    def trackers(self) -> tuple[Registered[Tracker], ...]:
+        """All trackers by name."""
+        return tuple(self._trackers[name] for name in sorted(self._trackers))
+
+    def tracker(self, name: str) -> Registered[Tracker]:
+        """The tracker of this name.
+
+        Raises:
+            UnknownName: nobody registered it, with the nearest names.
+        """
+        try:
+            return self._trackers[name.strip().lower()]
+        except KeyError:
+            raise UnknownName(self._unknown("tracker", name, self._trackers)) from None
+
+    @contextlib.contextmanager
+    def listening(self, listener: object, name: str) -> Iterator[None]:
+        """While the context lasts, an object with lifecycle hooks is told what plugins are told.
+
+        Args:
+            listener: an object whose methods are marked with ``hookimpl``.
+            name: what messages call it.
+        """
+        key = f"{name} <listener {id(listener)}>"
+        self._manager.register(listener, key)
+        try:
+            yield
+        finally:
+            self._manager.unregister(name=key)
 
     def missing(self, method: Method, variant: Variant | None = None) -> tuple[tuple[Kind, str], ...]:
         """The kind and name of components that the method names and nobody registered."""

@@ -9,12 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from zslbench.declarations import Component, Method
+from zslbench.declarations import Component, Method, Tracker
 
 CORE = "zslbench"
 """The core's package, its distribution and its entry-point group carry one name."""
 
-DeclarationT = TypeVar("DeclarationT", Component, Method)
+DeclarationT = TypeVar("DeclarationT", Component, Method, Tracker)
 
 
 @dataclass(frozen=True)

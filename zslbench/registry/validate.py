@@ -9,25 +9,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zslbench.declarations import Component, Method, Reading, Variant
+from zslbench.declarations import Component, Method, Options, Range, Reading, Tracker, Variant
 
 
-def faults(declaration: Component | Method) -> list[str]:
+def faults(declaration: Component | Method | Tracker) -> list[str]:
     """Everything malformed about a declaration, each fault one phrase; empty: it is sound."""
     if isinstance(declaration, Component):
         where = f"{declaration.kind} {declaration.name!r}"
         return _wrong(where, declaration, ("summary", "paper"), str, "a string")
+    if isinstance(declaration, Tracker):
+        where = f"tracker {declaration.name!r}"
+        return [
+            *_wrong(where, declaration, ("summary",), str, "a string"),
+            *_wrong(where, declaration, ("extra",), (str, type(None)), "a string or None"),
+        ]
     where = f"method {declaration.name!r}"
     wrong = [
         *_wrong(where, declaration, ("embedding", "classifier", "summary", "paper"), str, "a string"),
         *_wrong(where, declaration, ("generator", "presets"), (str, type(None)), "a string or None"),
         *_wrong(where, declaration, ("explain", "published"), (str, type(None)), "a string or None"),
-        *_wrong(where, declaration, ("settings", "search"), Mapping, "a mapping"),
+        *_wrong(where, declaration, ("settings", "search", "tunable"), Mapping, "a mapping"),
         *_wrong(where, declaration, ("tasks", "variants", "readings"), (tuple, list), "a tuple"),
     ]
     if wrong:  # what follows reads the fields as what they ought to be
         return wrong
     found = _search_faults(where, declaration.search)
+    found += [
+        f"{where}: tunable {key!r} offers {space!r}, which is neither a Range nor Options"
+        for key, space in declaration.tunable.items()
+        if not isinstance(space, Range | Options)
+    ]
     found += [one for variant in declaration.variants for one in _variant_faults(where, variant)]
     return found + [one for reading in declaration.readings for one in _reading_faults(where, reading)]
 

@@ -1,0 +1,142 @@
+"""JSON lines: what a run tells, one object per line, in the order in which it happened."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from zslbench.errors import SettingsError
+from zslbench.tracking import (
+    RunInfo,
+    RunRecord,
+    RunTracker,
+    final_figures,
+    last_evaluations,
+    parameters,
+    tags,
+)
+from zslbench_trackers.places import folder_of
+
+SUFFIXES = (".jsonl", ".ndjson")
+
+
+@dataclass
+class _Followed:
+    path: Path
+    attempt: int
+    logged: set[tuple[str, int]] = field(default_factory=set)
+    """Stages and epochs that the file has of this attempt."""
+
+
+class JsonLines(RunTracker):
+    """Lines ``started``, ``epoch``, ``stopped`` and ``finished`` of each run.
+
+    Every line has ``event``, ``time`` (UTC), ``run`` (its id) and ``attempt`` (from 1; a run that is computed
+    anew after its end is another attempt). A line is written whole by one call, so several processes may
+    write to one file; of a process that was killed the last line may be cut short, and is then passed over.
+    """
+
+    def __init__(self, where: str | None, folder: Path) -> None:
+        self._file: Path | None = None
+        if where is not None and Path(where).suffix in SUFFIXES:
+            self._file = Path(where).expanduser().absolute()
+            folder_of("jsonl", str(self._file.parent), folder)
+            if self._file.is_dir():
+                raise SettingsError(f"--track jsonl={where}: is a folder, its name is that of a file")
+        self._folder = folder_of("jsonl", where, folder) if self._file is None else self._file.parent
+        self._followed: dict[str, _Followed] = {}
+
+    @property
+    def place(self) -> str:
+        return str(self._file or self._folder)
+
+    def run_started(self, run: RunInfo) -> None:
+        path = self._file or self._folder / f"{run.id}.jsonl"
+        followed, finished = _read_back(path, run.id)
+        if finished:
+            followed = _Followed(path, followed.attempt + 1)
+        self._followed[run.id] = followed
+        self._write(run, "started", resumed=run.resumed, parameters=parameters(run), tags=tags(run))
+
+    def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        followed = self._followed[run.id]
+        if (stage, epoch) not in followed.logged:
+            self._write(run, "epoch", stage=stage, epoch=epoch, metrics=dict(metrics))
+            followed.logged.add((stage, epoch))
+
+    def run_finished(self, run: RunInfo, record: RunRecord) -> None:
+        self._write(
+            run,
+            "finished",
+            selection=run.selection,
+            figures=final_figures(record),
+            evaluations=[
+                {"stage": stage, "epoch": epoch, "metrics": figures}
+                for stage, epoch, figures in last_evaluations(record)
+            ],
+            notes=list(record.notes),
+            folder=str(record.folder),
+        )
+        del self._followed[run.id]
+
+    def run_stopped(self, run: RunInfo, error: BaseException, interrupted: bool) -> None:
+        reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
+        self._write(run, "stopped", interrupted=interrupted, reason=reason)
+        del self._followed[run.id]
+
+    def _write(self, run: RunInfo, event: str, **content: Any) -> None:
+        followed = self._followed[run.id]
+        about = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        line = {**about, "run": run.id, "attempt": followed.attempt, **content}
+        data = (json.dumps(_plain(line), ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+        handle = os.open(followed.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            if (size := os.fstat(handle).st_size) and os.pread(handle, 1, size - 1) != b"\n":
+                data = b"\n" + data  # after a line that its writer was killed over
+            os.write(handle, data)
+        finally:
+            os.close(handle)
+
+
+def _read_back(path: Path, run: str) -> tuple[_Followed, bool]:
+    """The latest attempt of a run that the file knows, and whether the file has its end."""
+    followed, finished = _Followed(path, 1), False
+    for line in _lines(path):
+        if line.get("run") != run:
+            continue
+        if line["attempt"] > followed.attempt:
+            followed, finished = _Followed(path, line["attempt"]), False
+        if line["event"] == "epoch":
+            followed.logged.add((line["stage"], line["epoch"]))
+        finished = finished or line["event"] == "finished"
+    return followed, finished
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for text in file:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict) and {"event", "attempt"} <= line.keys():
+                yield line
+
+
+def _plain(value: Any) -> Any:
+    """JSON has neither NaN nor infinities: they become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

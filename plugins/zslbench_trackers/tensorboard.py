@@ -1,0 +1,136 @@
+"""TensorBoard: one folder of event files per run, written by torch's own writer (extra ``tensorboard``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
+from torch.utils.tensorboard.summary import hparams
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from zslbench.tracking import (
+    RunInfo,
+    RunRecord,
+    RunTracker,
+    final_figures,
+    last_evaluations,
+    parameters,
+    run_title,
+    tags,
+)
+from zslbench_trackers.places import folder_of, slug
+
+_FINAL = ("final/", "oracle/")
+
+
+@dataclass
+class _Followed:
+    writer: Any
+    logged: dict[str, int]
+    """The last epoch of each stage that the event files have."""
+
+
+class TensorBoard(RunTracker):
+    """Scalars ``<stage>/<figure>`` by epoch; settings and fingerprints as text; the end as hyper-parameters.
+
+    A run's folder is ``<data set>/<method>/seed-<seed>-<id>``. What a run that goes on has already logged is
+    read from its event files; after a finished run ``.2`` is added to the name for the next attempt, and so
+    on.
+    """
+
+    def __init__(self, where: str | None, folder: Path) -> None:
+        self._folder = folder_of("tensorboard", where, folder)
+        self._followed: dict[str, _Followed] = {}
+
+    @property
+    def place(self) -> str:
+        return str(self._folder)
+
+    def run_started(self, run: RunInfo) -> None:
+        folder, logged = self._attempt(run)
+        new = not folder.exists()
+        writer = SummaryWriter(str(folder))
+        self._followed[run.id] = _Followed(writer, logged)
+        if new:
+            writer.add_text("run", run_title(run))
+            writer.add_text("settings", _table(parameters(run)))
+            writer.add_text("origin", _table(tags(run)))
+        writer.flush()
+
+    def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        followed = self._followed[run.id]
+        if epoch <= followed.logged.get(stage, 0):
+            return
+        for name, value in metrics.items():
+            followed.writer.add_scalar(f"{stage}/{name}", value, epoch)
+        followed.writer.flush()  # so that a killed process has told of every epoch before its checkpoint
+        followed.logged[stage] = epoch
+
+    def run_finished(self, run: RunInfo, record: RunRecord) -> None:
+        writer = self._followed[run.id].writer
+        for stage, epoch, evaluated in last_evaluations(record):
+            for name, value in evaluated.items():
+                writer.add_scalar(f"{stage}/{name}", value, epoch)
+        figures = final_figures(record)
+        for name, value in figures.items():
+            writer.add_scalar(name, value, 0)
+        # As SummaryWriter.add_hparams does, but into this folder rather than one of its own.
+        settings = {name: _simple(value) for name, value in parameters(run).items()}
+        for summary in hparams(settings, figures):  # type: ignore[no-untyped-call]
+            writer.file_writer.add_summary(summary)
+        for note in record.notes:
+            writer.add_text("notes", note)
+        self._end(run)
+
+    def run_stopped(self, run: RunInfo, error: BaseException, interrupted: bool) -> None:
+        reason = "interrupted" if interrupted else f"failed: {type(error).__name__}: {error}"
+        self._followed[run.id].writer.add_text("stopped", reason)
+        self._end(run)
+
+    def close(self) -> None:
+        for followed in self._followed.values():
+            followed.writer.close()
+
+    def _end(self, run: RunInfo) -> None:
+        self._followed.pop(run.id).writer.close()
+
+    def _attempt(self, run: RunInfo) -> tuple[Path, dict[str, int]]:
+        """The first attempt that has no end, and the epochs that it has."""
+        name = slug(run_title(run).partition(" on ")[0])
+        base = self._folder / slug(run.dataset) / name / f"seed-{run.seed}-{run.id}"
+        folder, number = base, 1
+        while folder.exists():
+            logged, finished = _read_back(folder)
+            if not finished:
+                return folder, logged
+            number += 1
+            folder = base.with_name(f"{base.name}.{number}")
+        return folder, {}
+
+
+def _read_back(folder: Path) -> tuple[dict[str, int], bool]:
+    """The last epoch of each stage in the folder's event files, and whether they have the run's end."""
+    events = EventAccumulator(str(folder), {SCALARS: 0})
+    events.Reload()
+    logged: dict[str, int] = {}
+    finished = False
+    for name in events.Tags()[SCALARS]:
+        if name.startswith(_FINAL) and name.count("/") == 1:
+            finished = True
+            continue
+        last = max(one.step for one in events.Scalars(name))
+        stage = name.rpartition("/")[0]
+        logged[stage] = max(last, logged.get(stage, 0))
+    return logged, finished
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    rows = "\n".join(f"| {name} | {value} |" for name, value in values.items())
+    return f"| name | value |\n|---|---|\n{rows}"
+
+
+def _simple(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str) else str(value)
