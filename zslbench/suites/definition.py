@@ -87,13 +87,13 @@ class Row(Wanted):
 
     def split(self) -> Iterator[Row]:
         """One row for each variant and reading, with its label."""
-        for variant in self.variants or (FULL,):
+        for variant in self.variants or (None,):
             for reading in self.readings or (None,):
                 told = reading if self.label is None or len(self.readings) > 1 else None
-                named = variant if self.label is None or len(self.variants) > 1 else FULL
+                named = variant if self.label is None or len(self.variants) > 1 else None
                 label = label_text(self.label or self.method, None if named == FULL else named, told)
-                chosen = {"variants": (variant,), "readings": (reading,) if reading else (), "label": label}
-                yield self.model_copy(update=chosen)
+                chosen = {"variants": (variant,) if variant else (), "label": label}
+                yield self.model_copy(update=chosen | {"readings": (reading,) if reading else ()})
 
 
 class Definition(Wanted):

@@ -29,7 +29,7 @@ class Line:
     published: str | None = None
     """The method's name in the published results; None: nothing is published of it."""
     published_variant: str | None = None
-    """The variant's name in the published ablation; None: the row is the method itself."""
+    """Its name in the method's published ablation (``full``: the whole method); None: it is no row of one."""
 
 
 @dataclass(frozen=True)

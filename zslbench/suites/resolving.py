@@ -73,16 +73,17 @@ class _Resolver:
         self._complete = True
 
     def line(self, row: Row) -> Line:
-        variant = None if row.variants == (FULL,) else row.variants[0]
+        named = row.variants[0] if row.variants else None
         declared = self._method(row)
         return Line(
             label=str(row.label),
             method=row.method,
-            variant=variant,
+            variant=None if named == FULL else named,
             reading=row.readings[0] if row.readings else None,
             group=row.group or (declared.group if declared else ""),
             published=None if row.published is False else row.published or row.method,
-            published_variant=variant,
+            # A row that names its variant is one of an ablation, unless it says whose figures it has.
+            published_variant=named if row.published is None else None,
         )
 
     def place(self, row: Row, dataset: str) -> Resolved:
@@ -191,7 +192,7 @@ class _Resolver:
 
     def _variant(self, row: Row, declared: Method) -> Variant | None:
         known = {one.name: one for one in declared.variants}
-        (name,) = row.variants
+        name = row.variants[0] if row.variants else FULL
         if name not in known and name != FULL:
             hint = did_you_mean(name, [*known, FULL])
             raise SettingsError(
