@@ -60,7 +60,7 @@ def figure(
     names = names_for(run.dataset, attribute_names)
     shown = choose_rows(record, run.dataset, rows, count)
     found = attention_of(run, shown)
-    pictures = _pictures(run, shown, images, say)
+    pictures = pictures_of(run, shown, images, say)
     with look():
         return _draw(run, shown, found, pictures, names, min(top, len(names)))
 
@@ -91,7 +91,7 @@ def attention_of(run: FittedRun, rows: np.ndarray) -> Attention:
     )
 
 
-def _pictures(
+def pictures_of(
     run: FittedRun, rows: np.ndarray, folder: str | Path | None, say: Say
 ) -> dict[int, Float[np.ndarray, "_ _ 3"]]:
     """Pictures by row number, of those rows whose file is found."""
@@ -135,7 +135,7 @@ def _draw(
         _map(axes[line, 1], overall[line], picture, grid, "global map")
         best = np.argsort(-scores[line], kind="stable")[:top]
         for panel, attribute in zip(axes[line, 2:], best, strict=True):
-            heading = f"{wrapped(names[attribute], _LINE)}\n{_figures(float(scores[line, attribute]))}"
+            heading = f"{wrapped(names[attribute], _LINE)}\n{figures_text(float(scores[line, attribute]))}"
             _map(panel, maps[line, attribute], picture, grid, heading)
     colorbar(made, axes, HEAT, "weight of a region, each map by itself", ("0", "max"))
     return made
@@ -188,7 +188,7 @@ def _map(
     panel.imshow(overlay(picture, colours(HEAT, strength), strength), aspect="auto")
 
 
-def _figures(score: float) -> str:
+def figures_text(score: float) -> str:
     """Three figures, also where the last ones are zero: "2.80"."""
     return f"{score:#.3g}".rstrip(".")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,13 @@ _DPI = 150
 
 
 @contextlib.contextmanager
-def look() -> Iterator[None]:
-    """matplotlib's own defaults with our few changes, whatever the user's settings; they come back after."""
-    with rc_context(), style.context(["default", _LOOK]):
+def look(changes: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """matplotlib's own defaults with our few changes, whatever the user's settings; they come back after.
+
+    Args:
+        changes: further settings of matplotlib.
+    """
+    with rc_context(), style.context(["default", {**_LOOK, **(changes or {})}]):
         yield
 
 

@@ -1,0 +1,78 @@
+"""Where the numbers come from: data by their hashes, machines and versions; what is the same is told once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zslbench.report.html.subject import Subject
+from zslbench.store.record import RunRecord
+
+ID = "provenance"
+TITLE = "Data and environment"
+
+_ENVIRONMENT = (
+    "zslbench", "git", "plugins", "python", "platform", "device", "cpu_count", "cuda", "execution", "packages",
+)  # fmt: skip
+
+
+def build(subject: Subject) -> Mapping[str, Any] | None:
+    """Data sets with the sha256 of every array, then environments, each with the runs that it is of."""
+    records = subject.outcome.records
+    if not records:
+        return None
+    data = []
+    for same in _alike(records, _data):
+        facts = same[0].data
+        title = subject.dataset_title(same[0].info.dataset)
+        rows = [(str(name), _text(value)) for name, value in facts.items() if name not in ("arrays", "extra")]
+        arrays = [
+            (str(one["array"]), str(one.get("file") or ""), str(one["sha256"])) for one in facts["arrays"]
+        ]
+        data.append({"title": title, "rows": rows, "arrays": arrays, "runs": same})
+    environments = [
+        {"rows": list(_environment(same[0])), "runs": same} for same in _alike(records, _environment_key)
+    ]
+    return {"data": data, "environments": environments, "all": len(records)}
+
+
+def _alike(records: Sequence[RunRecord], key: Any) -> list[list[RunRecord]]:
+    groups: dict[str, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(key(record), []).append(record)
+    return list(groups.values())
+
+
+def _data(record: RunRecord) -> str:
+    return f"{record.info.dataset} {json.dumps(record.data, sort_keys=True, default=str)}"
+
+
+def _environment_key(record: RunRecord) -> str:
+    found = {name: record.environment.get(name) for name in _ENVIRONMENT if name != "plugins"}
+    return json.dumps(found, sort_keys=True, default=str)
+
+
+def _environment(record: RunRecord) -> list[tuple[str, str]]:
+    rows = []
+    for name in _ENVIRONMENT:
+        value = record.environment.get(name)
+        if name == "git" and isinstance(value, Mapping):
+            value = f"{value.get('revision')}{' with local changes' if value.get('changed') else ''}"
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{key} {_inner(one)}".strip() for key, one in value.items())
+        if value is not None and name != "plugins":
+            rows.append((name, _text(value)))
+    return rows
+
+
+def _inner(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(str(value[key]) for key in ("version", "source") if value.get(key))
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_text(one)}" for key, one in value.items())
+    return value if isinstance(value, str) else json.dumps(value, default=str)
