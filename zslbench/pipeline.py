@@ -6,7 +6,7 @@ Nothing here reads files of the store or knows the command line.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from zslbench.protocol.oracle import Best, Oracle
 from zslbench.protocol.selection import Selection
 from zslbench.recipe import Recipe
 from zslbench.training.loop import Training
+from zslbench.tuning.provenance import doubts
 
 log = logging.getLogger("zslbench")
 
@@ -54,16 +55,57 @@ class _Choice:
     networks: Mapping[str, Any]
 
 
+Told = Callable[[int | None, Mapping[str, float]], None]
+"""Called with an epoch (None: closed form) and what was found on the validation fold after it."""
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What a recipe comes to on the validation fold."""
+
+    criterion: str
+    """``h``, or ``acc`` for a method without GZSL."""
+    points: tuple[dict[str, Any], ...]
+    """One row per evaluation along the schedule, its end included: ``epoch``, ``val_h``, ... (fractions)."""
+
+
+def validate(
+    recipe: Recipe,
+    fold: Fold,
+    selection: Selection,
+    training: Training,
+    told: Told = lambda epoch, figures: None,
+) -> Validated:
+    """Fit a recipe as it is on a validation fold and evaluate it there along its schedule, as ``val`` does.
+
+    What the recipe leaves to validation (``search``) is not searched. With the same seed the figures are
+    those that a run selected by ``val`` has.
+
+    Args:
+        told: called after each evaluation that is computed (not of those that a checkpoint holds).
+    """
+    criterion, tasks = _criterion(recipe)
+    part = training.child("validation")
+    _, points = _points(recipe, fold, selection, part, tasks, told)
+    return Validated(criterion, tuple(points))
+
+
 def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Training) -> Outcome:
     """Run a recipe on a data set with one seed (the seed is in ``training.streams``)."""
+    for text in doubts(recipe, dataset):
+        log.warning(text)
     torch_device = training.streams.device
     inputs = embedding_inputs(recipe)
-    final = final_fold(dataset, torch_device, inputs)
+    final = training.shared(
+        ("final fold", id(dataset), inputs), lambda: final_fold(dataset, torch_device, inputs)
+    )
     if selection.mode == "oracle":
         return _oracle(recipe, final, selection, training)
     if selection.mode == "last":
         return _final(recipe, final, training, (), (), None)
-    validation = validation_fold(dataset, torch_device, inputs)
+    validation = training.shared(
+        ("validation fold", id(dataset), inputs), lambda: validation_fold(dataset, torch_device, inputs)
+    )
     choice, epochs, candidates = _validate(recipe, validation, selection, training)
     chosen = recipe.with_settings(choice.overlay)
     if choice.epochs is not None and chosen.schedule is not None:
@@ -105,8 +147,7 @@ def _validate(
 
     Of equally good points the first candidate and the shortest schedule win.
     """
-    criterion = "h" if "gzsl" in recipe.tasks else "acc"
-    tasks = ("gzsl",) if criterion == "h" else ("czsl",)
+    criterion, tasks = _criterion(recipe)
     best: _Choice | None = None
     rows: list[dict[str, Any]] = []
     table: list[dict[str, Any]] = []
@@ -114,13 +155,7 @@ def _validate(
 
     for number, (overlay, candidate) in enumerate(recipe.candidates()):
         part = training.child(f"validation-{number}" if several else "validation", stream="validation")
-        fitted, evaluation = Fitter(candidate, fold, part, tasks).fit(
-            evaluates=selection.along(candidate.epochs or 0),
-            assess=lambda epoch, evaluation: _validation_figures(evaluation),
-        )
-        last = _validation_figures(evaluation)
-        _complete_last_row(fitted, candidate, last)
-        points = [row for row in fitted.epochs if f"val_{criterion}" in row] or [{"epoch": None, **last}]
+        fitted, points = _points(candidate, fold, selection, part, tasks)
         top = max(points, key=lambda row: (row[f"val_{criterion}"], -(row["epoch"] or 0)))
         rows.extend({**row, "candidate": number} for row in fitted.epochs)
         table.append({"candidate": number, **overlay, **{k: v for k, v in top.items() if _reported(k)}})
@@ -135,6 +170,35 @@ def _validate(
             )
     assert best is not None
     return best, tuple(rows), tuple(table)
+
+
+def _criterion(recipe: Recipe) -> tuple[str, tuple[str, ...]]:
+    """What is compared on the validation fold, and the tasks that it takes."""
+    return ("h", ("gzsl",)) if "gzsl" in recipe.tasks else ("acc", ("czsl",))
+
+
+def _points(
+    recipe: Recipe,
+    fold: Fold,
+    selection: Selection,
+    training: Training,
+    tasks: tuple[str, ...],
+    told: Told = lambda epoch, figures: None,
+) -> tuple[Fitted, list[dict[str, Any]]]:
+    """Fit on the validation fold; the rows of the epochs after which it was evaluated."""
+
+    def assess(epoch: int, evaluation: Evaluation) -> dict[str, float]:
+        figures = _validation_figures(evaluation)
+        told(epoch, figures)
+        return figures
+
+    evaluates = selection.along(recipe.epochs or 0)
+    fitted, evaluation = Fitter(recipe, fold, training, tasks).fit(evaluates=evaluates, assess=assess)
+    last = _validation_figures(evaluation)
+    told(recipe.epochs, last)
+    _complete_last_row(fitted, recipe, last)
+    rows = [row for row in fitted.epochs if "val_h" in row or "val_acc" in row]
+    return fitted, rows or [{"epoch": None, **last}]
 
 
 def _validation_figures(evaluation: Evaluation) -> dict[str, float]:

@@ -29,8 +29,7 @@ class Batches:
 
     def next(self) -> Batch:
         """The next batch; from then on the one after it is being read."""
-        rows = self._sampler.next() if self._ahead is None else self._ahead
-        self._ahead = None
+        rows = self.next_rows()
         if self._reader is None:
             features = self._program.features[rows]
         else:
@@ -39,6 +38,12 @@ class Batches:
             self._reading = self._reader.submit(self._read, self._ahead)
         labels = self._program.labels[rows]
         return Batch(features, labels, self._semantics[labels])
+
+    def next_rows(self) -> Tensor:
+        """Row numbers of the next batch, for a caller that takes the features itself."""
+        rows = self._sampler.next() if self._ahead is None else self._ahead
+        self._ahead = None
+        return rows
 
     def _read(self, rows: Tensor) -> Tensor:
         return self._program.features[rows]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from zslbench.training.streams import Streams
 
 if TYPE_CHECKING:
+    from zslbench.training.replicas.group import Member
     from zslbench.training.stages import Stages
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -48,6 +51,8 @@ class Training:
     stop_requested: Callable[[], bool] = lambda: False
     stages: Stages | None = None
     """Where results of stages are kept for other runs; None: nowhere."""
+    member: Member | None = None
+    """The place among seeds that are trained together; None: this one is trained alone."""
 
     def child(self, name: str, *, stream: str | None = None) -> Training:
         """The context of a part. ``stream`` names its random streams where that must differ from ``name``
@@ -62,3 +67,7 @@ class Training:
     def unsaved(self) -> Training:
         """The same without checkpoints or progress, for short stages inside another."""
         return replace(self, folder=None, observer=Silent())
+
+    def shared(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """What does not depend on the seed, made once for all seeds that are trained together."""
+        return make() if self.member is None else self.member.group.share(key, make)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Generator as Coroutine, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,9 @@ from zslbench.errors import Interrupted, PluginError
 from zslbench.interfaces import Derived, Fit, Networks, Program
 from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
 from zslbench.training.program_run import ProgramRun
+from zslbench.training.replicas.asked import Asked, CannotLift
+from zslbench.training.replicas.joining import join
+from zslbench.training.replicas.seat import Seat
 
 OnEpoch = Callable[[int, Networks], Mapping[str, float]]
 """Called after an epoch with its number (from 1) and the networks; returns figures for the epoch's row."""
@@ -101,36 +103,51 @@ def train(
     key = stages.program_key(program, training.streams) if stages else None
     if stages and key and (found := stages.find(training.stage, key, training.streams)):
         return Trained(found[0], tuple(found[1]))
-    with contextlib.closing(ProgramRun(program, semantics, training)) as run:
-        _run(run, on_epoch if watched else None)
-        if stages and key:
-            stages.keep(training.stage, key, run.networks(), run.history, run.seconds)
-        return Trained(run.networks(), tuple(run.history))
+    run = _finished(program, semantics, training, on_epoch if watched else None)
+    if stages and key:
+        stages.keep(training.stage, key, run.networks(), run.history, run.seconds)
+    return Trained(run.networks(), tuple(run.history))
 
 
-def _run(run: ProgramRun, on_epoch: OnEpoch | None) -> None:
+def _finished(
+    program: Program, semantics: Tensor, training: Training, on_epoch: OnEpoch | None
+) -> ProgramRun | Seat:
+    """The program's run at its end: with those of other seeds, where there are any and it can be."""
+    if training.member is not None:
+        try:
+            return _to_its_end(join(Asked(program, semantics, training), training.member), on_epoch)
+        except CannotLift as reason:
+            training.member.group.tell_plain(training.stage, str(reason))
+    return _to_its_end(ProgramRun(program, semantics, training), on_epoch)
+
+
+def _to_its_end(run: ProgramRun | Seat, on_epoch: OnEpoch | None) -> ProgramRun | Seat:
+    try:
+        _train(run, on_epoch)
+    except BaseException as error:
+        run.close(error)
+        raise
+    run.close()
+    return run
+
+
+def _train(run: ProgramRun | Seat, on_epoch: OnEpoch | None) -> None:
     run.resume()
     program, training, observer = run.program, run.training, run.training.observer
     observer.stage_started(training.stage, program.epochs, run.epoch)
     while run.epoch < program.epochs:
-        for _ in run.rest_of_epoch():
-            if training.stop_requested():
-                run.save()
-                raise Interrupted("stopped on request; the same command goes on from here")
-            run.save_if_due()
+        run.train_epoch()
         metrics = run.figures()
         if on_epoch is not None:
             try:
-                metrics |= on_epoch(run.epoch + 1, run.networks())
+                with run.evaluation():
+                    metrics |= on_epoch(run.epoch + 1, run.networks())
             except Interrupted:  # what was trained is kept, only the evaluation is repeated
                 run.save()
                 raise
         run.end_epoch(metrics)
         observer.epoch_ended(training.stage, run.epoch, program.epochs, metrics)
-        if run.epoch == program.epochs:
-            run.save()
-        else:
-            run.save_if_due()
+        run.keep_epoch()
     observer.stage_ended(training.stage)
 
 

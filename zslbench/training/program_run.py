@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from zslbench.errors import Diverged, PluginError
-from zslbench.interfaces import Networks, Program
+from zslbench.errors import Diverged, Interrupted, PluginError
+from zslbench.interfaces import Networks, Program, Step
 from zslbench.training import checkpoint
 from zslbench.training.batches import Batches
 from zslbench.training.context import Training
 from zslbench.training.flat import flatten, prefixed, select
-from zslbench.training.iteration import Iteration, draw_inputs
+from zslbench.training.iteration import Inputs, Iteration, draw_inputs
 from zslbench.training.optimizers import optimizers_for
-from zslbench.training.step import step_function
+from zslbench.training.step import StepFunction, step_function as step_function
+
+
+def initial_networks(program: Program, training: Training) -> Networks:
+    """The program's networks before training; a plugin's own tensors are left alone."""
+    nets: Networks = {
+        name: {key: tensor.detach().clone() for key, tensor in net.items()}
+        for name, net in program.initial(training.streams.child("initial")).items()
+    }
+    if strange := [name for name in program.optimizers if name not in nets]:
+        raise PluginError(
+            f"stage '{training.stage}': the program has an optimizer for {strange} and no such network"
+        )
+    return nets
 
 
 class ProgramRun:
@@ -26,36 +40,26 @@ class ProgramRun:
     def __init__(self, program: Program, semantics: Tensor, training: Training) -> None:
         self.program = program
         self.training = training
-        self.semantics = semantics
         self.streams = training.streams.child("noise")
-        self.nets: Networks = {
-            name: {key: tensor.detach().clone() for key, tensor in net.items()}
-            for name, net in program.initial(training.streams.child("initial")).items()
-        }
-        if strange := [name for name in program.optimizers if name not in self.nets]:
-            raise PluginError(
-                f"stage '{training.stage}': the program has an optimizer for {strange} and no such network"
-            )
-        self.optimizers = optimizers_for(program.optimizers, self.nets)
         self.batches = Batches(program, semantics, self.streams)
-        self.iterations = program.iterations or math.ceil(len(program.labels) / program.batch_size)
         self.epoch = 0
+        self.history: list[dict[str, Any]] = []
+        self._begin(initial_networks(program, training), program.frozen, step_function)
+
+    def _begin(self, nets: Networks, frozen: Networks, function_of: Callable[[Step], StepFunction]) -> None:
+        """Make all that lives on from iteration to iteration."""
+        program = self.program
+        self.nets = nets
+        self.optimizers = optimizers_for(program.optimizers, nets)
+        self.iterations = program.iterations or math.ceil(len(program.labels) / program.batch_size)
         self.iteration = 0  # within the epoch, over all passes
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
-        functions = {id(s): step_function(s) for steps in program.passes for s in steps}
+        functions = {id(s): function_of(s) for steps in program.passes for s in steps}
         self.passes = tuple(
-            Iteration(
-                steps,
-                [functions[id(step)] for step in steps],
-                self.nets,
-                program.frozen,
-                self.optimizers,
-                self.sums,
-            )
+            Iteration(steps, [functions[id(s)] for s in steps], nets, frozen, self.optimizers, self.sums)
             for steps in program.passes
         )
-        self.history: list[dict[str, Any]] = []
         self._started = self._saved_at = time.monotonic()
         self._seconds_before = 0.0
         self._saving_took = 0.0
@@ -69,40 +73,73 @@ class ProgramRun:
         """The trained networks as they are now (frozen ones are not among them)."""
         return {name: {key: t.detach().clone() for key, t in net.items()} for name, net in self.nets.items()}
 
-    def rest_of_epoch(self) -> Iterator[None]:
-        """Yields between iterations, where a checkpoint may be taken."""
+    # --- epochs ----------------------------------------------------------------------------------
+
+    def train_epoch(self) -> None:
+        """Do the iterations that the epoch has left; checkpoints are taken in between.
+
+        Raises:
+            Interrupted: a stop was requested; the state is in the checkpoint.
+        """
+        for _ in self._rest_of_epoch():
+            if self.training.stop_requested():
+                self.save()
+                raise Interrupted("stopped on request; the same command goes on from here")
+            self.save_if_due()
+
+    def _rest_of_epoch(self) -> Iterator[None]:
+        """Yields between iterations."""
         total = self.iterations * len(self.passes)
         while self.iteration < total:
-            iteration = self.passes[self.iteration // self.iterations]
-            iteration(draw_inputs(iteration.steps, self.batches, self.streams))
+            number = self.iteration // self.iterations
+            iteration = self.passes[number]
+            iteration(self._draw(number))
             for key, count in iteration.counts.items():
                 self.counts[key] = self.counts.get(key, 0) + count
             self.iteration += 1
             if self.iteration < total:
                 yield
 
+    def _draw(self, number: int) -> Inputs:
+        """What an iteration of pass ``number`` reads."""
+        return draw_inputs(self.program.passes[number], self.batches, self.streams)
+
     def figures(self) -> dict[str, float]:
-        """Means of the epoch's figures, once all its iterations are done."""
+        """Means of the epoch's figures, once all its iterations are done.
+
+        Raises:
+            Diverged: one of them is NaN or infinite.
+        """
         metrics = {key: float(self.sums[key]) / count for key, count in self.counts.items()}
-        bad = sorted(key for key, value in metrics.items() if not math.isfinite(value))
-        if bad:
-            raise Diverged(
-                f"stage '{self.training.stage}': {', '.join(bad)} not finite in epoch {self.epoch + 1}; "
-                "lower the learning rate or check the features' scale"
-            )
+        check_finite(metrics, self.training.stage, self.epoch + 1)
         return metrics
+
+    def evaluation(self) -> contextlib.AbstractContextManager[None]:
+        """Entered while an epoch is evaluated."""
+        member = self.training.member
+        return contextlib.nullcontext() if member is None else member.inside()
 
     def end_epoch(self, metrics: Mapping[str, float]) -> None:
         """Write the epoch's row and move on to the next epoch."""
+        self._next_epoch()
+        self.history.append({"stage": self.training.stage, "epoch": self.epoch, **metrics})
+
+    def _next_epoch(self) -> None:
         self.epoch += 1
         self.iteration = 0
         self.counts = {}
         for total in self.sums.values():
             total.zero_()
-        self.history.append({"stage": self.training.stage, "epoch": self.epoch, **metrics})
 
-    def close(self) -> None:
-        """End what reads ahead."""
+    def keep_epoch(self) -> None:
+        """Save, once an epoch has ended, if it is time or there are no more."""
+        if self.epoch == self.program.epochs:
+            self.save()
+        else:
+            self.save_if_due()
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End what reads ahead; ``error``: what ended the training early."""
         self.batches.close()
 
     # --- checkpoints -----------------------------------------------------------------------------
@@ -122,37 +159,55 @@ class ProgramRun:
         tensors = prefixed("nets/", flatten(self.nets))
         for name, optimizer in self.optimizers.items():
             tensors |= prefixed(f"optimizers/{name}/", optimizer.state())
-        tensors |= prefixed("streams/", self.streams.state())
-        tensors |= prefixed("sampler/", self.batches.state())
         tensors |= prefixed("sums/", {key: self.sums[key] for key in self.counts})
         meta = {
             "epoch": self.epoch,
             "iteration": self.iteration,
             "counts": self.counts,
-            "history": self.history,
             "seconds": self.seconds,
         }
-        checkpoint.save(self.training.folder, tensors, meta)
+        own_tensors, own_meta = self._own_state()
+        checkpoint.save(self.training.folder, tensors | own_tensors, meta | own_meta)
         self._saved_at = time.monotonic()
         self._saving_took = self._saved_at - started
 
+    def _own_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and facts of a checkpoint beside networks, optimisers and sums."""
+        tensors = prefixed("streams/", self.streams.state()) | prefixed("sampler/", self.batches.state())
+        return tensors, {"history": self.history}
+
     def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
         if self.training.folder is None:
             return
         saved = checkpoint.load(self.training.folder)
         if saved is None:
             return
         tensors, meta = saved
-        device = self.streams.device
+        self._restore(tensors, meta)
+        self.streams.restore(select(tensors, "streams/"))
+        self.batches.restore(select(tensors, "sampler/"))
+        self.history = list(meta["history"])
+
+    def _restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+        """Networks, optimisers and sums as they were saved."""
         for path, value in select(tensors, "nets/").items():
             net, _, name = path.partition("/")
             self.nets[net][name].copy_(value)
         for name, optimizer in self.optimizers.items():
             optimizer.restore(select(tensors, f"optimizers/{name}/"))
-        self.streams.restore(select(tensors, "streams/"))
-        self.batches.restore(select(tensors, "sampler/"))
+        for key, value in select(tensors, "sums/").items():
+            self.sums[key] = value.to(self.training.streams.device)
         self._seconds_before = float(meta.get("seconds", 0.0))
         self.epoch, self.iteration = meta["epoch"], meta["iteration"]
-        self.counts, self.history = dict(meta["counts"]), list(meta["history"])
-        for key, value in select(tensors, "sums/").items():
-            self.sums[key] = value.to(device)
+        self.counts = dict(meta["counts"])
+
+
+def check_finite(metrics: Mapping[str, float], stage: str, epoch: int) -> None:
+    """Raise Diverged where a figure of the epoch is NaN or infinite."""
+    bad = sorted(key for key, value in metrics.items() if not math.isfinite(value))
+    if bad:
+        raise Diverged(
+            f"stage '{stage}': {', '.join(bad)} not finite in epoch {epoch}; "
+            "lower the learning rate or check the features' scale"
+        )
