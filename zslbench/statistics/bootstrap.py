@@ -148,6 +148,8 @@ def _one(arrays: list[Any], figure: Callable[..., Any], confidence: float, resam
     def without(reason: str) -> ClassInterval:
         return ClassInterval(value, math.nan, math.nan, sum(classes), reason)
 
+    if all(bool((array == array[:, :1]).all()) for array in arrays):
+        return without("the same for all classes: no interval")
     if min(classes) < LEAST_CLASSES:
         return without(f"{min(classes)} classes: no interval, at least {LEAST_CLASSES} are needed")
     with warnings.catch_warnings():

@@ -93,8 +93,8 @@ def against_best(values: Mapping[str, Mapping[int, float]], alpha: float = 0.05)
 
 def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[list[bool], list[float]]:
     """Holm's step-down correction: which are rejected at ``alpha``, and the corrected p values."""
-    if not p:
-        return [], []
+    if len(p) < 2:  # nothing to correct; statsmodels collects garbage at every call, which takes its time
+        return [one <= alpha for one in p], list(p)
     from statsmodels.stats.multitest import multipletests
 
     rejected, corrected, *_ = multipletests(list(p), alpha, method="holm")
@@ -104,8 +104,7 @@ def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[list[bool], list[floa
 def _judged(tested: Mapping[str, Paired], means: Mapping[str, float], alpha: float) -> dict[str, Verdict]:
     """The verdicts of comparisons that have p values."""
     rejected, corrected = holm([one.p for one in tested.values()], alpha)
-    # What Holm would not reject even if every comparison came out as strongly as it can, cannot be shown.
-    possible, _ = holm([least_p(len(one.seeds)) for one in tested.values()], alpha)
+    possible = _can_be_shown([len(one.seeds) for one in tested.values()], alpha)
     verdicts = {}
     for place, (name, paired) in enumerate(tested.items()):
         if possible[place]:
@@ -116,6 +115,16 @@ def _judged(tested: Mapping[str, Paired], means: Mapping[str, float], alpha: flo
             refused = replace(paired, p=math.nan, refusal=reason)
             verdicts[name] = Verdict("not judged", means[name], refused, reason=reason)
     return verdicts
+
+
+def _can_be_shown(seeds: Sequence[int], alpha: float) -> list[bool]:
+    """Which comparisons Holm would reject if every one came out as strongly as its number of seeds allows."""
+    shown = [False] * len(seeds)
+    for step, place in enumerate(sorted(range(len(seeds)), key=lambda place: -seeds[place])):
+        if (len(seeds) - step) * least_p(seeds[place]) > alpha:
+            break
+        shown[place] = True
+    return shown
 
 
 def family_text(alpha: float = 0.05) -> str:
