@@ -86,9 +86,10 @@ def page(described: dict[str, Any], sizes: Sizes, parts: Sequence[Part]) -> list
         "medians, `ratio` to the first row, `spread` the least and largest time beside the median.",
         "",
         f"Limits of the machine, measured: {described['copy, GB/s']:,.1f} GB/s of copies (reading and "
-        f"writing counted), {described['float32 product, GFLOP/s']:,.0f} GFLOP/s of float32 products. `limit` "
-        "is the time that the operations at that rate, or the bytes that must be moved at least at that rate, "
-        "take; `as executed` counts operands and results of every single operation, caches left aside.",
+        f"writing counted), {described['float32 product, GFLOP/s']:,.0f} GFLOP/s of float32 products. "
+        "`limit` is the time that the operations at that rate, or the bytes that must be moved at least at "
+        "that rate, take; `as executed` counts operands and results of every single operation, caches left "
+        "aside.",
         "",
     ]
     for part in parts:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from zslbench.interfaces import Batch, Losses, Networks, Noise
-from zslbench.training import adapt_penalty_weight, gradient_penalty
+from zslbench.training import adapt_penalty_weight, two_layer_gradient_penalty
 from zslbench_tf_vaegan.networks import criticise, decode, encode, feed_back, generate
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
 
@@ -74,7 +74,7 @@ def critic_losses(
         return criticise(nets["critic"], x, a)
 
     wasserstein = score(g).mean() - score(fake).mean()
-    penalty = gradient_penalty(score, g, fake, noise["mix"])
+    penalty = two_layer_gradient_penalty(nets["critic"], a, g, fake, noise["mix"])
     total = s.lambda_w * (nets["penalty"]["weight"] * penalty - wasserstein)
     log = {"wasserstein": wasserstein, "penalty": penalty}
     if s.decoder:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zslbench.training.layers import initial_linear, leaky_relu, linear
 from zslbench.training.streams import Streams
-from zslbench.training.wgan import adapt_penalty_weight, gradient_penalty
+from zslbench.training.wgan import adapt_penalty_weight, gradient_penalty, two_layer_gradient_penalty
 
 if TYPE_CHECKING:
     from zslbench.training.chunks import in_chunks
@@ -19,6 +19,7 @@ __all__ = [
     "initial_linear",
     "leaky_relu",
     "linear",
+    "two_layer_gradient_penalty",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
@@ -22,8 +22,39 @@ def gradient_penalty(
         mix: uniform on [0, 1), one per example.
     """
     between = mix * real + (1 - mix) * fake
-    slope = torch.func.grad(lambda g: critic(g).sum())(between)
-    penalty: Tensor = ((slope.norm(2, dim=1) - 1) ** 2).mean()
+    return _beyond_one(torch.func.grad(lambda g: critic(g).sum())(between))
+
+
+def two_layer_gradient_penalty(
+    net: Mapping[str, Tensor],
+    given: Float[Tensor, "b a"],
+    real: Float[Tensor, "b d"],
+    fake: Float[Tensor, "b d"],
+    mix: Float[Tensor, "b 1"],
+    slope: float = 0.2,
+) -> Float[Tensor, ""]:
+    """:func:`gradient_penalty` of a critic with one hidden layer, in closed form.
+
+    With D(g, a) = w₂ᵀ LeakyReLU(W₁ [g; a] + b₁) + b₂ the gradient is ∇_g D = W₁ᵍᵀ (w₂ ⊙ LeakyReLU'), where
+    W₁ᵍ are the columns of g. LeakyReLU' is piecewise constant: the penalty's own gradient needs no second
+    differentiation either.
+
+    Args:
+        net: the critic, ``hidden.weight`` (h, d + a), ``hidden.bias``, ``out.weight`` (1, h), ``out.bias``.
+        given: a of each example.
+        slope: of the LeakyReLU.
+    """
+    between = mix * real + (1 - mix) * fake
+    weight = net["hidden.weight"]
+    before = torch.cat([between, given], dim=-1) @ weight.T + net["hidden.bias"]
+    # Nothing is learned through which side of 0 a unit is on: comparing has no gradient.
+    out = net["out.weight"]
+    active = torch.where(before > 0, out, slope * out)
+    return _beyond_one(active @ weight[:, : real.shape[-1]])
+
+
+def _beyond_one(gradient: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
+    penalty: Tensor = ((gradient.norm(2, dim=1) - 1) ** 2).mean()
     return penalty
 
 
