@@ -47,7 +47,8 @@ def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
     ablations = _ablations()
     names = {normal(name): name for name in (*ablations, *known.methods)}
     if method is not None and normal(method) not in names:
-        raise UnknownName(f"nothing published of '{method}', {did_you_mean(method, names.values())}")
+        near = did_you_mean(method.lower(), {name.lower() for name in names.values()})
+        raise UnknownName(f"nothing published of '{method}', {near}")
     wanted = [normal(method)] if method is not None else list(dict.fromkeys(map(normal, known.methods)))
     if method is None:
         wanted += [one for one in map(normal, ablations) if one not in wanted]
