@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("zslbench.cli.results:show", "Show one run: figures, settings, data, environment."),
     "table": ("zslbench.cli.results:table", "Compare methods on data sets from the runs in the store."),
     "compare": ("zslbench.cli.compare:compare", "Two runs side by side: settings, figures, classes."),
+    "report": ("zslbench.cli.report:report", "Write a suite, or any runs, as one HTML file."),
     "audit": ("zslbench.cli.audit:audit", "Run methods under leak probes and say what each proved."),
     "published": ("zslbench.cli.published:published", "List printed figures with sources and disputes."),
     "plot": ("zslbench.cli.plot:plot", "Figures of a finished run: attention maps, t-SNE."),

@@ -33,7 +33,9 @@ def outcome_of_runs(records: Sequence[RunRecord], name: str, title: str) -> Suit
     seeds = tuple(sorted({record.info.seed for record in records}))
     ordered = sorted(lines.values(), key=lambda one: (one.group, one.label))
     entries = {
-        (line.label, dataset, selection): _entry(cells.get((line.label, dataset, selection), {}), seeds)
+        (line.label, dataset, selection): _entry(
+            cells.get((line.label, dataset, selection), {}), seeds, selection == selections[0]
+        )
         for line in ordered
         for dataset in datasets
         for selection in selections
@@ -41,9 +43,10 @@ def outcome_of_runs(records: Sequence[RunRecord], name: str, title: str) -> Suit
     return SuiteOutcome(name, title, tuple(ordered), datasets, selections, seeds, entries)
 
 
-def _entry(records: Mapping[int, RunRecord], seeds: Sequence[int]) -> Entry:
+def _entry(records: Mapping[int, RunRecord], seeds: Sequence[int], ranks: bool) -> Entry:
+    """Nobody asked for a grid here: selections beside the one that ranks are not missed."""
     if not records:
-        return Entry("missing", reason="not run")
+        return Entry("missing", reason="not run") if ranks else Entry("not applicable")
     lacking = [seed for seed in seeds if seed not in records]
     told = f"not run with seed {', '.join(map(str, lacking))}" if lacking else ""
     return Entry("partial" if lacking else "done", dict(records), reason=told)

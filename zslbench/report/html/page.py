@@ -105,6 +105,7 @@ def _templates() -> jinja2.Environment:
         keep_trailing_newline=False,
     )
     made.filters["decimal"] = _decimal
+    made.filters["words"] = _words
     made.filters["signed"] = _signed
     made.globals["swatch"] = _swatch
     return made
@@ -112,6 +113,11 @@ def _templates() -> jinja2.Environment:
 
 def _decimal(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _words(text: str) -> Markup:
+    """The text that breaks between words alone, not at the hyphens of a name."""
+    return Markup(" ").join(Markup('<span class="nb">{}</span>').format(word) for word in text.split())
 
 
 def _signed(value: float) -> str:

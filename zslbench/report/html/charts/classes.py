@@ -29,7 +29,7 @@ def classes(shown: Sequence[ClassSpread], key: str, label: str) -> Markup:
     """The chart: full dots are unseen classes, rings are seen ones, the bar is their mean."""
     height = _STEP * len(shown)
     with drawing():
-        made, axes = chart(WIDTH, height + 0.55, left=0.12, top=0.05, bottom=0.5)
+        made, axes = chart(WIDTH, height + 0.45, left=0.12, top=0.05, bottom=0.4)
         axes.set_xlim(-2, 102)
         rows(axes, [one.label for one in shown], height, _STEP)
         for place, one in enumerate(shown):
@@ -42,7 +42,7 @@ def classes(shown: Sequence[ClassSpread], key: str, label: str) -> Markup:
                 axes.scatter(
                     where,
                     np.full(len(where), place + offset),
-                    s=7.0 + 5.0 * np.minimum(count, 9),
+                    s=13.0 + 5.0 * np.minimum(count, 9),
                     alpha=0.6,
                     **(face if side == "unseen" else ring),
                 )

@@ -61,7 +61,7 @@ def chart(
     left: float = 0.5,
     right: float = 0.12,
     top: float = 0.12,
-    bottom: float = 0.42,
+    bottom: float = 0.38,
 ) -> tuple[Figure, Axes]:
     """A figure and its one pair of axes; all sizes in inches."""
     figure = blank(width, height)
@@ -99,7 +99,7 @@ def rows(axes: Axes, labels: Sequence[str], height: float, step: float) -> None:
 
 def percent_axis(low: float, high: float) -> tuple[float, float]:
     """Ends of an axis that shows these percentages, a little wider, within 0 and 100."""
-    margin = max(2.0, 0.08 * (high - low))
+    margin = max(3.0, 0.25 * (high - low))
     return max(0.0, low - margin), min(100.0, high + margin)
 
 

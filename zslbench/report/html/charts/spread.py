@@ -35,16 +35,14 @@ def spread(shown: Sequence[Spread], figure: str, key: str, label: str, *, bars: 
         figure: name of what is shown, as ``"H"``.
         bars: draw the mean as a bar from zero.
     """
+    # By the seeds: intervals of two or three are so wide that they would leave nothing else to see.
     everything = [
-        value
-        for one in shown
-        for value in (*one.values, one.interval.low, one.interval.high, one.published)
-        if math.isfinite(value)
+        value for one in shown for value in (*one.values, one.published) if math.isfinite(value)
     ]
     height = _STEP * len(shown)
     with drawing():
-        made, axes = chart(WIDTH, height + 0.55, left=0.12, top=0.05, bottom=0.5)
-        low, high = percent_axis(0.0 if bars else min(everything), max(everything))
+        made, axes = chart(WIDTH, height + 0.45, left=0.12, top=0.05, bottom=0.4)
+        low, high = percent_axis(min(everything), max(everything))
         axes.set_xlim(0.0 if bars else low, high)
         rows(axes, [one.label for one in shown], height, _STEP)
         for place, one in enumerate(shown):
@@ -59,9 +57,9 @@ def spread(shown: Sequence[Spread], figure: str, key: str, label: str, *, bars: 
                 [y] * len(one.values),
                 linestyle="none",
                 marker="o",
-                markersize=3.4,
+                markersize=4.0,
                 color=ink("fg") if bars else one.tone.ink,
-                alpha=0.5,
+                alpha=0.6,
                 markeredgewidth=0,
             )
             axes.plot(

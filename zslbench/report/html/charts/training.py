@@ -44,7 +44,7 @@ def figures(shown: Sequence[Track], what: str, key: str, label: str) -> Markup:
 def loss(shown: Sequence[Track], title: str, key: str, label: str) -> Markup:
     """One loss in a small chart, with an axis of its own."""
     with drawing():
-        made, axes = chart(2.3, 1.55, left=0.48, top=0.25, bottom=0.28, right=0.06)
+        made, axes = chart(2.3, 1.45, left=0.48, top=0.25, bottom=0.2, right=0.06)
         _draw(axes, shown, 1.3)
         axes.set_title(cut(title, 34), loc="left", pad=4)
         axes.locator_params(axis="y", nbins=4)

@@ -34,7 +34,7 @@ def build(subject: Subject) -> Mapping[str, Any] | None:
                 return {"made": [], "reasons": [], "kept": True}
             else:
                 try:
-                    made.append(_drawn(subject, one, record))
+                    made.append(_drawn(subject, one, record, _baseline(subject, one)))
                 except ZslbenchError as error:
                     reasons.append(f"{one.label} on {one.dataset}: {error}")
     return {"made": made, "reasons": reasons, "kept": bool(made or reasons)}
@@ -46,13 +46,34 @@ def kept_run(one: Shown, weights: tuple[str, ...] = ("all",)) -> RunRecord | Non
     return next((record for record in ordered if record.environment.get("weights") in weights), None)
 
 
-def _drawn(subject: Subject, one: Shown, record: RunRecord) -> dict[str, Any]:
+def _baseline(subject: Subject, one: Shown) -> RunRecord | None:
+    """A run of another line on the same images whose generator makes features of the backbone."""
+    for other in subject.shown(one.dataset):
+        record = kept_run(other)
+        if record is None or other is one:
+            continue
+        components = record.info.identity.get("components", {})
+        mine = one.median.info.identity.get("components", {}).get("embedding")
+        if components.get("embedding") == "identity" and components.get("generator") and mine != "identity":
+            return record
+    return None
+
+
+def _drawn(
+    subject: Subject, one: Shown, record: RunRecord, baseline: RunRecord | None
+) -> dict[str, Any]:
     from zslbench.report.html.charts.points import points
     from zslbench.report.plots.scatter import COLOURS, palette
     from zslbench.report.plots.tsne import compute
 
     said: list[str] = []
-    found = compute(record, data_root=subject.options.data_root, say=said.append)
+    root = subject.options.data_root
+    try:
+        found = compute(record, baseline=baseline, data_root=root, say=said.append)
+    except ZslbenchError:
+        if baseline is None:
+            raise
+        found = compute(record, data_root=root, say=said.append)
     colours = {number: COLOURS.index(colour) for number, colour in palette(found.chosen).items()}
     inks = {number: ink(f"k{place % len(CLASSES)}") for number, place in colours.items()}
     panels = [
