@@ -30,6 +30,7 @@ def bench(
     threads: int | None = None,
     only_missing: bool = False,
     retry_failed: bool = False,
+    track: str | Sequence[str] | None = None,
     display: Display | None = None,
     watcher: Watcher | None = None,
 ) -> SuiteOutcome:
@@ -70,6 +71,7 @@ def bench(
         threads=threads,
         only_missing=only_missing,
         retry_failed=retry_failed,
+        track=track,
         display=display,
     )
     return prepared.run(watcher or Unwatched())
@@ -90,6 +92,7 @@ def prepare(
     threads: int | None = None,
     only_missing: bool = False,
     retry_failed: bool = False,
+    track: str | Sequence[str] | None = None,
     display: Display | None = None,
 ) -> Bench:
     """Settle everything before the first run, which ``run`` of what is returned begins.
@@ -119,7 +122,7 @@ def prepare(
     planner = Planner(Store.default(store), data, mode, retry_failed, only_missing)
     with stoppable(lambda: "stopped before the first run"):
         plan = planner.plan(resolve_suite(asked, known, data_root))
-    return Bench(plan, planner, known, display)
+    return Bench(plan, planner, known, display, track)
 
 
 def _listed(value: str | Sequence[str] | None) -> Sequence[str] | None:

@@ -21,6 +21,8 @@ from zslbench.errors import ZslbenchError, did_you_mean
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("zslbench.cli.run:run", "Run a method, or composed components, on a data set."),
     "ablate": ("zslbench.cli.ablate:ablate", "Run a method's variants and show what each part is worth."),
+    "bench": ("zslbench.cli.bench:bench", "Run what a suite still needs and show its table."),
+    "suites": ("zslbench.cli.bench:suites", "List suites, or the lines of one."),
     "runs": ("zslbench.cli.results:runs", "List finished and unfinished runs."),
     "show": ("zslbench.cli.results:show", "Show one run: figures, settings, data, environment."),
     "table": ("zslbench.cli.results:table", "Compare methods on data sets from the runs in the store."),

@@ -51,20 +51,26 @@ def store_option(command: F) -> F:
     )(command)
 
 
+_SET = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KIND.NAME=VALUE",
+    help="Change a setting, as generator.lr=1e-4; repeatable.",
+)
+_PRESET = click.option(
+    "--preset",
+    multiple=True,
+    help="Preset name, METHOD:NAME, or a TOML file; repeatable, later ones win; else the data set's own.",
+)
+_MACHINE = (
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's)."),
+)
 _FITTING = (
     click.option("--reading", help="How the method's paper is read; zslbench methods METHOD lists readings."),
-    click.option(
-        "--set",
-        "assignments",
-        multiple=True,
-        metavar="KIND.NAME=VALUE",
-        help="Change a setting, as generator.lr=1e-4; repeatable.",
-    ),
-    click.option(
-        "--preset",
-        multiple=True,
-        help="Preset name, METHOD:NAME, or a TOML file; repeatable, later ones win; else the data set's own.",
-    ),
+    _SET,
+    _PRESET,
     click.option("--epochs", type=click.IntRange(min=1), help="Length of the schedule."),
     click.option(
         "--every",
@@ -78,8 +84,15 @@ _FITTING = (
         "--regions", help="Region features: a name, or a path (default: those beside the data set)."
     ),
     click.option("--semantics", help="Class semantics: att, original_att or sentence (default: att)."),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
-    click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's)."),
+    *_MACHINE,
+)
+_TRACK = click.option(
+    "--track",
+    multiple=True,
+    metavar="NAME[=WHERE]",
+    callback=lambda context, parameter, value: value or None,  # None: not asked, so ZSLBENCH_TRACK holds
+    help="Follow runs with this tracker, as tensorboard=logs (zslbench trackers lists them); repeatable; "
+    "otherwise ZSLBENCH_TRACK; none: no tracker.",
 )
 _COMPUTING = (
     click.option(
@@ -89,14 +102,7 @@ _COMPUTING = (
         show_default=True,
         help="How the model is chosen: on validation, not at all, or on the test images (marked).",
     ),
-    click.option(
-        "--track",
-        multiple=True,
-        metavar="NAME[=WHERE]",
-        callback=lambda context, parameter, value: value or None,  # None: not asked, so ZSLBENCH_TRACK holds
-        help="Follow runs with this tracker, as tensorboard=logs (zslbench trackers lists them); repeatable; "
-        "otherwise ZSLBENCH_TRACK; none: no tracker.",
-    ),
+    _TRACK,
 )
 
 
@@ -113,5 +119,13 @@ def computing_options(command: F) -> F:
     ``track`` (a tuple, or None where it was not given)."""
     command = fitting_options(command)
     for option in reversed(_COMPUTING):
+        command = option(command)
+    return command
+
+
+def suite_options(command: F) -> F:
+    """What a command that computes a whole suite takes of these: ``assignments``, ``preset``, ``device``,
+    ``threads`` and ``track``."""
+    for option in reversed((_SET, _PRESET, *_MACHINE, _TRACK)):
         command = option(command)
     return command

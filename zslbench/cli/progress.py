@@ -50,18 +50,23 @@ class TerminalDisplay:
         if not self.console.is_terminal:
             yield _Lines(self.console)
             return
-        columns = (
-            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=20)),
-            BarColumn(bar_width=10),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(compact=True),
-            # The figures take what room is left, and are cut first.
-            TextColumn("[dim]{task.fields[figures]}", table_column=_ROOM),
-        )
-        with Progress(*columns, console=self.console, expand=True) as progress:
-            yield _Bars(progress)
+        with stage_bars(self.console) as progress:
+            yield Bars(progress)
+
+
+def stage_bars(console: Console) -> Progress:
+    """The bars of one run's stages, for :class:`Bars`."""
+    columns = (
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=20)),
+        BarColumn(bar_width=10),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(compact=True),
+        # The figures take what room is left, and are cut first.
+        TextColumn("[dim]{task.fields[figures]}", table_column=_ROOM),
+    )
+    return Progress(*columns, console=console, expand=True)
 
 
 class _Log(logging.Handler):
@@ -76,7 +81,7 @@ class _Log(logging.Handler):
         self._display.say(f"{warning}{record.getMessage()}")
 
 
-class _Bars:
+class Bars:
     """One bar per stage, with its epochs, time left and latest losses."""
 
     def __init__(self, progress: Progress) -> None:
@@ -130,3 +135,17 @@ def figures(metrics: Mapping[str, float]) -> str:
 
     chosen = sorted(metrics, key=rank)[:SHOWN]
     return "  ".join(f"{name} {metrics[name]:.4g}" for name in chosen)
+
+
+def duration(seconds: float) -> str:
+    """Roughly how long: ``"40 s"``, ``"12 min"``, ``"3 h 20 min"``, ``"2 d 5 h"``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h"

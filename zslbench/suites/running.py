@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from zslbench.suites.ledger import Ledger, Remembered
 from zslbench.suites.outcome import SuiteOutcome
 from zslbench.suites.plan import Plan, Planner, Step, message_of
 from zslbench.suites.status import outcome
+from zslbench.tracking.active import tracked
 
 if TYPE_CHECKING:
     from zslbench.execution.local import Display
@@ -57,6 +57,7 @@ class Bench:
     planner: Planner
     registry: Registry
     display: Display
+    track: str | Sequence[str] | None = None
 
     @property
     def store(self) -> Store:
@@ -74,14 +75,14 @@ class Bench:
         pending, done = self.plan.pending, 0
         costs = Costs(self.store.records(), self.planner.mode)
         left = [step for step in self.plan.steps if step.status == "running elsewhere"]
-        with stoppable(lambda: f"stopped after {done} of {len(pending)} runs; the same command goes on"):
+        with (
+            stoppable(lambda: f"stopped after {done} of {len(pending)} runs; the same command goes on"),
+            tracked(self.registry, self.track, self.store.root, self.display.say),
+        ):
             for place, step in enumerate(pending):
                 watcher.started(step, _left(costs, pending[place:]))
-                started = time.monotonic()
-                end, message = self._compute(step)
-                if end == "done":
-                    costs.measured(step.cell, time.monotonic() - started)
-                elif end == "left":
+                end, message = self._compute(step, costs)
+                if end == "left":
                     left.append(step)
                 done += 1
                 watcher.ended(step, end, message, _left(costs, pending[place + 1 :]))
@@ -95,7 +96,7 @@ class Bench:
             raise MissingData(f"suite '{found.name}'", list(dict.fromkeys(step.reason for step in provided)))
         return found
 
-    def _compute(self, step: Step) -> tuple[End, str]:
+    def _compute(self, step: Step, costs: Costs) -> tuple[End, str]:
         assert step.run is not None
         if self.store.is_running(step.run):
             return "left", "another process computes it"
@@ -109,7 +110,10 @@ class Bench:
             self._remember(step, "failed", message=message)
             return "failed", message
         self._remember(step, "run", run=record.info.id)
-        return ("found" if was_there else "done"), ""
+        if was_there:
+            return "found", ""
+        costs.measured(step.cell, float(record.environment["seconds"]))
+        return "done", ""
 
     def _finished_elsewhere(self, step: Step) -> bool:
         """Whether the process that computed the cell has finished it by now."""

@@ -1,0 +1,159 @@
+"""``zslbench bench`` runs what a suite still needs; ``zslbench suites`` lists suites."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zslbench.cli.options import data_root_option, format_option, note, store_option, suite_options
+
+if TYPE_CHECKING:
+    from zslbench.suites.plan import Plan
+
+
+@click.command()
+@click.argument("suite")
+@click.option("--method", "methods", multiple=True, help="Only this method or line; repeatable.")
+@click.option("--dataset", "datasets", multiple=True, help="Only this data set; repeatable.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Only the first N of the suite's seeds.")
+@click.option(
+    "--select",
+    multiple=True,
+    type=click.Choice(["val", "last", "oracle"]),
+    help="Only this selection; repeatable.",
+)
+@click.option("--only-missing", is_flag=True, help="Leave alone what was begun or failed, here or elsewhere.")
+@click.option("--retry-failed", is_flag=True, help="Run again what failed before.")
+@click.option("--dry-run", is_flag=True, help="Show what would be computed and what it may cost.")
+@suite_options
+@data_root_option
+@store_option
+@format_option
+def bench(suite: str, assignments: tuple[str, ...], dry_run: bool, fmt: str, **options: Any) -> None:
+    """Run what SUITE still needs and show its table.
+
+    SUITE is a packaged suite (zslbench suites lists them) or the path of a TOML file of your own. Finished
+    runs are found again, interrupted ones go on, and one that fails takes no other with it.
+    """
+    from zslbench import benchmarking
+    from zslbench.cli.grid import watching
+    from zslbench.errors import ZslbenchError
+    from zslbench.presets import parse_assignment
+    from zslbench.report.tables.benchmark import benchmark_table
+    from zslbench.report.tables.render import emit
+    from zslbench.suites.running import failures
+
+    with watching() as shown:
+        prepared = benchmarking.prepare(
+            suite,
+            settings=dict(parse_assignment(text) for text in assignments),
+            display=shown,
+            **options,
+        )
+        if dry_run:
+            _emit_plan(prepared.plan, fmt)
+            return
+        outcome = prepared.run(shown)
+    emit(benchmark_table(outcome), fmt)
+    if failed := failures(prepared.plan, outcome):
+        for text in failed:
+            click.echo(f"failed: {text}", err=True)
+        raise ZslbenchError(
+            f"{len(failed)} of {len(prepared.plan.steps)} cells failed; --retry-failed runs them again"
+        )
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[SUITE]")
+@format_option
+def suites(name: str | None, fmt: str) -> None:
+    """List the packaged suites, or the lines of one (its name, or the path of a TOML file)."""
+    from zslbench import suites as known
+    from zslbench.report.formats import emit
+
+    if name is not None:
+        one = known.find(name)
+        rows: list[dict[str, Any]] = [
+            {
+                "line": row.label,
+                "method": row.method,
+                "variant": next(iter(row.variants), None),
+                "reading": next(iter(row.readings), None),
+            }
+            for row in one.rows
+        ]
+        places = f"{', '.join(one.datasets)}; {', '.join(one.selections)}; seeds {_numbers(one.seeds)}"
+        emit(rows, fmt, title=f"{one.name}: {one.title} ({places})")
+        return
+    rows = [
+        {
+            "suite": one.name,
+            "summary": one.definition.summary,
+            "lines": len(one.rows),
+            "data sets": ", ".join(one.datasets),
+            "selections": ", ".join(one.selections),
+            "seeds": len(one.seeds),
+        }
+        for one in map(known.find, known.names())
+    ]
+    emit(rows, fmt, title="suites")
+
+
+def _numbers(seeds: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def _emit_plan(plan: Plan, fmt: str) -> None:
+    from zslbench.cli.progress import duration
+    from zslbench.report.formats import emit
+
+    title = f"plan of {plan.resolved.suite.name}"
+    emit(_each(plan) if fmt in ("csv", "json") else _gathered(plan), fmt, title=title)
+    there = Counter(step.status for step in plan.steps)
+    note(f"{len(plan.steps)} cells: " + ", ".join(f"{count} {status}" for status, count in there.items()))
+    if plan.pending:
+        known = len(plan.pending) - plan.unknown
+        unknown = f"{plan.unknown} of unknown cost" if plan.unknown else ""
+        told = f"{known} of about {duration(plan.seconds)} together" if known else ""
+        note(f"to compute: {', '.join(text for text in (told, unknown) if text)}")
+    for reason in dict.fromkeys(step.reason for step in plan.steps if step.reason):
+        note(reason)
+
+
+def _each(plan: Plan) -> list[dict[str, Any]]:
+    """One row for each cell."""
+    return [
+        {
+            "line": step.cell.line.label,
+            **step.cell.facts(),
+            "state": step.status,
+            "seconds": step.seconds,
+            "run": step.run,
+            "reason": step.reason or None,
+        }
+        for step in plan.steps
+    ]
+
+
+def _gathered(plan: Plan) -> list[dict[str, Any]]:
+    """One row for each line, data set and selection: how many seeds are in which state, and their cost."""
+    from zslbench.cli.progress import duration
+
+    rows: dict[tuple[str, str, str], list[Any]] = {}
+    for step in plan.steps:
+        key = (step.cell.line.label, step.cell.dataset, step.cell.selection.mode)
+        rows.setdefault(key, []).append(step)
+    found = []
+    for (label, dataset, mode), steps in rows.items():
+        pending = [step for step in steps if step in plan.pending]
+        costs = [step.seconds for step in pending]
+        cost = None if not pending else "unknown" if None in costs else duration(sum(costs))
+        states = Counter(step.status for step in steps)
+        told = ", ".join(
+            status if count == len(steps) and status in ("no plugin", "no data") else f"{count} {status}"
+            for status, count in states.items()
+        )
+        found.append({"line": label, "data set": dataset, "selection": mode, "seeds": told, "cost": cost})
+    return found

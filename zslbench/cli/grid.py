@@ -1,0 +1,170 @@
+"""How a bench's progress is shown on standard error: its whole grid on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from zslbench.cli.progress import Bars, TerminalDisplay, duration, stage_bars
+from zslbench.report.results import marked
+from zslbench.suites.plan import PENDING, Plan, Step
+from zslbench.suites.running import End
+
+Place = tuple[str, str, str]
+"""Label of a line, data set, selection."""
+
+_STYLES = {"found": "green", "running": "bold cyan", "failed": "bold red", "pending": "", "nothing": "dim"}
+
+
+def watching() -> Lines:
+    """What shows a bench here; it is display and watcher in one, and a context that it must run in."""
+    shown = Grid()
+    return shown if shown.console.is_terminal else Lines()
+
+
+class Lines(TerminalDisplay):
+    """A line at the beginning of each run and where one fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pending: tuple[Step, ...] = ()
+        self._place = 0
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def planned(self, plan: Plan) -> None:
+        """Say how much there is to do."""
+        self._pending = plan.pending
+        there = Counter(step.status for step in plan.steps)
+        self.say(f"{len(plan.steps)} cells: " + ", ".join(f"{n} {status}" for status, n in there.items()))
+
+    def started(self, step: Step, left: float | None) -> None:
+        """Say which run begins and how long all that is left may take."""
+        self._place += 1
+        rest = "" if left is None else f" (about {duration(left)} left)"
+        self.say(f"run {self._place} of {len(self._pending)}: {step.cell.told()}{rest}")
+
+    def ended(self, step: Step, end: End, message: str, left: float | None) -> None:
+        """Say what did not become a run of ours."""
+        if end in ("failed", "left"):
+            self.say(f"{end}: {step.cell.told()}: {message}")
+
+
+class Grid(Lines):
+    """The grid of all cells with their finished seeds, overall progress, and the run that is computed now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plan: Plan | None = None
+        self._cells: dict[Place, dict[int, str]] = {}
+        self._stages: Progress | None = None
+        self._title = ""
+        self._ends: float | None = None
+        self._overall = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self.console,
+        )
+        self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=4)
+
+    def __exit__(self, *error: object) -> None:
+        self._live.stop()
+
+    def planned(self, plan: Plan) -> None:
+        """Show the grid."""
+        super().planned(plan)
+        self._plan = plan
+        for step in plan.steps:
+            state = {"found": "found", "failed before": "failed", "cannot run": "failed"}.get(step.status)
+            state = state or ("pending" if step.status in PENDING else "nothing")
+            self._cells.setdefault(_place(step), {})[step.cell.seed] = state
+        self._overall.add_task(plan.resolved.suite.name, total=len(plan.pending), left="")
+        if plan.pending:
+            self._live.start()
+
+    def started(self, step: Step, left: float | None) -> None:
+        """Mark the cell as running."""
+        self._cells[_place(step)][step.cell.seed] = "running"
+        self._estimated(left)
+
+    def ended(self, step: Step, end: End, message: str, left: float | None) -> None:
+        """Mark how it ended; a failure is told above the grid."""
+        state = {"done": "found", "left": "nothing"}.get(end, end)
+        self._cells[_place(step)][step.cell.seed] = state
+        self._overall.advance(self._overall.task_ids[0])
+        self._estimated(left)
+        super().ended(step, end, message, left)
+
+    @contextlib.contextmanager
+    def observer(self, title: str) -> Iterator[Any]:
+        """The bars of one run, below the overall bar."""
+        self._title, self._stages = title, stage_bars(self.console)
+        try:
+            yield Bars(self._stages)
+        finally:
+            self._stages = None
+
+    def _estimated(self, left: float | None) -> None:
+        self._ends = None if left is None else time.monotonic() + left
+
+    def _render(self) -> RenderableType:
+        # What must be seen comes first: a terminal that is too low cuts the end of the grid.
+        if self._overall.tasks:
+            left = None if self._ends is None else max(0.0, self._ends - time.monotonic())
+            told = "time left unknown" if left is None else f"about {duration(left)} left"
+            self._overall.update(self._overall.task_ids[0], left=told)
+        parts: list[RenderableType] = [self._overall.get_renderable()]
+        if self._stages is not None:
+            parts += [Text(self._title, style="bold"), self._stages.get_renderable()]
+        if self._plan is not None:
+            parts.append(grid(self._plan, self._cells))
+        return Group(*parts)
+
+
+def grid(plan: Plan, states: Mapping[Place, Mapping[int, str]]) -> Table:
+    """Lines by data sets and selections; each cell tells how many of its seeds are finished, failed, running.
+
+    Args:
+        states: of each seed, ``found``, ``running``, ``failed``, ``pending`` or ``nothing``.
+    """
+    suite = plan.resolved.suite
+    table = Table("", box=None, pad_edge=False)
+    columns = [(dataset, mode) for dataset in suite.datasets for mode in suite.selections]
+    for dataset, mode in columns:
+        table.add_column(f"{dataset} {marked(mode)}", justify="right")
+    for line in plan.resolved.lines:
+        cells = [_cell(states.get((line.label, *column), {})) for column in columns]
+        table.add_row(Text(line.label), *cells)
+    return table
+
+
+def _cell(states: Mapping[int, str]) -> Text:
+    counts = Counter(states.values())
+    if not states or set(counts) == {"nothing"}:
+        return Text("–", style=_STYLES["nothing"])
+    text = Text(f"{counts['found']}/{len(states)}")
+    text.stylize(_STYLES["found" if counts["found"] == len(states) else "pending"])
+    if counts["failed"]:
+        text.append(f" ✗{counts['failed']}", style=_STYLES["failed"])
+    if counts["running"]:
+        text.append(" ▶", style=_STYLES["running"])
+    return text
+
+
+def _place(step: Step) -> Place:
+    return step.cell.line.label, step.cell.dataset, step.cell.selection.mode
