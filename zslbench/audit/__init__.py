@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zslbench.audit.kept import Subject, Told, find, keep, stored, told
+from zslbench.audit.kept import Subject, Told, find, is_current, keep, stored, told
 from zslbench.audit.result import LIMITS, AuditResult, ProbeResult
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = [
     "Subject",
     "Told",
     "find",
+    "is_current",
     "keep",
     "run",
     "stored",

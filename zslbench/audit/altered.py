@@ -71,9 +71,10 @@ def with_fewer_rows(dataset: Dataset, seed: int) -> Dataset:
     def some(rows: Indices) -> Indices:
         return random.permutation(rows)[: max(1, len(rows) // 2)]
 
-    split = dataset.split
+    changed = copied(dataset)
+    split = changed.split
     fewer = replace(split, test_seen=some(split.test_seen), test_unseen=some(split.test_unseen))
-    return replace(copied(dataset), split=fewer)
+    return replace(changed, split=fewer)
 
 
 def with_noise_and_other_labels(dataset: Dataset, seed: int) -> Dataset:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from zslbench import __version__
 from zslbench.audit.bench import Bench
-from zslbench.audit.kept import keep as keep_audit
+from zslbench.audit.kept import keep as keep_audit, version_of
 from zslbench.audit.probes import PROBES, Leak, Probe
 from zslbench.audit.result import AuditResult, ProbeResult
 from zslbench.data.load import load_dataset
@@ -18,7 +18,6 @@ from zslbench.errors import Interrupted
 from zslbench.fitting import embedding_inputs
 from zslbench.protocol.selection import Selection
 from zslbench.recipe import Recipe, resolve
-from zslbench.registry import registry
 from zslbench.registry.plugin import one_line
 from zslbench.store.store import Store
 
@@ -56,6 +55,8 @@ def run(
 
     The other arguments and the errors are those of :func:`zslbench.run`.
     """
+    from zslbench.registry import registry
+
     started = time.monotonic()
     recipe = resolve(
         registry(),
@@ -84,7 +85,7 @@ def run(
         method=recipe.method,
         variant=recipe.variant,
         reading=recipe.reading.name if recipe.reading else None,
-        plugins={one.name: f"{one.version} {one.source_digest()}".strip() for one in methods},
+        plugins={one.name: version_of(one) for one in methods},
         zslbench=__version__,
         settings={kind: part.values() for kind, part in recipe.parts.items()},
         selection=select,

@@ -59,10 +59,13 @@ class Bench:
         key = (alter.__name__ if alter else "", seed, chance, turn)
         if key not in self._known:
             data = alter(self.dataset, self.seed) if alter else copied(self.dataset)
-            with _quiet(bool(self._known)), surroundings(seed, chance) as left:
-                outcome = pipeline.run(self.recipe, data, self.selection, Training(Streams(seed)))
-            self._known[key] = (outcome, left)
+            self._known[key] = self.compute(data, seed, chance)
         return self._known[key]
+
+    def compute(self, data: Dataset, seed: int, chance: int) -> tuple[Outcome, Left]:
+        """A run on this data set, which may be written to, and what it left behind in the process."""
+        with _quiet(bool(self._known)), surroundings(seed, chance) as left:
+            return pipeline.run(self.recipe, data, self.selection, Training(Streams(seed))), left
 
 
 @contextmanager

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from zslbench import __version__
 from zslbench.audit.result import LIMITS, AuditResult
 from zslbench.errors import ZslbenchError
+from zslbench.registry import PluginInfo
 from zslbench.store.files import write_whole
 from zslbench.store.publish import make_folder
 from zslbench.store.record import RunRecord
@@ -127,6 +129,21 @@ def told(store: Store, of: RunRecord | Subject | Mapping[str, Any]) -> Told:
     why = ", ".join(_changed(subject, last))
     text = f"The audit of {last.when:%Y-%m-%d} ({last.verdict}) was of another version ({why}); {command} "
     return Told("other version", "audited at another version", (f"{text}makes a new one.",), last)
+
+
+def is_current(audit: AuditResult) -> bool:
+    """Whether an audit is of the plugins and the core that are installed here."""
+    from zslbench.registry import registry
+
+    installed = {one.name: one for one in registry().plugins}
+    return audit.zslbench == __version__ and all(
+        name in installed and version_of(installed[name]) == found for name, found in audit.plugins.items()
+    )
+
+
+def version_of(plugin: PluginInfo) -> str:
+    """A plugin's version and the digest of its source, as runs record them."""
+    return f"{plugin.version} {plugin.source_digest()}".strip()
 
 
 def _sentences(audit: AuditResult) -> Iterator[str]:

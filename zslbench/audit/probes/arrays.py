@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zslbench import pipeline
 from zslbench.audit.altered import copied, digests
 from zslbench.audit.artefacts import tensor_sha256
 from zslbench.audit.bench import CHANCE, Bench
@@ -36,8 +35,7 @@ _SAMPLES = 3
 def look(bench: Bench) -> str:
     data = copied(bench.dataset)
     before = digests(data)
-    with surroundings(bench.seed, CHANCE):
-        pipeline.run(bench.recipe, data, bench.selection, Training(Streams(bench.seed)))
+    bench.compute(data, bench.seed, CHANCE)
     if written := [name for name, digest in digests(data).items() if digest != before[name]]:
         raise Leak(f"the run wrote into the data set: {few(written)}")
     inputs = embedding_inputs(bench.recipe)

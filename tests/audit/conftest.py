@@ -1,0 +1,61 @@
+"""Methods that leak, registered beside the installed ones, and a data set on which an audit takes a blink."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from zslbench import audit
+from zslbench.audit import AuditResult
+from zslbench.registry import Registry, load_registry
+
+SMALL: dict[str, Any] = {
+    "dataset.classes": 10,
+    "dataset.unseen": 3,
+    "dataset.images_per_class": 12,
+}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def _with_leaky() -> Iterator[Registry]:
+    importlib.invalidate_caches()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent))
+        leaky = EntryPoint("leaky", "zslbench_leaky", "zslbench")
+        yield load_registry(strict=True, entry_points=[*metadata.entry_points(group="zslbench"), leaky])
+
+
+@pytest.fixture
+def known(_with_leaky: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The installed plugins and ``zslbench_leaky``; every audit of a test sees these."""
+    monkeypatch.setattr("zslbench.registry.registry", lambda: _with_leaky)
+    return _with_leaky
+
+
+@pytest.fixture
+def audited(known: Registry) -> Callable[..., AuditResult]:
+    """An audit on a tiny toy, kept nowhere."""
+
+    def one(method: str | None = None, **options: Any) -> AuditResult:
+        settings = SMALL | options.pop("settings", {})
+        return audit.run(method, settings=settings, **({"keep": False, "epochs": 2} | options))
+
+    return one
+
+
+@pytest.fixture(scope="session")
+def small() -> dict[str, Any]:
+    """Settings of that tiny toy."""
+    return dict(SMALL)

@@ -1,0 +1,85 @@
+"""``zslbench audit``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from zslbench.cli.main import cli
+
+
+@pytest.fixture
+def call(known, small, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZSLBENCH_STORE", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "400")
+    settings = [part for key, value in small.items() for part in ("--set", f"{key}={value}")]
+
+    def one(*arguments, small=True):
+        return CliRunner().invoke(cli, ["audit", *arguments, *(settings if small else [])])
+
+    return one
+
+
+def test_a_method_that_passes(call):
+    done = call("eszsl")
+    assert done.exit_code == 0, done.output
+    assert "audit of eszsl: 7 of 7 probes passed" in done.stdout
+    assert done.stdout.count("passed") == 8
+    assert "what no audit can prove" in done.stderr
+    listed = call("--list", "--format", "json", small=False)
+    (row,) = json.loads(listed.stdout)
+    assert (row["method"], row["result"], row["version"]) == ("eszsl", "7 of 7 probes passed", "installed")
+
+
+def test_a_method_that_leaks_ends_with_one(call):
+    done = call("counting", "--format", "csv")
+    assert done.exit_code == 1
+    assert "counting: 5 of 7 probes passed, failed: labels, rows" in done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "method,variant,reading,name,passed,claim,detail"
+    assert [line.split(",")[4] for line in lines[1:]].count("false") == 2
+
+
+def test_all_methods(call, known, monkeypatch):
+    chosen = [known.method(name) for name in ("honest", "eszsl", "dicing")]
+    monkeypatch.setattr(known, "methods", lambda: tuple(chosen))
+    done = call("--format", "json", small=False)
+    assert done.exit_code == 1
+    assert {row["method"] for row in json.loads(done.stdout)} == {"honest", "eszsl", "dicing"}
+    assert "dicing: 6 of 7 probes passed, failed: globals" in done.stderr
+
+
+def test_a_method_that_cannot_run_does_not_keep_the_others_from_it(call, known, monkeypatch):
+    from dataclasses import replace
+
+    honest = known.method("honest")
+    lame = replace(honest, declaration=replace(honest.declaration, name="lame", classifier="nobody"))
+    monkeypatch.setattr(known, "methods", lambda: (lame, honest))
+    monkeypatch.setitem(known._methods, "lame", lame)
+    done = call("--format", "json", small=False)
+    assert done.exit_code == 1
+    assert {row["method"] for row in json.loads(done.stdout)} == {"honest"}
+    assert "lame: method 'lame' needs a component that is missing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nobody",), "no method 'nobody'"),
+        (("eszsl", "--variant", "x"), "has no variant 'x'"),
+        (("--variant", "x"), "name it"),
+    ],
+)
+def test_bad_input_is_one_line(call, arguments, words):
+    done = call(*arguments, small=False)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_empty_store_says_what_to_do(call):
+    done = call("--list", small=False)
+    assert done.exit_code == 0
+    assert "zslbench audit METHOD makes one" in done.stderr

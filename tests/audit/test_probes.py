@@ -1,0 +1,150 @@
+"""Every probe catches the methods that leak what it looks for, and leaves the others in peace."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from zslbench.audit.bench import Bench
+from zslbench.audit.probes import PROBES
+from zslbench.protocol import folds
+
+# What each method leaks, and the probes that must catch it: no others may.
+LEAKS = {
+    "honest": set(),
+    # It sees all test images, so it is fitted otherwise when they change, or when there are fewer.
+    "transductive": {"images", "rows"},
+    "cached": {"images"},
+    # Class counts: other labels have other counts, and so has a part of the images.
+    "counting": {"labels", "rows"},
+    "knowing": {"labels"},
+    "batch-norm": {"rows"},
+    # What it steers is fitted in the end with another setting.
+    "steering": {"images", "selection"},
+    "dicing": {"globals"},
+    "numpy-dicing": {"globals", "rows"},
+    "widening": {"globals"},
+    # Nothing repeats, so nothing can be shown of it.
+    "clocked": {"images", "labels", "rows", "globals", "seed"},
+    "stubborn": {"seed"},
+    "scaling": {"arrays"},
+    "marking": {"arrays"},
+    "vandal": {"arrays"},
+    "spoiling": {"arrays"},
+    # It may fail because it looks at what it must not see.
+    "failing": {"images", "selection"},
+}
+
+
+@pytest.mark.parametrize("method", LEAKS)
+def test_each_leak_is_caught_by_the_probes_that_look_for_it(audited, method):
+    found = audited(method)
+    assert [one.name for one in found.probes] == [one.name for one in PROBES]
+    assert set(found.failed) == LEAKS[method], [(one.name, one.detail) for one in found.probes]
+    assert found.passed == (not LEAKS[method])
+
+
+def test_every_probe_has_a_leak_that_it_catches():
+    assert set().union(*LEAKS.values()) == {one.name for one in PROBES}
+
+
+GENERATOR = {
+    "generator.hidden": 16,
+    "generator.batch_size": 64,
+    "generator.per_class": 5,
+    "generator.critic_steps": 1,
+}
+SC_EGG = {
+    "dataset.grid": 2,
+    "embedding.stage1_iterations": 2,
+    "embedding.stage2_iterations": 2,
+    "embedding.batch_size": 16,
+}
+
+
+def test_tf_vaegan_passes(audited):
+    found = audited("tf-vaegan", variant="no-feedback", settings=GENERATOR)
+    assert (found.failed, found.variant) == ((), "no-feedback")
+
+
+def test_sc_egg_passes(audited):
+    found = audited("sc-egg", reading="authors", epochs=1, settings=GENERATOR | SC_EGG)
+    assert (found.failed, found.reading) == ((), "authors")
+
+
+def test_a_composition_by_hand_can_be_audited(audited):
+    found = audited(embedding="identity", classifier="eszsl")
+    assert found.passed
+    assert found.method == "identity+none+eszsl"
+
+
+def test_selection_on_test_images_is_caught(audited):
+    """The positive control: what published codes do."""
+    found = audited("eszsl", select="oracle")
+    assert {"images", "labels", "rows", "selection"} <= set(found.failed)
+    assert not {"globals", "seed", "arrays"} & set(found.failed)
+
+
+def test_a_core_that_leaks_is_caught(audited, monkeypatch):
+    """Were a fold to hand out the data set's own memory, the audit would say so."""
+    honest = folds.final_fold
+
+    def careless(dataset, *arguments, **options):
+        fold = honest(dataset, *arguments, **options)
+        return replace(fold, space=replace(fold.space, semantics=torch.from_numpy(dataset.semantics)))
+
+    monkeypatch.setattr("zslbench.audit.probes.arrays.final_fold", careless)
+    found = {one.name: one for one in audited("honest").probes}
+    assert not found["arrays"].passed
+    assert "memory" in found["arrays"].detail
+
+
+def test_a_scaler_fitted_on_everything_is_caught(audited, monkeypatch):
+    """Leak L6, made by the core: features scaled by what all images hold."""
+    honest = folds.final_fold
+
+    def scaled(dataset, *arguments, **options):
+        return honest(replace(dataset, features=dataset.features / dataset.features.max()), *arguments, **options)
+
+    monkeypatch.setattr("zslbench.pipeline.final_fold", scaled)
+    assert "images" in audited("honest").failed
+
+
+def test_details_say_what_was_seen(audited):
+    found = {one.name: one for one in audited("counting").probes}
+    assert "prior/counts" in found["labels"].detail
+    assert "final gzsl" in found["labels"].detail
+    failing = {one.name: one for one in audited("failing").probes}
+    assert "ValueError: these are no features" in failing["images"].detail
+
+
+def test_a_run_that_widens_numbers_does_not_spoil_the_process(audited):
+    before = (torch.get_default_dtype(), os.getcwd(), torch.get_rng_state())  # noqa: PTH109
+    numpy_before = np.random.get_state()[1].copy()  # noqa: NPY002
+    audited("widening"), audited("dicing"), audited("numpy-dicing")
+    assert torch.get_default_dtype() == before[0]
+    assert os.getcwd() == before[1]  # noqa: PTH109
+    assert torch.equal(torch.get_rng_state(), before[2])
+    assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+
+
+def test_labels_probe_tells_that_figures_fall_to_chance(audited):
+    found = {one.name: one for one in audited("honest", settings={"dataset.images_per_class": 40}).probes}
+    words = found["labels"].detail.split("Acc against these labels is ")[1].replace(",", " ").split()
+    acc, true = float(words[0]), float(words[2])
+    assert true > 50
+    assert abs(acc - 100 / 3) < 15  # 120 images of 3 classes: a standard deviation of 4.5
+
+
+def test_the_same_run_is_computed_once(monkeypatch, audited):
+    runs = []
+    compute = Bench.compute
+    monkeypatch.setattr(
+        Bench, "compute", lambda self, *arguments: runs.append(1) or compute(self, *arguments)
+    )
+    audited("honest")
+    assert len(runs) == 8  # plain, noise, labels, rows, other chance, again, other seed, and one watched

@@ -1,0 +1,309 @@
+"""Methods that leak on purpose, one kind of leak each. ``tests/audit`` registers them; nothing else does."""
+
+import itertools
+import sys
+
+import numpy as np
+import torch
+
+from zslbench import Component, ComponentSettings, Method, hookimpl
+from zslbench.data.dataset import Dataset
+from zslbench.interfaces import Classifier, Embedding, Generator, Losses, Normal, Optimizer, Program, Step
+from zslbench.protocol.folds import Fold
+
+
+class Choosing(ComponentSettings):
+    ridge: float = 1.0
+    "Strength."
+
+
+def stolen(of=Fold):
+    """A fold, or the whole data set, found in the frames of the callers: nobody hands it out."""
+    frame = sys._getframe()
+    while frame is not None:
+        for value in [*frame.f_locals.values(), getattr(frame.f_locals.get("self"), "fold", None)]:
+            if isinstance(value, of):
+                return value
+        frame = frame.f_back
+    return None
+
+
+class Plain(Embedding):
+    """The honest one: features as they are."""
+
+    def fit(self, view):
+        return {}
+
+    def embed(self, nets, inputs):
+        return inputs
+
+
+class Ridge(Classifier):
+    """The honest one: ridge regression to semantics, in closed form."""
+
+    needs_examples = False
+    strength = 1.0
+
+    def fit(self, view):
+        x, s = view.features.double(), self.space.semantics[view.labels].double()
+        ridge = getattr(self.settings, "ridge", self.strength)
+        w = torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1]).to(x), x.T @ s)
+        return {"ridge": {"W": w}}
+
+    def scores(self, nets, features):
+        return features.double() @ nets["ridge"]["W"] @ self.space.semantics.double().T
+
+
+# --- images -----------------------------------------------------------------------------------------
+
+
+class Remembering(Plain):
+    """Keeps what it embeds, test images included, for the classifier of the same package."""
+
+    def fit(self, view):
+        SEEN.clear()
+        return {}
+
+    def embed(self, nets, inputs):
+        SEEN.append(inputs.clone())
+        return inputs
+
+
+SEEN: list[torch.Tensor] = []
+
+
+class Transductive(Ridge):
+    """Centres by the mean of all images that were embedded."""
+
+    def fit(self, view):
+        mean = torch.cat(SEEN).mean(0)
+        return super().fit(view) | {"centre": {"mean": mean}}
+
+    def scores(self, nets, features):
+        return super().scores(nets, features - nets["centre"]["mean"])
+
+
+class Cached(Ridge):
+    """Scores test images as it did the first time that it saw so many."""
+
+    def scores(self, nets, features):
+        return KEPT.setdefault((len(features), len(nets["ridge"]["W"])), super().scores(nets, features))
+
+
+KEPT: dict[object, torch.Tensor] = {}
+
+
+# --- labels -----------------------------------------------------------------------------------------
+
+
+class Counting(Ridge):
+    """Weighs unseen classes by how many test images they have."""
+
+    def fit(self, view):
+        fold = stolen()
+        prior = np.bincount(fold.test_unseen.labels, minlength=len(self.space.names))
+        prior = prior * (fold.name == "final")
+        return super().fit(view) | {"prior": {"counts": torch.from_numpy(prior)}}
+
+
+class Knowing(Ridge):
+    """Raises the score of the right class of each test image: nothing that is fitted tells of it."""
+
+    def scores(self, nets, features):
+        found = super().scores(nets, features)
+        fold = stolen()
+        if fold.name == "final":
+            for side in (fold.test_seen, fold.test_unseen):
+                if len(side.labels) == len(features):
+                    found[torch.arange(len(found)), torch.from_numpy(side.labels)] += 1
+        return found
+
+
+# --- rows -------------------------------------------------------------------------------------------
+
+
+class BatchNorm(Plain):
+    """Centres by the mean of the batch that it is given."""
+
+    def embed(self, nets, inputs):
+        return inputs - inputs.mean(0)
+
+
+# --- selection --------------------------------------------------------------------------------------
+
+
+class Steering(Ridge):
+    """Fails on validation unless its strength is the one that suits the test images."""
+
+    def scores(self, nets, features):
+        found = super().scores(nets, features)
+        data = stolen(of=Dataset)
+        wanted = 100.0 if abs(data.features[data.split.test_unseen]).max() > 10 else 0.01
+        worse = stolen().name == "validation" and self.settings.ridge != wanted
+        return -found if worse else found
+
+
+# --- globals ----------------------------------------------------------------------------------------
+
+
+class Dicing(Ridge):
+    """Initial values from torch's global generator."""
+
+    def fit(self, view):
+        return super().fit(view) | {"noise": {"w": torch.randn(3)}}
+
+
+class NumpyDicing(Ridge):
+    def scores(self, nets, features):
+        found = super().scores(nets, features)
+        return found + torch.from_numpy(np.random.rand(*found.shape))  # noqa: NPY002
+
+
+class Widening(Ridge):
+    """Makes everything after it compute in double precision."""
+
+    def fit(self, view):
+        torch.set_default_dtype(torch.float64)
+        return super().fit(view)
+
+
+# --- seed -------------------------------------------------------------------------------------------
+
+
+class Clocked(Ridge):
+    """Other values at every fit, whatever the seed."""
+
+    def fit(self, view):
+        return super().fit(view) | {"clock": {"t": torch.tensor(next(TICKS))}}
+
+
+TICKS = itertools.count()
+
+
+class Epochs(ComponentSettings):
+    epochs: int = 2
+    "Length."
+
+
+class Stubborn(Ridge):
+    """Trained, yet without chance: no seed tells it from another."""
+
+    def fit(self, view):
+        def losses(nets, batch, noise):
+            return Losses((nets["scale"]["w"] ** 2).sum(), {})
+
+        start = super().fit(view)["ridge"]["W"].float()
+        step = Step(name="shrink", losses=losses, updates=("scale",))
+        nets = {"ridge": {"W": start}, "scale": {"w": torch.ones(1)}}
+        return Program(
+            initial=lambda streams: {net: {k: v.clone() for k, v in ts.items()} for net, ts in nets.items()},
+            passes=((step,),),
+            optimizers={"scale": Optimizer(lr=0.1)},
+            features=view.features,
+            labels=view.labels,
+            epochs=self.settings.epochs,
+            batch_size=16,
+        )
+
+    def scores(self, nets, features):
+        return super().scores({"ridge": {"W": nets["ridge"]["W"].double()}}, features) * nets["scale"]["w"]
+
+
+# --- arrays -----------------------------------------------------------------------------------------
+
+
+class Scaling(Ridge):
+    """Scales the features of its view in place: whoever reads the view after it finds others."""
+
+    def fit(self, view):
+        view.features.div_(view.features.norm(dim=1, keepdim=True))
+        return super().fit(view)
+
+
+class Marking(Ridge):
+    """Writes into the class semantics when it scores."""
+
+    def scores(self, nets, features):
+        self.space.semantics.clamp_(min=0.5)
+        return super().scores(nets, features)
+
+
+class Vandal(Ridge):
+    """Writes into the data set itself, after it was read for this run."""
+
+    def scores(self, nets, features):
+        stolen(of=Dataset).semantics[0, 0] = 0.5
+        return super().scores(nets, features)
+
+
+# --- a generator, for what only generators do -----------------------------------------------------------
+
+
+class Spoiling(Generator):
+    """Works on its noise in place."""
+
+    per_class = 2
+    sample_noise = {"z": Normal((1,))}  # noqa: RUF012
+
+    def fit(self, view):
+        return {}
+
+    def sample(self, nets, semantics, noise):
+        return noise["z"].add_(1).repeat(1, 64)
+
+
+class Failing(Ridge):
+    """Fails on images that are not what it expects."""
+
+    def scores(self, nets, features):
+        if features.abs().max() > 10:
+            raise ValueError("these are no\nfeatures")
+        return super().scores(nets, features)
+
+
+HERE = "zslbench_leaky"
+CLASSIFIERS = {
+    "honest": "Ridge",
+    "cached": "Cached",
+    "counting": "Counting",
+    "knowing": "Knowing",
+    "steering": "Steering",
+    "dicing": "Dicing",
+    "numpy-dicing": "NumpyDicing",
+    "widening": "Widening",
+    "clocked": "Clocked",
+    "stubborn": "Stubborn",
+    "scaling": "Scaling",
+    "marking": "Marking",
+    "vandal": "Vandal",
+    "failing": "Failing",
+    "transductive": "Transductive",
+}
+SETTINGS = {"steering": "Choosing", "stubborn": "Epochs"}
+EMBEDDINGS = {"plain": "Plain", "remembering": "Remembering", "batch-norm": "BatchNorm"}
+
+
+@hookimpl
+def zslbench_components():
+    def one(kind, name, target, settings=None):
+        settings = None if settings is None else f"{HERE}:{settings}"
+        return Component(
+            kind=kind, name=name, target=f"{HERE}:{target}", summary="a test's", settings=settings
+        )
+
+    yield from (one("embedding", name, target) for name, target in EMBEDDINGS.items())
+    yield from (one("classifier", f"l-{n}", t, SETTINGS.get(n)) for n, t in CLASSIFIERS.items())
+    yield one("generator", "spoiling", "Spoiling")
+
+
+@hookimpl
+def zslbench_methods():
+    given = {"transductive": {"embedding": "remembering"}, "steering": {"search": {
+        "classifier.ridge": (0.01, 1.0, 100.0)}}}  # fmt: skip
+    for name in CLASSIFIERS:
+        options = {"embedding": "plain", "summary": "a test's"} | given.get(name, {})
+        yield Method(name=name, classifier=f"l-{name}", group="embedding", **options)
+    yield Method(name="batch-norm", embedding="batch-norm", classifier="l-honest", summary="a test's")
+    yield Method(
+        name="spoiling", embedding="plain", generator="spoiling", classifier="l-honest", summary="a test's"
+    )

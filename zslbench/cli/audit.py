@@ -1,0 +1,134 @@
+"""``zslbench audit``: run methods under leak probes, and list the audits in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from zslbench.cli.options import format_option, note, store_option
+
+if TYPE_CHECKING:
+    from zslbench.audit import AuditResult
+
+
+@click.command()
+@click.argument("method", required=False)
+@click.option("--variant", help="One of the method's variants.")
+@click.option("--reading", help="How the method's paper is read; zslbench methods METHOD lists readings.")
+@click.option("--embedding", help="Compose by hand: embedding.")
+@click.option("--generator", help="Compose by hand: generator, where the classifier needs one.")
+@click.option("--classifier", help="Compose by hand: classifier.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KIND.NAME=VALUE",
+    help="Change a setting of the probe runs, as dataset.classes=12; repeatable.",
+)
+@click.option("--preset", multiple=True, help="Preset name, METHOD:NAME, or a TOML file; else toy's own.")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Longest of any schedule."
+)
+@click.option(
+    "--select",
+    type=click.Choice(["val", "oracle"]),
+    default="val",
+    show_default=True,
+    help="How the probe runs select; oracle shows that the probes notice it.",
+)
+@click.option("--list", "listed", is_flag=True, help="List the audits in the store; nothing is run.")
+@store_option
+@format_option
+def audit(
+    method: str | None,
+    listed: bool,
+    assignments: tuple[str, ...],
+    store: Path | None,
+    fmt: str,
+    select: Literal["val", "oracle"],
+    **options: Any,
+) -> None:
+    """Run METHOD on the toy data under leak probes and say what each of them proved.
+
+    Without METHOD all installed methods are audited. The exit code is 1 where a probe fails. Reports show the
+    audit of each row's method as long as the plugin's source is the one that was audited.
+    """
+    from zslbench import audit as auditing
+    from zslbench.cli.progress import TerminalDisplay
+    from zslbench.errors import ZslbenchError
+    from zslbench.presets import parse_assignment
+    from zslbench.registry import registry
+    from zslbench.report.formats import emit
+
+    if listed:
+        _list(store, method, fmt)
+        return
+    composed = any(options[kind] for kind in ("embedding", "generator", "classifier"))
+    names = [method] if method or composed else [one.name for one in registry().methods()]
+    if len(names) != 1 and (options["variant"] or options["reading"] or assignments or options["preset"]):
+        raise click.UsageError("--variant, --reading, --set and --preset are of one method: name it")
+    options["settings"] = dict(parse_assignment(text) for text in assignments)
+    display = TerminalDisplay()
+    results: list[AuditResult] = []
+    failures: list[str] = []
+    for name in names:
+        try:
+            found = auditing.run(name, select=select, store=store, say=display.say, **options)
+        except ZslbenchError as error:
+            if len(names) == 1:
+                raise
+            failures.append(f"{name}: {error}")  # the others are audited all the same
+            continue
+        results.append(found)
+        if not found.passed:
+            failures.append(f"{found.label}: {found.verdict}, failed: {', '.join(found.failed)}")
+    if fmt in ("csv", "json"):
+        emit([row for one in results for row in one.rows()], fmt)
+    else:
+        for place, one in enumerate(results):
+            if place:
+                click.echo()
+            emit(_rows(one), fmt, title=f"audit of {one.label}: {one.verdict}")
+    if results:
+        note("what no audit can prove:")
+        for text in auditing.LIMITS:
+            click.echo(f"  {text}", err=True)
+    if failures:
+        raise ZslbenchError("; ".join(failures))
+
+
+def _rows(found: AuditResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "probe": one.name,
+            "result": "passed" if one.passed else "FAILED",
+            "what it proves": f"{one.claim} {one.detail}" if one.passed else one.detail,
+        }
+        for one in found.probes
+    ]
+
+
+def _list(store: Path | None, method: str | None, fmt: str) -> None:
+    from zslbench import audit as auditing
+    from zslbench.report.formats import emit
+    from zslbench.store.store import Store
+
+    rows = [
+        {
+            "audit": one.id,
+            "method": one.label,
+            "result": one.verdict,
+            "failed": ", ".join(one.failed) or None,
+            "selection": one.selection,
+            "version": "installed" if auditing.is_current(one) else "another",
+            "when": one.when.isoformat(timespec="seconds"),
+            "seconds": round(one.seconds, 1),
+        }
+        for one in auditing.stored(Store.default(store))
+        if method is None or one.method == method
+    ]
+    if not rows:
+        note("the store has no such audit; zslbench audit METHOD makes one")
+    emit(rows, fmt)
