@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
+from zslbench.published import PublishedResults
 from zslbench.report.comparison import comparison_frame, comparison_table
+from zslbench.report.tables.model import Cell, Table
+
+
+def cells(table: Table, *header: str) -> list[Cell]:
+    """The column below a header."""
+    (place,) = [i for i, column in enumerate(table.columns) if column.header == header]
+    return [row.cells[place] for row in table.rows]
+
+
+def texts(table: Table, *header: str) -> list[str | None]:
+    return [one.text for one in cells(table, *header)]
 
 
 def test_seeds_share_a_row_with_mean_and_deviation(record: Any) -> None:
@@ -20,8 +32,8 @@ def test_seeds_share_a_row_with_mean_and_deviation(record: Any) -> None:
     assert row["H_std"] == pytest.approx(0)
     assert row["differs in"] == ""
     shown = comparison_table([record(seed=seed, acc=acc) for seed, acc in ((0, 0.2), (1, 0.4))])
-    assert shown["cub", "CZSL", "Acc"].tolist() == ["30.0 ± 14.1"]
-    assert shown["cub", "", "seeds"].tolist() == [2]
+    assert texts(shown, "cub", "CZSL", "Acc") == ["30.0 ± 14.1"]
+    assert texts(shown, "cub", "", "seeds") == ["2"]
 
 
 def test_a_missing_figure_is_not_averaged_over_the_other_seeds(record: Any) -> None:
@@ -74,7 +86,8 @@ def test_what_has_a_column_of_its_own_needs_no_other(
     assert list(frame["seeds"]) == [1, 1]
     assert frame[column].nunique() == 2
     assert set(frame["differs in"]) == {""}
-    assert ("", "", "differs in") not in comparison_table([record(), record(**change)]).columns
+    table = comparison_table([record(), record(**change)])
+    assert ("", "", "differs in") not in [one.header for one in table.columns]
 
 
 def test_every_row_says_what_sets_it_apart(record: Any) -> None:
@@ -93,13 +106,100 @@ def test_methods_by_data_sets(record: Any) -> None:
         for m, d, h in (("b", "sun", 0.1), ("a", "cub", 0.2), ("a", "sun", 0.3))
     ]
     table = comparison_table(runs)
-    assert table["", "", "method"].tolist() == ["a", "b"]
-    assert table["cub", "GZSL", "H"].tolist() == ["20.0", None]
-    assert table["sun", "GZSL", "H"].tolist() == ["30.0", "10.0"]
-    assert list(dict.fromkeys(column[0] for column in table.columns)) == ["", "cub", "sun"]
+    assert texts(table, "", "", "method") == ["a", "b"]
+    assert texts(table, "cub", "GZSL", "H") == ["20.0", None]
+    assert texts(table, "sun", "GZSL", "H") == ["30.0", "10.0"]
+    assert list(dict.fromkeys(column.header[0] for column in table.columns)) == ["", "cub", "sun"]
 
 
 def test_the_order_of_the_runs_does_not_matter(record: Any) -> None:
     runs = [record(seed=s, method=m, acc=0.1 * s) for s in (2, 0, 1) for m in ("b", "a")]
     forward, backward = comparison_frame(runs), comparison_frame(runs[::-1])
     assert forward.equals(backward)
+
+
+def test_groups_stand_together(record: Any) -> None:
+    groups = {"b": "embedding", "a": "generative", "c": "embedding"}
+    table = comparison_table([record(method=m, environment={"group": g}) for m, g in groups.items()])
+    assert [(row.group, row.cells[0].text) for row in table.rows] == [
+        ("embedding", "b"),
+        ("embedding", "c"),
+        ("generative", "a"),
+    ]
+
+
+def test_only_like_rows_are_ranked(record: Any) -> None:
+    """The best of each selection, features and semantics; nothing that was chosen on test images."""
+    runs = [
+        record(method="a", acc=0.5),
+        record(method="b", acc=0.6),
+        record(method="c", acc=0.4),
+        record(method="a", acc=0.9, selection="oracle"),
+        record(method="b", acc=0.8, selection="oracle"),
+        record(method="a", acc=0.7, selection="last"),
+        record(method="a", acc=0.8, features="vit"),
+    ]
+    table = comparison_table(runs)
+    found = {
+        (name, selection, features): cell.emphasis
+        for name, selection, features, cell in zip(
+            texts(table, "", "", "method"),
+            texts(table, "", "", "selection"),
+            texts(table, "", "", "features"),
+            cells(table, "cub", "CZSL", "Acc"),
+            strict=True,
+        )
+    }
+    assert {key: value for key, value in found.items() if value} == {
+        ("b", "val", "res101"): "best",
+        ("a", "val", "res101"): "second",
+    }
+    frame = comparison_frame(runs)
+    ranked = frame[frame["Acc_rank"].notna()]
+    assert ranked[["method", "Acc_rank"]].to_numpy().tolist() == [["a", "second"], ["b", "best"]]
+    # H is the same in all of these runs: all are best and none is second.
+    assert {one.emphasis for one in cells(table, "cub", "GZSL", "H")} == {"best", None}
+
+
+def test_what_the_seeds_cannot_tell_from_the_best_is_tied(record: Any) -> None:
+    """Seven seeds: b is always below a; c is now above and now below."""
+    noise = [0.01, -0.02, 0.03, -0.01, 0.02, -0.03, 0.0]
+    runs = [record(method="a", seed=s, acc=0.6) for s in range(7)]
+    runs += [record(method="b", seed=s, acc=0.4 + noise[s] / 10) for s in range(7)]
+    runs += [record(method="c", seed=s, acc=0.599 + noise[s]) for s in range(7)]
+    frame = comparison_frame(runs).set_index("method")
+    assert frame["Acc_tied"].to_dict() == {"a": False, "b": False, "c": True}
+    table = comparison_table(runs)
+    assert [one.tied for one in cells(table, "cub", "CZSL", "Acc")] == [False, False, True]
+    assert any("sign-flip" in text for text in table.notes)
+    few = comparison_table([one for one in runs if one.info.seed < 3])
+    assert not any(one.tied for one in cells(few, "cub", "CZSL", "Acc"))
+    assert any("3 seeds cannot show a difference" in text for text in few.notes)
+
+
+RESULTS = """method,group,citation,dataset,acc,u,s,h,source,semantics,finetuned,features,note
+M,generative,A 2020,cub,31.0,20.0,30.0,24.0,Paper,att,no,,
+"""
+
+
+def test_published_figures_and_differences(record: Any) -> None:
+    """By hand: Acc 28, 30 and 32 is 30 ± 2; the 95 % interval is 30 ± 4.303 · 2 / √3 = 30 ± 4.97."""
+    results = PublishedResults.read(RESULTS, "source,kind,method\nPaper,paper,\n")
+    runs = [record(seed=s, acc=acc, u=0.5 + s / 1000) for s, acc in enumerate((0.28, 0.30, 0.32))]
+    table = comparison_table(runs, ("published", "difference", "interval"), results)
+    assert [row.kind for row in table.rows] == ["", "published", "difference"]
+    assert texts(table, "cub", "CZSL", "Acc") == ["30.0 ± 5.0", "31.0", "−1.0"]
+    acc, u = (cells(table, "cub", *one)[2] for one in (("CZSL", "Acc"), ("GZSL", "U")))
+    assert (acc.mark, u.text, u.mark) == (" ∈", "+30.1", " ∉")
+    row = comparison_frame(runs, results).iloc[0]
+    assert (row["Acc_published"], row["Acc_verdict"], row["U_verdict"]) == (31.0, "inside", "below")
+    assert row["Acc_less_published"] == pytest.approx(-1)
+    assert (row["Acc_low"], row["Acc_high"]) == pytest.approx((25.032, 34.968), abs=1e-3)
+    assert [one.kind for one in comparison_table(runs, (), results).rows] == [""]
+    # Nothing is published of another method, nor of a variant that no ablation prints.
+    others = [record(method="n"), record(variant="small")]
+    assert [one.kind for one in comparison_table(others, ("published", "difference"), results).rows] == [
+        "",
+        "",
+    ]
+    assert comparison_frame(others, results)["Acc_published"].isna().all()

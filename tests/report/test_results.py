@@ -113,7 +113,7 @@ def test_simulated_data_are_marked(record: Callable[..., RunRecord]) -> None:
     assert runs_frame([real, drawn])["simulated"].tolist() == [False, True]
     assert dataset_label("cub", [real, drawn]) == "cub"
     assert dataset_label("sim-cub", [real, drawn]) == "sim-cub (simulated)"
-    tops = {column[0] for column in comparison_table([real, drawn]).columns}
+    tops = {column.header[0] for column in comparison_table([real, drawn]).columns}
     assert {"cub", "sim-cub (simulated)"} <= tops
     frame = comparison_frame([real, drawn]).set_index("dataset")
     assert frame["simulated"].to_dict() == {"cub": False, "sim-cub": True}

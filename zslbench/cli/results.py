@@ -121,21 +121,42 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
 
 @click.command()
 @_filters
+@click.option(
+    "--show",
+    metavar="WHAT,...",
+    help="Beside ours: published figures, the difference to them, ± a 95 % interval instead of ± std "
+    "(published,difference,interval).",
+)
 @store_option
 @format_option
-def table(store: Path | None, fmt: str, method: str | None, dataset: str | None, select: str | None) -> None:
-    """Compare methods on data sets: CZSL Acc and GZSL U, S, H, mean ± std over the seeds in the store."""
-    from zslbench.report.comparison import comparison_frame, comparison_table
-    from zslbench.report.formats import emit
-    from zslbench.report.results import ORACLE_NOTE, has_oracle
+def table(
+    store: Path | None,
+    fmt: str,
+    method: str | None,
+    dataset: str | None,
+    select: str | None,
+    show: str | None,
+) -> None:
+    """Compare methods on data sets: CZSL Acc and GZSL U, S, H, mean ± std over the seeds in the store.
 
+    The best of rows that can be compared are marked, and what is tied with them. With csv and json every
+    row has all there is, whatever --show says.
+    """
+    from zslbench.report import formats
+    from zslbench.report.comparison import SHOW, comparison_frame, comparison_table
+    from zslbench.report.results import ORACLE_NOTE, has_oracle
+    from zslbench.report.tables.render import emit
+    from zslbench.report.tables.text import chosen
+
+    shown = chosen(show, SHOW)
     records = _records(store, method, dataset, select)
     if not records:
         note("the store has no such run; zslbench run METHOD --dataset NAME makes one")
-        emit([], fmt)
+        formats.emit([], fmt)
         return
-    for_programs = fmt in ("csv", "json")
-    frame = comparison_frame(records) if for_programs else comparison_table(records)
-    emit(frame, fmt, title="Per-class accuracy in %, mean ± std over seeds")
-    if has_oracle(records):
-        note(ORACLE_NOTE)
+    if fmt in ("csv", "json"):
+        formats.emit(comparison_frame(records), fmt)
+        if has_oracle(records):
+            note(ORACLE_NOTE)
+    else:
+        emit(comparison_table(records, shown), fmt)

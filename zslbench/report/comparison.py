@@ -1,115 +1,200 @@
-"""Methods × data sets: CZSL Acc | GZSL U S H, mean ± std over the seeds in the store. Figures in percent."""
+"""All runs of a store: methods × data sets, CZSL Acc | GZSL U S H over the seeds there are. In percent.
+
+Unlike numbers never share a row: rows are told apart by variant, features, semantics, selection and, where
+the store holds several runs of one seed, by whatever else they differ in (settings, versions, execution).
+Rows are ranked among their like: one data set, features, semantics and selection. What was chosen on test
+images is not ranked.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from zslbench.report.results import dataset_label, is_simulated, label, marked, mean_std, runs_frame
+from zslbench.published import PublishedResults, PublishedRow
+from zslbench.report.alike import ABOUT, Alike, Key, alike
+from zslbench.report.results import ORACLE_NOTE, dataset_label, has_oracle, is_simulated, marked
+from zslbench.report.tables.figures import FIGURES, known, over, spread_text
+from zslbench.report.tables.model import Cell, Column, Row, Table
+from zslbench.report.tables.printed import Printed
+from zslbench.report.tables.published_of import ablation
+from zslbench.report.tables.ranking import Ranks, notes as ranking_notes, ranks
 from zslbench.store.record import RunRecord
 
-Key = tuple[str, ...]
+SHOW = ("published", "difference", "interval")
+"""``published``: rows of published figures where a method's name is in them; ``difference``: ours less
+published with a verdict; ``interval``: ± half of the 95 % interval, not ± std."""
 
-_ABOUT = ("method", "selection", "group", "features", "semantics", "differs in")
-_FIGURES = (("CZSL", "Acc"), ("GZSL", "U"), ("GZSL", "S"), ("GZSL", "H"))
+_BLANK = Cell("")
 
 
-def comparison_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
-    """One row per method and data set, for programs: seeds, mean and standard deviation of each figure.
+def comparison_frame(records: Sequence[RunRecord], published: PublishedResults | None = None) -> pd.DataFrame:
+    """One row per method and data set, for programs: seeds, mean, deviation and interval of each figure.
 
-    Unlike numbers never share a row: rows are told apart by variant, features, semantics, selection and,
-    where the store holds several runs of one seed, by whatever else they differ in (settings, versions,
-    execution). A figure that one of a row's seeds lacks is missing, not averaged over the others; a single
-    seed has no standard deviation.
+    A figure that one of a row's seeds lacks is missing, not averaged over the others; a single seed has no
+    standard deviation. Beside each figure stand its rank (``best``, ``second``), whether it is tied with the
+    best, what is published, ours less that, and where the published figure lies against our interval.
+
+    Args:
+        published: published results; None: the package's.
     """
-    rows = []
-    for key, dataset, same in _groups(records):
-        frame = runs_frame(same)
-        row: dict[str, Any] = {**dict(zip(_ABOUT, key, strict=True)), "dataset": dataset, "seeds": len(same)}
-        row["simulated"] = any(is_simulated(record) for record in same)
-        for _, figure in _FIGURES:
-            row[f"{figure}_mean"] = frame[figure].mean(skipna=False)
-            row[f"{figure}_std"] = frame[figure].std(ddof=1, skipna=False)
-        rows.append(row)
-    return pd.DataFrame(rows)
+    found = _Found(records, published)
+    return pd.DataFrame([_record(found, one) for one in found.alike])
 
 
-def comparison_table(records: Sequence[RunRecord]) -> pd.DataFrame:
-    """The same for readers: one row per method, three levels of columns (data set, CZSL or GZSL, figure)."""
-    rows: dict[Key, dict[tuple[str, str, str], str | int | None]] = {}
-    names = {name: dataset_label(name, records) for name in {record.info.dataset for record in records}}
-    for key, name, same in _groups(records):
-        dataset = names[name]
-        row = rows.setdefault(key, {})
-        frame = runs_frame(same)
-        row[dataset, "", "seeds"] = len(same)
-        for part, figure in _FIGURES:
-            row[dataset, part, figure] = mean_std(frame[figure])
-    datasets = [names[name] for name in sorted(names)]
-    figures = [(dataset, *one) for dataset in datasets for one in (("", "seeds"), *_FIGURES)]
-    columns = [("", "", name) for name in _ABOUT] + figures
-    content = [
-        [key[0], marked(key[1]), *key[2:], *(row.get(column) for column in figures)]
-        for key, row in sorted(rows.items())
-    ]
-    table = pd.DataFrame(content, columns=pd.MultiIndex.from_tuples(columns), dtype=object)
-    unused = [] if any(key[-1] for key in rows) else [("", "", "differs in")]
-    return table.drop(columns=unused)
+def comparison_table(
+    records: Sequence[RunRecord],
+    show: Collection[str] = (),
+    published: PublishedResults | None = None,
+) -> Table:
+    """The same for readers: one row per method, three levels of columns (data set, CZSL or GZSL, figure).
+
+    Args:
+        show: what is shown beside ours, of ``SHOW``.
+        published: published results; None: the package's.
+    """
+    return _Maker(_Found(records, published), frozenset(show)).table()
 
 
-def _groups(records: Sequence[RunRecord]) -> list[tuple[Key, str, list[RunRecord]]]:
-    """What belongs in one row: its key, its data set, and its runs by seed."""
-    by_row: dict[tuple[Key, str], list[RunRecord]] = {}
-    for record in records:
-        by_row.setdefault((_row(record), record.info.dataset), []).append(record)
-    return [
-        ((*key, differs), dataset, same)
-        for (key, dataset), members in sorted(by_row.items())
-        for differs, same in _alike(members)
-    ]
+class _Found:
+    """The runs by row and data set, with their ranks and what is published of them."""
+
+    def __init__(self, records: Sequence[RunRecord], published: PublishedResults | None) -> None:
+        self.records = records
+        self.alike = alike(records)
+        self.results = PublishedResults.load() if published is None else published
+        self.ranks: dict[tuple[Key, str, str], Ranks] = {}
+        comparable: dict[Key, list[Alike]] = {}
+        for one in self.alike:
+            about = dict(zip(ABOUT, one.key, strict=True))
+            if about["selection"] != "oracle":
+                like = (one.dataset, about["selection"], about["features"], about["semantics"])
+                comparable.setdefault(like, []).append(one)
+        for members in comparable.values():
+            for _, figure in FIGURES:
+                ranked = ranks({_name(one.key): over(one.records, figure) for one in members})
+                self.ranks |= {(one.key, one.dataset, figure): ranked for one in members}
+
+    def printed(self, one: Alike) -> PublishedRow | None:
+        """What is published of the method, or of the variant in the method's own ablation."""
+        record = next(iter(one.records.values()))
+        if record.info.variant is not None:
+            return ablation(record.info.method).get((record.info.variant, one.dataset.lower()))
+        return self.results.find(record.info.method, one.dataset, semantics=str(record.data["semantics"]))
+
+    def marked(self, one: Alike, figure: str, cell: Cell) -> Cell:
+        """The cell with its rank."""
+        ranked = self.ranks.get((one.key, one.dataset, figure))
+        return cell if ranked is None else ranked.marked(_name(one.key), cell)
 
 
-def _row(record: RunRecord) -> Key:
-    return (
-        label(record),
-        record.info.selection,
-        str(record.environment.get("group", "")),
-        str(record.data["features"]),
-        str(record.data["semantics"]),
-    )
+def _name(key: Key) -> str:
+    return "\n".join(key)
 
 
-def _alike(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
-    """Runs that differ in their seed alone, grouped, each group with what sets it apart from the others."""
-    groups: dict[tuple[tuple[str, str], ...], dict[int, RunRecord]] = {}
-    for record in records:
-        facts = tuple(sorted(_flat(record.info.identity).items()))
-        groups.setdefault(facts, {})[record.info.seed] = record
-    shared = set.intersection(*(set(facts) for facts in groups))
-    apart = sorted({name for facts in groups for name, value in facts if (name, value) not in shared})
-    return [
-        (
-            ", ".join(f"{name}={_brief(dict(facts).get(name, 'absent'))}" for name in apart),
-            [group[seed] for seed in sorted(group)],
+def _record(found: _Found, one: Alike) -> dict[str, Any]:
+    row: dict[str, Any] = {**dict(zip(ABOUT, one.key, strict=True)), "dataset": one.dataset}
+    row["seeds"] = len(one.records)
+    row["simulated"] = any(is_simulated(record) for record in one.records.values())
+    said, printed = Printed(), found.printed(one)
+    beside: dict[str, Any] = {}
+    for _, figure in FIGURES:
+        values = over(one.records, figure)
+        row[f"{figure}_mean"], row[f"{figure}_std"] = values.interval.mean, values.interval.std
+        beside[f"{figure}_low"], beside[f"{figure}_high"] = values.interval.low, values.interval.high
+        cell = found.marked(one, figure, Cell(None))
+        beside[f"{figure}_rank"], beside[f"{figure}_tied"] = cell.emphasis, cell.tied
+        less, place = said.difference(values, printed, figure)
+        beside[f"{figure}_published"] = printed.figures[figure] if printed else None
+        beside[f"{figure}_less_published"], beside[f"{figure}_verdict"] = less.value, place
+    beside["published_source"] = printed.source if printed else None
+    beside["published_note"] = printed.note or None if printed else None
+    return row | beside
+
+
+@dataclass
+class _Maker:
+    """One table for readers in the making."""
+
+    found: _Found
+    show: frozenset[str]
+    said: Printed = field(default_factory=Printed)
+
+    def table(self) -> Table:
+        rows: dict[Key, dict[str, Alike]] = {}
+        for one in self.found.alike:
+            rows.setdefault(one.key, {})[one.dataset] = one
+        names = sorted({one.dataset for one in self.found.alike})
+        abouts = [name for name in ABOUT if name != "group"]
+        if not any(key[-1] for key in rows):
+            abouts.remove("differs in")
+        columns = [Column(("", "", name), name, numeric=False) for name in abouts]
+        for name in names:
+            label = dataset_label(name, self.found.records)
+            columns.append(Column((label, "", "seeds"), f"{name}_seeds"))
+            columns += [Column((label, *figure), f"{name}_{figure[1].lower()}_mean") for figure in FIGURES]
+        made = [
+            row for key, of in sorted(rows.items(), key=_order) for row in self._rows(key, abouts, names, of)
+        ]
+        spread = "half of the 95 % interval (Student's t)" if "interval" in self.show else "std"
+        return Table(
+            tuple(columns), tuple(made), f"Per-class accuracy in %, mean ± {spread} over seeds", self._notes()
         )
-        for facts, group in groups.items()
-    ]
+
+    def _rows(
+        self, key: Key, abouts: Sequence[str], names: Sequence[str], of: Mapping[str, Alike]
+    ) -> list[Row]:
+        about = dict(zip(ABOUT, key, strict=True))
+        about["selection"] = marked(about["selection"])
+        cells = [Cell(about[name], about[name]) for name in abouts]
+        for name in names:
+            one = of.get(name)
+            cells.append(Cell(None) if one is None else Cell(str(len(one.records)), len(one.records)))
+            cells += [Cell(None) if one is None else self._ours(one, figure) for _, figure in FIGURES]
+        rows = [Row(tuple(cells), about["group"])]
+        printed = {name: self.found.printed(one) for name, one in of.items()}
+        if not any(printed.values()):
+            return rows
+        blank = [_BLANK] * (len(abouts) - 1)
+        for kind, text in (("published", "published"), ("difference", "− published")):
+            if kind not in self.show:
+                continue
+            cells = [Cell(text, about["method"]), *blank]
+            for name in names:
+                cells.append(_BLANK)
+                cells += [
+                    self._beside(kind, of.get(name), printed.get(name), figure) for _, figure in FIGURES
+                ]
+            rows.append(Row(tuple(cells), about["group"], kind))
+        return rows
+
+    def _ours(self, one: Alike, figure: str) -> Cell:
+        values = over(one.records, figure)
+        text = spread_text(values.interval, "interval" in self.show)
+        note = values.interval.reason if text is None else ""
+        return self.found.marked(one, figure, Cell(text, known(values.interval.mean), note=note))
+
+    def _beside(self, kind: str, one: Alike | None, printed: PublishedRow | None, figure: str) -> Cell:
+        if one is None:
+            return Cell(None)
+        if kind == "difference":
+            return self.said.difference(over(one.records, figure), printed, figure)[0]
+        semantics = str(next(iter(one.records.values())).data["semantics"])
+        return self.said.figure(one.key[0], printed, figure, semantics)
+
+    def _notes(self) -> tuple[str, ...]:
+        lines = ranking_notes(self.found.ranks.values())
+        if any(one.ranking for one in self.found.ranks.values()):
+            lines.insert(0, "ranked among rows of one selection, features and semantics")
+        lines += self.said.notes()
+        if has_oracle(self.found.records):
+            lines.append(ORACLE_NOTE)
+        return tuple(lines)
 
 
-def _brief(value: str) -> str:
-    """Eight digits of a sha256 tell two apart; 64 would fill a table."""
-    return value[:8] if re.fullmatch("[0-9a-f]{64}", value) else value
-
-
-def _flat(identity: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Everything that a run's numbers depend on but its seed, as ``{"generator.lr": "0.0001"}``."""
-    flat: dict[str, str] = {}
-    for name, value in identity.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, prefix if name == "settings" else f"{prefix}{name}.")
-        elif prefix or name != "seed":
-            flat[f"{prefix}{name}"] = str(value)
-    return flat
+def _order(row: tuple[Key, Mapping[str, Alike]]) -> tuple[str, Key]:
+    """Groups together: embedding before generative, as published tables have them."""
+    return row[0][ABOUT.index("group")], row[0]

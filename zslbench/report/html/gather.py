@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-
-from zslbench.report.comparison import _alike
+from zslbench.report.alike import told_apart
 from zslbench.report.results import label
 from zslbench.store.record import RunRecord
 from zslbench.suites.outcome import Entry, Line, SuiteOutcome
@@ -58,7 +57,7 @@ def _labelled(records: Sequence[RunRecord]) -> list[tuple[RunRecord, Line]]:
         by_place.setdefault((label(record), record.info.dataset, record.info.selection), []).append(record)
     found = []
     for (name, _, _), members in by_place.items():
-        for differs, same in _alike(members):
+        for differs, same in told_apart(members):
             text = f"{name} · {differs}" if differs else name
             text = (
                 text

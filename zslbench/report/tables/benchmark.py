@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from zslbench.errors import ZslbenchError, did_you_mean
 from zslbench.published import PublishedResults, PublishedRow
 from zslbench.report.results import ORACLE_MARK, dataset_label
 from zslbench.report.tables import benchmark_notes
@@ -19,6 +18,7 @@ from zslbench.report.tables.model import Cell, Column, Row, Table
 from zslbench.report.tables.printed import Printed
 from zslbench.report.tables.published_of import published_of
 from zslbench.report.tables.ranking import Ranks, ranks
+from zslbench.report.tables.text import chosen
 from zslbench.suites.outcome import Entry, Line, SuiteOutcome
 
 SHOW = ("oracle", "published", "difference", "interval")
@@ -44,23 +44,11 @@ def benchmark_table(
         published: published results; None: the package's.
 
     Raises:
-        ZslbenchError: ``show`` names something else.
+        SettingsError: ``show`` names something else.
     """
-    chosen = checked(show)
+    shown = frozenset(chosen(",".join(show), SHOW))
     found = PublishedResults.load() if published is None else published
-    return _Maker(outcome, chosen, Printed(outcome.published_source), published_of(outcome, found)).table()
-
-
-def checked(show: Collection[str]) -> frozenset[str]:
-    """What to show, checked.
-
-    Raises:
-        ZslbenchError: a name that is not in ``SHOW``.
-    """
-    for name in show:
-        if name not in SHOW:
-            raise ZslbenchError(f"show '{name}': {did_you_mean(name, SHOW)}")
-    return frozenset(show)
+    return _Maker(outcome, shown, Printed(outcome.published_source), published_of(outcome, found)).table()
 
 
 @dataclass
@@ -139,8 +127,7 @@ class _Maker:
         first = self.outcome.selections[0]
         rows = [self._ours(line, first, ranked)]
         for selection in self._selections()[1:]:
-            states = {self._entry(line, dataset, selection).state for dataset in self.outcome.datasets}
-            if not states <= {"no plugin", "not applicable"}:
+            if self._tells_more(line, selection):
                 rows.append(self._ours(line, selection, {}))
         published = {dataset: self._published(line, dataset) for dataset in self.outcome.datasets}
         if not any(published.values()):
@@ -154,6 +141,15 @@ class _Maker:
                 if any(self._entry(line, dataset, selection).records for dataset in published)
             ]
         return rows
+
+    def _tells_more(self, line: Line, selection: str) -> bool:
+        """Whether a further selection has anything to say that the row above it does not say."""
+        first = self.outcome.selections[0]
+        return any(
+            (entry := self._entry(line, dataset, selection)).records
+            or (entry.state != "not applicable" and entry.state != self._entry(line, dataset, first).state)
+            for dataset in self.outcome.datasets
+        )
 
     def _ours(self, line: Line, selection: str, ranked: Mapping[tuple[str, str], Ranks]) -> Row:
         first = selection == self.outcome.selections[0]
@@ -170,7 +166,7 @@ class _Maker:
             ]
             for place, (_, figure) in enumerate(FIGURES):
                 values = self._over(entry, figure)
-                cell = self._figure(values, reason, None if place or entry.records else entry.state)
+                cell = self._figure(values, reason, entry.state if not place and not entry.records else None)
                 rank = ranked.get((dataset, figure))
                 found = values.interval
                 cells.append(cell if rank is None else rank.marked(line.label, cell))
@@ -183,7 +179,7 @@ class _Maker:
         found = values.interval
         text = spread_text(found, "interval" in self.show)
         if text is None:
-            return Cell(state, note=reason or found.reason)
+            return Cell(state, note=reason if state else found.reason if values.values else "")
         return Cell(text, known(found.mean), mark=values.mark, note=reason)
 
     def _published(self, line: Line, dataset: str) -> PublishedRow | None:

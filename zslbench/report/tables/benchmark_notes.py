@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from zslbench.report.results import ORACLE_NOTE, is_simulated
-from zslbench.report.tables.figures import words
+from zslbench.report.tables.figures import places, words
 from zslbench.report.tables.printed import Printed
 from zslbench.report.tables.ranking import Ranks, notes as ranking_notes
 from zslbench.suites.outcome import SuiteOutcome
@@ -54,38 +54,50 @@ def _partial(outcome: SuiteOutcome, selections: Collection[str]) -> list[str]:
 
 
 def _missing(outcome: SuiteOutcome, selections: Collection[str]) -> list[str]:
-    """What is missing by its reason: a method without plugin is told once, whatever the data sets."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """What is missing, by state and reason: a method without plugin is told once, whatever the data sets."""
+    selected: dict[tuple[str, str], list[str]] = {}
     for (label, dataset, selection), entry in outcome.entries.items():
-        if selection not in selections or entry.state in ("done", "not applicable"):
-            continue
-        where = label if entry.state == "no plugin" else f"{label} on {dataset}"
-        if entry.state == "no data":
-            where = dataset
-        elif entry.state != "no plugin" and len(outcome.selections) > 1:
-            where += f" ({selection})"
-        reason = "" if entry.state == "no plugin" else entry.reason
-        found.setdefault((entry.state, reason), []).append(where)
+        if selection in selections and entry.state not in ("done", "not applicable"):
+            selected.setdefault((label, dataset), []).append(selection)
+    found: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for (label, dataset), missing in selected.items():
+        for selection in missing:
+            entry = outcome.entries[label, dataset, selection]
+            alike = [one for one in missing if outcome.entries[label, dataset, one].reason == entry.reason]
+            told = f" ({', '.join(alike)})" if len(selections) > 1 else ""
+            if entry.state in ("no plugin", "no data"):
+                told = ""
+            reason = "" if entry.state == "no plugin" else entry.reason
+            where = found.setdefault((entry.state, told, reason), [])
+            if (label, dataset) not in where:
+                where.append((label, dataset))
     return [
-        f"{state}: {words(where)}{f': {reason}' if reason else ''}"
-        for (state, reason), where in found.items()
+        f"{state}{told}: {_where(state, where)}{f': {reason}' if reason else ''}"
+        for (state, told, reason), where in found.items()
     ]
+
+
+def _where(state: str, found: Collection[tuple[str, str]]) -> str:
+    if state == "no plugin":
+        return words(label for label, _ in found)
+    return words(dataset for _, dataset in found) if state == "no data" else places(found)
 
 
 def _inputs(outcome: SuiteOutcome) -> list[str]:
     """What the runs read: figures on other features or semantics are not like."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, list[str]]] = {}
     for (label, dataset, _), entry in outcome.entries.items():
         for record in entry.records.values():
             what = f"features {record.data['features']}, semantics {record.data['semantics']}"
-            found.setdefault(what, []).append(f"{label} on {dataset}")
+            found.setdefault(dataset, {}).setdefault(what, []).append(label)
     lines = []
-    if len(found) == 1:
-        lines.append(f"our runs: {next(iter(found))}")
-    elif found:
-        told = (f"{what} ({words(where, 6)})" for what, where in found.items())
-        lines.append(f"our runs differ in their inputs: {'; '.join(told)}")
+    alike: dict[str, list[str]] = {}
+    for dataset, inputs in found.items():
+        if len(inputs) == 1:
+            alike.setdefault(next(iter(inputs)), []).append(dataset)
+        else:
+            told = (f"{what} ({words(labels, 6)})" for what, labels in inputs.items())
+            lines.append(f"our runs on {dataset} differ in their inputs: {'; '.join(told)}")
+    lines += [f"our runs on {words(datasets)}: {what}" for what, datasets in alike.items()]
     simulated = dict.fromkeys(one.info.dataset for one in outcome.records if is_simulated(one))
-    if simulated:
-        lines.append(f"simulated data, no real images: {words(simulated)}")
-    return lines
+    return [*lines, *([f"simulated data, no real images: {words(simulated)}"] if simulated else [])]

@@ -82,5 +82,15 @@ def words(names: Iterable[str], most: int = 12) -> str:
     return shown if len(listed) <= most else f"{shown} and {len(listed) - most} more"
 
 
+def places(found: Iterable[tuple[str, str]], most: int = 12) -> str:
+    """``"a on cub, sun; b on sun"`` of labels and data sets."""
+    by_label: dict[str, list[str]] = {}
+    for label, dataset in found:
+        by_label.setdefault(label, []).append(dataset)
+    listed = [f"{label} on {words(datasets)}" for label, datasets in by_label.items()]
+    shown = "; ".join(listed[:most])
+    return shown if len(listed) <= most else f"{shown} and {len(listed) - most} more"
+
+
 EMPTY = Cell(None)
 """Nothing to say here."""

@@ -17,7 +17,8 @@ def html(table: Table, missing: str) -> str:
 
     Each group is a ``tbody`` under a row of its own (class ``group``). Rows that belong to the one above
     them have their kind as class beside ``below``. Cells have ``data-value`` for sorting, and the classes
-    ``number``, ``best``, ``second``, ``tied`` and ``missing`` as they apply; a note is their ``title``.
+    ``number``, ``best``, ``second``, ``tied`` and ``missing`` as they apply; a note is their ``title``, and
+    what stands behind their text a ``span`` of class ``mark``.
     """
     table = table.for_readers()
     said = notes(table, "bold", "underlined")
@@ -44,7 +45,8 @@ def _head(columns: tuple[Column, ...]) -> Iterator[str]:
             if not span.text:
                 yield "<td></td>"
                 continue
-            classes = ' class="number"' if last and columns[span.first].numeric else ""
+            numeric = span.count == 1 and columns[span.first].numeric
+            classes = ' class="number"' if numeric else ""
             scope = "col" if last or span.count == 1 else "colgroup"
             over = f' colspan="{span.count}"' if span.count > 1 else ""
             yield f'<th scope="{scope}"{over}{classes}>{_text(span.text)}</th>'
@@ -95,7 +97,8 @@ def _cell(cell: Cell, column: Column, missing: str, *, first: bool) -> str:
     text = _text(core(cell, missing))
     # Without a style sheet as well: the marks are the table's meaning.
     text = {"best": f"<b>{text}</b>", "second": f"<u>{text}</u>"}.get(cell.emphasis or "", text)
-    return f"<{tag}{attributes}>{text}{escape(tail(cell))}</{tag}>"
+    behind = f'<span class="mark">{escape(tail(cell))}</span>' if tail(cell) else ""
+    return f"<{tag}{attributes}>{text}{behind}</{tag}>"
 
 
 def _text(text: str) -> str:

@@ -8,9 +8,6 @@ from collections.abc import Iterator, Sequence
 from zslbench.report.tables.model import Cell, Row, Table
 from zslbench.report.tables.text import core, notes, one_line, spans, tail
 
-_WIDE = 85
-"""Characters of a line beyond which a table is shrunk to the width of the text."""
-
 _ESCAPED = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -33,7 +30,7 @@ _ESCAPED = str.maketrans(
         "±": r"$\pm$",
         "†": r"$^\dagger$",
         "‡": r"$^\ddagger$",
-        "§": r"\S{}",
+        "§": r"$^{\S}$",
         "×": r"$\times$",
         "−": "$-$",
         "–": "--",
@@ -58,7 +55,8 @@ _ESCAPED = str.maketrans(
 def escaped(text: str) -> str:
     """Plain text that LaTeX sets as it is. Letters beyond Latin scripts need an engine that has them."""
     parted = re.sub("-(?=-)", "-\u2060", one_line(text))  # two hyphens would be joined to a dash
-    return parted.translate(_ESCAPED)
+    blank = "~" if text.startswith(" ") else ""  # between a number and its mark
+    return blank + parted.translate(_ESCAPED)
 
 
 def latex(table: Table, missing: str) -> str:
@@ -68,15 +66,11 @@ def latex(table: Table, missing: str) -> str:
     if not table.title and not table.notes:
         body[0] += " % needs the package booktabs"
         return "\n".join(body) + "\n"
-    wide = _characters(table) > _WIDE
-    needs = "packages booktabs and graphicx" if wide else "package booktabs"
-    lines = [rf"\begin{{table}}[htbp] % needs the {needs}", r"\centering"]
+    body[-1] += "%"
+    lines = [r"\begin{table}[htbp] % needs the packages booktabs and graphicx", r"\centering"]
     if table.title:
-        lines.append(rf"\caption{{{escaped(table.title)}}}")
-    if wide:
-        lines.append(r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%")
-        body[-1] += "%"
-    lines += [*body, *(["}"] if wide else [])]
+        lines += [rf"\caption{{{escaped(table.title)}}}", r"\smallskip"]
+    lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%", *body, "}"]
     if said := notes(table, "bold", "underlined"):
         lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
         lines += [rf"{escaped(text)}\par" for text in said]
@@ -88,7 +82,7 @@ def _tabular(table: Table, missing: str) -> Iterator[str]:
     columns = "".join("r" if column.numeric else "l" for column in table.columns)
     yield rf"\begin{{tabular}}{{{columns}}}"
     yield r"\toprule"
-    levels = spans(table.columns)
+    levels, spreads = spans(table.columns), _spreads(table, missing)
     for depth, level in enumerate(levels):
         if depth < len(levels) - 1 and not any(span.text for span in level):
             continue
@@ -111,13 +105,22 @@ def _tabular(table: Table, missing: str) -> Iterator[str]:
         if group:
             yield rf"\multicolumn{{{len(columns)}}}{{l}}{{\textit{{{escaped(group)}}}}} \\"
         for row in rows:
-            yield _row(row, missing)
+            yield _row(row, spreads, missing)
     yield r"\bottomrule"
     yield r"\end{tabular}"
 
 
-def _row(row: Row, missing: str) -> str:
-    cells = [_cell(cell, missing) for cell in row.cells]
+def _spreads(table: Table, missing: str) -> list[str]:
+    """For each column the widest spread of its numbers, as ``" ± 0.3"``; empty: none has one."""
+    found = []
+    for place in range(len(table.columns)):
+        texts = (core(row.cells[place], missing).partition(" ± ") for row in table.rows)
+        found.append(max((f"{plus}{spread}" for _, plus, spread in texts), key=len, default=""))
+    return found
+
+
+def _row(row: Row, spreads: Sequence[str], missing: str) -> str:
+    cells = [_cell(cell, spread, missing) for cell, spread in zip(row.cells, spreads, strict=True)]
     if row.kind and cells:
         cells[0] = rf"\quad {cells[0]}"
     return _line(cells)
@@ -127,16 +130,14 @@ def _line(cells: Sequence[str]) -> str:
     return rf"{' & '.join(cells)} \\"
 
 
-def _cell(cell: Cell, missing: str) -> str:
-    text = escaped(core(cell, missing))
+def _cell(cell: Cell, spread: str, missing: str) -> str:
+    """A cell; in a column with spreads, numbers without one keep its room, so that means align."""
+    text, behind = core(cell, missing), escaped(tail(cell))
     around = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}.get(cell.emphasis or "", "%s")
-    return around.replace("%s", text) + escaped(tail(cell))
-
-
-def _characters(table: Table) -> int:
-    """About how many characters the widest line has."""
-    total = 0
-    for place, column in enumerate(table.columns):
-        texts = [core(row.cells[place]) + tail(row.cells[place]) for row in table.rows]
-        total += 2 + max(map(len, [*column.header[-1:], *texts]), default=0)
-    return total
+    shown = around.replace("%s", escaped(text))
+    if not spread or (cell.text is not None and not any(one.isdigit() for one in text)):
+        return shown + behind
+    plain = " ± " not in text
+    if behind and (plain or len(tail(cell)) < 2):
+        behind = rf"\rlap{{{behind}}}"
+    return shown + behind + (rf"\phantom{{{escaped(spread)}}}" if plain else "")

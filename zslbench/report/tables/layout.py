@@ -18,10 +18,20 @@ _LEAST = 16
 
 @dataclass(frozen=True)
 class Shown:
-    """A cell as the terminal shows it."""
+    """A cell as the terminal shows it. Digits align where cores end; spreads and marks stand behind."""
 
     core: str
-    tail: str
+    spread: str
+    """Beside a number, in the same style: ``" ± 0.3"``."""
+    behind: str
+    """Marks."""
+    word: bool
+    """Whether it stands in a column of numbers and is none: it ends where the column does."""
+
+    @property
+    def tail(self) -> str:
+        """What stands behind the core."""
+        return self.spread + self.behind
 
     @property
     def width(self) -> int:
@@ -61,7 +71,10 @@ def layout(table: Table, missing: str, marks: tuple[str, str], width: int | None
         for row in table.rows
     )
     count = len(table.columns)
-    tails = [max((cell_len(cells[i].tail) for _, cells in rows), default=0) for i in range(count)]
+    tails = [
+        max((cell_len(cells[i].tail) for _, cells in rows if not cells[i].word), default=0)
+        for i in range(count)
+    ]
     widths = [
         max([_widest(rows, i, tails[i], one.numeric), cell_len(_last(one))], default=0)
         for i, one in enumerate(table.columns)
@@ -111,7 +124,10 @@ def _shown(row: Row, place: int, missing: str, marks: tuple[str, str], indented:
     cell: Cell = row.cells[place]
     around = {"best": marks[0], "second": marks[1]}.get(cell.emphasis or "", "")
     indent = ("  " if indented else "") + ("  " if row.kind else "") if not place else ""
-    return Shown(f"{indent}{around}{core(cell, missing)}", f"{around}{tail(cell)}")
+    text = core(cell, missing)
+    first, plus, spread = text.partition(" ± ")
+    word = cell.text is not None and not any(one.isdigit() for one in text)
+    return Shown(f"{indent}{around}{first}", f"{plus}{spread}{around}", tail(cell), word)
 
 
 def _last(column: Column) -> str:
@@ -120,7 +136,11 @@ def _last(column: Column) -> str:
 
 def _widest(rows: Sequence[tuple[Row, tuple[Shown, ...]]], place: int, tail_width: int, numeric: bool) -> int:
     if numeric:
-        return max((cell_len(cells[place].core) for _, cells in rows), default=0) + tail_width
+        ended = (
+            cells[place].width if cells[place].word else cell_len(cells[place].core) + tail_width
+            for _, cells in rows
+        )
+        return max(ended, default=0)
     return max((cells[place].width for _, cells in rows), default=0)
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from zslbench.published import PublishedRow, verdict
-from zslbench.report.tables.figures import Over, known, number, signed, words
+from zslbench.report.tables.figures import Over, known, number, places, signed, words
 from zslbench.report.tables.model import Cell
 
 DISPUTED = "‡"
@@ -22,7 +22,7 @@ class Printed:
     """The source that goes first."""
     shown: list[tuple[str, PublishedRow]] = field(default_factory=list)
     """The rows that were shown, each with the label of its line."""
-    unlike: dict[str, list[str]] = field(default_factory=dict)
+    unlike: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     judged: bool = False
     refused: set[str] = field(default_factory=set)
 
@@ -33,7 +33,7 @@ class Printed:
         if (label, row) not in self.shown:
             self.shown.append((label, row))
             for reason in row.unlike(semantics):
-                self.unlike.setdefault(reason, []).append(f"{row.method} on {row.dataset}")
+                self.unlike.setdefault(reason, []).append((row.method, row.dataset))
         mark, note = "", f"{row.citation}, {row.source}" if row.citation else row.source
         if row.disputed and name == "H":
             mark, note = DISPUTED, row.note
@@ -59,7 +59,7 @@ class Printed:
         """Sources, disputed figures, other conditions, what the verdicts mean."""
         lines = [*self._sources(), *self._disputed()]
         lines += [
-            f"{UNLIKE} published under other conditions ({reason}): {words(where)}"
+            f"{UNLIKE} published under other conditions ({reason}): {places(where)}"
             for reason, where in self.unlike.items()
         ]
         if self.judged:
@@ -72,15 +72,15 @@ class Printed:
         return lines
 
     def _sources(self) -> list[str]:
-        sources: dict[str, list[str]] = {}
+        sources: dict[str, list[tuple[str, str]]] = {}
         for _, row in self.shown:
-            sources.setdefault(row.source, []).append(f"{row.method} on {row.dataset}")
+            sources.setdefault(row.source, []).append((row.method, row.dataset))
         if not sources:
             return []
         first = (
             self.preferred if self.preferred in sources else max(sources, key=lambda one: len(sources[one]))
         )
-        others = [f"{words(where)} from {name}" for name, where in sources.items() if name != first]
+        others = [f"from {name}: {places(where)}" for name, where in sources.items() if name != first]
         return [f"published: {'; '.join([first, *others])}"]
 
     def _disputed(self) -> list[str]:

@@ -74,9 +74,7 @@ def _header(found: Layout) -> Iterator[Text]:
             if span.count > 1:
                 line.append(_centred(f" {span.text} ", room), _HEAD)
             else:
-                numeric = found.columns[span.first].numeric
-                ended = room - (found.tails[span.first] if numeric else 0)
-                text = _right(span.text, ended) if numeric else span.text
+                text = _right(span.text, room) if found.columns[span.first].numeric else span.text
                 line.append(text + " " * (room - cell_len(text)), _HEAD)
             line.append(" " * GAP)
         if depth < len(levels) - 1 and not line.plain.strip():
@@ -100,12 +98,14 @@ def _row(console: Console, row: Row, shown: tuple[Shown, ...], found: Layout) ->
     """A row's lines: one, or more where words are folded."""
     columns = []
     for place, (cell, one) in enumerate(zip(row.cells, shown, strict=True)):
-        text = Text(one.core, style=_STYLES.get(cell.emphasis or "", Style()))
-        if row.kind:
-            text.stylize(_BELOW)
-        text = Text.assemble(text, (one.tail, _BELOW if row.kind else Style()))
+        around = _BELOW if row.kind else Style()
+        indent = len(one.core) - len(one.core.lstrip())  # not underlined
+        style = _STYLES.get(cell.emphasis or "", Style())
+        text = Text.assemble(
+            one.core[:indent], (one.core[indent:] + one.spread, style), one.behind, style=around
+        )
         if found.columns[place].numeric:
-            text.pad_right(found.tails[place] - cell_len(one.tail))
+            text.pad_right(0 if one.word else found.tails[place] - cell_len(one.tail))
             text.pad_left(found.widths[place] - cell_len(text.plain))
             columns.append([text])
         elif not place or one.width <= found.widths[place]:

@@ -6,10 +6,24 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zslbench.errors import SettingsError, did_you_mean
 from zslbench.report.tables.model import Cell, Column, Table
 
 TIED_MARK = "≈"
 MISSING = "–"
+
+
+def chosen(text: str | None, known: Sequence[str]) -> tuple[str, ...]:
+    """What ``--show A,B`` names; none where it was not given.
+
+    Raises:
+        SettingsError: a name that is not known.
+    """
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    for name in names:
+        if name not in known:
+            raise SettingsError(f"--show {name}: {did_you_mean(name, known)}")
+    return names
 
 
 def one_line(text: str) -> str:
