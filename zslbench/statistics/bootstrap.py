@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 LEAST_CLASSES = 5
 """Fewer classes give no interval: too few different samples can be drawn from them."""
 RESAMPLES = 9_999
-FIGURES = ("Acc", "U", "S", "H")
 
 
 @dataclass(frozen=True)
