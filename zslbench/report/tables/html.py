@@ -105,5 +105,5 @@ def _text(text: str) -> str:
     return escape(one_line(text), quote=True)
 
 
-def _sortable(value: str | float) -> str:
+def _sortable(value: str | float | int) -> str:
     return one_line(value) if isinstance(value, str) else str(value)
