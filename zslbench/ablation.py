@@ -11,12 +11,14 @@ from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchErr
 
 if TYPE_CHECKING:
     from zslbench.execution.local import Display
+    from zslbench.execution.together import Ended
     from zslbench.report.ablation import Ablation, Failure
     from zslbench.store.record import RunRecord
 
 DATASETS = ("cub", "sun")
 
 _Cell = tuple[str, str]
+_Run = tuple[_Cell, int]
 
 
 def ablate(
@@ -38,6 +40,7 @@ def ablate(
     store: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    replicas: int | None = None,
     track: str | Sequence[str] | None = None,
     display: Display | None = None,
 ) -> Ablation:
@@ -61,8 +64,9 @@ def ablate(
     """
     from zslbench.ablation_plan import rows
     from zslbench.api import Quiet, seed_numbers
-    from zslbench.execution.local import Job, compute
+    from zslbench.execution.local import Job
     from zslbench.execution.mode import choose_mode
+    from zslbench.execution.together import compute_together, of_group, replicas_for
     from zslbench.loading import Data
     from zslbench.protocol.selection import Selection
     from zslbench.recipe import label_text
@@ -93,14 +97,14 @@ def ablate(
     for remark in (remarks := [*wishes.remarks, *dict.fromkeys(missing.values())]):
         display.say(remark)
 
-    def run(cell: _Cell, seed: int) -> tuple[RunRecord, bool]:
-        job = Job(recipes[cell], *data.of(recipes[cell]), seed, selection, mode)
-        return compute(job, where, known, display)
+    def run(unit: Sequence[_Run]) -> list[Ended]:
+        jobs = [Job(recipes[cell], *data.of(recipes[cell]), seed, selection, mode) for cell, seed in unit]
+        return compute_together(of_group(jobs), where, known, display)
 
-    # Seed by seed, so that a whole column of one seed is there early.
-    order = [(cell, seed) for one in datasets for seed in numbers for cell in recipes if cell[1] == one]
+    there = [cell for cell in recipes if cell not in missing]
+    together = {cell: replicas_for(replicas, len(numbers), recipes[cell], mode) for cell in there}
     with tracked(known, track, where.root, display.say):
-        records, failures, found = _computed([one for one in order if one[0] not in missing], run, display)
+        records, failures, found = _computed(_units(datasets, there, numbers, together), run, display)
     whole = recipes[FULL, datasets[0]]
     reading = whole.reading.name if whole.reading and not whole.default_reading else None
     failed = [(one.variant, one.dataset) for one in failures]
@@ -120,27 +124,50 @@ def ablate(
     )
 
 
+def _units(
+    datasets: Sequence[str], cells: Sequence[_Cell], seeds: Sequence[int], together: Mapping[_Cell, int]
+) -> list[list[_Run]]:
+    """The runs in their order, those that are trained together as one.
+
+    Seed by seed, so that a whole column of one seed is there early; by the first seed of a group.
+    """
+    units = [
+        [(cell, seed) for seed in seeds[start : start + together[cell]]]
+        for cell in cells
+        for start in range(0, len(seeds), together[cell])
+    ]
+    return sorted(units, key=lambda unit: (datasets.index(unit[0][0][1]), seeds.index(unit[0][1])))
+
+
 def _computed(
-    order: Sequence[tuple[_Cell, int]], run: Callable[[_Cell, int], tuple[RunRecord, bool]], display: Display
+    units: Sequence[Sequence[_Run]], run: Callable[[Sequence[_Run]], list[Ended]], display: Display
 ) -> tuple[dict[_Cell, list[RunRecord]], list[Failure], int]:
     """The runs by cell, those that failed, and how many were found."""
+    from zslbench.execution.together import Ended
     from zslbench.registry.plugin import one_line
     from zslbench.report.ablation import Failure
 
     records: dict[_Cell, list[RunRecord]] = {}
     failures: list[Failure] = []
-    found = 0
-    for place, ((variant, dataset), seed) in enumerate(order, 1):
-        display.say(f"run {place} of {len(order)}: {variant} on {dataset}, seed {seed}")
+    found, place, count = 0, 0, sum(map(len, units))
+    for unit in units:
+        for (variant, dataset), seed in unit:
+            place += 1
+            display.say(f"run {place} of {count}: {variant} on {dataset}, seed {seed}")
         try:
-            record, was_there = run((variant, dataset), seed)
+            ended = run(unit)
         except Interrupted:
             raise
         except Exception as error:
-            message = str(error) if isinstance(error, ZslbenchError) else one_line(error)
-            failures.append(Failure(variant, dataset, seed, message))
-            display.say(f"failed: {message}")
-        else:
-            records.setdefault((variant, dataset), []).append(record)
-            found += was_there
+            ended = [Ended(None, error=error)] * len(unit)
+        for ((variant, dataset), seed), one in zip(unit, ended, strict=True):
+            if one.record is None:
+                cause = one.error
+                assert cause is not None
+                message = str(cause) if isinstance(cause, ZslbenchError) else one_line(cause)
+                failures.append(Failure(variant, dataset, seed, message))
+                display.say(f"failed: {message}")
+            else:
+                records.setdefault((variant, dataset), []).append(one.record)
+                found += one.found
     return records, failures, found

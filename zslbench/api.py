@@ -73,6 +73,7 @@ def run(
     store: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    replicas: int | None = None,
     force: bool = False,
     keep_weights: bool = False,
     track: str | Sequence[str] | None = None,
@@ -96,6 +97,8 @@ def run(
         semantics: ``att``, ``original_att`` or ``sentence``; None: ``att``.
         regions: region features, for methods that read them: a name or a path; None: the only ones beside
             the data set (:mod:`zslbench.data.regions.find` says where they are looked for).
+        replicas: how many seeds are trained together at most, as one program with a replica axis; 1: one
+            after the other; None: all of them on a GPU, 1 on a CPU. Part of a run's identity.
         force: compute again what is already in the store.
         keep_weights: keep the fitted networks with the run.
         track: trackers that follow the runs, ``"tensorboard"`` or ``"tensorboard=logs"``, one or several;
@@ -105,8 +108,9 @@ def run(
         ZslbenchError: anything that the caller can put right, as one line.
     """
     from zslbench.data.load import load_dataset, provenance
-    from zslbench.execution.local import Job, compute
+    from zslbench.execution.local import Job
     from zslbench.execution.mode import choose_mode
+    from zslbench.execution.together import compute_all, replicas_for
     from zslbench.fitting import embedding_inputs
     from zslbench.protocol.selection import Selection
     from zslbench.recipe import resolve
@@ -144,14 +148,11 @@ def run(
         display.say(note)
     data = provenance(loaded)
     where = Store.default(store)
-    records, found = [], 0
+    jobs = [Job(recipe, loaded, data, seed, selection, mode, keep_weights) for seed in numbers]
+    together = replicas_for(replicas, len(jobs), recipe, mode)
     with tracked(known, track, where.root, display.say):
-        for seed in numbers:
-            job = Job(recipe, loaded, data, seed, selection, mode, keep_weights)
-            record, was_there = compute(job, where, known, display, force=force)
-            records.append(record)
-            found += was_there
-    return Result(tuple(records), found)
+        done = compute_all(jobs, together, where, known, display, force=force)
+    return Result(tuple(record for record, _ in done), sum(found for _, found in done))
 
 
 def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:

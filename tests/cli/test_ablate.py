@@ -190,11 +190,11 @@ def test_one_that_was_stopped_goes_on(lab: Any, monkeypatch: pytest.MonkeyPatch)
 
     compute, calls = local.compute, []
 
-    def stopped(job: Any, *others: Any) -> Any:
+    def stopped(job: Any, *others: Any, **options: Any) -> Any:
         calls.append(job.recipe.variant)
         if len(calls) == 2:
             raise Interrupted("stopped; the same command goes on from here")
-        return compute(job, *others)
+        return compute(job, *others, **options)
 
     monkeypatch.setattr(local, "compute", stopped)
     first = lab("ablate", "lab", "--dataset", "toy", *SMALL)

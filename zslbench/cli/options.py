@@ -102,6 +102,11 @@ _COMPUTING = (
         show_default=True,
         help="How the model is chosen: on validation, not at all, or on the test images (marked).",
     ),
+    click.option(
+        "--replicas",
+        type=click.IntRange(min=1),
+        help="Seeds trained together at most (default: all on a GPU, 1 on a CPU).",
+    ),
     _TRACK,
 )
 
@@ -115,8 +120,8 @@ def fitting_options(command: F) -> F:
 
 
 def computing_options(command: F) -> F:
-    """Those of :func:`fitting_options` and what commands that compute runs take besides: ``select`` and
-    ``track`` (a tuple, or None where it was not given)."""
+    """Those of :func:`fitting_options` and what commands that compute runs take besides: ``select``,
+    ``replicas`` and ``track`` (a tuple, or None where it was not given)."""
     command = fitting_options(command)
     for option in reversed(_COMPUTING):
         command = option(command)

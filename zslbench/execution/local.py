@@ -8,7 +8,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -35,6 +35,7 @@ from zslbench.training.streams import Streams
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
 STAGES = "stages"
 """Folder of a run's checkpoints in its workspace, and of kept results of stages in the store."""
@@ -130,13 +131,85 @@ def compute(
     Raises:
         Interrupted: stopped on request, resumable.
     """
+    if (found := find(job, store, display, force=force)) is not None:
+        return found, True
+    with opened(job, store, registry, display, force=force) as run:
+        started = time.monotonic()
+        with (
+            applied(job.mode, job.seed) as device,
+            stop_requests(display.say) as stopped,
+            display.observer(run.title) as shown,
+            notes_of_run() as notes,
+        ):
+            training = run.training(device, shown, stopped)
+            outcome = pipeline.run(job.recipe, job.dataset, job.selection, training)
+        record = run.write(outcome, notes, {"seconds": time.monotonic() - started})
+    registry.call_lifecycle("zslbench_run_finished", run=run.info, record=record)
+    return record, False
+
+
+def find(job: Job, store: Store, display: Display, *, force: bool = False) -> RunRecord | None:
+    """The finished run of a job; None: it is to be computed."""
+    found = None if force else store.find(run_id(job.identity()))
+    if found is not None and job.keep_weights and found.environment.get("weights") != "all":
+        display.say(f"run {found.info.id} was kept without weights; --force computes it again and keeps them")
+    return found
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that has begun, with the workspace that it holds."""
+
+    job: Job
+    info: RunInfo
+    folder: Path
+    store: Store
+    registry: Registry
+    stages: Stages
+    force: bool
+
+    @property
+    def title(self) -> str:
+        """What is shown above its progress."""
+        return f"{self.job.recipe.label} · {self.info.dataset} · seed {self.info.seed}"
+
+    def training(self, device: torch.device, shown: Observer, stopped: Callable[[], bool]) -> Training:
+        """Where and how it is trained."""
+        return Training(
+            streams=Streams(self.job.seed, device),
+            folder=self.folder / STAGES,
+            observer=_Hooked(shown, self.registry, self.info),
+            checkpoint_seconds=checkpoint_seconds(),
+            stop_requested=stopped,
+            stages=self.stages,
+        )
+
+    def write(
+        self, outcome: pipeline.Outcome, notes: Sequence[str], environment: Mapping[str, Any]
+    ) -> RunRecord:
+        """Put what it found into the store."""
+        notes = [*self.job.dataset.notes, *notes]
+        content = _content(self.job, self.info, outcome, notes, environment, self.stages.events)
+        return self.store.write(content, replace=self.force)
+
+
+@contextlib.contextmanager
+def opened(
+    job: Job,
+    store: Store,
+    registry: Registry,
+    display: Display,
+    *,
+    force: bool = False,
+    resumed: bool = False,
+) -> Iterator[OpenRun]:
+    """Hold a run's workspace, say what it is, and tell plugins that it begins, and if it fails.
+
+    Args:
+        resumed: it goes on from something that lies elsewhere than in its workspace.
+    """
     identity = job.identity()
     ident = run_id(identity)
-    found = None if force else store.find(ident)
-    if found is not None:
-        if job.keep_weights and found.environment.get("weights") != "all":
-            display.say(f"run {ident} was kept without weights; --force computes it again and keeps them")
-        return found, True
     with store.workspace(ident) as folder, _no_trace_of_failure(folder), _stops_told(registry) as begun:
         if force:  # from the start, not from what an interrupted run left
             shutil.rmtree(folder / STAGES, ignore_errors=True)
@@ -149,7 +222,7 @@ def compute(
             selection=job.selection.mode,
             identity=identity,
             folder=store.runs / ident,
-            resumed=any((folder / STAGES).rglob("*.safetensors")),
+            resumed=resumed or any((folder / STAGES).rglob("*.safetensors")),
             reading=job.recipe.reading.name if job.recipe.reading else None,
         )
         labels = {
@@ -161,34 +234,13 @@ def compute(
             display.say(f"run {ident} goes on from its last checkpoint")
         begun.append(info)
         registry.call_lifecycle("zslbench_run_started", run=info)
-        started = time.monotonic()
-        title = f"{job.recipe.label} · {info.dataset} · seed {info.seed}"
-        with (
-            applied(job.mode, job.seed) as device,
-            stop_requests(display.say) as stopped,
-            display.observer(title) as shown,
-            _notes() as notes,
-        ):
-            stages = Stages(
-                StageStore(store.root / STAGES),
-                {key: identity[key] for key in ("format", "data", "execution")} | {"zslbench": __version__},
-                fresh=force,
-                say=display.say,
-            )
-            training = Training(
-                streams=Streams(job.seed, device),
-                folder=folder / STAGES,
-                observer=_Hooked(shown, registry, info),
-                checkpoint_seconds=checkpoint_seconds(),
-                stop_requested=stopped,
-                stages=stages,
-            )
-            outcome = pipeline.run(job.recipe, job.dataset, job.selection, training)
-        seconds = time.monotonic() - started
-        content = _content(job, info, outcome, list(job.dataset.notes) + notes, seconds, stages.events)
-        record = store.write(content, replace=force)
-    registry.call_lifecycle("zslbench_run_finished", run=info, record=record)
-    return record, False
+        stages = Stages(
+            StageStore(store.root / STAGES),
+            {key: identity[key] for key in ("format", "data", "execution")} | {"zslbench": __version__},
+            fresh=force,
+            say=display.say,
+        )
+        yield OpenRun(job, info, folder, store, registry, stages, force)
 
 
 @contextlib.contextmanager
@@ -221,20 +273,23 @@ def _content(
     info: RunInfo,
     outcome: pipeline.Outcome,
     notes: list[str],
-    seconds: float,
+    more: Mapping[str, Any],
     stages: list[dict[str, Any]],
 ) -> RunContent:
     import pandas as pd
 
     evaluation = outcome.evaluation
-    environment = describe(job.mode, job.recipe) | {
-        "seconds": seconds,
-        "preset": job.recipe.preset,
-        "chosen": dict(outcome.settings),
-        "group": job.recipe.group,
-        "stages": stages,
-        "weights": "all" if job.keep_weights else "embedding" if _looks(job) else None,
-    }
+    environment = (
+        describe(job.mode, job.recipe)
+        | dict(more)
+        | {
+            "preset": job.recipe.preset,
+            "chosen": dict(outcome.settings),
+            "group": job.recipe.group,
+            "stages": stages,
+            "weights": "all" if job.keep_weights else "embedding" if _looks(job) else None,
+        }
+    )
     tensors = {
         f"{prefix}{kind}/{path}": tensor.detach().cpu()
         for prefix, networks in (("", outcome.networks), ("validation/", outcome.validation_networks))
@@ -304,14 +359,18 @@ class _Hooked:
 
 
 @contextlib.contextmanager
-def _notes() -> Iterator[list[str]]:
-    """Warnings of zslbench and its plugins while a run is computed; they become notes of its record."""
+def notes_of_run(thread: int | None = None) -> Iterator[list[str]]:
+    """Warnings of zslbench and its plugins while a run is computed; they become notes of its record.
+
+    Args:
+        thread: only those of this thread; None: of all.
+    """
     notes: list[str] = []
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             text = record.getMessage()
-            if text not in notes:
+            if text not in notes and thread in (None, record.thread):
                 notes.append(text)
 
     handler = Collect(logging.WARNING)

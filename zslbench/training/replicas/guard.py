@@ -101,10 +101,8 @@ def _length(value: Tensor) -> float:
 
 def tolerance(dtype: torch.dtype) -> float:
     """The tolerance for values of this type as products are computed now."""
-    if dtype not in TOLERANCE or (dtype != torch.float64 and _is_coarse()):
-        return COARSE
-    return TOLERANCE[dtype]
-
-
-def _is_coarse() -> bool:
-    return torch.get_float32_matmul_precision() != "highest" or torch.is_autocast_enabled()
+    if dtype == torch.float64:
+        return TOLERANCE[dtype]
+    coarse = torch.get_float32_matmul_precision() != "highest"
+    coarse = coarse or any(torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda"))
+    return COARSE if coarse else TOLERANCE.get(dtype, COARSE)
