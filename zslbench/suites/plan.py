@@ -65,7 +65,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Known cost of those that are computed."""
-        return sum(step.seconds or 0.0 for step in self.pending)
+        return sum((step.seconds or 0.0 for step in self.pending), 0.0)
 
     @property
     def unknown(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from zslbench.errors import Interrupted, MissingData
 from zslbench.execution.local import compute
@@ -26,6 +26,7 @@ End = Literal["done", "found", "failed", "left"]
 """How a cell ended; ``found``: another process finished it meanwhile; ``left``: another one computes it."""
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Is told how a bench gets on."""
 
@@ -160,7 +161,7 @@ def failures(plan: Plan, outcome: SuiteOutcome) -> list[str]:
 def _left(costs: Costs, steps: Sequence[Step]) -> float | None:
     """Estimated seconds of these; None: of one of them nobody knows."""
     each = [costs.estimate(step.cell) for step in steps]
-    return None if None in each else sum(one for one in each if one is not None)
+    return None if None in each else sum((one for one in each if one is not None), 0.0)
 
 
 @contextmanager
