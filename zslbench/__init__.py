@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     )
     from zslbench.errors import ZslbenchError as ZslbenchError
     from zslbench.hookspecs import hookimpl as hookimpl
+    from zslbench.report.compare import compare as compare
     from zslbench.settings import ComponentSettings as ComponentSettings
+    from zslbench.tuning.tune import tune as tune
 
 __version__ = "0.1.0"
 
@@ -40,8 +42,10 @@ _PUBLIC = {
     "ZslbenchError": "zslbench.errors",
     "ablate": "zslbench.ablation",
     "bench": "zslbench.benchmarking",
+    "compare": "zslbench.report.compare",
     "hookimpl": "zslbench.hookspecs",
     "run": "zslbench.api",
+    "tune": "zslbench.tuning.tune",
 }
 
 __all__ = sorted([*_PUBLIC, "__version__"])

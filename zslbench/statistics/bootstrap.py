@@ -152,7 +152,8 @@ def _one(arrays: list[Any], figure: Callable[..., Any], confidence: float, resam
     if min(classes) < LEAST_CLASSES:
         return without(f"{min(classes)} classes: no interval, at least {LEAST_CLASSES} are needed")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        # Where all classes have one value SciPy divides 0 by 0; that there is no interval is said below.
+        warnings.simplefilter("ignore", RuntimeWarning)
         found = stats.bootstrap(
             numbers,
             statistic,
