@@ -1,15 +1,34 @@
-"""Presets: TOML files with settings per data set, one table per kind of component."""
+"""Presets: TOML files with settings per data set, one table per kind of component.
+
+A file that a search wrote (``zslbench tune``) says in a further table, ``[provenance]``, how its values were found.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from zslbench.declarations import KINDS
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
+
+
+PROVENANCE = "provenance"
+"""The table of a preset that says how its values were found."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings under a name."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """Flat, ``{"generator.lr": 1e-4}``."""
+    provenance: Mapping[str, Any] | None = None
+    """How they were found; None: somebody wrote them down."""
 
 
 def preset_names(package: str | None) -> tuple[str, ...]:
@@ -42,11 +61,14 @@ def read_preset_file(path: Path) -> dict[str, Any]:
     Raises:
         SettingsError: the file cannot be read or is not what a preset looks like.
     """
+    return parse_preset(_text(path), str(path))
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"preset {path}: cannot be read ({error})") from None
-    return parse_preset(text, str(path))
 
 
 def choose(
@@ -55,8 +77,8 @@ def choose(
     dataset: str,
     reading: str | None,
     package_of: Callable[[str], str | None],
-) -> list[tuple[str, dict[str, Any]]]:
-    """The names and settings of the presets that hold, of which the later win.
+) -> list[Preset]:
+    """The presets that hold, of which the later win.
 
     Args:
         package: the method's presets.
@@ -79,33 +101,51 @@ def choose(
     if not given:
         # Without a preset of its own a data set gets the defaults; a guess would pass for a choice.
         name = own(dataset)
-        return [(name, read_preset(package, name))] if name in there else []
+        return [Preset(name, read_preset(package, name))] if name in there else []
     chosen = []
     for name in given:
         if name.endswith(".toml"):
-            chosen.append((name, read_preset_file(Path(name))))
+            text = _text(Path(name))
+            chosen.append(Preset(name, parse_preset(text, name), parse_provenance(text, name)))
         elif ":" in name:
             owner, _, plain = name.rpartition(":")
-            chosen.append((name, read_preset(package_of(owner), plain)))
+            chosen.append(Preset(name, read_preset(package_of(owner), plain)))
         else:
-            chosen.append((own(name), read_preset(package, own(name))))
+            chosen.append(Preset(own(name), read_preset(package, own(name))))
     return chosen
 
 
 def parse_preset(text: str, where: str) -> dict[str, Any]:
-    """Flatten ``[generator] lr = 1e-4`` to ``{"generator.lr": 1e-4}``."""
-    try:
-        tables: Mapping[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"preset {where}: not valid TOML: {error}") from None
+    """Flatten ``[generator] lr = 1e-4`` to ``{"generator.lr": 1e-4}``; ``[provenance]`` is no setting."""
     flat: dict[str, Any] = {}
-    for kind, table in tables.items():
+    for kind, table in _tables(text, where).items():
+        if kind == PROVENANCE:
+            continue
         if kind not in KINDS or not isinstance(table, dict):
             raise SettingsError(
                 f"preset {where}: '{kind}' is not a table named after a kind; {did_you_mean(kind, KINDS)}"
             )
         flat |= {f"{kind}.{name}": value for name, value in table.items()}
     return flat
+
+
+def parse_provenance(text: str, where: str) -> dict[str, Any] | None:
+    """What a preset says of how its values were found; None: it says nothing.
+
+    Raises:
+        SettingsError: not TOML, or ``provenance`` is no table.
+    """
+    found = _tables(text, where).get(PROVENANCE)
+    if found is not None and not isinstance(found, dict):
+        raise SettingsError(f"preset {where}: '{PROVENANCE}' is not a table")
+    return found
+
+
+def _tables(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"preset {where}: not valid TOML: {error}") from None
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

@@ -54,6 +54,8 @@ class Recipe:
     """How the paper is read; None: the method has no readings."""
     default_reading: bool = True
     """Whether that is what the method takes where nobody asks for another."""
+    tuned: tuple[Mapping[str, Any], ...] = ()
+    """Of each preset in use that a search found: its ``preset`` and its provenance."""
 
     @property
     def label(self) -> str:
@@ -164,7 +166,7 @@ def resolve(
     layers = (
         for_kept(declared.settings),
         read,
-        for_kept({key: value for _, values in presets for key, value in values.items()}),
+        for_kept({key: value for one in presets for key, value in one.settings.items()}),
         dict(overlay.settings) if overlay else {},
     )
     plugins = {one.plugin.name: one.plugin for one in chosen.values()}
@@ -176,15 +178,19 @@ def resolve(
         tasks=tuple(declared.tasks),
         parts=MappingProxyType(parts),
         search=MappingProxyType({}),
-        preset=" + ".join(name for name, _ in presets) or None,
+        preset=" + ".join(one.name for one in presets) or None,
         plugins=tuple(plugins[name] for name in sorted(plugins)),
         reading=how,
         default_reading=twin is None,
+        tuned=tuple({"preset": one.name, **one.provenance} for one in presets if one.provenance),
     )
     merged: dict[str, Any] = {}
     for layer in layers:
         merged |= layer
     fixed = read | dict(overlay.settings if overlay else {}) | dict(settings or {})
+    for one in presets:
+        if one.provenance:  # what a search has chosen on validation is not searched once more
+            fixed |= one.settings
     merged |= settings or {}
     if epochs is not None:
         if recipe.schedule is None:

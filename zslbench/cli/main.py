@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ablate": ("zslbench.cli.ablate:ablate", "Run a method's variants and show what each part is worth."),
     "bench": ("zslbench.cli.bench:bench", "Run what a suite still needs and show its table."),
     "suites": ("zslbench.cli.bench:suites", "List suites, or the lines of one."),
+    "tune": ("zslbench.cli.tune:tune", "Search settings on the validation split; the best become a preset."),
     "runs": ("zslbench.cli.results:runs", "List finished and unfinished runs."),
     "show": ("zslbench.cli.results:show", "Show one run: figures, settings, data, environment."),
     "table": ("zslbench.cli.results:table", "Compare methods on data sets from the runs in the store."),

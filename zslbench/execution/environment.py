@@ -31,6 +31,7 @@ def describe(mode: ExecutionMode, recipe: Recipe) -> dict[str, Any]:
             for one in recipe.plugins
         },
         "reading": _reading(recipe),
+        **({"tuned": [dict(one) for one in recipe.tuned]} if recipe.tuned else {}),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},

@@ -12,7 +12,7 @@ from zslbench.store.record import RunRecord
 
 Rows = list[tuple[str, Any]]
 
-_ELSEWHERE = ("chosen", "preset", "reading", "stages")
+_ELSEWHERE = ("chosen", "preset", "reading", "stages", "tuned")
 """What of the environment other sections tell."""
 
 
@@ -41,6 +41,7 @@ def facts(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) -> list[
         "selection": list(info.identity["selection"].items()),
         "components": list(info.identity["components"].items()),
         "settings": [*_settings(record), ("preset", record.environment.get("preset"))],
+        "search": [row for one in record.environment.get("tuned") or () for row in one.items()],
         "stages": list(stage_rows(record)),
         "data": [
             *((key, value) for key, value in record.data.items() if key != "arrays"),
