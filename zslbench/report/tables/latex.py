@@ -54,7 +54,8 @@ _ESCAPED = str.maketrans(
 
 def escaped(text: str) -> str:
     """Plain text that LaTeX sets as it is. Letters beyond Latin scripts need an engine that has them."""
-    parted = re.sub("-(?=-)", "-\u2060", one_line(text))  # two hyphens would be joined to a dash
+    # Two hyphens would be joined to a dash, a hyphen and a dash to a longer one.
+    parted = re.sub("(?<=[-–—])(?=[-–—])", "\u2060", one_line(text))
     blank = "~" if text.startswith(" ") else ""  # between a number and its mark
     return blank + parted.translate(_ESCAPED)
 

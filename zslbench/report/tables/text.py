@@ -28,8 +28,8 @@ def chosen(text: str | None, known: Sequence[str]) -> tuple[str, ...]:
 
 def one_line(text: str) -> str:
     """The text on one line, without control characters: a cell cannot move a terminal's cursor."""
-    words = " ".join(text.split())
-    return "".join(one for one in words if unicodedata.category(one) not in ("Cc", "Cs"))
+    shown = (one for one in text if one.isspace() or unicodedata.category(one) not in ("Cc", "Cs"))
+    return " ".join("".join(shown).split())
 
 
 def core(cell: Cell, missing: str = MISSING) -> str:
