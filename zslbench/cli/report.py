@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with the data sets' pictures, below the maps of attention.",
 )
-@click.option(
-    "--without", multiple=True, metavar="SECTION", help="Leave a section out, as tsne; repeatable."
-)
+@click.option("--without", multiple=True, metavar="SECTION", help="Leave a section out, as tsne; repeatable.")
 @data_root_option
 @store_option
 def report(
@@ -60,8 +58,8 @@ def report(
 ) -> None:
     """Write a report of a suite, of some runs, or of all runs in the store, as one HTML file.
 
-    SUITE is a suite's name or TOML file. The file holds everything that it shows and asks for nothing over the
-    network; nothing is computed but t-SNE and attention, of runs that kept their weights.
+    SUITE is a suite's name or TOML file. The report holds everything that it shows and asks for nothing over
+    the network; nothing is computed but t-SNE and attention, of runs that kept their weights.
     """
     from zslbench.errors import SettingsError, ZslbenchError, did_you_mean
     from zslbench.registry import registry
@@ -85,7 +83,9 @@ def report(
     if not outcome.records:
         note("the report has no finished run" + (f": zslbench bench {suite} computes them" if suite else ""))
         if suite is None:
-            raise ZslbenchError("there is no such run in the store; zslbench run METHOD --dataset NAME makes one")
+            raise ZslbenchError(
+                "there is no such run in the store; zslbench run METHOD --dataset NAME makes one"
+            )
     options = Options(
         command=_command(suite, runs, method, dataset, select, images, without),
         data_root=data_root,
@@ -116,7 +116,9 @@ def _outcome(
         return suites.outcome_of(suites.find(suite), where, known, data_root=data_root)
     if runs:
         found = {one.info.id: one for one in map(where.resolve, runs)}
-        return outcome_of_runs(list(found.values()), "", f"{len(found)} runs" if len(found) > 1 else "One run")
+        return outcome_of_runs(
+            list(found.values()), "", f"{len(found)} runs" if len(found) > 1 else "One run"
+        )
     records = [
         one
         for one in where.records()

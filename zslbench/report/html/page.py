@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from zslbench import __version__
 from zslbench.errors import ZslbenchError
@@ -18,6 +19,7 @@ from zslbench.report.html.theme import SHADE, Tone, variables
 from zslbench.report.results import ORACLE_NOTE, has_oracle
 
 _log = logging.getLogger("zslbench")
+_JOINT = re.compile(r"(?<=[._/:])(?=\w)")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def _templates() -> jinja2.Environment:
     )
     made.filters["decimal"] = _decimal
     made.filters["words"] = _words
+    made.filters["breaks"] = _breaks
     made.filters["signed"] = _signed
     made.globals["swatch"] = _swatch
     return made
@@ -118,6 +121,11 @@ def _decimal(value: float | None, digits: int = 1) -> str:
 def _words(text: str) -> Markup:
     """The text that breaks between words alone, not at the hyphens of a name."""
     return Markup(" ").join(Markup('<span class="nb">{}</span>').format(word) for word in text.split())
+
+
+def _breaks(text: str) -> Markup:
+    """The text that may also break behind the joints of names such as ``164.Cerulean_Warbler``."""
+    return Markup("<wbr>").join(escape(part) for part in _JOINT.split(text))
 
 
 def _signed(value: float) -> str:

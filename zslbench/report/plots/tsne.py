@@ -98,6 +98,7 @@ def compute(
     seed: int = 0,
     data_root: str | Path | None = None,
     regions: str | None = None,
+    backbone: bool = True,
     say: Say = silent,
 ) -> Projection:
     """The coordinates of real seen, real unseen and synthetic unseen features in both spaces.
@@ -111,6 +112,7 @@ def compute(
         seed: of the choice, the synthetic features' noise and t-SNE. Same seed, same machine: same points.
         data_root: where data sets lie; None: the configured place.
         regions: name or path of the runs' region features; None: those of their records' names.
+        backbone: False for the embedding's panel alone.
         say: is told what the user should know beside the figure.
 
     Raises:
@@ -121,21 +123,17 @@ def compute(
     name = record.info.identity["components"]["embedding"]
     space = "Dense-semantic space" if _semantic(run) else "Embedding space"
     own = synthetic(run, chosen, per_class, seed)
-    if baseline is None:
-        backbone = _panel(
-            "backbone",
-            _title(run),
-            _NO_BASELINE,
-            [real(run, chosen, run.dataset.features[chosen.rows])],
-            seed,
-        )
-    else:
+    panels = []
+    if backbone and baseline is None:
+        features = [real(run, chosen, run.dataset.features[chosen.rows])]
+        panels.append(_panel("backbone", _title(run), _NO_BASELINE, features, seed))
+    elif backbone and baseline is not None:
         other = _opened(run, baseline, data_root, regions, say)
-        backbone = _baseline(other, chosen, per_class, seed)
+        panels.append(_baseline(other, chosen, per_class, seed))
     note = "" if own is not None else f"real features only: {record.info.method} has no generator"
     parts = [real(run, chosen, embedded(run, chosen)), *([own] if own is not None else [])]
-    panels = backbone, _panel("embedding", f"{space}: {name}", note, parts, seed)
-    return Projection(record, run.dataset.class_names, chosen, panels)
+    panels.append(_panel("embedding", f"{space}: {name}", note, parts, seed))
+    return Projection(record, run.dataset.class_names, chosen, tuple(panels))
 
 
 def drawn(found: Projection) -> Figure:

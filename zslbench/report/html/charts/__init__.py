@@ -1,1 +1,1 @@
-"""Charts of a report: drawn with matplotlib in stand-in colours, put into the page as SVG that follows its mode."""
+"""Charts of a report: drawn in stand-in colours, put into the page as SVG that follows the page's mode."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from markupsafe import Markup
 
 from zslbench.report.html.charts.frame import WIDTH, chart, drawing, rows
-from zslbench.report.html.charts.svg import Markup, inline
+from zslbench.report.html.charts.svg import inline
 from zslbench.report.html.theme import Tone, ink
 
 _STEP = 0.52
@@ -37,8 +39,8 @@ def classes(shown: Sequence[ClassSpread], key: str, label: str) -> Markup:
                 values = one.sides.get(side, np.empty(0))
                 # Equal values would hide each other: they are drawn once, the larger the more there are.
                 where, count = np.unique(values.round(1), return_counts=True)
-                face = {"color": one.tone.ink, "linewidths": 0.0}
-                ring = {"facecolors": "none", "edgecolors": one.tone.ink, "linewidths": 0.9}
+                face: dict[str, Any] = {"color": one.tone.ink, "linewidths": 0.0}
+                ring: dict[str, Any] = {"facecolors": "none", "edgecolors": one.tone.ink, "linewidths": 0.9}
                 axes.scatter(
                     where,
                     np.full(len(where), place + offset),

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from markupsafe import Markup
 
 from zslbench.report.html.charts.frame import FAINT, WIDTH, chart, drawing, thinned
-from zslbench.report.html.charts.svg import Markup, inline
+from zslbench.report.html.charts.svg import inline
 from zslbench.report.html.theme import Tone, ink
 
 

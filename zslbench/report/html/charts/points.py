@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from markupsafe import Markup
 
 from zslbench.report.html.charts.frame import chart, drawing
-from zslbench.report.html.charts.svg import Markup, inline
+from zslbench.report.html.charts.svg import inline
 from zslbench.report.html.theme import ink
 from zslbench.report.plots.samples import KINDS
 from zslbench.report.plots.scatter import MARKERS

@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from zslbench.report.html.charts.frame import WIDTH, chart, drawing, percent_axis, rows
-from zslbench.report.html.charts.svg import Markup, inline
+from zslbench.report.html.charts.svg import inline
 from zslbench.report.html.theme import Tone, ink
 from zslbench.statistics.intervals import Interval
 
-_STEP = 0.40  # inches of a row
+_STEP = 0.44  # inches of a row
 _DOTS = 0.72  # where in a row its dots are
 
 
@@ -36,9 +38,7 @@ def spread(shown: Sequence[Spread], figure: str, key: str, label: str, *, bars: 
         bars: draw the mean as a bar from zero.
     """
     # By the seeds: intervals of two or three are so wide that they would leave nothing else to see.
-    everything = [
-        value for one in shown for value in (*one.values, one.published) if math.isfinite(value)
-    ]
+    everything = [value for one in shown for value in (*one.values, one.published) if math.isfinite(value)]
     height = _STEP * len(shown)
     with drawing():
         made, axes = chart(WIDTH, height + 0.45, left=0.12, top=0.05, bottom=0.4)
@@ -70,6 +70,7 @@ def spread(shown: Sequence[Spread], figure: str, key: str, label: str, *, bars: 
                 markeredgewidth=1.6 if bars else 0.9,
                 markeredgecolor=ink("fg") if bars else ink("surface"),
                 color=one.tone.ink,
+                clip_on=False,
             )
             if math.isfinite(one.published):
                 axes.plot(

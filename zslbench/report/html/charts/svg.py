@@ -26,7 +26,7 @@ def inline(figure: Figure, key: str, label: str) -> Markup:
     """The figure as an ``svg`` element.
 
     Args:
-        figure: drawn inside :func:`zslbench.report.plots.canvas.look`, in :func:`~zslbench.report.html.theme.ink`.
+        figure: drawn inside :func:`~.frame.drawing`, in :func:`~zslbench.report.html.theme.ink`.
         key: begins every id, so that two figures of a page share none; unique in the page.
         label: what the figure shows, for readers who cannot see it.
     """
@@ -35,7 +35,7 @@ def inline(figure: Figure, key: str, label: str) -> Markup:
     root = ET.fromstring(data.getvalue())  # written by matplotlib just now
     for parent in list(root.iter()):
         for child in list(parent):
-            if child.tag.endswith("}metadata") or child.tag is ET.Comment:
+            if child.tag.endswith("}metadata"):
                 parent.remove(child)
     _rename(root, key)
     colours = inks()

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from markupsafe import Markup
 
 from zslbench.report.html.charts.frame import FAINT, WIDTH, chart, cut, drawing
-from zslbench.report.html.charts.svg import Markup, inline
+from zslbench.report.html.charts.svg import inline
 from zslbench.report.html.theme import ink
 from zslbench.report.plots.canvas import Axes
 

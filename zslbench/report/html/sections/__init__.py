@@ -7,19 +7,19 @@ A section is a module with ``ID``, ``TITLE`` and ``build(subject)``, which gives
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from zslbench.report.html.subject import Subject
 
 
+@runtime_checkable
 class Section(Protocol):
     """What each module here offers."""
 
     ID: str
     TITLE: str
 
-    @staticmethod
-    def build(subject: Subject) -> Mapping[str, Any] | None: ...
+    def build(self, subject: Subject) -> Mapping[str, Any] | None: ...
 
 
 def sections() -> tuple[Section, ...]:

@@ -34,7 +34,7 @@ def anchor(place: int) -> str:
 
 
 def audit_of(subject: Subject, line: Line) -> Told | None:
-    """What is known of a line's audit, by its first run; None: it has no run, or nothing is known of a store."""
+    """What is known of a line's audit, by its first run; None: there is no run, or no store."""
     if subject.store is None:
         return None
     for (label, _, _), entry in subject.outcome.entries.items():

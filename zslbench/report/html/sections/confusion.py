@@ -65,7 +65,7 @@ def _method(subject: Subject, one: Shown) -> dict[str, Any] | None:
 
 
 def shares(runs: list[pd.DataFrame], column: str, classes: list[int]) -> Float[np.ndarray, "n n"]:
-    """Share of the images of each class (row) that each class (column) was predicted for, over all runs."""
+    """Share of the images of each class (row) that were taken for each class (column), over runs."""
     place = {number: at for at, number in enumerate(classes)}
     counts = np.zeros((len(classes), len(classes)))
     totals = np.zeros(len(classes))
@@ -118,20 +118,17 @@ def _pairs(runs: list[pd.DataFrame], names: Mapping[int, tuple[str, str]]) -> li
     every = pd.concat(runs)
     totals = every.groupby("label").size()
     wrong = every[every["label"] != every["gzsl_prediction"]]
-    counts = wrong.groupby(["label", "gzsl_prediction"]).size()
+    counts = wrong.groupby(["label", "gzsl_prediction"], as_index=False).size()
     found = sorted(
-        (
-            (float(number / totals[label]), int(label), int(predicted))
-            for (label, predicted), number in counts.items()
-        ),
-        key=lambda one: (-one[0], one[1], one[2]),
+        (-float(number) / float(totals[label]), int(label), int(predicted))
+        for label, predicted, number in counts.itertuples(index=False, name=None)
     )
     return [
         {
             "true": _name(names, label),
             "predicted": _name(names, predicted),
             "side": names.get(predicted, ("", "unknown"))[1],
-            "share": 100 * share,
+            "share": -100 * share,
         }
         for share, label, predicted in found[:PAIRS]
     ]

@@ -14,31 +14,33 @@ TITLE = "How the numbers were selected"
 
 WORDS: Mapping[str, str] = {
     "val": (
-        "The length of the schedule, and the hyper-parameters that a method offers to the search, were chosen by "
-        "the highest H (Acc for a method without GZSL) on validation classes and images taken from the training "
-        "images. The method was then fitted anew on all training images with what was chosen, and evaluated "
-        "once. No test image had a say."
+        "The length of the schedule, and the hyper-parameters that a method offers to the search, were "
+        "chosen by the highest H (Acc for a method without GZSL) on validation classes and images taken "
+        "from the training images. The method was then fitted anew on all training images with what was "
+        "chosen, and evaluated once. No test image had a say."
     ),
     "last": (
-        "Nothing was chosen: the schedule and the settings are as given, the method was fitted on all training "
-        "images and evaluated once after its last epoch."
+        "Nothing was chosen: the schedule and the settings are as given, the method was fitted on all "
+        "training images and evaluated once after its last epoch."
     ),
     "oracle": (
-        "Epochs and classifiers were chosen on the test images themselves, for Acc and for H apart, as published "
-        f"codes do. These numbers, marked {ORACLE_MARK}, are too high by construction and rank with nothing else."
+        "Epochs and classifiers were chosen on the test images themselves, for Acc and for H apart, as "
+        f"published codes do. These numbers, marked {ORACLE_MARK}, are too high by construction and rank "
+        "with nothing else."
     ),
 }
 EVALUATOR = (
-    "All numbers come from one evaluator, which alone holds the test labels; a method hands over scores. Acc is the "
-    "mean over unseen classes of their accuracy when only unseen classes may be predicted (CZSL). U and S are the "
-    "means over unseen and over seen classes when all may be predicted (GZSL), and H = 2US/(U+S). A class counts "
-    "the same however many test images it has; a tie for the highest score counts as wrong. AUSUC is the area under "
-    "the exact seen–unseen curve."
+    "All numbers come from one evaluator, which alone holds the test labels; a method hands over scores. "
+    "Acc is the mean over unseen classes of their accuracy when only unseen classes may be predicted "
+    "(CZSL). U and S are the means over unseen and over seen classes when all may be predicted (GZSL), "
+    "and H = 2US/(U+S). A class counts the same however many test images it has; a tie for the highest "
+    "score counts as wrong. AUSUC is the area under the exact seen–unseen curve."
 )
 
 
 def build(subject: Subject) -> Mapping[str, Any] | None:
-    """Sentences on selection, splits and evaluator, then a row per run: what was chosen, and by which value."""
+    """Sentences on selection, splits and evaluator, then a row per run: what was chosen, by which "
+    "value."""
     outcome = subject.outcome
     used = [
         one for one in outcome.selections if any(record.info.selection == one for record in outcome.records)

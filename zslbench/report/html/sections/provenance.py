@@ -13,7 +13,8 @@ ID = "provenance"
 TITLE = "Data and environment"
 
 _ENVIRONMENT = (
-    "zslbench", "git", "plugins", "python", "platform", "device", "cpu_count", "cuda", "execution", "packages",
+    "zslbench", "git", "plugins", "python", "platform", "device", "cpu_count", "cuda", "execution",
+    "packages",
 )  # fmt: skip
 
 

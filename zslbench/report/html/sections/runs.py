@@ -38,7 +38,7 @@ def build(subject: Subject) -> Mapping[str, Any] | None:
             )
     if not rows:
         return None
-    used = [name for name in FIGURES.values() if any(row["figures"][name] is not None for row in rows)]
+    used = [name for key, name in FIGURES.items() if any(_has(one, key) for one in subject.outcome.records)]
     return {"rows": rows, "figures": used, "stages": stages_line(subject.outcome.records)}
 
 
@@ -48,3 +48,7 @@ def _stages(record: RunRecord) -> str:
     again = sum(text.startswith("reused") for text in told)
     words = [f"{len(told) - again} trained" * (len(told) > again), f"{again} used again" * bool(again)]
     return ", ".join(word for word in words if word)
+
+
+def _has(record: RunRecord, metric: str) -> bool:
+    return not math.isnan(percent(record.metrics.get(metric)))

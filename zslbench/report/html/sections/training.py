@@ -65,8 +65,14 @@ def _chosen(table: pd.DataFrame, criterion: str) -> pd.DataFrame:
     rows = table[table[criterion].notna()]
     if "candidate" not in rows.columns or rows["candidate"].isna().all() or rows.empty:
         return rows
-    best = rows.loc[rows[criterion].idxmax(), "candidate"]
-    return rows[rows["candidate"] == best]
+    best = rows["candidate"].to_numpy(float)[_highest(rows, criterion)]
+    chosen: pd.DataFrame = rows[rows["candidate"] == best]
+    return chosen
+
+
+def _highest(rows: pd.DataFrame, criterion: str) -> int:
+    """The place of the first row with the highest value."""
+    return int(rows[criterion].to_numpy(float).argmax())
 
 
 def _figures(
@@ -87,7 +93,7 @@ def _figures(
                 rows = _chosen(table, criterion)
                 if rows.empty:
                     continue
-                best = rows.loc[rows[criterion].idxmax(), "epoch"]
+                best = rows["epoch"].to_numpy(float)[_highest(rows, criterion)]
                 tracks.append(
                     Track(
                         rows["epoch"].to_numpy(float),
@@ -111,7 +117,7 @@ def _figures(
 def _losses(
     subject: Subject, one: Shown, tables: list[tuple[RunRecord, pd.DataFrame]], left: int
 ) -> dict[str, Any]:
-    """One small chart per stage and loss of the middle seed: validation's fit grey, the final one coloured."""
+    """A small chart per stage and loss of the middle seed: validation's fit grey, the final one coloured."""
     record, table = next((pair for pair in tables if pair[0] is one.median), tables[0])
     made: dict[str, Any] = {
         "label": one.label,

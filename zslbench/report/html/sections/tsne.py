@@ -3,41 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import ZslbenchError
 from zslbench.report.html.subject import Shown, Subject
 from zslbench.report.html.theme import CLASSES, ink
 from zslbench.store.record import RunRecord
 
+if TYPE_CHECKING:
+    from zslbench.report.plots.tsne import Projection
+
 ID = "tsne"
 TITLE = "Features in two dimensions (t-SNE)"
 
-MOST = 4
+MOST = 8
 """Runs that are drawn, for each takes seconds and space."""
 
 
 def build(subject: Subject) -> Mapping[str, Any] | None:
-    """The embedding's space of each method whose run kept its networks, in the order of the table."""
+    """For each data set a panel per method whose run kept its networks, all of the same images."""
     if not subject.outcome.records:
         return None
-    made: list[dict[str, Any]] = []
+    groups: list[dict[str, Any]] = []
     reasons: list[str] = []
+    kept = drawn = 0
     for dataset in subject.outcome.datasets:
+        panels: list[tuple[Shown, Projection]] = []
+        said: list[str] = []
         for one in subject.shown(dataset):
             record = kept_run(one)
             if record is None:
                 continue
-            if len(made) >= MOST:
+            kept += 1
+            if subject.without_charts:
+                continue
+            if drawn == MOST:
                 reasons.append(f"{one.label} on {one.dataset} is left out: {MOST} runs are drawn at most.")
-            elif subject.without_charts:
-                return {"made": [], "reasons": [], "kept": True}
-            else:
-                try:
-                    made.append(_drawn(subject, one, record, _baseline(subject, one)))
-                except ZslbenchError as error:
-                    reasons.append(f"{one.label} on {one.dataset}: {error}")
-    return {"made": made, "reasons": reasons, "kept": bool(made or reasons)}
+                continue
+            try:
+                panels.append((one, _projection(subject, record, said)))
+                drawn += 1
+            except ZslbenchError as error:
+                reasons.append(f"{one.label} on {one.dataset}: {error}")
+        groups += [_group(subject, dataset, same, said) for same in _of_same_images(panels)]
+    return {"groups": groups, "reasons": reasons, "kept": kept > 0}
 
 
 def kept_run(one: Shown, weights: tuple[str, ...] = ("all",)) -> RunRecord | None:
@@ -46,61 +55,59 @@ def kept_run(one: Shown, weights: tuple[str, ...] = ("all",)) -> RunRecord | Non
     return next((record for record in ordered if record.environment.get("weights") in weights), None)
 
 
-def _baseline(subject: Subject, one: Shown) -> RunRecord | None:
-    """A run of another line on the same images whose generator makes features of the backbone."""
-    for other in subject.shown(one.dataset):
-        record = kept_run(other)
-        if record is None or other is one:
-            continue
-        components = record.info.identity.get("components", {})
-        mine = one.median.info.identity.get("components", {}).get("embedding")
-        if components.get("embedding") == "identity" and components.get("generator") and mine != "identity":
-            return record
-    return None
+def _projection(subject: Subject, record: RunRecord, said: list[str]) -> Projection:
+    from zslbench.report.plots.tsne import compute
+
+    def say(text: str) -> None:
+        if text not in said:
+            said.append(text)
+
+    return compute(record, data_root=subject.options.data_root, backbone=False, say=say)
 
 
-def _drawn(
-    subject: Subject, one: Shown, record: RunRecord, baseline: RunRecord | None
+def _of_same_images(panels: list[tuple[Shown, Projection]]) -> list[list[tuple[Shown, Projection]]]:
+    """Panels that share a legend: equal settings choose the same images of the same data."""
+    groups: dict[tuple[Any, ...], list[tuple[Shown, Projection]]] = {}
+    for one, found in panels:
+        chosen = found.chosen
+        key = (
+            found.class_names,
+            *(tuple(part.tolist()) for part in (chosen.seen, chosen.unseen, chosen.rows)),
+        )
+        groups.setdefault(key, []).append((one, found))
+    return list(groups.values())
+
+
+def _group(
+    subject: Subject, dataset: str, panels: list[tuple[Shown, Projection]], said: list[str]
 ) -> dict[str, Any]:
     from zslbench.report.html.charts.points import points
     from zslbench.report.plots.scatter import COLOURS, palette
-    from zslbench.report.plots.tsne import compute
 
-    said: list[str] = []
-    root = subject.options.data_root
-    try:
-        found = compute(record, baseline=baseline, data_root=root, say=said.append)
-    except ZslbenchError:
-        if baseline is None:
-            raise
-        found = compute(record, data_root=root, say=said.append)
-    colours = {number: COLOURS.index(colour) for number, colour in palette(found.chosen).items()}
-    inks = {number: ink(f"k{place % len(CLASSES)}") for number, place in colours.items()}
-    panels = [
-        {
-            "title": panel.title,
-            "note": panel.note,
-            "svg": points(panel, inks, subject.key("tsne"), f"t-SNE of {one.label}, {panel.title}"),
-        }
-        for panel in found.panels
-    ]
-    sides = [
-        (
-            side,
-            [
-                (f"k{colours[number] % len(CLASSES)}", found.class_names[number])
-                for number in numbers.tolist()
-            ],
+    first = panels[0][1]
+    places = {one: COLOURS.index(colour) % len(CLASSES) for one, colour in palette(first.chosen).items()}
+    inks = {one: ink(f"k{place}") for one, place in places.items()}
+    made = []
+    for one, found in panels:
+        (panel,) = found.panels
+        svg = points(panel, inks, subject.key("tsne"), f"t-SNE of {one.label} on {dataset}, {panel.title}")
+        made.append(
+            {
+                "label": one.label,
+                "seed": found.record.info.seed,
+                "space": panel.title,
+                "note": panel.note,
+                "svg": svg,
+            }
         )
-        for side, numbers in (("seen", found.chosen.seen), ("unseen", found.chosen.unseen))
-    ]
-    title = f"{one.label} on {subject.dataset_title(one.dataset)}, seed {record.info.seed}"
-    synthetic = any("synthetic unseen" in panel.samples.kinds for panel in found.panels)
     return {
-        "title": title,
-        "panels": panels,
-        "sides": sides,
+        "title": subject.dataset_title(dataset),
+        "panels": made,
+        "classes": [
+            (f"k{places[one]}", first.class_names[one], side)
+            for side, numbers in (("seen", first.chosen.seen), ("unseen", first.chosen.unseen))
+            for one in numbers.tolist()
+        ],
+        "synthetic": any("synthetic unseen" in found.panels[0].samples.kinds for _, found in panels),
         "said": said,
-        "run": record.info.id,
-        "synthetic": synthetic,
     }
