@@ -56,8 +56,12 @@ def escaped(text: str) -> str:
     """Plain text that LaTeX sets as it is. Letters beyond Latin scripts need an engine that has them."""
     # Two hyphens would be joined to a dash, a hyphen and a dash to a longer one.
     parted = re.sub("(?<=[-–—])(?=[-–—])", "\u2060", one_line(text))
-    blank = "~" if text.startswith(" ") else ""  # between a number and its mark
-    return blank + parted.translate(_ESCAPED)
+    return parted.translate(_ESCAPED)
+
+
+def _behind(text: str) -> str:
+    """What stands behind a number; a blank before it is kept."""
+    return ("~" if text.startswith(" ") else "") + escaped(text)
 
 
 def latex(table: Table, missing: str) -> str:
@@ -133,7 +137,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def _cell(cell: Cell, spread: str, missing: str) -> str:
     """A cell; in a column with spreads, numbers without one keep its room, so that means align."""
-    text, behind = core(cell, missing), escaped(tail(cell))
+    text, behind = core(cell, missing), _behind(tail(cell))
     around = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}.get(cell.emphasis or "", "%s")
     shown = around.replace("%s", escaped(text))
     if not spread or (cell.text is not None and not any(one.isdigit() for one in text)):
@@ -141,4 +145,4 @@ def _cell(cell: Cell, spread: str, missing: str) -> str:
     plain = " ± " not in text
     if behind and (plain or len(tail(cell)) < 2):
         behind = rf"\rlap{{{behind}}}"
-    return shown + behind + (rf"\phantom{{{escaped(spread)}}}" if plain else "")
+    return shown + behind + (rf"\phantom{{{_behind(spread)}}}" if plain else "")
