@@ -9,7 +9,7 @@ from zslbench.registry import registry
 
 
 def test_every_cell_is_there(quick_store: Any) -> None:
-    store, outcome = quick_store
+    _, outcome = quick_store
     assert [one.label for one in outcome.lines] == [
         "eszsl",
         "tf-vaegan",

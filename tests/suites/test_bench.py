@@ -1,0 +1,338 @@
+"""Running suites: found again, failing, retried, stopped, left to others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zslbench
+from zslbench import suites
+from zslbench.api import Quiet
+from zslbench.benchmarking import prepare
+from zslbench.errors import Interrupted, MissingData, SettingsError
+from zslbench.registry import Registry
+from zslbench.store.store import Store
+from zslbench.suites.running import Unwatched, failures
+
+LAB = '[[methods]]\nmethod = "lab"\n'
+SOLID = LAB + 'variants = "solid"\n'
+BOTH = LAB + SOLID
+ABSENT = '[[methods]]\nmethod = "absent"\n'
+
+
+def bench(suite: suites.Suite, **more: Any) -> suites.SuiteOutcome:
+    return zslbench.bench(suite, **{"threads": 1, **more})
+
+
+def statuses(suite: suites.Suite, **more: Any) -> list[str]:
+    return [step.status for step in prepare(suite, **{"threads": 1, **more}).plan.steps]
+
+
+def count(world: Path, what: str = "fits") -> int:
+    return len((world / what).read_text("utf-8")) if (world / what).exists() else 0
+
+
+class Told(Unwatched):
+    """A watcher that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, str, int]] = []
+        self.left: list[float | None] = []
+        self.ends: list[str] = []
+
+    def started(self, step: Any, left: float | None) -> None:
+        self.steps.append((step.cell.line.label, step.cell.selection.mode, step.cell.seed))
+        self.left.append(left)
+
+    def ended(self, step: Any, end: str, message: str, left: float | None) -> None:
+        self.ends.append(end)
+
+
+def test_what_is_missing_is_run_and_nothing_twice(known: Registry, suite: Any, world: Path) -> None:
+    asked = suite(BOTH + ABSENT, "seeds = 2")
+    watcher = Told()
+    found = bench(asked, watcher=watcher)
+    assert {key[0]: entry.state for key, entry in found.entries.items()} == {
+        "lab": "done",
+        "lab (solid)": "done",
+        "absent": "no plugin",
+    }
+    assert {seed: one.info.seed for seed, one in found.entries["lab", "there", "last"].records.items()} == {
+        0: 0,
+        1: 1,
+    }
+    assert found.entries["absent", "there", "last"].reason == "no plugin provides method 'absent'"
+    # Seed by seed: a whole column is there early.
+    assert [(label, seed) for label, _, seed in watcher.steps] == [
+        ("lab", 0),
+        ("lab (solid)", 0),
+        ("lab", 1),
+        ("lab (solid)", 1),
+    ]
+    assert watcher.ends == ["done"] * 4
+    # Nothing is known of the first; then what was measured stands for the others.
+    assert watcher.left[0] is None
+    assert all(left is not None and left >= 0 for left in watcher.left[1:])
+    fits = count(world)
+    again = Told()
+    assert bench(asked, watcher=again).entries.keys() == found.entries.keys()
+    assert (again.steps, count(world)) == ([], fits)
+
+
+def test_the_figures_are_those_of_a_run_alone(known: Registry, suite: Any) -> None:
+    """And a run that was computed by itself is found, though no cell knows of it."""
+    alone = zslbench.run("lab", dataset="there", reading="code", seeds=[1], select="last", threads=1)
+    asked = suite(LAB + 'readings = "code"\n', "seeds = 2")
+    assert statuses(asked) == ["to run", "found"]
+    found = bench(asked).entries["lab [code]", "there", "last"]
+    assert found.records[1].info == alone.records[0].info
+    assert found.records[1].metrics == alone.records[0].metrics
+
+
+def test_the_store_alone_tells_the_same(known: Registry, suite: Any, world: Path) -> None:
+    asked = suite(BOTH + ABSENT, "seeds = 2")
+    found = bench(asked)
+    loads = count(world, "loads")
+    told = suites.outcome_of(asked, Store.default(), known)
+    assert count(world, "loads") == loads  # no data set is opened
+    assert told.lines == found.lines
+    for key, entry in found.entries.items():
+        assert (told.entries[key].state, told.entries[key].reason) == (entry.state, entry.reason)
+        assert {s: r.info.id for s, r in told.entries[key].records.items()} == {
+            s: r.info.id for s, r in entry.records.items()
+        }
+    assert len(found.records) == 4
+
+
+def test_a_cell_that_fails_takes_no_other_with_it_and_is_remembered(
+    known: Registry, suite: Any, world: Path
+) -> None:
+    (world / "broken").touch()
+    asked = suite(BOTH, "seeds = 2")
+    prepared = prepare(asked, threads=1)
+    watcher = Told()
+    found = prepared.run(watcher)
+    entry = found.entries["lab", "there", "last"]
+    assert (entry.state, set(entry.failures), dict(entry.records)) == ("failed", {0, 1}, {})
+    assert entry.failures[0] == "RuntimeError: it cannot be fitted"
+    assert found.entries["lab (solid)", "there", "last"].state == "done"
+    assert watcher.ends == ["failed", "done", "failed", "done"]
+    assert failures(prepared.plan, found) == [
+        f"lab on there, last, seed {seed}: RuntimeError: it cannot be fitted" for seed in (0, 1)
+    ]
+    # Repaired, but nobody asked for it again.
+    (world / "broken").unlink()
+    fits = count(world)
+    assert statuses(asked) == ["failed before", "found"] * 2
+    assert bench(asked).entries["lab", "there", "last"].state == "failed"
+    assert bench(asked, only_missing=True).entries["lab", "there", "last"].state == "failed"
+    assert count(world) == fits
+    assert bench(asked, retry_failed=True).entries["lab", "there", "last"].state == "done"
+    assert statuses(asked) == ["found"] * 4
+    assert suites.outcome_of(asked, Store.default(), known).entries["lab", "there", "last"].failures == {}
+
+
+def test_some_seeds_are_there(known: Registry, suite: Any, world: Path) -> None:
+    asked = suite(LAB, "seeds = 3")
+    bench(asked, seeds=1)
+    (world / "broken").touch()
+    entry = bench(asked, seeds=[0, 2]).entries["lab", "there", "last"]
+    assert (entry.state, set(entry.records), set(entry.failures)) == ("partial", {0}, {2})
+    whole = suites.outcome_of(asked, Store.default(), known).entries["lab", "there", "last"]
+    assert (whole.state, set(whole.records), set(whole.failures)) == ("partial", {0}, {2})
+
+
+def test_a_failure_on_other_data_is_no_failure_of_these(known: Registry, suite: Any, world: Path) -> None:
+    (world / "broken").touch()
+    asked = suite(LAB)
+    bench(asked)
+    (world / "broken").unlink()
+    (world / "other").touch()
+    assert statuses(asked) == ["to run"]
+
+
+def test_figures_of_other_data_are_not_taken_for_these(known: Registry, suite: Any, world: Path) -> None:
+    asked = suite(LAB)
+    first = bench(asked).records
+    (world / "other").touch()
+    assert statuses(asked) == ["to run"]
+    second = bench(asked).records
+    assert first[0].metrics != second[0].metrics
+
+
+def test_a_run_on_other_threads_is_the_same_cell(known: Registry, suite: Any, world: Path) -> None:
+    asked = suite(LAB)
+    first = bench(asked).records
+    fits = count(world)
+    assert statuses(asked, threads=2) == ["found"]
+    assert [one.info for one in bench(asked, threads=2).records] == [one.info for one in first]
+    assert count(world) == fits
+
+
+def test_a_setting_makes_another_cell(known: Registry, suite: Any) -> None:
+    asked = suite(LAB)
+    bench(asked)
+    given = {"classifier.ridge": 9.0}
+    assert statuses(asked, settings=given) == ["to run"]
+    (record,) = bench(asked, settings=given).records
+    assert record.info.identity["settings"]["classifier"]["ridge"] == 9.0
+    assert statuses(asked) == statuses(asked, settings=given) == ["found"]
+
+
+def test_planning_computes_and_writes_nothing(known: Registry, suite: Any, world: Path) -> None:
+    asked = suite(BOTH + ABSENT, 'datasets = ["there", "nowhere"]\nseeds = 2')
+    plan = prepare(asked, threads=1).plan
+    assert [step.status for step in plan.steps if step.cell.dataset == "there"] == [
+        "to run",
+        "to run",
+        "no plugin",
+    ] * 2
+    assert {step.status for step in plan.steps if step.cell.dataset == "nowhere"} == {"no data", "no plugin"}
+    assert count(world) == 0
+    assert not Store.default().root.exists()
+    assert (len(plan.pending), plan.unknown, plan.seconds) == (4, 4, 0.0)
+
+
+def test_like_runs_tell_what_it_costs(known: Registry, suite: Any) -> None:
+    asked = suite(BOTH, "seeds = 3")
+    ours = [one for one in bench(asked, seeds=2).records if one.info.variant is None]
+    plan = prepare(asked, threads=1).plan
+    assert (len(plan.pending), plan.unknown) == (2, 0)
+    mean = sum(one.environment["seconds"] for one in ours) / 2
+    (lab,) = [step for step in plan.pending if step.cell.line.label == "lab"]
+    assert lab.seconds == pytest.approx(mean)
+
+
+def test_data_that_are_not_here(known: Registry, suite: Any, world: Path) -> None:
+    asked = suite(LAB)
+    (world / "gone").touch()
+    with pytest.raises(MissingData, match="it is not here"):
+        bench(asked)
+    told = suites.outcome_of(asked, Store.default(), known).entries["lab", "there", "last"]
+    assert told.state == "no data"
+    assert "it is not here. Get it from nowhere" in told.reason
+    (world / "gone").unlink()
+    assert bench(asked).entries["lab", "there", "last"].state == "done"
+    (world / "gone").touch()  # taken away again: its figures stay
+    assert statuses(asked) == ["found"]
+    assert bench(asked).entries["lab", "there", "last"].state == "done"
+
+
+def test_data_that_cannot_be_used(known: Registry, suite: Any, world: Path) -> None:
+    (world / "spoilt").touch()
+    asked = suite(LAB, "seeds = 2")
+    entry = bench(asked).entries["lab", "there", "last"]
+    assert (entry.state, set(entry.failures.values())) == ("failed", {"ValueError: spoilt"})
+    assert count(world, "loads") == 1  # not once for each seed
+    (world / "spoilt").unlink()
+    assert bench(asked).entries["lab", "there", "last"].state == "done"  # it was never computed: no retry
+
+
+def test_a_run_that_is_gone_is_missing(known: Registry, suite: Any, world: Path) -> None:
+    import shutil
+
+    asked = suite(LAB)
+    (record,) = bench(asked).records
+    shutil.rmtree(record.folder)
+    told = suites.outcome_of(asked, Store.default(), known).entries["lab", "there", "last"]
+    assert (told.state, told.reason) == ("missing", "not run: seed 0")
+    assert statuses(asked) == ["to run"]
+    assert bench(asked).entries["lab", "there", "last"].state == "done"
+
+
+def test_what_another_process_computes_is_left_to_it(known: Registry, suite: Any, world: Path) -> None:
+    asked = suite(LAB, "seeds = 2")
+    first = prepare(asked, threads=1).plan.steps[0].run
+    assert first is not None
+    with Store.default().workspace(first):
+        assert statuses(asked) == ["running elsewhere", "to run"]
+        found = bench(asked)
+    assert found.remarks == ("1 runs are computed by other processes and were left to them",)
+    entry = found.entries["lab", "there", "last"]
+    assert (entry.state, set(entry.records)) == ("partial", {1})
+    assert statuses(asked) == ["to run", "found"]
+
+
+def test_one_that_another_process_begins_meanwhile_is_left_too(
+    known: Registry, suite: Any, world: Path
+) -> None:
+    prepared = prepare(suite(LAB, "seeds = 2"), threads=1)
+    second = prepared.plan.steps[1].run
+    assert second is not None
+    watcher = Told()
+    with Store.default().workspace(second):
+        found = prepared.run(watcher)
+    assert watcher.ends == ["done", "left"]
+    assert set(found.entries["lab", "there", "last"].records) == {0}
+
+
+class Stopping(Quiet):
+    """A display that has the run stopped after an epoch, as Ctrl-C does."""
+
+    def observer(self, title: str) -> Any:
+        import contextlib
+        import os
+        import signal
+
+        from zslbench.training.loop import Silent
+
+        class Observer(Silent):
+            def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Any) -> None:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        return contextlib.nullcontext(Observer())
+
+
+GAN = """
+[[methods]]
+method = "tf-vaegan"
+epochs = 2
+settings.generator = { hidden = 4, per_class = 2, batch_size = 256, critic_steps = 1 }
+settings.classifier.epochs = 1
+"""
+
+
+def test_one_that_was_stopped_goes_on(
+    known: Registry, suite: Any, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZSLBENCH_CHECKPOINT_SECONDS", "0")
+    asked = suite(LAB + GAN)
+    with pytest.raises(Interrupted, match="stopped after 1 of 2 runs; the same command goes on"):
+        bench(asked, display=Stopping())
+    assert statuses(asked) == ["found", "goes on"]
+    assert statuses(asked, only_missing=True) == ["found", "interrupted"]
+    left = bench(asked, only_missing=True)
+    assert left.entries["tf-vaegan", "there", "last"].state == "missing"
+    found = bench(asked)
+    (record,) = found.entries["tf-vaegan", "there", "last"].records.values()
+    assert record.info.resumed
+    assert statuses(asked) == ["found", "found"]
+
+
+def test_ctrl_c_between_runs_is_one_line_too(known: Registry, suite: Any) -> None:
+    class Impatient(Told):
+        def ended(self, *arguments: Any) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="stopped after 1 of 2 runs"):
+        bench(suite(LAB, "seeds = 2"), watcher=Impatient())
+
+
+def test_weights_are_kept_where_the_suite_says(known: Registry, suite: Any) -> None:
+    (record,) = bench(suite(LAB, "keep_weights = true")).records
+    assert record.environment["weights"] == "all"
+    assert record.networks()
+
+
+def test_two_wishes_that_contradict(known: Registry, suite: Any) -> None:
+    with pytest.raises(SettingsError, match="--only-missing leaves failed cells alone"):
+        bench(suite(LAB), only_missing=True, retry_failed=True)
+
+
+def test_selections_are_cells_of_their_own(known: Registry, suite: Any) -> None:
+    found = bench(suite(LAB, 'select = ["val", "oracle", "last"]'))
+    assert [key[2] for key in found.entries] == ["val", "oracle", "last"]
+    assert [entry.records[0].info.selection for entry in found.entries.values()] == ["val", "oracle", "last"]
+    assert len({one.info.id for one in found.records}) == 3

@@ -1,0 +1,85 @@
+"""Packaged suites and a user's own."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from zslbench.errors import SettingsError, UnknownName
+from zslbench.registry import registry
+from zslbench.suites import Suite, find, names
+from zslbench.suites.resolving import resolve_suite
+
+FOUR = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("lab", "b", "c"))
+
+
+def test_the_packaged_suites_resolve_with_the_plugins_that_are_here() -> None:
+    assert names() == ("classic", "ijcai22-table1", "ijcai22-table2", "quick")
+    for name in names():
+        suite = find(name)
+        assert suite.name == suite.definition.name == name
+        assert suite.definition.summary
+        resolved = resolve_suite(suite, registry())
+        assert any(place.state == "ok" for place in resolved.places.values())
+        assert resolved.remarks == ()
+
+
+def printed(source: str) -> list[str]:
+    """Methods in the order in which the published results have them from a source."""
+    text = files("zslbench.published").joinpath("results.csv").read_text("utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return list(dict.fromkeys(row["method"] for row in rows if row["source"] == source))
+
+
+def test_table_1_has_every_row_of_the_paper_in_its_order() -> None:
+    suite = find("ijcai22-table1")
+    assert suite.definition.published_source is not None
+    labels = [str(row.label).partition(" [")[0] for row in suite.rows]
+    assert list(dict.fromkeys(labels)) == printed(suite.definition.published_source)
+    groups = [row.group for row in suite.rows]
+    assert groups == sorted(groups, key=str)  # embedding, then generative
+    assert (suite.datasets, suite.selections) == (("cub", "sun", "awa2"), ("val", "oracle"))
+
+
+def test_table_2_is_compared_with_the_printed_ablation() -> None:
+    lines = resolve_suite(find("ijcai22-table2"), registry()).lines
+    variants = ["baseline", "no-lce", "no-gce", "no-scr", "no-egs", "full"]
+    assert [one.published_variant for one in lines] == variants
+    assert [one.variant for one in lines] == [*variants[:-1], None]
+
+
+def test_a_file_of_ones_own(suite: Callable[..., Suite]) -> None:
+    found = suite(FOUR, "seeds = [3, 1]", name="own-one")
+    assert (found.name, found.title, found.seeds) == ("own-one", "own-one", (3, 1))
+    assert suite(FOUR, 'name = "x"\ntitle = "T"').title == "T"
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="no suite 'quik', did you mean 'quick'"):
+        find("quik")
+    with pytest.raises(SettingsError, match=r"nowhere\.toml: cannot be read"):
+        find(tmp_path / "nowhere.toml")
+
+
+def test_a_part_of_it_keeps_its_order(suite: Callable[..., Suite]) -> None:
+    row = '[[methods]]\nmethod = "m"\nreadings = ["p", "c"]\n'
+    whole = suite(FOUR + row, 'datasets = ["x", "y"]\nselect = ["val", "oracle"]\nseeds = 3')
+    part = whole.narrowed(methods=["m [c]", "lab"], datasets=["y"], seeds=2, select=["oracle"])
+    assert [one.label for one in part.rows] == ["lab", "m [c]"]
+    assert (part.datasets, part.seeds, part.selections) == (("y",), (0, 1), ("oracle",))
+    assert [one.label for one in whole.narrowed(methods=["M"]).rows] == ["m [p]", "m [c]"]
+    assert whole.narrowed(seeds=[2, 0]).seeds == (0, 2)
+    assert whole.narrowed().rows == whole.rows
+    for asked, told in (
+        ({"methods": ["lap"]}, "has no method or line 'lap', did you mean 'lab'"),
+        ({"datasets": ["z"]}, "has no data set 'z', known: x, y"),
+        ({"select": ["last"]}, "has no selection 'last'"),
+        ({"seeds": 4}, "seeds 4: suite 'mine' has the seeds 0, 1, 2"),
+        ({"seeds": [5]}, "has the seeds 0, 1, 2"),
+    ):
+        with pytest.raises((UnknownName, SettingsError), match=told):
+            whole.narrowed(**asked)  # type: ignore[arg-type]

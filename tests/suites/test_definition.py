@@ -1,0 +1,90 @@
+"""What a suite's file may say, and how it is told what it may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from zslbench.errors import SettingsError
+from zslbench.suites.definition import Definition, parse
+
+HEAD = 'datasets = ["toy", "cub"]\n'
+ROW = '[[methods]]\nmethod = "m"\n'
+
+
+def labels(text: str) -> list[str | None]:
+    return [one.label for row in parse(HEAD + text, "f.toml").methods for one in row.split()]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("epoch = 3\n" + ROW, "suite f.toml: no key 'epoch', did you mean 'epochs'?"),
+        (ROW + "lable = 'x'\n", "suite f.toml: row 1 (m): no key 'lable', did you mean 'label'?"),
+        (
+            ROW + '[[methods]]\nmethod = "n"\non.cub.epoch = 1\n',
+            "row 2 (n): on cub: no key 'epoch', did you mean 'epochs'?",
+        ),
+        (ROW + "on.cu.epochs = 1\n", "row 1 (m): 'on.cu' is no data set of the suite, did you mean 'cub'?"),
+        ('[[methods]]\nmetod = "m"\n', "row 1 (?): key 'method' is missing; row 1 (?): no key 'metod'"),
+        (ROW + "settings.genrator.lr = 1\n", "'genrator.lr': write <kind>.<setting>, as generator.lr"),
+        (ROW + "epochs = 0\n", "row 1 (m): 'epochs' = 0: Input should be greater than 0"),
+        ('select = "vall"\n' + ROW, "'select' = 'vall': Input should be 'last', 'val' or 'oracle'"),
+        ('select = ["val", "val"]\n' + ROW, "'select' names one of val, val twice"),
+        ("seeds = [1, 1]\n" + ROW, "'seeds': give a number of seeds, or different seeds of 0 or more"),
+        ("seeds = []\n" + ROW, "'seeds': give a number of seeds"),
+        ("seeds = 0\n" + ROW, "'seeds' = 0: Input should be greater than 0"),
+        ("methods = []\n", "'methods' is empty"),
+        (ROW + ROW, "row 1 (m) and row 2 (m) are both called 'm': give one a 'label'"),
+        (ROW + 'variants = ["a", "a"]\n', "are both called 'm (a)'"),
+        ("[methods]\nmethod = 'm'\n", "write [[methods]] above each row, not [methods]"),
+        ("seeds = \n", "not valid TOML"),
+    ],
+)
+def test_faults_name_the_file_the_row_and_the_nearest_key(text: str, told: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(HEAD + text, "f.toml")
+    message = str(caught.value)
+    assert told in message
+    assert message.startswith("suite f.toml: ")
+    assert "\n" not in message
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(HEAD + "epoch = 3\n" + ROW + "lable = 'x'\nepochs = 0\n", "f.toml")
+    assert [key for key in ("'epoch'", "'lable'", "'epochs' = 0") if key in str(caught.value)] == [
+        "'epoch'",
+        "'lable'",
+        "'epochs' = 0",
+    ]
+
+
+def test_a_row_is_a_line_for_each_variant_and_reading() -> None:
+    assert labels(ROW) == ["m"]
+    assert labels(ROW + 'variants = ["full", "weak"]\n') == ["m", "m (weak)"]
+    assert labels(ROW + 'readings = ["paper", "code"]\n') == ["m [paper]", "m [code]"]
+    assert labels(ROW + 'variants = ["full", "a"]\nreadings = ["p", "c"]\n') == [
+        "m [p]",
+        "m [c]",
+        "m (a) [p]",
+        "m (a) [c]",
+    ]
+
+
+def test_a_label_stands_for_the_name_and_for_all_where_there_is_one_line() -> None:
+    assert labels(ROW + 'label = "M"\nvariants = "weak"\nreadings = "code"\n') == ["M"]
+    assert labels(ROW + 'label = "M"\nreadings = ["paper", "code"]\n') == ["M [paper]", "M [code]"]
+    assert labels(ROW + 'label = "M"\nvariants = ["full", "a"]\n') == ["M", "M (a)"]
+
+
+def test_settings_are_written_nested_or_flat() -> None:
+    nested = parse(HEAD + ROW + "settings.generator = { lr = 1, hidden = 2 }\n", "f.toml")
+    flat = parse(HEAD + ROW + 'settings = { "generator.lr" = 1, "generator.hidden" = 2 }\n', "f.toml")
+    assert nested == flat
+    assert nested.methods[0].settings == {"generator.lr": 1, "generator.hidden": 2}
+
+
+def test_one_name_needs_no_list() -> None:
+    found = parse('datasets = "toy"\nselect = "val"\npreset = "cpu"\n' + ROW, "f.toml")
+    assert isinstance(found, Definition)
+    assert (found.datasets, found.select, found.preset) == (("toy",), ("val",), ("cpu",))

@@ -1,0 +1,111 @@
+"""What is remembered of cells, and what becomes of damage."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zslbench
+from zslbench import suites
+from zslbench.registry import Registry, registry
+from zslbench.store.sealed import seal
+from zslbench.store.store import Store
+from zslbench.suites.ledger import Ledger, Remembered
+
+LAB = '[[methods]]\nmethod = "lab"\n'
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(Store(tmp_path / "store"))
+
+
+def test_what_is_remembered_is_found_and_the_last_word_stands(ledger: Ledger) -> None:
+    assert ledger.find("a") is None
+    assert not ledger.folder.exists()  # looking makes nothing
+    ledger.remember("a", Remembered("failed", message="no", data="d", facts={"seed": 1}))
+    found = ledger.find("a")
+    assert found is not None
+    assert (found.state, found.message, found.data, found.facts) == ("failed", "no", "d", {"seed": 1})
+    assert found.when  # of itself
+    ledger.remember("a", Remembered("run", "r"))
+    ledger.remember("b", Remembered("run", "s"))
+    assert [one.run for name in ("a", "b") if (one := ledger.find(name))] == ["r", "s"]
+    assert sorted(path.name for path in ledger.folder.iterdir()) == ["a.json", "b.json"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text, good: text[:-20],
+        lambda text, good: text.replace(b'"run": "r"', b'"run": "x"'),
+        lambda text, good: b"",
+        lambda text, good: b"\xff\xfe",
+        lambda text, good: seal({**good, "cell": "b"}),
+        lambda text, good: seal({**good, "state": "perhaps"}),
+        lambda text, good: seal({**good, "run": None}),
+        lambda text, good: seal({**good, "more": 1}),
+        lambda text, good: seal({**good, "format": 2}),
+    ],
+)
+def test_a_damaged_file_is_set_aside_with_a_warning(
+    ledger: Ledger, damage: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zslbench.store.sealed import unseal
+
+    monkeypatch.setattr(logging.getLogger("zslbench"), "propagate", True)
+    ledger.remember("a", Remembered("run", "r"))
+    path = ledger.folder / "a.json"
+    text = path.read_bytes()
+    path.write_bytes(damage(text, unseal(text)))
+    assert ledger.find("a") is None
+    assert "damaged" in caplog.text
+    assert "set aside" in caplog.text
+    assert list(ledger.folder.iterdir()) == []
+    (aside,) = (ledger.folder.parent / "damaged").iterdir()
+    assert aside.name.startswith("cell-a.")
+    ledger.remember("a", Remembered("run", "r"))
+    assert ledger.find("a") is not None
+
+
+def test_a_cell_is_found_by_its_run_without_the_ledger(known: Registry, suite: Any, world: Path) -> None:
+    asked = suite(LAB)
+    (record,) = zslbench.bench(asked, threads=1).records
+    for path in Ledger(Store.default()).folder.iterdir():
+        path.write_text("{", "utf-8")
+    assert suites.outcome_of(asked, Store.default(), known).records == ()
+    (again,) = zslbench.bench(asked, threads=1).records
+    assert again.info == record.info
+    assert len((world / "fits").read_text("utf-8")) == 1
+    assert suites.outcome_of(asked, Store.default(), known).entries["lab", "there", "last"].state == "done"
+
+
+SUITE = """
+datasets = "toy"
+seeds = 6
+select = "val"
+settings.dataset.images_per_class = 6
+[[methods]]
+method = "eszsl"
+"""
+
+
+def test_processes_share_a_suite(tmp_path: Path) -> None:
+    """Each takes what nobody has, neither fails, and all of it is there in the end."""
+    path, store = tmp_path / "shared.toml", tmp_path / "store"
+    path.write_text(SUITE, "utf-8")
+    command = [sys.executable, "-m", "zslbench", "bench", str(path), "--threads=1", f"--store={store}"]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    ends = [(one.communicate(timeout=120), one.returncode) for one in processes]
+    assert [code for _, code in ends] == [0, 0], ends
+    told = suites.outcome_of(suites.find(path), Store(store), registry())
+    assert len(told.records) == 6
+    assert len(list((store / "runs").iterdir())) == 6
+    assert all(one.verify() == [] for one in told.records)

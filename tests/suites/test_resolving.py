@@ -1,0 +1,140 @@
+"""From what a suite says to recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zslbench.errors import SettingsError
+from zslbench.registry import Registry
+from zslbench.suites import Suite
+from zslbench.suites.resolving import Resolved, resolve_suite
+
+GAN = '[[methods]]\nmethod = "tf-vaegan"\n'
+LAB = '[[methods]]\nmethod = "lab"\n'
+TWO = 'datasets = ["toy", "there"]\n'
+
+
+def value(place: Resolved, key: str) -> Any:
+    assert place.recipe is not None
+    kind, _, name = key.partition(".")
+    return place.recipe.parts[kind].values()[name]  # type: ignore[index]
+
+
+def test_what_is_said_for_all_holds_where_a_method_has_it(known: Registry, suite: Any) -> None:
+    head = TWO + "epochs = 7\nsettings.generator.hidden = 8\nsettings.dataset.images_per_class = 5\n"
+    places = resolve_suite(suite(GAN + LAB, head), known).places
+    for dataset in ("toy", "there"):
+        gan = places["tf-vaegan", dataset]
+        assert (value(gan, "generator.hidden"), value(gan, "generator.epochs")) == (8, 7)
+        assert places["lab", dataset].recipe is not None  # closed form, without generator
+    assert value(places["lab", "toy"], "dataset.images_per_class") == 5
+
+
+def test_the_nearer_word_wins(known: Registry, suite: Any) -> None:
+    head = TWO + "epochs = 7\nevery = 3\nsettings.generator = { hidden = 8, per_class = 3 }\n"
+    head += "on.there = { epochs = 6, settings.generator.per_class = 4 }\n"
+    row = GAN + "settings.generator.hidden = 9\non.there = { epochs = 5, settings.generator.hidden = 10 }\n"
+    asked = suite(row, head)
+    toy, there = (resolve_suite(asked, known).places["tf-vaegan", one] for one in ("toy", "there"))
+    keys = ("generator.hidden", "generator.per_class", "generator.epochs")
+    assert [value(toy, key) for key in keys] == [9, 3, 7]
+    assert [value(there, key) for key in keys] == [10, 4, 5]
+    assert (toy.every, there.every) == (3, 3)
+    changed = asked.overridden({"generator.hidden": 11, "generator.epochs": 2})
+    for dataset in ("toy", "there"):
+        place = resolve_suite(changed, known).places["tf-vaegan", dataset]
+        assert [value(place, key) for key in keys[::2]] == [11, 2]
+
+
+def test_a_row_may_name_the_setting_of_its_schedule(known: Registry, suite: Any) -> None:
+    places = resolve_suite(suite(GAN + "settings.generator.epochs = 4\n", "epochs = 7\n"), known).places
+    assert value(places["tf-vaegan", "there"], "generator.epochs") == 4
+
+
+@pytest.mark.parametrize(
+    ("rows", "head", "told"),
+    [
+        (LAB + "settings.classifier.rige = 1\n", "", "line 'lab' on there: .*did you mean 'ridge'"),
+        (LAB + "settings.classifier.ridge = 'x'\n", "", "line 'lab' on there: .*'ridge' = 'x'"),
+        (LAB + "epochs = 3\n", "", "line 'lab' on there: .*closed form"),
+        (LAB + 'variants = "weka"\n', "", "line 'lab .weka.': method 'lab' has no variant 'weka'.*'weak'"),
+        (LAB + 'readings = "coed"\n', "", "has no reading 'coed', did you mean 'code'"),
+        (LAB + 'preset = "none-such"\n', "", "no preset 'none-such'"),
+        (LAB, "settings.classifier.rige = 1\n", "no line has setting 'classifier.rige', did you mean"),
+    ],
+)
+def test_what_no_method_has_is_an_error_of_the_line(
+    known: Registry, suite: Any, rows: str, head: str, told: str
+) -> None:
+    with pytest.raises(SettingsError, match=told) as caught:
+        resolve_suite(suite(rows, head), known)
+    assert "mine.toml" in str(caught.value)
+
+
+def test_a_setting_of_the_command_line_that_no_line_has(known: Registry, suite: Any) -> None:
+    other = '[[methods]]\nmethod = "absent"\n'
+    # A file may set what only a method that nobody provides yet would have; a command line may not.
+    resolve_suite(suite(LAB + other, "settings.generator.x = 1\n"), known)
+    with pytest.raises(SettingsError, match=r"no line has setting 'generator\.x'"):
+        resolve_suite(suite(LAB + other).overridden({"generator.x": 1}), known)
+
+
+def test_what_nobody_provides(known: Registry, suite: Any) -> None:
+    rows = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("lap", "wanting", "zzz"))
+    found = resolve_suite(suite(rows + LAB, 'datasets = ["there", "nowhere"]'), known)
+    assert {one.state for key, one in found.places.items() if key[0] != "lab"} == {"no plugin"}
+    reasons = {key[0]: one.reason for key, one in found.places.items()}
+    assert reasons["lap"] == "no plugin provides method 'lap', did you mean 'lab'?"
+    assert reasons["wanting"] == "no plugin provides classifier 'nobody-s'"
+    assert reasons["zzz"] == "no plugin provides method 'zzz'"
+    assert found.places["lab", "there"].state == "ok"
+    nowhere = found.places["lab", "nowhere"]
+    assert nowhere.state == "no data"
+    assert "no dataset 'nowhere'" in nowhere.reason
+
+
+def test_lines_say_what_their_figures_are_compared_with(known: Registry, suite: Any) -> None:
+    rows = LAB + 'variants = ["full", "weak"]\n'
+    rows += LAB + 'label = "A"\n' + LAB + 'label = "B"\npublished = "Bee"\nvariants = "weak"\n'
+    rows += LAB + 'label = "C"\npublished = false\nvariants = "weak"\ngroup = "generative"\n'
+    lines = resolve_suite(suite(rows), known).lines
+    told = {one.label: (one.variant, one.published, one.published_variant, one.group) for one in lines}
+    assert told == {
+        "lab": (None, "lab", "full", "embedding"),
+        "lab (weak)": ("weak", "lab", "weak", "embedding"),
+        "A": (None, "lab", None, "embedding"),
+        "B": ("weak", "Bee", None, "embedding"),
+        "C": ("weak", None, None, "generative"),
+    }
+
+
+def test_a_variant_leaves_out_what_it_does_not_have(known: Registry, suite: Any) -> None:
+    rows = LAB + 'variants = ["full", "solid"]\nsettings.classifier.ridge = 2.5\n'
+    found = resolve_suite(suite(rows), known)
+    assert value(found.places["lab", "there"], "classifier.ridge") == 2.5
+    assert found.remarks == ("lab (solid): variant 'solid' does not have classifier.ridge: left out there",)
+
+
+def test_a_preset_lies_beside_the_suite(
+    known: Registry, suite: Callable[..., Suite], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my.toml").write_text("[classifier]\nridge = 3.5\n", "utf-8")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    asked = suite(LAB + 'preset = "my.toml"\n')
+    assert value(resolve_suite(asked, known).places["lab", "there"], "classifier.ridge") == 3.5
+    (elsewhere / "my.toml").write_text("[classifier]\nridge = 4.5\n", "utf-8")
+    given = asked.overridden({}, "my.toml")  # of the command line: where the user is
+    assert value(resolve_suite(given, known).places["lab", "there"], "classifier.ridge") == 4.5
+
+
+def test_a_preset_for_all_lines_is_one_where_a_method_has_it(known: Registry, suite: Any) -> None:
+    places = resolve_suite(suite(GAN + LAB, 'preset = "cpu"\n'), known).places
+    gan, lab = (places[name, "there"].recipe for name in ("tf-vaegan", "lab"))
+    assert gan is not None and lab is not None
+    assert (gan.preset, lab.preset) == ("cpu", None)
