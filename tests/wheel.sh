@@ -16,5 +16,8 @@ export ZSLBENCH_STORE="$away/store"
 "$away/venv/bin/zslbench" --strict-plugins run tf-vaegan --dataset toy --threads 1
 "$away/venv/bin/zslbench" --strict-plugins run sc-egg --dataset toy --threads 1 --epochs 4
 "$away/venv/bin/zslbench" table --dataset toy
+"$away/venv/bin/zslbench" suites
+"$away/venv/bin/zslbench" --strict-plugins bench quick --dry-run --threads 1
+"$away/venv/bin/zslbench" --strict-plugins bench quick --threads 1 --method eszsl
 "$away/venv/bin/zslbench" published sc-egg
 echo "wheel: installed and run outside the checkout"

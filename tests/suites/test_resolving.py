@@ -83,6 +83,12 @@ def test_a_setting_of_the_command_line_that_no_line_has(known: Registry, suite: 
         resolve_suite(suite(LAB + other).overridden({"generator.x": 1}), known)
 
 
+def test_a_part_need_not_have_what_the_whole_has(known: Registry, suite: Any) -> None:
+    whole = suite(GAN + LAB, "settings.generator.hidden = 8\n")
+    part = resolve_suite(whole.narrowed(methods=["lab"]), known)
+    assert part.places["lab", "there"].state == "ok"
+
+
 def test_what_nobody_provides(known: Registry, suite: Any) -> None:
     rows = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("lap", "wanting", "zzz"))
     found = resolve_suite(suite(rows + LAB, 'datasets = ["there", "nowhere"]'), known)

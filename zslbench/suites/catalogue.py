@@ -26,6 +26,8 @@ class Suite:
     """Where files that it names lie; None: it is a packaged one."""
     override: Wanted = field(default_factory=Wanted)
     """Holds above everything that the file says, where a method has it."""
+    part: bool = False
+    """Whether it is only a part of what the file says."""
 
     @property
     def title(self) -> str:
@@ -92,7 +94,8 @@ class Suite:
                     f"seeds {seeds}: suite '{self.name}' has the seeds {', '.join(map(str, self.seeds))}"
                 )
             changed["seeds"] = tuple(one for one in self.seeds if one in wanted)
-        return replace(self, definition=self.definition.model_copy(update=changed))
+        part = self.part or bool(changed)
+        return replace(self, definition=self.definition.model_copy(update=changed), part=part)
 
     def overridden(self, settings: Mapping[str, Any], preset: str | Sequence[str] | None = None) -> Suite:
         """The suite with settings and presets that hold wherever a method has them."""

@@ -118,7 +118,7 @@ class _Resolver:
         """What is said for all lines and none of them has is a typing error."""
         definition = self.suite.definition
         said = [self.suite.override.settings]
-        if self._complete:  # else it may be meant for a line that nobody provides yet
+        if self._complete and not self.suite.part:  # else it may be meant for what is not here
             said += [definition.settings, *(one.settings for one in definition.on.values())]
         unused = [key for settings in said for key in settings if key not in self._known]
         if self._known and unused:
