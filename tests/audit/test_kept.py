@@ -1,4 +1,4 @@
-"""Audits in the store: kept whole, found for the runs that they are of, out of date once the code is another."""
+"""Audits in the store: kept whole, found for the runs that they are of, out of date once code changes."""
 
 from __future__ import annotations
 
@@ -149,6 +149,7 @@ def test_a_store_that_cannot_be_written_is_one_line(tmp_path):
 def test_the_audit_of_a_run(known, small, tmp_path, monkeypatch):
     """A real run and a real audit: found until the plugin's source is another."""
     store = Store(tmp_path)
+    small = small | {"classifier.gamma": 1.0, "classifier.lam": 1.0, "classifier.coding": "pm1"}
     run = zslbench.run("eszsl", dataset="toy", settings=small, store=tmp_path, device="cpu", threads=1)
     found = audit.run("eszsl", settings=small, store=tmp_path)
     record = run.records[0]

@@ -84,7 +84,7 @@ def test_a_composition_by_hand_can_be_audited(audited):
 
 def test_selection_on_test_images_is_caught(audited):
     """The positive control: what published codes do."""
-    found = audited("eszsl", select="oracle")
+    found = audited("eszsl", select="oracle", settings={"classifier.gamma": 1.0, "classifier.coding": "pm1"})
     assert {"images", "labels", "rows", "selection"} <= set(found.failed)
     assert not {"globals", "seed", "arrays"} & set(found.failed)
 
@@ -108,7 +108,9 @@ def test_a_scaler_fitted_on_everything_is_caught(audited, monkeypatch):
     honest = folds.final_fold
 
     def scaled(dataset, *arguments, **options):
-        return honest(replace(dataset, features=dataset.features / dataset.features.max()), *arguments, **options)
+        return honest(
+            replace(dataset, features=dataset.features / dataset.features.max()), *arguments, **options
+        )
 
     monkeypatch.setattr("zslbench.pipeline.final_fold", scaled)
     assert "images" in audited("honest").failed

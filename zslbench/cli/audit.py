@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("method", required=False)
+@click.option("--suite", help="Audit every line of this suite (a name, or a TOML file).")
 @click.option("--variant", help="One of the method's variants.")
 @click.option("--reading", help="How the method's paper is read; zslbench methods METHOD lists readings.")
 @click.option("--embedding", help="Compose by hand: embedding.")
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 @format_option
 def audit(
     method: str | None,
+    suite: str | None,
     listed: bool,
     assignments: tuple[str, ...],
     store: Path | None,
@@ -53,33 +55,35 @@ def audit(
     """Run METHOD on the toy data under leak probes and say what each of them proved.
 
     Without METHOD all installed methods are audited. The exit code is 1 where a probe fails. Reports show the
-    audit of each row's method as long as the plugin's source is the one that was audited.
+    audit of each row's method, variant and reading, as long as the plugin's source is what was audited.
     """
     from zslbench import audit as auditing
     from zslbench.cli.progress import TerminalDisplay
     from zslbench.errors import ZslbenchError
     from zslbench.presets import parse_assignment
-    from zslbench.registry import registry
     from zslbench.report.formats import emit
 
     if listed:
         _list(store, method, fmt)
         return
     composed = any(options[kind] for kind in ("embedding", "generator", "classifier"))
-    names = [method] if method or composed else [one.name for one in registry().methods()]
-    if len(names) != 1 and (options["variant"] or options["reading"] or assignments or options["preset"]):
+    of_one = options["variant"] or options["reading"] or assignments or options["preset"] or composed
+    if suite and (method or of_one):
+        raise click.UsageError("--suite says which methods, variants and readings: give nothing beside it")
+    if not (method or composed) and of_one:
         raise click.UsageError("--variant, --reading, --set and --preset are of one method: name it")
+    targets: list[dict[str, Any]] = [{"method": method}] if method or composed else _targets(suite)
     options["settings"] = dict(parse_assignment(text) for text in assignments)
     display = TerminalDisplay()
     results: list[AuditResult] = []
     failures: list[str] = []
-    for name in names:
+    for target in targets:
         try:
-            found = auditing.run(name, select=select, store=store, say=display.say, **options)
+            found = auditing.run(**{**options, **target}, select=select, store=store, say=display.say)
         except ZslbenchError as error:
-            if len(names) == 1:
+            if len(targets) == 1:
                 raise
-            failures.append(f"{name}: {error}")  # the others are audited all the same
+            failures.append(f"{target['method']}: {error}")  # the others are audited all the same
             continue
         results.append(found)
         if not found.passed:
@@ -97,6 +101,29 @@ def audit(
             click.echo(f"  {text}", err=True)
     if failures:
         raise ZslbenchError("; ".join(failures))
+
+
+def _targets(suite: str | None) -> list[dict[str, Any]]:
+    """Method, variant and reading of each line of a suite, or every installed method."""
+    from zslbench.declarations import FULL
+    from zslbench.registry import registry
+
+    known = {one.name: one.declaration for one in registry().methods()}
+    if suite is None:
+        return [{"method": name} for name in known]
+    from zslbench import suites
+
+    found: list[dict[str, Any]] = []
+    for row in suites.find(suite).rows:
+        if row.method not in known:
+            note(f"no plugin registers method '{row.method}': not audited")
+            continue
+        variant = row.variants[0] if row.variants else None
+        if variant == FULL:  # the method itself, whether or not it names it
+            variant = None
+        target = {"method": row.method, "variant": variant, "reading": (row.readings or (None,))[0]}
+        found += [target] if target not in found else []
+    return found
 
 
 def _rows(found: AuditResult) -> list[dict[str, Any]]:
