@@ -22,7 +22,11 @@ from zslbench.suites.running import End
 Place = tuple[str, str, str]
 """Label of a line, data set, selection."""
 
-_STYLES = {"found": "green", "running": "bold cyan", "failed": "bold red", "pending": "", "nothing": "dim"}
+_FINISHED, _STARTED, _BROKEN, _ABSENT = "green", "bold cyan", "bold red", "dim"
+_STATES = {"found": "found", "failed before": "failed", "cannot run": "failed"} | dict.fromkeys(
+    PENDING, "pending"
+)
+"""What a status is in the grid; the others by their name."""
 
 
 def watching() -> Lines:
@@ -90,8 +94,7 @@ class Grid(Lines):
         super().planned(plan)
         self._plan = plan
         for step in plan.steps:
-            state = {"found": "found", "failed before": "failed", "cannot run": "failed"}.get(step.status)
-            state = state or ("pending" if step.status in PENDING else "nothing")
+            state = _STATES.get(step.status, step.status)
             self._cells.setdefault(_place(step), {})[step.cell.seed] = state
         self._overall.add_task(plan.resolved.suite.name, total=len(plan.pending), left="")
         if plan.pending:
@@ -104,7 +107,7 @@ class Grid(Lines):
 
     def ended(self, step: Step, end: End, message: str, left: float | None) -> None:
         """Mark how it ended; a failure is told above the grid."""
-        state = {"done": "found", "left": "nothing"}.get(end, end)
+        state = {"done": "found", "left": "running elsewhere"}.get(end, end)
         self._cells[_place(step)][step.cell.seed] = state
         self._overall.advance(self._overall.task_ids[0])
         self._estimated(left)
@@ -140,7 +143,7 @@ def grid(plan: Plan, states: Mapping[Place, Mapping[int, str]]) -> Table:
     """Lines by data sets and selections; each cell tells how many of its seeds are finished, failed, running.
 
     Args:
-        states: of each seed, ``found``, ``running``, ``failed``, ``pending`` or ``nothing``.
+        states: of each seed, ``found``, ``running``, ``failed``, ``pending``, or why there is nothing to do.
     """
     suite = plan.resolved.suite
     table = Table("", box=None, pad_edge=False)
@@ -155,14 +158,14 @@ def grid(plan: Plan, states: Mapping[Place, Mapping[int, str]]) -> Table:
 
 def _cell(states: Mapping[int, str]) -> Text:
     counts = Counter(states.values())
-    if not states or set(counts) == {"nothing"}:
-        return Text("–", style=_STYLES["nothing"])
-    text = Text(f"{counts['found']}/{len(states)}")
-    text.stylize(_STYLES["found" if counts["found"] == len(states) else "pending"])
+    if len(counts) == 1 and next(iter(counts)) in ("no data", "no plugin"):
+        return Text(next(iter(counts)), style=_ABSENT)
+    whole = counts["found"] == len(states)
+    text = Text(f"{counts['found']}/{len(states)}", style=_FINISHED if whole else "")
     if counts["failed"]:
-        text.append(f" ✗{counts['failed']}", style=_STYLES["failed"])
+        text.append(f" ✗{counts['failed']}", style=_BROKEN)
     if counts["running"]:
-        text.append(" ▶", style=_STYLES["running"])
+        text.append(" ▶", style=_STARTED)
     return text
 
 

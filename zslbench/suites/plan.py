@@ -155,9 +155,11 @@ def message_of(error: Exception) -> str:
 
 
 def same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two identities ask for the same figures, though on another device or number of threads."""
+    """Whether two identities ask for the same figures in the same precision, though on another device or number
+    of threads, or with more seeds trained together."""
     return _asked(one) == _asked(other)
 
 
 def _asked(identity: Mapping[str, Any]) -> str:
-    return canonical({key: value for key, value in identity.items() if key != "execution"})
+    precision = (identity.get("execution") or {}).get("precision")
+    return canonical({**identity, "execution": {"precision": precision}})

@@ -1,0 +1,60 @@
+"""The suites that README.md and docs/suites.md show work, and no key is left untold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from zslbench.registry import registry
+from zslbench.suites import Suite, names
+from zslbench.suites.catalogue import Suite as Found
+from zslbench.suites.definition import Definition, Row, Wanted, parse
+from zslbench.suites.resolving import resolve_suite
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "suites.md").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(text: str) -> list[str]:
+    return [one for one in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[methods]]" in one]
+
+
+def resolved(text: str) -> Suite:
+    suite = Found(parse(text, "shown.toml"), "shown", "shown.toml")
+    places = resolve_suite(suite, registry()).places
+    assert {place.state for place in places.values()} == {"ok"}
+    return suite
+
+
+@pytest.mark.parametrize("text", [*blocks(README), *blocks(PAGE)])
+def test_a_suite_that_is_shown_resolves(text: str) -> None:
+    assert resolved(text).rows
+
+
+def test_a_suite_of_ones_own_takes_ten_lines() -> None:
+    (text,) = blocks(README)
+    assert len([line for line in text.splitlines() if line.strip()]) <= 10
+
+
+@pytest.mark.parametrize(
+    ("heading", "keys"),
+    [
+        ("Keys of a suite", set(Definition.model_fields) - set(Wanted.model_fields)),
+        ("Keys of a row", set(Row.model_fields) - set(Wanted.model_fields)),
+        ("Keys of both", set(Wanted.model_fields)),
+    ],
+)
+def test_every_key_is_told(heading: str, keys: set[str]) -> None:
+    section = PAGE.split(f"### {heading}\n", 1)[1].split("\n### ", 1)[0]
+    told = set()
+    for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE):
+        told |= {key.partition(".")[0] for key in re.findall(r"`([^`]+)`", row)}
+    assert told == keys
+
+
+def test_every_packaged_suite_is_told() -> None:
+    table = PAGE.split("| suite | what |\n", 1)[1].split("\n\n", 1)[0]
+    assert set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == set(names())
