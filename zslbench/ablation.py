@@ -41,6 +41,8 @@ def ablate(
     device: str = "auto",
     threads: int | None = None,
     replicas: int | None = None,
+    precision: str = "float32",
+    graphs: str = "auto",
     track: str | Sequence[str] | None = None,
     display: Display | None = None,
 ) -> Ablation:
@@ -79,7 +81,7 @@ def ablate(
 
     known, where, display = registry(), Store.default(store), display or Quiet()
     declared = known.method(method).declaration
-    numbers, mode = seed_numbers(seeds), choose_mode(device, threads)
+    numbers, mode = seed_numbers(seeds), choose_mode(device, threads, precision, graphs)
     selection = Selection(select, every)  # type: ignore[arg-type]
     overlays = rows(declared, variants)
     datasets = (dataset,) if isinstance(dataset, str) else tuple(dict.fromkeys(dataset))

@@ -74,6 +74,8 @@ def run(
     device: str = "auto",
     threads: int | None = None,
     replicas: int | None = None,
+    precision: str = "float32",
+    graphs: str = "auto",
     force: bool = False,
     keep_weights: bool = False,
     track: str | Sequence[str] | None = None,
@@ -99,6 +101,9 @@ def run(
             the data set (:mod:`zslbench.data.regions.find` says where they are looked for).
         replicas: how many seeds are trained together at most, as one program with a replica axis; 1: one
             after the other; None: all of them on a GPU, 1 on a CPU. Part of a run's identity.
+        precision: of matrix products: ``float32``; ``tf32`` (on a GPU); ``bf16`` in training steps. Part of a
+            run's identity.
+        graphs: whether training is captured in CUDA graphs: ``auto`` where it works, ``on`` or fail, ``off``.
         force: compute again what is already in the store.
         keep_weights: keep the fitted networks with the run.
         track: trackers that follow the runs, ``"tensorboard"`` or ``"tensorboard=logs"``, one or several;
@@ -134,7 +139,7 @@ def run(
     )
     selection = Selection(select, every)  # type: ignore[arg-type]
     numbers = seed_numbers(seeds)
-    mode = choose_mode(device, threads)
+    mode = choose_mode(device, threads, precision, graphs)
     display = display or Quiet()
     loaded = load_dataset(
         recipe.parts["dataset"],

@@ -11,14 +11,16 @@ import torch
 from zslbench.errors import ZslbenchError
 from zslbench.execution.mode import MOST_THREADS, ExecutionMode, applied, choose_mode
 
+GPU = ExecutionMode("cuda", threads=0, graphs="auto")
+
 
 @pytest.mark.parametrize(
     ("device", "there", "threads", "expected"),
     [
         ("cpu", False, 3, ExecutionMode("cpu", threads=3)),
         ("auto", False, 1, ExecutionMode("cpu", threads=1)),
-        ("auto", True, 3, ExecutionMode("cuda", threads=0)),  # a GPU's figures depend on no CPU thread
-        ("cuda", True, None, ExecutionMode("cuda", threads=0)),
+        ("auto", True, 3, GPU),  # a GPU's figures depend on no CPU thread
+        ("cuda", True, None, GPU),
         ("cpu", True, 2, ExecutionMode("cpu", threads=2)),
     ],
 )
@@ -47,6 +49,42 @@ def test_what_cannot_be(device: str, threads: int, words: str, monkeypatch: pyte
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ZslbenchError, match=words):
         choose_mode(device, threads)
+
+
+@pytest.mark.parametrize(
+    ("device", "options", "words"),
+    [
+        ("cpu", {"precision": "fp8"}, "--precision fp8: choose float32, tf32, bf16"),
+        ("cpu", {"precision": "tf32"}, "--precision tf32: only a GPU has it"),
+        ("cpu", {"graphs": "yes"}, "--graphs yes: choose auto, on or off"),
+        ("cpu", {"graphs": "on"}, "--graphs on: CUDA graphs need a GPU"),
+    ],
+)
+def test_precision_and_graphs_that_cannot_be(device: str, options: dict[str, str], words: str) -> None:
+    with pytest.raises(ZslbenchError, match=words):
+        choose_mode(device, 1, **options)
+
+
+def test_graphs_count_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a run is captured is part of its identity, whether it must be is not."""
+    assert "graphs" not in choose_mode("cpu", 1, graphs="auto").as_dict()
+    assert choose_mode("cpu", 1).new_graphs() is None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    modes = {graphs: choose_mode("cuda", graphs=graphs) for graphs in ("auto", "on", "off")}
+    assert [modes[one].as_dict()["graphs"] for one in ("auto", "on", "off")] == [True, True, False]
+    made = {one: mode.new_graphs() for one, mode in modes.items()}
+    assert made["off"] is None
+    assert [made[one].required for one in ("auto", "on")] == [False, True]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("precision", "products"), [("float32", "highest"), ("tf32", "high"), ("bf16", "highest")]
+)
+def test_precision_of_products_while_a_run_is_computed(precision: str, products: str) -> None:
+    before = torch.get_float32_matmul_precision()
+    with applied(ExecutionMode("cpu", precision)):  # type: ignore[arg-type]
+        assert torch.get_float32_matmul_precision() == products
+    assert torch.get_float32_matmul_precision() == before
 
 
 def _state() -> tuple[object, ...]:

@@ -107,6 +107,20 @@ _COMPUTING = (
         type=click.IntRange(min=1),
         help="Seeds trained together at most (default: all on a GPU, 1 on a CPU).",
     ),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "tf32", "bf16"]),
+        default="float32",
+        show_default=True,
+        help="Of matrix products: tf32 on a GPU, bf16 in training steps.",
+    ),
+    click.option(
+        "--graphs",
+        type=click.Choice(["auto", "on", "off"]),
+        default="auto",
+        show_default=True,
+        help="Capture training in CUDA graphs: where it works, or fail, or never.",
+    ),
     _TRACK,
 )
 
@@ -121,7 +135,7 @@ def fitting_options(command: F) -> F:
 
 def computing_options(command: F) -> F:
     """Those of :func:`fitting_options` and what commands that compute runs take besides: ``select``,
-    ``replicas`` and ``track`` (a tuple, or None where it was not given)."""
+    ``replicas``, ``precision``, ``graphs`` and ``track`` (a tuple, or None where it was not given)."""
     command = fitting_options(command)
     for option in reversed(_COMPUTING):
         command = option(command)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import torch
+
 from zslbench import __version__, pipeline
 from zslbench.data.dataset import Dataset
 from zslbench.data.provenance import array_sha256
@@ -29,13 +31,13 @@ from zslbench.store.record import RunContent, RunInfo, RunRecord
 from zslbench.store.stages import StageStore
 from zslbench.store.store import Store
 from zslbench.training.flat import flatten
+from zslbench.training.graphs.graphs import Graphs
 from zslbench.training.loop import Observer, Training
 from zslbench.training.stages import Stages
 from zslbench.training.streams import Streams
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
 
 STAGES = "stages"
 """Folder of a run's checkpoints in its workspace, and of kept results of stages in the store."""
@@ -167,6 +169,7 @@ class OpenRun:
     registry: Registry
     stages: Stages
     force: bool
+    graphs: Graphs | None = None
 
     @property
     def title(self) -> str:
@@ -182,6 +185,8 @@ class OpenRun:
             checkpoint_seconds=checkpoint_seconds(),
             stop_requested=stopped,
             stages=self.stages,
+            precision=self.job.mode.precision,
+            graphs=self.graphs,
         )
 
     def write(
@@ -189,6 +194,10 @@ class OpenRun:
     ) -> RunRecord:
         """Put what it found into the store."""
         notes = [*self.job.dataset.notes, *notes]
+        on_gpu: dict[str, Any] = {} if self.graphs is None else {"graphs": self.graphs.describe()}
+        if self.job.mode.device == "cuda":
+            on_gpu["gpu_memory_peak"] = torch.cuda.max_memory_allocated()
+        environment = {**on_gpu, **environment}
         content = _content(self.job, self.info, outcome, notes, environment, self.stages.events)
         return self.store.write(content, replace=self.force)
 
@@ -240,7 +249,9 @@ def opened(
             fresh=force,
             say=display.say,
         )
-        yield OpenRun(job, info, folder, store, registry, stages, force)
+        if job.mode.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        yield OpenRun(job, info, folder, store, registry, stages, force, job.mode.new_graphs())
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Execution mode: device class, precision, threads, replicas. Same seed, machine and mode: same bits."""
+"""Execution mode: device, precision, graphs, threads, replicas. Same seed, machine and mode: same bits."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from zslbench.errors import ZslbenchError
+from zslbench.training.graphs.graphs import Graphs
+from zslbench.training.precision import PRECISIONS, Precision, float32_products
 
 MOST_THREADS = 1024
 """torch takes any number and ends the process when the system refuses that many threads."""
@@ -23,22 +25,41 @@ class ExecutionMode:
     """How a run is computed; part of its identity."""
 
     device: Literal["cpu", "cuda"]
-    precision: Literal["float32"] = "float32"
+    precision: Precision = "float32"
+    """Of matrix products: ``tf32`` in all of a run, ``bf16`` in training steps alone."""
     threads: int = 1
     """CPU threads of torch; 0 where the run is on a GPU (they do not change its numbers)."""
     replicas: int = 1
     """Seeds trained together in one step."""
+    graphs: Literal["auto", "on", "off"] = "off"
+    """Whether iterations are captured in CUDA graphs: where it works (``auto``), all (``on``) or none."""
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As plain data. Of ``graphs`` it says only whether there are any, and nothing on a CPU."""
+        values = asdict(self)
+        values["graphs"] = self.graphs != "off"
+        if self.device == "cpu":
+            del values["graphs"]
+        return values
+
+    def new_graphs(self) -> Graphs | None:
+        """What captures the iterations of a run; None: nothing does."""
+        return None if self.graphs == "off" else Graphs(required=self.graphs == "on")
 
 
-def choose_mode(device: str = "auto", threads: int | None = None) -> ExecutionMode:
+def choose_mode(
+    device: str = "auto", threads: int | None = None, precision: str = "float32", graphs: str = "auto"
+) -> ExecutionMode:
     """The mode that a user asked for; ``auto`` takes a GPU where there is one.
 
     Raises:
-        ZslbenchError: unknown device, or a GPU asked for where torch sees none.
+        ZslbenchError: unknown device, or a GPU asked for where torch sees none; a precision or graphs that
+            the device does not have.
     """
+    if precision not in PRECISIONS:
+        raise ZslbenchError(f"--precision {precision}: choose {', '.join(PRECISIONS)}")
+    if graphs not in ("auto", "on", "off"):
+        raise ZslbenchError(f"--graphs {graphs}: choose auto, on or off")
     if device not in ("auto", "cpu", "cuda"):
         raise ZslbenchError(f"--device {device}: choose auto, cpu or cuda")
     there = torch.cuda.is_available()
@@ -48,10 +69,16 @@ def choose_mode(device: str = "auto", threads: int | None = None) -> ExecutionMo
             "or use --device cpu"
         )
     if there and device != "cpu":
-        return ExecutionMode("cuda", threads=0)
+        return ExecutionMode("cuda", precision, threads=0, graphs=graphs)  # type: ignore[arg-type]
+    if precision == "tf32":
+        raise ZslbenchError("--precision tf32: only a GPU has it; use float32 or bf16")
+    if graphs == "on":
+        raise ZslbenchError(
+            "--graphs on: CUDA graphs need a GPU, and this run is on the CPU; use auto or off"
+        )
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise ZslbenchError(f"--threads {threads}: give 1 to {MOST_THREADS}")
-    return ExecutionMode("cpu", threads=threads or torch.get_num_threads())
+    return ExecutionMode("cpu", precision, threads or torch.get_num_threads())
 
 
 @contextlib.contextmanager
@@ -70,7 +97,7 @@ def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
         # cuBLAS reads it when its first handle is made; without it matrix products are not repeatable.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     devices = [torch.cuda.current_device()] if mode.device == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), float32_products(mode.precision):
         try:
             torch.manual_seed(seed)
             random.seed(seed)

@@ -23,6 +23,7 @@ from zslbench.registry import Registry
 from zslbench.store.identity import run_id
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
+from zslbench.training.graphs.graphs import Graphs
 from zslbench.training.replicas.group import Group, Member
 
 if TYPE_CHECKING:
@@ -142,13 +143,16 @@ class _Together:
                 self.display.observer(self._title(runs)) as shown,
             ):
                 group, relay = Group(len(self.jobs), folder), Relay(shown)
+                graphs = first.mode.new_graphs()
                 outcomes = group.run(
                     {
-                        slot: partial(_work, run, relay, device, stopped)
+                        slot: partial(_work, run, relay, device, stopped, graphs)
                         for slot, run in runs.open_ones.items()
                     }
                 )
             environment = self._environment(group, time.monotonic() - started)
+            if graphs is not None:
+                environment["graphs"] = graphs.describe()
             ended: dict[int, Ended] = {}
             for slot, outcome in outcomes.items():
                 if isinstance(outcome, Exception):
@@ -203,11 +207,16 @@ class _Together:
 
 
 def _work(
-    run: OpenRun, relay: Relay, device: torch.device, stopped: Callable[[], bool], member: Member
+    run: OpenRun,
+    relay: Relay,
+    device: torch.device,
+    stopped: Callable[[], bool],
+    graphs: Graphs | None,
+    member: Member,
 ) -> tuple[pipeline.Outcome, list[str]]:
     """One seed's run, in its own thread; gives its notes as well."""
     with notes_of_run(threading.get_ident()) as notes, relay.of(member.slot) as shown:
-        training = replace(run.training(device, shown, stopped), member=member)
+        training = replace(run.training(device, shown, stopped), graphs=graphs, member=member)
         return pipeline.run(run.job.recipe, run.job.dataset, run.job.selection, training), notes
 
 

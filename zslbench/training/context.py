@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
+from zslbench.training.precision import Precision
 from zslbench.training.streams import Streams
 
 if TYPE_CHECKING:
+    from zslbench.training.graphs.graphs import Graphs
     from zslbench.training.replicas.group import Member
     from zslbench.training.stages import Stages
 
@@ -51,6 +53,10 @@ class Training:
     stop_requested: Callable[[], bool] = lambda: False
     stages: Stages | None = None
     """Where results of stages are kept for other runs; None: nowhere."""
+    precision: Precision = "float32"
+    """Of matrix products in steps."""
+    graphs: Graphs | None = None
+    """What captures iterations; None: they are computed as they come."""
     member: Member | None = None
     """The place among seeds that are trained together; None: this one is trained alone."""
 

@@ -105,7 +105,9 @@ class Iteration:
 
     def _sum(self, key: str, value: Tensor) -> Tensor:
         if key not in self.sums:
-            self.sums[key] = torch.zeros_like(value)
+            # Of figures in half precision a sum would lose the small ones.
+            dtype = torch.promote_types(value.dtype, torch.float32)
+            self.sums[key] = torch.zeros_like(value, dtype=dtype)
         return self.sums[key]
 
     def _buffers(self, step: Step, losses: Losses) -> list[tuple[Tensor, Tensor]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,23 +21,30 @@ class NetworkOptimizer:
         self._net = net
         tensors = list(net.values())
         self._optimizer: torch.optim.Optimizer
+        how = ways_on(tensors[0].device, rule.kind) if tensors else {}
+        # Where torch looks at step counts on the host, it keeps them there; else beside the moments.
+        self._counts_on_host = not (how.get("fused") or how.get("capturable"))
         if rule.kind == "adam":
             self._optimizer = torch.optim.Adam(
-                tensors, lr=rule.lr, betas=rule.betas, weight_decay=rule.weight_decay
+                tensors, lr=rule.lr, betas=rule.betas, weight_decay=rule.weight_decay, **how
             )
         elif rule.kind == "rmsprop":
             self._optimizer = torch.optim.RMSprop(
-                tensors, lr=rule.lr, weight_decay=rule.weight_decay, momentum=rule.momentum
+                tensors, lr=rule.lr, weight_decay=rule.weight_decay, momentum=rule.momentum, **how
             )
         else:
             self._optimizer = torch.optim.SGD(
-                tensors, lr=rule.lr, weight_decay=rule.weight_decay, momentum=rule.momentum
+                tensors, lr=rule.lr, weight_decay=rule.weight_decay, momentum=rule.momentum, **how
             )
 
     def update(self, gradients: Mapping[str, Tensor]) -> None:
         for name, tensor in self._net.items():
             tensor.grad = gradients[name]
         self._optimizer.step()
+        self.forget_gradients()
+
+    def forget_gradients(self) -> None:
+        """Let go of the gradients' memory."""
         self._optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Tensor]:
@@ -53,9 +61,23 @@ class NetworkOptimizer:
         for path, value in state.items():
             name, _, key = path.rpartition("/")
             tensor = self._net[name]
-            # Step counts stay where torch keeps them (the CPU); moments live beside the parameter.
-            where = "cpu" if key == "step" else tensor.device
+            where = "cpu" if key == "step" and self._counts_on_host else tensor.device
             self._optimizer.state[tensor][key] = value.to(where)
+
+
+def ways_on(device: torch.device, kind: str) -> dict[str, Any]:
+    """How torch.optim computes a rule: on a GPU without looking at anything on the host, so that it can be
+    captured, and in few launches; on a CPU as it does by itself.
+
+    Captured or not, the same is computed.
+    """
+    if device.type != "cuda":
+        return {}
+    return {
+        "adam": {"fused": True, "capturable": True},
+        "rmsprop": {"foreach": True, "capturable": True},
+        "sgd": {"foreach": True},
+    }[kind]
 
 
 def optimizers_for(rules: Mapping[str, Optimizer], nets: Networks) -> dict[str, NetworkOptimizer]:

@@ -16,8 +16,10 @@ from zslbench.training import checkpoint
 from zslbench.training.batches import Batches
 from zslbench.training.context import Training
 from zslbench.training.flat import flatten, prefixed, select
+from zslbench.training.graphs.captured import Captured
 from zslbench.training.iteration import Inputs, Iteration, draw_inputs
 from zslbench.training.optimizers import optimizers_for
+from zslbench.training.precision import reduced
 from zslbench.training.step import StepFunction, step_function as step_function
 
 
@@ -56,10 +58,14 @@ class ProgramRun:
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         functions = {id(s): function_of(s) for steps in program.passes for s in steps}
-        self.passes = tuple(
+        passes = tuple(
             Iteration(steps, [functions[id(s)] for s in steps], nets, frozen, self.optimizers, self.sums)
             for steps in program.passes
         )
+        graphs, stage = self.training.graphs, self.training.stage
+        self.passes: tuple[Iteration | Captured, ...] = passes
+        if graphs is not None:
+            self.passes = graphs.of_passes(passes, stage, self.iterations * program.epochs)
         self._started = self._saved_at = time.monotonic()
         self._seconds_before = 0.0
         self._saving_took = 0.0
@@ -93,7 +99,9 @@ class ProgramRun:
         while self.iteration < total:
             number = self.iteration // self.iterations
             iteration = self.passes[number]
-            iteration(self._draw(number))
+            inputs = self._draw(number)
+            with reduced(self.training.precision):
+                iteration(inputs)
             for key, count in iteration.counts.items():
                 self.counts[key] = self.counts.get(key, 0) + count
             self.iteration += 1

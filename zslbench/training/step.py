@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zslbench.interfaces import Batch, Choice, Losses, Networks, Noise, NoiseSpec, Normal, Step, Streams
+from zslbench.training.precision import forward
 
 StepFunction: TypeAlias = Callable[[Networks, Batch, Noise], tuple[Networks, Losses]]
 
@@ -24,7 +25,8 @@ def step_function(step: Step) -> StepFunction:
     def loss(
         trained: Networks, constant: Networks, batch: Batch, noise: Noise
     ) -> tuple[Tensor, tuple[dict[str, Tensor], Networks]]:
-        result = step.losses({**constant, **trained}, batch, noise)
+        with forward(batch.labels.device):
+            result = step.losses({**constant, **trained}, batch, noise)
         return result.total, (result.log, result.buffers or {})
 
     differentiate = torch.func.grad_and_value(loss, has_aux=True)

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from zslbench.training.precision import in_float32
+
 
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor],
@@ -22,7 +24,8 @@ def gradient_penalty(
         mix: uniform on [0, 1), one per example.
     """
     between = mix * real + (1 - mix) * fake
-    return _beyond_one(torch.func.grad(lambda g: critic(g).sum())(between))
+    with in_float32(real.device):  # a bfloat16 product has three digits, the length is held near 1
+        return _beyond_one(torch.func.grad(lambda g: critic(g).sum())(between))
 
 
 def two_layer_gradient_penalty(
@@ -45,12 +48,12 @@ def two_layer_gradient_penalty(
         slope: of the LeakyReLU.
     """
     between = mix * real + (1 - mix) * fake
-    weight = net["hidden.weight"]
-    before = torch.cat([between, given], dim=-1) @ weight.T + net["hidden.bias"]
-    # Nothing is learned through which side of 0 a unit is on: comparing has no gradient.
-    out = net["out.weight"]
-    active = torch.where(before > 0, out, slope * out)
-    return _beyond_one(active @ weight[:, : real.shape[-1]])
+    weight, out = net["hidden.weight"], net["out.weight"]
+    with in_float32(real.device):
+        before = torch.cat([between, given], dim=-1) @ weight.T + net["hidden.bias"]
+        # Nothing is learned through which side of 0 a unit is on: comparing has no gradient.
+        active = torch.where(before > 0, out, slope * out)
+        return _beyond_one(active @ weight[:, : real.shape[-1]])
 
 
 def _beyond_one(gradient: Float[Tensor, "b d"]) -> Float[Tensor, ""]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from zslbench.errors import ZslbenchError
 from zslbench.interfaces import Batch, Losses, Networks, Noise
+from zslbench.training.precision import is_coarse
 from zslbench.training.replicas.asked import CannotLift
 from zslbench.training.replicas.stacking import at
 from zslbench.training.step import StepFunction
@@ -103,6 +104,4 @@ def tolerance(dtype: torch.dtype) -> float:
     """The tolerance for values of this type as products are computed now."""
     if dtype == torch.float64:
         return TOLERANCE[dtype]
-    coarse = torch.get_float32_matmul_precision() != "highest"
-    coarse = coarse or any(torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda"))
-    return COARSE if coarse else TOLERANCE.get(dtype, COARSE)
+    return COARSE if is_coarse() else TOLERANCE.get(dtype, COARSE)
