@@ -155,8 +155,10 @@ def message_of(error: Exception) -> str:
 
 
 def same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two identities ask for the same figures in the same precision, though on another device or number
-    of threads, or with more seeds trained together."""
+    """Whether two identities ask for the same figures in the same precision.
+
+    The device, the number of threads and how many seeds were trained together do not count.
+    """
     return _asked(one) == _asked(other)
 
 
