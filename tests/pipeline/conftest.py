@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from importlib.metadata import EntryPoint
@@ -68,3 +72,27 @@ def run(known: Registry, tmp_path: Path) -> Run:
         return zslbench.run(method, dataset=dataset, seeds=[seed], **options).records[0]
 
     return one
+
+
+Job = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def job() -> Iterator[Job]:
+    """Sends one job to ``killed_process.py`` and gives its answer."""
+    command = [sys.executable, str(Path(__file__).with_name("killed_process.py"))]
+    environment = os.environ | {"ZSLBENCH_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def send(**job: Any) -> dict[str, Any]:
+        process.stdin.write(json.dumps({"at": None} | job) + "\n")
+        process.stdin.flush()
+        return dict(json.loads(process.stdout.readline()))
+
+    yield send
+    process.kill()
+    process.communicate()

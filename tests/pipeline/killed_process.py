@@ -28,7 +28,9 @@ import zslbench.pipeline
 import zslbench_tf_vaegan.generator  # noqa: F401
 from zslbench.registry import registry
 from zslbench.store.record import RunRecord
-from zslbench.training import loop, program_run
+from zslbench.store.store import Store
+from zslbench.training import program_run
+from zslbench.training.context import Silent
 
 
 def digest(record: RunRecord) -> dict[str, Any]:
@@ -48,33 +50,40 @@ def digest(record: RunRecord) -> dict[str, Any]:
 def count_steps(at: list[Any] | None, number: int) -> dict[str, int]:
     """Counts the training steps of every stage; sends the signal in the middle of the step ``at``.
 
-    Stages that evaluate another one's epochs (classifiers fitted in between) are counted apart.
+    Stages that evaluate another one's epochs (classifiers fitted in between) are counted apart, and so are
+    the runs that are ``written``.
     """
     found: dict[str, int] = {}
-    open_stages: list[str] = []
-    plain, train = program_run.step_function, loop.train
+    begin, write = program_run.ProgramRun._begin, Store.write
 
-    def step_function(step: Any) -> Any:
-        run = plain(step)
+    def count(what: str) -> None:
+        found[what] = found.get(what, 0) + 1
+        if [what, found[what]] == at:
+            os.kill(os.getpid(), number)
 
-        def counted(*arguments: Any) -> Any:
-            stage = open_stages[0] if len(open_stages) == 1 else "evaluations"
-            found[stage] = found.get(stage, 0) + 1
-            result = run(*arguments)
-            if [stage, found[stage]] == at:
-                os.kill(os.getpid(), number)
-            return result
+    def counting(self: Any, nets: Any, frozen: Any, function_of: Any) -> None:
+        quiet = isinstance(self.training.observer, Silent)
+        stage = "evaluations" if quiet else self.training.stage
 
-        return counted
+        def counted_of(step: Any) -> Any:
+            function = function_of(step)
 
-    def noted(program: Any, semantics: Any, training: Any, on_epoch: Any = None) -> Any:
-        open_stages.append(training.stage)
-        try:
-            return train(program, semantics, training, on_epoch)
-        finally:
-            open_stages.pop()
+            def counted(*arguments: Any) -> Any:
+                result = function(*arguments)
+                count(stage)
+                return result
 
-    program_run.step_function, loop.train = step_function, noted
+            return counted
+
+        begin(self, nets, frozen, counted_of)
+
+    def counted_write(self: Any, *arguments: Any, **options: Any) -> Any:
+        record = write(self, *arguments, **options)
+        count("written")
+        return record
+
+    program_run.ProgramRun._begin = counting  # type: ignore[method-assign]
+    Store.write = counted_write  # type: ignore[method-assign]
     return found
 
 
@@ -92,8 +101,10 @@ def child(job: dict[str, Any], answer: int) -> int:
         except SystemExit as end:
             return int(end.code or 0)
         return 0
-    record = zslbench.run(**job["options"]).records[0]
-    os.write(answer, json.dumps({"steps": found} | digest(record)).encode())
+    records = zslbench.run(**job["options"]).records
+    answers = {"steps": found, "all": [digest(one) for one in records]} | digest(records[0])
+    with os.fdopen(answer, "wb") as pipe:
+        pipe.write(json.dumps(answers).encode())
     return 0
 
 

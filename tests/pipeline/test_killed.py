@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +14,6 @@ from zslbench.store.store import Store
 
 Job = Callable[..., dict[str, Any]]
 SAME = ("id", "metrics", "notes", "networks", "epochs", "candidates", "predictions", "classes", "curve")
-
-
-@pytest.fixture(scope="module")
-def job() -> Iterator[Job]:
-    """Sends one job to ``killed_process.py`` and gives its answer."""
-    command = [sys.executable, str(Path(__file__).with_name("killed_process.py"))]
-    environment = os.environ | {"ZSLBENCH_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-
-    def send(**job: Any) -> dict[str, Any]:
-        process.stdin.write(json.dumps({"at": None} | job) + "\n")
-        process.stdin.flush()
-        return dict(json.loads(process.stdout.readline()))
-
-    yield send
-    process.kill()
-    process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +76,12 @@ STAGES = ["validation/generator", "validation/gzsl", "final/generator", "final/g
 
 def test_killed_once_in_every_stage(job, options, whole, tmp_path):
     expected = whole("val")
-    assert set(expected["steps"]) == {*STAGES, "evaluations"}
+    assert set(expected["steps"]) == {*STAGES, "evaluations", "written"}
     found = killed_everywhere(job, options(tmp_path, "val"), expected, STAGES)
     assert same(found, expected)
     assert found["tensors"] > 20
-    assert set(found["steps"]) == {"final/czsl"}  # nothing was computed again but the last stage's rest
+    # Nothing was computed again but the last stage's rest.
+    assert set(found["steps"]) == {"final/czsl", "written"}
     assert not Store(tmp_path).unfinished()
 
 
@@ -113,7 +89,7 @@ def test_an_oracle_run_killed_in_every_stage(job, options, whole, tmp_path):
     """Also where the best classifier epoch came before the kill."""
     expected = whole("oracle")
     stages = ["final/generator", "final/gzsl", "final/czsl"]
-    assert set(expected["steps"]) == {*stages, "evaluations"}
+    assert set(expected["steps"]) == {*stages, "evaluations", "written"}
     found = killed_everywhere(job, options(tmp_path, "oracle"), expected, stages)
     assert same(found, expected)
     assert "final/generator" not in found["steps"]

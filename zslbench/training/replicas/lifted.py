@@ -200,7 +200,8 @@ class LiftedRun(ProgramRun):
                 if str(slot) in meta["failed"]:
                     self.failed[slot] = meta["failed"][str(slot)]
                 if slot in meta["done"]:
-                    self.done[slot] = unflatten(select(tensors, f"done/{slot}/"))
+                    held = select(tensors, f"done/{slot}/")
+                    self.done[slot] = unflatten({path: held[path] for path in meta["networks"]})
             self.present -= self.done.keys() | self.failed.keys()
             self._loaded = saved
             return
@@ -228,6 +229,7 @@ class LiftedRun(ProgramRun):
             "slots": list(self.slots),
             "histories": {str(slot): rows for slot, rows in self.histories.items()},
             "done": sorted(self.done),
+            "networks": list(flatten(self.nets)),  # their order, which the tensors' file does not keep
             "failed": {str(slot): text for slot, text in self.failed.items()},
             "unusable": sorted(self._unusable),
         }
