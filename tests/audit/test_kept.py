@@ -10,10 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
 import zslbench
 from zslbench import audit
 from zslbench.audit import AuditResult, ProbeResult, Subject
+from zslbench.cli.main import cli
 from zslbench.errors import ZslbenchError
 from zslbench.store.store import Store
 
@@ -159,6 +161,8 @@ def test_the_audit_of_a_run(known, small, tmp_path, monkeypatch):
     assert len(store.records()) == 1  # nothing of the probe runs is there
     assert store.unfinished() == []
     assert not (store.root / "stages").exists()
+    shown = CliRunner().invoke(cli, ["show", record.info.id, "--store", str(tmp_path), "--format", "csv"])
+    assert "audit,leak audit,audited: 7 of 7 probes passed" in shown.stdout.splitlines()
     plugin = known.method("eszsl").plugin
     monkeypatch.setitem(plugin.__dict__, "_digest", "another")
     assert not audit.is_current(found)

@@ -116,6 +116,13 @@ def test_a_scaler_fitted_on_everything_is_caught(audited, monkeypatch):
     assert "images" in audited("honest").failed
 
 
+def test_selecting_on_the_final_fold_is_caught(audited, monkeypatch):
+    """Leaks L1 and L4, made by the core: what ``val`` chooses is chosen on test images."""
+    monkeypatch.setattr("zslbench.pipeline.validation_fold", folds.final_fold)
+    found = audited("eszsl", settings={"classifier.gamma": 1.0, "classifier.coding": "pm1"})
+    assert {"images", "labels", "rows", "selection"} <= set(found.failed)
+
+
 def test_details_say_what_was_seen(audited):
     found = {one.name: one for one in audited("counting").probes}
     assert "prior/counts" in found["labels"].detail

@@ -14,8 +14,8 @@ FORMAT = 1
 """Raised when probes change so much that an old result no longer says the same."""
 
 LIMITS = (
-    "The audit ran on simulated data with the settings listed here: it says nothing of settings that it did "
-    "not run with.",
+    "The audit ran on simulated data, with short schedules and the settings that are kept with it: it says "
+    "nothing of settings that it did not run with.",
     "It finds what follows from the test images that the benchmark holds. Code that brings its own copy of "
     "test images or labels, in its files or over the network, is not found; nor is a backbone that was "
     "trained on them.",

@@ -93,6 +93,7 @@ def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, 
 @format_option
 def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str) -> None:
     """Show one run: figures, settings, data, environment. RUN is the beginning of its id."""
+    from zslbench.audit import told
     from zslbench.errors import PluginError
     from zslbench.registry import registry
     from zslbench.report.explanations import explained
@@ -102,7 +103,8 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
 
     if classes and epochs:
         raise click.UsageError("give --classes or --epochs, not both")
-    record = Store.default(store).resolve(run_id)
+    where = Store.default(store)
+    record = where.resolve(run_id)
     if faults := record.verify():
         note("files differ from what was written: " + "; ".join(faults))
     if classes or epochs:
@@ -116,7 +118,8 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
     except PluginError as error:  # the run can be shown without it
         note(str(error))
         rows = []
-    emit(facts(record, rows), fmt, title=f"run {record.info.id}")
+    audit = {"about": "audit", "name": "leak audit", "value": told(where, record).label}
+    emit([*facts(record, rows), audit], fmt, title=f"run {record.info.id}")
 
 
 @click.command()
