@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 
 from torch import Tensor
 
 from zslbench.interfaces import Batch, Program, Streams
+from zslbench.training.reader import Reader, reads_ahead
 from zslbench.training.sampler import Sampler
 
 
@@ -23,9 +23,8 @@ class Batches:
         self._sampler = Sampler(
             len(program.labels), program.batch_size, program.sampler, streams, program.labels
         )
-        self._reader = ThreadPoolExecutor(1) if getattr(program.features, "read_ahead", False) else None
+        self._reader = Reader(program.features, streams.device) if reads_ahead(program.features) else None
         self._ahead: Tensor | None = None  # rows that were drawn and not used yet
-        self._reading: Future[Tensor] | None = None  # their features, where reading has begun
 
     def next(self) -> Batch:
         """The next batch; from then on the one after it is being read."""
@@ -33,9 +32,11 @@ class Batches:
         if self._reader is None:
             features = self._program.features[rows]
         else:
-            features = (self._reading or self._reader.submit(self._read, rows)).result()
+            if not self._reader.is_reading:
+                self._reader.ask(rows)
+            features = self._reader.take()
             self._ahead = self._sampler.next()
-            self._reading = self._reader.submit(self._read, self._ahead)
+            self._reader.ask(self._ahead)
         labels = self._program.labels[rows]
         return Batch(features, labels, self._semantics[labels])
 
@@ -45,13 +46,10 @@ class Batches:
         self._ahead = None
         return rows
 
-    def _read(self, rows: Tensor) -> Tensor:
-        return self._program.features[rows]
-
     def close(self) -> None:
         """End the second thread."""
         if self._reader is not None:
-            self._reader.shutdown(wait=True, cancel_futures=True)
+            self._reader.close()
 
     # --- checkpoints: rows that were drawn and not used yet are part of the state ------------------
 
@@ -64,4 +62,6 @@ class Batches:
         """Go on from what :meth:`state` gave; whether features are read ahead may have changed since."""
         self._sampler.restore(dict(state))
         if "ahead" in state:
-            self._ahead, self._reading = state["ahead"].to(self._program.labels.device), None
+            self._ahead = state["ahead"].to(self._program.labels.device)
+        if self._reader is not None:
+            self._reader.forget()

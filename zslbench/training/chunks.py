@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from zslbench.interfaces import Rows
+from zslbench.training.reader import Reader, reads_ahead
 
 CHUNK_ROWS = 1024
 """Rows of a piece of global features."""
@@ -18,6 +20,8 @@ CHUNK_BYTES = 64 * 2**20
 def in_chunks(features: Rows, device: torch.device | str = "cpu") -> Iterator[Tensor]:
     """All rows in order: 1024 at a time where a row is a vector, else at most 64 MiB at a time.
 
+    What takes long to read is read a piece ahead.
+
     Args:
         device: where the row numbers are made (the device of the features).
     """
@@ -26,5 +30,19 @@ def in_chunks(features: Rows, device: torch.device | str = "cpu") -> Iterator[Te
         first = features[torch.zeros(1, dtype=torch.int64, device=device)]
         if first.ndim > 2:
             size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // (4 * first.numel())))
-    for start in range(0, len(features), size):
-        yield features[torch.arange(start, min(start + size, len(features)), device=device)]
+    wanted = (
+        torch.arange(start, min(start + size, len(features)), device=device)
+        for start in range(0, len(features), size)
+    )
+    if not reads_ahead(features):
+        for rows in wanted:
+            yield features[rows]
+        return
+    with contextlib.closing(Reader(features, torch.device(device))) as reader:
+        for rows in wanted:
+            before = reader.is_reading
+            reader.ask(rows)
+            if before:
+                yield reader.take()
+        while reader.is_reading:
+            yield reader.take()
