@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Path]:
     if given.device == "cuda" and device == "cpu":
         parser.error("--device cuda: torch sees no GPU here")
     torch.set_num_threads(given.threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as runs set it
     sizes = TINY if given.tiny else sizes_for(device, given.quick)
     machine = machines.measured(torch.device(device), sizes)
     shown = " ".join(sys.argv[1:] if arguments is None else arguments)

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from benchmarks.speed.work import Work, counted
 from zslbench.interfaces import Batch, Networks, Program, Step, Streams
 from zslbench.training.context import Training
 from zslbench.training.program_run import ProgramRun
+from zslbench.training.replicas.asked import Asked
+from zslbench.training.replicas.lifted import LiftedRun
 from zslbench.training.step import draw, step_function
 
 MOMENTS = {"adam": 2, "rmsprop": 2, "sgd": 1}
@@ -27,11 +30,41 @@ def block(program: Program, semantics: Tensor, streams: Streams, **how: Any) -> 
     run = ProgramRun(program, semantics, Training(streams=streams, stage="benchmark", **how))
 
     def call() -> None:
-        for _ in run.rest_of_epoch():
-            pass
+        run.train_epoch()
         run.end_epoch(run.figures())
 
-    return call
+    return as_in_runs(call, streams.device)
+
+
+def replicas(
+    program: Program, semantics: Tensor, device: torch.device, count: int, **how: Any
+) -> Callable[[], None]:
+    """The same for so many seeds that train together."""
+    asked = {
+        slot: Asked(program, semantics, Training(streams=Streams(slot, device), stage="benchmark", **how))
+        for slot in range(count)
+    }
+    run = LiftedRun(asked, range(count), None)
+
+    def call() -> None:
+        run.train_epoch()
+        for slot in asked:
+            run.end_epoch_of(slot, run.figures_of(slot))
+
+    return as_in_runs(call, device)
+
+
+def as_in_runs(call: Callable[[], Any], device: torch.device) -> Callable[[], None]:
+    """With deterministic algorithms on a GPU, as runs are computed; the literal loops do without."""
+
+    def deterministic() -> None:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            call()
+        finally:
+            torch.use_deterministic_algorithms(False)
+
+    return deterministic if device.type == "cuda" else call
 
 
 def example(

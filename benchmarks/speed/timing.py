@@ -19,7 +19,7 @@ class Timed:
 
     seconds: tuple[float, ...]
     peak: int | None
-    """Most bytes that torch held on the GPU during the first call; None on a CPU."""
+    """Most bytes that the first calls took on the GPU beyond what was held before; None on a CPU."""
 
     @property
     def median(self) -> float:
@@ -40,9 +40,10 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], repeats: int, machine: M
     for name, call in calls.items():
         if cuda:
             torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated() if cuda else 0
         call()
         machine.synchronise()
-        peaks[name] = torch.cuda.max_memory_allocated() if cuda else None
+        peaks[name] = torch.cuda.max_memory_allocated() - before if cuda else None
     times: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
     for turn in range(repeats):

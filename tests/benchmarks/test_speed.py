@@ -36,6 +36,7 @@ def test_parts_without_processes_run_and_are_written(tmp_path: Path) -> None:
     rows = {row["way"]: row for row in content["parts"][0]["rows"]}
     assert rows[stage3.LITERAL]["ratio"] == 1
     assert all(rows[way]["sub-steps/s"] > 0 for way in (stage3.LITERAL_CACHED, stage3.OURS, stage3.EAGER))
+    assert rows["ours, g cached, 2 replicas"]["sub-steps/s"] > 0
     assert rows[stage3.GRAPH]["sub-steps/s"] == "not measured: no GPU"
     text = page.read_text()
     assert page.name == data.with_suffix(".md").name and torch.__version__ in page.name

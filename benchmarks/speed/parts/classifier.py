@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.speed.machine import Machine
-from benchmarks.speed.part import Part, rates
+from benchmarks.speed.ours import as_in_runs
+from benchmarks.speed.part import Part, missing, rates
 from benchmarks.speed.problem import Problem, problem
 from benchmarks.speed.timing import interleaved
 from benchmarks.speed.work import Work
@@ -20,9 +21,11 @@ from zslbench.interfaces import Networks, Streams
 from zslbench.protocol.evaluator import Evaluator
 from zslbench.protocol.folds import Fold, HeldOut
 from zslbench.training.context import Training
+from zslbench.training.graphs.graphs import Graphs
 
 LITERAL = "literal, tested after each epoch"
 OURS = "ours, evaluated once"
+GRAPH = "ours, evaluated once, CUDA graph"
 
 
 def measure(machine: Machine, sizes: Any) -> Part:
@@ -42,10 +45,15 @@ def measure(machine: Machine, sizes: Any) -> Part:
         f"{len(test[0].labels) + len(test[1].labels):,} test images.",
     )
 
-    def ours() -> Any:
-        return made.fit(nets, given.view, evaluator, Training(Streams(0, device)))
+    def ours(graphs: Graphs | None = None) -> Any:
+        return made.fit(nets, given.view, evaluator, Training(Streams(0, device), graphs=graphs))
 
-    calls: dict[str, Callable[[], Any]] = {LITERAL: lambda: _literal(given, nets, test), OURS: ours}
+    calls: dict[str, Callable[[], Any]] = {
+        LITERAL: lambda: _literal(given, nets, test),
+        OURS: as_in_runs(ours, device),
+    }
+    if device.type == "cuda":
+        calls[GRAPH] = as_in_runs(lambda: ours(Graphs(required=True)), device)
     times = interleaved(calls, max(2, sizes.repeats - 2), machine)
     part.rows = rates(
         times,
@@ -55,6 +63,8 @@ def measure(machine: Machine, sizes: Any) -> Part:
         dict.fromkeys(times, _work(given)),
         machine,
     )
+    if device.type != "cuda":
+        part.rows.append(missing(GRAPH, "fits"))
     part.checks.append("none of values: the two draw different orders")
     return part
 

@@ -13,18 +13,20 @@ import torch
 from benchmarks.speed.literal_scen import LiteralSCEN, LiteralStage1
 from benchmarks.speed.machine import Machine
 from benchmarks.speed.ours import block, example, work_of
-from benchmarks.speed.part import Part, rates
+from benchmarks.speed.part import Part, missing, rates
 from benchmarks.speed.problem import HostRegions, problem, regions_of
 from benchmarks.speed.timing import interleaved
 from benchmarks.speed.work import Work
 from zslbench.data import RegionStore, RegionWriter
 from zslbench.interfaces import Program, Streams, TrainView
 from zslbench.protocol.region_rows import RegionRows
+from zslbench.training.graphs.graphs import Graphs
 from zslbench.training.step import step_function
 
 LITERAL = "literal, float32 in the host's memory"
 STORE = "ours, float16 from the region store"
 RESIDENT = "ours, float16 resident on the device"
+GRAPH = "ours, float16 resident, CUDA graph"
 
 
 def measure(machine: Machine, sizes: Any) -> Part:
@@ -75,6 +77,10 @@ def measure(machine: Machine, sizes: Any) -> Part:
             name: block(program(rows), given.space.semantics, Streams(0, device))
             for name, rows in ways.items()
         }
+        if device.type == "cuda":
+            graphs = Graphs(required=True)
+            made_anew = program(ways[RESIDENT])
+            calls[GRAPH] = block(made_anew, given.space.semantics, Streams(0, device), graphs=graphs)
         times = interleaved(calls, sizes.repeats, machine)
         work = work_of(made, nets, given.space.semantics, Streams(0, device), rows)
         # The batch's regions are read at least once, as they are stored.
@@ -89,6 +95,8 @@ def measure(machine: Machine, sizes: Any) -> Part:
             dict.fromkeys(times, work / sizes.batch),
             machine,
         )
+        if device.type != "cuda":
+            part.rows.append(missing(GRAPH, "images"))
     return part
 
 

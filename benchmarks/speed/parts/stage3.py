@@ -12,12 +12,14 @@ from torch import Tensor
 from benchmarks.speed.literal_gan import LiteralStage3
 from benchmarks.speed.literal_scen import LiteralSCEN
 from benchmarks.speed.machine import Machine
-from benchmarks.speed.ours import block, example, work_of
+from benchmarks.speed.ours import block, example, replicas, work_of
 from benchmarks.speed.part import Part, missing, rates
 from benchmarks.speed.problem import HostRegions, Problem, Repooled, problem, regions_of
 from benchmarks.speed.timing import interleaved
 from benchmarks.speed.work import Work, counted
 from zslbench.interfaces import Networks, Streams
+from zslbench.training.graphs.graphs import Graphs
+from zslbench.training.precision import float32_products
 from zslbench.training.step import step_function
 
 LITERAL = "literal, regions copied and pooled in each sub-step"
@@ -25,6 +27,9 @@ LITERAL_CACHED = "literal, g cached"
 OURS = "ours, regions copied and pooled in each sub-step"
 EAGER = "ours, g cached (eager)"
 GRAPH = "ours, g cached, CUDA graph"
+TF32 = "ours, g cached, CUDA graph, TF32"
+BF16 = "ours, g cached, CUDA graph, bfloat16"
+SUN_SUB_STEPS = 50 * 2 * 162 * 6
 
 
 def measure(machine: Machine, sizes: Any) -> Part:
@@ -50,9 +55,23 @@ def measure(machine: Machine, sizes: Any) -> Part:
         OURS: block(replace(program, features=repooled), semantics, Streams(0, device)),
         EAGER: block(program, semantics, Streams(0, device)),
     }
-    absent = [GRAPH]
+    cuda = device.type == "cuda"
+    graphs = Graphs(required=True)
+    absent = [] if cuda else [GRAPH, TF32, BF16]
+    if cuda:
+        calls[GRAPH] = block(program, semantics, Streams(0, device), graphs=graphs)
+        calls[TF32] = _with_tf32(block(program, semantics, Streams(0, device), graphs=graphs))
+        calls[BF16] = block(program, semantics, Streams(0, device), graphs=graphs, precision="bf16")
+    lifted = {
+        count: f"ours, g cached, {'CUDA graph, ' if cuda else ''}{count} replicas" for count in sizes.replicas
+    }
+    for count, name in lifted.items():
+        how = {"graphs": graphs} if cuda else {}
+        calls[name] = replicas(program, semantics, device, count, **how)
     times = interleaved(calls, sizes.repeats, machine)
     per_call = given.passes * sizes.iterations * given.sub_steps
+    done = dict.fromkeys(times, float(per_call))
+    done |= {name: float(count * per_call) for count, name in lifted.items()}
     rows = torch.arange(sizes.batch, device=device)
     work = work_of(program, nets, semantics, Streams(0, device), rows)
     pooling = counted(lambda: repooled[rows], [host.maps], written=0)
@@ -61,14 +80,27 @@ def measure(machine: Machine, sizes: Any) -> Part:
     pooling = Work(pooling.flops, batch, pooling.executed_bytes)
     part.rows = rates(
         times,
-        dict.fromkeys(times, float(per_call)),
+        done,
         "sub-steps",
         LITERAL,
-        {LITERAL: work + pooling, OURS: work + pooling, LITERAL_CACHED: work, EAGER: work, GRAPH: work},
+        dict.fromkeys(times, work) | dict.fromkeys((LITERAL, OURS), work + pooling),
         machine,
     )
+    for row in part.rows:
+        # 50 epochs of two passes over SUN's 162 batches, 6 sub-steps each, as the authors' code trains.
+        row["stage 3 of SUN: seeds/h"] = 3600 * row["sub-steps/s"] / SUN_SUB_STEPS
     part.rows += [missing(one, "sub-steps") for one in absent]
+    if cuda:
+        part.checks.append("all passes were captured in CUDA graphs")
     return part
+
+
+def _with_tf32(call: Callable[[], Any]) -> Callable[[], None]:
+    def with_tf32() -> None:
+        with float32_products("tf32"):
+            call()
+
+    return with_tf32
 
 
 def _about(given: Problem) -> str:
