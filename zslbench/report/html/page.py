@@ -61,6 +61,7 @@ def page(subject: Subject) -> str:
                 .get_template("style.css.j2")
                 .render(shade=SHADE, light=variables(False), dark=variables(True))
             ),
+            early=Markup(_templates().get_template("early.js").render()),
             script=Markup(_templates().get_template("script.js").render()),
         )
     )

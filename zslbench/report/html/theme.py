@@ -20,8 +20,8 @@ LIGHT: Mapping[str, str] = {
 DARK: Mapping[str, str] = {
     "bg": "#12151a", "surface": "#1a1e25", "fg": "#e7eaef", "muted": "#a3adba", "line": "#343b46",
     "soft": "#242a33", "accent": "#7db8f5", "warn": "#f0b35c", "bad": "#ff9a9a", "good": "#7fd6a0",
-    "m0": "#bdd2fe", "m1": "#fac76b", "m2": "#e187ac", "m3": "#5a9a2c", "m4": "#6383fa", "m5": "#9c9e1c",
-    "m6": "#b877b5",
+    "m0": "#bdd2fe", "m1": "#fac76b", "m2": "#e187ac", "m3": "#467d1b", "m4": "#6383fa", "m5": "#9c9e1c",
+    "m6": "#a55fa5",
 }  # fmt: skip
 
 # Of the shading of cells: red, green and blue, mixed in with a share of at most ``SHADE``.

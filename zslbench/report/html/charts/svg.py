@@ -18,7 +18,8 @@ _SVG = "http://www.w3.org/2000/svg"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _POINT = 96 / 72  # pixels
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
-_FONT = re.compile(r"(font: (?:[a-z0-9]+ )*[\d.]+px) [^;]*")
+# matplotlib writes "font: 8px ..." or "font-family: ...", as its version has it.
+_FONT = re.compile(r"(font: (?:[a-z0-9]+ )*[\d.]+px|font-family:) [^;]*")
 _WHITE_SPACE = re.compile(r"\s+")
 
 
@@ -35,7 +36,7 @@ def inline(figure: Figure, key: str, label: str) -> Markup:
     root = ET.fromstring(data.getvalue())  # written by matplotlib just now
     for parent in list(root.iter()):
         for child in list(parent):
-            if child.tag.endswith("}metadata"):
+            if child.tag.endswith(("}metadata", "}style")):  # a style would be the whole page's
                 parent.remove(child)
     _rename(root, key)
     colours = inks()

@@ -79,7 +79,7 @@ def shares(runs: list[pd.DataFrame], column: str, classes: list[int]) -> Float[n
 
 
 def most_confused(matrix: Float[np.ndarray, "n n"], most: int) -> list[int]:
-    """Up to ``most`` classes of the strongest confusions, both classes of a pair together, strongest first."""
+    """Up to ``most`` classes of the strongest confusions, both of a pair together, strongest first."""
     apart = matrix.copy()
     np.fill_diagonal(apart, 0.0)
     both = np.triu(apart + apart.T)

@@ -1,17 +1,13 @@
 (() => {
   "use strict";
   const root = document.documentElement;
-  root.classList.add("js");
 
-  // Light and dark: as the system says until the reader decides; the choice is kept where that is allowed.
+  // Light and dark: as the system says until the reader decides; early.js put a kept choice in place.
   const button = document.getElementById("mode");
   const system = window.matchMedia("(prefers-color-scheme: dark)");
-  const key = "zslbench-mode";
-  const kept = () => { try { return localStorage.getItem(key); } catch { return null; } };
-  const keep = (mode) => { try { localStorage.setItem(key, mode); } catch { /* a file: page may not */ } };
+  const keep = (mode) => { try { localStorage.setItem("zslbench-mode", mode); } catch { /* not everywhere */ } };
   const isDark = () => root.dataset.mode ? root.dataset.mode === "dark" : system.matches;
   const tell = () => button.setAttribute("aria-pressed", String(isDark()));
-  if (kept()) root.dataset.mode = kept();
   button.addEventListener("click", () => {
     root.dataset.mode = isDark() ? "light" : "dark";
     keep(root.dataset.mode);
@@ -83,7 +79,6 @@
   };
   window.addEventListener("hashchange", open);
   open();
-  if (window.matchMedia("(max-width: 69.99rem)").matches) document.querySelector(".contents details").open = false;
   window.addEventListener("beforeprint", () => {
     for (const one of document.querySelectorAll("main details")) one.open = true;
   });
