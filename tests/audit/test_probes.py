@@ -135,7 +135,7 @@ def test_a_run_that_widens_numbers_does_not_spoil_the_process(audited):
     before = (torch.get_default_dtype(), os.getcwd(), torch.get_rng_state())  # noqa: PTH109
     numpy_before = np.random.get_state()[1].copy()  # noqa: NPY002
     audited("widening"), audited("dicing"), audited("numpy-dicing")
-    assert torch.get_default_dtype() == before[0]
+    assert torch.get_default_dtype() == before[0] == torch.float32  # whatever ran before in this process
     assert os.getcwd() == before[1]  # noqa: PTH109
     assert torch.equal(torch.get_rng_state(), before[2])
     assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
