@@ -26,12 +26,20 @@ if TYPE_CHECKING:
 )
 @click.option("--only-missing", is_flag=True, help="Leave alone what was begun or failed, here or elsewhere.")
 @click.option("--retry-failed", is_flag=True, help="Run again what failed before.")
+@click.option(
+    "--show",
+    metavar="WHAT,...",
+    help="What the table shows beside ours: oracle, published, difference (ours less published), interval "
+    "(± a 95 % interval instead of ± std).  [default: oracle,published]",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be computed and what it may cost.")
 @suite_options
 @data_root_option
 @store_option
 @format_option
-def bench(suite: str, assignments: tuple[str, ...], dry_run: bool, fmt: str, **options: Any) -> None:
+def bench(
+    suite: str, assignments: tuple[str, ...], dry_run: bool, show: str | None, fmt: str, **options: Any
+) -> None:
     """Run what SUITE still needs and show its table.
 
     SUITE is a packaged suite (zslbench suites lists them) or the path of a TOML file of your own. Finished
@@ -41,22 +49,24 @@ def bench(suite: str, assignments: tuple[str, ...], dry_run: bool, fmt: str, **o
     from zslbench.cli.grid import watching
     from zslbench.errors import ZslbenchError
     from zslbench.presets import parse_assignment
-    from zslbench.report.tables.benchmark import benchmark_table
+    from zslbench.report.tables.benchmark import DEFAULT, SHOW, benchmark_table
     from zslbench.report.tables.render import emit
+    from zslbench.report.tables.text import chosen
     from zslbench.suites.running import failures
 
-    with watching() as shown:
+    shown = DEFAULT if show is None else chosen(show, SHOW)  # a wrong name costs no run
+    with watching() as watcher:
         prepared = benchmarking.prepare(
             suite,
             settings=dict(parse_assignment(text) for text in assignments),
-            display=shown,
+            display=watcher,
             **options,
         )
         if dry_run:
             _emit_plan(prepared.plan, fmt)
             return
-        outcome = prepared.run(shown)
-    emit(benchmark_table(outcome), fmt)
+        outcome = prepared.run(watcher)
+    emit(benchmark_table(outcome, show=shown), fmt)
     if failed := failures(prepared.plan, outcome):
         for text in failed:
             click.echo(f"failed: {text}", err=True)

@@ -127,8 +127,8 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
 @click.option(
     "--show",
     metavar="WHAT,...",
-    help="Beside ours: published figures, the difference to them, ± a 95 % interval instead of ± std "
-    "(published,difference,interval).",
+    help="What the table shows beside ours: published, difference (ours less published), interval (± a 95 % "
+    "interval instead of ± std).",
 )
 @store_option
 @format_option

@@ -28,6 +28,7 @@ FIGURES = ("acc", "u", "s", "h")
 RESULTS = """method,group,citation,dataset,acc,u,s,h,source,semantics,finetuned,features,note
 Odd,generative,A 2020,toy,{acc},40.0,60.0,52.0,Paper Table 1,att,no,,
 Sentences,generative,B 2021,toy,70.0,,,,Paper Table 1,sent1024,no,,
+Agrees,embedding,C 2022,toy,,40.0,60.0,48.0,Another paper,att,no,,
 """
 
 
@@ -65,7 +66,7 @@ def compared(outcome: SuiteOutcome, names: dict[str, str]) -> SuiteOutcome:
 
 def printed(acc: float = 50.0) -> PublishedResults:
     return PublishedResults.read(
-        RESULTS.format(acc=f"{acc:.1f}"), "source,kind,method\nPaper Table 1,paper,\n"
+        RESULTS.format(acc=f"{acc:.1f}"), "source,kind,method\nPaper Table 1,paper,\nAnother paper,paper,\n"
     )
 
 
@@ -203,6 +204,11 @@ def test_published_figures_stand_below_as_printed(outcome: SuiteOutcome) -> None
     assert [(one.text, one.mark) for one in shown] == [("70.0", "§"), (None, ""), (None, ""), (None, "")]
     assert any("§" in text and "1024-d sentence embeddings" in text for text in table.notes)
     assert "published: Paper Table 1" in table.notes
+    agrees = compared(outcome, {"tf-vaegan": "odd", "eszsl": "agrees"})
+    other = benchmark_table(agrees, published=printed())
+    (row,) = [one for one in rows(other, "eszsl") if one.kind == "published"]
+    assert cell(other, row, "toy_h_mean").mark == ""
+    assert "published: Another paper; from Paper Table 1: Odd on toy" in other.notes
     assert not [one for one in rows(table, "sc-egg") if one.kind == "published"]
 
 
