@@ -116,6 +116,10 @@ def test_lines_say_what_their_figures_are_compared_with(known: Registry, suite: 
         "B": ("weak", "Bee", None, "embedding"),
         "C": ("weak", None, None, "generative"),
     }
+    # Of a method that nobody provides yet the published results tell the group.
+    absent = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("dazle", "f_clswgan", "zzz"))
+    groups = [one.group for one in resolve_suite(suite(absent), known).lines]
+    assert groups == ["embedding", "generative", ""]
 
 
 def test_a_variant_leaves_out_what_it_does_not_have(known: Registry, suite: Any) -> None:

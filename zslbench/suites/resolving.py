@@ -11,6 +11,7 @@ from zslbench.declarations import FULL, Method, Variant
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.loading import Which
 from zslbench.presets import preset_names
+from zslbench.published import PublishedResults
 from zslbench.recipe import Recipe
 from zslbench.registry import Registry
 from zslbench.suites.catalogue import Suite
@@ -80,7 +81,7 @@ class _Resolver:
             method=row.method,
             variant=None if named == FULL else named,
             reading=row.readings[0] if row.readings else None,
-            group=row.group or (declared.group if declared else ""),
+            group=row.group or (declared.group if declared else _printed_group(row)),
             published=None if row.published is False else row.published or row.method,
             # A row that names its variant is one of an ablation, unless it says whose figures it has.
             published_variant=named if row.published is None else None,
@@ -218,3 +219,9 @@ class _Resolver:
 
 def _last(layers: Sequence[Wanted]) -> int | None:
     return next((one.epochs for one in reversed(layers) if one.epochs is not None), None)
+
+
+def _printed_group(row: Row) -> str:
+    """Where the published results put a method that no plugin provides; empty: nothing is published of it."""
+    rows = PublishedResults.load().all(row.published or row.method)
+    return rows[0].group if rows else ""
