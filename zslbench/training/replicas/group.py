@@ -192,23 +192,19 @@ class Group:
             self._over.set()
 
     def _ready(self) -> list[int]:
-        """Who meets next: complete closed meetings come before open ones, inner ones before outer ones."""
+        """Who meets next: inner meetings before outer ones, and complete closed ones before open ones."""
         if self._stopped is not None:
             return sorted(self._waiting)
 
         def came(meeting: _Meeting) -> list[int]:
             return sorted(slot for slot, one in self._waiting.items() if one.key == meeting.key)
 
-        closed = [
-            (-one.depth, slot)
+        ready = [
+            (-one.depth, one.needs is None, slot)
             for slot, one in self._waiting.items()
-            if one.needs is not None and set(one.needs()) & self._live <= set(came(one))
+            if one.needs is None or set(one.needs()) & self._live <= set(came(one))
         ]
-        opened = [(-one.depth, slot) for slot, one in self._waiting.items() if one.needs is None]
-        for found in (closed, opened):
-            if found:
-                return came(self._waiting[min(found)[1]])
-        return []
+        return came(self._waiting[min(ready)[2]]) if ready else []
 
     def _hold(self, slots: list[int]) -> None:
         error: BaseException | None = self._stopped

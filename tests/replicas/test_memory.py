@@ -1,0 +1,106 @@
+"""How many replicas fit, and what happens where not all do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from zslbench.training.context import Training
+from zslbench.training.replicas import memory
+from zslbench.training.replicas.asked import Asked
+from zslbench.training.replicas.joining import equal_parts
+from zslbench.training.replicas.lifted import LiftedRun
+from zslbench.training.streams import Streams
+
+
+def asked(toy, program):
+    return Asked(program, toy.semantics, Training(Streams(0), stage="part"))
+
+
+def test_the_estimate_lies_above_what_is_held(toy):
+    program = toy.a_program()
+    nets = program.initial(Streams(0))
+    held = 4 * sum(t.numel() * 4 for net in ("one", "two") for t in nets[net].values())
+    held += program.frozen["guide"]["g"].numel() * 4 + program.features.numel() * 4
+    batch = 40 * (12 * 4 + 6 * 4 + 8) + 40 * (12 * 4 + 4 + 8)
+    hidden = 2 * 40 * 16 * 4  # of one layer alone, forwards and backwards
+    found = memory.of_replica(asked(toy, program))
+    assert held + batch + hidden < found < 20 * (held + batch + hidden)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "features", "initial"])
+def test_it_grows_with_all_that_takes_memory(toy, name):
+    program = toy.a_program()
+    before = memory.of_replica(asked(toy, program))
+    if name == "batch_size":
+        larger = replace(program, batch_size=60)
+    elif name == "features":
+        larger = replace(
+            program, features=torch.cat([program.features] * 3), labels=torch.cat([program.labels] * 3)
+        )
+    else:
+        initial = program.initial
+        larger = replace(program, initial=lambda s: initial(s) | {"more": {"x": torch.zeros(500)}})
+    assert memory.of_replica(asked(toy, larger)) > before
+
+
+def test_it_draws_from_none_of_the_run_s_streams(toy):
+    one = asked(toy, toy.a_program())
+    memory.of_replica(one)
+    assert one.training.streams.state() == {}
+
+
+def test_the_width_follows_from_the_total_alone(toy, monkeypatch):
+    one = asked(toy, toy.a_program())
+    each = memory.of_replica(one)
+    for room, count in [(0, 7), (1, 7), (2.5, 4), (3, 3), (7, 1), (100, 1)]:
+        monkeypatch.setattr(
+            memory, "total", lambda device, room=room: int((room + 0.01) * each / memory.SHARE)
+        )
+        assert memory.parts(one, 7) == count, room
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(1, [7]), (2, [4, 3]), (3, [3, 2, 2]), (4, [2, 2, 2, 1]), (7, [1] * 7)]
+)
+def test_parts_are_equal(count, sizes):
+    parts = equal_parts(range(7), count)
+    assert [len(part) for part in parts] == sizes
+    assert [slot for part in parts for slot in part] == list(range(7))
+
+
+def test_replicas_that_do_not_fit_are_trained_in_parts_one_after_the_other(toy, monkeypatch):
+    events = []
+    each = memory.of_replica(asked(toy, toy.a_program()))
+    monkeypatch.setattr(memory, "total", lambda device: int(2.1 * each / memory.SHARE))
+    plain = LiftedRun.train_epoch
+
+    def noted(self):
+        events.append((self.training.stage, tuple(self.slots), self.epoch))
+        plain(self)
+
+    monkeypatch.setattr(LiftedRun, "train_epoch", noted)
+
+    def on_epoch(own, epoch, nets):
+        from zslbench.training.loop import train
+
+        train(toy.a_program(own.streams.seed, epochs=1), toy.semantics, own.unsaved().child("inner"))
+        return {}
+
+    ends, group = toy.together(toy.a_program, range(5), on_epoch=on_epoch)
+    assert group.split["part"] == 3
+    assert events == [
+        (stage, slots, epoch if stage == "part" else 0)
+        for slots in ((0, 1), (2, 3), (4,))
+        for epoch in (0, 1)
+        for stage in ("part", "part/inner")
+    ]
+    pair, _ = toy.together(toy.a_program, [2, 3])
+    for net, tensors in pair[0].networks.items():
+        assert all(torch.equal(ends[2].networks[net][name], value) for name, value in tensors.items())
+
+
+def test_the_machine_s_memory_is_read():
+    assert 2**28 < memory.total(torch.device("cpu")) < 2**50
