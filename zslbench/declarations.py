@@ -120,10 +120,10 @@ class Range:
         ValueError: ``low`` is not below ``high``, ``log`` begins at 0 or below, or goes with ``step``.
     """
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
-    step: float | None = None
+    step: int | float | None = None
 
     def __post_init__(self) -> None:
         for number in (self.low, self.high, *([] if self.step is None else [self.step])):

@@ -35,6 +35,7 @@ def open_journal(journal: Path, identity: Mapping[str, Any]) -> OptunaStudy:
     """
     try:
         journal.parent.mkdir(parents=True, exist_ok=True)
+        _check(journal)
         _repair(journal)
         storage = JournalStorage(JournalFileBackend(str(journal)))
         study = optuna.create_study(
@@ -55,6 +56,15 @@ def open_journal(journal: Path, identity: Mapping[str, Any]) -> OptunaStudy:
             f"journal {journal} belongs to another search ({shown}): name another file, or none at all"
         )
     return study
+
+
+def _check(journal: Path) -> None:
+    """Whether the file begins as a journal does: Optuna would write to any."""
+    if journal.exists() and journal.stat().st_size:
+        with journal.open("rb") as file:
+            first = json.loads(file.readline())
+        if "op_code" not in first:
+            raise ValueError("its first line is not Optuna's")
 
 
 def _repair(journal: Path) -> None:

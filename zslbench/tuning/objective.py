@@ -28,8 +28,9 @@ from zslbench.training.loop import Training
 from zslbench.training.stages import Stages
 from zslbench.training.streams import Streams
 
-Report = Callable[[int, float], None]
-"""Told of a step (from 0, never twice) and the value so far; may raise to end the trial."""
+Report = Callable[[int, float, bool], None]
+"""Told of a step (from 0, never twice), the value so far, and whether it is the last; may raise to end the
+trial."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,9 @@ class Objective:
                 ) -> None:
                     value = figures["val_h"] if "val_h" in figures else figures["val_acc"]
                     so_far = [value, *(one[epoch] for one in before if epoch in one)]
-                    report(place * (recipe.epochs or 1) + (epoch or 1) - 1, sum(so_far) / len(so_far))
+                    step = place * (recipe.epochs or 1) + (epoch or 1) - 1
+                    last = step == len(self.seeds) * (recipe.epochs or 1) - 1
+                    report(step, sum(so_far) / len(so_far), last)
 
                 curves[seed] = self._curve(recipe, seed, f"{title} · seed {seed}", told, held)
         return _best(curves)

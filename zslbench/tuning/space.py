@@ -217,11 +217,15 @@ def _leaves(annotation: Any) -> set[Any]:
 
 
 def _listed(text: str) -> list[Any]:
-    """``"256, 512"`` or ``"shuffled,balanced"`` as values: TOML where it is TOML, else words."""
-    try:
-        return list(tomllib.loads(f"values = [{text}]")["values"])
-    except tomllib.TOMLDecodeError:
-        return [_word(part.strip()) for part in text.split(",") if part.strip()]
+    """``"256, 512"`` or ``"[1, 2],none"`` as values: each is TOML where it is TOML, else a word."""
+    parts = [""]
+    for piece in text.split(","):
+        whole = parts[-1] + piece
+        if whole.count("[") > whole.count("]"):  # a comma within a list
+            parts[-1] = f"{whole},"
+        else:
+            parts[-1:] = [whole, ""]
+    return [_word(part.strip()) for part in parts if part.strip()]
 
 
 def _word(text: str) -> Any:
@@ -231,7 +235,7 @@ def _word(text: str) -> Any:
         return text
 
 
-def _number(text: str) -> float:
+def _number(text: str) -> int | float:
     try:
         return int(text)
     except ValueError:

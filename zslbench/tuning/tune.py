@@ -79,6 +79,7 @@ def tune(
     from zslbench.tuning.planning import planned
     from zslbench.tuning.preset_file import check_output, write_preset
     from zslbench.tuning.provenance import provenance
+    from zslbench.tuning.study import joined
     from zslbench.tuning.workers import Way, helping, work
 
     for name, value, known in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
@@ -89,9 +90,10 @@ def tune(
     display = display or Quiet()
     plan = planned(display.say, **asked)
     target = (Path(output) if output else plan.journal.with_suffix(".toml")).expanduser().absolute()
-    check_output(target, plan.name)
-    display.say(f"search {plan.name}: {plan.space}")
     way = Way(trials, sampler, sampler_seed, pruner)
+    with joined(plan.journal, plan.identity, plan.space):  # whose it is comes before whose the preset is
+        check_output(target, plan.name)
+    display.say(f"search {plan.name}: {plan.space}")
     with stop_requests(display.say) as stopped, helping(workers - 1, asked, way):
         rows = work(plan, way, stopped, display)
     top = _winner(rows, plan.name)

@@ -56,10 +56,10 @@ def take_trials(
 def _compute(study: Study, objective: Objective, trial: Trial, title: str) -> None:
     started = time.monotonic()
 
-    def report(step: int, value: float) -> None:
+    def report(step: int, value: float, last: bool) -> None:
         study.beat()
         trial.report(value, step)
-        if trial.should_prune():
+        if not last and trial.should_prune():
             raise TrialPruned
 
     def seconds() -> float:

@@ -1,0 +1,172 @@
+"""Searches that are stopped, killed, shared or mixed up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from tiny import RATES, TRAINED, content
+
+import zslbench
+from zslbench.errors import Interrupted, SettingsError, ZslbenchError
+from zslbench.training.context import Silent
+from zslbench.tuning.objective import Objective
+
+WORKER = Path(__file__).with_name("worker_process.py")
+
+
+class StopsAt:
+    """A display that asks for a stop, as Ctrl-C does, after an epoch of the n-th fit."""
+
+    def __init__(self, fit: int, epoch: int) -> None:
+        self.fit, self.epoch, self.fits, self.said = fit, epoch, 0, list[str]()
+        self.resumed: list[tuple[str, int]] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    @contextmanager
+    def observer(self, title: str) -> Iterator[Any]:
+        self.fits += 1
+        outer = self
+
+        class Stopper(Silent):
+            def stage_started(self, stage: str, epochs: int, done: int) -> None:
+                outer.resumed.append((stage, done))
+
+            def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+                if stage.endswith("/generator") and (outer.fits, epoch) == (outer.fit, outer.epoch):
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        yield Stopper()
+
+
+def test_a_stopped_search_goes_on(tune: Any) -> None:
+    whole = tune(trained=True, trials=1, seeds=2, store="whole")
+    first, second = StopsAt(fit=2, epoch=2), StopsAt(fit=99, epoch=0)
+    with pytest.raises(Interrupted):  # in the second seed
+        tune(trained=True, trials=1, seeds=2, display=first)
+    found = tune(trained=True, trials=1, seeds=2, display=second)
+    assert content(found) == content(whole)
+    assert [one.number for one in found.trials] == [1]  # trial 0 was given up, 1 repeats it
+    # The first seed is at its end, the second goes on after epoch 2.
+    generators = [done for stage, done in second.resumed if stage == "validation/generator"]
+    assert generators == [3, 2]
+
+
+def test_the_number_of_trials_is_that_of_the_study(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = tune(trials=5, store="whole")
+    tune(trials=2)
+    found = tune(trials=5)
+    assert content(found) == content(whole)
+
+    def never(*arguments: Any) -> Any:
+        raise AssertionError("computed")
+
+    monkeypatch.setattr(Objective, "__call__", never)
+    assert content(tune(trials=5)) == content(tune(trials=3)) == content(whole)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Two trials of the search that ``worker_process`` joins, computed by one process in one go."""
+    return zslbench.tune(
+        "tf-vaegan", dataset="toy", trials=2, search=RATES, settings=TRAINED, epochs=3, every=1, threads=1,
+        device="cpu", store=tmp_path_factory.mktemp("undisturbed"),
+    )  # fmt: skip
+
+
+def test_a_killed_workers_trial_is_repeated(tune: Any, undisturbed: Any, tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, str(WORKER), str(tmp_path / "store"), "kill"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    display = StopsAt(fit=99, epoch=0)
+    found = tune(trained=True, trials=2, display=display)
+    assert content(found) == content(undisturbed)
+    assert {one.number for one in found.trials} == {1, 2}
+    generators = [done for stage, done in display.resumed if stage == "validation/generator"]
+    assert generators[0] == 1  # from a checkpoint in epoch 2 of the process that was killed
+    assert not list((tmp_path / "store" / "tuning" / "unfinished").glob("*[!k]/"))
+
+
+def test_two_processes_share_a_study(tune: Any, undisturbed: Any, tmp_path: Path) -> None:
+    command = [sys.executable, str(WORKER), str(tmp_path / "store"), "wait"]
+    processes = [subprocess.Popen(command) for _ in range(2)]
+    assert [one.wait(120) for one in processes] == [0, 0]
+    (journal,) = (tmp_path / "store" / "tuning").glob("*.journal")
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+    trials = optuna.load_study(study_name="zslbench", storage=storage).trials
+    assert [one.state.name for one in trials] == ["COMPLETE"] * 2  # not one too many
+    assert len({one.user_attrs["worker"] for one in trials}) == 2
+    # The first ten are drawn at random, each from a generator of its own: who computes them changes nothing.
+    assert content(tune(trained=True, trials=2)) == content(undisturbed)
+    assert not (journal.parent / f"{journal.name}.workers").exists()
+
+
+def test_workers_of_one_command(tune: Any, tmp_path: Path) -> None:
+    found = tune(trials=6, workers=2)
+    assert len(found.trials) == 6
+    assert all(one.state == "done" for one in found.trials)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"search": {"classifier.gamma": "1e-3:1e2:log", "classifier.lam": "1e-3:1e3:log"}},
+            "space.classifier",
+        ),
+        ({"seeds": 2}, "seeds [0] there, [0, 1] here"),
+        ({"settings": {"classifier.coding": "01"}}, "settings.classifier.coding pm1 there, 01 here"),
+        ({"settings": {"dataset.seed": 7}}, "data."),
+        ({"trained": True}, "components.classifier eszsl there, softmax here"),
+    ],
+)
+def test_searches_are_not_mixed(tune: Any, tmp_path: Path, changed: Any, words: str) -> None:
+    journal = tmp_path / "a.journal"
+    tune(trials=1, journal=journal)
+    with pytest.raises(SettingsError, match="belongs to another search") as caught:
+        tune(journal=journal, **changed)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(tune(trials=1, journal=journal).trials) == 1
+
+
+def test_files_that_are_no_journals(tune: Any, tmp_path: Path) -> None:
+    journal = tmp_path / "a.journal"
+    journal.write_text("something else\n")
+    with pytest.raises(SettingsError, match="is no journal of a search"):
+        tune(journal=journal)
+    assert journal.read_text() == "something else\n"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ZslbenchError, match="cannot be used"):
+        tune(journal=tmp_path / "folder")
+
+
+def test_a_line_that_was_cut_short_is_taken_off(tune: Any) -> None:
+    first = tune(trials=2)
+    with first.journal.open("ab") as file:
+        file.write(b'{"op_code": 5, "worker')
+    assert content(tune(trials=4)) == content(tune(trials=4, store="whole"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sampler": "tpee"}, "did you mean 'tpe'"),
+        ({"pruner": "x"}, "known: median, none"),
+        ({"trials": 0}, "give 1 or more"),
+        ({"workers": 0}, "give 1 or more"),
+        ({"seeds": 0}, "seeds 0"),
+    ],
+)
+def test_what_cannot_be_asked_for(tune: Any, options: Any, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        tune(**options)

@@ -1,0 +1,151 @@
+"""The text of ``--search``, and the check against the components' settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from zslbench import Options, Range
+from zslbench.errors import SettingsError
+from zslbench.recipe import resolve
+from zslbench.registry import registry
+from zslbench.tuning.space import parse_wish, space_of
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("generator.lr=1e-5:1e-3:log", Range(1e-5, 1e-3, log=True)),
+        (" generator.a1 = 0 : 1 ", Range(0, 1)),
+        ("generator.a1=0:1:0.25", Range(0, 1, step=0.25)),
+        ("generator.hidden=256,512", Options((256, 512))),
+        ("embedding.normalize=minmax,l2", Options(("minmax", "l2"))),
+        ("generator.feedback=true,false", Options((True, False))),
+        ("generator.latent=none,16", Options(("none", 16))),
+        ("generator.penalty_bounds=[1e-8, 1e8],[1, 2]", Options(([1e-8, 1e8], [1, 2]))),
+        ("a.b=x:y,z", Options(("x:y", "z"))),
+    ],
+)
+def test_texts(text: str, found: Any) -> None:
+    key, of = parse_wish(text)
+    assert key == text.partition("=")[0].strip()
+    assert of == found
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(1e-9, 1.0, allow_subnormal=False), st.floats(1.5, 1e6), st.sampled_from([None, "log"]))
+def test_a_range_written_out_is_read_back(low: float, high: float, scale: str | None) -> None:
+    given = Range(low, high, log=scale == "log")
+    assert parse_wish(f"generator.lr={given}") == ("generator.lr", given)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("generator.lr", "write KIND.NAME="),
+        ("lr=1:2", "write KIND.NAME="),
+        ("generator.lr=", "write KIND.NAME="),
+        ("generator.lr=1e-4", "a single value"),
+        ("generator.lr=2:1", "2 is not below 1"),
+        ("generator.lr=0:1:log", "begins above 0"),
+        ("generator.lr=1:2:logg", "neither log nor a step"),
+        ("generator.lr=1:2:9", "step 9 does not fit"),
+        ("generator.lr=1:inf", "no finite number"),
+    ],
+)
+def test_malformed_texts(text: str, words: str) -> None:
+    with pytest.raises(SettingsError, match="--search") as caught:
+        parse_wish(text)
+    assert words in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Any:
+    return resolve(registry(), "toy", method="tf-vaegan")
+
+
+def space(recipe: Any, *texts: str, fixed: Any = None) -> Any:
+    return space_of(recipe, asked=dict(map(parse_wish, texts)), declared={}, fixed=fixed or {})
+
+
+def test_whole_numbers_and_others(recipe: Any) -> None:
+    lr, hidden, a1, latent = space(
+        recipe,
+        "generator.lr=1:2",
+        "generator.hidden=8:64:log",
+        "generator.a1=0:1:0.5",
+        "generator.latent=2:4",
+    ).dimensions
+    assert (lr.whole, hidden.whole, a1.whole, latent.whole) == (False, True, False, True)
+    assert lr.value(1) == 1.0
+    assert isinstance(lr.value(1), float)
+    assert isinstance(hidden.value(8), int)
+
+
+def test_options_become_what_the_settings_take(recipe: Any) -> None:
+    latent, bounds, rate = space(
+        recipe, "generator.latent=none,16", "generator.penalty_bounds=[1, 2],none", "generator.lr=1,2"
+    ).dimensions
+    assert latent.of == Options((None, 16))
+    assert bounds.of == Options(([1.0, 2.0], None))
+    assert [bounds.value("[1.0, 2.0]"), bounds.value(None)] == [[1.0, 2.0], None]
+    assert rate.of.values == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("generator.lrr=1:2", "generator 'tf-vaegan' has no setting 'lrr', did you mean 'lr'"),
+        ("generater.lr=1:2", "has no generater; it has embedding, generator, classifier"),
+        ("generator.lr=-1:2", "-1.0: Input should be greater than 0"),
+        ("generator.hidden=8.5:64", "takes whole numbers"),
+        ("generator.hidden=8,x", "'x': Input should be a valid integer"),
+        ("generator.feedback=0:1", "takes no numbers; list its values"),
+        ("embedding.normalize=l2,l3", "'l3': Input should be 'minmax', 'l2' or 'none'"),
+        ("generator.hidden=8,8.0", "an option is there twice"),
+        ("generator.epochs=1:9", "the schedule's length is chosen along the way"),
+        ("dataset.classes=10:20", "settings of the data set cannot be searched"),
+    ],
+)
+def test_what_the_settings_do_not_take(recipe: Any, text: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        space(recipe, text)
+    assert words in str(caught.value)
+
+
+def test_searched_and_set_at_once(recipe: Any) -> None:
+    with pytest.raises(SettingsError, match=r"generator\.lr is both searched and set"):
+        space(recipe, "generator.lr=1:2", fixed={"generator.lr": 1.0})
+
+
+def test_what_holds_where_the_user_names_nothing(recipe: Any) -> None:
+    declared = {"generator.lr": Range(1, 2), "generator.a1": Range(0, 1), "nothing.x": Range(0, 1)}
+    found = space_of(recipe, asked={}, declared=declared, fixed={"generator.a1": 0.5})
+    assert (list(found.plain()), found.origin) == (["generator.lr"], "declared")
+    eszsl = resolve(registry(), "toy", method="eszsl", settings={"classifier.gamma": 1.0})
+    found = space_of(eszsl, asked={}, declared={}, fixed={"classifier.gamma": 1.0})
+    assert (list(found.plain()), found.origin) == (["classifier.lam", "classifier.coding"], "offered")
+    with pytest.raises(SettingsError, match="declares nothing to search"):
+        space_of(recipe, asked={}, declared={}, fixed={})
+
+
+@pytest.mark.parametrize("name", [one.name for one in registry().methods() if one.declaration.tunable])
+def test_what_first_party_methods_declare_is_theirs(name: str) -> None:
+    declared = registry().method(name).declaration
+    for reading in (None, *(one.name for one in declared.readings)):
+        recipe = resolve(registry(), "toy", method=name, reading=reading)
+        found = space_of(recipe, asked={}, declared=declared.tunable, fixed={})
+        assert list(found.plain()) == list(declared.tunable)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"low": 1, "high": 1}, {"low": 0, "high": 1, "log": True}, {"low": True, "high": 2},
+              {"low": 1, "high": 2, "log": True, "step": 1}, {"low": 1, "high": float("nan")}],
+)  # fmt: skip
+def test_malformed_declarations(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="range"):
+        Range(**wrong)
+    with pytest.raises(ValueError, match="two or more"):
+        Options((1,))

@@ -1,0 +1,121 @@
+"""What a trial's value is, and that nothing but the validation fold has a part in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from tiny import TOY, TRAINED, content
+
+import zslbench.loading
+from zslbench.data.load import load_dataset
+
+
+def test_a_value_is_what_val_finds_for_these_settings(tune: Any, run: Any) -> None:
+    found = tune(trials=5)
+    for one in found.trials:
+        record = run("eszsl", settings=TOY | dict(one.settings) | {"classifier.coding": "pm1"})
+        assert one.value == record.metrics["val_h"]
+    assert found.best.value == max(one.value for one in found.trials)
+    assert len({one.value for one in found.trials}) > 2
+
+
+def test_epochs_are_those_that_are_best_on_the_mean_of_the_seeds(tune: Any, run: Any) -> None:
+    found = tune(trained=True, seeds=2, trials=1)
+    for one in found.trials:
+        curves = []
+        for seed in (0, 1):
+            settings = TRAINED | dict(one.settings)
+            record = run("tf-vaegan", seed, settings=settings, epochs=3, every=1)
+            rows = record.table("epochs").query("stage == 'validation/generator'").set_index("epoch")
+            curves.append(rows["val_h"])
+        mean = (curves[0] + curves[1]) / 2
+        assert one.value == mean.max()
+        assert one.epochs == mean.idxmax()  # the first of equals
+        assert one.seeds == {seed: curve[one.epochs] for seed, curve in enumerate(curves)}
+        assert mean.nunique() > 1
+
+
+def test_no_test_image_is_ever_seen(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = {trained: tune(trained=trained, trials=2, store="honest") for trained in (False, True)}
+
+    def never(*arguments: Any, **options: Any) -> Any:
+        raise AssertionError("the final fold was made")
+
+    def poisoned(*arguments: Any, **options: Any) -> Any:
+        dataset = load_dataset(*arguments, **options)
+        features, labels = dataset.features.copy(), dataset.labels.copy()
+        for rows in (dataset.split.test_seen, dataset.split.test_unseen):
+            features[rows] = np.nan
+            labels[rows] = np.roll(labels[rows], 1)
+        return replace(dataset, features=features, labels=labels, regions=None)
+
+    monkeypatch.setattr("zslbench.protocol.folds.final_fold", never)
+    monkeypatch.setattr("zslbench.pipeline.final_fold", never)
+    monkeypatch.setattr(zslbench.loading, "load_dataset", poisoned)
+    for trained, expected in honest.items():
+        found = tune(trained=trained, trials=2, store="poisoned")
+        assert found.study != expected.study  # it is another data set
+        assert content(found) == content(expected)
+
+
+def test_the_same_search_is_the_same_trials(tune: Any) -> None:
+    one, two, other = tune(), tune(store="other"), tune(store="third", sampler_seed=1)
+    assert content(one) == content(two)
+    assert content(one) != content(other)
+    assert tune(store="fourth", sampler="random").trials[0].settings == one.trials[0].settings
+
+
+def test_median_pruning(tune: Any) -> None:
+    found = tune(trials=16, seeds=2, pruner="median")
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(found.journal)))
+    study = optuna.load_study(study_name="zslbench", storage=storage)
+    firsts: list[float] = []  # of trials that were not pruned
+    for trial, one in zip(study.trials, found.trials, strict=True):
+        first = trial.intermediate_values[0]
+        worse = len(firsts) >= 5 and first < np.median(firsts)
+        assert one.state == ("pruned" if worse else "done")
+        assert len(trial.intermediate_values) == (1 if worse else 2)
+        firsts += [first] if one.state == "done" else []
+    assert 0 < [one.state for one in found.trials].count("pruned") < 11
+    assert found.best.state == "done"
+
+
+def test_settings_that_were_tried_are_not_computed_again(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zslbench.tuning.objective import Objective
+
+    computed = []
+    original = Objective.__call__
+
+    def counted(self: Any, settings: Any, *arguments: Any) -> Any:
+        computed.append(dict(settings))
+        return original(self, settings, *arguments)
+
+    monkeypatch.setattr(Objective, "__call__", counted)
+    found = tune(search={"classifier.coding": ["pm1", "01"]}, trials=6)
+    assert len(found.trials) == 6
+    assert sorted(one["classifier.coding"] for one in computed) == ["01", "pm1"]
+    assert len({(one.settings["classifier.coding"], one.value) for one in found.trials}) == 2
+
+
+def test_a_trial_that_fails_is_a_failed_trial(tune: Any) -> None:
+    found = tune(trained=True, search={"generator.lr": [1e-3, 1e30]}, trials=6)
+    states = {one.settings["generator.lr"]: one for one in found.trials}
+    assert states[1e30].state == "failed"
+    assert states[1e30].reason is not None
+    assert "not finite in epoch 1" in states[1e30].reason
+    assert found.best.settings == {"generator.lr": 1e-3}
+    frame = found.frame()
+    assert frame["state"].tolist() == sorted(frame["state"])  # done, then failed
+
+
+def test_settings_that_do_not_go_together_fail_alone(tune: Any) -> None:
+    search = {"generator.decoder": [True, False], "generator.feedback": [True, False]}
+    found = tune(trained=True, search=search, trials=8, settings={"generator.transform": False}, epochs=1)
+    for one in found.trials:
+        bad = not one.settings["generator.decoder"] and one.settings["generator.feedback"]
+        assert one.state == ("failed" if bad else "done")
+    assert "without a decoder" in str([one.reason for one in found.trials])

@@ -1,0 +1,34 @@
+"""Tiny searches on the toy data set, for tests and for the processes that they start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TOY: dict[str, Any] = {
+    "dataset.classes": 10,
+    "dataset.unseen": 3,
+    "dataset.images_per_class": 10,
+    "dataset.attributes": 10,
+    "dataset.channels": 12,
+}
+TRAINED: dict[str, Any] = TOY | {
+    "dataset.images_per_class": 15,  # clear enough that something is learnt in three epochs
+    "dataset.visibility": 1.0,
+    "dataset.clutter": 0.2,
+    "dataset.noise": 0.3,
+    "generator.hidden": 32,
+    "generator.batch_size": 32,
+    "generator.per_class": 20,
+    "generator.critic_steps": 1,
+    "generator.lambda_w": 0.1,
+    "classifier.epochs": 4,
+    "classifier.batch_size": 30,
+    "classifier.lr": 0.02,
+}
+RATES = {"generator.lr": "1e-3:1e-1:log"}
+RIDGES = {"classifier.gamma": "1e-3:1e3:log", "classifier.lam": "1e-3:1e3:log"}
+
+
+def content(found: Any) -> list[tuple[Any, ...]]:
+    """What the trials of a search tried and found, in order; numbers and times aside."""
+    return [(one.state, dict(one.settings), one.value, one.epochs, dict(one.seeds)) for one in found.trials]
