@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from zslbench.report.tables.model import Cell, Row, Table
-from zslbench.report.tables.text import core, notes, one_line, spans, tail
+from zslbench.report.tables.text import core, notes, one_line, parted, spans, tail
 
 _ESCAPED = str.maketrans(
     {
@@ -117,11 +117,10 @@ def _tabular(table: Table, missing: str) -> Iterator[str]:
 
 def _spreads(table: Table, missing: str) -> list[str]:
     """For each column the widest spread of its numbers, as ``" ± 0.3"``; empty: none has one."""
-    found = []
-    for place in range(len(table.columns)):
-        texts = (core(row.cells[place], missing).partition(" ± ") for row in table.rows)
-        found.append(max((f"{plus}{spread}" for _, plus, spread in texts), key=len, default=""))
-    return found
+    return [
+        max((parted(core(row.cells[i], missing))[1] for row in table.rows), key=len, default="")
+        for i in range(len(table.columns))
+    ]
 
 
 def _row(row: Row, spreads: Sequence[str], missing: str) -> str:
@@ -135,14 +134,15 @@ def _line(cells: Sequence[str]) -> str:
     return rf"{' & '.join(cells)} \\"
 
 
-def _cell(cell: Cell, spread: str, missing: str) -> str:
+def _cell(cell: Cell, column_spread: str, missing: str) -> str:
     """A cell; in a column with spreads, numbers without one keep its room, so that means align."""
-    text, behind = core(cell, missing), _behind(tail(cell))
+    text = core(cell, missing)
+    number, spread, more = parted(text) if column_spread else (text, "", "")
+    behind = _behind(more + tail(cell))
     around = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}.get(cell.emphasis or "", "%s")
-    shown = around.replace("%s", escaped(text))
-    if not spread or (cell.text is not None and not any(one.isdigit() for one in text)):
+    shown = around.replace("%s", escaped(f"{number}{spread}"))
+    if not column_spread or (cell.text is not None and not any(one.isdigit() for one in text)):
         return shown + behind
-    plain = " ± " not in text
-    if behind and (plain or len(tail(cell)) < 2):
+    if behind and (not spread or len(more + tail(cell)) < 2):
         behind = rf"\rlap{{{behind}}}"
-    return shown + behind + (rf"\phantom{{{_behind(spread)}}}" if plain else "")
+    return shown + behind + ("" if spread else rf"\phantom{{{_behind(column_spread)}}}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from zslbench.report.tables.model import Cell, Column, Row, Table
-from zslbench.report.tables.text import core, spans, tail
+from zslbench.report.tables.text import core, parted, spans, tail
 
 MARGIN = 2
 GAP = 3
@@ -67,7 +67,13 @@ def layout(table: Table, missing: str, marks: tuple[str, str], width: int | None
     """
     indented = any(row.group for row in table.rows)
     rows = tuple(
-        (row, tuple(_shown(row, place, missing, marks, indented) for place in range(len(row.cells))))
+        (
+            row,
+            tuple(
+                _shown(row, place, missing, marks, indented, one.numeric)
+                for place, one in enumerate(table.columns)
+            ),
+        )
         for row in table.rows
     )
     count = len(table.columns)
@@ -120,14 +126,16 @@ def _taken(table: Table, places: Sequence[int], last: bool) -> Table:
     return Table(columns, rows, "", table.notes if last else ())
 
 
-def _shown(row: Row, place: int, missing: str, marks: tuple[str, str], indented: bool) -> Shown:
+def _shown(
+    row: Row, place: int, missing: str, marks: tuple[str, str], indented: bool, numeric: bool
+) -> Shown:
     cell: Cell = row.cells[place]
     around = {"best": marks[0], "second": marks[1]}.get(cell.emphasis or "", "")
     indent = ("  " if indented else "") + ("  " if row.kind else "") if not place else ""
     text = core(cell, missing)
-    first, plus, spread = text.partition(" ± ")
-    word = cell.text is not None and not any(one.isdigit() for one in text)
-    return Shown(f"{indent}{around}{first}", f"{plus}{spread}{around}", tail(cell), word)
+    number, spread, behind = parted(text) if numeric else (text, "", "")
+    word = cell.text is not None and numeric and not any(one.isdigit() for one in text)
+    return Shown(f"{indent}{around}{number}", f"{spread}{around}", behind + tail(cell), word)
 
 
 def _last(column: Column) -> str:

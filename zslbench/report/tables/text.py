@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,15 @@ def one_line(text: str) -> str:
     """The text on one line, without control characters: a cell cannot move a terminal's cursor."""
     shown = (one for one in text if one.isspace() or unicodedata.category(one) not in ("Cc", "Cs"))
     return " ".join("".join(shown).split())
+
+
+_NUMBER = re.compile(r"([-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)( ± \S*\d)?(.*)")
+
+
+def parted(text: str) -> tuple[str, str, str]:
+    """A number, its spread (``" ± 0.3"``) and what stands behind them; a text that is no number, whole."""
+    found = _NUMBER.fullmatch(text)
+    return (found[1], found[2] or "", found[3]) if found else (text, "", "")
 
 
 def core(cell: Cell, missing: str = MISSING) -> str:
