@@ -13,28 +13,16 @@ from typing import Any
 
 import pytest
 import torch
+from small_stages import IMAGES, ITERATIONS, LABELS, SPACE, STAGES, WIDTH, drawn, stage
 from tape import Taping
 
 from zslbench.errors import Interrupted, ZslbenchError
-from zslbench.interfaces import ClassSpace, Losses, Normal, Optimizer, Program, Rows, Step, Streams, TrainView
-from zslbench.recipe import resolve
-from zslbench.registry import load_class, registry
+from zslbench.interfaces import Losses, Normal, Optimizer, Program, Step, Streams
 from zslbench.training import optimizers
 from zslbench.training.graphs.captured import WARM_UP, Captured
 from zslbench.training.graphs.graphs import CAPTURED, LEAST, Graphs
 from zslbench.training.graphs.recorder import Repeating
 from zslbench.training.loop import Trained, Training, train
-from zslbench_sc_egg.networks import initial_regressor
-from zslbench_sc_egg.scen import SCEN
-
-SETTINGS = {
-    "generator.hidden": 16, "generator.batch_size": 8, "generator.critic_steps": 2, "generator.epochs": 2,
-    "embedding.stage1_epochs": 2, "embedding.stage2_epochs": 2, "embedding.batch_size": 8,
-    "embedding.stage1_iterations": 12, "embedding.stage2_iterations": 12,
-    "classifier.epochs": 2, "classifier.batch_size": 8,
-}  # fmt: skip
-IMAGES, WIDTH, ATTRIBUTES, CLASSES = 96, 12, 5, 7
-ITERATIONS = 24  # of each pass, over two epochs
 
 
 @pytest.fixture(autouse=True)
@@ -49,87 +37,6 @@ def _one_thread() -> Iterator[None]:
 def fused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Optimisers that do not look at step counts on the host, as on a GPU."""
     monkeypatch.setattr(optimizers, "ways_on", lambda device, kind: {"fused": True} if kind == "adam" else {})
-
-
-def drawn(*shape: int, seed: int) -> torch.Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-SPACE = ClassSpace(
-    names=tuple("abcdefg"),
-    semantics=torch.nn.functional.normalize(drawn(CLASSES, ATTRIBUTES, seed=1)),
-    seen=torch.arange(5),
-    unseen=torch.arange(5, 7),
-    attribute_vectors=drawn(ATTRIBUTES, 6, seed=2) - 0.5,
-)
-LABELS = torch.arange(IMAGES) % 5
-
-
-class ReadAhead:
-    """Region features that ask to be read ahead."""
-
-    read_ahead = True
-
-    def __init__(self, regions: torch.Tensor) -> None:
-        self.regions = regions
-
-    def __len__(self) -> int:
-        return len(self.regions)
-
-    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.regions[rows]
-
-
-def stage(name: str) -> Program:
-    """One of the first-party programs, small."""
-    where, _, reading = name.partition(" ")
-    method, _, part = where.partition("/")
-    recipe = resolve(
-        registry(), "toy", method=method, settings=_known(method), preset=(), reading=reading or None
-    )
-    regions: Rows = ReadAhead(drawn(IMAGES, 4, WIDTH, seed=3))
-    view = TrainView(features=drawn(IMAGES, WIDTH, seed=4), labels=LABELS, regions=regions)
-    if part in ("stage1", "stage2"):
-        fit = SCEN(recipe.parts["embedding"].settings, SPACE).fit(view)
-        made = next(fit)  # type: ignore[arg-type]
-        if part == "stage2":
-            nets = made.initial(Streams(0))  # type: ignore[union-attr]
-            made = fit.send(nets)  # type: ignore[union-attr]
-    elif part == "classifier":
-        view = TrainView(features=view.features, labels=torch.arange(IMAGES) % CLASSES)
-        made = load_class(recipe.parts["classifier"].registered)(
-            recipe.parts["classifier"].settings, SPACE
-        ).fit(view)
-    else:
-        if method == "sc-egg":
-            guide = SCEN(recipe.parts["embedding"].settings, SPACE)
-            fit = guide.fit(view)
-            nets = next(fit).initial(Streams(0))  # type: ignore[arg-type, union-attr]
-            nets |= initial_regressor(Streams(0), WIDTH, 8, CLASSES)
-            ranges = {"low": torch.zeros(WIDTH), "spread": torch.ones(WIDTH), "varies": torch.ones(WIDTH)}
-            view = TrainView(
-                features=view.features, labels=LABELS, guide=guide.guide({**nets, "range": ranges})
-            )
-        made = load_class(recipe.parts["generator"].registered)(
-            recipe.parts["generator"].settings, SPACE
-        ).fit(view)
-    assert isinstance(made, Program)
-    return made
-
-
-def _known(method: str) -> dict[str, Any]:
-    return {k: v for k, v in SETTINGS.items() if method == "sc-egg" or not k.startswith("embedding")}
-
-
-STAGES = (
-    "tf-vaegan/generator",
-    "tf-vaegan/classifier",
-    "sc-egg/stage1",
-    "sc-egg/stage1 authors",
-    "sc-egg/stage2",
-    "sc-egg/generator",
-    "sc-egg/generator authors",
-)
 
 
 def run(program: Program, recorder: Callable[[], Any] | None, **how: Any) -> tuple[Trained, Graphs | None]:

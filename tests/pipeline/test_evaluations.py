@@ -1,0 +1,57 @@
+"""Test and validation images are scored where the selection reads what comes of it, and nowhere else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+import zslbench
+from zslbench.classifying import FinalClassifiers
+from zslbench.protocol.evaluator import Evaluator
+
+SETTINGS = {
+    "generator.hidden": 4, "generator.per_class": 2, "generator.batch_size": 256, "generator.critic_steps": 1,
+    "classifier.epochs": 3, "dataset.images_per_class": 10,
+}  # fmt: skip
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    found: Counter[str] = Counter()
+    evaluate, fit = Evaluator.evaluate, FinalClassifiers.fit
+
+    def evaluating(self: Evaluator, *scores: Any) -> Any:
+        found["evaluations"] += 1
+        return evaluate(self, *scores)
+
+    def fitting(self: FinalClassifiers, *arguments: Any) -> Any:
+        found["classifiers"] += 1
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(Evaluator, "evaluate", evaluating)
+    monkeypatch.setattr(FinalClassifiers, "fit", fitting)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("select", "classifiers", "evaluations"),
+    [
+        ("last", 1, 1),
+        ("val", 3, 3),  # after epoch 2 and at the end on validation images, then once on the test images
+        (
+            "oracle",
+            2,
+            2 * (2 * 3 + 1),
+        ),  # after each of three epochs of both classifiers, and of both together
+    ],
+)
+def test_evaluations(
+    select: str, classifiers: int, evaluations: int, counts: Counter[str], tmp_path: Any
+) -> None:
+    zslbench.run(
+        "tf-vaegan", dataset="toy", select=select, epochs=4, every=2, settings=SETTINGS, device="cpu",
+        threads=1, store=tmp_path,
+    )  # fmt: skip
+    assert counts == {"classifiers": classifiers, "evaluations": evaluations}
