@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from zslbench.declarations import Kind
 from zslbench.registry import Registry, registry as installed, settings_model
 from zslbench.settings import build
-from zslbench.testing import declared, fitting, keys, methods, readings, sources, steps, use
+from zslbench.testing import declared, fitting, keys, methods, readings, replicas, sources, steps, use
 from zslbench.testing.check import Check, run_all, with_expected_failures
 from zslbench.testing.inputs import TinyInputs
 from zslbench.testing.methods import Trial
@@ -38,6 +38,7 @@ _FITTED = (
     steps.steps_pure,
     steps.steps_lift,
     steps.noise_declared,
+    replicas.seeds_together,
     use.output_shape,
     use.rows_independent,
     use.use_is_pure,

@@ -96,6 +96,36 @@ class KnowsItIsLifted(Sound):
         return losses._replace(total=losses.total * 1.0001) if lifted else losses
 
 
+class HidesWhatItTrained(Sound):
+    """seeds_together: put it into frozen"""
+
+    def fit(self, view):
+        return self._stages(super().fit(view))
+
+    def _stages(self, program):
+        first = yield replace(program, name="first", paced=False)
+        weight = first["map"]["out.weight"].sum()
+
+        def losses(nets, batch, noise):
+            found = self.losses(nets, batch, noise)
+            return found._replace(total=found.total * weight)
+
+        ((step,),) = program.passes
+        return (yield replace(program, name="second", passes=((replace(step, losses=losses),),)))
+
+
+class OtherBatches(Sound):
+    """seeds_together: the programs differ in their batch_size"""
+
+    def fit(self, view):
+        return self._stages(super().fit(view))
+
+    def _stages(self, program):
+        first = yield replace(program, name="first", paced=False)
+        size = 4 + int(first["map"]["out.weight"].abs().sum() * 1e6) % 7
+        return (yield replace(program, name="second", batch_size=size))
+
+
 class Undeclared(Sound):
     """noise_declared: reads noise 'mask', which it does not declare"""
 
