@@ -157,3 +157,13 @@ def test_the_same_run_is_computed_once(monkeypatch, audited):
     )
     audited("honest")
     assert len(runs) == 8  # plain, noise, labels, rows, other chance, again, other seed, and one watched
+
+
+def test_schedules_are_cut_short_but_not_what_the_user_sets(audited, monkeypatch):
+    """Every ``..._epochs`` and ``..._iterations``; the probes themselves take no part here."""
+    monkeypatch.setattr("zslbench.audit.auditing.PROBES", ())
+    monkeypatch.setattr(Bench, "run", lambda self: None)
+    of = audited("sc-egg", reading="authors", settings={"embedding.stage2_epochs": 7}).settings
+    assert (of["embedding"]["stage1_epochs"], of["embedding"]["stage2_epochs"]) == (2, 7)
+    assert (of["embedding"]["stage1_iterations"], of["embedding"]["stage2_iterations"]) == (10, 10)
+    assert (of["generator"]["epochs"], of["classifier"]["epochs"]) == (2, 2)

@@ -23,6 +23,8 @@ from zslbench.store.store import Store
 
 DATASET = "toy"
 EPOCHS = 5
+ITERATIONS = 10
+"""The most batches that an epoch may have where a setting gives their number."""
 
 
 def run(
@@ -44,7 +46,8 @@ def run(
     """Run a method, or a composition, on a small simulated data set under every probe.
 
     The method's own preset for the data set holds, but its schedules are cut short: every whole number called
-    ``epochs`` or ``..._epochs`` that the user does not set. Nothing of the probe runs is stored.
+    ``epochs`` or ``..._epochs``, or ``iterations`` likewise, that the user does not set. Nothing of the probe
+    runs is stored.
 
     Args:
         epochs: the longest that any schedule may be.
@@ -100,14 +103,15 @@ def run(
 
 
 def _shortened(recipe: Recipe, epochs: int, given: Mapping[str, Any]) -> dict[str, int]:
-    """Schedules that are longer than ``epochs``, cut to it."""
+    """Schedules longer than ``epochs``, and epochs longer than ``ITERATIONS``, cut to that."""
+    most = {"epochs": epochs, "iterations": ITERATIONS}
     return {
-        f"{kind}.{name}": epochs
+        f"{kind}.{name}": most[what]
         for kind, part in recipe.parts.items()
         for name, value in part.values().items()
-        if (name == "epochs" or name.endswith("_epochs"))
+        if (what := name.rpartition("_")[2]) in most
         and isinstance(value, int)
-        and value > epochs
+        and value > most[what]
         and f"{kind}.{name}" not in given
     }
 

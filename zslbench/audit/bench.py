@@ -64,12 +64,12 @@ class Bench:
 
     def compute(self, data: Dataset, seed: int, chance: int) -> tuple[Outcome, Left]:
         """A run on this data set, which may be written to, and what it left behind in the process."""
-        with _quiet(bool(self._known)), surroundings(seed, chance) as left:
+        with quiet(bool(self._known)), surroundings(seed, chance) as left:
             return pipeline.run(self.recipe, data, self.selection, Training(Streams(seed))), left
 
 
 @contextmanager
-def _quiet(really: bool) -> Iterator[None]:
+def quiet(really: bool) -> Iterator[None]:
     """The first run says what a method warns of; the others would say it again."""
     logger = logging.getLogger("zslbench")
     level = logger.level

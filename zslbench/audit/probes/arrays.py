@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zslbench.audit.altered import copied, digests
 from zslbench.audit.artefacts import tensor_sha256
-from zslbench.audit.bench import CHANCE, Bench
+from zslbench.audit.bench import CHANCE, Bench, quiet
 from zslbench.audit.probes.probe import Leak, Probe, few
 from zslbench.audit.surroundings import surroundings
 from zslbench.data.dataset import Dataset
@@ -45,7 +45,7 @@ def look(bench: Bench) -> str:
             raise Leak(f"the {fold.name} fold hands out memory of the data set: {few(shared)}")
     _, recipe = next(iter(bench.recipe.candidates()))
     watch = _Watch()
-    with surroundings(bench.seed, CHANCE), torch.no_grad():
+    with quiet(True), surroundings(bench.seed, CHANCE), torch.no_grad():
         _walk(recipe, folds[0], Training(Streams(bench.seed)), watch)
     return (
         f"All {len(before)} arrays of the data set were the same after a run; what is handed out shares no "
