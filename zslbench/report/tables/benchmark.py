@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from zslbench.published import PublishedResults, PublishedRow
-from zslbench.report.results import ORACLE_MARK, dataset_label
+from zslbench.report.results import ORACLE_MARK
 from zslbench.report.tables import benchmark_notes
+from zslbench.report.tables.benchmark_columns import about, columns
 from zslbench.report.tables.figures import EMPTY, FIGURES, Over, known, over, spread_text
-from zslbench.report.tables.model import Cell, Column, Row, Table
+from zslbench.report.tables.model import Cell, Row, Table
 from zslbench.report.tables.printed import Printed
 from zslbench.report.tables.published_of import published_of
 from zslbench.report.tables.ranking import Ranks, ranks
@@ -68,7 +69,7 @@ class _Maker:
         }
         rows = tuple(row for line in self.outcome.lines for row in self._rows(line, ranked))
         return Table(
-            tuple(self._columns()),
+            tuple(columns(self.outcome)),
             rows,
             benchmark_notes.title(self.outcome, intervals="interval" in self.show),
             tuple(
@@ -84,29 +85,6 @@ class _Maker:
 
     def _selections(self) -> tuple[str, ...]:
         return self.outcome.selections if "oracle" in self.show else self.outcome.selections[:1]
-
-    def _columns(self) -> list[Column]:
-        columns = [
-            Column(("", "", "method"), "line", numeric=False),
-            *(
-                Column(("", "", key), key, numeric=False, readers=False)
-                for key in ("method", "variant", "reading", "row", "selection")
-            ),
-        ]
-        for dataset in self.outcome.datasets:
-            label = dataset_label(dataset, self.outcome.records)
-            for key in ("state", "source"):
-                columns.append(Column((label, "", key), f"{dataset}_{key}", numeric=False, readers=False))
-            columns.append(Column((label, "", "seeds"), f"{dataset}_seeds", readers=False))
-            for part, figure in FIGURES:
-                key = f"{dataset}_{figure.lower()}"
-                columns.append(Column((label, part, figure), f"{key}_mean"))
-                for name in ("std", "low", "high"):
-                    columns.append(Column((label, part, f"{figure} {name}"), f"{key}_{name}", readers=False))
-                columns.append(
-                    Column((label, part, f"{figure} verdict"), f"{key}_verdict", numeric=False, readers=False)
-                )
-        return columns
 
     def _ranks(self, dataset: str, figure: str) -> Ranks:
         """Among the runs of the selection that ranks; what was chosen on test images is not ranked."""
@@ -155,7 +133,7 @@ class _Maker:
         first = selection == self.outcome.selections[0]
         name = {"oracle": f"oracle{ORACLE_MARK}"}.get(selection, selection)
         cells = [Cell(line.label, line.label, mark=_mark(selection)) if first else Cell(name, line.label)]
-        cells += _about(line, "ours" if first else selection, selection)
+        cells += about(line, "ours" if first else selection, selection)
         for dataset in self.outcome.datasets:
             entry = self._entry(line, dataset, selection)
             reason = entry.reason if entry.state != "done" else ""
@@ -192,7 +170,7 @@ class _Maker:
         return "att"
 
     def _published_row(self, line: Line, published: Mapping[str, PublishedRow | None]) -> Row:
-        cells = [Cell("published", line.label), *_about(line, "published", None)]
+        cells = [Cell("published", line.label), *about(line, "published", None)]
         for dataset, row in published.items():
             semantics = self._semantics(line, dataset)
             cells += [EMPTY, Cell(row.source, row.source) if row else EMPTY, EMPTY]
@@ -204,7 +182,7 @@ class _Maker:
         first = selection == self.outcome.selections[0]
         name = {"oracle": f"oracle{ORACLE_MARK}"}.get(selection, selection)
         text = "− published" if first else f"{name} − published"
-        cells = [Cell(text, line.label), *_about(line, "difference", selection)]
+        cells = [Cell(text, line.label), *about(line, "difference", selection)]
         for dataset, row in published.items():
             entry = self._entry(line, dataset, selection)
             cells += [EMPTY, Cell(row.source, row.source) if row else EMPTY]
@@ -216,11 +194,6 @@ class _Maker:
                 ends = (values.interval.low - less, values.interval.high - less)
                 cells += [cell, EMPTY, *(Cell(None, known(one)) for one in ends), Cell(place, place)]
         return Row(tuple(cells), line.group, "difference")
-
-
-def _about(line: Line, row: str, selection: str | None) -> list[Cell]:
-    values = (line.method, line.variant, line.reading, row, selection)
-    return [Cell(value, value) for value in values]
 
 
 def _mark(selection: str) -> str:

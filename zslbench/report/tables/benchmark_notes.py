@@ -34,7 +34,8 @@ def notes(
     intervals: bool,
 ) -> list[str]:
     """A sentence each: selection, ranking, seeds, what is published, what is missing, the runs' inputs."""
-    lines = [SELECTED[selection] for selection in selections]
+    ran = {selection for (_, _, selection), entry in outcome.entries.items() if entry.records}
+    lines = [SELECTED[selection] for selection in selections if selection in ran]
     lines += ranking_notes(ranked)
     lines += _partial(outcome, selections)
     if intervals:
