@@ -212,6 +212,8 @@ def test_hashes_of_the_data_are_told_once(quick_page: Node, quick_store: Any) ->
     for one in outcome.records[0].data["arrays"]:
         assert text.count(one["sha256"]) == 1
     assert "all runs" in text
+    for name, version in outcome.records[-1].info.identity["versions"].items():
+        assert f"{name}{version}" in text.replace(" ", "") or f"{name} {version}" in text, name
 
 
 def test_another_process_makes_the_same_bytes(quick_html: str, quick_store: Any, tmp_path: Path) -> None:

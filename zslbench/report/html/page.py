@@ -16,7 +16,7 @@ from zslbench.errors import ZslbenchError
 from zslbench.report.html.sections import Section, sections
 from zslbench.report.html.subject import Subject
 from zslbench.report.html.theme import SHADE, Tone, variables
-from zslbench.report.results import ORACLE_NOTE, has_oracle
+from zslbench.report.results import ORACLE_NOTE, has_oracle, is_simulated
 
 _log = logging.getLogger("zslbench")
 _JOINT = re.compile(r"(?<=[._/:])(?=\w)")
@@ -49,9 +49,7 @@ def page(subject: Subject) -> str:
             outcome=outcome,
             sections=[one for one in made if one is not None],
             facts=_facts(subject),
-            simulated=[
-                one for one in map(subject.dataset_title, outcome.datasets) if one.endswith("(simulated)")
-            ],
+            simulated=sorted({record.info.dataset for record in records if is_simulated(record)}),
             oracle=ORACLE_NOTE if has_oracle(records) else "",
             without_charts=subject.without_charts,
             command=subject.options.command,

@@ -13,13 +13,13 @@ ID = "provenance"
 TITLE = "Data and environment"
 
 _ENVIRONMENT = (
-    "zslbench", "git", "plugins", "python", "platform", "device", "cpu_count", "cuda", "execution",
+    "zslbench", "git", "python", "platform", "device", "cpu_count", "cuda", "execution",
     "packages",
 )  # fmt: skip
 
 
 def build(subject: Subject) -> Mapping[str, Any] | None:
-    """Data sets with the sha256 of every array, then environments, each with the runs that it is of."""
+    """Data sets with the sha256 of every array, then what runs were computed with and where they differ."""
     records = subject.outcome.records
     if not records:
         return None
@@ -32,10 +32,31 @@ def build(subject: Subject) -> Mapping[str, Any] | None:
             (str(one["array"]), str(one.get("file") or ""), str(one["sha256"])) for one in facts["arrays"]
         ]
         data.append({"title": title, "rows": rows, "arrays": arrays, "runs": same})
-    environments = [
-        {"rows": list(_environment(same[0])), "runs": same} for same in _alike(records, _environment_key)
-    ]
-    return {"data": data, "environments": environments, "all": len(records)}
+    groups = _alike(records, _environment_key)
+    machines = [dict(_environment(same[0])) for same in groups]
+    names = list(dict.fromkeys(name for one in machines for name in one))
+    differing = [name for name in names if len({one.get(name) for one in machines}) > 1]
+    return {
+        "data": data,
+        "same": [(name, machines[0][name]) for name in names if name not in differing],
+        "plugins": _plugins(records),
+        "differing": differing,
+        "environments": [
+            {"values": [one.get(name) for name in differing], "runs": same}
+            for one, same in zip(machines, groups, strict=True)
+        ],
+        "all": len(records),
+    }
+
+
+def _plugins(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    """Plugins of the runs' components, each with its version and the digest of its source, or several."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        for name, version in record.info.identity.get("versions", {}).items():
+            if name.startswith("plugin ") and version not in found.setdefault(name, []):
+                found[name].append(str(version))
+    return [(name, "; ".join(versions)) for name, versions in sorted(found.items())]
 
 
 def _alike(records: Sequence[RunRecord], key: Any) -> list[list[RunRecord]]:
@@ -50,7 +71,7 @@ def _data(record: RunRecord) -> str:
 
 
 def _environment_key(record: RunRecord) -> str:
-    found = {name: record.environment.get(name) for name in _ENVIRONMENT if name != "plugins"}
+    found = {name: record.environment.get(name) for name in _ENVIRONMENT}
     return json.dumps(found, sort_keys=True, default=str)
 
 
@@ -61,16 +82,10 @@ def _environment(record: RunRecord) -> list[tuple[str, str]]:
         if name == "git" and isinstance(value, Mapping):
             value = f"{value.get('revision')}{' with local changes' if value.get('changed') else ''}"
         if isinstance(value, Mapping):
-            value = ", ".join(f"{key} {_inner(one)}".strip() for key, one in value.items())
-        if value is not None and name != "plugins":
+            value = ", ".join(f"{key} {one}" for key, one in value.items())
+        if value is not None:
             rows.append((name, _text(value)))
     return rows
-
-
-def _inner(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return " ".join(str(value[key]) for key in ("version", "source") if value.get(key))
-    return str(value)
 
 
 def _text(value: Any) -> str:
