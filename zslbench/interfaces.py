@@ -183,8 +183,9 @@ class Step:
 
     ``losses`` must be pure: no host-side branch on tensor values, no ``.item()``, no randomness of its
     own, no in-place change. Derivatives inside it are ``torch.func.grad`` or closed form, and linear
-    layers are written ``x @ W.T + b`` (:func:`zslbench.training.linear`). Then the core can batch the
-    same function over seeds and capture it in a CUDA graph.
+    layers are written ``x @ W.T + b`` (:func:`zslbench.training.linear`). Tensors that follow from the
+    seed, as trained networks do, are read from ``nets`` and never from elsewhere: put them into the
+    program's ``frozen``. Then the core can batch the same function over seeds and capture it in a CUDA graph.
     """
 
     name: str
