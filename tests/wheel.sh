@@ -14,7 +14,7 @@ cd "$away"
 export ZSLBENCH_STORE="$away/store"
 "$away/venv/bin/zslbench" --strict-plugins plugins
 "$away/venv/bin/zslbench" --strict-plugins run tf-vaegan --dataset toy --threads 1
-"$away/venv/bin/zslbench" --strict-plugins run sc-egg --dataset toy --threads 1 --epochs 4
+"$away/venv/bin/zslbench" --strict-plugins run sc-egg --dataset toy --threads 1 --epochs 4 --track jsonl
 "$away/venv/bin/zslbench" table --dataset toy
 "$away/venv/bin/zslbench" suites
 "$away/venv/bin/zslbench" --strict-plugins bench quick --dry-run --threads 1

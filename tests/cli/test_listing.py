@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from click.testing import CliRunner, Result
 
-from zslbench import Component, Method, Reading, Variant, hookimpl
+from zslbench import Component, Method, Range, Reading, Variant, hookimpl
 from zslbench.cli import details, listing
 from zslbench.cli.main import cli
 from zslbench.registry import load_registry
@@ -88,6 +88,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
             paper="Somebody 2020",
             settings={"generator.width": 64},
             search={"generator.lr": (0.1, 0.01)},
+            tunable={"generator.lr": Range(1e-5, 0.1, log=True)},
             presets="listing_fake",
             readings=(
                 Reading(name="print", summary="as printed"),
@@ -210,6 +211,7 @@ def test_one_method_as_json(run: Any) -> None:
             "type": "float",
             "default": 1e-4,
             "search": [0.1, 0.01],
+            "tune": "1e-05:0.1:log",
             "description": "Learning rate of everything.",
             "presets": {"cub": 5e-5},
         },
@@ -218,6 +220,7 @@ def test_one_method_as_json(run: Any) -> None:
             "type": "a_b | c|d",
             "default": "a_b",
             "search": [],
+            "tune": None,
             "description": "Which mode.",
             "presets": {"sun": "c|d"},
         },
@@ -226,6 +229,7 @@ def test_one_method_as_json(run: Any) -> None:
             "type": "int | None",
             "default": 64,
             "search": [],
+            "tune": None,
             "description": None,
             "presets": {},
         },
@@ -248,6 +252,7 @@ def test_one_method_as_json(run: Any) -> None:
 def test_one_method_as_csv_is_its_settings(run: Any) -> None:
     lr, mode, width = csv.DictReader(io.StringIO(run("methods", "whole", "--format", "csv").stdout))
     assert (lr["default"], lr["cub"], lr["sun"], lr["search"]) == ("0.0001", "5e-05", "", "0.1, 0.01")
+    assert (lr["tune"], mode["tune"]) == ("1e-05:0.1:log", "")
     assert (mode["sun"], width["default"]) == ("c|d", "64")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from zsl_fakes import named
 
-from zslbench import Component, Method, Reading, Variant
+from zslbench import Component, Method, Range, Reading, Variant
 from zslbench.registry import Registry
 from zslbench.testing import ConformanceError, checks_for_method
 from zslbench.testing.suites import _METHOD
@@ -40,6 +40,16 @@ METHODS = [
         "components_exist",
         method(variants=(variant(components={"classifier": "none-such"}),)),
         "variant 'v': no classifier 'none-such' is registered",
+    ),
+    (
+        "search_valid",
+        method(tunable={"classifier.gama": Range(1, 2)}),
+        "classifier 'eszsl' has no setting 'gama', did you mean 'gamma'",
+    ),
+    (
+        "search_valid",
+        method(tunable={"classifier.gamma": Range(-1, 2)}),
+        "classifier.gamma=-1:2: -1.0: Input should be greater than 0",
     ),
     ("settings_valid", method(settings={"classifier.gama": 1}), "no setting 'gama', did you mean 'gamma'"),
     ("presets_valid", method(presets="zsl_fakes.no_presets"), "holds no preset"),

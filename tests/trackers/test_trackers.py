@@ -102,12 +102,11 @@ def test_figures_chosen_on_test_images_have_names_of_their_own(run: Any, followe
     assert same(one.epochs, table(record))
 
 
-def test_seeds_are_runs_of_their_own(run: Any, followed: Any) -> None:
+def test_seeds_that_are_trained_together_are_runs_of_their_own(run: Any, followed: Any) -> None:
+    run(track=followed.track, epochs=1, seeds=2, replicas=2)
     if followed.name == "jsonl":
-        run(track=followed.track, epochs=1, seeds=2)
         assert len(list(followed.folder.glob("*.jsonl"))) == 2
         return
-    run(track=followed.track, epochs=1, seeds=2)
     assert sorted(one.facts["seed"] for one in followed.attempts()) == ["0", "1"]
 
 

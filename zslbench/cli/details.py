@@ -117,6 +117,7 @@ def _component_settings(component: Registered[Component], method: Method) -> lis
                 "type": type_text(info.annotation),
                 "default": method.settings.get(key, default),
                 "search": list(method.search.get(key, ())),
+                "tune": str(method.tunable[key]) if key in method.tunable else None,
                 "description": info.description,
             }
         )
@@ -130,6 +131,7 @@ def _set_by(presets: dict[str, Row], setting: str) -> Row:
 def _settings_row(row: Row, overlays: dict[str, Row]) -> Row:
     given = _set_by(overlays, row["setting"])
     searched = {"search": ", ".join(map(_value_text, row["search"]))} if row["search"] else {}
+    searched |= {"tune": row["tune"]} if row["tune"] else {}
     columns = {name: _value_text(given[name]) if name in given else None for name in overlays}
     return {
         "setting": row["setting"],

@@ -46,7 +46,7 @@ class TerminalDisplay:
 
     @contextlib.contextmanager
     def observer(self, title: str) -> Iterator[Any]:
-        self.console.print(title, style="bold", markup=False)
+        self.console.print(title, style="bold", markup=False, soft_wrap=True)
         if not self.console.is_terminal:
             yield _Lines(self.console)
             return

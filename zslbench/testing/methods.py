@@ -21,6 +21,7 @@ from zslbench.registry import Registered, Registry, settings_model
 from zslbench.testing.check import Fault
 from zslbench.training.loop import Training
 from zslbench.training.streams import Streams
+from zslbench.tuning.space import space_of
 
 
 @dataclass(frozen=True)
@@ -161,12 +162,14 @@ def content(recipe: Recipe) -> dict[str, Any]:
 
 
 def search_valid(trial: Trial) -> None:
-    """Every combination of searched settings is valid, and no candidate is offered twice."""
+    """Searched and tunable settings exist and take their values, and no candidate is offered twice."""
     for key, candidates in trial.method.search.items():
         if len({repr(one) for one in candidates}) < len(candidates):
             raise Fault(f"search offers a candidate of '{key}' twice")
     for _ in trial.recipe().candidates():
         pass
+    if trial.method.tunable:
+        space_of(trial.recipe(), asked=trial.method.tunable, declared={}, fixed={})
 
 
 def runs(trial: Trial) -> None:
