@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import Diverged
-from zslbench.interfaces import Networks, Step
+from zslbench.interfaces import Batch, Losses, Networks, Noise, Step
 from zslbench.training import checkpoint, program_run
 from zslbench.training.flat import flatten, prefixed, select, unflatten
 from zslbench.training.iteration import Inputs
@@ -20,6 +20,7 @@ from zslbench.training.program_run import ProgramRun, check_finite
 from zslbench.training.replicas.asked import Asked, check_alike, shapes
 from zslbench.training.replicas.guard import Guarded
 from zslbench.training.replicas.inputs import Sources
+from zslbench.training.replicas.numbers import merged, stacked
 from zslbench.training.replicas.stacking import Axes, shared, stack
 from zslbench.training.step import StepFunction
 
@@ -149,13 +150,14 @@ class LiftedRun(ProgramRun):
         nets = stack([initial[slot] for slot in whose])
         stacked: Axes = {net: dict.fromkeys(tensors, 0) for net, tensors in nets.items()}
         self._axes = stacked | axes
-        self._sources = Sources(self.asked, self.slots)
         self._begin(nets, frozen, self._lifted)
+        sources = Sources(self.asked, self.slots)
         if self._loaded is not None:
             tensors, meta = self._loaded
             self._restore(tensors, meta)
-            self._sources.restore(tensors)
+            sources.restore(tensors)
             self._loaded = None
+        self._sources = sources
 
     def _lifted(self, step: Step) -> StepFunction:
         # Which of the program's steps it is, for the others' programs hold steps of their own.
@@ -165,13 +167,25 @@ class LiftedRun(ProgramRun):
             for k, one in enumerate(steps)
             if one is step
         )
-        plain = {
-            self.position(slot): program_run.step_function(one.program.passes[number][place])
-            for slot, one in self.asked.items()
-        }
-        lifted = torch.func.vmap(plain[self.position(min(self.asked))], in_dims=(self._axes, 0, 0))
+        steps = {slot: one.program.passes[number][place] for slot, one in self.asked.items()}
+        plain = {self.position(slot): program_run.step_function(one) for slot, one in steps.items()}
+        whose = [steps.get(slot, steps[min(steps)]) for slot in self.slots]
+        build, numbers = merged([one.losses for one in whose])
+
         where = f"stage '{self.training.stage}': step '{step.name}'"
-        return Guarded(where, lifted, plain, self._axes, sure=self.epoch > 0)
+        sure = self.epoch > 0
+        if not numbers:
+            one = plain[self.position(min(steps))]
+            return Guarded(where, torch.func.vmap(one, in_dims=(self._axes, 0, 0)), plain, self._axes, sure)
+
+        def with_numbers(
+            nets: Networks, batch: Batch, noise: Noise, given: list[Tensor]
+        ) -> tuple[Networks, Losses]:
+            return program_run.step_function(replace(step, losses=build(given)))(nets, batch, noise)
+
+        held = stacked(numbers, self.training.streams.device)
+        lifted: Callable[..., Any] = torch.func.vmap(with_numbers, in_dims=(self._axes, 0, 0, 0))
+        return Guarded(where, lambda *given: lifted(*given, held), plain, self._axes, sure)
 
     def _draw(self, number: int) -> Inputs:
         assert self._sources is not None
