@@ -23,6 +23,8 @@ from zslbench.training.graphs.captured import WARM_UP, Captured
 from zslbench.training.graphs.graphs import CAPTURED, LEAST, Graphs
 from zslbench.training.graphs.recorder import Repeating
 from zslbench.training.loop import Trained, Training, train
+from zslbench.training.replicas.asked import Asked
+from zslbench.training.replicas.lifted import LiftedRun
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +97,28 @@ def test_resumed_in_the_middle_it_is_the_same(name: str, after: int, tmp_path: P
             run(stage(name), before_stop, folder=folder, stop_requested=stop)
         resumed, _ = run(stage(name), after_stop, folder=folder)
         same(plain, resumed)
+
+
+@pytest.mark.parametrize("name", ["tf-vaegan/generator", "sc-egg/stage1 authors"])
+def test_seeds_that_train_together_are_captured_as_well(name: str, fused: None) -> None:
+    ends: list[list[Any]] = []
+    tapes: list[Taping] = []
+    for recorder in (None, lambda: tapes.append(Taping()) or tapes[-1]):
+        graphs = None if recorder is None else Graphs(required=True, recorder=recorder)
+        asked = {
+            slot: Asked(stage(name), SPACE.semantics, Training(Streams(slot), stage="part", graphs=graphs))
+            for slot in (0, 1)
+        }
+        together = LiftedRun(asked, (0, 1), None)
+        for _ in range(2):
+            together.train_epoch()
+            for slot in asked:
+                together.end_epoch_of(slot, together.figures_of(slot))
+        ends.append([(together.networks_of(slot), together.histories[slot]) for slot in asked])
+    assert all(tape.captured and tape.replayed for tape in tapes)
+    for (nets, rows), (other, other_rows) in zip(*ends, strict=True):
+        same(Trained(nets, tuple(rows)), Trained(other, tuple(other_rows)))
+    assert ends[0][0][1] != ends[0][1][1]  # two seeds
 
 
 # --- what cannot be captured -------------------------------------------------------------------------
