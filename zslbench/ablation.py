@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def ablate(
     from zslbench.api import Quiet, seed_numbers
     from zslbench.execution.local import Job
     from zslbench.execution.mode import choose_mode
-    from zslbench.execution.together import compute_together, of_group, replicas_for
+    from zslbench.execution.together import compute_together, kin, of_group, replicas_for
     from zslbench.loading import Data
     from zslbench.protocol.selection import Selection
     from zslbench.recipe import label_text
@@ -104,9 +104,17 @@ def ablate(
         return compute_together(of_group(jobs), where, known, display)
 
     there = [cell for cell in recipes if cell not in missing]
-    together = {cell: replicas_for(replicas, len(numbers), recipes[cell], mode) for cell in there}
+    families: dict[Any, list[_Cell]] = {}
+    for cell in there:
+        families.setdefault((cell[1], kin(recipes[cell])), []).append(cell)
+    units = _units(
+        datasets,
+        families.values(),
+        numbers,
+        lambda cell, runs: replicas_for(replicas, runs, recipes[cell], mode),
+    )
     with tracked(known, track, where.root, display.say):
-        records, failures, found = _computed(_units(datasets, there, numbers, together), run, display)
+        records, failures, found = _computed(units, run, display)
     whole = recipes[FULL, datasets[0]]
     reading = whole.reading.name if whole.reading and not whole.default_reading else None
     failed = [(one.variant, one.dataset) for one in failures]
@@ -127,17 +135,24 @@ def ablate(
 
 
 def _units(
-    datasets: Sequence[str], cells: Sequence[_Cell], seeds: Sequence[int], together: Mapping[_Cell, int]
+    datasets: Sequence[str],
+    families: Iterable[Sequence[_Cell]],
+    seeds: Sequence[int],
+    together: Callable[[_Cell, int], int],
 ) -> list[list[_Run]]:
     """The runs in their order, those that are trained together as one.
 
-    Seed by seed, so that a whole column of one seed is there early; by the first seed of a group.
+    Seed by seed, so that a whole column of one seed is there early; groups by the first of theirs.
+
+    Args:
+        families: variants on one data set that differ in nothing but numbers; they may share a group.
+        together: how many of so many runs of a family are trained together at most.
     """
-    units = [
-        [(cell, seed) for seed in seeds[start : start + together[cell]]]
-        for cell in cells
-        for start in range(0, len(seeds), together[cell])
-    ]
+    units = []
+    for family in families:
+        runs = [(cell, seed) for cell in family for seed in seeds]
+        size = together(family[0], len(runs))
+        units += [runs[start : start + size] for start in range(0, len(runs), size)]
     return sorted(units, key=lambda unit: (datasets.index(unit[0][0][1]), seeds.index(unit[0][1])))
 
 

@@ -313,3 +313,52 @@ def test_variants_share_stages_within_a_group_s_mode(known, seeds, small, tmp_pa
             for record in (one, other)
         )
         assert all(mine[name] == theirs[name] for name in mine if name.startswith("embedding/"))
+
+
+# --- settings that only change numbers ---------------------------------------------------------------
+
+
+@pytest.fixture
+def ablate(known, tmp_path, small) -> Callable[..., Any]:
+    """``zslbench.ablate`` of the tests' method, whose variants differ in numbers."""
+
+    def run(**options: Any) -> Any:
+        given = {"dataset": "toy", "seeds": 2, "epochs": 1, "select": "last", "settings": small}
+        given |= {"store": tmp_path, "device": "cpu", "threads": 1}
+        return zslbench.ablate("weighted", **given | options)
+
+    return run
+
+
+def test_variants_that_differ_in_numbers_train_together(ablate, tmp_path):
+    done = ablate(variants=["light"], replicas=4)
+    together = {name: done.cells[name, "toy"].records for name in ("light", "full")}
+    for records in together.values():
+        for one in records:
+            assert one.environment["replicas"]["one by one"] == {}
+            assert one.environment["replicas"]["seeds"] == [0, 1, 0, 1]
+            assert one.info.variant == (None if records is together["full"] else "light")
+    alone = ablate(variants=["light"], replicas=1, store=tmp_path / "alone")
+    for name, records in together.items():
+        for one, other in zip(records, alone.cells[name, "toy"].records, strict=True):
+            assert one.info.id != other.info.id
+            mine, theirs = (run.table("epochs").select_dtypes("number") for run in (one, other))
+            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-5)
+    light, full = (together[name][0].table("epochs") for name in ("light", "full"))
+    assert not np.allclose(light["critic_loss"].dropna(), full["critic_loss"].dropna())
+    again = ablate(variants=["light"], replicas=4)
+    assert again.found == 4
+
+
+def test_variants_that_are_other_methods_form_groups_of_their_own(ablate):
+    done = ablate(replicas=8)
+    sizes = {
+        name: {len(one.environment["replicas"]["seeds"]) for one in cell.records}
+        for (name, _), cell in done.cells.items()
+    }
+    assert sizes == {"light": {4}, "full": {4}, "none": {2}, "slow": {2}}
+    assert all(
+        one.environment["replicas"]["one by one"] == {}
+        for cell in done.cells.values()
+        for one in cell.records
+    )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from pydantic import PositiveInt
 
-from zslbench import Component, ComponentSettings, Method, hookimpl
+from zslbench import Component, ComponentSettings, Method, Variant, hookimpl
 from zslbench.data.dataset import Dataset, OfficialSplit
 from zslbench.interfaces import (
     Classifier,
@@ -189,6 +189,19 @@ def zslbench_methods():
         Method(name="scripted", generator="scripted", classifier="scripted", **parts),
         Method(name="scripted-czsl", generator="scripted", classifier="scripted", tasks=("czsl",), **parts),
         Method(name="scripted-search", classifier="scripted-closed", search=levels, **parts),
+        Method(
+            name="weighted",
+            embedding="identity",
+            generator="tf-vaegan",
+            classifier="softmax",
+            summary="variants that differ in numbers, and some that do not",
+            variants=(
+                Variant(name="light", summary="x", settings={"generator.lambda_r": 0.002}),
+                Variant(name="none", summary="x", settings={"generator.lambda_r": 0.0}),
+                Variant(name="slow", summary="x", settings={"generator.lr": 1e-5}),
+                Variant(name="full", summary="x"),
+            ),
+        ),
         Method(
             name="restless", embedding="restless", generator="scripted", classifier="scripted", summary="x"
         ),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -54,6 +56,28 @@ def replicas_for(asked: int | None, seeds: int, recipe: Recipe, mode: ExecutionM
     if recipe.paced is None:
         return 1
     return asked or (seeds if mode.device == "cuda" else 1)
+
+
+def kin(recipe: Recipe) -> Hashable:
+    """The same for recipes that may be trained together: they differ in positive or negative floats alone.
+
+    A float that is 0 in one of them often switches a term off, which makes another step of it, and rates of
+    optimisers are the same for all that an optimiser updates.
+    """
+
+    def told(name: str, value: Any) -> Any:
+        if type(value) is not float or _OF_OPTIMISERS.search(name):
+            return json.dumps(value, sort_keys=True, default=str)
+        return (value > 0) - (value < 0)
+
+    parts = tuple(
+        (kind, part.name, tuple((name, told(name, value)) for name, value in sorted(part.values().items())))
+        for kind, part in sorted(recipe.parts.items())
+    )
+    return recipe.tasks, tuple(sorted(recipe.search.items())), parts
+
+
+_OF_OPTIMISERS = re.compile(r"(^|_)(lr|beta|momentum|weight_decay|learning_rate)")
 
 
 def in_groups(jobs: Sequence[Job], replicas: int) -> list[list[Job]]:
@@ -188,9 +212,10 @@ class _Together:
         return held.enter_context(self.store.workspace(left[0])) / STAGES / name  # killed while it wrote runs
 
     def _title(self, runs: _Runs) -> str:
+        labels = list(dict.fromkeys(job.recipe.label for job in self.missing.values()))
         seeds = ", ".join(str(job.seed) for job in self.missing.values())
         info = next(iter(runs.open_ones.values())).info
-        return f"{next(iter(self.missing.values())).recipe.label} · {info.dataset} · seeds {seeds} together"
+        return f"{', '.join(labels)} · {info.dataset} · seeds {seeds} together"
 
     def _environment(self, group: Group, seconds: float) -> dict[str, Any]:
         """What a run's record says of the group: ``seconds`` of one run are its share of all."""
@@ -198,6 +223,7 @@ class _Together:
             "seconds": seconds / len(self.missing),
             "replicas": {
                 "seeds": [job.seed for job in self.jobs],
+                "labels": list(dict.fromkeys(job.recipe.label for job in self.jobs)),
                 "computed": [job.seed for job in self.missing.values()],
                 "seconds": seconds,
                 "one by one": dict(group.plain),
