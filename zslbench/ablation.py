@@ -108,7 +108,7 @@ def ablate(
     for cell in there:
         families.setdefault((cell[1], kin(recipes[cell])), []).append(cell)
     units = _units(
-        datasets,
+        there,
         families.values(),
         numbers,
         lambda cell, runs: replicas_for(replicas, runs, recipes[cell], mode),
@@ -135,14 +135,15 @@ def ablate(
 
 
 def _units(
-    datasets: Sequence[str],
+    cells: Sequence[_Cell],
     families: Iterable[Sequence[_Cell]],
     seeds: Sequence[int],
     together: Callable[[_Cell, int], int],
 ) -> list[list[_Run]]:
     """The runs in their order, those that are trained together as one.
 
-    Seed by seed, so that a whole column of one seed is there early; groups by the first of theirs.
+    A data set after the other, seed by seed, so that a whole column of one seed is there early; groups by the
+    first of theirs.
 
     Args:
         families: variants on one data set that differ in nothing but numbers; they may share a group.
@@ -153,7 +154,13 @@ def _units(
         runs = [(cell, seed) for cell in family for seed in seeds]
         size = together(family[0], len(runs))
         units += [runs[start : start + size] for start in range(0, len(runs), size)]
-    return sorted(units, key=lambda unit: (datasets.index(unit[0][0][1]), seeds.index(unit[0][1])))
+    datasets = [dataset for _, dataset in cells]
+
+    def order(unit: Sequence[_Run]) -> tuple[int, int, int]:
+        cell, seed = unit[0]
+        return datasets.index(cell[1]), seeds.index(seed), cells.index(cell)
+
+    return sorted(units, key=order)
 
 
 def _computed(

@@ -28,6 +28,7 @@ def bench(
     store: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    replicas: int | None = None,
     only_missing: bool = False,
     retry_failed: bool = False,
     track: str | Sequence[str] | None = None,
@@ -44,6 +45,7 @@ def bench(
         methods, datasets, seeds, select: only this part of it (``seeds``: the first so many, or these).
         settings: as for :func:`zslbench.run`, for every method that has them.
         preset: likewise.
+        replicas: how many seeds of a cell are trained together at most, as for :func:`zslbench.run`.
         only_missing: only cells of which nothing is there, neither finished, failed nor begun.
         retry_failed: run again what failed before.
         watcher: is told of each cell.
@@ -69,6 +71,7 @@ def bench(
         store=store,
         device=device,
         threads=threads,
+        replicas=replicas,
         only_missing=only_missing,
         retry_failed=retry_failed,
         track=track,
@@ -90,6 +93,7 @@ def prepare(
     store: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    replicas: int | None = None,
     only_missing: bool = False,
     retry_failed: bool = False,
     track: str | Sequence[str] | None = None,
@@ -119,7 +123,9 @@ def prepare(
         asked = asked.overridden(settings or {}, preset)
     known, display = registry(), display or Quiet()
     data, mode = Data(data_root, display.say), choose_mode(device, threads)
-    planner = Planner(Store.default(store), data, mode, retry_failed, only_missing)
+    planner = Planner(
+        Store.default(store), data, mode, retry_failed, only_missing, tuple(asked.seeds), replicas
+    )
     with stoppable(lambda: "stopped before the first run"):
         plan = planner.plan(resolve_suite(asked, known, data_root))
     return Bench(plan, planner, known, display, track)

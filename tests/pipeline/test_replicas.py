@@ -362,3 +362,25 @@ def test_variants_that_are_other_methods_form_groups_of_their_own(ablate):
         for cell in done.cells.values()
         for one in cell.records
     )
+
+
+def test_a_suite_trains_the_seeds_of_a_line_together(known, tmp_path, small):
+    """Those that are missing: what a run of its own has computed counts as well; its place is padded."""
+    changes = {name: value for name, value in small.items() if not name.startswith("dataset.")}
+    text = "\n".join(f"{name} = {value}" for name, value in changes.items())
+    path = tmp_path / "pair.toml"
+    path.write_text(
+        "name = 'pair'\nsummary = 'x'\ndatasets = ['toy']\nseeds = 3\nselect = ['last']\nepochs = 1\n"
+        f"[[methods]]\nmethod = 'tf-vaegan'\npublished = false\n[methods.settings]\n{text}\n"
+    )
+    options = {"store": tmp_path / "store", "device": "cpu", "threads": 1}
+    first = zslbench.bench(path, seeds=[1], **options)
+    assert [one.environment["execution"]["replicas"] for one in first.records] == [1]
+    whole = zslbench.bench(path, replicas=3, **options)
+    told = {one.info.seed: one.environment.get("replicas") for one in whole.records}
+    assert told[1] is None
+    assert told[0]["seeds"] == told[2]["seeds"] == [0, 1, 2]
+    assert told[0]["computed"] == told[2]["computed"] == [0, 2]
+    before = {one.info.id for one in Store(options["store"]).records()}
+    zslbench.bench(path, replicas=3, **options)
+    assert {one.info.id for one in Store(options["store"]).records()} == before and len(before) == 3

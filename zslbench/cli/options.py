@@ -94,6 +94,11 @@ _TRACK = click.option(
     help="Follow runs with this tracker, as tensorboard=logs (zslbench trackers lists them); repeatable; "
     "otherwise ZSLBENCH_TRACK; none: no tracker.",
 )
+_REPLICAS = click.option(
+    "--replicas",
+    type=click.IntRange(min=1),
+    help="Seeds trained together at most (default: all on a GPU, 1 on a CPU).",
+)
 _COMPUTING = (
     click.option(
         "--select",
@@ -102,11 +107,7 @@ _COMPUTING = (
         show_default=True,
         help="How the model is chosen: on validation, not at all, or on the test images (marked).",
     ),
-    click.option(
-        "--replicas",
-        type=click.IntRange(min=1),
-        help="Seeds trained together at most (default: all on a GPU, 1 on a CPU).",
-    ),
+    _REPLICAS,
     click.option(
         "--precision",
         type=click.Choice(["float32", "tf32", "bf16"]),
@@ -144,7 +145,7 @@ def computing_options(command: F) -> F:
 
 def suite_options(command: F) -> F:
     """What a command that computes a whole suite takes of these: ``assignments``, ``preset``, ``device``,
-    ``threads`` and ``track``."""
-    for option in reversed((_SET, _PRESET, *_MACHINE, _TRACK)):
+    ``threads``, ``replicas`` and ``track``."""
+    for option in reversed((_SET, _PRESET, *_MACHINE, _REPLICAS, _TRACK)):
         command = option(command)
     return command

@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -110,7 +110,13 @@ def compute_all(
 
 
 def compute_together(
-    jobs: Sequence[Job], store: Store, registry: Registry, display: Display, *, force: bool = False
+    jobs: Sequence[Job],
+    store: Store,
+    registry: Registry,
+    display: Display,
+    *,
+    force: bool = False,
+    wanted: Collection[int] | None = None,
 ) -> list[Ended]:
     """Compute the runs of one group that are not in the store, together; how each job ended, in their order.
 
@@ -118,6 +124,7 @@ def compute_together(
 
     Args:
         jobs: of one data set and device, with ``mode.replicas`` as many as there are.
+        wanted: which of them, by their place; the others have neither record nor error. None: all.
 
     Raises:
         Interrupted: stopped on request, resumable.
@@ -126,7 +133,9 @@ def compute_together(
         return [_alone(jobs[0], store, registry, display, force)]
     ended: dict[int, Ended] = {}
     for slot, job in enumerate(jobs):
-        if (record := find(job, store, display, force=force)) is not None:
+        if wanted is not None and slot not in wanted:
+            ended[slot] = Ended(None)
+        elif (record := find(job, store, display, force=force)) is not None:
             ended[slot] = Ended(record, found=True)
     if missing := {slot: job for slot, job in enumerate(jobs) if slot not in ended}:
         ended |= _Together(jobs, missing, store, registry, display, force).compute()

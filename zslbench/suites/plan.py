@@ -9,6 +9,7 @@ from typing import Any, Literal
 from zslbench.errors import MissingData, ZslbenchError
 from zslbench.execution.local import Job
 from zslbench.execution.mode import ExecutionMode
+from zslbench.execution.together import replicas_for
 from zslbench.loading import Data
 from zslbench.registry.plugin import one_line
 from zslbench.store.identity import canonical, run_id
@@ -84,6 +85,10 @@ class Planner:
     """Whether what failed before is computed again."""
     only_missing: bool = False
     """Whether what was begun is left alone as well."""
+    seeds: tuple[int, ...] = ()
+    """The suite's seeds, which may be trained together."""
+    replicas: int | None = None
+    """How many of them at most; None: as :func:`zslbench.execution.together.replicas_for` says."""
 
     def plan(self, resolved: ResolvedSuite) -> Plan:
         """Reads the data sets of the suite, one after the other; computes nothing.
@@ -112,7 +117,16 @@ class Planner:
         """
         place = cell.resolved
         dataset, data = self.data.of(cell.recipe, place.which)
-        return Job(cell.recipe, dataset, data, cell.seed, cell.selection, self.mode, place.keep_weights)
+        mode = replace(self.mode, replicas=len(self.group(cell)))
+        return Job(cell.recipe, dataset, data, cell.seed, cell.selection, mode, place.keep_weights)
+
+    def group(self, cell: Cell) -> tuple[int, ...]:
+        """The seeds that are trained together with a cell's, in the suite's order, its own among them."""
+        if cell.seed not in self.seeds:
+            return (cell.seed,)
+        size = replicas_for(self.replicas, len(self.seeds), cell.recipe, self.mode)
+        place = self.seeds.index(cell.seed)
+        return self.seeds[place - place % size :][:size]
 
     def _step(
         self, cell: Cell, known: Remembered | None, begun: set[str], faults: dict[int, Exception]

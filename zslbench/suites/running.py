@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from zslbench.errors import Interrupted, MissingData
 from zslbench.execution.local import compute
+from zslbench.execution.together import Ended, compute_together
 from zslbench.registry import Registry
+from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
-from zslbench.suites.cells import versions
+from zslbench.suites.cells import Cell, versions
 from zslbench.suites.costs import Costs
 from zslbench.suites.ledger import Ledger, Remembered
 from zslbench.suites.outcome import SuiteOutcome
@@ -59,6 +61,8 @@ class Bench:
     registry: Registry
     display: Display
     track: str | Sequence[str] | None = None
+    _ended: dict[Step, Ended] = field(default_factory=dict)
+    """Of cells that were computed along with one that came before them."""
 
     @property
     def store(self) -> Store:
@@ -102,8 +106,7 @@ class Bench:
         if self.store.is_running(step.run):
             return "left", "another process computes it"
         try:
-            job = self.planner.job(step.cell)
-            record, was_there = compute(job, self.store, self.registry, self.display)
+            record, was_there = self._record(step)
         except Interrupted:
             raise
         except Exception as error:
@@ -115,6 +118,24 @@ class Bench:
             return "found", ""
         costs.measured(step.cell, float(record.environment["seconds"]))
         return "done", ""
+
+    def _record(self, step: Step) -> tuple[RunRecord, bool]:
+        """The run of a cell; seeds that are trained together are computed with the first of them."""
+        seeds = self.planner.group(step.cell)
+        if len(seeds) == 1:
+            return compute(self.planner.job(step.cell), self.store, self.registry, self.display)
+        if step not in self._ended:
+            cell = step.cell
+            mates = {one.cell.seed: one for one in self.plan.pending if _is_mate(one.cell, cell)}
+            jobs = [self.planner.job(replace(cell, seed=seed)) for seed in seeds]
+            wanted = {place for place, seed in enumerate(seeds) if seed in mates}
+            ended = compute_together(jobs, self.store, self.registry, self.display, wanted=wanted)
+            self._ended |= {mates[seeds[place]]: ended[place] for place in wanted}
+        one = self._ended.pop(step)
+        if one.record is None:
+            assert one.error is not None
+            raise one.error
+        return one.record, one.found
 
     def _finished_elsewhere(self, step: Step) -> bool:
         """Whether the process that computed the cell has finished it by now."""
@@ -146,6 +167,11 @@ class Bench:
         old = ledger.find(cell.id)
         if old is None or replace(old, when="") != new:
             ledger.remember(cell.id, new)
+
+
+def _is_mate(one: Cell, other: Cell) -> bool:
+    """Whether cells are of one line, data set and selection."""
+    return (one.line, one.dataset, one.selection) == (other.line, other.dataset, other.selection)
 
 
 def failures(plan: Plan, outcome: SuiteOutcome) -> list[str]:
