@@ -14,7 +14,9 @@ from hypothesis.extra.numpy import arrays
 from zslbench.report.html.charts.frame import chart, drawing, thinned
 from zslbench.report.html.charts.svg import inline
 from zslbench.report.html.sections.confusion import most_confused, shares
+from zslbench.report.html.tables import Link, sortable
 from zslbench.report.html.theme import CLASSES, DARK, LIGHT, METHODS, SHADE, SHADES, ink, tone
+from zslbench.report.tables.model import Cell, Column, Row, Table
 
 # Machado et al. (2009), severity 1, for linear RGB.
 VISIONS = {
@@ -136,6 +138,27 @@ def test_confused_classes_by_counting() -> None:
     assert most_confused(matrix, 2) == [0, 1]
     assert sorted(most_confused(matrix, 3)) == [0, 1, 2]
     assert most_confused(np.eye(3), 3) == []
+
+
+def test_a_cell_that_says_why_it_has_no_figure_is_sorted_with_the_missing_ones() -> None:
+    columns = (Column(("", "method"), "m", numeric=False), Column(("cub", "H"), "h"))
+    rows = (
+        Row((Cell("b"), Cell("9.5", 9.5))),
+        Row((Cell("a"), Cell("no plugin"))),
+        Row((Cell("c"), Cell(None))),
+        Row((Cell("published"), Cell("60.1", 60.1)), kind="published"),
+    )
+    link = Link("passed", "#audit-0", "passed")
+    made = sortable(Table(columns, rows), "audit", {"b": link, "published": link})
+    (body,) = made["bodies"]
+    assert [[cell["sort"] for cell in row["cells"]] for row in body["rows"]] == [
+        ["b", "9.5"],
+        ["a", ""],
+        ["c", ""],
+        ["published", "60.1"],
+    ]
+    assert [row["link"] for row in body["rows"]] == [link, None, None, None]
+    assert (made["width"], [one["text"] for one in made["columns"]]) == (3, ["method", "H"])
 
 
 @given(arrays(float, (6, 6), elements=st.floats(0, 1)), st.integers(2, 6))

@@ -52,8 +52,8 @@ def _row(table: Table, row: Row, links: Mapping[str, Link]) -> dict[str, Any]:
             "tail": tail(cell),
             "emphasis": cell.emphasis,
             "note": cell.note,
-            "missing": cell.text is None,
-            "sort": _order(cell),
+            "missing": _missing(cell, column.numeric),
+            "sort": "" if _missing(cell, column.numeric) else _order(cell),
             "numeric": column.numeric,
             "first": _begins(table, place),
         }
@@ -69,7 +69,11 @@ def _begins(table: Table, place: int) -> bool:
     return place > 0 and tops[place] != tops[place - 1]
 
 
+def _missing(cell: Cell, numeric: bool) -> bool:
+    """Whether there is no figure, though the cell may say why, as ``no plugin``; it is sorted last."""
+    return cell.text is None or (numeric and cell.value is None)
+
+
 def _order(cell: Cell) -> str:
-    """What a cell is sorted by: its value, or its text; empty: it is missing and stands last."""
-    value = cell.text if cell.value is None else cell.value
-    return "" if value is None else str(value)
+    """What a cell is sorted by."""
+    return str(cell.text if cell.value is None else cell.value)
