@@ -8,6 +8,7 @@ import pytest
 
 from zslbench.errors import Diverged, Interrupted
 from zslbench.training.loop import Training, train
+from zslbench.training.replicas import memory
 from zslbench.training.replicas.group import Group
 from zslbench.training.streams import Streams
 
@@ -57,8 +58,9 @@ def test_stopped_after_every_iteration(toy, make, tmp_path):
     assert all(toy.is_same(one, other) for one, other in zip(ends, whole, strict=True))
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
 @pytest.mark.parametrize("stopper", [0, 1, 2])
-def test_stopped_in_the_evaluation_of_any_seed(toy, make, tmp_path, stopper):
+def test_stopped_in_the_evaluation_of_any_seed(toy, make, tmp_path, stopper, seconds):
     whole, _ = toy.together(make, [0, 1, 2], on_epoch=on_epoch)
 
     def stopping(own, epoch, nets):
@@ -66,12 +68,27 @@ def test_stopped_in_the_evaluation_of_any_seed(toy, make, tmp_path, stopper):
             raise Interrupted("stop")
         return on_epoch(own, epoch, nets)
 
-    places = {"folder": tmp_path / "own", "group_folder": tmp_path / "group", "checkpoint_seconds": 1e9}
+    places = {"folder": tmp_path / "own", "group_folder": tmp_path / "group", "checkpoint_seconds": seconds}
     stopped, _ = toy.together(make, [0, 1, 2], on_epoch=stopping, **places)
     # A seed may have ended its schedule with the epoch whose evaluation was stopped for another.
     assert all(isinstance(end, Interrupted) for seed, end in enumerate(stopped) if seed != 1)
-    again, _ = toy.together(make, [0, 1, 2], on_epoch=on_epoch, **places)
+    steps = []
+    again, _ = toy.together(
+        make, [0, 1, 2], on_epoch=on_epoch, stop_requested=lambda: bool(steps.append(1)), **places
+    )
     assert all(toy.is_same(one, other) for one, other in zip(again, whole, strict=True))
+    assert len(steps) == 2 * (ITERATIONS - 1)  # the first epoch is evaluated again, not trained
+
+
+def test_a_checkpoint_of_other_parts_is_left_alone(toy, tmp_path, monkeypatch):
+    """On another machine more replicas may fit: what they are lifted with would be something else."""
+    places = {"folder": tmp_path / "own", "group_folder": tmp_path / "group"}
+    toy.together(toy.a_program, [0, 1, 2], stop_requested=stops_after(4), **places)
+    monkeypatch.setattr(memory, "parts", lambda asked, count: 3)
+    steps = []
+    again, _ = toy.together(toy.a_program, [0, 1, 2], stop_requested=lambda: bool(steps.append(1)), **places)
+    assert len(steps) == 3 * 2 * (ITERATIONS - 1)
+    assert all(toy.is_same(one, toy.single(toy.a_program, seed)) for seed, one in enumerate(again))
 
 
 def test_seeds_that_are_found_elsewhere_leave_a_checkpoint_to_the_others(toy, make, tmp_path):
