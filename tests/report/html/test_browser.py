@@ -304,3 +304,13 @@ def test_on_paper_it_is_black_on_white(opened: Any) -> None:
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator("nav.contents").is_visible()
     assert page.evaluate("() => getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
+
+
+def test_words_of_a_header_stand_in_their_order(opened: Any) -> None:
+    page = opened()
+    orders = page.evaluate("""() => [...document.querySelectorAll("th .sort")].map((button) => {
+        const words = [...button.querySelectorAll(".nb")].map((word) => word.getBoundingClientRect());
+        return words.slice(1).every((one, i) => one.top > words[i].top + 2 || one.left > words[i].left);
+    })""")
+    assert len(orders) > 10
+    assert all(orders)
