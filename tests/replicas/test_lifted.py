@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -391,3 +393,23 @@ def test_the_first_step_of_every_pass_is_compared_and_no_later_one(toy, monkeypa
     lifted = 3 * (2 * 2 + 2 * 2)
     compared = 2 * 2
     assert len(calls) == lifted + compared
+
+
+def test_what_has_a_replica_axis_goes_with_the_last_seed(toy, monkeypatch):
+    """At once, not when Python next looks for cycles: it is the most that lies on a GPU."""
+    held = []
+    plain = LiftedRun._begin
+
+    def noted(self, nets, frozen, function_of):
+        plain(self, nets, frozen, function_of)
+        held.extend(weakref.ref(tensor) for net in nets.values() for tensor in net.values())
+
+    monkeypatch.setattr(LiftedRun, "_begin", noted)
+    gc.collect()
+    gc.disable()
+    try:
+        ends, _ = toy.together(toy.a_program, [0, 1])
+        assert held and not [one for one in held if one() is not None]
+    finally:
+        gc.enable()
+    assert all(end.networks["one"]["w"].shape == (12, 16) for end in ends)

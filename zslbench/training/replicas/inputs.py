@@ -88,6 +88,7 @@ class Sources:
         """End what reads ahead."""
         for batches in self._batches.values():
             batches.close()
+        self._pools = None
 
 
 class _Pool:

@@ -43,6 +43,7 @@ class LiftedRun(ProgramRun):
         self.program, self.epoch = first.program, 0
         self.present = set(asked)
         """Slots that still train."""
+        self._seated = set(asked)  # slots that may still ask for something
         self.histories: dict[int, list[dict[str, Any]]] = {slot: [] for slot in asked}
         self.done: dict[int, Networks] = {}
         """What slots ended with, on the CPU or the device."""
@@ -53,6 +54,7 @@ class LiftedRun(ProgramRun):
         self._sources: Sources | None = None
         self._loaded: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self._is_loaded = False
+        self._spent = 0.0
         own = "-".join(map(str, sorted(asked)))
         self.training = replace(first.training, folder=folder / f"slots-{own}" if folder else None)
         self._axes: Axes = {}
@@ -107,6 +109,12 @@ class LiftedRun(ProgramRun):
             self._unusable.add(slot)
         self._ended.pop(slot, None)
         self._move_on()
+
+    def stand_up(self, slot: int) -> None:
+        """A slot asks for nothing more; all is let go with the last one."""
+        self._seated.discard(slot)
+        if not self._seated:
+            self.close()
 
     def _move_on(self) -> None:
         """To the next epoch, once every slot has ended this one."""
@@ -192,8 +200,20 @@ class LiftedRun(ProgramRun):
         return self._sources.draw(number)
 
     def close(self, error: BaseException | None = None) -> None:
-        if self._sources is not None:
-            self._sources.close()
+        """End what reads ahead, and let go of all that has a replica axis; what slots ended with stays.
+
+        In place, for torch's exceptions and Python's frames may hold on to this object for a while.
+        """
+        if self._sources is None:
+            return
+        self._spent = self.seconds
+        self._sources.close()
+        for net in self.nets.values():
+            net.clear()
+        self.nets.clear()
+        self.optimizers.clear()
+        self.sums.clear()
+        self._sources, self.passes = None, ()
 
     # --- checkpoints -------------------------------------------------------------------------------
 
@@ -255,5 +275,5 @@ class LiftedRun(ProgramRun):
     @property
     def seconds(self) -> float:
         if self._sources is None:
-            return float(self._loaded[1]["seconds"]) if self._loaded else 0.0
+            return float(self._loaded[1]["seconds"]) if self._loaded else self._spent
         return self._seconds_before + time.monotonic() - self._started

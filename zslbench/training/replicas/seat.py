@@ -73,6 +73,4 @@ class Seat:
         # Where a stop was requested all seeds stop, and the state stays as it was saved.
         if error is None or (isinstance(error, Exception) and not isinstance(error, Interrupted)):
             self._run.leave(self._member.slot, usable=error is None)
-            if self._run.present:
-                return
-        self._run.close()
+        self._run.stand_up(self._member.slot)
