@@ -66,7 +66,7 @@ def rates(
                 "spread": timed.spread(),
                 "GFLOP": None if one is None else one.flops / 1e9,
                 "MB, at least": None if one is None else one.least_bytes / 1e6,
-                "MB, as executed": None if one is None else one.executed_bytes / 1e6,
+                "MB, as executed": one.executed_bytes / 1e6 if one and one.executed_bytes else None,
                 "limit, ms": None if one is None else 1e3 * one.limit(machine),
                 "of the limit": None if one is None else one.limit(machine) * rate,
                 "peak GPU memory, GB": None if timed.peak is None else timed.peak / 1e9,

@@ -20,8 +20,8 @@ class Work:
     flops: float
     least_bytes: float
     """Read or written even if every intermediate result stayed in a cache."""
-    executed_bytes: float
-    """Operands and results of every operation as it is executed, one by one."""
+    executed_bytes: float | None
+    """Operands and results of every operation as it is executed, one by one; None: not counted."""
 
     def limit(self, machine: Machine) -> float:
         """Seconds that the machine needs at least: for the operations or for the least bytes."""
@@ -31,11 +31,16 @@ class Work:
         return Work(
             self.flops + other.flops,
             self.least_bytes + other.least_bytes,
-            self.executed_bytes + other.executed_bytes,
+            _sum(self.executed_bytes, other.executed_bytes),
         )
 
     def __truediv__(self, count: float) -> Work:
-        return Work(self.flops / count, self.least_bytes / count, self.executed_bytes / count)
+        executed = None if self.executed_bytes is None else self.executed_bytes / count
+        return Work(self.flops / count, self.least_bytes / count, executed)
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 class _Bytes(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -66,8 +66,8 @@ class NetworkOptimizer:
 
 
 def ways_on(device: torch.device, kind: str) -> dict[str, Any]:
-    """How torch.optim computes a rule: in one go where it can (on a CPU Adam takes a quarter of the time), on a
-    GPU without looking at anything on the host, so that it can be captured.
+    """How torch.optim computes a rule: in one go where it can (on a CPU Adam takes a quarter of the time), on
+    a GPU without looking at anything on the host, so that it can be captured.
 
     Captured or not, the same is computed.
     """

@@ -54,7 +54,7 @@ def measure(machine: Machine, sizes: Any) -> Part:
     }
     if device.type == "cuda":
         calls[GRAPH] = as_in_runs(lambda: ours(Graphs(required=True)), device)
-    times = interleaved(calls, max(2, sizes.repeats - 2), machine)
+    times = interleaved(calls, sizes.repeats, machine)
     part.rows = rates(
         times,
         dict.fromkeys(times, 1.0),
@@ -90,7 +90,7 @@ def _work(given: Problem) -> Work:
         steps = math.ceil(rows / sizes.per_class)
         flops += sizes.classifier_epochs * 2 * 2 * rows * width * classes
         bytes_ += sizes.classifier_epochs * 4 * (rows * width + steps * 6 * width * classes)
-    return Work(flops, bytes_, float("nan"))
+    return Work(flops, bytes_, None)
 
 
 def _literal(given: Problem, nets: Networks, test: tuple[HeldOut, HeldOut]) -> tuple[float, float]:

@@ -30,6 +30,7 @@ GRAPH = "ours, g cached, CUDA graph"
 TF32 = "ours, g cached, CUDA graph, TF32"
 BF16 = "ours, g cached, CUDA graph, bfloat16"
 SUN_SUB_STEPS = 50 * 2 * 162 * 6
+"""50 epochs of two passes over SUN's 162 batches, 6 sub-steps each, as the authors' code trains."""
 
 
 def measure(machine: Machine, sizes: Any) -> Part:
@@ -63,7 +64,8 @@ def measure(machine: Machine, sizes: Any) -> Part:
         calls[TF32] = _with_tf32(block(program, semantics, Streams(0, device), graphs=graphs))
         calls[BF16] = block(program, semantics, Streams(0, device), graphs=graphs, precision="bf16")
     lifted = {
-        count: f"ours, g cached, {'CUDA graph, ' if cuda else ''}{count} replicas" for count in sizes.replicas
+        count: f"ours, g cached, {'CUDA graph, ' if cuda else ''}{count} replica{'s' * (count > 1)}"
+        for count in sizes.replicas
     }
     for count, name in lifted.items():
         how = {"graphs": graphs} if cuda else {}
@@ -87,8 +89,7 @@ def measure(machine: Machine, sizes: Any) -> Part:
         machine,
     )
     for row in part.rows:
-        # 50 epochs of two passes over SUN's 162 batches, 6 sub-steps each, as the authors' code trains.
-        row["stage 3 of SUN: seeds/h"] = 3600 * row["sub-steps/s"] / SUN_SUB_STEPS
+        row[f"{SUN_SUB_STEPS:,} sub-steps: seeds/h"] = 3600 * row["sub-steps/s"] / SUN_SUB_STEPS
     part.rows += [missing(one, "sub-steps") for one in absent]
     if cuda:
         part.checks.append("all passes were captured in CUDA graphs")
