@@ -39,7 +39,7 @@ class NetworkOptimizer:
 
     def update(self, gradients: Mapping[str, Tensor]) -> None:
         for name, tensor in self._net.items():
-            tensor.grad = gradients[name]
+            tensor.grad = laid_out_as(tensor, gradients[name])
         self._optimizer.step()
         self.forget_gradients()
 
@@ -62,7 +62,18 @@ class NetworkOptimizer:
             name, _, key = path.rpartition("/")
             tensor = self._net[name]
             where = "cpu" if key == "step" and self._counts_on_host else tensor.device
-            self._optimizer.state[tensor][key] = value.to(where)
+            self._optimizer.state[tensor][key] = laid_out_as(tensor, value.to(where))
+
+
+def laid_out_as(tensor: Tensor, value: Tensor) -> Tensor:
+    """The value with its entries in memory as the tensor's are.
+
+    Updates in one go pair entries by their place in memory: of another layout, as the gradient of a product
+    with a transposed weight has it, a CPU would silently update the wrong ones, and a GPU refuses.
+    """
+    if value.shape != tensor.shape or value.stride() == tensor.stride():
+        return value
+    return torch.empty_like(tensor).copy_(value)
 
 
 def ways_on(device: torch.device, kind: str) -> dict[str, Any]:
