@@ -19,7 +19,7 @@ from zslbench.interfaces import (
     Streams,
     TrainView,
 )
-from zslbench.training import initial_linear, linear
+from zslbench.training import initial_linear, linear, of_label
 from zslbench_common.settings import SoftmaxSettings
 
 
@@ -50,7 +50,7 @@ class Softmax(Classifier):
     def losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
         """Mean negative log-likelihood of the true class."""
         log_p = torch.log_softmax(linear(nets["softmax"], "out", batch.features), dim=1)
-        loss = -log_p.gather(1, batch.labels[:, None]).mean()
+        loss = -of_label(log_p, batch.labels).mean()
         return Losses(loss, log={})
 
     def scores(self, nets: Networks, features: Float[Tensor, "n e"]) -> Float[Tensor, "n classes"]:

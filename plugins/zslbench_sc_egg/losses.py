@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from zslbench.training import of_label
+
 
 def class_scores(
     e: Float[Tensor, "b attributes"], semantics: Float[Tensor, "classes attributes"]
@@ -26,9 +28,15 @@ def cross_entropy(
     Args:
         among: ids of the classes that the sum in the denominator runs over; None: all.
     """
-    true = scores.gather(1, labels[:, None])[:, 0]
-    compared = scores if among is None else scores[:, among]
-    return (torch.logsumexp(compared, dim=1) - true).mean()
+    return (torch.logsumexp(_only(scores, among), dim=1) - of_label(scores, labels)).mean()
+
+
+def _only(scores: Tensor, among: Tensor | None) -> Tensor:
+    """The scores, -inf for other classes. Not ``scores[:, among]``: see :func:`zslbench.training.of_label`."""
+    if among is None:
+        return scores
+    classes = torch.arange(scores.shape[1], device=scores.device)
+    return torch.where((classes[:, None] == among).any(dim=1), scores, -torch.inf)
 
 
 def regression(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zslbench.training.layers import initial_linear, leaky_relu, linear
+from zslbench.training.layers import initial_linear, leaky_relu, linear, of_label
 from zslbench.training.streams import Streams
 from zslbench.training.wgan import adapt_penalty_weight, gradient_penalty, two_layer_gradient_penalty
 
@@ -19,6 +19,7 @@ __all__ = [
     "initial_linear",
     "leaky_relu",
     "linear",
+    "of_label",
     "two_layer_gradient_penalty",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from zslbench.training.streams import Streams
@@ -23,6 +23,16 @@ def linear(net: Mapping[str, Tensor], name: str, x: Float[Tensor, "*batch i"]) -
 def leaky_relu(x: Float[Tensor, "*shape"], slope: float = 0.2) -> Float[Tensor, "*shape"]:
     """max(x, slope·x); 0.2 is the slope of the CLSWGAN family."""
     return torch.nn.functional.leaky_relu(x, slope)
+
+
+def of_label(scores: Float[Tensor, "b classes"], labels: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
+    """The score of each row's own class, as ``scores.gather(1, labels[:, None])[:, 0]``, value and gradient.
+
+    The gradient of ``gather`` scatters. On a GPU that computes deterministically torch does so by sorting, and
+    several releases look at the host meanwhile, which no CUDA graph can hold; this is a comparison and a sum.
+    """
+    own = labels[:, None] == torch.arange(scores.shape[1], device=scores.device)
+    return torch.where(own, scores, 0).sum(dim=1)
 
 
 def initial_linear(

@@ -3,7 +3,8 @@
 Capturing runs the work once on a copy of the world (all that was changed in place is put back) and notes each
 operation with its tensors; replaying does the operations again and puts results where they were. What Python
 decided or counted while capturing is decided and counted for good, and a look at a value is an error, as in a
-CUDA graph.
+CUDA graph. So is what a deterministic GPU does by a look at the host in some of torch's releases (scattering,
+as the gradients of ``gather`` and of advanced indices do), and a constant that comes from the host.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-LOOKS = ("aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero", "aten::equal", "aten::item")
+LOOKS = ("_local_scalar_dense", "is_nonzero", "nonzero", "equal", "item", "masked_select")
+SCATTERS = ("scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "index_put", "index_put_",
+            "_index_put_impl_", "index_add", "index_add_")  # fmt: skip
+FROM_THE_HOST = ("lift_fresh", "lift_fresh_copy")
+FORBIDDEN = {f"aten::{name}" for name in (*LOOKS, *SCATTERS, *FROM_THE_HOST)}
 
 
 class Tape(TorchDispatchMode):
@@ -28,7 +33,7 @@ class Tape(TorchDispatchMode):
         self.before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.name() in LOOKS:
+        if func.name().partition(".")[0] in FORBIDDEN or _is_masked(func, args):
             raise RuntimeError(f"operation not permitted when stream is capturing: {func.name()}")
         kwargs = kwargs or {}
         # Tensors may be moved to other values later by their owners (``tensor.grad = None``); memory stays.
@@ -56,6 +61,13 @@ class Tape(TorchDispatchMode):
                 for old, new in zip(tree_leaves(made), tree_leaves(again), strict=True):
                     if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
                         old.copy_(new)
+
+
+def _is_masked(func: Any, args: Any) -> bool:
+    """Whether rows are taken by a mask, whose length torch has to look at."""
+    if not func.name().startswith("aten::index."):
+        return False
+    return any(isinstance(one, Tensor) and one.dtype == torch.bool for one in args[1])
 
 
 def _view(one: Any) -> Any:
