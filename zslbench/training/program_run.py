@@ -147,8 +147,12 @@ class ProgramRun:
             self.save_if_due()
 
     def close(self, error: BaseException | None = None) -> None:
-        """End what reads ahead; ``error``: what ended the training early."""
+        """End what reads ahead and let go of graphs; ``error``: what ended the training early.
+
+        An error's traceback may hold on to this object for as long as others train.
+        """
         self.batches.close()
+        self.passes = ()
 
     # --- checkpoints -----------------------------------------------------------------------------
 

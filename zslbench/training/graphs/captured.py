@@ -18,8 +18,10 @@ WARM_UP = 3
 class Captured:
     """Called as the iteration is, with the same results.
 
-    From the call after the warm-up on, inputs are copied into buffers that stay in place and the recorded
-    work is replayed on them. Inputs of another form than those that were captured are computed as they come.
+    Inputs are copied into buffers that stay in place. From the call after the warm-up on, the recorded work is
+    replayed on them; the calls before compute on them as well, for a GPU's matrix products may round differently
+    on memory that lies otherwise, and a run that was resumed warms up later than one that was not. Inputs of
+    another form than those that were captured are computed as they come.
 
     Args:
         failed: told once, with the reason, where capturing does not work; the iteration is then called as it
@@ -39,7 +41,7 @@ class Captured:
         self._calls = 0
         self._given_up = False
         self._last: list[object] = []  # the form of the inputs of the last call before capturing
-        self._static: Inputs | None = None
+        self._static: Inputs | None = None  # buffers of this form
         self._replay: Call | None = None
 
     @property
@@ -52,22 +54,26 @@ class Captured:
             self.iteration(inputs)
             return
         now = form(inputs)
-        if self._replay is None and (self._calls < WARM_UP or now != self._last):
-            self._calls, self._last = self._calls + 1, now
-            self._recorder.warm(lambda: self.iteration(inputs))
-            return
-        if self._replay is None and not self._capture(inputs):
+        if self._replay is not None and now != self._last:
             self.iteration(inputs)
             return
-        assert self._static is not None and self._replay is not None
-        if now != self._last:
-            self.iteration(inputs)
-            return
-        torch._foreach_copy_(tensors(self._static), tensors(inputs))
-        self._replay()
+        static, new = self._static, False
+        if static is None or now != self._last:
+            static, new = copied(inputs), True
+            self._static, self._last = static, now
+        else:
+            copy(inputs, static)
+        if self._replay is None and (new or self._calls < WARM_UP):
+            self._calls += 1
+            self._recorder.warm(lambda: self.iteration(static))
+        elif self._replay is not None or self._capture(static):
+            assert self._replay is not None
+            self._replay()
+        else:
+            self.iteration(static)
+            self._static = None
 
-    def _capture(self, inputs: Inputs) -> bool:
-        static = copied(inputs)
+    def _capture(self, static: Inputs) -> bool:
         try:
             self._replay = self._recorder.capture(lambda: self.iteration(static))
         except Exception as error:
@@ -76,7 +82,6 @@ class Captured:
                 optimizer.forget_gradients()  # of memory that was the capture's
             self._failed(_first_line(error))
             return False
-        self._static = static
         self._done()
         return True
 
@@ -91,6 +96,17 @@ def form(inputs: Inputs) -> list[object]:
     """What must be the same for inputs to be copied into others."""
     named = [tuple(sorted(noise)) for noise in inputs.noise]
     return [len(inputs.batches), named, *((one.shape, one.dtype) for one in tensors(inputs))]
+
+
+def copy(inputs: Inputs, static: Inputs) -> None:
+    """Copy values into buffers of the same form, all of one type at once."""
+    pairs: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+    for to, one in zip(tensors(static), tensors(inputs), strict=True):
+        held, given = pairs.setdefault(to.dtype, ([], []))
+        held.append(to)
+        given.append(one)
+    for held, given in pairs.values():
+        torch._foreach_copy_(held, given)
 
 
 def copied(inputs: Inputs) -> Inputs:
