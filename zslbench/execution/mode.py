@@ -16,6 +16,7 @@ from zslbench.errors import ZslbenchError
 from zslbench.training.graphs.graphs import Graphs
 from zslbench.training.precision import PRECISIONS, Precision, float32_products
 
+_memory: Any = torch.utils.deterministic  # a module whose setting is a property
 MOST_THREADS = 1024
 """torch takes any number and ends the process when the system refuses that many threads."""
 
@@ -87,11 +88,13 @@ def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
 
     Global random generators are put back too: building modules or data loaders in a plugin draws from
     them. They start from ``seed``, so that a plugin which wrongly uses what it draws is at least repeatable.
-    On a GPU deterministic algorithms are switched on; an operation without one warns.
+    On a GPU deterministic algorithms are switched on; an operation without one warns. Memory that torch has
+    not written to yet is left as it is: filling it would double the kernels of every draw.
     """
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = _memory.fill_uninitialized_memory
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     if mode.device == "cuda":
         # cuBLAS reads it when its first handle is made; without it matrix products are not repeatable.
@@ -106,10 +109,12 @@ def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
                 torch.set_num_threads(mode.threads)
             if mode.device == "cuda":  # the switch alone imports seconds of compiler, and the CPU needs none
                 torch.use_deterministic_algorithms(True, warn_only=True)
+                _memory.fill_uninitialized_memory = False
             yield torch.device(mode.device)
         finally:
             torch.set_num_threads(threads)
             if mode.device == "cuda":
                 torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+                _memory.fill_uninitialized_memory = filled
             random.setstate(python_state)
             np.random.set_state(numpy_state)  # noqa: NPY002

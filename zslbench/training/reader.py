@@ -59,6 +59,7 @@ class OnCuda:
     def read(self, features: Rows, rows: Tensor, asked: Any) -> tuple[Tensor, Any]:
         with torch.cuda.device(self._device), torch.cuda.stream(self._side):
             self._side.wait_event(asked)
+            rows.record_stream(self._side)  # as below, the other way round
             values = features[rows]
             there = torch.cuda.Event()  # type: ignore[no-untyped-call]
             there.record(self._side)
