@@ -32,7 +32,7 @@ def cross_entropy(
 
 
 def _only(scores: Tensor, among: Tensor | None) -> Tensor:
-    """The scores, -inf for other classes. Not ``scores[:, among]``: see :func:`zslbench.training.of_label`."""
+    """The scores, -inf for other classes; not ``scores[:, among]``, which scatters its gradient."""
     if among is None:
         return scores
     classes = torch.arange(scores.shape[1], device=scores.device)

@@ -1,4 +1,4 @@
-"""After a capture that failed, torch is left as a good one leaves it (the calls; tests/gpu has the effect)."""
+"""After a capture that failed torch is left as a good one leaves it (the calls; tests/gpu has the effect)."""
 
 from __future__ import annotations
 

@@ -28,8 +28,9 @@ def leaky_relu(x: Float[Tensor, "*shape"], slope: float = 0.2) -> Float[Tensor, 
 def of_label(scores: Float[Tensor, "b classes"], labels: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
     """The score of each row's own class, as ``scores.gather(1, labels[:, None])[:, 0]``, value and gradient.
 
-    The gradient of ``gather`` scatters. On a GPU that computes deterministically torch does so by sorting, and
-    several releases look at the host meanwhile, which no CUDA graph can hold; this is a comparison and a sum.
+    The gradient of ``gather`` scatters. On a GPU that computes deterministically torch does so by sorting,
+    and several releases look at the host meanwhile, which no CUDA graph can hold; this is a comparison and a
+    sum.
     """
     own = labels[:, None] == torch.arange(scores.shape[1], device=scores.device)
     return torch.where(own, scores, 0).sum(dim=1)

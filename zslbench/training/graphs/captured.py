@@ -18,10 +18,10 @@ WARM_UP = 3
 class Captured:
     """Called as the iteration is, with the same results.
 
-    Inputs are copied into buffers that stay in place. From the call after the warm-up on, the recorded work is
-    replayed on them; the calls before compute on them as well, for a GPU's matrix products may round differently
-    on memory that lies otherwise, and a run that was resumed warms up later than one that was not. Inputs of
-    another form than those that were captured are computed as they come.
+    Inputs are copied into buffers that stay in place. From the call after the warm-up on, the recorded work
+    is replayed on them; the calls before compute on them as well, for a GPU's matrix products may round
+    differently on memory that lies otherwise, and a run that was resumed warms up later than one that was
+    not. Inputs of another form than those that were captured are computed as they come.
 
     Args:
         failed: told once, with the reason, where capturing does not work; the iteration is then called as it

@@ -30,8 +30,8 @@ class Recorder(Protocol):
 class CudaRecorder:
     """CUDA graphs. All that one recorder captures shares a pool of memory.
 
-    What must live on is made before, while warming up; the pool holds what is freed again within an iteration,
-    so graphs that share it may be replayed in any order.
+    What must live on is made before, while warming up; the pool holds what is freed again within an
+    iteration, so graphs that share it may be replayed in any order.
     """
 
     def __init__(self) -> None:
