@@ -11,7 +11,9 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from zslbench import pipeline
 from zslbench.errors import Interrupted, SettingsError
@@ -27,9 +29,6 @@ from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 from zslbench.training.graphs.graphs import Graphs
 from zslbench.training.replicas.group import Group, Member
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True)
@@ -176,10 +175,11 @@ class _Together:
                 self.display.observer(self._title(runs)) as shown,
             ):
                 group, relay = Group(len(self.jobs), folder), Relay(shown)
+                gpu = torch.cuda.current_device() if device.type == "cuda" else None
                 graphs = first.mode.new_graphs()
                 outcomes = group.run(
                     {
-                        slot: partial(_work, run, relay, device, stopped, graphs)
+                        slot: partial(_work, run, relay, device, stopped, graphs, gpu)
                         for slot, run in runs.open_ones.items()
                     }
                 )
@@ -247,9 +247,12 @@ def _work(
     device: torch.device,
     stopped: Callable[[], bool],
     graphs: Graphs | None,
+    gpu: int | None,
     member: Member,
 ) -> tuple[pipeline.Outcome, list[str]]:
     """One seed's run, in its own thread; gives its notes as well."""
+    if gpu is not None:  # which GPU is the current one is a thread's own matter
+        torch.cuda.set_device(gpu)
     with notes_of_run(threading.get_ident()) as notes, relay.of(member.slot) as shown:
         training = replace(run.training(device, shown, stopped), graphs=graphs, member=member)
         return pipeline.run(run.job.recipe, run.job.dataset, run.job.selection, training), notes

@@ -48,8 +48,10 @@ class OnCuda:
     """A side stream for the second thread, and events between it and the computing stream."""
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        # The second thread has a current GPU of its own, the first one.
+        index = torch.cuda.current_device() if device.index is None else device.index
+        self._device = torch.device("cuda", index)
+        self._side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
 
     def asked(self) -> Any:
         event = torch.cuda.Event()  # type: ignore[no-untyped-call]

@@ -1,0 +1,92 @@
+"""On a GPU: seeds that train together, captured or not, resumed or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_stages import STAGES, space_on, stage
+
+from zslbench.errors import Interrupted
+from zslbench.interfaces import Streams
+from zslbench.training.graphs.graphs import CAPTURED, Graphs
+from zslbench.training.loop import Training
+from zslbench.training.replicas.asked import Asked
+from zslbench.training.replicas.lifted import LiftedRun
+
+SEEDS = (0, 1, 2)
+
+
+def lifted(name: str, device: torch.device, folder: Path | None = None, **how: Any) -> LiftedRun:
+    asked = {
+        seed: Asked(
+            stage(name, device),
+            space_on(device).semantics,
+            Training(Streams(seed, device), stage="part", folder=folder, **how),
+        )
+        for seed in SEEDS
+    }
+    return LiftedRun(asked, SEEDS, folder)
+
+
+def to_the_end(run: LiftedRun) -> list[Any]:
+    run.load()
+    while run.epoch < run.program.epochs and run.present:
+        run.train_epoch()
+        for seed in sorted(run.present):
+            run.end_epoch_of(seed, run.figures_of(seed))
+        run.keep_epoch()
+    return [(run.networks_of(seed), run.histories[seed]) for seed in SEEDS]
+
+
+def same(one: list[Any], other: list[Any]) -> None:
+    for (nets, rows), (other_nets, other_rows) in zip(one, other, strict=True):
+        assert rows == other_rows
+        for net, tensors in nets.items():
+            for name, tensor in tensors.items():
+                assert torch.equal(tensor, other_nets[net][name]), f"{net}/{name}"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_captured_replicas_are_eager_ones_bit_for_bit(name: str, gpu: torch.device) -> None:
+    graphs = Graphs(required=True)
+    same(to_the_end(lifted(name, gpu)), to_the_end(lifted(name, gpu, graphs=graphs)))
+    assert graphs.stages == {"part": CAPTURED}
+
+
+@pytest.mark.parametrize("after", [2, 4, 17])
+@pytest.mark.parametrize("name", ["tf-vaegan/generator", "sc-egg/stage1 authors"])
+def test_resumed_captured_replicas_go_on_bit_for_bit(
+    name: str, after: int, gpu: torch.device, tmp_path: Path
+) -> None:
+    stop = iter([False] * (after - 1) + [True]).__next__
+    stopped = lifted(name, gpu, tmp_path, graphs=Graphs(required=True), stop_requested=stop)
+    with pytest.raises(Interrupted):
+        to_the_end(stopped)
+    stopped.close()
+    whole = to_the_end(lifted(name, gpu, graphs=Graphs(required=True)))
+    same(whole, to_the_end(lifted(name, gpu, tmp_path, graphs=Graphs(required=True))))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_nothing_waits_for_the_device_within_an_epoch(count: int, gpu: torch.device) -> None:
+    """Once it is warm and captured, no iteration looks at a value: torch tells every wait."""
+    asked = {
+        seed: Asked(
+            stage("tf-vaegan/generator", gpu),
+            space_on(gpu).semantics,
+            Training(Streams(seed, gpu), stage="part", graphs=Graphs(required=True)),
+        )
+        for seed in range(count)
+    }
+    run = LiftedRun(asked, range(count), None)
+    run.train_epoch()
+    for seed in asked:
+        run.end_epoch_of(seed, run.figures_of(seed))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        run.train_epoch()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
