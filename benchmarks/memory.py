@@ -29,14 +29,22 @@ SHORT = (
 )
 
 
-def sampled(command: list[str]) -> tuple[float, dict[str, float]]:
-    """Seconds, and the peaks of RssAnon and RssFile in GB of a command and its children."""
+def sampled(command: list[str], most: float | None = None) -> tuple[float, dict[str, float]]:
+    """Seconds, and the peaks of RssAnon and RssFile in GB of a command.
+
+    Raises:
+        TimeoutError: it took more than ``most`` seconds, and was ended.
+    """
     started = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     peaks = {"RssAnon": 0.0, "RssFile": 0.0}
     while process.poll() is None:
         for name, value in memory_of(process.pid).items():
             peaks[name] = max(peaks[name], value)
+        if most is not None and time.monotonic() - started > most:
+            process.kill()
+            process.wait()
+            raise TimeoutError(" ".join(command))
         time.sleep(0.05)
     if process.returncode:
         raise SystemExit(f"failed: {' '.join(command)}")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +18,37 @@ import torch
 
 import zslbench
 from benchmarks.speed import machine as machines
-from benchmarks.speed.part import Part
-from benchmarks.speed.parts import classifier, evaluating, reading, stage1, stage3, starting, whole
+from benchmarks.speed.part import OUT_OF_TIME, Part
+from benchmarks.speed.parts import (
+    classifier,
+    evaluating,
+    penalty,
+    reading,
+    stage1,
+    stage3,
+    starting,
+    whole,
+)
 from benchmarks.speed.sizes import TINY, Sizes, sizes_for
+from benchmarks.speed.timing import OutOfTime
 from zslbench.store.files import write_whole
 
 RESULTS = Path(__file__).parent.parent / "results"
 PARTS: dict[str, Callable[[machines.Machine, Sizes], Part | list[Part]]] = {
     "stage3": stage3.measure,
     "stage1": stage1.measure,
+    "penalty": penalty.measure,
     "classifier": classifier.measure,
-    "whole": whole.measure,
     "evaluator": evaluating.measure,
     "reading": reading.measure,
     "startup": starting.measure,
+    "whole": whole.measure,
 }
+SHARES = {"stage3": 3.0, "penalty": 0.3, "whole": 4.0}
+"""How much of the time that is left a part may take, beside the 1 of others; what it does not need goes on to
+those after it."""
+BUDGET = 540.0
+"""Seconds on a GPU, where every minute counts: below ten with what is under way when it ends."""
 
 
 def main(arguments: Sequence[str] | None = None) -> list[Path]:
@@ -40,6 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> list[Path]:
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        help=f"seconds after which nothing more is begun (default: {BUDGET:.0f} on a GPU, none on a CPU)",
+    )
     parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part; repeatable")
     given = parser.parse_args(arguments)
     device = "cuda" if given.device != "cpu" and torch.cuda.is_available() else "cpu"
@@ -48,27 +72,72 @@ def main(arguments: Sequence[str] | None = None) -> list[Path]:
     torch.set_num_threads(given.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as runs set it
     sizes = TINY if given.tiny else sizes_for(device, given.quick)
+    started = time.monotonic()
     machine = machines.measured(torch.device(device), sizes)
     shown = " ".join(sys.argv[1:] if arguments is None else arguments)
+    budget = given.budget or (BUDGET if device == "cuda" else math.inf)
+    return _measured(machine, sizes, given.part or list(PARTS), started + budget, given.out, shown)
+
+
+def _measured(
+    machine: machines.Machine, sizes: Sizes, names: Sequence[str], end: float, out: Path, shown: str
+) -> list[Path]:
+    """Measure part by part; what is known is written after each of them.
+
+    Raises:
+        SystemExit: a part failed; its place on the page says how, and the others were measured.
+    """
     parts: list[Part] = []
-    started = time.monotonic()
-    for name in given.part or PARTS:
+    failed: list[str] = []
+    started, paths = time.monotonic(), []
+    for place, name in enumerate(names):
         sys.stderr.write(f"{name} ...\n")
         before = time.monotonic()
-        made = PARTS[name](machine, sizes)
-        found = made if isinstance(made, list) else [made]
+        shares = [SHARES.get(one, 1.0) for one in names[place:]]
+        deadline = before + max(0.0, end - before) * shares[0] / sum(shares)
+        found = attempt(name, replace(machine, deadline=deadline), sizes)
+        if found[0].failed:
+            failed.append(name)
         found[0].seconds = time.monotonic() - before
         parts += found
-    described = {
-        **machine.describe(),
-        "zslbench": zslbench.__version__,
-        "command": f"python -m benchmarks.speed {shown}".strip(),
-        "sizes": sizes.name,
-        "seconds": time.monotonic() - started,
-    }
-    given.out.mkdir(parents=True, exist_ok=True)
+        described = {
+            **machine.describe(),
+            "zslbench": zslbench.__version__,
+            "command": f"python -m benchmarks.speed {shown}".strip(),
+            "sizes": sizes.name,
+            "seconds": time.monotonic() - started,
+        }
+        paths = written(out, machine.slug, described, sizes, parts)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}; the others' results are in {paths[1]}")
+    return paths
+
+
+def attempt(name: str, machine: machines.Machine, sizes: Sizes) -> list[Part]:
+    """A part, or why there is none."""
+    if machine.is_late:
+        return [Part(name, name, OUT_OF_TIME)]
+    try:
+        made = PARTS[name](machine, sizes)
+    except OutOfTime:
+        return [Part(name, name, OUT_OF_TIME)]
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        first = (str(error).strip().splitlines() or [""])[0][:300]
+        return [Part(name, name, f"failed: {type(error).__name__}: {first}", failed=True)]
+    finally:
+        if machine.device.type == "cuda":
+            torch.cuda.empty_cache()
+    return made if isinstance(made, list) else [made]
+
+
+def written(
+    out: Path, slug: str, described: dict[str, Any], sizes: Sizes, parts: Sequence[Part]
+) -> list[Path]:
+    """Write what is known so far; gives the files."""
+    out.mkdir(parents=True, exist_ok=True)
     content = {"machine": described, "parts": [part.as_dict() for part in parts]}
-    paths = [given.out / f"{machine.slug}.{ending}" for ending in ("json", "md")]
+    paths = [out / f"{slug}.{ending}" for ending in ("json", "md")]
     write_whole(paths[0], (json.dumps(content, indent=1) + "\n").encode())
     write_whole(paths[1], "\n".join(page(described, sizes, parts)).encode())
     return paths

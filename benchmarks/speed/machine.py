@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 
 from benchmarks.orders import processor
 from benchmarks.speed.sizes import Sizes
+from zslbench.training.precision import float32_products
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,19 @@ class Machine:
     """Bytes per second of a copy within the device's memory, read and written counted."""
     multiplied: float
     """Floating-point operations per second of a float32 matrix product (two per multiply-accumulate)."""
+    coarse: Mapping[str, float] = field(default_factory=dict)
+    """The same with operands in ``tf32`` and ``bf16``, on a GPU."""
+    deadline: float = math.inf
+    """On the monotonic clock; nothing more is begun after it."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.monotonic() > self.deadline
+
+    def at(self, precision: str | None) -> Machine:
+        """The machine with its rate of products in a coarser precision."""
+        return self if precision is None else replace(self, multiplied=self.coarse[precision])
 
     @property
     def hardware(self) -> str:
@@ -43,6 +58,7 @@ class Machine:
             "numpy": np.__version__,
             "copy, GB/s": self.copied / 1e9,
             "float32 product, GFLOP/s": self.multiplied / 1e9,
+            **{f"{name} product, GFLOP/s": rate / 1e9 for name, rate in self.coarse.items()},
         }
 
     @property
@@ -61,12 +77,24 @@ class Machine:
 def measured(device: torch.device, sizes: Sizes) -> Machine:
     """Measure the machine's limits: the best of several copies and products."""
     machine = Machine(device, 1.0, 1.0)
+    copied = copy_rate(device, sizes)
+    a = torch.randn(sizes.matmul, sizes.matmul, device=device)
+    operations = 2 * sizes.matmul**3
+    multiplied = operations / _best(lambda: a @ a, machine)
+    coarse: dict[str, float] = {}
+    if device.type == "cuda":
+        with float32_products("tf32"):
+            coarse["tf32"] = operations / _best(lambda: a @ a, machine)
+        half = a.bfloat16()
+        coarse["bf16"] = operations / _best(lambda: half @ half, machine)
+    return Machine(device, copied, multiplied, coarse)
+
+
+def copy_rate(device: torch.device, sizes: Sizes) -> float:
+    """Bytes per second of a copy, read and written counted."""
     source = torch.ones(sizes.copied, device=device)
     target = torch.empty_like(source)
-    copied = 2 * 4 * sizes.copied / _best(lambda: target.copy_(source), machine)
-    a = torch.randn(sizes.matmul, sizes.matmul, device=device)
-    multiplied = 2 * sizes.matmul**3 / _best(lambda: a @ a, machine)
-    return Machine(device, copied, multiplied)
+    return 2 * 4 * sizes.copied / _best(lambda: target.copy_(source), Machine(device, 1.0, 1.0))
 
 
 def _best(call: Callable[[], Any], machine: Machine) -> float:

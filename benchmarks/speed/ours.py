@@ -14,6 +14,7 @@ from zslbench.interfaces import Batch, Networks, Program, Step, Streams
 from zslbench.training.context import Training
 from zslbench.training.program_run import ProgramRun
 from zslbench.training.replicas.asked import Asked
+from zslbench.training.replicas.inputs import Sources
 from zslbench.training.replicas.lifted import LiftedRun
 from zslbench.training.step import draw, step_function
 
@@ -54,15 +55,33 @@ def replicas(
     return as_in_runs(call, device)
 
 
+def draws(program: Program, semantics: Tensor, device: torch.device, count: int) -> Callable[[], None]:
+    """What so many seeds draw for one epoch, without computing on it."""
+    asked = {
+        slot: Asked(program, semantics, Training(streams=Streams(slot, device))) for slot in range(count)
+    }
+    sources = Sources(asked, range(count))
+
+    def call() -> None:
+        for number in range(len(program.passes)):
+            for _ in range(program.iterations or 1):
+                sources.draw(number)
+
+    return as_in_runs(call, device)
+
+
 def as_in_runs(call: Callable[[], Any], device: torch.device) -> Callable[[], None]:
     """With deterministic algorithms on a GPU, as runs are computed; the literal loops do without."""
+    settings: Any = torch.utils.deterministic
 
     def deterministic() -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
+        settings.fill_uninitialized_memory = False
         try:
             call()
         finally:
             torch.use_deterministic_algorithms(False)
+            settings.fill_uninitialized_memory = True
 
     return deterministic if device.type == "cuda" else call
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from benchmarks.speed.machine import Machine
@@ -12,6 +13,7 @@ from benchmarks.speed.work import Work
 from zslbench.report.formats import render
 
 NO_GPU = "not measured: no GPU"
+OUT_OF_TIME = "not measured: out of time"
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Part:
     checks: list[str] = field(default_factory=list)
     """What was found equal before anything was timed."""
     seconds: float = 0.0
+    failed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -33,7 +36,8 @@ class Part:
         """Its section of the page."""
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
         shown = [{key: _shown(row.get(key)) for key in columns} for row in self.rows]
-        lines = [f"## {self.title}", "", self.about, "", render(shown, "markdown", decimals=2), ""]
+        table = render(shown, "markdown", decimals=2) if shown else ""
+        lines = [f"## {self.title}", "", *(text for one in (self.about, table) if one for text in (one, ""))]
         if self.checks:
             lines += ["Checked first: " + "; ".join(self.checks) + ".", ""]
         return lines
@@ -46,18 +50,26 @@ def rates(
     base: str,
     work: Mapping[str, Work | None],
     machine: Machine,
+    coarse: Mapping[str, str] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """A row for each way: units per second, ratio to ``base``, and how near to the machine's limit.
 
     Args:
         units: how many units a call of each way does.
         work: of one unit, as each way has to do it at least; None: not counted.
+        machine: whose limits count; for ways that multiply less exactly its rate at that (``coarse``).
+
+    Raises:
+        OutOfTime: there was no time for ``base``.
     """
     rows = []
     first = units[base] / times[base].median
     for name, timed in times.items():
+        if not timed.seconds:
+            rows.append(missing(name, unit, OUT_OF_TIME))
+            continue
         rate = units[name] / timed.median
-        one = work.get(name)
+        one, limits = work.get(name), machine.at(coarse.get(name))
         rows.append(
             {
                 "way": name,
@@ -67,8 +79,8 @@ def rates(
                 "GFLOP": None if one is None else one.flops / 1e9,
                 "MB, at least": None if one is None else one.least_bytes / 1e6,
                 "MB, as executed": one.executed_bytes / 1e6 if one and one.executed_bytes else None,
-                "limit, ms": None if one is None else 1e3 * one.limit(machine),
-                "of the limit": None if one is None else one.limit(machine) * rate,
+                "limit, ms": None if one is None else 1e3 * one.limit(limits),
+                "of the limit": None if one is None else one.limit(limits) * rate,
                 "peak GPU memory, GB": None if timed.peak is None else timed.peak / 1e9,
             }
         )

@@ -13,16 +13,23 @@ import torch
 from benchmarks.speed.machine import Machine
 
 
+class OutOfTime(Exception):
+    """There was no time left for what everything else is compared with."""
+
+
 @dataclass(frozen=True)
 class Timed:
     """What was measured of one way."""
 
     seconds: tuple[float, ...]
+    """Of each call; none where there was no time for it."""
     peak: int | None
     """Most bytes that the first calls took on the GPU beyond what was held before; None on a CPU."""
 
     @property
     def median(self) -> float:
+        if not self.seconds:
+            raise OutOfTime
         return statistics.median(self.seconds)
 
     def spread(self) -> str:
@@ -33,11 +40,14 @@ class Timed:
 def interleaved(calls: Mapping[str, Callable[[], Any]], repeats: int, machine: Machine) -> dict[str, Timed]:
     """Seconds of each call, ``repeats`` times; who goes first changes from turn to turn.
 
-    Each is called once before: memory is allocated, graphs are captured and pages are read by then.
+    Each is called once before: memory is allocated, graphs are captured and pages are read by then. Past the
+    machine's deadline no call is begun.
     """
     cuda = machine.device.type == "cuda"
     peaks: dict[str, int | None] = {}
     for name, call in calls.items():
+        if machine.is_late:
+            break
         if cuda:
             torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated() if cuda else 0
@@ -45,12 +55,19 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], repeats: int, machine: M
         machine.synchronise()
         peaks[name] = torch.cuda.max_memory_allocated() - before if cuda else None
     times: dict[str, list[float]] = {name: [] for name in calls}
-    names = list(calls)
+    names = list(peaks)
     for turn in range(repeats):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+        for name in _turned(names, turn):
+            if machine.is_late:
+                break
             machine.synchronise()
             started = time.perf_counter()
             calls[name]()
             machine.synchronise()
             times[name].append(time.perf_counter() - started)
-    return {name: Timed(tuple(seconds), peaks[name]) for name, seconds in times.items()}
+    return {name: Timed(tuple(seconds), peaks.get(name)) for name, seconds in times.items()}
+
+
+def _turned(names: list[str], turn: int) -> list[str]:
+    first = turn % max(1, len(names))
+    return names[first:] + names[:first]

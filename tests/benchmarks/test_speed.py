@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from benchmarks.speed import __main__ as suite
 from benchmarks.speed.machine import Machine
-from benchmarks.speed.parts import stage3
+from benchmarks.speed.part import OUT_OF_TIME, Part, rates
+from benchmarks.speed.parts import penalty, stage3
 from benchmarks.speed.problem import HostRegions, problem, regions_of
 from benchmarks.speed.sizes import TINY
+from benchmarks.speed.timing import OutOfTime, interleaved
 from benchmarks.speed.work import counted
 
 
@@ -24,20 +28,23 @@ def _threads() -> object:
 
 
 def test_parts_without_processes_run_and_are_written(tmp_path: Path) -> None:
-    names = ["stage3", "stage1", "classifier", "evaluator", "reading"]
+    names = ["stage3", "stage1", "penalty", "classifier", "evaluator", "reading"]
     options = [word for name in names for word in ("--part", name)]
     data, page = suite.main(["--tiny", "--device", "cpu", "--out", str(tmp_path), *options])
     content = json.loads(data.read_text())
     assert content["machine"]["hardware"] and content["machine"]["torch"] == torch.__version__
     assert content["machine"]["command"].endswith("--part reading")
     assert [part["name"] for part in content["parts"]] == [
-        "stage3", "stage1", "classifier", "evaluator", "gather", "overlap",
+        "stage3", "stage1", "penalty", "classifier", "evaluator", "gather", "overlap",
     ]  # fmt: skip
     rows = {row["way"]: row for row in content["parts"][0]["rows"]}
     assert rows[stage3.LITERAL]["ratio"] == 1
     assert all(rows[way]["sub-steps/s"] > 0 for way in (stage3.LITERAL_CACHED, stage3.OURS, stage3.EAGER))
     assert rows["ours, g cached, 2 replicas"]["sub-steps/s"] > 0
     assert rows[stage3.GRAPH]["sub-steps/s"] == "not measured: no GPU"
+    ways = {row["way"]: row for row in content["parts"][2]["rows"]}
+    assert ways[penalty.GENERAL]["ratio"] == 1 and ways[penalty.CLOSED]["penalties/s"] > 0
+    assert ways[penalty.GENERAL]["GFLOP"] > ways[penalty.CLOSED]["GFLOP"]  # what the closed form is for
     text = page.read_text()
     assert page.name == data.with_suffix(".md").name and torch.__version__ in page.name
     for part in content["parts"]:
@@ -60,6 +67,71 @@ def test_the_check_finds_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "__init__", wrong)
     with pytest.raises(AssertionError):
         stage3.check(given, nets, host, stage3.LiteralSCEN(given.scen, given))
+
+
+def test_a_part_that_fails_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known is written after each part: even what ends the process loses nothing before it."""
+
+    def broken(machine: Machine, sizes: object) -> Part:
+        raise RuntimeError("an illegal memory access\nwas met")
+
+    def left_behind(machine: Machine, sizes: object) -> Part:
+        (page,) = tmp_path.glob("*.md")
+        assert "failed: RuntimeError: an illegal memory access" in page.read_text()
+        return Part("startup", "Start-up", "it goes on")
+
+    monkeypatch.setitem(suite.PARTS, "stage3", broken)
+    monkeypatch.setitem(suite.PARTS, "startup", left_behind)
+    options = ["--tiny", "--device", "cpu", "--out", str(tmp_path), "--part", "stage3", "--part", "startup"]
+    with pytest.raises(SystemExit, match="failed: stage3; the others' results are in"):
+        suite.main(options)
+    parts = json.loads(next(tmp_path.glob("*.json")).read_text())["parts"]
+    assert [(one["name"], one["failed"]) for one in parts] == [("stage3", True), ("startup", False)]
+
+
+def test_parts_share_the_budget_and_tell_what_there_was_no_time_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, float] = {}
+
+    def noting(name: str) -> Any:
+        def measure(machine: Machine, sizes: object) -> Part:
+            given[name] = machine.deadline - time.monotonic()
+            return Part(name, name, "")
+
+        return measure
+
+    for name in suite.PARTS:
+        monkeypatch.setitem(suite.PARTS, name, noting(name))
+    monkeypatch.setattr(suite.machines, "measured", lambda device, sizes: Machine(device, 1.0, 1.0))
+    options = ["--tiny", "--device", "cpu", "--out", str(tmp_path)]
+    suite.main([*options, "--budget", "1000"])
+    total = sum(suite.SHARES.get(name, 1.0) for name in suite.PARTS)
+    assert given["stage3"] == pytest.approx(1000 * 3 / total, abs=20)
+    assert given["whole"] == pytest.approx(1000, abs=40)  # what the others did not need
+    suite.main(options)
+    assert given["whole"] == float("inf")
+    data, _ = suite.main([*options, "--budget", "1e-9"])
+    assert {part["about"] for part in json.loads(data.read_text())["parts"]} == {OUT_OF_TIME}
+
+
+def test_no_call_is_begun_past_the_deadline() -> None:
+    clock = Machine(torch.device("cpu"), 1.0, 1.0)
+    calls: list[bool] = []
+
+    def slow() -> None:
+        calls.append(True)
+        if len(calls) == 3:  # its first call and two turns, then the time is over
+            object.__setattr__(clock, "deadline", -1.0)
+
+    times = interleaved({"first": slow, "second": lambda: None}, 5, clock)
+    assert [len(times[name].seconds) for name in ("first", "second")] == [2, 2]
+    none = interleaved({"first": slow, "second": slow}, 5, clock)
+    with pytest.raises(OutOfTime):
+        rates(none, {"first": 1, "second": 1}, "calls", "first", {}, clock)
+    half = {"first": times["first"], "second": none["second"]}
+    rows = rates(half, {"first": 1, "second": 1}, "calls", "first", {}, clock)
+    assert [rows[0]["ratio"], rows[1]["calls/s"]] == [1, OUT_OF_TIME]
 
 
 def test_work_of_a_product() -> None:

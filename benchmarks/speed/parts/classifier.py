@@ -81,7 +81,7 @@ def _held_out(given: Problem) -> tuple[HeldOut, HeldOut]:
 
 
 def _work(given: Problem) -> Work:
-    """Three products of each batch with the weights, and the features read once per epoch."""
+    """Two products of each batch, with weights and for their gradient; features read once per epoch."""
     sizes = given.sizes
     width = sizes.width + sizes.attributes + sizes.hidden
     unseen = sizes.per_class * sizes.unseen

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.speed.machine import Machine
+from benchmarks.speed.machine import Machine, copy_rate
 from benchmarks.speed.part import Part
 from benchmarks.speed.timing import interleaved
 from zslbench.protocol.evaluator import Evaluation
@@ -24,6 +24,8 @@ def measure(machine: Machine, sizes: Any) -> Part:
         f"The plain loop goes over classes for U, S and H, and over {OFFSETS} offsets for the curve; ours "
         "has the exact curve with all its breaks.",
     )
+    host = torch.device("cpu")
+    rate = machine.copied if machine.device == host else copy_rate(host, sizes)
     for images, classes in sizes.scores:
         scores, labels, seen, unseen = _scores(images, classes)
 
@@ -42,7 +44,7 @@ def measure(machine: Machine, sizes: Any) -> Part:
         assert abs(found["ausuc"] - area) < 0.02, (found["ausuc"], area)
         times = interleaved({"plain": plain, "ours": ours}, max(2, sizes.repeats - 2), machine)
         # At least, every score is read once.
-        limit = scores.nbytes / _bandwidth(machine, sizes)
+        limit = scores.nbytes / rate
         part.rows.append(
             {
                 "scores": f"{images:,} x {classes}",
@@ -55,14 +57,6 @@ def measure(machine: Machine, sizes: Any) -> Part:
         )
     part.checks.append("U and S are the same (1e-9), AUSUC within 0.02 of the coarse curve's")
     return part
-
-
-def _bandwidth(machine: Machine, sizes: Any) -> float:
-    if machine.device.type == "cpu":
-        return machine.copied
-    from benchmarks.speed.machine import measured
-
-    return measured(torch.device("cpu"), sizes).copied
 
 
 def _scores(images: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -12,13 +12,13 @@ from torch import Tensor
 from benchmarks.speed.literal_gan import LiteralStage3
 from benchmarks.speed.literal_scen import LiteralSCEN
 from benchmarks.speed.machine import Machine
-from benchmarks.speed.ours import block, example, replicas, work_of
+from benchmarks.speed.ours import block, draws, example, replicas, work_of
 from benchmarks.speed.part import Part, missing, rates
 from benchmarks.speed.problem import HostRegions, Problem, Repooled, problem, regions_of
 from benchmarks.speed.timing import interleaved
 from benchmarks.speed.work import Work, counted
 from zslbench.interfaces import Networks, Streams
-from zslbench.training.graphs.graphs import Graphs
+from zslbench.training.graphs.graphs import CAPTURED, Graphs
 from zslbench.training.precision import float32_products
 from zslbench.training.step import step_function
 
@@ -70,10 +70,14 @@ def measure(machine: Machine, sizes: Any) -> Part:
     for count, name in lifted.items():
         how = {"graphs": graphs} if cuda else {}
         calls[name] = replicas(program, semantics, device, count, **how)
+    most = max(sizes.replicas)
+    drawing = f"of that, drawing batches and noise alone, {most} replicas"
+    calls[drawing] = draws(program, semantics, device, most)
+    lifted_units = {**{name: count for count, name in lifted.items()}, drawing: most}
     times = interleaved(calls, sizes.repeats, machine)
     per_call = given.passes * sizes.iterations * given.sub_steps
     done = dict.fromkeys(times, float(per_call))
-    done |= {name: float(count * per_call) for count, name in lifted.items()}
+    done |= {name: float(count * per_call) for name, count in lifted_units.items()}
     rows = torch.arange(sizes.batch, device=device)
     work = work_of(program, nets, semantics, Streams(0, device), rows)
     pooling = counted(lambda: repooled[rows], [host.maps], written=0)
@@ -85,13 +89,16 @@ def measure(machine: Machine, sizes: Any) -> Part:
         done,
         "sub-steps",
         LITERAL,
-        dict.fromkeys(times, work) | dict.fromkeys((LITERAL, OURS), work + pooling),
+        dict.fromkeys(times, work) | dict.fromkeys((LITERAL, OURS), work + pooling) | {drawing: None},
         machine,
+        {TF32: "tf32", BF16: "bf16"},
     )
     for row in part.rows:
-        row[f"{SUN_SUB_STEPS:,} sub-steps: seeds/h"] = 3600 * row["sub-steps/s"] / SUN_SUB_STEPS
+        if row["way"] != drawing and isinstance(row["sub-steps/s"], float):
+            row[f"{SUN_SUB_STEPS:,} sub-steps: seeds/h"] = 3600 * row["sub-steps/s"] / SUN_SUB_STEPS
     part.rows += [missing(one, "sub-steps") for one in absent]
     if cuda:
+        assert set(graphs.stages.values()) == {CAPTURED}, graphs.stages
         part.checks.append("all passes were captured in CUDA graphs")
     return part
 
