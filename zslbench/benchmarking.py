@@ -29,6 +29,8 @@ def bench(
     device: str = "auto",
     threads: int | None = None,
     replicas: int | None = None,
+    precision: str = "float32",
+    graphs: str = "auto",
     only_missing: bool = False,
     retry_failed: bool = False,
     track: str | Sequence[str] | None = None,
@@ -46,6 +48,7 @@ def bench(
         settings: as for :func:`zslbench.run`, for every method that has them.
         preset: likewise.
         replicas: how many seeds of a cell are trained together at most, as for :func:`zslbench.run`.
+        precision: as for :func:`zslbench.run`; a cell in another precision is another cell.
         only_missing: only cells of which nothing is there, neither finished, failed nor begun.
         retry_failed: run again what failed before.
         watcher: is told of each cell.
@@ -72,6 +75,8 @@ def bench(
         device=device,
         threads=threads,
         replicas=replicas,
+        precision=precision,
+        graphs=graphs,
         only_missing=only_missing,
         retry_failed=retry_failed,
         track=track,
@@ -94,6 +99,8 @@ def prepare(
     device: str = "auto",
     threads: int | None = None,
     replicas: int | None = None,
+    precision: str = "float32",
+    graphs: str = "auto",
     only_missing: bool = False,
     retry_failed: bool = False,
     track: str | Sequence[str] | None = None,
@@ -122,7 +129,7 @@ def prepare(
     if settings or preset:
         asked = asked.overridden(settings or {}, preset)
     known, display = registry(), display or Quiet()
-    data, mode = Data(data_root, display.say), choose_mode(device, threads)
+    data, mode = Data(data_root, display.say), choose_mode(device, threads, precision, graphs)
     planner = Planner(
         Store.default(store), data, mode, retry_failed, only_missing, tuple(asked.seeds), replicas
     )

@@ -101,6 +101,32 @@ def test_a_dry_run_tells_what_would_be_done(lab: Any, mine: Any, tmp_path: Path)
     assert costs[0] == costs[1] > 0
 
 
+def test_cells_in_another_precision_are_cells_of_their_own(lab: Any, mine: Any) -> None:
+    suite = mine(LAB)
+
+    def states(*options: str) -> list[str]:
+        plan = lab("bench", suite, "--dry-run", "--threads", "1", "--format", "json", *options)
+        assert plan.exit_code == 0, plan.stderr
+        return [one["state"] for one in json.loads(plan.stdout)]
+
+    assert lab("bench", suite, "--threads", "1", "--format", "csv").exit_code == 0
+    assert (states(), states("--precision", "bf16")) == (["found"] * 2, ["to run"] * 2)
+    coarse = lab("bench", suite, "--threads", "1", "--precision", "bf16", "--format", "csv")
+    assert coarse.exit_code == 0, coarse.stderr
+    assert next(csv.DictReader(io.StringIO(coarse.stdout)))["toy_state"] == "done"
+    # Neither has taken the other's place.
+    assert (states(), states("--precision", "bf16")) == (["found"] * 2, ["found"] * 2)
+    runs = json.loads(lab("runs", "--format", "json").stdout)
+    assert len(runs) == 4
+
+
+def test_a_precision_or_graphs_that_the_device_does_not_have(lab: Any, mine: Any) -> None:
+    for option, told in ((("--precision", "tf32"), "only a GPU has it"), (("--graphs", "on"), "need a GPU")):
+        wrong = lab("bench", mine(LAB), "--device", "cpu", *option)
+        assert (wrong.exit_code, wrong.stdout) == (1, "")
+        assert told in wrong.stderr
+
+
 def test_filters_narrow_the_suite(lab: Any, mine: Any) -> None:
     suite = mine(LAB + WEAK, HEAD.replace('"last"', '["val", "oracle"]'))
     options = ("--method", "lab (weak)", "--select", "oracle", "--seeds", "1", "--format", "json")

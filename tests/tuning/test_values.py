@@ -119,3 +119,26 @@ def test_settings_that_do_not_go_together_fail_alone(tune: Any) -> None:
         bad = not one.settings["generator.decoder"] and one.settings["generator.feedback"]
         assert one.state == ("failed" if bad else "done")
     assert "without a decoder" in str([one.reason for one in found.trials])
+
+
+def test_trials_are_computed_in_the_precision_that_was_asked_for(
+    tune: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zslbench import pipeline
+    from zslbench.execution.mode import ExecutionMode
+
+    seen: list[tuple[str, Any]] = []
+    right = pipeline.validate
+
+    def validate(recipe: Any, fold: Any, selection: Any, training: Any, told: Any) -> Any:
+        seen.append((training.precision, training.graphs))
+        return right(recipe, fold, selection, replace(training, graphs=None), told)
+
+    monkeypatch.setattr(pipeline, "validate", validate)
+    plain, coarse = (tune(trials=1, precision=one) for one in ("float32", "bf16"))
+    assert seen == [("float32", None), ("bf16", None)]
+    assert plain.study != coarse.study  # their values are not compared with each other
+    made = object()
+    monkeypatch.setattr(ExecutionMode, "new_graphs", lambda self: made)
+    tune(trials=2)
+    assert seen[-1] == ("float32", made)

@@ -99,15 +99,7 @@ _REPLICAS = click.option(
     type=click.IntRange(min=1),
     help="Seeds trained together at most (default: all on a GPU, 1 on a CPU).",
 )
-_COMPUTING = (
-    click.option(
-        "--select",
-        type=click.Choice(["val", "last", "oracle"]),
-        default="val",
-        show_default=True,
-        help="How the model is chosen: on validation, not at all, or on the test images (marked).",
-    ),
-    _REPLICAS,
+_ARITHMETIC = (
     click.option(
         "--precision",
         type=click.Choice(["float32", "tf32", "bf16"]),
@@ -122,6 +114,17 @@ _COMPUTING = (
         show_default=True,
         help="Capture training in CUDA graphs: where it works, or fail, or never.",
     ),
+)
+_COMPUTING = (
+    click.option(
+        "--select",
+        type=click.Choice(["val", "last", "oracle"]),
+        default="val",
+        show_default=True,
+        help="How the model is chosen: on validation, not at all, or on the test images (marked).",
+    ),
+    _REPLICAS,
+    *_ARITHMETIC,
     _TRACK,
 )
 
@@ -130,6 +133,14 @@ def fitting_options(command: F) -> F:
     """The options of commands that fit methods, given to the command by their names (``--set`` as
     ``assignments``)."""
     for option in reversed(_FITTING):
+        command = option(command)
+    return command
+
+
+def searching_options(command: F) -> F:
+    """Those of :func:`fitting_options` and ``precision`` and ``graphs``: what a search takes."""
+    command = fitting_options(command)
+    for option in reversed(_ARITHMETIC):
         command = option(command)
     return command
 
@@ -145,7 +156,7 @@ def computing_options(command: F) -> F:
 
 def suite_options(command: F) -> F:
     """What a command that computes a whole suite takes of these: ``assignments``, ``preset``, ``device``,
-    ``threads``, ``replicas`` and ``track``."""
-    for option in reversed((_SET, _PRESET, *_MACHINE, _REPLICAS, _TRACK)):
+    ``threads``, ``replicas``, ``precision``, ``graphs`` and ``track``."""
+    for option in reversed((_SET, _PRESET, *_MACHINE, _REPLICAS, *_ARITHMETIC, _TRACK)):
         command = option(command)
     return command

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zslbench.cli.options import data_root_option, fitting_options, format_option, note, store_option
+from zslbench.cli.options import data_root_option, format_option, note, searching_options, store_option
 
 SHOWN = 10
 """Trials in the table for people."""
@@ -67,7 +67,7 @@ SHOWN = 10
     show_default=True,
     help="median: end trials early that are below the median of the others at the same epoch.",
 )
-@fitting_options
+@searching_options
 @data_root_option
 @store_option
 @format_option
@@ -105,5 +105,7 @@ def tune(wishes: tuple[str, ...], assignments: tuple[str, ...], fmt: str, **opti
     note(f"preset saved: {found.preset}")
     same = ("variant", "reading", "features", "semantics", "regions")
     more = "".join(f" --{name} {options[name]}" for name in same if options[name])
+    if options["precision"] != "float32":
+        more += f" --precision {options['precision']}"
     place = f"--dataset {options['dataset']}{more} --preset {found.preset}"
     note(f"its runs: zslbench run {options['method']} {place}")

@@ -129,6 +129,8 @@ def find(name_or_path: str | Path) -> Suite:
     if path.suffix != ".toml":
         hint = did_you_mean(str(name_or_path), names())
         raise UnknownName(f"no suite '{name_or_path}', {hint} (of your own: the path of a .toml file)")
+    if not path.is_file():
+        raise SettingsError(f"suite {path}: there is no such file")
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

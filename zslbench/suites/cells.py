@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zslbench import __version__
 from zslbench.protocol.selection import Selection
@@ -13,6 +13,9 @@ from zslbench.recipe import Recipe
 from zslbench.store.identity import run_id
 from zslbench.suites.outcome import Line
 from zslbench.suites.resolving import Resolved, ResolvedSuite
+
+if TYPE_CHECKING:
+    from zslbench.training.precision import Precision
 
 CELL_FORMAT = 1
 """Raised when the meaning of a cell's definition changes."""
@@ -27,6 +30,8 @@ class Cell:
     selection: Selection
     seed: int
     resolved: Resolved
+    precision: Precision = "float32"
+    """Of matrix products; a cell in another precision is a cell of its own."""
 
     @property
     def recipe(self) -> Recipe:
@@ -40,7 +45,8 @@ class Cell:
 
         So it is known without reading a data set; an edited plugin is a new cell.
         """
-        return run_id(self.definition | {"seed": self.seed, "versions": versions(self.recipe)})
+        coarse = {} if self.precision == "float32" else {"precision": self.precision}
+        return run_id(self.definition | coarse | {"seed": self.seed, "versions": versions(self.recipe)})
 
     @cached_property
     def definition(self) -> dict[str, Any]:
@@ -80,7 +86,7 @@ class Cell:
         }  # fmt: skip
 
 
-def cells(resolved: ResolvedSuite) -> Iterator[Cell]:
+def cells(resolved: ResolvedSuite, precision: Precision = "float32") -> Iterator[Cell]:
     """Every cell in the order of computing.
 
     A data set after the other, seed by seed, so that a whole column of one seed is there early.
@@ -91,7 +97,8 @@ def cells(resolved: ResolvedSuite) -> Iterator[Cell]:
             for mode in suite.selections:
                 for line in resolved.lines:
                     place = resolved.places[line.label, dataset]
-                    yield Cell(line, dataset, Selection(mode, place.every), seed, place)  # type: ignore[arg-type]
+                    selection = Selection(mode, place.every)  # type: ignore[arg-type]
+                    yield Cell(line, dataset, selection, seed, place, precision)
 
 
 def versions(recipe: Recipe) -> dict[str, str]:

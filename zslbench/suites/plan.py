@@ -100,7 +100,7 @@ class Planner:
         costs = Costs(self.store.records(), self.mode)
         faults: dict[int, Exception] = {}
         steps = []
-        for cell in cells(resolved):
+        for cell in cells(resolved, self.mode.precision):
             if cell.resolved.state != "ok":
                 steps.append(Step(cell, cell.resolved.state, reason=cell.resolved.reason))
                 continue

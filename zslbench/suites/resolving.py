@@ -17,6 +17,7 @@ from zslbench.registry import Registry
 from zslbench.suites.catalogue import Suite
 from zslbench.suites.definition import Row, Wanted
 from zslbench.suites.outcome import Line
+from zslbench.suites.unknown import by_name, refuse_unprinted, unused
 from zslbench.wishes import Wishes
 
 
@@ -62,6 +63,7 @@ def resolve_suite(suite: Suite, registry: Registry, data_root: str | Path | None
         for dataset in suite.datasets
     }
     resolver.refuse_unused()
+    refuse_unprinted(suite, resolver.declared)
     return ResolvedSuite(suite, lines, places, tuple(dict.fromkeys(resolver.remarks)))
 
 
@@ -71,11 +73,13 @@ class _Resolver:
         self.remarks: list[str] = []
         self._known: set[str] = set()
         """Settings that any line has."""
+        self._presets: set[str] = set()
+        """Presets that any method has."""
         self._complete = True
 
     def line(self, row: Row) -> Line:
         named = row.variants[0] if row.variants else None
-        declared = self._method(row)
+        declared = self.declared(row)
         return Line(
             label=str(row.label),
             method=row.method,
@@ -99,7 +103,7 @@ class _Resolver:
             first("every"),
             bool(first("keep_weights")),
         )
-        declared = self._method(row)
+        declared = self.declared(row)
         variant = None if declared is None else self._variant(row, declared)
         if declared is None:
             return self._without(rest, "no plugin", self._unprovided(row.method))
@@ -116,15 +120,22 @@ class _Resolver:
             raise SettingsError(self._told(row, f" on {dataset}: {error}")) from None
 
     def refuse_unused(self) -> None:
-        """What is said for all lines and none of them has is a typing error."""
-        definition = self.suite.definition
-        said = [self.suite.override.settings]
-        if self._complete and not self.suite.part:  # else it may be meant for what is not here
-            said += [definition.settings, *(one.settings for one in definition.on.values())]
-        unused = [key for settings in said for key in settings if key not in self._known]
-        if self._known and unused:
-            hints = "; ".join(f"no line has setting '{k}', {did_you_mean(k, self._known)}" for k in unused)
-            raise SettingsError(f"suite {self.suite.where}: {hints}")
+        """What is said for all lines and none of them has is a typing error.
+
+        Of a part it may be meant for the rest. Where something is not here it may be meant for that, so that
+        it is a remark.
+        """
+        definition, override = self.suite.definition, self.suite.override
+        general = () if self.suite.part else (definition, *definition.on.values())
+        if not self._known:
+            return
+        refused = unused(override, self._known, self._presets)
+        remarked = [text for one in general for text in unused(one, self._known, self._presets)]
+        if self._complete:
+            refused, remarked = [*refused, *remarked], []
+        if refused:
+            raise SettingsError(f"suite {self.suite.where}: {'; '.join(refused)}")
+        self.remarks += remarked
 
     def _layers(self, row: Row, dataset: str) -> tuple[list[Wanted], list[Wanted]]:
         """What is said for all lines and for this one, the later wins."""
@@ -169,9 +180,10 @@ class _Resolver:
         self, declared: Method, general: Sequence[Wanted], own: Sequence[Wanted]
     ) -> tuple[str, ...] | None:
         has = preset_names(declared.presets)
+        self._presets |= set(has)
 
         def meant(names: Sequence[str]) -> tuple[str, ...]:
-            return tuple(one for one in names if one in has or ":" in one or one.endswith(".toml"))
+            return tuple(one for one in names if one in has or not by_name(one))
 
         said = [meant(self.suite.override.preset), *(one.preset for one in reversed(own))]
         said += [meant(one.preset) for one in reversed(general)]
@@ -185,7 +197,8 @@ class _Resolver:
             return name
         return str(folder / name)
 
-    def _method(self, row: Row) -> Method | None:
+    def declared(self, row: Row) -> Method | None:
+        """The method that a row is of; None: no plugin provides it."""
         try:
             return self.registry.method(row.method).declaration
         except UnknownName:
@@ -209,7 +222,8 @@ class _Resolver:
 
     def _unprovided(self, method: str) -> str:
         hint = did_you_mean(method.lower(), [one.name for one in self.registry.methods()])
-        near = f", {hint}" if hint.startswith("did") else ""
+        # One that is published of is spelt as meant.
+        near = f", {hint}" if hint.startswith("did") and not PublishedResults.load().all(method) else ""
         broken = ", ".join(f"'{one.name}'" for one in self.registry.broken)
         return f"no plugin provides method '{method}'{near}" + (f" (broken: {broken})" if broken else "")
 

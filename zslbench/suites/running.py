@@ -94,8 +94,10 @@ class Bench:
             elsewhere = [step for step in left if not self._finished_elsewhere(step)]
         remarks = []
         if elsewhere:
-            remarks.append(f"{len(elsewhere)} runs are computed by other processes and were left to them")
-        found = outcome(self.plan.resolved, self.store, remarks)
+            remarks.append(
+                f"{len(elsewhere)} runs are computed by other processes and were left to them"
+            )
+        found = outcome(self.plan.resolved, self.store, remarks, self.planner.mode.precision)
         provided = [step for step in self.plan.steps if step.status != "no plugin"]
         if provided and not found.records and all(step.status == "no data" for step in provided):
             raise MissingData(f"suite '{found.name}'", list(dict.fromkeys(step.reason for step in provided)))

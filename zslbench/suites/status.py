@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zslbench.registry import Registry
 from zslbench.store.record import RunRecord
@@ -14,11 +15,14 @@ from zslbench.suites.ledger import Ledger
 from zslbench.suites.outcome import Entry, State, SuiteOutcome
 from zslbench.suites.resolving import ResolvedSuite, resolve_suite
 
+if TYPE_CHECKING:
+    from zslbench.training.precision import Precision
+
 
 def outcome_of(
     suite: Suite, store: Store, registry: Registry, *, data_root: str | Path | None = None
 ) -> SuiteOutcome:
-    """What there is of a suite.
+    """What there is of a suite, in float32.
 
     Args:
         data_root: where data sets lie that are folders and not registered by a plugin.
@@ -29,8 +33,10 @@ def outcome_of(
     return outcome(resolve_suite(suite, registry, data_root), store)
 
 
-def outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str] = ()) -> SuiteOutcome:
-    """The same of a suite that is resolved, with further remarks."""
+def outcome(
+    resolved: ResolvedSuite, store: Store, remarks: Iterable[str] = (), precision: Precision = "float32"
+) -> SuiteOutcome:
+    """The same of a suite that is resolved, with further remarks, in this precision."""
     suite, ledger = resolved.suite, Ledger(store)
     gathered: dict[tuple[str, str, str], list[Cell]] = {
         (line.label, dataset, mode): []
@@ -38,7 +44,7 @@ def outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str] = ()) 
         for dataset in suite.datasets
         for mode in suite.selections
     }
-    for cell in cells(resolved):
+    for cell in cells(resolved, precision):
         gathered[cell.line.label, cell.dataset, cell.selection.mode].append(cell)
     return SuiteOutcome(
         name=suite.name,

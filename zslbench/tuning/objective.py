@@ -115,6 +115,8 @@ class Objective:
                 checkpoint_seconds=checkpoint_seconds(),
                 stop_requested=self.stop_requested,
                 stages=Stages(StageStore(self.store / STAGES), shared | {"zslbench": __version__}),
+                precision=self.mode.precision,
+                graphs=self.mode.new_graphs(),
             )
             found = pipeline.validate(recipe, self._fold, self.selection, training, told)
         return {row["epoch"]: row[f"val_{found.criterion}"] for row in found.points}

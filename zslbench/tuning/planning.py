@@ -75,6 +75,8 @@ def planned(
     store: str | Path | None,
     device: str,
     threads: int | None,
+    precision: str,
+    graphs: str,
     journal: str | Path | None,
 ) -> Plan:
     """Resolve what was asked for; the arguments are those of :func:`zslbench.tuning.tune.tune`.
@@ -95,7 +97,8 @@ def planned(
         data_root=data_root,
     )
     space = _space(recipe, known.method(method).declaration, search or {}, settings or {})
-    numbers, selection, mode = seed_numbers(seeds), Selection("val", every), choose_mode(device, threads)
+    numbers, selection = seed_numbers(seeds), Selection("val", every)
+    mode = choose_mode(device, threads, precision, graphs)
     of = Data(data_root, say, features=features, semantics=semantics, regions=regions)
     loaded, data = of.of(recipe)
     identity = _identity(Job(recipe, loaded, data, 0, selection, mode).identity(), space, numbers)
@@ -121,4 +124,6 @@ def _identity(job: Mapping[str, Any], space: Space, seeds: Sequence[int]) -> dic
         for kind, values in job["settings"].items()
     }
     kept = {key: value for key, value in job.items() if key not in ("seed", "execution", "search")}
-    return {**kept, "settings": settings, "space": space.plain(), "seeds": list(seeds)}
+    precision = job["execution"]["precision"]
+    coarse = {} if precision == "float32" else {"precision": precision}
+    return {**kept, **coarse, "settings": settings, "space": space.plain(), "seeds": list(seeds)}

@@ -34,6 +34,8 @@ def tune(
     store: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    precision: str = "float32",
+    graphs: str = "auto",
     journal: str | Path | None = None,
     output: str | Path | None = None,
     workers: int = 1,
@@ -106,7 +108,8 @@ def tune(
 
 _OF_THE_PLAN = (
     *("method", "dataset", "search", "seeds", "variant", "reading", "settings", "preset", "epochs", "every"),
-    *("features", "semantics", "regions", "data_root", "store", "device", "threads", "journal"),
+    *("features", "semantics", "regions", "data_root", "store", "device", "threads"),
+    *("precision", "graphs", "journal"),
 )
 
 
