@@ -122,3 +122,13 @@ def test_what_sets_a_row_apart_from_a_run(
     dataset: str, more: dict[str, object], semantics: str, reasons: tuple[str, ...]
 ) -> None:
     assert make("50.0", "50.0", "50.0", dataset, **more).unlike(semantics) == reasons
+
+
+@pytest.mark.parametrize(
+    ("features", "reasons"),
+    [("res101", ()), ("mean", ()), ("mobilenet_v2", ("other features than mobilenet_v2",))],
+)
+def test_a_run_on_other_features_is_unlike_all_that_is_printed(
+    features: str, reasons: tuple[str, ...]
+) -> None:
+    assert make("50.0", "50.0", "50.0", "cub").unlike("att", features) == reasons

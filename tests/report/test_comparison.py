@@ -118,6 +118,14 @@ def test_the_order_of_the_runs_does_not_matter(record: Any) -> None:
     assert forward.equals(backward)
 
 
+def test_what_was_chosen_on_test_images_stands_below(record: Any) -> None:
+    runs = [record(selection=one, acc=0.5) for one in ("oracle", "last", "val")] + [
+        record(method="a", acc=0.5)
+    ]
+    shown = [(row.cells[0].text, row.cells[1].text) for row in comparison_table(runs).rows]
+    assert shown == [("a", "val"), ("m", "val"), ("m", "last"), ("m", "oracle†")]
+
+
 def test_groups_stand_together(record: Any) -> None:
     groups = {"b": "embedding", "a": "generative", "c": "embedding"}
     table = comparison_table([record(method=m, environment={"group": g}) for m, g in groups.items()])

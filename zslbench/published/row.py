@@ -20,6 +20,10 @@ DISPUTED_NOTE = (
     f"{DISPUTED_MARK} the printed H does not follow from the printed U and S, whatever their rounding"
 )
 
+LIKE_PRINTED = ("res101", "mean")
+"""Features of runs, as run records call them, that are like those of published rows: the survey's, and means
+over regions, which stand in for them where a data set has none."""
+
 SENTENCES = "sent1024"
 """Class semantics of 1024-d sentence embeddings, as the published rows call them."""
 
@@ -74,11 +78,12 @@ class PublishedRow:
         """Whether U, S and H are printed, so that H can be checked."""
         return not any(math.isnan(self.figures[name]) for name in ("U", "S", "H"))
 
-    def unlike(self, semantics: str = "att") -> tuple[str, ...]:
-        """What sets it apart from a run on frozen features of the survey: a reason each, for a mark.
+    def unlike(self, semantics: str = "att", features: str = "res101") -> tuple[str, ...]:
+        """What sets it apart from a run: a reason each, for a mark.
 
         Args:
             semantics: what the run used, as run records call it: ``att``, ``original_att`` or ``sentence``.
+            features: the features that the run used, as run records call them: ``res101``, the survey's.
         """
         reasons = []
         if self.semantics != printed_semantics(semantics, self.dataset):
@@ -88,6 +93,8 @@ class PublishedRow:
             reasons.append("fine-tuned backbone")
         if self.features and not self.features.startswith("GBU"):  # the survey's are what data sets come with
             reasons.append(self.features)
+        if features not in LIKE_PRINTED:
+            reasons.append(f"other features than {features}")
         return tuple(reasons)
 
 

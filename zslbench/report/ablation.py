@@ -15,6 +15,7 @@ import pandas as pd
 from zslbench.declarations import FULL
 from zslbench.published.row import PublishedRow
 from zslbench.report.results import dataset_label, is_simulated, marked, runs_frame
+from zslbench.report.tables.figures import number, signed
 from zslbench.store.record import RunRecord
 
 FIGURES = (("CZSL", "Acc"), ("GZSL", "U"), ("GZSL", "S"), ("GZSL", "H"))
@@ -172,32 +173,20 @@ class Ablation:
 
     def _text(self, variant: str, dataset: str, part: str, figure: str) -> str | None:
         if part == "published":
-            return _number(self.printed_figure(variant, dataset, figure))
+            return number(self.printed_figure(variant, dataset, figure))
         if part == f"published {VERSUS}":
-            return None if variant == FULL else _signed(self.printed_difference(variant, dataset, figure))
+            return None if variant == FULL else signed(self.printed_difference(variant, dataset, figure))
         cell = self.cells[variant, dataset]
         if not cell.records:
             return cell.state if (part, figure) == FIGURES[0] else None
         if part == VERSUS:
             if variant == FULL:
                 return None
-            values, told = self.differences(variant, dataset, figure), _signed
+            values, told = self.differences(variant, dataset, figure), signed
         else:
-            values, told = self.values(variant, dataset, figure), _number
+            values, told = self.values(variant, dataset, figure), number
         mean = told(values.mean(skipna=False))
         if mean is None:
             return None
         spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
         return f"{mean}{spread}" + (f" ({len(values)})" if len(values) < len(self.seeds) else "")
-
-
-def _number(value: float) -> str | None:
-    return None if math.isnan(value) else f"{value:.1f}"
-
-
-def _signed(value: float) -> str | None:
-    """With its sign, unless it rounds to nothing: ``"+0.4"``, ``"−1.2"``, ``"0.0"``."""
-    if math.isnan(value):
-        return None
-    text = f"{abs(value):.1f}"
-    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"

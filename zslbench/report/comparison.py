@@ -29,6 +29,8 @@ SHOW = ("published", "difference", "interval")
 published with a verdict; ``interval``: ± half of the 95 % interval, not ± std."""
 
 _BLANK = Cell("")
+_SELECTIONS = ("val", "last", "oracle")
+"""In the order of a method's rows."""
 
 
 def comparison_frame(records: Sequence[RunRecord], published: PublishedResults | None = None) -> pd.DataFrame:
@@ -182,8 +184,9 @@ class _Maker:
             return Cell(None)
         if kind == "difference":
             return self.said.difference(over(one.records, figure), printed, figure)[0]
-        semantics = str(next(iter(one.records.values())).data["semantics"])
-        return self.said.figure(one.key[0], printed, figure, semantics)
+        data = next(iter(one.records.values())).data
+        used = str(data["semantics"]), str(data["features"])
+        return self.said.figure(one.key[0], printed, figure, *used)
 
     def _notes(self) -> tuple[str, ...]:
         lines = ranking_notes(self.found.ranks.values())
@@ -195,6 +198,7 @@ class _Maker:
         return tuple(lines)
 
 
-def _order(row: tuple[Key, Mapping[str, Alike]]) -> tuple[str, Key]:
-    """Groups together: embedding before generative, as published tables have them."""
-    return row[0][ABOUT.index("group")], row[0]
+def _order(row: tuple[Key, Mapping[str, Alike]]) -> tuple[str, str, int, Key]:
+    """Embedding before generative, as published tables have them; below a method, its oracle."""
+    about = dict(zip(ABOUT, row[0], strict=True))
+    return about["group"], about["method"], _SELECTIONS.index(about["selection"]), row[0]

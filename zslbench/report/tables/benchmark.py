@@ -161,21 +161,22 @@ class _Maker:
         return Cell(text, known(found.mean), mark=values.mark, note=reason)
 
     def _published(self, line: Line, dataset: str) -> PublishedRow | None:
-        return self.find(line, dataset, self._semantics(line, dataset))
+        return self.find(line, dataset, self._used(line, dataset)[0])
 
-    def _semantics(self, line: Line, dataset: str) -> str:
+    def _used(self, line: Line, dataset: str) -> tuple[str, str]:
+        """Semantics and features of the line's runs; without any, what published rows are of."""
         for selection in self.outcome.selections:
             for record in self._entry(line, dataset, selection).records.values():
-                return str(record.data["semantics"])
-        return "att"
+                return str(record.data["semantics"]), str(record.data["features"])
+        return "att", "res101"
 
     def _published_row(self, line: Line, published: Mapping[str, PublishedRow | None]) -> Row:
         cells = [Cell("published", line.label), *about(line, "published", None)]
         for dataset, row in published.items():
-            semantics = self._semantics(line, dataset)
+            used = self._used(line, dataset)
             cells += [EMPTY, Cell(row.source, row.source) if row else EMPTY, EMPTY]
             for _, figure in FIGURES:
-                cells += [self.printed.figure(line.label, row, figure, semantics), *[EMPTY] * 4]
+                cells += [self.printed.figure(line.label, row, figure, *used), *[EMPTY] * 4]
         return Row(tuple(cells), line.group, "published")
 
     def _difference(self, line: Line, selection: str, published: Mapping[str, PublishedRow | None]) -> Row:

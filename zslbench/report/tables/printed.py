@@ -26,20 +26,33 @@ class Printed:
     judged: bool = False
     refused: set[str] = field(default_factory=set)
 
-    def figure(self, label: str, row: PublishedRow | None, name: str, semantics: str) -> Cell:
-        """A published figure as printed; a disputed H and figures from other conditions are marked."""
+    def figure(
+        self, label: str, row: PublishedRow | None, name: str, semantics: str, features: str = "res101"
+    ) -> Cell:
+        """A published figure as printed; a disputed H and figures from other conditions are marked.
+
+        Args:
+            label: the line's.
+            row: what is published of it; None: nothing.
+            name: of the figure.
+            semantics: of our runs beside it.
+            features: of our runs beside it.
+        """
         if row is None or math.isnan(row.figures[name]):
             return Cell(None, note="not published" if row is None else f"not in {row.source}")
+        reasons = row.unlike(semantics, features)
         if (label, row) not in self.shown:
             self.shown.append((label, row))
-            for reason in row.unlike(semantics):
-                self.unlike.setdefault(reason, []).append((row.method, row.dataset))
+        for reason in reasons:
+            where = self.unlike.setdefault(reason, [])
+            if (row.method, row.dataset) not in where:
+                where.append((row.method, row.dataset))
         mark, note = "", f"{row.citation}, {row.source}" if row.citation else row.source
         if row.disputed and name == "H":
             mark, note = DISPUTED, row.note
-        if row.unlike(semantics):
+        if reasons:
             mark += UNLIKE
-            note = f"{note}; {', '.join(row.unlike(semantics))}"
+            note = f"{note}; {', '.join(reasons)}"
         return Cell(number(row.figures[name]), row.figures[name], mark=mark, note=note)
 
     def difference(self, ours: Over, row: PublishedRow | None, name: str) -> tuple[Cell, str | None]:
