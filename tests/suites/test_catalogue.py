@@ -61,7 +61,7 @@ def test_a_file_of_ones_own(suite: Callable[..., Suite]) -> None:
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="no suite 'quik', did you mean 'quick'"):
         find("quik")
-    with pytest.raises(SettingsError, match=r"nowhere\.toml: cannot be read"):
+    with pytest.raises(SettingsError, match=r"nowhere\.toml: there is no such file"):
         find(tmp_path / "nowhere.toml")
 
 

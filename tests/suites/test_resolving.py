@@ -78,7 +78,9 @@ def test_what_no_method_has_is_an_error_of_the_line(
 def test_a_setting_of_the_command_line_that_no_line_has(known: Registry, suite: Any) -> None:
     other = '[[methods]]\nmethod = "absent"\n'
     # A file may set what only a method that nobody provides yet would have; a command line may not.
-    resolve_suite(suite(LAB + other, "settings.generator.x = 1\n"), known)
+    found = resolve_suite(suite(LAB + other, "settings.generator.x = 1\n"), known)
+    (told,) = [one for one in found.remarks if "generator.x" in one]
+    assert told.startswith("no line has setting 'generator.x'")
     with pytest.raises(SettingsError, match=r"no line has setting 'generator\.x'"):
         resolve_suite(suite(LAB + other).overridden({"generator.x": 1}), known)
 
@@ -105,7 +107,7 @@ def test_what_nobody_provides(known: Registry, suite: Any) -> None:
 
 def test_lines_say_what_their_figures_are_compared_with(known: Registry, suite: Any) -> None:
     rows = LAB + 'variants = ["full", "weak"]\n'
-    rows += LAB + 'label = "A"\n' + LAB + 'label = "B"\npublished = "Bee"\nvariants = "weak"\n'
+    rows += LAB + 'label = "A"\n' + LAB + 'label = "B"\npublished = "DAZLE"\nvariants = "weak"\n'
     rows += LAB + 'label = "C"\npublished = false\nvariants = "weak"\ngroup = "generative"\n'
     lines = resolve_suite(suite(rows), known).lines
     told = {one.label: (one.variant, one.published, one.published_variant, one.group) for one in lines}
@@ -113,7 +115,7 @@ def test_lines_say_what_their_figures_are_compared_with(known: Registry, suite: 
         "lab": (None, "lab", "full", "embedding"),
         "lab (weak)": ("weak", "lab", "weak", "embedding"),
         "A": (None, "lab", None, "embedding"),
-        "B": ("weak", "Bee", None, "embedding"),
+        "B": ("weak", "DAZLE", None, "embedding"),
         "C": ("weak", None, None, "generative"),
     }
     # Of a method that nobody provides yet the published results tell the group.
@@ -141,6 +143,29 @@ def test_a_preset_lies_beside_the_suite(
     (elsewhere / "my.toml").write_text("[classifier]\nridge = 4.5\n", "utf-8")
     given = asked.overridden({}, "my.toml")  # of the command line: where the user is
     assert value(resolve_suite(given, known).places["lab", "there"], "classifier.ridge") == 4.5
+
+
+def test_a_preset_that_no_line_has(known: Registry, suite: Any) -> None:
+    with pytest.raises(SettingsError, match=r"no line has preset 'cpuu', did you mean .*'cpu'"):
+        resolve_suite(suite(GAN + LAB, 'preset = "cpuu"\n'), known)
+    with pytest.raises(SettingsError, match="no line has preset 'cpuu'"):
+        resolve_suite(suite(GAN + LAB).overridden({}, "cpuu"), known)
+
+
+def test_published_results_that_there_are_not(known: Registry, suite: Any) -> None:
+    with pytest.raises(
+        SettingsError, match=r"line 'lab': nothing is published of 'DAZEL', did you mean 'DAZLE'"
+    ):
+        resolve_suite(suite(LAB + 'published = "DAZEL"\n'), known)
+    with pytest.raises(
+        SettingsError, match=r"no.*source 'SC-EGG Table 1', did you mean 'SC-EGG IJCAI-22 Table 1'"
+    ):
+        resolve_suite(suite(LAB, 'published_source = "SC-EGG Table 1"\n'), known)
+
+
+def test_a_published_method_is_no_misspelt_one(known: Registry, suite: Any) -> None:
+    found = resolve_suite(suite('[[methods]]\nmethod = "f-clswgan"\n'), known)
+    assert found.places["f-clswgan", "there"].reason == "no plugin provides method 'f-clswgan'"
 
 
 def test_a_preset_for_all_lines_is_one_where_a_method_has_it(known: Registry, suite: Any) -> None:
