@@ -66,9 +66,10 @@ def ablate(
     """
     from zslbench.ablation_plan import rows
     from zslbench.api import Quiet, seed_numbers
+    from zslbench.execution.grouping import kin, of_group, replicas_for
     from zslbench.execution.local import Job
     from zslbench.execution.mode import choose_mode
-    from zslbench.execution.together import compute_together, kin, of_group, replicas_for
+    from zslbench.execution.together import compute_together
     from zslbench.loading import Data
     from zslbench.protocol.selection import Selection
     from zslbench.recipe import label_text

@@ -113,9 +113,10 @@ def run(
         ZslbenchError: anything that the caller can put right, as one line.
     """
     from zslbench.data.load import load_dataset, provenance
+    from zslbench.execution.grouping import replicas_for
     from zslbench.execution.local import Job
     from zslbench.execution.mode import choose_mode
-    from zslbench.execution.together import compute_all, replicas_for
+    from zslbench.execution.together import compute_all
     from zslbench.fitting import embedding_inputs
     from zslbench.protocol.selection import Selection
     from zslbench.recipe import resolve

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import os
 import shutil
@@ -11,33 +10,28 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from zslbench import __version__, pipeline
 from zslbench.data.dataset import Dataset
-from zslbench.data.provenance import array_sha256
 from zslbench.errors import Interrupted, SettingsError
-from zslbench.execution.environment import describe
+from zslbench.execution.content import content_of
 from zslbench.execution.interrupt import stop_requests
 from zslbench.execution.mode import ExecutionMode, applied
-from zslbench.fitting import embedding_inputs
+from zslbench.execution.told import Hooked, notes_of_run
 from zslbench.protocol.selection import Selection
 from zslbench.recipe import Recipe
 from zslbench.registry import Registry
 from zslbench.store.identity import run_id
-from zslbench.store.record import RunContent, RunInfo, RunRecord
+from zslbench.store.record import RunInfo, RunRecord
 from zslbench.store.stages import StageStore
 from zslbench.store.store import Store
-from zslbench.training.flat import flatten
 from zslbench.training.graphs.graphs import Graphs
 from zslbench.training.loop import Observer, Training
 from zslbench.training.stages import Stages
 from zslbench.training.streams import Streams
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 STAGES = "stages"
 """Folder of a run's checkpoints in its workspace, and of kept results of stages in the store."""
@@ -181,7 +175,7 @@ class OpenRun:
         return Training(
             streams=Streams(self.job.seed, device),
             folder=self.folder / STAGES,
-            observer=_Hooked(shown, self.registry, self.info),
+            observer=Hooked(shown, self.registry, self.info),
             checkpoint_seconds=checkpoint_seconds(),
             stop_requested=stopped,
             stages=self.stages,
@@ -198,7 +192,7 @@ class OpenRun:
         if self.job.mode.device == "cuda":
             on_gpu["gpu_memory_peak"] = torch.cuda.max_memory_allocated()
         environment = {**on_gpu, **environment}
-        content = _content(self.job, self.info, outcome, notes, environment, self.stages.events)
+        content = content_of(self.job, self.info, outcome, notes, environment, self.stages.events)
         return self.store.write(content, replace=self.force)
 
 
@@ -277,117 +271,3 @@ def _stops_told(registry: Registry) -> Iterator[list[RunInfo]]:
         for info in begun:
             registry.call_lifecycle("zslbench_run_stopped", run=info, error=error)
         raise
-
-
-def _content(
-    job: Job,
-    info: RunInfo,
-    outcome: pipeline.Outcome,
-    notes: list[str],
-    more: Mapping[str, Any],
-    stages: list[dict[str, Any]],
-) -> RunContent:
-    import pandas as pd
-
-    evaluation = outcome.evaluation
-    environment = (
-        describe(job.mode, job.recipe)
-        | dict(more)
-        | {
-            "preset": job.recipe.preset,
-            "chosen": dict(outcome.settings),
-            "group": job.recipe.group,
-            "stages": stages,
-            "weights": "all" if job.keep_weights else "embedding" if _looks(job) else None,
-        }
-    )
-    tensors = {
-        f"{prefix}{kind}/{path}": tensor.detach().cpu()
-        for prefix, networks in (("", outcome.networks), ("validation/", outcome.validation_networks))
-        for kind, nets in networks.items()
-        for path, tensor in flatten(nets).items()
-    }
-    return RunContent(
-        info=info,
-        metrics=outcome.metrics,
-        environment=environment,
-        data=job.data,
-        notes=notes,
-        tables={
-            "epochs": pd.DataFrame(list(outcome.epochs)),
-            "candidates": pd.DataFrame(list(outcome.candidates)),
-            "classes": evaluation.classes_table(),
-            "predictions": evaluation.predictions_table(),
-            "curve": evaluation.curve_table(),
-            "networks": _networks_table(tensors),
-        },
-        networks={name: tensor for name, tensor in tensors.items() if _is_kept(job, name)},
-    )
-
-
-def _looks(job: Job) -> bool:
-    """Whether the embedding looks at regions: it is then kept with every run, for its maps to be drawn."""
-    return embedding_inputs(job.recipe) == "regions"
-
-
-def _is_kept(job: Job, tensor: str) -> bool:
-    if tensor.startswith("validation/"):
-        return False
-    return job.keep_weights or (_looks(job) and tensor.startswith("embedding/"))
-
-
-def _networks_table(tensors: Mapping[str, Any]) -> pd.DataFrame:
-    """sha256 of every fitted tensor, so that two runs can be compared though weights are not kept."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        {
-            "tensor": list(tensors),
-            "shape": ["x".join(map(str, t.shape)) for t in tensors.values()],
-            "dtype": [str(t.dtype).removeprefix("torch.") for t in tensors.values()],
-            "sha256": [array_sha256(t.contiguous().numpy()) for t in tensors.values()],
-        }
-    )
-
-
-class _Hooked:
-    """Passes what training tells on to the display and to plugins."""
-
-    def __init__(self, shown: Observer, registry: Registry, info: RunInfo) -> None:
-        self._shown, self._registry, self._info = shown, registry, info
-
-    def stage_started(self, stage: str, epochs: int, done: int) -> None:
-        self._shown.stage_started(stage, epochs, done)
-
-    def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
-        self._shown.epoch_ended(stage, epoch, epochs, metrics)
-        self._registry.call_lifecycle(
-            "zslbench_epoch_ended", run=self._info, stage=stage, epoch=epoch, metrics=dict(metrics)
-        )
-
-    def stage_ended(self, stage: str) -> None:
-        self._shown.stage_ended(stage)
-
-
-@contextlib.contextmanager
-def notes_of_run(thread: int | None = None) -> Iterator[list[str]]:
-    """Warnings of zslbench and its plugins while a run is computed; they become notes of its record.
-
-    Args:
-        thread: only those of this thread; None: of all.
-    """
-    notes: list[str] = []
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            text = record.getMessage()
-            if text not in notes and thread in (None, record.thread):
-                notes.append(text)
-
-    handler = Collect(logging.WARNING)
-    logger = logging.getLogger("zslbench")
-    logger.addHandler(handler)
-    try:
-        yield notes
-    finally:
-        logger.removeHandler(handler)

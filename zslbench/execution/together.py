@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import re
 import threading
 import time
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,13 +14,15 @@ from typing import Any
 import torch
 
 from zslbench import pipeline
-from zslbench.errors import Interrupted, SettingsError
+from zslbench.errors import Interrupted
 from zslbench.execution import local
+from zslbench.execution.grouping import in_groups
 from zslbench.execution.interrupt import stop_requests
-from zslbench.execution.local import STAGES, Display, Job, OpenRun, find, notes_of_run, opened
-from zslbench.execution.mode import ExecutionMode, applied
+from zslbench.execution.local import STAGES, Display, Job, OpenRun, find
+from zslbench.execution.mode import applied
+from zslbench.execution.open_runs import OpenRuns
 from zslbench.execution.relay import Relay
-from zslbench.recipe import Recipe
+from zslbench.execution.told import notes_of_run
 from zslbench.registry import Registry
 from zslbench.store.identity import run_id
 from zslbench.store.record import RunRecord
@@ -39,54 +39,6 @@ class Ended:
     found: bool = False
     """Whether it had been computed before."""
     error: Exception | None = None
-
-
-def replicas_for(asked: int | None, seeds: int, recipe: Recipe, mode: ExecutionMode) -> int:
-    """How many seeds of a recipe are trained together at most.
-
-    As many as a user asked for, or by default all of them on a GPU and one on a CPU, where a replica takes
-    about as long as a run of its own. A closed form has nothing to share.
-
-    Raises:
-        SettingsError: fewer than one is asked for.
-    """
-    if asked is not None and asked < 1:
-        raise SettingsError(f"replicas {asked}: give 1 or more")
-    if recipe.paced is None:
-        return 1
-    return asked or (seeds if mode.device == "cuda" else 1)
-
-
-def kin(recipe: Recipe) -> Hashable:
-    """The same for recipes that may be trained together: they differ in positive or negative floats alone.
-
-    A float that is 0 in one of them often switches a term off, which makes another step of it, and rates of
-    optimisers are the same for all that an optimiser updates.
-    """
-
-    def told(name: str, value: Any) -> Any:
-        if type(value) is not float or _OF_OPTIMISERS.search(name):
-            return json.dumps(value, sort_keys=True, default=str)
-        return (value > 0) - (value < 0)
-
-    parts = tuple(
-        (kind, part.name, tuple((name, told(name, value)) for name, value in sorted(part.values().items())))
-        for kind, part in sorted(recipe.parts.items())
-    )
-    return recipe.tasks, tuple(sorted(recipe.search.items())), parts
-
-
-_OF_OPTIMISERS = re.compile(r"(^|_)(lr|beta|momentum|weight_decay|learning_rate)")
-
-
-def in_groups(jobs: Sequence[Job], replicas: int) -> list[list[Job]]:
-    """The jobs in order, in groups of so many at most; how many a group has is part of their identity."""
-    return [of_group(jobs[start : start + replicas]) for start in range(0, len(jobs), replicas)]
-
-
-def of_group(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs as members of one group."""
-    return [replace(job, mode=replace(job.mode, replicas=len(jobs))) for job in jobs]
 
 
 def compute_all(
@@ -164,7 +116,10 @@ class _Together:
     def compute(self) -> dict[int, Ended]:
         first = next(iter(self.missing.values()))
         started = time.monotonic()
-        with contextlib.ExitStack() as held, _Runs(self) as runs:
+        with (
+            contextlib.ExitStack() as held,
+            OpenRuns(self.store, self.registry, self.display, force=self.force) as runs,
+        ):
             folder = self._folder(held, runs)
             resumed = any(folder.rglob("*.safetensors"))
             for slot, job in self.missing.items():
@@ -206,7 +161,7 @@ class _Together:
                 raise one.error
         return ended
 
-    def _folder(self, held: contextlib.ExitStack, runs: _Runs) -> Path:
+    def _folder(self, held: contextlib.ExitStack, runs: OpenRuns) -> Path:
         """Where the group's checkpoints are: in the workspace of one of its runs.
 
         The folder's name is the group's own, since the same run may be in several groups.
@@ -220,7 +175,7 @@ class _Together:
             return runs.open(slot, self.missing[slot]).folder / STAGES / name
         return held.enter_context(self.store.workspace(left[0])) / STAGES / name  # killed while it wrote runs
 
-    def _title(self, runs: _Runs) -> str:
+    def _title(self, runs: OpenRuns) -> str:
         labels = list(dict.fromkeys(job.recipe.label for job in self.missing.values()))
         seeds = ", ".join(str(job.seed) for job in self.missing.values())
         info = next(iter(runs.open_ones.values())).info
@@ -256,34 +211,3 @@ def _work(
     with notes_of_run(threading.get_ident()) as notes, relay.of(member.slot) as shown:
         training = replace(run.training(device, shown, stopped), graphs=graphs, member=member)
         return pipeline.run(run.job.recipe, run.job.dataset, run.job.selection, training), notes
-
-
-class _Runs:
-    """Runs that were opened, each of which is closed by itself; in the end, those that are left."""
-
-    def __init__(self, of: _Together) -> None:
-        self._of = of
-        self.open_ones: dict[int, OpenRun] = {}
-        self._contexts: dict[int, contextlib.AbstractContextManager[OpenRun]] = {}
-
-    def open(self, slot: int, job: Job, resumed: bool = False) -> OpenRun:
-        if slot not in self.open_ones:
-            of = self._of
-            context = opened(job, of.store, of.registry, of.display, force=of.force, resumed=resumed)
-            self.open_ones[slot] = context.__enter__()
-            self._contexts[slot] = context
-        return self.open_ones[slot]
-
-    def close(self, slot: int, error: BaseException | None) -> None:
-        context = self._contexts.pop(slot)
-        if error is None:
-            context.__exit__(None, None, None)
-        else:
-            context.__exit__(type(error), error, error.__traceback__)
-
-    def __enter__(self) -> _Runs:
-        return self
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        for slot in sorted(self._contexts):
-            self.close(slot, error)

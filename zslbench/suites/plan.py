@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from zslbench.errors import MissingData, ZslbenchError
+from zslbench.execution.grouping import replicas_for
 from zslbench.execution.local import Job
 from zslbench.execution.mode import ExecutionMode
-from zslbench.execution.together import replicas_for
 from zslbench.loading import Data
 from zslbench.registry.plugin import one_line
 from zslbench.store.identity import canonical, run_id
@@ -88,7 +88,7 @@ class Planner:
     seeds: tuple[int, ...] = ()
     """The suite's seeds, which may be trained together."""
     replicas: int | None = None
-    """How many of them at most; None: as :func:`zslbench.execution.together.replicas_for` says."""
+    """How many of them at most; None: as :func:`zslbench.execution.grouping.replicas_for` says."""
 
     def plan(self, resolved: ResolvedSuite) -> Plan:
         """Reads the data sets of the suite, one after the other; computes nothing.

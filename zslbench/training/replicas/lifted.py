@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from zslbench.errors import Diverged
-from zslbench.interfaces import Batch, Losses, Networks, Noise, Step
+from zslbench.interfaces import Networks, Step
 from zslbench.training import checkpoint, program_run
 from zslbench.training.flat import flatten, prefixed, select, unflatten
 from zslbench.training.iteration import Inputs
 from zslbench.training.program_run import ProgramRun, check_finite
 from zslbench.training.replicas.asked import Asked, check_alike, shapes
-from zslbench.training.replicas.guard import Guarded
 from zslbench.training.replicas.inputs import Sources
-from zslbench.training.replicas.numbers import merged, stacked
+from zslbench.training.replicas.lifting import lifted_step
 from zslbench.training.replicas.stacking import Axes, shared, stack
 from zslbench.training.step import StepFunction
 
@@ -168,32 +166,12 @@ class LiftedRun(ProgramRun):
         self._sources = sources
 
     def _lifted(self, step: Step) -> StepFunction:
-        # Which of the program's steps it is, for the others' programs hold steps of their own.
-        number, place = next(
-            (n, k)
-            for n, steps in enumerate(self.program.passes)
-            for k, one in enumerate(steps)
-            if one is step
-        )
-        steps = {slot: one.program.passes[number][place] for slot, one in self.asked.items()}
-        plain = {self.position(slot): program_run.step_function(one) for slot, one in steps.items()}
-        whose = [steps.get(slot, steps[min(steps)]) for slot in self.slots]
-        build, numbers = merged([one.losses for one in whose])
-
         where = f"stage '{self.training.stage}': step '{step.name}'"
-        sure = self.epoch > 0
-        if not numbers:
-            one = plain[self.position(min(steps))]
-            return Guarded(where, torch.func.vmap(one, in_dims=(self._axes, 0, 0)), plain, self._axes, sure)
-
-        def with_numbers(
-            nets: Networks, batch: Batch, noise: Noise, given: list[Tensor]
-        ) -> tuple[Networks, Losses]:
-            return program_run.step_function(replace(step, losses=build(given)))(nets, batch, noise)
-
-        held = stacked(numbers, self.training.streams.device)
-        lifted: Callable[..., Any] = torch.func.vmap(with_numbers, in_dims=(self._axes, 0, 0, 0))
-        return Guarded(where, lambda *given: lifted(*given, held), plain, self._axes, sure)
+        programs = {slot: one.program for slot, one in self.asked.items()}
+        return lifted_step(
+            step, self.program, programs, self.slots, self._axes, where, self.training.streams.device,
+            sure=self.epoch > 0,
+        )  # fmt: skip
 
     def _draw(self, number: int) -> Inputs:
         assert self._sources is not None
