@@ -189,6 +189,15 @@ def test_presets_asked_for(known: Registry, tmp_path: Path) -> None:
             resolve(known, "data", method="m", preset=preset)
 
 
+def test_a_preset_for_another_component_is_named(known: Registry, tmp_path: Path) -> None:
+    file = tmp_path / "theirs.toml"
+    file.write_text("[generator]\nlr = 9.0\nlayers = 2\n", "utf-8")
+    with pytest.raises(SettingsError, match=r"preset .*theirs\.toml: generator 'gan': no setting 'layers'"):
+        resolve(known, "data", method="m", preset=["fast", str(file)])
+    with pytest.raises(SettingsError, match=r"^generator 'gan': no setting 'layers'"):
+        resolve(known, "data", method="m", preset="fast", settings={"generator.layers": 2})
+
+
 def test_of_several_presets_the_later_win(known: Registry, tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text("[generator]\nlr = 9.0\n", "utf-8")

@@ -198,7 +198,12 @@ def resolve(
                 f"--epochs {epochs}: method '{recipe.method}' is closed form, it has no schedule"
             )
         merged[recipe.schedule] = epochs
-    recipe = recipe.with_settings(merged)
+    try:
+        recipe = recipe.with_settings(merged)
+    except SettingsError as error:
+        if foreign := [one.name for one in presets if _foreign(for_kept(one.settings), parts)]:
+            raise SettingsError(f"preset {', '.join(foreign)}: {error}") from None
+        raise
     search = {k: tuple(v) for k, v in for_kept(declared.search).items() if k not in fixed}
     return replace(recipe, search=MappingProxyType(search))
 
@@ -210,6 +215,12 @@ def label_text(method: str, variant: str | None, reading: str | None) -> str:
     'sc-egg (no-lce) [authors]'
     """
     return method + (f" ({variant})" if variant else "") + (f" [{reading}]" if reading else "")
+
+
+def _foreign(settings: Mapping[str, Any], parts: Mapping[Kind, Part]) -> bool:
+    """Whether a component lacks one of the settings: they were made for another."""
+    there = {f"{kind}.{name}" for kind, one in parts.items() for name in type(one.settings).model_fields}
+    return not there.issuperset(settings)
 
 
 def _declared(registry: Registry, method: str | None, components: Mapping[str, str]) -> Method:

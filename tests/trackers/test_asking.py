@@ -120,6 +120,13 @@ def test_malformed_wishes(text: str) -> None:
         wanted(text)
 
 
+@pytest.mark.parametrize("text", ["jsonl=", "none-such"])
+def test_what_the_variable_cannot_ask_for(text: str, eszsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZSLBENCH_TRACK", text)
+    with pytest.raises((SettingsError, UnknownName), match=f"^ZSLBENCH_TRACK: .*{text}"):
+        eszsl()
+
+
 def test_a_third_partys_tracker(said: Any, eszsl: Any) -> None:
     record = eszsl(track="theirs")
     assert said == [("started", record.info.id), ("finished", record.metrics), "closed"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zslbench.errors import Interrupted, SettingsError
+from zslbench.errors import Interrupted, SettingsError, UnknownName
 from zslbench.hookspecs import hookimpl
 from zslbench.registry import Registry, load_tracker
 from zslbench.registry.plugin import one_line
@@ -34,14 +34,16 @@ def wanted(track: str | Sequence[str] | None) -> list[tuple[str, str | None]]:
     Raises:
         SettingsError: an entry has no name, or a place that is empty.
     """
+    asked = "--track "
     if track is None:
+        asked = f"{VARIABLE}: "
         track = [one for one in os.environ.get(VARIABLE, "").split(",") if one.strip()]
     given = [track] if isinstance(track, str) else list(track)
     found: dict[tuple[str, str | None], None] = {}
     for text in given:
         name, equals, where = (part.strip() for part in text.partition("="))
         if not name or (equals and not where):
-            raise SettingsError(f"--track {text}: write NAME or NAME=WHERE, as tensorboard=logs")
+            raise SettingsError(f"{asked}{text}: write NAME or NAME=WHERE, as tensorboard=logs")
         found[name.lower(), where or None] = None
     return [one for one in found if one != (NOTHING, None)]
 
@@ -66,7 +68,10 @@ def tracked(
     """
     with contextlib.ExitStack() as held:
         for name, where in wanted(track):
-            registered = known.tracker(name)
+            try:
+                registered = known.tracker(name)
+            except UnknownName as error:
+                raise error if track is not None else UnknownName(f"{VARIABLE}: {error}") from None
             tracker = load_tracker(registered)(where, store / "trackers" / registered.name)
             listener = _Listener(registered.name, tracker)
             held.callback(listener.close)
