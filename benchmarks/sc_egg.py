@@ -125,11 +125,12 @@ def row(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def header(environment: dict[str, Any], jobs: int) -> list[str]:
     """How the tables were made and on what."""
-    packages = environment["packages"]
+    packages, git = environment["packages"], environment.get("git")
     return [
         "# SC-EGG on CUB2010, on a CPU",
         "",
-        "Regenerate with `python -m benchmarks.sc_egg --data-root FOLDER` from the root of a checkout.",
+        "Regenerate with `python -m benchmarks.sc_egg --data-root FOLDER` from the root of a checkout."
+        + (f" These figures are of revision {git['revision'][:7]}." if git else ""),
         "",
         "Real data: 6,033 pictures of Caltech-UCSD Birds-200 (2010), 200 classes, 150 seen and 50 unseen as",
         "in CUB, 312 attributes with word vectors; MobileNetV2 features of 49 regions x 1280, or their mean.",
