@@ -249,7 +249,7 @@ def test_what_another_process_computes_is_left_to_it(known: Registry, suite: Any
     with Store.default().workspace(first):
         assert statuses(asked) == ["running elsewhere", "to run"]
         found = bench(asked)
-    assert found.remarks == ("1 runs are computed by other processes and were left to them",)
+    assert found.remarks == ("1 of the runs are computed by other processes: left to them",)
     entry = found.entries["lab", "there", "last"]
     assert (entry.state, set(entry.records)) == ("partial", {1})
     assert statuses(asked) == ["to run", "found"]

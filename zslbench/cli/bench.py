@@ -116,13 +116,14 @@ def _numbers(seeds: tuple[int, ...]) -> str:
 
 
 def _emit_plan(plan: Plan, fmt: str) -> None:
+    from zslbench.cli.grid import cells
     from zslbench.cli.progress import duration
     from zslbench.report.formats import emit
 
     title = f"plan of {plan.resolved.suite.name}"
     emit(_each(plan) if fmt in ("csv", "json") else _gathered(plan), fmt, title=title)
     there = Counter(step.status for step in plan.steps)
-    note(f"{len(plan.steps)} cells: " + ", ".join(f"{count} {status}" for status, count in there.items()))
+    note(f"{cells(len(plan.steps))}: " + ", ".join(f"{count} {status}" for status, count in there.items()))
     if plan.pending:
         known = len(plan.pending) - plan.unknown
         unknown = f"{plan.unknown} of unknown cost" if plan.unknown else ""

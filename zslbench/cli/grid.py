@@ -29,6 +29,15 @@ _STATES = {"found": "found", "failed before": "failed", "cannot run": "failed"} 
 """What a status is in the grid; the others by their name."""
 
 
+def cells(count: int) -> str:
+    """How many, in words.
+
+    >>> cells(1)
+    '1 cell'
+    """
+    return f"{count} cell{'' if count == 1 else 's'}"
+
+
 def watching() -> Lines:
     """What shows a bench here; it is display and watcher in one, and a context that it must run in."""
     shown = Grid()
@@ -52,7 +61,7 @@ class Lines(TerminalDisplay):
         """Say how much there is to do."""
         self._pending = plan.pending
         there = Counter(step.status for step in plan.steps)
-        self.say(f"{len(plan.steps)} cells: " + ", ".join(f"{n} {status}" for status, n in there.items()))
+        self.say(f"{cells(len(plan.steps))}: " + ", ".join(f"{n} {status}" for status, n in there.items()))
 
     def started(self, step: Step, left: float | None) -> None:
         """Say which run begins and how long all that is left may take."""

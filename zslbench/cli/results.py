@@ -82,7 +82,7 @@ def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, 
         )
     if not rows:
         note("the store has no such run; zslbench run METHOD --dataset NAME makes one")
-    emit(rows, fmt)
+    emit(rows, fmt, decimals=1)
 
 
 @click.command()

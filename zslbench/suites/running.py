@@ -94,9 +94,7 @@ class Bench:
             elsewhere = [step for step in left if not self._finished_elsewhere(step)]
         remarks = []
         if elsewhere:
-            remarks.append(
-                f"{len(elsewhere)} runs are computed by other processes and were left to them"
-            )
+            remarks.append(f"{len(elsewhere)} of the runs are computed by other processes: left to them")
         found = outcome(self.plan.resolved, self.store, remarks, self.planner.mode.precision)
         provided = [step for step in self.plan.steps if step.status != "no plugin"]
         if provided and not found.records and all(step.status == "no data" for step in provided):

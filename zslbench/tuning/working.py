@@ -106,7 +106,7 @@ class _Teller:
     def _ended(self, trial: FrozenTrial) -> str:
         if trial.state == TrialState.COMPLETE:
             epochs = trial.user_attrs.get(EPOCHS)
-            after = f" after {epochs} epochs" if epochs else ""
+            after = f" after {epochs} epoch{'' if epochs == 1 else 's'}" if epochs else ""
             return f"{self._name} {percent(trial.values[0]):.1f} %{after}"
         return "pruned" if trial.state == TrialState.PRUNED else f"failed: {trial.user_attrs.get(REASON)}"
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from zslbench.report.tables.model import Cell, Column, Row, Table
-from zslbench.report.tables.render import emit, render
+from zslbench.report.tables.render import FORMATS, emit, render
 
 
 def test_json_has_all_columns_and_what_cells_say_beside_their_value(table: Table) -> None:
@@ -86,3 +86,9 @@ def test_notes_are_beside_the_rows(table: Table, fmt: str, capsys: pytest.Captur
     out, err = capsys.readouterr()
     assert out == render(table, fmt)
     assert err == "note: ‡ as printed\n"
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_nothing_is_shown_as_nothing(fmt: str, capsys: pytest.CaptureFixture[str]) -> None:
+    emit(Table((), ()), fmt)
+    assert capsys.readouterr().out.strip() == ("[]" if fmt == "json" else "")

@@ -54,8 +54,11 @@ def render(table: Table, fmt: str, *, missing: str = MISSING) -> str:
 def emit(table: Table, fmt: str, *, missing: str = MISSING) -> None:
     """Write a table to standard output; the notes of ``csv`` and ``json`` go to standard error.
 
-    On a terminal the table is fitted to its width, the best stand in bold and the second underlined.
+    On a terminal the table is fitted to its width, the best stand in bold and the second underlined. Of a
+    table without columns, such as a listing of nothing, readers get nothing at all.
     """
+    if not table.columns and fmt not in ("csv", "json"):
+        return
     if fmt == "terminal" and sys.stdout.isatty():
         from zslbench.report.tables.terminal import show
 
