@@ -168,3 +168,8 @@ def test_coarser_products_give_losses_near_float32s(precision: str, tmp_path: Pa
         rows[one] = result.records[0].table("epochs").iloc[0]
     assert rows[precision]["critic_loss"] == pytest.approx(rows["float32"]["critic_loss"], rel=0.05)
     assert rows[precision]["generator_loss"] == pytest.approx(rows["float32"]["generator_loss"], rel=0.05)
+
+
+def test_fresh_memory_is_not_filled_while_a_run_is_computed(gpu: torch.device) -> None:
+    settings: Any = torch.utils.deterministic
+    assert torch.are_deterministic_algorithms_enabled() and not settings.fill_uninitialized_memory

@@ -263,3 +263,35 @@ def test_buffers_are_the_iterations_own() -> None:
         captured = made[0]
         one.train_epoch()
     assert len(seen) == 3 * (12 - WARM_UP) and len(set(seen)) == 3
+
+
+def test_it_warms_up_on_the_memory_that_is_captured_and_lets_go_of_it_at_the_end() -> None:
+    """A resumed run computes iterations while it warms up that another one replays."""
+    from zslbench.training.program_run import ProgramRun
+
+    class Noting(Repeating):
+        def warm(self, call: Callable[[], None]) -> None:
+            assert isinstance(captured, Captured) and captured._static is not None
+            buffers.append(captured._static)
+            super().warm(call)
+
+    buffers: list[Any] = []
+    step = Step("step", adding, updates=("net",), noise={"z": Normal((2,))})
+    graphs = Graphs(recorder=Noting)
+    one = ProgramRun(odd(passes=((step,),)), SPACE.semantics, Training(Streams(0), graphs=graphs))
+    (captured,) = one.passes
+    assert isinstance(captured, Captured)
+    read: list[int] = []
+    plain = captured.iteration.__class__.__call__
+
+    def reading(self: Any, inputs: Any) -> None:
+        read.append(inputs.batches[0].features.data_ptr())
+        plain(self, inputs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(captured.iteration.__class__, "__call__", reading)
+        one.train_epoch()
+    assert len(read) == 12 > WARM_UP
+    assert set(read) == {buffers[0].batches[0].features.data_ptr()}
+    one.close()
+    assert one.passes == ()
