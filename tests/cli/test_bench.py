@@ -45,6 +45,14 @@ def mine(tmp_path: Path) -> Any:
     return make
 
 
+@pytest.mark.parametrize("more", [("--dry-run",), ("--threads", "1")])
+def test_what_no_line_has_is_told_before_anything_runs(lab: Any, mine: Any, more: tuple[str, ...]) -> None:
+    result = lab("bench", mine(LAB + ABSENT, HEAD + "settings.classifier.rige = 2\n"), *more)
+    assert result.exit_code == 0, result.stderr
+    told, _, rest = result.stderr.partition("no line has setting 'classifier.rige', did you mean")
+    assert rest and "run 1" not in told
+
+
 def test_the_finished_table_is_all_there_is_on_standard_output(lab: Any, mine: Any) -> None:
     result = lab("bench", mine(LAB + ABSENT), "--threads", "1", "--format", "csv")
     assert result.exit_code == 0, result.stderr

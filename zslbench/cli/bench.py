@@ -129,7 +129,8 @@ def _emit_plan(plan: Plan, fmt: str) -> None:
         unknown = f"{plan.unknown} of unknown cost" if plan.unknown else ""
         told = f"{known} of about {duration(plan.seconds)} together" if known else ""
         note(f"to compute: {', '.join(text for text in (told, unknown) if text)}")
-    for reason in dict.fromkeys(step.reason for step in plan.steps if step.reason):
+    reasons = (step.reason for step in plan.steps if step.reason)
+    for reason in dict.fromkeys([*plan.resolved.remarks, *reasons]):
         note(reason)
 
 

@@ -62,6 +62,8 @@ class Lines(TerminalDisplay):
         self._pending = plan.pending
         there = Counter(step.status for step in plan.steps)
         self.say(f"{cells(len(plan.steps))}: " + ", ".join(f"{n} {status}" for status, n in there.items()))
+        for text in plan.resolved.remarks:  # now, not after hours
+            self.say(text)
 
     def started(self, step: Step, left: float | None) -> None:
         """Say which run begins and how long all that is left may take."""

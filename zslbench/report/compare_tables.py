@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zslbench.report.compare_classes import ClassPair, extremes
 from zslbench.report.results import mark
+from zslbench.report.tables.figures import number, signed
 
 if TYPE_CHECKING:
     from zslbench.report.compare import Comparison
@@ -160,7 +161,7 @@ def rows(found: Comparison, classes: int | None) -> Rows:
 
 def _pair(a: float, b: float, difference: float | None = None) -> dict[str, Any]:
     apart = a - b if difference is None else difference
-    return {"A": _number(a), "B": _number(b), "A − B": _signed(apart)}
+    return {"A": number(a), "B": number(b), "A − B": signed(apart)}
 
 
 def _class(one: ClassPair) -> dict[str, Any]:
@@ -174,18 +175,7 @@ def _interval(over: Any) -> dict[str, Any]:
 
 
 def _span(low: float, high: float) -> str | None:
-    return None if math.isnan(low) or math.isnan(high) else f"{_signed(low)} to {_signed(high)}"
-
-
-def _number(value: float) -> str | None:
-    return None if math.isnan(value) else f"{value:.1f}"
-
-
-def _signed(value: float) -> str | None:
-    if math.isnan(value):
-        return None
-    text = f"{value:+.1f}"
-    return text.replace("-", "−") if float(text) else "0.0"
+    return None if math.isnan(low) or math.isnan(high) else f"{signed(low)} to {signed(high)}"
 
 
 def _p(value: float) -> str | None:

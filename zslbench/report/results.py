@@ -58,7 +58,7 @@ def seeds_table(records: Sequence[RunRecord]) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "seed": [f"{seed}{mark(record)}" for seed, record in zip(runs["seed"], records, strict=True)],
-            **{column: [_number(value) for value in runs[column]] for column in columns},
+            **{column: [number(value) for value in runs[column]] for column in columns},
             "epochs": [None if pd.isna(value) else str(int(value)) for value in runs["epochs"]],
             "run": runs["run"],
         }
@@ -100,7 +100,7 @@ def mean_std(values: pd.Series[float]) -> str | None:
     """``"45.1 ± 0.3"``; the mean alone for one seed; None where a seed's figure is missing."""
     if values.isna().any() or not len(values):
         return None
-    return _number(values.mean()) if len(values) == 1 else f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
+    return number(values.mean()) if len(values) == 1 else f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
 
 
 def has_oracle(records: Sequence[RunRecord]) -> bool:
@@ -122,5 +122,6 @@ def _epochs(record: RunRecord) -> object:
     return record.metrics.get("epochs") or record.metrics.get("h_epoch") or record.metrics.get("acc_epoch")
 
 
-def _number(value: float) -> str | None:
+def number(value: float) -> str | None:
+    """One decimal; None for NaN."""
     return None if math.isnan(value) else f"{value:.1f}"

@@ -17,6 +17,7 @@ from zslbench.report.html.sections import Section, sections
 from zslbench.report.html.subject import Subject
 from zslbench.report.html.theme import SHADE, Tone, variables
 from zslbench.report.results import ORACLE_NOTE, has_oracle, is_simulated
+from zslbench.report.tables.figures import signed
 
 _log = logging.getLogger("zslbench")
 _JOINT = re.compile(r"(?<=[._/:])(?=\w)")
@@ -108,7 +109,7 @@ def _templates() -> jinja2.Environment:
     made.filters["decimal"] = _decimal
     made.filters["words"] = _words
     made.filters["breaks"] = _breaks
-    made.filters["signed"] = _signed
+    made.filters["signed"] = signed
     made.globals["swatch"] = _swatch
     return made
 
@@ -125,11 +126,6 @@ def _words(text: str) -> Markup:
 def _breaks(text: str) -> Markup:
     """The text that may also break behind the joints of names such as ``164.Cerulean_Warbler``."""
     return Markup("<wbr>").join(escape(part) for part in _JOINT.split(text))
-
-
-def _signed(value: float) -> str:
-    text = f"{abs(value):.1f}"
-    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
 
 
 _SHAPES: Mapping[str, str] = {

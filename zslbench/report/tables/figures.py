@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from zslbench.report.results import FIGURES as METRICS, percent
+from zslbench.report.results import FIGURES as METRICS, number as number, percent
 from zslbench.report.tables.model import Cell
 from zslbench.statistics.intervals import Interval, interval
 from zslbench.store.record import RunRecord
@@ -46,11 +46,6 @@ def over(records: Mapping[int, RunRecord], figure: str, asked: int | None = None
     """One figure (``Acc``, ``U``, ``S``, ``H``) of runs by seed."""
     metric = _KEYS[figure]
     return Over({seed: percent(one.metrics.get(metric)) for seed, one in records.items()}, asked)
-
-
-def number(value: float) -> str | None:
-    """One decimal; None for NaN."""
-    return None if math.isnan(value) else f"{value:.1f}"
 
 
 def signed(value: float) -> str | None:
