@@ -1,6 +1,6 @@
 """Presets: TOML files with settings per data set, one table per kind of component.
 
-A file that a search wrote (``zslbench tune``) says in a further table, ``[provenance]``, how its values were found.
+A file that a search wrote (``zslbench tune``) says in ``[provenance]`` how its values came about.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 from zslbench.declarations import KINDS
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
-
 
 PROVENANCE = "provenance"
 """The table of a preset that says how its values were found."""

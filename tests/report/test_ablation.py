@@ -130,6 +130,16 @@ def test_published_figures_stand_beside_ours(study: Any) -> None:
     assert not [text for text in notes(other) if text.startswith("published")]
 
 
+def test_other_conditions_than_the_published_ones_are_told(study: Any, record: Any) -> None:
+    figures = {("full", "cub"): printed(75.1, 68.5)}
+    other = Cell((record(seed=9, features="vit", semantics="sentence"),))
+    found = study({"full": [0.5]}, printed=figures, cells={("full", "cub"): other})
+    told = [text for text in notes(found) if "other conditions" in text]
+    reasons = "class attributes, other features than vit"
+    assert told == [f"cub: published under other conditions than ours ({reasons})"]
+    assert not [text for text in notes(study({"full": [0.5]}, printed=figures)) if "other conditions" in text]
+
+
 def test_an_order_that_is_not_the_published_one_is_told(study: Any) -> None:
     figures = {
         ("none", "cub"): printed(60.0, 50.0),

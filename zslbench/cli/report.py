@@ -81,7 +81,17 @@ def report(
     with _warnings() as told:
         outcome = _outcome(where, known, suite, runs, method, dataset, select, data_root)
     if not outcome.records:
-        note("the report has no finished run" + (f": zslbench bench {suite} computes them" if suite else ""))
+        others = _others(where, outcome)
+        note(
+            "the report has no finished run"
+            + (f": zslbench bench {suite} computes them" if suite else "")
+            + (
+                f" (the store has {others} of its methods with other settings, data or versions of plugins; "
+                "zslbench report without a suite shows them)"
+                if others
+                else ""
+            )
+        )
         if suite is None:
             raise ZslbenchError(
                 "there is no such run in the store; zslbench run METHOD --dataset NAME makes one"
@@ -97,6 +107,17 @@ def report(
     for fault in subject.faults:
         note(fault)
     click.echo(output)
+
+
+def _others(where: Store, outcome: SuiteOutcome) -> int:
+    """How many runs there are of the same methods, data sets and selections, which are not the suite's."""
+    methods = {line.method for line in outcome.lines}
+    return sum(
+        one.info.method in methods
+        and one.info.dataset in outcome.datasets
+        and one.info.selection in outcome.selections
+        for one in where.records()
+    )
 
 
 def _outcome(

@@ -29,6 +29,11 @@ def notes(ablation: Ablation) -> list[str]:
     }
     if sources:
         lines.append(f"published: {', '.join(sorted(sources))}")
+    lines += [
+        f"{dataset}: published under other conditions than ours ({', '.join(reasons)})"
+        for dataset in ablation.datasets
+        if (reasons := other_conditions(ablation, dataset))
+    ]
     if records:
         lines.append(f"runs: {len(records) - ablation.found} computed, {ablation.found} found in the store")
     if stages := stages_line(records):
@@ -36,6 +41,18 @@ def notes(ablation: Ablation) -> list[str]:
     if has_oracle(records):
         lines.append(ORACLE_NOTE)
     return lines
+
+
+def other_conditions(ablation: Ablation, dataset: str) -> list[str]:
+    """What sets the published figures of a data set apart from its runs, a reason each."""
+    found = [
+        reason
+        for variant in ablation.variants
+        if (row := ablation.printed.get((variant, dataset.lower()))) is not None
+        for record in ablation.cells[variant, dataset].records
+        for reason in row.unlike(str(record.data["semantics"]), str(record.data["features"]))
+    ]
+    return list(dict.fromkeys(found))
 
 
 def other_order(ablation: Ablation, dataset: str, figure: str) -> tuple[str, str] | None:

@@ -288,6 +288,18 @@ def test_runs_by_filter_and_an_unreadable_run(call: Any, quick_store: Any, tmp_p
     assert len(document.one("section", id="runs").one("table").rows()) == 3
 
 
+def test_a_suite_without_runs_tells_of_those_that_are_not_its(
+    call: Any, quick_store: Any, tmp_path: Path
+) -> None:
+    store, outcome = quick_store
+    assert "(the store has" not in call("quick", store=tmp_path / "nothing").stderr
+    for record in of(outcome, "eszsl"):  # without the ledger that says whose they are
+        shutil.copytree(store.runs / record.info.id, tmp_path / "store" / "runs" / record.info.id)
+    result = call("quick", *FAST, store=tmp_path / "store")
+    assert result.exit_code == 0
+    assert "zslbench bench quick computes them (the store has 3 of its methods" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
