@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from zslbench.errors import DataError, UnknownName
 from zslbench.report.results import percent
 from zslbench.report.stages import stage_rows
 from zslbench.store.record import RunRecord
@@ -37,6 +38,7 @@ def facts(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) -> list[
             (name, f"{percent(value):.2f} %" if _is_share(name, value) else value)
             for name, value in record.metrics.items()
         ],
+        "95 % over classes": _over_classes(record),
         "reading": [*_reading(record), *explained],
         "selection": list(info.identity["selection"].items()),
         "components": list(info.identity["components"].items()),
@@ -57,6 +59,22 @@ def facts(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) -> list[
         {"about": about, "name": name, "value": _shown(value)}
         for about, rows in sections.items()
         for name, value in rows
+    ]
+
+
+def _over_classes(record: RunRecord) -> Rows:
+    """What a single run can say of its own figures: the bootstrap's interval over classes."""
+    from zslbench.statistics.bootstrap import ClassAccuracies, over_classes
+
+    try:
+        table = record.table("classes")
+    except (DataError, UnknownName):  # a damaged run is still told
+        return []
+    found = over_classes(ClassAccuracies.of(table))
+    return [
+        (name, one.reason or f"{one.low:.2f} to {one.high:.2f} % ({one.classes} classes, BCa bootstrap)")
+        for name, one in found.items()
+        if one.value == one.value
     ]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from page_reader import Node
 
+from zslbench.report.runs import facts
 from zslbench.store.record import RunRecord
 
 
@@ -84,7 +85,7 @@ def test_ausuc_is_the_area_under_the_drawn_curve(quick_page: Node, quick_store: 
 def test_worst_classes_come_first(quick_page: Node, quick_store: Any) -> None:
     _, outcome = quick_store
     tables = quick_page.one("section", id="classes").all("table")
-    assert len(tables) == 3
+    assert len(tables) == 4  # the fourth is of intervals
     unseen = tables[0].rows()
     means = [int(row[2]) for row in unseen[1:]]
     assert means == sorted(means)
@@ -103,6 +104,25 @@ def test_worst_classes_come_first(quick_page: Node, quick_store: Any) -> None:
             for label in labels
         ]
         assert [int(cell) for cell in row[3:]] == pytest.approx(expected, abs=0.51)
+
+
+def test_one_run_has_intervals_over_classes(quick_page: Node, quick_store: Any) -> None:
+    _, outcome = quick_store
+    header, *rows = quick_page.one("section", id="classes").all("table")[-1].rows()
+    assert header == ["method", "seed", "Acc", "U", "S", "H"]
+    assert [row[0] for row in rows] == [line.label for line in outcome.lines]
+    for row in rows:
+        entry = outcome.entries[row[0], "toy", "val"]
+        record = entry.records[int(row[1])]
+        middle = sorted(float(one.metrics["h"]) for one in entry.records.values())[1]
+        assert float(record.metrics["h"]) == middle
+        shown = {one["name"]: one["value"] for one in facts(record) if one["about"] == "95 % over classes"}
+        for name, cell in zip(header[2:], row[2:], strict=True):
+            value, low, high = map(float, re.findall(r"[\d.]+", cell))
+            assert value == pytest.approx(figures(record)[name], abs=0.051)
+            assert low < value < high
+            assert [round(float(one), 1) for one in re.findall(r"\d+\.\d+", shown[name])] == [low, high]
+            assert f"({20 if name == 'H' else 15 if name == 'S' else 5} classes" in shown[name]
 
 
 def test_nothing_is_asked_for_elsewhere(quick_html: str, quick_page: Node) -> None:

@@ -33,7 +33,8 @@ def build(subject: Subject) -> Mapping[str, Any] | None:
             continue
         title = subject.dataset_title(dataset)
         tables = [made for side in _SIDES if (made := _side(kept, *side))["rows"]]
-        panels.append({"title": title, "tables": tables, "svg": _drawn(subject, title, kept)})
+        svg, intervals = _drawn(subject, title, kept), _intervals(subject, [one for one, _ in kept])
+        panels.append({"title": title, "tables": tables, "svg": svg, "intervals": intervals})
     return {"panels": panels, "most": MOST_ROWS} if panels else None
 
 
@@ -51,6 +52,26 @@ def _mean(subject: Subject, one: Shown) -> pd.DataFrame | None:
         )
     both = pd.concat(same).groupby("class_id")[["gzsl_accuracy", "czsl_accuracy"]].mean()
     return first[["name", "side", "images"]].join(both)
+
+
+def _intervals(subject: Subject, shown: list[Shown]) -> list[dict[str, Any]]:
+    """For each method its median run's figures, with the bootstrap's intervals over classes."""
+    from zslbench.statistics.bootstrap import ClassAccuracies, over_classes
+
+    rows = []
+    for one in shown:
+        table = subject.table(one.median, "classes", _COLUMNS)
+        if table is None:
+            continue
+        found = over_classes(ClassAccuracies.of(table))
+        figures = [
+            (each.value, each.reason or f"{each.low:.1f} to {each.high:.1f}")
+            if each.value == each.value
+            else None
+            for each in found.values()
+        ]
+        rows.append({"label": one.label, "seed": one.median.info.seed, "figures": figures})
+    return rows
 
 
 def _side(kept: list[tuple[Shown, pd.DataFrame]], side: str, column: str, title: str) -> dict[str, Any]:
