@@ -66,6 +66,14 @@ def test_losses_are_near_and_state_is_float32() -> None:
     assert not torch.equal(coarse.networks["net"]["out.weight"], exact.networks["net"]["out.weight"])
 
 
+def test_preparatory_stages_stay_exact() -> None:
+    training = Training(Streams(0), stage="part")
+    exact = train(program(paced=False), SEMANTICS, training)
+    coarse = train(program(paced=False), SEMANTICS, replace(training, precision="bf16"))
+    assert coarse.epochs == exact.epochs
+    assert torch.equal(coarse.networks["net"]["out.weight"], exact.networks["net"]["out.weight"])
+
+
 def test_sums_of_figures_in_half_precision_are_float32() -> None:
     """256 + 1 is 256 in bfloat16; a mean over iterations must not stop growing."""
 
