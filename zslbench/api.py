@@ -101,8 +101,8 @@ def run(
             the data set (:mod:`zslbench.data.regions.find` says where they are looked for).
         replicas: how many seeds are trained together at most, as one program with a replica axis; 1: one
             after the other; None: all of them on a GPU, 1 on a CPU. Part of a run's identity.
-        precision: of matrix products: ``float32``; ``tf32`` (on a GPU); ``bf16`` in training steps. Part of a
-            run's identity.
+        precision: of matrix products: ``float32``; ``tf32`` (on a GPU); ``bf16`` in steps of the
+            selected schedule, preparatory ones stay exact. Part of a run's identity.
         graphs: whether training is captured in CUDA graphs: ``auto`` where it works, ``on`` or fail, ``off``.
         force: compute again what is already in the store.
         keep_weights: keep the fitted networks with the run.

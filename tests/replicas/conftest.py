@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,30 @@ def a_program(seed: int = 0, *, per_seed: bool = False, **changes: Any) -> Progr
     return Program(**(values | changes))
 
 
+def in_float64(program: Program) -> Program:
+    """The program with networks, features and noise in float64; the numbers drawn stay the same."""
+
+    def cast(tree: Any) -> Any:
+        if isinstance(tree, torch.Tensor):
+            return tree.double() if tree.is_floating_point() else tree
+        return {name: cast(one) for name, one in tree.items()}
+
+    def casting(losses: Any) -> Any:
+        return lambda nets, batch, noise: losses(
+            nets, batch._replace(semantics=batch.semantics.double()), cast(noise)
+        )
+
+    passes = tuple(tuple(replace(s, losses=casting(s.losses)) for s in steps) for steps in program.passes)
+    initial = program.initial
+    return replace(
+        program,
+        passes=passes,
+        initial=lambda streams: cast(initial(streams)),
+        frozen=cast(program.frozen),
+        features=cast(program.features),
+    )
+
+
 Make = Callable[[int], Program]
 
 
@@ -118,7 +143,7 @@ def toy() -> Any:
         pass
 
     made = Toy()
-    for one in (a_program, single, together, is_same, tensor, first_losses, second_losses):
+    for one in (a_program, in_float64, single, together, is_same, tensor, first_losses, second_losses):
         setattr(made, one.__name__, one)
     made.semantics = SEMANTICS
     made.training = lambda streams, member: Training(streams, stage="part", member=member)

@@ -9,11 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zslbench.errors import Diverged, PluginError
-from zslbench.interfaces import Losses
-from zslbench.training import iteration, program_run
+from zslbench.errors import Diverged
+from zslbench.training import iteration
 from zslbench.training.loop import train
-from zslbench.training.replicas import lifted as lifted_module
 from zslbench.training.replicas.group import Group
 from zslbench.training.replicas.lifted import LiftedRun
 from zslbench.training.streams import Streams
@@ -92,34 +90,10 @@ def numbers(row):
     return {name: value for name, value in row.items() if name != "stage"}
 
 
-def in_float64(program):
-    """The program with networks, features and noise in float64; the numbers drawn stay the same."""
-
-    def cast(tree):
-        if isinstance(tree, torch.Tensor):
-            return tree.double() if tree.is_floating_point() else tree
-        return {name: cast(one) for name, one in tree.items()}
-
-    def casting(losses):
-        return lambda nets, batch, noise: losses(
-            nets, batch._replace(semantics=batch.semantics.double()), cast(noise)
-        )
-
-    passes = tuple(tuple(replace(s, losses=casting(s.losses)) for s in steps) for steps in program.passes)
-    initial = program.initial
-    return replace(
-        program,
-        passes=passes,
-        initial=lambda streams: cast(initial(streams)),
-        frozen=cast(program.frozen),
-        features=cast(program.features),
-    )
-
-
 @pytest.mark.parametrize("per_seed", [False, True])
 def test_many_replicas_are_single_runs_in_float64(toy, per_seed):
     def make(seed):
-        return in_float64(toy.a_program(seed, per_seed=per_seed))
+        return toy.in_float64(toy.a_program(seed, per_seed=per_seed))
 
     seeds = [0, 1, 5]
     ends, group = toy.together(make, seeds)
@@ -247,152 +221,6 @@ def test_a_seed_whose_evaluation_fails_leaves(toy):
     )
     assert isinstance(ends[1], ValueError)
     assert toy.is_same(ends[0], whole[0]) and toy.is_same(ends[2], whole[2])
-
-
-# --- what cannot be lifted ---------------------------------------------------------------------------
-
-
-def plain_ones(toy, make, seeds):
-    ends, group = toy.together(make, seeds)
-    for seed, end in zip(seeds, ends, strict=True):
-        assert toy.is_same(end, toy.single(make, seed))
-    assert list(group.plain) == ["part"]
-    return group.plain["part"]
-
-
-def with_losses(program, losses):
-    """The losses in the second pass alone, which is compared when its turn comes."""
-    (first, second), _ = program.passes
-    return replace(program, passes=((first, second), (replace(first, losses=losses),)))
-
-
-def test_a_step_that_looks_at_a_value_runs_seed_by_seed(toy):
-    def losses(nets, batch, noise):
-        if nets["memory"]["scale"] > 0:
-            return toy.first_losses(nets, batch, noise)
-        return Losses((nets["one"]["w"] ** 2).sum(), {})
-
-    reason = plain_ones(toy, lambda seed: with_losses(toy.a_program(seed), losses), [0, 1])
-    assert reason.startswith("stage 'part': step 'first' cannot be lifted: ")
-
-
-def test_a_step_that_hides_a_tensor_of_its_seed_runs_seed_by_seed(toy):
-    def make(seed):
-        hidden = 1 + 0.01 * seed
-
-        def losses(nets, batch, noise):
-            found = toy.first_losses(nets, batch, noise)
-            return found._replace(total=found.total * torch.tensor(hidden))
-
-        return with_losses(toy.a_program(seed), losses)
-
-    reason = plain_ones(toy, make, [0, 1, 2])
-    assert "step 'first' gives another gradient of 'one/w' when it is lifted" in reason
-    assert "frozen" in reason
-
-
-def test_a_figure_that_differs_is_found_too(toy):
-    def make(seed):
-        hidden = float(seed)
-
-        def losses(nets, batch, noise):
-            found = toy.first_losses(nets, batch, noise)
-            return found._replace(log={"seed": torch.tensor(hidden)})
-
-        return with_losses(toy.a_program(seed), losses)
-
-    assert "another figure 'seed'" in plain_ones(toy, make, [0, 1])
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"batch_size": 30}, "batch_size"),
-        ({"sampler": "independent"}, "sampler"),
-        ({"iterations": 3}, "iterations"),
-        ({"features": "other"}, "features"),
-        ({"optimizers": "other"}, "optimizers"),
-        ({"initial": "other"}, "networks"),
-        ({"passes": "other"}, "steps"),
-    ],
-)
-def test_programs_that_differ_run_seed_by_seed(toy, change, named):
-    def make(seed):
-        program = toy.a_program(seed)
-        if seed == 0:
-            return program
-        made = dict(change)
-        if named == "optimizers":
-            rules = program.optimizers
-            made = {"optimizers": {**rules, "one": replace(rules["one"], lr=0.02)}}
-        if named == "networks":
-            made = {"initial": lambda s: program.initial(s) | {"extra": {"x": torch.zeros(2)}}}
-        if named == "steps":
-            made = {"passes": program.passes[:1]}
-        if named == "features":
-            return in_float64(program)
-        return replace(program, **made)
-
-    reason = plain_ones(toy, make, [0, 1])
-    assert reason.startswith("the programs differ in their ") and named in reason
-
-
-def test_seeds_that_run_one_by_one_still_share_what_is_trained_between_their_epochs(toy, monkeypatch):
-    runs = []
-    plain = LiftedRun._build
-
-    def noted(self):
-        runs.append((self.training.stage, sorted(self.asked)))
-        plain(self)
-
-    monkeypatch.setattr(LiftedRun, "_build", noted)
-
-    def make(seed):
-        return replace(toy.a_program(seed), batch_size=30 + seed)
-
-    def on_epoch(own, epoch, nets):
-        train(toy.a_program(own.streams.seed, epochs=1), toy.semantics, own.unsaved().child("inner"))
-        return {}
-
-    ends, group = toy.together(make, [0, 1], on_epoch=on_epoch)
-    assert list(group.plain) == ["part"]
-    assert runs == [("part/inner", [0, 1])] * 2
-    assert all(not isinstance(end, BaseException) for end in ends)
-
-
-def test_a_faulty_program_says_what_it_says_alone(toy):
-    def losses(nets, batch, noise):
-        return Losses((nets["one"]["w"] ** 2).sum(), {}, {"one": {"w": nets["one"]["w"]}})
-
-    def make(seed):
-        return with_losses(toy.a_program(seed), losses)
-
-    ends, _ = toy.together(make, [0, 1])
-    for end in ends:
-        assert isinstance(end, PluginError)
-        assert "buffers must not live in the trained network 'one'" in str(end)
-
-
-def test_the_first_step_of_every_pass_is_compared_and_no_later_one(toy, monkeypatch):
-    calls = []
-    plain = program_run.step_function
-
-    def counted(step):
-        function = plain(step)
-
-        def called(*arguments):
-            calls.append(step.name)
-            return function(*arguments)
-
-        return called
-
-    monkeypatch.setattr(program_run, "step_function", counted)
-    monkeypatch.setattr(lifted_module.program_run, "step_function", counted)
-    toy.together(lambda seed: toy.a_program(seed, epochs=3), [0, 1])
-    # Per epoch two iterations of each pass, lifted; and each step that is one object once, for both seeds.
-    lifted = 3 * (2 * 2 + 2 * 2)
-    compared = 2 * 2
-    assert len(calls) == lifted + compared
 
 
 def test_what_has_a_replica_axis_goes_with_the_last_seed(toy, monkeypatch):

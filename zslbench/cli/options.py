@@ -105,7 +105,7 @@ _ARITHMETIC = (
         type=click.Choice(["float32", "tf32", "bf16"]),
         default="float32",
         show_default=True,
-        help="Of matrix products: tf32 on a GPU, bf16 in training steps.",
+        help="Of matrix products: tf32 on a GPU; bf16 in steps of the selected schedule.",
     ),
     click.option(
         "--graphs",

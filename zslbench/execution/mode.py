@@ -27,7 +27,7 @@ class ExecutionMode:
 
     device: Literal["cpu", "cuda"]
     precision: Precision = "float32"
-    """Of matrix products: ``tf32`` in all of a run, ``bf16`` in training steps alone."""
+    """Of matrix products: ``tf32`` in all of a run, ``bf16`` in steps of paced programs alone."""
     threads: int = 1
     """CPU threads of torch; 0 where the run is on a GPU (they do not change its numbers)."""
     replicas: int = 1
