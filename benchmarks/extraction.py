@@ -28,10 +28,10 @@ import torch
 import transformers
 from PIL import Image
 
-from zslbench.data.extraction import Wanted, extract
-from zslbench.execution.mode import ExecutionMode, applied, choose_mode
-from zslbench.interfaces import FeatureExtractor
+from zslbench.experiment.execution.mode import ExecutionMode, applied, choose_mode
+from zslbench.plugin.interfaces import FeatureExtractor
 from zslbench.report.formats import render
+from zslbench_data.extraction import Wanted, extract
 from zslbench_extractors.settings import VisionSettings
 from zslbench_extractors.vision import VisionModel
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from zslbench.interfaces import Streams
+from zslbench.plugin.interfaces import Streams
 from zslbench.report.formats import render
 from zslbench_sc_egg import orders
 from zslbench_sc_egg.networks import initial_gen, initial_len

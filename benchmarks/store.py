@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.orders import processor
-from zslbench.data.load import load_dataset
 from zslbench.data.regions.store import RegionStore
-from zslbench.recipe import resolve
-from zslbench.registry import registry
+from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
 from zslbench.report.formats import render
 
 RESULTS = Path(__file__).parent / "results"

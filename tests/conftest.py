@@ -17,13 +17,17 @@ from jaxtyping import install_import_hook
 _hook = install_import_hook(
     [
         "zslbench",
+        "zslbench_audit",
         "zslbench_common",
+        "zslbench_data",
         "zslbench_datasets",
         "zslbench_eszsl",
         "zslbench_extractors",
+        "zslbench_report",
         "zslbench_sc_egg",
         "zslbench_tf_vaegan",
         "zslbench_trackers",
+        "zslbench_tune",
     ],
     "beartype.beartype",
 )

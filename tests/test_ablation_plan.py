@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from zslbench import Component, Method, Variant, hookimpl, loading
-from zslbench.ablation_plan import rows
+from zslbench import Component, Method, Variant, hookimpl
 from zslbench.errors import SettingsError, UnknownName
-from zslbench.loading import Data
-from zslbench.recipe import resolve
-from zslbench.registry import Registry, load_registry
-from zslbench.wishes import Wishes
+from zslbench.experiment import datasets as loading
+from zslbench.experiment.ablation_plan import rows
+from zslbench.experiment.datasets import Data
+from zslbench.experiment.recipe import resolve
+from zslbench.experiment.wishes import Wishes
+from zslbench.plugin.discovery import load_registry
+from zslbench.plugin.lookup import Registry
 
 BASE: dict[str, Any] = {"name": "m", "embedding": "e", "classifier": "c", "summary": "s"}
 SMALL = {"dataset.images_per_class": 5}

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from zslbench.errors import SettingsError, UnknownName
-from zslbench.presets import parse_assignment, parse_preset, preset_names, read_preset, read_preset_file
+from zslbench.plugin.presets import (
+    parse_assignment,
+    parse_preset,
+    preset_names,
+    read_preset,
+    read_preset_file,
+)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ import pytest
 
 from zslbench import Component, Method, Reading, Variant, hookimpl
 from zslbench.errors import SettingsError, UnknownName, ZslbenchError
-from zslbench.recipe import Recipe, resolve
-from zslbench.registry import Registry, load_registry
+from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.plugin.discovery import load_registry
+from zslbench.plugin.lookup import Registry
 
 SETTINGS = """
 from zslbench import ComponentSettings

@@ -10,7 +10,7 @@ from pydantic import PositiveFloat, PositiveInt, ValidationError, model_validato
 
 from zslbench import ComponentSettings
 from zslbench.errors import SettingsError
-from zslbench.settings import NoSettings, build
+from zslbench.plugin.settings import NoSettings, build
 
 
 class Model(ComponentSettings):

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zslbench.declarations import FULL
 from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError
+from zslbench.plugin.declarations import FULL
 
 if TYPE_CHECKING:
-    from zslbench.execution.local import Display
-    from zslbench.execution.together import Ended
+    from zslbench.experiment.execution.local import Display
+    from zslbench.experiment.execution.together import Ended
     from zslbench.report.ablation import Ablation, Failure
     from zslbench.store.record import RunRecord
 
@@ -64,21 +64,21 @@ def ablate(
         ZslbenchError: anything else that the caller can put right, before a run begins.
         Interrupted: stopped on request; the same call goes on from there.
     """
-    from zslbench.ablation_plan import rows
     from zslbench.api import Quiet, seed_numbers
-    from zslbench.execution.grouping import kin, of_group, replicas_for
-    from zslbench.execution.local import Job
-    from zslbench.execution.mode import choose_mode
-    from zslbench.execution.together import compute_together
-    from zslbench.loading import Data
-    from zslbench.protocol.selection import Selection
-    from zslbench.recipe import label_text
-    from zslbench.registry import registry
+    from zslbench.evaluation.selection import Selection
+    from zslbench.experiment.ablation_plan import rows
+    from zslbench.experiment.datasets import Data
+    from zslbench.experiment.execution.grouping import kin, of_group, replicas_for
+    from zslbench.experiment.execution.local import Job
+    from zslbench.experiment.execution.mode import choose_mode
+    from zslbench.experiment.execution.together import compute_together
+    from zslbench.experiment.published.ablations import published
+    from zslbench.experiment.recipe import label_text
+    from zslbench.experiment.tracking import tracked
+    from zslbench.experiment.wishes import Wishes
+    from zslbench.plugin.discovery import registry
     from zslbench.report.ablation import Ablation, Cell
-    from zslbench.report.published import published
     from zslbench.store.store import Store
-    from zslbench.tracking.active import tracked
-    from zslbench.wishes import Wishes
 
     known, where, display = registry(), Store.default(store), display or Quiet()
     declared = known.method(method).declaration
@@ -168,8 +168,8 @@ def _computed(
     units: Sequence[Sequence[_Run]], run: Callable[[Sequence[_Run]], list[Ended]], display: Display
 ) -> tuple[dict[_Cell, list[RunRecord]], list[Failure], int]:
     """The runs by cell, those that failed, and how many were found."""
-    from zslbench.execution.together import Ended
-    from zslbench.registry.plugin import one_line
+    from zslbench.experiment.execution.together import Ended
+    from zslbench.plugin.info import one_line
     from zslbench.report.ablation import Failure
 
     records: dict[_Cell, list[RunRecord]] = {}

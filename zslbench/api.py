@@ -13,7 +13,7 @@ from zslbench.errors import SettingsError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from zslbench.execution.local import Display
+    from zslbench.experiment.execution.local import Display
     from zslbench.store.record import RunRecord
     from zslbench.training.loop import Observer
 
@@ -92,7 +92,7 @@ def run(
         preset: a preset's name, ``method:name``, or a TOML file; of several the later win; None: the data
             set's own preset.
         epochs: length of the schedule (the longest that ``val`` considers).
-        select: ``val``, ``last`` or ``oracle`` (:mod:`zslbench.protocol.selection`).
+        select: ``val``, ``last`` or ``oracle`` (:mod:`zslbench.evaluation.selection`).
         every: epochs between evaluations under ``val`` and ``oracle``.
         features: stem of the features file; None: the data set's default (``res101``); ``mean``: means over
             region features.
@@ -112,17 +112,17 @@ def run(
     Raises:
         ZslbenchError: anything that the caller can put right, as one line.
     """
-    from zslbench.data.load import load_dataset, provenance
-    from zslbench.execution.grouping import replicas_for
-    from zslbench.execution.local import Job
-    from zslbench.execution.mode import choose_mode
-    from zslbench.execution.together import compute_all
-    from zslbench.fitting import embedding_inputs
-    from zslbench.protocol.selection import Selection
-    from zslbench.recipe import resolve
-    from zslbench.registry import registry
+    from zslbench.evaluation.selection import Selection
+    from zslbench.experiment.datasets import load_dataset, provenance
+    from zslbench.experiment.execution.grouping import replicas_for
+    from zslbench.experiment.execution.local import Job
+    from zslbench.experiment.execution.mode import choose_mode
+    from zslbench.experiment.execution.together import compute_all
+    from zslbench.experiment.fitting import embedding_inputs
+    from zslbench.experiment.recipe import resolve
+    from zslbench.experiment.tracking import tracked
+    from zslbench.plugin.discovery import registry
     from zslbench.store.store import Store
-    from zslbench.tracking.active import tracked
 
     known = registry()
     components = {"embedding": embedding, "generator": generator, "classifier": classifier}

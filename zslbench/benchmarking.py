@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from zslbench.errors import SettingsError
 
 if TYPE_CHECKING:
-    from zslbench.execution.local import Display
-    from zslbench.suites.catalogue import Suite
-    from zslbench.suites.outcome import SuiteOutcome
-    from zslbench.suites.running import Bench, Watcher
+    from zslbench.experiment.execution.local import Display
+    from zslbench.experiment.suites.catalogue import Suite
+    from zslbench.experiment.suites.outcome import SuiteOutcome
+    from zslbench.experiment.suites.running import Bench, Watcher
 
 
 def bench(
@@ -60,7 +60,7 @@ def bench(
         ZslbenchError: anything else that the caller can put right, before a run begins.
         Interrupted: stopped on request; the same call goes on from there.
     """
-    from zslbench.suites.running import Unwatched
+    from zslbench.experiment.suites.running import Unwatched
 
     prepared = prepare(
         suite,
@@ -110,16 +110,16 @@ def prepare(
 
     Arguments and errors are those of :func:`bench`.
     """
-    from zslbench import suites
     from zslbench.api import Quiet
-    from zslbench.execution.mode import choose_mode
-    from zslbench.loading import Data
-    from zslbench.registry import registry
+    from zslbench.experiment import suites
+    from zslbench.experiment.datasets import Data
+    from zslbench.experiment.execution.mode import choose_mode
+    from zslbench.experiment.suites.catalogue import Suite
+    from zslbench.experiment.suites.plan import Planner
+    from zslbench.experiment.suites.resolving import resolve_suite
+    from zslbench.experiment.suites.running import Bench, stoppable
+    from zslbench.plugin.discovery import registry
     from zslbench.store.store import Store
-    from zslbench.suites.catalogue import Suite
-    from zslbench.suites.plan import Planner
-    from zslbench.suites.resolving import resolve_suite
-    from zslbench.suites.running import Bench, stoppable
 
     if only_missing and retry_failed:
         raise SettingsError("--only-missing leaves failed cells alone and --retry-failed runs them: give one")

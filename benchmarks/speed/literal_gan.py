@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.speed.problem import Problem
-from zslbench.interfaces import Networks
+from zslbench.plugin.interfaces import Networks
 
 Features = Callable[[Tensor], Tensor]
 """Row numbers on the host to features g on the device."""

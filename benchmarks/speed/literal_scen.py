@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.speed.problem import HostRegions, Problem
-from zslbench.interfaces import Networks
+from zslbench.plugin.interfaces import Networks
 
 
 class LiteralSCEN(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed.work import Work, counted
-from zslbench.interfaces import Batch, Networks, Program, Step, Streams
+from zslbench.plugin.interfaces import Batch, Networks, Program, Step, Streams
 from zslbench.training.context import Training
 from zslbench.training.program_run import ProgramRun
 from zslbench.training.replicas.asked import Asked

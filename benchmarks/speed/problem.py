@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed.sizes import Sizes
-from zslbench.interfaces import ClassSpace, Networks, Program, Streams, TrainView
-from zslbench.recipe import Recipe, resolve
-from zslbench.registry import registry
+from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.plugin.discovery import registry
+from zslbench.plugin.interfaces import ClassSpace, Networks, Program, Streams, TrainView
 from zslbench_sc_egg import networks
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.scen import SCEN

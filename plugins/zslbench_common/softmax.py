@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench.interfaces import (
+from zslbench.plugin.interfaces import (
     Batch,
     Classifier,
     Fit,

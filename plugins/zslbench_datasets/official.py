@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from zslbench.data import (
-    DataRequest,
-    Dataset,
-    ExpectedCounts,
-    RegionsWanted,
-    catalogue,
-    dataset_folder,
-    fingerprint,
-    how_to_get,
-    how_to_get_region_features,
-    read_xlsa17,
-)
+from zslbench.data import DataRequest, Dataset, ExpectedCounts, RegionsWanted, dataset_folder, read_xlsa17
 from zslbench.errors import UnknownName, did_you_mean
-from zslbench.interfaces import DatasetSource
+from zslbench.evaluation.splits import fingerprint
+from zslbench.plugin.interfaces import DatasetSource
+from zslbench_data import catalogue, how_to_get, how_to_get_region_features
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from zslbench.data import (
     RegionWriter,
     Source,
     cached_store,
-    catalogue,
     find_folder,
     source,
 )
 from zslbench.errors import UnknownName, did_you_mean
-from zslbench.interfaces import DatasetSource
+from zslbench.plugin.interfaces import DatasetSource
+from zslbench_data import catalogue
 from zslbench_datasets.settings import SimulatedSettings
 from zslbench_datasets.simulated_classes import Classes, classes_of, part_of
 from zslbench_datasets.simulated_images import Images

@@ -8,7 +8,7 @@ from functools import partial
 from torch import Tensor
 
 from zslbench import ZslbenchError
-from zslbench.interfaces import (
+from zslbench.plugin.interfaces import (
     Batch,
     Choice,
     Fit,

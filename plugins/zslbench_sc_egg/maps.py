@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench.interfaces import Attention
+from zslbench.plugin.interfaces import Attention
 from zslbench_sc_egg.orders import SLOPE, Composition, Net, Weights, attention
 
 

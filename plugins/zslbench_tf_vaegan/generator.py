@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from zslbench import ZslbenchError
-from zslbench.interfaces import (
+from zslbench.plugin.interfaces import (
     Fit,
     Generator,
     Networks,

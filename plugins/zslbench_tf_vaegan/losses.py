@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench.interfaces import Batch, Losses, Networks, Noise
+from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise
 from zslbench.training import adapt_penalty_weight, two_layer_gradient_penalty
 from zslbench_tf_vaegan.networks import criticise, decode, encode, feed_back, generate
 from zslbench_tf_vaegan.settings import TFVAEGANSettings

@@ -12,15 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from zslbench.errors import SettingsError
-from zslbench.tracking import (
-    RunInfo,
-    RunRecord,
-    RunTracker,
-    final_figures,
-    last_evaluations,
-    parameters,
-    tags,
-)
+from zslbench.plugin.tracking import RunTracker
+from zslbench.report.run_facts import final_figures, last_evaluations, parameters, tags
+from zslbench.store.record import RunInfo, RunRecord
 from zslbench_trackers.places import folder_of
 
 SUFFIXES = (".jsonl", ".ndjson")

@@ -19,16 +19,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from zslbench.errors import SettingsError
-from zslbench.tracking import (
-    RunInfo,
-    RunRecord,
-    RunTracker,
-    final_figures,
-    last_evaluations,
-    parameters,
-    run_title,
-    tags,
-)
+from zslbench.plugin.tracking import RunTracker
+from zslbench.report.run_facts import final_figures, last_evaluations, parameters, run_title, tags
+from zslbench.store.record import RunInfo, RunRecord
 from zslbench_trackers.places import folder_of
 
 for _name in ("mlflow", "alembic"):  # what they tell of making tables is no news to our users

@@ -11,16 +11,9 @@ from tensorboard.backend.event_processing.event_accumulator import SCALARS, Even
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from zslbench.tracking import (
-    RunInfo,
-    RunRecord,
-    RunTracker,
-    final_figures,
-    last_evaluations,
-    parameters,
-    run_title,
-    tags,
-)
+from zslbench.plugin.tracking import RunTracker
+from zslbench.report.run_facts import final_figures, last_evaluations, parameters, run_title, tags
+from zslbench.store.record import RunInfo, RunRecord
 from zslbench_trackers.places import folder_of, slug
 
 _FINAL = ("final/", "oracle/")

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from zslbench import audit
-from zslbench.audit import AuditResult
-from zslbench.registry import Registry, load_registry
+import zslbench_audit as audit
+from zslbench.plugin.discovery import load_registry
+from zslbench.plugin.lookup import Registry
+from zslbench_audit import AuditResult
 
 SMALL: dict[str, Any] = {
     "dataset.classes": 10,
@@ -40,7 +41,7 @@ def _with_leaky() -> Iterator[Registry]:
 @pytest.fixture
 def known(_with_leaky: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The installed plugins and ``zslbench_leaky``; every audit of a test sees these."""
-    monkeypatch.setattr("zslbench.registry.registry", lambda: _with_leaky)
+    monkeypatch.setattr("zslbench.plugin.lookup", lambda: _with_leaky)
     return _with_leaky
 
 

@@ -7,7 +7,11 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from zslbench.audit.altered import (
+from zslbench.data.validate import faults
+from zslbench.evaluation.splits import validation_split
+from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.recipe import resolve
+from zslbench_audit.altered import (
     copied,
     digests,
     test_rows as rows_of,
@@ -16,10 +20,6 @@ from zslbench.audit.altered import (
     with_noise_and_other_labels,
     with_other_labels,
 )
-from zslbench.data.load import load_dataset
-from zslbench.data.validate import faults
-from zslbench.protocol.splits import validation_split
-from zslbench.recipe import resolve
 
 ALTERED = (with_noise, with_other_labels, with_fewer_rows, with_noise_and_other_labels)
 

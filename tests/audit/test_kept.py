@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 import zslbench
-from zslbench import audit
-from zslbench.audit import AuditResult, ProbeResult, Subject
+import zslbench_audit as audit
 from zslbench.cli.main import cli
 from zslbench.errors import ZslbenchError
 from zslbench.store.store import Store
+from zslbench_audit import AuditResult, ProbeResult, Subject
 
 WHEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RESULT = AuditResult(
@@ -172,6 +172,6 @@ def test_the_audit_of_a_run(known, small, tmp_path, monkeypatch):
 
 
 def test_the_package_imports_no_torch():
-    code = "import sys, zslbench.audit; print([m for m in ('torch', 'pandas', 'scipy') if m in sys.modules])"
+    code = "import sys, zslbench_audit; print([m for m in ('torch', 'pandas', 'scipy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from zslbench.audit.probes import PROBES
 from zslbench.cli.main import cli
+from zslbench_audit.probes import PROBES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "trust.md").read_text("utf-8")

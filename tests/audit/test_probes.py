@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.audit.bench import Bench
-from zslbench.audit.probes import PROBES
-from zslbench.protocol import folds
+from zslbench.evaluation import folds
+from zslbench_audit.bench import Bench
+from zslbench_audit.probes import PROBES
 
 # What each method leaks, and the probes that must catch it: no others may.
 LEAKS = {
@@ -97,7 +97,7 @@ def test_a_core_that_leaks_is_caught(audited, monkeypatch):
         fold = honest(dataset, *arguments, **options)
         return replace(fold, space=replace(fold.space, semantics=torch.from_numpy(dataset.semantics)))
 
-    monkeypatch.setattr("zslbench.audit.probes.arrays.final_fold", careless)
+    monkeypatch.setattr("zslbench_audit.probes.arrays.final_fold", careless)
     found = {one.name: one for one in audited("honest").probes}
     assert not found["arrays"].passed
     assert "memory" in found["arrays"].detail
@@ -112,13 +112,13 @@ def test_a_scaler_fitted_on_everything_is_caught(audited, monkeypatch):
             replace(dataset, features=dataset.features / dataset.features.max()), *arguments, **options
         )
 
-    monkeypatch.setattr("zslbench.pipeline.final_fold", scaled)
+    monkeypatch.setattr("zslbench.experiment.pipeline.final_fold", scaled)
     assert "images" in audited("honest").failed
 
 
 def test_selecting_on_the_final_fold_is_caught(audited, monkeypatch):
     """Leaks L1 and L4, made by the core: what ``val`` chooses is chosen on test images."""
-    monkeypatch.setattr("zslbench.pipeline.validation_fold", folds.final_fold)
+    monkeypatch.setattr("zslbench.experiment.pipeline.validation_fold", folds.final_fold)
     found = audited("eszsl", settings={"classifier.gamma": 1.0, "classifier.coding": "pm1"})
     assert {"images", "labels", "rows", "selection"} <= set(found.failed)
 
@@ -161,7 +161,7 @@ def test_the_same_run_is_computed_once(monkeypatch, audited):
 
 def test_schedules_are_cut_short_but_not_what_the_user_sets(audited, monkeypatch):
     """Every ``..._epochs`` and ``..._iterations``; the probes themselves take no part here."""
-    monkeypatch.setattr("zslbench.audit.auditing.PROBES", ())
+    monkeypatch.setattr("zslbench_audit.auditing.PROBES", ())
     monkeypatch.setattr(Bench, "run", lambda self: None)
     of = audited("sc-egg", reading="authors", settings={"embedding.stage2_epochs": 7}).settings
     assert (of["embedding"]["stage1_epochs"], of["embedding"]["stage2_epochs"]) == (2, 7)

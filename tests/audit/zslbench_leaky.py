@@ -7,9 +7,18 @@ import numpy as np
 import torch
 
 from zslbench import Component, ComponentSettings, Method, hookimpl
-from zslbench.data.dataset import Dataset
-from zslbench.interfaces import Classifier, Embedding, Generator, Losses, Normal, Optimizer, Program, Step
-from zslbench.protocol.folds import Fold
+from zslbench.evaluation.folds import Fold
+from zslbench.plugin.dataset import Dataset
+from zslbench.plugin.interfaces import (
+    Classifier,
+    Embedding,
+    Generator,
+    Losses,
+    Normal,
+    Optimizer,
+    Program,
+    Step,
+)
 
 
 class Choosing(ComponentSettings):

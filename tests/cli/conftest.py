@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from zslbench import Component, Method, Reading, Variant, hookimpl
 from zslbench.cli.main import cli
-from zslbench.registry import load_registry
+from zslbench.plugin.discovery import load_registry
 
 SETTINGS = """
 from zslbench import ComponentSettings
@@ -33,9 +33,9 @@ class Trained(ComponentSettings):
 
 MODEL = """
 import torch
-from zslbench.data.dataset import Dataset
+from zslbench.plugin.dataset import Dataset
 from zslbench.errors import DataError, MissingData
-from zslbench.interfaces import Classifier, DatasetSource
+from zslbench.plugin.interfaces import Classifier, DatasetSource
 
 class Ridge(Classifier):
     needs_examples = False
@@ -130,7 +130,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     plugin.zslbench_methods = hookimpl(methods, specname="zslbench_methods")
     installed = importlib.metadata.entry_points(group="zslbench")
     found = load_registry(strict=True, entry_points=[*installed, Entry("lab", "lab_fake", plugin)])
-    monkeypatch.setattr("zslbench.registry.registry", lambda: found)
+    monkeypatch.setattr("zslbench.plugin.lookup", lambda: found)
 
     def call(*arguments: str) -> Result:
         return CliRunner().invoke(cli, arguments)

@@ -186,7 +186,7 @@ def test_show_tells_the_reading(lab: Any) -> None:
 
 
 def test_one_that_was_stopped_goes_on(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zslbench.execution import local
+    from zslbench.experiment.execution import local
 
     compute, calls = local.compute, []
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from zslbench import Component, Method, Range, Reading, Variant, hookimpl
 from zslbench.cli import details, listing
 from zslbench.cli.main import cli
-from zslbench.registry import load_registry
+from zslbench.plugin.discovery import load_registry
 
 SETTINGS = """
 from typing import Literal

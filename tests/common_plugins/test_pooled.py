@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.interfaces import ClassSpace, TrainView
+from zslbench.plugin.interfaces import ClassSpace, TrainView
+from zslbench.plugin.streams import Streams
 from zslbench.testing.inputs import TinyRegions
 from zslbench.training import chunks
 from zslbench.training.loop import Training, complete
-from zslbench.training.streams import Streams
 from zslbench_common.pooled import Pooled
 from zslbench_common.settings import IdentitySettings
 

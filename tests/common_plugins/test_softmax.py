@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.interfaces import Batch, ClassSpace, TrainView
+from zslbench.plugin.interfaces import Batch, ClassSpace, TrainView
+from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, complete
-from zslbench.training.streams import Streams
 from zslbench_common.settings import SoftmaxSettings
 from zslbench_common.softmax import Softmax
 

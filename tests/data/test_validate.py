@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zslbench.data.dataset import Dataset, OfficialSplit
 from zslbench.data.regions import ArrayRegions
 from zslbench.data.validate import check, faults
 from zslbench.errors import DataError
+from zslbench.plugin.dataset import Dataset, OfficialSplit
 
 
 def altered(thing: Any, **changes: Any) -> Any:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import scipy.io
 
-from zslbench.data.dataset import DataRequest
 from zslbench.data.provenance import array_sha256
 from zslbench.data.xlsa17 import ExpectedCounts, FolderSource, read_xlsa17
 from zslbench.errors import DataError, MissingData, UnknownName
-from zslbench.settings import NoSettings
+from zslbench.plugin.dataset import DataRequest
+from zslbench.plugin.settings import NoSettings
 
 COUNTS = ExpectedCounts(60, 6, 2, 3, 32, 8, 20, sentence=4)
 

@@ -271,9 +271,9 @@ def test_strict_and_one_of_several(zoo: Any, run: Run) -> None:
 
 
 def test_large_files_are_read_in_pieces(zoo: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zslbench.data.checking import features
-    from zslbench.data.exporting import mat
-    from zslbench.data.exporting.xlsa17 import write_images
+    from zslbench_data.checking import features
+    from zslbench_data.exporting import mat
+    from zslbench_data.exporting.xlsa17 import write_images
 
     monkeypatch.setattr(mat, "LARGEST", 0)
     monkeypatch.setattr(features, "_ROWS", 7)

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from zslbench.data.download.catalogue import Archive
-from zslbench.data.download.fetch import Fetcher
-from zslbench.data.download.transfer import Policy
+from zslbench_data.download.catalogue import Archive
+from zslbench_data.download.fetch import Fetcher
+from zslbench_data.download.transfer import Policy
 
 MOST_REQUESTS = 60
 """A test that asks for more has a loop without end."""

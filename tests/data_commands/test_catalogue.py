@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from zslbench.data import ExpectedCounts, how_to_get
-from zslbench.data.download.advice import region_bytes, step
-from zslbench.data.download.catalogue import PARTS, catalogue, read
+from zslbench.data import ExpectedCounts
 from zslbench.errors import UnknownName
+from zslbench_data import how_to_get
+from zslbench_data.download.advice import region_bytes, step
+from zslbench_data.download.catalogue import PARTS, catalogue, read
 
 KNOWN = catalogue()
 WHOLE = {"file": "a.zip", "urls": [], "page": "", "holds": "", "licence": ""}
@@ -86,7 +87,7 @@ def test_advice_on_sun_has_command_size_and_time() -> None:
 
 def test_reading_the_catalogue_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from zslbench.data import catalogue; catalogue();"
+        "import sys; from zslbench_data import catalogue; catalogue();"
         "print([m for m in ('numpy', 'torch', 'requests', 'jaxtyping', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

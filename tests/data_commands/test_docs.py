@@ -10,9 +10,9 @@ import click
 import pytest
 
 from zslbench.cli.main import Frame, cli
-from zslbench.data.download.advice import region_bytes
-from zslbench.data.download.catalogue import catalogue
-from zslbench.data.download.display import human
+from zslbench_data.download.advice import region_bytes
+from zslbench_data.download.catalogue import catalogue
+from zslbench_data.download.display import human
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = {one.name: one.read_text("utf-8") for one in sorted(DOCS.glob("*.md"))}

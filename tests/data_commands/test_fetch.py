@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from zslbench.data.download.faults import DownloadError
-from zslbench.data.download.transfer import part_path
 from zslbench.errors import DataError, MissingData
+from zslbench_data.download.faults import DownloadError
+from zslbench_data.download.transfer import part_path
 
 
 def digest(data: bytes, algorithm: str = "sha256") -> str:
@@ -108,7 +108,7 @@ def test_a_length_that_is_a_lie_is_noticed(web: Any, fetcher: Any, archive: Any,
 def test_a_file_without_end_is_left(
     web: Any, fetcher: Any, archive: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunked: bool
 ) -> None:
-    monkeypatch.setattr("zslbench.data.download.fetch._BLOCK", 1000)
+    monkeypatch.setattr("zslbench_data.download.fetch._BLOCK", 1000)
     url = web.serve("/set.zip", bytes(3_000_000), chunked=chunked)
     for how in ({"size": 100_000}, {"size": 401_000, "exact": True}):
         with pytest.raises(DownloadError, match=r"sends .* or more, at most 401 kB are expected"):
@@ -247,9 +247,9 @@ def test_two_at_once_download_once(web: Any, fetcher: Any, archive: Any, body: b
 KILLED = """
 import sys
 from pathlib import Path
-from zslbench.data.download.catalogue import Archive
-from zslbench.data.download.fetch import Fetcher
-from zslbench.data.download.transfer import Policy
+from zslbench_data.download.catalogue import Archive
+from zslbench_data.download.fetch import Fetcher
+from zslbench_data.download.transfer import Policy
 
 one = Archive("set", "set.zip", (sys.argv[1],), page="", holds="", licence="")
 Fetcher(Path(sys.argv[2]), policy=Policy(chunk=4096)).fetch(one)

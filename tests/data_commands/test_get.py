@@ -14,10 +14,10 @@ import pytest
 import scipy.io
 from click.testing import CliRunner, Result
 
-from zslbench.cli.data import display
 from zslbench.cli.main import cli
-from zslbench.data.download import catalogue as catalogues, fetch
 from zslbench.data.xlsa17 import read_xlsa17
+from zslbench_data.cli import display
+from zslbench_data.download import catalogue as catalogues, fetch
 
 ATTRIBUTES = ["has_bill::curved_(up)", "striped", "long-legged"]
 PICTURES = {f"{one:03d}.A/x{one}.jpg": bytes([one]) * (500 + one) for one in range(6)}
@@ -333,7 +333,7 @@ def test_wrong_arguments_are_one_line(get: Any, arguments: list[str], words: str
     ],
 )
 def test_forms_of_names(tmp_path: Path, form: str, body: bytes, names: list[str]) -> None:
-    from zslbench.data.download.names import parse_names
+    from zslbench_data.download.names import parse_names
 
     (tmp_path / "names").write_bytes(body)
     assert parse_names(tmp_path / "names", form) == names

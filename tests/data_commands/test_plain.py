@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zslbench.data.words.plain import REPLACED, plain_words
+from zslbench_data.words.plain import REPLACED, plain_words
 
 KNOWN_OTHERWISE = {
     "wood (not part of a tree)": "wood",  # the known form keeps what stands in parentheses

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from zslbench.data.download.faults import DownloadError
-from zslbench.data.download.transfer import part_path, transfer
+from zslbench_data.download.faults import DownloadError
+from zslbench_data.download.transfer import part_path, transfer
 
 BODY = random.Random(5).randbytes(200_000)
 

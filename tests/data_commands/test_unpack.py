@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from zslbench.data.download.catalogue import Part
-from zslbench.data.download.unpack import STAMP, unpack
-from zslbench.data.download.wanted import chooser
 from zslbench.errors import DataError
+from zslbench_data.download.catalogue import Part
+from zslbench_data.download.unpack import STAMP, unpack
+from zslbench_data.download.wanted import chooser
 
 FILES = {
     "top/CUB/att_splits.mat": b"splits" * 100,
@@ -152,7 +152,7 @@ def test_a_link_that_nobody_wants_is_not_followed(run: Any, staging: Path, tmp_p
 def test_wanted_files_that_claim_too_much_are_refused(
     run: Any, pack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zslbench.data.download.unpack._SLACK", 1000)
+    monkeypatch.setattr("zslbench_data.download.unpack._SLACK", 1000)
     body = pack({"CUB/att_splits.mat": NOISE[:20_000], "CUB/res101.mat": NOISE})
     with pytest.raises(DataError, match=r"claims 45 kB and more where 10 kB are expected"):
         run(body)
@@ -162,7 +162,7 @@ def test_wanted_files_that_claim_too_much_are_refused(
 def test_a_tar_that_unpacks_to_ever_more_is_left(
     run: Any, make_tar: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zslbench.data.download.unpack._SLACK", 1000)
+    monkeypatch.setattr("zslbench_data.download.unpack._SLACK", 1000)
     body = make_tar({"bomb.bin": bytes(3_000_000), **FILES})
     assert len(body) * 50 < 3_000_000
     with pytest.raises(DataError, match="holds over 50 times its own bytes"):

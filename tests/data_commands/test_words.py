@@ -17,10 +17,10 @@ import scipy.io
 from click.testing import CliRunner, Result
 
 from zslbench.cli.main import cli
-from zslbench.data.download import catalogue as catalogues
-from zslbench.data.words.build import build
-from zslbench.data.words.formats import read_words
 from zslbench.errors import DataError, MissingData
+from zslbench_data.download import catalogue as catalogues
+from zslbench_data.words.build import build
+from zslbench_data.words.formats import read_words
 
 DIMENSION = 4
 WORDS = ["the", "bill", "shape", "naïve", "ground", "red", "zebra"]
@@ -317,7 +317,7 @@ def test_names_that_do_not_fit_the_splits(get: Any, root: Path) -> None:
 @pytest.mark.parametrize("dataset", ["CUB", "SUN", "AWA2"])
 def test_known_vectors_come_out_again(real_data: Path, tmp_path: Path, dataset: str) -> None:
     """A word2vec file whose words explain the known vectors gives those vectors, through the command."""
-    from zslbench.data.words.plain import plain_words
+    from zslbench_data.words.plain import plain_words
 
     names = (real_data / "attribute_names" / f"{dataset}.txt").read_text().splitlines()
     known = np.load(real_data / "attribute_vectors" / f"{dataset}.npy").astype(np.float64)

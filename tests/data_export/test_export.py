@@ -15,14 +15,14 @@ import scipy.io
 from click.testing import CliRunner
 
 from zslbench.cli.main import cli
-from zslbench.data.dataset import DataRequest, Dataset
-from zslbench.data.exporting.arrow import METADATA
-from zslbench.data.exporting.export import export
-from zslbench.data.exporting.hdf5 import grid
 from zslbench.data.regions.find import open_regions
 from zslbench.data.xlsa17 import FolderSource
 from zslbench.errors import DataError, MissingData, UnknownName
-from zslbench.settings import NoSettings
+from zslbench.plugin.dataset import DataRequest, Dataset
+from zslbench.plugin.settings import NoSettings
+from zslbench_data.exporting.arrow import METADATA
+from zslbench_data.exporting.export import export
+from zslbench_data.exporting.hdf5 import grid
 
 
 def load(root: Path, name: str = "mine", **asked: object) -> Dataset:

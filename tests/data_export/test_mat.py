@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from zslbench.data.exporting import mat
-from zslbench.data.exporting.mat import Rows, write_mat
 from zslbench.data.matfile import mat_variables, read_mat
 from zslbench.errors import DataError
+from zslbench_data.exporting import mat
+from zslbench_data.exporting.mat import Rows, write_mat
 
 NAMES = ["cat", "", "Ünicode ñ", "two words"]
 

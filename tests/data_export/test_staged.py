@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from zslbench.data.exporting.staged import remove_left, staged
 from zslbench.data.roots import folder_datasets
 from zslbench.errors import DataError
+from zslbench_data.exporting.staged import remove_left, staged
 
 
 def contents(folder: Path) -> dict[str, str]:

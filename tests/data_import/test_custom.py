@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import scipy.io
 
-from zslbench.data.dataset import DataRequest, Dataset
-from zslbench.data.importing.arrays import Regions
 from zslbench.data.regions import RegionStore
 from zslbench.data.roots import folder_datasets
 from zslbench.data.xlsa17 import FolderSource
 from zslbench.data.xlsa17_described import read_described
-from zslbench.settings import NoSettings
+from zslbench.plugin.dataset import DataRequest, Dataset
+from zslbench.plugin.settings import NoSettings
+from zslbench_data.importing.arrays import Regions
 
 PARTS = ("trainval", "test_seen", "test_unseen")
 
@@ -98,7 +98,7 @@ def test_an_image_folder_waits_for_features(files: Any, run: Callable[..., Any],
 
 
 def test_extraction_finds_the_pictures(files: Any, run: Callable[..., Any], root: Path) -> None:
-    images = pytest.importorskip("zslbench.data.extraction.images")
+    images = pytest.importorskip("zslbench_data.extraction.images")
     assert run(files.folder / "photos", *custom(files, "images.csv"), "--link").exit_code == 0
     found = images.pictures_of(root / "Zoo")
     assert list(found.names) == sorted(files.names)
@@ -347,8 +347,8 @@ def test_a_killed_import_is_cleared_by_the_next(files: Any, run: Callable[..., A
 def test_memory_does_not_grow_with_the_data(
     files: Any, run: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zslbench.data.exporting import xlsa17
-    from zslbench.data.importing import arrays
+    from zslbench_data.exporting import xlsa17
+    from zslbench_data.importing import arrays
 
     most = []
     real = np.asarray

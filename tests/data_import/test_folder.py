@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from zslbench.data.dataset import DataRequest, Dataset
 from zslbench.data.regions import RegionStore
 from zslbench.data.xlsa17 import FolderSource
-from zslbench.settings import NoSettings
+from zslbench.plugin.dataset import DataRequest, Dataset
+from zslbench.plugin.settings import NoSettings
 
 Run = Callable[..., Any]
 

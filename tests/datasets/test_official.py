@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import scipy.io
 
-from zslbench.data.dataset import DataRequest
 from zslbench.data.matfile import read_mat
 from zslbench.errors import DataError, MissingData, UnknownName
-from zslbench.protocol.splits import fingerprint, validation_split
-from zslbench.settings import NoSettings
+from zslbench.evaluation.splits import fingerprint, validation_split
+from zslbench.plugin.dataset import DataRequest
+from zslbench.plugin.settings import NoSettings
 from zslbench_datasets import zslbench_components
 from zslbench_datasets.official import OFFICIAL, OfficialSource
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zslbench.data import catalogue, fingerprint
-from zslbench.data.dataset import DataRequest, Dataset
 from zslbench.data.regions import RegionStore, writer
 from zslbench.data.validate import faults
 from zslbench.errors import DataError, UnknownName
-from zslbench.protocol.splits import validation_split
+from zslbench.evaluation.splits import fingerprint, validation_split
+from zslbench.plugin.dataset import DataRequest, Dataset
+from zslbench_data import catalogue
 from zslbench_datasets import zslbench_components
 from zslbench_datasets.official import OFFICIAL
 from zslbench_datasets.settings import SimulatedSettings

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from zslbench.data.dataset import DataRequest, Dataset
 from zslbench.data.validate import faults
 from zslbench.errors import UnknownName
+from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench_datasets.settings import ToySettings
 from zslbench_datasets.toy import ToySource, generate
 

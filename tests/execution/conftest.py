@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from zslbench.data.load import load_dataset, provenance
-from zslbench.execution.local import Job
-from zslbench.execution.mode import ExecutionMode
-from zslbench.protocol.selection import Selection
-from zslbench.recipe import resolve
-from zslbench.registry import registry
+from zslbench.evaluation.selection import Selection
+from zslbench.experiment.datasets import load_dataset, provenance
+from zslbench.experiment.execution.local import Job
+from zslbench.experiment.execution.mode import ExecutionMode
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
 
 TINY = {
     "generator.hidden": 4, "generator.per_class": 2, "generator.batch_size": 256, "generator.critic_steps": 1,

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import zslbench
-from zslbench.execution import environment
-from zslbench.execution.environment import describe, device_name
-from zslbench.execution.mode import ExecutionMode
+from zslbench.experiment.execution import environment
+from zslbench.experiment.execution.environment import describe, device_name
+from zslbench.experiment.execution.mode import ExecutionMode
 
 
 def test_versions_device_and_plugins(job: Any) -> None:

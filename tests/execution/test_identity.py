@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from zslbench import Reading
-from zslbench.data.load import provenance
-from zslbench.execution import local
-from zslbench.execution.mode import ExecutionMode
+from zslbench.experiment.datasets import provenance
+from zslbench.experiment.execution import local
+from zslbench.experiment.execution.mode import ExecutionMode
 from zslbench.store.identity import run_id
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from zslbench import pipeline
 from zslbench.api import Quiet
 from zslbench.errors import Interrupted
-from zslbench.execution.interrupt import stop_requests
-from zslbench.execution.local import STAGES, compute
-from zslbench.registry import registry
+from zslbench.experiment import pipeline
+from zslbench.experiment.execution.interrupt import stop_requests
+from zslbench.experiment.execution.local import STAGES, compute
+from zslbench.plugin.discovery import registry
 from zslbench.store.store import Store
 from zslbench.training.loop import Silent
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from torch import Tensor
 
-from zslbench.data.extraction import Wanted, engine, extract
 from zslbench.data.regions.writer import RegionWriter
-from zslbench.execution.mode import ExecutionMode
-from zslbench.interfaces import FeatureExtractor
+from zslbench.experiment.execution.mode import ExecutionMode
+from zslbench.plugin.interfaces import FeatureExtractor
+from zslbench_data.extraction import Wanted, engine, extract
 
 
 class Blocks(FeatureExtractor):

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from rich.console import Console
 
 import zslbench
-from zslbench.cli.data.extract_display import ImageBar
 from zslbench.cli.main import cli
-from zslbench.data.load import load_dataset
-from zslbench.recipe import resolve
-from zslbench.registry import registry
+from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
+from zslbench_data.cli.extract_display import ImageBar
 
 
 def call(root: Path, *arguments: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zslbench.data.extraction.decode import Pixels, Unreadable, as_rgb
+from zslbench_data.extraction.decode import Pixels, Unreadable, as_rgb
 
 
 def read(path: Path, size: int = 16, **how: Any) -> np.ndarray:

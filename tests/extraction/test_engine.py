@@ -19,9 +19,9 @@ import scipy.io
 import torch
 from PIL import Image
 
-from zslbench.data.extraction import Wanted, engine, extract
 from zslbench.data.regions.store import RegionStore
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
+from zslbench_data.extraction import Wanted, engine, extract
 
 SCRIPT = Path(__file__).with_name("blocks.py")
 

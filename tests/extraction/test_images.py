@@ -10,9 +10,9 @@ import pytest
 import scipy.io
 from hypothesis import given, strategies as st
 
-from zslbench.data.extraction.images import match, pictures_of
 from zslbench.data.matfile import read_mat
 from zslbench.errors import DataError, MissingData
+from zslbench_data.extraction.images import match, pictures_of
 
 HERE = Path("images")
 

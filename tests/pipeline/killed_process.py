@@ -23,10 +23,10 @@ import torch._dynamo  # torch.optim imports it, which takes seconds
 import zslbench
 import zslbench.cli.progress
 import zslbench.cli.run
-import zslbench.execution.local
-import zslbench.pipeline
+import zslbench.experiment.execution.local
+import zslbench.experiment.pipeline
 import zslbench_tf_vaegan.generator  # noqa: F401
-from zslbench.registry import registry
+from zslbench.plugin.discovery import registry
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 from zslbench.training import program_run

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import zslbench
-import zslbench.registry
+import zslbench.plugin
 
 
 def moved(before, after):
@@ -34,8 +34,8 @@ def state():
 def main(store: str) -> None:
     scripted = EntryPoint("scripted", "zslbench_scripted", "zslbench")
     entries = [*metadata.entry_points(group="zslbench"), scripted]
-    known = zslbench.registry.load_registry(strict=True, entry_points=entries)
-    zslbench.registry.registry = lambda: known
+    known = zslbench.plugin.load_registry(strict=True, entry_points=entries)
+    zslbench.plugin.lookup = lambda: known
     options = {"dataset": "scripted", "store": store, "device": "cpu", "threads": 1}
     failing = {"embedding": "restless", "generator": "tf-vaegan", "classifier": "softmax"}
     for asked in (

@@ -42,7 +42,7 @@ def test_forced_runs_of_one_seed_are_the_same_and_of_another_are_not(run, small)
 
 def test_a_finished_run_is_found_and_not_computed_again(run, monkeypatch):
     first = run("scripted", select="last")
-    monkeypatch.setattr("zslbench.pipeline.run", None)
+    monkeypatch.setattr("zslbench.experiment.pipeline.run", None)
     assert run("scripted", select="last").finished == first.finished
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import zslbench
-from zslbench.classifying import FinalClassifiers
-from zslbench.protocol.evaluator import Evaluator
+from zslbench.evaluation.evaluator import Evaluator
+from zslbench.experiment.classifying import FinalClassifiers
 
 SETTINGS = {
     "generator.hidden": 4, "generator.per_class": 2, "generator.batch_size": 256, "generator.critic_steps": 1,

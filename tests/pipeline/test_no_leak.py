@@ -11,16 +11,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from zslbench import pipeline
-from zslbench.audit.altered import with_noise_and_other_labels
-from zslbench.audit.artefacts import choices, fitted, networks
-from zslbench.data.dataset import Dataset
-from zslbench.data.load import load_dataset
-from zslbench.protocol.selection import Selection
-from zslbench.protocol.splits import validation_split
-from zslbench.recipe import resolve
+from zslbench.evaluation.selection import Selection
+from zslbench.evaluation.splits import validation_split
+from zslbench.experiment import pipeline
+from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.dataset import Dataset
+from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training
-from zslbench.training.streams import Streams
+from zslbench_audit.altered import with_noise_and_other_labels
+from zslbench_audit.artefacts import choices, fitted, networks
 
 TRAINED = {"embedding.normalize": "minmax"}
 

@@ -11,21 +11,21 @@ import pytest
 import torch
 
 import zslbench
-from zslbench import pipeline
 from zslbench.api import Quiet
-from zslbench.data.dataset import Dataset
-from zslbench.data.load import load_dataset
 from zslbench.data.regions import ArrayRegions
 from zslbench.errors import Diverged, SettingsError
-from zslbench.fitting import embedding_inputs
-from zslbench.pipeline import Outcome
-from zslbench.protocol.selection import Selection
-from zslbench.recipe import resolve
+from zslbench.evaluation.selection import Selection
+from zslbench.experiment import pipeline
+from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.fitting import embedding_inputs
+from zslbench.experiment.pipeline import Outcome
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.dataset import Dataset
+from zslbench.plugin.streams import Streams
 from zslbench.store.store import Store
 from zslbench.training.flat import flatten
 from zslbench.training.loop import Training
 from zslbench.training.replicas.group import Group
-from zslbench.training.streams import Streams
 
 METHODS = ["tf-vaegan", "sc-egg"]
 # Products of fewer than 400 multiplications are rounded differently once they are lifted.
@@ -186,8 +186,8 @@ def test_replicas_are_part_of_a_run_s_identity_and_seeds_beyond_them_form_anothe
 
 
 def test_a_cpu_computes_one_after_the_other_by_default_and_a_gpu_all_together(known, seeds):
-    from zslbench.execution.grouping import replicas_for
-    from zslbench.execution.mode import ExecutionMode
+    from zslbench.experiment.execution.grouping import replicas_for
+    from zslbench.experiment.execution.mode import ExecutionMode
 
     trained, closed = (resolve(known, "toy", method=name) for name in ("tf-vaegan", "eszsl"))
     cpu, gpu = ExecutionMode("cpu"), ExecutionMode("cuda", threads=0)

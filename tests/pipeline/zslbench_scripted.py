@@ -13,8 +13,8 @@ import torch
 from pydantic import PositiveInt
 
 from zslbench import Component, ComponentSettings, Method, Variant, hookimpl
-from zslbench.data.dataset import Dataset, OfficialSplit
-from zslbench.interfaces import (
+from zslbench.plugin.dataset import Dataset, OfficialSplit
+from zslbench.plugin.interfaces import (
     Classifier,
     DatasetSource,
     Embedding,

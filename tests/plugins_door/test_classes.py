@@ -11,13 +11,14 @@ import pytest
 
 from zslbench import ComponentSettings
 from zslbench.errors import PluginError
-from zslbench.registry import PluginInfo, Registered, load_class, settings_model
-from zslbench.settings import NoSettings
+from zslbench.plugin.classes import load_class, settings_model
+from zslbench.plugin.info import PluginInfo, Registered
+from zslbench.plugin.settings import NoSettings
 
 SOURCE = """
     import sys
     from zslbench import ComponentSettings
-    from zslbench.interfaces import Classifier, Generator
+    from zslbench.plugin.interfaces import Classifier, Generator
 
     class Whole(Classifier):
         needs_examples = False
@@ -63,8 +64,8 @@ def test_class_of_its_kind(declared: Any) -> None:
         ("door_exits:Whole", "classifier", "cannot be imported: SystemExit: bye"),
         ("door_classes:Whol", "classifier", "module door_classes has no Whol, did you mean 'Whole'"),
         ("door_classes:number", "classifier", "is no class"),
-        ("door_classes:Other", "classifier", "does not implement zslbench.interfaces.Classifier"),
-        ("door_classes:Whole", "generator", "does not implement zslbench.interfaces.Generator"),
+        ("door_classes:Other", "classifier", "does not implement zslbench.plugin.interfaces.Classifier"),
+        ("door_classes:Whole", "generator", "does not implement zslbench.plugin.interfaces.Generator"),
         ("door_classes:Half", "classifier", "does not define scores"),
     ],
 )

@@ -12,7 +12,8 @@ import pytest
 
 from zslbench import Component, Method, Reading, Variant, hookimpl
 from zslbench.errors import PluginError, UnknownName
-from zslbench.registry import Registry, load_registry
+from zslbench.plugin.discovery import load_registry
+from zslbench.plugin.lookup import Registry
 
 ALPHA = Component(kind="classifier", name="mine", target="a:B", summary="")
 MINE = Method(name="mine-method", embedding="e", classifier="c", summary="")

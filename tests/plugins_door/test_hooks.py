@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from zslbench import Tracker, hookimpl, hookspecs
+from zslbench import Tracker, hookimpl
 from zslbench.errors import Interrupted
-from zslbench.registry import load_registry
+from zslbench.plugin import hookspecs
+from zslbench.plugin.discovery import load_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from zslbench.registry import PluginInfo, load_registry, registry
+from zslbench.plugin.discovery import load_registry, registry
+from zslbench.plugin.info import PluginInfo
 
 Installer = Callable[..., None]
 
@@ -178,5 +179,5 @@ def test_digest_of_a_module_a_namespace_and_nothing(tmp_path: Path, monkeypatch:
 def test_digest_of_the_core_is_of_the_named_module() -> None:
     assert (
         PluginInfo("a", "zslbench.errors").source_digest()
-        != PluginInfo("a", "zslbench.settings").source_digest()
+        != PluginInfo("a", "zslbench.plugin.settings").source_digest()
     )

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from zslbench import Variant
+from zslbench.data.folders import find_dataset
 from zslbench.errors import UnknownName
-from zslbench.registry import Registry, load_registry
+from zslbench.plugin.discovery import load_registry
+from zslbench.plugin.lookup import Registry
 
 
 @pytest.fixture
@@ -90,25 +92,25 @@ def test_a_folder_is_a_data_set(found: Registry, tmp_path: Path) -> None:
     for name in ("CUB", "MyBirds"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "att_splits.mat").touch()
-    one = found.component("dataset", "mybirds", data_root=tmp_path)
+    one = find_dataset(found, "mybirds", data_root=tmp_path)
     assert one.declaration.target == "zslbench.data.xlsa17:FolderSource"
     assert (one.plugin.name, one.plugin.distribution) == ("folder", "zslbench")
-    assert found.component("dataset", "MyBirds", data_root=str(tmp_path)) == one
-    assert found.component("dataset", "cub", data_root=tmp_path).plugin.name == "mine"
+    assert find_dataset(found, "MyBirds", data_root=str(tmp_path)) == one
+    assert find_dataset(found, "cub", data_root=tmp_path).plugin.name == "mine"
 
 
 def test_unknown_data_set_names_the_data_root(found: Registry, tmp_path: Path) -> None:
     (tmp_path / "Sun").mkdir()
     (tmp_path / "Sun" / "att_splits.mat").touch()
     with pytest.raises(UnknownName, match="no dataset 'cubb', did you mean 'cub'") as raised:
-        found.component("dataset", "cubb", data_root=tmp_path)
+        find_dataset(found, "cubb", data_root=tmp_path)
     assert str(tmp_path) in str(raised.value)
     with pytest.raises(UnknownName, match="did you mean 'sun'"):
-        found.component("dataset", "sum", data_root=tmp_path)
+        find_dataset(found, "sum", data_root=tmp_path)
 
 
 def test_a_folder_that_nobody_could_type_is_left_out(found: Registry, tmp_path: Path) -> None:
     (tmp_path / "my data").mkdir()
     (tmp_path / "my data" / "att_splits.mat").touch()
     with pytest.raises(UnknownName):
-        found.component("dataset", "my data", data_root=tmp_path)
+        find_dataset(found, "my data", data_root=tmp_path)

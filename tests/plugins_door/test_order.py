@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from zslbench.registry import Registry, load_registry
+from zslbench.plugin.discovery import load_registry
+from zslbench.plugin.lookup import Registry
 
 
 def seen(found: Registry) -> Any:

@@ -13,8 +13,8 @@ PUBLIC = {
     "zslbench",
     "zslbench.data",
     "zslbench.errors",
-    "zslbench.interfaces",
-    "zslbench.tracking",
+    "zslbench.plugin.interfaces",
+    "zslbench.plugin",
     "zslbench.training",
 }
 """Documented in CONTRIBUTING.md as what a method may know."""

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.data.dataset import Dataset, OfficialSplit
 from zslbench.errors import PluginError
-from zslbench.protocol.evaluator import Evaluator
-from zslbench.protocol.folds import final_fold
+from zslbench.evaluation.evaluator import Evaluator
+from zslbench.evaluation.folds import final_fold
+from zslbench.plugin.dataset import Dataset, OfficialSplit
 
 UNSEEN = np.array([0, 3, 5])
 
@@ -178,7 +178,7 @@ def test_infinite_and_whole_number_scores_are_allowed():
 def test_chunks_change_nothing(monkeypatch):
     case = Case(3)
     whole = case.evaluator.evaluate(case.of(case.gzsl), case.of(case.czsl))
-    from zslbench.protocol.folds import HeldOut
+    from zslbench.evaluation.folds import HeldOut
 
     plain = HeldOut.inputs
     monkeypatch.setattr(HeldOut, "inputs", lambda self, chunk=3: plain(self, chunk))

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.data.dataset import Dataset, OfficialSplit
 from zslbench.data.regions import ArrayRegions, RegionStore, RegionWriter
-from zslbench.protocol.folds import Fold, final_fold, unseen_space, validation_fold
-from zslbench.protocol.splits import validation_split
+from zslbench.evaluation.folds import Fold, final_fold, unseen_space, validation_fold
+from zslbench.evaluation.splits import validation_split
+from zslbench.plugin.dataset import Dataset, OfficialSplit
 
 CPU = torch.device("cpu")
 UNSEEN = (1, 4, 8)  # not at the end: class ids must be mapped, not shifted

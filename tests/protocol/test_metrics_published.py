@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from zslbench.protocol.metrics import (
+from zslbench.evaluation.metrics import (
     accuracy_per_class,
     best_offset,
     correct,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from zslbench.errors import SettingsError
-from zslbench.protocol.selection import MODES, Selection
+from zslbench.evaluation.selection import MODES, Selection
 
 
 def test_modes():

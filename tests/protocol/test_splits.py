@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from zslbench.data.dataset import Dataset, OfficialSplit
 from zslbench.errors import DataError
-from zslbench.protocol.splits import ValidationSplit, fingerprint, split_fingerprint, validation_split
+from zslbench.evaluation.splits import ValidationSplit, fingerprint, split_fingerprint, validation_split
+from zslbench.plugin.dataset import Dataset, OfficialSplit
 
 
 def make(

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from zslbench.errors import DataError
-from zslbench.published import PublishedResults, PublishedRow
-from zslbench.published.results import normal
+from zslbench.experiment.published import PublishedResults, PublishedRow
+from zslbench.experiment.published.results import normal
 
 TABLE1 = "SC-EGG IJCAI-22 Table 1"
 HEAD = "method,group,citation,dataset,acc,u,s,h,source,semantics,finetuned,features,note\n"
@@ -216,7 +216,7 @@ def test_files_that_are_no_tables() -> None:
 
 
 def test_every_source_is_described_and_used(known: PublishedResults) -> None:
-    text = resources.files("zslbench.published").joinpath("sources.csv").read_text("utf-8")
+    text = resources.files("zslbench.experiment.published").joinpath("sources.csv").read_text("utf-8")
     described = [one["source"] for one in csv.DictReader(text.splitlines())]
     assert sorted(described) == sorted(known.sources)
 

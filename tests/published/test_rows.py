@@ -8,8 +8,8 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 import pytest
 from hypothesis import given, strategies as st
 
-from zslbench.published import numbers
-from zslbench.published.row import PublishedRow, row
+from zslbench.experiment.published import numbers
+from zslbench.experiment.published.row import PublishedRow, row
 
 
 def printed(u: str, s: str, h: str, acc: str = "") -> dict[str, str]:

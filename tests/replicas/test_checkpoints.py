@@ -7,10 +7,10 @@ import itertools
 import pytest
 
 from zslbench.errors import Diverged, Interrupted
+from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
 from zslbench.training.replicas import memory
 from zslbench.training.replicas.group import Group
-from zslbench.training.streams import Streams
 
 EPOCHS = {0: 2, 1: 1, 2: 3}
 ITERATIONS = 2 * 2

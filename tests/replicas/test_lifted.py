@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from zslbench.errors import Diverged
+from zslbench.plugin.streams import Streams
 from zslbench.training import iteration
 from zslbench.training.loop import train
 from zslbench.training.replicas.group import Group
 from zslbench.training.replicas.lifted import LiftedRun
-from zslbench.training.streams import Streams
 
 CLOSE = 1e-9
 """Largest relative distance of figures and networks in float64."""

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.replicas import memory
 from zslbench.training.replicas.asked import Asked
 from zslbench.training.replicas.joining import equal_parts
 from zslbench.training.replicas.lifted import LiftedRun
-from zslbench.training.streams import Streams
 
 
 def asked(toy, program):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from zslbench.errors import PluginError
-from zslbench.interfaces import Losses
+from zslbench.plugin.interfaces import Losses
 from zslbench.training import program_run
 from zslbench.training.loop import train
 from zslbench.training.replicas import lifted as lifted_module

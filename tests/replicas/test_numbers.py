@@ -9,10 +9,10 @@ import pytest
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
 from zslbench.training.replicas.group import Group
 from zslbench.training.replicas.numbers import Number, merged
-from zslbench.training.streams import Streams
 
 
 class Settings(BaseModel):
@@ -40,7 +40,7 @@ def losses(nets, batch, noise, *, s, factor):
 
 
 def replace_log(total, fit, s):
-    from zslbench.interfaces import Losses
+    from zslbench.plugin.interfaces import Losses
 
     return Losses(total, {"weighted": fit * s.weight})
 

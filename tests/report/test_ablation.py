@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zslbench.published.row import PublishedRow, row
+from zslbench.experiment.published.row import PublishedRow, row
 from zslbench.report.ablation import Ablation, Cell
 from zslbench.report.ablation_notes import notes, other_order
 from zslbench.report.formats import FORMATS, render

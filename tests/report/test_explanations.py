@@ -12,7 +12,8 @@ import pytest
 
 from zslbench import Method, hookimpl
 from zslbench.errors import PluginError
-from zslbench.registry import Registry, load_registry
+from zslbench.plugin.discovery import load_registry
+from zslbench.plugin.lookup import Registry
 from zslbench.report.explanations import explained
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from zslbench import Method
 from zslbench.errors import PluginError
-from zslbench.registry import registry
-from zslbench.report.published import published
+from zslbench.experiment.published.ablations import published
+from zslbench.plugin.discovery import registry
 
 HEAD = "variant,method,dataset,acc,u,s,h,source,note\n"
 

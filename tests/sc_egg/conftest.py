@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import zslbench
-from zslbench.interfaces import ClassSpace, Derived, Networks, Program, Streams, TrainView
-from zslbench.recipe import resolve
-from zslbench.registry import registry
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
+from zslbench.plugin.interfaces import ClassSpace, Derived, Networks, Program, Streams, TrainView
 from zslbench.store.record import RunRecord
 from zslbench.testing import TinyInputs
 from zslbench.training.loop import Training, derive, train

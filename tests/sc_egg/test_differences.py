@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from zslbench.recipe import resolve
-from zslbench.registry import registry
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
 from zslbench_sc_egg.differences import ROWS, explain
 from zslbench_sc_egg.settings import EGGNSettings, SCENSettings
 from zslbench_tf_vaegan.settings import TFVAEGANSettings

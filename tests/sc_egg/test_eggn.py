@@ -11,11 +11,11 @@ import sc_egg_by_hand as by_hand
 import torch
 
 from zslbench.errors import ZslbenchError
-from zslbench.interfaces import Batch, Choice, ClassSpace, Guide, Normal, TrainView
+from zslbench.plugin.interfaces import Batch, Choice, ClassSpace, Guide, Normal, TrainView
+from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
 from zslbench.training import linear
 from zslbench.training.step import draw
-from zslbench.training.streams import Streams
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.settings import EGGNSettings
 

@@ -9,13 +9,13 @@ import pytest
 import sc_egg_by_hand as by_hand
 import torch
 
-from zslbench.interfaces import Batch, TrainView
+from zslbench.plugin.interfaces import Batch, TrainView
+from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
 from zslbench.testing.bits import differing, leaves, snapshot
 from zslbench.testing.inputs import TinyRegions
 from zslbench.training import loop
 from zslbench.training.step import draw, step_function
-from zslbench.training.streams import Streams
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.settings import EGGNSettings
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from zslbench import pipeline
-from zslbench.audit.altered import with_noise_and_other_labels
-from zslbench.audit.artefacts import choices, networks
-from zslbench.data.load import load_dataset
-from zslbench.protocol.selection import Selection
-from zslbench.recipe import resolve
-from zslbench.registry import registry
+from zslbench.evaluation.selection import Selection
+from zslbench.experiment import pipeline
+from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
+from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training
-from zslbench.training.streams import Streams
+from zslbench_audit.altered import with_noise_and_other_labels
+from zslbench_audit.artefacts import choices, networks
 
 SCEN_ALONE = {"generator.lambda_s": 0.0, "generator.lambda_u": 0.0}
 BATCHES = {"embedding.stage1_iterations": 3, "embedding.stage2_iterations": 3, "dataset.classes": 14}

@@ -7,9 +7,9 @@ from importlib import resources
 
 import pytest
 
-from zslbench.presets import preset_names, read_preset
-from zslbench.recipe import resolve
-from zslbench.registry import registry
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
+from zslbench.plugin.presets import preset_names, read_preset
 
 PRESETS = "zslbench_sc_egg.presets"
 NAMES = ("cub", "sun", "awa2")

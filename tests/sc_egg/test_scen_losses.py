@@ -9,7 +9,7 @@ import pytest
 import sc_egg_by_hand as by_hand
 import torch
 
-from zslbench.interfaces import Batch, ClassSpace
+from zslbench.plugin.interfaces import Batch, ClassSpace
 from zslbench_sc_egg.scen import SCEN
 from zslbench_sc_egg.settings import SCENSettings
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from zslbench.errors import ZslbenchError
-from zslbench.interfaces import Batch
+from zslbench.plugin.interfaces import Batch
+from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
 from zslbench.testing.bits import differing, leaves
 from zslbench.testing.inputs import TinyRegions
-from zslbench.training.streams import Streams
 from zslbench_sc_egg.differences import authors_settings
 
 LEN = ("vectors", "attention", "projection")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
 from zslbench.testing.bits import differing, leaves
 from zslbench.training import iteration
 from zslbench.training.loop import Training, train
-from zslbench.training.streams import Streams
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.settings import EGGNSettings
 from zslbench_tf_vaegan.generator import TFVAEGAN

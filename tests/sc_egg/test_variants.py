@@ -7,8 +7,8 @@ from importlib import resources
 import pandas as pd
 import pytest
 
-from zslbench.recipe import resolve
-from zslbench.registry import registry
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
 
 VARIANTS = ("baseline", "no-lce", "no-gce", "no-scr", "no-egs", "full")
 READINGS = ("paper", "authors")

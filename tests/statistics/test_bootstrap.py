@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from zslbench.errors import DataError
-from zslbench.statistics.bootstrap import (
+from zslbench.report.statistics.bootstrap import (
     LEAST_CLASSES,
     ClassAccuracies,
     bootstrap_text,

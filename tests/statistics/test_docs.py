@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from zslbench.statistics.bootstrap import LEAST_CLASSES, RESAMPLES
-from zslbench.statistics.paired import EXACT, seeds_needed, too_few
+from zslbench.report.statistics.bootstrap import LEAST_CLASSES, RESAMPLES
+from zslbench.report.statistics.paired import EXACT, seeds_needed, too_few
 
 PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text("utf-8")
 

@@ -8,8 +8,8 @@ import random
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from zslbench.statistics.family import against_best, family_text, holm
-from zslbench.statistics.paired import compare
+from zslbench.report.statistics.family import against_best, family_text, holm
+from zslbench.report.statistics.paired import compare
 
 Values = dict[str, dict[int, float]]
 

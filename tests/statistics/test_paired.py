@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, strategies as st
 
-from zslbench.statistics.paired import EXACT, compare, least_p, seeds_needed, sign_flip_p, too_few
+from zslbench.report.statistics.paired import EXACT, compare, least_p, seeds_needed, sign_flip_p, too_few
 
 # Hundredths of points, so that sums are exact in the enumeration and ties do occur.
 DIFFERENCES = st.lists(st.integers(-300, 300), min_size=2, max_size=9)

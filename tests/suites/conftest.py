@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from zslbench import Component, Method, Reading, Variant, hookimpl
-from zslbench.registry import Registry, load_registry
-from zslbench.suites import Suite, find
+from zslbench.experiment.suites import Suite, find
+from zslbench.plugin.discovery import load_registry
+from zslbench.plugin.lookup import Registry
 
 SETTINGS = """
 from zslbench import ComponentSettings
@@ -32,7 +33,7 @@ import numpy as np
 import torch
 
 from zslbench.errors import MissingData
-from zslbench.interfaces import Classifier, DatasetSource
+from zslbench.plugin.interfaces import Classifier, DatasetSource
 from zslbench_datasets.settings import ToySettings
 from zslbench_datasets.toy import ToySource
 
@@ -130,7 +131,7 @@ def known(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     plugin.zslbench_methods = hookimpl(methods, specname="zslbench_methods")
     installed = importlib.metadata.entry_points(group="zslbench")
     found = load_registry(strict=True, entry_points=[*installed, Entry("lab", "suites_fake", plugin)])
-    monkeypatch.setattr("zslbench.registry.registry", lambda: found)
+    monkeypatch.setattr("zslbench.plugin.lookup", lambda: found)
     yield found
     for name in [one for one in sys.modules if one.startswith("suites_fake")]:
         del sys.modules[name]

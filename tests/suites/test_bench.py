@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 import zslbench
-from zslbench import suites
 from zslbench.api import Quiet
 from zslbench.benchmarking import prepare
 from zslbench.errors import Interrupted, MissingData, SettingsError
-from zslbench.registry import Registry
+from zslbench.experiment import suites
+from zslbench.experiment.suites.running import Unwatched, failures
+from zslbench.plugin.lookup import Registry
 from zslbench.store.store import Store
-from zslbench.suites.running import Unwatched, failures
 
 LAB = '[[methods]]\nmethod = "lab"\n'
 SOLID = LAB + 'variants = "solid"\n'

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from zslbench.errors import SettingsError, UnknownName
-from zslbench.registry import registry
-from zslbench.suites import Suite, find, names
-from zslbench.suites.resolving import resolve_suite
+from zslbench.experiment.suites import Suite, find, names
+from zslbench.experiment.suites.resolving import resolve_suite
+from zslbench.plugin.discovery import registry
 
 FOUR = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("lab", "b", "c"))
 
@@ -30,7 +30,7 @@ def test_the_packaged_suites_resolve_with_the_plugins_that_are_here() -> None:
 
 def printed(source: str) -> list[str]:
     """Methods in the order in which the published results have them from a source."""
-    text = files("zslbench.published").joinpath("results.csv").read_text("utf-8")
+    text = files("zslbench.experiment.published").joinpath("results.csv").read_text("utf-8")
     rows = csv.DictReader(text.splitlines())
     return list(dict.fromkeys(row["method"] for row in rows if row["source"] == source))
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from zslbench.registry import registry
-from zslbench.suites import Suite, names
-from zslbench.suites.catalogue import Suite as Found
-from zslbench.suites.definition import Definition, Row, Wanted, parse
-from zslbench.suites.resolving import resolve_suite
+from zslbench.experiment.suites import Suite, names
+from zslbench.experiment.suites.catalogue import Suite as Found
+from zslbench.experiment.suites.definition import Definition, Row, Wanted, parse
+from zslbench.experiment.suites.resolving import resolve_suite
+from zslbench.plugin.discovery import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "suites.md").read_text("utf-8")

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 import zslbench
-from zslbench import suites
-from zslbench.registry import Registry, registry
+from zslbench.experiment import suites
+from zslbench.experiment.suites.ledger import Ledger, Remembered
+from zslbench.plugin.discovery import registry
+from zslbench.plugin.lookup import Registry
 from zslbench.store.sealed import seal
 from zslbench.store.store import Store
-from zslbench.suites.ledger import Ledger, Remembered
 
 LAB = '[[methods]]\nmethod = "lab"\n'
 

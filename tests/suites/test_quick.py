@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from zslbench import suites
-from zslbench.registry import registry
+from zslbench.experiment import suites
+from zslbench.plugin.discovery import registry
 
 
 def test_every_cell_is_there(quick_store: Any) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from zslbench.errors import SettingsError
-from zslbench.registry import Registry
-from zslbench.suites import Suite
-from zslbench.suites.resolving import Resolved, resolve_suite
+from zslbench.experiment.suites import Suite
+from zslbench.experiment.suites.resolving import Resolved, resolve_suite
+from zslbench.plugin.lookup import Registry
 
 GAN = '[[methods]]\nmethod = "tf-vaegan"\n'
 LAB = '[[methods]]\nmethod = "lab"\n'

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from zslbench import Component, Method, hookimpl
-from zslbench.registry import Registry, load_registry
+from zslbench.plugin.discovery import load_registry
+from zslbench.plugin.lookup import Registry
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))  # the fakes are named by strings, as any component
 

@@ -8,7 +8,7 @@ import pytest
 from zsl_fakes import classes, named
 
 from zslbench.errors import SettingsError, UnknownName
-from zslbench.registry import Registry
+from zslbench.plugin.lookup import Registry
 from zslbench.testing import (
     ConformanceError,
     NotApplicable,

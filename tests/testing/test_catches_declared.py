@@ -9,7 +9,7 @@ import pytest
 from zsl_fakes import named
 
 from zslbench import Component
-from zslbench.registry import Registry
+from zslbench.plugin.lookup import Registry
 from zslbench.testing import ConformanceError, checks_for
 from zslbench.testing.suites import _DECLARED
 
@@ -31,7 +31,7 @@ DECLARED = [
     ("declaration", declared(target="zsl_fakes.nowhere:Sound"), "cannot be imported"),
     ("declaration", declared(target="zsl_fakes.classifiers:Sund"), "has no Sund, did you mean 'Sound'?"),
     ("declaration", declared(target="zsl_fakes.embeddings:Sound"), "does not implement"),
-    ("declaration", declared(target="zslbench.interfaces:Classifier"), "does not define fit, scores"),
+    ("declaration", declared(target="zslbench.plugin.interfaces:Classifier"), "does not define fit, scores"),
     ("settings_documented", declared("settings:NoDefault"), "setting 'size' has no default"),
     ("settings_documented", declared("settings:NoDescription"), "setting 'size' has no description"),
     ("settings_documented", declared("settings:Thawed"), "Thawed is not frozen"),

@@ -10,7 +10,7 @@ import pytest
 from zsl_fakes import named
 
 from zslbench import Component, Method, Range, Reading, Variant
-from zslbench.registry import Registry
+from zslbench.plugin.lookup import Registry
 from zslbench.testing import ConformanceError, checks_for_method
 from zslbench.testing.suites import _METHOD
 

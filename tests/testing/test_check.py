@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zslbench.errors import UnknownName
-from zslbench.registry import Registry
+from zslbench.plugin.lookup import Registry
 from zslbench.testing import (
     Check,
     ConformanceError,

@@ -13,9 +13,11 @@ import pytest
 import scipy.io
 
 from zslbench import Component
-from zslbench.data import ExpectedCounts, catalogue
-from zslbench.registry import Registry, registry
+from zslbench.data import ExpectedCounts
+from zslbench.plugin.discovery import registry
+from zslbench.plugin.lookup import Registry
 from zslbench.testing import Check, NotApplicable, checks_for, checks_for_method, parametrize_with_checks
+from zslbench_data import catalogue
 
 # Settings that keep a component quick, and others that take it through its further branches.
 SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {

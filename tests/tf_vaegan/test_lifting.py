@@ -11,10 +11,10 @@ import pytest
 import torch
 
 import zslbench_tf_vaegan
-from zslbench.interfaces import Batch, ClassSpace, Step
+from zslbench.plugin.interfaces import Batch, ClassSpace, Step
+from zslbench.plugin.streams import Streams
 from zslbench.training import layers, wgan
 from zslbench.training.step import draw, step_function
-from zslbench.training.streams import Streams
 from zslbench_tf_vaegan.generator import TFVAEGAN
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
 

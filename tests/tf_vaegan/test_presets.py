@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zslbench.recipe import resolve
-from zslbench.registry import registry
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
 
 # One column per data set, as TF-VAEGAN's scripts for them say.
 NAMES = ("cub", "sun", "awa2", "flo")
@@ -58,7 +58,7 @@ def test_a_preset_says_what_the_released_script_says(name):
 def test_adam_is_used_with_the_released_decays():
     import torch
 
-    from zslbench.interfaces import ClassSpace
+    from zslbench.plugin.interfaces import ClassSpace
     from zslbench_tf_vaegan.generator import TFVAEGAN
 
     space = ClassSpace(("a",), torch.rand(1, 7), torch.tensor([0]), torch.arange(0))

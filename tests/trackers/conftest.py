@@ -13,7 +13,7 @@ import pytest
 
 import zslbench
 from zslbench import hookimpl
-from zslbench.registry import registry
+from zslbench.plugin.discovery import registry
 from zslbench.store.record import RunRecord
 
 TINY: dict[str, Any] = {

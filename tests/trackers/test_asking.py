@@ -16,8 +16,8 @@ from click.testing import CliRunner
 import zslbench
 from zslbench.cli.main import cli
 from zslbench.errors import MissingExtra, PluginError, SettingsError, UnknownName
-from zslbench.registry import load_registry
-from zslbench.tracking.active import wanted
+from zslbench.experiment.tracking import wanted
+from zslbench.plugin.discovery import load_registry
 
 PLUGIN = """
 from zslbench import Tracker, hookimpl
@@ -35,7 +35,7 @@ def zslbench_trackers():
     )
 """
 MODEL = """
-from zslbench.tracking import RunTracker
+from zslbench.plugin import RunTracker
 
 class Theirs(RunTracker):
     def __init__(self, where, folder):
@@ -79,7 +79,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         del sys.modules[name]
     entry = EntryPoint("fake", "tracker_fake", "zslbench")
     found = load_registry(strict=True, entry_points=[*metadata.entry_points(group="zslbench"), entry])
-    monkeypatch.setattr("zslbench.registry.registry", lambda: found)
+    monkeypatch.setattr("zslbench.plugin.lookup", lambda: found)
     monkeypatch.setattr("zslbench.cli.listing.registry", lambda: found)
     from tracker_fake.model import SAID  # type: ignore[import-not-found]
 
@@ -172,7 +172,7 @@ def test_a_failing_tracker_harms_nothing(
         ("poor", MissingExtra, "tracker 'poor' needs no_such_thing, which is not installed: install no_such"),
         ("poorer", MissingExtra, r"needs no\.such, .* pip install 'tracker_fake\[more\]'"),
         ("half", PluginError, "does not define epoch_ended, run_finished, run_started, run_stopped"),
-        ("odd", PluginError, "is no zslbench.tracking.RunTracker"),
+        ("odd", PluginError, "is no zslbench.plugin.RunTracker"),
         ("jsonl={file}", SettingsError, "is no folder"),
         ("jsonl={folder}.jsonl", SettingsError, "is a folder"),
         ("tensorboard={file}/x", SettingsError, "is no folder"),

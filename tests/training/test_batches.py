@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from zslbench.errors import Interrupted
-from zslbench.interfaces import Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.streams import Streams
 from zslbench.training import program_run
 from zslbench.training.batches import Batches
 from zslbench.training.loop import Training, train
-from zslbench.training.streams import Streams
 
 SEMANTICS = torch.eye(3)
 LABELS = torch.arange(10) % 3

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zslbench.interfaces import Optimizer
+from zslbench.plugin.interfaces import Optimizer
 from zslbench.training.optimizers import NetworkOptimizer
 
 RULES = [

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from zslbench.errors import PluginError
-from zslbench.interfaces import Losses, Optimizer, Program, Step
+from zslbench.plugin.interfaces import Losses, Optimizer, Program, Step
+from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, complete, train
-from zslbench.training.streams import Streams
 
 
 def toward(target):

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from zslbench.errors import Interrupted
-from zslbench.interfaces import Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
-from zslbench.training.streams import Streams
 
 EPOCHS = 2
 SEMANTICS = torch.rand(3, 2, generator=torch.Generator().manual_seed(1))

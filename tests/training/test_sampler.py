@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
+from zslbench.plugin.streams import Streams
 from zslbench.training.sampler import Sampler
-from zslbench.training.streams import Streams
 
 sizes = st.tuples(st.integers(1, 23), st.integers(1, 30))
 

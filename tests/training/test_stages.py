@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from zslbench.errors import Diverged, Interrupted
-from zslbench.interfaces import Choice, Derived, Losses, Normal, Optimizer, Program, Step, Uniform
+from zslbench.plugin.interfaces import Choice, Derived, Losses, Normal, Optimizer, Program, Step, Uniform
+from zslbench.plugin.streams import Streams
 from zslbench.store.stages import StageStore
 from zslbench.training.loop import Trained, Training, complete, derive, train
 from zslbench.training.stages import Stages
-from zslbench.training.streams import Streams
 
 SEMANTICS = torch.eye(3)
 FEATURES = torch.randn(9, 2, generator=torch.Generator().manual_seed(0))

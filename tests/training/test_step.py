@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.interfaces import Batch, Losses, Step
+from zslbench.plugin.interfaces import Batch, Losses, Step
 from zslbench.training import linear
 from zslbench.training.step import step_function
 

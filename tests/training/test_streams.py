@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from zslbench.interfaces import Choice, Normal, Uniform
+from zslbench.plugin.interfaces import Choice, Normal, Uniform
+from zslbench.plugin.streams import Streams
 from zslbench.training.step import draw
-from zslbench.training.streams import Streams
 
 names = st.text(st.characters(codec="utf-8"), max_size=12)
 

@@ -14,11 +14,11 @@ from tiny import RATES, TOY, TRAINED
 import zslbench
 from zslbench.cli.main import cli
 from zslbench.errors import SettingsError, ZslbenchError
-from zslbench.presets import parse_preset, parse_provenance
-from zslbench.recipe import resolve
-from zslbench.registry import registry
-from zslbench.tuning.preset_file import preset_text
-from zslbench.tuning.space import parse_wish, space_of
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
+from zslbench.plugin.presets import parse_preset, parse_provenance
+from zslbench_tune.preset_file import preset_text
+from zslbench_tune.space import parse_wish, space_of
 
 
 def dataset_settings(of: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    for name in [one for one in sys.modules if one.startswith("zslbench.tuning.")]:
+    for name in [one for one in sys.modules if one.startswith("zslbench_tune.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "optuna", None)
     result = CliRunner().invoke(cli, ["tune", "eszsl", "--dataset", "toy"])

@@ -18,7 +18,7 @@ from tiny import RATES, TRAINED, content
 import zslbench
 from zslbench.errors import Interrupted, SettingsError, ZslbenchError
 from zslbench.training.context import Silent
-from zslbench.tuning.objective import Objective
+from zslbench_tune.objective import Objective
 
 WORKER = Path(__file__).with_name("worker_process.py")
 

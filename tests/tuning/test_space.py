@@ -9,9 +9,9 @@ from hypothesis import given, settings, strategies as st
 
 from zslbench import Options, Range
 from zslbench.errors import SettingsError
-from zslbench.recipe import resolve
-from zslbench.registry import registry
-from zslbench.tuning.space import parse_wish, space_of
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
+from zslbench_tune.space import parse_wish, space_of
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import optuna
 import pytest
 from tiny import TOY, TRAINED, content
 
-import zslbench.loading
-from zslbench.data.load import load_dataset
+import zslbench.experiment.datasets
+from zslbench.experiment.datasets import load_dataset
 
 
 def test_a_value_is_what_val_finds_for_these_settings(tune: Any, run: Any) -> None:
@@ -53,9 +53,9 @@ def test_no_test_image_is_ever_seen(tune: Any, monkeypatch: pytest.MonkeyPatch) 
             labels[rows] = np.roll(labels[rows], 1)
         return replace(dataset, features=features, labels=labels, regions=None)
 
-    monkeypatch.setattr("zslbench.protocol.folds.final_fold", never)
-    monkeypatch.setattr("zslbench.pipeline.final_fold", never)
-    monkeypatch.setattr(zslbench.loading, "load_dataset", poisoned)
+    monkeypatch.setattr("zslbench.evaluation.folds.final_fold", never)
+    monkeypatch.setattr("zslbench.experiment.pipeline.final_fold", never)
+    monkeypatch.setattr(zslbench.experiment.datasets, "load_dataset", poisoned)
     for trained, expected in honest.items():
         found = tune(trained=trained, trials=2, store="poisoned")
         assert found.study != expected.study  # it is another data set
@@ -85,7 +85,7 @@ def test_median_pruning(tune: Any) -> None:
 
 
 def test_settings_that_were_tried_are_not_computed_again(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zslbench.tuning.objective import Objective
+    from zslbench_tune.objective import Objective
 
     computed = []
     original = Objective.__call__
@@ -124,8 +124,8 @@ def test_settings_that_do_not_go_together_fail_alone(tune: Any) -> None:
 def test_trials_are_computed_in_the_precision_that_was_asked_for(
     tune: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zslbench import pipeline
-    from zslbench.execution.mode import ExecutionMode
+    from zslbench.experiment import pipeline
+    from zslbench.experiment.execution.mode import ExecutionMode
 
     seen: list[tuple[str, Any]] = []
     right = pipeline.validate

@@ -20,7 +20,7 @@ from tiny import RATES, TRAINED
 
 import zslbench
 from zslbench.training.context import Silent
-from zslbench.tuning.objective import Objective
+from zslbench_tune.objective import Objective
 
 
 class Killed(Silent):

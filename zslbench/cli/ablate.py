@@ -47,7 +47,7 @@ def ablate(
     from zslbench import ablation
     from zslbench.cli.progress import TerminalDisplay
     from zslbench.errors import ZslbenchError
-    from zslbench.presets import parse_assignment
+    from zslbench.plugin.presets import parse_assignment
     from zslbench.report.ablation_notes import notes
     from zslbench.report.formats import emit
 

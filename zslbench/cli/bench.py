@@ -10,7 +10,7 @@ import click
 from zslbench.cli.options import data_root_option, format_option, note, store_option, suite_options
 
 if TYPE_CHECKING:
-    from zslbench.suites.plan import Plan
+    from zslbench.experiment.suites.plan import Plan
 
 
 @click.command()
@@ -48,11 +48,11 @@ def bench(
     from zslbench import benchmarking
     from zslbench.cli.grid import watching
     from zslbench.errors import ZslbenchError
-    from zslbench.presets import parse_assignment
+    from zslbench.experiment.suites.running import failures
+    from zslbench.plugin.presets import parse_assignment
     from zslbench.report.tables.benchmark import DEFAULT, SHOW, benchmark_table
     from zslbench.report.tables.render import emit
     from zslbench.report.tables.text import chosen
-    from zslbench.suites.running import failures
 
     shown = DEFAULT if show is None else chosen(show, SHOW)  # a wrong name costs no run
     with watching() as watcher:
@@ -80,7 +80,7 @@ def bench(
 @format_option
 def suites(name: str | None, fmt: str) -> None:
     """List the packaged suites, or the lines of one (its name, or the path of a TOML file)."""
-    from zslbench import suites as known
+    from zslbench.experiment import suites as known
     from zslbench.report.formats import emit
 
     if name is not None:

@@ -9,10 +9,12 @@ import click
 
 from zslbench.cli.listing import composition_text, status_text
 from zslbench.cli.options import note
-from zslbench.declarations import Component, Kind, Method
 from zslbench.errors import PluginError
-from zslbench.presets import preset_names, read_preset
-from zslbench.registry import Registered, Registry, settings_model
+from zslbench.plugin.classes import settings_model
+from zslbench.plugin.declarations import Component, Kind, Method
+from zslbench.plugin.info import Registered
+from zslbench.plugin.lookup import Registry
+from zslbench.plugin.presets import preset_names, read_preset
 from zslbench.report.formats import emit, json_text
 
 Row = dict[str, Any]

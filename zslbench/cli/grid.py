@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from zslbench.cli.progress import Bars, TerminalDisplay, duration, stage_bars
+from zslbench.experiment.suites.plan import PENDING, Plan, Step
+from zslbench.experiment.suites.running import End
 from zslbench.report.results import marked
-from zslbench.suites.plan import PENDING, Plan, Step
-from zslbench.suites.running import End
 
 Place = tuple[str, str, str]
 """Label of a line, data set, selection."""

@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from zslbench.cli.options import data_root_option, format_option, note
-from zslbench.declarations import Method, Variant
-from zslbench.registry import PluginInfo, Registered, Registry, registry
+from zslbench.plugin.declarations import Method, Variant
+from zslbench.plugin.discovery import registry
+from zslbench.plugin.info import PluginInfo, Registered
+from zslbench.plugin.lookup import Registry
 from zslbench.report.formats import emit
 
 Row = dict[str, Any]
@@ -42,7 +44,7 @@ def methods(name: str | None, fmt: str) -> None:
 def datasets(data_root: Path | None, fmt: str) -> None:
     """List data sets: those that plugins register, and folders in xlsa17 format under the data root."""
     from zslbench.data import roots
-    from zslbench.registry.lookup import folder_datasets
+    from zslbench.data.folders import folder_datasets
 
     known = registry()
     _note_broken(known)
@@ -98,7 +100,7 @@ def plugins(fmt: str) -> None:
 @format_option
 def trackers(fmt: str) -> None:
     """List trackers, which follow runs where --track NAME asks for them, and what each still needs."""
-    from zslbench.registry.classes import install_advice, missing_modules
+    from zslbench.plugin.classes import install_advice, missing_modules
 
     known = registry()
     _note_broken(known)

@@ -5,10 +5,10 @@ A command's module is imported when the command is used, so that ``zslbench --he
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +16,10 @@ import click
 
 from zslbench import __version__
 from zslbench.errors import ZslbenchError, did_you_mean
-
-# name: ("module:command", one line of help)
-COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("zslbench.cli.run:run", "Run a method, or composed components, on a data set."),
-    "ablate": ("zslbench.cli.ablate:ablate", "Run a method's variants and show what each part is worth."),
-    "bench": ("zslbench.cli.bench:bench", "Run what a suite still needs and show its table."),
-    "suites": ("zslbench.cli.bench:suites", "List suites, or the lines of one."),
-    "tune": ("zslbench.cli.tune:tune", "Search settings on the validation split; the best become a preset."),
-    "runs": ("zslbench.cli.results:runs", "List finished and unfinished runs."),
-    "show": ("zslbench.cli.results:show", "Show one run: figures, settings, data, environment."),
-    "table": ("zslbench.cli.results:table", "Compare methods on data sets from the runs in the store."),
-    "compare": ("zslbench.cli.compare:compare", "Two runs side by side: settings, figures, classes."),
-    "report": ("zslbench.cli.report:report", "Write a suite, or any runs, as one HTML file."),
-    "audit": ("zslbench.cli.audit:audit", "Run methods under leak probes and say what each proved."),
-    "published": ("zslbench.cli.published:published", "List printed figures with sources and disputes."),
-    "plot": ("zslbench.cli.plot:plot", "Figures of a finished run: attention maps, t-SNE."),
-    "data": ("zslbench.cli.data:data", "Get data sets, and see what is there and what is missing."),
-    "methods": ("zslbench.cli.listing:methods", "List methods, or show one with its settings."),
-    "datasets": ("zslbench.cli.listing:datasets", "List data sets, and those found under the data root."),
-    "trackers": ("zslbench.cli.listing:trackers", "List trackers, which follow runs with --track."),
-    "plugins": ("zslbench.cli.listing:plugins", "List plugins, and say why a broken one is broken."),
-}
+from zslbench.plugin.classes import load_command
+from zslbench.plugin.declarations import Command
+from zslbench.plugin.discovery import commands as plugin_commands
+from zslbench.plugin.info import CORE, PluginInfo, Registered
 
 _DEBUG = "zslbench.debug"
 
@@ -81,25 +63,29 @@ class Frame(click.Group):
     """A group whose commands are imported when used and whose errors are one line.
 
     Args:
-        table: the commands, as ``COMMANDS`` has them.
+        table: the commands; None: those that plugins register.
     """
 
-    def __init__(
-        self, *arguments: Any, table: Mapping[str, tuple[str, str]] = COMMANDS, **options: Any
-    ) -> None:
+    def __init__(self, *arguments: Any, table: Sequence[Command] | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.table = table
+        self._table = table
+
+    @cached_property
+    def registered(self) -> dict[str, Registered[Command]]:
+        """The commands by name."""
+        if self._table is None:
+            return plugin_commands()
+        return {one.name: Registered(one, PluginInfo(CORE, CORE)) for one in self._table}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of the table."""
-        return list(self.table)
+        """Names in the order in which they were registered."""
+        return list(self.registered)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of this command; None: there is no such command."""
-        if cmd_name not in self.table:
+        """Import this command; None: there is no such command."""
+        if cmd_name not in self.registered:
             return None
-        module, _, attribute = self.table[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command = load_command(self.registered[cmd_name])
         _accept_everywhere(command)
         return command
 
@@ -107,14 +93,14 @@ class Frame(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is a usage error that names the nearest."""
-        if args[0] not in self.table and not args[0].startswith("-"):
-            ctx.fail(f"no command '{args[0]}', {did_you_mean(args[0], self.table)}")
+        if args[0] not in self.registered and not args[0].startswith("-"):
+            ctx.fail(f"no command '{args[0]}', {did_you_mean(args[0], self.registered)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands with the help that the table holds: none is imported for it."""
+        """The commands with their summaries; none is imported for it."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
+            formatter.write_dl([(name, one.declaration.summary) for name, one in self.registered.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error ends it with one line on standard error and an exit code."""

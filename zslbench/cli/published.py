@@ -9,7 +9,7 @@ import click
 from zslbench.cli.options import format_option, note
 
 if TYPE_CHECKING:
-    from zslbench.published import PublishedResults, PublishedRow
+    from zslbench.experiment.published import PublishedResults, PublishedRow
 
 
 @click.command()
@@ -24,8 +24,8 @@ def published(method: str | None, dataset: str | None, source: str | None, fmt: 
     has it. Of several rows of one method on one data set, the first is the one that comparisons show unless
     they name a source.
     """
-    from zslbench.published import PublishedResults
-    from zslbench.published.listing import listing
+    from zslbench.experiment.published import PublishedResults
+    from zslbench.report.published_listing import listing
     from zslbench.report.tables.render import emit
 
     known = PublishedResults.load()
@@ -42,7 +42,7 @@ def published(method: str | None, dataset: str | None, source: str | None, fmt: 
 def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
     """The rows of one method or of all, by method and data set, the first choice first; then its ablation."""
     from zslbench.errors import UnknownName, did_you_mean
-    from zslbench.published.results import normal
+    from zslbench.experiment.published.results import normal
 
     ablations = _ablations()
     names = {normal(name): name for name in (*ablations, *known.methods)}
@@ -66,8 +66,8 @@ def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
 def _ablations() -> dict[str, list[PublishedRow]]:
     """What methods declare to be published of their own variants, by the method's name."""
     from zslbench.errors import PluginError
-    from zslbench.registry import registry
-    from zslbench.report.published import published
+    from zslbench.experiment.published.ablations import published
+    from zslbench.plugin.discovery import registry
 
     found = {}
     for one in registry().methods():
@@ -86,7 +86,7 @@ def _only(
 ) -> list[PublishedRow]:
     """The rows whose data set is this one, or whose source has this text in its name."""
     from zslbench.errors import UnknownName, did_you_mean
-    from zslbench.published.results import normal
+    from zslbench.experiment.published.results import normal
 
     text = normal(wanted)
     if whole:

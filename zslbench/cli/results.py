@@ -93,9 +93,8 @@ def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, 
 @format_option
 def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str) -> None:
     """Show one run: figures, settings, data, environment. RUN is the beginning of its id."""
-    from zslbench.audit import told
     from zslbench.errors import PluginError
-    from zslbench.registry import registry
+    from zslbench.plugin.discovery import registry
     from zslbench.report.explanations import explained
     from zslbench.report.formats import emit
     from zslbench.report.runs import facts
@@ -113,13 +112,15 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
             note("this run is closed form, it has no epochs")
         emit(table, fmt, title=record.info.id)
         return
+    known = registry()
     try:
-        rows = explained(record, registry())
+        rows = explained(record, known)
     except PluginError as error:  # the run can be shown without it
         note(str(error))
         rows = []
-    audit = {"about": "audit", "name": "leak audit", "value": told(where, record).label}
-    emit([*facts(record, rows), audit], fmt, title=f"run {record.info.id}")
+    details = known.gather("zslbench_run_details", store=where.root, record=record)
+    more = [{"about": plugin, "name": name, "value": value} for plugin, (name, value) in details]
+    emit([*facts(record, rows), *more], fmt, title=f"run {record.info.id}")
 
 
 @click.command()

@@ -41,7 +41,7 @@ def run(
     from zslbench import api
     from zslbench.cli.progress import TerminalDisplay
     from zslbench.errors import SettingsError
-    from zslbench.presets import parse_assignment
+    from zslbench.plugin.presets import parse_assignment
     from zslbench.report.formats import emit
     from zslbench.report.results import (
         ORACLE_NOTE,

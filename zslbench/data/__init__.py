@@ -13,52 +13,44 @@ if TYPE_CHECKING:
         attribute_names as attribute_names,
         attribute_vectors as attribute_vectors,
     )
-    from zslbench.data.dataset import (
-        DataRequest as DataRequest,
-        Dataset as Dataset,
-        OfficialSplit as OfficialSplit,
-        RegionSource as RegionSource,
-        Source as Source,
-    )
-    from zslbench.data.download.advice import how_to_get as how_to_get
-    from zslbench.data.download.catalogue import catalogue as catalogue
     from zslbench.data.provenance import source as source
     from zslbench.data.regions import (
         ArrayRegions as ArrayRegions,
         RegionStore as RegionStore,
         RegionWriter as RegionWriter,
     )
-    from zslbench.data.regions.advice import how_to_get_region_features as how_to_get_region_features
     from zslbench.data.regions.attach import RegionsWanted as RegionsWanted
     from zslbench.data.regions.cache import cached_store as cached_store
     from zslbench.data.roots import find_folder as find_folder
     from zslbench.data.xlsa17 import ExpectedCounts as ExpectedCounts, read_xlsa17 as read_xlsa17
     from zslbench.data.xlsa17_described import read_described as read_described
     from zslbench.data.xlsa17_files import HOW_TO_GET as HOW_TO_GET, dataset_folder as dataset_folder
-    from zslbench.protocol.splits import fingerprint as fingerprint
+    from zslbench.plugin.dataset import (
+        DataRequest as DataRequest,
+        Dataset as Dataset,
+        OfficialSplit as OfficialSplit,
+        RegionSource as RegionSource,
+        Source as Source,
+    )
     from zslbench.store.files import sha256_of as sha256_of
 
 _PUBLIC = {
     "ArrayRegions": "zslbench.data.regions",
-    "DataRequest": "zslbench.data.dataset",
-    "Dataset": "zslbench.data.dataset",
+    "DataRequest": "zslbench.plugin.dataset",
+    "Dataset": "zslbench.plugin.dataset",
     "ExpectedCounts": "zslbench.data.xlsa17",
     "HOW_TO_GET": "zslbench.data.xlsa17_files",
-    "OfficialSplit": "zslbench.data.dataset",
-    "RegionSource": "zslbench.data.dataset",
+    "OfficialSplit": "zslbench.plugin.dataset",
+    "RegionSource": "zslbench.plugin.dataset",
     "RegionStore": "zslbench.data.regions",
     "RegionWriter": "zslbench.data.regions",
     "RegionsWanted": "zslbench.data.regions.attach",
-    "Source": "zslbench.data.dataset",
+    "Source": "zslbench.plugin.dataset",
     "attribute_names": "zslbench.data.attributes",
     "attribute_vectors": "zslbench.data.attributes",
     "cached_store": "zslbench.data.regions.cache",
-    "catalogue": "zslbench.data.download.catalogue",
     "dataset_folder": "zslbench.data.xlsa17_files",
     "find_folder": "zslbench.data.roots",
-    "fingerprint": "zslbench.protocol.splits",
-    "how_to_get": "zslbench.data.download.advice",
-    "how_to_get_region_features": "zslbench.data.regions.advice",
     "read_described": "zslbench.data.xlsa17_described",
     "read_xlsa17": "zslbench.data.xlsa17",
     "sha256_of": "zslbench.store.files",

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from zslbench.data.dataset import Source
+from zslbench.plugin.dataset import Source
 
 
 def array_sha256(array: np.ndarray) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from zslbench.data.dataset import Dataset
 from zslbench.errors import DataError
+from zslbench.plugin.dataset import Dataset
 
 _EXAMPLES = 5
 _CHUNK = 4096  # rows of features looked at together; keeps the memory for the check small

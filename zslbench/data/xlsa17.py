@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from zslbench.data import validate, xlsa17_classes as classes
-from zslbench.data.dataset import DataRequest, Dataset, OfficialSplit
 from zslbench.data.matfile import read_mat
 from zslbench.data.provenance import source
 from zslbench.data.regions.attach import MEAN, RegionsWanted, attach, mean_name
@@ -24,7 +23,8 @@ from zslbench.data.xlsa17_variables import (
     wrong_counts,
 )
 from zslbench.errors import DataError, UnknownName, did_you_mean
-from zslbench.interfaces import DatasetSource
+from zslbench.plugin.dataset import DataRequest, Dataset, OfficialSplit
+from zslbench.plugin.interfaces import DatasetSource
 
 _PARTS = ("trainval", "test_seen", "test_unseen")
 DEFAULT_FEATURES = "res101"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zslbench.data.dataset import Indices, OfficialSplit
 from zslbench.data.matfile import MatValue
+from zslbench.plugin.dataset import Indices, OfficialSplit
 
 SPLIT_VARIABLES = frozenset(
     [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zslbench.data.dataset import DataRequest
-from zslbench.data.download.ledger import read_records
 from zslbench.data.matfile import mat_variables
 from zslbench.data.roots import HOW_TO_CHOOSE, SPLITS_FILE, data_root, find_folder, folder_datasets
 from zslbench.errors import DataError, MissingData, UnknownName
+from zslbench.plugin.dataset import DataRequest
+from zslbench.store.files import read_records
 
 SEMANTICS = {"att": SPLITS_FILE, "original_att": SPLITS_FILE, "sentence": "sent_splits.mat"}
 """Class semantics by name, and the file each is in."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from zslbench.declarations import FULL
-from zslbench.published.row import PublishedRow
+from zslbench.experiment.published.row import PublishedRow
+from zslbench.plugin.declarations import FULL
 from zslbench.report.results import dataset_label, is_simulated, marked, runs_frame
 from zslbench.report.tables.figures import number, signed
 from zslbench.store.record import RunRecord

@@ -20,7 +20,7 @@ from zslbench.report.compare_classes import (
 from zslbench.report.compare_seeds import SeedPair, lines, seed_pairs
 from zslbench.report.differences import Difference, differences, refusals, warnings, without_seed
 from zslbench.report.results import FIGURES, label, mark, percent
-from zslbench.statistics.bootstrap import ClassAccuracies, ClassInterval, difference_over_classes
+from zslbench.report.statistics.bootstrap import ClassAccuracies, ClassInterval, difference_over_classes
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zslbench.report.differences import without_seed
 from zslbench.report.results import percent
-from zslbench.statistics.paired import Paired, compare
+from zslbench.report.statistics.paired import Paired, compare
 from zslbench.store.record import RunRecord
 
 PAIRED = {"acc": "Acc", "u": "U", "s": "S", "h": "H"}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from zslbench.published import PublishedResults, PublishedRow
+from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.report.alike import ABOUT, Alike, Key, alike
 from zslbench.report.results import ORACLE_NOTE, dataset_label, has_oracle, is_simulated, marked
 from zslbench.report.tables.figures import FIGURES, known, over, spread_text

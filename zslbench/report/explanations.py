@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from zslbench.declarations import Method
 from zslbench.errors import PluginError
-from zslbench.registry import Registered, Registry, load_explain
-from zslbench.registry.plugin import one_line
+from zslbench.plugin.classes import load_explain
+from zslbench.plugin.declarations import Method
+from zslbench.plugin.info import Registered, one_line
+from zslbench.plugin.lookup import Registry
 from zslbench.store.record import RunRecord
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from zslbench.recipe import label_text
+from zslbench.experiment.recipe import label_text
 from zslbench.store.record import RunRecord
 
 FIGURES = {

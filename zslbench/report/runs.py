@@ -64,7 +64,7 @@ def facts(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) -> list[
 
 def _over_classes(record: RunRecord) -> Rows:
     """What a single run can say of its own figures: the bootstrap's interval over classes."""
-    from zslbench.statistics.bootstrap import ClassAccuracies, over_classes
+    from zslbench.report.statistics.bootstrap import ClassAccuracies, over_classes
 
     try:
         table = record.table("classes")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import secrets
 from pathlib import Path
+from typing import Any
+
+from zslbench.errors import DataError
 
 
 def write_synced(path: Path, data: bytes) -> None:
@@ -64,3 +68,20 @@ def sha256_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_records(path: Path) -> dict[str, Any]:
+    """The records of a JSON file, by name; empty where there is no file.
+
+    Raises:
+        DataError: the file is not such a JSON file.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if isinstance(found, dict) and all(isinstance(one, dict) for one in found.values()):
+            return found
+    except (ValueError, UnicodeDecodeError):
+        pass
+    raise DataError(path, ["is damaged"], "Move it away; what it recorded is recorded anew")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import ZslbenchError
-from zslbench.interfaces import Choice, Normal, Program, Streams, TrainView, Uniform
+from zslbench.plugin.interfaces import Choice, Normal, Program, Streams, TrainView, Uniform
 from zslbench.testing.bits import changed, differing, leaves, listed, same_bits, snapshot
 from zslbench.testing.check import Fault
 from zslbench.testing.subject import Subject, finish, global_seed

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from zslbench.interfaces import ClassSpace, Guide, Networks, Streams, TrainView
+from zslbench.plugin.interfaces import ClassSpace, Guide, Networks, Streams, TrainView
 from zslbench.training import linear
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from torch import Tensor
 
 from zslbench.errors import SettingsError
-from zslbench.settings import ComponentSettings, build
+from zslbench.plugin.settings import ComponentSettings, build
 from zslbench.store.stages import StageStore
 from zslbench.testing.bits import differing, leaves, listed
 from zslbench.testing.check import Fault

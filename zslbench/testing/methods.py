@@ -9,19 +9,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from zslbench import pipeline
-from zslbench.data.dataset import Dataset
-from zslbench.data.load import load_dataset
-from zslbench.declarations import FULL, Method, Variant
+from zslbench.data.folders import find_dataset
 from zslbench.errors import UnknownName
-from zslbench.presets import preset_names, read_preset
-from zslbench.protocol.selection import Mode, Selection
-from zslbench.recipe import Recipe, resolve
-from zslbench.registry import Registered, Registry, settings_model
+from zslbench.evaluation.selection import Mode, Selection
+from zslbench.experiment import pipeline
+from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.plugin.classes import settings_model
+from zslbench.plugin.dataset import Dataset
+from zslbench.plugin.declarations import FULL, Method, Options, Variant
+from zslbench.plugin.info import Registered
+from zslbench.plugin.lookup import Registry
+from zslbench.plugin.presets import preset_names, read_preset
+from zslbench.plugin.streams import Streams
 from zslbench.testing.check import Fault
 from zslbench.training.loop import Training
-from zslbench.training.streams import Streams
-from zslbench.tuning.space import space_of
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def where_of(reading: str | None, variant: str | None) -> str:
 def _dataset_of(trial: Trial, preset: str) -> str:
     """A preset is named after the data set that it is for; others are tried on the trial's."""
     try:
-        return trial.registry.component("dataset", preset, data_root=trial.data_root).name
+        return find_dataset(trial.registry, preset, data_root=trial.data_root).name
     except UnknownName:
         return trial.dataset
 
@@ -169,7 +171,10 @@ def search_valid(trial: Trial) -> None:
     for _ in trial.recipe().candidates():
         pass
     if trial.method.tunable:
-        space_of(trial.recipe(), asked=trial.method.tunable, declared={}, fixed={})
+        for key, space in trial.method.tunable.items():
+            values = space.values if isinstance(space, Options) else (space.low, space.high)
+            for value in values:
+                trial.recipe().with_settings({key: value})
 
 
 def runs(trial: Trial) -> None:

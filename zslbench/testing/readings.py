@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from zslbench.declarations import FULL
 from zslbench.errors import PluginError, did_you_mean
-from zslbench.presets import preset_names
+from zslbench.experiment.published.ablations import published
+from zslbench.plugin.declarations import FULL
+from zslbench.plugin.presets import preset_names
 from zslbench.report.explanations import explanation
-from zslbench.report.published import published
 from zslbench.testing.check import Fault
 from zslbench.testing.declared import heavy_import
 from zslbench.testing.methods import Trial, content, overlays, where_of

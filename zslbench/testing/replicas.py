@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from zslbench.plugin.streams import Streams
 from zslbench.testing.check import Fault
 from zslbench.testing.subject import EPOCHS, Subject
 from zslbench.training.context import Training
 from zslbench.training.replicas.asked import Asked, CannotLift, check_alike, form
 from zslbench.training.replicas.lifted import LiftedRun
-from zslbench.training.streams import Streams
 
 SEEDS = 3
 

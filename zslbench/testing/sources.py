@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zslbench.data.dataset import DataRequest, Dataset
 from zslbench.data.roots import data_root
 from zslbench.data.validate import faults
-from zslbench.declarations import Component
 from zslbench.errors import DataError, MissingData
-from zslbench.protocol.splits import validation_split
-from zslbench.registry import Registered, load_class
-from zslbench.settings import ComponentSettings
+from zslbench.evaluation.splits import validation_split
+from zslbench.plugin.classes import load_class
+from zslbench.plugin.dataset import DataRequest, Dataset
+from zslbench.plugin.declarations import Component
+from zslbench.plugin.info import Registered
+from zslbench.plugin.settings import ComponentSettings
 from zslbench.testing.bits import close, same_bits
 from zslbench.testing.check import Fault, NotApplicable
 from zslbench.testing.subject import Subject, global_seed

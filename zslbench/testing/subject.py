@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zslbench.declarations import Component
-from zslbench.interfaces import ClassSpace, Derived, Fit, Networks, Program, Streams, TrainView
-from zslbench.protocol.folds import unseen_space
-from zslbench.registry import Registered, load_class
-from zslbench.settings import ComponentSettings
+from zslbench.evaluation.folds import unseen_space
+from zslbench.plugin.classes import load_class
+from zslbench.plugin.declarations import Component
+from zslbench.plugin.info import Registered
+from zslbench.plugin.interfaces import ClassSpace, Derived, Fit, Networks, Program, Streams, TrainView
+from zslbench.plugin.settings import ComponentSettings
 from zslbench.testing.inputs import TinyInputs
 from zslbench.training.loop import Training, complete
 from zslbench.training.stages import Stages

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zslbench.plugin.streams import Streams
 from zslbench.training.layers import initial_linear, leaky_relu, linear, of_label
-from zslbench.training.streams import Streams
 from zslbench.training.wgan import adapt_penalty_weight, gradient_penalty, two_layer_gradient_penalty
 
 if TYPE_CHECKING:

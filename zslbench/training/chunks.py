@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from zslbench.interfaces import Rows
+from zslbench.plugin.interfaces import Rows
 from zslbench.training.reader import Reader, reads_ahead
 
 CHUNK_ROWS = 1024

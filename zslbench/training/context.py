@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
+from zslbench.plugin.streams import Streams
 from zslbench.training.precision import Precision
-from zslbench.training.streams import Streams
 
 if TYPE_CHECKING:
     from zslbench.training.graphs.graphs import Graphs

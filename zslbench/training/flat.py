@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from zslbench.interfaces import Networks
+from zslbench.plugin.interfaces import Networks
 
 
 def flatten(nets: Networks) -> dict[str, Tensor]:

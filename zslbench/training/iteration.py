@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import PluginError
-from zslbench.interfaces import Batch, Losses, Networks, Noise, Step, Streams
+from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Step, Streams
 from zslbench.training.batches import Batches
 from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, draw

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from zslbench.training.streams import Streams
+from zslbench.plugin.streams import Streams
 
 
 def linear(net: Mapping[str, Tensor], name: str, x: Float[Tensor, "*batch i"]) -> Float[Tensor, "*batch o"]:

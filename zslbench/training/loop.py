@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import Interrupted, PluginError
-from zslbench.interfaces import Derived, Fit, Networks, Program
+from zslbench.plugin.interfaces import Derived, Fit, Networks, Program
 from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
 from zslbench.training.program_run import ProgramRun
 from zslbench.training.replicas.asked import Asked, CannotLift

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.interfaces import Networks, Optimizer
+from zslbench.plugin.interfaces import Networks, Optimizer
 
 
 class NetworkOptimizer:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.errors import Diverged, Interrupted, PluginError
-from zslbench.interfaces import Networks, Program, Step
+from zslbench.plugin.interfaces import Networks, Program, Step
 from zslbench.training import checkpoint
 from zslbench.training.batches import Batches
 from zslbench.training.context import Training

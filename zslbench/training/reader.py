@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from zslbench.interfaces import Rows
+from zslbench.plugin.interfaces import Rows
 
 
 @runtime_checkable

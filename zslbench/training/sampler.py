@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from zslbench.interfaces import Streams
+from zslbench.plugin.interfaces import Streams
 
 
 class Sampler:
@@ -21,7 +21,7 @@ class Sampler:
     Args:
         rows: number of examples.
         batch_size: rows per batch; all rows where there are fewer.
-        kind: ``independent``, ``shuffled`` or ``balanced``, see :class:`zslbench.interfaces.Program`.
+        kind: ``independent``, ``shuffled`` or ``balanced``, see :class:`zslbench.plugin.interfaces.Program`.
         labels: classes of the examples, for ``balanced``.
     """
 

@@ -14,11 +14,11 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.data.provenance import array_sha256
-from zslbench.interfaces import Choice, Derived, Networks, NoiseSpec, Program
+from zslbench.plugin.interfaces import Choice, Derived, Networks, NoiseSpec, Program
+from zslbench.plugin.streams import Streams
 from zslbench.store.identity import run_id
 from zslbench.store.stages import StageStore
 from zslbench.training.flat import flatten, unflatten
-from zslbench.training.streams import Streams
 
 
 @dataclass(frozen=True)

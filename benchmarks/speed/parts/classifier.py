@@ -16,10 +16,10 @@ from benchmarks.speed.part import Part, missing, rates
 from benchmarks.speed.problem import Problem, problem
 from benchmarks.speed.timing import interleaved
 from benchmarks.speed.work import Work
-from zslbench.classifying import FinalClassifiers
-from zslbench.interfaces import Networks, Streams
-from zslbench.protocol.evaluator import Evaluator
-from zslbench.protocol.folds import Fold, HeldOut
+from zslbench.evaluation.evaluator import Evaluator
+from zslbench.evaluation.folds import Fold, HeldOut
+from zslbench.experiment.classifying import FinalClassifiers
+from zslbench.plugin.interfaces import Networks, Streams
 from zslbench.training.context import Training
 from zslbench.training.graphs.graphs import Graphs
 

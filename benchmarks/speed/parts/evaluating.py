@@ -10,7 +10,7 @@ import torch
 from benchmarks.speed.machine import Machine, copy_rate
 from benchmarks.speed.part import Part
 from benchmarks.speed.timing import interleaved
-from zslbench.protocol.evaluator import Evaluation
+from zslbench.evaluation.evaluator import Evaluation
 
 OFFSETS = 50
 """Of the plain loop's curve; ours has all of them."""

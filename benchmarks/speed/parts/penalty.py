@@ -14,7 +14,7 @@ from benchmarks.speed.ours import as_in_runs
 from benchmarks.speed.part import Part, missing, rates
 from benchmarks.speed.timing import interleaved
 from benchmarks.speed.work import Work, counted
-from zslbench.interfaces import Streams
+from zslbench.plugin.interfaces import Streams
 from zslbench.training import gradient_penalty, two_layer_gradient_penalty
 from zslbench.training.graphs.recorder import CudaRecorder
 from zslbench_tf_vaegan.networks import criticise, initial

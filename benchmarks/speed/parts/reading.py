@@ -18,8 +18,8 @@ from benchmarks.speed.problem import problem, regions_of
 from benchmarks.speed.timing import interleaved
 from benchmarks.store import measured
 from zslbench.data import RegionStore
-from zslbench.interfaces import Program, Streams, TrainView
-from zslbench.protocol.region_rows import RegionRows
+from zslbench.evaluation.region_rows import RegionRows
+from zslbench.plugin.interfaces import Program, Streams, TrainView
 from zslbench.training.batches import Batches
 from zslbench.training.step import step_function
 

@@ -18,8 +18,8 @@ from benchmarks.speed.problem import HostRegions, problem, regions_of
 from benchmarks.speed.timing import interleaved
 from benchmarks.speed.work import Work
 from zslbench.data import RegionStore, RegionWriter
-from zslbench.interfaces import Program, Streams, TrainView
-from zslbench.protocol.region_rows import RegionRows
+from zslbench.evaluation.region_rows import RegionRows
+from zslbench.plugin.interfaces import Program, Streams, TrainView
 from zslbench.training.graphs.graphs import Graphs
 from zslbench.training.step import step_function
 

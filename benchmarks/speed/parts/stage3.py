@@ -17,7 +17,7 @@ from benchmarks.speed.part import Part, missing, rates
 from benchmarks.speed.problem import HostRegions, Problem, Repooled, problem, regions_of
 from benchmarks.speed.timing import interleaved
 from benchmarks.speed.work import Work, counted
-from zslbench.interfaces import Networks, Streams
+from zslbench.plugin.interfaces import Networks, Streams
 from zslbench.training.graphs.graphs import CAPTURED, Graphs
 from zslbench.training.precision import float32_products
 from zslbench.training.step import step_function

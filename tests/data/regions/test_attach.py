@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from zslbench.data.attributes import attribute_names
-from zslbench.data.dataset import DataRequest, Dataset
-from zslbench.data.load import arrays, provenance
 from zslbench.data.matfile import read_mat
 from zslbench.data.provenance import array_sha256
 from zslbench.data.regions import find
 from zslbench.data.regions.stored import StoredRegions
 from zslbench.data.xlsa17 import FolderSource
 from zslbench.errors import DataError, MissingData
-from zslbench.settings import NoSettings
+from zslbench.experiment.datasets import arrays, provenance
+from zslbench.plugin.dataset import DataRequest, Dataset
+from zslbench.plugin.settings import NoSettings
 
 Write = Callable[..., Path]
 

@@ -16,9 +16,9 @@ COMMAND = "zslbench report quick --without tsne"
 @pytest.fixture(scope="session")
 def quick_html(quick_store: Any) -> str:
     """The page, all sections but t-SNE, which takes seconds."""
-    from zslbench.registry import registry
-    from zslbench.report.html.page import page
-    from zslbench.report.html.subject import Options, Subject
+    from zslbench.plugin.discovery import registry
+    from zslbench_report.html.page import page
+    from zslbench_report.html.subject import Options, Subject
 
     store, outcome = quick_store
     options = Options(command=COMMAND, without=frozenset({"tsne"}))

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zslbench.report.html.charts.frame import chart, drawing, thinned
-from zslbench.report.html.charts.svg import inline
-from zslbench.report.html.sections.confusion import most_confused, shares
-from zslbench.report.html.tables import Link, sortable
-from zslbench.report.html.theme import CLASSES, DARK, LIGHT, METHODS, SHADE, SHADES, ink, tone
 from zslbench.report.tables.model import Cell, Column, Row, Table
+from zslbench_report.html.charts.frame import chart, drawing, thinned
+from zslbench_report.html.charts.svg import inline
+from zslbench_report.html.sections.confusion import most_confused, shares
+from zslbench_report.html.tables import Link, sortable
+from zslbench_report.html.theme import CLASSES, DARK, LIGHT, METHODS, SHADE, SHADES, ink, tone
 
 # Machado et al. (2009), severity 1, for linear RGB.
 VISIONS = {

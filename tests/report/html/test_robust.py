@@ -15,11 +15,11 @@ from click.testing import CliRunner, Result
 from page_reader import Node, read
 
 from zslbench.cli.main import cli
-from zslbench.report.html.gather import outcome_of_runs
-from zslbench.report.html.page import page, section_ids
-from zslbench.report.html.subject import Options, Subject
 from zslbench.store.record import RunContent, RunRecord
 from zslbench.store.store import Store
+from zslbench_report.html.gather import outcome_of_runs
+from zslbench_report.html.page import page, section_ids
+from zslbench_report.html.subject import Options, Subject
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> --> $\\frac{ &amp; </svg></style> \u202e"
 FAST = ("--without", "tsne", "--without", "attention")
@@ -135,7 +135,7 @@ def test_a_run_of_an_odd_plugin_leaves_parts_out(quick_store: Any, tmp_path: Pat
 def test_a_section_that_fails_is_a_sentence(
     quick_store: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from zslbench.report.html.sections import curves
+    from zslbench_report.html.sections import curves
 
     def fails(subject: Subject) -> None:
         raise ZeroDivisionError("by <nothing>")
@@ -201,7 +201,7 @@ def test_attention_is_drawn_of_runs_that_kept_their_embedding(quick_page: Node) 
 
 
 def test_tsne_of_a_run_that_kept_its_networks(quick_store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zslbench.report.html.sections import tsne
+    from zslbench_report.html.sections import tsne
 
     monkeypatch.setattr(tsne, "MOST", 1)
     _, outcome = quick_store

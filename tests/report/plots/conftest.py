@@ -47,7 +47,7 @@ def known() -> Any:
     """The installed plugins and the fakes."""
     import plot_fakes
 
-    from zslbench.registry import load_registry
+    from zslbench.plugin.discovery import load_registry
 
     installed = importlib.metadata.entry_points(group="zslbench")
     return load_registry(strict=True, entry_points=[*installed, Entry("fakes", "plot_fakes", plot_fakes)])
@@ -58,7 +58,7 @@ def registered(known: Any) -> Iterator[None]:
     """The fakes are there for the library and the command line alike, on one thread, and then gone again."""
     import torch
 
-    from zslbench.registry import loading
+    from zslbench.plugin import discovery as loading
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from zslbench.errors import DataError, PluginError, SettingsError, ZslbenchError
-from zslbench.report.plots import attention, fitted
-from zslbench.report.plots.images import choose_rows
+from zslbench_report.plots import attention, fitted
+from zslbench_report.plots.images import choose_rows
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from zslbench.cli.main import cli
 from zslbench.errors import SettingsError
-from zslbench.report.plots.canvas import blank, look, save
+from zslbench_report.plots.canvas import blank, look, save
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from zslbench.errors import DataError, ZslbenchError
-from zslbench.report.plots import fitted
+from zslbench_report.plots import fitted
 
 
 def test_networks_come_back_by_part(looking: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from zslbench.data.regions import RegionStore, RegionWriter
 from zslbench.errors import ZslbenchError
-from zslbench.report.plots.grids import as_map, enlarged, grid_of, overlay
+from zslbench_report.plots.grids import as_map, enlarged, grid_of, overlay
 
 
 def source(folder: Path, recorded: tuple[int, int] | None) -> RegionStore:

@@ -13,10 +13,10 @@ from matplotlib.colors import to_rgb
 from sklearn.neighbors import KNeighborsClassifier
 
 from zslbench.errors import SettingsError, ZslbenchError
-from zslbench.report.plots import fitted, tsne
-from zslbench.report.plots.projection import project
-from zslbench.report.plots.samples import Chosen, choose, synthetic
-from zslbench.report.plots.scatter import COLOURS, MARKERS, palette
+from zslbench_report.plots import fitted, tsne
+from zslbench_report.plots.projection import project
+from zslbench_report.plots.samples import Chosen, choose, synthetic
+from zslbench_report.plots.scatter import COLOURS, MARKERS, palette
 
 KINDS = ["real seen", "real unseen", "synthetic unseen"]
 SIZE: dict[str, Any] = {"classes": 6, "per_class": 9}

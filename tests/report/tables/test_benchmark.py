@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from zslbench import suites
 from zslbench.errors import SettingsError
-from zslbench.published import PublishedResults
-from zslbench.registry import registry
+from zslbench.experiment import suites
+from zslbench.experiment.published import PublishedResults
+from zslbench.experiment.suites.outcome import Entry, SuiteOutcome
+from zslbench.plugin.discovery import registry
 from zslbench.report.tables.benchmark import SHOW, benchmark_table
 from zslbench.report.tables.model import Cell, Row, Table
 from zslbench.report.tables.render import FORMATS, render
 from zslbench.store.store import Store
-from zslbench.suites.outcome import Entry, SuiteOutcome
 
 FIGURES = ("acc", "u", "s", "h")
 RESULTS = """method,group,citation,dataset,acc,u,s,h,source,semantics,finetuned,features,note

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from zslbench.interfaces import ClassSpace, Program, Rows, Streams, TrainView
-from zslbench.recipe import resolve
-from zslbench.registry import load_class, registry
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.classes import load_class
+from zslbench.plugin.discovery import registry
+from zslbench.plugin.interfaces import ClassSpace, Program, Rows, Streams, TrainView
 from zslbench_sc_egg.networks import initial_regressor
 from zslbench_sc_egg.scen import SCEN
 

@@ -12,8 +12,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from zslbench.data.dataset import Dataset
 from zslbench.data.regions.stored import PARTS
+from zslbench.plugin.dataset import Dataset
 
 
 @runtime_checkable

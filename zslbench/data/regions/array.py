@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from zslbench.data.dataset import Indices
+from zslbench.plugin.dataset import Indices
 
 
 class ArrayRegions:
-    """Region features held in memory; a :class:`~zslbench.data.dataset.RegionSource`.
+    """Region features held in memory; a :class:`~zslbench.plugin.dataset.RegionSource`.
 
     Args:
         array: (images, regions, dv), float32.

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float
 
 from zslbench.data.attributes import attribute_names, attribute_vectors
-from zslbench.data.dataset import DataRequest, Dataset, Source
 from zslbench.data.provenance import source as source_of
 from zslbench.data.regions.agreement import disagreements
 from zslbench.data.regions.find import find_regions, open_regions
 from zslbench.data.regions.stored import StoredRegions
+from zslbench.plugin.dataset import DataRequest, Dataset, Source
 
 MEAN = "mean"
 """``--features mean``: the mean over the region features as global features."""

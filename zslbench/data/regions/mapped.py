@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from zslbench.data.dataset import Indices
 from zslbench.errors import DataError
+from zslbench.plugin.dataset import Indices
 
 _ADVISED = 1 << 16
 """Bytes of a row from which the kernel is told ahead which rows are wanted."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from zslbench.data.dataset import Indices
 from zslbench.data.regions.mapped import MappedRows
 from zslbench.data.regions.values import as_float32, scaled_digest
+from zslbench.plugin.dataset import Indices
 
 PARTS = ("trainval", "test_seen", "test_unseen")
 BLOCK_BYTES = 1 << 26
@@ -20,7 +20,7 @@ BLOCK_BYTES = 1 << 26
 
 
 class StoredRegions(ABC):
-    """Region features on the disk; a :class:`~zslbench.data.dataset.RegionSource`.
+    """Region features on the disk; a :class:`~zslbench.plugin.dataset.RegionSource`.
 
     Args:
         path: the file or folder that a user knows.

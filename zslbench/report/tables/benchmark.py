@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from zslbench.published import PublishedResults, PublishedRow
+from zslbench.experiment.published import PublishedResults, PublishedRow
+from zslbench.experiment.suites.outcome import Entry, Line, SuiteOutcome
 from zslbench.report.results import ORACLE_MARK
 from zslbench.report.tables import benchmark_notes
 from zslbench.report.tables.benchmark_columns import about, columns
@@ -20,7 +21,6 @@ from zslbench.report.tables.printed import Printed
 from zslbench.report.tables.published_of import published_of
 from zslbench.report.tables.ranking import Ranks, ranks
 from zslbench.report.tables.text import chosen
-from zslbench.suites.outcome import Entry, Line, SuiteOutcome
 
 SHOW = ("oracle", "published", "difference", "interval")
 """``oracle`` (and ``last``): selections beside the one that ranks, where the suite runs them; ``published``;

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from zslbench.experiment.suites.outcome import Line, SuiteOutcome
 from zslbench.report.results import dataset_label
 from zslbench.report.tables.figures import FIGURES
 from zslbench.report.tables.model import Cell, Column
-from zslbench.suites.outcome import Line, SuiteOutcome
 
 ABOUT = ("method", "variant", "reading", "row", "selection")
 """What programs are told of a row."""

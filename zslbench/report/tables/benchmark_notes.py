@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from zslbench.experiment.suites.outcome import SuiteOutcome
 from zslbench.report.results import ORACLE_NOTE, is_simulated
 from zslbench.report.tables.figures import places, words
 from zslbench.report.tables.printed import Printed
 from zslbench.report.tables.ranking import Ranks, notes as ranking_notes
-from zslbench.suites.outcome import SuiteOutcome
 
 SELECTED = {
     "val": "val: epochs and hyper-parameters from validation classes inside the training images",

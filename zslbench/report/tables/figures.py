@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from zslbench.report.results import FIGURES as METRICS, number as number, percent
+from zslbench.report.statistics.intervals import Interval, interval
 from zslbench.report.tables.model import Cell
-from zslbench.statistics.intervals import Interval, interval
 from zslbench.store.record import RunRecord
 
 FIGURES = (("CZSL", "Acc"), ("GZSL", "U"), ("GZSL", "S"), ("GZSL", "H"))

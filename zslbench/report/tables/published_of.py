@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Mapping
 
 from zslbench.errors import PluginError, UnknownName
-from zslbench.published import PublishedResults, PublishedRow
-from zslbench.suites.outcome import Line, SuiteOutcome
+from zslbench.experiment.published import PublishedResults, PublishedRow
+from zslbench.experiment.suites.outcome import Line, SuiteOutcome
 
 
 def published_of(
@@ -28,8 +28,8 @@ def published_of(
 @functools.cache
 def ablation(method: str) -> Mapping[tuple[str, str], PublishedRow]:
     """The printed ablation of a method by variant and data set; empty: there is none, or no plugin."""
-    from zslbench.registry import registry
-    from zslbench.report.published import published
+    from zslbench.experiment.published.ablations import published
+    from zslbench.plugin.discovery import registry
 
     try:
         return published(registry().method(method).declaration)

@@ -1,4 +1,4 @@
-"""Best, second and tied of a column, by :mod:`zslbench.statistics.family`."""
+"""Best, second and tied of a column, by :mod:`zslbench.report.statistics.family`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from zslbench.report.statistics.family import Ranking, against_best, family_text
+from zslbench.report.statistics.intervals import SAME
 from zslbench.report.tables.figures import Over, words
 from zslbench.report.tables.model import Cell, Emphasis
-from zslbench.statistics.family import Ranking, against_best, family_text
-from zslbench.statistics.intervals import SAME
 
 
 @dataclass(frozen=True)

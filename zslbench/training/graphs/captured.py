@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from zslbench.interfaces import Batch
+from zslbench.plugin.interfaces import Batch
 from zslbench.training.graphs.recorder import Call, Recorder
 from zslbench.training.iteration import Inputs, Iteration
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.errors import ZslbenchError
-from zslbench.interfaces import Choice, Networks, NoiseSpec, Program
+from zslbench.plugin.interfaces import Choice, Networks, NoiseSpec, Program
 from zslbench.training.context import Training
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import ZslbenchError
-from zslbench.interfaces import Batch, Losses, Networks, Noise
+from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise
 from zslbench.training.precision import is_coarse
 from zslbench.training.replicas.asked import CannotLift
 from zslbench.training.replicas.stacking import at

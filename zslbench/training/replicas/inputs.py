@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from zslbench.interfaces import Batch, Noise
+from zslbench.plugin.interfaces import Batch, Noise
 from zslbench.training.batches import Batches
 from zslbench.training.flat import prefixed, select
 from zslbench.training.iteration import Inputs, batch_numbers, draw_noise

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.errors import Diverged
-from zslbench.interfaces import Networks, Step
+from zslbench.plugin.interfaces import Networks, Step
 from zslbench.training import checkpoint, program_run
 from zslbench.training.flat import flatten, prefixed, select, unflatten
 from zslbench.training.iteration import Inputs

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.interfaces import Batch, Losses, Networks, Noise, Program, Step
+from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
 from zslbench.training import program_run
 from zslbench.training.replicas.guard import Guarded
 from zslbench.training.replicas.numbers import merged, stacked

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from zslbench.interfaces import Batch, Networks
+from zslbench.plugin.interfaces import Batch, Networks
+from zslbench.plugin.streams import Streams
 from zslbench.training.iteration import draw_noise
 from zslbench.training.replicas.asked import Asked
 from zslbench.training.step import step_function
-from zslbench.training.streams import Streams
 
 SHARE = 0.45
 """Part of the machine's memory that replicas may take; region features may have half of it."""

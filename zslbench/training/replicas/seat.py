@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zslbench.errors import Diverged, Interrupted
-from zslbench.interfaces import Networks
+from zslbench.plugin.interfaces import Networks
 from zslbench.training.replicas.asked import Asked
 from zslbench.training.replicas.group import Member
 from zslbench.training.replicas.lifted import LiftedRun

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from zslbench.interfaces import Batch, Losses, Networks
+from zslbench.plugin.interfaces import Batch, Losses, Networks
 
 Axes: TypeAlias = dict[str, dict[str, int | None]]
 """The replica axis of every tensor of some networks; None: it has none, being the same for all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from zslbench.interfaces import Classifier
+from zslbench.plugin.interfaces import Classifier
 
 
 class Sound(Classifier):

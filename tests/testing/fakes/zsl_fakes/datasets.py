@@ -8,7 +8,7 @@ import numpy as np
 
 from zslbench.data.regions import ArrayRegions
 from zslbench.errors import MissingData
-from zslbench.interfaces import DatasetSource
+from zslbench.plugin.interfaces import DatasetSource
 from zslbench_datasets.settings import ToySettings
 from zslbench_datasets.toy import generate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zsl_fakes.embeddings import Sound
-from zslbench.interfaces import Derived
+from zslbench.plugin.interfaces import Derived
 
 
 class SoundKeyed(Sound):

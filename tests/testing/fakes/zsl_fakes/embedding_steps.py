@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from zsl_fakes.embeddings import Sound
-from zslbench.interfaces import Normal, Step, Uniform
+from zslbench.plugin.interfaces import Normal, Step, Uniform
 
 
 class VectorLoss(Sound):

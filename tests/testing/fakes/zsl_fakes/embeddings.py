@@ -7,15 +7,7 @@ from dataclasses import replace
 import torch
 
 from zslbench import ZslbenchError
-from zslbench.interfaces import (
-    Embedding,
-    Guide,
-    Losses,
-    Optimizer,
-    Program,
-    Step,
-    Uniform,
-)
+from zslbench.plugin.interfaces import Embedding, Guide, Losses, Optimizer, Program, Step, Uniform
 from zslbench.training import gradient_penalty, initial_linear, linear
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from zslbench.interfaces import FeatureExtractor
+from zslbench.plugin.interfaces import FeatureExtractor
 
 
 class Sound(FeatureExtractor):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from zslbench import ZslbenchError
-from zslbench.interfaces import Generator, Normal
+from zslbench.plugin.interfaces import Generator, Normal
 
 
 class Sound(Generator):

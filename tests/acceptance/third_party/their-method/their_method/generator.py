@@ -2,7 +2,7 @@
 
 import torch
 
-from zslbench.interfaces import Generator, Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.interfaces import Generator, Losses, Normal, Optimizer, Program, Step
 from zslbench.training import initial_linear, leaky_relu, linear
 
 

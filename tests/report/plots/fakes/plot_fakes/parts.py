@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from zslbench.interfaces import Attention, Embedding, Generator, Guide, Normal
+from zslbench.plugin.interfaces import Attention, Embedding, Generator, Guide, Normal
 
 
 class Looker(Embedding):

@@ -1,0 +1,116 @@
+"""Data sets that differ from one another in nothing but what is known of test images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from zslbench.data.provenance import array_sha256
+from zslbench.data.regions import ArrayRegions
+from zslbench.plugin.dataset import Dataset, Indices
+
+_STRENGTH = 50.0
+"""Standard deviation of the noise in units of the features': a scaler or a mean that saw it is far off."""
+
+
+def copied(dataset: Dataset) -> Dataset:
+    """The same data in memory of its own, so that whoever writes into it spoils no other run."""
+    split, vectors = dataset.split, dataset.attribute_vectors
+    return replace(
+        dataset,
+        features=dataset.features.copy(),
+        labels=dataset.labels.copy(),
+        semantics=dataset.semantics.copy(),
+        attribute_vectors=None if vectors is None else vectors.copy(),
+        regions=None if dataset.regions is None else ArrayRegions(_regions(dataset).copy()),
+        split=replace(
+            split,
+            trainval=split.trainval.copy(),
+            test_seen=split.test_seen.copy(),
+            test_unseen=split.test_unseen.copy(),
+            validation_classes=None if split.validation_classes is None else split.validation_classes.copy(),
+        ),
+    )
+
+
+def with_noise(dataset: Dataset, seed: int) -> Dataset:
+    """Features and regions of every test image replaced by strong normal noise; labels stay."""
+    random = np.random.default_rng([seed, 0])
+    changed = copied(dataset)
+    rows = test_rows(dataset)
+    changed.features[rows] = _noise(random, changed.features[rows])
+    if changed.regions is None:
+        return changed
+    regions = _regions(changed)
+    regions[rows] = _noise(random, regions[rows])
+    return replace(changed, regions=ArrayRegions(regions))
+
+
+def with_other_labels(dataset: Dataset, seed: int) -> Dataset:
+    """Test images get classes of their own side by chance, the classes of a side in uneven numbers.
+
+    A permutation alone would leave the number of images of each class, which is unseen information too.
+    Every class keeps an image, so that the same classes are evaluated.
+    """
+    random = np.random.default_rng([seed, 1])
+    changed = copied(dataset)
+    for rows in (dataset.split.test_seen, dataset.split.test_unseen):
+        classes = np.unique(dataset.labels[rows])
+        weights = np.arange(1, len(classes) + 1)
+        drawn = random.choice(classes, size=len(rows), p=weights / weights.sum())
+        drawn[random.permutation(len(rows))[: len(classes)]] = classes
+        changed.labels[rows] = drawn
+    return changed
+
+
+def with_fewer_rows(dataset: Dataset, seed: int) -> Dataset:
+    """Half of the test images of each side, in another order."""
+    random = np.random.default_rng([seed, 2])
+
+    def some(rows: Indices) -> Indices:
+        return random.permutation(rows)[: max(1, len(rows) // 2)]
+
+    changed = copied(dataset)
+    split = changed.split
+    fewer = replace(split, test_seen=some(split.test_seen), test_unseen=some(split.test_unseen))
+    return replace(changed, split=fewer)
+
+
+def with_noise_and_other_labels(dataset: Dataset, seed: int) -> Dataset:
+    """Everything that is known of test images replaced, but their number."""
+    return with_other_labels(with_noise(dataset, seed), seed)
+
+
+def test_rows(dataset: Dataset) -> Indices:
+    """Rows of all test images."""
+    return np.concatenate([dataset.split.test_seen, dataset.split.test_unseen])
+
+
+def digests(dataset: Dataset) -> dict[str, str]:
+    """sha256 of every array of a data set by its name."""
+    split = dataset.split
+    arrays = {
+        "features": dataset.features,
+        "labels": dataset.labels,
+        "semantics": dataset.semantics,
+        "attribute vectors": dataset.attribute_vectors,
+        "regions": None if dataset.regions is None else _regions(dataset),
+        "trainval": split.trainval,
+        "test_seen": split.test_seen,
+        "test_unseen": split.test_unseen,
+        "validation classes": split.validation_classes,
+    }
+    return {name: array_sha256(array) for name, array in arrays.items() if array is not None}
+
+
+def _noise(random: np.random.Generator, like: np.ndarray) -> np.ndarray:
+    return np.asarray(_STRENGTH * like.std() * random.normal(size=like.shape), dtype=like.dtype)
+
+
+def _regions(dataset: Dataset) -> np.ndarray:
+    """All regions in memory: an audit's data set is small."""
+    assert dataset.regions is not None
+    if isinstance(dataset.regions, ArrayRegions):
+        return dataset.regions.array
+    return np.asarray(dataset.regions[np.arange(len(dataset.labels))])

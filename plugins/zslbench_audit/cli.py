@@ -1,0 +1,161 @@
+"""``zslbench audit``: run methods under leak probes, and list the audits in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from zslbench.cli.options import format_option, note, store_option
+
+if TYPE_CHECKING:
+    from zslbench_audit import AuditResult
+
+
+@click.command()
+@click.argument("method", required=False)
+@click.option("--suite", help="Audit every line of this suite (a name, or a TOML file).")
+@click.option("--variant", help="One of the method's variants.")
+@click.option("--reading", help="How the method's paper is read; zslbench methods METHOD lists readings.")
+@click.option("--embedding", help="Compose by hand: embedding.")
+@click.option("--generator", help="Compose by hand: generator, where the classifier needs one.")
+@click.option("--classifier", help="Compose by hand: classifier.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KIND.NAME=VALUE",
+    help="Change a setting of the probe runs, as dataset.classes=12; repeatable.",
+)
+@click.option("--preset", multiple=True, help="Preset name, METHOD:NAME, or a TOML file; else toy's own.")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Longest of any schedule."
+)
+@click.option(
+    "--select",
+    type=click.Choice(["val", "oracle"]),
+    default="val",
+    show_default=True,
+    help="How the probe runs select; oracle shows that the probes notice it.",
+)
+@click.option("--list", "listed", is_flag=True, help="List the audits in the store; nothing is run.")
+@store_option
+@format_option
+def audit(
+    method: str | None,
+    suite: str | None,
+    listed: bool,
+    assignments: tuple[str, ...],
+    store: Path | None,
+    fmt: str,
+    select: Literal["val", "oracle"],
+    **options: Any,
+) -> None:
+    """Run METHOD on the toy data under leak probes and say what each of them proved.
+
+    Without METHOD all installed methods are audited. The exit code is 1 where a probe fails. Reports show the
+    audit of each row's method, variant and reading, as long as the plugin's source is what was audited.
+    """
+    import zslbench_audit as auditing
+    from zslbench.cli.progress import TerminalDisplay
+    from zslbench.errors import ZslbenchError
+    from zslbench.plugin.presets import parse_assignment
+    from zslbench.report.formats import emit
+
+    if listed:
+        _list(store, method, fmt)
+        return
+    composed = any(options[kind] for kind in ("embedding", "generator", "classifier"))
+    of_one = options["variant"] or options["reading"] or assignments or options["preset"] or composed
+    if suite and (method or of_one):
+        raise click.UsageError("--suite says which methods, variants and readings: give nothing beside it")
+    if not (method or composed) and of_one:
+        raise click.UsageError("--variant, --reading, --set and --preset are of one method: name it")
+    targets: list[dict[str, Any]] = [{"method": method}] if method or composed else _targets(suite)
+    options["settings"] = dict(parse_assignment(text) for text in assignments)
+    display = TerminalDisplay()
+    results: list[AuditResult] = []
+    failures: list[str] = []
+    for target in targets:
+        try:
+            found = auditing.run(**{**options, **target}, select=select, store=store, say=display.say)
+        except ZslbenchError as error:
+            if len(targets) == 1:
+                raise
+            failures.append(f"{target['method']}: {error}")  # the others are audited all the same
+            continue
+        results.append(found)
+        if not found.passed:
+            failures.append(f"{found.label}: {found.verdict}, failed: {', '.join(found.failed)}")
+    if fmt in ("csv", "json"):
+        emit([row for one in results for row in one.rows()], fmt)
+    else:
+        for place, one in enumerate(results):
+            if place:
+                click.echo()
+            emit(_rows(one), fmt, title=f"audit of {one.label}: {one.verdict}")
+    if results:
+        note("what no audit can prove:")
+        for text in auditing.LIMITS:
+            click.echo(f"  {text}", err=True)
+    if failures:
+        raise ZslbenchError("; ".join(failures))
+
+
+def _targets(suite: str | None) -> list[dict[str, Any]]:
+    """Method, variant and reading of each line of a suite, or every installed method."""
+    from zslbench.plugin.declarations import FULL
+    from zslbench.plugin.discovery import registry
+
+    known = {one.name: one.declaration for one in registry().methods()}
+    if suite is None:
+        return [{"method": name} for name in known]
+    from zslbench.experiment import suites
+
+    found: list[dict[str, Any]] = []
+    for row in suites.find(suite).rows:
+        if row.method not in known:
+            note(f"no plugin registers method '{row.method}': not audited")
+            continue
+        variant = row.variants[0] if row.variants else None
+        if variant == FULL:  # the method itself, whether or not it names it
+            variant = None
+        target = {"method": row.method, "variant": variant, "reading": (row.readings or (None,))[0]}
+        found += [target] if target not in found else []
+    return found
+
+
+def _rows(found: AuditResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "probe": one.name,
+            "result": "passed" if one.passed else "FAILED",
+            "what it proves": f"{one.claim} {one.detail}" if one.passed else one.detail,
+        }
+        for one in found.probes
+    ]
+
+
+def _list(store: Path | None, method: str | None, fmt: str) -> None:
+    import zslbench_audit as auditing
+    from zslbench.report.formats import emit
+    from zslbench.store.store import Store
+
+    rows = [
+        {
+            "audit": one.id,
+            "method": one.label,
+            "result": one.verdict,
+            "failed": ", ".join(one.failed) or None,
+            "selection": one.selection,
+            "version": "installed" if auditing.is_current(one) else "another",
+            "when": one.when.isoformat(timespec="seconds"),
+            "seconds": round(one.seconds, 1),
+        }
+        for one in auditing.stored(Store.default(store))
+        if method is None or one.method == method
+    ]
+    if not rows:
+        note("the store has no such audit; zslbench audit METHOD makes one")
+    emit(rows, fmt)

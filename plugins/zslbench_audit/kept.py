@@ -1,0 +1,171 @@
+"""Audits in the run store, ``<store>/audits/<id>.json``, and which of them applies to a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from zslbench import __version__
+from zslbench.errors import ZslbenchError
+from zslbench.plugin.info import PluginInfo
+from zslbench.store.files import write_whole
+from zslbench.store.publish import make_folder
+from zslbench.store.record import RunRecord
+from zslbench.store.sealed import seal, unseal
+from zslbench.store.store import Store
+from zslbench_audit.result import LIMITS, AuditResult
+
+FOLDER = "audits"
+_PLUGIN = "plugin "
+_log = logging.getLogger("zslbench")
+
+State = Literal["passed", "failed", "other version", "none"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an audit must be of, to apply."""
+
+    method: str
+    variant: str | None
+    reading: str | None
+    plugins: Mapping[str, str]
+    """At least the plugins of its components, ``"version digest-of-the-source"`` by name."""
+    zslbench: str
+
+    @classmethod
+    def of(cls, run: RunRecord | Mapping[str, Any]) -> Subject:
+        """What a finished run, or a run's identity, is of."""
+        identity = run.info.identity if isinstance(run, RunRecord) else run
+        versions = identity["versions"]
+        return cls(
+            identity["method"],
+            identity["variant"],
+            identity.get("reading"),
+            {
+                name.removeprefix(_PLUGIN): str(value)
+                for name, value in versions.items()
+                if name.startswith(_PLUGIN)
+            },
+            str(versions["zslbench"]),
+        )
+
+    def names(self, audit: AuditResult) -> bool:
+        """Whether an audit is of this method, variant and reading, in whatever version."""
+        mine = (self.method, self.variant, self.reading)
+        return mine == (audit.method, audit.variant, audit.reading) and audit.selection == "val"
+
+    def is_of(self, audit: AuditResult) -> bool:
+        """Whether an audit is of this very code."""
+        same = all(self.plugins.get(name) == found for name, found in audit.plugins.items())
+        return self.names(audit) and same and audit.zslbench == self.zslbench
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a report says of a run's audit."""
+
+    state: State
+    label: str
+    """A few words: ``"audited: 7 of 7 probes passed"``."""
+    details: tuple[str, ...]
+    """Sentences: what each probe proved or found, then what no audit can prove."""
+    result: AuditResult | None = field(default=None, repr=False)
+    """The audit it speaks of; None: there is none."""
+
+
+def keep(store: Store, audit: AuditResult) -> None:
+    """Put an audit into the store, in the place of an earlier one with the same id.
+
+    Raises:
+        ZslbenchError: it cannot be written.
+    """
+    folder = store.root / FOLDER
+    try:
+        make_folder(folder)
+        write_whole(folder / f"{audit.id}.json", seal(audit.as_dict()))
+    except OSError as error:
+        raise ZslbenchError(
+            f"{folder}: cannot keep the audit ({error.strerror or error}); make room or set permissions, or "
+            "use another store (--store, ZSLBENCH_STORE)"
+        ) from error
+
+
+def stored(store: Store) -> list[AuditResult]:
+    """Every audit in the store, oldest first. A damaged file is a warning."""
+    return sorted(_read(store), key=lambda one: (one.when, one.id))
+
+
+def find(store: Store, of: RunRecord | Subject | Mapping[str, Any]) -> AuditResult | None:
+    """The audit that applies to a run: same method, variant, reading, core and source of plugins.
+
+    Of several (with other settings) one that failed goes before one that passed, then the latest.
+
+    Args:
+        of: a finished run, a run's identity, or a :class:`Subject`.
+    """
+    subject = of if isinstance(of, Subject) else Subject.of(of)
+    fitting = [one for one in stored(store) if subject.is_of(one)]
+    return max(fitting, key=lambda one: (not one.passed, one.when), default=None)
+
+
+def told(store: Store, of: RunRecord | Subject | Mapping[str, Any]) -> Told:
+    """What to say of a run's audit, where there is one of this version, one of another, or none."""
+    subject = of if isinstance(of, Subject) else Subject.of(of)
+    found = find(store, subject)
+    if found is not None:
+        state: State = "passed" if found.passed else "failed"
+        word = "audited" if found.passed else "audit failed"
+        return Told(state, f"{word}: {found.verdict}", (*_sentences(found), *LIMITS), found)
+    command = f"zslbench audit {subject.method}"
+    command += f" --variant {subject.variant}" if subject.variant else ""
+    command += f" --reading {subject.reading}" if subject.reading else ""
+    others = [one for one in stored(store) if subject.names(one)]
+    if not others:
+        return Told("none", "not audited", (f"No audit is in the store; {command} makes one.",))
+    last = others[-1]
+    why = ", ".join(_changed(subject, last))
+    text = f"The audit of {last.when:%Y-%m-%d} ({last.verdict}) was of another version ({why}); {command} "
+    return Told("other version", "audited at another version", (f"{text}makes a new one.",), last)
+
+
+def is_current(audit: AuditResult) -> bool:
+    """Whether an audit is of the plugins and the core that are installed here."""
+    from zslbench.plugin.discovery import registry
+
+    installed = {one.name: one for one in registry().plugins}
+    return audit.zslbench == __version__ and all(
+        name in installed and version_of(installed[name]) == found for name, found in audit.plugins.items()
+    )
+
+
+def version_of(plugin: PluginInfo) -> str:
+    """A plugin's version and the digest of its source, as runs record them."""
+    return f"{plugin.version} {plugin.source_digest()}".strip()
+
+
+def _sentences(audit: AuditResult) -> Iterator[str]:
+    for one in audit.probes:
+        yield f"{one.name}: {one.claim} {one.detail}" if one.passed else f"{one.name}, failed: {one.detail}"
+
+
+def _changed(subject: Subject, audit: AuditResult) -> Iterator[str]:
+    if audit.zslbench != subject.zslbench:
+        yield f"zslbench {audit.zslbench}, now {subject.zslbench}"
+    for name, found in audit.plugins.items():
+        if subject.plugins.get(name) != found:
+            yield f"plugin {name} {found}, now {subject.plugins.get(name, 'absent')}"
+
+
+def _read(store: Store) -> Iterator[AuditResult]:
+    for path in (store.root / FOLDER).glob("[!.]*.json"):
+        try:
+            audit = AuditResult.from_dict(unseal(path.read_bytes()))
+            if audit.id != path.stem:
+                raise ValueError(f"it is audit {audit.id}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.warning("skipped: %s: damaged: %s", path, error)
+        else:
+            yield audit

@@ -1,0 +1,21 @@
+"""The HTML report, and figures of finished runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zslbench import Command, hookimpl
+
+
+@hookimpl
+def zslbench_commands() -> Iterator[Command]:
+    yield Command(
+        name="report",
+        target="zslbench_report.cli:report",
+        summary="Write a suite, or any runs, as one HTML file.",
+    )
+    yield Command(
+        name="plot",
+        target="zslbench_report.plot_cli:plot",
+        summary="Figures of a finished run: attention maps, t-SNE.",
+    )

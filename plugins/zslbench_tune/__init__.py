@@ -1,0 +1,20 @@
+"""Search settings on the validation split; the best become a preset.
+
+The modules that run trials need Optuna, the extra ``tune``; importing one without it raises ``MissingExtra``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zslbench import Command, hookimpl
+
+
+@hookimpl
+def zslbench_commands() -> Iterator[Command]:
+    yield Command(
+        name="tune",
+        target="zslbench_tune.cli:tune",
+        summary="Search settings on the validation split; the best become a preset.",
+        function="zslbench_tune.tune:tune",
+    )

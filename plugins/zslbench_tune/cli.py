@@ -1,0 +1,111 @@
+"""``zslbench tune``: search settings on the validation split and save the best as a preset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zslbench.cli.options import data_root_option, format_option, note, searching_options, store_option
+
+SHOWN = 10
+"""Trials in the table for people."""
+
+
+@click.command()
+@click.argument("method")
+@click.option("--dataset", required=True, help="Data set; zslbench datasets lists them.")
+@click.option("--variant", help="One of the method's variants.")
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Finished trials of the whole study, earlier ones included.",
+)
+@click.option(
+    "--search",
+    "wishes",
+    multiple=True,
+    metavar="KIND.NAME=SPACE",
+    help="Search a setting: LOW:HIGH, LOW:HIGH:log, LOW:HIGH:STEP or A,B,C; repeatable. Else what the "
+    "method declares.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Seeds that a trial's value is the mean of.",
+)
+@click.option(
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The study's file, which several processes may share; otherwise one in the store for exactly this "
+    "search.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The preset's file, ending with .toml; otherwise beside the journal.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that compute trials.",
+)
+@click.option("--sampler", type=click.Choice(["tpe", "random"]), default="tpe", show_default=True)
+@click.option("--sampler-seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--pruner",
+    type=click.Choice(["none", "median"]),
+    default="none",
+    show_default=True,
+    help="median: end trials early that are below the median of the others at the same epoch.",
+)
+@searching_options
+@data_root_option
+@store_option
+@format_option
+def tune(wishes: tuple[str, ...], assignments: tuple[str, ...], fmt: str, **options: Any) -> None:
+    """Search settings of METHOD on a data set's validation split; the best become a preset.
+
+    No test image is ever looked at. A search that was stopped goes on with the same command; the same command
+    in several terminals, or --workers, shares the study.
+    """
+    from zslbench.cli.progress import TerminalDisplay
+    from zslbench.errors import SettingsError
+    from zslbench.plugin.presets import parse_assignment
+    from zslbench.report.formats import emit
+    from zslbench_tune.space import parse_wish
+    from zslbench_tune.tune import tune as search
+
+    parsed = [parse_wish(text) for text in wishes]
+    if twice := [key for number, (key, _) in enumerate(parsed) if key in dict(parsed[:number])]:
+        raise SettingsError(f"--search {twice[0]} is there twice")
+    found = search(
+        search=dict(parsed),
+        settings=dict(parse_assignment(text) for text in assignments),
+        display=TerminalDisplay(),
+        **options,
+    )
+    frame = found.frame()
+    if fmt in ("csv", "json"):
+        emit(frame, fmt)
+    else:
+        frame = frame.drop(columns=[one for one in ("epochs", "reason") if frame[one].isna().all()])
+        for key in found.space:  # learning rates need more digits than accuracies
+            frame[key] = [f"{one:.4g}" if isinstance(one, float) else one for one in frame[key]]
+        title = f"{found.study}: best of {len(found.trials)} trials, % on the validation split"
+        emit(frame.head(SHOWN), fmt, title=title)
+    note(f"preset saved: {found.preset}")
+    same = ("variant", "reading", "features", "semantics", "regions")
+    more = "".join(f" --{name} {options[name]}" for name in same if options[name])
+    if options["precision"] != "float32":
+        more += f" --precision {options['precision']}"
+    place = f"--dataset {options['dataset']}{more} --preset {found.preset}"
+    note(f"its runs: zslbench run {options['method']} {place}")

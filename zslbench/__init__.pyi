@@ -1,0 +1,23 @@
+import typing
+
+from .ablation import ablate as ablate
+from .api import Result as Result, run as run
+from .benchmarking import bench as bench
+from .errors import ZslbenchError as ZslbenchError
+from .plugin.declarations import (
+    Command as Command,
+    Component as Component,
+    Method as Method,
+    Options as Options,
+    Range as Range,
+    Reading as Reading,
+    Tracker as Tracker,
+    Variant as Variant,
+)
+from .plugin.hookspecs import hookimpl as hookimpl
+from .plugin.settings import ComponentSettings as ComponentSettings
+from .report.compare import compare as compare
+
+__version__: str
+
+def __getattr__(name: str) -> typing.Any: ...

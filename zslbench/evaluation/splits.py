@@ -1,0 +1,120 @@
+"""Fingerprints of splits, and the validation split that hyper-parameters are chosen on.
+
+The final split is the proposed split of Xian et al. (TPAMI 2018). The validation split is defined here,
+and only here.
+
+**Definition of the validation split.** It divides the trainval images and nothing else, since the official
+``train_loc`` and ``val_loc`` contain every test_seen image and must not be used as they are.
+
+1. *Pseudo-unseen classes* are the official validation classes that have trainval images. Where a data set
+   has none, one third of the seen classes (rounded down, at least one) is taken: those whose
+   sha256("zslbench validation class <id>") is smallest, ids counted from 0.
+2. *Pseudo-unseen images* (``test_unseen_rows``) are all trainval images of these classes.
+3. *Pseudo-seen images* (``test_seen_rows``) are, of each other seen class with n trainval images, the
+   max(1, round(n / 5)) whose sha256("zslbench validation image <row>") is smallest, rows counted from 0
+   (halves round up; a class with a single image holds none out).
+4. Models are fitted on what remains (``fit_rows``): every pseudo-seen class keeps at least one image.
+
+Digests stand in for random numbers because they depend on nothing else: not on the run's seed, the order
+of the file, the test images or the version of a random generator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from zslbench.errors import DataError
+from zslbench.plugin.dataset import Dataset, Indices, OfficialSplit
+
+HOLD_OUT = 5
+"""One image in this many of each pseudo-seen class is held out."""
+
+
+@dataclass(frozen=True)
+class ValidationSplit:
+    """Rows (of the data set) and classes of the validation split, each in ascending order."""
+
+    fit_rows: Indices
+    test_seen_rows: Indices
+    """Pseudo-seen hold-out: images of ``seen_classes`` that are not fitted on."""
+    test_unseen_rows: Indices
+    """Pseudo-unseen images: those of ``unseen_classes``."""
+    seen_classes: Indices
+    unseen_classes: Indices
+    note: str
+    """Where the pseudo-unseen classes came from."""
+
+    def fingerprint(self) -> str:
+        """12 hex digits that tell one validation split from another."""
+        return _combined(fit=self.fit_rows, test_seen=self.test_seen_rows, test_unseen=self.test_unseen_rows)
+
+
+def fingerprint(indices: Indices) -> str:
+    """First 12 hex digits of sha256 of the 1-based indices, ascending, joined by commas.
+
+    ``indices`` are 0-based. The form of the published fingerprints of the proposed split.
+    """
+    return hashlib.sha256(",".join(map(str, sorted((indices + 1).tolist()))).encode()).hexdigest()[:12]
+
+
+def split_fingerprint(split: OfficialSplit) -> str:
+    """12 hex digits of sha256 of ``trainval=<fingerprint>,test_seen=<...>,test_unseen=<...>``."""
+    return _combined(trainval=split.trainval, test_seen=split.test_seen, test_unseen=split.test_unseen)
+
+
+def _combined(**parts: Indices) -> str:
+    text = ",".join(f"{name}={fingerprint(rows)}" for name, rows in parts.items())
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def validation_split(dataset: Dataset) -> ValidationSplit:
+    """Divide the trainval images for model selection, as this module defines.
+
+    Reads the labels of trainval images alone; never test features, test labels or test indices.
+
+    Raises:
+        DataError: fewer than two seen classes, or no class would be left to fit on.
+    """
+    rows = np.unique(dataset.split.trainval).astype(np.int64)
+    labels = dataset.labels[rows]
+    seen = np.unique(labels).astype(np.int64)
+    if len(seen) < 2:
+        raise DataError(dataset.name, [f"{len(seen)} seen class, validation needs two"])
+    official = dataset.split.validation_classes
+    if official is None:
+        unseen = _smallest("class", seen, max(1, len(seen) // 3))
+        note = f"{len(unseen)} of {len(seen)} seen classes, chosen by zslbench for want of official ones"
+    else:
+        unseen = np.intersect1d(seen, official)
+        note = f"{len(unseen)} of {len(seen)} seen classes, the data set's own validation classes"
+    if len(unseen) in (0, len(seen)):
+        raise DataError(dataset.name, [f"{len(unseen)} of {len(seen)} seen classes are validation classes"])
+    kept = np.setdiff1d(seen, unseen)
+    held_out = np.concatenate([_held_out(rows[labels == one]) for one in kept])
+    pseudo_unseen = rows[np.isin(labels, unseen)]
+    return ValidationSplit(
+        fit_rows=np.setdiff1d(rows, np.concatenate([held_out, pseudo_unseen])),
+        test_seen_rows=np.sort(held_out),
+        test_unseen_rows=pseudo_unseen,
+        seen_classes=kept,
+        unseen_classes=unseen,
+        note=note,
+    )
+
+
+def _held_out(rows: Indices) -> Indices:
+    if len(rows) < 2:
+        return rows[:0]
+    return _smallest("image", rows, max(1, (2 * len(rows) + HOLD_OUT) // (2 * HOLD_OUT)))
+
+
+def _smallest(what: str, numbers: Indices, count: int) -> Indices:
+    """The ``count`` numbers with the smallest digests, ascending."""
+
+    def digest(number: int) -> bytes:
+        return hashlib.sha256(f"zslbench validation {what} {number}".encode()).digest()
+
+    return np.array(sorted(sorted(numbers.tolist(), key=digest)[:count]), dtype=np.int64)

@@ -1,0 +1,282 @@
+"""Method × data set × seed → result: the three ways of selecting a model, on top of fitting and evaluating.
+
+Nothing here reads files of the store or knows the command line.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from zslbench.evaluation.evaluator import Evaluation
+from zslbench.evaluation.folds import Fold, final_fold, validation_fold
+from zslbench.evaluation.oracle import Best, Oracle
+from zslbench.evaluation.selection import Selection
+from zslbench.experiment.fitting import Fitted, Fitter, embedding_inputs
+from zslbench.experiment.recipe import Recipe
+from zslbench.experiment.tuned_presets import doubts
+from zslbench.plugin.dataset import Dataset
+from zslbench.training.loop import Training
+
+log = logging.getLogger("zslbench")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found."""
+
+    evaluation: Evaluation
+    """Scores on the test images (under ``oracle`` those of Acc may be another model's than those of H)."""
+    metrics: dict[str, float | int | str | None]
+    """Fractions: acc, u, s, h, ausuc, and with a validation model u_cal, s_cal, h_cal and its offset."""
+    epochs: tuple[dict[str, Any], ...]
+    """Per-epoch rows of every stage, validation included."""
+    candidates: tuple[dict[str, Any], ...]
+    """One row per combination of searched hyper-parameters with what was found for it."""
+    networks: Mapping[str, Any] = field(default_factory=dict)
+    """Networks by kind, of the final fit (empty under ``oracle``: its figures are of several models)."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Hyper-parameters that were chosen."""
+    validation_networks: Mapping[str, Any] = field(default_factory=dict)
+    """Networks of the chosen candidate on the validation fold, at the end of its schedule."""
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The best point found on the validation fold."""
+
+    value: float
+    criterion: str
+    epochs: int | None
+    overlay: Mapping[str, Any]
+    offset: float | None
+    networks: Mapping[str, Any]
+
+
+Told = Callable[[int | None, Mapping[str, float]], None]
+"""Called with an epoch (None: closed form) and what was found on the validation fold after it."""
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What a recipe comes to on the validation fold."""
+
+    criterion: str
+    """``h``, or ``acc`` for a method without GZSL."""
+    points: tuple[dict[str, Any], ...]
+    """One row per evaluation along the schedule, its end included: ``epoch``, ``val_h``, ... (fractions)."""
+
+
+def validate(
+    recipe: Recipe,
+    fold: Fold,
+    selection: Selection,
+    training: Training,
+    told: Told = lambda epoch, figures: None,
+) -> Validated:
+    """Fit a recipe as it is on a validation fold and evaluate it there along its schedule, as ``val`` does.
+
+    What the recipe leaves to validation (``search``) is not searched. With the same seed the figures are
+    those that a run selected by ``val`` has.
+
+    Args:
+        told: called after each evaluation that is computed (not of those that a checkpoint holds).
+    """
+    criterion, tasks = _criterion(recipe)
+    part = training.child("validation")
+    _, points = _points(recipe, fold, selection, part, tasks, told)
+    return Validated(criterion, tuple(points))
+
+
+def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Training) -> Outcome:
+    """Run a recipe on a data set with one seed (the seed is in ``training.streams``)."""
+    for text in doubts(recipe, dataset):
+        log.warning(text)
+    torch_device = training.streams.device
+    inputs = embedding_inputs(recipe)
+    final = training.shared(
+        ("final fold", id(dataset), inputs), lambda: final_fold(dataset, torch_device, inputs)
+    )
+    if selection.mode == "oracle":
+        return _oracle(recipe, final, selection, training)
+    if selection.mode == "last":
+        return _final(recipe, final, training, (), (), None)
+    validation = training.shared(
+        ("validation fold", id(dataset), inputs), lambda: validation_fold(dataset, torch_device, inputs)
+    )
+    choice, epochs, candidates = _validate(recipe, validation, selection, training)
+    chosen = recipe.with_settings(choice.overlay)
+    if choice.epochs is not None and chosen.schedule is not None:
+        chosen = chosen.with_settings({chosen.schedule: choice.epochs})
+    return _final(chosen, final, training, epochs, candidates, choice)
+
+
+def _final(
+    recipe: Recipe,
+    fold: Fold,
+    training: Training,
+    epochs: tuple[dict[str, Any], ...],
+    candidates: tuple[dict[str, Any], ...],
+    choice: _Choice | None,
+) -> Outcome:
+    """Fit on trainval for the schedule given and evaluate once on the test images."""
+    fitted, evaluation = Fitter(recipe, fold, training.child("final"), recipe.tasks).fit()
+    metrics: dict[str, float | int | str | None] = {**evaluation.figures(), "epochs": recipe.epochs}
+    if choice is not None:
+        metrics[f"val_{choice.criterion}"] = choice.value
+        if choice.offset is not None and evaluation.gzsl is not None:
+            u, s, h = evaluation.calibrated(choice.offset)
+            metrics |= {"u_cal": u, "s_cal": s, "h_cal": h, "offset": choice.offset}
+    return Outcome(
+        evaluation,
+        metrics,
+        epochs + fitted.epochs,
+        candidates,
+        fitted.networks,
+        dict(choice.overlay) if choice else {},
+        choice.networks if choice else {},
+    )
+
+
+def _validate(
+    recipe: Recipe, fold: Fold, selection: Selection, training: Training
+) -> tuple[_Choice, tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
+    """Every candidate on the validation fold; the best by H, or by Acc for a method without GZSL.
+
+    Of equally good points the first candidate and the shortest schedule win.
+    """
+    criterion, tasks = _criterion(recipe)
+    best: _Choice | None = None
+    rows: list[dict[str, Any]] = []
+    table: list[dict[str, Any]] = []
+    several = len(list(recipe.candidates())) > 1
+
+    for number, (overlay, candidate) in enumerate(recipe.candidates()):
+        part = training.child(f"validation-{number}" if several else "validation", stream="validation")
+        fitted, points = _points(candidate, fold, selection, part, tasks)
+        top = max(points, key=lambda row: (row[f"val_{criterion}"], -(row["epoch"] or 0)))
+        rows.extend({**row, "candidate": number} for row in fitted.epochs)
+        table.append({"candidate": number, **overlay, **{k: v for k, v in top.items() if _reported(k)}})
+        if best is None or top[f"val_{criterion}"] > best.value:
+            best = _Choice(
+                value=top[f"val_{criterion}"],
+                criterion=criterion,
+                epochs=top["epoch"],
+                overlay=overlay,
+                offset=top.get("val_offset"),
+                networks=fitted.networks,
+            )
+    assert best is not None
+    return best, tuple(rows), tuple(table)
+
+
+def _criterion(recipe: Recipe) -> tuple[str, tuple[str, ...]]:
+    """What is compared on the validation fold, and the tasks that it takes."""
+    return ("h", ("gzsl",)) if "gzsl" in recipe.tasks else ("acc", ("czsl",))
+
+
+def _points(
+    recipe: Recipe,
+    fold: Fold,
+    selection: Selection,
+    training: Training,
+    tasks: tuple[str, ...],
+    told: Told = lambda epoch, figures: None,
+) -> tuple[Fitted, list[dict[str, Any]]]:
+    """Fit on the validation fold; the rows of the epochs after which it was evaluated."""
+
+    def assess(epoch: int, evaluation: Evaluation) -> dict[str, float]:
+        figures = _validation_figures(evaluation)
+        told(epoch, figures)
+        return figures
+
+    evaluates = selection.along(recipe.epochs or 0)
+    fitted, evaluation = Fitter(recipe, fold, training, tasks).fit(evaluates=evaluates, assess=assess)
+    last = _validation_figures(evaluation)
+    told(recipe.epochs, last)
+    _complete_last_row(fitted, recipe, last)
+    rows = [row for row in fitted.epochs if "val_h" in row or "val_acc" in row]
+    return fitted, rows or [{"epoch": None, **last}]
+
+
+def _validation_figures(evaluation: Evaluation) -> dict[str, float]:
+    """What a validation evaluation adds to its epoch's row: the criterion and what goes with it."""
+    if evaluation.gzsl is None:
+        return {"val_acc": evaluation.acc}
+    return {
+        "val_h": evaluation.h,
+        "val_u": evaluation.u,
+        "val_s": evaluation.s,
+        "val_offset": evaluation.best_offset() or 0.0,
+    }
+
+
+def _oracle(recipe: Recipe, fold: Fold, selection: Selection, training: Training) -> Outcome:
+    """All that ``val`` chooses on validation images, and the classifiers' epoch, chosen on test images."""
+    judge = Oracle(training.folder)
+    rows: list[dict[str, Any]] = []
+    table: list[dict[str, Any]] = []
+    several = len(list(recipe.candidates())) > 1
+    for number, (overlay, candidate) in enumerate(recipe.candidates()):
+        part = training.child(f"final-{number}" if several else "final", stream="final")
+        judge.candidate = number
+        fitted, evaluation = Fitter(candidate, fold, part, candidate.tasks).fit(
+            evaluates=selection.along(candidate.epochs or 0),
+            assess=judge.assess,
+            each=judge.each,
+        )
+        last = judge.assess(candidate.epochs or 0, evaluation)
+        _complete_last_row(fitted, candidate, last)
+        rows.extend({**row, "candidate": number} for row in fitted.epochs)
+        table.append({"candidate": number, **overlay, **last})
+    return _oracle_outcome(recipe, judge, tuple(rows), tuple(table))
+
+
+def _oracle_outcome(
+    recipe: Recipe, judge: Oracle, rows: tuple[dict[str, Any], ...], table: tuple[dict[str, Any], ...]
+) -> Outcome:
+    gzsl, czsl = judge.best.get("gzsl"), judge.best.get("czsl")
+    parts = [one for one in (gzsl, czsl) if one is not None]
+    evaluation = replace(
+        parts[0].evaluation,
+        gzsl=gzsl.evaluation.gzsl if gzsl else None,
+        czsl=czsl.evaluation.czsl if czsl else None,
+    )
+    metrics: dict[str, float | int | str | None] = dict(evaluation.figures())
+    for name, best in (("h", gzsl), ("acc", czsl)):
+        if best is not None:
+            metrics[f"{name}_candidate"] = best.candidate
+            metrics[f"{name}_epoch"] = best.epoch or None
+            metrics[f"{name}_classifier_epoch"] = best.classifier_epoch
+    if gzsl and czsl and (gzsl.candidate, gzsl.epoch) != (czsl.candidate, czsl.epoch):
+        log.warning("oracle: Acc is of %s, U, S and H are of %s: two models", _where(czsl), _where(gzsl))
+    overlays = [overlay for overlay, _ in recipe.candidates()]
+    chosen = overlays[parts[0].candidate] if parts else {}
+    return Outcome(evaluation, metrics, rows, table, {}, chosen)
+
+
+def _where(best: Best) -> str:
+    words = [f"epoch {best.epoch}" if best.epoch else "the closed-form fit"]
+    if best.classifier_epoch:
+        words.append(f"classifier epoch {best.classifier_epoch}")
+    if best.candidate:
+        words.append(f"candidate {best.candidate}")
+    return ", ".join(words)
+
+
+def _complete_last_row(fitted: Fitted, recipe: Recipe, figures: Mapping[str, float]) -> None:
+    """The end of the schedule is evaluated after training; its figures belong to its last epoch's row."""
+    for row in reversed(fitted.epochs):
+        if row["epoch"] == recipe.epochs and f"/{_part(recipe)}" in row["stage"]:
+            row.update(figures)
+            return
+
+
+def _part(recipe: Recipe) -> str:
+    return "gzsl" if recipe.paced == "classifier" else str(recipe.paced)
+
+
+def _reported(key: str) -> bool:
+    return key == "epoch" or key.startswith("val_")

@@ -1,0 +1,121 @@
+"""Every hook of zslbench. A plugin implements any of them, marked with ``@zslbench.hookimpl``.
+
+A plugin is a module named by an entry point in the group ``zslbench``. Importing that module must
+stay cheap: no torch, no data, no side effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pluggy import HookimplMarker, HookspecMarker
+
+if TYPE_CHECKING:
+    from zslbench.plugin.declarations import Command, Component, Method, Tracker
+    from zslbench.store.record import RunInfo, RunRecord
+
+hookspec = HookspecMarker("zslbench")
+hookimpl = HookimplMarker("zslbench")
+
+
+@hookspec
+def zslbench_components() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Register datasets, extractors, embeddings, generators and classifiers.
+
+    Called: once per process, when the first command needs to know what exists.
+    Returns: any iterable of ``Component``; a generator function is convenient.
+    Forbidden: importing torch, reading data, registering a kind and name that another plugin has
+    (the second plugin is then listed as broken).
+    """
+
+
+@hookspec
+def zslbench_methods() -> Iterable[Method]:  # type: ignore[empty-body]
+    """Register methods: named compositions of components, with presets, readings and variants.
+
+    Called: once per process, after ``zslbench_components`` of every plugin.
+    Returns: any iterable of ``Method``. It may name components of other plugins.
+    Forbidden: importing torch, reading data, registering a name that another plugin has.
+    """
+
+
+@hookspec
+def zslbench_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
+    """Register trackers: what follows runs where a user asks for it with ``--track NAME``.
+
+    Called: once per process, with ``zslbench_components``.
+    Returns: any iterable of ``Tracker``. What is named by ``target`` is imported when it is asked for.
+    Forbidden: importing torch or the library that the tracker writes to, registering a name that another
+    plugin has.
+    """
+
+
+@hookspec
+def zslbench_commands() -> Iterable[Command]:  # type: ignore[empty-body]
+    """Register commands of the command line; ``zslbench --help`` lists them.
+
+    Called: once per process, with ``zslbench_components``.
+    Returns: any iterable of ``Command``. What ``target`` names is imported when the command is used.
+    Forbidden: importing torch, or the command's module; registering a name that another plugin has.
+    """
+
+
+@hookspec
+def zslbench_run_details(store: Path, record: RunRecord) -> Iterable[tuple[str, str]]:  # type: ignore[empty-body]
+    """Rows that ``zslbench show`` adds to a finished run, as whether it was audited.
+
+    Called: by ``zslbench show``, once for the run that is shown.
+    Returns: any iterable of pairs of a name and a value.
+    Forbidden: changing the store. An exception is reported as a warning and the run is shown without the
+    rows.
+    """
+
+
+@hookspec
+def zslbench_run_started(run: RunInfo) -> None:
+    """A run begins (or goes on after an interruption: ``run.resumed`` is then true).
+
+    Called: in the process that computes the run, before any training; not for a run found finished.
+    Returns: nothing.
+    Forbidden: drawing from global random generators; changing ``run``. An exception is reported as a
+    warning and the run goes on.
+    """
+
+
+@hookspec
+def zslbench_epoch_ended(run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
+    """One epoch of one training stage ended.
+
+    Called: after each epoch of each stage (``"final/generator"``, ``"validation/generator"``, ...),
+    ``epoch`` counting from 1. ``metrics`` holds the epoch's mean losses and, where the selection rule
+    evaluated after this epoch, the validation figures under names that begin with ``"val_"``
+    (``"test_"`` under ``oracle``). What is evaluated at the end of a schedule comes after its last epoch
+    and stands in the finished run's ``epochs`` table.
+    Returns: nothing.
+    Forbidden: as for ``zslbench_run_started``; moreover it must be quick, training waits for it.
+    """
+
+
+@hookspec
+def zslbench_run_finished(run: RunInfo, record: RunRecord) -> None:
+    """A run ended and its files are written.
+
+    Called: once, after the run's folder is in place; ``record`` reads its metrics and tables.
+    Returns: nothing.
+    Forbidden: changing the run's folder (results are immutable). An exception is reported as a warning.
+    """
+
+
+@hookspec
+def zslbench_run_stopped(run: RunInfo, error: BaseException) -> None:
+    """A run that began ended without a result: it was interrupted, or it failed.
+
+    Called: after ``zslbench_run_started``, in place of ``zslbench_run_finished``. ``error`` is
+    ``zslbench.errors.Interrupted`` or ``KeyboardInterrupt`` where somebody stopped the run, which then goes
+    on later (``zslbench_run_started`` comes again); else what went wrong. A killed process calls nothing.
+    Returns: nothing.
+    Forbidden: as for ``zslbench_run_started``. An exception is reported as a warning; ``error`` is raised
+    whatever happens here.
+    """

@@ -1,0 +1,135 @@
+"""Every method against the best of a column: which are tied with it, which differ, which cannot be judged.
+
+The p values of ``report.statistics.paired`` are corrected by Holm (1979) over the comparisons of one
+data set and figure, through statsmodels. "Tied" means that no difference was shown, not that there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from zslbench.report.statistics.intervals import interval
+from zslbench.report.statistics.paired import Paired, compare, least_p, too_few
+
+State = Literal["best", "tied", "differs", "not judged", "missing"]
+"""``tied``: not shown to differ from the best; ``differs``: shown to; ``not judged``: the test was refused,
+so it is neither; ``missing``: it has no mean."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of one method against the best."""
+
+    state: State
+    mean: float
+    """Over the method's own seeds, in percent; NaN for ``missing``."""
+    paired: Paired | None = None
+    """The comparison, method less best; None for the best itself and for ``missing``."""
+    p: float = math.nan
+    """Holm-corrected; NaN where the test was refused."""
+    reason: str = ""
+    """Why it was not judged or is missing, one line."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One column of a table, higher is better."""
+
+    best: str | None
+    """Highest mean; the first of equals. None: no method has a mean."""
+    second: str | None
+    """Second highest mean; None: fewer than two methods have one."""
+    tied: frozenset[str]
+    """Not shown to differ from the best, which is not among them."""
+    verdicts: Mapping[str, Verdict]
+    """By method, in the order given."""
+    alpha: float = 0.05
+    comparisons: int = 0
+    """How many comparisons Holm's correction is over."""
+
+    @property
+    def not_judged(self) -> Mapping[str, str]:
+        """Methods whose comparison was refused, each with the reason."""
+        return {name: one.reason for name, one in self.verdicts.items() if one.state == "not judged"}
+
+
+def against_best(values: Mapping[str, Mapping[int, float]], alpha: float = 0.05) -> Ranking:
+    """Rank methods by their mean and compare each with the best over the seeds that both have.
+
+    A comparison that no outcome could settle is refused, and one that has too few seeds even alone costs the
+    others nothing (Tarone 1990). A method with a NaN among its seeds is ``missing``.
+
+    Args:
+        values: by method, values in percent by seed.
+        alpha: the level that all comparisons share.
+    """
+    means = {name: interval(list(seeds.values())).mean for name, seeds in values.items()}
+    ranked = sorted((name for name in means if not math.isnan(means[name])), key=lambda name: -means[name])
+    best = ranked[0] if ranked else None
+    verdicts: dict[str, Verdict] = {}
+    for name, seeds in values.items():
+        if name == best:
+            verdicts[name] = Verdict("best", means[name])
+        elif math.isnan(means[name]):
+            verdicts[name] = Verdict("missing", math.nan, reason=interval(list(seeds.values())).reason)
+        else:
+            assert best is not None
+            paired = compare(seeds, values[best], alpha=alpha)
+            verdicts[name] = Verdict("not judged", means[name], paired, reason=paired.refusal)
+    tested = {name: one.paired for name, one in verdicts.items() if one.paired and not one.paired.refusal}
+    verdicts |= _judged(tested, means, alpha)
+    return Ranking(
+        best,
+        ranked[1] if len(ranked) > 1 else None,
+        frozenset(name for name, one in verdicts.items() if one.state == "tied"),
+        verdicts,
+        alpha,
+        len(tested),
+    )
+
+
+def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[list[bool], list[float]]:
+    """Holm's step-down correction: which are rejected at ``alpha``, and the corrected p values."""
+    if len(p) < 2:  # nothing to correct; statsmodels collects garbage at every call, which takes its time
+        return [one <= alpha for one in p], list(p)
+    from statsmodels.stats.multitest import multipletests
+
+    rejected, corrected, *_ = multipletests(list(p), alpha, method="holm")
+    return [bool(one) for one in rejected], [float(one) for one in corrected]
+
+
+def _judged(tested: Mapping[str, Paired], means: Mapping[str, float], alpha: float) -> dict[str, Verdict]:
+    """The verdicts of comparisons that have p values."""
+    rejected, corrected = holm([one.p for one in tested.values()], alpha)
+    possible = _can_be_shown([len(one.seeds) for one in tested.values()], alpha)
+    verdicts = {}
+    for place, (name, paired) in enumerate(tested.items()):
+        if possible[place]:
+            state: State = "differs" if rejected[place] else "tied"
+            verdicts[name] = Verdict(state, means[name], paired, corrected[place])
+        else:
+            reason = too_few(len(paired.seeds), alpha, len(tested))
+            refused = replace(paired, p=math.nan, refusal=reason)
+            verdicts[name] = Verdict("not judged", means[name], refused, reason=reason)
+    return verdicts
+
+
+def _can_be_shown(seeds: Sequence[int], alpha: float) -> list[bool]:
+    """Which comparisons Holm would reject if every one came out as strongly as its number of seeds allows."""
+    shown = [False] * len(seeds)
+    for step, place in enumerate(sorted(range(len(seeds)), key=lambda place: -seeds[place])):
+        if (len(seeds) - step) * least_p(seeds[place]) > alpha:
+            break
+        shown[place] = True
+    return shown
+
+
+def family_text(alpha: float = 0.05) -> str:
+    """How methods are compared with the best, for the notes of a table."""
+    return (
+        "compared with the best: exact sign-flip test on paired seeds, Holm-corrected per data set and "
+        f"figure, at {100 * alpha:g} %"
+    )
