@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from zslbench.experiment.published import PublishedRow, verdict
+from zslbench.experiment.published import PublishedRow
+from zslbench.report.published_verdict import verdict
 from zslbench.report.tables.figures import Over, known, number, places, signed, words
 from zslbench.report.tables.model import Cell
 

@@ -13,7 +13,7 @@ from zslbench.experiment.suites.definition import Definition, Row, Wanted, parse
 from zslbench.experiment.suites.resolving import resolve_suite
 from zslbench.plugin.discovery import registry
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "suites.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 

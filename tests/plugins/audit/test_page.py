@@ -10,7 +10,7 @@ import click
 from zslbench.cli.main import cli
 from zslbench_audit.probes import PROBES
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "trust.md").read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Methods that leak on purpose, one kind of leak each. ``tests/audit`` registers them; nothing else does."""
+"""Methods that leak on purpose, one kind of leak each; only the tests of the audit register them."""
 
 import itertools
 import sys

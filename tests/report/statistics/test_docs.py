@@ -8,7 +8,7 @@ from pathlib import Path
 from zslbench.report.statistics.bootstrap import LEAST_CLASSES, RESAMPLES
 from zslbench.report.statistics.paired import EXACT, seeds_needed, too_few
 
-PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "statistics.md").read_text("utf-8")
 
 
 def test_the_table_of_seeds() -> None:

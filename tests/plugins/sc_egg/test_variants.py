@@ -122,7 +122,7 @@ def test_the_losses_of_each(runs, reading):
 def test_the_baseline_has_no_scen(runs):
     for reading in READINGS:
         names = {name.split("/")[1] for name in hashes(runs["baseline", reading], "embedding")}
-        assert names == {"identity"}  # the range of the mean; tests/common_plugins looks at it
+        assert names == {"identity"}  # the range of the mean; tests/plugins/common looks at it
 
 
 def scen(record, *left_out):
