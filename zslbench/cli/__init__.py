@@ -1,11 +1,19 @@
-"""The command line. The core's commands come in through the same hook as those of plugins."""
+"""The command line. The core's commands come in through the same hook as those of plugins.
+
+A plugin's command takes its options, notes and progress displays from here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import lazy_loader
+
 from zslbench.plugin.declarations import Command
 from zslbench.plugin.hookspecs import hookimpl
+
+# Not ``__dir__``: pluggy finds hooks through it.
+__getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 _COMMANDS = {
     "run": ("run:run", "Run a method, or composed components, on a data set."),
