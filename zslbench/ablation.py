@@ -72,7 +72,7 @@ def ablate(
     from zslbench.experiment.execution.local import Job
     from zslbench.experiment.execution.mode import choose_mode
     from zslbench.experiment.execution.together import compute_together
-    from zslbench.experiment.published.ablations import published
+    from zslbench.experiment.published.ablations import published_ablation
     from zslbench.experiment.recipe import label_text
     from zslbench.experiment.tracking import tracked
     from zslbench.experiment.wishes import Wishes
@@ -88,7 +88,7 @@ def ablate(
     datasets = (dataset,) if isinstance(dataset, str) else tuple(dict.fromkeys(dataset))
     if not datasets:
         raise SettingsError("an ablation needs a data set")
-    printed = published(declared)
+    printed = published_ablation(declared)
     # Everything is resolved and looked for before the first run: the last may be hours away.
     others = {"preset": preset, "reading": reading, "data_root": data_root}
     wishes = Wishes(known, declared, settings or {}, epochs, others)

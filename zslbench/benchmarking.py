@@ -111,10 +111,9 @@ def prepare(
     Arguments and errors are those of :func:`bench`.
     """
     from zslbench.api import Quiet
-    from zslbench.experiment import suites
     from zslbench.experiment.datasets import Data
     from zslbench.experiment.execution.mode import choose_mode
-    from zslbench.experiment.suites.catalogue import Suite
+    from zslbench.experiment.suites.catalogue import Suite, find_suite
     from zslbench.experiment.suites.plan import Planner
     from zslbench.experiment.suites.resolving import resolve_suite
     from zslbench.experiment.suites.running import Bench, stoppable
@@ -123,7 +122,7 @@ def prepare(
 
     if only_missing and retry_failed:
         raise SettingsError("--only-missing leaves failed cells alone and --retry-failed runs them: give one")
-    asked = (suite if isinstance(suite, Suite) else suites.find(suite)).narrowed(
+    asked = (suite if isinstance(suite, Suite) else find_suite(suite)).narrowed(
         methods=_listed(methods), datasets=_listed(datasets), seeds=seeds, select=_listed(select)
     )
     if settings or preset:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.data.provenance import array_sha256
-from zslbench.experiment.pipeline import Outcome
+from zslbench.experiment import Outcome
 from zslbench.training.flat import flatten
 
 Artefacts = dict[str, Any]

@@ -11,9 +11,7 @@ from typing import Any, Literal
 from zslbench import __version__
 from zslbench.errors import Interrupted
 from zslbench.evaluation.selection import Selection
-from zslbench.experiment.datasets import load_dataset
-from zslbench.experiment.fitting import embedding_inputs
-from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.experiment import Recipe, embedding_inputs, load_dataset, resolve
 from zslbench.plugin.info import one_line
 from zslbench.store.store import Store
 from zslbench_audit.bench import Bench

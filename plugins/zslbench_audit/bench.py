@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from zslbench.evaluation.selection import Selection
-from zslbench.experiment import pipeline
-from zslbench.experiment.pipeline import Outcome
-from zslbench.experiment.recipe import Recipe
+from zslbench.experiment import Outcome, Recipe, run
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training
@@ -29,7 +27,7 @@ class Bench:
     """What the probes run.
 
     Nothing is stored and no stage is found again: every run computes everything, by the code that computes a
-    user's runs (:func:`zslbench.experiment.pipeline.run`).
+    user's runs (:func:`zslbench.experiment.run`).
     """
 
     recipe: Recipe
@@ -65,7 +63,7 @@ class Bench:
     def compute(self, data: Dataset, seed: int, chance: int) -> tuple[Outcome, Left]:
         """A run on this data set, which may be written to, and what it left behind in the process."""
         with quiet(bool(self._known)), surroundings(seed, chance) as left:
-            return pipeline.run(self.recipe, data, self.selection, Training(Streams(seed))), left
+            return run(self.recipe, data, self.selection, Training(Streams(seed))), left
 
 
 @contextmanager

@@ -111,10 +111,10 @@ def _targets(suite: str | None) -> list[dict[str, Any]]:
     known = {one.name: one.declaration for one in registry().methods()}
     if suite is None:
         return [{"method": name} for name in known]
-    from zslbench.experiment import suites
+    from zslbench.experiment import find_suite
 
     found: list[dict[str, Any]] = []
-    for row in suites.find(suite).rows:
+    for row in find_suite(suite).rows:
         if row.method not in known:
             note(f"no plugin registers method '{row.method}': not audited")
             continue

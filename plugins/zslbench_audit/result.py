@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from zslbench.experiment.recipe import label_text
+from zslbench.experiment import label_text
 from zslbench.store.identity import run_id
 
 FORMAT = 1

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zslbench.experiment.execution.mode import ExecutionMode, applied
+from zslbench.experiment import ExecutionMode, applied
 from zslbench.testing.subject import global_seed
 
 MODE = ExecutionMode("cpu", threads=1)

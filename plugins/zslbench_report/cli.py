@@ -14,7 +14,7 @@ import click
 from zslbench.cli.options import data_root_option, note, store_option
 
 if TYPE_CHECKING:
-    from zslbench.experiment.suites.outcome import SuiteOutcome
+    from zslbench.experiment import SuiteOutcome
     from zslbench.plugin.lookup import Registry
     from zslbench.store.store import Store
 
@@ -130,11 +130,11 @@ def _outcome(
     select: str | None,
     data_root: Path | None,
 ) -> SuiteOutcome:
-    from zslbench.experiment import suites
+    from zslbench.experiment import find_suite, suite_outcome
     from zslbench_report.html.gather import outcome_of_runs
 
     if suite is not None:
-        return suites.outcome_of(suites.find(suite), where, known, data_root=data_root)
+        return suite_outcome(find_suite(suite), where, known, data_root=data_root)
     if runs:
         found = {one.info.id: one for one in map(where.resolve, runs)}
         return outcome_of_runs(

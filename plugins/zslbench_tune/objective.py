@@ -16,11 +16,17 @@ from zslbench import __version__
 from zslbench.errors import Interrupted
 from zslbench.evaluation.folds import Fold, validation_fold
 from zslbench.evaluation.selection import Selection
-from zslbench.experiment import pipeline
-from zslbench.experiment.execution.local import STAGES, Display, Job, checkpoint_seconds
-from zslbench.experiment.execution.mode import ExecutionMode, applied
-from zslbench.experiment.fitting import embedding_inputs
-from zslbench.experiment.recipe import Recipe
+from zslbench.experiment import (
+    STAGES,
+    Display,
+    ExecutionMode,
+    Job,
+    Recipe,
+    applied,
+    checkpoint_seconds,
+    embedding_inputs,
+    validate,
+)
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.streams import Streams
 from zslbench.store.identity import run_id
@@ -29,6 +35,7 @@ from zslbench.store.workspace import Workspaces
 from zslbench.training.loop import Training
 from zslbench.training.stages import Stages
 
+Told = Callable[[int | None, Mapping[str, float]], None]
 Report = Callable[[int, float, bool], None]
 """Told of a step (from 0, never twice), the value so far, and whether it is the last; may raise to end the
 trial."""
@@ -101,7 +108,12 @@ class Objective:
         return _best(curves)
 
     def _curve(
-        self, recipe: Recipe, seed: int, title: str, told: pipeline.Told, held: contextlib.ExitStack
+        self,
+        recipe: Recipe,
+        seed: int,
+        title: str,
+        told: Told,
+        held: contextlib.ExitStack,
     ) -> dict[int | None, float]:
         """The value after each evaluated epoch, with one seed."""
         identity = Job(recipe, self.dataset, self.data, seed, self.selection, self.mode).identity()
@@ -119,7 +131,7 @@ class Objective:
                 precision=self.mode.precision,
                 graphs=self.mode.new_graphs(),
             )
-            found = pipeline.validate(recipe, self._fold, self.selection, training, told)
+            found = validate(recipe, self._fold, self.selection, training, told)
         return {row["epoch"]: row[f"val_{found.criterion}"] for row in found.points}
 
 

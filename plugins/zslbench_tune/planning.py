@@ -9,10 +9,7 @@ from typing import Any
 
 from zslbench.api import seed_numbers
 from zslbench.evaluation.selection import Selection
-from zslbench.experiment.datasets import Data
-from zslbench.experiment.execution.local import Job
-from zslbench.experiment.execution.mode import ExecutionMode, choose_mode
-from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.experiment import Data, ExecutionMode, Job, Recipe, choose_mode, resolve
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.declarations import Method
 from zslbench.plugin.discovery import registry

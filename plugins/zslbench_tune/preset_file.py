@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zslbench.errors import SettingsError, ZslbenchError
-from zslbench.experiment.recipe import Recipe
+from zslbench.experiment import Recipe
 from zslbench.plugin.declarations import KINDS
 from zslbench.plugin.presets import PROVENANCE, parse_provenance
 from zslbench.store.files import write_whole

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from zslbench.errors import SettingsError, did_you_mean
-from zslbench.experiment.recipe import Recipe
+from zslbench.experiment import Recipe
 from zslbench.plugin.declarations import Options, Range
 
 Wish = Range | Options | str | Sequence[Any]

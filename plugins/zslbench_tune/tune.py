@@ -10,7 +10,7 @@ from zslbench.errors import SettingsError, ZslbenchError, did_you_mean
 from zslbench_tune.space import Wish
 
 if TYPE_CHECKING:
-    from zslbench.experiment.execution.local import Display
+    from zslbench.experiment import Display
     from zslbench_tune.outcome import TrialRow, Tuning
 
 
@@ -75,7 +75,7 @@ def tune(
     """
     asked = {name: value for name, value in locals().items() if name in _OF_THE_PLAN}
     from zslbench.api import Quiet
-    from zslbench.experiment.execution.interrupt import stop_requests
+    from zslbench.experiment import stop_requests
     from zslbench_tune.optuna import PRUNERS, SAMPLERS
     from zslbench_tune.outcome import Tuning
     from zslbench_tune.planning import planned

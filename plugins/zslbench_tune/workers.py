@@ -11,8 +11,7 @@ from typing import Any
 
 from zslbench.api import Quiet
 from zslbench.errors import ZslbenchError
-from zslbench.experiment.execution.interrupt import stop_requests
-from zslbench.experiment.execution.local import Display
+from zslbench.experiment import Display, stop_requests
 from zslbench_tune.objective import Objective
 from zslbench_tune.outcome import TrialRow, rows_of
 from zslbench_tune.planning import Plan, planned

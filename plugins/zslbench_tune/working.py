@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zslbench.errors import Interrupted, ZslbenchError
-from zslbench.experiment.execution.local import Display
+from zslbench.experiment import Display
 from zslbench.plugin.info import one_line
 from zslbench.report.results import percent
 from zslbench_tune.objective import Objective

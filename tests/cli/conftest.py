@@ -130,7 +130,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     plugin.zslbench_methods = hookimpl(methods, specname="zslbench_methods")
     installed = importlib.metadata.entry_points(group="zslbench")
     found = load_registry(strict=True, entry_points=[*installed, Entry("lab", "lab_fake", plugin)])
-    monkeypatch.setattr("zslbench.plugin.lookup", lambda: found)
+    monkeypatch.setattr("zslbench.plugin.discovery.registry", lambda: found)
 
     def call(*arguments: str) -> Result:
         return CliRunner().invoke(cli, arguments)

@@ -12,7 +12,7 @@ import pytest
 
 from zslbench import Method
 from zslbench.errors import PluginError
-from zslbench.experiment.published.ablations import published
+from zslbench.experiment.published.ablations import published_ablation
 from zslbench.plugin.discovery import registry
 
 HEAD = "variant,method,dataset,acc,u,s,h,source,note\n"
@@ -39,7 +39,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_figures_by_variant_and_data_set(write: Any) -> None:
     rows = "full,M (full),CUB,75.1,64.1,73.6,68.5,Table 2,\nno-x,M w/o X,CUB,71.0,,69.9,,Table 2,a note\n"
-    found = published(write(HEAD + rows))
+    found = published_ablation(write(HEAD + rows))
     assert set(found) == {("full", "cub"), ("no-x", "cub")}
     assert found["full", "cub"].figures == {"Acc": 75.1, "U": 64.1, "S": 73.6, "H": 68.5}
     one = found["no-x", "cub"]
@@ -48,7 +48,7 @@ def test_figures_by_variant_and_data_set(write: Any) -> None:
 
 
 def test_a_method_without_printed_figures() -> None:
-    assert published(Method(name="m", embedding="e", classifier="c", summary="")) == {}
+    assert published_ablation(Method(name="m", embedding="e", classifier="c", summary="")) == {}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_method_without_printed_figures() -> None:
 )
 def test_what_is_no_table_of_figures(write: Any, text: str | bytes, words: str) -> None:
     with pytest.raises(PluginError, match="method 'm': published figures printed_fake:fig") as caught:
-        published(write(text))
+        published_ablation(write(text))
     assert words in str(caught.value)
 
 
@@ -76,13 +76,13 @@ def test_a_file_that_is_not_there(write: Any, target: str) -> None:
     write(HEAD)
     method = Method(name="m", embedding="e", classifier="c", summary="", published=target)
     with pytest.raises(PluginError, match="cannot be read"):
-        published(method)
+        published_ablation(method)
 
 
 def test_table_2_of_sc_egg(real_data: Path) -> None:
     """Every figure of the reference file, and every variant of the method on both data sets."""
     method = registry().method("sc-egg").declaration
-    found = published(method)
+    found = published_ablation(method)
     assert set(found) == {(one.name, dataset) for one in method.variants for dataset in ("cub", "sun")}
     reference = real_data.parent / "reference" / "published_ablation.csv"
     if not reference.is_file():

@@ -80,11 +80,11 @@ def bench(
 @format_option
 def suites(name: str | None, fmt: str) -> None:
     """List the packaged suites, or the lines of one (its name, or the path of a TOML file)."""
-    from zslbench.experiment import suites as known
+    from zslbench.experiment.suites.catalogue import find_suite, suite_names
     from zslbench.report.formats import emit
 
     if name is not None:
-        one = known.find(name)
+        one = find_suite(name)
         rows: list[dict[str, Any]] = [
             {
                 "line": row.label,
@@ -106,7 +106,7 @@ def suites(name: str | None, fmt: str) -> None:
             "selections": ", ".join(one.selections),
             "seeds": len(one.seeds),
         }
-        for one in map(known.find, known.names())
+        for one in map(find_suite, suite_names())
     ]
     emit(rows, fmt, title="suites")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--dataset", help="Only this data set.")
 @click.option("--source", metavar="TEXT", help="Only sources that have this in their name.")
 @format_option
-def published(method: str | None, dataset: str | None, source: str | None, fmt: str) -> None:
+def published_ablation(method: str | None, dataset: str | None, source: str | None, fmt: str) -> None:
     """List printed figures with their sources, and where a printed H cannot be right.
 
     METHOD is a method's name in any spelling (sc-egg, SC-EGG). Its own ablation is listed too where a plugin
@@ -66,13 +66,13 @@ def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
 def _ablations() -> dict[str, list[PublishedRow]]:
     """What methods declare to be published of their own variants, by the method's name."""
     from zslbench.errors import PluginError
-    from zslbench.experiment.published.ablations import published
+    from zslbench.experiment.published.ablations import published_ablation
     from zslbench.plugin.discovery import registry
 
     found = {}
     for one in registry().methods():
         try:
-            rows = published(one.declaration)
+            rows = published_ablation(one.declaration)
         except PluginError as error:  # the others can be listed without it
             note(str(error))
             continue

@@ -1,1 +1,8 @@
-"""Experiments: a recipe is fitted, its model selected, and the run kept; suites are tables of runs."""
+"""From what a user asks for to finished runs: recipes, fitting and selection, suites, execution.
+
+What tools and commands need of it can be imported from here; what is heavy loads when it is first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

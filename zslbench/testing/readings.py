@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zslbench.errors import PluginError, did_you_mean
-from zslbench.experiment.published.ablations import published
+from zslbench.experiment.published.ablations import published_ablation
 from zslbench.plugin.declarations import FULL
 from zslbench.plugin.presets import preset_names
 from zslbench.report.explanations import explanation
@@ -59,7 +59,7 @@ def explains(trial: Trial) -> None:
 
 def published_figures(trial: Trial) -> None:
     """The published figures can be read, and are of the method's own variants and of the whole."""
-    found = published(trial.method)
+    found = published_ablation(trial.method)
     variants = {variant for variant, _ in found}
     declared = {one.name for one in trial.method.variants} | {FULL}
     if unknown := sorted(variants - declared):

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from zslbench.evaluation.folds import Fold, final_fold, validation_fold
-from zslbench.experiment.fitting import embedding_inputs
-from zslbench.experiment.recipe import Recipe
+from zslbench.experiment import Recipe, embedding_inputs
 from zslbench.plugin.classes import load_class
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.interfaces import Networks, TrainView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zslbench.experiment.pipeline import Outcome
+from zslbench.experiment import Outcome
 from zslbench_audit.altered import test_rows, with_noise
 from zslbench_audit.artefacts import differing, fitted
 from zslbench_audit.bench import Bench

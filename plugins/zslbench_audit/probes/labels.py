@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zslbench.experiment.pipeline import Outcome
+from zslbench.experiment import Outcome
 from zslbench_audit.altered import test_rows, with_other_labels
 from zslbench_audit.artefacts import differing, fitted
 from zslbench_audit.bench import Bench

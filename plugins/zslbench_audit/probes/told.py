@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zslbench.experiment.pipeline import Outcome
+from zslbench.experiment import Outcome
 from zslbench_audit.artefacts import networks
 
 

@@ -83,7 +83,7 @@ def extract(
     --regions NAME and --features NAME. Stopped or killed, the same command goes on.
     """
     from zslbench.data.roots import HOW_TO_CHOOSE, data_root as place, find_folder
-    from zslbench.experiment.execution.mode import choose_mode
+    from zslbench.experiment import choose_mode
     from zslbench_data.cli.extract_display import ImageBar
     from zslbench_data.download.advice import how_to_get, step
     from zslbench_data.download.catalogue import catalogue

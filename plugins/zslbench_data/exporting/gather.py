@@ -15,8 +15,7 @@ from zslbench.data.regions.stored import StoredRegions
 from zslbench.data.roots import SPLITS_FILE, data_root, find_folder
 from zslbench.data.xlsa17_described import Described, read_described
 from zslbench.errors import MissingData
-from zslbench.experiment.datasets import load_dataset
-from zslbench.experiment.recipe import Part
+from zslbench.experiment import Part, load_dataset
 from zslbench.plugin.classes import settings_model
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.discovery import registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from zslbench.experiment.suites.outcome import Entry, Line, SuiteOutcome
+from zslbench.experiment import Entry, Line, SuiteOutcome
 from zslbench.report.alike import told_apart
 from zslbench.report.results import label
 from zslbench.store.record import RunRecord

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import MissingExtra, ZslbenchError
-from zslbench.experiment.suites.outcome import Line, SuiteOutcome
+from zslbench.experiment import Line, SuiteOutcome
 from zslbench.report.results import dataset_label, mark
 from zslbench.store.record import RunRecord
 from zslbench_report.html.theme import Tone, tone

@@ -14,8 +14,7 @@ from zslbench.data.folders import find_dataset
 from zslbench.errors import DataError, PluginError, ZslbenchError
 from zslbench.evaluation.folds import Fold, final_fold
 from zslbench.evaluation.splits import split_fingerprint
-from zslbench.experiment.datasets import arrays, load_dataset
-from zslbench.experiment.recipe import Part
+from zslbench.experiment import Part, arrays, load_dataset
 from zslbench.plugin.classes import load_class, settings_model
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.declarations import Kind

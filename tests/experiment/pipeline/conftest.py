@@ -50,7 +50,7 @@ def _with_scripted() -> Iterator[Registry]:
 def known(_with_scripted: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The installed plugins and ``zslbench_scripted``; every run of a test sees these."""
     # For this test alone: other folders' tests may run in between, in the same process.
-    monkeypatch.setattr("zslbench.plugin.lookup", lambda: _with_scripted)
+    monkeypatch.setattr("zslbench.plugin.discovery.registry", lambda: _with_scripted)
     return _with_scripted
 
 

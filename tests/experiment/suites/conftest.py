@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from zslbench import Component, Method, Reading, Variant, hookimpl
-from zslbench.experiment.suites import Suite, find
+from zslbench.experiment import Suite, find_suite
 from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.lookup import Registry
 
@@ -131,7 +131,7 @@ def known(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     plugin.zslbench_methods = hookimpl(methods, specname="zslbench_methods")
     installed = importlib.metadata.entry_points(group="zslbench")
     found = load_registry(strict=True, entry_points=[*installed, Entry("lab", "suites_fake", plugin)])
-    monkeypatch.setattr("zslbench.plugin.lookup", lambda: found)
+    monkeypatch.setattr("zslbench.plugin.discovery.registry", lambda: found)
     yield found
     for name in [one for one in sys.modules if one.startswith("suites_fake")]:
         del sys.modules[name]
@@ -147,6 +147,6 @@ def suite(tmp_path: Path) -> Callable[..., Suite]:
                 head = f"{key} = {value}\n{head}"
         path = tmp_path / f"{name}.toml"
         path.write_text(f"{head}\n{rows}", "utf-8")
-        return find(path)
+        return find_suite(path)
 
     return make

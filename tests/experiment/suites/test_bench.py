@@ -11,7 +11,7 @@ import zslbench
 from zslbench.api import Quiet
 from zslbench.benchmarking import prepare
 from zslbench.errors import Interrupted, MissingData, SettingsError
-from zslbench.experiment import suites
+from zslbench.experiment import Suite, SuiteOutcome, suite_outcome
 from zslbench.experiment.suites.running import Unwatched, failures
 from zslbench.plugin.lookup import Registry
 from zslbench.store.store import Store
@@ -22,11 +22,11 @@ BOTH = LAB + SOLID
 ABSENT = '[[methods]]\nmethod = "absent"\n'
 
 
-def bench(suite: suites.Suite, **more: Any) -> suites.SuiteOutcome:
+def bench(suite: Suite, **more: Any) -> SuiteOutcome:
     return zslbench.bench(suite, **{"threads": 1, **more})
 
 
-def statuses(suite: suites.Suite, **more: Any) -> list[str]:
+def statuses(suite: Suite, **more: Any) -> list[str]:
     return [step.status for step in prepare(suite, **{"threads": 1, **more}).plan.steps]
 
 
@@ -95,7 +95,7 @@ def test_the_store_alone_tells_the_same(known: Registry, suite: Any, world: Path
     asked = suite(BOTH + ABSENT, "seeds = 2")
     found = bench(asked)
     loads = count(world, "loads")
-    told = suites.outcome_of(asked, Store.default(), known)
+    told = suite_outcome(asked, Store.default(), known)
     assert count(world, "loads") == loads  # no data set is opened
     assert told.lines == found.lines
     for key, entry in found.entries.items():
@@ -131,7 +131,7 @@ def test_a_cell_that_fails_takes_no_other_with_it_and_is_remembered(
     assert count(world) == fits
     assert bench(asked, retry_failed=True).entries["lab", "there", "last"].state == "done"
     assert statuses(asked) == ["found"] * 4
-    assert suites.outcome_of(asked, Store.default(), known).entries["lab", "there", "last"].failures == {}
+    assert suite_outcome(asked, Store.default(), known).entries["lab", "there", "last"].failures == {}
 
 
 def test_some_seeds_are_there(known: Registry, suite: Any, world: Path) -> None:
@@ -140,7 +140,7 @@ def test_some_seeds_are_there(known: Registry, suite: Any, world: Path) -> None:
     (world / "broken").touch()
     entry = bench(asked, seeds=[0, 2]).entries["lab", "there", "last"]
     assert (entry.state, set(entry.records), set(entry.failures)) == ("partial", {0}, {2})
-    whole = suites.outcome_of(asked, Store.default(), known).entries["lab", "there", "last"]
+    whole = suite_outcome(asked, Store.default(), known).entries["lab", "there", "last"]
     assert (whole.state, set(whole.records), set(whole.failures)) == ("partial", {0}, {2})
 
 
@@ -210,7 +210,7 @@ def test_data_that_are_not_here(known: Registry, suite: Any, world: Path) -> Non
     (world / "gone").touch()
     with pytest.raises(MissingData, match="it is not here"):
         bench(asked)
-    told = suites.outcome_of(asked, Store.default(), known).entries["lab", "there", "last"]
+    told = suite_outcome(asked, Store.default(), known).entries["lab", "there", "last"]
     assert told.state == "no data"
     assert "it is not here. Get it from nowhere" in told.reason
     (world / "gone").unlink()
@@ -236,7 +236,7 @@ def test_a_run_that_is_gone_is_missing(known: Registry, suite: Any, world: Path)
     asked = suite(LAB)
     (record,) = bench(asked).records
     shutil.rmtree(record.folder)
-    told = suites.outcome_of(asked, Store.default(), known).entries["lab", "there", "last"]
+    told = suite_outcome(asked, Store.default(), known).entries["lab", "there", "last"]
     assert (told.state, told.reason) == ("missing", "not run: seed 0")
     assert statuses(asked) == ["to run"]
     assert bench(asked).entries["lab", "there", "last"].state == "done"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zslbench.errors import SettingsError, UnknownName
-from zslbench.experiment.suites import Suite, find, names
+from zslbench.experiment import Suite, find_suite, suite_names
 from zslbench.experiment.suites.resolving import resolve_suite
 from zslbench.plugin.discovery import registry
 
@@ -18,9 +18,9 @@ FOUR = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("lab", "b", "c"))
 
 
 def test_the_packaged_suites_resolve_with_the_plugins_that_are_here() -> None:
-    assert names() == ("classic", "ijcai22-table1", "ijcai22-table2", "quick")
-    for name in names():
-        suite = find(name)
+    assert suite_names() == ("classic", "ijcai22-table1", "ijcai22-table2", "quick")
+    for name in suite_names():
+        suite = find_suite(name)
         assert suite.name == suite.definition.name == name
         assert suite.definition.summary
         resolved = resolve_suite(suite, registry())
@@ -36,7 +36,7 @@ def printed(source: str) -> list[str]:
 
 
 def test_table_1_has_every_row_of_the_paper_in_its_order() -> None:
-    suite = find("ijcai22-table1")
+    suite = find_suite("ijcai22-table1")
     assert suite.definition.published_source is not None
     labels = [str(row.label).partition(" [")[0] for row in suite.rows]
     assert list(dict.fromkeys(labels)) == printed(suite.definition.published_source)
@@ -46,7 +46,7 @@ def test_table_1_has_every_row_of_the_paper_in_its_order() -> None:
 
 
 def test_table_2_is_compared_with_the_printed_ablation() -> None:
-    lines = resolve_suite(find("ijcai22-table2"), registry()).lines
+    lines = resolve_suite(find_suite("ijcai22-table2"), registry()).lines
     variants = ["baseline", "no-lce", "no-gce", "no-scr", "no-egs", "full"]
     assert [one.published_variant for one in lines] == variants
     assert [one.variant for one in lines] == [*variants[:-1], None]
@@ -60,9 +60,9 @@ def test_a_file_of_ones_own(suite: Callable[..., Suite]) -> None:
 
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="no suite 'quik', did you mean 'quick'"):
-        find("quik")
+        find_suite("quik")
     with pytest.raises(SettingsError, match=r"nowhere\.toml: there is no such file"):
-        find(tmp_path / "nowhere.toml")
+        find_suite(tmp_path / "nowhere.toml")
 
 
 def test_a_part_of_it_keeps_its_order(suite: Callable[..., Suite]) -> None:

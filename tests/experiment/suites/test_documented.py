@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zslbench.experiment.suites import Suite, names
+from zslbench.experiment import Suite, suite_names
 from zslbench.experiment.suites.catalogue import Suite as Found
 from zslbench.experiment.suites.definition import Definition, Row, Wanted, parse
 from zslbench.experiment.suites.resolving import resolve_suite
@@ -57,4 +57,4 @@ def test_every_key_is_told(heading: str, keys: set[str]) -> None:
 
 def test_every_packaged_suite_is_told() -> None:
     table = PAGE.split("| suite | what |\n", 1)[1].split("\n\n", 1)[0]
-    assert set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == set(names())
+    assert set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == set(suite_names())

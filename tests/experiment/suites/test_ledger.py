@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import zslbench
-from zslbench.experiment import suites
+from zslbench.experiment import find_suite, suite_outcome
 from zslbench.experiment.suites.ledger import Ledger, Remembered
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.lookup import Registry
@@ -79,11 +79,11 @@ def test_a_cell_is_found_by_its_run_without_the_ledger(known: Registry, suite: A
     (record,) = zslbench.bench(asked, threads=1).records
     for path in Ledger(Store.default()).folder.iterdir():
         path.write_text("{", "utf-8")
-    assert suites.outcome_of(asked, Store.default(), known).records == ()
+    assert suite_outcome(asked, Store.default(), known).records == ()
     (again,) = zslbench.bench(asked, threads=1).records
     assert again.info == record.info
     assert len((world / "fits").read_text("utf-8")) == 1
-    assert suites.outcome_of(asked, Store.default(), known).entries["lab", "there", "last"].state == "done"
+    assert suite_outcome(asked, Store.default(), known).entries["lab", "there", "last"].state == "done"
 
 
 SUITE = """
@@ -106,7 +106,7 @@ def test_processes_share_a_suite(tmp_path: Path) -> None:
     ]
     ends = [(one.communicate(timeout=120), one.returncode) for one in processes]
     assert [code for _, code in ends] == [0, 0], ends
-    told = suites.outcome_of(suites.find(path), Store(store), registry())
+    told = suite_outcome(find_suite(path), Store(store), registry())
     assert len(told.records) == 6
     assert len(list((store / "runs").iterdir())) == 6
     assert all(one.verify() == [] for one in told.records)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zslbench.experiment import suites
+from zslbench.experiment import find_suite, suite_outcome
 from zslbench.plugin.discovery import registry
 
 
@@ -46,7 +46,7 @@ def test_seeds_differ_and_so_do_selections(quick_store: Any) -> None:
 
 def test_the_store_alone_tells_the_same(quick_store: Any) -> None:
     store, outcome = quick_store
-    again = suites.outcome_of(suites.find("quick"), store, registry())
+    again = suite_outcome(find_suite("quick"), store, registry())
     assert again.lines == outcome.lines
     for key, entry in outcome.entries.items():
         assert {s: r.info.id for s, r in entry.records.items()} == {

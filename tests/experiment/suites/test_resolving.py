@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from zslbench.errors import SettingsError
-from zslbench.experiment.suites import Suite
+from zslbench.experiment import Suite
 from zslbench.experiment.suites.resolving import Resolved, resolve_suite
 from zslbench.plugin.lookup import Registry
 

@@ -41,7 +41,7 @@ def _with_leaky() -> Iterator[Registry]:
 @pytest.fixture
 def known(_with_leaky: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The installed plugins and ``zslbench_leaky``; every audit of a test sees these."""
-    monkeypatch.setattr("zslbench.plugin.lookup", lambda: _with_leaky)
+    monkeypatch.setattr("zslbench.plugin.discovery.registry", lambda: _with_leaky)
     return _with_leaky
 
 

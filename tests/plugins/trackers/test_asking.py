@@ -79,7 +79,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         del sys.modules[name]
     entry = EntryPoint("fake", "tracker_fake", "zslbench")
     found = load_registry(strict=True, entry_points=[*metadata.entry_points(group="zslbench"), entry])
-    monkeypatch.setattr("zslbench.plugin.lookup", lambda: found)
+    monkeypatch.setattr("zslbench.plugin.discovery.registry", lambda: found)
     monkeypatch.setattr("zslbench.cli.listing.registry", lambda: found)
     from tracker_fake.model import SAID  # type: ignore[import-not-found]
 

@@ -15,9 +15,7 @@ import pytest
 from scipy import stats
 
 from zslbench.errors import SettingsError
-from zslbench.experiment import suites
-from zslbench.experiment.published import PublishedResults
-from zslbench.experiment.suites.outcome import Entry, SuiteOutcome
+from zslbench.experiment import Entry, PublishedResults, SuiteOutcome, find_suite, suite_outcome
 from zslbench.plugin.discovery import registry
 from zslbench.report.tables.benchmark import SHOW, benchmark_table
 from zslbench.report.tables.model import Cell, Row, Table
@@ -295,7 +293,7 @@ def test_what_cannot_be_shown_names_what_can(outcome: SuiteOutcome) -> None:
 @pytest.mark.parametrize("name", ["ijcai22-table1", "ijcai22-table2"])
 def test_the_papers_tables_without_a_run(name: str, tmp_path: Path) -> None:
     """Every line stays; below those that the paper prints stand its figures, to the last digit."""
-    found = suites.outcome_of(suites.find(name), Store(tmp_path / "store"), registry())
+    found = suite_outcome(find_suite(name), Store(tmp_path / "store"), registry())
     table = benchmark_table(found)
     assert [row.cells[0].value for row in table.rows if not row.kind] == [one.label for one in found.lines]
     shown = {

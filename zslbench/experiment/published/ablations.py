@@ -17,7 +17,7 @@ _FIGURES = tuple(name.lower() for name in FIGURES)
 _TEXTS = ("source", "note")
 
 
-def published(method: Method) -> Mapping[tuple[str, str], PublishedRow]:
+def published_ablation(method: Method) -> Mapping[tuple[str, str], PublishedRow]:
     """The printed figures by variant and data set (in lower case); empty: the method declares none.
 
     Raises:

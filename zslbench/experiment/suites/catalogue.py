@@ -108,26 +108,26 @@ class Suite:
             raise UnknownName(f"suite '{self.name}' has no {what} '{name}', {did_you_mean(name, names)}")
 
 
-def names() -> tuple[str, ...]:
+def suite_names() -> tuple[str, ...]:
     """The packaged suites."""
     found = (one.name for one in files(_PACKAGE).iterdir())
     return tuple(sorted(one.removesuffix(".toml") for one in found if one.endswith(".toml")))
 
 
-def find(name_or_path: str | Path) -> Suite:
+def find_suite(name_or_path: str | Path) -> Suite:
     """A packaged suite by name, or a user's by the path of its TOML file.
 
     Raises:
         UnknownName: there is no such suite.
         SettingsError: the file cannot be read or is not what a suite looks like.
     """
-    if str(name_or_path) in names():
+    if str(name_or_path) in suite_names():
         name = str(name_or_path)
         text = files(_PACKAGE).joinpath(f"{name}.toml").read_text("utf-8")
         return Suite(parse(text, f"{name}.toml"), name, f"{name}.toml")
     path = Path(name_or_path).expanduser()
     if path.suffix != ".toml":
-        hint = did_you_mean(str(name_or_path), names())
+        hint = did_you_mean(str(name_or_path), suite_names())
         raise UnknownName(f"no suite '{name_or_path}', {hint} (of your own: the path of a .toml file)")
     if not path.is_file():
         raise SettingsError(f"suite {path}: there is no such file")

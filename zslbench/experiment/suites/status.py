@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zslbench.training.precision import Precision
 
 
-def outcome_of(
+def suite_outcome(
     suite: Suite, store: Store, registry: Registry, *, data_root: str | Path | None = None
 ) -> SuiteOutcome:
     """What there is of a suite, in float32.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from zslbench.errors import SettingsError, did_you_mean
 from zslbench.experiment.published import PublishedResults
-from zslbench.experiment.published.ablations import published
+from zslbench.experiment.published.ablations import published_ablation
 from zslbench.experiment.suites.catalogue import Suite
 from zslbench.experiment.suites.definition import Row, Wanted
 from zslbench.plugin.declarations import Method
@@ -47,7 +47,10 @@ def refuse_unprinted(suite: Suite, declared: Callable[[Row], Method | None]) -> 
     results, source = PublishedResults.load(), suite.definition.published_source
     if source is not None and source not in results.sources:
         methods = filter(None, map(declared, suite.rows))
-        known = {*results.sources, *(one.source for method in methods for one in published(method).values())}
+        known = {
+            *results.sources,
+            *(one.source for method in methods for one in published_ablation(method).values()),
+        }
         if source not in known:
             hint = did_you_mean(source, known)
             raise SettingsError(f"suite {suite.where}: nothing published has source '{source}', {hint}")

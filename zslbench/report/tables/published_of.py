@@ -28,10 +28,10 @@ def published_of(
 @functools.cache
 def ablation(method: str) -> Mapping[tuple[str, str], PublishedRow]:
     """The printed ablation of a method by variant and data set; empty: there is none, or no plugin."""
-    from zslbench.experiment.published.ablations import published
+    from zslbench.experiment.published.ablations import published_ablation
     from zslbench.plugin.discovery import registry
 
     try:
-        return published(registry().method(method).declaration)
+        return published_ablation(registry().method(method).declaration)
     except (UnknownName, PluginError):
         return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zslbench.experiment.suites.outcome import Line
+from zslbench.experiment import Line
 from zslbench_audit import Told, told
 from zslbench_report.html.subject import Subject
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from zslbench.experiment.published import PublishedResults
+from zslbench.experiment import PublishedResults
 from zslbench.report.results import percent
 from zslbench.report.statistics.intervals import interval
 from zslbench.report.tables.benchmark import benchmark_table
