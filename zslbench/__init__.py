@@ -23,8 +23,8 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name in __all__ or name.startswith("_"):
         return _attribute(name)
-    from zslbench.plugin.classes import load_function
     from zslbench.plugin.discovery import commands
+    from zslbench.plugin.targets import load_function
 
     command = commands().get(name)
     if command is None or command.declaration.function is None:

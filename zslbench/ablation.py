@@ -169,7 +169,7 @@ def _computed(
 ) -> tuple[dict[_Cell, list[RunRecord]], list[Failure], int]:
     """The runs by cell, those that failed, and how many were found."""
     from zslbench.experiment.execution.together import Ended
-    from zslbench.plugin.info import one_line
+    from zslbench.plugin.lookup import one_line
     from zslbench.report.ablation import Failure
 
     records: dict[_Cell, list[RunRecord]] = {}

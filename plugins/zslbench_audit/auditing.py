@@ -12,7 +12,7 @@ from zslbench import __version__
 from zslbench.errors import Interrupted
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment import Recipe, embedding_inputs, load_dataset, resolve
-from zslbench.plugin.info import one_line
+from zslbench.plugin.lookup import one_line
 from zslbench.store.store import Store
 from zslbench_audit.bench import Bench
 from zslbench_audit.kept import keep as keep_audit, version_of

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from zslbench import __version__
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.info import PluginInfo
+from zslbench.plugin.lookup import PluginInfo
 from zslbench.store.files import write_whole
 from zslbench.store.publish import make_folder
 from zslbench.store.record import RunRecord

@@ -8,7 +8,7 @@ from typing import Any
 
 from zslbench.errors import Interrupted, ZslbenchError
 from zslbench.experiment import Display
-from zslbench.plugin.info import one_line
+from zslbench.plugin.lookup import one_line
 from zslbench.report.results import percent
 from zslbench_tune.objective import Objective
 from zslbench_tune.optuna import FrozenTrial, Trial, TrialPruned, TrialState

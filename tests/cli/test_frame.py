@@ -19,7 +19,7 @@ from zslbench import Command, __version__
 from zslbench.cli import main
 from zslbench.errors import DataError, Diverged, Interrupted, PluginError, SettingsError, UnknownName
 from zslbench.plugin.discovery import commands
-from zslbench.plugin.info import PluginInfo, Registered
+from zslbench.plugin.lookup import PluginInfo, Registered
 
 HEAVY = ("torch", "pandas", "sklearn", "jaxtyping", "pyarrow", "scipy")
 

@@ -25,7 +25,7 @@ METHOD: dict[str, Any] = {"name": "mine", "embedding": "e", "classifier": "c", "
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"kind": "loss"}, "kind 'loss' is none of dataset, extractor"),
+        ({"kind": "loss"}, "kind 'loss' is not one of dataset, extractor"),
         ({"name": "My Method"}, "classifier name 'My Method'"), ({"name": ""}, "name ''"),
         ({"name": "-x"}, "name '-x'"), ({"name": 3}, "name 3"),
         ({"target": "a.b.C"}, "write 'package.module:Name'"), ({"target": "a b:C"}, "target 'a b:C'"),

@@ -8,9 +8,10 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import jaxtyping
 import pytest
 
-from zslbench import Component, Method, Reading, Variant, hookimpl
+from zslbench import Command, Component, Method, Reading, Variant, hookimpl
 from zslbench.errors import PluginError, UnknownName
 from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.lookup import Registry
@@ -53,20 +54,25 @@ class Unprintable(Exception):
         raise ValueError("no text")
 
 
-def changed(declaration: Any, **fields: Any) -> Any:
-    """A declaration whose fields its own constructor did not check."""
-    for name, value in fields.items():
-        object.__setattr__(declaration, name, value)
-    return declaration
-
-
 def one_method(**fields: Any) -> types.ModuleType:
-    made = Method(name="mine-method", embedding="e", classifier="c", summary="")
-    return hooks(zslbench_methods=lambda: [changed(made, **fields)])
+    made = {"name": "mine-method", "embedding": "e", "classifier": "c", "summary": ""}
+    return hooks(zslbench_methods=lambda: [Method(**made | fields)])
 
 
 def one_variant(**fields: Any) -> types.ModuleType:
-    return one_method(variants=(changed(Variant(name="v", summary=""), **fields),))
+    made = {"name": "v", "summary": ""}
+    return hooks(zslbench_methods=lambda: [Variant(**made | fields)])
+
+
+def one_command(**fields: Any) -> types.ModuleType:
+    made = {"name": "mine-command", "target": "a:b", "summary": ""}
+    return hooks(zslbench_commands=lambda: [Command(**made | fields)])
+
+
+@pytest.fixture(autouse=True)
+def _without_type_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only our tests check types at calls: a plugin's author may write anything."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def wrong_argument(epochs: int) -> None: ...
@@ -135,7 +141,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "components: summary": (
         hooks(
             zslbench_components=lambda: [
-                changed(Component(kind="classifier", name="m", target="a:B", summary=""), summary=7)
+                Component(kind="classifier", name="m", target="a:B", summary=7)  # type: ignore[arg-type]
             ]
         ),
         "classifier 'm': summary 7 is not a string",
@@ -170,8 +176,19 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "methods: explain": (one_method(explain=3), "explain 3 is not a string or None"),
     "methods: no reading": (one_method(readings=("r",)), "reading 'r' is not a Reading"),
     "readings: settings": (
-        one_method(readings=(changed(Reading(name="r", summary=""), settings=["e"]),)),
+        hooks(zslbench_methods=lambda: [Reading(name="r", summary="", settings=["e"])]),  # type: ignore[arg-type]
         "reading 'r': settings .* is not a mapping",
+    ),
+    "commands: a method": (hooks(zslbench_commands=lambda: [MINE]), "expected a Command"),
+    "commands: target": (one_command(target="a.b"), "target 'a.b': write 'package.module:Name'"),
+    "commands: function": (one_command(function=3), "function 3 is not a string or None"),
+    "commands: twice": (
+        hooks(zslbench_commands=lambda: [Command(name="x", target="a:b", summary="")] * 2),
+        "registers command 'x' twice",
+    ),
+    "commands: taken": (
+        one_command(name="good-command"),
+        "registers command 'good-command', which plugin 'a-good' already has",
     ),
     "hook: unknown": (
         hooks(zslbench_epoch_end=lambda: None),
@@ -198,7 +215,8 @@ def broken(request: pytest.FixtureRequest, entry: Any) -> tuple[Any, str]:
 @pytest.fixture
 def good(entry: Any, plugin: Any, component: Any, method: Any) -> list[Any]:
     """Two sound plugins, one loaded before and one after the broken one."""
-    first = plugin([component(name="good")], [method("good-method")])
+    command = Command(name="good-command", target="a:b", summary="")
+    first = plugin([component(name="good")], [method("good-method")], zslbench_commands=lambda: [command])
     last = plugin([component(name="last")], [method("last-method")])
     return [entry("a-good", first), entry("z-good", last)]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from zslbench import Tracker, hookimpl
+from zslbench import Command, Tracker, hookimpl
 from zslbench.errors import Interrupted
 from zslbench.plugin import hookspecs
 from zslbench.plugin.discovery import load_registry
@@ -93,6 +93,38 @@ def test_zslbench_trackers(entry: Any, plugin: Any) -> None:
     assert found.tracker("mine").plugin.name == "one"
     assert [one.reason for one in found.broken] == [
         "registers tracker 'mine', which plugin 'one' already has"
+    ]
+
+
+def test_zslbench_commands(entry: Any, plugin: Any) -> None:
+    given = [Command(name=name, target="nowhere:nothing", summary="a fake") for name in ("mine", "also")]
+    modules = {
+        "one": plugin(zslbench_commands=lambda: iter(given)),
+        "two": plugin(zslbench_commands=lambda: given[1:]),
+    }
+    found = load_registry(entry_points=[entry(name, one) for name, one in modules.items()])
+    assert [(one.declaration, one.plugin.name) for one in found.commands()] == [(c, "one") for c in given]
+    assert [one.reason for one in found.broken] == [
+        "registers command 'also', which plugin 'one' already has"
+    ]
+
+
+def test_zslbench_run_details(entry: Any, plugin: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def details(record: Any, store: Any) -> Any:
+        yield "record", record
+        yield "store", store
+
+    def fails(record: Any) -> Any:
+        yield "half", "a row"
+        raise RuntimeError("broken")
+
+    modules = {"a": fails, "b": details, "c": lambda record: None}
+    entries = [entry(name, plugin(zslbench_run_details=one)) for name, one in modules.items()]
+    rows = load_registry(entry_points=entries).gather("zslbench_run_details", store="s", record="r")
+    assert [row for plugin, row in rows if plugin == "b"] == [("record", "r"), ("store", "s")]
+    assert [row for plugin, row in rows if plugin == "c"] == []
+    assert [record.getMessage() for record in caplog.records] == [
+        "plugin 'a': zslbench_run_details failed: RuntimeError: broken"
     ]
 
 

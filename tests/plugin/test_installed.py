@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from zslbench.plugin.discovery import load_registry, registry
-from zslbench.plugin.info import PluginInfo
+from zslbench.plugin.lookup import PluginInfo
 
 Installer = Callable[..., None]
 

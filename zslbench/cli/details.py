@@ -10,11 +10,10 @@ import click
 from zslbench.cli.listing import composition_text, status_text
 from zslbench.cli.options import note
 from zslbench.errors import PluginError
-from zslbench.plugin.classes import settings_model
 from zslbench.plugin.declarations import Component, Kind, Method
-from zslbench.plugin.info import Registered
-from zslbench.plugin.lookup import Registry
+from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import preset_names, read_preset
+from zslbench.plugin.targets import settings_model
 from zslbench.report.formats import emit, json_text
 
 Row = dict[str, Any]

@@ -11,8 +11,7 @@ import click
 from zslbench.cli.options import data_root_option, format_option, note
 from zslbench.plugin.declarations import Method, Variant
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.info import PluginInfo, Registered
-from zslbench.plugin.lookup import Registry
+from zslbench.plugin.lookup import PluginInfo, Registered, Registry
 from zslbench.report.formats import emit
 
 Row = dict[str, Any]
@@ -100,7 +99,7 @@ def plugins(fmt: str) -> None:
 @format_option
 def trackers(fmt: str) -> None:
     """List trackers, which follow runs where --track NAME asks for them, and what each still needs."""
-    from zslbench.plugin.classes import install_advice, missing_modules
+    from zslbench.plugin.targets import install_advice, missing_modules
 
     known = registry()
     _note_broken(known)

@@ -16,10 +16,10 @@ import click
 
 from zslbench import __version__
 from zslbench.errors import ZslbenchError, did_you_mean
-from zslbench.plugin.classes import load_command
 from zslbench.plugin.declarations import Command
 from zslbench.plugin.discovery import commands as plugin_commands
-from zslbench.plugin.info import CORE, PluginInfo, Registered
+from zslbench.plugin.lookup import CORE, PluginInfo, Registered
+from zslbench.plugin.targets import load_command
 
 _DEBUG = "zslbench.debug"
 

@@ -9,8 +9,7 @@ from zslbench import __version__
 from zslbench.data import roots
 from zslbench.errors import UnknownName
 from zslbench.plugin.declarations import Component
-from zslbench.plugin.info import CORE, PluginInfo, Registered
-from zslbench.plugin.lookup import Registry
+from zslbench.plugin.lookup import CORE, PluginInfo, Registered, Registry
 
 FOLDERS = PluginInfo("folder", "zslbench.data.xlsa17", CORE, __version__)
 """Stands in as the plugin of data sets that are plain folders in xlsa17 format."""

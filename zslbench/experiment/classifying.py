@@ -13,8 +13,8 @@ from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.evaluation.evaluator import Evaluation, Evaluator, Score
 from zslbench.evaluation.folds import unseen_space
 from zslbench.experiment.recipe import Recipe
-from zslbench.plugin.classes import load_class
 from zslbench.plugin.interfaces import Classifier, ClassSpace, Generator, Networks, TrainView
+from zslbench.plugin.targets import load_class
 from zslbench.training.loop import OnEpoch, Training, complete
 from zslbench.training.step import draw
 

@@ -19,8 +19,8 @@ from zslbench.errors import MissingData, PluginError
 from zslbench.evaluation.splits import split_fingerprint, validation_split
 from zslbench.experiment.fitting import embedding_inputs
 from zslbench.experiment.recipe import Part, Recipe
-from zslbench.plugin.classes import load_class
 from zslbench.plugin.dataset import DataRequest, Dataset, Source
+from zslbench.plugin.targets import load_class
 
 
 def load_dataset(

@@ -14,8 +14,8 @@ from zslbench.evaluation.evaluator import Evaluation, Evaluator
 from zslbench.evaluation.folds import Fold, HeldOut
 from zslbench.experiment.classifying import EachClassifierEpoch, FinalClassifiers
 from zslbench.experiment.recipe import Recipe
-from zslbench.plugin.classes import load_class
 from zslbench.plugin.interfaces import Derived, Embedding, Generator, Networks, TrainView
+from zslbench.plugin.targets import load_class
 from zslbench.training.chunks import in_chunks
 from zslbench.training.loop import OnEpoch, Trained, Training, complete, derive
 

@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 
 from zslbench.data.folders import find_dataset
 from zslbench.errors import SettingsError, UnknownName, ZslbenchError, did_you_mean
-from zslbench.plugin.classes import settings_model
 from zslbench.plugin.declarations import Component, Kind, Method, Reading, Variant
-from zslbench.plugin.info import PluginInfo, Registered
-from zslbench.plugin.lookup import Registry
+from zslbench.plugin.lookup import PluginInfo, Registered, Registry
 from zslbench.plugin.presets import choose
 from zslbench.plugin.settings import ComponentSettings, build
+from zslbench.plugin.targets import settings_model
 
 Overlay = TypeVar("Overlay", Variant, Reading)
 

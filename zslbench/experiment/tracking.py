@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from zslbench.errors import Interrupted, SettingsError, UnknownName
-from zslbench.plugin.classes import load_tracker
 from zslbench.plugin.hookspecs import hookimpl
-from zslbench.plugin.info import one_line
-from zslbench.plugin.lookup import Registry
+from zslbench.plugin.lookup import Registry, one_line
+from zslbench.plugin.targets import load_tracker
 from zslbench.plugin.tracking import RunTracker
 from zslbench.store.record import RunInfo, RunRecord
 

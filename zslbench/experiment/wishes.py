@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zslbench.experiment.recipe import Recipe, resolve
-from zslbench.plugin.classes import settings_model
 from zslbench.plugin.declarations import Method, Variant
 from zslbench.plugin.lookup import Registry
+from zslbench.plugin.targets import settings_model
 
 
 @dataclass

@@ -1,4 +1,3 @@
-from .classes import load_class as load_class, settings_model as settings_model
 from .dataset import (
     DataRequest as DataRequest,
     Dataset as Dataset,
@@ -7,8 +6,11 @@ from .dataset import (
     Source as Source,
 )
 from .declarations import (
+    FULL as FULL,
+    KINDS as KINDS,
     Command as Command,
     Component as Component,
+    Kind as Kind,
     Method as Method,
     Options as Options,
     Range as Range,
@@ -18,7 +20,6 @@ from .declarations import (
 )
 from .discovery import registry as registry
 from .hookspecs import hookimpl as hookimpl
-from .info import PluginInfo as PluginInfo, Registered as Registered
 from .interfaces import (
     Attention as Attention,
     Batch as Batch,
@@ -44,7 +45,14 @@ from .interfaces import (
     TrainView as TrainView,
     Uniform as Uniform,
 )
-from .lookup import Registry as Registry
-from .settings import ComponentSettings as ComponentSettings
+from .lookup import (
+    PluginInfo as PluginInfo,
+    Registered as Registered,
+    Registry as Registry,
+    one_line as one_line,
+)
+from .presets import parse_assignment as parse_assignment, preset_names as preset_names
+from .settings import ComponentSettings as ComponentSettings, NoSettings as NoSettings
 from .streams import Streams as Streams
+from .targets import load_class as load_class, settings_model as settings_model
 from .tracking import RunTracker as RunTracker

@@ -1,4 +1,4 @@
-"""Loads plugins one by one. A plugin that fails anywhere is taken out whole and listed with its reason."""
+"""Finds and loads plugins. One that fails anywhere is left out whole and listed with the reason."""
 
 from __future__ import annotations
 
@@ -10,20 +10,32 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import metadata
 from inspect import isfunction
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from pluggy import PluginManager
 
 from zslbench.errors import did_you_mean
 from zslbench.plugin import hookspecs
 from zslbench.plugin.declarations import Command, Component, Method, Tracker
-from zslbench.plugin.info import CORE, PluginInfo, Registered, one_line, plugin_name
-from zslbench.plugin.lookup import Registry
-from zslbench.plugin.validate import faults
+from zslbench.plugin.lookup import (
+    CORE,
+    PluginInfo,
+    Registered,
+    Registry,
+    declaration_key,
+    one_line,
+    plugin_name,
+)
 
 STRICT_VARIABLE = "ZSLBENCH_STRICT_PLUGINS"
 
-T = TypeVar("T", Command, Component, Method, Tracker)
+_REGISTERING = {
+    "zslbench_components": Component,
+    "zslbench_methods": Method,
+    "zslbench_trackers": Tracker,
+    "zslbench_commands": Command,
+}
+"""The hooks that register something, in the order in which they are called, and what they return."""
 
 
 @runtime_checkable
@@ -45,11 +57,11 @@ class EntryPointLike(Protocol):
 def load_registry(*, strict: bool = False, entry_points: Iterable[EntryPointLike] | None = None) -> Registry:
     """Load every plugin and collect what it registers.
 
-    First-party plugins (distribution ``zslbench``) come first, then the others by the name of their entry
-    point; so who keeps a name that two plugins want depends on neither installation nor file system.
+    First-party plugins (distribution ``zslbench``) are loaded first, then the others by the name of their
+    entry point. So which of two plugins keeps a name depends on neither installation order nor file system.
 
     Args:
-        strict: a broken plugin is an error. ``ZSLBENCH_STRICT_PLUGINS=1`` asks for the same.
+        strict: a broken plugin is an error, as with ``ZSLBENCH_STRICT_PLUGINS=1``.
         entry_points: the plugins to load; None: the installed ones of group ``zslbench``.
 
     Raises:
@@ -68,13 +80,13 @@ def registry() -> Registry:
         PluginError: a plugin is broken and ``ZSLBENCH_STRICT_PLUGINS`` is set.
     """
     found = _installed()
-    if strict_wanted():  # asked at each call: it must not depend on who loaded the plugins first
+    if strict_wanted():  # checked at each call: whoever loaded the plugins first may not have been strict
         found.require_sound()
     return found
 
 
 def commands() -> dict[str, Registered[Command]]:
-    """The commands of sound plugins by name, also where a broken plugin is an error for what follows."""
+    """The commands of working plugins by name; broken plugins are no error here, even with strict plugins."""
     return {one.name: one for one in _installed().commands()}
 
 
@@ -88,14 +100,8 @@ def _load_all(entry_points: Iterable[EntryPointLike]) -> Registry:
     manager.add_hookspecs(hookspecs)
     candidates = sorted((_Candidate.of(entry) for entry in entry_points), key=_Candidate.order)
     taken: dict[tuple[str, str], str] = {}
-    steps: list[Callable[[PluginManager, _Candidate], None]] = [
-        _load,
-        partial(_collect, "zslbench_components", Component),
-        partial(_collect, "zslbench_methods", Method),
-        partial(_collect, "zslbench_trackers", Tracker),
-        partial(_collect, "zslbench_commands", Command),
-        partial(_claim, taken),
-    ]
+    collecting = [partial(_collect, hook, type_) for hook, type_ in _REGISTERING.items()]
+    steps: list[Callable[[PluginManager, _Candidate], None]] = [_load, *collecting, partial(_claim, taken)]
     # A plugin that prints while it is imported must not end up in a table on standard output.
     with contextlib.redirect_stdout(sys.stderr):
         for step in steps:
@@ -110,12 +116,12 @@ def strict_wanted() -> bool:
 
 
 class _Fault(Exception):
-    """What is wrong with a plugin, in our words."""
+    """Why a plugin is broken."""
 
 
 @dataclass
 class _Candidate:
-    """A plugin on its way in."""
+    """A plugin being loaded."""
 
     entry: EntryPointLike
     info: PluginInfo
@@ -145,7 +151,7 @@ class _Candidate:
             raise
         except _Fault as fault:
             self._drop(manager, str(fault))
-        except BaseException as error:  # SystemExit and its like must not end our process either
+        except BaseException as error:  # not even SystemExit may end our process
             self._drop(manager, one_line(error))
 
     def _drop(self, manager: PluginManager, reason: str) -> None:
@@ -169,7 +175,7 @@ def _load(manager: PluginManager, candidate: _Candidate) -> None:
         raise _Fault(f"importing {candidate.info.module} failed: {one_line(error)}") from None
     if plugin is None:
         raise _Fault(f"entry point {candidate.entry.value!r} is None, expected a module")
-    hash(plugin)  # pluggy keeps plugins in sets: an unhashable one would fail later, at others' cost
+    hash(plugin)  # pluggy keeps plugins in sets: an unhashable one would fail later and break others
     other = manager.get_name(plugin)
     if other is not None:
         raise _Fault(f"{candidate.info.module} is already loaded as plugin '{plugin_name(other)}'")
@@ -194,8 +200,8 @@ def hook_names() -> tuple[str, ...]:
     return tuple(name for name, spec in vars(hookspecs).items() if hasattr(spec, f"{CORE}_spec"))
 
 
-def _collect(hook: str, wanted: type[T], manager: PluginManager, candidate: _Candidate) -> None:
-    """What this plugin's implementations of one registering hook give, checked one by one."""
+def _collect(hook: str, wanted: type[Any], manager: PluginManager, candidate: _Candidate) -> None:
+    """Call this plugin's implementations of a registering hook and check what they return."""
     for impl in getattr(manager.hook, hook).get_hookimpls():
         if impl.plugin_name != candidate.key:
             continue
@@ -213,19 +219,16 @@ def _collect(hook: str, wanted: type[T], manager: PluginManager, candidate: _Can
         for one in given:
             if not isinstance(one, wanted):
                 raise _Fault(f"{hook} gave {_short(one)}, expected a {wanted.__name__}")
-        wrong = [fault for one in given for fault in faults(one)]
-        if wrong:
-            raise _Fault(f"{hook}: " + "; ".join(wrong))
         candidate.declared += tuple(given)
 
 
 def _claim(taken: dict[tuple[str, str], str], manager: PluginManager, candidate: _Candidate) -> None:
-    """Give the plugin its names, unless one is taken; a broken plugin thus takes none."""
+    """Reserve the plugin's names, unless one is taken. A broken plugin reserves none."""
     own: dict[tuple[str, str], str] = {("plugin", candidate.info.name): candidate.info.name}
     if ("plugin", candidate.info.name) in taken:
         raise _Fault(f"another distribution already has a plugin named '{candidate.info.name}'")
     for one in candidate.declared:
-        key = (one.kind if isinstance(one, Component) else type(one).__name__.lower(), one.name)
+        key = declaration_key(one)
         if key in own:
             raise _Fault(f"registers {key[0]} '{key[1]}' twice")
         if key in taken:
@@ -238,6 +241,6 @@ def _claim(taken: dict[tuple[str, str], str], manager: PluginManager, candidate:
 def _short(value: object) -> str:
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # somebody else's __repr__
+    except Exception:  # a plugin's own __repr__
         text = ""
     return f"{text[:80]} ({type(value).__name__})"

@@ -24,10 +24,10 @@ hookimpl = HookimplMarker("zslbench")
 def zslbench_components() -> Iterable[Component]:  # type: ignore[empty-body]
     """Register datasets, extractors, embeddings, generators and classifiers.
 
-    Called: once per process, when the first command needs to know what exists.
+    Called: once per process, when the first command needs the registered plugins.
     Returns: any iterable of ``Component``; a generator function is convenient.
-    Forbidden: importing torch, reading data, registering a kind and name that another plugin has
-    (the second plugin is then listed as broken).
+    Forbidden: importing torch; reading data; registering a kind and name that another plugin has (the second
+    plugin is then listed as broken).
     """
 
 
@@ -37,17 +37,17 @@ def zslbench_methods() -> Iterable[Method]:  # type: ignore[empty-body]
 
     Called: once per process, after ``zslbench_components`` of every plugin.
     Returns: any iterable of ``Method``. It may name components of other plugins.
-    Forbidden: importing torch, reading data, registering a name that another plugin has.
+    Forbidden: importing torch; reading data; registering a name that another plugin has.
     """
 
 
 @hookspec
 def zslbench_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
-    """Register trackers: what follows runs where a user asks for it with ``--track NAME``.
+    """Register trackers, which follow runs when a user asks for one with ``--track NAME``.
 
-    Called: once per process, with ``zslbench_components``.
-    Returns: any iterable of ``Tracker``. What is named by ``target`` is imported when it is asked for.
-    Forbidden: importing torch or the library that the tracker writes to, registering a name that another
+    Called: once per process, after ``zslbench_methods`` of every plugin.
+    Returns: any iterable of ``Tracker``. The class that ``target`` names is imported when it is asked for.
+    Forbidden: importing torch or the library that the tracker writes to; registering a name that another
     plugin has.
     """
 
@@ -56,55 +56,57 @@ def zslbench_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
 def zslbench_commands() -> Iterable[Command]:  # type: ignore[empty-body]
     """Register commands of the command line; ``zslbench --help`` lists them.
 
-    Called: once per process, with ``zslbench_components``.
-    Returns: any iterable of ``Command``. What ``target`` names is imported when the command is used.
-    Forbidden: importing torch, or the command's module; registering a name that another plugin has.
+    A command, and every command of a group, also accepts ``--debug`` and ``--strict-plugins``. Raise errors
+    that a user can cause as ``zslbench.ZslbenchError``: they become one line and an exit code.
+
+    Called: once per process, after ``zslbench_trackers`` of every plugin.
+    Returns: any iterable of ``Command``. The click command that ``target`` names is imported when it is used.
+    Forbidden: importing torch or the command's module; registering a name that another plugin has.
     """
 
 
 @hookspec
 def zslbench_run_details(store: Path, record: RunRecord) -> Iterable[tuple[str, str]]:  # type: ignore[empty-body]
-    """Rows that ``zslbench show`` adds to a finished run, as whether it was audited.
+    """Add rows to what ``zslbench show`` says of a finished run, as whether its method was audited.
 
-    Called: by ``zslbench show``, once for the run that is shown.
-    Returns: any iterable of pairs of a name and a value.
-    Forbidden: changing the store. An exception is reported as a warning and the run is shown without the
-    rows.
+    Called: by ``zslbench show``, once for the run that is shown; ``store`` is the store's folder.
+    Returns: any iterable of pairs of a name and a value, or None.
+    Forbidden: changing the store. An exception becomes a warning, and the run is shown without the rows.
     """
 
 
 @hookspec
 def zslbench_run_started(run: RunInfo) -> None:
-    """A run begins (or goes on after an interruption: ``run.resumed`` is then true).
+    """A run begins, or resumes after an interruption (``run.resumed`` is then true).
 
-    Called: in the process that computes the run, before any training; not for a run found finished.
+    Called: in the process that computes the run, before any training; not for a run found in the store.
     Returns: nothing.
-    Forbidden: drawing from global random generators; changing ``run``. An exception is reported as a
-    warning and the run goes on.
+    Forbidden: drawing from global random generators; changing ``run``. An exception becomes a warning, and
+    the run continues.
     """
 
 
 @hookspec
 def zslbench_epoch_ended(run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
-    """One epoch of one training stage ended.
+    """An epoch of a training stage ended.
 
-    Called: after each epoch of each stage (``"final/generator"``, ``"validation/generator"``, ...),
-    ``epoch`` counting from 1. ``metrics`` holds the epoch's mean losses and, where the selection rule
-    evaluated after this epoch, the validation figures under names that begin with ``"val_"``
-    (``"test_"`` under ``oracle``). What is evaluated at the end of a schedule comes after its last epoch
-    and stands in the finished run's ``epochs`` table.
+    Called: after each epoch of each stage (``"final/generator"``, ``"validation/generator"``, ...), with
+    ``epoch`` counting from 1. ``metrics`` has the epoch's mean losses and, if the selection rule evaluated
+    after this epoch, the validation figures under names that begin with ``"val_"`` (``"test_"`` under
+    ``oracle``). An evaluation at the end of a schedule follows its last epoch and is only in the finished
+    run's ``epochs`` table.
     Returns: nothing.
-    Forbidden: as for ``zslbench_run_started``; moreover it must be quick, training waits for it.
+    Forbidden: as for ``zslbench_run_started``; it must also be quick, since training waits for it.
     """
 
 
 @hookspec
 def zslbench_run_finished(run: RunInfo, record: RunRecord) -> None:
-    """A run ended and its files are written.
+    """A run finished and its files are written.
 
     Called: once, after the run's folder is in place; ``record`` reads its metrics and tables.
     Returns: nothing.
-    Forbidden: changing the run's folder (results are immutable). An exception is reported as a warning.
+    Forbidden: changing the run's folder (results are immutable). An exception becomes a warning.
     """
 
 
@@ -112,10 +114,10 @@ def zslbench_run_finished(run: RunInfo, record: RunRecord) -> None:
 def zslbench_run_stopped(run: RunInfo, error: BaseException) -> None:
     """A run that began ended without a result: it was interrupted, or it failed.
 
-    Called: after ``zslbench_run_started``, in place of ``zslbench_run_finished``. ``error`` is
-    ``zslbench.errors.Interrupted`` or ``KeyboardInterrupt`` where somebody stopped the run, which then goes
-    on later (``zslbench_run_started`` comes again); else what went wrong. A killed process calls nothing.
+    Called: after ``zslbench_run_started``, instead of ``zslbench_run_finished``. ``error`` is
+    ``zslbench.errors.Interrupted`` or ``KeyboardInterrupt`` if somebody stopped the run, which can then
+    resume (``zslbench_run_started`` is called again); otherwise it is what went wrong. Nothing is called when
+    the process is killed.
     Returns: nothing.
-    Forbidden: as for ``zslbench_run_started``. An exception is reported as a warning; ``error`` is raised
-    whatever happens here.
+    Forbidden: as for ``zslbench_run_started``. An exception becomes a warning; ``error`` is raised anyway.
     """

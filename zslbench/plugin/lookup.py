@@ -1,48 +1,138 @@
-"""What is registered: lookups by name, compositions, and calls of the lifecycle hooks."""
+"""What is registered: plugins, their declarations, lookups by name, and calls of hooks."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import inspect
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar
 
 from pluggy import PluginManager
 
 from zslbench.errors import Interrupted, PluginError, UnknownName, did_you_mean
 from zslbench.plugin import hookspecs
 from zslbench.plugin.declarations import KINDS, Command, Component, Kind, Method, Tracker, Variant
-from zslbench.plugin.info import CORE, PluginInfo, Registered, one_line, plugin_name
+
+CORE = "zslbench"
+"""The core's package, its distribution and its entry-point group share this name."""
+
+DeclarationT = TypeVar("DeclarationT", Command, Component, Method, Tracker)
 
 _STAGES: tuple[Kind, ...] = ("embedding", "generator", "classifier")
 _log = logging.getLogger(CORE)
 
 
+@dataclass(frozen=True)
+class PluginInfo:
+    """One plugin, as its entry point announces it.
+
+    ``distribution`` and ``version`` are empty where the entry point does not name them; ``reason`` is one
+    line, empty for a plugin that works.
+    """
+
+    name: str
+    module: str
+    distribution: str = ""
+    version: str = ""
+    status: Literal["ok", "broken"] = "ok"
+    reason: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Plugin, distribution and version: ``"classic (zslbench 0.1.0)"``."""
+        return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
+
+    def source_digest(self) -> str:
+        """First 12 hex digits of a sha256 over the plugin's source, so that an edited plugin is a new run.
+
+        It covers the path and bytes of every ``.py`` file of the plugin's top-level package or module, in
+        sorted order (settings of presets are part of a run's identity themselves). It is computed once. A
+        plugin whose files cannot be found (inside a zip archive) counts by its distribution and version.
+        """
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        base, files = _source_files(self.module)
+        if not files:
+            digest.update(f"{self.distribution} {self.version}".encode())
+        for path in files:
+            content = path.read_bytes()
+            # The length separates files whose contents would read the same once joined.
+            digest.update(f"{path.relative_to(base).as_posix()}\0{len(content)}\0".encode())
+            digest.update(content)
+        return digest.hexdigest()[:12]
+
+
+def _source_files(module: str) -> tuple[Path, list[Path]]:
+    """The folder that paths are relative to, and the sorted source files below it."""
+    parts = module.split(".")
+    # A data set that the core reads itself depends only on the module that reads it.
+    first = len(parts) if parts[0] == CORE else 1
+    for length in range(first, len(parts) + 1):
+        try:
+            spec = find_spec(".".join(parts[:length]))
+        except (ImportError, ValueError, AttributeError):
+            break
+        # A namespace package has no file and may be shared with other distributions: look one level deeper.
+        if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+            continue
+        origin = Path(spec.origin)
+        if spec.submodule_search_locations is None:
+            return origin.parent, [origin]
+        found = (path for path in origin.parent.rglob("*") if path.suffix == ".py")
+        return origin.parent, sorted((path for path in found if path.is_file()), key=Path.as_posix)
+    return Path(), []
+
+
+@dataclass(frozen=True)
+class Registered(Generic[DeclarationT]):
+    """A declaration and the plugin that registered it."""
+
+    declaration: DeclarationT
+    plugin: PluginInfo
+
+    @property
+    def name(self) -> str:
+        """The name users type."""
+        return self.declaration.name
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Kind (``"generator"``, ``"method"``, ``"command"``, ...) and name; unique in a registry."""
+        return declaration_key(self.declaration)
+
+
+def declaration_key(declaration: Command | Component | Method | Tracker) -> tuple[str, str]:
+    """Kind and name of a declaration: ``("generator", "f-vaegan")``, ``("method", "f-vaegan")``."""
+    kind = declaration.kind if isinstance(declaration, Component) else type(declaration).__name__.lower()
+    return kind, declaration.name
+
+
 class Registry:
-    """Everything that sound plugins registered, and what became of each plugin."""
+    """Everything that working plugins registered, and the state of every plugin."""
 
     def __init__(
         self, manager: PluginManager, plugins: Sequence[PluginInfo], registered: Sequence[Registered[Any]]
     ) -> None:
         self.plugins = tuple(plugins)
-        """Every plugin, sound or broken, in the order in which they were loaded."""
+        """Every plugin, working or broken, in loading order."""
         self._manager = manager
-        self._components: dict[tuple[str, str], Registered[Component]] = {}
-        self._methods: dict[str, Registered[Method]] = {}
-        self._trackers: dict[str, Registered[Tracker]] = {}
-        self._commands: dict[str, Registered[Command]] = {}
-        for one in registered:
-            if isinstance(one.declaration, Component):
-                self._components[one.declaration.kind, one.name] = one
-            elif isinstance(one.declaration, Tracker):
-                self._trackers[one.name] = one
-            elif isinstance(one.declaration, Command):
-                self._commands[one.name] = one
-            else:
-                self._methods[one.name] = one
+        self._registered = {one.key: one for one in registered}
         self._warned: set[str] = set()
+
+    @property
+    def broken(self) -> tuple[PluginInfo, ...]:
+        """The plugins that were left out."""
+        return tuple(one for one in self.plugins if one.status == "broken")
 
     def require_sound(self) -> None:
         """Make broken plugins an error.
@@ -50,72 +140,99 @@ class Registry:
         Raises:
             PluginError: names every broken plugin and why it is broken.
         """
-        broken = [f"plugin '{one.name}' is broken: {one.reason}" for one in self.broken]
-        if broken:
+        if broken := [f"plugin '{one.name}' is broken: {one.reason}" for one in self.broken]:
             raise PluginError("; ".join(broken))
 
-    @property
-    def broken(self) -> tuple[PluginInfo, ...]:
-        """The plugins that were taken out."""
-        return tuple(one for one in self.plugins if one.status == "broken")
+    # --- lookups -----------------------------------------------------------------------------------
 
     def components(self, kind: Kind | None = None) -> tuple[Registered[Component], ...]:
         """The components of one kind, or of all kinds, by kind and name."""
-        found = [one for key, one in self._components.items() if kind is None or key[0] == kind]
-        return tuple(sorted(found, key=lambda one: (KINDS.index(one.declaration.kind), one.name)))
+        return tuple(one for each in ([kind] if kind else KINDS) for one in self._sorted(each))
 
     def methods(self) -> tuple[Registered[Method], ...]:
         """All methods by name."""
-        return tuple(self._methods[name] for name in sorted(self._methods))
+        return self._sorted("method")
+
+    def trackers(self) -> tuple[Registered[Tracker], ...]:
+        """All trackers by name."""
+        return self._sorted("tracker")
+
+    def commands(self) -> tuple[Registered[Command], ...]:
+        """All commands in the order in which their plugins were loaded and yielded them."""
+        return tuple(one for (kind, _), one in self._registered.items() if kind == "command")
 
     def component(self, kind: Kind, name: str) -> Registered[Component]:
         """The component of this kind and name.
 
         Raises:
-            UnknownName: nobody registered it, with the nearest names of the same kind.
+            UnknownName: no plugin registers it; names the nearest of the same kind.
         """
-        key = name.strip().lower()
-        if (kind, key) in self._components:
-            return self._components[kind, key]
-        raise UnknownName(self.unknown(kind, name, [one.name for one in self.components(kind)]))
+        return self._find(kind, name)
 
     def method(self, name: str) -> Registered[Method]:
         """The method of this name.
 
         Raises:
-            UnknownName: nobody registered it, with the nearest names.
+            UnknownName: no plugin registers it; names the nearest.
         """
-        try:
-            return self._methods[name.strip().lower()]
-        except KeyError:
-            raise UnknownName(self.unknown("method", name, self._methods)) from None
-
-    def commands(self) -> tuple[Registered[Command], ...]:
-        """All commands in the order in which their plugins were loaded and named them."""
-        return tuple(self._commands.values())
-
-    def trackers(self) -> tuple[Registered[Tracker], ...]:
-        """All trackers by name."""
-        return tuple(self._trackers[name] for name in sorted(self._trackers))
+        return self._find("method", name)
 
     def tracker(self, name: str) -> Registered[Tracker]:
         """The tracker of this name.
 
         Raises:
-            UnknownName: nobody registered it, with the nearest names.
+            UnknownName: no plugin registers it; names the nearest.
         """
-        try:
-            return self._trackers[name.strip().lower()]
-        except KeyError:
-            raise UnknownName(self.unknown("tracker", name, self._trackers)) from None
+        return self._find("tracker", name)
+
+    def _sorted(self, kind: str) -> tuple[Registered[Any], ...]:
+        return tuple(self._registered[key] for key in sorted(self._registered) if key[0] == kind)
+
+    def _find(self, kind: str, name: str) -> Registered[Any]:
+        found = self._registered.get((kind, name.strip().lower()))
+        if found is None:
+            raise UnknownName(self.unknown(kind, name, [one.name for one in self._sorted(kind)]))
+        return found
+
+    def unknown(self, what: str, name: str, known: Iterable[str]) -> str:
+        """The message about an unknown name: the nearest names, and broken plugins that may have had it."""
+        message = f"no {what} '{name}', {did_you_mean(name.strip().lower(), known)}"
+        broken = ", ".join(f"'{one.name}'" for one in self.broken)
+        return (
+            f"{message} (broken and left out: plugin {broken}; see zslbench plugins)" if broken else message
+        )
+
+    # --- compositions ------------------------------------------------------------------------------
+
+    def missing(self, method: Method, variant: Variant | None = None) -> tuple[tuple[Kind, str], ...]:
+        """Kind and name of each component that the method names and no plugin registers."""
+        names = composition_names(method, variant)
+        return tuple((k, n) for k, n in names.items() if n is not None and (k, n) not in self._registered)
+
+    def composition(
+        self, method: Method, variant: Variant | None = None
+    ) -> dict[Kind, Registered[Component] | None]:
+        """The components of a method in the order in which features pass them; None: it has none of the kind.
+
+        Raises:
+            UnknownName: no plugin registers one of them; names it, its kind and the nearest names.
+        """
+        owner = f"method '{method.name}'" + (f", variant '{variant.name}'," if variant else "")
+        for kind, name in self.missing(method, variant):
+            known = [one.name for one in self.components(kind)]
+            raise UnknownName(f"{owner} needs a component that is missing: {self.unknown(kind, name, known)}")
+        names = composition_names(method, variant)
+        return {kind: None if name is None else self._registered[kind, name] for kind, name in names.items()}
+
+    # --- hooks -------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def listening(self, listener: object, name: str) -> Iterator[None]:
-        """While the context lasts, an object with lifecycle hooks is told what plugins are told.
+        """Within the context, an object's lifecycle hooks are called as those of plugins are.
 
         Args:
             listener: an object whose methods are marked with ``hookimpl``.
-            name: what messages call it.
+            name: its name in messages.
         """
         key = f"{name} <listener {id(listener)}>"
         self._manager.register(listener, key)
@@ -124,31 +241,11 @@ class Registry:
         finally:
             self._manager.unregister(name=key)
 
-    def missing(self, method: Method, variant: Variant | None = None) -> tuple[tuple[Kind, str], ...]:
-        """The kind and name of components that the method names and nobody registered."""
-        names = composition_names(method, variant)
-        return tuple((k, n) for k, n in names.items() if n is not None and (k, n) not in self._components)
-
-    def composition(
-        self, method: Method, variant: Variant | None = None
-    ) -> dict[Kind, Registered[Component] | None]:
-        """The components of a method, in the order in which features pass them; None: it has none of a kind.
-
-        Raises:
-            UnknownName: nobody registered one of them; names it, its kind, and the nearest names.
-        """
-        of = f"method '{method.name}'" + (f", variant '{variant.name}'," if variant else "")
-        for kind, name in self.missing(method, variant):
-            known = [one.name for one in self.components(kind)]
-            raise UnknownName(f"{of} needs a component that is missing: {self.unknown(kind, name, known)}")
-        names = composition_names(method, variant)
-        return {kind: None if name is None else self._components[kind, name] for kind, name in names.items()}
-
     def call_lifecycle(self, hook_name: str, /, **kwargs: Any) -> None:
         """Call a lifecycle hook on every plugin that implements it.
 
-        An exception of one plugin becomes a warning (logger ``zslbench``; the same warning once) and stops
-        neither the run nor the other plugins. Mappings are handed over read-only.
+        An exception in a plugin becomes a warning (logger ``zslbench``, each message once) and stops neither
+        the run nor the other plugins. Mappings are passed read-only.
 
         Raises:
             TypeError: no such hook, or ``kwargs`` are not exactly the arguments that it specifies.
@@ -156,7 +253,7 @@ class Registry:
         self.gather(hook_name, **kwargs)
 
     def gather(self, hook_name: str, /, **kwargs: Any) -> list[tuple[str, Any]]:
-        """Call a hook as :meth:`call_lifecycle` does, and collect what the plugins return.
+        """Call a hook as :meth:`call_lifecycle` does and collect what the plugins return.
 
         Returns:
             A pair of the plugin's name and one item, for every item of every iterable returned.
@@ -165,10 +262,10 @@ class Registry:
         expected = list(inspect.signature(spec).parameters) if spec else []
         if not expected or sorted(expected) != sorted(kwargs):
             raise TypeError(
-                f"{hook_name}({', '.join(kwargs)}) is no lifecycle hook: see zslbench.plugin.hookspecs"
+                f"{hook_name}({', '.join(kwargs)}) is not a lifecycle hook: see zslbench.plugin.hookspecs"
             )
         given = {k: MappingProxyType(v) if isinstance(v, dict) else v for k, v in kwargs.items()}
-        # Each implementation is called by itself: pluggy's own call would stop at the first exception.
+        # Implementations are called one by one: pluggy's own call would stop at the first exception.
         gathered: list[tuple[str, Any]] = []
         for impl in reversed(getattr(self._manager.hook, hook_name).get_hookimpls()):
             name = plugin_name(impl.plugin_name)
@@ -182,20 +279,27 @@ class Registry:
         return gathered
 
     def _warn(self, text: str) -> None:
-        if text not in self._warned:  # an epoch hook that fails would otherwise say so every epoch
+        if text not in self._warned:  # a failing epoch hook would otherwise repeat it every epoch
             self._warned.add(text)
             _log.warning(text)
 
-    def unknown(self, what: str, name: str, known: Iterable[str]) -> str:
-        """The message about a name that nobody registered: the nearest names, and plugins left out."""
-        message = f"no {what} '{name}', {did_you_mean(name.strip().lower(), known)}"
-        broken = ", ".join(f"'{one.name}'" for one in self.broken)
-        return (
-            f"{message} (broken and left out: plugin {broken}; see zslbench plugins)" if broken else message
-        )
-
 
 def composition_names(method: Method, variant: Variant | None = None) -> dict[Kind, str | None]:
-    """Which component of each kind a method names, with a variant's swaps applied."""
-    swapped = variant.components if variant else {}
-    return {kind: swapped.get(kind, getattr(method, kind)) for kind in _STAGES}
+    """Which component of each kind a method names, with a variant's replacements applied."""
+    replaced = variant.components if variant else {}
+    return {kind: replaced.get(kind, getattr(method, kind)) for kind in _STAGES}
+
+
+def one_line(error: BaseException) -> str:
+    """``"ValueError: message"`` on one line, for an error raised by a plugin."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a broken plugin's exception may not even be printable
+        text = ""
+    text = text if len(text) <= 300 else text[:299] + "…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def plugin_name(key: str) -> str:
+    """The plugin's name in the key under which pluggy knows it, ``"name <distribution module>"``."""
+    return key.partition(" <")[0]

@@ -6,10 +6,9 @@ import copy
 from typing import Any
 
 from zslbench.errors import PluginError
-from zslbench.plugin.classes import load_explain
 from zslbench.plugin.declarations import Method
-from zslbench.plugin.info import Registered, one_line
-from zslbench.plugin.lookup import Registry
+from zslbench.plugin.lookup import Registered, Registry, one_line
+from zslbench.plugin.targets import load_explain
 from zslbench.store.record import RunRecord
 
 

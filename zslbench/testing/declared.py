@@ -7,9 +7,9 @@ import subprocess
 import sys
 from functools import cache
 
-from zslbench.plugin.classes import load_class, settings_model
 from zslbench.plugin.declarations import Component
-from zslbench.plugin.info import Registered
+from zslbench.plugin.lookup import Registered
+from zslbench.plugin.targets import load_class, settings_model
 from zslbench.testing.check import Fault
 
 _HEAVY = ("torch", "pandas", "sklearn", "scipy", "jaxtyping", "h5py")

@@ -15,13 +15,12 @@ from zslbench.evaluation.selection import Mode, Selection
 from zslbench.experiment import pipeline
 from zslbench.experiment.datasets import load_dataset
 from zslbench.experiment.recipe import Recipe, resolve
-from zslbench.plugin.classes import settings_model
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.declarations import FULL, Method, Options, Variant
-from zslbench.plugin.info import Registered
-from zslbench.plugin.lookup import Registry
+from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import preset_names, read_preset
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.targets import settings_model
 from zslbench.testing.check import Fault
 from zslbench.training.loop import Training
 

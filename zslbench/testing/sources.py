@@ -16,11 +16,11 @@ from zslbench.data.roots import data_root
 from zslbench.data.validate import faults
 from zslbench.errors import DataError, MissingData
 from zslbench.evaluation.splits import validation_split
-from zslbench.plugin.classes import load_class
 from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench.plugin.declarations import Component
-from zslbench.plugin.info import Registered
+from zslbench.plugin.lookup import Registered
 from zslbench.plugin.settings import ComponentSettings
+from zslbench.plugin.targets import load_class
 from zslbench.testing.bits import close, same_bits
 from zslbench.testing.check import Fault, NotApplicable
 from zslbench.testing.subject import Subject, global_seed

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zslbench.plugin.classes import settings_model
 from zslbench.plugin.declarations import Kind
 from zslbench.plugin.discovery import registry as installed
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.settings import build
+from zslbench.plugin.targets import settings_model
 from zslbench.testing import declared, fitting, keys, methods, readings, replicas, sources, steps, use
 from zslbench.testing.check import Check, run_all, with_expected_failures
 from zslbench.testing.inputs import TinyInputs

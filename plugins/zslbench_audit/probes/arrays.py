@@ -12,10 +12,10 @@ from torch import Tensor
 
 from zslbench.evaluation.folds import Fold, final_fold, validation_fold
 from zslbench.experiment import Recipe, embedding_inputs
-from zslbench.plugin.classes import load_class
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.interfaces import Networks, TrainView
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.targets import load_class
 from zslbench.testing.bits import leaves
 from zslbench.training.loop import Training, complete
 from zslbench.training.step import draw

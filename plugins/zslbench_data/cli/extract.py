@@ -118,10 +118,10 @@ def extract(
 
 
 def _extractor(backbone: str, assignments: tuple[str, ...]) -> FeatureExtractor:
-    from zslbench.plugin.classes import load_class, settings_model
     from zslbench.plugin.discovery import registry
     from zslbench.plugin.presets import parse_assignment
     from zslbench.plugin.settings import build
+    from zslbench.plugin.targets import load_class, settings_model
 
     registered = registry().component("extractor", backbone)
     values = {}

@@ -98,8 +98,8 @@ def _semantics(entry: Entry | None, there: Presence) -> list[str]:
 
 def _methods(there: Presence) -> tuple[list[str], list[str]]:
     """Names of the methods that find what they read, and of the others with what they lack."""
-    from zslbench.plugin.classes import load_class
     from zslbench.plugin.discovery import registry
+    from zslbench.plugin.targets import load_class
 
     known = registry()
     able, unable = [], []

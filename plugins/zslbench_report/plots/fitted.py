@@ -15,12 +15,12 @@ from zslbench.errors import DataError, PluginError, ZslbenchError
 from zslbench.evaluation.folds import Fold, final_fold
 from zslbench.evaluation.splits import split_fingerprint
 from zslbench.experiment import Part, arrays, load_dataset
-from zslbench.plugin.classes import load_class, settings_model
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.declarations import Kind
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.interfaces import Embedding, Generator, Networks
 from zslbench.plugin.settings import build
+from zslbench.plugin.targets import load_class, settings_model
 from zslbench.store.record import RunRecord
 from zslbench.training.flat import unflatten
 

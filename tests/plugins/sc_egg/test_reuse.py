@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from zslbench.plugin.info import PluginInfo
+from zslbench.plugin.lookup import PluginInfo
 
 SCEN = {"stage1", "stage2", "range", "g"}
 FINAL = "final/embedding/"

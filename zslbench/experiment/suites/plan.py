@@ -15,7 +15,7 @@ from zslbench.experiment.suites.cells import Cell, cells
 from zslbench.experiment.suites.costs import Costs
 from zslbench.experiment.suites.ledger import Ledger, Remembered
 from zslbench.experiment.suites.resolving import ResolvedSuite
-from zslbench.plugin.info import one_line
+from zslbench.plugin.lookup import one_line
 from zslbench.store.identity import canonical, run_id
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store

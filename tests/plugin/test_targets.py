@@ -11,9 +11,9 @@ import pytest
 
 from zslbench import ComponentSettings
 from zslbench.errors import PluginError
-from zslbench.plugin.classes import load_class, settings_model
-from zslbench.plugin.info import PluginInfo, Registered
+from zslbench.plugin.lookup import PluginInfo, Registered
 from zslbench.plugin.settings import NoSettings
+from zslbench.plugin.targets import load_class, settings_model
 
 SOURCE = """
     import sys
@@ -63,9 +63,9 @@ def test_class_of_its_kind(declared: Any) -> None:
         ("door_nowhere:Whole", "classifier", "cannot be imported: ModuleNotFoundError: No module named"),
         ("door_exits:Whole", "classifier", "cannot be imported: SystemExit: bye"),
         ("door_classes:Whol", "classifier", "module door_classes has no Whol, did you mean 'Whole'"),
-        ("door_classes:number", "classifier", "is no class"),
-        ("door_classes:Other", "classifier", "does not implement zslbench.plugin.interfaces.Classifier"),
-        ("door_classes:Whole", "generator", "does not implement zslbench.plugin.interfaces.Generator"),
+        ("door_classes:number", "classifier", "not a subclass of zslbench.plugin.Classifier"),
+        ("door_classes:Other", "classifier", "not a subclass of zslbench.plugin.Classifier"),
+        ("door_classes:Whole", "generator", "not a subclass of zslbench.plugin.Generator"),
         ("door_classes:Half", "classifier", "does not define scores"),
     ],
 )
@@ -86,7 +86,7 @@ def test_settings(declared: Any) -> None:
 @pytest.mark.parametrize(
     ("target", "fault"),
     [
-        ("door_classes:Other", "is no zslbench.ComponentSettings"),
+        ("door_classes:Other", "not a subclass of zslbench.plugin.ComponentSettings"),
         ("door_classes:Option", "did you mean 'Options'"),
         ("door_nowhere:Options", "cannot be imported"),
     ],

@@ -1,0 +1,158 @@
+"""Imports what a declaration names, when it is needed, and checks that it is what it should be."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from zslbench.errors import MissingExtra, PluginError, did_you_mean
+from zslbench.plugin.declarations import Command, Component, Method, Tracker
+from zslbench.plugin.lookup import Registered, one_line
+
+if TYPE_CHECKING:
+    import click
+
+    from zslbench.plugin.settings import ComponentSettings
+    from zslbench.plugin.tracking import RunTracker
+
+
+def load_class(registered: Registered[Component]) -> type[Any]:
+    """Import a component's class. This imports torch.
+
+    Raises:
+        PluginError: it cannot be imported, or is not a complete implementation of its kind's interface.
+    """
+    from zslbench.plugin import interfaces
+
+    interface = {
+        "dataset": interfaces.DatasetSource,
+        "extractor": interfaces.FeatureExtractor,
+        "embedding": interfaces.Embedding,
+        "generator": interfaces.Generator,
+        "classifier": interfaces.Classifier,
+    }[registered.declaration.kind]
+    return _load_subclass(registered, registered.declaration.target, interface)
+
+
+def settings_model(registered: Registered[Component]) -> type[ComponentSettings]:
+    """The model of a component's settings; ``NoSettings`` where it has none. This does not import torch.
+
+    Raises:
+        PluginError: it cannot be imported or is not a ``ComponentSettings``.
+    """
+    from zslbench.plugin.settings import ComponentSettings, NoSettings
+
+    target = registered.declaration.settings
+    if target is None:
+        return NoSettings
+    return _load_subclass(registered, target, ComponentSettings, "settings of ")
+
+
+def load_explain(registered: Registered[Method]) -> Callable[..., Any]:
+    """Import the function that a method's ``explain`` names; the method must declare it.
+
+    Raises:
+        PluginError: it cannot be imported or is not callable.
+    """
+    return _load_callable(registered, str(registered.declaration.explain), "explain of ")
+
+
+def load_command(registered: Registered[Command]) -> click.Command:
+    """Import a command.
+
+    Raises:
+        PluginError: it cannot be imported or is not a click command.
+    """
+    import click
+
+    target = registered.declaration.target
+    found = _load(registered, target)
+    if not isinstance(found, click.Command):
+        raise PluginError(f"{_where(registered, target)}: is not a click command")
+    return found
+
+
+def load_function(registered: Registered[Command]) -> Callable[..., Any]:
+    """Import the Python function of a command; the command must declare one.
+
+    Raises:
+        PluginError: it cannot be imported or is not callable.
+    """
+    return _load_callable(registered, str(registered.declaration.function), "function of ")
+
+
+def load_tracker(registered: Registered[Tracker]) -> type[RunTracker]:
+    """Import a tracker's class.
+
+    Raises:
+        MissingExtra: a library that it requires is not installed; says how to install it.
+        PluginError: it cannot be imported or is not a complete ``zslbench.plugin.RunTracker``.
+    """
+    from zslbench.plugin.tracking import RunTracker
+
+    if missing := ", ".join(missing_modules(registered.declaration)):
+        advice = install_advice(registered)
+        raise MissingExtra(f"tracker '{registered.name}' needs {missing}, which is not installed: {advice}")
+    return _load_subclass(registered, registered.declaration.target, RunTracker)
+
+
+def missing_modules(tracker: Tracker) -> tuple[str, ...]:
+    """The modules that a tracker requires and that are not installed; nothing is imported."""
+
+    def installed(module: str) -> bool:
+        try:
+            return importlib.util.find_spec(module) is not None
+        except (ImportError, ValueError):  # a parent package is missing, or it is partly imported
+            return False
+
+    return tuple(one for one in tracker.requires if not installed(one))
+
+
+def install_advice(registered: Registered[Tracker]) -> str:
+    """How to install what a tracker requires: its extra, or the missing modules."""
+    tracker, plugin = registered.declaration, registered.plugin
+    if tracker.extra:
+        return f"pip install '{plugin.distribution or plugin.module}[{tracker.extra}]'"
+    return f"install {', '.join(missing_modules(tracker))}"
+
+
+def _where(registered: Registered[Any], target: str, what: str = "") -> str:
+    """Plugin, declaration and target, for messages."""
+    kind, name = registered.key
+    return f"plugin '{registered.plugin.name}': {what}{kind} '{name}', {target}"
+
+
+def _load(registered: Registered[Any], target: str, what: str = "") -> Any:
+    where = _where(registered, target, what)
+    module_name, _, name = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's module may even call sys.exit
+        raise PluginError(f"{where}: cannot be imported: {one_line(error)}") from error
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        advice = did_you_mean(name, [one for one in vars(module) if not one.startswith("_")])
+        raise PluginError(f"{where}: module {module_name} has no {name}, {advice}") from None
+
+
+def _load_subclass(registered: Registered[Any], target: str, base: type[Any], what: str = "") -> type[Any]:
+    found = _load(registered, target, what)
+    where = _where(registered, target, what)
+    if not inspect.isclass(found) or not issubclass(found, base):
+        raise PluginError(f"{where}: is not a subclass of zslbench.plugin.{base.__name__}")
+    if missing := getattr(found, "__abstractmethods__", None):
+        raise PluginError(f"{where}: does not define {', '.join(sorted(missing))}")
+    return found
+
+
+def _load_callable(registered: Registered[Any], target: str, what: str) -> Callable[..., Any]:
+    found = _load(registered, target, what)
+    if not callable(found):
+        raise PluginError(f"{_where(registered, target, what)}: is not callable")
+    return found  # type: ignore[no-any-return]
