@@ -1,4 +1,4 @@
-"""The HTML report, and figures of finished runs."""
+"""``zslbench report``, one HTML page of a suite or any runs, and ``zslbench plot``, figures of a run."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from zslbench.cli.options import data_root_option, format_option, note, store_option
+from zslbench.cli import data_root_option, format_option, note, store_option
+from zslbench_report.cli import require_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,19 +20,19 @@ def _output_option(command: F) -> F:
         "--output",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="PNG or SVG file to write; otherwise KIND-RUN.png in this folder.",
+        help="PNG or SVG file to write.  [default: KIND-RUN.png]",
     )(command)
 
 
 def _regions_option(command: F) -> F:
     return click.option(
-        "--regions", metavar="NAME|PATH", help="The run's region features, where they lie elsewhere now."
+        "--regions", metavar="NAME|PATH", help="The run's region features, if they have moved."
     )(command)
 
 
 @click.group()
 def plot() -> None:
-    """Figures of a finished run, which must have been kept with --keep-weights."""
+    """Figures of a finished run, made with --keep-weights."""
 
 
 @plot.command()
@@ -39,7 +40,7 @@ def plot() -> None:
 @click.option(
     "--images",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with the data set's pictures; without, region activations stand for them.",
+    help="Folder with the data set's pictures; without it, region activations are shown instead.",
 )
 @click.option("--image", "rows", type=int, multiple=True, metavar="ROW", help="Show this image; repeatable.")
 @click.option(
@@ -52,7 +53,7 @@ def plot() -> None:
     "--attribute-names",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Names of the attributes, one a line.",
+    help="Names of the attributes, one per line.",
 )
 @_output_option
 @_regions_option
@@ -67,19 +68,19 @@ def attention(
     fmt: str,
     **options: Any,
 ) -> None:
-    """Where the embedding looks: global map, and maps of the attributes with the highest scores.
+    """Where the embedding looks: an overall map, and maps of the attributes with the highest scores.
 
-    RUN is the beginning of a run's id.
+    RUN may be a shortened id.
     """
-    from zslbench.store.store import Store
+    from zslbench.store import Store
     from zslbench_report.plots.attention import figure
-    from zslbench_report.plots.canvas import plot_file, save
-    from zslbench_report.plots.names import read_names
+    from zslbench_report.plots.canvas import save
+    from zslbench_report.plots.images import read_attribute_names
 
     record = Store.default(store).resolve(run_id)
-    path = plot_file(output or Path(f"attention-{record.info.id}.png"))
-    names = None if attribute_names is None else read_names(attribute_names)
-    save(figure(record, attribute_names=names, say=note, **options), path)
+    path = _plot_file(output or Path(f"attention-{record.info.id}.png"))
+    names = None if attribute_names is None else read_attribute_names(attribute_names)
+    save(figure(record, attribute_names=names, notify=note, **options), path)
     _written([path], fmt)
 
 
@@ -88,7 +89,7 @@ def attention(
 @click.option(
     "--baseline",
     metavar="RUN",
-    help="Run on the same images whose generator works on backbone features, as tf-vaegan's.",
+    help="A run on the same images whose generator works on backbone features, as tf-vaegan's does.",
 )
 @click.option(
     "--classes",
@@ -102,16 +103,20 @@ def attention(
     type=click.IntRange(min=1),
     default=50,
     show_default=True,
-    help="Test images (at most) and synthetic features of a class.",
+    help="Test images (at most) and synthetic features per class.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of choice, noise and t-SNE."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="For the choice of images, noise and t-SNE.",
 )
 @click.option(
     "--data-out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.csv",
-    help="Write the points as CSV too.",
+    help="Also write the points as CSV.",
 )
 @_output_option
 @_regions_option
@@ -129,28 +134,36 @@ def tsne(
 ) -> None:
     """Real seen, real unseen and synthetic unseen features in backbone space and in the embedding's.
 
-    RUN and --baseline are the beginnings of runs' ids.
+    RUN and --baseline may be shortened ids.
     """
-    from zslbench.store.files import write_whole
-    from zslbench.store.store import Store
-    from zslbench_report.plots.canvas import in_folder, plot_file, save
-    from zslbench_report.plots.tsne import compute, drawn
+    from zslbench.store import Store, write_whole
+    from zslbench_report.plots.canvas import save
+    from zslbench_report.plots.tsne import compute, figure
 
     runs = Store.default(store)
     record = runs.resolve(run_id)
     other = None if baseline is None else runs.resolve(baseline)
-    path = plot_file(output or Path(f"tsne-{record.info.id}.png"))
+    path = _plot_file(output or Path(f"tsne-{record.info.id}.png"))
     if data_out is not None:
-        in_folder(data_out)
-    found = compute(record, baseline=other, say=note, **options)
-    save(drawn(found), path)
+        require_folder(data_out)
+    projection = compute(record, baseline=other, notify=note, **options)
+    save(figure(projection), path)
     if data_out is not None:
-        write_whole(data_out, found.frame().to_csv(index=False).encode())
+        write_whole(data_out, projection.frame().to_csv(index=False).encode())
     _written([path] if data_out is None else [path, data_out], fmt)
 
 
+def _plot_file(path: Path) -> Path:
+    """``path``, refused before anything is computed if no figure can be written there."""
+    from zslbench_report.plots.canvas import check_plot_file
+
+    check_plot_file(path)
+    require_folder(path)
+    return path
+
+
 def _written(paths: Sequence[Path], fmt: str) -> None:
-    """Say which files were written, and nothing else."""
+    """Print the files written, and nothing else."""
     if fmt == "terminal":
         for path in paths:
             click.echo(path)

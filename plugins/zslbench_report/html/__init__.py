@@ -1,5 +1,4 @@
-"""``zslbench report``: a suite, or any runs, as one HTML file that needs nothing else.
+"""``zslbench report``: a suite, or any runs, as one self-contained HTML file.
 
-:mod:`.gather` says what is reported, :mod:`.page` makes the file; each section is one module in ``sections``
-with one template in ``templates/sections``.
+:mod:`.report` holds what is reported, :mod:`.sections` makes the sections, :mod:`.page` puts them together.
 """

@@ -1,4 +1,4 @@
-"""The page: every section built, rendered and put together; the same store gives the same bytes."""
+"""The page: every section built, rendered and put together; equal stores give equal bytes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from zslbench import __version__
 from zslbench.errors import ZslbenchError
 from zslbench.report.results import ORACLE_NOTE, has_oracle, is_simulated
 from zslbench.report.tables.figures import signed
-from zslbench_report.html.sections import Section, sections
-from zslbench_report.html.subject import Subject
+from zslbench_report.html.report import Report
+from zslbench_report.html.sections import SECTIONS, Section
 from zslbench_report.html.theme import SHADE, Tone, variables
 
 _log = logging.getLogger("zslbench")
@@ -24,76 +24,69 @@ _JOINT = re.compile(r"(?<=[._/:])(?=\w)")
 
 
 @dataclass(frozen=True)
-class _Made:
+class _Rendered:
     id: str
     title: str
     body: Markup
 
 
-def section_ids() -> tuple[str, ...]:
-    """Ids of all sections, in order."""
-    return tuple(one.ID for one in sections())
+def page(report: Report) -> str:
+    """The report as one HTML file that refers to no other.
 
-
-def page(subject: Subject) -> str:
-    """The report as one HTML file without any reference to another.
-
-    A section that cannot be made becomes a sentence; the others are not touched by it.
+    A section that fails becomes one sentence and leaves the others alone.
     """
-    made = [_section(subject, one) for one in sections() if one.ID not in subject.options.without]
-    outcome = subject.outcome
-    records = outcome.records
-    return (
-        _templates()
-        .get_template("page.html.j2")
-        .render(
-            outcome=outcome,
-            sections=[one for one in made if one is not None],
-            facts=_facts(subject),
-            simulated=sorted({record.info.dataset for record in records if is_simulated(record)}),
-            oracle=ORACLE_NOTE if has_oracle(records) else "",
-            without_charts=subject.without_charts,
-            command=subject.options.command,
-            version=__version__,
-            style=Markup(
-                _templates()
-                .get_template("style.css.j2")
-                .render(shade=SHADE, light=variables(False), dark=variables(True))
-            ),
-            early=Markup(_templates().get_template("early.js").render()),
-            script=Markup(_templates().get_template("script.js").render()),
-        )
+    sections = [_rendered(report, one) for one in SECTIONS if one.id not in report.options.without]
+    outcome = report.outcome
+    return _template("page.html.j2").render(
+        outcome=outcome,
+        sections=[one for one in sections if one is not None],
+        facts=_counts(report),
+        simulated=sorted({one.info.dataset for one in outcome.records if is_simulated(one)}),
+        oracle=ORACLE_NOTE if has_oracle(outcome.records) else "",
+        without_charts=report.without_charts,
+        command=report.options.command,
+        version=__version__,
+        style=Markup(
+            _template("style.css.j2").render(shade=SHADE, light=variables(False), dark=variables(True))
+        ),
+        early=Markup(_template("early.js").render()),
+        script=Markup(_template("script.js").render()),
     )
 
 
-def _facts(subject: Subject) -> list[tuple[int, str]]:
-    outcome = subject.outcome
-    counted = (
+def _counts(report: Report) -> list[tuple[int, str]]:
+    outcome = report.outcome
+    counts = (
         (len(outcome.lines), "method", "methods"),
         (len(outcome.datasets), "data set", "data sets"),
         (len(outcome.seeds), "seed", "seeds"),
         (len(outcome.records), "run", "runs"),
     )
-    return [(number, one if number == 1 else many) for number, one, many in counted]
+    return [(number, one if number == 1 else many) for number, one, many in counts]
 
 
-def _section(subject: Subject, section: Section) -> _Made | None:
+def _rendered(report: Report, section: Section) -> _Rendered | None:
     try:
-        content = section.build(subject)
+        content = section.build(report)
         if content is None:
             return None
-        template = _templates().get_template(f"sections/{section.ID}.html.j2")
-        body = template.render(**content, without_charts=subject.without_charts)
+        template = _template(f"sections/{section.id}.html.j2")
+        body = template.render(**content, without_charts=report.without_charts)
     except Exception as error:
-        known = isinstance(error, ZslbenchError)
-        told = (
-            str(error) if known else f"{type(error).__name__}: {error} (a fault of zslbench or of a plugin)"
-        )
-        subject.tell(f"section '{section.TITLE}' could not be made: {told}")
-        if not known:
-            _log.warning("report: section '%s' could not be made: %s", section.ID, told, exc_info=True)
-        body = str(Markup("<p class='note'>This section could not be made: {}</p>").format(told))
-    return _Made(section.ID, section.TITLE, Markup(body))
+        text = str(error)
+        if not isinstance(error, ZslbenchError):
+            text = f"{type(error).__name__}: {error} (a bug in zslbench or a plugin)"
+            _log.warning("report: section '%s' could not be made: %s", section.title, text, exc_info=True)
+        report.add_fault(f"section '{section.title}' could not be made: {text}")
+        body = str(Markup("<p class='note'>This section could not be made: {}</p>").format(text))
+    return _Rendered(section.id, section.title, Markup(body))
+
+
+# --- templates -----------------------------------------------------------------------------------
+
+
+def _template(name: str) -> jinja2.Template:
+    return _templates().get_template(name)
 
 
 @cache
@@ -106,10 +99,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    made.filters["decimal"] = _decimal
-    made.filters["words"] = _words
-    made.filters["breaks"] = _breaks
-    made.filters["signed"] = signed
+    made.filters |= {"decimal": _decimal, "words": _unbroken_words, "breaks": _breakable, "signed": signed}
     made.globals["swatch"] = _swatch
     return made
 
@@ -118,13 +108,13 @@ def _decimal(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _words(text: str) -> Markup:
-    """The text that breaks between words alone, not at the hyphens of a name."""
+def _unbroken_words(text: str) -> Markup:
+    """The text with line breaks between words only, not at the hyphens of a name."""
     return Markup(" ").join(Markup('<span class="nb">{}</span>').format(word) for word in text.split())
 
 
-def _breaks(text: str) -> Markup:
-    """The text that may also break behind the joints of names such as ``164.Cerulean_Warbler``."""
+def _breakable(text: str) -> Markup:
+    """The text with optional line breaks after the joints of names such as ``164.Cerulean_Warbler``."""
     return Markup("<wbr>").join(escape(part) for part in _JOINT.split(text))
 
 

@@ -1,6 +1,6 @@
-"""Colours of a report in light and dark mode, as CSS custom properties, and stand-ins for them in charts.
+"""Colours of a report in light and dark mode, as CSS custom properties, and their stand-ins in charts.
 
-Charts are drawn once, in stand-in colours that nothing else uses; these are then replaced by ``var(--name)``,
+Charts are drawn once, in stand-in colours that nothing else uses; these then become ``var(--name)``,
 so that the page alone decides how a chart looks.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# The seven colours of methods lie as far apart as was found by search, for full colour vision and for
-# protan, deutan and tritan readers (simulated after Machado et al. 2009), at 3:1 or more against the surface.
+# The seven method colours are as far apart as a search could place them, for full colour vision and for
+# protan, deutan and tritan readers (simulated by Machado et al. 2009), at 3:1 or more against the surface.
 LIGHT: Mapping[str, str] = {
     "bg": "#f7f7f5", "surface": "#ffffff", "fg": "#1b1f24", "muted": "#565f6b", "line": "#d9dce1",
     "soft": "#eef0f3", "accent": "#0b5cad", "warn": "#8a4b00", "bad": "#a3232f", "good": "#1d6b3a",
@@ -24,14 +24,14 @@ DARK: Mapping[str, str] = {
     "m6": "#a55fa5",
 }  # fmt: skip
 
-# Of the shading of cells: red, green and blue, mixed in with a share of at most ``SHADE``.
+# Shading of cells: red, green and blue, mixed in with an opacity of at most ``SHADE``.
 SHADES: Mapping[str, tuple[str, str]] = {
     "heat": ("60 125 200", "70 140 225"),
     "miss": ("215 105 35", "225 115 45"),
 }
 SHADE = 0.5
 
-# Classes of a t-SNE: Petroff's ten (arXiv:2107.02270), made lighter where they sink into the dark.
+# Classes of a t-SNE: Petroff's ten (arXiv:2107.02270), lighter on a dark ground.
 CLASSES: tuple[tuple[str, str], ...] = (
     ("#3f90da", "#5aa5e8"), ("#e09400", "#ffa90e"), ("#bd1f01", "#f0553a"), ("#7d8f8d", "#a9b8b6"),
     ("#832db6", "#b66fe0"), ("#a96b59", "#c98b78"), ("#e76300", "#ff8130"), ("#9a8d4d", "#c9bc82"),
@@ -45,22 +45,22 @@ _DASHES: tuple[tuple[float, ...], ...] = ((), (5.0, 2.0), (1.2, 1.6), (6.0, 2.0,
 
 @dataclass(frozen=True)
 class Tone:
-    """How a method is drawn: a colour, and for readers whom it does not reach, a marker and a dash."""
+    """How a method is drawn: by colour, and for readers who cannot tell colours apart, marker and dash."""
 
     colour: str
-    """Name of a custom property."""
+    """Name of its custom property."""
     marker: str
     dash: tuple[float, ...]
-    """Lengths of ink and gap in points; empty: solid."""
+    """Lengths of dash and gap in points; empty: solid."""
 
     @property
     def ink(self) -> str:
-        """The stand-in that charts draw with."""
+        """The stand-in colour that charts draw with."""
         return ink(self.colour)
 
 
 def tone(place: int) -> Tone:
-    """The tone of the method at this place: seven colours, then the same with another dash and marker."""
+    """The tone of the n-th method: seven colours, then the same with another dash and marker."""
     again = place // METHODS
     marker = _MARKERS[(place + 3 * again) % len(_MARKERS)]
     return Tone(f"m{place % METHODS}", marker, _DASHES[again % len(_DASHES)])
@@ -70,7 +70,7 @@ _NAMES = (*LIGHT, *(f"k{place}" for place in range(len(CLASSES))))
 
 
 def ink(name: str) -> str:
-    """The stand-in of a custom property: a colour that no chart uses otherwise.
+    """The stand-in of a custom property: a colour that charts use for nothing else.
 
     >>> ink("bg")
     '#fe0100'
@@ -79,12 +79,12 @@ def ink(name: str) -> str:
 
 
 def inks() -> dict[str, str]:
-    """Stand-in to custom property, for all of them."""
+    """From each stand-in to its custom property."""
     return {ink(name): f"var(--{name})" for name in _NAMES}
 
 
 def variables(dark: bool) -> str:
-    """The declarations of all custom properties in one mode."""
+    """The CSS declarations of all custom properties in one mode."""
     colours = dict(DARK if dark else LIGHT)
     colours |= {f"k{place}": pair[dark] for place, pair in enumerate(CLASSES)}
     colours |= {name: pair[dark] for name, pair in SHADES.items()}

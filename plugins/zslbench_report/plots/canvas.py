@@ -1,4 +1,4 @@
-"""The one place that imports matplotlib: figures without global state, one look, files written whole."""
+"""The only module that imports matplotlib: figures without global state, in one style, written atomically."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from zslbench.errors import MissingExtra, SettingsError
-from zslbench.report.results import label
-from zslbench.store.files import write_whole
-from zslbench.store.record import RunRecord
+from zslbench.report.results import is_simulated, label
+from zslbench.store import RunRecord, write_whole
 
 try:
     from matplotlib import colormaps, rc_context, style
@@ -31,25 +30,24 @@ except ImportError:
     ) from None
 
 __all__ = [
-    "SUFFIXES",
     "Axes",
-    "Entry",
     "Figure",
-    "blank",
-    "colorbar",
-    "colours",
-    "in_folder",
-    "legend",
-    "look",
-    "plot_file",
+    "LegendItem",
+    "add_colorbar",
+    "add_legend",
+    "check_plot_file",
+    "colormapped",
+    "hide_ticks",
+    "new_figure",
+    "plot_style",
+    "run_title",
     "save",
-    "title_of",
 ]
 
 SUFFIXES = (".png", ".svg")
 
-# Letters stay letters in an SVG, and the same figure is the same bytes.
-_LOOK = {
+# Text stays text in an SVG, and equal figures give equal bytes.
+_STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
     "svg.fonttype": "none",
@@ -60,30 +58,37 @@ _DPI = 150
 
 
 @contextlib.contextmanager
-def look(changes: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """matplotlib's own defaults with our few changes, whatever the user's settings; they come back after.
+def plot_style(changes: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """matplotlib's defaults with our few changes, whatever the user configured; restored afterwards.
 
     Args:
-        changes: further settings of matplotlib.
+        changes: further matplotlib settings.
     """
-    with rc_context(), style.context(["default", {**_LOOK, **(changes or {})}]):
+    with rc_context(), style.context(["default", {**_STYLE, **(changes or {})}]):
         yield
 
 
-def blank(width: float, height: float) -> Figure:
-    """An empty figure of this size in inches, tied to no window system."""
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches, without a window."""
     figure = Figure(figsize=(width, height), facecolor="white", layout="compressed")
     FigureCanvasAgg(figure)
     return figure
 
 
-def colours(name: str, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape 3"]:
-    """RGB in [0, 1] of values in [0, 1] by one of matplotlib's colour maps."""
+def hide_ticks(axes: Axes) -> None:
+    """Square axes without ticks."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_box_aspect(1)
+
+
+def colormapped(name: str, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape 3"]:
+    """RGB in [0, 1] of values in [0, 1], by one of matplotlib's colour maps."""
     return np.asarray(colormaps[name](values)[..., :3], dtype=values.dtype)
 
 
-def colorbar(figure: Figure, axes: np.ndarray, name: str, label: str, ends: tuple[str, str]) -> None:
-    """A scale beside all panels, from 0 to 1, with words at its ends."""
+def add_colorbar(figure: Figure, axes: np.ndarray, name: str, label: str, ends: tuple[str, str]) -> None:
+    """A colour bar from 0 to 1 next to all panels, with ``ends`` as its tick labels."""
     shape: dict[str, Any] = {"fraction": 0.01, "pad": 0.01, "aspect": 30}
     bar = figure.colorbar(ScalarMappable(cmap=name), ax=axes, ticks=[0, 1], **shape)
     bar.ax.set_yticklabels(ends)
@@ -91,77 +96,64 @@ def colorbar(figure: Figure, axes: np.ndarray, name: str, label: str, ends: tupl
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of a legend: a marker, a colour, or, with neither, a heading."""
+class LegendItem:
+    """One line of a legend: with a marker, with a colour, or, with neither, a heading."""
 
     text: str
     marker: str | None = None
     colour: str | None = None
 
 
-def legend(figure: Figure, entries: Sequence[Entry]) -> None:
+def add_legend(figure: Figure, items: Sequence[LegendItem]) -> None:
     """A legend to the right of all panels."""
     handles: list[Line2D | Patch] = []
-    for one in entries:
-        if one.marker is not None:
+    for item in items:
+        if item.marker is not None:
             handles.append(
-                Line2D([], [], marker=one.marker, color="#404040", linestyle="none", markersize=6, mew=1.3)
+                Line2D([], [], marker=item.marker, color="#404040", linestyle="none", markersize=6, mew=1.3)
             )
-        elif one.colour is not None:
-            handles.append(Patch(color=one.colour))
+        elif item.colour is not None:
+            handles.append(Patch(color=item.colour))
         else:
             handles.append(Line2D([], [], linestyle="none"))
-    texts = [one.text for one in entries]
-    made = figure.legend(
+    texts = [item.text for item in items]
+    legend = figure.legend(
         handles, texts, loc="outside right upper", fontsize=8, frameon=False, alignment="left"
     )
-    for one, text in zip(entries, made.get_texts(), strict=True):
-        if one.marker is None and one.colour is None:
+    for item, text in zip(items, legend.get_texts(), strict=True):
+        if item.marker is None and item.colour is None:
             text.set_fontweight("bold")
 
 
-def plot_file(path: Path) -> Path:
-    """``path``, if a figure can be written there; asked before anything is computed.
+def check_plot_file(path: Path) -> None:
+    """Refuse a file name that is neither PNG nor SVG, before anything is computed.
 
     Raises:
-        SettingsError: it ends in neither ``.png`` nor ``.svg``, or its folder is not there.
+        SettingsError: it is neither.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise SettingsError(f"{path}: a figure's file ends in {' or '.join(SUFFIXES)}")
-    return in_folder(path)
-
-
-def in_folder(path: Path) -> Path:
-    """``path``, if its folder is there; asked before anything is computed.
-
-    Raises:
-        SettingsError: it is not.
-    """
-    if not path.absolute().parent.is_dir():
-        raise SettingsError(f"{path}: there is no folder {path.parent} to write it to")
-    return path
+        raise SettingsError(f"{path}: the file name of a figure must end in {' or '.join(SUFFIXES)}")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG or SVG by the file's suffix, replacing what was there.
+    """Write a figure as PNG or SVG, by the file's suffix, replacing an existing file.
 
     Raises:
-        SettingsError: the suffix is neither, or the folder is not there.
-        OSError: it cannot be written; nothing was changed.
+        SettingsError: the suffix is neither.
+        OSError: writing failed; an existing file is unchanged.
     """
-    kind = plot_file(path).suffix.lower().removeprefix(".")
+    check_plot_file(path)
+    kind = path.suffix.lower().removeprefix(".")
     data = io.BytesIO()
-    with look():
-        # Without a date: the same figure is the same file.
-        dated = {"Date": None} if kind == "svg" else None
-        figure.savefig(data, format=kind, dpi=_DPI, metadata=dated, bbox_inches="tight", pad_inches=0.08)
+    with plot_style():
+        # Without a date, so that equal figures are equal files.
+        metadata = {"Date": None} if kind == "svg" else None
+        figure.savefig(data, format=kind, dpi=_DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.08)
     write_whole(path, data.getvalue())
 
 
-def title_of(record: RunRecord) -> str:
-    """What every figure says of its run: method, data set, seed, id, and whether its data are simulated."""
+def run_title(record: RunRecord) -> str:
+    """The title of every figure: method, data set, seed, run id, and whether the data are simulated."""
     info = record.info
     words = [label(record), info.dataset, f"seed {info.seed}", f"run {info.id}"]
-    if record.data.get("extra", {}).get("simulated"):
-        words.append("simulated data")
-    return " · ".join(words)
+    return " · ".join([*words, *["simulated data"] * is_simulated(record)])

@@ -1,4 +1,4 @@
-"""A finished run made usable again: its data, its components and their fitted networks."""
+"""A finished run opened again: its data, its components and their fitted networks."""
 
 from __future__ import annotations
 
@@ -15,28 +15,33 @@ from zslbench.errors import DataError, PluginError, ZslbenchError
 from zslbench.evaluation.folds import Fold, final_fold
 from zslbench.evaluation.splits import split_fingerprint
 from zslbench.experiment import Part, arrays, load_dataset
-from zslbench.plugin.dataset import Dataset
-from zslbench.plugin.declarations import Kind
-from zslbench.plugin.discovery import registry
-from zslbench.plugin.interfaces import Embedding, Generator, Networks
+from zslbench.plugin import (
+    Dataset,
+    Embedding,
+    Generator,
+    Kind,
+    Networks,
+    load_class,
+    registry,
+    settings_model,
+)
 from zslbench.plugin.settings import build
-from zslbench.plugin.targets import load_class, settings_model
-from zslbench.store.record import RunRecord
+from zslbench.store import RunRecord
 from zslbench.training.flat import unflatten
 
-Say = Callable[[str], None]
-"""Takes a line that the user should read beside the result."""
+Notify = Callable[[str], None]
+"""Called with each line that the user should read along with a figure."""
 
 _CHUNK = 256
 
 
-def silent(text: str) -> None:
-    """Says nothing."""
+def ignore(text: str) -> None:
+    """A ``Notify`` that drops its lines."""
 
 
 @dataclass(frozen=True)
 class FittedRun:
-    """A finished run with what is needed to look into it."""
+    """A finished run with its data and fitted components."""
 
     record: RunRecord
     dataset: Dataset
@@ -49,50 +54,50 @@ class FittedRun:
 
     @property
     def embedding_networks(self) -> Networks:
-        """Networks of the embedding; one without tensors has none."""
+        """Networks of the embedding; empty for one without parameters."""
         return self.networks.get("embedding", {})
 
     def inputs(self, rows: Tensor) -> Tensor:
-        """What the embedding reads of these images (row numbers of the data set)."""
+        """What the embedding reads for these images (row numbers of the data set)."""
         numbers = rows.numpy()
         if self.embedding.inputs == "features":
             return torch.from_numpy(self.dataset.features[numbers])
-        assert self.dataset.regions is not None  # open_run made sure
+        assert self.dataset.regions is not None  # open_run checked it
         return torch.from_numpy(self.dataset.regions[numbers])
 
     def embed(self, rows: Tensor) -> Tensor:
         """g (n, d) of these images."""
         with torch.no_grad():
             parts = [
-                self.embedding.embed(self.embedding_networks, self.inputs(one))
-                for one in torch.split(rows, _CHUNK)
+                self.embedding.embed(self.embedding_networks, self.inputs(chunk))
+                for chunk in torch.split(rows, _CHUNK)
             ]
         return torch.cat(parts)
 
 
-def fitted_parts(record: RunRecord, *, whole: bool = True) -> dict[str, Networks]:
+def fitted_networks(record: RunRecord, *, embedding_only: bool = False) -> dict[str, Networks]:
     """The networks of a run's parts, on the CPU.
 
     Args:
-        whole: False where the embedding is enough; of a run that reads regions it is always there.
+        embedding_only: accept a run stored with its embedding alone, as every run that reads regions is.
 
     Raises:
-        ZslbenchError: the run was kept without them; says how to get them.
+        ZslbenchError: the run was stored without them; the message says how to get them.
         DataError: their file is damaged.
     """
     parts: dict[str, dict[str, Tensor]] = {}
     for name, tensor in record.networks().items():
         part, _, path = name.partition("/")
         parts.setdefault(part, {})[path] = tensor
-    if not parts or (whole and record.environment.get("weights", "all") != "all"):
+    if not parts or not (embedding_only or record.environment.get("weights", "all") == "all"):
         run = f"run {record.info.id}"
         if record.info.selection == "oracle":
             raise ZslbenchError(
-                f"{run} has no networks: under --select oracle its figures are of several models; "
-                "plot a run of --select val or last"
+                f"{run} has no networks: under --select oracle its figures come from several models; "
+                "plot a run selected by val or last"
             )
         raise ZslbenchError(
-            f"{run} was kept without its networks: run the same command again with --keep-weights --force"
+            f"{run} was stored without its networks: repeat its command with --keep-weights --force"
         )
     return {part: unflatten(flat) for part, flat in parts.items()}
 
@@ -102,25 +107,25 @@ def open_run(
     data_root: str | Path | None = None,
     *,
     regions: str | None = None,
-    say: Say = silent,
-    whole: bool = True,
+    notify: Notify = ignore,
+    embedding_only: bool = False,
 ) -> FittedRun:
     """Load a run's networks and data, and rebuild its components.
 
     Args:
-        data_root: where data sets lie; None: the configured place.
-        regions: name or path of the run's region features; None: those of its record's name.
-        say: is told when a plugin has changed since the run.
-        whole: False where the embedding is all that is needed.
+        data_root: folder of data sets; None: the configured one.
+        regions: name or path of the run's region features; None: the name in its record.
+        notify: called if a plugin has changed since the run.
+        embedding_only: the embedding is all that is needed.
 
     Raises:
-        ZslbenchError: networks were not kept, the data are not there or not the run's, or a component is
-            no longer registered.
+        ZslbenchError: the networks were not stored, the data are missing or differ from the run's, or a
+            component is no longer registered.
     """
-    networks = fitted_parts(record, whole=whole)
+    networks = fitted_networks(record, embedding_only=embedding_only)
     names = record.info.identity["components"]
     parts = {kind: _part(record, kind, data_root) for kind in names if kind != "classifier"}
-    kind = load_class(parts["embedding"].registered)
+    embedding_class = load_class(parts["embedding"].registered)
     recorded = record.data.get("regions")
     dataset = load_dataset(
         parts["dataset"],
@@ -128,30 +133,32 @@ def open_run(
         features=record.data["features"],
         semantics=record.data["semantics"],
         regions=regions or (recorded["name"] if recorded else None),
-        needs_regions=kind.inputs == "regions",
+        needs_regions=embedding_class.inputs == "regions",
     )
-    if kind.inputs == "regions" and dataset.regions is None:
+    if embedding_class.inputs == "regions" and dataset.regions is None:
         raise ZslbenchError(
-            f"run {record.info.id}: embedding '{parts['embedding'].name}' reads region features and data set "
-            f"'{dataset.name}' has none here"
+            f"run {record.info.id}: embedding '{parts['embedding'].name}' reads region features, which data "
+            f"set '{dataset.name}' lacks here; give --regions"
         )
-    _require_same(record, dataset)
-    _tell_changes(record, parts, say)
-    fold = final_fold(dataset, torch.device("cpu"), kind.inputs)
+    _require_same_data(record, dataset)
+    _report_changed_plugins(record, parts, notify)
+    fold = final_fold(dataset, torch.device("cpu"), embedding_class.inputs)
     generator = None
     if "generator" in parts:
         generator = load_class(parts["generator"].registered)(parts["generator"].settings, fold.space)
-    embedding = kind(parts["embedding"].settings, fold.space)
+    embedding = embedding_class(parts["embedding"].settings, fold.space)
     return FittedRun(record, dataset, fold, embedding, generator, networks)
 
 
 def _part(record: RunRecord, kind: Kind, data_root: str | Path | None) -> Part:
-    """A component as the run had it: settings as asked for, and those that validation chose."""
+    """A component with the run's settings: those of its identity, and those that validation chose."""
     identity = record.info.identity
     name = identity["components"][kind]
-    known = registry()
+    plugins = registry()
     registered = (
-        find_dataset(known, name, data_root=data_root) if kind == "dataset" else known.component(kind, name)
+        find_dataset(plugins, name, data_root=data_root)
+        if kind == "dataset"
+        else plugins.component(kind, name)
     )
     chosen: dict[str, Any] = record.environment.get("chosen") or {}
     values = dict(identity["settings"][kind])
@@ -160,43 +167,41 @@ def _part(record: RunRecord, kind: Kind, data_root: str | Path | None) -> Part:
     return Part(registered, build(settings_model(registered), values, where))
 
 
-def _require_same(record: RunRecord, dataset: Dataset) -> None:
-    """Refuse data that are not the run's: a figure of other images would look just as good."""
-    here = {one.array: one.sha256 for one in arrays(dataset)}
+def _require_same_data(record: RunRecord, dataset: Dataset) -> None:
+    """Refuse other data than the run's: a figure of them would look just as convincing."""
+    here = {array.array: array.sha256 for array in arrays(dataset)}
     differ = [
-        f"{one['array']} ({one['file']})" if one["file"] else one["array"]
-        for one in record.data["arrays"]
-        if here.get(one["array"]) != one["sha256"]
+        f"{array['array']} ({array['file']})" if array["file"] else array["array"]
+        for array in record.data["arrays"]
+        if here.get(array["array"]) != array["sha256"]
     ]
     if split_fingerprint(dataset.split) != record.data["split_fingerprint"]:
         differ.append("split")
     if differ:
         raise DataError(
             f"run {record.info.id}",
-            [f"data set '{dataset.name}' here is not the one it was computed on: {', '.join(differ)} differ"],
+            [f"data set '{dataset.name}' differs from the one the run used: {', '.join(differ)} differ"],
             "Give --data-root (and --regions) of the run's data",
         )
 
 
-def _tell_changes(record: RunRecord, parts: dict[Kind, Part], say: Say) -> None:
+def _report_changed_plugins(record: RunRecord, parts: dict[Kind, Part], notify: Notify) -> None:
     versions = record.info.identity["versions"]
-    for plugin in sorted(
-        {part.registered.plugin.name: part.registered.plugin for part in parts.values()}.items()
-    ):
-        name, info = plugin
-        now = f"{info.version} {info.source_digest()}".strip()
-        was = versions.get(f"plugin {name}")
-        if was is not None and was != now:
-            say(
-                f"plugin '{name}' has changed since run {record.info.id}; the figure is drawn by today's code"
+    plugins = {part.registered.plugin.name: part.registered.plugin for part in parts.values()}
+    for name, info in sorted(plugins.items()):
+        current = f"{info.version} {info.source_digest()}".strip()
+        recorded = versions.get(f"plugin {name}")
+        if recorded is not None and recorded != current:
+            notify(
+                f"plugin '{name}' has changed since run {record.info.id}; its current code draws this figure"
             )
 
 
-def checked(what: str, record: RunRecord, shape: tuple[int, ...], tensor: Tensor) -> Tensor:
+def require_shape(what: str, record: RunRecord, shape: tuple[int, ...], tensor: Tensor) -> Tensor:
     """``tensor``, if it has this shape and only finite values.
 
     Raises:
-        PluginError: it has not; says what of which run.
+        PluginError: it does not; names the run and the tensor.
     """
     if tuple(tensor.shape) != shape:
         raise PluginError(f"run {record.info.id}: {what} has shape {tuple(tensor.shape)}, not {shape}")

@@ -1,8 +1,9 @@
-"""Which images a figure shows, and their pictures where those are at hand."""
+"""Which test images a figure shows, their pictures, and the names of the attributes."""
 
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,24 +13,25 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from zslbench.errors import DataError, SettingsError
-from zslbench.plugin.dataset import Dataset
-from zslbench.store.record import RunRecord
+from zslbench.plugin import Dataset
+from zslbench.store import RunRecord
+from zslbench_report.plots.fitted import Notify
 
 _PIXELS = 448
-"""Longest side of a shown picture; more only makes files larger."""
+"""Longest side of a picture; more would only make files larger."""
+_MOST_LINES = 3
 
 
 def choose_rows(
     record: RunRecord, dataset: Dataset, rows: Sequence[int], count: int
 ) -> Int[np.ndarray, " n"]:
-    """Row numbers of the images to show: those asked for, or ``count`` test images.
+    """Row numbers of the images to show: ``rows``, or, if it is empty, ``count`` test images.
 
-    Test images are half of seen and half of unseen classes (as far as there are both), those that the run
-    classified correctly before the others, of as many classes as possible. The choice depends on the run
-    alone.
+    Half of the test images are of seen and half of unseen classes, as far as there are both. Correctly
+    classified ones come first, from as many classes as possible. The choice depends on the run alone.
 
     Raises:
-        SettingsError: a row is not one of the data set's.
+        SettingsError: a row number is out of range.
     """
     if rows:
         images = len(dataset.labels)
@@ -39,58 +41,76 @@ def choose_rows(
             )
         return np.array(list(dict.fromkeys(rows)), dtype=np.int64)
     table = record.table("predictions")
-    sides = [_in_turn(table[table["side"] == side]) for side in ("seen", "unseen")]
+    sides = [_ordered(table[table["side"] == side]) for side in ("seen", "unseen")]
     unseen = min(count - count // 2, len(sides[1]))
     seen = min(count - unseen, len(sides[0]))
     chosen = [*sides[0][:seen], *sides[1][: count - seen]]
     return np.array(chosen, dtype=np.int64)
 
 
-def _in_turn(table: pd.DataFrame) -> list[int]:
-    """Images of one side in the order of choice: correct ones first, and of these one of each class first."""
-    right = "gzsl_correct" if "gzsl_correct" in table else "czsl_correct"
-    order = table.assign(wrong=~table[right].astype(bool)).sort_values("image")
+def _ordered(table: pd.DataFrame) -> list[int]:
+    """Images of one side: correct ones first, and among these one of each class before any second one."""
+    correct = "gzsl_correct" if "gzsl_correct" in table else "czsl_correct"
+    order = table.assign(wrong=~table[correct].astype(bool)).sort_values("image")
     order["turn"] = order.groupby(["wrong", "label"]).cumcount()
-    # Classes next to each other in the list are often alike: go through them in a scattered order.
+    # Neighbouring classes of the list are often similar, so they are visited in a shuffled order.
     labels = np.sort(order["label"].unique())
-    scattered = dict(zip(np.random.default_rng(0).permutation(labels), range(len(labels)), strict=True))
-    order["place"] = order["label"].map(scattered)
-    return [int(one) for one in order.sort_values(["wrong", "turn", "place"])["image"]]
+    shuffled = dict(zip(np.random.default_rng(0).permutation(labels), range(len(labels)), strict=True))
+    order["place"] = order["label"].map(shuffled)
+    return [int(image) for image in order.sort_values(["wrong", "turn", "place"])["image"]]
 
 
 def outcomes(record: RunRecord, dataset: Dataset) -> dict[int, str]:
-    """What the run made of each image: "right", "taken for" a class, "training image"; by row number.
+    """By row number how the run classified an image: "correct", "taken for" a class, or "training image".
 
-    An image that it did not score (a seen one, where the method does CZSL alone) is left out.
+    Images without scores (seen ones, for a method that does CZSL only) are left out.
     """
     table = record.table("predictions")
     task = "gzsl" if "gzsl_prediction" in table else "czsl"
     scored = table[table[f"{task}_prediction"] >= 0]
     trained = dict.fromkeys(dataset.split.trainval.tolist(), "training image")
     return trained | {
-        int(row): "right" if right else f"taken for {dataset.class_names[int(found)]}"
-        for row, right, found in zip(
+        int(row): "correct" if correct else f"taken for {dataset.class_names[int(predicted)]}"
+        for row, correct, predicted in zip(
             scored["image"], scored[f"{task}_correct"], scored[f"{task}_prediction"], strict=True
         )
     }
 
 
-def picture_files(folder: Path, names: Sequence[str], rows: Iterable[int]) -> dict[int, Path]:
-    """Where the pictures of these rows lie below ``folder``.
+def pictures_of(
+    dataset: Dataset, rows: np.ndarray, folder: str | Path | None, notify: Notify
+) -> dict[int, Float[np.ndarray, "_ _ 3"]]:
+    """The pictures found below ``folder``, by row number; ``notify`` is told what is missing."""
+    if folder is None:
+        return {}
+    names = dataset.image_files
+    if names is None:
+        notify(f"data set '{dataset.name}' does not name its image files; showing region activations instead")
+        return {}
+    found = picture_files(Path(folder), names, [int(row) for row in rows])
+    if missing := [int(row) for row in rows if int(row) not in found]:
+        notify(
+            f"{len(missing)} of {len(rows)} pictures not found below {folder} (first: {names[missing[0]]}); "
+            "showing region activations instead"
+        )
+    return {row: read_picture(path) for row, path in found.items()}
 
-    A data set names its images by paths of the machine that made it, so the last two components decide, as
-    ``001.Black_footed_Albatross/one.jpg``. A row whose picture is not there is left out.
+
+def picture_files(folder: Path, names: Sequence[str], rows: Iterable[int]) -> dict[int, Path]:
+    """Files of these rows' pictures below ``folder``; rows without one are left out.
+
+    Data sets name images by paths on the machine that made them, so files are matched by the last two
+    components, as ``001.Black_footed_Albatross/one.jpg``.
     """
     wanted = {row: "/".join(PurePosixPath(names[row].replace("\\", "/")).parts[-2:]) for row in rows}
     found = {row: folder / tail for row, tail in wanted.items() if (folder / tail).is_file()}
     missing = {tail: row for row, tail in wanted.items() if row not in found}
     for base, folders, files in os.walk(folder):
-        if len(missing) == 0:
+        if not missing:
             break
-        folders.sort()  # of two pictures with one name the same is taken every time
-        here = Path(base).name
+        folders.sort()  # of two pictures with one name, always take the same
         for file in files:
-            row = missing.pop(f"{here}/{file}", None)
+            row = missing.pop(f"{Path(base).name}/{file}", None)
             if row is not None:
                 found[row] = Path(base) / file
     return found
@@ -100,7 +120,7 @@ def read_picture(path: Path) -> Float[np.ndarray, "h w 3"]:
     """A picture as RGB in [0, 1], at most 448 pixels on its longest side.
 
     Raises:
-        DataError: it cannot be read as a picture.
+        DataError: the file is not a readable picture.
     """
     from PIL import Image  # comes with matplotlib
 
@@ -111,3 +131,43 @@ def read_picture(path: Path) -> Float[np.ndarray, "h w 3"]:
             return np.asarray(rgb, dtype=np.float32) / 255
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(path, [f"cannot be read as a picture ({error})"]) from None
+
+
+def read_attribute_names(path: Path) -> tuple[str, ...]:
+    """Attribute names from a text file, one per line, in the order of the class semantics.
+
+    Raises:
+        DataError: the file cannot be read as UTF-8 text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(path, [f"cannot be read as text ({error})"], "Give one name per line") from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return tuple(line.strip() for line in lines)
+
+
+def attribute_names_of(dataset: Dataset, given: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The given names, else the data set's own, else "attribute 17" (counting from 0).
+
+    Raises:
+        SettingsError: the number of names is not the number of attributes.
+    """
+    attributes = dataset.semantics.shape[1]
+    names = given if given is not None else dataset.attribute_names
+    if names is None:
+        return tuple(f"attribute {number}" for number in range(attributes))
+    if len(names) != attributes:
+        raise SettingsError(
+            f"{len(names)} attribute names, but data set '{dataset.name}' has {attributes} attributes; "
+            "give one name for each, in the order of its class semantics"
+        )
+    return tuple(name or f"attribute {number}" for number, name in enumerate(names))
+
+
+def wrapped(name: str, width: int) -> str:
+    """The name on at most three lines of ``width`` characters; the rest becomes "…"."""
+    # Official names join words by "::" and "_", which makes these the places to break.
+    words = name.replace("::", ": ").replace("_", " ")
+    return "\n".join(textwrap.wrap(words, width, max_lines=_MOST_LINES, placeholder=" …"))

@@ -1,89 +1,81 @@
-"""How each number was selected, in words and run by run."""
+"""How the numbers came about: selection, every run, and the notes of suite, runs and report."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from zslbench.report.results import ORACLE_MARK, percent
-from zslbench.store.record import RunRecord
-from zslbench_report.html.subject import Subject
+from zslbench.report.results import FIGURES, ORACLE_MARK, marked, percent
+from zslbench.report.stages import stage_rows, stages_line
+from zslbench.store import RunRecord
+from zslbench_report.html.report import Report
 
-ID = "protocol"
-TITLE = "How the numbers were selected"
+# --- selection -----------------------------------------------------------------------------------
 
-WORDS: Mapping[str, str] = {
+SELECTIONS: Mapping[str, str] = {
     "val": (
-        "The length of the schedule, and the hyper-parameters that a method offers to the search, were "
-        "chosen by the highest H (Acc for a method without GZSL) on validation classes and images taken "
-        "from the training images. The method was then fitted anew on all training images with what was "
-        "chosen, and evaluated once. No test image had a say."
+        "The number of epochs, and the hyper-parameters that a method offers for search, were chosen by the "
+        "highest H (Acc for a method without GZSL) on validation classes and images held out from the "
+        "training images. The method was then refitted on all training images with these choices and "
+        "evaluated once. Test images played no part in any choice."
     ),
     "last": (
-        "Nothing was chosen: the schedule and the settings are as given, the method was fitted on all "
-        "training images and evaluated once after its last epoch."
+        "Nothing was chosen: the method was fitted on all training images with the given number of epochs "
+        "and settings, and evaluated once after its last epoch."
     ),
     "oracle": (
-        "Epochs and classifiers were chosen on the test images themselves, for Acc and for H apart, as "
-        f"published codes do. These numbers, marked {ORACLE_MARK}, are too high by construction and rank "
-        "with nothing else."
+        "Epochs and classifiers were chosen on the test images themselves, separately for Acc and for H, as "
+        f"published code does. These numbers, marked {ORACLE_MARK}, are biased upwards by construction and "
+        "are not comparable with any others."
     ),
 }
 EVALUATOR = (
-    "All numbers come from one evaluator, which alone holds the test labels; a method hands over scores. "
-    "Acc is the mean over unseen classes of their accuracy when only unseen classes may be predicted "
-    "(CZSL). U and S are the means over unseen and over seen classes when all may be predicted (GZSL), "
-    "and H = 2US/(U+S). A class counts the same however many test images it has; a tie for the highest "
-    "score counts as wrong. AUSUC is the area under the exact seen–unseen curve."
+    "All numbers come from one evaluator, the only part that sees test labels; methods only hand it scores. "
+    "Acc is the accuracy averaged over unseen classes when only unseen classes can be predicted (CZSL). U "
+    "and S are the accuracies averaged over unseen and over seen classes when all classes can be predicted "
+    "(GZSL), and H = 2US/(U+S). Every class has the same weight, however many test images it has; a tie for "
+    "the highest score counts as wrong. AUSUC is the area under the exact seen–unseen curve."
 )
 
 
-def build(subject: Subject) -> Mapping[str, Any] | None:
-    """Sentences on selection, splits and evaluator, then a row per run: what was chosen, by which "
-    "value."""
-    outcome = subject.outcome
-    used = [
-        one for one in outcome.selections if any(record.info.selection == one for record in outcome.records)
-    ]
+def protocol(report: Report) -> Mapping[str, Any] | None:
+    """Text on selections, splits and evaluator, then a row per run: what was chosen, and by which value."""
+    outcome = report.outcome
+    used = {record.info.selection for record in outcome.records}
     splits: dict[str, list[str]] = {}
     for record in outcome.records:
         if record.info.selection == "val":
-            told = str(record.data.get("validation_note") or "the run does not say")
-            lines = splits.setdefault(subject.dataset_title(record.info.dataset), [])
-            if told not in lines:
-                lines.append(told)
+            note = str(record.data.get("validation_note") or "not recorded")
+            notes = splits.setdefault(report.dataset_title(record.info.dataset), [])
+            if note not in notes:
+                notes.append(note)
     rows = [
-        _row(subject, line.label, record)
+        _choices(report, line.label, record)
         for line in outcome.lines
         for dataset in outcome.datasets
         for selection in outcome.selections
-        for record in _records(subject, line.label, dataset, selection)
+        for record in report.records(line.label, dataset, selection)
     ]
     return {
-        "selections": [(one, WORDS[one]) for one in used if one in WORDS],
+        "selections": [(one, SELECTIONS[one]) for one in outcome.selections if one in used & set(SELECTIONS)],
         "splits": splits,
         "evaluator": EVALUATOR,
         "rows": rows,
-        "first": outcome.selections[0] if outcome.selections else None,
+        "ranking": outcome.selections[0] if outcome.selections else None,
     }
 
 
-def _records(subject: Subject, label: str, dataset: str, selection: str) -> list[RunRecord]:
-    entry = subject.outcome.entries.get((label, dataset, selection))
-    return [entry.records[seed] for seed in sorted(entry.records)] if entry else []
-
-
-def _row(subject: Subject, label: str, record: RunRecord) -> dict[str, Any]:
+def _choices(report: Report, label: str, record: RunRecord) -> dict[str, Any]:
     metrics = record.metrics
     chosen: Mapping[str, Any] = record.environment.get("chosen") or {}
     criterion = next((name for name in ("val_h", "val_acc") if name in metrics), None)
-    candidates = subject.table(record, "candidates", ())
+    candidates = report.table(record, "candidates", ())
     return {
         "label": label,
-        "dataset": subject.dataset_title(record.info.dataset),
+        "dataset": report.dataset_title(record.info.dataset),
         "selection": record.info.selection,
         "seed": record.info.seed,
-        "run": record.info.id,
         "epochs": _epochs(metrics),
         "chosen": ", ".join(f"{key}={value}" for key, value in chosen.items()),
         "candidates": len(candidates) if candidates is not None and record.info.selection != "last" else None,
@@ -93,12 +85,69 @@ def _row(subject: Subject, label: str, record: RunRecord) -> dict[str, Any]:
 
 
 def _epochs(metrics: Mapping[str, Any]) -> str | None:
-    """Under an oracle selection H and Acc may be of two epochs, each with its classifier's own."""
+    """Under oracle selection H and Acc may come from two epochs, each with a classifier of its own."""
     if metrics.get("epochs"):
         return str(metrics["epochs"])
-    told = []
+    parts = []
     for name in ("h", "acc"):
-        parts = [metrics.get(f"{name}_epoch"), metrics.get(f"{name}_classifier_epoch")]
-        if any(parts):
-            told.append(f"{name.capitalize()}: " + ", classifier ".join(str(one) for one in parts if one))
-    return "; ".join(told) or None
+        epochs = [metrics.get(f"{name}_epoch"), metrics.get(f"{name}_classifier_epoch")]
+        if any(epochs):
+            parts.append(f"{name.capitalize()}: " + ", classifier ".join(str(one) for one in epochs if one))
+    return "; ".join(parts) or None
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def runs(report: Report) -> Mapping[str, Any] | None:
+    """One row per run: its figures, its cost, and the stages it reused."""
+    names = [
+        name
+        for key, name in FIGURES.items()
+        if any(_figure(record, key) is not None for record in report.outcome.records)
+    ]
+    rows = []
+    for label, dataset, selection in report.outcome.entries:
+        for record in report.records(label, dataset, selection):
+            stages = stage_rows(record)
+            rows.append(
+                {
+                    "run": record.info.id,
+                    "label": label,
+                    "dataset": report.dataset_title(record.info.dataset),
+                    "selection": marked(selection),
+                    "seed": record.info.seed,
+                    "finished": record.finished.strftime("%Y-%m-%d %H:%M"),
+                    "seconds": record.environment.get("seconds"),
+                    "figures": {name: _figure(record, key) for key, name in FIGURES.items()},
+                    "stages": _stage_counts(stages),
+                    "details": "; ".join(f"{name} {text}" for name, text in stages),
+                }
+            )
+    return {"rows": rows, "names": names, "stages": stages_line(report.outcome.records)} if rows else None
+
+
+def _figure(record: RunRecord, metric: str) -> float | None:
+    value = percent(record.metrics.get(metric))
+    return None if math.isnan(value) else value
+
+
+def _stage_counts(stages: list[tuple[str, str]]) -> str:
+    """``"10 trained, 4 reused"``."""
+    reused = sum(text.startswith("reused") for _, text in stages)
+    trained = len(stages) - reused
+    return ", ".join([f"{trained} trained"] * (trained > 0) + [f"{reused} reused"] * (reused > 0))
+
+
+# --- notes ---------------------------------------------------------------------------------------
+
+
+def notes(report: Report) -> Mapping[str, Any] | None:
+    """Notes of the suite, of its runs (equal ones once), and of this report."""
+    by_note: dict[str, list[str]] = {}
+    for record in report.outcome.records:
+        for note in record.notes:
+            by_note.setdefault(note, []).append(record.info.id)
+    if not (by_note or report.faults or report.outcome.remarks):
+        return None
+    return {"remarks": report.outcome.remarks, "notes": list(by_note.items()), "faults": report.faults}

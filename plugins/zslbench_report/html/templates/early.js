@@ -1,9 +1,9 @@
-// Before anything is drawn, so that nothing changes its colours or place afterwards.
+// Runs before anything is drawn, so that nothing changes colour or place afterwards.
 (() => {
   const root = document.documentElement;
   root.classList.add("js");
   try {
     const mode = localStorage.getItem("zslbench-mode");
     if (mode === "light" || mode === "dark") root.dataset.mode = mode;
-  } catch { /* storage is not allowed everywhere */ }
+  } catch { /* storage may be blocked */ }
 })();

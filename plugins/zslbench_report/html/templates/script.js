@@ -2,22 +2,22 @@
   "use strict";
   const root = document.documentElement;
 
-  // Light and dark: as the system says until the reader decides; early.js put a kept choice in place.
+  // Light or dark: the system decides until the reader does; early.js has applied a stored choice.
   const button = document.getElementById("mode");
   const system = window.matchMedia("(prefers-color-scheme: dark)");
-  const keep = (mode) => { try { localStorage.setItem("zslbench-mode", mode); } catch { /* not everywhere */ } };
+  const store = (mode) => { try { localStorage.setItem("zslbench-mode", mode); } catch { /* may be blocked */ } };
   const isDark = () => root.dataset.mode ? root.dataset.mode === "dark" : system.matches;
-  const tell = () => button.setAttribute("aria-pressed", String(isDark()));
+  const update = () => button.setAttribute("aria-pressed", String(isDark()));
   button.addEventListener("click", () => {
     root.dataset.mode = isDark() ? "light" : "dark";
-    keep(root.dataset.mode);
-    tell();
+    store(root.dataset.mode);
+    update();
   });
-  system.addEventListener("change", tell);
-  tell();
+  system.addEventListener("change", update);
+  update();
 
-  // Sorting. A row goes with the rows below it that speak of it, and stays in its group; missing values are last.
-  const said = document.getElementById("said");
+  // Sorting. Rows stay in their group and take the rows that belong to them along; missing values come last.
+  const announcement = document.getElementById("announcement");
   const value = (row, column) => {
     const cell = row.cells[column];
     if (!cell || cell.classList.contains("missing")) return null;
@@ -67,12 +67,12 @@
         for (const other of headers) if (other.hasAttribute("aria-sort")) other.setAttribute("aria-sort", "none");
         header.setAttribute("aria-sort", order);
         sort(table, header, column, order);
-        said.textContent = `sorted by ${sorter.textContent}, ${order}`;
+        announcement.textContent = `sorted by ${sorter.textContent}, ${order}`;
       });
     });
   }
 
-  // A link to something inside a closed part opens it.
+  // A link to something inside a closed part opens that part.
   const open = () => {
     const target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
     for (let one = target; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;

@@ -18,13 +18,13 @@ def quick_html(quick_store: Any) -> str:
     """The page, all sections but t-SNE, which takes seconds."""
     from zslbench.plugin.discovery import registry
     from zslbench_report.html.page import page
-    from zslbench_report.html.subject import Options, Subject
+    from zslbench_report.html.report import Report, ReportOptions
 
     store, outcome = quick_store
-    options = Options(command=COMMAND, without=frozenset({"tsne"}))
-    subject = Subject(outcome, options, store, registry())
-    text = page(subject)
-    assert subject.faults == []
+    options = ReportOptions(command=COMMAND, without=frozenset({"tsne"}))
+    report = Report(outcome, options, store, registry())
+    text = page(report)
+    assert report.faults == []
     return text
 
 

@@ -150,7 +150,7 @@ def test_a_click_sorts_within_groups_and_rows_below_stay_with_theirs(opened: Any
     header.locator("button").click()
     assert header.get_attribute("aria-sort") == "ascending"
     assert column(page, "H")[1:] == generative[::-1]
-    assert page.locator("#said").inner_text() == "sorted by H, ascending"
+    assert page.locator("#announcement").inner_text() == "sorted by H, ascending"
     after = labels(page)
     assert sorted(after) == sorted(before)
     assert [one for one in after if one in ("embedding", "generative")] == ["embedding", "generative"]

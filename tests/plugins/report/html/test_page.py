@@ -193,7 +193,7 @@ def test_the_sections_stand_in_the_contents(quick_page: Node) -> None:
 def test_the_protocol_says_how_each_number_was_selected(quick_page: Node, quick_store: Any) -> None:
     _, outcome = quick_store
     section = quick_page.one("section", id="protocol")
-    assert [one.text for one in section.all("dt")][:2] == ["val ranks", "oracle"]
+    assert [one.text for one in section.all("dt")][:2] == ["val ranking", "oracle"]
     assert "4 of 15 seen classes" in section.text
     rows = section.one("table").rows()[1:]
     assert len(rows) == len(outcome.records) == 24

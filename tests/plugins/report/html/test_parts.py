@@ -12,10 +12,9 @@ from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zslbench.report.tables.model import Cell, Column, Row, Table
-from zslbench_report.html.charts.frame import chart, drawing, thinned
-from zslbench_report.html.charts.svg import inline
-from zslbench_report.html.sections.confusion import most_confused, shares
-from zslbench_report.html.tables import Link, sortable
+from zslbench_report.html.drawing import as_svg, chart_style, new_chart, thinned
+from zslbench_report.html.sections.classes import most_confused, shares
+from zslbench_report.html.sections.results import AuditLink, sortable
 from zslbench_report.html.theme import CLASSES, DARK, LIGHT, METHODS, SHADE, SHADES, ink, tone
 
 # Machado et al. (2009), severity 1, for linear RGB.
@@ -97,11 +96,11 @@ def test_no_two_of_many_methods_look_alike() -> None:
 def test_two_drawings_share_no_id_and_keep_what_names_say() -> None:
     made = []
     for key in ("a-1", "a-2"):
-        with drawing():
-            figure, axes = chart(4.0, 3.0)
+        with chart_style():
+            figure, axes = new_chart(4.0, 3.0)
             axes.plot([0, 1], [0, 1], marker="o", color=ink("m0"))
             axes.text(0.5, 0.5, r"$\frac{<b> & $ x_1")
-            made.append(str(inline(figure, key, 'two "lines" & <more>')))
+            made.append(str(as_svg(figure, key, 'two "lines" & <more>')))
     ids = [set(re.findall(r'\bid="([^"]*)"', one)) for one in made]
     assert ids[0] and not ids[0] & ids[1]
     for one, own in zip(made, ids, strict=True):
@@ -148,8 +147,8 @@ def test_a_cell_that_says_why_it_has_no_figure_is_sorted_with_the_missing_ones()
         Row((Cell("c"), Cell(None))),
         Row((Cell("published"), Cell("60.1", 60.1)), kind="published"),
     )
-    link = Link("passed", "#audit-0", "passed")
-    made = sortable(Table(columns, rows), "audit", {"b": link, "published": link})
+    link = AuditLink("passed", "#audit-0", "passed")
+    made = sortable(Table(columns, rows), {"b": link, "published": link})
     (body,) = made["bodies"]
     assert [[cell["sort"] for cell in row["cells"]] for row in body["rows"]] == [
         ["b", "9.5"],

