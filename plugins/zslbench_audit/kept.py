@@ -10,10 +10,8 @@ from typing import Any, Literal
 from zslbench import __version__
 from zslbench.errors import ZslbenchError
 from zslbench.plugin.lookup import PluginInfo
-from zslbench.store.files import write_whole
-from zslbench.store.publish import make_folder
+from zslbench.store.files import checked_json, make_folder, parse_checked_json, write_whole
 from zslbench.store.record import RunRecord
-from zslbench.store.sealed import seal, unseal
 from zslbench.store.store import Store
 from zslbench_audit.result import LIMITS, AuditResult
 
@@ -85,7 +83,7 @@ def keep(store: Store, audit: AuditResult) -> None:
     folder = store.root / FOLDER
     try:
         make_folder(folder)
-        write_whole(folder / f"{audit.id}.json", seal(audit.as_dict()))
+        write_whole(folder / f"{audit.id}.json", checked_json(audit.as_dict()))
     except OSError as error:
         raise ZslbenchError(
             f"{folder}: cannot keep the audit ({error.strerror or error}); make room or set permissions, or "
@@ -162,7 +160,7 @@ def _changed(subject: Subject, audit: AuditResult) -> Iterator[str]:
 def _read(store: Store) -> Iterator[AuditResult]:
     for path in (store.root / FOLDER).glob("[!.]*.json"):
         try:
-            audit = AuditResult.from_dict(unseal(path.read_bytes()))
+            audit = AuditResult.from_dict(parse_checked_json(path.read_bytes()))
             if audit.id != path.stem:
                 raise ValueError(f"it is audit {audit.id}")
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,6 +1,6 @@
 """A study that several processes work on: who takes which trial, and what becomes of those left behind.
 
-A worker is a process with a folder of its own beside the journal (:mod:`zslbench.store.scratch`), which its
+A worker is a process with a folder of its own beside the journal (:mod:`zslbench.store.workspace`), which its
 death frees. A trial that is running while its worker is dead, or that was interrupted, is given up: it is
 marked as failed and put in line again with the same values, so that its checkpoint is found. Claims are made
 one at a time, so that a study never has more trials than were asked for.
@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from zslbench.store.identity import run_id
-from zslbench.store.scratch import remove_dead, scratch
+from zslbench.store.workspace import remove_dead, scratch
 from zslbench_tune.journal import open_journal
 from zslbench_tune.optuna import (
     FrozenTrial,

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from zslbench.errors import DataError, UnknownName, ZslbenchError
 from zslbench.store.record import RunContent
-from zslbench.store.scratch import host
 from zslbench.store.store import Store
+from zslbench.store.workspace import host
 
 Make = Callable[..., RunContent]
 

@@ -75,7 +75,7 @@ def forked(store: Store, replace: int) -> None:
 
 def stop_at_line(number: int) -> None:
     left = number
-    files = ("files.py", "publish.py", "scratch.py", "store.py", "workspace.py")  # Those that touch the disk.
+    files = ("files.py", "publish.py", "store.py", "workspace.py")  # Those that touch the disk.
     os.fsync = lambda handle: None  # Slow, and a killed process, unlike a power cut, loses nothing by it.
 
     def trace(frame, event, argument):  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written aside, flushed to the disk, then renamed into place."""
+"""Files that are whole or absent, and contents that prove they are what was written."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import DataError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_HEAD = b'{\n "sha256": "'
+_DIGITS = 64
+
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write a new file and wait until the disk has it. A crash may leave a part of it under this name.
+    """Write a new file and wait until the disk has it. A crash may leave part of it under this name.
 
     Raises:
         OSError: the disk is full, or the folder is missing or not writable.
@@ -26,7 +33,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the folder's names (a renamed file is not safe before)."""
+    """Wait until the disk has the folder's names: until then a renamed file is not safe."""
     if os.name == "nt":  # Windows neither offers this nor needs it.
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -37,25 +44,33 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path``, replacing what was there; after a crash it is the old or the new, whole.
+    """Write ``data`` to ``path``, replacing any file there; a crash leaves the old or the new file, whole.
 
     Raises:
         OSError: nothing was changed: the disk is full, or the folder is missing or not writable.
     """
-    # Dot and suffix let a reader of the folder tell what a killed writer left behind.
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # Readers of the folder recognise what a killed writer left by the dot and the suffix.
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        write_synced(aside, data)
-        aside.replace(path)
+        write_synced(part, data)
+        part.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder and its missing parents, and wait until the disk has them."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in reversed(missing):
+        sync_folder(one.parent)
+
+
 def remove_parts(folder: Path) -> None:
-    """Remove what killed calls of :func:`write_whole` left in a folder that this process alone writes to."""
+    """Remove what killed calls of :func:`write_whole` left in a folder that only this process writes to."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
 
@@ -84,4 +99,64 @@ def read_records(path: Path) -> dict[str, Any]:
             return found
     except (ValueError, UnicodeDecodeError):
         pass
-    raise DataError(path, ["is damaged"], "Move it away; what it recorded is recorded anew")
+    raise DataError(path, ["is damaged"], "Move it away; a new one is then written")
+
+
+def checked_json(content: Mapping[str, Any], *, allow_nan: bool = False) -> bytes:
+    """JSON text of ``content`` that holds its own sha256, so that no flipped bit or edit goes unnoticed.
+
+    The first entry, ``sha256``, is that of the text with this entry left empty.
+
+    Args:
+        allow_nan: write NaN and infinities the way Python reads them back; otherwise they are a ValueError.
+
+    Raises:
+        TypeError, ValueError: ``content`` is not JSON data, or has a key ``sha256`` already.
+    """
+    if "sha256" in content:
+        raise ValueError("the key 'sha256' is reserved for the checksum")
+    text = json.dumps({"sha256": "", **content}, indent=1, allow_nan=allow_nan).encode("ascii")
+    digest = hashlib.sha256(text).hexdigest().encode("ascii")
+    return _HEAD + digest + text[len(_HEAD) :]
+
+
+def parse_checked_json(data: bytes) -> dict[str, Any]:
+    """The content that :func:`checked_json` was given.
+
+    Raises:
+        ValueError: the bytes are not those that were written.
+    """
+    digest, rest = data[len(_HEAD) : len(_HEAD) + _DIGITS], data[len(_HEAD) + _DIGITS :]
+    if not data.startswith(_HEAD) or hashlib.sha256(_HEAD + rest).hexdigest().encode("ascii") != digest:
+        raise ValueError("the text does not have the sha256 it records")
+    content: dict[str, Any] = json.loads(data)
+    del content["sha256"]
+    return content
+
+
+def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
+    """Safetensors bytes of tensors of any layout and device; views and shared storage are copied.
+
+    Raises:
+        TypeError: safetensors has no such dtype (complex128, quantised); names the tensor.
+    """
+    import safetensors.torch
+
+    copies = {}
+    for name, tensor in tensors.items():
+        if name == "__metadata__":
+            raise TypeError("a tensor may not be named '__metadata__': safetensors reserves that name")
+        # clone: safetensors refuses tensors that share storage.
+        copies[name] = tensor.detach().cpu().contiguous().clone()
+        try:
+            safetensors.torch.save({name: copies[name][None][:0]})
+        except (KeyError, ValueError, RuntimeError):
+            raise TypeError(f"tensor {name!r}: safetensors cannot store {tensor.dtype}") from None
+    return safetensors.torch.save(copies)
+
+
+def unpack_tensors(data: bytes) -> dict[str, Tensor]:
+    """The tensors that :func:`pack_tensors` was given, on the CPU; none share storage."""
+    import safetensors.torch
+
+    return {name: tensor.clone() for name, tensor in safetensors.torch.load(data).items()}

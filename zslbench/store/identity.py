@@ -1,25 +1,24 @@
-"""The id of a run: a hash of everything that its numbers depend on."""
+"""The id of a run, a hash of everything that its numbers depend on; and plain data, which can be hashed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
-
-from zslbench.store.plain import plain
 
 
 def run_id(identity: Mapping[str, Any]) -> str:
     """16 hex characters of the sha256 of the identity's canonical JSON.
 
-    Canonical: keys sorted, no white space, ASCII, floats in their shortest exact form, tuples as lists.
-    Numbers that are equal are the same: a float without fraction is written as the integer (1.0 as 1,
-    -0.0 as 0), so it does not matter whether a setting was typed ``1`` or ``1.0``. ``True`` is not 1.
+    Canonical: keys sorted, no white space, ASCII, floats in their shortest exact form, tuples as lists. Equal
+    numbers are written alike: a float without a fraction as the integer (1.0 as 1, -0.0 as 0), so a setting
+    typed ``1`` or ``1.0`` is the same. ``True`` is not 1.
 
     Raises:
-        TypeError: something is not plain data (see :func:`zslbench.store.plain.plain`); says where.
+        TypeError: something is not plain data (see :func:`plain_data`); says where.
         ValueError: a NaN or an infinity; says where.
     """
     return hashlib.sha256(canonical(identity).encode("ascii")).hexdigest()[:16]
@@ -27,7 +26,7 @@ def run_id(identity: Mapping[str, Any]) -> str:
 
 def canonical(identity: Mapping[str, Any]) -> str:
     """The text that :func:`run_id` hashes."""
-    content = plain(identity, "identity", _number)
+    content = plain_data(identity, "identity", _number)
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -35,3 +34,41 @@ def _number(value: float, where: str) -> int | float:
     if not math.isfinite(value):
         raise ValueError(f"{where}: {value} cannot be part of a run's identity; use a finite number or None")
     return int(value) if value.is_integer() else value
+
+
+def plain_data(
+    value: Any, where: str, number: Callable[[float, str], int | float] = lambda value, where: value
+) -> Any:
+    """A copy of ``value`` made of dict, list, str, int, float, bool and None only; tuples become lists.
+
+    What comes back can be hashed, or stored as JSON and read back unchanged.
+
+    Args:
+        where: name of ``value`` in messages.
+        number: applied to every float and its place in ``value``.
+
+    Raises:
+        TypeError: it contains anything else (a path, an enum, a set, an array, a key that is not text). JSON
+            would refuse some of these and silently change others.
+    """
+    if isinstance(value, Enum):
+        raise TypeError(f"{where}: {value!r} is an enum; use its value")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return number(float(value), where)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str) or isinstance(key, Enum):
+                raise TypeError(f"{where}: key {key!r} is not text")
+        return {str(key): plain_data(one, f"{where}[{key!r}]", number) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_data(one, f"{where}[{i}]", number) for i, one in enumerate(value)]
+    raise TypeError(
+        f"{where}: {value!r} is a {type(value).__name__}; "
+        "use text, numbers, true/false, None, lists or dictionaries of these"
+    )

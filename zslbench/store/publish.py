@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from zslbench.errors import DataError
-from zslbench.store.files import sync_folder
+from zslbench.store.files import make_folder, sync_folder
 from zslbench.store.record import NoRunError, RunRecord
-from zslbench.store.scratch import taken_over
+from zslbench.store.workspace import taken_over
 
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 _PATIENCE = 1.0
@@ -63,14 +63,6 @@ def _opened(folder: Path, run: str) -> RunRecord:
     if record.info.id != run:
         raise DataError(folder, [f"holds run {record.info.id}: not the place of that run"])
     return record
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder and its missing parents, on the disk for good."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for one in reversed(missing):
-        sync_folder(one.parent)
 
 
 def publish(own: Path, target: Path, replace: bool) -> None:

@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import DataError, UnknownName, did_you_mean
-from zslbench.store.files import sha256_of
-from zslbench.store.sealed import seal, unseal
+from zslbench.store.files import (
+    checked_json,
+    pack_tensors,
+    parse_checked_json,
+    sha256_of,
+    unpack_tensors,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -82,7 +87,7 @@ class RunRecord:
         self.folder = folder
         try:
             self._text = (folder / RUN_FILE).read_bytes()
-            content = unseal(self._text)
+            content = parse_checked_json(self._text)
             if content["format"] != FORMAT:
                 raise ValueError(f"format {content['format']}, but this zslbench reads format {FORMAT}")
             self.info = RunInfo(**content["run"], folder=folder)
@@ -126,15 +131,13 @@ class RunRecord:
         Raises:
             DataError: the file is missing or is not the one that was written.
         """
-        from zslbench.store.tensors import unpack
-
-        return unpack(self._read(NETWORKS_FILE)) if NETWORKS_FILE in self._files else {}
+        return unpack_tensors(self._read(NETWORKS_FILE)) if NETWORKS_FILE in self._files else {}
 
     def verify(self) -> list[str]:
         """One line for each file of the run that is missing, changed or not the run's; else none."""
         faults = []
         try:
-            unseal((self.folder / RUN_FILE).read_bytes())
+            parse_checked_json((self.folder / RUN_FILE).read_bytes())
         except (OSError, ValueError) as error:
             faults.append(f"{RUN_FILE}: {error}")
         for name, recorded in sorted(self._files.items()):
@@ -181,9 +184,7 @@ def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
         table.to_parquet(buffer)
         files[f"{name}.parquet"] = buffer.getvalue()
     if content.networks:
-        from zslbench.store.tensors import pack
-
-        files[NETWORKS_FILE] = pack(content.networks)
+        files[NETWORKS_FILE] = pack_tensors(content.networks)
     info = content.info
     names = ("id", "method", "variant", "dataset", "seed", "selection", "identity", "resumed", "reading")
     described = {
@@ -196,7 +197,7 @@ def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
         "notes": list(content.notes),
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
     }
-    files[RUN_FILE] = seal(_storable(described))
+    files[RUN_FILE] = checked_json(_storable(described))
     return files
 
 

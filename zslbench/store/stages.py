@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import ZslbenchError
-from zslbench.store.files import write_whole
-from zslbench.store.plain import plain
-from zslbench.store.sealed import seal, unseal
-from zslbench.store.tensors import pack, unpack
+from zslbench.store.files import (
+    checked_json,
+    pack_tensors,
+    parse_checked_json,
+    unpack_tensors,
+    write_whole,
+)
+from zslbench.store.identity import plain_data
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,11 +43,11 @@ class StageStore:
         """The tensors (on the CPU) and facts kept under ``key``; None: there are none that are whole."""
         path = self.folder / f"{key}.json"
         try:
-            content = unseal(path.read_bytes())
+            content = parse_checked_json(path.read_bytes())
             data = path.with_suffix(".safetensors").read_bytes()
             if hashlib.sha256(data).hexdigest() != content["tensors_sha256"]:
                 raise ValueError("the tensors do not have the sha256 recorded for them")
-            tensors = unpack(data)
+            tensors = unpack_tensors(data)
             return {name: tensors[name] for name in content["tensors"]}, content["facts"]
         except FileNotFoundError:
             return None
@@ -57,16 +61,16 @@ class StageStore:
         Raises:
             ZslbenchError: it cannot be written.
         """
-        data = pack(tensors)
+        data = pack_tensors(tensors)
         content = {
             "tensors": list(tensors),  # their order, which the other file does not keep
             "tensors_sha256": hashlib.sha256(data).hexdigest(),
-            "facts": plain(facts, "facts"),
+            "facts": plain_data(facts, "facts"),
         }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder / f"{key}.safetensors", data)
-            write_whole(self.folder / f"{key}.json", seal(content, allow_nan=True))
+            write_whole(self.folder / f"{key}.json", checked_json(content, allow_nan=True))
         except OSError as error:
             raise ZslbenchError(
                 f"{self.folder}: cannot keep the stage ({error.strerror or error}); free space there or use "

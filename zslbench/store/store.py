@@ -7,9 +7,9 @@ Layout::
         run.json              what it is, metrics, environment, data, notes; sha256 of itself and of each file
         <table>.parquet       epochs, predictions, classes, curve, ...
         networks.safetensors  fitted tensors, where the run kept them
-      unfinished/<id>/      checkpoints and info.json of a run that is computed now or was interrupted
+      unfinished/<id>/      checkpoints and info.json of a run that is being computed or was interrupted
       unfinished/<id>.lock  held by the process that computes it (zslbench.store.workspace)
-      tmp/<id>.<host>.<random>/  of one living process (zslbench.store.scratch)
+      tmp/<id>.<host>.<random>/  of one living process (zslbench.store.workspace)
         new/                  a run being written; renamed to runs/<id> when all of it is on the disk
         old-<k>/              what a replaced run was, until it is deleted
       damaged/              unreadable folders that stood where a run had to be written
@@ -18,7 +18,7 @@ No file is shared between runs, so any number of processes may write at once. Of
 the first one's rename wins and the other takes that result. To replace a run, ``runs/<id>`` is renamed to
 ``old-0`` and ``new`` to ``runs/<id>``; when the process is killed between the two, whoever next looks for the
 run or writes carries out the second rename. What killed processes leave in ``tmp`` is removed by the next
-write, by the rule that :mod:`zslbench.store.scratch` states.
+write, by the rule that :mod:`zslbench.store.workspace` states.
 """
 
 from __future__ import annotations
@@ -33,18 +33,10 @@ from pathlib import Path
 from typing import Any
 
 from zslbench.errors import DataError, UnknownName, ZslbenchError, did_you_mean
-from zslbench.store.files import sync_folder, write_synced
-from zslbench.store.publish import (
-    AlreadyThereError,
-    finish_swap,
-    finish_swaps,
-    make_folder,
-    publish,
-    read_run,
-)
+from zslbench.store.files import make_folder, sync_folder, write_synced
+from zslbench.store.publish import AlreadyThereError, finish_swap, finish_swaps, publish, read_run
 from zslbench.store.record import RunContent, RunRecord, files_of
-from zslbench.store.scratch import remove_dead, scratch
-from zslbench.store.workspace import Unfinished, Workspaces, describe
+from zslbench.store.workspace import Unfinished, Workspaces, describe, remove_dead, scratch
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SHOWN = 8
@@ -77,11 +69,11 @@ class Store:
     # --- reading ---------------------------------------------------------------------------------
 
     def find(self, run: str) -> RunRecord | None:
-        """The finished run with this id; None: there is none, or it is damaged (reported as a warning)."""
+        """The finished run with this id; None: there is none, or it is damaged (a warning says so)."""
         return self._look_up(run) if _ID.fullmatch(run) else None
 
     def records(self) -> list[RunRecord]:
-        """Every finished run, by time of finishing, then id. A folder that is no whole run is a warning."""
+        """Every finished run, by time of finishing, then id. A folder without a whole run is a warning."""
         finish_swaps(self._tmp, self.runs, "*")
         found = [self._look_up(name) for name in self._names()]
         return sorted((one for one in found if one is not None), key=lambda one: (one.finished, one.info.id))
@@ -104,15 +96,15 @@ class Store:
             raise UnknownName(f"run '{prefix}' is ambiguous, type more of the id: {shown}{more}")
         hint = did_you_mean(prefix, names)
         if hint.startswith("known: ") and len(names) > _SHOWN:
-            hint = f"{len(names)} runs are there; 'zslbench runs' lists them"
+            hint = f"the store has {len(names)} runs; 'zslbench runs' lists them"
         raise UnknownName(f"no run '{prefix}' in {self.root}, {hint}")
 
     def unfinished(self) -> list[Unfinished]:
-        """Runs that began and have not finished, latest change last; ``running`` tells those computed now."""
+        """Runs that began and have not finished, latest change last; ``running``: being computed now."""
         return sorted(self._workspaces.unfinished(), key=lambda one: (one.when, one.id))
 
     def is_running(self, run: str) -> bool:
-        """Whether a process computes this run now."""
+        """Whether a process is computing this run."""
         return self._workspaces.is_held(run)
 
     # --- writing ---------------------------------------------------------------------------------
@@ -121,12 +113,12 @@ class Store:
         """Put a finished run into the store, whole, and drop its workspace.
 
         Args:
-            replace: put it in the place of a run with the same id; else a run that is there stays and is
-                returned (the same id is the same result).
+            replace: replace a run with the same id; otherwise an existing run stays and is returned (the same
+                id is the same result).
 
         Raises:
             ZslbenchError: it cannot be written (disk full, not writable); the store is as it was.
-            ValueError, TypeError: ``content`` has something that cannot be stored.
+            ValueError, TypeError: part of ``content`` cannot be stored.
         """
         run = _checked(content.info.id)
         with self._explained(), contextlib.suppress(AlreadyThereError):
@@ -143,16 +135,16 @@ class Store:
                 sync_folder(new)
                 publish(own, self.runs / run, replace)
         self._written.add(run)
-        with contextlib.suppress(OSError):  # The run is written; a workspace that stays harms nobody.
+        with contextlib.suppress(OSError):  # The run is written; a leftover workspace does no harm.
             self._workspaces.remove_if_free(run)
         return self.find(run) or read_run(self._tmp, self.runs, run)
 
     @contextlib.contextmanager
     def workspace(self, run: str) -> Iterator[Path]:
-        """A folder for the checkpoints of an unfinished run, with what an interrupted process left in it.
+        """A folder for the checkpoints of an unfinished run, with those that an interrupted process left.
 
-        It is removed when the run was written or the context ends normally, and kept when the context ends
-        with an exception. While another process holds it, this one gets an empty folder of its own.
+        It is removed if the run was written or the context ends normally, and stays if the context ends with
+        an exception. While another process holds it, this one gets an empty folder instead.
 
         Raises:
             ZslbenchError: the store cannot be written.
@@ -180,7 +172,7 @@ class Store:
             self._workspaces.give_back(run, lock, remove=done or run in self._written)
 
     def describe(self, folder: Path, info: Mapping[str, Any]) -> None:
-        """Say in a workspace what its run is, for :meth:`unfinished`.
+        """Record in a workspace what its run is, for :meth:`unfinished`.
 
         Raises:
             ZslbenchError: it cannot be written.
@@ -188,7 +180,7 @@ class Store:
         with self._explained():
             describe(folder, info)
 
-    # --- how -------------------------------------------------------------------------------------
+    # --- helpers -------------------------------------------------------------------------------------
 
     def _look_up(self, run: str) -> RunRecord | None:
         try:

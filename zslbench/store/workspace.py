@@ -1,17 +1,26 @@
-"""Folders in which unfinished runs keep their checkpoints, each held by one process at a time.
+"""Folders that one process holds at a time: workspaces of unfinished runs, and scratch folders.
 
-``<store>/unfinished/<run>/`` belongs to the process that holds the lock on ``<run>.lock`` beside it; the
-kernel frees the lock of a killed process. A run's lock file is only opened, locked or removed by a process
-that holds ``.mutex`` (for microseconds): without that, one process could lock a file that another has just
-removed, and a third lock the file made in its place.
+``<store>/unfinished/<run>/`` is a workspace, in which a run saves its checkpoints. It belongs to the process
+that holds the lock on ``<run>.lock`` next to it; the kernel frees the lock of a killed process. A run's lock
+file is only opened, locked or removed by a process that holds ``.mutex`` (for microseconds): otherwise one
+process could lock a file that another has just removed, and a third lock the file made in its place.
+
+``<store>/tmp/<run>.<host>.<random>/`` is a scratch folder. It belongs to the process that holds the lock on
+the file of the same name with ``.lock`` added. The lock is taken before the folder is made, so a folder whose
+lock is free belongs to a dead process. Because some network disks lock within one machine only, a folder made
+on another machine counts as dead only if, in addition, nothing in it changed for a day.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import platform
+import re
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +29,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from zslbench.store.files import write_whole
-from zslbench.store.scratch import last_change
 
 INFO_FILE = "info.json"
 _PATIENCE = 10.0
-"""Seconds to wait for the mutex, in case its holder was stopped (Ctrl-Z) at that very moment."""
+"""Seconds to wait for the mutex, in case its holder was stopped (Ctrl-Z) at that moment."""
+
+_DAY = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -35,14 +45,14 @@ class Unfinished:
     when: datetime
     """When its folder last changed, UTC."""
     info: dict[str, Any]
-    """What was given to :func:`describe`; empty where nothing was."""
+    """What was given to :func:`describe`; empty if nothing was."""
     running: bool
     """Whether a process is computing it now."""
     folder: Path
 
 
 def describe(folder: Path, info: Mapping[str, Any]) -> None:
-    """Say in the workspace what the unfinished run is: any JSON data; other values are stored as text.
+    """Record in the workspace what the unfinished run is: JSON data; other values are stored as text.
 
     Raises:
         OSError: it cannot be written.
@@ -75,7 +85,7 @@ class Workspaces:
         return lock
 
     def give_back(self, run: str, lock: FileLock, *, remove: bool) -> None:
-        """Let go of the workspace, which the caller holds, and remove its folder or keep it for later."""
+        """Release the workspace, which the caller holds, and remove its folder or leave it for later."""
         folder = self.parent / run
         if remove:
             shutil.rmtree(folder, ignore_errors=True)
@@ -92,7 +102,7 @@ class Workspaces:
             self.give_back(run, lock, remove=True)
 
     def unfinished(self) -> Iterator[Unfinished]:
-        """Every workspace there is."""
+        """Every workspace of the store."""
         if not self.parent.is_dir():
             return
         for folder in [path for path in self.parent.iterdir() if path.is_dir()]:
@@ -106,7 +116,8 @@ class Workspaces:
     def _is_held(self, run: str) -> bool:
         try:
             lock = FileLock(self._lock(run), thread_local=False)
-            # Within the mutex, so that nobody who begins the run now takes this look for another run of it.
+            # Within the mutex, so that a process that begins the run now does not mistake this check for a
+            # computation of it.
             with self._mutex():
                 try:
                     lock.acquire(timeout=0)
@@ -130,3 +141,70 @@ def _info(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def host() -> str:
+    """This machine's name as it stands in folder names."""
+    return re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "unnamed"
+
+
+@contextlib.contextmanager
+def scratch(parent: Path, run: str) -> Iterator[Path]:
+    """A new folder of this process alone, removed in the end.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = parent / f"{run}.{host()}.{secrets.token_hex(6)}"
+    # No other process knows the name before the folder exists, so this waits for nobody.
+    with FileLock(_lock_of(folder), thread_local=False):
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            _lock_of(folder).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def taken_over(folder: Path) -> Iterator[bool]:
+    """Whether the folder's process is dead; within the context no other process takes the folder over."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(FileLock(_lock_of(folder), thread_local=False, timeout=0))
+        except (Timeout, OSError):
+            yield False
+            return
+        own = folder.name.split(".")[1:2] == [host()]
+        yield own or time.time() - last_change(folder) > _DAY
+
+
+def remove_dead(parent: Path, before: Callable[[Path], None]) -> None:
+    """Remove the folders of dead processes, and lock files that a kill left without a folder a day ago.
+
+    Args:
+        before: called with each folder before it goes.
+    """
+    for folder in [path for path in parent.iterdir() if path.is_dir()]:
+        with taken_over(folder) as dead:
+            if dead:
+                before(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                _lock_of(folder).unlink(missing_ok=True)
+    for lock in parent.glob("*.lock"):
+        with contextlib.suppress(FileNotFoundError):
+            if not lock.with_suffix("").exists() and time.time() - lock.stat().st_mtime > _DAY:
+                lock.unlink()
+
+
+def last_change(folder: Path) -> float:
+    """When anything in the folder was last written, seconds since 1970; 0 where it is gone."""
+    times = [0.0]
+    with contextlib.suppress(FileNotFoundError):
+        times.append(folder.stat().st_mtime)
+        times.extend(path.stat().st_mtime for path in folder.rglob("*"))
+    return max(times)
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".lock")

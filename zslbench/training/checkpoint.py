@@ -17,10 +17,15 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.errors import ZslbenchError
-from zslbench.store.files import remove_parts, write_whole
-from zslbench.store.plain import plain
-from zslbench.store.sealed import seal, unseal
-from zslbench.store.tensors import pack, unpack
+from zslbench.store.files import (
+    checked_json,
+    pack_tensors,
+    parse_checked_json,
+    remove_parts,
+    unpack_tensors,
+    write_whole,
+)
+from zslbench.store.identity import plain_data
 
 _KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)\.(safetensors|json)")
@@ -40,14 +45,16 @@ def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -
         ZslbenchError: it cannot be written (disk full, not writable); the earlier checkpoints stay.
         TypeError: a tensor's dtype or something in ``meta`` cannot be stored.
     """
-    data = pack(tensors)
-    content = {"tensors_sha256": hashlib.sha256(data).hexdigest(), "meta": plain(meta, "meta")}
+    data = pack_tensors(tensors)
+    content = {"tensors_sha256": hashlib.sha256(data).hexdigest(), "meta": plain_data(meta, "meta")}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_parts(folder)
         new = max(_generations(folder, "json"), default=0) + 1
         write_whole(folder / f"checkpoint-{new}.safetensors", data)
-        write_whole(folder / f"checkpoint-{new}.json", seal({"generation": new, **content}, allow_nan=True))
+        write_whole(
+            folder / f"checkpoint-{new}.json", checked_json({"generation": new, **content}, allow_nan=True)
+        )
         # JSON first: without it a generation does not exist, so none is ever half removed.
         for suffix in ("json", "safetensors"):
             for old in _generations(folder, suffix):
@@ -92,7 +99,7 @@ def _generations(folder: Path, suffix: str) -> list[int]:
 def _read(folder: Path, generation: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
     path = folder / f"checkpoint-{generation}.json"
     try:
-        content = unseal(path.read_bytes())
+        content = parse_checked_json(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
     if content["generation"] != generation:
@@ -100,7 +107,7 @@ def _read(folder: Path, generation: int) -> tuple[dict[str, Tensor], dict[str, A
     data = path.with_suffix(".safetensors").read_bytes()
     if hashlib.sha256(data).hexdigest() != content["tensors_sha256"]:
         raise ValueError(f"checkpoint-{generation}.safetensors does not have the sha256 recorded for it")
-    return unpack(data), content["meta"]
+    return unpack_tensors(data), content["meta"]
 
 
 def _set_aside(folder: Path, generation: int) -> None:

@@ -15,7 +15,7 @@ from zslbench.experiment import find_suite, suite_outcome
 from zslbench.experiment.suites.ledger import Ledger, Remembered
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.lookup import Registry
-from zslbench.store.sealed import seal
+from zslbench.store.files import checked_json
 from zslbench.store.store import Store
 
 LAB = '[[methods]]\nmethod = "lab"\n'
@@ -47,23 +47,23 @@ def test_what_is_remembered_is_found_and_the_last_word_stands(ledger: Ledger) ->
         lambda text, good: text.replace(b'"run": "r"', b'"run": "x"'),
         lambda text, good: b"",
         lambda text, good: b"\xff\xfe",
-        lambda text, good: seal({**good, "cell": "b"}),
-        lambda text, good: seal({**good, "state": "perhaps"}),
-        lambda text, good: seal({**good, "run": None}),
-        lambda text, good: seal({**good, "more": 1}),
-        lambda text, good: seal({**good, "format": 2}),
+        lambda text, good: checked_json({**good, "cell": "b"}),
+        lambda text, good: checked_json({**good, "state": "perhaps"}),
+        lambda text, good: checked_json({**good, "run": None}),
+        lambda text, good: checked_json({**good, "more": 1}),
+        lambda text, good: checked_json({**good, "format": 2}),
     ],
 )
 def test_a_damaged_file_is_set_aside_with_a_warning(
     ledger: Ledger, damage: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zslbench.store.sealed import unseal
+    from zslbench.store.files import parse_checked_json
 
     monkeypatch.setattr(logging.getLogger("zslbench"), "propagate", True)
     ledger.remember("a", Remembered("run", "r"))
     path = ledger.folder / "a.json"
     text = path.read_bytes()
-    path.write_bytes(damage(text, unseal(text)))
+    path.write_bytes(damage(text, parse_checked_json(text)))
     assert ledger.find("a") is None
     assert "damaged" in caplog.text
     assert "set aside" in caplog.text

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from zslbench.errors import ZslbenchError
-from zslbench.store.files import write_whole
-from zslbench.store.sealed import seal, unseal
+from zslbench.store.files import checked_json, parse_checked_json, write_whole
 from zslbench.store.store import Store
 
 FORMAT = 1
@@ -60,7 +59,7 @@ class Ledger:
         """What is known of a cell; None: nothing. A damaged file is set aside with a warning."""
         path = self.folder / f"{cell}.json"
         try:
-            content = unseal(path.read_bytes())
+            content = parse_checked_json(path.read_bytes())
             if content.pop("format") != FORMAT or content.pop("cell") != cell:
                 raise ValueError("it is another cell's, or of another format")
             found = Remembered(**content)
@@ -86,7 +85,7 @@ class Ledger:
         content = {"format": FORMAT, "cell": cell, **asdict(remembered), "when": when}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / f"{cell}.json", seal(content))
+            write_whole(self.folder / f"{cell}.json", checked_json(content))
         except OSError as error:
             raise ZslbenchError(
                 f"{self.folder}: cannot be written ({error.strerror or error}); make room or set "
