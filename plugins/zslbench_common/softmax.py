@@ -19,7 +19,7 @@ from zslbench.plugin.interfaces import (
     Streams,
     TrainView,
 )
-from zslbench.training import initial_linear, linear, of_label
+from zslbench.training import initial_linear, linear, nll_loss
 from zslbench_common.settings import SoftmaxSettings
 
 
@@ -50,8 +50,7 @@ class Softmax(Classifier):
     def losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
         """Mean negative log-likelihood of the true class."""
         log_p = torch.log_softmax(linear(nets["softmax"], "out", batch.features), dim=1)
-        loss = -of_label(log_p, batch.labels).mean()
-        return Losses(loss, log={})
+        return Losses(nll_loss(log_p, batch.labels), log={})
 
     def scores(self, nets: Networks, features: Float[Tensor, "n e"]) -> Float[Tensor, "n classes"]:
         """Log-probabilities."""

@@ -22,8 +22,8 @@ from zslbench.plugin.interfaces import (
     Step,
     TrainView,
 )
+from zslbench.training import cross_entropy
 from zslbench_sc_egg.batches import warn_of_uneven
-from zslbench_sc_egg.losses import cross_entropy
 from zslbench_sc_egg.settings import EGGNSettings
 from zslbench_tf_vaegan.generator import TFVAEGAN
 from zslbench_tf_vaegan.losses import generator_parts
@@ -48,7 +48,11 @@ class EGGN(TFVAEGAN):
                 "has, as scen, or set lambda_s and lambda_u to 0"
             )
         guide = view.guide if guided else None
-        clash = {*guide.networks} & {*program.optimizers, "penalty"} if guide else set()
+        clash = (
+            {*guide.networks} & {*program.optimizers, *(["state"] if program.state else [])}
+            if guide
+            else set()
+        )
         if clash:
             raise ZslbenchError(
                 f"generator eggn: the guide's networks have names of its own: {sorted(clash)}"

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-
-from zslbench.training import of_label
 
 
 def class_scores(
@@ -16,27 +13,6 @@ def class_scores(
 ) -> Float[Tensor, "b classes"]:
     """p_l, eq. (3): p_l(c) = a(c)ᵀ e_l."""
     return e @ semantics.T
-
-
-def cross_entropy(
-    scores: Float[Tensor, "b classes"],
-    labels: Int[Tensor, " b"],
-    among: Int[Tensor, " some"] | None = None,
-) -> Float[Tensor, ""]:
-    """Mean negative log-softmax of the true class, eqs. (6), (7), (14) and (15).
-
-    Args:
-        among: ids of the classes that the sum in the denominator runs over; None: all.
-    """
-    return (torch.logsumexp(_only(scores, among), dim=1) - of_label(scores, labels)).mean()
-
-
-def _only(scores: Tensor, among: Tensor | None) -> Tensor:
-    """The scores, -inf for other classes; not ``scores[:, among]``, which scatters its gradient."""
-    if among is None:
-        return scores
-    classes = torch.arange(scores.shape[1], device=scores.device)
-    return torch.where((classes[:, None] == among).any(dim=1), scores, -torch.inf)
 
 
 def regression(

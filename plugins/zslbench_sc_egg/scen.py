@@ -29,10 +29,10 @@ from zslbench.plugin.interfaces import (
     Streams,
     TrainView,
 )
-from zslbench.training import in_chunks
+from zslbench.training import cross_entropy, in_chunks
 from zslbench_sc_egg import networks, orders
 from zslbench_sc_egg.batches import warn_of_uneven
-from zslbench_sc_egg.losses import class_scores, cross_entropy, regression
+from zslbench_sc_egg.losses import class_scores, regression
 from zslbench_sc_egg.maps import attention_of
 from zslbench_sc_egg.settings import SCENSettings
 

@@ -61,6 +61,7 @@ class TFVAEGAN(Generator):
         s = self.settings
         plain = self.steps(feedback=False)
         later = self.steps(feedback=True) if s.feedback else plain
+        scalar = partial(torch.full, (), device=view.labels.device)
         return Program(
             initial=partial(self.initial, d=view.features.shape[1]),
             passes=(plain,) + (later,) * (s.feedback_loops - 1),
@@ -69,18 +70,18 @@ class TFVAEGAN(Generator):
             labels=view.labels,
             epochs=s.epochs,
             batch_size=s.batch_size,
+            state={"penalty_weight": scalar(s.lambda_gp), "penalty_sum": scalar(0.0)},
         )
 
     def initial(self, streams: Streams, d: int) -> Networks:
-        """Untrained networks, and the penalty's weight as a tensor that steps may change."""
+        """Untrained networks."""
         s = self.settings
         nets = networks.initial(streams, d, self.space.semantics.shape[1], s.hidden, self.latent)
         if not s.decoder:
             del nets["decoder"]
         if not s.feedback:
             del nets["feedback"]
-        scalar = partial(torch.full, (), device=streams.device)
-        return {**nets, "penalty": {"weight": scalar(s.lambda_gp), "sum": scalar(0.0)}}
+        return nets
 
     def steps(self, *, feedback: bool) -> tuple[Step, ...]:
         """Critic steps on fresh batches, then a generator step on the last of them."""

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise
-from zslbench.training import adapt_penalty_weight, two_layer_gradient_penalty
+from zslbench.training import adapt_penalty_weight, binary_cross_entropy, two_layer_gradient_penalty
 from zslbench_tf_vaegan.networks import criticise, decode, encode, feed_back, generate
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
 
@@ -19,12 +19,7 @@ def vae_loss(
     logvar: Float[Tensor, "b z"],
 ) -> Float[Tensor, ""]:
     """L_VAE, eq. (10): binary cross-entropy plus KL to N(0, I), summed over dimensions, averaged over b."""
-    # torch's own binary_cross_entropy looks at the values on the host; a step must not. Where the sigmoid
-    # is saturated its slope is 0 and the bound on the logarithm only keeps 0 · inf away.
-    tiny = torch.finfo(g.dtype).tiny
-    bce = -(
-        g * reconstruction.clamp_min(tiny).log() + (1 - g) * (1 - reconstruction).clamp_min(tiny).log()
-    ).sum()
+    bce = binary_cross_entropy(reconstruction, g, reduction="sum")
     kl: Tensor = -0.5 * (1 + logvar - mean**2 - logvar.exp()).sum()
     return (bce + kl) / g.shape[0]
 
@@ -75,13 +70,13 @@ def critic_losses(
 
     wasserstein = score(g).mean() - score(fake).mean()
     penalty = two_layer_gradient_penalty(nets["critic"], a, g, fake, noise["mix"])
-    total = s.lambda_w * (nets["penalty"]["weight"] * penalty - wasserstein)
+    total = s.lambda_w * (nets["state"]["penalty_weight"] * penalty - wasserstein)
     log = {"wasserstein": wasserstein, "penalty": penalty}
     if s.decoder:
         reconstruction = weighted_l1(decode(nets["decoder"], g)[0], a)
         total = total + s.lambda_r * reconstruction
         log["semantic_reconstruction"] = reconstruction
-    return Losses(total, log, {"penalty": {"sum": nets["penalty"]["sum"] + penalty}})
+    return Losses(total, log, {"penalty_sum": nets["state"]["penalty_sum"] + penalty})
 
 
 def generator_losses(
@@ -108,17 +103,17 @@ def generator_parts(
     vae = vae_loss(g, reconstruction, mean, logvar)
     adversarial = -criticise(nets["critic"], fake, a).mean()
     total = vae + s.lambda_w * adversarial
-    weight = nets["penalty"]["weight"]
+    weight = nets["state"]["penalty_weight"]
     log = {"vae": vae, "adversarial": adversarial, "penalty_weight": weight}
     if s.decoder:
         semantic = weighted_l1(decode(nets["decoder"], fake)[0], a)
         total = total + s.lambda_r * semantic
         log["semantic_reconstruction"] = semantic
     if s.adaptive_penalty:
-        weight = adapt_penalty_weight(weight, nets["penalty"]["sum"] / s.critic_steps)
+        weight = adapt_penalty_weight(weight, nets["state"]["penalty_sum"] / s.critic_steps)
         if s.penalty_bounds is not None:
             low, high = s.penalty_bounds
             log["penalty_bounded"] = ((weight < low) | (weight > high)).to(g.dtype)
             weight = weight.clamp(low, high)
-    losses = Losses(total, log, {"penalty": {"weight": weight, "sum": torch.zeros_like(weight)}})
+    losses = Losses(total, log, {"penalty_weight": weight, "penalty_sum": torch.zeros_like(weight)})
     return losses, reconstruction

@@ -18,6 +18,7 @@ from benchmarks.speed.problem import HostRegions, problem, regions_of
 from benchmarks.speed.sizes import TINY
 from benchmarks.speed.timing import OutOfTime, interleaved
 from benchmarks.speed.work import counted
+from zslbench.training.iteration import initial_networks
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def test_parts_without_processes_run_and_are_written(tmp_path: Path) -> None:
 def test_the_check_finds_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """A literal loop with another penalty is noticed before anything is timed."""
     given = problem(TINY, torch.device("cpu"))
-    nets = given.program(1).initial(stage3.Streams(0))
+    nets = initial_networks(given.program(1), stage3.Streams(0))
     host = HostRegions(regions_of(TINY), given.device)
     stage3.check(given, nets, host, stage3.LiteralSCEN(given.scen, given))
     loop = stage3.LiteralStage3

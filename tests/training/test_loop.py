@@ -190,7 +190,7 @@ def test_shuffled_training_sees_every_row_once_an_epoch():
         assert sorted(rows[start : start + 10]) == list(range(10))
 
 
-# --- noise, buffers, rows ------------------------------------------------------------------------
+# --- noise, state, rows ------------------------------------------------------------------------
 
 
 def test_noise_of_a_term_is_the_same_without_the_others():
@@ -216,35 +216,34 @@ def test_noise_of_a_term_is_the_same_without_the_others():
     assert not torch.equal(both[0]["z"], both[0]["mix"])
 
 
-def test_means_of_the_epoch_and_buffers_that_change():
+def test_means_of_the_epoch_and_a_state_that_changes():
     def losses(nets, batch, noise):
-        t = nets["clock"]["t"]
-        return Losses((nets["net"]["w"] ** 2).sum(), {"t": t}, {"clock": {"t": t + 1}})
+        t = nets["state"]["t"]
+        return Losses((nets["net"]["w"] ** 2).sum(), {"t": t}, {"t": t + 1})
 
-    nets = {"net": {"w": torch.tensor([0.0])}, "clock": {"t": torch.tensor(0.0)}}
-    done = run(program(losses, nets, batch_size=3, epochs=2))
+    state = {"t": torch.tensor(0.0)}
+    done = run(program(losses, {"net": {"w": torch.tensor([0.0])}}, batch_size=3, epochs=2, state=state))
     assert [row["step_t"] for row in done.epochs] == [1.5, 5.5]  # means of 0 to 3 and of 4 to 7
     assert [(row["stage"], row["epoch"]) for row in done.epochs] == [("part", 1), ("part", 2)]
-    assert done.networks["clock"]["t"].item() == 8
-    assert nets["clock"]["t"].item() == 0
+    assert done.networks["state"]["t"].item() == 8
+    assert state["t"].item() == 0
 
 
-def test_figures_and_buffers_are_those_of_before_the_update():
-    """Where a logged value or a buffer is one of the networks' own tensors, it is read before they change."""
+def test_figures_and_state_are_those_of_before_the_update():
+    """Where a logged value or a new state is one of the networks' own tensors, it is read before they change."""
 
     def losses(nets, batch, noise):
-        w, old = nets["net"]["w"], nets["memory"]
-        buffers = {"memory": {"last": w, "one": old["other"], "other": old["one"]}}
-        return Losses(1.5 * ((w - 2) ** 2).sum(), {"w": w, "last": old["last"]}, buffers)
+        w, old = nets["net"]["w"], nets["state"]
+        new = {"last": w, "one": old["other"], "other": old["one"]}
+        return Losses(1.5 * ((w - 2) ** 2).sum(), {"w": w, "last": old["last"]}, new)
 
-    memory = {name: torch.tensor(value) for name, value in {"last": 9.0, "one": 1.0, "other": 2.0}.items()}
-    nets = {"net": {"w": torch.tensor(4.0)}, "memory": memory}
-    done = run(program(losses, nets, epochs=3))
+    state = {name: torch.tensor(value) for name, value in {"last": 9.0, "one": 1.0, "other": 2.0}.items()}
+    done = run(program(losses, {"net": {"w": torch.tensor(4.0)}}, epochs=3, state=state))
     w = [2 + 2 * 0.7**epoch for epoch in range(4)]
     assert [row["step_w"] for row in done.epochs] == pytest.approx(w[:3])
     assert [row["step_last"] for row in done.epochs] == pytest.approx([9, *w[:2]])
     assert done.networks["net"]["w"].item() == pytest.approx(w[3])
-    assert {name: value.item() for name, value in done.networks["memory"].items()} == pytest.approx(
+    assert {name: value.item() for name, value in done.networks["state"].items()} == pytest.approx(
         {"last": w[2], "one": 2.0, "other": 1.0}
     )
 
@@ -279,14 +278,13 @@ def test_on_epoch_gets_copies_and_its_figures_join_the_row():
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_ends_the_run_with_one_line(value):
     def losses(nets, batch, noise):
-        late = nets["clock"]["t"] >= 1
+        late = nets["state"]["t"] >= 1
         bad = torch.where(late, torch.tensor(value), torch.tensor(1.0))
-        buffers = {"clock": {"t": nets["clock"]["t"] + 1}}
-        return Losses((nets["net"]["w"] ** 2).sum() * bad, {}, buffers)
+        return Losses((nets["net"]["w"] ** 2).sum() * bad, {}, {"t": nets["state"]["t"] + 1})
 
-    nets = {"net": {"w": torch.tensor([1.0])}, "clock": {"t": torch.tensor(0.0)}}
+    nets, state = {"net": {"w": torch.tensor([1.0])}}, {"t": torch.tensor(0.0)}
     with pytest.raises(Diverged, match=r"stage 'part': step_loss not finite in epoch 2") as caught:
-        run(program(losses, nets, epochs=3))
+        run(program(losses, nets, epochs=3, state=state))
     assert "\n" not in str(caught.value)
 
 

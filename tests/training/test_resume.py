@@ -18,12 +18,11 @@ FEATURES = torch.randn(10, 4, generator=torch.Generator().manual_seed(2))
 
 
 def losses(nets, batch, noise):
-    """Uses everything that a checkpoint must hold: noise, both networks, a buffer, a logged figure."""
-    z = noise["z"] * nets["memory"]["scale"]
+    """Uses everything that a checkpoint must hold: noise, both networks, a state, a logged figure."""
+    z = noise["z"] * nets["state"]["scale"]
     out = (batch.features + z) @ nets["one"]["w"] - batch.semantics @ nets["two"]["v"]
     total = (out**2).mean()
-    buffers = {"memory": {"scale": nets["memory"]["scale"] * 0.9 + 0.01 * total}}
-    return Losses(total, {"out": out.mean()}, buffers)
+    return Losses(total, {"out": out.mean()}, {"scale": nets["state"]["scale"] * 0.9 + 0.01 * total})
 
 
 def program(kind: str, sampler: str) -> Program:
@@ -33,8 +32,7 @@ def program(kind: str, sampler: str) -> Program:
     second = Step("second", losses, updates=("two", "one"), noise=noise, fresh_batch=False)
 
     def initial(streams):
-        nets = {"one": {"w": streams.normal("w", (4, 3))}, "two": {"v": streams.normal("v", (2, 3))}}
-        return {**nets, "memory": {"scale": torch.ones(())}}
+        return {"one": {"w": streams.normal("w", (4, 3))}, "two": {"v": streams.normal("v", (2, 3))}}
 
     return Program(
         initial=initial,
@@ -45,6 +43,7 @@ def program(kind: str, sampler: str) -> Program:
         epochs=EPOCHS,
         batch_size=4,
         sampler=sampler,
+        state={"scale": torch.ones(())},
     )
 
 

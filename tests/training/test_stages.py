@@ -25,7 +25,7 @@ IDENTITY = {"data": {"features": "abc"}, "execution": {"device": "cpu", "threads
 def losses(nets, batch, noise):
     scale = nets["teacher"]["scale"] if "teacher" in nets else 1.0
     out = (batch.features + noise["z"]) @ nets["net"]["w"] - scale * batch.semantics
-    return Losses((out**2).mean(), {"out": out.mean()}, {"seen": {"count": nets["seen"]["count"] + 1}})
+    return Losses((out**2).mean(), {"out": out.mean()}, {"count": nets["state"]["count"] + 1})
 
 
 STEP = Step("step", losses, updates=("net",), noise={"z": Normal((2,))})
@@ -33,7 +33,7 @@ TEACHER = {"teacher": {"scale": torch.tensor(0.5)}}
 
 
 def initial(streams):
-    return {"net": {"w": streams.normal("w", (2, 3))}, "seen": {"count": torch.zeros(())}}
+    return {"net": {"w": streams.normal("w", (2, 3))}}
 
 
 PROGRAM = Program(
@@ -48,6 +48,7 @@ PROGRAM = Program(
     name="stage1",
     paced=False,
     key={"classes": "all", "weight": 1.0},
+    state={"count": torch.zeros(())},
 )
 
 
@@ -128,6 +129,7 @@ OTHERS = {
     "whether a batch is fresh": {"passes": ((STEP, replace(STEP, fresh_batch=False)),)},
     "more noise": {"passes": noisy(mix=Uniform((1,)))},
     "noise of another kind": {"passes": noisy(z=Uniform((2,)))},
+    "the initial state": {"state": {"count": torch.ones(())}},
     "the initial networks": {"initial": lambda streams: {**initial(streams), "net": {"w": torch.ones(2, 3)}}},
     "another frozen value": {"frozen": {"teacher": {"scale": torch.tensor(0.5000001)}}},
     "no frozen network": {"frozen": {}},
@@ -345,7 +347,7 @@ def test_without_a_place_they_are_computed_and_free_of_gradients():
 def stages_of(calls, rate2=0.05, weight3=1.0):
     """Three stages, each on the one before: a program, derived tensors, a program."""
     first = yield PROGRAM
-    net = {"net": first["net"], "seen": {"count": torch.zeros(())}}
+    net = {"net": first["net"]}
     second = yield replace(
         PROGRAM,
         name="stage2",

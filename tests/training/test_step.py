@@ -15,7 +15,7 @@ def tanh_losses(nets, batch, noise):
     hidden = torch.tanh(linear(nets["net"], "first", batch.features + noise["shift"]))
     error = linear(nets["net"], "second", hidden) - nets["teacher"]["scale"] * batch.semantics
     total = (error**2).mean()
-    return Losses(total, {"error": error.abs().mean()}, {"memory": {"calls": nets["memory"]["calls"] + 1}})
+    return Losses(total, {"error": error.abs().mean()}, {"calls": nets["state"]["calls"] + 1})
 
 
 STEP = Step("fit", tanh_losses, updates=("net",))
@@ -41,7 +41,7 @@ class Case:
         return {
             "net": {name: torch.tensor(value) for name, value in layers.items()},
             "teacher": {"scale": torch.tensor(self.scale, dtype=torch.float64)},
-            "memory": {"calls": torch.tensor(2.0)},
+            "state": {"calls": torch.tensor(2.0)},
         }
 
     def batch(self):
@@ -67,7 +67,7 @@ def test_gradients_are_those_worked_out_on_paper(seed):
     case = Case(seed)
     gradients, losses = step_function(STEP)(case.nets(), case.batch(), {"shift": torch.tensor(case.shift)})
     loss, expected = case.by_hand()
-    assert list(gradients) == ["net"]  # neither teacher nor memory
+    assert list(gradients) == ["net"]  # neither teacher nor state
     assert losses.total.item() == pytest.approx(loss, rel=1e-12)
     assert set(gradients["net"]) == set(expected)
     for name, value in expected.items():
@@ -91,23 +91,23 @@ def test_gradients_are_finite_differences(seed):
             assert value == pytest.approx(slope, rel=1e-6, abs=1e-9)
 
 
-def test_buffers_and_log_come_back_and_nothing_is_changed():
+def test_state_and_log_come_back_and_nothing_is_changed():
     case = Case(0)
     nets, noise = case.nets(), {"shift": torch.tensor(case.shift)}
     _, losses = step_function(STEP)(nets, case.batch(), noise)
-    assert losses.buffers["memory"]["calls"].item() == 3
-    assert nets["memory"]["calls"].item() == 2
+    assert losses.state["calls"].item() == 3
+    assert nets["state"]["calls"].item() == 2
     assert set(losses.log) == {"error"}
     for name, value in case.nets()["net"].items():
         assert torch.equal(nets["net"][name], value)
         assert not nets["net"][name].requires_grad
 
 
-def test_a_step_without_buffers():
+def test_a_step_without_state():
     step = Step("fit", lambda nets, batch, noise: Losses((nets["n"]["w"] ** 2).sum(), {}), updates=("n",))
     gradients, losses = step_function(step)({"n": {"w": torch.tensor([3.0])}}, Case(0).batch(), {})
     assert gradients["n"]["w"].item() == 6
-    assert losses.buffers == {}
+    assert losses.state == {}
 
 
 def stack(trees):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.training.wgan import adapt_penalty_weight, gradient_penalty
+from zslbench.training import adapt_penalty_weight, gradient_penalty
 
 SLOPE = 0.2
 

@@ -149,8 +149,8 @@ class Losses(NamedTuple):
     """The loss whose gradient updates the step's networks."""
     log: dict[str, Tensor]
     """Scalars to record; the core keeps them on the device and averages them over the epoch."""
-    buffers: Networks | None = None
-    """New values of tensors that are not trained but change (an adaptive weight, a running sum)."""
+    state: Mapping[str, Tensor] | None = None
+    """New values of entries of ``Program.state``; those left out stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -181,11 +181,11 @@ NoiseSpec: TypeAlias = Normal | Uniform | Choice
 class Step:
     """One update: a plain function of (networks, batch, noise).
 
-    ``losses`` must be pure: no host-side branch on tensor values, no ``.item()``, no randomness of its
-    own, no in-place change. Derivatives inside it are ``torch.func.grad`` or closed form, and linear
-    layers are written ``x @ W.T + b`` (:func:`zslbench.training.linear`). Tensors that follow from the
-    seed, as trained networks do, are read from ``nets`` and never from elsewhere: put them into the
-    program's ``frozen``. Then the core can batch the same function over seeds and capture it in a CUDA graph.
+    ``losses`` must be pure: no ``.item()``, no ``if`` on a tensor's value, no randomness of its own, no
+    in-place change; derivatives inside it by ``torch.func.grad`` or in closed form. Write it with the layers
+    and losses of :mod:`zslbench.training` where one fits. Tensors that depend on the seed, such as trained
+    networks, are read from ``nets``: put them into the program's ``frozen``. Then the core can batch the same
+    function over seeds and capture it in a CUDA graph.
     """
 
     name: str
@@ -235,6 +235,11 @@ class Program:
     """Batches per pass and epoch; None: ceil(n / batch_size)."""
     frozen: Networks = field(default_factory=dict)
     """Networks that the steps read and nothing changes (a guide)."""
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+    """Initial values of tensors that change but are not trained (an adaptive weight, a running mean). Steps
+    read them as ``nets["state"][name]`` and return new values, of the same shape and dtype, in
+    ``Losses.state``. The fitted networks contain the last values as ``"state"``; where ``initial`` returns
+    networks of an earlier program, their state goes on."""
     name: str = "training"
     """Tells the programs of one component apart."""
     paced: bool = True

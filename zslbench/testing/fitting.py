@@ -13,6 +13,7 @@ from zslbench.plugin.interfaces import Choice, Normal, Program, Streams, TrainVi
 from zslbench.testing.bits import changed, differing, leaves, listed, same_bits, snapshot
 from zslbench.testing.check import Fault
 from zslbench.testing.subject import Subject, finish, global_seed
+from zslbench.training.iteration import initial_networks
 from zslbench.training.loop import check_program
 
 
@@ -28,7 +29,7 @@ def fit_form(subject: Subject) -> None:
 
 def _consistent(program: Program) -> None:
     check_program(program, program.name)
-    nets = {**program.initial(Streams(0, program.labels.device)), **program.frozen}
+    nets = {**initial_networks(program, Streams(0, program.labels.device)), **program.frozen}
     for step in {id(one): one for steps in program.passes for one in steps}.values():
         where = f"program '{program.name}', step '{step.name}'"
         if not step.updates:

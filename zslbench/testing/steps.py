@@ -13,6 +13,7 @@ from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, 
 from zslbench.testing.bits import changed, differing, leaves, listed, snapshot
 from zslbench.testing.check import Fault, said
 from zslbench.testing.subject import Subject, global_seed
+from zslbench.training.iteration import STATE, initial_networks
 from zslbench.training.step import StepFunction, draw, step_function
 
 _MANY = 512
@@ -50,7 +51,7 @@ def _cases(subject: Subject, rows: int | None = None) -> Iterator[_Case]:
             yield _Case(
                 where=f"program '{program.name}', step '{step.name}'",
                 step=step,
-                nets={**program.initial(streams.child("initial")), **program.frozen},
+                nets={**initial_networks(program, streams), **program.frozen},
                 batch=batch,
                 noise={
                     name: draw(spec, len(batch.labels), streams, name) for name, spec in step.noise.items()
@@ -65,7 +66,7 @@ def _batch(program: Program, semantics: Tensor, size: int) -> Batch:
 
 
 def step_losses(subject: Subject) -> None:
-    """A step gives a scalar total, scalar logs, and buffers that are tensors nothing trains."""
+    """A step gives a scalar total, scalar logs, and new values of its program's state."""
     for case in _cases(subject):
         losses = case.losses()
         if not isinstance(losses, Losses):
@@ -74,15 +75,10 @@ def step_losses(subject: Subject) -> None:
             if not isinstance(value, Tensor) or value.shape != ():
                 what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
                 raise Fault(f"{case.where}: '{name}' is no scalar tensor ({what})")
-        for net, tensors in (losses.buffers or {}).items():
-            if net in case.trained:
-                raise Fault(
-                    f"{case.where}: buffers in the trained network '{net}'; give them one of their own"
-                )
-            for name, tensor in tensors.items():
-                old = case.nets.get(net, {}).get(name)
-                if old is None or (old.shape, old.dtype) != (tensor.shape, tensor.dtype):
-                    raise Fault(f"{case.where}: buffer '{net}/{name}' is not as initial makes it")
+        for name, tensor in (losses.state or {}).items():
+            old = case.nets.get(STATE, {}).get(name)
+            if old is None or (old.shape, old.dtype) != (tensor.shape, tensor.dtype):
+                raise Fault(f"{case.where}: state '{name}' does not match Program.state")
         gradients, _ = _called(case, step_function(case.step), "cannot be differentiated")
         for path, tensor in leaves(gradients).items():
             if not bool(tensor.isfinite().all()):

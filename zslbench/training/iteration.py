@@ -13,10 +13,32 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import PluginError
-from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Step, Streams
+from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step, Streams
 from zslbench.training.batches import Batches
 from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, draw
+
+STATE = "state"
+"""The name under which steps find ``Program.state`` among their networks."""
+
+
+def initial_networks(program: Program, streams: Streams) -> Networks:
+    """The program's networks before training, with its state; copies, so a plugin's own tensors stay intact.
+
+    Raises:
+        PluginError: an optimizer has no network, or the state is trained or frozen.
+    """
+    nets = program.initial(streams.child("initial"))
+    if program.state or STATE in nets:  # networks of an earlier program bring its state along
+        nets = {**nets, STATE: {**program.state, **nets.get(STATE, {})}}
+        if STATE in program.optimizers or STATE in program.frozen:
+            raise PluginError(
+                f"program '{program.name}': '{STATE}' is the program's state and can be neither trained nor "
+                "frozen; rename that network"
+            )
+    if missing := [name for name in program.optimizers if name not in nets]:
+        raise PluginError(f"program '{program.name}': an optimizer for {missing}, but no such network")
+    return {name: {key: tensor.detach().clone() for key, tensor in net.items()} for name, net in nets.items()}
 
 
 @dataclass(frozen=True)
@@ -60,7 +82,7 @@ class Iteration:
     Args:
         steps: the pass.
         functions: the step function of each step, plain or lifted.
-        nets: networks that change; trained ones are held by ``optimizers``, others are buffers.
+        nets: networks that change; trained ones are held by ``optimizers``; ``state`` among them.
         frozen: networks that do not.
         sums: running sums of the losses and logged figures; a figure seen for the first time gets its sum.
     """
@@ -87,14 +109,14 @@ class Iteration:
             self.steps, self.functions, self.numbers, inputs.noise, strict=True
         ):
             gradients, losses = function(self.everything, inputs.batches[number], noise)
-            # A loss or a buffer may be one of the networks' own tensors: it is read before they change.
+            # A loss or a new state may be one of the networks' own tensors: it is read before they change.
             for key, value in self._figures(step, losses):
                 self._sum(key, value).add_(value)
                 counts[key] = counts.get(key, 0) + 1
-            buffers = self._buffers(step, losses)
+            state = self._new_state(step, losses)
             for net, gradient in gradients.items():
                 self.optimizers[net].update(gradient)
-            for held, value in buffers:
+            for held, value in state:
                 held.copy_(value)
         self.counts = counts
 
@@ -110,21 +132,18 @@ class Iteration:
             self.sums[key] = torch.zeros_like(value, dtype=dtype)
         return self.sums[key]
 
-    def _buffers(self, step: Step, losses: Losses) -> list[tuple[Tensor, Tensor]]:
-        """Pairs of a buffer and its new value, which shares no memory with any network."""
+    def _new_state(self, step: Step, losses: Losses) -> list[tuple[Tensor, Tensor]]:
+        """Pairs of a state tensor and its new value, which shares no memory with any network."""
         found = []
-        for net, tensors in (losses.buffers or {}).items():
-            if net in self.optimizers:
-                raise PluginError(f"step '{step.name}': buffers must not live in the trained network '{net}'")
-            for name, value in tensors.items():
-                held = self.nets.get(net, {}).get(name)
-                if held is None or (held.shape, held.dtype) != (value.shape, value.dtype):
-                    raise PluginError(
-                        f"step '{step.name}': buffer '{net}/{name}' is not as initial makes it; keep its "
-                        "shape and dtype"
-                    )
-                value = value.detach()
-                found.append((held, value.clone() if self._is_shared(value) else value))
+        for name, value in (losses.state or {}).items():
+            held = self.nets.get(STATE, {}).get(name)
+            if held is None or (held.shape, held.dtype) != (value.shape, value.dtype):
+                raise PluginError(
+                    f"step '{step.name}': state '{name}' does not match Program.state; declare it there, "
+                    "with the same shape and dtype"
+                )
+            value = value.detach()
+            found.append((held, value.clone() if self._is_shared(value) else value))
         return found
 
     def _is_shared(self, value: Tensor) -> bool:

@@ -10,30 +10,17 @@ from typing import Any
 
 from torch import Tensor
 
-from zslbench.errors import Diverged, Interrupted, PluginError
+from zslbench.errors import Diverged, Interrupted
 from zslbench.plugin.interfaces import Networks, Program, Step
 from zslbench.training import checkpoint
 from zslbench.training.batches import Batches
 from zslbench.training.context import Training
 from zslbench.training.flat import flatten, prefixed, select
 from zslbench.training.graphs.captured import Captured
-from zslbench.training.iteration import Inputs, Iteration, draw_inputs
+from zslbench.training.iteration import Inputs, Iteration, draw_inputs, initial_networks
 from zslbench.training.optimizers import optimizers_for
 from zslbench.training.precision import reduced
 from zslbench.training.step import StepFunction, step_function as step_function
-
-
-def initial_networks(program: Program, training: Training) -> Networks:
-    """The program's networks before training; a plugin's own tensors are left alone."""
-    nets: Networks = {
-        name: {key: tensor.detach().clone() for key, tensor in net.items()}
-        for name, net in program.initial(training.streams.child("initial")).items()
-    }
-    if strange := [name for name in program.optimizers if name not in nets]:
-        raise PluginError(
-            f"stage '{training.stage}': the program has an optimizer for {strange} and no such network"
-        )
-    return nets
 
 
 class ProgramRun:
@@ -46,7 +33,7 @@ class ProgramRun:
         self.batches = Batches(program, semantics, self.streams)
         self.epoch = 0
         self.history: list[dict[str, Any]] = []
-        self._begin(initial_networks(program, training), program.frozen, step_function)
+        self._begin(initial_networks(program, training.streams), program.frozen, step_function)
 
     def _begin(self, nets: Networks, frozen: Networks, function_of: Callable[[Step], StepFunction]) -> None:
         """Make all that lives on from iteration to iteration."""

@@ -84,6 +84,7 @@ class Stages:
             length=[program.epochs, program.batch_size, program.sampler, program.iterations],
             initial=_digests(program.initial(streams.child("initial"))),
             frozen=_digests(program.frozen),
+            state=_digests({"state": dict(program.state)}),
             features=_digest(program.features) if isinstance(program.features, Tensor) else "the fold's",
             labels=_digest(program.labels),
         )

@@ -34,18 +34,18 @@ def step_function(step: Step) -> StepFunction:
 
     def loss(
         trained: Networks, constant: Networks, batch: Batch, noise: Noise
-    ) -> tuple[Tensor, tuple[dict[str, Tensor], Networks]]:
+    ) -> tuple[Tensor, tuple[dict[str, Tensor], dict[str, Tensor]]]:
         with forward(batch.labels.device):
             result = step.losses({**constant, **trained}, batch, noise)
-        return result.total, (result.log, result.buffers or {})
+        return result.total, (result.log, dict(result.state or {}))
 
     differentiate = torch.func.grad_and_value(loss, has_aux=True)
 
     def run(nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
         trained = {name: nets[name] for name in step.updates}
         constant = {name: net for name, net in nets.items() if name not in trained}
-        gradients, (total, (log, buffers)) = differentiate(trained, constant, batch, noise)
-        return gradients, Losses(total, log, buffers)
+        gradients, (total, (log, state)) = differentiate(trained, constant, batch, noise)
+        return gradients, Losses(total, log, state)
 
     return run
 

@@ -22,6 +22,7 @@ from zslbench.experiment.classifying import FinalClassifiers
 from zslbench.plugin.interfaces import Networks, Streams
 from zslbench.training.context import Training
 from zslbench.training.graphs.graphs import Graphs
+from zslbench.training.iteration import initial_networks
 
 LITERAL = "literal, tested after each epoch"
 OURS = "ours, evaluated once"
@@ -32,7 +33,7 @@ def measure(machine: Machine, sizes: Any) -> Part:
     """Both classifiers once, with synthesis, transform and evaluation."""
     device = machine.device
     given = problem(sizes, device)
-    nets = given.program(1).initial(Streams(0, device))
+    nets = initial_networks(given.program(1), Streams(0, device))
     test = _held_out(given)
     fold = Fold("final", given.view, given.space, *test)
     evaluator = Evaluator(fold, lambda g: g)

@@ -19,6 +19,7 @@ from benchmarks.speed.timing import interleaved
 from benchmarks.speed.work import Work, counted
 from zslbench.plugin.interfaces import Networks, Streams
 from zslbench.training.graphs.graphs import CAPTURED, Graphs
+from zslbench.training.iteration import initial_networks
 from zslbench.training.precision import float32_products
 from zslbench.training.step import step_function
 
@@ -39,7 +40,7 @@ def measure(machine: Machine, sizes: Any) -> Part:
     given = problem(sizes, device)
     program = given.program(sizes.iterations)
     semantics = given.space.semantics
-    nets = program.initial(Streams(0, device))
+    nets = initial_networks(program, Streams(0, device))
     host = HostRegions(regions_of(sizes), device)
     pooled = LiteralSCEN(given.scen, given)
     repooled = Repooled(given, host)

@@ -44,7 +44,7 @@ class Case:
             net: {name: rng.normal(size=tensor.shape) / 2 for name, tensor in tensors.items()}
             for net, tensors in self.part.initial(Streams(0), D).items()
         }
-        self.nets["penalty"] = {"weight": np.array(3.0), "sum": np.array(0.2)}
+        self.nets["state"] = {"penalty_weight": np.array(3.0), "penalty_sum": np.array(0.2)}
         self.g = rng.uniform(0.05, 0.95, size=(B, D))
         self.labels = rng.choice(seen.numpy(), size=B)
         view = TrainView(torch.tensor(self.g), torch.tensor(self.labels), guide=self.guide)
@@ -143,7 +143,7 @@ def test_the_losses_are_logged_and_the_penalty_goes_on_as_without_them():
     unseen = (case.egs(case.nets) - 2 * seen) / 3
     added = sorted(value.item() for name, value in found.log.items() if name not in other.log)
     assert added == pytest.approx(sorted([seen, unseen]))
-    assert found.buffers == other.buffers
+    assert found.state == other.state
 
 
 def test_the_guidance_runs_over_all_classes():

@@ -29,7 +29,7 @@ def test_both_readings_run(small_run, reading):
     record = small_run(BATCHES, reading=reading)
     assert record.info.reading == reading
     len_gen = {f"embedding/{net}" for net in ("vectors", "attention", "projection", "sc", "cls_g", "range")}
-    eggn = {f"generator/{n}" for n in ("encoder", "generator", "critic", "decoder", "feedback", "penalty")}
+    eggn = {f"generator/{n}" for n in ("encoder", "generator", "critic", "decoder", "feedback", "state")}
     regressor = {"embedding/regressor"} if reading == "authors" else set()
     assert nets(record) == len_gen | regressor | eggn | {"gzsl/softmax", "czsl/softmax"}
     shapes = record.table("networks").set_index("tensor")["shape"]

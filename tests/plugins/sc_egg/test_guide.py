@@ -124,13 +124,14 @@ def test_the_guide_is_the_same_to_the_last_bit_after_training(fit_scen, settings
 
 def guidance_gradients(part, view, feedback: bool):
     """What the two terms add to the gradients of the generator's step."""
-    step = part.fit(view).passes[int(feedback)][-1]
     streams = Streams(3)
-    nets = {**part.initial(streams, view.features.shape[1]), **view.guide.networks}
+    program = part.fit(view)
+    nets = {**program.initial(streams), "state": dict(program.state), **view.guide.networks}
     nets = {  # far from the small initial weights, where little flows
         net: {k: 20 * t if k.endswith("weight") and t.ndim else t for k, t in tensors.items()}
         for net, tensors in nets.items()
     }
+    step = program.passes[int(feedback)][-1]
     batch = Batch(view.features[:8], view.labels[:8], part.space.semantics[view.labels[:8]])
     noise = {name: draw(spec, 8, streams, name) for name, spec in step.noise.items()}
     everything = replace(step, updates=tuple(nets))

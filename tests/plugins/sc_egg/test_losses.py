@@ -10,7 +10,7 @@ import sc_egg_by_hand as by_hand
 import torch
 from hypothesis import given, settings, strategies as st
 
-from zslbench.training import Streams
+from zslbench.plugin import Streams
 from zslbench_sc_egg import losses, networks
 
 EXACT = 1e-12

@@ -32,7 +32,7 @@ def test_variants(small_run, variant):
     record = small_run(variant=variant)
     nets = set(record.table("networks")["tensor"].str.split("/").str[1])
     missing = {"no-feedback": {"feedback"}, "f-vaegan": {"decoder", "feedback"}}.get(variant, set())
-    everything = {"encoder", "generator", "critic", "decoder", "feedback", "penalty"}
+    everything = {"encoder", "generator", "critic", "decoder", "feedback", "state"}
     assert nets & everything == everything - missing
     shapes = record.table("networks").set_index("tensor")["shape"]
     transformed = variant not in ("no-transform", "f-vaegan")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.training import Streams
+from zslbench.plugin import Streams
 from zslbench_tf_vaegan import losses, networks
 
 B, D, A, H, Z = 3, 6, 4, 5, 3  # the latent's width differs from A so that no two widths are mixed up

@@ -36,9 +36,9 @@ def first_losses(nets, batch, noise):
     hidden = torch.tanh((batch.features + noise["z"]) @ nets["one"]["w"] + nets["one"]["b"])
     out = hidden @ nets["two"]["v"] - noise["u"] * (batch.semantics @ nets["guide"]["g"])
     picked = (noise["c"] == batch.labels).to(out.dtype).mean()
-    total = (out**2).mean() * nets["memory"]["scale"] + 0.1 * picked
-    buffers = {"memory": {"scale": 0.9 * nets["memory"]["scale"] + 0.01 * total}}
-    return Losses(total, {"picked": picked, "scale": nets["memory"]["scale"]}, buffers)
+    total = (out**2).mean() * nets["state"]["scale"] + 0.1 * picked
+    state = {"scale": 0.9 * nets["state"]["scale"] + 0.01 * total}
+    return Losses(total, {"picked": picked, "scale": nets["state"]["scale"]}, state)
 
 
 def second_losses(nets, batch, noise):
@@ -49,16 +49,15 @@ NOISE = {"z": Normal((WIDTH,)), "u": Uniform((1,)), "c": Choice(torch.arange(CLA
 
 
 def a_program(seed: int = 0, *, per_seed: bool = False, **changes: Any) -> Program:
-    """Networks, a buffer, a frozen network, two passes. ``per_seed``: features and guide are the seed's."""
+    """Networks, a state, a frozen network, two passes. ``per_seed``: features and guide are the seed's."""
     first = Step("first", first_losses, updates=("one", "two"), noise=NOISE)
     second = Step("second", second_losses, updates=("two",), fresh_batch=False)
 
     def initial(streams):
-        nets = {
+        return {
             "one": {"w": 0.1 * streams.normal("w", (WIDTH, HIDDEN)), "b": torch.zeros(HIDDEN)},
             "two": {"v": 0.1 * streams.normal("v", (HIDDEN, HIDDEN))},
         }
-        return {**nets, "memory": {"scale": torch.ones(())}}
 
     own = seed if per_seed else 0
     values = {
@@ -71,6 +70,7 @@ def a_program(seed: int = 0, *, per_seed: bool = False, **changes: Any) -> Progr
         "batch_size": BATCH,
         "sampler": "shuffled",
         "frozen": {"guide": {"g": tensor(6, HIDDEN, seed=20 + own)}},
+        "state": {"scale": torch.ones(())},
     }
     return Program(**(values | changes))
 
@@ -95,6 +95,7 @@ def in_float64(program: Program) -> Program:
         passes=passes,
         initial=lambda streams: cast(initial(streams)),
         frozen=cast(program.frozen),
+        state=cast(program.state),
         features=cast(program.features),
     )
 

@@ -154,21 +154,17 @@ def test_a_seed_that_diverges_leaves_and_the_others_go_on(toy):
     def make(seed, broken=1):
         def losses(nets, batch, noise):
             found = toy.first_losses(nets, batch, noise)
-            bad = torch.where(nets["clock"]["t"] >= 5, nets["clock"]["bad"], 0.0)
-            clock = {"t": nets["clock"]["t"] + 1, "bad": nets["clock"]["bad"]}
-            return found._replace(total=found.total + bad, buffers={**found.buffers, "clock": clock})
+            bad = torch.where(nets["state"]["t"] >= 5, nets["state"]["bad"], 0.0)
+            return found._replace(total=found.total + bad, state={**found.state, "t": nets["state"]["t"] + 1})
 
         program = toy.a_program(seed, per_seed=True, epochs=4)
-        initial, bad = program.initial, torch.tensor(float("nan") if seed == broken else 0.0)
+        bad = torch.tensor(float("nan") if seed == broken else 0.0)
         (first, second), _ = program.passes
         first = replace(first, losses=losses)
         return replace(
             program,
             passes=((first, second), (first, first)),
-            initial=lambda streams: {
-                **initial(streams),
-                "clock": {"t": torch.zeros(()), "bad": bad},
-            },
+            state={**program.state, "t": torch.zeros(()), "bad": bad},
         )
 
     ends, group = toy.together(make, [0, 1, 2])

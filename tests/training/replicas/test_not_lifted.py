@@ -31,7 +31,7 @@ def with_losses(program, losses):
 
 def test_a_step_that_looks_at_a_value_runs_seed_by_seed(toy):
     def losses(nets, batch, noise):
-        if nets["memory"]["scale"] > 0:
+        if nets["state"]["scale"] > 0:
             return toy.first_losses(nets, batch, noise)
         return Losses((nets["one"]["w"] ** 2).sum(), {})
 
@@ -125,7 +125,7 @@ def test_seeds_that_run_one_by_one_still_share_what_is_trained_between_their_epo
 
 def test_a_faulty_program_says_what_it_says_alone(toy):
     def losses(nets, batch, noise):
-        return Losses((nets["one"]["w"] ** 2).sum(), {}, {"one": {"w": nets["one"]["w"]}})
+        return Losses((nets["one"]["w"] ** 2).sum(), {}, {"other": nets["one"]["w"]})
 
     def make(seed):
         return with_losses(toy.a_program(seed), losses)
@@ -133,7 +133,7 @@ def test_a_faulty_program_says_what_it_says_alone(toy):
     ends, _ = toy.together(make, [0, 1])
     for end in ends:
         assert isinstance(end, PluginError)
-        assert "buffers must not live in the trained network 'one'" in str(end)
+        assert "state 'other'" in str(end)
 
 
 def test_the_first_step_of_every_pass_is_compared_and_no_later_one(toy, monkeypatch):

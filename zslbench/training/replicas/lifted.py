@@ -12,9 +12,9 @@ from torch import Tensor
 
 from zslbench.errors import Diverged
 from zslbench.plugin.interfaces import Networks, Step
-from zslbench.training import checkpoint, program_run
+from zslbench.training import checkpoint
 from zslbench.training.flat import flatten, prefixed, select, unflatten
-from zslbench.training.iteration import Inputs
+from zslbench.training.iteration import Inputs, initial_networks
 from zslbench.training.program_run import ProgramRun, check_finite
 from zslbench.training.replicas.asked import Asked, check_alike, shapes
 from zslbench.training.replicas.inputs import Sources
@@ -148,7 +148,7 @@ class LiftedRun(ProgramRun):
         if self._sources is not None:
             return
         initial = {
-            slot: program_run.initial_networks(one.program, one.training) for slot, one in self.asked.items()
+            slot: initial_networks(one.program, one.training.streams) for slot, one in self.asked.items()
         }
         check_alike({slot: {"networks": shapes(nets)} for slot, nets in initial.items()})
         whose = [slot if slot in self.asked else min(self.asked) for slot in self.slots]

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from zslbench.plugin.interfaces import Batch, Networks
 from zslbench.plugin.streams import Streams
-from zslbench.training.iteration import draw_noise
+from zslbench.training.iteration import draw_noise, initial_networks
 from zslbench.training.replicas.asked import Asked
 from zslbench.training.step import step_function
 
@@ -44,7 +44,7 @@ def parts(asked: Asked, count: int) -> int:
 def of_replica(asked: Asked) -> int:
     """Bytes that one replica of a program takes at most: networks, features, and a step's activations."""
     program = asked.program
-    nets = program.initial(asked.training.streams.child("initial"))
+    nets = initial_networks(program, asked.training.streams)
     held = sum(
         _bytes(tensor) * (PER_WEIGHT if net in program.optimizers else 1)
         for net, tensors in (nets | program.frozen).items()

@@ -27,7 +27,7 @@ class UpdatesNothing(Sound):
 
 
 class UpdatesUnknown(Sound):
-    """fit_form: updates 'head', which initial does not make"""
+    """fit_form: PluginError: program 'training': an optimizer for ['head'], but no such network"""
 
     def initial(self, streams):
         return {"map": super().initial(streams)["map"]}

@@ -31,18 +31,18 @@ class TupleLosses(Sound):
         return tuple(super().losses(nets, batch, noise))
 
 
-class TrainedBuffers(Sound):
-    """step_losses: buffers in the trained network 'map'"""
+class UndeclaredState(Sound):
+    """step_losses: state 'calls' does not match Program.state"""
 
     def losses(self, nets, batch, noise):
-        return super().losses(nets, batch, noise)._replace(buffers={"map": nets["map"]})
+        return super().losses(nets, batch, noise)._replace(state={"calls": torch.zeros(())})
 
 
-class GrowingBuffer(Sound):
-    """step_losses: buffer 'count/steps' is not as initial makes it"""
+class GrowingState(Sound):
+    """step_losses: state 'steps' does not match Program.state"""
 
     def losses(self, nets, batch, noise):
-        return super().losses(nets, batch, noise)._replace(buffers={"count": {"steps": torch.zeros(2)}})
+        return super().losses(nets, batch, noise)._replace(state={"steps": torch.zeros(2)})
 
 
 class SteepRoot(Sound):

@@ -12,7 +12,7 @@ from zslbench.training import gradient_penalty, initial_linear, linear
 
 
 class Sound(Embedding):
-    """A trained map with a guide, one noise term and a buffer."""
+    """A trained map with a guide, one noise term and a state."""
 
     def fit(self, view):
         self.width = view.features.shape[1]
@@ -24,13 +24,13 @@ class Sound(Embedding):
             labels=view.labels,
             epochs=50,
             batch_size=7,
+            state={"steps": torch.zeros(())},
         )
 
     def initial(self, streams):
         return {
             "map": initial_linear(streams, "map", "out", self.width, self.width),
             "head": initial_linear(streams, "head", "out", self.width, len(self.space.names)),
-            "count": {"steps": torch.zeros(())},
         }
 
     def losses(self, nets, batch, noise):
@@ -40,7 +40,7 @@ class Sound(Embedding):
         penalty = gradient_penalty(
             lambda g: linear(nets["head"], "out", g)[:, :1], x, x + 1, noise["mask"][:, :1]
         )
-        return Losses(total + penalty, {"penalty": penalty}, {"count": {"steps": nets["count"]["steps"] + 1}})
+        return Losses(total + penalty, {"penalty": penalty}, {"steps": nets["state"]["steps"] + 1})
 
     def embed(self, nets, inputs):
         return torch.tanh(linear(nets["map"], "out", inputs))

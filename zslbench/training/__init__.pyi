@@ -1,0 +1,15 @@
+from .chunks import in_chunks as in_chunks
+from .functional import (
+    adapt_penalty_weight as adapt_penalty_weight,
+    binary_cross_entropy as binary_cross_entropy,
+    cross_entropy as cross_entropy,
+    gradient_penalty as gradient_penalty,
+    initial_linear as initial_linear,
+    leaky_relu as leaky_relu,
+    linear as linear,
+    mask_classes as mask_classes,
+    mse as mse,
+    nll_loss as nll_loss,
+    pick as pick,
+    two_layer_gradient_penalty as two_layer_gradient_penalty,
+)
