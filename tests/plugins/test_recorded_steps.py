@@ -114,7 +114,7 @@ def close(found: Any, expected: Any, where: str) -> None:
 
 def changed(losses: Losses) -> Networks:
     """New values of tensors that a step changes and does not train."""
-    return losses.buffers or {}
+    return {"state": dict(losses.state)} if losses.state else {}
 
 
 class Trainer:
@@ -122,7 +122,7 @@ class Trainer:
 
     def __init__(self, program: Program, semantics: Tensor) -> None:
         self.program, self.semantics = program, semantics
-        self.nets = doubled(program.initial(Streams(3).child(program.name)))
+        self.nets = doubled(program.initial(Streams(3).child(program.name)) | {"state": dict(program.state)})
         self.rows: list[dict[str, Any]] = []
 
     def run(self) -> Networks:

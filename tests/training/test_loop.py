@@ -230,7 +230,7 @@ def test_means_of_the_epoch_and_a_state_that_changes():
 
 
 def test_figures_and_state_are_those_of_before_the_update():
-    """Where a logged value or a new state is one of the networks' own tensors, it is read before they change."""
+    """A logged value or new state that is one of the networks' own tensors is read before they change."""
 
     def losses(nets, batch, noise):
         w, old = nets["net"]["w"], nets["state"]
