@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from zslbench import Component, Method, Reading, Variant, hookimpl
 from zslbench.cli.main import cli
-from zslbench.plugin.discovery import load_registry
+from zslbench.testing.fakes import FakeEntryPoint, registry_with, using_registry
 
 SETTINGS = """
 from zslbench import ComponentSettings
@@ -74,17 +72,6 @@ VARIANTS = (
 )
 
 
-@dataclass(frozen=True)
-class Entry:
-    name: str
-    value: str
-    plugin: Any
-    dist: Any = None
-
-    def load(self) -> Any:
-        return self.plugin
-
-
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
     """Run a command line with method ``lab`` and data sets ``gone`` and ``faulty`` registered."""
@@ -128,13 +115,12 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
     plugin.zslbench_components = hookimpl(components, specname="zslbench_components")
     plugin.zslbench_methods = hookimpl(methods, specname="zslbench_methods")
-    installed = importlib.metadata.entry_points(group="zslbench")
-    found = load_registry(strict=True, entry_points=[*installed, Entry("lab", "lab_fake", plugin)])
-    monkeypatch.setattr("zslbench.plugin.discovery.registry", lambda: found)
+    found = registry_with(FakeEntryPoint("lab", "lab_fake", plugin))
 
     def call(*arguments: str) -> Result:
         return CliRunner().invoke(cli, arguments)
 
-    yield call
+    with using_registry(found):
+        yield call
     for name in [one for one in sys.modules if one.startswith("lab_fake")]:
         del sys.modules[name]

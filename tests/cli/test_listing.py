@@ -7,7 +7,6 @@ import io
 import json
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +16,7 @@ from click.testing import CliRunner, Result
 from zslbench import Component, Method, Range, Reading, Variant, hookimpl
 from zslbench.cli import details, listing
 from zslbench.cli.main import cli
-from zslbench.plugin.discovery import load_registry
+from zslbench.testing.fakes import FakeDistribution, FakeEntryPoint, registry_with
 
 SETTINGS = """
 from typing import Literal
@@ -30,19 +29,6 @@ class Settings(ComponentSettings):
     "Which mode."
     width: int | None = None
 """
-
-
-@dataclass(frozen=True)
-class Entry:
-    name: str
-    value: str
-    plugin: Any
-    dist: Any = None
-
-    def load(self) -> Any:
-        if isinstance(self.plugin, BaseException):
-            raise self.plugin
-        return self.plugin
 
 
 @pytest.fixture
@@ -104,14 +90,18 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
 
     fake.zslbench_components = zslbench_components  # type: ignore[attr-defined]
     fake.zslbench_methods = zslbench_methods  # type: ignore[attr-defined]
-    dist = types.SimpleNamespace(name="listing-fake", version="3.1")
-    entries = [Entry("fake", "listing_fake", fake, dist), Entry("bad", "bad_module", ImportError("no [x]"))]
-    found = load_registry(entry_points=entries)
-    monkeypatch.setattr(listing, "registry", lambda: found)
+    found = registry_with(
+        FakeEntryPoint("fake", "listing_fake", fake, FakeDistribution("listing-fake", "3.1")),
+        FakeEntryPoint("bad", "bad_module", ImportError("no [x]")),
+        installed=False,
+        strict=False,
+    )
 
     def call(*arguments: str) -> Result:
         return CliRunner().invoke(cli, [one.replace("DATA", str(tmp_path / "data")) for one in arguments])
 
+    # The listings alone read it: the command line itself needs the installed commands.
+    monkeypatch.setattr(listing, "registry", lambda: found)
     return call
 
 

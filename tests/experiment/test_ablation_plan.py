@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import gc
-import importlib.metadata
-import types
 import weakref
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from zslbench import Component, Method, Variant, hookimpl
+from zslbench import Component, Method, Variant
 from zslbench.errors import SettingsError, UnknownName
 from zslbench.experiment import datasets as loading
 from zslbench.experiment.ablation_plan import rows
 from zslbench.experiment.datasets import Data
 from zslbench.experiment.recipe import resolve
 from zslbench.experiment.wishes import Wishes
-from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.lookup import Registry
+from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with
 
 BASE: dict[str, Any] = {"name": "m", "embedding": "e", "classifier": "c", "summary": "s"}
 SMALL = {"dataset.images_per_class": 5}
@@ -53,27 +50,13 @@ GAN = Method(
 )
 
 
-@dataclass(frozen=True)
-class Entry:
-    name: str
-    value: str
-    plugin: Any
-    dist: Any = None
-
-    def load(self) -> Any:
-        return self.plugin
-
-
 @pytest.fixture(scope="module")
 def known() -> Registry:
     """The installed plugins, the method ``gan``, and toy under two more names."""
     toy = {"target": "zslbench_datasets.toy:ToySource", "settings": "zslbench_datasets.settings:ToySettings"}
     sets = [Component(kind="dataset", name=name, summary="s", **toy) for name in ("one", "two")]
-    plugin: Any = types.ModuleType("plan_fake")
-    plugin.zslbench_components = hookimpl(lambda: sets, specname="zslbench_components")
-    plugin.zslbench_methods = hookimpl(lambda: [GAN], specname="zslbench_methods")
-    installed = importlib.metadata.entry_points(group="zslbench")
-    return load_registry(strict=True, entry_points=[*installed, Entry("plan", "plan_fake", plugin)])
+    plugin = fake_plugin("plan_fake", components=sets, methods=[GAN])
+    return registry_with(FakeEntryPoint("plan", "plan_fake", plugin))
 
 
 def test_every_variant_gets_what_the_user_set(known: Registry) -> None:

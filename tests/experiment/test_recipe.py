@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import pytest
 from zslbench import Component, Method, Reading, Variant, hookimpl
 from zslbench.errors import SettingsError, UnknownName, ZslbenchError
 from zslbench.experiment.recipe import Recipe, resolve
-from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.lookup import Registry
+from zslbench.testing.fakes import FakeEntryPoint, registry_with
 
 SETTINGS = """
 from zslbench import ComponentSettings
@@ -98,17 +97,6 @@ METHODS = (
 )
 
 
-@dataclass(frozen=True)
-class Entry:
-    name: str
-    value: str
-    plugin: Any
-    dist: Any = None
-
-    def load(self) -> Any:
-        return self.plugin
-
-
 @pytest.fixture
 def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     package = tmp_path / "recipe_fake"
@@ -142,7 +130,7 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]
         return METHODS
 
     plugin.zslbench_components, plugin.zslbench_methods = zslbench_components, zslbench_methods
-    yield load_registry(entry_points=[Entry("fake", "recipe_fake", plugin)])
+    yield registry_with(FakeEntryPoint("fake", "recipe_fake", plugin), installed=False, strict=False)
     for name in [one for one in sys.modules if one.startswith("recipe_fake")]:
         del sys.modules[name]
 

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from zslbench import Component, Method, hookimpl
-
-
-@dataclass(frozen=True)
-class FakeDistribution:
-    name: str
-    version: str = "1.2"
-
-
-@dataclass(frozen=True)
-class FakeEntry:
-    """An entry point; ``plugin`` is what it loads, or a function that is called to load it."""
-
-    name: str
-    plugin: Any
-    value: str
-    dist: FakeDistribution | None
-
-    def load(self) -> Any:
-        return self.plugin() if isinstance(self.plugin, types.FunctionType) else self.plugin
+from zslbench import Component, Method
+from zslbench.testing.fakes import FakeDistribution, FakeEntryPoint, fake_plugin
 
 
 @pytest.fixture(scope="session")
@@ -54,22 +35,16 @@ def plugin() -> Callable[..., types.ModuleType]:
     """A plugin module that registers these components and methods and has these further hooks."""
 
     def make(components: Iterable[Any] = (), methods: Iterable[Any] = (), **hooks: Any) -> types.ModuleType:
-        module = types.ModuleType("fake_plugin")
-        hooks.setdefault("zslbench_components", lambda: list(components))
-        hooks.setdefault("zslbench_methods", lambda: list(methods))
-        for name, function in hooks.items():
-            setattr(module, name, hookimpl(function))
-        return module
+        return fake_plugin(components=components, methods=methods, **hooks)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def entry() -> Callable[..., FakeEntry]:
-    def make(name: str, loads: Any, dist: str | None = "somebody", value: str = "") -> FakeEntry:
-        return FakeEntry(
-            name, loads, value or f"{name}_module", None if dist is None else FakeDistribution(dist)
-        )
+def entry() -> Callable[..., FakeEntryPoint]:
+    def make(name: str, loads: Any, dist: str | None = "somebody", value: str = "") -> FakeEntryPoint:
+        found = None if dist is None else FakeDistribution(dist)
+        return FakeEntryPoint(name, value or f"{name}_module", loads, found)
 
     return make
 

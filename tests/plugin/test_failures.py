@@ -312,7 +312,7 @@ def test_damaged_metadata_is_survived(entry: Any, plugin: Any, component: Any) -
             raise KeyError("Name")
 
     lost = entry("lost", plugin([component()]), None)
-    damaged = type(lost)("damaged", plugin([component(name="beta")]), "m:obj [extra]", Damaged())
+    damaged = type(lost)("damaged", "m:obj [extra]", plugin([component(name="beta")]), Damaged())
     found = load_registry(entry_points=[lost, damaged])
     assert [(one.distribution, one.version, one.status) for one in found.plugins] == [("", "", "ok")] * 2
     assert found.plugins[0].module == "m"

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import sys
-import types
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from zslbench import Method, hookimpl
+from zslbench import Method
 from zslbench.errors import PluginError
-from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.lookup import Registry
 from zslbench.report.explanations import explained
-
-
-@dataclass(frozen=True)
-class Entry:
-    name: str
-    value: str
-    plugin: Any
-    dist: Any = None
-
-    def load(self) -> Any:
-        return self.plugin
+from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with
 
 
 @pytest.fixture
@@ -33,13 +20,12 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
     """A registry of one method ``m`` whose ``explain`` is this function."""
 
     def make(function: Any, name: str = "m") -> Registry:
-        module: Any = types.ModuleType("explain_fake")
-        monkeypatch.setitem(sys.modules, "explain_fake", module)
         target = None if function is None else "explain_fake:explain"
         method = Method(name=name, embedding="e", classifier="c", summary="", explain=target)
+        module: Any = fake_plugin("explain_fake", methods=[method])
         module.explain = function
-        module.zslbench_methods = hookimpl(lambda: [method], specname="zslbench_methods")
-        return load_registry(strict=True, entry_points=[Entry("fake", "explain_fake", module)])
+        monkeypatch.setitem(sys.modules, "explain_fake", module)
+        return registry_with(FakeEntryPoint("fake", "explain_fake", module), installed=False)
 
     return make
 

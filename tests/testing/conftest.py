@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
-import types
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from zslbench import Component, Method, hookimpl
-from zslbench.plugin.discovery import load_registry
+from zslbench import Component, Method
 from zslbench.plugin.lookup import Registry
+from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))  # the fakes are named by strings, as any component
 
 from zsl_fakes import classes
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An entry point whose plugin is at hand."""
-
-    name: str
-    value: str
-    plugin: Any
-    dist: Any = None
-
-    def load(self) -> Any:
-        return self.plugin
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -50,11 +34,8 @@ def plugins() -> Callable[..., Registry]:
         module: str = "zsl_fakes",
         dist: Any = None,
     ) -> Registry:
-        plugin = types.ModuleType(module)
-        plugin.zslbench_components = hookimpl(lambda: list(components), specname="zslbench_components")
-        plugin.zslbench_methods = hookimpl(lambda: list(methods), specname="zslbench_methods")
-        installed = importlib.metadata.entry_points(group="zslbench")
-        return load_registry(strict=True, entry_points=[*installed, Entry("fakes", module, plugin, dist)])
+        plugin = fake_plugin(module, components=components, methods=methods)
+        return registry_with(FakeEntryPoint("fakes", module, plugin, dist))
 
     return build
 

@@ -14,22 +14,9 @@ is known to fail is named with its reason, ``expected_failures={"steps_lift": "u
 it passes, that is reported too.
 
 Components are fitted on small generated inputs (:class:`TinyInputs`), with training cut to one epoch.
+:mod:`zslbench.testing.fakes` has plugins and runs in memory, for tests of what uses them.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from zslbench.testing.check import Check, ConformanceError, NotApplicable, parametrize_with_checks
-from zslbench.testing.inputs import TinyInputs
-from zslbench.testing.suites import check_component, check_method, checks_for, checks_for_method
-
-__all__ = [
-    "Check",
-    "ConformanceError",
-    "NotApplicable",
-    "TinyInputs",
-    "check_component",
-    "check_method",
-    "checks_for",
-    "checks_for_method",
-    "parametrize_with_checks",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

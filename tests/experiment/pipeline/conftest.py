@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from typing import Any
 import pytest
 
 import zslbench
-from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.lookup import Registry
 from zslbench.store.record import RunRecord
+from zslbench.testing.fakes import registry_with, using_registry
 
 SMALL: dict[str, Any] = {
     "dataset.classes": 10,
@@ -42,16 +41,16 @@ def _with_scripted() -> Iterator[Registry]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parent))
         scripted = EntryPoint("scripted", "zslbench_scripted", "zslbench")
-        found = load_registry(strict=True, entry_points=[*metadata.entry_points(group="zslbench"), scripted])
+        found = registry_with(scripted)
         yield found
 
 
 @pytest.fixture
-def known(_with_scripted: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def known(_with_scripted: Registry) -> Iterator[Registry]:
     """The installed plugins and ``zslbench_scripted``; every run of a test sees these."""
     # For this test alone: other folders' tests may run in between, in the same process.
-    monkeypatch.setattr("zslbench.plugin.discovery.registry", lambda: _with_scripted)
-    return _with_scripted
+    with using_registry(_with_scripted):
+        yield _with_scripted
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import random
 import sys
-from importlib import metadata
 from importlib.metadata import EntryPoint
 
 import numpy as np
 import torch
 
 import zslbench
-import zslbench.plugin
+from zslbench.testing.fakes import registry_with, using_registry
 
 
 def moved(before, after):
@@ -33,27 +32,25 @@ def state():
 
 def main(store: str) -> None:
     scripted = EntryPoint("scripted", "zslbench_scripted", "zslbench")
-    entries = [*metadata.entry_points(group="zslbench"), scripted]
-    known = zslbench.plugin.load_registry(strict=True, entry_points=entries)
-    zslbench.plugin.lookup = lambda: known
     options = {"dataset": "scripted", "store": store, "device": "cpu", "threads": 1}
     failing = {"embedding": "restless", "generator": "tf-vaegan", "classifier": "softmax"}
-    for asked in (
-        {"method": "restless", "select": "last"},
-        {"method": "restless"},
-        {"method": "restless", "select": "oracle"},
-        failing,
-    ):
-        for seed in (5, 6):
-            random.seed(seed)
-            np.random.seed(seed)  # noqa: NPY002
-            torch.manual_seed(seed)
-            before, ended = state(), "finished"
-            try:
-                zslbench.run(**asked, **options, force=True)
-            except zslbench.ZslbenchError:
-                ended = "failed"
-            print(ended, *moved(before, state()))
+    with using_registry(registry_with(scripted)):
+        for asked in (
+            {"method": "restless", "select": "last"},
+            {"method": "restless"},
+            {"method": "restless", "select": "oracle"},
+            failing,
+        ):
+            for seed in (5, 6):
+                random.seed(seed)
+                np.random.seed(seed)  # noqa: NPY002
+                torch.manual_seed(seed)
+                before, ended = state(), "finished"
+                try:
+                    zslbench.run(**asked, **options, force=True)
+                except zslbench.ZslbenchError:
+                    ended = "failed"
+                print(ended, *moved(before, state()))
     before = state()
     random.random(), np.random.rand(), torch.rand(1)  # noqa: NPY002
     print("check", *moved(before, state()))

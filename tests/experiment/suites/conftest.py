@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,8 @@ import pytest
 
 from zslbench import Component, Method, Reading, Variant, hookimpl
 from zslbench.experiment import Suite, find_suite
-from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.lookup import Registry
+from zslbench.testing.fakes import FakeEntryPoint, registry_with, using_registry
 
 SETTINGS = """
 from zslbench import ComponentSettings
@@ -81,17 +79,6 @@ READINGS = (
 )
 
 
-@dataclass(frozen=True)
-class Entry:
-    name: str
-    value: str
-    plugin: Any
-    dist: Any = None
-
-    def load(self) -> Any:
-        return self.plugin
-
-
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose files say what happens to the fakes; ``fits`` and ``loads`` in it count."""
@@ -129,10 +116,9 @@ def known(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
     plugin.zslbench_components = hookimpl(components, specname="zslbench_components")
     plugin.zslbench_methods = hookimpl(methods, specname="zslbench_methods")
-    installed = importlib.metadata.entry_points(group="zslbench")
-    found = load_registry(strict=True, entry_points=[*installed, Entry("lab", "suites_fake", plugin)])
-    monkeypatch.setattr("zslbench.plugin.discovery.registry", lambda: found)
-    yield found
+    found = registry_with(FakeEntryPoint("lab", "suites_fake", plugin))
+    with using_registry(found):
+        yield found
     for name in [one for one in sys.modules if one.startswith("suites_fake")]:
         del sys.modules[name]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import pytest
 import torch
 
 import zslbench_audit as audit
-from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.lookup import Registry
+from zslbench.testing.fakes import registry_with, using_registry
 from zslbench_audit import AuditResult
 
 SMALL: dict[str, Any] = {
@@ -35,14 +34,14 @@ def _with_leaky() -> Iterator[Registry]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parent))
         leaky = EntryPoint("leaky", "zslbench_leaky", "zslbench")
-        yield load_registry(strict=True, entry_points=[*metadata.entry_points(group="zslbench"), leaky])
+        yield registry_with(leaky)
 
 
 @pytest.fixture
-def known(_with_leaky: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def known(_with_leaky: Registry) -> Iterator[Registry]:
     """The installed plugins and ``zslbench_leaky``; every audit of a test sees these."""
-    monkeypatch.setattr("zslbench.plugin.discovery.registry", lambda: _with_leaky)
-    return _with_leaky
+    with using_registry(_with_leaky):
+        yield _with_leaky
 
 
 @pytest.fixture

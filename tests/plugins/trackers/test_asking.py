@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from importlib import metadata
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import zslbench
 from zslbench.cli.main import cli
 from zslbench.errors import MissingExtra, PluginError, SettingsError, UnknownName
 from zslbench.experiment.tracking import wanted
-from zslbench.plugin.discovery import load_registry
+from zslbench.testing.fakes import registry_with, using_registry
 
 PLUGIN = """
 from zslbench import Tracker, hookimpl
@@ -68,7 +67,7 @@ class Odd: ...
 
 
 @pytest.fixture
-def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Registers the fakes; gives what the tracker ``theirs`` was told."""
     package = tmp_path / "path" / "tracker_fake"
     package.mkdir(parents=True)
@@ -78,12 +77,10 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in [one for one in sys.modules if one.startswith("tracker_fake")]:
         del sys.modules[name]
     entry = EntryPoint("fake", "tracker_fake", "zslbench")
-    found = load_registry(strict=True, entry_points=[*metadata.entry_points(group="zslbench"), entry])
-    monkeypatch.setattr("zslbench.plugin.discovery.registry", lambda: found)
-    monkeypatch.setattr("zslbench.cli.listing.registry", lambda: found)
-    from tracker_fake.model import SAID  # type: ignore[import-not-found]
+    with using_registry(registry_with(entry)):
+        from tracker_fake.model import SAID  # type: ignore[import-not-found]
 
-    return SAID
+        yield SAID
 
 
 @pytest.fixture

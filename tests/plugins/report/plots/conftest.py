@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from zslbench.testing.fakes import FakeEntryPoint, registry_with, using_registry
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))  # the fakes are named by strings, as any component
 
@@ -24,19 +24,6 @@ SMALL = {
 }
 
 
-@dataclass(frozen=True)
-class Entry:
-    """An entry point whose plugin is at hand."""
-
-    name: str
-    value: str
-    plugin: Any
-    dist: Any = None
-
-    def load(self) -> Any:
-        return self.plugin
-
-
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("plots") / "store"
@@ -47,23 +34,17 @@ def known() -> Any:
     """The installed plugins and the fakes."""
     import plot_fakes
 
-    from zslbench.plugin.discovery import load_registry
-
-    installed = importlib.metadata.entry_points(group="zslbench")
-    return load_registry(strict=True, entry_points=[*installed, Entry("fakes", "plot_fakes", plot_fakes)])
+    return registry_with(FakeEntryPoint("fakes", "plot_fakes", plot_fakes))
 
 
 @contextlib.contextmanager
 def registered(known: Any) -> Iterator[None]:
-    """The fakes are there for the library and the command line alike, on one thread, and then gone again."""
+    """The fakes are registered within the block, which runs on one thread."""
     import torch
-
-    from zslbench.plugin import discovery as loading
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "_installed", lambda: known)
+    with using_registry(known):
         yield
     torch.set_num_threads(threads)
 

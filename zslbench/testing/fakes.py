@@ -1,0 +1,182 @@
+"""Plugins that live in memory and runs that were never computed, for tests of plugins and of their tools.
+
+A test of a component that no installed package registers::
+
+    plugin = fake_plugin("my_fakes", components=[Component(kind="classifier", name="mine", ...)])
+    with using_registry(registry_with(FakeEntryPoint("mine", "my_fakes", plugin))):
+        zslbench.run(classifier="mine", ...)
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from zslbench.plugin import discovery
+from zslbench.plugin.declarations import Command, Component, Method, Tracker
+from zslbench.plugin.discovery import EntryPointLike, load_registry
+from zslbench.plugin.hookspecs import hookimpl
+from zslbench.plugin.lookup import Registry
+
+if TYPE_CHECKING:
+    from zslbench.store.record import RunRecord
+    from zslbench.store.store import Store
+
+ARRAY = {"array": "features", "file": "res101.mat", "sha256": "a" * 64}
+"""The one array that a fake run was computed on."""
+
+
+@dataclass(frozen=True)
+class FakeDistribution:
+    """The package that a fake plugin comes from."""
+
+    name: str
+    version: str = "1.2"
+
+
+@dataclass(frozen=True)
+class FakeEntryPoint:
+    """An entry point in the group ``zslbench``, without a package that declares it."""
+
+    name: str
+    value: str
+    """Name of the plugin's module."""
+    plugin: Any
+    """The module; or a function that loads it; or an exception, which loading raises."""
+    dist: Any = None
+
+    def load(self) -> Any:
+        """The module."""
+        if isinstance(self.plugin, BaseException):
+            raise self.plugin
+        return self.plugin() if isinstance(self.plugin, FunctionType) else self.plugin
+
+
+def fake_plugin(
+    name: str = "fake_plugin",
+    *,
+    components: Iterable[Component] = (),
+    methods: Iterable[Method] = (),
+    trackers: Iterable[Tracker] = (),
+    commands: Iterable[Command] = (),
+    **hooks: Callable[..., Any],
+) -> ModuleType:
+    """A plugin's module that registers these; ``hooks`` are further hooks by name, or replace those."""
+    registered: dict[str, Iterable[Any]] = {
+        "zslbench_components": components,
+        "zslbench_methods": methods,
+        "zslbench_trackers": trackers,
+        "zslbench_commands": commands,
+    }
+    module = ModuleType(name)
+    for hook, declared in registered.items():
+        setattr(module, hook, hookimpl(lambda found=tuple(declared): list(found), specname=hook))
+    for hook, function in hooks.items():
+        setattr(module, hook, hookimpl(function))
+    return module
+
+
+def registry_with(*entry_points: EntryPointLike, installed: bool = True, strict: bool = True) -> Registry:
+    """A registry of these plugins.
+
+    Args:
+        installed: the installed plugins, too.
+        strict: a broken plugin is an error.
+
+    Raises:
+        PluginError: ``strict``, and a plugin is broken.
+    """
+    others = metadata.entry_points(group="zslbench") if installed else ()
+    return load_registry(strict=strict, entry_points=[*others, *entry_points])
+
+
+@contextmanager
+def using_registry(registry: Registry) -> Iterator[Registry]:
+    """Within the block, the library and the command line find these plugins instead of the installed ones."""
+    with mock.patch.object(discovery, "_installed", lambda: registry):
+        yield registry
+
+
+def fake_record(
+    store: Store,
+    method: str = "m",
+    dataset: str = "cub",
+    seed: int = 0,
+    selection: str = "val",
+    *,
+    variant: str | None = None,
+    reading: str | None = None,
+    features: str = "res101",
+    semantics: str = "att",
+    identity: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    environment: Mapping[str, Any] | None = None,
+    **figures: float | None,
+) -> RunRecord:
+    """Write a run that was never computed.
+
+    Args:
+        identity: replaces entries of the run's identity by path, ``{"settings/classifier/lr": 0.5}``.
+        metrics: further metrics by name.
+        environment: further entries of its environment.
+        figures: ``acc``, ``u``, ``s``, ``h``, ``ausuc`` as fractions; None: the run lacks it.
+    """
+    import pandas as pd
+
+    from zslbench.store.record import RunContent, RunInfo
+
+    content: dict[str, Any] = {
+        "method": method,
+        "variant": variant,
+        "components": {"dataset": dataset, "classifier": "softmax"},
+        "settings": {"dataset": {}, "classifier": {"lr": 0.1, "epochs": 3}},
+        "data": {"features": features, "semantics": semantics, "arrays": {"features": ARRAY["sha256"]}},
+        "seed": seed,
+        "selection": {"mode": selection, "every": 1},
+        "versions": {"zslbench": "1", "plugin common": "1 abc"},
+        "execution": {"device": "cpu", "threads": 1},
+    }
+    if reading is not None:
+        content["reading"] = reading
+    for path, value in (identity or {}).items():
+        *parents, last = path.split("/")
+        place = content
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    run = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    info = RunInfo(
+        run,
+        method,
+        variant,
+        dataset,
+        seed,
+        selection,
+        copy.deepcopy(content),
+        store.runs / run,
+        reading=reading,
+    )
+    defaults = {"acc": 0.5, "u": 0.2, "s": 0.3, "h": 0.24, "ausuc": 0.1}
+    return store.write(
+        RunContent(
+            info=info,
+            metrics=defaults | figures | dict(metrics or {}),
+            environment={"seconds": 1.5, "group": "generative", "chosen": {}, "preset": None}
+            | dict(environment or {}),
+            data={
+                "features": features,
+                "semantics": semantics,
+                "arrays": [ARRAY | {"file": f"{features}.mat"}],
+            },
+            notes=["a note"],
+            tables={"epochs": pd.DataFrame({"epoch": [1]})},
+        )
+    )
