@@ -30,7 +30,7 @@ DECLARED = [
     ("declaration", declared(summary="a\nb"), "several lines"),
     ("declaration", declared(target="zsl_fakes.nowhere:Sound"), "cannot be imported"),
     ("declaration", declared(target="zsl_fakes.classifiers:Sund"), "has no Sund, did you mean 'Sound'?"),
-    ("declaration", declared(target="zsl_fakes.embeddings:Sound"), "does not implement"),
+    ("declaration", declared(target="zsl_fakes.embeddings:Sound"), "not a subclass of"),
     ("declaration", declared(target="zslbench.plugin.interfaces:Classifier"), "does not define fit, scores"),
     ("settings_documented", declared("settings:NoDefault"), "setting 'size' has no default"),
     ("settings_documented", declared("settings:NoDescription"), "setting 'size' has no description"),

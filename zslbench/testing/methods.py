@@ -1,4 +1,4 @@
-"""Checks of methods: components, presets, variants, searched settings, and a tiny run."""
+"""Checks of methods: components, presets, variants, readings, searched settings, and a tiny run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from zslbench.data.folders import find_dataset
-from zslbench.errors import UnknownName
+from zslbench.errors import PluginError, UnknownName, did_you_mean
 from zslbench.evaluation.selection import Mode, Selection
 from zslbench.experiment import pipeline
 from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.published.ablations import published_ablation
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.declarations import FULL, Method, Options, Variant
@@ -21,7 +22,9 @@ from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import preset_names, read_preset
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import settings_model
+from zslbench.report.explanations import explanation
 from zslbench.testing.check import Fault
+from zslbench.testing.declared import heavy_import
 from zslbench.training.loop import Training
 
 
@@ -206,3 +209,61 @@ def _sensible(trial: Trial, figures: Mapping[str, Any]) -> None:
         value = figures.get(name)
         if not isinstance(value, float) or not math.isfinite(value) or not 0 <= value <= 1:
             raise Fault(f"{name} is {value!r}, not a figure between 0 and 1")
+
+
+# --- readings, explanations, published figures ---------------------------------------------------
+
+
+def readings_resolve(trial: Trial) -> None:
+    """Every reading resolves, alone and with each variant, says in one line what it is, and is different."""
+    found: dict[str, dict[str, Any]] = {}
+    for reading in trial.method.readings:
+        where = f"reading '{reading.name}'"
+        if not reading.summary.strip() or "\n" in reading.summary:
+            raise Fault(f"{where}: the summary is empty or has several lines")
+        composition = trial.registry.composition(trial.method)
+        for key in reading.settings:
+            if composition.get(key.partition(".")[0], True) is None:  # type: ignore[call-overload]
+                raise Fault(f"{where} sets {key}, which the method does not have")
+        for variant in (None, *(one.name for one in trial.method.variants)):
+            try:
+                recipe = trial.recipe(variant, reading=reading.name)
+            except Exception as error:
+                raise Fault(f"{where}{where_of(None, variant)}: {error}") from error
+            if variant is None:
+                found[reading.name] = content(recipe)
+    names = list(found)
+    for place, name in enumerate(names):
+        for other in names[:place]:
+            twins = [
+                one for one in preset_names(trial.method.presets) if one.endswith((f"-{name}", f"-{other}"))
+            ]
+            if found[name] == found[other] and not twins:
+                raise Fault(f"readings '{other}' and '{name}' are the same")
+
+
+def explains(trial: Trial) -> None:
+    """``explain`` gives rows for the settings of every reading and variant, and imports nothing heavy."""
+    target = trial.method.explain
+    if target is None:
+        return
+    for reading, variant in overlays(trial.method):
+        recipe = trial.recipe(variant, reading=reading)
+        try:
+            explanation(trial.registered, {kind: part.values() for kind, part in recipe.parts.items()})
+        except PluginError as error:
+            raise Fault(f"{error}{where_of(reading, variant)}") from error
+    if fault := heavy_import((target.partition(":")[0],)):
+        raise Fault(f"explain {target}: {fault}")
+
+
+def published_figures(trial: Trial) -> None:
+    """The published figures can be read, and are of the method's own variants and of the whole."""
+    found = published_ablation(trial.method)
+    variants = {variant for variant, _ in found}
+    declared = {one.name for one in trial.method.variants} | {FULL}
+    if unknown := sorted(variants - declared):
+        raise Fault(f"published figures of '{unknown[0]}', {did_you_mean(unknown[0], declared)}")
+    for dataset in sorted({dataset for _, dataset in found}):
+        if (FULL, dataset) not in found:
+            raise Fault(f"published figures on {dataset}: none of the whole method, '{FULL}'")

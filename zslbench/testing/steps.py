@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,8 +12,11 @@ from torch import Tensor
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step, Streams
 from zslbench.testing.bits import changed, differing, leaves, listed, snapshot
 from zslbench.testing.check import Fault, said
-from zslbench.testing.subject import Subject, global_seed
+from zslbench.testing.subject import EPOCHS, Subject, global_seed
+from zslbench.training.context import Training
 from zslbench.training.iteration import STATE, initial_networks
+from zslbench.training.replicas.asked import Asked, CannotLift, check_alike, form
+from zslbench.training.replicas.lifted import LiftedRun
 from zslbench.training.step import StepFunction, draw, step_function
 
 _MANY = 512
@@ -170,3 +173,30 @@ def noise_declared(subject: Subject) -> None:
             raise Fault(
                 f"{case.where} declares noise '{unread[0]}' and does not read it; leave out what is off"
             )
+
+
+# --- seeds that train together -------------------------------------------------------------------
+
+SEEDS = 3
+
+
+def seeds_together(subject: Subject) -> None:
+    """Three seeds' programs, lifted together, give each seed the losses and gradients of its plain steps."""
+    semantics = subject.space().semantics
+    for programs in zip(*(subject.programs(seed) for seed in range(SEEDS)), strict=True):
+        asked = {
+            seed: Asked(
+                replace(program, epochs=min(program.epochs, EPOCHS)),
+                semantics,
+                Training(Streams(seed, subject.device), stage=program.name),
+            )
+            for seed, program in enumerate(programs)
+        }
+        run = LiftedRun(asked, range(SEEDS), None)
+        try:
+            check_alike({seed: form(one) for seed, one in asked.items()})
+            run.train_epoch()
+        except CannotLift as error:
+            raise Fault(f"program '{programs[0].name}' of {SEEDS} seeds: {error}") from error
+        finally:
+            run.close()

@@ -12,7 +12,7 @@ from zslbench.plugin.discovery import registry as installed
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.settings import build
 from zslbench.plugin.targets import settings_model
-from zslbench.testing import declared, fitting, keys, methods, readings, replicas, sources, steps, use
+from zslbench.testing import declared, fitting, methods, sources, steps, use
 from zslbench.testing.check import Check, run_all, with_expected_failures
 from zslbench.testing.inputs import TinyInputs
 from zslbench.testing.methods import Trial
@@ -35,12 +35,12 @@ _FITTED = (
     fitting.follows_the_seed,
     fitting.no_global_randomness,
     fitting.state_in_networks,
-    keys.reuse_changes_nothing,
+    fitting.reuse_changes_nothing,
     steps.step_losses,
     steps.steps_pure,
     steps.steps_lift,
     steps.noise_declared,
-    replicas.seeds_together,
+    steps.seeds_together,
     use.output_shape,
     use.rows_independent,
     use.use_is_pure,
@@ -68,10 +68,10 @@ _METHOD = (
     methods.components_exist,
     methods.settings_valid,
     methods.presets_valid,
-    readings.readings_resolve,
+    methods.readings_resolve,
     methods.variants_resolve,
-    readings.explains,
-    readings.published_figures,
+    methods.explains,
+    methods.published_figures,
     methods.search_valid,
     methods.runs,
     methods.repeats,
