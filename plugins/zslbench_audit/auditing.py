@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -107,7 +108,7 @@ def _shortened(recipe: Recipe, epochs: int, given: Mapping[str, Any]) -> dict[st
         f"{kind}.{name}": most[what]
         for kind, part in recipe.parts.items()
         for name, value in part.values().items()
-        if (what := name.rpartition("_")[2]) in most
+        if (what := re.split(r"[._]", name)[-1]) in most
         and isinstance(value, int)
         and value > most[what]
         and f"{kind}.{name}" not in given

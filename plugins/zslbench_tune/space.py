@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from zslbench.errors import SettingsError, did_you_mean
 from zslbench.experiment import Recipe
+from zslbench.plugin import fields_of
 from zslbench.plugin.declarations import Options, Range
 
 Wish = Range | Options | str | Sequence[Any]
@@ -164,7 +165,7 @@ def _checked(recipe: Recipe, key: str, of: Range | Options) -> Dimension:
     if part is None:
         known = ", ".join(one for one in recipe.parts if one != "dataset")
         raise SettingsError(f"{where}: method '{recipe.method}' has no {kind}; it has {known}")
-    fields = type(part.settings).model_fields
+    fields = fields_of(type(part.settings))
     if name not in fields:
         raise SettingsError(
             f"{where}: {kind} '{part.name}' has no setting '{name}', {did_you_mean(name, fields)}"

@@ -10,7 +10,13 @@ from pydantic import PositiveFloat, PositiveInt, ValidationError, model_validato
 
 from zslbench import ComponentSettings
 from zslbench.errors import SettingsError
-from zslbench.plugin.settings import NoSettings, build
+from zslbench.plugin.settings import (
+    NoSettings,
+    SettingsGroup,
+    build,
+    default_of,
+    fields_of,
+)
 
 
 class Model(ComponentSettings):
@@ -74,3 +80,67 @@ def test_all_faults_at_once() -> None:
     with pytest.raises(SettingsError, match="no setting 'a'") as caught:
         build(Model, {"a": 1, "lr": 0}, "x")
     assert str(caught.value).count(";") == 1
+
+
+# --- groups ----------------------------------------------------------------------------------------
+
+
+class Stage(SettingsGroup):
+    epochs: PositiveInt = 20
+    """Epochs."""
+    iterations: PositiveInt | None = 5
+    """Batches."""
+
+
+class Longer(Stage):
+    lr: PositiveFloat = 0.1
+    """Learning rate."""
+
+
+class Staged(ComponentSettings):
+    reading: Literal["paper", "authors"] = "paper"
+    """Which."""
+    stage1: Stage = Stage()
+    stage2: Longer = Longer(epochs=7)
+    last: int = 3
+    """Something else."""
+
+
+def test_the_settings_of_a_group_have_names_with_a_dot() -> None:
+    found = build(Staged, {"stage1.epochs": 3, "stage2.lr": 1, "stage1.iterations": "none"}, "x")
+    assert found == Staged(stage1=Stage(epochs=3, iterations=None), stage2=Longer(lr=1.0))
+    assert found.flat() == {
+        "reading": "paper", "stage1.epochs": 3, "stage1.iterations": None, "stage2.epochs": 20,
+        "stage2.iterations": 5, "stage2.lr": 1.0, "last": 3,
+    }  # fmt: skip
+    assert build(Staged, found.flat(), "x") == found
+    assert list(fields_of(Staged)) == list(found.flat())
+    assert fields_of(Staged)["stage2.lr"].description == "Learning rate."
+    assert default_of(Staged, "stage2.epochs") == 7 and default_of(Staged, "last") == 3
+    assert build(Staged, {"stage1": {"epochs": 3}, "stage1.iterations": 2}, "x").stage1 == Stage(
+        epochs=3, iterations=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [
+        ("stage1.epoch", ["stage1.epochs"]),
+        ("stage1_epochs", ["stage1.epochs"]),
+        ("lr", ["stage2.lr"]),
+        ("epochs", ["stage1.epochs", "stage2.epochs"]),
+        ("last.lr", ["stage2.lr"]),
+    ],
+)
+def test_an_unknown_setting_of_a_group_names_the_nearest(name: str, suggested: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        build(Staged, {name: 1}, "x")
+    assert f"'{name}'" in str(caught.value)
+    assert all(f"'{one}'" in str(caught.value) for one in suggested)
+
+
+def test_a_stage_depends_on_its_group_and_on_what_comes_before() -> None:
+    values = Staged().flat()
+    later = {name for name in values if name.startswith("stage2")}
+    assert Staged().through("stage1") == {name: value for name, value in values.items() if name not in later}
+    assert Staged().through("stage2") == values

@@ -13,6 +13,7 @@ from zslbench.errors import PluginError
 from zslbench.plugin.declarations import Component, Kind, Method
 from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import preset_names, read_preset
+from zslbench.plugin.settings import default_of, fields_of
 from zslbench.plugin.targets import settings_model
 from zslbench.report.formats import emit, json_text
 
@@ -109,14 +110,14 @@ def _settings(known: Registry, method: Method) -> list[Row]:
 
 def _component_settings(component: Registered[Component], method: Method) -> list[Row]:
     rows = []
-    for name, info in settings_model(component).model_fields.items():
+    model = settings_model(component)
+    for name, info in fields_of(model).items():
         key = f"{component.declaration.kind}.{name}"
-        default = None if info.is_required() else info.get_default(call_default_factory=True)
         rows.append(
             {
                 "setting": key,
                 "type": type_text(info.annotation),
-                "default": method.settings.get(key, default),
+                "default": method.settings.get(key, default_of(model, name)),
                 "search": list(method.search.get(key, ())),
                 "tune": str(method.tunable[key]) if key in method.tunable else None,
                 "description": info.description,

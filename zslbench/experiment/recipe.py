@@ -14,7 +14,7 @@ from zslbench.errors import SettingsError, UnknownName, ZslbenchError, did_you_m
 from zslbench.plugin.declarations import Component, Kind, Method, Reading, Variant
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry
 from zslbench.plugin.presets import choose
-from zslbench.plugin.settings import ComponentSettings, build
+from zslbench.plugin.settings import ComponentSettings, build, fields_of
 from zslbench.plugin.targets import settings_model
 
 Overlay = TypeVar("Overlay", Variant, Reading)
@@ -32,8 +32,8 @@ class Part:
         return self.registered.name
 
     def values(self) -> dict[str, Any]:
-        """The settings as JSON values."""
-        return self.settings.model_dump(mode="json")
+        """The settings as JSON values, by name."""
+        return self.settings.flat()
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Recipe:
         parts = dict(self.parts)
         for kind, values in _by_kind(overlay, parts, f"method '{self.method}'").items():
             part = parts[kind]
-            given = part.settings.model_dump() | values
+            given = part.settings.flat("python") | values
             where = f"{kind} '{part.name}'"
             parts[kind] = replace(part, settings=build(type(part.settings), given, where))
         return replace(self, parts=MappingProxyType(parts))
@@ -221,7 +221,7 @@ def label_text(method: str, variant: str | None, reading: str | None) -> str:
 
 def _foreign(settings: Mapping[str, Any], parts: Mapping[Kind, Part]) -> bool:
     """Whether a component lacks one of the settings: they were made for another."""
-    there = {f"{kind}.{name}" for kind, one in parts.items() for name in type(one.settings).model_fields}
+    there = {f"{kind}.{name}" for kind, one in parts.items() for name in fields_of(type(one.settings))}
     return not there.issuperset(settings)
 
 

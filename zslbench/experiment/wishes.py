@@ -9,6 +9,7 @@ from typing import Any
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin.declarations import Method, Variant
 from zslbench.plugin.lookup import Registry
+from zslbench.plugin.settings import fields_of
 from zslbench.plugin.targets import settings_model
 
 
@@ -59,7 +60,7 @@ class Wishes:
         if kind not in variant.components:
             return False
         component = self.registry.composition(self.method, variant)[kind]  # type: ignore[index]
-        return component is None or name not in settings_model(component).model_fields
+        return component is None or name not in fields_of(settings_model(component))
 
     def _remark(self, variant: Variant | None, lacking: Sequence[str]) -> None:
         if variant is not None and lacking:

@@ -52,7 +52,12 @@ from .lookup import (
     one_line as one_line,
 )
 from .presets import parse_assignment as parse_assignment, preset_names as preset_names
-from .settings import ComponentSettings as ComponentSettings, NoSettings as NoSettings
+from .settings import (
+    ComponentSettings as ComponentSettings,
+    NoSettings as NoSettings,
+    SettingsGroup as SettingsGroup,
+    fields_of as fields_of,
+)
 from .streams import Streams as Streams
 from .targets import load_class as load_class, settings_model as settings_model
 from .tracking import RunTracker as RunTracker

@@ -14,6 +14,7 @@ from typing import Any
 
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.plugin.declarations import KINDS
+from zslbench.plugin.settings import flatten
 
 PROVENANCE = "provenance"
 """The table of a preset that says how its values were found."""
@@ -124,7 +125,7 @@ def parse_preset(text: str, where: str) -> dict[str, Any]:
             raise SettingsError(
                 f"preset {where}: '{kind}' is not a table named after a kind; {did_you_mean(kind, KINDS)}"
             )
-        flat |= {f"{kind}.{name}": value for name, value in table.items()}
+        flat |= flatten(table, f"{kind}.")
     return flat
 
 

@@ -1,23 +1,49 @@
-"""Settings of a component: frozen, typed, documented; an unknown key names the nearest known one."""
+"""Settings of a component: frozen, typed, documented; an unknown key names the nearest known one.
+
+Settings that belong together, such as those of one training stage, can form a :class:`SettingsGroup`. Users
+write their names with a dot: ``stage1.lr``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from zslbench.errors import SettingsError, did_you_mean
 
 
-class ComponentSettings(BaseModel):
+class SettingsGroup(BaseModel):
+    """A field of a component's settings that holds settings of its own; groups do not nest."""
+
+    # NaN and infinities cannot be part of a run's identity.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class ComponentSettings(SettingsGroup):
     """Base of every component's settings. Declare fields with a type, a default and a description.
 
     Source of the design: pydantic models with ``frozen=True`` and ``extra="forbid"``.
     """
 
-    # NaN and infinities cannot be part of a run's identity.
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    def flat(self, mode: Literal["json", "python"] = "json") -> dict[str, Any]:
+        """Every setting's value by name, ``{"reading": ..., "stage1.lr": ...}``."""
+        values: dict[str, Any] = {}
+        for name, value in self.model_dump(mode=mode).items():
+            group = isinstance(getattr(self, name), SettingsGroup)
+            values |= {f"{name}.{key}": one for key, one in value.items()} if group else {name: value}
+        return values
+
+    def through(self, group: str) -> dict[str, Any]:
+        """The settings outside groups, and those of the groups up to and including this one.
+
+        This is what the networks of the stage ``group`` depend on, so it is the ``key`` of its program.
+        """
+        names = list(groups_of(type(self)))
+        later = names[names.index(group) + 1 :]
+        return {name: value for name, value in self.flat().items() if name.partition(".")[0] not in later}
 
 
 class NoSettings(ComponentSettings):
@@ -27,25 +53,72 @@ class NoSettings(ComponentSettings):
 S = TypeVar("S", bound=ComponentSettings)
 
 
+def groups_of(model: type[ComponentSettings]) -> dict[str, type[SettingsGroup]]:
+    """The groups of a component's settings by name."""
+    return {
+        name: info.annotation
+        for name, info in model.model_fields.items()
+        if isinstance(info.annotation, type) and issubclass(info.annotation, SettingsGroup)
+    }
+
+
+def fields_of(model: type[ComponentSettings]) -> dict[str, FieldInfo]:
+    """Every setting by name; the settings of a group stand for the group."""
+    groups, fields = groups_of(model), {}
+    for name, info in model.model_fields.items():
+        within = groups[name].model_fields if name in groups else {}
+        fields |= {f"{name}.{key}": one for key, one in within.items()} if name in groups else {name: info}
+    return fields
+
+
+def default_of(model: type[ComponentSettings], name: str) -> Any:
+    """A setting's default; None if it has none."""
+    group, _, key = name.rpartition(".")
+    holder = model.model_fields[group].get_default(call_default_factory=True) if group else None
+    if holder is not None:
+        return getattr(holder, key)
+    info = fields_of(model)[name]
+    return None if info.is_required() else info.get_default(call_default_factory=True)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"generator": {"lr": 1}}`` as ``{"generator.lr": 1}``, however deep."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat
+
+
 def build(model: type[S], values: Mapping[str, Any], where: str) -> S:
     """Validate ``values`` into ``model``.
 
     Args:
+        values: by name, ``"stage1.lr"`` for a setting of a group.
         where: prefix of the keys in messages, as ``"generator (tf-vaegan)"``.
 
     Raises:
         SettingsError: lists every key that is unknown (with the nearest name) or has a wrong value.
     """
+    fields, groups = fields_of(model), groups_of(model)
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        group, _, key = name.partition(".")
+        if group in groups and key:
+            nested.setdefault(group, {})[key] = _or_none(fields.get(name), value)
+        elif group in groups and isinstance(value, Mapping):
+            nested.setdefault(group, {}).update(value)
+        else:
+            nested[name] = _or_none(fields.get(name), value)
     try:
-        return model.model_validate({name: _or_none(model, name, value) for name, value in values.items()})
+        return model.model_validate(nested)
     except ValidationError as error:
         lines = [_explain(model, one) for one in error.errors()]
         raise SettingsError(f"{where}: " + "; ".join(lines)) from None
 
 
-def _or_none(model: type[ComponentSettings], name: str, value: Any) -> Any:
+def _or_none(info: FieldInfo | None, value: Any) -> Any:
     """None where a setting may be None and "none" was written: TOML and command lines have no None."""
-    info = model.model_fields.get(name)
     may_be_none = info is not None and type(None) in get_args(info.annotation)
     return None if may_be_none and value in ("none", "None", "null") else value
 
@@ -53,7 +126,9 @@ def _or_none(model: type[ComponentSettings], name: str, value: Any) -> Any:
 def _explain(model: type[ComponentSettings], error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"no setting '{key}', {did_you_mean(key, model.model_fields)}"
+        fields = fields_of(model)
+        inside = " or ".join(f"'{name}'" for name in fields if name.rpartition(".")[2] == key)
+        return f"no setting '{key}', " + (f"did you mean {inside}?" if inside else did_you_mean(key, fields))
     text = str(error["msg"]).removeprefix("Value error, ")
     # A fault of the settings together has no key, and all of them as its input.
     return f"'{key}' = {error['input']!r}: {text}" if key else text

@@ -9,6 +9,7 @@ from functools import cache
 
 from zslbench.plugin.declarations import Component
 from zslbench.plugin.lookup import Registered
+from zslbench.plugin.settings import fields_of, groups_of
 from zslbench.plugin.targets import load_class, settings_model
 from zslbench.testing.check import Fault
 
@@ -40,7 +41,12 @@ def settings_documented(registered: Registered[Component]) -> None:
         raise Fault(f"{model.__name__} is not frozen; leave model_config as ComponentSettings has it")
     if model.model_config.get("extra") != "forbid":
         raise Fault(f"{model.__name__} accepts unknown keys; leave model_config as ComponentSettings has it")
-    for name, field in model.model_fields.items():
+    for name, group in groups_of(model).items():
+        if not group.model_config.get("frozen") or group.model_config.get("extra") != "forbid":
+            raise Fault(
+                f"group '{name}' is not frozen or accepts unknown keys; leave its model_config as it is"
+            )
+    for name, field in {**model.model_fields, **fields_of(model)}.items():
         if field.is_required():
             raise Fault(f"setting '{name}' has no default; a run without a preset needs one")
         if not (field.description or "").strip():

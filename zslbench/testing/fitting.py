@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.plugin.interfaces import Choice, Normal, Program, Streams, TrainView, Uniform
-from zslbench.plugin.settings import ComponentSettings, build
+from zslbench.plugin.settings import ComponentSettings, build, fields_of
 from zslbench.store.stages import StageStore
 from zslbench.testing.bits import changed, differing, leaves, listed, same_bits, snapshot
 from zslbench.testing.check import Fault
@@ -195,10 +195,11 @@ def reuse_changes_nothing(subject: Subject) -> None:
 def changed_settings(settings: ComponentSettings) -> Iterator[tuple[str, ComponentSettings]]:
     """The settings with one of them changed, for each that has another valid value."""
     model = type(settings)
-    for name, info in model.model_fields.items():
-        for value in _others(getattr(settings, name), info.annotation):
+    values = settings.flat("python")
+    for name, info in fields_of(model).items():
+        for value in _others(values[name], info.annotation):
             try:
-                yield name, build(model, settings.model_dump() | {name: value}, name)
+                yield name, build(model, values | {name: value}, name)
                 break
             except SettingsError:
                 continue

@@ -20,6 +20,7 @@ from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.declarations import FULL, Method, Options, Variant
 from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import preset_names, read_preset
+from zslbench.plugin.settings import fields_of
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import settings_model
 from zslbench.report.explanations import explanation
@@ -67,9 +68,7 @@ class Trial:
         if variant is None:
             return recipe.with_settings(self.settings)
         known = {
-            f"{kind}.{name}"
-            for kind, part in recipe.parts.items()
-            for name in type(part.settings).model_fields
+            f"{kind}.{name}" for kind, part in recipe.parts.items() for name in fields_of(type(part.settings))
         }
         return recipe.with_settings({key: value for key, value in self.settings.items() if key in known})
 
@@ -116,7 +115,7 @@ def presets_valid(trial: Trial) -> None:
             chosen = trial.registry.composition(trial.method).get(kind)  # type: ignore[call-overload]
             if kind != "dataset" and chosen is None:
                 raise Fault(f"preset '{name}' sets {key}, but the method has no {kind}")
-            if chosen is not None and setting not in settings_model(chosen).model_fields:
+            if chosen is not None and setting not in fields_of(settings_model(chosen)):
                 raise Fault(f"preset '{name}': {kind} '{chosen.name}' has no setting '{setting}'")
         for reading, variant in overlays(trial.method):
             try:

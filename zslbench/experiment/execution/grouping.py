@@ -49,7 +49,7 @@ def kin(recipe: Recipe) -> Hashable:
     return recipe.tasks, tuple(sorted(recipe.search.items())), parts
 
 
-_OF_OPTIMISERS = re.compile(r"(^|_)(lr|beta|momentum|weight_decay|learning_rate)")
+_OF_OPTIMISERS = re.compile(r"(^|[._])(lr|beta|momentum|weight_decay|learning_rate)")
 
 
 def in_groups(jobs: Sequence[Job], replicas: int) -> list[list[Job]]:

@@ -20,6 +20,7 @@ from zslbench.errors import SettingsError, did_you_mean
 from zslbench.evaluation.selection import Mode
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.declarations import FULL, KINDS
+from zslbench.plugin.settings import flatten
 
 
 def _listed(value: Any) -> Any:
@@ -32,7 +33,7 @@ def _flat(value: Any) -> Any:
         return value
     flat: dict[str, Any] = {}
     for key, one in value.items():
-        flat |= {f"{key}.{name}": it for name, it in one.items()} if isinstance(one, Mapping) else {key: one}
+        flat |= flatten(one, f"{key}.") if isinstance(one, Mapping) else {key: one}
     for key in flat:
         kind, dot, name = key.partition(".")
         if kind not in KINDS or not dot or not name:

@@ -20,6 +20,7 @@ from zslbench.experiment.wishes import Wishes
 from zslbench.plugin.declarations import FULL, Method, Variant
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.presets import preset_names
+from zslbench.plugin.settings import fields_of
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class _Resolver:
         }
         bare = Wishes(self.registry, declared, {}, None, others).recipe(variant, dataset)
         there = {
-            f"{kind}.{name}" for kind, part in bare.parts.items() for name in type(part.settings).model_fields
+            f"{kind}.{name}" for kind, part in bare.parts.items() for name in fields_of(type(part.settings))
         }
         self._known |= there
 

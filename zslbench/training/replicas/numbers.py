@@ -121,10 +121,13 @@ def _merge(values: Sequence[Any], numbers: list[tuple[float, ...]]) -> Build:
 
 
 def _merge_settings(values: Sequence[Any], numbers: list[tuple[float, ...]]) -> Build:
-    first, places = values[0], {}
+    first, places, groups = values[0], {}, {}
     for name in type(first).model_fields:
         each = [getattr(one, name) for one in values]
         if all(one == each[0] for one in each):
+            continue
+        if isinstance(each[0], BaseModel):
+            groups[name] = _merge_settings(each, numbers)
             continue
         if not all(type(one) in (float, int) for one in each):
             raise CannotLift(f"the settings differ in '{name}', which is more than a number")
@@ -133,9 +136,10 @@ def _merge_settings(values: Sequence[Any], numbers: list[tuple[float, ...]]) -> 
 
     def build(given: Sequence[Tensor]) -> Any:
         update = {name: Number(name, numbers[place], given[place]) for name, place in places.items()}
+        update |= {name: group(given) for name, group in groups.items()}
         return first.model_copy(update=update)
 
-    return build if places else lambda given: first
+    return build if places or groups else lambda given: first
 
 
 def _merge_partials(values: Sequence[partial[Any]], numbers: list[tuple[float, ...]]) -> Build:
