@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from zslbench.cli.options import data_root_option, format_option, note, searching_options, store_option
+from zslbench.cli import data_root_option, format_option, note, searching_options, store_option
 
 SHOWN = 10
-"""Trials in the table for people."""
+"""Trials in the table on a terminal."""
 
 
 @click.command()
@@ -26,10 +26,10 @@ SHOWN = 10
 )
 @click.option(
     "--search",
-    "wishes",
+    "searched",
     multiple=True,
     metavar="KIND.NAME=SPACE",
-    help="Search a setting: LOW:HIGH, LOW:HIGH:log, LOW:HIGH:STEP or A,B,C; repeatable. Else what the "
+    help="Search a setting: LOW:HIGH, LOW:HIGH:log, LOW:HIGH:STEP or A,B,C; repeatable. Default: what the "
     "method declares.",
 )
 @click.option(
@@ -37,19 +37,19 @@ SHOWN = 10
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Seeds that a trial's value is the mean of.",
+    help="Seeds over which a trial's value is averaged.",
 )
 @click.option(
     "--journal",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The study's file, which several processes may share; otherwise one in the store for exactly this "
-    "search.",
+    help="The study's file (SQLite), which several processes may share. Default: one in the store for "
+    "exactly this search.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The preset's file, ending with .toml; otherwise beside the journal.",
+    help="The preset's file, ending with .toml. Default: next to the study.",
 )
 @click.option(
     "--workers",
@@ -65,28 +65,28 @@ SHOWN = 10
     type=click.Choice(["none", "median"]),
     default="none",
     show_default=True,
-    help="median: end trials early that are below the median of the others at the same epoch.",
+    help="median: end trials early if they are below the median of the others at the same epoch.",
 )
 @searching_options
 @data_root_option
 @store_option
 @format_option
-def tune(wishes: tuple[str, ...], assignments: tuple[str, ...], fmt: str, **options: Any) -> None:
+def tune(searched: tuple[str, ...], assignments: tuple[str, ...], fmt: str, **options: Any) -> None:
     """Search settings of METHOD on a data set's validation split; the best become a preset.
 
-    No test image is ever looked at. A search that was stopped goes on with the same command; the same command
-    in several terminals, or --workers, shares the study.
+    No test image is used. The same command resumes a search that was stopped. Run in several terminals, or
+    with --workers, it shares the study.
     """
-    from zslbench.cli.progress import TerminalDisplay
+    from zslbench.cli import TerminalDisplay
     from zslbench.errors import SettingsError
-    from zslbench.plugin.presets import parse_assignment
+    from zslbench.plugin import parse_assignment
     from zslbench.report.formats import emit
-    from zslbench_tune.space import parse_wish
+    from zslbench_tune.space import parse_search
     from zslbench_tune.tune import tune as search
 
-    parsed = [parse_wish(text) for text in wishes]
+    parsed = [parse_search(text) for text in searched]
     if twice := [key for number, (key, _) in enumerate(parsed) if key in dict(parsed[:number])]:
-        raise SettingsError(f"--search {twice[0]} is there twice")
+        raise SettingsError(f"--search {twice[0]} is given twice")
     found = search(
         search=dict(parsed),
         settings=dict(parse_assignment(text) for text in assignments),

@@ -7,18 +7,21 @@ import tomllib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from zslbench import Options, Range
 from zslbench.errors import SettingsError, did_you_mean
 from zslbench.experiment import Recipe
 from zslbench.plugin import fields_of
-from zslbench.plugin.declarations import Options, Range
 
-Wish = Range | Options | str | Sequence[Any]
-"""What a user may give for a setting: the declarations, the text of ``--search``, or a list of values."""
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+SearchSpec = Range | Options | str | Sequence[Any]
+"""What may be searched for a setting: a declaration, the text of ``--search``, or a list of values."""
 
 _HINT = "write KIND.NAME=LOW:HIGH, LOW:HIGH:log, LOW:HIGH:STEP or A,B,C, as generator.lr=1e-5:1e-3:log"
 
@@ -39,9 +42,14 @@ class Dimension:
             return int(drawn) if self.whole else float(drawn)
         return {label(one): one for one in self.of.values}[drawn]
 
-    def text(self) -> str:
-        """As one would type it after ``--search``."""
-        return f"{self.key}={self.of}"
+    def draw(self, trial: Trial) -> Any:
+        """Let Optuna draw a value; of options their :func:`label`."""
+        if isinstance(self.of, Options):
+            return trial.suggest_categorical(self.key, [label(one) for one in self.of.values])
+        low, high, step = self.of.low, self.of.high, self.of.step
+        if self.whole:
+            return trial.suggest_int(self.key, int(low), int(high), step=int(step or 1), log=self.of.log)
+        return trial.suggest_float(self.key, low, high, step=step, log=self.of.log)
 
 
 @dataclass(frozen=True)
@@ -52,38 +60,42 @@ class Space:
     origin: Literal["asked", "declared", "offered"]
     """By the user, by the method's ``tunable``, or by the method's ``search``."""
 
+    def draw(self, trial: Trial) -> dict[str, Any]:
+        """Let Optuna draw a value for each dimension."""
+        return {one.key: one.draw(trial) for one in self.dimensions}
+
     def values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
         """Settings from what was drawn for each dimension."""
         return {one.key: one.value(drawn[one.key]) for one in self.dimensions}
 
     def __str__(self) -> str:
         named = {"asked": "", "declared": " (as the method declares)", "offered": " (as the method offers)"}
-        return ", ".join(one.text() for one in self.dimensions) + named[self.origin]
+        return ", ".join(f"{one.key}={one.of}" for one in self.dimensions) + named[self.origin]
 
-    def plain(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, str]:
         """The space as text, for a study's identity and a preset's provenance."""
         return {one.key: str(one.of) for one in self.dimensions}
 
 
 def label(value: Any) -> Any:
-    """An option as the journal keeps it: plain values as they are, others as JSON text."""
+    """An option as the study stores it: plain values unchanged, others as JSON text."""
     return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)
 
 
-def parse_wish(text: str) -> tuple[str, Range | Options]:
+def parse_search(text: str) -> tuple[str, Range | Options]:
     """``"generator.lr=1e-5:1e-3:log"`` as a key and what is tried for it.
 
     Raises:
-        SettingsError: it is no such text.
+        SettingsError: the text is malformed.
     """
     key, equals, what = (part.strip() for part in text.partition("="))
     kind, dot, name = key.partition(".")
     if not (equals and what and kind and dot and name):
         raise SettingsError(f"--search {text}: {_HINT}")
-    return key, parse_of(what, text)
+    return key, parse_spec(what, text)
 
 
-def parse_of(what: str, text: str) -> Range | Options:
+def parse_spec(what: str, text: str) -> Range | Options:
     """``"1e-5:1e-3:log"`` as a range, ``"256,512"`` as options.
 
     Raises:
@@ -101,33 +113,31 @@ def parse_of(what: str, text: str) -> Range | Options:
             raise SettingsError(f"--search {text}: {error}") from None
     values = _listed(what)
     if len(values) < 2:
-        raise SettingsError(
-            f"--search {text}: a single value leaves nothing to search, --set gives it; {_HINT}"
-        )
+        raise SettingsError(f"--search {text}: a single value leaves nothing to search, use --set; {_HINT}")
     return Options(tuple(values))
 
 
 def space_of(
     recipe: Recipe,
     *,
-    asked: Mapping[str, Wish],
+    asked: Mapping[str, SearchSpec],
     declared: Mapping[str, Range | Options],
     fixed: Mapping[str, Any],
 ) -> Space:
-    """The space that holds: the user's, else the one that the method declares, else what it offers.
+    """The space to search: the user's, else the one that the method declares, else its ``search``.
 
     Args:
         asked: the user's.
-        declared: the method's ``tunable``; what the user, the reading or the variant fixes is left out, and
-            what belongs to a component that the variant swapped out.
+        declared: the method's ``tunable``; settings that the user fixes or that belong to a component which
+            the variant replaced are left out.
         fixed: settings that the user gave.
 
     Raises:
-        SettingsError: a setting does not exist, cannot have one of its values, is fixed besides, belongs to
-            the data set, or is the schedule's length; or there is nothing to search.
+        SettingsError: a setting does not exist, cannot have one of its values, is also fixed, belongs to the
+            data set, or is the schedule's length; or there is nothing to search.
     """
     if asked:
-        given = {key: _of(key, wish) for key, wish in asked.items()}
+        given = {key: _of(key, spec) for key, spec in asked.items()}
         if both := [key for key in given if key in fixed]:
             raise SettingsError(f"{both[0]} is both searched and set: give one of them")
         origin: Literal["asked", "declared", "offered"] = "asked"
@@ -146,14 +156,14 @@ def space_of(
     return Space(tuple(_checked(recipe, key, one) for key, one in given.items()), origin)
 
 
-def _of(key: str, wish: Wish) -> Range | Options:
-    if isinstance(wish, Range | Options):
-        return wish
-    if isinstance(wish, str):
-        return parse_of(wish, f"{key}={wish}")
-    if len(wish) < 2:
-        raise SettingsError(f"--search {key}: {list(wish)!r} leaves nothing to search")
-    return Options(tuple(wish))
+def _of(key: str, spec: SearchSpec) -> Range | Options:
+    if isinstance(spec, Range | Options):
+        return spec
+    if isinstance(spec, str):
+        return parse_spec(spec, f"{key}={spec}")
+    if len(spec) < 2:
+        raise SettingsError(f"--search {key}: {list(spec)!r} leaves nothing to search")
+    return Options(tuple(spec))
 
 
 def _checked(recipe: Recipe, key: str, of: Range | Options) -> Dimension:
@@ -172,14 +182,14 @@ def _checked(recipe: Recipe, key: str, of: Range | Options) -> Dimension:
         )
     if key == recipe.schedule:
         raise SettingsError(
-            f"{where}: the schedule's length is chosen along the way, as --select val does; "
-            "--epochs sets the longest"
+            f"{where}: the length of the schedule is chosen by evaluating along it; "
+            "--epochs sets the longest schedule"
         )
     info = fields[name]
     if isinstance(of, Options):
         options = tuple(_valid(info, _or_none(info, one), where) for one in of.values)
         if len({json.dumps(label(one)) for one in options}) < len(options):
-            raise SettingsError(f"{where}: an option is there twice")
+            raise SettingsError(f"{where}: an option is given twice")
         return Dimension(key, Options(options))
     numbers = _leaves(info.annotation) & {int, float}
     if not numbers or bool in _leaves(info.annotation):
@@ -193,7 +203,7 @@ def _checked(recipe: Recipe, key: str, of: Range | Options) -> Dimension:
 
 
 def _valid(info: FieldInfo, value: Any, where: str) -> Any:
-    """The value as the setting would have it, as plain data; its bounds are the field's own."""
+    """The value as the setting stores it, as plain data, within the bounds of the field."""
     field: Any = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
     adapter: TypeAdapter[Any] = TypeAdapter(field)
     try:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import multiprocessing
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import SettingsError, ZslbenchError, did_you_mean
-from zslbench_tune.space import Wish
+from zslbench_tune.space import SearchSpec, Space, space_of
 
 if TYPE_CHECKING:
-    from zslbench.experiment import Display
-    from zslbench_tune.outcome import TrialRow, Tuning
+    from zslbench.experiment import Display, Recipe
+    from zslbench_tune.result import Tuning
+    from zslbench_tune.study import Sampling
+    from zslbench_tune.trial import Objective
+
+STUDIES = "tuning"
+"""Folder of the store with studies, presets and checkpoints of searches."""
+
+_STOP_SECONDS = 60.0
+"""How long a worker process may take to stop at a checkpoint before it is killed."""
+
+_NOT_PLANNED = {"trials", "output", "workers", "sampler", "sampler_seed", "pruner", "display"}
+"""Arguments of a search that do not decide what is searched."""
 
 
 def tune(
@@ -19,7 +34,7 @@ def tune(
     *,
     dataset: str,
     trials: int = 20,
-    search: Mapping[str, Wish] | None = None,
+    search: Mapping[str, SearchSpec] | None = None,
     seeds: int | Sequence[int] = 1,
     variant: str | None = None,
     reading: str | None = None,
@@ -46,10 +61,10 @@ def tune(
 ) -> Tuning:
     """Search settings of a method on a data set; the best on the validation split become a preset.
 
-    A trial fits the method on the validation fold alone; its value is H there (Acc of a method without GZSL),
+    A trial fits the method on the validation fold only; its value is H there (Acc of a method without GZSL),
     averaged over the seeds, at the epoch that is best on average. The final fold is never made, so no test
-    image can have a part in it. The same call goes on where an earlier one was stopped, and several
-    processes may work on one study at once.
+    image can affect the search. The same call resumes a search that was stopped, and several processes may
+    work on one study.
 
     Args:
         trials: finished trials of the whole study, earlier ones included.
@@ -59,30 +74,25 @@ def tune(
         settings: settings that hold in every trial.
         epochs: the longest schedule; every trial has it, and its best length is part of the result.
         every: epochs between evaluations; None: a twentieth of the schedule.
-        journal: the study's file; None: one in the store that belongs to exactly this search.
-        output: the preset's file; None: beside the journal.
+        journal: the study's file; None: one in the store for exactly this search.
+        output: the preset's file; None: next to the study's.
         workers: processes that compute trials, this one included.
-        sampler: ``tpe`` or ``random``. With one worker the same search is the same trials.
-        pruner: ``none``, or ``median``: trials end early that are below the median at the same epoch.
+        sampler: ``tpe`` or ``random``. With one worker, the same search tries the same settings.
+        pruner: ``none``, or ``median``: trials below the median at the same epoch end early.
 
     The other arguments are those of :func:`zslbench.run`.
 
     Raises:
         MissingExtra: Optuna is not installed.
-        SettingsError: the journal belongs to another search, or the space is not the method's.
-        ZslbenchError: no trial has a value, or anything else that the caller can put right.
-        Interrupted: stopped on request; the same call goes on from there.
+        SettingsError: the study's file belongs to another search, or the space does not fit the method.
+        ZslbenchError: no trial has a value, or anything else that the caller can correct.
+        Interrupted: stopped on request; the same call resumes the search.
     """
-    asked = {name: value for name, value in locals().items() if name in _OF_THE_PLAN}
+    planned = {name: value for name, value in locals().items() if name not in _NOT_PLANNED}
     from zslbench.api import Quiet
     from zslbench.experiment import stop_requests
-    from zslbench_tune.optuna import PRUNERS, SAMPLERS
-    from zslbench_tune.outcome import Tuning
-    from zslbench_tune.planning import planned
-    from zslbench_tune.preset_file import check_output, write_preset
-    from zslbench_tune.provenance import provenance
-    from zslbench_tune.study import joined
-    from zslbench_tune.workers import Way, helping, work
+    from zslbench_tune.result import Tuning, best_row, check_output, write_preset
+    from zslbench_tune.study import PRUNERS, SAMPLERS, Sampling, open_study
 
     for name, value, known in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
         if value not in known:
@@ -90,34 +100,156 @@ def tune(
     if min(trials, workers) < 1:
         raise SettingsError(f"{trials} trials on {workers} workers: give 1 or more of each")
     display = display or Quiet()
-    plan = planned(display.say, **asked)
-    target = (Path(output) if output else plan.journal.with_suffix(".toml")).expanduser().absolute()
-    way = Way(trials, sampler, sampler_seed, pruner)
-    with joined(plan.journal, plan.identity, plan.space):  # whose it is comes before whose the preset is
+    sampling = Sampling(trials, sampler, sampler_seed, pruner)
+    plan = make_plan(display, **planned)
+    target = (Path(output) if output else plan.file.with_suffix(".toml")).expanduser().absolute()
+    with open_study(plan.file, plan.identity, plan.space):
         check_output(target, plan.name)
     display.say(f"search {plan.name}: {plan.space}")
-    with stop_requests(display.say) as stopped, helping(workers - 1, asked, way):
-        rows = work(plan, way, stopped, display)
-    top = _winner(rows, plan.name)
-    winner = plan.recipe.with_settings(top.settings)
-    if top.epochs is not None and winner.schedule is not None:
-        winner = winner.with_settings({winner.schedule: top.epochs})
-    write_preset(target, winner, plan.space, provenance(plan, way, rows, top))
-    return Tuning(plan.name, plan.criterion, tuple(rows), top, target, plan.journal, plan.space.plain())
+    with stop_requests(display.say) as stopped, _worker_processes(workers - 1, planned, sampling):
+        plan.objective.stop_requested = stopped
+        rows = plan.work(sampling)
+    best = best_row(rows, plan.name)
+    write_preset(target, plan, sampling, rows, best)
+    return Tuning(plan.name, plan.criterion, tuple(rows), best, target, plan.file, plan.space.as_dict())
 
 
-_OF_THE_PLAN = (
-    *("method", "dataset", "search", "seeds", "variant", "reading", "settings", "preset", "epochs", "every"),
-    *("features", "semantics", "regions", "data_root", "store", "device", "threads"),
-    *("precision", "graphs", "journal"),
-)
+@dataclass(frozen=True)
+class Plan:
+    """A search with everything resolved."""
+
+    name: str
+    """Method, data set and a digest of ``identity``."""
+    identity: Mapping[str, Any]
+    """Everything that the trials' values depend on except the machine, and the space."""
+    space: Space
+    objective: Objective
+    file: Path
+    """The study's."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The method with the settings that hold in every trial."""
+        return self.objective.recipe
+
+    @property
+    def criterion(self) -> str:
+        """What is compared on the validation split: ``h``, or ``acc`` for a method without GZSL."""
+        return "h" if "gzsl" in self.recipe.tasks else "acc"
+
+    def work(self, sampling: Sampling) -> list[Any]:
+        """Compute trials until the study has enough; returns a row for each finished one."""
+        from zslbench_tune.result import rows_of
+        from zslbench_tune.study import open_study
+
+        with open_study(self.file, self.identity, self.space) as study:
+            return rows_of(study.compute(self.objective, sampling, self.criterion), self.space)
 
 
-def _winner(rows: Sequence[TrialRow], name: str) -> TrialRow:
-    from zslbench_tune.outcome import ranked
+def make_plan(
+    display: Display,
+    *,
+    method: str,
+    dataset: str,
+    search: Mapping[str, SearchSpec] | None,
+    seeds: int | Sequence[int],
+    every: int | None,
+    features: str | None,
+    semantics: str | None,
+    regions: str | None,
+    data_root: str | Path | None,
+    store: str | Path | None,
+    device: str,
+    threads: int | None,
+    precision: str,
+    graphs: str,
+    journal: str | Path | None,
+    settings: Mapping[str, Any] | None,
+    **more: Any,
+) -> Plan:
+    """Resolve a search; the arguments are those of :func:`tune`.
 
-    top = ranked(rows)[0]
-    if top.state != "done":
-        reasons = "; ".join(dict.fromkeys(one.reason for one in rows if one.reason)) or "all were pruned"
-        raise ZslbenchError(f"search {name}: none of {len(rows)} trials has a value: {reasons}")
-    return top
+    Raises:
+        ZslbenchError: anything that the caller can correct.
+    """
+    from zslbench.api import seed_numbers
+    from zslbench.evaluation.selection import Selection
+    from zslbench.experiment import Data, choose_mode, resolve
+    from zslbench.plugin import registry
+    from zslbench.store import Store, run_id
+    from zslbench_tune.trial import Objective
+
+    known, settings = registry(), settings or {}
+    recipe = resolve(known, dataset, method=method, settings=settings, data_root=data_root, **more)
+    declaration = known.method(method).declaration
+    variant = next((one for one in declaration.variants if one.name == recipe.variant), None)
+    fixed = {**(recipe.reading.settings if recipe.reading else {}), **(variant.settings if variant else {})}
+    tunable = {key: one for key, one in declaration.tunable.items() if key not in fixed}
+    space = space_of(recipe, asked=search or {}, declared=tunable, fixed=settings)
+    numbers, selection = seed_numbers(seeds), Selection("val", every)
+    mode = choose_mode(device, threads, precision, graphs)
+    data = Data(data_root, display.say, features=features, semantics=semantics, regions=regions)
+    loaded, provenance = data.of(recipe)
+    root = Store.default(store).root
+    objective = Objective(
+        recipe, loaded, provenance, numbers, selection, mode, root / STUDIES / "unfinished", root, display
+    )
+    identity = _identity(objective.job(0).identity(), space, numbers)
+    name = f"{recipe.method}-{recipe.parts['dataset'].name}-{run_id(identity)[:8]}"
+    file = Path(journal) if journal else root / STUDIES / f"{name}.db"
+    return Plan(name, identity, space, objective, file.expanduser().absolute())
+
+
+def _identity(job: Mapping[str, Any], space: Space, seeds: Sequence[int]) -> dict[str, Any]:
+    """A run's identity without what differs between trials or machines, and with the space."""
+    searched = {one.key for one in space.dimensions}
+    settings = {
+        kind: {name: value for name, value in values.items() if f"{kind}.{name}" not in searched}
+        for kind, values in job["settings"].items()
+    }
+    common = {key: value for key, value in job.items() if key not in ("seed", "execution", "search")}
+    precision = job["execution"]["precision"]
+    coarse = {} if precision == "float32" else {"precision": precision}
+    return {**common, **coarse, "settings": settings, "space": space.as_dict(), "seeds": list(seeds)}
+
+
+@contextlib.contextmanager
+def _worker_processes(count: int, planned: Mapping[str, Any], sampling: Sampling) -> Iterator[None]:
+    """Within the context, ``count`` further processes work on the same study.
+
+    They print nothing; this process reports their trials. If the context ends with an exception, they are
+    asked to stop.
+    """
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=_work, args=(dict(planned), sampling), daemon=True) for _ in range(count)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
+    finally:
+        for process in processes:
+            process.join(_STOP_SECONDS)
+            if process.is_alive():
+                process.kill()
+
+
+def _work(planned: Mapping[str, Any], sampling: Sampling) -> None:
+    from zslbench.api import Quiet
+    from zslbench.experiment import stop_requests
+
+    display = Quiet()
+    try:
+        with stop_requests(display.say) as stopped:
+            plan = make_plan(display, **planned)
+            plan.objective.stop_requested = stopped
+            plan.work(sampling)
+    except ZslbenchError as error:  # the command itself reports what is wrong, or was stopped as well
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -51,7 +51,12 @@ from .lookup import (
     Registry as Registry,
     one_line as one_line,
 )
-from .presets import parse_assignment as parse_assignment, preset_names as preset_names
+from .presets import (
+    PROVENANCE as PROVENANCE,
+    parse_assignment as parse_assignment,
+    parse_provenance as parse_provenance,
+    preset_names as preset_names,
+)
 from .settings import (
     ComponentSettings as ComponentSettings,
     NoSettings as NoSettings,

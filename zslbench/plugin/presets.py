@@ -14,7 +14,6 @@ from typing import Any
 
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.plugin.declarations import KINDS
-from zslbench.plugin.settings import flatten
 
 PROVENANCE = "provenance"
 """The table of a preset that says how its values were found."""
@@ -113,6 +112,15 @@ def choose(
         else:
             chosen.append(Preset(own(name), read_preset(package, own(name))))
     return chosen
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"generator": {"lr": 1}}`` as ``{"generator.lr": 1}``, however deep."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat
 
 
 def parse_preset(text: str, where: str) -> dict[str, Any]:

@@ -81,15 +81,6 @@ def default_of(model: type[ComponentSettings], name: str) -> Any:
     return None if info.is_required() else info.get_default(call_default_factory=True)
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"generator": {"lr": 1}}`` as ``{"generator.lr": 1}``, however deep."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return flat
-
-
 def build(model: type[S], values: Mapping[str, Any], where: str) -> S:
     """Validate ``values`` into ``model``.
 

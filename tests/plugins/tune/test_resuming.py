@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,7 +20,8 @@ from tiny import RATES, TRAINED, content
 import zslbench
 from zslbench.errors import Interrupted, SettingsError, ZslbenchError
 from zslbench.training.context import Silent
-from zslbench_tune.objective import Objective
+from zslbench_tune import study
+from zslbench_tune.trial import Objective
 
 WORKER = Path(__file__).with_name("worker_process.py")
 
@@ -84,15 +87,19 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )  # fmt: skip
 
 
-def test_a_killed_workers_trial_is_repeated(tune: Any, undisturbed: Any, tmp_path: Path) -> None:
+def test_a_killed_workers_trial_is_repeated(
+    tune: Any, undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "GRACE_SECONDS", 2)
     killed = subprocess.run([sys.executable, str(WORKER), str(tmp_path / "store"), "kill"], check=False)
     assert killed.returncode == -signal.SIGKILL
     display = StopsAt(fit=99, epoch=0)
     found = tune(trained=True, trials=2, display=display)
-    assert content(found) == content(undisturbed)
+    # Trial 0 is repeated as 2, once its process has sent no heartbeat for a while.
     assert {one.number for one in found.trials} == {1, 2}
+    assert sorted(content(found), key=str) == sorted(content(undisturbed), key=str)
     generators = [done for stage, done in display.resumed if stage == "validation/generator"]
-    assert generators[0] == 1  # from a checkpoint in epoch 2 of the process that was killed
+    assert generators == [0, 1]  # the repetition from a checkpoint in epoch 2 of the killed process
     assert not list((tmp_path / "store" / "tuning" / "unfinished").glob("*[!k]/"))
 
 
@@ -100,14 +107,12 @@ def test_two_processes_share_a_study(tune: Any, undisturbed: Any, tmp_path: Path
     command = [sys.executable, str(WORKER), str(tmp_path / "store"), "wait"]
     processes = [subprocess.Popen(command) for _ in range(2)]
     assert [one.wait(120) for one in processes] == [0, 0]
-    (journal,) = (tmp_path / "store" / "tuning").glob("*.journal")
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-    trials = optuna.load_study(study_name="zslbench", storage=storage).trials
+    (file,) = (tmp_path / "store" / "tuning").glob("*.db")
+    trials = optuna.load_study(study_name="zslbench", storage=f"sqlite:///{file}").trials
     assert [one.state.name for one in trials] == ["COMPLETE"] * 2  # not one too many
     assert len({one.user_attrs["worker"] for one in trials}) == 2
     # The first ten are drawn at random, each from a generator of its own: who computes them changes nothing.
     assert content(tune(trained=True, trials=2)) == content(undisturbed)
-    assert not (journal.parent / f"{journal.name}.workers").exists()
 
 
 def test_workers_of_one_command(tune: Any, tmp_path: Path) -> None:
@@ -139,22 +144,49 @@ def test_searches_are_not_mixed(tune: Any, tmp_path: Path, changed: Any, words: 
     assert len(tune(trials=1, journal=journal).trials) == 1
 
 
-def test_files_that_are_no_journals(tune: Any, tmp_path: Path) -> None:
-    journal = tmp_path / "a.journal"
-    journal.write_text("something else\n")
-    with pytest.raises(SettingsError, match="is no journal of a search"):
-        tune(journal=journal)
-    assert journal.read_text() == "something else\n"
+def test_files_that_are_not_studies(tune: Any, tmp_path: Path) -> None:
+    file = tmp_path / "a.journal"
+    file.write_text('{"op_code": 0, "worker_id": "a journal of an earlier version"}\n' * 50)
+    before = file.read_bytes()
+    with pytest.raises(SettingsError, match=r"a\.journal"):
+        tune(journal=file)
+    assert file.read_bytes() == before
+    other = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(other)) as database:
+        database.execute("CREATE TABLE accounts (owner TEXT)")
+        database.commit()
+    before = other.read_bytes()
+    with pytest.raises(SettingsError, match=r"other\.db"):
+        tune(journal=other)
+    assert other.read_bytes() == before
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ZslbenchError, match="cannot be used"):
+    with pytest.raises(ZslbenchError, match="folder"):
         tune(journal=tmp_path / "folder")
 
 
-def test_a_line_that_was_cut_short_is_taken_off(tune: Any) -> None:
-    first = tune(trials=2)
-    with first.journal.open("ab") as file:
-        file.write(b'{"op_code": 5, "worker')
-    assert content(tune(trials=4)) == content(tune(trials=4, store="whole"))
+def test_a_file_with_an_odd_name(tune: Any, tmp_path: Path) -> None:
+    assert len(tune(trials=1, journal=tmp_path / "a b?c#d%20.db").trials) == 1
+    assert (tmp_path / "a b?c#d%20.db").stat().st_size
+
+
+def test_a_trial_that_another_process_took_over(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that sleeps for long looks dead to the others, which repeat its trial."""
+    whole = tune(trials=2, store="whole")
+    compute = Objective.__call__
+    stolen = []
+
+    def suspended(self: Any, *arguments: Any) -> Any:
+        value = compute(self, *arguments)
+        if not stolen:
+            (file,) = (self.store / "tuning").glob("*.db")
+            with contextlib.closing(sqlite3.connect(file, timeout=30)) as database:
+                database.execute("UPDATE trials SET state = 'FAIL' WHERE state = 'RUNNING'")
+                database.commit()
+            stolen.append(True)
+        return value
+
+    monkeypatch.setattr(Objective, "__call__", suspended)
+    assert content(tune(trials=2)) == content(whole)
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,7 @@ def test_the_same_search_is_the_same_trials(tune: Any) -> None:
 
 def test_median_pruning(tune: Any) -> None:
     found = tune(trials=16, seeds=2, pruner="median")
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(found.journal)))
-    study = optuna.load_study(study_name="zslbench", storage=storage)
+    study = optuna.load_study(study_name="zslbench", storage=f"sqlite:///{found.journal}")
     firsts: list[float] = []  # of trials that were not pruned
     for trial, one in zip(study.trials, found.trials, strict=True):
         first = trial.intermediate_values[0]
@@ -85,7 +84,7 @@ def test_median_pruning(tune: Any) -> None:
 
 
 def test_settings_that_were_tried_are_not_computed_again(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zslbench_tune.objective import Objective
+    from zslbench_tune.trial import Objective
 
     computed = []
     original = Objective.__call__
@@ -134,7 +133,7 @@ def test_trials_are_computed_in_the_precision_that_was_asked_for(
         seen.append((training.precision, training.graphs))
         return right(recipe, fold, selection, replace(training, graphs=None), told)
 
-    monkeypatch.setattr(pipeline, "validate", validate)
+    monkeypatch.setattr("zslbench_tune.trial.validate", validate)
     plain, coarse = (tune(trials=1, precision=one) for one in ("float32", "bf16"))
     assert seen == [("float32", None), ("bf16", None)]
     assert plain.study != coarse.study  # their values are not compared with each other

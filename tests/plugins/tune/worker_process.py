@@ -20,7 +20,7 @@ from tiny import RATES, TRAINED
 
 import zslbench
 from zslbench.training.context import Silent
-from zslbench_tune.objective import Objective
+from zslbench_tune.trial import Objective
 
 
 class Killed(Silent):
@@ -48,7 +48,8 @@ def main(store: Path, what: str) -> None:
 
     def together(self: Any, *arguments: Any) -> Any:
         deadline = time.monotonic() + 60
-        while len([one for one in store.glob("tuning/*.workers/*") if one.is_dir()]) < 2:
+        (store / f"started-{os.getpid()}").touch()
+        while len(list(store.glob("started-*"))) < 2:
             if time.monotonic() > deadline:
                 raise SystemExit("no other worker came")
             time.sleep(0.05)

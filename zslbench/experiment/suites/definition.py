@@ -20,7 +20,7 @@ from zslbench.errors import SettingsError, did_you_mean
 from zslbench.evaluation.selection import Mode
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.declarations import FULL, KINDS
-from zslbench.plugin.settings import flatten
+from zslbench.plugin.presets import flatten
 
 
 def _listed(value: Any) -> Any:

@@ -27,18 +27,14 @@ from zslbench.experiment import (
     embedding_inputs,
     validate,
 )
-from zslbench.plugin.dataset import Dataset
-from zslbench.plugin.streams import Streams
-from zslbench.store.identity import run_id
-from zslbench.store.stages import StageStore
-from zslbench.store.workspace import Workspaces
+from zslbench.plugin import Dataset, Streams
+from zslbench.store import StageStore, Workspaces, run_id
 from zslbench.training.loop import Training
 from zslbench.training.stages import Stages
 
-Told = Callable[[int | None, Mapping[str, float]], None]
 Report = Callable[[int, float, bool], None]
-"""Told of a step (from 0, never twice), the value so far, and whether it is the last; may raise to end the
-trial."""
+"""Called with a step (from 0, each once), the value so far, and whether it is the last step; may raise to end
+the trial."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,8 @@ class Objective:
     Args:
         recipe: the recipe whose settings a trial changes.
         data: provenance of the data set.
-        folder: where checkpoints of trials under way are kept.
-        store: the store's folder; results of stages that trials share are kept there.
+        folder: for checkpoints of unfinished trials.
+        store: the store's folder; trials share the results of training stages through it.
     """
 
     recipe: Recipe
@@ -77,10 +73,10 @@ class Objective:
     _fold: Fold | None = field(default=None, init=False)
 
     def __call__(self, settings: Mapping[str, Any], title: str, report: Report) -> Value:
-        """The trial with these settings.
+        """Compute the trial with these settings.
 
         Raises:
-            Interrupted: stopped on request; the same settings go on from their checkpoints.
+            Interrupted: stopped on request; a trial with the same settings resumes from the checkpoints.
             Diverged: a loss is not finite.
         """
         recipe = self.recipe.with_settings(settings)
@@ -92,7 +88,7 @@ class Objective:
                     raise Interrupted("stopped on request")
                 before = [curves[one] for one in self.seeds[:place]]
 
-                def told(
+                def report_epoch(
                     epoch: int | None,
                     figures: Mapping[str, float],
                     place: int = place,
@@ -104,34 +100,38 @@ class Objective:
                     last = step == len(self.seeds) * (recipe.epochs or 1) - 1
                     report(step, sum(so_far) / len(so_far), last)
 
-                curves[seed] = self._curve(recipe, seed, f"{title} · seed {seed}", told, held)
+                curves[seed] = self._curve(recipe, seed, f"{title} · seed {seed}", report_epoch, held)
         return _best(curves)
+
+    def job(self, seed: int) -> Job:
+        """What computes the recipe with one seed."""
+        return Job(self.recipe, self.dataset, self.data, seed, self.selection, self.mode)
 
     def _curve(
         self,
         recipe: Recipe,
         seed: int,
         title: str,
-        told: Told,
+        report_epoch: Callable[[int | None, Mapping[str, float]], None],
         held: contextlib.ExitStack,
     ) -> dict[int | None, float]:
         """The value after each evaluated epoch, with one seed."""
-        identity = Job(recipe, self.dataset, self.data, seed, self.selection, self.mode).identity()
-        with applied(self.mode, seed) as device, self.display.observer(title) as shown:
-            if self._fold is None:  # made once: it does not depend on what is searched
+        identity = replace(self.job(seed), recipe=recipe).identity()
+        with applied(self.mode, seed) as device, self.display.observer(title) as observer:
+            if self._fold is None:  # once: it does not depend on what is searched
                 self._fold = validation_fold(self.dataset, device, embedding_inputs(recipe))
             shared = {key: identity[key] for key in ("format", "data", "execution")}
             training = Training(
                 streams=Streams(seed, device),
-                folder=held.enter_context(_kept_until_done(self.folder, run_id(identity))),
-                observer=shown,
+                folder=held.enter_context(_checkpoint_folder(self.folder, run_id(identity))),
+                observer=observer,
                 checkpoint_seconds=checkpoint_seconds(),
                 stop_requested=self.stop_requested,
                 stages=Stages(StageStore(self.store / STAGES), shared | {"zslbench": __version__}),
                 precision=self.mode.precision,
                 graphs=self.mode.new_graphs(),
             )
-            found = validate(recipe, self._fold, self.selection, training, told)
+            found = validate(recipe, self._fold, self.selection, training, report_epoch)
         return {row["epoch"]: row[f"val_{found.criterion}"] for row in found.points}
 
 
@@ -144,10 +144,10 @@ def _best(curves: Mapping[int, Mapping[int | None, float]]) -> Value:
 
 
 @contextlib.contextmanager
-def _kept_until_done(parent: Path, name: str) -> Iterator[Path | None]:
-    """A folder for checkpoints, with what an interrupted trial of the same settings left in it.
+def _checkpoint_folder(parent: Path, name: str) -> Iterator[Path | None]:
+    """A folder for checkpoints, with those that an interrupted trial with the same settings left.
 
-    It is removed unless the trial is interrupted. While another worker has it, there are no checkpoints.
+    It is removed unless the trial is interrupted. While another process holds it, there are no checkpoints.
     """
     parent.mkdir(parents=True, exist_ok=True)
     workspaces = Workspaces(parent)
