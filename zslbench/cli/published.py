@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--dataset", help="Only this data set.")
 @click.option("--source", metavar="TEXT", help="Only sources that have this in their name.")
 @format_option
-def published_ablation(method: str | None, dataset: str | None, source: str | None, fmt: str) -> None:
+def published(method: str | None, dataset: str | None, source: str | None, fmt: str) -> None:
     """List printed figures with their sources, and where a printed H cannot be right.
 
     METHOD is a method's name in any spelling (sc-egg, SC-EGG). Its own ablation is listed too where a plugin

@@ -64,7 +64,8 @@ def groups_of(model: type[ComponentSettings]) -> dict[str, type[SettingsGroup]]:
 
 def fields_of(model: type[ComponentSettings]) -> dict[str, FieldInfo]:
     """Every setting by name; the settings of a group stand for the group."""
-    groups, fields = groups_of(model), {}
+    groups = groups_of(model)
+    fields: dict[str, FieldInfo] = {}
     for name, info in model.model_fields.items():
         within = groups[name].model_fields if name in groups else {}
         fields |= {f"{name}.{key}": one for key, one in within.items()} if name in groups else {name: info}
