@@ -1,11 +1,11 @@
-from .auditing import run as run
-from .kept import (
-    Subject as Subject,
-    Told as Told,
+from .audit import PROBES as PROBES, run as run
+from .result import LIMITS as LIMITS, AuditResult as AuditResult, ProbeResult as ProbeResult
+from .stored import (
+    AuditedCode as AuditedCode,
+    AuditStatus as AuditStatus,
     find as find,
     is_current as is_current,
-    keep as keep,
+    save as save,
+    status_of as status_of,
     stored as stored,
-    told as told,
 )
-from .result import LIMITS as LIMITS, AuditResult as AuditResult, ProbeResult as ProbeResult

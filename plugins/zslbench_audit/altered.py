@@ -1,4 +1,4 @@
-"""Data sets that differ from one another in nothing but what is known of test images."""
+"""Copies of a data set that differ only in their test images."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import numpy as np
 
 from zslbench.data.provenance import array_sha256
 from zslbench.data.regions import ArrayRegions
-from zslbench.plugin.dataset import Dataset, Indices
+from zslbench.plugin import Dataset
+from zslbench.plugin.dataset import Indices
 
 _STRENGTH = 50.0
-"""Standard deviation of the noise in units of the features': a scaler or a mean that saw it is far off."""
+"""Standard deviation of the noise, relative to the features': a scaler or mean that used it is far off."""
 
 
 def copied(dataset: Dataset) -> Dataset:
-    """The same data in memory of its own, so that whoever writes into it spoils no other run."""
+    """A copy in separate memory, so that writing into it affects no other run."""
     split, vectors = dataset.split, dataset.attribute_vectors
     return replace(
         dataset,
@@ -48,10 +49,10 @@ def with_noise(dataset: Dataset, seed: int) -> Dataset:
 
 
 def with_other_labels(dataset: Dataset, seed: int) -> Dataset:
-    """Test images get classes of their own side by chance, the classes of a side in uneven numbers.
+    """Test images get random classes of their own side (seen or unseen), in uneven numbers.
 
-    A permutation alone would leave the number of images of each class, which is unseen information too.
-    Every class keeps an image, so that the same classes are evaluated.
+    A permutation would preserve the number of images per class, which is information about test images too.
+    Every class gets at least one image, so the same classes are evaluated.
     """
     random = np.random.default_rng([seed, 1])
     changed = copied(dataset)
@@ -78,7 +79,7 @@ def with_fewer_rows(dataset: Dataset, seed: int) -> Dataset:
 
 
 def with_noise_and_other_labels(dataset: Dataset, seed: int) -> Dataset:
-    """Everything that is known of test images replaced, but their number."""
+    """Everything about the test images replaced, except their number."""
     return with_other_labels(with_noise(dataset, seed), seed)
 
 
@@ -109,7 +110,7 @@ def _noise(random: np.random.Generator, like: np.ndarray) -> np.ndarray:
 
 
 def _regions(dataset: Dataset) -> np.ndarray:
-    """All regions in memory: an audit's data set is small."""
+    """All regions in memory; the data set of an audit is small."""
     assert dataset.regions is not None
     if isinstance(dataset.regions, ArrayRegions):
         return dataset.regions.array

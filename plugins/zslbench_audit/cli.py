@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from zslbench.cli.options import format_option, note, store_option
+from zslbench.cli import format_option, note, store_option
 
 if TYPE_CHECKING:
     from zslbench_audit import AuditResult
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 @click.argument("method", required=False)
 @click.option("--suite", help="Audit every line of this suite (a name, or a TOML file).")
 @click.option("--variant", help="One of the method's variants.")
-@click.option("--reading", help="How the method's paper is read; zslbench methods METHOD lists readings.")
-@click.option("--embedding", help="Compose by hand: embedding.")
-@click.option("--generator", help="Compose by hand: generator, where the classifier needs one.")
-@click.option("--classifier", help="Compose by hand: classifier.")
+@click.option("--reading", help="A reading of the method's paper; zslbench methods METHOD lists them.")
+@click.option("--embedding", help="Embedding of a composition by hand.")
+@click.option("--generator", help="Generator of a composition by hand, if the classifier needs one.")
+@click.option("--classifier", help="Classifier of a composition by hand.")
 @click.option(
     "--set",
     "assignments",
@@ -28,18 +28,16 @@ if TYPE_CHECKING:
     metavar="KIND.NAME=VALUE",
     help="Change a setting of the probe runs, as dataset.classes=12; repeatable.",
 )
-@click.option("--preset", multiple=True, help="Preset name, METHOD:NAME, or a TOML file; else toy's own.")
-@click.option(
-    "--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Longest of any schedule."
-)
+@click.option("--preset", multiple=True, help="Preset name, METHOD:NAME, or a TOML file. Default: toy's own.")
+@click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Longest schedule.")
 @click.option(
     "--select",
     type=click.Choice(["val", "oracle"]),
     default="val",
     show_default=True,
-    help="How the probe runs select; oracle shows that the probes notice it.",
+    help="How the probe runs select; oracle demonstrates that the probes notice it.",
 )
-@click.option("--list", "listed", is_flag=True, help="List the audits in the store; nothing is run.")
+@click.option("--list", "listed", is_flag=True, help="List the audits in the store and run nothing.")
 @store_option
 @format_option
 def audit(
@@ -52,15 +50,15 @@ def audit(
     select: Literal["val", "oracle"],
     **options: Any,
 ) -> None:
-    """Run METHOD on the toy data under leak probes and say what each of them proved.
+    """Test METHOD on the toy data with leak probes and report what each proved.
 
-    Without METHOD all installed methods are audited. The exit code is 1 where a probe fails. Reports show the
+    Without METHOD, all installed methods are audited. The exit code is 1 if a probe fails. Reports show the
     audit of each row's method, variant and reading, as long as the plugin's source is what was audited.
     """
     import zslbench_audit as auditing
-    from zslbench.cli.progress import TerminalDisplay
+    from zslbench.cli import TerminalDisplay
     from zslbench.errors import ZslbenchError
-    from zslbench.plugin.presets import parse_assignment
+    from zslbench.plugin import parse_assignment
     from zslbench.report.formats import emit
 
     if listed:
@@ -69,9 +67,11 @@ def audit(
     composed = any(options[kind] for kind in ("embedding", "generator", "classifier"))
     of_one = options["variant"] or options["reading"] or assignments or options["preset"] or composed
     if suite and (method or of_one):
-        raise click.UsageError("--suite says which methods, variants and readings: give nothing beside it")
+        raise click.UsageError(
+            "--suite selects methods, variants and readings: it cannot be combined with METHOD or its options"
+        )
     if not (method or composed) and of_one:
-        raise click.UsageError("--variant, --reading, --set and --preset are of one method: name it")
+        raise click.UsageError("--variant, --reading, --set and --preset need a METHOD: name it")
     targets: list[dict[str, Any]] = [{"method": method}] if method or composed else _targets(suite)
     options["settings"] = dict(parse_assignment(text) for text in assignments)
     display = TerminalDisplay()
@@ -83,7 +83,7 @@ def audit(
         except ZslbenchError as error:
             if len(targets) == 1:
                 raise
-            failures.append(f"{target['method']}: {error}")  # the others are audited all the same
+            failures.append(f"{target['method']}: {error}")  # the other methods are still audited
             continue
         results.append(found)
         if not found.passed:
@@ -105,8 +105,7 @@ def audit(
 
 def _targets(suite: str | None) -> list[dict[str, Any]]:
     """Method, variant and reading of each line of a suite, or every installed method."""
-    from zslbench.plugin.declarations import FULL
-    from zslbench.plugin.discovery import registry
+    from zslbench.plugin import FULL, registry
 
     known = {one.name: one.declaration for one in registry().methods()}
     if suite is None:
@@ -119,7 +118,7 @@ def _targets(suite: str | None) -> list[dict[str, Any]]:
             note(f"no plugin registers method '{row.method}': not audited")
             continue
         variant = row.variants[0] if row.variants else None
-        if variant == FULL:  # the method itself, whether or not it names it
+        if variant == FULL:  # the method itself, whether or not it declares this variant
             variant = None
         target = {"method": row.method, "variant": variant, "reading": (row.readings or (None,))[0]}
         found += [target] if target not in found else []
@@ -140,7 +139,7 @@ def _rows(found: AuditResult) -> list[dict[str, Any]]:
 def _list(store: Path | None, method: str | None, fmt: str) -> None:
     import zslbench_audit as auditing
     from zslbench.report.formats import emit
-    from zslbench.store.store import Store
+    from zslbench.store import Store
 
     rows = [
         {
@@ -157,5 +156,5 @@ def _list(store: Path | None, method: str | None, fmt: str) -> None:
         if method is None or one.method == method
     ]
     if not rows:
-        note("the store has no such audit; zslbench audit METHOD makes one")
+        note("no audit in the store; zslbench audit METHOD makes one")
     emit(rows, fmt)

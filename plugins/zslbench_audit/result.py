@@ -8,23 +8,23 @@ from datetime import datetime
 from typing import Any
 
 from zslbench.experiment import label_text
-from zslbench.store.identity import run_id
+from zslbench.store import run_id
 
 FORMAT = 1
-"""Raised when probes change so much that an old result no longer says the same."""
+"""Increased when probes change so much that an old result no longer means the same."""
 
 LIMITS = (
-    "The audit ran on simulated data, with short schedules and the settings that are kept with it: it says "
-    "nothing of settings that it did not run with.",
-    "It finds what follows from the test images that the benchmark holds. Code that brings its own copy of "
-    "test images or labels, in its files or over the network, is not found; nor is a backbone that was "
-    "trained on them.",
-    "All runs of an audit share one process: what a plugin keeps between runs may hide what it read in the "
-    "first.",
-    "It ran on the CPU: code that only a GPU takes was not probed.",
+    "The audit ran on simulated data, with short schedules and the settings recorded with it: it says "
+    "nothing about other settings.",
+    "It finds effects of the test images that the benchmark holds. It does not find code that brings its own "
+    "copy of test images or labels, in its files or over the network, nor a backbone that was trained on "
+    "them.",
+    "All runs of an audit share one process: state that a plugin keeps between runs may hide what it read "
+    "in the first.",
+    "It ran on the CPU: code that runs only on a GPU was not probed.",
     "It cannot tell whether a method's settings were tuned on test images by those who chose them.",
 )
-"""What no audit can prove, a sentence each."""
+"""What no audit can prove, one sentence each."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ProbeResult:
     name: str
     passed: bool
     claim: str
-    """What holds where it passed, one sentence."""
+    """What holds if it passed, one sentence."""
     detail: str
     """What was compared and seen, or what broke the claim."""
 
@@ -53,7 +53,7 @@ class AuditResult:
     settings: Mapping[str, Mapping[str, Any]]
     """All settings of the probe runs, by kind of component; the data set's among them."""
     selection: str
-    """How the probe runs selected: ``val``, or ``oracle`` to see what that does to the probes."""
+    """How the probe runs selected: ``val``, or ``oracle`` as a positive control."""
     probes: tuple[ProbeResult, ...]
     when: datetime
     """UTC."""
@@ -63,8 +63,8 @@ class AuditResult:
 
     @property
     def id(self) -> str:
-        """Follows from method, variant, reading, settings, selection and versions: a repeated audit replaces
-        the one before."""
+        """Hash of method, variant, reading, settings, selection and versions: a repeated audit replaces the
+        previous one."""
         return run_id(
             {
                 "format": FORMAT,
@@ -86,7 +86,7 @@ class AuditResult:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """Names of the probes that did not pass."""
+        """Names of the failed probes."""
         return tuple(one.name for one in self.probes if not one.passed)
 
     @property
@@ -106,7 +106,7 @@ class AuditResult:
         return [{**about, **asdict(one)} for one in self.probes]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON data, which :meth:`from_dict` reads."""
+        """JSON data for :meth:`from_dict`."""
         return asdict(self) | {"format": FORMAT, "when": self.when.isoformat()}
 
     @classmethod
@@ -114,7 +114,7 @@ class AuditResult:
         """The result that :meth:`as_dict` gave.
 
         Raises:
-            ValueError, KeyError, TypeError: it is not one of this format.
+            ValueError, KeyError, TypeError: not a result of this format.
         """
         given = dict(content)
         if (found := given.pop("format")) != FORMAT:

@@ -20,7 +20,7 @@ from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training
 from zslbench_audit.altered import with_noise_and_other_labels
-from zslbench_audit.artefacts import choices, fitted, networks
+from zslbench_audit.probes import choices, fitted, networks
 
 TRAINED = {"embedding.normalize": "minmax"}
 

@@ -57,7 +57,7 @@ def test_a_method_that_cannot_run_does_not_keep_the_others_from_it(call, known, 
     honest = known.method("honest")
     lame = replace(honest, declaration=replace(honest.declaration, name="lame", classifier="nobody"))
     monkeypatch.setattr(known, "methods", lambda: (lame, honest))
-    monkeypatch.setitem(known._methods, "lame", lame)
+    monkeypatch.setitem(known._registered, ("method", "lame"), lame)
     done = call("--format", "json", small=False)
     assert done.exit_code == 1
     assert {row["method"] for row in json.loads(done.stdout)} == {"honest"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from zslbench.cli.main import cli
-from zslbench_audit.probes import PROBES
+from zslbench_audit import PROBES
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "trust.md").read_text("utf-8")

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from zslbench.evaluation import folds
-from zslbench_audit.bench import Bench
-from zslbench_audit.probes import PROBES
+from zslbench_audit import PROBES
+from zslbench_audit.runs import ProbeRuns
 
 # What each method leaks, and the probes that must catch it: no others may.
 LEAKS = {
@@ -97,7 +97,7 @@ def test_a_core_that_leaks_is_caught(audited, monkeypatch):
         fold = honest(dataset, *arguments, **options)
         return replace(fold, space=replace(fold.space, semantics=torch.from_numpy(dataset.semantics)))
 
-    monkeypatch.setattr("zslbench_audit.probes.arrays.final_fold", careless)
+    monkeypatch.setattr("zslbench_audit.sharing.final_fold", careless)
     found = {one.name: one for one in audited("honest").probes}
     assert not found["arrays"].passed
     assert "memory" in found["arrays"].detail
@@ -151,9 +151,9 @@ def test_labels_probe_tells_that_figures_fall_to_chance(audited):
 
 def test_the_same_run_is_computed_once(monkeypatch, audited):
     runs = []
-    compute = Bench.compute
+    compute = ProbeRuns.compute
     monkeypatch.setattr(
-        Bench, "compute", lambda self, *arguments: runs.append(1) or compute(self, *arguments)
+        ProbeRuns, "compute", lambda self, *arguments: runs.append(1) or compute(self, *arguments)
     )
     audited("honest")
     assert len(runs) == 8  # plain, noise, labels, rows, other chance, again, other seed, and one watched
@@ -161,8 +161,8 @@ def test_the_same_run_is_computed_once(monkeypatch, audited):
 
 def test_schedules_are_cut_short_but_not_what_the_user_sets(audited, monkeypatch):
     """Every ``..._epochs`` and ``..._iterations``; the probes themselves take no part here."""
-    monkeypatch.setattr("zslbench_audit.auditing.PROBES", ())
-    monkeypatch.setattr(Bench, "run", lambda self: None)
+    monkeypatch.setattr("zslbench_audit.audit.PROBES", ())
+    monkeypatch.setattr(ProbeRuns, "run", lambda self: None)
     of = audited("sc-egg", reading="authors", settings={"embedding.stage2_epochs": 7}).settings
     assert (of["embedding"]["stage1_epochs"], of["embedding"]["stage2_epochs"]) == (2, 7)
     assert (of["embedding"]["stage1_iterations"], of["embedding"]["stage2_iterations"]) == (10, 10)

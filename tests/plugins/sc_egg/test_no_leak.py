@@ -15,7 +15,7 @@ from zslbench.plugin.discovery import registry
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training
 from zslbench_audit.altered import with_noise_and_other_labels
-from zslbench_audit.artefacts import choices, networks
+from zslbench_audit.probes import choices, networks
 
 SCEN_ALONE = {"generator.lambda_s": 0.0, "generator.lambda_u": 0.0}
 BATCHES = {"embedding.stage1_iterations": 3, "embedding.stage2_iterations": 3, "dataset.classes": 14}

@@ -15,7 +15,7 @@ from zslbench.report.tables.benchmark import benchmark_table
 from zslbench.report.tables.model import Cell, Row, Table
 from zslbench.report.tables.published_of import published_of
 from zslbench.report.tables.text import MISSING, notes, spans, tail
-from zslbench_audit import Told, told
+from zslbench_audit import AuditStatus, status_of
 from zslbench_report.html.report import Report, Series
 
 _FIGURES = (("H", "h"), ("Acc", "acc"))
@@ -156,13 +156,13 @@ def _anchor(place: int) -> str:
     return f"audit-{place}"
 
 
-def _audit_of(report: Report, line: Line) -> Told | None:
+def _audit_of(report: Report, line: Line) -> AuditStatus | None:
     """The audit of a line's first run; None: the line has no runs, or there is no store."""
     if report.store is None:
         return None
     for (label, _, _), entry in report.outcome.entries.items():
         if label == line.label and entry.records:
-            return told(report.store, next(iter(entry.records.values())))
+            return status_of(report.store, next(iter(entry.records.values())))
     return None
 
 

@@ -1,4 +1,4 @@
-"""Audits in the store: kept whole, found for the runs that they are of, out of date once code changes."""
+"""Audits in the store: written whole, found for the runs they apply to, outdated once code changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import zslbench_audit as audit
 from zslbench.cli.main import cli
 from zslbench.errors import ZslbenchError
 from zslbench.store.store import Store
-from zslbench_audit import AuditResult, ProbeResult, Subject
+from zslbench_audit import AuditedCode, AuditResult, ProbeResult
 
 WHEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RESULT = AuditResult(
@@ -36,7 +36,7 @@ RESULT = AuditResult(
     seconds=1.5,
 )
 FAILED = replace(RESULT, probes=(replace(RESULT.probes[0], passed=False, detail="Other values."),))
-SUBJECT = Subject("m", None, "paper", {"one": "1 aaa", "two": "2 bbb", "data": "3 ccc"}, "0.1.0")
+CODE = AuditedCode("m", None, "paper", {"one": "1 aaa", "two": "2 bbb", "data": "3 ccc"}, "0.1.0")
 
 
 @pytest.fixture
@@ -45,16 +45,16 @@ def store(tmp_path):
 
 
 def test_what_was_kept_is_read_back(store):
-    audit.keep(store, RESULT)
+    audit.save(store, RESULT)
     assert audit.stored(store) == [RESULT]
     assert [one.name for one in (store.root / "audits").iterdir()] == [f"{RESULT.id}.json"]
-    assert audit.find(store, SUBJECT) == RESULT
+    assert audit.find(store, CODE) == RESULT
 
 
 def test_a_repeated_audit_takes_the_place_of_the_earlier(store):
-    audit.keep(store, RESULT)
+    audit.save(store, RESULT)
     later = replace(RESULT, when=WHEN + timedelta(days=1), seconds=9.0)
-    audit.keep(store, later)
+    audit.save(store, later)
     assert audit.stored(store) == [later]
 
 
@@ -87,46 +87,46 @@ def test_the_id_follows_from_what_was_audited(change):
     ],
 )
 def test_an_audit_of_something_else_does_not_apply(store, change):
-    audit.keep(store, RESULT)
-    assert audit.find(store, replace(SUBJECT, **change)) is None
+    audit.save(store, RESULT)
+    assert audit.find(store, replace(CODE, **change)) is None
 
 
 def test_an_audit_under_oracle_is_of_no_run(store):
-    audit.keep(store, replace(FAILED, selection="oracle"))
-    assert audit.find(store, SUBJECT) is None
-    assert audit.told(store, SUBJECT).state == "none"
+    audit.save(store, replace(FAILED, selection="oracle"))
+    assert audit.find(store, CODE) is None
+    assert audit.status_of(store, CODE).state == "none"
 
 
 def test_of_several_audits_one_that_failed_goes_first_then_the_latest(store):
     other = {"classifier": {"lr": 0.2}, "dataset": {}}
     later = replace(RESULT, settings=other, when=WHEN + timedelta(days=1))
-    audit.keep(store, RESULT)
-    audit.keep(store, later)
-    assert audit.find(store, SUBJECT) == later
+    audit.save(store, RESULT)
+    audit.save(store, later)
+    assert audit.find(store, CODE) == later
     failed = replace(FAILED, settings={"classifier": {"lr": 0.3}, "dataset": {}})
-    audit.keep(store, failed)
-    assert audit.find(store, SUBJECT) == failed
+    audit.save(store, failed)
+    assert audit.find(store, CODE) == failed
 
 
 def test_what_reports_say(store):
-    assert audit.told(store, SUBJECT).label == "not audited"
-    assert "zslbench audit m --reading paper" in audit.told(store, SUBJECT).details[0]
-    audit.keep(store, RESULT)
-    told = audit.told(store, SUBJECT)
-    assert (told.state, told.label, told.result) == ("passed", "audited: 2 of 2 probes passed", RESULT)
-    assert told.details[0] == "images: Nothing depends on images. Seen."
-    assert told.details[-len(audit.LIMITS) :] == audit.LIMITS
-    changed = audit.told(store, replace(SUBJECT, plugins={"one": "1 aaa", "two": "2 ddd"}))
+    assert audit.status_of(store, CODE).label == "not audited"
+    assert "zslbench audit m --reading paper" in audit.status_of(store, CODE).details[0]
+    audit.save(store, RESULT)
+    status = audit.status_of(store, CODE)
+    assert (status.state, status.label, status.result) == ("passed", "audited: 2 of 2 probes passed", RESULT)
+    assert status.details[0] == "images: Nothing depends on images. Seen."
+    assert status.details[-len(audit.LIMITS) :] == audit.LIMITS
+    changed = audit.status_of(store, replace(CODE, plugins={"one": "1 aaa", "two": "2 ddd"}))
     assert (changed.state, changed.label) == ("other version", "audited at another version")
     assert "plugin two 2 bbb, now 2 ddd" in changed.details[0]
-    audit.keep(store, FAILED)
-    failed = audit.told(store, SUBJECT)
+    audit.save(store, FAILED)
+    failed = audit.status_of(store, CODE)
     assert (failed.state, failed.label) == ("failed", "audit failed: 0 of 1 probes passed")
     assert failed.details[0] == "images, failed: Other values."
 
 
 def test_a_damaged_file_is_a_warning_and_no_audit(store, caplog):
-    audit.keep(store, RESULT)
+    audit.save(store, RESULT)
     path = next((store.root / "audits").iterdir())
     path.write_bytes(path.read_bytes().replace(b"Nothing depends on rows", b"Everything depends on it"))
     logging.getLogger("zslbench").propagate = True
@@ -136,7 +136,7 @@ def test_a_damaged_file_is_a_warning_and_no_audit(store, caplog):
 
 
 def test_a_file_under_another_name_is_no_audit(store):
-    audit.keep(store, RESULT)
+    audit.save(store, RESULT)
     path = next((store.root / "audits").iterdir())
     path.rename(path.with_name("0123456789abcdef.json"))
     assert audit.stored(store) == []
@@ -144,8 +144,8 @@ def test_a_file_under_another_name_is_no_audit(store):
 
 def test_a_store_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ZslbenchError, match="cannot keep the audit"):
-        audit.keep(Store(tmp_path / "file"), RESULT)
+    with pytest.raises(ZslbenchError, match="cannot save the audit"):
+        audit.save(Store(tmp_path / "file"), RESULT)
 
 
 def test_the_audit_of_a_run(known, small, tmp_path, monkeypatch):
@@ -168,7 +168,7 @@ def test_the_audit_of_a_run(known, small, tmp_path, monkeypatch):
     assert not audit.is_current(found)
     again = zslbench.run("eszsl", dataset="toy", settings=small, store=tmp_path, device="cpu", threads=1)
     assert audit.find(store, again.records[0]) is None
-    assert audit.told(store, again.records[0]).state == "other version"
+    assert audit.status_of(store, again.records[0]).state == "other version"
 
 
 def test_the_package_imports_no_torch():

@@ -9,10 +9,8 @@ from typing import Any, Literal
 
 from zslbench import __version__
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.lookup import PluginInfo
-from zslbench.store.files import checked_json, make_folder, parse_checked_json, write_whole
-from zslbench.store.record import RunRecord
-from zslbench.store.store import Store
+from zslbench.plugin import PluginInfo
+from zslbench.store import RunRecord, Store, checked_json, make_folder, parse_checked_json, write_whole
 from zslbench_audit.result import LIMITS, AuditResult
 
 FOLDER = "audits"
@@ -23,8 +21,8 @@ State = Literal["passed", "failed", "other version", "none"]
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What an audit must be of, to apply."""
+class AuditedCode:
+    """Method and versions of code; an audit applies to a run if they are the same."""
 
     method: str
     variant: str | None
@@ -34,8 +32,8 @@ class Subject:
     zslbench: str
 
     @classmethod
-    def of(cls, run: RunRecord | Mapping[str, Any]) -> Subject:
-        """What a finished run, or a run's identity, is of."""
+    def of(cls, run: RunRecord | Mapping[str, Any]) -> AuditedCode:
+        """The code of a finished run, or of a run's identity."""
         identity = run.info.identity if isinstance(run, RunRecord) else run
         versions = identity["versions"]
         return cls(
@@ -50,20 +48,20 @@ class Subject:
             str(versions["zslbench"]),
         )
 
-    def names(self, audit: AuditResult) -> bool:
-        """Whether an audit is of this method, variant and reading, in whatever version."""
+    def same_method(self, audit: AuditResult) -> bool:
+        """Whether an audit is of this method, variant and reading, in any version."""
         mine = (self.method, self.variant, self.reading)
         return mine == (audit.method, audit.variant, audit.reading) and audit.selection == "val"
 
-    def is_of(self, audit: AuditResult) -> bool:
-        """Whether an audit is of this very code."""
+    def same_code(self, audit: AuditResult) -> bool:
+        """Whether an audit is of exactly this code."""
         same = all(self.plugins.get(name) == found for name, found in audit.plugins.items())
-        return self.names(audit) and same and audit.zslbench == self.zslbench
+        return self.same_method(audit) and same and audit.zslbench == self.zslbench
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a report says of a run's audit."""
+class AuditStatus:
+    """Whether a run's code was audited, for reports."""
 
     state: State
     label: str
@@ -71,11 +69,11 @@ class Told:
     details: tuple[str, ...]
     """Sentences: what each probe proved or found, then what no audit can prove."""
     result: AuditResult | None = field(default=None, repr=False)
-    """The audit it speaks of; None: there is none."""
+    """The audit; None: there is none."""
 
 
-def keep(store: Store, audit: AuditResult) -> None:
-    """Put an audit into the store, in the place of an earlier one with the same id.
+def save(store: Store, audit: AuditResult) -> None:
+    """Write an audit into the store; it replaces an earlier one with the same id.
 
     Raises:
         ZslbenchError: it cannot be written.
@@ -86,7 +84,7 @@ def keep(store: Store, audit: AuditResult) -> None:
         write_whole(folder / f"{audit.id}.json", checked_json(audit.as_dict()))
     except OSError as error:
         raise ZslbenchError(
-            f"{folder}: cannot keep the audit ({error.strerror or error}); make room or set permissions, or "
+            f"{folder}: cannot save the audit ({error.strerror or error}); make room or set permissions, or "
             "use another store (--store, ZSLBENCH_STORE)"
         ) from error
 
@@ -96,42 +94,42 @@ def stored(store: Store) -> list[AuditResult]:
     return sorted(_read(store), key=lambda one: (one.when, one.id))
 
 
-def find(store: Store, of: RunRecord | Subject | Mapping[str, Any]) -> AuditResult | None:
+def find(store: Store, of: RunRecord | AuditedCode | Mapping[str, Any]) -> AuditResult | None:
     """The audit that applies to a run: same method, variant, reading, core and source of plugins.
 
-    Of several (with other settings) one that failed goes before one that passed, then the latest.
+    Of several (with different settings), one that failed takes precedence, then the latest.
 
     Args:
-        of: a finished run, a run's identity, or a :class:`Subject`.
+        of: a finished run, a run's identity, or a :class:`AuditedCode`.
     """
-    subject = of if isinstance(of, Subject) else Subject.of(of)
-    fitting = [one for one in stored(store) if subject.is_of(one)]
+    code = of if isinstance(of, AuditedCode) else AuditedCode.of(of)
+    fitting = [one for one in stored(store) if code.same_code(one)]
     return max(fitting, key=lambda one: (not one.passed, one.when), default=None)
 
 
-def told(store: Store, of: RunRecord | Subject | Mapping[str, Any]) -> Told:
-    """What to say of a run's audit, where there is one of this version, one of another, or none."""
-    subject = of if isinstance(of, Subject) else Subject.of(of)
-    found = find(store, subject)
+def status_of(store: Store, of: RunRecord | AuditedCode | Mapping[str, Any]) -> AuditStatus:
+    """Whether the code of a run was audited, at this version or another."""
+    code = of if isinstance(of, AuditedCode) else AuditedCode.of(of)
+    found = find(store, code)
     if found is not None:
         state: State = "passed" if found.passed else "failed"
         word = "audited" if found.passed else "audit failed"
-        return Told(state, f"{word}: {found.verdict}", (*_sentences(found), *LIMITS), found)
-    command = f"zslbench audit {subject.method}"
-    command += f" --variant {subject.variant}" if subject.variant else ""
-    command += f" --reading {subject.reading}" if subject.reading else ""
-    others = [one for one in stored(store) if subject.names(one)]
+        return AuditStatus(state, f"{word}: {found.verdict}", (*_sentences(found), *LIMITS), found)
+    command = f"zslbench audit {code.method}"
+    command += f" --variant {code.variant}" if code.variant else ""
+    command += f" --reading {code.reading}" if code.reading else ""
+    others = [one for one in stored(store) if code.same_method(one)]
     if not others:
-        return Told("none", "not audited", (f"No audit is in the store; {command} makes one.",))
+        return AuditStatus("none", "not audited", (f"No audit is in the store; {command} makes one.",))
     last = others[-1]
-    why = ", ".join(_changed(subject, last))
+    why = ", ".join(_changed(code, last))
     text = f"The audit of {last.when:%Y-%m-%d} ({last.verdict}) was of another version ({why}); {command} "
-    return Told("other version", "audited at another version", (f"{text}makes a new one.",), last)
+    return AuditStatus("other version", "audited at another version", (f"{text}makes a new one.",), last)
 
 
 def is_current(audit: AuditResult) -> bool:
-    """Whether an audit is of the plugins and the core that are installed here."""
-    from zslbench.plugin.discovery import registry
+    """Whether an audit is of the installed plugins and core."""
+    from zslbench.plugin import registry
 
     installed = {one.name: one for one in registry().plugins}
     return audit.zslbench == __version__ and all(
@@ -149,12 +147,12 @@ def _sentences(audit: AuditResult) -> Iterator[str]:
         yield f"{one.name}: {one.claim} {one.detail}" if one.passed else f"{one.name}, failed: {one.detail}"
 
 
-def _changed(subject: Subject, audit: AuditResult) -> Iterator[str]:
-    if audit.zslbench != subject.zslbench:
-        yield f"zslbench {audit.zslbench}, now {subject.zslbench}"
+def _changed(code: AuditedCode, audit: AuditResult) -> Iterator[str]:
+    if audit.zslbench != code.zslbench:
+        yield f"zslbench {audit.zslbench}, now {code.zslbench}"
     for name, found in audit.plugins.items():
-        if subject.plugins.get(name) != found:
-            yield f"plugin {name} {found}, now {subject.plugins.get(name, 'absent')}"
+        if code.plugins.get(name) != found:
+            yield f"plugin {name} {found}, now {code.plugins.get(name, 'absent')}"
 
 
 def _read(store: Store) -> Iterator[AuditResult]:

@@ -13,17 +13,40 @@ from zslbench import __version__
 from zslbench.errors import Interrupted
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment import Recipe, embedding_inputs, load_dataset, resolve
-from zslbench.plugin.lookup import one_line
-from zslbench.store.store import Store
-from zslbench_audit.bench import Bench
-from zslbench_audit.kept import keep as keep_audit, version_of
-from zslbench_audit.probes import PROBES, Leak, Probe
+from zslbench.plugin import one_line
+from zslbench.store import Store
+from zslbench_audit import probes
+from zslbench_audit.probes import Leak, Probe
 from zslbench_audit.result import AuditResult, ProbeResult
+from zslbench_audit.runs import ProbeRuns
+from zslbench_audit.sharing import arrays
+from zslbench_audit.stored import save, version_of
 
 DATASET = "toy"
 EPOCHS = 5
 ITERATIONS = 10
-"""The most batches that an epoch may have where a setting gives their number."""
+"""The most batches that an epoch may have, if a setting gives their number."""
+
+PROBES: tuple[Probe, ...] = (
+    Probe("images", "Nothing that is fitted or chosen depends on what test images look like.", probes.images),
+    Probe("labels", "Nothing that is fitted, chosen or predicted depends on test labels.", probes.labels),
+    Probe(
+        "rows", "What is predicted for a test image does not depend on the other test images.", probes.rows
+    ),
+    Probe(
+        "selection",
+        "Test images and labels do not affect the choice of epochs and hyper-parameters.",
+        probes.selection,
+    ),
+    Probe(
+        "globals",
+        "Nothing depends on the process's global random state, and a run leaves the process unchanged.",
+        probes.global_state,
+    ),
+    Probe("seed", "The same seed gives the same bits, and another seed another result.", probes.seed),
+    Probe("arrays", "Shared data stay unchanged.", arrays),
+)
+"""In the order in which they are reported."""
 
 
 def run(
@@ -44,20 +67,20 @@ def run(
 ) -> AuditResult:
     """Run a method, or a composition, on a small simulated data set under every probe.
 
-    The method's own preset for the data set holds, but its schedules are cut short: every whole number called
-    ``epochs`` or ``..._epochs``, or ``iterations`` likewise, that the user does not set. Nothing of the probe
-    runs is stored.
+    The method's own preset for the data set applies with shortened schedules: every whole number called
+    ``epochs`` or ``..._epochs``, and ``iterations`` likewise, unless the user sets it. The probe runs are not
+    stored.
 
     Args:
-        epochs: the longest that any schedule may be.
-        select: how the probe runs select; ``oracle`` shows that the probes notice it.
-        store: where the result is kept; None: the default store.
-        keep: whether to keep it.
-        say: told of each probe as it begins.
+        epochs: the longest schedule.
+        select: how the probe runs select; ``oracle`` demonstrates that the probes notice it.
+        store: where the result is saved; None: the default store.
+        keep: whether to save it.
+        say: called with a line of progress as each probe begins.
 
     The other arguments and the errors are those of :func:`zslbench.run`.
     """
-    from zslbench.plugin.discovery import registry
+    from zslbench.plugin import registry
 
     started = time.monotonic()
     recipe = resolve(
@@ -78,10 +101,10 @@ def run(
         semantics=None,
         needs_regions=embedding_inputs(recipe) == "regions",
     )
-    bench = Bench(recipe, dataset, Selection(select, every=1))
+    runs = ProbeRuns(recipe, dataset, Selection(select, every=1))
     say(f"{recipe.label}: a run to compare with")
-    bench.run()  # whatever keeps the method from running is an error of its own, not a probe's
-    probes = tuple(_probed(probe, bench, say, recipe.label) for probe in PROBES)
+    runs.run()  # if the method cannot run at all, that is an error and not the result of a probe
+    results = tuple(_test(probe, runs, say, recipe.label) for probe in PROBES)
     methods = [part.registered.plugin for kind, part in recipe.parts.items() if kind != "dataset"]
     result = AuditResult(
         method=recipe.method,
@@ -91,13 +114,13 @@ def run(
         zslbench=__version__,
         settings={kind: part.values() for kind, part in recipe.parts.items()},
         selection=select,
-        probes=probes,
+        probes=results,
         when=datetime.now(UTC),
         seconds=time.monotonic() - started,
         search={key: list(values) for key, values in recipe.search.items()},
     )
     if keep:
-        keep_audit(Store.default(store), result)
+        save(Store.default(store), result)
     return result
 
 
@@ -115,14 +138,14 @@ def _shortened(recipe: Recipe, epochs: int, given: Mapping[str, Any]) -> dict[st
     }
 
 
-def _probed(probe: Probe, bench: Bench, say: Callable[[str], None], label: str) -> ProbeResult:
+def _test(probe: Probe, runs: ProbeRuns, say: Callable[[str], None], label: str) -> ProbeResult:
     say(f"{label}: probe {probe.name}")
     try:
-        return ProbeResult(probe.name, True, probe.claim, probe.look(bench))
+        return ProbeResult(probe.name, True, probe.claim, probe.test(runs))
     except Leak as leak:
         detail = str(leak)
     except Interrupted:
         raise
-    except Exception as error:  # a plugin that fails on noise has not shown that it does not read it
+    except Exception as error:  # a plugin that fails on noise may have read it
         detail = f"the run under this probe ended with {one_line(error)}"
     return ProbeResult(probe.name, False, probe.claim, f"{detail[:1].upper()}{detail[1:]}.")

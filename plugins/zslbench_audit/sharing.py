@@ -1,4 +1,4 @@
-"""Arrays that parts of a run share: whoever is handed one must leave it as it was."""
+"""The probe for arrays that parts of a run share: whoever is given one must leave it unchanged."""
 
 from __future__ import annotations
 
@@ -12,18 +12,13 @@ from torch import Tensor
 
 from zslbench.evaluation.folds import Fold, final_fold, validation_fold
 from zslbench.experiment import Recipe, embedding_inputs
-from zslbench.plugin.dataset import Dataset
-from zslbench.plugin.interfaces import Networks, TrainView
-from zslbench.plugin.streams import Streams
-from zslbench.plugin.targets import load_class
+from zslbench.plugin import Dataset, Networks, Streams, TrainView, load_class
 from zslbench.testing.bits import leaves
 from zslbench.training.loop import Training, complete
 from zslbench.training.step import draw
 from zslbench_audit.altered import copied, digests
-from zslbench_audit.artefacts import tensor_sha256
-from zslbench_audit.bench import CHANCE, Bench, quiet
-from zslbench_audit.probes.probe import Leak, Probe, few
-from zslbench_audit.surroundings import surroundings
+from zslbench_audit.probes import Leak, few, tensor_sha256
+from zslbench_audit.runs import GLOBAL_SEED, ProbeRuns, isolated, quiet
 
 T = TypeVar("T")
 _CPU = torch.device("cpu")
@@ -31,21 +26,22 @@ _SAMPLES = 3
 """Synthetic features of each unseen class: what they are made of is looked at, not what they are."""
 
 
-def look(bench: Bench) -> str:
-    data = copied(bench.dataset)
+def arrays(runs: ProbeRuns) -> str:
+    """Data that are shared stay unchanged."""
+    data = copied(runs.dataset)
     before = digests(data)
-    bench.compute(data, bench.seed, CHANCE)
+    runs.compute(data, runs.seed, GLOBAL_SEED)
     if written := [name for name, digest in digests(data).items() if digest != before[name]]:
         raise Leak(f"the run wrote into the data set: {few(written)}")
-    inputs = embedding_inputs(bench.recipe)
+    inputs = embedding_inputs(runs.recipe)
     folds = [make(data, _CPU, inputs) for make in (final_fold, validation_fold)]
     for fold in folds:
         if shared := _shared(fold, data):
             raise Leak(f"the {fold.name} fold hands out memory of the data set: {few(shared)}")
-    _, recipe = next(iter(bench.recipe.candidates()))
+    _, recipe = next(iter(runs.recipe.candidates()))
     watch = _Watch()
-    with quiet(True), surroundings(bench.seed, CHANCE), torch.no_grad():
-        _walk(recipe, folds[0], Training(Streams(bench.seed)), watch)
+    with quiet(True), isolated(runs.seed, GLOBAL_SEED), torch.no_grad():
+        _walk(recipe, folds[0], Training(Streams(runs.seed)), watch)
     return (
         f"All {len(before)} arrays of the data set were the same after a run; what is handed out shares no "
         f"memory with them; and {len(watch.calls)} calls ({', '.join(watch.calls)}) left everything that "
@@ -119,6 +115,3 @@ def _walk(recipe: Recipe, fold: Fold, training: Training, watch: _Watch) -> None
     last = fit("classifier", classifier, seen, {"view": seen})
     given = {"features": seen.features, "networks": last, "space": space}
     watch("classifier.scores", given, lambda: classifier.scores(last, seen.features))
-
-
-PROBE = Probe("arrays", "Data that are shared are left as they were.", look)

@@ -1,0 +1,249 @@
+"""The probes of an audit: each changes what a method must not see, or must not depend on, and compares runs.
+
+A probe is a function that says what it compared and saw, and raises :class:`Leak` if its claim is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from zslbench.data.provenance import array_sha256
+from zslbench.evaluation.evaluator import Evaluation
+from zslbench.experiment import Outcome
+from zslbench.training.flat import flatten
+from zslbench_audit.altered import test_rows, with_fewer_rows, with_noise, with_other_labels
+from zslbench_audit.runs import GLOBAL_SEED, ProbeRuns
+
+Artefacts = dict[str, Any]
+"""What a run leaves of its training and choices, comparable to the last bit, by a readable name such as
+``"final generator/critic/out.bias"`` or ``"chosen epochs"``."""
+
+_TOLERANCE = 1e-4
+"""Relative to the largest score: a matrix product of another size rounds differently."""
+
+_CHOSEN = (
+    "epochs",
+    "offset",
+    *(f"{best}_{what}" for best in ("h", "acc") for what in ("epoch", "candidate", "classifier_epoch")),
+)
+
+
+class Leak(Exception):
+    """How a probe's claim was broken."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A claim about a method, and the function that tests it."""
+
+    name: str
+    claim: str
+    """What holds if it passes, one sentence."""
+    test: Callable[[ProbeRuns], str]
+    """Returns what was compared and seen; raises :class:`Leak` if the claim is broken."""
+
+
+def images(runs: ProbeRuns) -> str:
+    """Test images become noise."""
+    honest, noise = runs.run(), runs.run(with_noise)
+    count = len(test_rows(runs.dataset))
+    if names := differing(fitted(honest), fitted(noise)):
+        raise Leak(f"with noise in place of the {count} test images, other values in {few(names)}")
+    if same_scores(honest, noise):
+        raise Leak(
+            f"the scores of the {count} test images stayed the same when they became noise: they follow from "
+            "something that was kept, not from the images"
+        )
+    return (
+        f"The {count} test images were replaced by noise: {unchanged(honest)} stayed the same to the last "
+        "bit, and only the scores of the test images changed."
+    )
+
+
+def labels(runs: ProbeRuns) -> str:
+    """Test images get other labels."""
+    honest, other = runs.run(), runs.run(with_other_labels)
+    count = len(test_rows(runs.dataset))
+    if names := differing(fitted(honest), fitted(other)):
+        raise Leak(f"with other labels on the {count} test images, other values in {few(names)}")
+    if not same_scores(honest, other):
+        raise Leak(f"the {count} test images kept their features and got other labels: their scores changed")
+    return (
+        f"The {count} test images got classes by chance, in uneven numbers: {unchanged(honest)} and all "
+        f"scores stayed the same to the last bit. {_accuracy_text(honest, other)}"
+    )
+
+
+def _accuracy_text(honest: Outcome, other: Outcome) -> str:
+    chance = 100 / len(honest.evaluation.unseen)
+    if honest.evaluation.czsl is None:
+        return f"U went from {100 * honest.evaluation.u:.1f} to {100 * other.evaluation.u:.1f}."
+    acc, now = 100 * honest.evaluation.acc, 100 * other.evaluation.acc
+    return (
+        f"Acc against these labels is {now:.1f}, and {acc:.1f} against the true ones; chance is {chance:.1f}."
+    )
+
+
+def rows(runs: ProbeRuns) -> str:
+    """Half of the test images are removed, and the others come in another order."""
+    honest, fewer = runs.run(), runs.run(with_fewer_rows)
+    if names := differing(fitted(honest), fitted(fewer)):
+        raise Leak(f"with half of the test images, other values in {few(names)}")
+    for task in ("gzsl", "czsl"):
+        off = _changed_scores(honest.evaluation, fewer.evaluation, task)
+        if off.any():
+            raise Leak(
+                f"{np.count_nonzero(off)} of {len(off)} images got other {task.upper()} scores when half of "
+                "the test images were taken away: something is computed over the test set, or a batch of it"
+            )
+    kept, there = len(fewer.evaluation.rows), len(honest.evaluation.rows)
+    return (
+        f"{kept} of the {there} test images were kept, in another order: {unchanged(honest)} stayed the same "
+        "to the last bit, and each of them got the same scores (up to rounding)."
+    )
+
+
+def _changed_scores(honest: Evaluation, fewer: Evaluation, task: str) -> np.ndarray:
+    """Which of the images that were kept got other scores."""
+    whole, part = getattr(honest, task), getattr(fewer, task)
+    if whole is None or part is None:
+        return np.zeros(0, dtype=bool)
+    of_whole, of_part = ((e.rows if task == "gzsl" else e.rows[e.is_unseen]) for e in (honest, fewer))
+    place = {row: number for number, row in enumerate(of_whole.tolist())}
+    before = whole[[place[row] for row in of_part.tolist()]].astype(np.float64)
+    finite = np.abs(before[np.isfinite(before)])
+    scale = float(finite.max()) if len(finite) else 1.0
+    close = np.isclose(part, before, rtol=0, atol=_TOLERANCE * scale, equal_nan=True)
+    return np.asarray(~close.all(axis=1))
+
+
+def selection(runs: ProbeRuns) -> str:
+    """Test images influence no choice."""
+    honest = runs.run()
+    for what, alter in (
+        ("noise in place of test images", with_noise),
+        ("other test labels", with_other_labels),
+    ):
+        if names := differing(choices(honest), choices(runs.run(alter))):
+            raise Leak(f"with {what}, selection finds other values: {few(names)}")
+    options = [f"{len(values)} values of {name}" for name, values in runs.recipe.search.items()]
+    options = [f"{runs.recipe.epochs} epochs", *options] if runs.recipe.epochs else options
+    among = f"Among {', '.join(options)}, " if options else "There was nothing to choose; "
+    return (
+        f"{among}{chosen(honest)} and every validation figure on the way stayed the same with noise in place "
+        "of test images and with other test labels."
+    )
+
+
+def global_state(runs: ProbeRuns) -> str:
+    """Global random state, and other settings that belong to the whole process."""
+    one, other = runs.run(), runs.run(global_seed=GLOBAL_SEED + 1)
+    if names := differing(fitted(one), fitted(other)):
+        raise Leak(f"torch, numpy and random seeded differently: other values in {few(names)}")
+    if not same_scores(one, other):
+        raise Leak("torch, numpy and random seeded differently: other scores of the test images")
+    traces = runs.traces()
+    if traces.settings:
+        raise Leak(f"a run leaves behind another value of {few(traces.settings)}")
+    drawn = (
+        f" It draws from the global generator of {', '.join(traces.drawn)}, as building layers does: nothing "
+        "depends on it, and runs put its state back."
+        if traces.drawn
+        else ""
+    )
+    return (
+        "Seeding torch, numpy and random differently changed no fitted tensor, choice or score; number "
+        f"types, threads, gradient mode and the like were left as they were.{drawn}"
+    )
+
+
+def seed(runs: ProbeRuns) -> str:
+    """The same seed again, and another one."""
+    one, again, other = runs.run(), runs.run(repetition=1), runs.run(seed=runs.seed + 1)
+    if names := differing(fitted(one), fitted(again)):
+        raise Leak(f"two runs with seed {runs.seed} differ in {few(names)}")
+    if not same_scores(one, again):
+        raise Leak(f"two runs with seed {runs.seed} score test images differently")
+    if differing(fitted(one), fitted(other)) or not same_scores(one, other):
+        return f"Two runs with seed {runs.seed} agree to the last bit; seed {runs.seed + 1} differs."
+    if runs.recipe.schedule is None:
+        return "Two runs agree to the last bit, and so does one with another seed: the method is closed form."
+    raise Leak(
+        f"seeds {runs.seed} and {runs.seed + 1} give the same values though the method is trained: its "
+        "chance does not come from the run's seed, and several seeds would say nothing of its spread"
+    )
+
+
+def same_scores(one: Outcome, other: Outcome) -> bool:
+    """Whether both runs score every test image alike, to the last bit."""
+    pairs = (
+        (one.evaluation.gzsl, other.evaluation.gzsl),
+        (one.evaluation.czsl, other.evaluation.czsl),
+    )
+    return all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
+
+
+def networks(outcome: Outcome) -> Artefacts:
+    """The sha256 of every fitted tensor, of the final fit and of the one on the validation fold."""
+    return {
+        f"{side} {kind}/{path}": tensor_sha256(tensor)
+        for side, by_kind in (("final", outcome.networks), ("validation", outcome.validation_networks))
+        for kind, nets in by_kind.items()
+        for path, tensor in flatten(nets).items()
+    }
+
+
+def choices(outcome: Outcome) -> Artefacts:
+    """What selection chose and found: epochs, hyper-parameters, offset, and every figure on the way."""
+    metrics = {key: outcome.metrics[key] for key in _CHOSEN if key in outcome.metrics}
+    found = {key: value for key, value in outcome.metrics.items() if key.startswith("val_")}
+    return {
+        **{f"chosen {key}": value for key, value in metrics.items()},
+        **{f"chosen {key}": value for key, value in outcome.settings.items()},
+        **{f"validation's {key.removeprefix('val_')}": value for key, value in found.items()},
+        # Text, because a figure that is missing is a NaN, which equals nothing.
+        "figures of the candidates": repr(outcome.candidates),
+        "figures of the epochs": repr(outcome.epochs),
+    }
+
+
+def fitted(outcome: Outcome) -> Artefacts:
+    """Everything of a run but what it says of the test images."""
+    return networks(outcome) | choices(outcome)
+
+
+def differing(one: Artefacts, other: Artefacts) -> list[str]:
+    """Names of artefacts that are not the same, or that only one run has."""
+    absent = object()
+    return [
+        name for name in dict.fromkeys([*one, *other]) if one.get(name, absent) != other.get(name, absent)
+    ]
+
+
+def tensor_sha256(tensor: Tensor) -> str:
+    """sha256 of dtype, shape and values."""
+    return array_sha256(tensor.detach().cpu().contiguous().numpy())
+
+
+def unchanged(outcome: Outcome) -> str:
+    """``"all 24 fitted tensors and the choices on validation (2 epochs)"``."""
+    tensors = len(networks(outcome))
+    return f"all {tensors} fitted tensors and {chosen(outcome)}"
+
+
+def chosen(outcome: Outcome) -> str:
+    """What was chosen, in words."""
+    epochs = outcome.metrics.get("epochs")
+    parts = [f"{epochs} epoch{'' if epochs == 1 else 's'}"] if epochs is not None else []
+    parts += [f"{name} {value}" for name, value in outcome.settings.items()]
+    return f"the choices on validation ({', '.join(parts)})" if parts else "what validation found"
+
+
+def few(names: list[str]) -> str:
+    """Some of the names, for a message."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
