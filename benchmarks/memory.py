@@ -18,13 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.orders import processor
+from benchmarks.speed.machine import processor
 from zslbench.report.formats import render
 
 RESULTS = Path(__file__).parent / "results"
 SHORT = (
-    "--select last --epochs 1 --set embedding.stage1_epochs=1 --set embedding.stage1_iterations=5 "
-    "--set embedding.stage2_epochs=1 --set embedding.stage2_iterations=5 --set generator.hidden=256 "
+    "--select last --epochs 1 --set embedding.stage1.epochs=1 --set embedding.stage1.iterations=5 "
+    "--set embedding.stage2.epochs=1 --set embedding.stage2.iterations=5 --set generator.hidden=256 "
     "--set generator.per_class=10 --set classifier.epochs=1"
 )
 

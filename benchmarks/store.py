@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.orders import processor
+from benchmarks.speed.machine import processor
 from zslbench.data.regions.store import RegionStore
 from zslbench.experiment.datasets import load_dataset
 from zslbench.experiment.recipe import resolve

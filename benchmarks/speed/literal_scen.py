@@ -52,7 +52,7 @@ class LiteralStage1:
     """Its loop: a batch from the host's memory, one step of RMSprop."""
 
     def __init__(self, problem: Problem, nets: Networks, host: HostRegions) -> None:
-        s: Any = problem.embedding.settings
+        s: Any = problem.embedding.settings.stage1
         self.model = LiteralSCEN(nets, problem)
         self.host, self.problem = host, problem
         self.optimizer = torch.optim.RMSprop(

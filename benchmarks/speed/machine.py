@@ -8,12 +8,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.orders import processor
 from benchmarks.speed.sizes import Sizes
 from zslbench.training.precision import float32_products
 
@@ -106,3 +106,11 @@ def _best(call: Callable[[], Any], machine: Machine) -> float:
         machine.synchronise()
         times.append(time.perf_counter() - started)
     return min(times)
+
+
+def processor() -> str:
+    """The processor's name."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown processor"

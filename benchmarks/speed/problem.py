@@ -63,7 +63,8 @@ def recipe_for(sizes: Sizes, more: Sequence[tuple[str, Any]] = ()) -> Recipe:
         "generator.latent": sizes.attributes,
         "generator.batch_size": sizes.batch,
         "generator.per_class": sizes.per_class,
-        "embedding.batch_size": sizes.batch,
+        "embedding.stage1.batch_size": sizes.batch,
+        "embedding.stage2.batch_size": sizes.batch,
         "classifier.epochs": sizes.classifier_epochs,
         "classifier.batch_size": sizes.per_class,
         **dict(more),
@@ -89,7 +90,7 @@ def problem(sizes: Sizes, device: torch.device) -> Problem:
     recipe = recipe_for(sizes)
     streams = Streams(0, device)
     regressor = networks.initial_regressor(
-        streams, sizes.width, _scen_settings(recipe).regressor_hidden, classes
+        streams, sizes.width, _scen_settings(recipe).stage2.regressor_hidden, classes
     )
     scen = {
         **networks.initial_len(

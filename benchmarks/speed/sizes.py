@@ -62,7 +62,7 @@ CPU = replace(
     whole=(
         "--preset", "sun", "--select", "last", "--set", "dataset.scale=0.05", "--set", "dataset.grid=7",
         "--set", "dataset.channels=512", "--set", "generator.hidden=512", "--set", "generator.per_class=20",
-        "--set", "embedding.stage1_epochs=1", "--set", "embedding.stage2_epochs=1", "--epochs", "2",
+        "--set", "embedding.stage1.epochs=1", "--set", "embedding.stage2.epochs=1", "--epochs", "2",
         "--set", "classifier.epochs=5",
     ),
     matmul=1024, copied=2**24,
@@ -78,7 +78,7 @@ TINY = replace(
     whole=(
         "--select", "last", "--set", "dataset.scale=0.005", "--set", "dataset.grid=2", "--set",
         "dataset.channels=16", "--set", "generator.hidden=8", "--set", "generator.per_class=2", "--epochs",
-        "1", "--set", "embedding.stage1_epochs=1", "--set", "embedding.stage2_epochs=1",
+        "1", "--set", "embedding.stage1.epochs=1", "--set", "embedding.stage2.epochs=1",
         "--set", "classifier.epochs=1",
     ),
     matmul=64, copied=2**16,

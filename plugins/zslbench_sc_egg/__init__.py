@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zslbench import Component, Method, Options, Range, Reading, Variant, hookimpl
+from zslbench.plugin import Component, Method, Options, Range, Reading, Variant, hookimpl
 from zslbench_sc_egg.differences import authors_settings
 
 PAPER = "Hong et al., IJCAI 2022"
@@ -77,9 +77,9 @@ VARIANTS = (
         components={"embedding": "pooled"},
         settings={"generator.lambda_s": 0.0, "generator.lambda_u": 0.0},
     ),
-    Variant(name="no-lce", summary="SC-EGG w/o L_LCE", settings={"embedding.lambda_l": 0.0}),
-    Variant(name="no-gce", summary="SC-EGG w/o L_GCE", settings={"embedding.lambda_g": 0.0}),
-    Variant(name="no-scr", summary="SC-EGG w/o L_SCR", settings={"embedding.scr": False}),
+    Variant(name="no-lce", summary="SC-EGG w/o L_LCE", settings={"embedding.stage1.lambda_l": 0.0}),
+    Variant(name="no-gce", summary="SC-EGG w/o L_GCE", settings={"embedding.stage1.lambda_g": 0.0}),
+    Variant(name="no-scr", summary="SC-EGG w/o L_SCR", settings={"embedding.stage2.scr": False}),
     Variant(
         name="no-egs",
         summary="SC-EGG w/o L_EGS",

@@ -1,16 +1,24 @@
-"""EGGN, the embedding guided generative network (section 3.2): TF-VAEGAN and the guidance of CLS_g."""
+"""EGGN, the embedding guided generative network (section 3.2). Equation numbers are the SC-EGG paper's.
+
+L_VG = L_VAE + λ_w L_WGAN + λ_r L_Rec, eqs. (9)-(12), is TF-VAEGAN's loss: its eqs. (5), (1), (2) and (4), in
+:mod:`zslbench_tf_vaegan.generator`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from zslbench import ZslbenchError
-from zslbench.plugin.interfaces import (
+from zslbench.errors import ZslbenchError
+from zslbench.plugin import (
     Batch,
     Choice,
+    ClassSpace,
     Fit,
     Guide,
     Losses,
@@ -18,29 +26,70 @@ from zslbench.plugin.interfaces import (
     Noise,
     NoiseSpec,
     Normal,
-    Program,
     Step,
     TrainView,
 )
 from zslbench.training import cross_entropy
-from zslbench_sc_egg.batches import warn_of_uneven
+from zslbench_sc_egg.differences import warn_of_uneven_batches
 from zslbench_sc_egg.settings import EGGNSettings
 from zslbench_tf_vaegan.generator import TFVAEGAN
-from zslbench_tf_vaegan.losses import generator_parts
 from zslbench_tf_vaegan.networks import generate
 
 
 class EGGN(TFVAEGAN):
-    """Eqs. (9)-(15) and (18); the guide is any embedding's that has class scores."""
+    """As printed: TF-VAEGAN on g, guided by CLS_g of any embedding that has class scores."""
 
     settings: EGGNSettings
     name = "eggn"
 
-    def fit(self, view: TrainView) -> Fit:
+    def guided_losses(
+        self, nets: Networks, batch: Batch, noise: Noise, *, guide: Guide, feedback: bool
+    ) -> Losses:
+        """L_S3 = L_VG + L_EGS, eq. (18), with L_EGS = λ_s L_SCE + λ_u L_UCE, eq. (13)."""
         s = self.settings
-        program = super().fit(view)
-        assert isinstance(program, Program)
-        warn_of_uneven("eggn", s.sampler, s.batch_size, len(self.space.seen))
+        basic, reconstruction = self.losses_and_reconstruction(nets, batch, noise, feedback=feedback)  # (9)
+        total, log = basic.total, dict(basic.log)
+        if s.lambda_s:
+            seen = self.seen_features(nets, batch, noise, reconstruction)
+            log["seen_guidance"] = self.guidance(nets, guide, seen, batch.labels)  # (14)
+            total = total + s.lambda_s * log["seen_guidance"]  # (13)
+        if s.lambda_u:
+            labels = noise["unseen_class"]
+            unseen = generate(nets["generator"], noise["unseen_prior"], self.space.semantics[labels])
+            log["unseen_guidance"] = self.guidance(nets, guide, unseen, labels)  # (15)
+            total = total + s.lambda_u * log["unseen_guidance"]  # (13)
+        return basic._replace(total=total, log=log)  # (18)
+
+    def guidance(
+        self, nets: Networks, guide: Guide, fake: Float[Tensor, "b d"], labels: Int[Tensor, " b"]
+    ) -> Float[Tensor, ""]:
+        """L_SCE or L_UCE, eqs. (14), (15): cross-entropy of CLS_g(ĝ) over all classes; CLS_g is frozen."""
+        return cross_entropy(guide.scores({name: nets[name] for name in guide.networks}, fake), labels)
+
+    def seen_features(
+        self, nets: Networks, batch: Batch, noise: Noise, reconstruction: Tensor
+    ) -> Float[Tensor, "b d"]:
+        """ĝ_s of eq. (14): G(ε, a_s) with ε ~ N(0, I)."""
+        return generate(nets["generator"], noise["seen_prior"], batch.semantics)
+
+    @property
+    def seen_noise(self) -> Mapping[str, NoiseSpec]:
+        """What :meth:`seen_features` draws."""
+        return {"seen_prior": Normal((self.latent,))}
+
+    fresh_generator_batch: ClassVar[bool] = False
+    """Whether the generator step draws its own batch, or takes the last critic step's."""
+
+    # --- what is trained, and how ------------------------------------------------------------------------
+
+    def __new__(cls, settings: EGGNSettings | None = None, space: ClassSpace | None = None) -> EGGN:
+        """The class of the reading that the settings name; a copy has no settings yet and keeps its class."""
+        authors = settings is not None and settings.reading == "authors"
+        return super().__new__(AuthorsEGGN if authors else cls)
+
+    def fit(self, view: TrainView) -> Fit:
+        s, program = self.settings, self.program(view)
+        warn_of_uneven_batches("eggn", s.sampler, s.batch_size, len(self.space.seen))
         guided = s.lambda_s > 0 or s.lambda_u > 0
         if guided and view.guide is None:
             raise ZslbenchError(
@@ -48,61 +97,48 @@ class EGGN(TFVAEGAN):
                 "has, as scen, or set lambda_s and lambda_u to 0"
             )
         guide = view.guide if guided else None
-        clash = (
-            {*guide.networks} & {*program.optimizers, *(["state"] if program.state else [])}
-            if guide
-            else set()
-        )
+        clash = {*guide.networks} & {*program.optimizers, "state"} if guide else set()
         if clash:
-            raise ZslbenchError(
-                f"generator eggn: the guide's networks have names of its own: {sorted(clash)}"
-            )
+            raise ZslbenchError(f"generator eggn: the guide uses names of its networks: {sorted(clash)}")
         return replace(
             program,
             passes=tuple(
-                tuple(self._guided(step, guide, number > 0) for step in steps)
+                tuple(self.guided(step, guide, s.feedback and number > 0) for step in steps)
                 for number, steps in enumerate(program.passes)
             ),
             frozen=guide.networks if guide else {},
             sampler=s.sampler,
         )
 
-    def _guided(self, step: Step, guide: Guide | None, later: bool) -> Step:
+    def guided(self, step: Step, guide: Guide | None, feedback: bool) -> Step:
         """A generator step with L_EGS; critic steps stay as they are."""
         s = self.settings
         if step.name != "generator":
             return step
-        step = replace(step, fresh_batch=s.fresh_generator_batch)
+        step = replace(step, fresh_batch=self.fresh_generator_batch)
         if guide is None:
             return step
         noise: dict[str, NoiseSpec] = dict(step.noise)
-        if s.lambda_s and s.seen_samples == "prior":
-            noise["seen_prior"] = Normal((self.latent,))
+        if s.lambda_s:
+            noise |= self.seen_noise
         if s.lambda_u:
             noise |= {"unseen_class": Choice(self.space.unseen), "unseen_prior": Normal((self.latent,))}
-        feedback = s.feedback and later
-        return replace(step, losses=partial(self.losses, guide=guide, feedback=feedback), noise=noise)
+        losses = partial(self.guided_losses, guide=guide, feedback=feedback)
+        return replace(step, losses=losses, noise=noise)
 
-    def losses(self, nets: Networks, batch: Batch, noise: Noise, *, guide: Guide, feedback: bool) -> Losses:
-        """L_S3 = L_VG + L_EGS, eq. (18)."""
-        s = self.settings
-        basic, reconstruction = generator_parts(nets, batch, noise, s, feedback=feedback)
-        total, log = basic.total, dict(basic.log)
-        if s.lambda_s:
-            seen = reconstruction
-            if s.seen_samples == "prior":
-                seen = generate(nets["generator"], noise["seen_prior"], batch.semantics)
-            log["seen_guidance"] = self._guidance(nets, guide, seen, batch.labels)
-            total = total + s.lambda_s * log["seen_guidance"]
-        if s.lambda_u:
-            labels = noise["unseen_class"]
-            unseen = generate(nets["generator"], noise["unseen_prior"], self.space.semantics[labels])
-            log["unseen_guidance"] = self._guidance(nets, guide, unseen, labels)
-            total = total + s.lambda_u * log["unseen_guidance"]
-        return basic._replace(total=total, log=log)
 
-    @staticmethod
-    def _guidance(nets: Networks, guide: Guide, fake: Tensor, labels: Tensor) -> Tensor:
-        """L_SCE or L_UCE, eqs. (14), (15): cross-entropy of CLS_g(ĝ) over all classes; CLS_g is frozen."""
-        held = {name: nets[name] for name in guide.networks}
-        return cross_entropy(guide.scores(held, fake), labels)
+class AuthorsEGGN(EGGN):
+    """As the authors' code computes it. Row numbers are those of :mod:`zslbench_sc_egg.differences`."""
+
+    fresh_generator_batch = True  # row 24
+
+    def seen_features(
+        self, nets: Networks, batch: Batch, noise: Noise, reconstruction: Tensor
+    ) -> Float[Tensor, "b d"]:
+        """Row 19: the reconstruction G(E(g, a), a)."""
+        return reconstruction
+
+    @property
+    def seen_noise(self) -> Mapping[str, NoiseSpec]:
+        """Row 19: none."""
+        return {}

@@ -1,19 +1,21 @@
-"""SCEN's networks before training, and the classifiers that score g."""
+"""SCEN's networks before training."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Networks, Streams
+from zslbench.plugin import Networks, Streams
 from zslbench.training import initial_linear, leaky_relu, linear
-from zslbench_sc_egg.orders import SLOPE, Net
 
+SLOPE = 0.01
+"""Of the LeakyReLU in SC and in the authors' second classifier (the framework's default)."""
 _JITTER = 0.3
-"""What of SC's random weights is kept beside a mean: enough to tell the hidden units apart."""
+"""How much of SC's random weights is added to a mean: enough to tell the hidden units apart."""
 
 
 def initial_len(
@@ -37,42 +39,27 @@ def initial_gen(streams: Streams, attributes: int, dv: int, classes: int, *, mea
             give every hidden unit a sign of its own and mix them.
     """
     half = attributes // 2
-    sc = {
-        **_layer(streams, "sc", "first", attributes, half),
-        **_layer(streams, "sc", "second", half, 1),
-    }
+    sc = _layer(streams, "sc", "first", attributes, half) | _layer(streams, "sc", "second", half, 1)
     if mean:
         for name, inputs in (("first.weight", attributes), ("second.weight", half)):
             sc[name] = 1 / inputs + _JITTER * sc[name]
-    return {
-        "sc": sc,
-        "cls_g": _layer(streams, "cls_g", "out", dv, classes),
-    }
+    return {"sc": sc, "cls_g": _layer(streams, "cls_g", "out", dv, classes)}
 
 
 def initial_regressor(streams: Streams, dv: int, hidden: int, classes: int) -> Networks:
     """The authors' second classifier: dv → hidden → classes (row 6)."""
-    return {
-        "regressor": {
-            **_layer(streams, "regressor", "first", dv, hidden),
-            **_layer(streams, "regressor", "second", hidden, classes),
-        }
-    }
+    first = _layer(streams, "regressor", "first", dv, hidden)
+    return {"regressor": first | _layer(streams, "regressor", "second", hidden, classes)}
+
+
+def regress(net: Mapping[str, Tensor], g: Float[Tensor, "b dv"]) -> Float[Tensor, "b classes"]:
+    """The authors' second classifier on scaled g."""
+    return linear(net, "second", leaky_relu(linear(net, "first", g), SLOPE))
 
 
 def _layer(streams: Streams, net: str, name: str, inputs: int, outputs: int) -> dict[str, Tensor]:
-    # Of the framework's default initialisation the variance, 1 / (3 inputs); its biases here are zero.
+    # The framework's default initialisation has the variance 1 / (3 inputs); its biases are zero here.
     return initial_linear(streams, net, name, inputs, outputs, std=1 / math.sqrt(3 * inputs))
-
-
-def cls_g(net: Net, g: Float[Tensor, "b dv"]) -> Float[Tensor, "b classes"]:
-    """p_g, eq. (5): one linear layer."""
-    return linear(net, "out", g)
-
-
-def regress(net: Net, g: Float[Tensor, "b dv"]) -> Float[Tensor, "b classes"]:
-    """The authors' second classifier on scaled g."""
-    return linear(net, "second", leaky_relu(linear(net, "first", g), SLOPE))
 
 
 def unit(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:

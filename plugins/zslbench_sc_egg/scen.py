@@ -1,20 +1,21 @@
-"""SCEN, the semantic compression embedding network (section 3.1): which stages, which steps, what g is."""
+"""SCEN, the semantic compression embedding network (section 3.1). Equation numbers are the paper's."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator as Coroutine
+from collections.abc import Generator as Coroutine, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench import ZslbenchError
-from zslbench.plugin.interfaces import (
+from zslbench.errors import ZslbenchError
+from zslbench.plugin import (
     Attention,
     Batch,
+    ClassSpace,
     Derived,
     Embedding,
     Fit,
@@ -29,277 +30,310 @@ from zslbench.plugin.interfaces import (
     Streams,
     TrainView,
 )
-from zslbench.training import cross_entropy, in_chunks
-from zslbench_sc_egg import networks, orders
-from zslbench_sc_egg.batches import warn_of_uneven
-from zslbench_sc_egg.losses import class_scores, regression
-from zslbench_sc_egg.maps import attention_of
+from zslbench.training import cross_entropy, in_chunks, leaky_relu, linear, mse
+from zslbench_sc_egg.differences import warn_of_uneven_batches
+from zslbench_sc_egg.networks import SLOPE, initial_gen, initial_len, initial_regressor, regress, unit
 from zslbench_sc_egg.settings import SCENSettings
 
 log = logging.getLogger("zslbench")
-
-LEN = ("vectors", "attention", "projection")
-"""LEN's networks, which stage 2 leaves alone."""
-
-
-ROUNDING = 1e-5
-"""A dimension of g whose values differ by less than this part of their size is constant."""
+Stages = Coroutine[Program | Derived, Networks, Networks]
 
 
 class SCEN(Embedding):
-    """Region features r (n, regions, dv) to the dense-semantic features g (n, dv), scaled to [0, 1]."""
+    """As printed. Region features r (b, R, dv) → attribute scores e_l (b, A), global feature g (b, dv).
+
+    LEN is ``vectors`` (v), ``attention`` (W_α) and ``projection`` (W_β), GEN is ``sc`` and ``cls_g``. The
+    local features h (b, A, dv) are never formed: what follows them is linear, so r is pooled last.
+    """
 
     inputs = "regions"
     settings: SCENSettings
 
+    def attend(
+        self, nets: Networks, r: Float[Tensor, "b regions dv"]
+    ) -> tuple[Float[Tensor, "b regions attributes"], Float[Tensor, "b attributes"]]:
+        """The softmax of eq. (1) over the regions, and e_l of eq. (2) = Σ_i softmax_i · r_iᵀ W_β v."""
+        v = nets["vectors"]["v"]
+        queries, values = v @ nets["attention"]["w_alpha"], v @ nets["projection"]["w_beta"].T
+        both = r @ torch.cat([queries, values]).T
+        alpha = torch.softmax(both[..., : len(v)], dim=1)  # (1)
+        return alpha, (alpha * both[..., len(v) :]).sum(dim=1)  # (2)
+
+    def local_scores(self, e: Float[Tensor, "b attributes"]) -> Float[Tensor, "b classes"]:
+        """p_l, eq. (3): p_l(c) = a(c)ᵀ e_l."""
+        return e @ self.semantics.T  # (3)
+
+    def compress(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b dv"]:
+        """SC({h_n}), eq. (4): an MLP along the attributes, per channel; W₁ h = (W₁ softmax) r."""
+        sc = nets["sc"]
+        mixed = (alpha @ sc["first.weight"].T).mT @ r
+        hidden = leaky_relu(mixed + sc["first.bias"][:, None], SLOPE)
+        return (sc["second.weight"] @ hidden)[:, 0] + sc["second.bias"]  # (4)
+
+    def global_scores(self, nets: Networks, g: Float[Tensor, "b dv"]) -> Float[Tensor, "b classes"]:
+        """p_g, eq. (5): CLS_g is one linear layer."""
+        return linear(nets["cls_g"], "out", g)  # (5)
+
+    def stage1_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
+        """L_S1 = L_LCE + λ_g L_GCE, eqs. (6), (7) and (16)."""
+        s, r, logged = self.settings.stage1, self.regions(batch.features), {}
+        among = self.space.seen if s.classes == "seen" else None
+        alpha, e = self.attend(nets, r)
+        total = torch.zeros((), device=r.device)
+        if s.lambda_l:
+            logged["local"] = cross_entropy(self.local_scores(e), batch.labels, among)  # (6)
+            total = total + s.lambda_l * logged["local"]
+        if s.lambda_g:
+            p_g = self.global_scores(nets, self.compress(nets, r, alpha))
+            logged["global"] = cross_entropy(p_g, batch.labels, among)  # (7)
+            total = total + s.lambda_g * logged["global"]  # (16)
+        return Losses(total, logged)
+
+    def stage2_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
+        """L_S2 = L_SCR, eqs. (8) and (17)."""
+        e, g = self.local_and_global(nets, batch.features)
+        return Losses(self.consistency(self.local_scores(e), self.global_scores(nets, g)), {})  # (17)
+
+    def consistency(self, p_l: Float[Tensor, "b c"], p_g: Float[Tensor, "b c"]) -> Float[Tensor, ""]:
+        """L_SCR = ‖p_l − p_g‖², eq. (8), averaged over the batch, which the paper leaves open."""
+        return ((p_l - p_g) ** 2).sum(dim=1).mean()  # (8)
+
+    # --- what the reading ``authors`` computes otherwise -------------------------------------------------
+
+    trains_vectors: ClassVar[bool] = False
+    """Whether stage 1 trains v along with LEN."""
+    sc_starts_as_mean: ClassVar[bool] = True
+    """Whether SC starts near the mean over the attributes (ours: the paper leaves it open)."""
+
+    def regions(self, r: Float[Tensor, "b regions dv"]) -> Float[Tensor, "b regions dv"]:
+        """r as LEN and GEN read it."""
+        return r
+
+    @property
+    def semantics(self) -> Float[Tensor, "classes attributes"]:
+        """a of eq. (3)."""
+        return self.space.semantics
+
+    def compose(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b dv"]:
+        """g after stage 1."""
+        return self.compress(nets, r, alpha)
+
+    def terms(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b regions dv"]:
+        """The regions' terms m_i ⊙ r_i of g, with the slopes that SC's LeakyReLU has at each image."""
+        sc = nets["sc"]
+        mixed = alpha @ sc["first.weight"].T  # (b, regions, half)
+        before = mixed.mT @ r + sc["first.bias"][:, None]
+        slopes = torch.where(before > 0, 1.0, SLOPE) * sc["second.weight"].T  # (b, half, dv)
+        return (mixed @ slopes) * r
+
+    def stages(self, view: TrainView) -> Stages:
+        """Stage 1, stage 2 (section 3.3: SC and CLS_g, LEN is frozen), then the range of g."""
+        nets = yield self.stage1(view)
+        if self.uses_scr:
+            gen = {name: nets[name] for name in ("sc", "cls_g")}
+            nets |= yield self.program(
+                "stage2",
+                Step("gen", self.stage2_losses, updates=("sc", "cls_g")),
+                view,
+                initial=lambda streams: gen,
+                features=view.regions,
+                frozen={name: nets[name] for name in ("vectors", "attention", "projection")},
+            )
+        return nets | warn_of_constants((yield self.range_of_g(view, nets, "stage2")))
+
+    def guide(self, nets: Networks) -> Guide:
+        """CLS_g on g mapped back to its own scale."""
+
+        def scores(frozen: Networks, g: Tensor) -> Tensor:
+            scale = frozen["range"]
+            return self.global_scores(frozen, g * scale["spread"] * scale["varies"] + scale["low"])
+
+        return Guide({name: nets[name] for name in ("cls_g", "range")}, scores)
+
+    # --- stages ------------------------------------------------------------------------------------------
+
+    def __new__(cls, settings: SCENSettings | None = None, space: ClassSpace | None = None) -> SCEN:
+        """The class of the reading that the settings name; a copy has no settings yet and keeps its class."""
+        authors = settings is not None and settings.reading == "authors"
+        return super().__new__(AuthorsSCEN if authors else cls)
+
     def fit(self, view: TrainView) -> Fit:
+        s = self.settings
         if self.space.attribute_vectors is None:
             raise ZslbenchError(
                 "embedding scen: the data set has no attribute vectors (v of eq. 1); give it "
                 "attribute_vectors.npy, one row per attribute, or region features that hold w2v_att"
             )
-        return self._stages(view)
-
-    def _stages(self, view: TrainView) -> Coroutine[Program | Derived, Networks, Networks]:
-        s, regions = self.settings, view.regions
-        assert regions is not None
-        warn_of_uneven("scen", s.sampler, s.batch_size, len(self.space.seen))
-        nets = yield self._stage1(regions, view)
-        if s.stage2 == "finetune":
-            if self._has_scr:
-                nets |= yield self._finetuning(regions, view, nets)
-            return nets | _told_of_constants((yield self._range(regions, nets)))
-        nets |= _told_of_constants((yield self._range(regions, nets)))
-        targets = yield self._targets(regions, nets)
-        return nets | (yield self._regression(view, targets["targets"]))
+        for sampler, batch_size in dict.fromkeys(
+            (one.sampler, one.batch_size) for one in (s.stage1, s.stage2)
+        ):
+            warn_of_uneven_batches("scen", sampler, batch_size, len(self.space.seen))
+        return self.stages(view)
 
     @property
-    def _has_scr(self) -> bool:
-        return self.settings.scr and (self.settings.lambda_l > 0 or self.settings.scr_without_lce)
-
-    # --- stage 1, eq. (16) -------------------------------------------------------------------------
-
-    def _stage1(self, regions: Rows, view: TrainView) -> Program:
+    def uses_scr(self) -> bool:
+        """Whether stage 2 follows LEN's scores."""
         s = self.settings
-        trained = ["attention"]
-        if s.train_vectors:
-            trained.append("vectors")
-        if s.lambda_l:
-            trained.append("projection")
-        if s.lambda_g:
-            trained += ["sc", "cls_g"]
-        if len(trained) == 1:
-            raise ZslbenchError("embedding scen: with lambda_l and lambda_g both 0 stage 1 has no loss")
-        used = ("classes", "lambda_l", "lambda_g", "normalize_regions", "normalize_semantics", "order")
-        return self._program(
-            "stage1",
-            Step("scen", self.stage1_losses, updates=tuple(trained)),
-            initial=partial(self.initial, view=view),
-            features=regions,
-            view=view,
-            epochs=s.stage1_epochs,
-            iterations=s.stage1_iterations,
-            key=self._values(*used),
-        )
+        return s.stage2.scr and (s.stage1.lambda_l > 0 or s.stage2.scr_without_lce)
 
-    def initial(self, streams: Streams, view: TrainView) -> Networks:
+    def stage1(self, view: TrainView) -> Program:
+        """Trains the networks that its losses read."""
+        s = self.settings.stage1
+        if not s.lambda_l and not s.lambda_g:
+            raise ZslbenchError("embedding scen: with lambda_l and lambda_g both 0 stage 1 has no loss")
+        trained = ["attention", *(["vectors"] if self.trains_vectors else [])]
+        trained += ["projection"] if s.lambda_l else []
+        trained += ["sc", "cls_g"] if s.lambda_g else []
+        step = Step("scen", self.stage1_losses, updates=tuple(trained))
+        return self.program("stage1", step, view, initial=partial(self.initial, view), features=view.regions)
+
+    def initial(self, view: TrainView, streams: Streams) -> Networks:
         """LEN and GEN before training."""
-        s, v = self.settings, self.space.attribute_vectors
+        s, v = self.settings.stage1, self.space.attribute_vectors
         assert v is not None and view.regions is not None
-        v = networks.unit(v) if s.normalize_vectors else v
+        v = unit(v) if s.normalize_vectors else v
         some = view.regions[torch.arange(min(64, len(view.labels)), device=view.labels.device)]
-        dv = some.shape[2]
         beta_std = s.beta_std
         if beta_std is None:
             # At uniform attention e_l is mean(r)ᵀ W_β v, of variance beta_std² |mean(r)|² |v|².
-            means = self._r(some).mean(dim=1).norm(dim=1)
+            means = self.regions(some).mean(dim=1).norm(dim=1)
             beta_std = 1 / float(means.mean() * v.norm(dim=1).mean())
+        classes, dv = len(self.space.names), some.shape[2]
         return {
-            **networks.initial_len(streams, v, dv, s.alpha_std, beta_std),
-            **networks.initial_gen(streams, len(v), dv, len(self.space.names), mean=s.sc_start == "mean"),
+            **initial_len(streams, v, dv, s.alpha_std, beta_std),
+            **initial_gen(streams, len(v), dv, classes, mean=self.sc_starts_as_mean),
         }
 
-    def stage1_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
-        """L_S1 = L_LCE + λ_g L_GCE, eq. (16)."""
-        s = self.settings
-        among = self.space.seen if s.classes == "seen" else None
-        found = self._local(nets, batch.features, "mlp" if s.lambda_g else None)
-        total = torch.zeros((), device=batch.features.device)
-        log: dict[str, Tensor] = {}
-        if s.lambda_l:
-            log["local"] = cross_entropy(class_scores(found.e, self._semantics), batch.labels, among)
-            total = total + s.lambda_l * log["local"]
-        if found.g is not None:
-            log["global"] = cross_entropy(networks.cls_g(nets["cls_g"], found.g), batch.labels, among)
-            total = total + s.lambda_g * log["global"]
-        return Losses(total, log)
-
-    # --- stage 2, eq. (17) -------------------------------------------------------------------------
-
-    def _finetuning(self, regions: Rows, view: TrainView, nets: Networks) -> Program:
-        """SC and CLS_g against a frozen LEN; without SC's MLP in g there is only CLS_g to tune."""
-        s = self.settings
-        trained = ("sc", "cls_g") if s.composition == "mlp" else ("cls_g",)
-        used = ("composition", "scr_reduction", "normalize_regions", "normalize_semantics", "order")
-        return self._program(
-            "stage2",
-            Step("gen", self.finetuning_losses, updates=trained),
-            initial=lambda streams: {name: nets[name] for name in ("sc", "cls_g")},
-            features=regions,
-            view=view,
-            epochs=s.stage2_epochs,
-            iterations=s.stage2_iterations,
-            key=self._values(*used),
-            frozen={name: nets[name] for name in LEN},
-        )
-
-    def finetuning_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
-        """L_S2 = L_SCR, eqs. (8) and (17)."""
-        found = self._local(nets, batch.features, self.settings.composition)
-        assert found.g is not None
-        p_l = class_scores(found.e, self._semantics)
-        p_g = networks.cls_g(nets["cls_g"], found.g)
-        return Losses(regression(p_l, p_g, self.settings.scr_reduction), {})
-
-    def _targets(self, regions: Rows, nets: Networks) -> Derived:
-        """Scaled g and p_l of the training images, side by side: what the regressor is trained on."""
-
-        def compute() -> Networks:
-            made = [
-                torch.cat([self._scaled(nets, g), class_scores(e, self._semantics)], dim=1)
-                for e, g in self._all_local(regions, nets)
-            ]
-            return {"targets": {"g_and_p_l": torch.cat(made)}}
-
-        used = ("composition", "normalize_regions", "normalize_semantics", "order")
-        return Derived(compute, source=nets, key=self._values(*used), name="scores")
-
-    def _regression(self, view: TrainView, targets: dict[str, Tensor]) -> Program:
-        """The authors' stage 2: a new classifier of g regresses p_l, or learns labels where L_SCR is off."""
-        s, classes = self.settings, len(self.space.names)
-        rows = targets["g_and_p_l"]
-        dv = rows.shape[1] - classes
-        return self._program(
-            "stage2",
-            Step("regressor", self.regression_losses, updates=("regressor",)),
-            initial=lambda streams: networks.initial_regressor(streams, dv, s.regressor_hidden, classes),
-            features=rows,
-            view=view,
-            epochs=s.stage2_epochs,
-            iterations=s.stage2_iterations,
-            key=self._values("scr_reduction", "classes") | {"scr": self._has_scr},
-        )
-
-    def regression_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
-        """L_SCR of the regressor on a frozen g (row 6), or its cross-entropy."""
-        s = self.settings
-        dv = batch.features.shape[1] - len(self.space.names)
-        g, p_l = batch.features[:, :dv], batch.features[:, dv:]
-        p_g = networks.regress(nets["regressor"], g)
-        if self._has_scr:
-            return Losses(regression(p_l, p_g, s.scr_reduction), {})
-        return Losses(cross_entropy(p_g, batch.labels, self.space.seen if s.classes == "seen" else None), {})
-
-    # --- g and its scale ---------------------------------------------------------------------------
-
-    def _range(self, regions: Rows, nets: Networks) -> Derived:
-        """Least value and spread of each dimension of g over the training images (row 5)."""
-
-        def compute() -> Networks:
-            g = torch.cat([g for _, g in self._all_local(regions, nets)])
-            low, high = g.amin(dim=0), g.amax(dim=0)
-            # What is constant in r is constant in g only as far as the attention's weights sum to 1.
-            constant = high - low <= ROUNDING * torch.maximum(low.abs(), high.abs())
-            spread = torch.where(constant, torch.ones_like(low), high - low)
-            return {"range": {"low": low, "spread": spread, "varies": (~constant).to(low.dtype)}}
-
-        return Derived(
-            compute, source=nets, key=self._values("composition", "normalize_regions", "order"), name="range"
-        )
-
-    def embed(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Float[Tensor, "n dv"]:
-        """g in [0, 1] on the training images; values of others are not clipped. A constant dimension is 0."""
-        found = self._local(nets, inputs, self.settings.composition)
-        assert found.g is not None
-        return self._scaled(nets, found.g)
-
-    def _scaled(self, nets: Networks, g: Tensor) -> Tensor:
-        scale = nets["range"]
-        return (g - scale["low"]) / scale["spread"] * scale["varies"]
-
-    def guide(self, nets: Networks) -> Guide:
-        """CLS_g on g mapped back to its own scale, or the regressor on scaled g (row 9)."""
-        if self.settings.stage2 == "regressor":
-            return Guide(
-                {"regressor": nets["regressor"]}, lambda held, g: networks.regress(held["regressor"], g)
-            )
-
-        def scores(held: Networks, g: Tensor) -> Tensor:
-            scale = held["range"]
-            return networks.cls_g(held["cls_g"], g * scale["spread"] * scale["varies"] + scale["low"])
-
-        return Guide({name: nets[name] for name in ("cls_g", "range")}, scores)
-
-    def attention(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Attention:
-        """LEN's maps and scores, and how much each region counts for g (Figure 3)."""
-        r = self._r(inputs)
-        w = self._weights(nets)
-        return attention_of(r, w, nets["sc"], self.settings.composition)
-
-    # --- shared ------------------------------------------------------------------------------------
-
-    def _local(self, nets: Networks, r: Tensor, composition: orders.Composition | None) -> orders.Local:
-        r, w = self._r(r), self._weights(nets)
-        order = self.settings.order
-        if order == "auto":
-            order = orders.cheapest(r.shape[1], len(w.queries), r.shape[2], composition)
-        return orders.local(r, w, nets["sc"], composition, order)
-
-    def _all_local(self, regions: Rows, nets: Networks) -> Any:
-        """(e_l, g) of all rows, one piece after the other."""
-        for part in in_chunks(regions, self.space.semantics.device):
-            found = self._local(nets, part, self.settings.composition)
-            assert found.g is not None
-            yield found.e, found.g
-
-    def _weights(self, nets: Networks) -> orders.Weights:
-        return orders.weights(
-            nets["vectors"]["v"], nets["attention"]["w_alpha"], nets["projection"]["w_beta"]
-        )
-
-    def _r(self, r: Tensor) -> Tensor:
-        return networks.unit(r) if self.settings.normalize_regions else r
-
-    @property
-    def _semantics(self) -> Tensor:
-        a = self.space.semantics
-        return networks.unit(a) if self.settings.normalize_semantics else a
-
-    def _program(
-        self, name: str, step: Step, *, view: TrainView, epochs: int, key: dict[str, Any], **rest: Any
-    ) -> Program:
-        s = self.settings
-        lr = s.stage2_lr or s.lr if name == "stage2" else s.lr
-        rule = Optimizer(s.optimizer, lr=lr, weight_decay=s.weight_decay, momentum=s.momentum)
+    def program(self, name: str, step: Step, view: TrainView, **rest: Any) -> Program:
+        """One step per batch, with the settings of the stage ``name``."""
+        s = getattr(self.settings, name)
+        rule = Optimizer(s.optimizer, lr=s.lr, weight_decay=s.weight_decay, momentum=s.momentum)
         return Program(
             name=name,
             passes=((step,),),
             optimizers=dict.fromkeys(step.updates, rule),
             labels=view.labels,
-            epochs=epochs,
+            epochs=s.epochs,
+            iterations=s.iterations,
             batch_size=s.batch_size,
             sampler=s.sampler,
             paced=False,
-            key=key,
+            key=self.settings.through(name),
             **rest,
         )
 
-    def _values(self, *names: str) -> dict[str, Any]:
-        return {name: getattr(self.settings, name) for name in names}
+    def range_of_g(self, view: TrainView, nets: Networks, after: str) -> Derived:
+        """Least value and spread of each dimension of g over the training images, after a stage (row 5)."""
+
+        def compute() -> Networks:
+            g = torch.cat([g for _, g in self.in_pieces(view.regions, nets)])
+            low, high = g.amin(dim=0), g.amax(dim=0)
+            # Attention sums to 1 up to rounding, so what is constant in r is constant in g up to rounding.
+            constant = high - low <= 1e-5 * torch.maximum(low.abs(), high.abs())
+            spread = torch.where(constant, torch.ones_like(low), high - low)
+            return {"range": {"low": low, "spread": spread, "varies": (~constant).to(low.dtype)}}
+
+        return Derived(compute, source=nets, key=self.settings.through(after), name="range")
+
+    # --- g -----------------------------------------------------------------------------------------------
+
+    def local_and_global(self, nets: Networks, r: Tensor) -> tuple[Tensor, Tensor]:
+        """e_l and g, not yet scaled."""
+        r = self.regions(r)
+        alpha, e = self.attend(nets, r)
+        return e, self.compose(nets, r, alpha)
+
+    def in_pieces(self, regions: Rows | None, nets: Networks) -> Iterator[tuple[Tensor, Tensor]]:
+        """The same for all rows, so many at a time."""
+        assert regions is not None
+        for part in in_chunks(regions, self.space.semantics.device):
+            yield self.local_and_global(nets, part)
+
+    def embed(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Float[Tensor, "n dv"]:
+        """g in [0, 1] on the training images; values of others are not clipped. A constant dimension is 0."""
+        return self.scaled(nets, self.local_and_global(nets, inputs)[1])
+
+    def scaled(self, nets: Networks, g: Float[Tensor, "n dv"]) -> Float[Tensor, "n dv"]:
+        """g by its range over the training images."""
+        scale = nets["range"]
+        return (g - scale["low"]) / scale["spread"] * scale["varies"]
+
+    def attention(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Attention:
+        """LEN's maps and e_l; a region counts for g by the length of its term (Figure 3)."""
+        r = self.regions(inputs)
+        alpha, e = self.attend(nets, r)
+        return Attention(alpha.mT, e, self.terms(nets, r, alpha).norm(dim=2))
 
 
-def _told_of_constants(nets: Networks) -> Networks:
-    """The range of g, after a word about dimensions that have none (the authors' code divides 0 by 0)."""
+class AuthorsSCEN(SCEN):
+    """As the authors' code computes it. Row numbers are those of :mod:`zslbench_sc_egg.differences`."""
+
+    trains_vectors = True  # row 13
+    sc_starts_as_mean = False  # row 15
+
+    def compose(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b dv"]:
+        """Row 4: g is the mean over the attributes of h; the MLP is used inside stage 1 alone."""
+        return (alpha.mean(dim=2)[:, None] @ r)[:, 0]
+
+    def terms(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b regions dv"]:
+        """Row 4."""
+        return alpha.mean(dim=2)[..., None] * r
+
+    def consistency(self, p_l: Float[Tensor, "b c"], p_g: Float[Tensor, "b c"]) -> Float[Tensor, ""]:
+        """Row 7: L_SCR is the mean over the batch and the classes."""
+        return mse(p_g, p_l)
+
+    def regions(self, r: Float[Tensor, "b regions dv"]) -> Float[Tensor, "b regions dv"]:
+        """Row 11: of unit length."""
+        return unit(r)
+
+    @property
+    def semantics(self) -> Float[Tensor, "classes attributes"]:
+        """Row 12: of unit length."""
+        return unit(self.space.semantics)
+
+    def stages(self, view: TrainView) -> Stages:
+        """Rows 5, 6 and 8: g is scaled after stage 1, then a new classifier of it is trained alone."""
+        nets = yield self.stage1(view)
+        nets |= warn_of_constants((yield self.range_of_g(view, nets, "stage1")))
+        targets = yield Derived(
+            partial(self.targets, view.regions, nets), nets, self.settings.through("stage1"), name="scores"
+        )
+        rows, classes = targets["targets"]["g_and_p_l"], len(self.space.names)
+        dv, hidden = rows.shape[1] - classes, self.settings.stage2.regressor_hidden
+        return nets | (
+            yield self.program(
+                "stage2",
+                Step("regressor", self.stage2_losses, updates=("regressor",)),
+                view,
+                initial=lambda streams: initial_regressor(streams, dv, hidden, classes),
+                features=rows,
+            )
+        )
+
+    def targets(self, regions: Rows | None, nets: Networks) -> Networks:
+        """Row 6: scaled g and p_l of the training images side by side, which the classifier learns from."""
+        pieces = self.in_pieces(regions, nets)
+        made = [torch.cat([self.scaled(nets, g), self.local_scores(e)], dim=1) for e, g in pieces]
+        return {"targets": {"g_and_p_l": torch.cat(made)}}
+
+    def stage2_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
+        """Row 6: L_SCR of the classifier on g, or without L_SCR its cross-entropy."""
+        dv = batch.features.shape[1] - len(self.space.names)
+        g, p_l = batch.features[:, :dv], batch.features[:, dv:]
+        p_g = regress(nets["regressor"], g)
+        if self.uses_scr:
+            return Losses(self.consistency(p_l, p_g), {})
+        among = self.space.seen if self.settings.stage1.classes == "seen" else None
+        return Losses(cross_entropy(p_g, batch.labels, among), {})
+
+    def guide(self, nets: Networks) -> Guide:
+        """Row 9: the classifier of stage 2, on scaled g."""
+        return Guide({"regressor": nets["regressor"]}, lambda frozen, g: regress(frozen["regressor"], g))
+
+
+def warn_of_constants(nets: Networks) -> Networks:
+    """The range of g, after a warning about dimensions without one (0 / 0 in the authors' code)."""
     if count := int((nets["range"]["varies"] == 0).sum()):
         log.warning("scen: %d dimension(s) of g are constant over the training images; they become 0", count)
     return nets

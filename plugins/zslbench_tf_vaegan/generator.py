@@ -1,4 +1,4 @@
-"""TF-VAEGAN as a generator: which networks, which steps, how features are synthesised and transformed."""
+"""TF-VAEGAN. Equation numbers are those of its paper (Narayan et al., ECCV 2020)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench import ZslbenchError
-from zslbench.plugin.interfaces import (
+from zslbench.errors import ZslbenchError
+from zslbench.plugin import (
+    Batch,
     Fit,
     Generator,
+    Losses,
     Networks,
     Noise,
     NoiseSpec,
@@ -25,17 +27,131 @@ from zslbench.plugin.interfaces import (
     TrainView,
     Uniform,
 )
+from zslbench.training import adapt_penalty_weight, binary_cross_entropy, two_layer_gradient_penalty
 from zslbench_tf_vaegan import networks
-from zslbench_tf_vaegan.losses import critic_losses, generator_losses, synthesise
+from zslbench_tf_vaegan.networks import criticise, decode, encode, feed_back, generate
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
 
 
+def vae_loss(
+    x: Float[Tensor, "b d"],
+    reconstruction: Float[Tensor, "b d"],
+    mean: Float[Tensor, "b z"],
+    logvar: Float[Tensor, "b z"],
+) -> Float[Tensor, ""]:
+    """L_V, eq. (1): binary cross-entropy plus KL to N(0, I), summed over dimensions, averaged over b."""
+    kl: Tensor = -0.5 * (1 + logvar - mean**2 - logvar.exp()).sum()
+    return (binary_cross_entropy(reconstruction, x, reduction="sum") + kl) / x.shape[0]
+
+
+def weighted_l1(decoded: Float[Tensor, "b a"], a: Float[Tensor, "b a"]) -> Float[Tensor, ""]:
+    """One term of L_R, eq. (4), as the released code computes it: (1/b) Σ_b Σ_i |d_i|³ / ‖d‖₂.
+
+    The L1 length of d = Dec(x) − a weighted by d²/‖d‖; the weights are part of the gradient.
+    """
+    d = decoded - a
+    total: Tensor = (d.abs() ** 3 / d.norm(dim=-1, keepdim=True).clamp_min(1e-12)).sum()
+    return total / d.shape[0]
+
+
+def reparameterise(mean: Tensor, logvar: Tensor, noise: Float[Tensor, "b z"]) -> Float[Tensor, "b z"]:
+    """z = μ + σ·ε."""
+    return mean + (0.5 * logvar).exp() * noise
+
+
 class TFVAEGAN(Generator):
-    """Eqs. (9)-(12) with the feedback module; features must lie in [0, 1] (binary cross-entropy)."""
+    """Features x in [0, 1] (b, d) from class semantics a (b, A): E, G, D, Dec and the feedback module F."""
 
     settings: TFVAEGANSettings
     name: ClassVar[str] = "tf-vaegan"
     """What users type; for messages."""
+
+    def feedback(
+        self, nets: Networks, fake: Float[Tensor, "b d"], strength: float
+    ) -> Float[Tensor, "b hidden"]:
+        """δ·F(h), eq. (6), with h the hidden layer of Dec(x̂): what is added to G's hidden layer."""
+        _, hidden = decode(nets["decoder"], fake)
+        # The released code detaches the hidden layer: the decoder learns nothing through F.
+        return strength * feed_back(nets["feedback"], hidden.detach())
+
+    def synthesise(
+        self, nets: Networks, z: Tensor, a: Tensor, strength: float | None
+    ) -> Float[Tensor, "b d"]:
+        """x̂ = G(z, a), refined by a second pass with feedback of this strength; None: one pass."""
+        fake = generate(nets["generator"], z, a)
+        if strength is None:
+            return fake
+        return generate(nets["generator"], z, a, self.feedback(nets, fake, strength))
+
+    def critic_losses(self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool) -> Losses:
+        """−α L_W, eq. (2), for the critic, which maximises L_W; β L_R on real x, eq. (4), for Dec."""
+        s = self.settings
+        x, _, a = batch
+        if s.encoded_noise:
+            z = reparameterise(*encode(nets["encoder"], x, a), noise["reparameterisation"])
+        else:
+            z = noise["prior"]
+        fake = self.synthesise(nets, z, a, s.a1 if feedback else None).detach()
+        wasserstein = criticise(nets["critic"], x, a).mean() - criticise(nets["critic"], fake, a).mean()
+        penalty = two_layer_gradient_penalty(nets["critic"], a, x, fake, noise["mix"])
+        total = s.lambda_w * (nets["state"]["penalty_weight"] * penalty - wasserstein)
+        log = {"wasserstein": wasserstein, "penalty": penalty}
+        if s.decoder:
+            log["semantic_reconstruction"] = weighted_l1(decode(nets["decoder"], x)[0], a)
+            total = total + s.lambda_r * log["semantic_reconstruction"]
+        return Losses(total, log, {"penalty_sum": nets["state"]["penalty_sum"] + penalty})
+
+    def generator_losses(self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool) -> Losses:
+        """L_total = L_V + α L_W + β L_R, eqs. (3) and (5), for E, G, Dec and F; then λ of eq. (2) adapts."""
+        return self.losses_and_reconstruction(nets, batch, noise, feedback=feedback)[0]
+
+    def losses_and_reconstruction(
+        self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool
+    ) -> tuple[Losses, Float[Tensor, "b d"]]:
+        """:meth:`generator_losses` and G(E(x, a), a), for methods that add a loss on it."""
+        s, state = self.settings, nets["state"]
+        x, _, a = batch
+        mean, logvar = encode(nets["encoder"], x, a)
+        z = reparameterise(mean, logvar, noise["reparameterisation"])
+        reconstruction = self.synthesise(nets, z, a, s.a1 if feedback else None)
+        if s.encoded_noise:
+            fake = reconstruction
+        else:
+            # The released code takes the feedback of a prior sample from the reconstruction's decoding.
+            refined = self.feedback(nets, reconstruction, s.a1) if feedback else None
+            fake = generate(nets["generator"], noise["prior"], a, refined)
+        vae = vae_loss(x, reconstruction, mean, logvar)
+        adversarial = -criticise(nets["critic"], fake, a).mean()
+        total = vae + s.lambda_w * adversarial
+        log = {"vae": vae, "adversarial": adversarial, "penalty_weight": state["penalty_weight"]}
+        if s.decoder:
+            log["semantic_reconstruction"] = weighted_l1(decode(nets["decoder"], fake)[0], a)
+            total = total + s.lambda_r * log["semantic_reconstruction"]
+        weight = state["penalty_weight"]
+        if s.adaptive_penalty:
+            weight = adapt_penalty_weight(weight, state["penalty_sum"] / s.critic_steps)
+            if s.penalty_bounds is not None:
+                low, high = s.penalty_bounds
+                log["penalty_bounded"] = ((weight < low) | (weight > high)).to(x.dtype)
+                weight = weight.clamp(low, high)
+        after = {"penalty_weight": weight, "penalty_sum": torch.zeros_like(weight)}
+        return Losses(total, log, after), reconstruction
+
+    def sample(
+        self, nets: Networks, semantics: Float[Tensor, "n attributes"], noise: Noise
+    ) -> Float[Tensor, "n d"]:
+        """G(ε, a) with one feedback pass of strength a2."""
+        strength = self.settings.a2 if self.settings.feedback else None
+        return self.synthesise(nets, noise["prior"], semantics, strength)
+
+    def transform(self, nets: Networks, g: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
+        """[x, Dec(x), h], in this order."""
+        if not self.settings.transform:
+            return g
+        decoded, hidden = decode(nets["decoder"], g)
+        return torch.cat([g, decoded, hidden], dim=1)
+
+    # --- what is trained, and how ----------------------------------------------------------------------
 
     @property
     def latent(self) -> int:
@@ -51,6 +167,14 @@ class TFVAEGAN(Generator):
         return {"prior": Normal((self.latent,))}
 
     def fit(self, view: TrainView) -> Fit:
+        return self.program(view)
+
+    def program(self, view: TrainView) -> Program:
+        """Passes over the data without feedback, then with it.
+
+        Raises:
+            ZslbenchError: a feature is below 0 or above 1.
+        """
         low, high = float(view.features.min()), float(view.features.max())
         if low < 0 or high > 1:
             raise ZslbenchError(
@@ -59,12 +183,12 @@ class TFVAEGAN(Generator):
                 "--set embedding.normalize=minmax"
             )
         s = self.settings
-        plain = self.steps(feedback=False)
-        later = self.steps(feedback=True) if s.feedback else plain
+        first = self.steps(feedback=False)
+        later = self.steps(feedback=True) if s.feedback else first
         scalar = partial(torch.full, (), device=view.labels.device)
         return Program(
             initial=partial(self.initial, d=view.features.shape[1]),
-            passes=(plain,) + (later,) * (s.feedback_loops - 1),
+            passes=(first,) + (later,) * (s.feedback_loops - 1),
             optimizers=self.optimizers(),
             features=view.features,
             labels=view.labels,
@@ -90,7 +214,7 @@ class TFVAEGAN(Generator):
         prior = {} if s.encoded_noise else {"prior": Normal((self.latent,))}
         critic = Step(
             "critic",
-            partial(critic_losses, s=s, feedback=feedback),
+            partial(self.critic_losses, feedback=feedback),
             updates=("critic", "decoder") if s.decoder else ("critic",),
             noise={**(code if s.encoded_noise else prior), "mix": Uniform((1,))},
         )
@@ -101,7 +225,7 @@ class TFVAEGAN(Generator):
             trained.append("feedback")
         generator = Step(
             "generator",
-            partial(generator_losses, s=s, feedback=feedback),
+            partial(self.generator_losses, feedback=feedback),
             updates=tuple(trained),
             noise={**code, **prior},
             fresh_batch=False,
@@ -109,7 +233,7 @@ class TFVAEGAN(Generator):
         return (critic,) * s.critic_steps + (generator,)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
-        """Adam for every network that there is."""
+        """Adam for every network."""
         s = self.settings
         rules = {
             "encoder": Optimizer("adam", lr=s.lr),
@@ -121,18 +245,3 @@ class TFVAEGAN(Generator):
         if s.feedback:
             rules["feedback"] = Optimizer("adam", lr=s.feedback_lr, betas=(s.beta1, 0.999))
         return rules
-
-    def sample(
-        self, nets: Networks, semantics: Float[Tensor, "n attributes"], noise: Noise
-    ) -> Float[Tensor, "n d"]:
-        """G(ε, a) with one feedback pass of strength a2."""
-        return synthesise(
-            nets, noise["prior"], semantics, self.settings.a2 if self.settings.feedback else None
-        )
-
-    def transform(self, nets: Networks, g: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
-        """[g, Dec(g), hidden(Dec(g))], in this order."""
-        if not self.settings.transform:
-            return g
-        decoded, hidden = networks.decode(nets["decoder"], g)
-        return torch.cat([g, decoded, hidden], dim=1)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Networks, Streams
+from zslbench.plugin import Networks, Streams
 from zslbench.training import initial_linear, leaky_relu, linear
 
 Net = Mapping[str, Tensor]

@@ -1,5 +1,7 @@
 """Settings of TF-VAEGAN. Defaults are the authors' for CUB; presets hold what differs per data set.
 
+Equation numbers are those of the paper (Narayan et al., ECCV 2020).
+
 "Code" is akshitac8/tfvaegan at a0de81c (config_images.py, train_images.py, scripts/run_*_tfvaegan.py).
 """
 
@@ -30,9 +32,9 @@ class TFVAEGANSettings(ComponentSettings):
     beta1: NonNegativeFloat = 0.5
     """Adam's first decay, of all but the encoder, whose decay is 0.9 (code: beta1)."""
     lambda_w: NonNegativeFloat = 10.0
-    """λ_w of eq. (9): weight of the adversarial terms, penalty included (code: gammaG = gammaD)."""
+    """α of eq. (3): weight of the adversarial terms, penalty included (code: gammaG = gammaD)."""
     lambda_gp: NonNegativeFloat = 10.0
-    """λ of eq. (11): weight of the gradient penalty; its start if ``adaptive_penalty`` (code: lambda1)."""
+    """λ of eq. (2): weight of the gradient penalty; its start if ``adaptive_penalty`` (code: lambda1)."""
     adaptive_penalty: bool = True
     """Move λ by 1.1 after each generator step so that the penalty stays in [1.001, 1.05], as the code
     does; it has no bounds, so the nominal λ lasts only a few hundred steps. The weight is logged."""
@@ -40,7 +42,7 @@ class TFVAEGANSettings(ComponentSettings):
     """Least and largest λ that ``adaptive_penalty`` may reach; None: no bounds, as in the code. How often a
     bound held it is logged."""
     lambda_r: NonNegativeFloat = 0.01
-    """λ_r of eq. (9): weight of the semantic reconstruction, eq. (12) (code: recons_weight)."""
+    """β of eq. (5): weight of the semantic reconstruction, eq. (4) (code: recons_weight)."""
     decoder: bool = True
     """Whether there is a semantic decoder; feedback and transform need it."""
     freeze_decoder: bool = False
@@ -51,9 +53,9 @@ class TFVAEGANSettings(ComponentSettings):
     """Runs over the data per epoch, all but the first with feedback. Without feedback they are plain
     runs, so that an ablation keeps the number of updates (code: feedback_loop)."""
     a1: NonNegativeFloat = 1.0
-    """Strength of the feedback in training (code: a1)."""
+    """δ of eq. (6), the strength of the feedback, in training (code: a1)."""
     a2: NonNegativeFloat = 1.0
-    """Strength of the feedback at synthesis (code: a2)."""
+    """δ of eq. (6) at synthesis (code: a2)."""
     transform: bool = True
     """Whether the classifier sees [x, Dec(x), hidden] rather than x alone."""
     encoded_noise: bool = True

@@ -135,7 +135,7 @@ def test_replicas_are_single_runs_within_rounding(method: str, tmp_path: Path) -
 
     settings = {"generator.hidden": 64, "generator.critic_steps": 2, "dataset.images_per_class": 10}
     if method == "sc-egg":
-        settings |= {"embedding.stage1_epochs": 1, "embedding.stage2_epochs": 1}
+        settings |= {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1}
     tables = []
     for replicas in (1, 3):
         result = zslbench.run(

@@ -42,7 +42,12 @@ RECORDED = Path(__file__).parent / "recorded" / "steps.json"
 SEEN, UNSEEN = [0, 2, 3, 5], [1, 4]
 ATTRIBUTES, WORDS, REGIONS, CHANNELS, IMAGES = 5, 4, 6, 7, 24
 
-SCEN = {"embedding.stage1_epochs": 1, "embedding.stage2_epochs": 1, "embedding.batch_size": 8}
+SCEN = {
+    "embedding.stage1.epochs": 1,
+    "embedding.stage2.epochs": 1,
+    "embedding.stage1.batch_size": 8,
+    "embedding.stage2.batch_size": 8,
+}
 EGGN = {"generator.hidden": 6, "generator.critic_steps": 2, "generator.batch_size": 8, "generator.epochs": 1}
 PAPER = {"method": "sc-egg", "reading": "paper"}
 AUTHORS = {"method": "sc-egg", "reading": "authors"}

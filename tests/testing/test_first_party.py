@@ -20,6 +20,7 @@ from zslbench.testing import Check, NotApplicable, checks_for, checks_for_method
 from zslbench_data import catalogue
 
 # Settings that keep a component quick, and others that take it through its further branches.
+_STAGES = {"stage1.batch_size": 8, "stage2.batch_size": 8}
 SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("dataset", "toy"): [{"images_per_class": 10}],
     **{
@@ -31,28 +32,28 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("embedding", "identity"): [{}, {"normalize": "l2"}, {"normalize": "none"}],
     ("embedding", "pooled"): [{}, {"normalize": "l2"}],
     ("embedding", "scen"): [
-        {"batch_size": 8},
-        # As the authors' code does, and further branches of its stages.
+        _STAGES,
+        # As the authors' code does, and further branches of the stages.
         {
-            "batch_size": 6,
-            "sampler": "balanced",
-            "optimizer": "rmsprop",
-            "momentum": 0.9,
-            "weight_decay": 1e-4,
-            "classes": "seen",
-            "composition": "mean",
-            "stage1_iterations": 2,
-            "stage2": "regressor",
-            "stage2_iterations": 2,
-            "scr_reduction": "mean",
-            "regressor_hidden": 6,
-            "normalize_regions": True,
-            "normalize_semantics": True,
-            "normalize_vectors": True,
-            "train_vectors": True,
-            "beta_std": 1.0,
+            "reading": "authors",
+            **{
+                f"{stage}.{name}": value
+                for stage in ("stage1", "stage2")
+                for name, value in {
+                    "batch_size": 6,
+                    "sampler": "balanced",
+                    "optimizer": "rmsprop",
+                    "momentum": 0.9,
+                    "weight_decay": 1e-4,
+                    "iterations": 2,
+                }.items()
+            },
+            "stage1.classes": "seen",
+            "stage1.beta_std": 1.0,
+            "stage2.regressor_hidden": 6,
         },
-        {"batch_size": 8, "order": "literal", "lambda_g": 0.0, "alpha_std": 0.1},
+        {"reading": "authors", **_STAGES, "stage2.scr": False, "stage2.regressor_hidden": 6},
+        _STAGES | {"stage1.lambda_g": 0.0, "stage1.alpha_std": 0.1},
     ],
     ("classifier", "eszsl"): [{}, {"coding": "01"}],
     ("generator", "tf-vaegan"): [
@@ -65,8 +66,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {
             "hidden": 8,
             "critic_steps": 1,
-            "seen_samples": "reconstruction",
-            "fresh_generator_batch": True,
+            "reading": "authors",
             "sampler": "balanced",
             "adaptive_penalty": True,
             "penalty_bounds": (1.0, 20.0),
@@ -84,7 +84,7 @@ _GENERATIVE = {
 METHODS: dict[str, dict[str, Any]] = {
     "tf-vaegan": _GENERATIVE,
     "sc-egg": _GENERATIVE
-    | {"embedding.stage1_epochs": 1, "embedding.stage2_epochs": 1, "generator.critic_steps": 1},
+    | {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1, "generator.critic_steps": 1},
 }
 MAY_NOT_APPLY = {"regions_by_row", "guide_scores"}
 

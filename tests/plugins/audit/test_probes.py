@@ -60,9 +60,10 @@ GENERATOR = {
 }
 SC_EGG = {
     "dataset.grid": 2,
-    "embedding.stage1_iterations": 2,
-    "embedding.stage2_iterations": 2,
-    "embedding.batch_size": 16,
+    "embedding.stage1.iterations": 2,
+    "embedding.stage1.batch_size": 16,
+    "embedding.stage2.iterations": 2,
+    "embedding.stage2.batch_size": 16,
 }
 
 
@@ -160,10 +161,10 @@ def test_the_same_run_is_computed_once(monkeypatch, audited):
 
 
 def test_schedules_are_cut_short_but_not_what_the_user_sets(audited, monkeypatch):
-    """Every ``..._epochs`` and ``..._iterations``; the probes themselves take no part here."""
+    """Every ``epochs`` and ``iterations``; the probes themselves take no part here."""
     monkeypatch.setattr("zslbench_audit.audit.PROBES", ())
     monkeypatch.setattr(ProbeRuns, "run", lambda self: None)
-    of = audited("sc-egg", reading="authors", settings={"embedding.stage2_epochs": 7}).settings
-    assert (of["embedding"]["stage1_epochs"], of["embedding"]["stage2_epochs"]) == (2, 7)
-    assert (of["embedding"]["stage1_iterations"], of["embedding"]["stage2_iterations"]) == (10, 10)
+    of = audited("sc-egg", reading="authors", settings={"embedding.stage2.epochs": 7}).settings
+    assert (of["embedding"]["stage1.epochs"], of["embedding"]["stage2.epochs"]) == (2, 7)
+    assert (of["embedding"]["stage1.iterations"], of["embedding"]["stage2.iterations"]) == (10, 10)
     assert (of["generator"]["epochs"], of["classifier"]["epochs"]) == (2, 2)

@@ -13,18 +13,19 @@ import torch
 
 import zslbench
 from zslbench.experiment.recipe import resolve
+from zslbench.plugin import fields_of
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.interfaces import ClassSpace, Derived, Networks, Program, Streams, TrainView
 from zslbench.store.record import RunRecord
 from zslbench.testing import TinyInputs
 from zslbench.training.loop import Training, derive, train
 from zslbench_sc_egg.scen import SCEN
-from zslbench_sc_egg.settings import SCENSettings
 
 sys.path.insert(0, str(Path(__file__).parent / "reference"))  # the tests name it by ``import sc_egg_by_hand``
+from scen_for import scen_for
 
 INPUTS = TinyInputs(regions=5, channels=7, attributes=5)
-SHORT = {"stage1_epochs": 2, "stage2_epochs": 2, "batch_size": 8, "lr": 1e-2}
+SHORT = {"epochs": 2, "batch_size": 8, "lr": 1e-2}
 
 SMALL: dict[str, Any] = {
     "dataset.classes": 10,
@@ -32,11 +33,12 @@ SMALL: dict[str, Any] = {
     "dataset.images_per_class": 15,
     "dataset.attributes": 10,
     "dataset.channels": 12,
-    "embedding.stage1_epochs": 2,
-    "embedding.stage1_iterations": 3,
-    "embedding.stage2_epochs": 2,
-    "embedding.stage2_iterations": 3,
-    "embedding.batch_size": 16,
+    "embedding.stage1.epochs": 2,
+    "embedding.stage1.iterations": 3,
+    "embedding.stage1.batch_size": 16,
+    "embedding.stage2.epochs": 2,
+    "embedding.stage2.iterations": 3,
+    "embedding.stage2.batch_size": 16,
     "generator.hidden": 16,
     "generator.batch_size": 64,
     "generator.per_class": 10,
@@ -75,7 +77,7 @@ class Fitted:
 
 def scen_before(space: ClassSpace, view: TrainView, seed: int = 0, **settings: Any) -> Networks:
     """SCEN's networks before stage 1."""
-    stage1 = next(SCEN(SCENSettings(**(SHORT | settings)), space).fit(view))
+    stage1 = next(scen_for(space, **(SHORT | settings)).fit(view))
     return stage1.initial(Streams(seed))
 
 
@@ -84,7 +86,7 @@ def scen_fitted(
 ) -> Fitted:
     space = space or INPUTS.space()
     view = view or INPUTS.raw_view(space)
-    scen = SCEN(SCENSettings(**(SHORT | settings)), space)
+    scen = scen_for(space, **(SHORT | settings))
     fitted = Fitted(scen, view, {})
     stages, training = scen.fit(view), Training(Streams(seed))
     part = next(stages)
@@ -117,7 +119,7 @@ def fitting(settings: dict[str, Any], **options: Any) -> dict[str, Any]:
     components = {kind: options.get(kind) for kind in ("embedding", "generator", "classifier")}
     names = {name: options.get(name) for name in ("method", "variant", "reading")}
     parts = resolve(registry(), "toy", components=components, **names).parts
-    known = {f"{kind}.{name}" for kind, part in parts.items() for name in type(part.settings).model_fields}
+    known = {f"{kind}.{name}" for kind, part in parts.items() for name in fields_of(type(part.settings))}
     return {name: value for name, value in settings.items() if name in known}
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from zslbench.experiment.recipe import resolve
+from zslbench.plugin import fields_of
 from zslbench.plugin.discovery import registry
 from zslbench_sc_egg.differences import ROWS, explain
 from zslbench_sc_egg.settings import EGGNSettings, SCENSettings
@@ -15,22 +16,23 @@ from zslbench_tf_vaegan.settings import TFVAEGANSettings
 # What the authors' code does, typed from its description: by row, and for SUN alone.
 CODE = {
     1: {
-        "embedding.optimizer": "rmsprop",
-        "embedding.lr": 1e-4,
-        "embedding.weight_decay": 1e-4,
-        "embedding.momentum": 0.9,
+        f"embedding.{stage}.{name}": value
+        for stage in ("stage1", "stage2")
+        for name, value in (("optimizer", "rmsprop"), ("lr", 1e-4), ("weight_decay", 1e-4), ("momentum", 0.9))
     },
-    3: {"embedding.classes": "seen"},
-    4: {"embedding.composition": "mean"},
-    6: {"embedding.stage2": "regressor", "embedding.regressor_hidden": 1024},
-    7: {"embedding.scr_reduction": "mean"},
-    11: {"embedding.normalize_regions": True},
-    12: {"embedding.normalize_semantics": True},
-    13: {"embedding.normalize_vectors": True, "embedding.train_vectors": True},
-    15: {"embedding.alpha_std": 0.0, "embedding.beta_std": 1.0},
-    17: {"embedding.sampler": "balanced", "generator.sampler": "balanced", "embedding.batch_size": 64},
-    19: {"generator.seen_samples": "reconstruction"},
-    24: {"generator.fresh_generator_batch": True},
+    3: {"embedding.stage1.classes": "seen"},
+    **{number: {"embedding.reading": "authors"} for number in (4, 7, 11, 12)},
+    6: {"embedding.reading": "authors", "embedding.stage2.regressor_hidden": 1024},
+    13: {"embedding.stage1.normalize_vectors": True, "embedding.reading": "authors"},
+    15: {"embedding.stage1.alpha_std": 0.0, "embedding.stage1.beta_std": 1.0},
+    17: {
+        "embedding.stage1.sampler": "balanced",
+        "embedding.stage2.sampler": "balanced",
+        "generator.sampler": "balanced",
+        "embedding.stage1.batch_size": 64,
+    },
+    19: {"generator.reading": "authors"},
+    24: {"generator.reading": "authors"},
     26: {"generator.encoded_noise": True},
     27: {"generator.adaptive_penalty": True},
     28: {"generator.transform": True},
@@ -89,7 +91,7 @@ def test_on_sun_it_is_the_authors_configuration():
             assert found[name] == value, (number, name)
     # Row 10: 2000 and 4000 batches.
     for stage, batches in (("stage1", 2000), ("stage2", 4000)):
-        assert found[f"embedding.{stage}_epochs"] * found[f"embedding.{stage}_iterations"] == batches
+        assert found[f"embedding.{stage}.epochs"] * found[f"embedding.{stage}.iterations"] == batches
 
 
 def test_the_code_column_is_what_the_reading_resolves_to():
@@ -147,9 +149,9 @@ def test_of_the_authors_every_row_that_is_a_setting_is_told():
 @pytest.mark.parametrize(
     ("name", "value", "row"),
     [
-        ("embedding.optimizer", "rmsprop", 1),
-        ("embedding.composition", "mean", 4),
-        ("embedding.scr_reduction", "mean", 7),
+        ("embedding.stage2.optimizer", "rmsprop", 1),
+        ("embedding.stage1.classes", "seen", 3),
+        ("embedding.stage1.beta_std", 2.0, 15),
         ("generator.lambda_u", 0.5, 18),
         ("generator.adaptive_penalty", True, 27),
     ],
@@ -166,6 +168,17 @@ def test_one_setting_changed_is_one_row(name, value, row):
         assert "neither" in text and f"{name} = {value}" in text
 
 
+def test_the_class_of_a_reading_is_told_by_its_rows():
+    rows, _ = told(parts_of("cub", settings={"embedding.reading": "authors"}))
+    assert rows == [4, 6, 7, 11, 12, 13, 15]
+    assert told(parts_of("cub", settings={"generator.reading": "authors"}))[0] == [19, 24]
+
+
+def test_a_run_of_an_earlier_version_is_not_explained_by_todays_settings():
+    rows = list(explain({"embedding": {"stage1_epochs": 20, "composition": "mean"}}))
+    assert len(rows) == 1 and "unknown" in rows[0][1]
+
+
 def test_a_variant_without_scen_tells_of_what_it_has():
     rows, _ = told(parts_of("cub", variant="baseline"))
     assert rows == [18]  # λ_s and λ_u are 0
@@ -177,7 +190,7 @@ INHERITED = {name: info.description for name, info in TFVAEGANSettings.model_fie
 DESCRIPTIONS = {
     f"{kind}.{name}": info.description
     for kind, model in (("embedding", SCENSettings), ("generator", EGGNSettings))
-    for name, info in model.model_fields.items()
+    for name, info in fields_of(model).items()
     if kind == "embedding" or info.description != INHERITED.get(name)
 }
 SOURCE = re.compile(r"\b[Rr]ows? \d|[Ss]ection \d|[Ee]qs?\. ?\(|Table 2|\bours\b")

@@ -95,8 +95,8 @@ class Case:
 
 WEIGHTS = [(0.1, 0.1), (1.0, 0.001), (3.0, 0.0), (0.0, 3.0), (0.0, 0.0)]
 CASES = [
-    ({"seen_samples": samples, "lambda_s": s, "lambda_u": u}, feedback)
-    for samples in ("prior", "reconstruction")
+    ({"reading": reading, "lambda_s": s, "lambda_u": u}, feedback)
+    for reading in ("paper", "authors")
     for s, u in WEIGHTS
     for feedback in (False, True)
 ] + [({"encoded_noise": False, "lambda_s": 0.5, "lambda_u": 0.5}, False)]
@@ -116,10 +116,10 @@ def test_the_loss_and_its_gradients(settings, feedback):
             assert found == pytest.approx(case.slope(net, name, direction, case.by_hand), rel=1e-5, abs=1e-7)
 
 
-@pytest.mark.parametrize("samples", ["prior", "reconstruction"])
-def test_the_terms_add_to_the_gradients_what_they_should(samples):
+@pytest.mark.parametrize("reading", ["paper", "authors"])
+def test_the_terms_add_to_the_gradients_what_they_should(reading):
     """L_EGS alone: its gradient is the difference to a step without it."""
-    case = Case(2, False, seen_samples=samples, lambda_s=2.0, lambda_u=3.0)
+    case = Case(2, False, reading=reading, lambda_s=2.0, lambda_u=3.0)
     plain = Case(2, False, lambda_s=0.0, lambda_u=0.0)
     with_terms, without = case.gradients(), plain.gradients()
     rng = np.random.default_rng(3)
@@ -128,7 +128,7 @@ def test_the_terms_add_to_the_gradients_what_they_should(samples):
             direction = rng.normal(size=value.shape)
             found = ((with_terms[net][name] - without[net][name]).numpy() * direction).sum()
             assert found == pytest.approx(case.slope(net, name, direction, case.egs), rel=1e-5, abs=1e-7)
-            reached = net == "generator" or (net == "encoder" and samples == "reconstruction")
+            reached = net == "generator" or (net == "encoder" and reading == "authors")
             assert reached or found == 0
 
 
@@ -177,8 +177,8 @@ PLAIN = {"reparameterisation"}
         ({}, {"seen_prior", "unseen_prior", "unseen_class"}),
         ({"lambda_s": 0.0}, {"unseen_prior", "unseen_class"}),
         ({"lambda_u": 0.0}, {"seen_prior"}),
-        ({"seen_samples": "reconstruction"}, {"unseen_prior", "unseen_class"}),
-        ({"seen_samples": "reconstruction", "lambda_u": 0.0}, set()),
+        ({"reading": "authors"}, {"unseen_prior", "unseen_class"}),
+        ({"reading": "authors", "lambda_u": 0.0}, set()),
         ({"lambda_s": 0.0, "lambda_u": 0.0}, set()),
     ],
 )
@@ -202,9 +202,9 @@ def test_unseen_classes_are_drawn_uniformly():
 @pytest.mark.parametrize("weights", [{}, {"lambda_s": 0.0, "lambda_u": 0.0}])
 def test_the_generators_batch_is_the_last_critic_steps_or_its_own(weights):
     """Row 24."""
-    for fresh in (False, True):
+    for reading, fresh in (("paper", False), ("authors", True)):
         for feedback in (False, True):
-            assert step_of(feedback=feedback, fresh_generator_batch=fresh, **weights).fresh_batch is fresh
+            assert step_of(feedback=feedback, reading=reading, **weights).fresh_batch is fresh
 
 
 @pytest.mark.parametrize("weights", [{"lambda_s": 0.0}, {"lambda_u": 0.0}, {}])

@@ -18,7 +18,7 @@ from zslbench_audit.altered import with_noise_and_other_labels
 from zslbench_audit.probes import choices, networks
 
 SCEN_ALONE = {"generator.lambda_s": 0.0, "generator.lambda_u": 0.0}
-BATCHES = {"embedding.stage1_iterations": 3, "embedding.stage2_iterations": 3, "dataset.classes": 14}
+BATCHES = {"embedding.stage1.iterations": 3, "embedding.stage2.iterations": 3, "dataset.classes": 14}
 
 
 @pytest.fixture(scope="module")

@@ -16,16 +16,19 @@ NAMES = ("cub", "sun", "awa2")
 
 # Section 4 of the paper, for all data sets alike.
 PRINTED = {
-    "embedding.optimizer": "adam",
-    "embedding.lr": 1e-4,
-    "embedding.batch_size": 64,
-    "embedding.stage1_epochs": 20,
-    "embedding.stage2_epochs": 20,
-    "embedding.lambda_l": 1.0,
-    "embedding.lambda_g": 1.0,
-    "embedding.classes": "all",  # eqs. (6), (7)
-    "embedding.composition": "mlp",  # eq. (4)
-    "embedding.stage2": "finetune",  # section 3.3
+    "embedding.reading": "paper",
+    "embedding.stage1.optimizer": "adam",
+    "embedding.stage2.optimizer": "adam",
+    "embedding.stage1.lr": 1e-4,
+    "embedding.stage2.lr": 1e-4,
+    "embedding.stage1.batch_size": 64,
+    "embedding.stage2.batch_size": 64,
+    "embedding.stage1.epochs": 20,
+    "embedding.stage2.epochs": 20,
+    "embedding.stage1.lambda_l": 1.0,
+    "embedding.stage1.lambda_g": 1.0,
+    "embedding.stage1.classes": "all",  # eqs. (6), (7)
+    "generator.reading": "paper",
     "generator.epochs": 200,
     "generator.lr": 1e-4,
     "generator.batch_size": 64,
@@ -62,13 +65,13 @@ COMMON = {
 }
 # wandb_config/config_sun.yaml, section 7 of the description.
 SUN_AUTHORS = {
-    "embedding.batch_size": 64,
-    "embedding.lr": 1e-4,
-    "embedding.lambda_l": 1.0,
-    "embedding.lambda_g": 1.0,
-    "embedding.train_vectors": True,
-    "embedding.normalize_regions": True,
-    "embedding.composition": "mean",
+    "embedding.reading": "authors",
+    "embedding.stage1.batch_size": 64,
+    "embedding.stage2.batch_size": 64,
+    "embedding.stage1.lr": 1e-4,
+    "embedding.stage2.lr": 1e-4,
+    "embedding.stage1.lambda_l": 1.0,
+    "embedding.stage1.lambda_g": 1.0,
     "generator.batch_size": 64,
     "generator.hidden": 4096,
     "generator.latent": 102,

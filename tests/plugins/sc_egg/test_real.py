@@ -9,10 +9,10 @@ import pytest
 import zslbench
 
 QUICK = {
-    "embedding.stage1_epochs": 1,
-    "embedding.stage1_iterations": 40,
-    "embedding.stage2_epochs": 1,
-    "embedding.stage2_iterations": 10,
+    "embedding.stage1.epochs": 1,
+    "embedding.stage1.iterations": 40,
+    "embedding.stage2.epochs": 1,
+    "embedding.stage2.iterations": 10,
     "generator.hidden": 64,
     "generator.per_class": 60,
     "classifier.epochs": 5,

@@ -82,20 +82,22 @@ def drawn(monkeypatch, settings):
 
 def test_a_term_that_is_switched_off_disturbs_no_other(monkeypatch):
     both = drawn(monkeypatch, {})
-    for settings in (OFF, {"lambda_s": 0.0}, {"lambda_u": 0.0}, {"seen_samples": "reconstruction"}):
+    for settings in (OFF, {"lambda_s": 0.0}, {"lambda_u": 0.0}):
         some = drawn(monkeypatch, settings)
         assert some.keys() < both.keys()
         for name, values in some.items():
             assert len(values) == len(both[name])
             assert all(torch.equal(a, b) for a, b in zip(values, both[name], strict=True)), name
-    assert both.keys() - some.keys() == {"generator.seen_prior"}
+    assert both.keys() - some.keys() == {"generator.unseen_prior", "generator.unseen_class"}
+    authors = drawn(monkeypatch, {"reading": "authors"})  # ĝ_s is the reconstruction, row 19
+    assert both.keys() - authors.keys() == {"generator.seen_prior"}
 
 
 def test_a_fresh_batch_for_the_generator(monkeypatch):
     """Row 24: the same critic batches would be drawn in another order, so only the number is looked at."""
     iterations = 2 * 2  # ceil(16 / 10) in two loops
     assert len(drawn(monkeypatch, {})["batches"]) == iterations * SMALL["critic_steps"]
-    fresh = drawn(monkeypatch, {"fresh_generator_batch": True})
+    fresh = drawn(monkeypatch, {"reading": "authors"})
     assert len(fresh["batches"]) == iterations * (SMALL["critic_steps"] + 1)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from scen_for import scen_for
 
 from zslbench.testing import TinyInputs
 from zslbench_sc_egg.eggn import EGGN
-from zslbench_sc_egg.scen import SCEN
-from zslbench_sc_egg.settings import EGGNSettings, SCENSettings
+from zslbench_sc_egg.settings import EGGNSettings
 
 
 @pytest.mark.parametrize(("more", "told"), [(0, False), (1, True), (-1, False)])
@@ -17,7 +17,7 @@ def test_told_where_some_classes_get_one_image_more(
     inputs = TinyInputs()
     space = inputs.space()
     size = len(space.seen) + more
-    next(SCEN(SCENSettings(sampler="balanced", batch_size=size), space).fit(inputs.raw_view(space)))
+    next(scen_for(space, sampler="balanced", batch_size=size).fit(inputs.raw_view(space)))
     given = EGGNSettings(sampler="balanced", batch_size=size, lambda_s=0.0, lambda_u=0.0)
     EGGN(given, space).fit(inputs.view(space, space.seen))
     found = [line.split(":")[0] for line in caplog.messages if "one image more" in line]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zslbench.plugin import Streams
-from zslbench_tf_vaegan import losses, networks
+from zslbench_tf_vaegan import generator, networks
 
 B, D, A, H, Z = 3, 6, 4, 5, 3  # the latent's width differs from A so that no two widths are mixed up
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -172,7 +172,7 @@ def weighted_l1_by_loops(predicted, target):
 
 def test_weighted_l1(rng):
     predicted, target = rng.normal(size=(2, B, A))
-    loss = losses.weighted_l1(torch.tensor(predicted), torch.tensor(target))
+    loss = generator.weighted_l1(torch.tensor(predicted), torch.tensor(target))
     assert loss.shape == ()
     assert loss.item() == pytest.approx(weighted_l1_by_loops(predicted, target), rel=1e-12)
 
@@ -180,7 +180,7 @@ def test_weighted_l1(rng):
 def test_weighted_l1_differentiates_through_its_weights(rng):
     predicted, target = rng.normal(size=(2, B, A))
     p = torch.tensor(predicted, requires_grad=True)
-    losses.weighted_l1(p, torch.tensor(target)).backward()
+    generator.weighted_l1(p, torch.tensor(target)).backward()
     d = predicted - target
     length = np.sqrt((d**2).sum(axis=1, keepdims=True))
     cubes = (np.abs(d) ** 3).sum(axis=1, keepdims=True)
@@ -188,13 +188,13 @@ def test_weighted_l1_differentiates_through_its_weights(rng):
 
 
 def test_weighted_l1_of_one_dimension_is_the_squared_error():
-    loss = losses.weighted_l1(torch.tensor([[3.0], [-1.0]]), torch.tensor([[1.0], [0.0]]))
+    loss = generator.weighted_l1(torch.tensor([[3.0], [-1.0]]), torch.tensor([[1.0], [0.0]]))
     assert loss.item() == pytest.approx((4 + 1) / 2)
 
 
 def test_weighted_l1_of_a_perfect_row_is_its_limit_zero():
     p = torch.tensor([[1.0, 2.0], [0.0, 3.0]], dtype=torch.float64, requires_grad=True)
-    loss = losses.weighted_l1(p, torch.tensor([[1.0, 2.0], [0.0, 0.0]], dtype=torch.float64))
+    loss = generator.weighted_l1(p, torch.tensor([[1.0, 2.0], [0.0, 0.0]], dtype=torch.float64))
     loss.backward()
     assert loss.item() == pytest.approx(9 / 2)
     assert p.grad is not None
@@ -214,36 +214,36 @@ def vae_by_loops(g, reconstruction, mean, logvar):
 def test_vae_loss(rng):
     g, reconstruction = rng.uniform(0.01, 0.99, size=(2, B, D))
     mean, logvar = rng.normal(size=(2, B, Z))
-    loss = losses.vae_loss(*(torch.tensor(x) for x in (g, reconstruction, mean, logvar)))
+    loss = generator.vae_loss(*(torch.tensor(x) for x in (g, reconstruction, mean, logvar)))
     assert loss.shape == ()
     assert loss.item() == pytest.approx(vae_by_loops(g, reconstruction, mean, logvar), rel=1e-12)
 
 
 def test_vae_loss_of_a_standard_normal_code_and_a_perfect_binary_reconstruction_is_zero():
     g, zero = torch.tensor([[0.0, 1.0, 1.0]]), torch.zeros(1, 2)
-    assert losses.vae_loss(g, g.clone(), zero, zero).item() == 0.0
+    assert generator.vae_loss(g, g.clone(), zero, zero).item() == 0.0
 
 
 def test_losses_lift_over_replicas(rng):
     predicted, target = (torch.tensor(x) for x in rng.normal(size=(2, 4, B, A)))
-    lifted = torch.func.vmap(losses.weighted_l1)(predicted, target)
-    plain = [losses.weighted_l1(p, t) for p, t in zip(predicted, target, strict=True)]
+    lifted = torch.func.vmap(generator.weighted_l1)(predicted, target)
+    plain = [generator.weighted_l1(p, t) for p, t in zip(predicted, target, strict=True)]
     torch.testing.assert_close(lifted, torch.stack(plain))
     g, reconstruction = (torch.tensor(x) for x in rng.uniform(0.1, 0.9, size=(2, 4, B, D)))
     code = [torch.tensor(x) for x in rng.normal(size=(2, 4, B, Z))]
-    lifted = torch.func.vmap(losses.vae_loss)(g, reconstruction, *code)
-    plain = [losses.vae_loss(*one) for one in zip(g, reconstruction, *code, strict=True)]
+    lifted = torch.func.vmap(generator.vae_loss)(g, reconstruction, *code)
+    plain = [generator.vae_loss(*one) for one in zip(g, reconstruction, *code, strict=True)]
     torch.testing.assert_close(lifted, torch.stack(plain))
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_saturated_reconstructions_keep_loss_and_gradient_finite(value: float) -> None:
-    """Where the sigmoid gives exactly 0 or 1, the logarithms of eq. (10) must not become infinite."""
+    """Where the sigmoid gives exactly 0 or 1, the logarithms of eq. (1) must not become infinite."""
     g = torch.tensor([[0.25, 0.75]])
     zeros = torch.zeros(1, 3)
 
     def loss(reconstruction: torch.Tensor) -> torch.Tensor:
-        return losses.vae_loss(g, reconstruction, zeros, zeros)
+        return generator.vae_loss(g, reconstruction, zeros, zeros)
 
     at = torch.full((1, 2), value)
     assert torch.isfinite(loss(at))

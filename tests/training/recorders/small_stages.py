@@ -15,8 +15,8 @@ from zslbench_sc_egg.scen import SCEN
 
 SETTINGS = {
     "generator.hidden": 16, "generator.batch_size": 8, "generator.critic_steps": 2, "generator.epochs": 2,
-    "embedding.stage1_epochs": 2, "embedding.stage2_epochs": 2, "embedding.batch_size": 8,
-    "embedding.stage1_iterations": 12, "embedding.stage2_iterations": 12,
+    **{f"embedding.stage{n}.{name}": value for n in (1, 2)
+       for name, value in (("epochs", 2), ("batch_size", 8), ("iterations", 12))},
     "classifier.epochs": 2, "classifier.batch_size": 8,
 }  # fmt: skip
 IMAGES, WIDTH, ATTRIBUTES, CLASSES = 96, 12, 5, 7

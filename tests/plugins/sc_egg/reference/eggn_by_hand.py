@@ -80,7 +80,7 @@ def l_egs(
     total = 0.0
     if s.lambda_s:
         a = classes[labels]
-        if s.seen_samples == "prior":
+        if s.reading == "paper":
             fake = generate(nets, noise["seen_prior"], a)
         else:
             fake = reconstruct(nets, at, g, a, noise, s.a1 if feedback else None)[0]
