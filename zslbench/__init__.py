@@ -1,7 +1,7 @@
 """zslbench: zero-shot-learning benchmarks whose numbers can be trusted.
 
 Importing this package is cheap; what is heavy loads when it is first used. A command that declares a Python
-function (``Command.function``) is one here too: ``zslbench.tune(...)``.
+function (``Command.function``) makes it available here: ``zslbench.tune(...)``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def __getattr__(name: str) -> Any:
     from zslbench.plugin.discovery import commands
     from zslbench.plugin.targets import load_function
 
-    command = commands().get(name)
+    known = commands()
+    command = known.get(name) or known.get(name.replace("_", "-"))
     if command is None or command.declaration.function is None:
         raise AttributeError(f"module 'zslbench' has no attribute {name!r}")
     return load_function(command)

@@ -179,6 +179,68 @@ def test_uninstalled_it_is_gone_and_its_runs_stay(site: Site, quick: dict[str, A
     assert quick["run"] in {one["run"] for one in site.rows("runs", installed=False)}
 
 
+@pytest.fixture(scope="module")
+def with_commands(site: Site, quick: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Their method, the distribution that adds commands, and the store with the short run."""
+    made = Site(tmp_path_factory.mktemp("commands"))
+    shutil.copytree(site.packages, made.packages)
+    shutil.copytree(site.folder / "store", made.folder / "store")
+    made.install("their-command")
+    return made
+
+
+def test_their_commands_are_listed_and_run(with_commands: Site, quick: dict[str, Any]) -> None:
+    listed = with_commands.zslbench("--help")
+    assert listed.returncode == 0
+    lines = [line.split() for line in listed.stdout.splitlines()]
+    assert ["best-runs", "Show", "the", "best", "runs", "of", "a", "store."] in lines
+    assert {"run", "audit", "their-group", "their-missing"} <= {line[0] for line in lines if line}
+    rows = with_commands.rows("best-runs", "their-method", "--top", "1")
+    assert [row["method"] for row in rows] == ["their-method"]
+    assert "--top" in with_commands.zslbench("best-runs", "--help").stdout
+    shown = with_commands.rows("show", quick["run"])
+    assert "place in the store" in {row["name"] for row in shown}
+
+
+def test_errors_of_their_commands_are_one_line(with_commands: Site) -> None:
+    unknown = with_commands.zslbench("best-runs", "their-methot")
+    assert (unknown.returncode, unknown.stdout, unknown.stderr.count("\n")) == (2, "", 1)
+    assert "'their-method'" in unknown.stderr
+    assert with_commands.zslbench("best-runs", "--topp", "1").returncode == 2
+    for arguments in (("their-group", "fail"), ("their-group", "fail", "--debug")):
+        failed = with_commands.zslbench(*arguments)
+        assert failed.returncode == 1
+        assert "Error: ZeroDivisionError: division by zero" in failed.stderr
+        assert ("Traceback" in failed.stderr) == ("--debug" in arguments)
+
+
+def test_a_command_that_cannot_be_imported_stops_no_other(with_commands: Site) -> None:
+    lost = with_commands.zslbench("their-missing")
+    assert (lost.returncode, lost.stdout, lost.stderr.count("\n")) == (1, "", 1)
+    assert all(text in lost.stderr for text in ("'their-command'", "their_command.nowhere:lost"))
+    assert with_commands.zslbench("methods").returncode == 0
+    assert with_commands.zslbench("best-runs").returncode == 0
+
+
+def test_their_commands_have_python_functions(with_commands: Site) -> None:
+    script = with_commands.folder / "script.py"
+    script.write_text("import zslbench\nprint(len(zslbench.best_runs()))\n", "utf-8")
+    done = with_commands.python("script")
+    assert (done.returncode, int(done.stdout) > 0) == (0, True), done.stderr
+
+
+def test_a_taken_command_is_a_broken_plugin(with_commands: Site, tmp_path: Path) -> None:
+    both = Site(tmp_path)
+    shutil.copytree(with_commands.packages, both.packages)
+    source = both.packages / "their_command" / "__init__.py"
+    source.write_text(source.read_text("utf-8").replace('"their-missing"', '"audit"'), "utf-8")
+    status = {row["plugin"]: row for row in both.rows("plugins")}
+    assert status["their-command"]["status"] == "broken"
+    assert "command 'audit'" in status["their-command"]["reason"]
+    assert both.zslbench("best-runs").returncode == 2
+    assert both.zslbench("audit", "--help").returncode == 0
+
+
 def test_its_own_conformance_tests_pass(site: Site) -> None:
     tests = site.folder / "source" / "their-method" / "tests"
     done = site.python("pytest", "-q", "-p", "no:cacheprovider", str(tests))

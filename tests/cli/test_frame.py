@@ -124,6 +124,44 @@ def test_help_lists_every_command_without_importing_one(run: Any, monkeypatch: p
             assert command.declaration.summary.split()[0] in text
 
 
+def test_a_command_that_cannot_be_imported_names_plugin_and_target(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "odd_module", types.SimpleNamespace(odd=3))
+    register(monkeypatch, "phantom", "module_that_is_nowhere:phantom")
+    register(monkeypatch, "odd", "odd_module:odd")
+    for name, target in (("phantom", "module_that_is_nowhere:phantom"), ("odd", "odd_module:odd")):
+        for arguments in ((name,), (name, "--help")):
+            result = run(*arguments)
+            assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+            assert f"plugin 'test': command '{name}', {target}" in result.stderr
+    assert run("plugins").exit_code == 0
+
+
+def test_a_groups_commands_know_the_options_of_every_command(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @click.group()
+    def group() -> None: ...
+
+    @group.command()
+    def fail() -> None:
+        raise UnknownName("no such thing")
+
+    monkeypatch.setitem(sys.modules, "group_module", types.SimpleNamespace(group=group))
+    register(monkeypatch, "group", "group_module:group")
+    assert run("group", "fail").stderr == "Error: no such thing\n"
+    for arguments in (
+        ("--debug", "group", "fail"),
+        ("group", "--debug", "fail"),
+        ("group", "fail", "--debug"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Traceback")
+    assert run("group", "fail", "--strict-plugins").exit_code == 2
+
+
 @pytest.mark.parametrize("name", sorted(commands()))
 def test_every_command_of_the_table_is_there(name: str) -> None:
     command = main.cli.get_command(click.Context(main.cli), name)
@@ -150,10 +188,17 @@ def imported(*commands: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stderr.rpartition("modules ")[2].split()}
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy_and_no_command() -> None:
     seen = imported("--help")
     assert "zslbench" in seen
     assert not seen & {*HEAVY, "numpy", "pydantic", "rich", "jinja2"}
+    targets = {one.declaration.target.partition(":")[0] for one in commands().values()}
+    code = (
+        "import sys\nfrom zslbench.cli.main import cli\n"
+        "cli(['--help'], standalone_mode=False)\nprint(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not targets & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("command", ["methods", "datasets", "plugins"])

@@ -247,7 +247,7 @@ class Command:
             command is used.
         summary: one line for ``zslbench --help``.
         function: ``"package.module:function"`` that does the same from Python, available as
-            ``zslbench.NAME(...)``; None: the command has no such function.
+            ``zslbench.NAME(...)``, with "_" for "-"; None: the command has no such function.
 
     Raises:
         ValueError: a field is malformed.
