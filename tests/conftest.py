@@ -24,6 +24,7 @@ _hook = install_import_hook(
         "zslbench_datasets",
         "zslbench_eszsl",
         "zslbench_extractors",
+        "zslbench_new",
         "zslbench_report",
         "zslbench_sc_egg",
         "zslbench_tf_vaegan",

@@ -35,10 +35,10 @@ class Site:
     def packages(self) -> Path:
         return self.folder / "packages"
 
-    def install(self, name: str) -> None:
-        """Build a copy of a project and install its wheel."""
+    def install(self, name: str, project: Path | None = None) -> None:
+        """Build a copy of a project, by default one of ``third_party``, and install its wheel."""
         source = self.folder / "source" / name
-        shutil.copytree(HERE / name, source)
+        shutil.copytree(project or HERE / name, source)
         done = subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index",
              "--no-deps", "--no-build-isolation", "--target", str(self.packages), str(source)],
@@ -239,6 +239,16 @@ def test_a_taken_command_is_a_broken_plugin(with_commands: Site, tmp_path: Path)
     assert "command 'audit'" in status["their-command"]["reason"]
     assert both.zslbench("best-runs").returncode == 2
     assert both.zslbench("audit", "--help").returncode == 0
+
+
+def test_a_generated_plugin_is_installed_and_runs(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    assert site.zslbench("new", "method", "my-method", "--folder", "project").returncode == 0
+    site.install("my-method", tmp_path / "project")
+    (row,) = site.rows("run", "my-method", "--dataset", "toy", "--threads", "1", *QUICK)
+    assert row["method"] == "my-method"
+    (plugin,) = [row for row in site.rows("plugins") if row["plugin"] == "my-method"]
+    assert (plugin["status"], plugin["version"]) == ("ok", "0.1.0")
 
 
 def test_its_own_conformance_tests_pass(site: Site) -> None:

@@ -1,0 +1,109 @@
+"""``zslbench new method NAME``: a plugin package that runs on toy at once, and whose tests pass."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import re
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import click
+
+from zslbench.cli import note
+from zslbench.errors import SettingsError, ZslbenchError
+
+KINDS = ("generator", "embedding", "classifier")
+"""The components that a new method can bring; each has a template of its own."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+@click.group()
+def new() -> None:
+    """Write a plugin package to begin from."""
+
+
+@new.command()
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    default="generator",
+    show_default=True,
+    help="The component that the method brings; the others are installed ones.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to write it. Default: a folder NAME here.",
+)
+def method(name: str, kind: str, folder: Path | None) -> None:
+    """Write a package with a method NAME: settings, a preset for toy, conformance tests, a README.
+
+    It runs at once, and its tests pass as they are: replace the mathematics by your method's.
+    """
+    target = folder or Path(name)
+    written = write_method(name, kind, target)
+    for path in written:
+        click.echo(target / path)
+    note(f"next: pip install -e {target} && zslbench run {name} --dataset toy && pytest {target}")
+
+
+def write_method(name: str, kind: str, folder: Path) -> list[str]:
+    """Write the package into ``folder``, which must be empty or absent; returns the files' relative paths.
+
+    Raises:
+        SettingsError: the name cannot be used, or is taken.
+        ZslbenchError: the folder has files in it, or cannot be written.
+    """
+    import jinja2
+
+    package = _package_name(name)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ZslbenchError(f"{folder}: exists and is not an empty folder; name another with --folder")
+    values = {"name": name, "package": package, "kind": kind, "cls": name.title().replace("-", "")}
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    )
+    written = []
+    try:
+        for path, source in sorted(_templates(files("zslbench_new") / "templates")):
+            if path.rpartition("/")[2].partition(".")[0] in set(KINDS) - {kind}:
+                continue
+            goal = re.sub(r"^package\b", package, path.removesuffix(".j2"))
+            (folder / goal).parent.mkdir(parents=True, exist_ok=True)
+            text = environment.from_string(source.read_text("utf-8")).render(values)
+            (folder / goal).write_text(text, "utf-8")
+            written.append(goal)
+    except OSError as error:
+        raise ZslbenchError(f"{folder}: cannot be written ({error.strerror or error})") from None
+    return written
+
+
+def _package_name(name: str) -> str:
+    """The Python package of a method, once its name is known to be free."""
+    from zslbench.plugin import registry
+
+    package = name.replace("-", "_")
+    if not _NAME.fullmatch(name) or keyword.iskeyword(package):
+        raise SettingsError(
+            f"method name '{name}': use lower-case letters and digits joined by '-', as in my-method"
+        )
+    known = registry()
+    taken = {one.name: one.plugin.origin for one in known.methods()}
+    taken |= {one.name: one.plugin.origin for one in known.components()}
+    if name in taken:
+        raise SettingsError(f"method name '{name}': plugin {taken[name]} has it already; choose another")
+    if importlib.util.find_spec(package) is not None:
+        raise SettingsError(f"method name '{name}': a Python package {package} is installed; choose another")
+    return package
+
+
+def _templates(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]]:
+    found = []
+    for one in folder.iterdir():
+        path = f"{prefix}{one.name}"
+        found += _templates(one, f"{path}/") if one.is_dir() else [(path, one)]
+    return [(path, one) for path, one in found if path.endswith(".j2")]
