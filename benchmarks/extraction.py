@@ -30,7 +30,7 @@ from PIL import Image
 
 from zslbench.experiment.execution.mode import ExecutionMode, applied, choose_mode
 from zslbench.plugin.interfaces import FeatureExtractor
-from zslbench.report.formats import render
+from zslbench.report import render
 from zslbench_data.extraction import Wanted, extract
 from zslbench_extractors.settings import VisionSettings
 from zslbench_extractors.vision import VisionModel

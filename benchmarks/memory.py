@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from benchmarks.speed.machine import processor
-from zslbench.report.formats import render
+from zslbench.report import render
 
 RESULTS = Path(__file__).parent / "results"
 SHORT = (

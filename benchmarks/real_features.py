@@ -17,7 +17,8 @@ from typing import Any
 
 import pandas as pd
 
-from zslbench.report.formats import render
+from zslbench.evaluation import METRICS
+from zslbench.report import render
 from zslbench.store.store import Store
 
 RESULTS = Path(__file__).parent / "results"
@@ -108,7 +109,7 @@ def main() -> None:
             rows.append(row | {"command": f"zslbench {command}"})
             environment = Store.default(arguments.store).resolve(row["run"]).environment
         frame = pd.DataFrame(rows)
-        shown = ["method", "selection", "Acc", "U", "S", "H", "AUSUC", "U_cal", "S_cal", "H_cal", "epochs"]
+        shown = ["method", "selection", *(one.name for one in METRICS.values()), "epochs"]
         frame.insert(0, "row", range(1, len(frame) + 1))
         text += [f"## {data.name}", "", f"{data.about}. Real data, one seed, per-class accuracy in %.", ""]
         text += [render(frame[["row", *shown, "seconds"]], "markdown", decimals=1), ""]

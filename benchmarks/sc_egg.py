@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from zslbench.report.formats import render
+from zslbench.report import render
 from zslbench.store.store import Store
 
 RESULTS = Path(__file__).parent / "results"

@@ -22,7 +22,7 @@ from zslbench.data.regions.store import RegionStore
 from zslbench.experiment.datasets import load_dataset
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
-from zslbench.report.formats import render
+from zslbench.report import render
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES = 64

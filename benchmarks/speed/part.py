@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.speed.machine import Machine
 from benchmarks.speed.timing import Timed
 from benchmarks.speed.work import Work
-from zslbench.report.formats import render
+from zslbench.report import render
 
 NO_GPU = "not measured: no GPU"
 OUT_OF_TIME = "not measured: out of time"

@@ -59,7 +59,7 @@ def audit(
     from zslbench.cli import TerminalDisplay
     from zslbench.errors import ZslbenchError
     from zslbench.plugin import parse_assignment
-    from zslbench.report.formats import emit
+    from zslbench.report import emit
 
     if listed:
         _list(store, method, fmt)
@@ -138,7 +138,7 @@ def _rows(found: AuditResult) -> list[dict[str, Any]]:
 
 def _list(store: Path | None, method: str | None, fmt: str) -> None:
     import zslbench_audit as auditing
-    from zslbench.report.formats import emit
+    from zslbench.report import emit
     from zslbench.store import Store
 
     rows = [

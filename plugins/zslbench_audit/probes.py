@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from zslbench.data.provenance import array_sha256
+from zslbench.evaluation import criteria
 from zslbench.evaluation.evaluator import Evaluation
 from zslbench.experiment import Outcome
 from zslbench.training.flat import flatten
@@ -29,7 +30,7 @@ _TOLERANCE = 1e-4
 _CHOSEN = (
     "epochs",
     "offset",
-    *(f"{best}_{what}" for best in ("h", "acc") for what in ("epoch", "candidate", "classifier_epoch")),
+    *(f"{one.key}_{what}" for one in criteria() for what in ("epoch", "candidate", "classifier_epoch")),
 )
 
 

@@ -168,6 +168,6 @@ def _written(paths: Sequence[Path], fmt: str) -> None:
         for path in paths:
             click.echo(path)
         return
-    from zslbench.report.formats import emit
+    from zslbench.report import emit
 
     emit([{"file": str(path)} for path in paths], fmt)

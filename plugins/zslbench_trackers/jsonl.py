@@ -13,7 +13,7 @@ from typing import Any
 
 from zslbench.errors import SettingsError
 from zslbench.plugin.tracking import RunTracker
-from zslbench.report.run_facts import final_figures, last_evaluations, parameters, tags
+from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags
 from zslbench.store.record import RunInfo, RunRecord
 from zslbench_trackers.places import folder_of
 
@@ -56,7 +56,7 @@ class JsonLines(RunTracker):
         if finished:
             followed = _Followed(path, followed.attempt + 1)
         self._followed[run.id] = followed
-        self._write(run, "started", resumed=run.resumed, parameters=parameters(run), tags=tags(run))
+        self._write(run, "started", resumed=run.resumed, parameters=run_parameters(run), tags=run_tags(run))
 
     def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
         followed = self._followed[run.id]
@@ -69,7 +69,7 @@ class JsonLines(RunTracker):
             run,
             "finished",
             selection=run.selection,
-            figures=final_figures(record),
+            figures=final_metrics(record),
             evaluations=[
                 {"stage": stage, "epoch": epoch, "metrics": figures}
                 for stage, epoch, figures in last_evaluations(record)

@@ -20,7 +20,7 @@ from mlflow.tracking import MlflowClient
 
 from zslbench.errors import SettingsError
 from zslbench.plugin.tracking import RunTracker
-from zslbench.report.run_facts import final_figures, last_evaluations, parameters, run_title, tags
+from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags, run_title
 from zslbench.store.record import RunInfo, RunRecord
 from zslbench_trackers.places import folder_of
 
@@ -79,12 +79,12 @@ class MLflow(RunTracker):
             self._client.update_run(found.id, status="RUNNING")
             return
         own = {"zslbench.run": run.id, "zslbench.selection": run.selection}
-        origin = {f"zslbench.{name}": value for name, value in tags(run).items()}
+        origin = {f"zslbench.{name}": value for name, value in run_tags(run).items()}
         made = self._client.create_run(
             self._experiment, run_name=run_title(run), tags={**origin, **own}
         ).info.run_id
         self._followed[run.id] = _Followed(made, {})
-        params = [Param(name, _text(value)) for name, value in parameters(run).items()]
+        params = [Param(name, _text(value)) for name, value in run_parameters(run).items()]
         for start in range(0, len(params), _AT_ONCE):
             self._client.log_batch(made, params=params[start : start + _AT_ONCE])
 
@@ -98,7 +98,7 @@ class MLflow(RunTracker):
         followed = self._followed.pop(run.id)
         for stage, epoch, evaluated in last_evaluations(record):
             self._log(followed.id, {f"{stage}/{name}": value for name, value in evaluated.items()}, epoch)
-        self._log(followed.id, final_figures(record), 0)
+        self._log(followed.id, final_metrics(record), 0)
         self._client.set_tag(followed.id, "zslbench.folder", str(record.folder))
         if record.notes:
             self._client.set_tag(followed.id, "zslbench.notes", "\n".join(record.notes)[:_LONGEST])

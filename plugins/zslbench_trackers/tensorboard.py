@@ -12,7 +12,7 @@ from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from zslbench.plugin.tracking import RunTracker
-from zslbench.report.run_facts import final_figures, last_evaluations, parameters, run_title, tags
+from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags, run_title
 from zslbench.store.record import RunInfo, RunRecord
 from zslbench_trackers.places import folder_of, slug
 
@@ -49,8 +49,8 @@ class TensorBoard(RunTracker):
         self._followed[run.id] = _Followed(writer, logged)
         if new:
             writer.add_text("run", run_title(run))
-            writer.add_text("settings", _table(parameters(run)))
-            writer.add_text("origin", _table(tags(run)))
+            writer.add_text("settings", _table(run_parameters(run)))
+            writer.add_text("origin", _table(run_tags(run)))
         writer.flush()
 
     def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -67,11 +67,11 @@ class TensorBoard(RunTracker):
         for stage, epoch, evaluated in last_evaluations(record):
             for name, value in evaluated.items():
                 writer.add_scalar(f"{stage}/{name}", value, epoch)
-        figures = final_figures(record)
+        figures = final_metrics(record)
         for name, value in figures.items():
             writer.add_scalar(name, value, 0)
         # As SummaryWriter.add_hparams does, but into this folder rather than one of its own.
-        settings = {name: _simple(value) for name, value in parameters(run).items()}
+        settings = {name: _simple(value) for name, value in run_parameters(run).items()}
         for summary in hparams(settings, figures):  # type: ignore[no-untyped-call]
             writer.file_writer.add_summary(summary)
         for note in record.notes:

@@ -80,7 +80,7 @@ def tune(searched: tuple[str, ...], assignments: tuple[str, ...], fmt: str, **op
     from zslbench.cli import TerminalDisplay
     from zslbench.errors import SettingsError
     from zslbench.plugin import parse_assignment
-    from zslbench.report.formats import emit
+    from zslbench.report import emit
     from zslbench_tune.space import parse_search
     from zslbench_tune.tune import tune as search
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from zslbench import __version__
 from zslbench.errors import SettingsError, ZslbenchError
+from zslbench.evaluation import METRICS
 from zslbench.experiment import Recipe
 from zslbench.plugin import KINDS, PROVENANCE, parse_provenance
-from zslbench.report.results import percent
+from zslbench.report import percent
 from zslbench.store import canonical, write_whole
 from zslbench_tune.space import Space
 
@@ -68,7 +69,7 @@ class Tuning:
         ``epochs``, the settings, ``seconds``, ``reason``."""
         import pandas as pd
 
-        figure = {"h": "val_H", "acc": "val_Acc"}[self.criterion]
+        figure = f"val_{METRICS[self.criterion].name}"
         rows = [
             {
                 "trial": one.number,
@@ -183,7 +184,7 @@ def _provenance(plan: Plan, sampling: Sampling, rows: Sequence[TrialRow], best: 
         "variant": recipe.variant or "none",
         "reading": recipe.reading.name if recipe.reading else "none",
         "dataset": recipe.parts["dataset"].name,
-        "objective": f"{plan.criterion.capitalize()} on the validation split, mean over seeds",
+        "objective": f"{METRICS[plan.criterion].name} on the validation split, mean over seeds",
         "value": best.value,
         "seeds": list(plan.objective.seeds),
         "values": [best.seeds[seed] for seed in plan.objective.seeds],

@@ -22,9 +22,10 @@ from typing import Any
 from filelock import FileLock
 
 from zslbench.errors import Interrupted, MissingExtra, SettingsError, ZslbenchError
+from zslbench.evaluation import METRICS
 from zslbench.experiment import Display
 from zslbench.plugin import one_line
-from zslbench.report.results import percent
+from zslbench.report import percent
 from zslbench.store import run_id
 from zslbench_tune.space import Space
 from zslbench_tune.trial import Objective
@@ -307,7 +308,7 @@ class _Reporter:
 
     def __init__(self, study: Study, wanted: int, display: Display, criterion: str) -> None:
         self._say = display.say
-        self._figure = {"h": "validation H", "acc": "validation Acc"}[criterion]
+        self._figure = f"validation {METRICS[criterion].name}"
         before = finished(study.trials())
         self._reported = {one.number for one in before}
         if before:

@@ -14,6 +14,7 @@ from typing import Any
 
 from zslbench import __version__
 from zslbench.errors import Interrupted
+from zslbench.evaluation import criterion
 from zslbench.evaluation.folds import Fold, validation_fold
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment import (
@@ -94,7 +95,7 @@ class Objective:
                     place: int = place,
                     before: list[dict[int | None, float]] = before,
                 ) -> None:
-                    value = figures["val_h"] if "val_h" in figures else figures["val_acc"]
+                    value = figures[f"val_{criterion(recipe.tasks).key}"]
                     so_far = [value, *(one[epoch] for one in before if epoch in one)]
                     step = place * (recipe.epochs or 1) + (epoch or 1) - 1
                     last = step == len(self.seeds) * (recipe.epochs or 1) - 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import SettingsError, ZslbenchError, did_you_mean
+from zslbench.evaluation import criterion
 from zslbench_tune.space import SearchSpec, Space, space_of
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Plan:
     @property
     def criterion(self) -> str:
         """What is compared on the validation split: ``h``, or ``acc`` for a method without GZSL."""
-        return "h" if "gzsl" in self.recipe.tasks else "acc"
+        return criterion(self.recipe.tasks).key
 
     def work(self, sampling: Sampling) -> list[Any]:
         """Compute trials until the study has enough; returns a row for each finished one."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from zslbench.evaluation.metrics import (
+from zslbench.evaluation.formulas import (
     accuracy_per_class,
     best_offset,
     correct,

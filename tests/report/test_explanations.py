@@ -11,7 +11,7 @@ import pytest
 from zslbench import Method
 from zslbench.errors import PluginError
 from zslbench.plugin.lookup import Registry
-from zslbench.report.explanations import explained
+from zslbench.report.explanations import explain_run
 from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with
 
 
@@ -40,28 +40,28 @@ def test_it_is_told_the_settings_that_the_run_had(record: Any, known: Any) -> No
         yield ("row 2", "as printed")
 
     one = record(environment={"chosen": {"classifier.lr": 0.7}})
-    assert explained(one, known(explain)) == [("row 1", "3"), ("row 2", "as printed")]
+    assert explain_run(one, known(explain)) == [("row 1", "3"), ("row 2", "as printed")]
     assert seen == [{"dataset": {}, "classifier": {"lr": 0.7, "epochs": 3}}]  # chosen, not the 0.1 given
     assert one.info.identity["settings"]["classifier"]["lr"] == 0.1
 
 
 def test_methods_that_say_nothing(record: Any, known: Any) -> None:
-    assert explained(record(), known(None)) == []
-    assert explained(record(), known(lambda settings: [("a", "b")], name="other")) == []
+    assert explain_run(record(), known(None)) == []
+    assert explain_run(record(), known(lambda settings: [("a", "b")], name="other")) == []
 
 
 @pytest.mark.parametrize(
     ("function", "words"),
     [
         (lambda settings: settings["generator"], "explain_fake:explain failed: KeyError: 'generator'"),
-        (lambda settings: ["row"], "returned 'row', which is no row"),
-        (lambda settings: [("a", "b", "c")], "which is no row"),
+        (lambda settings: ["row"], "'row'"),
+        (lambda settings: [("a", "b", "c")], "('a', 'b', 'c')"),
         (lambda settings: 3, "failed: TypeError"),
         (lambda settings, more: [], "failed: TypeError"),
-        ("text", "is no function"),
+        ("text", "explain_fake:explain"),
     ],
 )
 def test_faulty_explanations(record: Any, known: Any, function: Any, words: str) -> None:
     with pytest.raises(PluginError, match="plugin 'fake': ") as caught:
-        explained(record(), known(function))
+        explain_run(record(), known(function))
     assert words in str(caught.value)

@@ -16,8 +16,8 @@ from zslbench.report.formats import emit
 from zslbench.report.results import (
     dataset_label,
     has_oracle,
-    label,
     mean_std,
+    method_label,
     percent,
     runs_frame,
     seeds_table,
@@ -56,12 +56,12 @@ def test_a_row_per_run_in_percent(record: Any) -> None:
 def test_the_label_names_a_reading_unless_it_is_the_default(record: Any) -> None:
     def told(default: bool, **more: Any) -> str:
         how = {"name": "code", "summary": "s", "default": default}
-        return label(record(reading="code", environment={"reading": how}, **more))
+        return method_label(record(reading="code", environment={"reading": how}, **more))
 
     assert told(False) == "m [code]"
     assert told(False, variant="small") == "m (small) [code]"
     assert told(True, variant="small", seed=1) == "m (small)"
-    assert label(record(seed=2)) == "m"
+    assert method_label(record(seed=2)) == "m"
 
 
 def test_seeds_with_their_mean(record: Any) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from zslbench.report.runs import facts
+from zslbench.report.runs import run_details
 
 
 def test_everything_about_a_run_is_there(record: Any) -> None:
     one = record(seed=4, variant="small", acc=0.12345, h=None, metrics={"epochs": 12, "offset": 0.5})
-    rows = facts(one)
+    rows = run_details(one)
     assert all(row["value"] is None or isinstance(row["value"], str) for row in rows)
     found = {(row["about"], row["name"]): row["value"] for row in rows}
     assert found["run", "id"] == one.info.id
@@ -35,7 +35,7 @@ def test_how_the_paper_is_read_and_what_was_reused(record: Any) -> None:
         {"stage": "final/embedding", "key": "cd34", "reused": True, "seconds": 3.0},
     ]
     one = record(reading="code", environment={"reading": how, "stages": stages})
-    rows = [(row["about"], row["name"], row["value"]) for row in facts(one, [("row 3", "as printed")])]
+    rows = [(row["about"], row["name"], row["value"]) for row in run_details(one, [("row 3", "as printed")])]
     assert [row for row in rows if row[0] in ("reading", "stages")] == [
         ("reading", "name", "code (default)"),
         ("reading", "summary", "as their code does"),
@@ -47,15 +47,15 @@ def test_how_the_paper_is_read_and_what_was_reused(record: Any) -> None:
 
 
 def test_a_run_without_readings_and_stages_is_shown_as_before(record: Any) -> None:
-    assert not {row["about"] for row in facts(record())} & {"reading", "stages"}
+    assert not {row["about"] for row in run_details(record())} & {"reading", "stages"}
     odd = record(seed=1, environment={"stages": ["old", {"stage": "s"}], "reading": None})
-    assert not {row["about"] for row in facts(odd)} & {"reading", "stages"}
+    assert not {row["about"] for row in run_details(odd)} & {"reading", "stages"}
 
 
 def test_nothing_of_the_identity_is_left_out(record: Any) -> None:
     """Everything that the numbers depend on can be read from what is shown, versions and all."""
     one = record()
-    shown = json.dumps(facts(one))
+    shown = json.dumps(run_details(one))
     identity = one.info.identity
     for part in ("components", "settings", "selection"):
         for value in identity[part].values():
@@ -66,5 +66,5 @@ def test_nothing_of_the_identity_is_left_out(record: Any) -> None:
 def test_chosen_hyper_parameters_stand_in_place_of_the_given(record: Any) -> None:
     one = record()
     one.environment["chosen"] = {"classifier.lr": 0.7}
-    found = {(row["about"], row["name"]): row["value"] for row in facts(one)}
+    found = {(row["about"], row["name"]): row["value"] for row in run_details(one)}
     assert found["settings", "classifier.lr"] == "0.7 (chosen)"

@@ -50,11 +50,11 @@ def bench(
     from zslbench.errors import ZslbenchError
     from zslbench.experiment.suites.running import failures
     from zslbench.plugin.presets import parse_assignment
-    from zslbench.report.tables.benchmark import DEFAULT, SHOW, benchmark_table
+    from zslbench.report.tables.benchmark import DEFAULT, SHOW, suite_table
     from zslbench.report.tables.render import emit
-    from zslbench.report.tables.text import chosen
+    from zslbench.report.tables.text import parse_choices
 
-    shown = DEFAULT if show is None else chosen(show, SHOW)  # a wrong name costs no run
+    shown = DEFAULT if show is None else parse_choices(show, SHOW)  # a wrong name costs no run
     with watching() as watcher:
         prepared = benchmarking.prepare(
             suite,
@@ -66,7 +66,7 @@ def bench(
             _emit_plan(prepared.plan, fmt)
             return
         outcome = prepared.run(watcher)
-    emit(benchmark_table(outcome, show=shown), fmt)
+    emit(suite_table(outcome, show=shown), fmt)
     if failed := failures(prepared.plan, outcome):
         for text in failed:
             click.echo(f"failed: {text}", err=True)

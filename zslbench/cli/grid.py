@@ -17,7 +17,7 @@ from rich.text import Text
 from zslbench.cli.progress import Bars, TerminalDisplay, duration, stage_bars
 from zslbench.experiment.suites.plan import PENDING, Plan, Step
 from zslbench.experiment.suites.running import End
-from zslbench.report.results import marked
+from zslbench.report.results import selection_label
 
 Place = tuple[str, str, str]
 """Label of a line, data set, selection."""
@@ -160,7 +160,7 @@ def grid(plan: Plan, states: Mapping[Place, Mapping[int, str]]) -> Table:
     table = Table("", box=None, pad_edge=False)
     columns = [(dataset, mode) for dataset in suite.datasets for mode in suite.selections]
     for dataset, mode in columns:
-        table.add_column(f"{dataset} {marked(mode)}", justify="right")
+        table.add_column(f"{dataset} {selection_label(mode)}", justify="right")
     for line in plan.resolved.lines:
         cells = [_cell(states.get((line.label, *column), {})) for column in columns]
         table.add_row(Text(line.label), *cells)

@@ -25,7 +25,7 @@ def published(method: str | None, dataset: str | None, source: str | None, fmt: 
     they name a source.
     """
     from zslbench.experiment.published import PublishedResults
-    from zslbench.report.published_listing import listing
+    from zslbench.report.published_listing import published_table
     from zslbench.report.tables.render import emit
 
     known = PublishedResults.load()
@@ -34,7 +34,7 @@ def published(method: str | None, dataset: str | None, source: str | None, fmt: 
         rows = _only(rows, "data set", dataset, {one.dataset for one in rows}, whole=True)
     if source is not None:
         rows = _only(rows, "source", source, {one.source for one in rows}, whole=False)
-    emit(listing(rows, "Published per-class accuracy in %", notes=method is not None), fmt)
+    emit(published_table(rows, "Published per-class accuracy in %", notes=method is not None), fmt)
     if method is None and fmt not in ("csv", "json") and any(one.note for one in rows):
         note("rows have notes: zslbench published METHOD shows them, and so do --format csv and json")
 

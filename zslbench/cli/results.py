@@ -43,18 +43,19 @@ def _records(
 @format_option
 def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, select: str | None) -> None:
     """List finished and unfinished runs."""
+    from zslbench.evaluation.metrics import headline_metrics
     from zslbench.report.formats import emit
-    from zslbench.report.results import FIGURES, label, percent
+    from zslbench.report.results import method_label
     from zslbench.store.store import Store
 
     rows: list[dict[str, Any]] = [
         {
             "run": one.info.id,
-            "method": label(one),
+            "method": method_label(one),
             "dataset": one.info.dataset,
             "seed": one.info.seed,
             "selection": one.info.selection,
-            **{FIGURES[key]: percent(one.metrics.get(key)) for key in ("acc", "u", "s", "h")},
+            **{metric.name: metric.of(one.metrics) for metric in headline_metrics()},
             "state": "finished",
             "when": one.finished.isoformat(timespec="seconds"),
         }
@@ -75,7 +76,7 @@ def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, 
                 "dataset": info.get("dataset"),
                 "seed": info.get("seed"),
                 "selection": info.get("selection"),
-                **dict.fromkeys(FIGURES[key] for key in ("acc", "u", "s", "h")),
+                **dict.fromkeys(metric.name for metric in headline_metrics()),
                 "state": "running" if left.running else "interrupted",
                 "when": left.when.isoformat(timespec="seconds"),
             }
@@ -95,9 +96,9 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
     """Show one run: figures, settings, data, environment. RUN is the beginning of its id."""
     from zslbench.errors import PluginError
     from zslbench.plugin.discovery import registry
-    from zslbench.report.explanations import explained
+    from zslbench.report.explanations import explain_run
     from zslbench.report.formats import emit
-    from zslbench.report.runs import facts
+    from zslbench.report.runs import run_details
     from zslbench.store.store import Store
 
     if classes and epochs:
@@ -114,13 +115,13 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
         return
     known = registry()
     try:
-        rows = explained(record, known)
+        rows = explain_run(record, known)
     except PluginError as error:  # the run can be shown without it
         note(str(error))
         rows = []
     details = known.gather("zslbench_run_details", store=where.root, record=record)
     more = [{"about": plugin, "name": name, "value": value} for plugin, (name, value) in details]
-    emit([*facts(record, rows), *more], fmt, title=f"run {record.info.id}")
+    emit([*run_details(record, rows), *more], fmt, title=f"run {record.info.id}")
 
 
 @click.command()
@@ -150,9 +151,9 @@ def table(
     from zslbench.report.comparison import SHOW, comparison_frame, comparison_table
     from zslbench.report.results import ORACLE_NOTE, has_oracle
     from zslbench.report.tables.render import emit
-    from zslbench.report.tables.text import chosen
+    from zslbench.report.tables.text import parse_choices
 
-    shown = chosen(show, SHOW)
+    shown = parse_choices(show, SHOW)
     records = _records(store, method, dataset, select)
     if not records:
         note("the store has no such run; zslbench run METHOD --dataset NAME makes one")

@@ -47,7 +47,7 @@ def run(
         ORACLE_NOTE,
         dataset_label,
         has_oracle,
-        label,
+        method_label,
         runs_frame,
         seeds_table,
     )
@@ -67,7 +67,7 @@ def run(
         display.say(f"found in the store: {result.found} of {len(result.records)}")
     first = result.records[0]
     place = dataset_label(first.info.dataset, result.records)
-    title = f"{label(first)} on {place}, selection {first.info.selection}, %"
+    title = f"{method_label(first)} on {place}, selection {first.info.selection}, %"
     machine = fmt in ("csv", "json")
     emit(runs_frame(result.records) if machine else seeds_table(result.records), fmt, title=title)
     if has_oracle(result.records):

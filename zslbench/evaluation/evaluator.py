@@ -7,7 +7,7 @@ calibrated stacking with an offset that comes from validation. All figures are f
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from zslbench.errors import PluginError
-from zslbench.evaluation import metrics
+from zslbench.evaluation import formulas
 from zslbench.evaluation.folds import Fold, HeldOut
+from zslbench.evaluation.metrics import METRICS
 from zslbench.plugin.interfaces import ClassSpace
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Evaluation:
         classes = np.arange(len(self.class_names))
         if self.gzsl is None:
             return np.full(len(classes), np.nan)
-        return metrics.accuracy_per_class(metrics.correct(self.gzsl, self.labels), self.labels, classes)
+        return formulas.accuracy_per_class(formulas.correct(self.gzsl, self.labels), self.labels, classes)
 
     @cached_property
     def czsl_accuracy_per_class(self) -> np.ndarray:
@@ -61,35 +62,35 @@ class Evaluation:
         if self.czsl is None:
             return np.full(len(self.unseen), np.nan)
         labels = np.searchsorted(self.unseen, self.labels[self.is_unseen])
-        hits = metrics.correct(self.czsl, labels)
-        return metrics.accuracy_per_class(hits, labels, np.arange(len(self.unseen)))
+        hits = formulas.correct(self.czsl, labels)
+        return formulas.accuracy_per_class(hits, labels, np.arange(len(self.unseen)))
 
     @cached_property
-    def curve(self) -> metrics.Curve | None:
+    def curve(self) -> formulas.Curve | None:
         """f_gzsl's own seen-unseen curve."""
         if self.gzsl is None:
             return None
-        return metrics.seen_unseen_curve(self.gzsl, self.labels, self.seen, self.unseen)
+        return formulas.seen_unseen_curve(self.gzsl, self.labels, self.seen, self.unseen)
 
     @property
     def acc(self) -> float:
         """CZSL Acc."""
-        return metrics.mean_over_classes(self.czsl_accuracy_per_class)
+        return formulas.mean_over_classes(self.czsl_accuracy_per_class)
 
     @property
     def u(self) -> float:
         """GZSL accuracy of unseen classes."""
-        return metrics.mean_over_classes(self.accuracy_per_class[self.unseen])
+        return formulas.mean_over_classes(self.accuracy_per_class[self.unseen])
 
     @property
     def s(self) -> float:
         """GZSL accuracy of seen classes."""
-        return metrics.mean_over_classes(self.accuracy_per_class[self.seen])
+        return formulas.mean_over_classes(self.accuracy_per_class[self.seen])
 
     @property
     def h(self) -> float:
         """Harmonic mean of U and S."""
-        return metrics.harmonic_mean(self.u, self.s)
+        return formulas.harmonic_mean(self.u, self.s)
 
     @property
     def ausuc(self) -> float:
@@ -98,23 +99,26 @@ class Evaluation:
 
     def best_offset(self) -> float | None:
         """The calibration offset with the highest H on these images; meant for validation images."""
-        return None if self.curve is None else metrics.best_offset(self.curve)[0]
+        return None if self.curve is None else formulas.best_offset(self.curve)[0]
 
-    def calibrated(self, offset: float) -> tuple[float, float, float]:
-        """(U, S, H) with ``offset`` taken from every seen class's score."""
+    def calibrated(self, offset: float) -> Evaluation:
+        """The same images with ``offset`` subtracted from every seen class's score, in float64."""
         assert self.gzsl is not None
         shifted = self.gzsl.astype(np.float64)
         shifted[:, self.seen] -= offset
-        per_class = metrics.accuracy_per_class(
-            metrics.correct(shifted, self.labels), self.labels, np.arange(len(self.class_names))
-        )
-        u = metrics.mean_over_classes(per_class[self.unseen])
-        s = metrics.mean_over_classes(per_class[self.seen])
-        return u, s, metrics.harmonic_mean(u, s)
+        return replace(self, gzsl=shifted)
 
-    def figures(self) -> dict[str, float]:
-        """The plain figures: acc, u, s, h, ausuc (NaN where not evaluated)."""
-        return {"acc": self.acc, "u": self.u, "s": self.s, "h": self.h, "ausuc": self.ausuc}
+    def figures(self, *, calibrated: bool = False) -> dict[str, float]:
+        """Every metric of the table by its key, NaN where not evaluated.
+
+        Args:
+            calibrated: the calibrated metrics, for a result of :meth:`calibrated`; else the others.
+        """
+        return {
+            key: one.measure(self)
+            for key, one in METRICS.items()
+            if (one.group == "calibrated") is calibrated
+        }
 
     # --- tables of a run's record ------------------------------------------------------------------
 
@@ -147,13 +151,13 @@ class Evaluation:
         }
         if self.gzsl is not None:
             table["gzsl_prediction"] = self.gzsl.argmax(axis=1)
-            table["gzsl_correct"] = metrics.correct(self.gzsl, self.labels)
+            table["gzsl_correct"] = formulas.correct(self.gzsl, self.labels)
             table["gzsl_margin"] = self.gzsl[:, self.seen].max(axis=1) - self.gzsl[:, self.unseen].max(axis=1)
         if self.czsl is not None:
             predicted, right = np.full(n, -1), np.zeros(n, dtype=bool)
             labels = np.searchsorted(self.unseen, self.labels[self.is_unseen])
             predicted[self.is_unseen] = self.unseen[self.czsl.argmax(axis=1)]
-            right[self.is_unseen] = metrics.correct(self.czsl, labels)
+            right[self.is_unseen] = formulas.correct(self.czsl, labels)
             table["czsl_prediction"], table["czsl_correct"] = predicted, right
         return pd.DataFrame(table)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from zslbench.evaluation.evaluator import Evaluation
+from zslbench.evaluation.metrics import criterion
 from zslbench.training import checkpoint
 
 
@@ -61,7 +62,7 @@ class Oracle:
                 continue
             found = self._inner.get(task) or Best(evaluation, _value(task, evaluation), 0, 0, None)
             found = replace(found, candidate=self.candidate, epoch=epoch)
-            figures["test_h" if task == "gzsl" else "test_acc"] = found.value
+            figures[f"test_{criterion((task,)).key}"] = found.value
             self._restore(task, found.evaluation)
             if self._keep(self.best, task, found):
                 self._save(task, found)
@@ -101,4 +102,4 @@ class Oracle:
 
 
 def _value(task: str, evaluation: Evaluation) -> float:
-    return evaluation.h if task == "gzsl" else evaluation.acc
+    return criterion((task,)).measure(evaluation)

@@ -12,6 +12,7 @@ from typing import Any
 
 from zslbench.evaluation.evaluator import Evaluation
 from zslbench.evaluation.folds import Fold, final_fold, validation_fold
+from zslbench.evaluation.metrics import criteria, criterion, headline_metrics
 from zslbench.evaluation.oracle import Best, Oracle
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.fitting import Fitted, Fitter, embedding_inputs
@@ -127,8 +128,8 @@ def _final(
     if choice is not None:
         metrics[f"val_{choice.criterion}"] = choice.value
         if choice.offset is not None and evaluation.gzsl is not None:
-            u, s, h = evaluation.calibrated(choice.offset)
-            metrics |= {"u_cal": u, "s_cal": s, "h_cal": h, "offset": choice.offset}
+            metrics |= evaluation.calibrated(choice.offset).figures(calibrated=True)
+            metrics["offset"] = choice.offset
     return Outcome(
         evaluation,
         metrics,
@@ -174,7 +175,8 @@ def _validate(
 
 def _criterion(recipe: Recipe) -> tuple[str, tuple[str, ...]]:
     """What is compared on the validation fold, and the tasks that it takes."""
-    return ("h", ("gzsl",)) if "gzsl" in recipe.tasks else ("acc", ("czsl",))
+    metric = criterion(recipe.tasks)
+    return metric.key, (metric.group.lower(),)
 
 
 def _points(
@@ -197,20 +199,18 @@ def _points(
     last = _validation_figures(evaluation)
     told(recipe.epochs, last)
     _complete_last_row(fitted, recipe, last)
-    rows = [row for row in fitted.epochs if "val_h" in row or "val_acc" in row]
+    rows = [row for row in fitted.epochs if any(f"val_{one.key}" in row for one in criteria())]
     return fitted, rows or [{"epoch": None, **last}]
 
 
 def _validation_figures(evaluation: Evaluation) -> dict[str, float]:
     """What a validation evaluation adds to its epoch's row: the criterion and what goes with it."""
-    if evaluation.gzsl is None:
-        return {"val_acc": evaluation.acc}
-    return {
-        "val_h": evaluation.h,
-        "val_u": evaluation.u,
-        "val_s": evaluation.s,
-        "val_offset": evaluation.best_offset() or 0.0,
-    }
+    metric = criterion(() if evaluation.gzsl is None else ("gzsl",))
+    others = [one for one in headline_metrics() if one.group == metric.group and one != metric]
+    figures = {f"val_{one.key}": one.measure(evaluation) for one in (metric, *others)}
+    if evaluation.gzsl is not None:
+        figures["val_offset"] = evaluation.best_offset() or 0.0
+    return figures
 
 
 def _oracle(recipe: Recipe, fold: Fold, selection: Selection, training: Training) -> Outcome:
@@ -245,8 +245,9 @@ def _oracle_outcome(
         czsl=czsl.evaluation.czsl if czsl else None,
     )
     metrics: dict[str, float | int | str | None] = dict(evaluation.figures())
-    for name, best in (("h", gzsl), ("acc", czsl)):
+    for task, best in (("gzsl", gzsl), ("czsl", czsl)):
         if best is not None:
+            name = criterion((task,)).key
             metrics[f"{name}_candidate"] = best.candidate
             metrics[f"{name}_epoch"] = best.epoch or None
             metrics[f"{name}_classifier_epoch"] = best.classifier_epoch

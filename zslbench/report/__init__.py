@@ -1,0 +1,8 @@
+"""What is said of runs: frames, tables in six formats, comparisons, statistics, published figures.
+
+What tools need can be imported from here; what is heavy loads when it is first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

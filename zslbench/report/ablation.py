@@ -12,14 +12,15 @@ from typing import Any
 
 import pandas as pd
 
+from zslbench.evaluation.metrics import criteria, headline_metrics
 from zslbench.experiment.published.row import PublishedRow
 from zslbench.plugin.declarations import FULL
-from zslbench.report.results import dataset_label, is_simulated, marked, runs_frame
+from zslbench.report.results import dataset_label, is_simulated, runs_frame, selection_label
 from zslbench.report.tables.figures import number, signed
 from zslbench.store.record import RunRecord
 
-FIGURES = (("CZSL", "Acc"), ("GZSL", "U"), ("GZSL", "S"), ("GZSL", "H"))
-DIFFERENCES = ("Acc", "H")
+FIGURES = tuple((one.group, one.name) for one in headline_metrics())
+DIFFERENCES = tuple(one.name for one in criteria())
 """The figures whose difference to the whole method is told."""
 
 VERSUS = f"Δ to {FULL}"
@@ -110,7 +111,7 @@ class Ablation:
         named = self.datasets if datasets is None else datasets
         places = ", ".join(dataset_label(name, self.records) for name in named)
         seeds = f", mean ± std over {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
-        selection = f"selection {marked(self.selection)}"
+        selection = f"selection {selection_label(self.selection)}"
         return f"Ablation of {self.method} on {places}, {selection}: per-class accuracy in %{seeds}"
 
     def is_printed(self, dataset: str) -> bool:
@@ -134,7 +135,7 @@ class Ablation:
     def printed_figure(self, variant: str, dataset: str, figure: str) -> float:
         """What is published, in percent; NaN: nothing is."""
         found = self.printed.get((variant, dataset.lower()))
-        return found.figures[figure] if found else math.nan
+        return found.figures.get(figure, math.nan) if found else math.nan
 
     def printed_difference(self, variant: str, dataset: str, figure: str) -> float:
         """The difference of the published figures, to the one decimal that they have."""

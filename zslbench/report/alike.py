@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zslbench.report.results import label
+from zslbench.report.results import method_label
 from zslbench.store.record import RunRecord
 
 Key = tuple[str, ...]
@@ -34,13 +34,13 @@ def alike(records: Sequence[RunRecord]) -> list[Alike]:
     return [
         Alike((*key, differs), dataset, {one.info.seed: one for one in same})
         for (key, dataset), members in sorted(by_row.items())
-        for differs, same in told_apart(members)
+        for differs, same in distinct_runs(members)
     ]
 
 
 def _row(record: RunRecord) -> Key:
     return (
-        label(record),
+        method_label(record),
         record.info.selection,
         str(record.environment.get("group", "")),
         str(record.data["features"]),
@@ -48,7 +48,7 @@ def _row(record: RunRecord) -> Key:
     )
 
 
-def told_apart(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
+def distinct_runs(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
     """Runs that differ in their seed alone, grouped, each group with what sets it apart from the others."""
     groups: dict[tuple[tuple[str, str], ...], dict[int, RunRecord]] = {}
     for record in records:

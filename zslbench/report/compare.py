@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zslbench.errors import ZslbenchError
+from zslbench.evaluation.metrics import METRICS
 from zslbench.report.compare_classes import (
     ClassPair,
     ImagePair,
@@ -17,9 +18,9 @@ from zslbench.report.compare_classes import (
     image_pairs,
     tallies,
 )
-from zslbench.report.compare_seeds import SeedPair, lines, seed_pairs
 from zslbench.report.differences import Difference, differences, refusals, warnings, without_seed
-from zslbench.report.results import FIGURES, label, mark, percent
+from zslbench.report.pairs_of_seeds import SeedPair, lines, seed_pairs
+from zslbench.report.results import method_label, selection_mark
 from zslbench.report.statistics.bootstrap import ClassAccuracies, ClassInterval, difference_over_classes
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
@@ -142,7 +143,8 @@ def compare(
 def named(record: RunRecord) -> str:
     """A run as a comparison calls it: ``"sc-egg [authors] on toy, seed 0, val, run 0123abcd"``."""
     info = record.info
-    return f"{label(record)} on {info.dataset}, seed {info.seed}{mark(record)}, run {info.id[:8]}"
+    what = f"{method_label(record)} on {info.dataset}, seed {info.seed}"
+    return f"{what}{selection_mark(record)}, run {info.id[:8]}"
 
 
 def _names(classes: ClassAccuracies) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -163,8 +165,8 @@ def _over_seeds(a: RunRecord, b: RunRecord, store: Store) -> tuple[tuple[SeedPai
 
 def _figures(a: RunRecord, b: RunRecord, over: Mapping[str, ClassInterval]) -> tuple[FigurePair, ...]:
     found = []
-    for key, figure in FIGURES.items():
-        values = [percent(one.metrics.get(key)) for one in (a, b)]
+    for metric in METRICS.values():
+        values = [metric.of(one.metrics) for one in (a, b)]
         if not all(math.isnan(value) for value in values):
-            found.append(FigurePair(figure, values[0], values[1], over.get(figure)))
+            found.append(FigurePair(metric.name, values[0], values[1], over.get(metric.name)))
     return tuple(found)

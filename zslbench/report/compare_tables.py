@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from zslbench.report.compare_classes import ClassPair, extremes
-from zslbench.report.results import mark
+from zslbench.report.results import selection_mark
 from zslbench.report.tables.figures import number, signed
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ SEEDS_NOTE = (
 
 def tables(found: Comparison, classes: int) -> Iterator[tuple[str, Rows]]:
     """Title and rows of each section that has something to tell; a run selected otherwise is marked."""
-    marks = {"A": f"A{mark(found.a)}", "B": f"B{mark(found.b)}"}
+    marks = {"A": f"A{selection_mark(found.a)}", "B": f"B{selection_mark(found.b)}"}
     for title, rows in _sections(found, classes):
         empty = {name for name in rows[0] if all(row[name] is None for row in rows)} - {"A", "B"}
         yield (

@@ -14,10 +14,11 @@ from typing import Any
 
 import pandas as pd
 
+from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.report.alike import ABOUT, Alike, Key, alike
-from zslbench.report.results import ORACLE_NOTE, dataset_label, has_oracle, is_simulated, marked
-from zslbench.report.tables.figures import FIGURES, known, over, spread_text
+from zslbench.report.results import ORACLE_NOTE, dataset_label, has_oracle, is_simulated, selection_label
+from zslbench.report.tables.figures import known, over, spread_text
 from zslbench.report.tables.model import Cell, Column, Row, Table
 from zslbench.report.tables.printed import Printed
 from zslbench.report.tables.published_of import ablation
@@ -76,9 +77,9 @@ class _Found:
                 like = (one.dataset, about["selection"], about["features"], about["semantics"])
                 comparable.setdefault(like, []).append(one)
         for members in comparable.values():
-            for _, figure in FIGURES:
-                ranked = ranks({_name(one.key): over(one.records, figure) for one in members})
-                self.ranks |= {(one.key, one.dataset, figure): ranked for one in members}
+            for metric in headline_metrics():
+                ranked = ranks({_name(one.key): over(one.records, metric) for one in members})
+                self.ranks |= {(one.key, one.dataset, metric.key): ranked for one in members}
 
     def printed(self, one: Alike) -> PublishedRow | None:
         """What is published of the method, or of the variant in the method's own ablation."""
@@ -87,9 +88,9 @@ class _Found:
             return ablation(record.info.method).get((record.info.variant, one.dataset.lower()))
         return self.results.find(record.info.method, one.dataset, semantics=str(record.data["semantics"]))
 
-    def marked(self, one: Alike, figure: str, cell: Cell) -> Cell:
+    def marked(self, one: Alike, metric: Metric, cell: Cell) -> Cell:
         """The cell with its rank."""
-        ranked = self.ranks.get((one.key, one.dataset, figure))
+        ranked = self.ranks.get((one.key, one.dataset, metric.key))
         return cell if ranked is None else ranked.marked(_name(one.key), cell)
 
 
@@ -103,14 +104,14 @@ def _record(found: _Found, one: Alike) -> dict[str, Any]:
     row["simulated"] = any(is_simulated(record) for record in one.records.values())
     said, printed = Printed(), found.printed(one)
     beside: dict[str, Any] = {}
-    for _, figure in FIGURES:
-        values = over(one.records, figure)
+    for metric in headline_metrics():
+        values, figure = over(one.records, metric), metric.name
         row[f"{figure}_mean"], row[f"{figure}_std"] = values.interval.mean, values.interval.std
         beside[f"{figure}_low"], beside[f"{figure}_high"] = values.interval.low, values.interval.high
-        cell = found.marked(one, figure, Cell(None))
+        cell = found.marked(one, metric, Cell(None))
         beside[f"{figure}_rank"], beside[f"{figure}_tied"] = cell.emphasis, cell.tied
-        less, place = said.difference(values, printed, figure)
-        beside[f"{figure}_published"] = printed.figures[figure] if printed else None
+        less, place = said.difference(values, printed)
+        beside[f"{figure}_published"] = printed.figures.get(figure) if printed else None
         beside[f"{figure}_less_published"], beside[f"{figure}_verdict"] = less.value, place
     beside["published_source"] = printed.source if printed else None
     beside["published_note"] = printed.note or None if printed else None
@@ -137,7 +138,9 @@ class _Maker:
         for name in names:
             label = dataset_label(name, self.found.records)
             columns.append(Column((label, "", "seeds"), f"{name}_seeds"))
-            columns += [Column((label, *figure), f"{name}_{figure[1].lower()}_mean") for figure in FIGURES]
+            columns += [
+                Column((label, one.group, one.name), f"{name}_{one.key}_mean") for one in headline_metrics()
+            ]
         made = [
             row for key, of in sorted(rows.items(), key=_order) for row in self._rows(key, abouts, names, of)
         ]
@@ -150,12 +153,12 @@ class _Maker:
         self, key: Key, abouts: Sequence[str], names: Sequence[str], of: Mapping[str, Alike]
     ) -> list[Row]:
         about = dict(zip(ABOUT, key, strict=True))
-        about["selection"] = marked(about["selection"])
+        about["selection"] = selection_label(about["selection"])
         cells = [Cell(about[name], about[name]) for name in abouts]
         for name in names:
             one = of.get(name)
             cells.append(Cell(None) if one is None else Cell(str(len(one.records)), len(one.records)))
-            cells += [Cell(None) if one is None else self._ours(one, figure) for _, figure in FIGURES]
+            cells += [Cell(None) if one is None else self._ours(one, metric) for metric in headline_metrics()]
         rows = [Row(tuple(cells), about["group"])]
         printed = {name: self.found.printed(one) for name, one in of.items()}
         if not any(printed.values()):
@@ -168,25 +171,26 @@ class _Maker:
             for name in names:
                 cells.append(_BLANK)
                 cells += [
-                    self._beside(kind, of.get(name), printed.get(name), figure) for _, figure in FIGURES
+                    self._beside(kind, of.get(name), printed.get(name), metric)
+                    for metric in headline_metrics()
                 ]
             rows.append(Row(tuple(cells), about["group"], kind))
         return rows
 
-    def _ours(self, one: Alike, figure: str) -> Cell:
-        values = over(one.records, figure)
-        text = spread_text(values.interval, "interval" in self.show)
+    def _ours(self, one: Alike, metric: Metric) -> Cell:
+        values = over(one.records, metric)
+        text = spread_text(values.interval, "interval" in self.show, metric.digits)
         note = values.interval.reason if text is None else ""
-        return self.found.marked(one, figure, Cell(text, known(values.interval.mean), note=note))
+        return self.found.marked(one, metric, Cell(text, known(values.interval.mean), note=note))
 
-    def _beside(self, kind: str, one: Alike | None, printed: PublishedRow | None, figure: str) -> Cell:
+    def _beside(self, kind: str, one: Alike | None, printed: PublishedRow | None, metric: Metric) -> Cell:
         if one is None:
             return Cell(None)
         if kind == "difference":
-            return self.said.difference(over(one.records, figure), printed, figure)[0]
+            return self.said.difference(over(one.records, metric), printed)[0]
         data = next(iter(one.records.values())).data
         used = str(data["semantics"]), str(data["features"])
-        return self.said.figure(one.key[0], printed, figure, *used)
+        return self.said.figure(one.key[0], printed, metric, *used)
 
     def _notes(self) -> tuple[str, ...]:
         lines = ranking_notes(self.found.ranks.values())

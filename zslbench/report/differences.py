@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zslbench.evaluation.metrics import criteria
 from zslbench.report.results import ORACLE_MARK
 from zslbench.store.record import RunRecord
 
@@ -89,7 +90,8 @@ def _facts(record: RunRecord) -> dict[str, dict[str, Any]]:
 
 
 def _epochs(record: RunRecord) -> dict[str, Any]:
-    names = ("epochs", "h_epoch", "acc_epoch", "h_candidate", "acc_candidate")
+    chosen = [f"{one.key}_{what}" for what in ("epoch", "candidate") for one in reversed(criteria())]
+    names = ("epochs", *chosen)
     return {name: record.metrics[name] for name in names if record.metrics.get(name) is not None}
 
 

@@ -12,7 +12,7 @@ from zslbench.plugin.targets import load_explain
 from zslbench.store.record import RunRecord
 
 
-def explanation(one: Registered[Method], settings: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+def explain_settings(one: Registered[Method], settings: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
     """The rows of the method's ``explain`` for these settings; empty: it declares none.
 
     Raises:
@@ -33,7 +33,7 @@ def explanation(one: Registered[Method], settings: dict[str, dict[str, Any]]) ->
     return [(str(name), str(value)) for name, value in rows]
 
 
-def explained(record: RunRecord, known: Registry) -> list[tuple[str, str]]:
+def explain_run(record: RunRecord, known: Registry) -> list[tuple[str, str]]:
     """The rows for the settings that a run had, chosen hyper-parameters included.
 
     A run of a method that is not installed (any more) has none.
@@ -48,4 +48,4 @@ def explained(record: RunRecord, known: Registry) -> list[tuple[str, str]]:
     for key, value in (record.environment.get("chosen") or {}).items():
         kind, _, name = key.partition(".")
         settings.setdefault(kind, {})[name] = value
-    return explanation(methods[record.info.method], settings)
+    return explain_settings(methods[record.info.method], settings)

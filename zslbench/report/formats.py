@@ -20,7 +20,7 @@ from zslbench.report.tables.text import MISSING
 if TYPE_CHECKING:
     import pandas as pd
 
-    Frame: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]]
+    Frame: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]] | Table
 else:
     Frame = object
 
@@ -46,7 +46,7 @@ class Grid:
         return [_reads_as_numbers([one for one in column if not is_missing(one)]) for column in columns]
 
 
-def grid(frame: Frame) -> Grid:
+def grid(frame: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Grid:
     """Read a DataFrame (any column levels; a named index becomes columns) or a list of records."""
     if isinstance(frame, Sequence):
         names = list(dict.fromkeys(key for record in frame for key in record))
@@ -64,7 +64,7 @@ def grid(frame: Frame) -> Grid:
 
 
 def as_table(frame: Frame, *, title: str | None = None, missing: str = MISSING, decimals: int = 2) -> Table:
-    """The frame as a table that any format can write.
+    """The frame as a table that any format can write; a table is returned as it is.
 
     Args:
         frame: a DataFrame, with one or several levels of columns, or a list of records.
@@ -72,6 +72,8 @@ def as_table(frame: Frame, *, title: str | None = None, missing: str = MISSING, 
         missing: what stands for None and NaN where they are within a list.
         decimals: digits after the point of floating-point numbers, for readers.
     """
+    if isinstance(frame, Table):
+        return frame
     content = grid(frame)
     columns = tuple(
         Column(header, key, numeric)
@@ -103,7 +105,7 @@ def render(
 def emit(
     frame: Frame, fmt: str, *, title: str | None = None, missing: str = MISSING, decimals: int = 2
 ) -> None:
-    """Write a frame to standard output. On a terminal it is fitted to its width and may be coloured."""
+    """Write a table or frame to standard output. On a terminal it is fitted to its width and coloured."""
     tables.emit(as_table(frame, title=title, missing=missing, decimals=decimals), fmt, missing=missing)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from zslbench.evaluation.metrics import METRICS
 from zslbench.experiment.published.numbers import FIGURES
 from zslbench.experiment.published.row import DISPUTED_MARK, DISPUTED_NOTE, PublishedRow
 from zslbench.report.tables.model import Cell, Column, Row, Table
 
-_PLACES = {"Acc": "CZSL", "U": "GZSL", "S": "GZSL", "H": "GZSL"}
 
-
-def listing(rows: Sequence[PublishedRow], title: str = "", *, notes: bool = True) -> Table:
+def published_table(rows: Sequence[PublishedRow], title: str = "", *, notes: bool = True) -> Table:
     """One line for each row: figures as they are printed, where from, how they came about.
 
     Args:
@@ -24,7 +23,7 @@ def listing(rows: Sequence[PublishedRow], title: str = "", *, notes: bool = True
         _told("group", readers=False),
         _told("citation", readers=False),
         Column(("", "data set"), "dataset", numeric=False),
-        *(Column((part, name), name.lower()) for name, part in _PLACES.items()),
+        *(Column((one.group, one.name), one.key) for one in METRICS.values() if one.published),
         Column(("", "H recomputed"), "h_recomputed", readers=False),
         _told("disputed", readers=False),
         _told("semantics"),

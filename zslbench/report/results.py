@@ -7,20 +7,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from zslbench.evaluation.metrics import METRICS, criteria
 from zslbench.experiment.recipe import label_text
 from zslbench.store.record import RunRecord
-
-FIGURES = {
-    "acc": "Acc",
-    "u": "U",
-    "s": "S",
-    "h": "H",
-    "ausuc": "AUSUC",
-    "u_cal": "U_cal",
-    "s_cal": "S_cal",
-    "h_cal": "H_cal",
-}
-"""Metric of a record to column of a table. ``_cal``: calibrated stacking, its offset from validation."""
 
 ORACLE_MARK = "†"
 ORACLE_NOTE = (
@@ -34,14 +23,14 @@ def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "method": label(record),
+                "method": method_label(record),
                 "dataset": record.info.dataset,
                 "simulated": is_simulated(record),
                 "features": record.data["features"],
                 "semantics": record.data["semantics"],
                 "selection": record.info.selection,
                 "seed": record.info.seed,
-                **{column: percent(record.metrics.get(key)) for key, column in FIGURES.items()},
+                **{one.name: one.of(record.metrics) for one in METRICS.values()},
                 "epochs": _epochs(record),
                 "seconds": record.environment.get("seconds"),
                 "run": record.info.id,
@@ -54,26 +43,28 @@ def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
 def seeds_table(records: Sequence[RunRecord]) -> pd.DataFrame:
     """One row per seed and a last row with mean ± sample standard deviation (two seeds at least)."""
     runs = runs_frame(records)
-    columns = [one for one in FIGURES.values() if runs[one].notna().any() or one in ("Acc", "U", "S", "H")]
+    shown = [one for one in METRICS.values() if one.headline or runs[one.name].notna().any()]
     table = pd.DataFrame(
         {
-            "seed": [f"{seed}{mark(record)}" for seed, record in zip(runs["seed"], records, strict=True)],
-            **{column: [number(value) for value in runs[column]] for column in columns},
+            "seed": [
+                f"{seed}{selection_mark(record)}" for seed, record in zip(runs["seed"], records, strict=True)
+            ],
+            **{one.name: [number(value, one.digits) for value in runs[one.name]] for one in shown},
             "epochs": [None if pd.isna(value) else str(int(value)) for value in runs["epochs"]],
             "run": runs["run"],
         }
     )
     if len(runs) > 1:
         table.loc[len(table)] = {
-            "seed": f"mean ± std{mark(records[0])}",
-            **{column: mean_std(runs[column]) for column in columns},
+            "seed": f"mean ± std{selection_mark(records[0])}",
+            **{one.name: mean_std(runs[one.name], one.digits) for one in shown},
             "epochs": None,
             "run": None,
         }
     return table
 
 
-def label(record: RunRecord) -> str:
+def method_label(record: RunRecord) -> str:
     """Method, variant, and the reading where it is not the method's first."""
     how = record.environment.get("reading") or {}
     reading = None if how.get("default") else record.info.reading
@@ -96,11 +87,15 @@ def percent(value: object) -> float:
     return 100 * float(value) if isinstance(value, (int, float)) else math.nan
 
 
-def mean_std(values: pd.Series[float]) -> str | None:
+def mean_std(values: pd.Series[float], digits: int = 1) -> str | None:
     """``"45.1 ± 0.3"``; the mean alone for one seed; None where a seed's figure is missing."""
     if values.isna().any() or not len(values):
         return None
-    return number(values.mean()) if len(values) == 1 else f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
+    return (
+        number(values.mean(), digits)
+        if len(values) == 1
+        else f"{values.mean():.{digits}f} ± {values.std(ddof=1):.{digits}f}"
+    )
 
 
 def has_oracle(records: Sequence[RunRecord]) -> bool:
@@ -108,20 +103,21 @@ def has_oracle(records: Sequence[RunRecord]) -> bool:
     return any(record.info.selection == "oracle" for record in records)
 
 
-def marked(selection: str) -> str:
+def selection_label(selection: str) -> str:
     """The name of a selection as tables show it."""
     return f"{selection}{ORACLE_MARK}" if selection == "oracle" else selection
 
 
-def mark(record: RunRecord) -> str:
+def selection_mark(record: RunRecord) -> str:
     """What a number that was not selected on validation carries wherever it is shown."""
     return {"oracle": ORACLE_MARK, "last": " (last)"}.get(record.info.selection, "")
 
 
 def _epochs(record: RunRecord) -> object:
-    return record.metrics.get("epochs") or record.metrics.get("h_epoch") or record.metrics.get("acc_epoch")
+    keys = ("epochs", *(f"{one.key}_epoch" for one in reversed(criteria())))
+    return next((record.metrics[key] for key in keys if record.metrics.get(key)), None)
 
 
-def number(value: float) -> str | None:
-    """One decimal; None for NaN."""
-    return None if math.isnan(value) else f"{value:.1f}"
+def number(value: float, digits: int = 1) -> str | None:
+    """With that many decimals; None for NaN."""
+    return None if math.isnan(value) else f"{value:.{digits}f}"

@@ -18,7 +18,7 @@ def run_title(run: RunInfo) -> str:
     return f"{label_text(run.method, run.variant, run.reading)} on {run.dataset}, seed {run.seed}"
 
 
-def parameters(run: RunInfo) -> dict[str, Any]:
+def run_parameters(run: RunInfo) -> dict[str, Any]:
     """What the run is and its settings, as flat plain values: ``method``, ..., ``generator.lr``, ..."""
     identity = run.identity
     chosen = identity.get("selection", {})
@@ -40,7 +40,7 @@ def parameters(run: RunInfo) -> dict[str, Any]:
     }
 
 
-def tags(run: RunInfo) -> dict[str, str]:
+def run_tags(run: RunInfo) -> dict[str, str]:
     """Where the run's numbers come from: its id, the data's fingerprints, versions, how it is computed."""
     data = run.identity.get("data", {})
     fingerprints = {f"data.{name}": value for name, value in data.items() if name != "arrays"}
@@ -69,7 +69,7 @@ def last_evaluations(record: RunRecord) -> list[tuple[str, int, dict[str, float]
     return found
 
 
-def final_figures(record: RunRecord) -> dict[str, float]:
+def final_metrics(record: RunRecord) -> dict[str, float]:
     """The finished run's figures (fractions), as ``final/h``; of an oracle selection as ``oracle/h``.
 
     They have names of their own because they are chosen on the test images: no chart should set them beside

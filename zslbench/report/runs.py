@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zslbench.errors import DataError, UnknownName
+from zslbench.evaluation.metrics import METRICS
 from zslbench.report.results import percent
 from zslbench.report.stages import stage_rows
 from zslbench.store.record import RunRecord
@@ -17,7 +18,7 @@ _ELSEWHERE = ("chosen", "preset", "reading", "stages", "tuned")
 """What of the environment other sections tell."""
 
 
-def facts(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) -> list[dict[str, Any]]:
+def run_details(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) -> list[dict[str, Any]]:
     """Rows of ``about``, ``name`` and ``value``: figures first, then how they came about.
 
     Args:
@@ -34,10 +35,7 @@ def facts(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) -> list[
             ("finished", record.finished.isoformat(timespec="seconds")),
             ("folder", str(record.folder)),
         ],
-        "figures": [
-            (name, f"{percent(value):.2f} %" if _is_share(name, value) else value)
-            for name, value in record.metrics.items()
-        ],
+        "figures": [(name, _figure(name, value)) for name, value in record.metrics.items()],
         "95 % over classes": _over_classes(record),
         "reading": [*_reading(record), *explained],
         "selection": list(info.identity["selection"].items()),
@@ -101,5 +99,7 @@ def _shown(value: object) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-def _is_share(name: str, value: object) -> bool:
-    return isinstance(value, float) and name != "offset"
+def _figure(name: str, value: object) -> object:
+    metric = METRICS.get(name.removeprefix("val_"))
+    fraction = isinstance(value, float) and metric is not None and metric.percent
+    return f"{percent(value):.2f} %" if fraction else value

@@ -11,6 +11,7 @@ from typing import Any
 
 from zslbench.data.folders import find_dataset
 from zslbench.errors import PluginError, UnknownName, did_you_mean
+from zslbench.evaluation.metrics import headline_metrics
 from zslbench.evaluation.selection import Mode, Selection
 from zslbench.experiment import pipeline
 from zslbench.experiment.datasets import load_dataset
@@ -23,7 +24,7 @@ from zslbench.plugin.presets import preset_names, read_preset
 from zslbench.plugin.settings import fields_of
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import settings_model
-from zslbench.report.explanations import explanation
+from zslbench.report.explanations import explain_settings
 from zslbench.testing.check import Fault
 from zslbench.testing.declared import heavy_import
 from zslbench.training.loop import Training
@@ -201,13 +202,16 @@ def variants_run(trial: Trial) -> None:
 
 
 def _sensible(trial: Trial, figures: Mapping[str, Any]) -> None:
-    wanted = (("acc",) if "czsl" in trial.method.tasks else ()) + (
-        ("u", "s", "h") if "gzsl" in trial.method.tasks else ()
-    )
-    for name in wanted:
-        value = figures.get(name)
-        if not isinstance(value, float) or not math.isfinite(value) or not 0 <= value <= 1:
-            raise Fault(f"{name} is {value!r}, not a figure between 0 and 1")
+    for metric in headline_metrics():
+        if metric.group.lower() not in trial.method.tasks:
+            continue
+        value = figures.get(metric.key)
+        if (
+            not isinstance(value, float)
+            or not math.isfinite(value)
+            or (metric.percent and not 0 <= value <= 1)
+        ):
+            raise Fault(f"{metric.key} is {value!r}, not a fraction between 0 and 1")
 
 
 # --- readings, explanations, published figures ---------------------------------------------------
@@ -249,7 +253,7 @@ def explains(trial: Trial) -> None:
     for reading, variant in overlays(trial.method):
         recipe = trial.recipe(variant, reading=reading)
         try:
-            explanation(trial.registered, {kind: part.values() for kind, part in recipe.parts.items()})
+            explain_settings(trial.registered, {kind: part.values() for kind, part in recipe.parts.items()})
         except PluginError as error:
             raise Fault(f"{error}{where_of(reading, variant)}") from error
     if fault := heavy_import((target.partition(":")[0],)):

@@ -36,7 +36,7 @@ def check(
     One row for everything that was looked at. The exit status is 1 where there are errors (with --strict also
     where there are warnings), else 0.
     """
-    from zslbench.report.formats import emit
+    from zslbench.report import emit
     from zslbench_data.checking.check import check_dataset
     from zslbench_data.cli.display import Bars
 

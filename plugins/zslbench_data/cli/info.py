@@ -204,7 +204,7 @@ _REGIONS = (
 
 
 def _write(about: Row, archives: list[Row], files: list[Row], following: list[str], fmt: str) -> None:
-    from zslbench.report.formats import emit, json_text
+    from zslbench.report import emit, json_text
 
     if fmt == "json":
         everything = {**about, "archives": archives, "files": files, "next": following}

@@ -21,7 +21,7 @@ def list_(data_root: Path | None, fmt: str) -> None:
     Simulated data sets need no files; "zslbench datasets" lists them.
     """
     from zslbench.data import roots
-    from zslbench.report.formats import emit
+    from zslbench.report import emit
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import look
 

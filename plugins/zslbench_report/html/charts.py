@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup
 
-from zslbench.report.statistics.intervals import Interval
+from zslbench.report import Interval
 from zslbench_report.html.drawing import (
     FAINT,
     WIDTH,

@@ -13,8 +13,7 @@ from markupsafe import Markup, escape
 
 from zslbench import __version__
 from zslbench.errors import ZslbenchError
-from zslbench.report.results import ORACLE_NOTE, has_oracle, is_simulated
-from zslbench.report.tables.figures import signed
+from zslbench.report import ORACLE_NOTE, has_oracle, is_simulated, signed
 from zslbench_report.html.report import Report
 from zslbench_report.html.sections import SECTIONS, Section
 from zslbench_report.html.theme import SHADE, Tone, variables

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import MissingExtra, ZslbenchError
+from zslbench.evaluation import Metric, criteria
 from zslbench.experiment import Entry, Line, SuiteOutcome
-from zslbench.report.alike import told_apart
-from zslbench.report.results import dataset_label, label, mark, percent
+from zslbench.report import dataset_label, distinct_runs, method_label, selection_mark
 from zslbench.store import RunRecord
 from zslbench_report.html.theme import Tone, tone
 
@@ -54,15 +54,15 @@ class Series:
     @property
     def label(self) -> str:
         """The line's label, marked if the selection is not ``val``."""
-        return f"{self.line.label}{mark(self.records[0])}"
+        return f"{self.line.label}{selection_mark(self.records[0])}"
 
     @property
     def median(self) -> RunRecord:
         """The run with the median H (Acc if it has no H); the lower of two."""
 
         def figure(record: RunRecord) -> tuple[float, int]:
-            value = record.metrics.get("h")
-            value = record.metrics.get("acc") if value is None else value
+            values = (record.metrics.get(one.key) for one in reversed(criteria()))
+            value = next((one for one in values if one is not None), None)
             return (float(value) if isinstance(value, int | float) else -1.0, record.info.seed)
 
         return sorted(self.records, key=figure)[(len(self.records) - 1) // 2]
@@ -72,9 +72,9 @@ class Series:
         """All runs, the median one first."""
         return [self.median, *(record for record in self.records if record is not self.median)]
 
-    def percents(self, metric: str) -> dict[int, float]:
+    def percents(self, metric: Metric) -> dict[int, float]:
         """A metric of each seed's run in percent; NaN where it has none."""
-        return {record.info.seed: percent(record.metrics.get(metric)) for record in self.records}
+        return {record.info.seed: metric.of(record.metrics) for record in self.records}
 
 
 @dataclass
@@ -199,10 +199,12 @@ def _entry(records: Mapping[int, RunRecord], seeds: Sequence[int], ranking: bool
 def _with_lines(records: Sequence[RunRecord]) -> list[tuple[RunRecord, Line]]:
     by_cell: dict[tuple[str, str, str], list[RunRecord]] = {}
     for record in records:
-        by_cell.setdefault((label(record), record.info.dataset, record.info.selection), []).append(record)
+        by_cell.setdefault((method_label(record), record.info.dataset, record.info.selection), []).append(
+            record
+        )
     found = []
     for (name, _, _), members in by_cell.items():
-        for difference, same in told_apart(members):
+        for difference, same in distinct_runs(members):
             text = name
             if len(difference) > _LONGEST:
                 text = f"{name} · {difference[:_LONGEST]}… ({same[0].info.id[:6]})"

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from zslbench.errors import MissingExtra, SettingsError
-from zslbench.report.results import is_simulated, label
+from zslbench.report import is_simulated, method_label
 from zslbench.store import RunRecord, write_whole
 
 try:
@@ -155,5 +155,5 @@ def save(figure: Figure, path: Path) -> None:
 def run_title(record: RunRecord) -> str:
     """The title of every figure: method, data set, seed, run id, and whether the data are simulated."""
     info = record.info
-    words = [label(record), info.dataset, f"seed {info.seed}", f"run {info.id}"]
+    words = [method_label(record), info.dataset, f"seed {info.seed}", f"run {info.id}"]
     return " · ".join([*words, *["simulated data"] * is_simulated(record)])

@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from zslbench.errors import ZslbenchError
-from zslbench.report.results import label
+from zslbench.report import method_label
 from zslbench.store import RunRecord
 from zslbench_report.plots.canvas import (
     Axes,
@@ -244,7 +244,7 @@ def _sha256(record: RunRecord, array: str) -> str | None:
 def _baseline_panel(other: FittedRun, selection: Selection, per_class: int, seed: int) -> Panel:
     synthetic = synthetic_samples(other, selection, per_class, seed)
     assert synthetic is not None  # _open_baseline checked it
-    note = f"synthetic features: {label(other.record)}, run {other.record.info.id}"
+    note = f"synthetic features: {method_label(other.record)}, run {other.record.info.id}"
     parts = [real_samples(other, selection, embedded(other, selection)), synthetic]
     return _panel("backbone", _backbone_title(other), note, parts, seed)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from zslbench.report.statistics.family import against_best, family_text, holm
-from zslbench.report.statistics.paired import compare
+from zslbench.report.statistics.paired import compare_seeds
 
 Values = dict[str, dict[int, float]]
 
@@ -61,7 +61,7 @@ def test_best_second_tied_and_worse() -> None:
     assert (found.comparisons, found.alpha, found.not_judged) == (3, 0.05, {})
     # Corrected values are those of the plain p values, by hand.
     others = [name for name in values if name != "top"]
-    plain = [compare(values[name], values["top"]).p for name in others]
+    plain = [compare_seeds(values[name], values["top"]).p for name in others]
     assert [found.verdicts[name].p for name in others] == pytest.approx(by_hand(plain, 0.05)[1])
     assert found.verdicts["low"].paired is not None
     assert found.verdicts["low"].paired.difference < 0

@@ -9,7 +9,14 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, strategies as st
 
-from zslbench.report.statistics.paired import EXACT, compare, least_p, seeds_needed, sign_flip_p, too_few
+from zslbench.report.statistics.paired import (
+    EXACT,
+    compare_seeds,
+    least_p,
+    seeds_needed,
+    sign_flip_p,
+    too_few,
+)
 
 # Hundredths of points, so that sums are exact in the enumeration and ties do occur.
 DIFFERENCES = st.lists(st.integers(-300, 300), min_size=2, max_size=9)
@@ -78,7 +85,7 @@ B = by_seed([49.0, 50.9, 50.1, 49.2, 50.3, 50.0, 49.6])
 
 
 def test_compare_and_the_swap_of_labels() -> None:
-    found, swapped = compare(A, B), compare(B, A)
+    found, swapped = compare_seeds(A, B), compare_seeds(B, A)
     hundredths = [round(100 * (A[seed] - B[seed])) for seed in A]
     assert found.p == pytest.approx(float(enumerated(hundredths)))
     assert found.difference == pytest.approx(sum(hundredths) / 700)
@@ -92,21 +99,21 @@ def test_compare_and_the_swap_of_labels() -> None:
 def test_interval_of_the_difference_is_students() -> None:
     """Differences 1, 2, 3, 4, 5, 6: mean 3.5, s = √3.5, t(5) = 2.571."""
     a, b = by_seed([11.0, 22.0, 33.0, 44.0, 55.0, 66.0]), by_seed([10.0, 20.0, 30.0, 40.0, 50.0, 60.0])
-    found = compare(a, b)
+    found = compare_seeds(a, b)
     half = 2.571 * math.sqrt(3.5) / math.sqrt(6)
     assert (found.low, found.high) == pytest.approx((3.5 - half, 3.5 + half), abs=1e-3)
 
 
 def test_only_seeds_that_both_have() -> None:
-    found = compare(A | {10: 99.0}, B | {11: 1.0, 12: 1.0})
+    found = compare_seeds(A | {10: 99.0}, B | {11: 1.0, 12: 1.0})
     assert (found.seeds, found.unpaired) == (tuple(range(7)), (10, 11, 12))
-    assert found.p == compare(A, B).p
+    assert found.p == compare_seeds(A, B).p
 
 
 @pytest.mark.parametrize("n", range(1, 6))
 def test_too_few_seeds_are_refused(n: int) -> None:
     a, b = by_seed([60.0 + i for i in range(n)]), by_seed([10.0] * n)
-    found = compare(a, b)
+    found = compare_seeds(a, b)
     assert math.isnan(found.p)
     assert found.difference == pytest.approx(50 + (n - 1) / 2)  # the difference is told, not judged
     plural = "" if n == 1 else "s"
@@ -115,12 +122,12 @@ def test_too_few_seeds_are_refused(n: int) -> None:
 
 def test_holm_asks_for_more_seeds() -> None:
     a, b = by_seed([60.0 + i for i in range(6)]), by_seed([10.0] * 6)
-    assert compare(a, b).p == pytest.approx(1 / 32)
-    found = compare(a, b, comparisons=4)
+    assert compare_seeds(a, b).p == pytest.approx(1 / 32)
+    found = compare_seeds(a, b, comparisons=4)
     assert math.isnan(found.p)
     expected = "6 seeds cannot show a difference at 5 % among 4 comparisons (Holm): at least 8 are needed"
     assert found.refusal == expected == too_few(6, comparisons=4)
-    assert "at 1 %: at least 8 are" in compare(a, b, alpha=0.01).refusal
+    assert "at 1 %: at least 8 are" in compare_seeds(a, b, alpha=0.01).refusal
 
 
 @given(st.floats(0.001, 0.2), st.integers(1, 40))
@@ -132,7 +139,7 @@ def test_seeds_needed_is_the_least(alpha: float, comparisons: int) -> None:
 
 def test_two_closed_forms_are_refused() -> None:
     a, b = dict.fromkeys(range(10), 53.9), dict.fromkeys(range(10), 40.0)
-    found = compare(a, b)
+    found = compare_seeds(a, b)
     assert math.isnan(found.p)
     assert math.isnan(found.low)
     assert found.difference == pytest.approx(13.9)
@@ -140,24 +147,24 @@ def test_two_closed_forms_are_refused() -> None:
 
 
 def test_a_closed_form_against_one_that_varies_is_judged() -> None:
-    found = compare(dict.fromkeys(A, 45.0), A)
+    found = compare_seeds(dict.fromkeys(A, 45.0), A)
     assert (found.refusal, found.p) == ("", pytest.approx(2 / 2**7))
 
 
 def test_two_methods_that_share_all_they_do_are_not_told_apart() -> None:
-    found = compare(A, dict(A))
+    found = compare_seeds(A, dict(A))
     assert (found.refusal, found.p, found.difference) == ("", 1.0, 0.0)
 
 
 def test_a_missing_figure_is_not_left_out() -> None:
-    found = compare(A | {2: math.nan, 5: math.nan}, B)
+    found = compare_seeds(A | {2: math.nan, 5: math.nan}, B)
     assert math.isnan(found.p)
     assert math.isnan(found.difference)
     assert found.refusal == "no figure for seed 2, 5"
 
 
 def test_no_seed_in_common() -> None:
-    found = compare(by_seed([1.0, 2.0]), by_seed([1.0, 2.0], first=7))
+    found = compare_seeds(by_seed([1.0, 2.0]), by_seed([1.0, 2.0], first=7))
     assert (found.seeds, found.refusal) == ((), "no seed in common")
 
 

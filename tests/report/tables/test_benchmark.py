@@ -17,7 +17,7 @@ from scipy import stats
 from zslbench.errors import SettingsError
 from zslbench.experiment import Entry, PublishedResults, SuiteOutcome, find_suite, suite_outcome
 from zslbench.plugin.discovery import registry
-from zslbench.report.tables.benchmark import SHOW, benchmark_table
+from zslbench.report.tables.benchmark import SHOW, suite_table
 from zslbench.report.tables.model import Cell, Row, Table
 from zslbench.report.tables.render import FORMATS, render
 from zslbench.store.store import Store
@@ -69,8 +69,8 @@ def printed(acc: float = 50.0) -> PublishedResults:
 
 
 def test_every_figure_is_that_of_the_runs(outcome: SuiteOutcome) -> None:
-    table = benchmark_table(outcome)
-    shown = benchmark_table(outcome, show=("oracle", "interval"))
+    table = suite_table(outcome)
+    shown = suite_table(outcome, show=("oracle", "interval"))
     for (label, dataset, selection), entry in outcome.entries.items():
         for found in (table, shown):
             (row,) = [
@@ -95,7 +95,7 @@ def test_every_figure_is_that_of_the_runs(outcome: SuiteOutcome) -> None:
 
 
 def test_best_and_second_are_of_the_validated_rows_alone(outcome: SuiteOutcome) -> None:
-    table = benchmark_table(outcome)
+    table = suite_table(outcome)
     for figure in FIGURES:
         means = {
             line.label: statistics.mean(values(outcome.entries[line.label, "toy", "val"], figure))
@@ -119,12 +119,12 @@ def test_best_and_second_are_of_the_validated_rows_alone(outcome: SuiteOutcome) 
 
 
 def test_what_was_chosen_on_test_images_is_never_ranked(outcome: SuiteOutcome) -> None:
-    oracle = benchmark_table(replace(outcome, selections=("oracle",)))
+    oracle = suite_table(replace(outcome, selections=("oracle",)))
     assert not any(one.emphasis for row in oracle.rows for one in row.cells)
     assert {row.cells[0].mark for row in oracle.rows} == {"†"}
     assert any(text.startswith("† oracle") for text in oracle.notes)
     assert {row.kind for row in oracle.rows} == {""}
-    without = benchmark_table(outcome, show=())
+    without = suite_table(outcome, show=())
     assert not any("†" in text for text in without.notes)
     assert len(without.rows) == len(outcome.lines)
 
@@ -136,7 +136,7 @@ def test_fewer_seeds_than_asked_are_told_and_not_ranked(outcome: SuiteOutcome) -
     lacking = changed(
         outcome, key, state="partial", records=left, failures={1: "boom"}, reason="seed 1: boom"
     )
-    table = benchmark_table(lacking)
+    table = suite_table(lacking)
     (row, *_) = rows(table, "tf-vaegan")
     of = values(lacking.entries[key], "h")
     one = cell(table, row, "toy_h_mean")
@@ -159,7 +159,7 @@ def test_a_figure_that_a_seed_lacks_is_not_averaged(outcome: SuiteOutcome) -> No
     without = type(first)(first.folder)
     without.metrics["h"] = None
     records = {one.info.seed: one for one in (without, *others)}
-    table = benchmark_table(changed(outcome, key, records=records))
+    table = suite_table(changed(outcome, key, records=records))
     (row, *_) = rows(table, "tf-vaegan")
     one = cell(table, row, "toy_h_mean")
     assert (one.text, one.value, one.note, one.emphasis) == (None, None, "a seed has no figure", None)
@@ -171,7 +171,7 @@ def test_what_is_missing_says_why(outcome: SuiteOutcome, state: Any) -> None:
     key = ("eszsl", "toy", "val")
     gone = changed(outcome, key, state=state, records={}, reason=f"because {state}")
     gone = changed(gone, ("eszsl", "toy", "oracle"), state=state, records={}, reason=f"because {state}")
-    table = benchmark_table(gone)
+    table = suite_table(gone)
     (row,) = rows(table, "eszsl")  # a second row would say nothing more
     assert [cell(table, row, f"toy_{figure}_mean").text for figure in FIGURES] == [state, None, None, None]
     assert cell(table, row, "toy_acc_mean").value is None
@@ -184,9 +184,7 @@ def test_what_is_missing_says_why(outcome: SuiteOutcome, state: Any) -> None:
 
 
 def test_published_figures_stand_below_as_printed(outcome: SuiteOutcome) -> None:
-    table = benchmark_table(
-        compared(outcome, {"tf-vaegan": "odd", "eszsl": "Sentences"}), published=printed()
-    )
+    table = suite_table(compared(outcome, {"tf-vaegan": "odd", "eszsl": "Sentences"}), published=printed())
     (row,) = [one for one in rows(table, "tf-vaegan") if one.kind == "published"]
     shown = [cell(table, row, f"toy_{figure}_mean") for figure in FIGURES]
     assert [(one.text, one.mark) for one in shown] == [
@@ -204,7 +202,7 @@ def test_published_figures_stand_below_as_printed(outcome: SuiteOutcome) -> None
     assert any("§" in text and "1024-d sentence embeddings" in text for text in table.notes)
     assert "published: Paper Table 1" in table.notes
     agrees = compared(outcome, {"tf-vaegan": "odd", "eszsl": "agrees"})
-    other = benchmark_table(agrees, published=printed())
+    other = suite_table(agrees, published=printed())
     (row,) = [one for one in rows(other, "eszsl") if one.kind == "published"]
     assert cell(other, row, "toy_h_mean").mark == "§"
     assert "published: Another paper; from Paper Table 1: Odd on toy" in other.notes
@@ -217,7 +215,7 @@ def test_differences_have_a_verdict(outcome: SuiteOutcome, shift: float) -> None
     of = values(outcome.entries["tf-vaegan", "toy", "val"], "acc")
     theirs = round(statistics.mean(of) + shift, 1)
     one = compared(outcome, {"tf-vaegan": "odd"})
-    table = benchmark_table(one, show=("difference", "oracle"), published=printed(theirs))
+    table = suite_table(one, show=("difference", "oracle"), published=printed(theirs))
     ours, oracle = [row for row in rows(table, "tf-vaegan") if row.kind == "difference"]
     found = cell(table, ours, "toy_acc_mean")
     assert found.value == pytest.approx(statistics.mean(of) - theirs)
@@ -234,7 +232,7 @@ def test_differences_have_a_verdict(outcome: SuiteOutcome, shift: float) -> None
 
 
 def test_a_closed_form_has_differences_without_a_verdict(outcome: SuiteOutcome) -> None:
-    table = benchmark_table(compared(outcome, {"eszsl": "odd"}), show=("difference",), published=printed())
+    table = suite_table(compared(outcome, {"eszsl": "odd"}), show=("difference",), published=printed())
     (row,) = [one for one in rows(table, "eszsl") if one.kind == "difference"]
     found = cell(table, row, "toy_acc_mean")
     assert (found.mark, cell(table, row, "toy_acc_verdict").value) == ("", "unknown")
@@ -250,7 +248,7 @@ def test_more_seeds_than_can_tell_mark_ties(outcome: SuiteOutcome) -> None:
         key: replace(entry, records={s: entry.records[s % 3] for s in range(9)} if entry.records else {})
         for key, entry in outcome.entries.items()
     }
-    table = benchmark_table(replace(outcome, entries=entries, seeds=tuple(range(9))))
+    table = suite_table(replace(outcome, entries=entries, seeds=tuple(range(9))))
     assert any("exact sign-flip test" in text for text in table.notes)
     tied = [row.cells[0].value for row in table.rows if any(one.tied for one in row.cells)]
     assert tied
@@ -259,7 +257,7 @@ def test_more_seeds_than_can_tell_mark_ties(outcome: SuiteOutcome) -> None:
 
 
 def test_simulated_data_and_inputs_are_told(outcome: SuiteOutcome) -> None:
-    table = benchmark_table(outcome)
+    table = suite_table(outcome)
     assert {column.header[0] for column in table.columns} == {"", "toy (simulated)"}
     assert "simulated data, no real images: toy" in table.notes
     assert any(text.startswith("our runs on toy: features ") for text in table.notes)
@@ -268,7 +266,7 @@ def test_simulated_data_and_inputs_are_told(outcome: SuiteOutcome) -> None:
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_in_every_format(outcome: SuiteOutcome, fmt: str) -> None:
     one = compared(outcome, {"tf-vaegan": "odd", "eszsl": "Sentences"})
-    table = benchmark_table(one, show=SHOW, published=printed())
+    table = suite_table(one, show=SHOW, published=printed())
     text = render(table, fmt)
     assert "nan" not in text.lower()
     for line in outcome.lines:
@@ -287,14 +285,14 @@ def test_in_every_format(outcome: SuiteOutcome, fmt: str) -> None:
 
 def test_what_cannot_be_shown_names_what_can(outcome: SuiteOutcome) -> None:
     with pytest.raises(SettingsError, match="did you mean 'published'"):
-        benchmark_table(outcome, show=("publishd",))
+        suite_table(outcome, show=("publishd",))
 
 
 @pytest.mark.parametrize("name", ["ijcai22-table1", "ijcai22-table2"])
 def test_the_papers_tables_without_a_run(name: str, tmp_path: Path) -> None:
     """Every line stays; below those that the paper prints stand its figures, to the last digit."""
     found = suite_outcome(find_suite(name), Store(tmp_path / "store"), registry())
-    table = benchmark_table(found)
+    table = suite_table(found)
     assert [row.cells[0].value for row in table.rows if not row.kind] == [one.label for one in found.lines]
     shown = {
         (row.cells[0].value, dataset): [

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-FIGURES = ("Acc", "U", "S", "H")
+from zslbench.evaluation.metrics import METRICS
+
+FIGURES = tuple(one.name for one in METRICS.values() if one.published)
+"""What published results have, by the names of the metrics."""
 
 
 def value(text: str) -> float:

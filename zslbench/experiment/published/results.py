@@ -20,7 +20,7 @@ from zslbench.experiment.published.row import Origin, PublishedRow, printed_sema
 
 _ORIGINS: tuple[Origin, ...] = get_args(Origin)
 _NAMES = ("method", "group", "citation", "dataset", "source", "note")
-_COLUMNS = (*_NAMES, "acc", "u", "s", "h", "semantics", "finetuned", "features")
+_COLUMNS = (*_NAMES, *(name.lower() for name in FIGURES), "semantics", "finetuned", "features")
 _KINDS = ("paper", "release", "survey", "reproduction")
 
 

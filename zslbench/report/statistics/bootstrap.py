@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import DataError
+from zslbench.evaluation.metrics import METRICS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,10 +107,10 @@ def _intervals(runs: list[ClassAccuracies], confidence: float, resamples: int) -
         raise ValueError(f"confidence {confidence}: give a share between 0 and 1, as 0.95")
     import numpy as np
 
-    czsl, unseen, seen = (
-        _tested(np.stack([getattr(run, name) for run in runs]))
-        for name in ("czsl", "gzsl_unseen", "gzsl_seen")
-    )
+    arrays = {
+        side: _tested(np.stack([getattr(run, name) for run in runs]))
+        for side, name in (("czsl", "czsl"), ("unseen", "gzsl_unseen"), ("seen", "gzsl_seen"))
+    }
 
     def mean(x: Any) -> Any:
         return x.mean(axis=-1)
@@ -118,13 +119,16 @@ def _intervals(runs: list[ClassAccuracies], confidence: float, resamples: int) -
         u, s = mean(u), mean(s)
         return 2 * u * s / np.where(u + s > 0, u + s, 1)
 
-    parts: dict[str, tuple[list[Any], Callable[..., Any]]] = {
-        "Acc": ([czsl], mean),
-        "U": ([unseen], mean),
-        "S": ([seen], mean),
-        "H": ([unseen, seen], harmonic),
+    return {
+        one.name: _one(
+            [arrays[side] for side in one.classes],
+            mean if len(one.classes) == 1 else harmonic,
+            confidence,
+            resamples,
+        )
+        for one in METRICS.values()
+        if one.classes
     }
-    return {name: _one(arrays, figure, confidence, resamples) for name, (arrays, figure) in parts.items()}
 
 
 def _one(arrays: list[Any], figure: Callable[..., Any], confidence: float, resamples: int) -> ClassInterval:

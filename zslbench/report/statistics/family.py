@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from zslbench.report.statistics.intervals import interval
-from zslbench.report.statistics.paired import Paired, compare, least_p, too_few
+from zslbench.report.statistics.paired import Paired, compare_seeds, least_p, too_few
 
 State = Literal["best", "tied", "differs", "not judged", "missing"]
 """``tied``: not shown to differ from the best; ``differs``: shown to; ``not judged``: the test was refused,
@@ -36,12 +36,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Ranking:
-    """One column of a table, higher is better."""
+    """One column of a table."""
 
     best: str | None
-    """Highest mean; the first of equals. None: no method has a mean."""
+    """Best mean; the first of equals. None: no method has a mean."""
     second: str | None
-    """Second highest mean; None: fewer than two methods have one."""
+    """Second best mean; None: fewer than two methods have one."""
     tied: frozenset[str]
     """Not shown to differ from the best, which is not among them."""
     verdicts: Mapping[str, Verdict]
@@ -56,7 +56,9 @@ class Ranking:
         return {name: one.reason for name, one in self.verdicts.items() if one.state == "not judged"}
 
 
-def against_best(values: Mapping[str, Mapping[int, float]], alpha: float = 0.05) -> Ranking:
+def against_best(
+    values: Mapping[str, Mapping[int, float]], alpha: float = 0.05, *, higher: bool = True
+) -> Ranking:
     """Rank methods by their mean and compare each with the best over the seeds that both have.
 
     A comparison that no outcome could settle is refused, and one that has too few seeds even alone costs the
@@ -65,9 +67,13 @@ def against_best(values: Mapping[str, Mapping[int, float]], alpha: float = 0.05)
     Args:
         values: by method, values in percent by seed.
         alpha: the level that all comparisons share.
+        higher: whether the highest mean is the best, or the lowest.
     """
     means = {name: interval(list(seeds.values())).mean for name, seeds in values.items()}
-    ranked = sorted((name for name in means if not math.isnan(means[name])), key=lambda name: -means[name])
+    ranked = sorted(
+        (name for name in means if not math.isnan(means[name])),
+        key=lambda name: -means[name] if higher else means[name],
+    )
     best = ranked[0] if ranked else None
     verdicts: dict[str, Verdict] = {}
     for name, seeds in values.items():
@@ -77,7 +83,7 @@ def against_best(values: Mapping[str, Mapping[int, float]], alpha: float = 0.05)
             verdicts[name] = Verdict("missing", math.nan, reason=interval(list(seeds.values())).reason)
         else:
             assert best is not None
-            paired = compare(seeds, values[best], alpha=alpha)
+            paired = compare_seeds(seeds, values[best], alpha=alpha)
             verdicts[name] = Verdict("not judged", means[name], paired, reason=paired.refusal)
     tested = {name: one.paired for name, one in verdicts.items() if one.paired and not one.paired.refusal}
     verdicts |= _judged(tested, means, alpha)

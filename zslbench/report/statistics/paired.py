@@ -66,7 +66,7 @@ def too_few(seeds: int, alpha: float = 0.05, comparisons: int = 1) -> str:
     )
 
 
-def compare(
+def compare_seeds(
     a: Mapping[int, float],
     b: Mapping[int, float],
     *,

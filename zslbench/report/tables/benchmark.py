@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.experiment.suites.outcome import Entry, Line, SuiteOutcome
 from zslbench.report.results import ORACLE_MARK
 from zslbench.report.tables import benchmark_notes
 from zslbench.report.tables.benchmark_columns import about, columns
-from zslbench.report.tables.figures import EMPTY, FIGURES, Over, known, over, spread_text
+from zslbench.report.tables.figures import EMPTY, Over, known, over, spread_text
 from zslbench.report.tables.model import Cell, Row, Table
 from zslbench.report.tables.printed import Printed
-from zslbench.report.tables.published_of import published_of
+from zslbench.report.tables.published_of import published_lookup
 from zslbench.report.tables.ranking import Ranks, ranks
-from zslbench.report.tables.text import chosen
+from zslbench.report.tables.text import parse_choices
 
 SHOW = ("oracle", "published", "difference", "interval")
 """``oracle`` (and ``last``): selections beside the one that ranks, where the suite runs them; ``published``;
@@ -31,7 +32,7 @@ Find = Callable[[Line, str, str], PublishedRow | None]
 """What is published of a line on a data set, for runs on these class semantics."""
 
 
-def benchmark_table(
+def suite_table(
     outcome: SuiteOutcome,
     *,
     show: Collection[str] = DEFAULT,
@@ -47,9 +48,9 @@ def benchmark_table(
     Raises:
         SettingsError: ``show`` names something else.
     """
-    shown = frozenset(chosen(",".join(show), SHOW))
+    shown = frozenset(parse_choices(",".join(show), SHOW))
     found = PublishedResults.load() if published is None else published
-    return _Maker(outcome, shown, Printed(outcome.published_source), published_of(outcome, found)).table()
+    return _Maker(outcome, shown, Printed(outcome.published_source), published_lookup(outcome, found)).table()
 
 
 @dataclass
@@ -63,9 +64,9 @@ class _Maker:
 
     def table(self) -> Table:
         ranked = {
-            (dataset, figure): self._ranks(dataset, figure)
+            (dataset, metric.key): self._ranks(dataset, metric)
             for dataset in self.outcome.datasets
-            for _, figure in FIGURES
+            for metric in headline_metrics()
         }
         rows = tuple(row for line in self.outcome.lines for row in self._rows(line, ranked))
         return Table(
@@ -86,20 +87,20 @@ class _Maker:
     def _selections(self) -> tuple[str, ...]:
         return self.outcome.selections if "oracle" in self.show else self.outcome.selections[:1]
 
-    def _ranks(self, dataset: str, figure: str) -> Ranks:
+    def _ranks(self, dataset: str, metric: Metric) -> Ranks:
         """Among the runs of the selection that ranks; what was chosen on test images is not ranked."""
         first = self.outcome.selections[0]
         if first == "oracle":
             return Ranks()
         return ranks(
-            {line.label: self._over(self._entry(line, dataset, first), figure) for line in self.outcome.lines}
+            {line.label: self._over(self._entry(line, dataset, first), metric) for line in self.outcome.lines}
         )
 
     def _entry(self, line: Line, dataset: str, selection: str) -> Entry:
         return self.outcome.entries[line.label, dataset, selection]
 
-    def _over(self, entry: Entry, figure: str) -> Over:
-        return over(entry.records, figure, len(self.outcome.seeds))
+    def _over(self, entry: Entry, metric: Metric) -> Over:
+        return over(entry.records, metric, len(self.outcome.seeds))
 
     def _rows(self, line: Line, ranked: Mapping[tuple[str, str], Ranks]) -> list[Row]:
         first = self.outcome.selections[0]
@@ -142,10 +143,10 @@ class _Maker:
                 EMPTY,
                 Cell(str(len(entry.records)), len(entry.records)),
             ]
-            for place, (_, figure) in enumerate(FIGURES):
-                values = self._over(entry, figure)
+            for place, metric in enumerate(headline_metrics()):
+                values = self._over(entry, metric)
                 cell = self._figure(values, reason, entry.state if not place and not entry.records else None)
-                rank = ranked.get((dataset, figure))
+                rank = ranked.get((dataset, metric.key))
                 found = values.interval
                 cells.append(cell if rank is None else rank.marked(line.label, cell))
                 cells += [Cell(None, known(one)) for one in (found.std, found.low, found.high)]
@@ -155,7 +156,7 @@ class _Maker:
     def _figure(self, values: Over, reason: str, state: str | None) -> Cell:
         """A mean with its spread, or why there is none."""
         found = values.interval
-        text = spread_text(found, "interval" in self.show)
+        text = spread_text(found, "interval" in self.show, values.metric.digits)
         if text is None:
             return Cell(state, note=reason if state else found.reason if values.values else "")
         return Cell(text, known(found.mean), mark=values.mark, note=reason)
@@ -175,8 +176,8 @@ class _Maker:
         for dataset, row in published.items():
             used = self._used(line, dataset)
             cells += [EMPTY, Cell(row.source, row.source) if row else EMPTY, EMPTY]
-            for _, figure in FIGURES:
-                cells += [self.printed.figure(line.label, row, figure, *used), *[EMPTY] * 4]
+            for metric in headline_metrics():
+                cells += [self.printed.figure(line.label, row, metric, *used), *[EMPTY] * 4]
         return Row(tuple(cells), line.group, "published")
 
     def _difference(self, line: Line, selection: str, published: Mapping[str, PublishedRow | None]) -> Row:
@@ -188,10 +189,10 @@ class _Maker:
             entry = self._entry(line, dataset, selection)
             cells += [EMPTY, Cell(row.source, row.source) if row else EMPTY]
             cells.append(Cell(str(len(entry.records)), len(entry.records)))
-            for _, figure in FIGURES:
-                values = self._over(entry, figure)
-                cell, place = self.printed.difference(values, row, figure)
-                less = row.figures[figure] if row and cell.value is not None else float("nan")
+            for metric in headline_metrics():
+                values = self._over(entry, metric)
+                cell, place = self.printed.difference(values, row)
+                less = row.figures[metric.name] if row and cell.value is not None else float("nan")
                 ends = (values.interval.low - less, values.interval.high - less)
                 cells += [cell, EMPTY, *(Cell(None, known(one)) for one in ends), Cell(place, place)]
         return Row(tuple(cells), line.group, "difference")

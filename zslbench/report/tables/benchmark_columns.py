@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from zslbench.evaluation.metrics import headline_metrics
 from zslbench.experiment.suites.outcome import Line, SuiteOutcome
 from zslbench.report.results import dataset_label
-from zslbench.report.tables.figures import FIGURES
 from zslbench.report.tables.model import Cell, Column
 
 ABOUT = ("method", "variant", "reading", "row", "selection")
@@ -22,8 +22,8 @@ def columns(outcome: SuiteOutcome) -> list[Column]:
         for key in ("state", "source"):
             found.append(Column((label, "", key), f"{dataset}_{key}", numeric=False, readers=False))
         found.append(Column((label, "", "seeds"), f"{dataset}_seeds", readers=False))
-        for part, figure in FIGURES:
-            key = f"{dataset}_{figure.lower()}"
+        for metric in headline_metrics():
+            part, figure, key = metric.group, metric.name, f"{dataset}_{metric.key}"
             found.append(Column((label, part, figure), f"{key}_mean"))
             for name in ("std", "low", "high"):
                 found.append(Column((label, part, f"{figure} {name}"), f"{key}_{name}", readers=False))

@@ -6,15 +6,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from zslbench.report.results import FIGURES as METRICS, number as number, percent
+from zslbench.evaluation.metrics import Metric
+from zslbench.report.results import number as number
 from zslbench.report.statistics.intervals import Interval, interval
 from zslbench.report.tables.model import Cell
 from zslbench.store.record import RunRecord
-
-FIGURES = (("CZSL", "Acc"), ("GZSL", "U"), ("GZSL", "S"), ("GZSL", "H"))
-"""Part and figure of the columns of one data set."""
-
-_KEYS = {column: key for key, column in METRICS.items()}
 
 
 @dataclass(frozen=True)
@@ -23,6 +19,7 @@ class Over:
 
     values: Mapping[int, float]
     """By seed; NaN where a run lacks it."""
+    metric: Metric
     asked: int | None = None
     """How many seeds there should be; None: as many as there are."""
 
@@ -42,27 +39,26 @@ class Over:
         return f" ({len(self.values)})" if self.partial else ""
 
 
-def over(records: Mapping[int, RunRecord], figure: str, asked: int | None = None) -> Over:
-    """One figure (``Acc``, ``U``, ``S``, ``H``) of runs by seed."""
-    metric = _KEYS[figure]
-    return Over({seed: percent(one.metrics.get(metric)) for seed, one in records.items()}, asked)
+def over(records: Mapping[int, RunRecord], metric: Metric, asked: int | None = None) -> Over:
+    """One metric of runs by seed."""
+    return Over({seed: metric.of(one.metrics) for seed, one in records.items()}, metric, asked)
 
 
-def signed(value: float) -> str | None:
+def signed(value: float, digits: int = 1) -> str | None:
     """With its sign, unless it rounds to nothing: ``"+0.4"``, ``"−1.2"``, ``"0.0"``; None for NaN."""
     if math.isnan(value):
         return None
-    text = f"{abs(value):.1f}"
+    text = f"{abs(value):.{digits}f}"
     return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
 
 
-def spread_text(found: Interval, intervals: bool) -> str | None:
+def spread_text(found: Interval, intervals: bool, digits: int = 1) -> str | None:
     """``"45.1 ± 0.3"``: the mean with its standard deviation, or with half of its interval.
 
     The mean alone where there is no such spread; None where a seed lacks the figure.
     """
-    mean, spread = number(found.mean), found.half if intervals else found.std
-    return mean if mean is None or math.isnan(spread) else f"{mean} ± {spread:.1f}"
+    mean, spread = number(found.mean, digits), found.half if intervals else found.std
+    return mean if mean is None or math.isnan(spread) else f"{mean} ± {spread:.{digits}f}"
 
 
 def known(value: float) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import escape
 
 from zslbench.report.tables.model import Cell, Column, Row, Table
-from zslbench.report.tables.text import core, notes, one_line, spans, tail
+from zslbench.report.tables.text import cell_marks, core, header_spans, one_line, table_notes
 
 CLASS = "zslbench"
 """Of the table, and of the list of its notes."""
@@ -21,7 +21,7 @@ def html(table: Table, missing: str) -> str:
     what stands behind their text a ``span`` of class ``mark``.
     """
     table = table.for_readers()
-    said = notes(table, "bold", "underlined")
+    said = table_notes(table, "bold", "underlined")
     lines = [f'<table class="{CLASS}">']
     if table.title:
         lines.append(f"<caption>{_text(table.title)}</caption>")
@@ -34,7 +34,7 @@ def html(table: Table, missing: str) -> str:
 
 
 def _head(columns: tuple[Column, ...]) -> Iterator[str]:
-    levels = spans(columns)
+    levels = header_spans(columns)
     yield "<thead>"
     for depth, level in enumerate(levels):
         last = depth == len(levels) - 1
@@ -97,7 +97,7 @@ def _cell(cell: Cell, column: Column, missing: str, *, first: bool) -> str:
     text = _text(core(cell, missing))
     # Without a style sheet as well: the marks are the table's meaning.
     text = {"best": f"<b>{text}</b>", "second": f"<u>{text}</u>"}.get(cell.emphasis or "", text)
-    behind = f'<span class="mark">{escape(tail(cell))}</span>' if tail(cell) else ""
+    behind = f'<span class="mark">{escape(cell_marks(cell))}</span>' if cell_marks(cell) else ""
     return f"<{tag}{attributes}>{text}{behind}</{tag}>"
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from zslbench.report.tables.model import Cell, Row, Table
-from zslbench.report.tables.text import core, notes, one_line, parted, spans, tail
+from zslbench.report.tables.text import cell_marks, core, header_spans, one_line, parted, table_notes
 
 _ESCAPED = str.maketrans(
     {
@@ -76,7 +76,7 @@ def latex(table: Table, missing: str) -> str:
     if table.title:
         lines += [rf"\caption{{{escaped(table.title)}}}", r"\smallskip"]
     lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%", *body, "}"]
-    if said := notes(table, "bold", "underlined"):
+    if said := table_notes(table, "bold", "underlined"):
         lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
         lines += [rf"{escaped(text)}\par" for text in said]
         lines.append(r"\end{minipage}")
@@ -87,7 +87,7 @@ def _tabular(table: Table, missing: str) -> Iterator[str]:
     columns = "".join("r" if column.numeric else "l" for column in table.columns)
     yield rf"\begin{{tabular}}{{{columns}}}"
     yield r"\toprule"
-    levels, spreads = spans(table.columns), _spreads(table, missing)
+    levels, spreads = header_spans(table.columns), _spreads(table, missing)
     for depth, level in enumerate(levels):
         if depth < len(levels) - 1 and not any(span.text for span in level):
             continue
@@ -138,11 +138,11 @@ def _cell(cell: Cell, column_spread: str, missing: str) -> str:
     """A cell; in a column with spreads, numbers without one keep its room, so that means align."""
     text = core(cell, missing)
     number, spread, more = parted(text) if column_spread else (text, "", "")
-    behind = _behind(more + tail(cell))
+    behind = _behind(more + cell_marks(cell))
     around = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}.get(cell.emphasis or "", "%s")
     shown = around.replace("%s", escaped(f"{number}{spread}"))
     if not column_spread or (cell.text is not None and not any(one.isdigit() for one in text)):
         return shown + behind
-    if behind and (not spread or len(more + tail(cell)) < 2):
+    if behind and (not spread or len(more + cell_marks(cell)) < 2):
         behind = rf"\rlap{{{behind}}}"
     return shown + behind + ("" if spread else rf"\phantom{{{_behind(column_spread)}}}")

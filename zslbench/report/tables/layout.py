@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from zslbench.report.tables.model import Cell, Column, Row, Table
-from zslbench.report.tables.text import core, parted, spans, tail
+from zslbench.report.tables.text import cell_marks, core, header_spans, parted
 
 MARGIN = 2
 GAP = 3
@@ -135,7 +135,7 @@ def _shown(
     text = core(cell, missing)
     number, spread, behind = parted(text) if numeric else (text, "", "")
     word = cell.text is not None and numeric and not any(one.isdigit() for one in text)
-    return Shown(f"{indent}{around}{number}", f"{spread}{around}", behind + tail(cell), word)
+    return Shown(f"{indent}{around}{number}", f"{spread}{around}", behind + cell_marks(cell), word)
 
 
 def _last(column: Column) -> str:
@@ -159,7 +159,7 @@ def _least(rows: Sequence[tuple[Row, tuple[Shown, ...]]], place: int, column: Co
 
 def _make_room_for_spans(columns: Sequence[Column], widths: list[int]) -> None:
     """Widen the last column of each joined header that is longer than what it stands over."""
-    for level in spans(columns)[:-1]:
+    for level in header_spans(columns)[:-1]:
         for span in level:
             over = widths[span.first : span.first + span.count]
             around = 2 if span.count > 1 else 0

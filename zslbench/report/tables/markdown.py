@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from zslbench.report.tables.model import Cell, Row, Table
-from zslbench.report.tables.text import core, notes, tail
+from zslbench.report.tables.text import cell_marks, core, table_notes
 
 _SPECIAL = re.compile(r"[\\*`|~$]|<(?=[a-zA-Z/!?])|&(?=#?\w+;)|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 """What has a meaning of its own where it stands. Brackets and underscores within words have none, and text
@@ -40,7 +40,7 @@ def markdown(table: Table, missing: str) -> str:
             for cell, width, column in zip(line, widths, table.columns, strict=True)
         )
         text += f"| {' | '.join(padded)} |\n"
-    said = notes(table, "bold", "underlined")
+    said = table_notes(table, "bold", "underlined")
     return text + ("\n" + "".join(f"- {escaped(one)}\n" for one in said) if said else "")
 
 
@@ -55,4 +55,4 @@ def _cell(cell: Cell, missing: str) -> str:
         text = f"**{text}**"
     elif cell.emphasis == "second":
         text = f"<u>{text}</u>"
-    return text + escaped(tail(cell))
+    return text + escaped(cell_marks(cell))

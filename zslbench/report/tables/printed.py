@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from zslbench.evaluation.metrics import Metric
 from zslbench.experiment.published import PublishedRow
 from zslbench.report.published_verdict import verdict
 from zslbench.report.tables.figures import Over, known, number, places, signed, words
@@ -28,18 +29,18 @@ class Printed:
     refused: set[str] = field(default_factory=set)
 
     def figure(
-        self, label: str, row: PublishedRow | None, name: str, semantics: str, features: str = "res101"
+        self, label: str, row: PublishedRow | None, metric: Metric, semantics: str, features: str = "res101"
     ) -> Cell:
         """A published figure as printed; a disputed H and figures from other conditions are marked.
 
         Args:
             label: the line's.
             row: what is published of it; None: nothing.
-            name: of the figure.
             semantics: of our runs beside it.
             features: of our runs beside it.
         """
-        if row is None or math.isnan(row.figures[name]):
+        value = math.nan if row is None else row.figures.get(metric.name, math.nan)
+        if row is None or math.isnan(value):
             return Cell(None, note="not published" if row is None else f"not in {row.source}")
         reasons = row.unlike(semantics, features)
         if (label, row) not in self.shown:
@@ -49,23 +50,25 @@ class Printed:
             if (row.method, row.dataset) not in where:
                 where.append((row.method, row.dataset))
         mark, note = "", f"{row.citation}, {row.source}" if row.citation else row.source
-        if row.disputed and name == "H":
+        if row.disputed and metric.key == "h":
             mark, note = DISPUTED, row.note
         if reasons:
             mark += UNLIKE
             note = f"{note}; {', '.join(reasons)}"
-        return Cell(number(row.figures[name]), row.figures[name], mark=mark, note=note)
+        return Cell(number(value, metric.digits), value, mark=mark, note=note)
 
-    def difference(self, ours: Over, row: PublishedRow | None, name: str) -> tuple[Cell, str | None]:
+    def difference(self, ours: Over, row: PublishedRow | None) -> tuple[Cell, str | None]:
         """Ours less published with its verdict, and the verdict for programs."""
-        if row is None or math.isnan(row.figures[name]) or math.isnan(ours.interval.mean):
+        name = ours.metric.name
+        value = math.nan if row is None else row.figures.get(name, math.nan)
+        if row is None or math.isnan(value) or math.isnan(ours.interval.mean):
             return Cell(None), None
-        found = verdict(ours.interval, row.figures[name], row.rounding.get(name, 0.0))
+        found = verdict(ours.interval, value, row.rounding.get(name, 0.0))
         if found.place == "unknown":
             self.refused.add(found.reason)
         else:
             self.judged = True
-        text = signed(found.difference)
+        text = signed(found.difference, ours.metric.digits)
         mark = _PLACES[found.place] + ours.mark
         return Cell(text, known(found.difference), mark=mark, note=found.text), found.place
 

@@ -10,7 +10,7 @@ from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.experiment.suites.outcome import Line, SuiteOutcome
 
 
-def published_of(
+def published_lookup(
     outcome: SuiteOutcome, results: PublishedResults
 ) -> Callable[[Line, str, str], PublishedRow | None]:
     """A function of a line, a data set and class semantics that finds the published row."""

@@ -27,10 +27,10 @@ class Ranks:
         highest = self.ranking.verdicts[self.ranking.best].mean
         if math.isnan(mean):
             return None
-        if highest - mean <= SAME:
+        if abs(highest - mean) <= SAME:
             return "best"
         second = self.ranking.verdicts[self.ranking.second or self.ranking.best].mean
-        return "second" if highest - second > SAME and second - mean <= SAME else None
+        return "second" if abs(highest - second) > SAME and abs(second - mean) <= SAME else None
 
     def marked(self, name: str, cell: Cell) -> Cell:
         """The cell with its marks."""
@@ -41,12 +41,13 @@ class Ranks:
 
 def ranks(column: Mapping[str, Over]) -> Ranks:
     """Rank a column: what lacks seeds that were asked for, or a figure, takes no part."""
+    higher = all(one.metric.higher_is_better for one in column.values())
     whole = {
         name: one.values
         for name, one in column.items()
         if one.values and not one.partial and not any(map(math.isnan, one.values.values()))
     }
-    return Ranks(against_best(whole) if len(whole) > 1 else None)
+    return Ranks(against_best(whole, higher=higher) if len(whole) > 1 else None)
 
 
 def notes(of: Iterable[Ranks]) -> list[str]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from zslbench.report.tables.layout import GAP, MARGIN, Layout, Shown, layout, parts
 from zslbench.report.tables.model import Row, Table
-from zslbench.report.tables.text import notes, one_line, spans
+from zslbench.report.tables.text import header_spans, one_line, table_notes
 
 _UNBOUNDED = 100_000
 _MARKS = ("*", "_")
@@ -60,12 +60,12 @@ def _lines(
         yield from _body(console, one, found)
     yield Text()
     legend = ("bold", "underlined") if styled else ("*so*", "_so_")
-    for text in notes(table, *legend):
+    for text in table_notes(table, *legend):
         yield from _wrapped(console, Text(text), width)
 
 
 def _header(found: Layout) -> Iterator[Text]:
-    levels = spans(found.columns)
+    levels = header_spans(found.columns)
     for depth, level in enumerate(levels):
         line = Text(" " * MARGIN)
         for span in level:

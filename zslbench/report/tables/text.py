@@ -14,7 +14,7 @@ TIED_MARK = "≈"
 MISSING = "–"
 
 
-def chosen(text: str | None, known: Sequence[str]) -> tuple[str, ...]:
+def parse_choices(text: str | None, known: Sequence[str]) -> tuple[str, ...]:
     """What ``--show A,B`` names; none where it was not given.
 
     Raises:
@@ -47,12 +47,12 @@ def core(cell: Cell, missing: str = MISSING) -> str:
     return missing if cell.text is None else one_line(cell.text)
 
 
-def tail(cell: Cell) -> str:
+def cell_marks(cell: Cell) -> str:
     """What stands behind the cell's text."""
     return f"{TIED_MARK if cell.tied else ''}{cell.mark}"
 
 
-def notes(table: Table, best: str, second: str) -> list[str]:
+def table_notes(table: Table, best: str, second: str) -> list[str]:
     """The table's notes behind a legend of its emphasis.
 
     Args:
@@ -81,7 +81,7 @@ class Span:
     count: int
 
 
-def spans(columns: Sequence[Column]) -> list[list[Span]]:
+def header_spans(columns: Sequence[Column]) -> list[list[Span]]:
     """For each level of the headers its texts from left to right, equal neighbours joined.
 
     Neighbours are joined where all levels above agree as well; the last level is never joined. An empty

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from zslbench.evaluation import METRICS
 from zslbench_report.html.report import Report, Series
 
 # --- accuracies ----------------------------------------------------------------------------------
@@ -41,7 +42,8 @@ def class_accuracies(report: Report) -> Mapping[str, Any] | None:
                 "intervals": _intervals(report, [series for series, _ in found]),
             }
         )
-    return {"panels": panels} if panels else None
+    names = [one.name for one in METRICS.values() if one.classes]
+    return {"panels": panels, "metrics": names} if panels else None
 
 
 def _mean_accuracies(report: Report, series: Series) -> pd.DataFrame | None:
@@ -61,7 +63,7 @@ def _mean_accuracies(report: Report, series: Series) -> pd.DataFrame | None:
 
 def _intervals(report: Report, shown: list[Series]) -> list[dict[str, Any]]:
     """The figures of each method's median run, with bootstrap intervals over classes."""
-    from zslbench.report.statistics.bootstrap import ClassAccuracies, over_classes
+    from zslbench.report import ClassAccuracies, over_classes
 
     rows = []
     for series in shown:

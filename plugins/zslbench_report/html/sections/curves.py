@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from zslbench.report.results import mean_std, percent, runs_frame
+from zslbench.evaluation import criteria
+from zslbench.report import mean_std, percent, runs_frame
 from zslbench.store import RunRecord
 from zslbench_report.html.report import Report, Series
 from zslbench_report.html.theme import ink
@@ -73,11 +74,10 @@ def _curve_chart(report: Report, title: str, found: list[tuple[Series, _Tables]]
 MOST_CHARTS = 120
 """Loss charts in a report; they are what makes its file large."""
 
-_CRITERIA = (
-    ("val_h", "validation H"),
-    ("val_acc", "validation Acc"),
-    ("test_h", "test H"),
-    ("test_acc", "test Acc"),
+_CRITERIA = tuple(
+    (f"{short}_{one.key}", f"{images} {one.name}")
+    for short, images in (("val", "validation"), ("test", "test"))
+    for one in reversed(criteria())
 )
 
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from zslbench.report.results import FIGURES, ORACLE_MARK, marked, percent
-from zslbench.report.stages import stage_rows, stages_line
+from zslbench.evaluation import METRICS, Metric, criteria
+from zslbench.report import ORACLE_MARK, percent, selection_label, stage_rows, stages_line
 from zslbench.store import RunRecord
 from zslbench_report.html.report import Report
 
@@ -69,7 +69,7 @@ def protocol(report: Report) -> Mapping[str, Any] | None:
 def _choices(report: Report, label: str, record: RunRecord) -> dict[str, Any]:
     metrics = record.metrics
     chosen: Mapping[str, Any] = record.environment.get("chosen") or {}
-    criterion = next((name for name in ("val_h", "val_acc") if name in metrics), None)
+    criterion = next((one for one in reversed(criteria()) if f"val_{one.key}" in metrics), None)
     candidates = report.table(record, "candidates", ())
     return {
         "label": label,
@@ -79,8 +79,8 @@ def _choices(report: Report, label: str, record: RunRecord) -> dict[str, Any]:
         "epochs": _epochs(metrics),
         "chosen": ", ".join(f"{key}={value}" for key, value in chosen.items()),
         "candidates": len(candidates) if candidates is not None and record.info.selection != "last" else None,
-        "criterion": criterion.removeprefix("val_").capitalize() if criterion else None,
-        "value": percent(metrics[criterion]) if criterion else None,
+        "criterion": criterion.name if criterion else None,
+        "value": percent(metrics[f"val_{criterion.key}"]) if criterion else None,
     }
 
 
@@ -89,10 +89,10 @@ def _epochs(metrics: Mapping[str, Any]) -> str | None:
     if metrics.get("epochs"):
         return str(metrics["epochs"])
     parts = []
-    for name in ("h", "acc"):
-        epochs = [metrics.get(f"{name}_epoch"), metrics.get(f"{name}_classifier_epoch")]
+    for metric in reversed(criteria()):
+        epochs = [metrics.get(f"{metric.key}_epoch"), metrics.get(f"{metric.key}_classifier_epoch")]
         if any(epochs):
-            parts.append(f"{name.capitalize()}: " + ", classifier ".join(str(one) for one in epochs if one))
+            parts.append(f"{metric.name}: " + ", classifier ".join(str(one) for one in epochs if one))
     return "; ".join(parts) or None
 
 
@@ -102,9 +102,9 @@ def _epochs(metrics: Mapping[str, Any]) -> str | None:
 def runs(report: Report) -> Mapping[str, Any] | None:
     """One row per run: its figures, its cost, and the stages it reused."""
     names = [
-        name
-        for key, name in FIGURES.items()
-        if any(_figure(record, key) is not None for record in report.outcome.records)
+        one.name
+        for one in METRICS.values()
+        if any(_figure(record, one) is not None for record in report.outcome.records)
     ]
     rows = []
     for label, dataset, selection in report.outcome.entries:
@@ -115,11 +115,11 @@ def runs(report: Report) -> Mapping[str, Any] | None:
                     "run": record.info.id,
                     "label": label,
                     "dataset": report.dataset_title(record.info.dataset),
-                    "selection": marked(selection),
+                    "selection": selection_label(selection),
                     "seed": record.info.seed,
                     "finished": record.finished.strftime("%Y-%m-%d %H:%M"),
                     "seconds": record.environment.get("seconds"),
-                    "figures": {name: _figure(record, key) for key, name in FIGURES.items()},
+                    "figures": {one.name: _figure(record, one) for one in METRICS.values()},
                     "stages": _stage_counts(stages),
                     "details": "; ".join(f"{name} {text}" for name, text in stages),
                 }
@@ -127,8 +127,8 @@ def runs(report: Report) -> Mapping[str, Any] | None:
     return {"rows": rows, "names": names, "stages": stages_line(report.outcome.records)} if rows else None
 
 
-def _figure(record: RunRecord, metric: str) -> float | None:
-    value = percent(record.metrics.get(metric))
+def _figure(record: RunRecord, metric: Metric) -> float | None:
+    value = metric.of(record.metrics)
     return None if math.isnan(value) else value
 
 

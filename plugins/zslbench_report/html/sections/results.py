@@ -7,19 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zslbench.evaluation import Metric, criteria
 from zslbench.experiment import Line, PublishedResults
 from zslbench.plugin import FULL
-from zslbench.report.results import marked
-from zslbench.report.statistics.intervals import interval
-from zslbench.report.tables.benchmark import benchmark_table
-from zslbench.report.tables.model import Cell, Row, Table
-from zslbench.report.tables.published_of import published_of
-from zslbench.report.tables.text import MISSING, notes, spans, tail
+from zslbench.report import (
+    MISSING,
+    Cell,
+    Row,
+    Table,
+    cell_marks,
+    header_spans,
+    interval,
+    published_lookup,
+    selection_label,
+    suite_table,
+    table_notes,
+)
 from zslbench_audit import AuditStatus, status_of
 from zslbench_report.html.report import Report, Series
-
-_FIGURES = (("H", "h"), ("Acc", "acc"))
-"""The figures that charts show, each with its metric."""
 
 # --- results -------------------------------------------------------------------------------------
 
@@ -42,7 +47,7 @@ def results(report: Report) -> Mapping[str, Any] | None:
             links[line.label] = AuditLink(_AUDIT_STATES[audit.state], f"#{_anchor(place)}", audit.state)
     charts = [] if report.without_charts else _result_charts(report)
     return {
-        "table": sortable(benchmark_table(report.outcome), links),
+        "table": sortable(suite_table(report.outcome), links),
         "charts": charts,
         "published": any(chart["published"] for chart in charts),
     }
@@ -51,22 +56,24 @@ def results(report: Report) -> Mapping[str, Any] | None:
 def _result_charts(report: Report) -> list[dict[str, Any]]:
     from zslbench_report.html.charts import Spread, spread_chart
 
-    published = published_of(report.outcome, PublishedResults.load())
+    published = published_lookup(report.outcome, PublishedResults.load())
     charts = []
     for dataset in report.outcome.datasets:
-        for figure, metric in _FIGURES:
+        for metric in reversed(criteria()):
             spreads = []
             for series in report.series(dataset):
                 values = tuple(series.percents(metric).values())
                 if all(map(math.isfinite, values)):
                     found = published(series.line, dataset, str(series.records[0].data["semantics"]))
-                    printed = found.figures[figure] if found else math.nan
+                    printed = found.figures.get(metric.name, math.nan) if found else math.nan
                     spreads.append(Spread(series.label, series.tone, values, interval(values), printed))
             if spreads:
                 spreads.sort(key=lambda one: -one.interval.mean)
-                title = f"{figure} on {report.dataset_title(dataset)}"
+                title = f"{metric.name} on {report.dataset_title(dataset)}"
                 means = "; ".join(f"{one.label} {one.interval.mean:.1f}" for one in spreads)
-                svg = spread_chart(spreads, figure, report.key("spread"), f"{title}, means in %: {means}")
+                svg = spread_chart(
+                    spreads, metric.name, report.key("spread"), f"{title}, means in %: {means}"
+                )
                 any_published = any(math.isfinite(one.published) for one in spreads)
                 charts.append({"title": title, "svg": svg, "published": any_published})
     return charts
@@ -79,7 +86,7 @@ def sortable(table: Table, links: Mapping[str, AuditLink]) -> dict[str, Any]:
         links: by the text of a row's first cell; they make up a last column, if there are any.
     """
     shown = table.for_readers()
-    levels = spans(shown.columns)
+    levels = header_spans(shown.columns)
     return {
         "title": shown.title,
         "upper": levels[:-1],
@@ -92,7 +99,7 @@ def sortable(table: Table, links: Mapping[str, AuditLink]) -> dict[str, Any]:
             {"group": group, "rows": [_sortable_row(shown, row, links) for row in rows]}
             for group, rows in shown.grouped()
         ],
-        "notes": notes(shown, "bold", "underlined"),
+        "notes": table_notes(shown, "bold", "underlined"),
         "width": len(shown.columns) + bool(links),
     }
 
@@ -101,7 +108,7 @@ def _sortable_row(table: Table, row: Row, links: Mapping[str, AuditLink]) -> dic
     cells = [
         {
             "text": MISSING if cell.text is None else cell.text,
-            "tail": tail(cell),
+            "tail": cell_marks(cell),
             "emphasis": cell.emphasis,
             "note": cell.note,
             "missing": _is_missing(cell, column.numeric),
@@ -175,7 +182,7 @@ def missing(report: Report) -> Mapping[str, Any] | None:
         {
             "label": label,
             "dataset": report.dataset_title(dataset),
-            "selection": marked(selection),
+            "selection": selection_label(selection),
             "state": entry.state,
             "seeds": f"{len(entry.records)} of {len(report.outcome.seeds)}",
             "reason": entry.reason,
@@ -212,7 +219,8 @@ def _variant_panel(report: Report, method: str, dataset: str, family: list[Serie
             "label": series.label,
             "full": series is full,
             "figures": [
-                (_mean_std(series, metric), _difference(series, full, metric)) for _, metric in _FIGURES
+                (_mean_std(series, metric), _difference(series, full, metric))
+                for metric in reversed(criteria())
             ],
         }
         for series in family
@@ -221,7 +229,7 @@ def _variant_panel(report: Report, method: str, dataset: str, family: list[Serie
     if not report.without_charts:
         from zslbench_report.html.charts import Spread, spread_chart
 
-        for figure, metric in _FIGURES:
+        for metric in reversed(criteria()):
             spreads = []
             for series in family:
                 values = tuple(series.percents(metric).values())
@@ -229,20 +237,20 @@ def _variant_panel(report: Report, method: str, dataset: str, family: list[Serie
                     spreads.append(Spread(series.label, series.tone, values, interval(values)))
             if len(spreads) > 1:
                 means = "; ".join(f"{one.label} {one.interval.mean:.1f}" for one in spreads)
-                label = f"{figure} of variants of {title}, means in %: {means}"
-                charts.append(spread_chart(spreads, figure, report.key("ablation"), label, bars=True))
-    names = [name for name, _ in _FIGURES]
+                label = f"{metric.name} of variants of {title}, means in %: {means}"
+                charts.append(spread_chart(spreads, metric.name, report.key("ablation"), label, bars=True))
+    names = [one.name for one in reversed(criteria())]
     return {"title": title, "charts": charts, "rows": rows, "figures": names, "full": full}
 
 
-def _mean_std(series: Series, metric: str) -> str | None:
+def _mean_std(series: Series, metric: Metric) -> str | None:
     found = interval(list(series.percents(metric).values()))
     if math.isnan(found.mean):
         return None
     return f"{found.mean:.1f}" if math.isnan(found.std) else f"{found.mean:.1f} ± {found.std:.1f}"
 
 
-def _difference(series: Series, full: Series | None, metric: str) -> float | None:
+def _difference(series: Series, full: Series | None, metric: Metric) -> float | None:
     """Mean difference over the seeds that both have, in percentage points."""
     if full is None or series is full:
         return None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from zslbench.report.explanations import explained
+from zslbench.report import explain_run
 from zslbench.store import RunRecord
 from zslbench_report.html.report import Report, Series
 
@@ -100,7 +100,7 @@ def _all_settings(report: Report, series: Series, values: Mapping[str, Any]) -> 
     rows: list[tuple[str, str]] = []
     if report.plugins is not None:
         try:
-            rows = explained(record, report.plugins)
+            rows = explain_run(record, report.plugins)
         except Exception as error:  # a plugin's explanation must not cost the report
             report.add_fault(str(error))
     return {

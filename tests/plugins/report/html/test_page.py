@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from page_reader import Node
 
-from zslbench.report.runs import facts
+from zslbench.report.runs import run_details
 from zslbench.store.record import RunRecord
 
 
@@ -116,7 +116,9 @@ def test_one_run_has_intervals_over_classes(quick_page: Node, quick_store: Any) 
         record = entry.records[int(row[1])]
         middle = sorted(float(one.metrics["h"]) for one in entry.records.values())[1]
         assert float(record.metrics["h"]) == middle
-        shown = {one["name"]: one["value"] for one in facts(record) if one["about"] == "95 % over classes"}
+        shown = {
+            one["name"]: one["value"] for one in run_details(record) if one["about"] == "95 % over classes"
+        }
         for name, cell in zip(header[2:], row[2:], strict=True):
             value, low, high = map(float, re.findall(r"[\d.]+", cell))
             assert value == pytest.approx(figures(record)[name], abs=0.051)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from zslbench.evaluation.metrics import headline_metrics
 from zslbench.report.differences import without_seed
-from zslbench.report.results import percent
-from zslbench.report.statistics.paired import Paired, compare
+from zslbench.report.statistics.paired import Paired, compare_seeds
 from zslbench.store.record import RunRecord
-
-PAIRED = {"acc": "Acc", "u": "U", "s": "S", "h": "H"}
-"""Figures that are compared over seeds."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +37,10 @@ def seed_pairs(a: dict[int, RunRecord], b: dict[int, RunRecord]) -> tuple[SeedPa
     """Each figure that both lines have, compared over their common seeds; empty: they have none."""
     common = sorted(a.keys() & b.keys())
     found = []
-    for key, figure in PAIRED.items():
-        values = [{seed: percent(one.metrics.get(key)) for seed, one in line.items()} for line in (a, b)]
+    for metric in headline_metrics():
+        values = [{seed: metric.of(one.metrics) for seed, one in line.items()} for line in (a, b)]
         shown = [[of[seed] for seed in common] for of in values]
         if common and all(value == value for of in shown for value in of):  # no NaN: no seed lacks it
             means = [sum(of) / len(of) for of in shown]
-            found.append(SeedPair(figure, means[0], means[1], compare(values[0], values[1])))
+            found.append(SeedPair(metric.name, means[0], means[1], compare_seeds(values[0], values[1])))
     return tuple(found)

@@ -1,0 +1,59 @@
+from .alike import distinct_runs as distinct_runs
+from .comparison import comparison_frame as comparison_frame, comparison_table as comparison_table
+from .explanations import explain_run as explain_run, explain_settings as explain_settings
+from .formats import (
+    FORMATS as FORMATS,
+    as_table as as_table,
+    emit as emit,
+    json_text as json_text,
+    render as render,
+)
+from .published_listing import published_table as published_table
+from .published_verdict import verdict as verdict
+from .results import (
+    ORACLE_MARK as ORACLE_MARK,
+    ORACLE_NOTE as ORACLE_NOTE,
+    dataset_label as dataset_label,
+    has_oracle as has_oracle,
+    is_simulated as is_simulated,
+    mean_std as mean_std,
+    method_label as method_label,
+    percent as percent,
+    runs_frame as runs_frame,
+    seeds_table as seeds_table,
+    selection_label as selection_label,
+    selection_mark as selection_mark,
+)
+from .run_facts import (
+    final_metrics as final_metrics,
+    last_evaluations as last_evaluations,
+    run_parameters as run_parameters,
+    run_tags as run_tags,
+    run_title as run_title,
+)
+from .runs import run_details as run_details
+from .stages import stage_rows as stage_rows, stages_line as stages_line
+from .statistics.bootstrap import (
+    ClassAccuracies as ClassAccuracies,
+    ClassInterval as ClassInterval,
+    difference_over_classes as difference_over_classes,
+    over_classes as over_classes,
+)
+from .statistics.family import Ranking as Ranking, against_best as against_best
+from .statistics.intervals import Interval as Interval, interval as interval
+from .statistics.paired import (
+    Paired as Paired,
+    compare_seeds as compare_seeds,
+    seeds_needed as seeds_needed,
+)
+from .tables.benchmark import suite_table as suite_table
+from .tables.figures import signed as signed
+from .tables.model import Cell as Cell, Column as Column, Row as Row, Table as Table
+from .tables.published_of import published_lookup as published_lookup
+from .tables.text import (
+    MISSING as MISSING,
+    cell_marks as cell_marks,
+    header_spans as header_spans,
+    parse_choices as parse_choices,
+    table_notes as table_notes,
+)
