@@ -18,10 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.speed.machine import processor
+from benchmarks.common import processor, write_page
 from zslbench.report import render
 
-RESULTS = Path(__file__).parent / "results"
 SHORT = (
     "--select last --epochs 1 --set embedding.stage1.epochs=1 --set embedding.stage1.iterations=5 "
     "--set embedding.stage2.epochs=1 --set embedding.stage2.iterations=5 --set generator.hidden=256 "
@@ -84,7 +83,6 @@ def main() -> None:
                     "command": f"`zslbench {shown}`",
                 }
             )
-    RESULTS.mkdir(exist_ok=True)
     text = [
         "# Memory at SUN's size",
         "",
@@ -100,7 +98,7 @@ def main() -> None:
         f"Hardware: {processor()}, one thread, no GPU; Python {platform.python_version()}.",
         "",
     ]
-    (RESULTS / "memory.md").write_text("\n".join(text), "utf-8")
+    write_page("memory", text)
 
 
 if __name__ == "__main__":

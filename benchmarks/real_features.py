@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from benchmarks.common import hardware, output, run_options, write_page
 from zslbench.evaluation import METRICS
 from zslbench.report import render
 from zslbench.store.store import Store
-
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -75,19 +71,6 @@ def commands(data: DataSet) -> list[str]:
     ]
 
 
-def run(command: str, options: list[str]) -> dict[str, Any]:
-    """Run one command and give its row."""
-    sys.stderr.write(f"zslbench {command}\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "zslbench", *command.split(), *options, "--format", "json"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    (row,) = json.loads(done.stdout)
-    return dict(row)
-
-
 def main() -> None:
     """Run everything and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -96,16 +79,14 @@ def main() -> None:
     parser.add_argument("--store", help="run store; else ZSLBENCH_STORE")
     parser.add_argument("--threads", default="1", help="CPU threads (default 1)")
     arguments = parser.parse_args()
-    options = ["--device", "cpu", "--threads", arguments.threads]
-    options += ["--data-root", arguments.data_root] if arguments.data_root else []
-    options += ["--store", arguments.store] if arguments.store else []
+    options = run_options(arguments, arguments.threads)
 
     text = ["# Methods on real features, on a CPU", ""]
     environment: dict[str, Any] = {}
     for data in (one for one in DATASETS if one.name in (arguments.dataset or [d.name for d in DATASETS])):
         rows = []
         for command in commands(data):
-            row = run(command, options)
+            (row,) = json.loads(output(command, options))
             rows.append(row | {"command": f"zslbench {command}"})
             environment = Store.default(arguments.store).resolve(row["run"]).environment
         frame = pd.DataFrame(rows)
@@ -115,21 +96,18 @@ def main() -> None:
         text += [render(frame[["row", *shown, "seconds"]], "markdown", decimals=1), ""]
         text += [f"{number}. `{command}`" for number, command in enumerate(frame["command"], 1)] + [""]
     text[1:1] = ["", *header(environment, arguments.threads)]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "real_features.md").write_text("\n".join(text), "utf-8")
+    write_page("real_features", text)
 
 
 def header(environment: dict[str, Any], threads: str) -> list[str]:
     """How the table was made and on what."""
-    packages = environment["packages"]
     return [
         "Regenerate with `python -m benchmarks.real_features --data-root FOLDER`. Rows with `last` have",
         "regularisers or schedule given; the others choose on validation. tf-vaegan runs with narrower",
         "layers and shorter schedules than its authors', as each command says; `seconds` is the whole run,",
         "validation and refit included, on a machine that did other work too: a rough figure.",
         "",
-        f"Hardware: {environment['device']}, {environment['cpu_count']} cores, torch on {threads}, no GPU. "
-        f"Python {environment['python']}, torch {packages['torch']}, zslbench {environment['zslbench']}.",
+        hardware(environment, f"torch on {threads}"),
     ]
 
 

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from benchmarks.common import hardware, output, run_options, write_page
 from zslbench.report import render
 from zslbench.store.store import Store
 
-RESULTS = Path(__file__).parent / "results"
 PRESET = Path("benchmarks") / "presets" / "cpu_gan.toml"
 DATA = "--dataset cub2010 --features mobilenet_v2"
 SC_EGG = f"run sc-egg {DATA} --preset cpu --every 4"
@@ -56,27 +54,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default 3)")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each on one thread (default 2)")
     arguments = parser.parse_args()
-    options = ["--device", "cpu", "--threads", "1"]
-    options += ["--data-root", arguments.data_root] if arguments.data_root else []
-    options += ["--store", arguments.store] if arguments.store else []
+    options = run_options(arguments)
     seeds = range(arguments.seeds)
 
     def group(task: tuple[int, tuple[str, ...]]) -> None:
         seed, commands = task
         for command in commands:
-            run(f"{command} --seed {seed}", options)
+            output(f"{command} --seed {seed}", options)
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(group, [(seed, commands) for seed in seeds for commands in GROUPS]))
 
-    compared = [json.loads(run(f"{command} --seeds {len(seeds)}", options)) for command in COMPARED]
-    ablation = run(f"{ABLATION} --seeds {len(seeds)}", options, "markdown")
+    compared = [json.loads(output(f"{command} --seeds {len(seeds)}", options)) for command in COMPARED]
+    ablation = output(f"{ABLATION} --seeds {len(seeds)}", options, "markdown")
     store = Store.default(arguments.store)
     environment = store.resolve(compared[-1][0]["run"]).environment
     rows = [row(runs) for runs in compared]
     frame = pd.DataFrame(rows)
     frame.insert(0, "row", range(1, len(frame) + 1))
-    RESULTS.mkdir(exist_ok=True)
     text = [
         *header(environment, arguments.jobs),
         render(frame, "markdown", decimals=1),
@@ -93,22 +88,7 @@ def main() -> None:
         ablation.rstrip(),
         "",
     ]
-    (RESULTS / "sc_egg_cub2010.md").write_text("\n".join(text), "utf-8")
-
-
-def run(command: str, options: list[str], fmt: str = "json") -> str:
-    """Run one command of zslbench and give what it wrote."""
-    sys.stderr.write(f"zslbench {command}\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "zslbench", *command.split(), *options, "--format", fmt],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.stderr.write(done.stderr)
-        raise SystemExit(f"failed: zslbench {command}")
-    return done.stdout
+    write_page("sc_egg_cub2010", text)
 
 
 def row(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -125,7 +105,7 @@ def row(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def header(environment: dict[str, Any], jobs: int) -> list[str]:
     """How the tables were made and on what."""
-    packages, git = environment["packages"], environment.get("git")
+    git = environment.get("git")
     return [
         "# SC-EGG on CUB2010, on a CPU",
         "",
@@ -142,8 +122,7 @@ def header(environment: dict[str, Any], jobs: int) -> list[str]:
         "mean over the seeds of a whole run with validation and refit, less the stages that it found",
         f"computed; {jobs} runs at a time on a machine that did other work too, so it is a rough figure.",
         "",
-        f"Hardware: {environment['device']}, {environment['cpu_count']} cores, one thread a run, no GPU. "
-        f"Python {environment['python']}, torch {packages['torch']}, zslbench {environment['zslbench']}.",
+        hardware(environment, "one thread a run"),
         "",
         "## Comparison",
         "",

@@ -12,38 +12,43 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.speed.machine import processor
+from benchmarks.common import processor, write_page
 from zslbench.data.regions.store import RegionStore
 from zslbench.experiment.datasets import load_dataset
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
 from zslbench.report import render
 
-RESULTS = Path(__file__).parent / "results"
 IMAGES = 64
 
 
-def measured(
-    calls: dict[str, Callable[[np.ndarray], Any]], images: int, repeats: int, count: int = IMAGES
-) -> dict[str, float]:
-    """The median milliseconds of each call on ``count`` images; they take turns in going first."""
+def gathered(store: RegionStore, repeats: int, count: int = IMAGES) -> list[dict[str, Any]]:
+    """Rows of milliseconds to gather the regions of ``count`` images; the ways take turns in going first."""
+    bare = np.load(store.folder / "regions.npy", mmap_mode="r")
+    ways: dict[str, tuple[Callable[[np.ndarray], Any], Callable[[np.ndarray], Any]]] = {
+        f"as stored ({bare.dtype})": (lambda rows: bare[rows], store.raw),
+        "as float32": (lambda rows: bare[rows].astype(np.float32), lambda rows: store[rows]),
+    }
+    calls = {(kind, place): call for kind, both in ways.items() for place, call in enumerate(both)}
     random = np.random.default_rng(0)
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    times: dict[tuple[str, int], list[float]] = {name: [] for name in calls}
     for turn in range(repeats):
-        rows = random.choice(images, count, replace=False)
+        rows = random.choice(len(bare), count, replace=False)
         for call in calls.values():
             call(rows)
-        names = list(calls) if turn % 2 else list(calls)[::-1]
-        for name in names:
+        for name in list(calls)[:: 1 if turn % 2 else -1]:
             started = time.perf_counter()
             calls[name](rows)
             times[name].append(1000 * (time.perf_counter() - started))
-    return {name: statistics.median(values) for name, values in times.items()}
+    found = {kind: [statistics.median(times[kind, place]) for place in (0, 1)] for kind in ways}
+    return [
+        {"gather": kind, "bare memory map, ms": plain, "store, ms": ours, "ratio": ours / plain}
+        for kind, (plain, ours) in found.items()
+    ]
 
 
 def main() -> None:
@@ -59,37 +64,17 @@ def main() -> None:
     store = dataset.regions
     assert isinstance(store, RegionStore)
     file = store.folder / "regions.npy"
-    bare = np.load(file, mmap_mode="r")
     opening = []
     for _ in range(arguments.repeats):
         started = time.perf_counter()
         RegionStore.open(store.folder)
         opening.append(1000 * (time.perf_counter() - started))
-    calls: dict[str, Callable[[np.ndarray], Any]] = {
-        "bare memory map, as stored": lambda rows: bare[rows],
-        "store, as stored": store.raw,
-        "bare memory map, to float32": lambda rows: bare[rows].astype(np.float32),
-        "store, float32": lambda rows: store[rows],
-    }
-    times = measured(calls, len(bare), arguments.repeats)
-    rows = [
-        {
-            "gather": kind,
-            "bare memory map, ms": times[f"bare memory map, {first}"],
-            "store, ms": times[f"store, {second}"],
-            "ratio": times[f"store, {second}"] / times[f"bare memory map, {first}"],
-        }
-        for kind, first, second in (
-            (f"as stored ({bare.dtype})", "as stored", "as stored"),
-            ("as float32", "to float32", "float32"),
-        )
-    ]
-    RESULTS.mkdir(exist_ok=True)
+    rows = gathered(store, arguments.repeats)
     text = [
         "# Reading from the region store",
         "",
         "Regenerate with `python -m benchmarks.store`. Simulated data (`sim-sun`, scale "
-        f"{arguments.scale:g}: {len(bare):,} images,",
+        f"{arguments.scale:g}: {store.shape[0]:,} images,",
         f"{file.stat().st_size / 1e9:.1f} GB); gather of {IMAGES} random images' regions, pages in memory,",
         f"medians of {arguments.repeats}.",
         "",
@@ -100,7 +85,7 @@ def main() -> None:
         f"Hardware: {processor()}, one thread, on a machine that did other work too; numpy {np.__version__}.",
         "",
     ]
-    (RESULTS / "store.md").write_text("\n".join(text), "utf-8")
+    write_page("store", text)
 
 
 if __name__ == "__main__":

@@ -10,43 +10,35 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import zslbench
+from benchmarks.common import RESULTS
 from benchmarks.speed import machine as machines
-from benchmarks.speed.part import OUT_OF_TIME, Part
-from benchmarks.speed.parts import (
-    classifier,
-    evaluating,
-    penalty,
-    reading,
-    stage1,
-    stage3,
-    starting,
-    whole,
-)
-from benchmarks.speed.sizes import TINY, Sizes, sizes_for
-from benchmarks.speed.timing import OutOfTime
-from zslbench.store.files import write_whole
+from benchmarks.speed.machine import TINY, Sizes, sizes_for
+from benchmarks.speed.measuring import OUT_OF_TIME, OutOfTime, Part
+from benchmarks.speed.processes import startup, whole
+from benchmarks.speed.regions import reading, stage1
+from benchmarks.speed.scoring import classifier, evaluator
+from benchmarks.speed.stage3 import penalty, stage3
+from zslbench.store import write_whole
 
-RESULTS = Path(__file__).parent.parent / "results"
 PARTS: dict[str, Callable[[machines.Machine, Sizes], Part | list[Part]]] = {
-    "stage3": stage3.measure,
-    "stage1": stage1.measure,
-    "penalty": penalty.measure,
-    "classifier": classifier.measure,
-    "evaluator": evaluating.measure,
-    "reading": reading.measure,
-    "startup": starting.measure,
-    "whole": whole.measure,
+    "stage3": stage3,
+    "stage1": stage1,
+    "penalty": penalty,
+    "classifier": classifier,
+    "evaluator": evaluator,
+    "reading": reading,
+    "startup": startup,
+    "whole": whole,
 }
 SHARES = {"stage3": 3.0, "penalty": 0.3, "whole": 4.0}
-"""How much of the time that is left a part may take, beside the 1 of others; what it does not need goes on to
-those after it."""
+"""A part's share of the time left, where it is not 1; what a part does not need goes to those after it."""
 BUDGET = 540.0
 """Seconds on a GPU, where every minute counts: below ten with what is under way when it ends."""
 
@@ -136,7 +128,7 @@ def written(
 ) -> list[Path]:
     """Write what is known so far; gives the files."""
     out.mkdir(parents=True, exist_ok=True)
-    content = {"machine": described, "parts": [part.as_dict() for part in parts]}
+    content = {"machine": described, "parts": [asdict(part) for part in parts]}
     paths = [out / f"{slug}.{ending}" for ending in ("json", "md")]
     write_whole(paths[0], (json.dumps(content, indent=1) + "\n").encode())
     write_whole(paths[1], "\n".join(page(described, sizes, parts)).encode())
@@ -153,7 +145,7 @@ def page(described: dict[str, Any], sizes: Sizes, parts: Sequence[Part]) -> list
         f"that may have done other work too; torch {described['torch']}, Python {described['python']}, "
         f"zslbench {described['zslbench']}.",
         "",
-        f"Sizes: {sizes.told}. All of it is generated. {sizes.repeats} repetitions, the ways taking turns; "
+        f"Sizes: {sizes.note}. All of it is generated. {sizes.repeats} repetitions, the ways taking turns; "
         "medians, `ratio` to the first row, `spread` the least and largest time beside the median.",
         "",
         f"Limits of the machine, measured: {described['copy, GB/s']:,.1f} GB/s of copies (reading and "

@@ -10,14 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.speed import __main__ as suite
-from benchmarks.speed.machine import Machine
-from benchmarks.speed.part import OUT_OF_TIME, Part, rates
-from benchmarks.speed.parts import penalty, stage3
+from benchmarks.speed import __main__ as suite, stage3
+from benchmarks.speed.machine import TINY, Machine
+from benchmarks.speed.measuring import OUT_OF_TIME, OutOfTime, Part, counted, interleaved, rates
 from benchmarks.speed.problem import HostRegions, problem, regions_of
-from benchmarks.speed.sizes import TINY
-from benchmarks.speed.timing import OutOfTime, interleaved
-from benchmarks.speed.work import counted
 from zslbench.training.iteration import initial_networks
 
 
@@ -44,8 +40,8 @@ def test_parts_without_processes_run_and_are_written(tmp_path: Path) -> None:
     assert rows["ours, g cached, 2 replicas"]["sub-steps/s"] > 0
     assert rows[stage3.GRAPH]["sub-steps/s"] == "not measured: no GPU"
     ways = {row["way"]: row for row in content["parts"][2]["rows"]}
-    assert ways[penalty.GENERAL]["ratio"] == 1 and ways[penalty.CLOSED]["penalties/s"] > 0
-    assert ways[penalty.GENERAL]["GFLOP"] > ways[penalty.CLOSED]["GFLOP"]  # what the closed form is for
+    assert ways[stage3.GENERAL]["ratio"] == 1 and ways[stage3.CLOSED]["penalties/s"] > 0
+    assert ways[stage3.GENERAL]["GFLOP"] > ways[stage3.CLOSED]["GFLOP"]  # what the closed form is for
     text = page.read_text()
     assert page.name == data.with_suffix(".md").name and torch.__version__ in page.name
     for part in content["parts"]:

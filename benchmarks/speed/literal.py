@@ -1,9 +1,8 @@
-"""Stage 3 as a plain loop: torch.nn modules, one backward pass for each term, decisions on the host.
+"""The plain loops that ours are compared with: torch.nn modules, one backward pass for each term.
 
-The mathematics is that of ``zslbench_sc_egg.eggn`` (equations (9)-(18) in the reading ``authors``); how the
-work is laid out follows what is said of the published training loop: batches are drawn on the host, features
-are copied to the device and pooled by the frozen attention in each sub-step, the weight of the gradient
-penalty is decided on the host.
+The mathematics is that of the reading ``authors`` of SC-EGG. The work is laid out as the published training
+loop is described: batches are drawn on the host, features are copied to the device and pooled by the frozen
+attention in each sub-step, the weight of the gradient penalty is decided on the host.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.speed.problem import Problem
-from zslbench.plugin.interfaces import Networks
+from benchmarks.speed.problem import HostRegions, Problem
+from zslbench.plugin.interfaces import Batch, Networks
 
 Features = Callable[[Tensor], Tensor]
 """Row numbers on the host to features g on the device."""
@@ -38,13 +37,85 @@ class Layers(nn.Module):
         return made
 
 
+class Balanced:
+    """Batches with images of different classes, drawn on the host."""
+
+    def __init__(self, labels: Tensor, classes: Tensor, batch: int) -> None:
+        found = (torch.where(labels == one)[0] for one in classes.cpu())
+        self.of_class, self.batch = [rows for rows in found if len(rows)], batch
+
+    def rows(self) -> Tensor:
+        """Row numbers of a batch."""
+        chosen = torch.randperm(len(self.of_class))[: self.batch].tolist()
+        return torch.stack(
+            [rows[int(torch.randint(len(rows), ()))] for rows in (self.of_class[one] for one in chosen)]
+        )
+
+
+class LiteralSCEN(nn.Module):
+    """Equations (1)-(7) in the reading ``authors``."""
+
+    def __init__(self, nets: Networks, problem: Problem) -> None:
+        super().__init__()
+        self.v = nn.Parameter(nets["vectors"]["v"].clone())
+        self.w_alpha = nn.Parameter(nets["attention"]["w_alpha"].clone())
+        self.w_beta = nn.Parameter(nets["projection"]["w_beta"].clone())
+        self.sc, self.cls_g = Layers(nets["sc"]), Layers(nets["cls_g"])
+        self.semantics = F.normalize(problem.space.semantics)
+        self.seen = problem.space.seen
+        self.range = problem.scen["range"]
+
+    def local(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """h (b, attributes, channels) and e_l of maps (b, channels, regions)."""
+        r = F.normalize(maps, dim=1)
+        attention = torch.softmax(torch.einsum("iv,vf,bfr->bir", self.v, self.w_alpha, r), dim=-1)
+        h = torch.einsum("bir,bfr->bif", attention, r)
+        return h, torch.einsum("iv,fv,bif->bi", self.v, self.w_beta, h)
+
+    def loss(self, maps: Tensor, labels: Tensor) -> Tensor:
+        """L_LCE + L_GCE over the seen classes."""
+        h, e = self.local(maps)
+        g = self.sc.layer("second", F.leaky_relu(self.sc.layer("first", h.transpose(1, 2)))).squeeze(2)
+        total: Tensor = F.cross_entropy((e @ self.semantics.T)[:, self.seen], labels)
+        return total + F.cross_entropy(self.cls_g.layer("out", g)[:, self.seen], labels)
+
+    @torch.no_grad()
+    def pooled(self, maps: Tensor) -> Tensor:
+        """Scaled g: the mean over attributes of h."""
+        g = self.local(maps)[0].mean(dim=1)
+        return (g - self.range["low"]) / self.range["spread"]
+
+
+class LiteralStage1:
+    """Its loop: a batch from the host's memory, one step of RMSprop."""
+
+    def __init__(self, problem: Problem, nets: Networks, host: HostRegions) -> None:
+        s: Any = problem.embedding.settings.stage1
+        self.model = LiteralSCEN(nets, problem)
+        self.host, self.problem = host, problem
+        self.optimizer = torch.optim.RMSprop(
+            self.model.parameters(), lr=s.lr, weight_decay=s.weight_decay, momentum=s.momentum
+        )
+        self.labels = problem.view.labels.cpu()[: len(host.maps)]
+        self.batches = Balanced(self.labels, problem.space.seen, problem.sizes.batch)
+
+    def step(self) -> float:
+        """One update; gives the loss."""
+        rows = self.batches.rows()
+        self.optimizer.zero_grad()
+        loss = self.model.loss(self.host.batch(rows), self.labels[rows].to(self.problem.device))
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return float(loss.detach())
+
+
 class LiteralStage3:
     """The loop with its networks, optimisers and host state."""
 
     def __init__(self, problem: Problem, nets: Networks, features: Features) -> None:
         s: Any = problem.eggn.settings
         self.s, self.space, self.features = s, problem.space, features
-        self.device, self.batch = problem.device, problem.sizes.batch
+        self.device = problem.device
         self.encoder, self.generator, self.critic, self.decoder, self.feedback = (
             Layers(nets[name]) for name in ("encoder", "generator", "critic", "decoder", "feedback")
         )
@@ -58,9 +129,8 @@ class LiteralStage3:
             for name, (lr, beta1) in rates.items()
         }
         self.weight = s.lambda_gp
-        labels = problem.view.labels.cpu()
-        self.labels = labels
-        self.of_class = [torch.where(labels == one)[0] for one in problem.space.seen.cpu()]
+        self.labels = problem.view.labels.cpu()
+        self.batches = Balanced(self.labels, problem.space.seen, problem.sizes.batch)
 
     # --- the networks ------------------------------------------------------------------------------
 
@@ -95,10 +165,10 @@ class LiteralStage3:
     # --- the steps -----------------------------------------------------------------------------------
 
     def critic_step(
-        self, g: Tensor, a: Tensor, noise: dict[str, Tensor], later: bool, *, update: bool = True
+        self, batch: Batch, noise: dict[str, Tensor], later: bool, *, update: bool = True
     ) -> tuple[float, float]:
         """One update of the decoder and the critic; gives the loss and the penalty."""
-        s = self.s
+        s, (g, _, a) = self.s, batch
         self.optimizers["decoder"].zero_grad()
         semantic = s.lambda_r * _weighted_l1(self.decode(g)[0], a)
         semantic.backward()
@@ -123,17 +193,10 @@ class LiteralStage3:
         return float((semantic - real + false + weighted).detach()), float(penalty.detach())
 
     def generator_step(
-        self,
-        g: Tensor,
-        a: Tensor,
-        labels: Tensor,
-        noise: dict[str, Tensor],
-        later: bool,
-        *,
-        update: bool = True,
+        self, batch: Batch, noise: dict[str, Tensor], later: bool, *, update: bool = True
     ) -> float:
         """One update of encoder, generator, decoder and feedback module; gives the loss."""
-        s = self.s
+        s, (g, labels, a) = self.s, batch
         trained = ["encoder", "generator", "decoder", *(["feedback"] if later else [])]
         for name in trained:
             self.optimizers[name].zero_grad()
@@ -158,14 +221,11 @@ class LiteralStage3:
 
     # --- the loop ------------------------------------------------------------------------------------
 
-    def draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        """A batch with images of different classes: (g, a, labels) on the device."""
-        chosen = torch.randperm(len(self.of_class))[: self.batch].tolist()
-        rows = torch.stack(
-            [rows[int(torch.randint(len(rows), ()))] for rows in (self.of_class[one] for one in chosen)]
-        )
+    def draw(self) -> Batch:
+        """A batch on the device."""
+        rows = self.batches.rows()
         labels = self.labels[rows].to(self.device)
-        return self.features(rows), self.space.semantics[labels], labels
+        return Batch(self.features(rows), labels, self.space.semantics[labels])
 
     def noise(self, rows: int) -> dict[str, Tensor]:
         latent = len(self.encoder.get_parameter("mean.weight"))
@@ -184,15 +244,15 @@ class LiteralStage3:
             for _ in range(count):
                 penalties = 0.0
                 for _ in range(s.critic_steps):
-                    g, a, _ = self.draw()
-                    penalties += self.critic_step(g, a, self.noise(len(g)), later)[1]
+                    batch = self.draw()
+                    penalties += self.critic_step(batch, self.noise(len(batch.labels)), later)[1]
                 mean = penalties / s.critic_steps
                 if mean > 1.05:
                     self.weight *= 1.1
                 elif mean < 1.001:
                     self.weight /= 1.1
-                g, a, labels = self.draw()
-                self.generator_step(g, a, labels, self.noise(len(g)), later)
+                batch = self.draw()
+                self.generator_step(batch, self.noise(len(batch.labels)), later)
                 yield
 
 

@@ -1,27 +1,39 @@
-"""(a) Sub-steps per second of SC-EGG's stage 3."""
+"""(a), (i) SC-EGG's stage 3: sub-steps per second, and the critic's gradient penalty alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks.speed.literal_gan import LiteralStage3
-from benchmarks.speed.literal_scen import LiteralSCEN
+from benchmarks.speed.literal import LiteralSCEN, LiteralStage3
 from benchmarks.speed.machine import Machine
-from benchmarks.speed.ours import block, draws, example, replicas, work_of
-from benchmarks.speed.part import Part, missing, rates
-from benchmarks.speed.problem import HostRegions, Problem, Repooled, problem, regions_of
-from benchmarks.speed.timing import interleaved
-from benchmarks.speed.work import Work, counted
+from benchmarks.speed.measuring import Part, Work, counted, interleaved, rates
+from benchmarks.speed.problem import (
+    HostRegions,
+    Problem,
+    Repooled,
+    as_in_runs,
+    block,
+    draws,
+    example,
+    problem,
+    regions_of,
+    replicas,
+    work_of,
+)
 from zslbench.plugin.interfaces import Networks, Streams
+from zslbench.training import gradient_penalty, two_layer_gradient_penalty
 from zslbench.training.graphs.graphs import CAPTURED, Graphs
+from zslbench.training.graphs.recorder import CudaRecorder
 from zslbench.training.iteration import initial_networks
 from zslbench.training.precision import float32_products
 from zslbench.training.step import step_function
+from zslbench_tf_vaegan.networks import criticise, initial
 
 LITERAL = "literal, regions copied and pooled in each sub-step"
 LITERAL_CACHED = "literal, g cached"
@@ -34,7 +46,7 @@ SUN_SUB_STEPS = 50 * 2 * 162 * 6
 """50 epochs of two passes over SUN's 162 batches, 6 sub-steps each, as the authors' code trains."""
 
 
-def measure(machine: Machine, sizes: Any) -> Part:
+def stage3(machine: Machine, sizes: Any) -> Part:
     """Measure and check."""
     device = machine.device
     given = problem(sizes, device)
@@ -59,7 +71,6 @@ def measure(machine: Machine, sizes: Any) -> Part:
     }
     cuda = device.type == "cuda"
     graphs = Graphs(required=True)
-    absent = [] if cuda else [GRAPH, TF32, BF16]
     if cuda:
         calls[GRAPH] = block(program, semantics, Streams(0, device), graphs=graphs)
         calls[TF32] = _with_tf32(block(program, semantics, Streams(0, device), graphs=graphs))
@@ -93,11 +104,11 @@ def measure(machine: Machine, sizes: Any) -> Part:
         dict.fromkeys(times, work) | dict.fromkeys((LITERAL, OURS), work + pooling) | {drawing: None},
         machine,
         {TF32: "tf32", BF16: "bf16"},
+        on_gpu=[GRAPH, TF32, BF16],
     )
     for row in part.rows:
         if row["way"] != drawing and isinstance(row["sub-steps/s"], float):
             row[f"{SUN_SUB_STEPS:,} sub-steps: seeds/h"] = 3600 * row["sub-steps/s"] / SUN_SUB_STEPS
-    part.rows += [missing(one, "sub-steps") for one in absent]
     if cuda:
         assert set(graphs.stages.values()) == {CAPTURED}, graphs.stages
         part.checks.append("all passes were captured in CUDA graphs")
@@ -148,13 +159,9 @@ def check(given: Problem, nets: Networks, host: HostRegions, pooled: LiteralSCEN
             literal = LiteralStage3(given, nets, lambda rows: rows)
             gradients, losses = step_function(step)(nets | program.frozen, batch, noise)
             if step.name == "critic":
-                loss = literal.critic_step(batch.features, batch.semantics, noise, bool(later), update=False)[
-                    0
-                ]
+                loss = literal.critic_step(batch, noise, bool(later), update=False)[0]
             else:
-                loss = literal.generator_step(
-                    batch.features, batch.semantics, batch.labels, noise, bool(later), update=False
-                )
+                loss = literal.generator_step(batch, noise, bool(later), update=False)
             torch.testing.assert_close(loss, float(losses.total), rtol=1e-4, atol=1e-5)
             for name, gradient in gradients.items():
                 for key, parameter in getattr(literal, name).named_parameters():
@@ -169,3 +176,73 @@ def check(given: Problem, nets: Networks, host: HostRegions, pooled: LiteralSCEN
 def _same_gradient(found: Tensor, expected: Tensor, what: str) -> None:
     difference, size = float((found - expected).norm()), float(expected.norm())
     assert difference <= 1e-3 * size + 1e-6, f"{what}: gradients differ by {difference}, of size {size}"
+
+
+GENERAL = "general, differentiated twice"
+CLOSED = "closed form"
+WITH_GRAPH = ", CUDA graph"
+CALLS = 10
+"""Penalties of a timed call."""
+
+
+def penalty(machine: Machine, sizes: Any) -> Part:
+    """Values and their gradients with respect to the critic, forward and backward."""
+    device, streams = machine.device, Streams(0, machine.device)
+    critic = initial(streams, sizes.width, sizes.attributes, sizes.hidden, sizes.attributes)["critic"]
+    real, fake, mix = (streams.uniform(name, (sizes.batch, sizes.width)) for name in ("real", "fake", "mix"))
+    given, mix = streams.uniform("given", (sizes.batch, sizes.attributes)), mix[:, :1]
+
+    def general(net: dict[str, Tensor]) -> Tensor:
+        return gradient_penalty(lambda g: criticise(net, g, given), real, fake, mix)
+
+    def closed(net: dict[str, Tensor]) -> Tensor:
+        return two_layer_gradient_penalty(net, given, real, fake, mix)
+
+    ways = {name: torch.func.grad_and_value(one) for name, one in ((GENERAL, general), (CLOSED, closed))}
+    part = Part(
+        "penalty",
+        "(i) Gradient penalty, value and gradient",
+        f"Of a critic {sizes.width} + {sizes.attributes}, {sizes.hidden}, 1 on a batch of {sizes.batch}.",
+    )
+    (first, value), (second, other) = (way(critic) for way in ways.values())
+    torch.testing.assert_close(value, other, rtol=1e-4, atol=1e-6)
+    for name, gradient in first.items():
+        torch.testing.assert_close(
+            gradient, second[name], rtol=1e-3, atol=1e-3 * float(gradient.norm()) + 1e-9
+        )
+    part.checks.append("both give the same value (1e-4) and gradients (1e-3 of their norm)")
+    alone = {name: partial(way, critic) for name, way in ways.items()}
+    calls = {name: _repeated(one, device) for name, one in alone.items()}
+    if device.type == "cuda":
+        calls |= {name + WITH_GRAPH: _captured(one, device) for name, one in alone.items()}
+    times = interleaved(calls, 4 * sizes.repeats, machine)
+    inputs, gradients = [*critic.values(), real, fake, given], sum(one.nbytes for one in critic.values())
+    work: dict[str, Work | None] = {}
+    for name, one in alone.items():
+        work[name] = work[name + WITH_GRAPH] = counted(one, inputs, written=gradients)
+    captured = [name + WITH_GRAPH for name in ways]
+    part.rows = rates(times, float(CALLS), "penalties", GENERAL, work, machine, on_gpu=captured)
+    return part
+
+
+def _repeated(call: Callable[[], Any], device: torch.device) -> Callable[[], None]:
+    def again() -> None:
+        for _ in range(CALLS):
+            call()
+
+    return as_in_runs(again, device)
+
+
+def _captured(call: Callable[[], Any], device: torch.device) -> Callable[[], None]:
+    recorder = CudaRecorder()
+    replay: list[Callable[[], None]] = []
+
+    def again() -> None:
+        if not replay:
+            for _ in range(3):
+                recorder.warm(call)
+            replay.append(recorder.capture(call))
+        for _ in range(CALLS):
+            replay[0]()
+
+    return as_in_runs(again, device)
