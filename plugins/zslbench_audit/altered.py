@@ -8,8 +8,7 @@ import numpy as np
 
 from zslbench.data.provenance import array_sha256
 from zslbench.data.regions import ArrayRegions
-from zslbench.plugin import Dataset
-from zslbench.plugin.dataset import Indices
+from zslbench.plugin import Dataset, Indices
 
 _STRENGTH = 50.0
 """Standard deviation of the noise, relative to the features': a scaler or mean that used it is far off."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from zslbench import __version__
 from zslbench.errors import Interrupted
-from zslbench.evaluation.selection import Selection
+from zslbench.evaluation import Selection
 from zslbench.experiment import Recipe, embedding_inputs, load_dataset, resolve
 from zslbench.plugin import one_line
 from zslbench.store import Store

@@ -13,10 +13,9 @@ import numpy as np
 from torch import Tensor
 
 from zslbench.data.provenance import array_sha256
-from zslbench.evaluation import criteria
-from zslbench.evaluation.evaluator import Evaluation
+from zslbench.evaluation import Evaluation, criteria
 from zslbench.experiment import Outcome
-from zslbench.training.flat import flatten
+from zslbench.training import flatten
 from zslbench_audit.altered import test_rows, with_fewer_rows, with_noise, with_other_labels
 from zslbench_audit.runs import GLOBAL_SEED, ProbeRuns
 

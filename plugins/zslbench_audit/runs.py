@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from zslbench.evaluation.selection import Selection
+from zslbench.evaluation import Selection
 from zslbench.experiment import ExecutionMode, Outcome, Recipe, applied, run
 from zslbench.plugin import Dataset, Streams
-from zslbench.testing.subject import global_seed
-from zslbench.training.loop import Training
+from zslbench.testing import global_seed
+from zslbench.training import Training
 from zslbench_audit.altered import copied
 
 Alter = Callable[[Dataset, int], Dataset]

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zslbench.evaluation.folds import Fold, final_fold, validation_fold
+from zslbench.evaluation import Fold, final_fold, validation_fold
 from zslbench.experiment import Recipe, embedding_inputs
 from zslbench.plugin import Dataset, Networks, Streams, TrainView, load_class
-from zslbench.testing.bits import leaves
-from zslbench.training.loop import Training, complete
-from zslbench.training.step import draw
+from zslbench.testing import leaves
+from zslbench.training import Training, complete, draw
 from zslbench_audit.altered import copied, digests
 from zslbench_audit.probes import Leak, few, tensor_sha256
 from zslbench_audit.runs import GLOBAL_SEED, ProbeRuns, isolated, quiet

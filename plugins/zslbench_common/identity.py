@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Embedding, Fit, Networks, TrainView
+from zslbench.plugin import Embedding, Fit, Networks, TrainView
 from zslbench_common.settings import IdentitySettings
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Derived, Fit, Networks, Program, TrainView
+from zslbench.plugin import Derived, Fit, Networks, Program, TrainView
 from zslbench.training import in_chunks
 from zslbench_common.identity import Identity
 

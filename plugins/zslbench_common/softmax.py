@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench.plugin.interfaces import (
+from zslbench.plugin import (
     Batch,
     Classifier,
     Fit,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from zslbench.data import DataRequest, Dataset, ExpectedCounts, RegionsWanted, dataset_folder, read_xlsa17
 from zslbench.errors import UnknownName, did_you_mean
 from zslbench.evaluation.splits import fingerprint
-from zslbench.plugin.interfaces import DatasetSource
+from zslbench.plugin import DatasetSource
 from zslbench_data import catalogue, how_to_get, how_to_get_region_features
 
 

@@ -25,7 +25,7 @@ from zslbench.data import (
     source,
 )
 from zslbench.errors import UnknownName, did_you_mean
-from zslbench.plugin.interfaces import DatasetSource
+from zslbench.plugin import DatasetSource
 from zslbench_data import catalogue
 from zslbench_datasets.settings import SimulatedSettings
 from zslbench_datasets.simulated_classes import Classes, classes_of, part_of

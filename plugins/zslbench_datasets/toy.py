@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from zslbench.data import ArrayRegions, DataRequest, Dataset, OfficialSplit, source
 from zslbench.errors import UnknownName, did_you_mean
-from zslbench.plugin.interfaces import DatasetSource
+from zslbench.plugin import DatasetSource
 from zslbench_datasets.settings import ToySettings
 
 FEATURES = "simulated"

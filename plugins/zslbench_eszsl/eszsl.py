@@ -1,6 +1,6 @@
 import torch
 
-from zslbench.plugin.interfaces import Classifier, Networks, TrainView
+from zslbench.plugin import Classifier, Networks, TrainView
 
 
 class ESZSL(Classifier):

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zslbench.plugin.interfaces import FeatureExtractor
+from zslbench.plugin import FeatureExtractor
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of ImageNet's RGB values in [0, 1]."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from zslbench.errors import SettingsError
-from zslbench.plugin.tracking import RunTracker
+from zslbench.plugin import RunTracker
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags
-from zslbench.store.record import RunInfo, RunRecord
+from zslbench.store import RunInfo, RunRecord
 from zslbench_trackers.places import folder_of
 
 SUFFIXES = (".jsonl", ".ndjson")

@@ -19,9 +19,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from zslbench.errors import SettingsError
-from zslbench.plugin.tracking import RunTracker
+from zslbench.plugin import RunTracker
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags, run_title
-from zslbench.store.record import RunInfo, RunRecord
+from zslbench.store import RunInfo, RunRecord
 from zslbench_trackers.places import folder_of
 
 for _name in ("mlflow", "alembic"):  # what they tell of making tables is no news to our users

@@ -11,9 +11,9 @@ from tensorboard.backend.event_processing.event_accumulator import SCALARS, Even
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from zslbench.plugin.tracking import RunTracker
+from zslbench.plugin import RunTracker
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags, run_title
-from zslbench.store.record import RunInfo, RunRecord
+from zslbench.store import RunInfo, RunRecord
 from zslbench_trackers.places import folder_of, slug
 
 _FINAL = ("final/", "oracle/")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from optuna.trial import FrozenTrial
 
+    from zslbench_tune.plan import Plan
     from zslbench_tune.study import Sampling
-    from zslbench_tune.tune import Plan
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _CLOSED_FORM = "closed form"

@@ -14,9 +14,7 @@ from typing import Any
 
 from zslbench import __version__
 from zslbench.errors import Interrupted
-from zslbench.evaluation import criterion
-from zslbench.evaluation.folds import Fold, validation_fold
-from zslbench.evaluation.selection import Selection
+from zslbench.evaluation import Fold, Selection, criterion, validation_fold
 from zslbench.experiment import (
     STAGES,
     Display,
@@ -30,8 +28,7 @@ from zslbench.experiment import (
 )
 from zslbench.plugin import Dataset, Streams
 from zslbench.store import StageStore, Workspaces, run_id
-from zslbench.training.loop import Training
-from zslbench.training.stages import Stages
+from zslbench.training import Stages, Training
 
 Report = Callable[[int, float, bool], None]
 """Called with a step (from 0, each once), the value so far, and whether it is the last step; may raise to end

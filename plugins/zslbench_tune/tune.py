@@ -6,22 +6,17 @@ import contextlib
 import multiprocessing
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import SettingsError, ZslbenchError, did_you_mean
-from zslbench.evaluation import criterion
-from zslbench_tune.space import SearchSpec, Space, space_of
+from zslbench_tune.space import SearchSpec
 
 if TYPE_CHECKING:
-    from zslbench.experiment import Display, Recipe
-    from zslbench_tune.result import Tuning
+    from zslbench.experiment import Display
+    from zslbench_tune.plan import Plan
+    from zslbench_tune.result import TrialRow, Tuning
     from zslbench_tune.study import Sampling
-    from zslbench_tune.trial import Objective
-
-STUDIES = "tuning"
-"""Folder of the store with studies, presets and checkpoints of searches."""
 
 _STOP_SECONDS = 60.0
 """How long a worker process may take to stop at a checkpoint before it is killed."""
@@ -92,6 +87,7 @@ def tune(
     planned = {name: value for name, value in locals().items() if name not in _NOT_PLANNED}
     from zslbench.api import Quiet
     from zslbench.experiment import stop_requests
+    from zslbench_tune.plan import make_plan
     from zslbench_tune.result import Tuning, best_row, check_output, write_preset
     from zslbench_tune.study import PRUNERS, SAMPLERS, Sampling, open_study
 
@@ -109,109 +105,19 @@ def tune(
     display.say(f"search {plan.name}: {plan.space}")
     with stop_requests(display.say) as stopped, _worker_processes(workers - 1, planned, sampling):
         plan.objective.stop_requested = stopped
-        rows = plan.work(sampling)
+        rows = _compute(plan, sampling)
     best = best_row(rows, plan.name)
     write_preset(target, plan, sampling, rows, best)
     return Tuning(plan.name, plan.criterion, tuple(rows), best, target, plan.file, plan.space.as_dict())
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A search with everything resolved."""
+def _compute(plan: Plan, sampling: Sampling) -> list[TrialRow]:
+    """Compute trials until the study has enough; returns a row for each finished one."""
+    from zslbench_tune.result import rows_of
+    from zslbench_tune.study import open_study
 
-    name: str
-    """Method, data set and a digest of ``identity``."""
-    identity: Mapping[str, Any]
-    """Everything that the trials' values depend on except the machine, and the space."""
-    space: Space
-    objective: Objective
-    file: Path
-    """The study's."""
-
-    @property
-    def recipe(self) -> Recipe:
-        """The method with the settings that hold in every trial."""
-        return self.objective.recipe
-
-    @property
-    def criterion(self) -> str:
-        """What is compared on the validation split: ``h``, or ``acc`` for a method without GZSL."""
-        return criterion(self.recipe.tasks).key
-
-    def work(self, sampling: Sampling) -> list[Any]:
-        """Compute trials until the study has enough; returns a row for each finished one."""
-        from zslbench_tune.result import rows_of
-        from zslbench_tune.study import open_study
-
-        with open_study(self.file, self.identity, self.space) as study:
-            return rows_of(study.compute(self.objective, sampling, self.criterion), self.space)
-
-
-def make_plan(
-    display: Display,
-    *,
-    method: str,
-    dataset: str,
-    search: Mapping[str, SearchSpec] | None,
-    seeds: int | Sequence[int],
-    every: int | None,
-    features: str | None,
-    semantics: str | None,
-    regions: str | None,
-    data_root: str | Path | None,
-    store: str | Path | None,
-    device: str,
-    threads: int | None,
-    precision: str,
-    graphs: str,
-    journal: str | Path | None,
-    settings: Mapping[str, Any] | None,
-    **more: Any,
-) -> Plan:
-    """Resolve a search; the arguments are those of :func:`tune`.
-
-    Raises:
-        ZslbenchError: anything that the caller can correct.
-    """
-    from zslbench.api import seed_numbers
-    from zslbench.evaluation.selection import Selection
-    from zslbench.experiment import Data, choose_mode, resolve
-    from zslbench.plugin import registry
-    from zslbench.store import Store, run_id
-    from zslbench_tune.trial import Objective
-
-    known, settings = registry(), settings or {}
-    recipe = resolve(known, dataset, method=method, settings=settings, data_root=data_root, **more)
-    declaration = known.method(method).declaration
-    variant = next((one for one in declaration.variants if one.name == recipe.variant), None)
-    fixed = {**(recipe.reading.settings if recipe.reading else {}), **(variant.settings if variant else {})}
-    tunable = {key: one for key, one in declaration.tunable.items() if key not in fixed}
-    space = space_of(recipe, asked=search or {}, declared=tunable, fixed=settings)
-    numbers, selection = seed_numbers(seeds), Selection("val", every)
-    mode = choose_mode(device, threads, precision, graphs)
-    data = Data(data_root, display.say, features=features, semantics=semantics, regions=regions)
-    loaded, provenance = data.of(recipe)
-    root = Store.default(store).root
-    objective = Objective(
-        recipe, loaded, provenance, numbers, selection, mode, root / STUDIES / "unfinished", root, display
-    )
-    identity = _identity(objective.job(0).identity(), space, numbers)
-    name = f"{recipe.method}-{recipe.parts['dataset'].name}-{run_id(identity)[:8]}"
-    file = Path(journal) if journal else root / STUDIES / f"{name}.db"
-    return Plan(name, identity, space, objective, file.expanduser().absolute())
-
-
-def _identity(job: Mapping[str, Any], space: Space, seeds: Sequence[int]) -> dict[str, Any]:
-    """A run's identity without what differs between trials or machines, and with the space."""
-    searched = {one.key for one in space.dimensions}
-    settings = {
-        kind: {name: value for name, value in values.items() if f"{kind}.{name}" not in searched}
-        for kind, values in job["settings"].items()
-    }
-    common = {key: value for key, value in job.items() if key not in ("seed", "execution", "search")}
-    precision = job["execution"]["precision"]
-    coarse = {} if precision == "float32" else {"precision": precision}
-    return {**common, **coarse, "settings": settings, "space": space.as_dict(), "seeds": list(seeds)}
+    with open_study(plan.file, plan.identity, plan.space) as study:
+        return rows_of(study.compute(plan.objective, sampling, plan.criterion), plan.space)
 
 
 @contextlib.contextmanager
@@ -243,13 +149,14 @@ def _worker_processes(count: int, planned: Mapping[str, Any], sampling: Sampling
 def _work(planned: Mapping[str, Any], sampling: Sampling) -> None:
     from zslbench.api import Quiet
     from zslbench.experiment import stop_requests
+    from zslbench_tune.plan import make_plan
 
     display = Quiet()
     try:
         with stop_requests(display.say) as stopped:
             plan = make_plan(display, **planned)
             plan.objective.stop_requested = stopped
-            plan.work(sampling)
+            _compute(plan, sampling)
     except ZslbenchError as error:  # the command itself reports what is wrong, or was stopped as well
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

@@ -1,3 +1,5 @@
+from .evaluator import Evaluation as Evaluation
+from .folds import Fold as Fold, final_fold as final_fold, validation_fold as validation_fold
 from .metrics import (
     METRICS as METRICS,
     Metric as Metric,
@@ -5,3 +7,5 @@ from .metrics import (
     criterion as criterion,
     headline_metrics as headline_metrics,
 )
+from .selection import Selection as Selection
+from .splits import split_fingerprint as split_fingerprint

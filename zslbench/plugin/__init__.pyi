@@ -1,6 +1,7 @@
 from .dataset import (
     DataRequest as DataRequest,
     Dataset as Dataset,
+    Indices as Indices,
     OfficialSplit as OfficialSplit,
     RegionSource as RegionSource,
     Source as Source,
@@ -61,6 +62,7 @@ from .settings import (
     ComponentSettings as ComponentSettings,
     NoSettings as NoSettings,
     SettingsGroup as SettingsGroup,
+    build as build,
     fields_of as fields_of,
 )
 from .streams import Streams as Streams

@@ -1,3 +1,4 @@
+from .bits import leaves as leaves
 from .check import (
     Check as Check,
     ConformanceError as ConformanceError,
@@ -5,6 +6,7 @@ from .check import (
     parametrize_with_checks as parametrize_with_checks,
 )
 from .inputs import TinyInputs as TinyInputs
+from .subject import global_seed as global_seed
 from .suites import (
     check_component as check_component,
     check_method as check_method,

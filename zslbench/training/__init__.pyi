@@ -1,4 +1,5 @@
 from .chunks import in_chunks as in_chunks
+from .flat import flatten as flatten, unflatten as unflatten
 from .functional import (
     adapt_penalty_weight as adapt_penalty_weight,
     binary_cross_entropy as binary_cross_entropy,
@@ -13,3 +14,6 @@ from .functional import (
     pick as pick,
     two_layer_gradient_penalty as two_layer_gradient_penalty,
 )
+from .loop import Training as Training, complete as complete
+from .stages import Stages as Stages
+from .step import draw as draw

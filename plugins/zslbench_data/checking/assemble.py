@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zslbench.data.xlsa17_described import Described
-from zslbench.plugin.dataset import Dataset
+from zslbench.plugin import Dataset
 
 
 def no_features(images: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zslbench.data.beside import IMAGES
-from zslbench.store.files import sha256_of
+from zslbench.store import sha256_of
 from zslbench_data.checking.features import check_repeated
 from zslbench_data.checking.findings import Findings, few
 from zslbench_data.checking.subject import Subject

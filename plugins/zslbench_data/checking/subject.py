@@ -11,7 +11,7 @@ from zslbench.data import xlsa17_classes as classes
 from zslbench.data.matfile import MatValue, mat_variables, read_mat
 from zslbench.data.roots import SPLITS_FILE
 from zslbench.data.xlsa17_variables import Variables
-from zslbench.plugin.dataset import Dataset, OfficialSplit
+from zslbench.plugin import Dataset, OfficialSplit
 from zslbench_data.checking.assemble import no_features
 from zslbench_data.checking.findings import Findings
 from zslbench_data.download.catalogue import Entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from zslbench import Command
-from zslbench.cli.main import Frame
+from zslbench.cli import Frame
 
 COMMANDS = (
     Command(

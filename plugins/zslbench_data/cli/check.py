@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zslbench.cli.options import data_root_option, format_option
+from zslbench.cli import data_root_option, format_option
 from zslbench.errors import Interrupted
 
 

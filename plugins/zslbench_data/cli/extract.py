@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli.options import data_root_option
+from zslbench.cli import data_root_option
 from zslbench.errors import MissingData, SettingsError
 
 if TYPE_CHECKING:
-    from zslbench.plugin.interfaces import FeatureExtractor
+    from zslbench.plugin import FeatureExtractor
 
 _OFFLINE = "HF_HUB_OFFLINE"
 """What libraries of backbones look at before they ask the network."""
@@ -118,10 +118,7 @@ def extract(
 
 
 def _extractor(backbone: str, assignments: tuple[str, ...]) -> FeatureExtractor:
-    from zslbench.plugin.discovery import registry
-    from zslbench.plugin.presets import parse_assignment
-    from zslbench.plugin.settings import build
-    from zslbench.plugin.targets import load_class, settings_model
+    from zslbench.plugin import build, load_class, parse_assignment, registry, settings_model
 
     registered = registry().component("extractor", backbone)
     values = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zslbench.cli.options import data_root_option, note
+from zslbench.cli import data_root_option, note
 from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError, did_you_mean
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zslbench.cli.options import data_root_option, note
+from zslbench.cli import data_root_option, note
 from zslbench.errors import Interrupted, SettingsError
 
 if TYPE_CHECKING:

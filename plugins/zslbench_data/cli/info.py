@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli.options import data_root_option, format_option
+from zslbench.cli import data_root_option, format_option
 from zslbench.errors import DataError, PluginError, UnknownName, did_you_mean
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def _semantics(entry: Entry | None, there: Presence) -> list[str]:
 
 def _methods(there: Presence) -> tuple[list[str], list[str]]:
     """Names of the methods that find what they read, and of the others with what they lack."""
-    from zslbench.plugin.discovery import registry
-    from zslbench.plugin.targets import load_class
+    from zslbench.plugin import load_class, registry
 
     known = registry()
     able, unable = [], []

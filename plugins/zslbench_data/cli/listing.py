@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zslbench.cli.options import data_root_option, format_option
+from zslbench.cli import data_root_option, format_option
 
 
 @click.command("list")

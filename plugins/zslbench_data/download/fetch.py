@@ -15,7 +15,7 @@ import requests
 from filelock import FileLock, Timeout
 
 from zslbench.errors import DataError, MissingData, ZslbenchError
-from zslbench.store.files import read_records, sync_folder
+from zslbench.store import read_records, sync_folder
 from zslbench_data.download.catalogue import Archive
 from zslbench_data.download.display import Display, Silent, human
 from zslbench_data.download.faults import DownloadError

@@ -12,7 +12,7 @@ from filelock import FileLock
 from zslbench.data.beside import IMAGES, NAMES, beside
 from zslbench.data.roots import SPLITS_FILE, find_folder
 from zslbench.errors import DataError, MissingData
-from zslbench.store.files import sha256_of, sync_folder, write_whole
+from zslbench.store import sha256_of, sync_folder, write_whole
 from zslbench_data.download import sources
 from zslbench_data.download.catalogue import Catalogue, Entry, Part
 from zslbench_data.download.fetch import Fetched, Fetcher

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zslbench.store.files import write_whole
+from zslbench.store import write_whole
 
 LEDGER = "checksums.json"
 _BLOCK = 1 << 20

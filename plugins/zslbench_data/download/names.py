@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zslbench.data.beside import NAMES
 from zslbench.errors import DataError
-from zslbench.store.files import write_whole
+from zslbench.store import write_whole
 
 NAMES_FILE = "".join(NAMES)
 """In a data set's folder: the attributes' official names, one a line, in the order of ``att``'s rows."""

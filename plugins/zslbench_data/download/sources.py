@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zslbench.store.files import read_records
+from zslbench.store import read_records
 from zslbench_data.download.fetch import Fetched
 from zslbench_data.download.ledger import write_records
 from zslbench_data.download.unpack import Unpacked

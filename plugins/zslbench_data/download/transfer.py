@@ -26,7 +26,7 @@ import requests
 import urllib3.exceptions
 
 from zslbench import __version__
-from zslbench.store.files import write_whole
+from zslbench.store import write_whole
 from zslbench_data.download.display import Display, human
 from zslbench_data.download.faults import FINAL, DownloadError, plain
 

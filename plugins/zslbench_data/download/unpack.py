@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from zslbench.errors import DataError
-from zslbench.store.files import write_whole
+from zslbench.store import write_whole
 from zslbench_data.download.display import Display, human
 
 STAMP = ".archive"

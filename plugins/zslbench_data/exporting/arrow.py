@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zslbench.plugin.dataset import Dataset
+from zslbench.plugin import Dataset
 from zslbench_data.exporting.aside import aside
 
 METADATA = b"zslbench"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zslbench.errors import DataError
-from zslbench.store.files import sync_folder
+from zslbench.store import sync_folder
 
 
 @contextlib.contextmanager

@@ -16,9 +16,7 @@ from zslbench.data.roots import SPLITS_FILE, data_root, find_folder
 from zslbench.data.xlsa17_described import Described, read_described
 from zslbench.errors import MissingData
 from zslbench.experiment import Part, load_dataset
-from zslbench.plugin.dataset import Dataset
-from zslbench.plugin.discovery import registry
-from zslbench.plugin.targets import settings_model
+from zslbench.plugin import Dataset, registry, settings_model
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 
 from zslbench.data.regions.stored import BLOCK_BYTES, PARTS
 from zslbench.errors import DataError
-from zslbench.plugin.dataset import OfficialSplit, RegionSource
+from zslbench.plugin import OfficialSplit, RegionSource
 from zslbench_data.exporting.aside import aside
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from zslbench.data.regions.store import is_store
 from zslbench.data.roots import SPLITS_FILE
 from zslbench.errors import DataError
-from zslbench.store.files import sync_folder
+from zslbench.store import sync_folder
 from zslbench_data.exporting.aside import flush
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from zslbench.plugin.dataset import OfficialSplit
+from zslbench.plugin import OfficialSplit
 from zslbench_data.exporting.mat import Rows, Small, write_mat
 
 _BLOCK_BYTES = 1 << 26

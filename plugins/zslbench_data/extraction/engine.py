@@ -22,7 +22,7 @@ from torch import Tensor
 from zslbench.data.regions.store import RegionStore, is_store
 from zslbench.errors import DataError, Interrupted, PluginError, ZslbenchError
 from zslbench.experiment import ExecutionMode, applied
-from zslbench.plugin.interfaces import FeatureExtractor
+from zslbench.plugin import FeatureExtractor
 from zslbench_data.download.display import Display, Silent
 from zslbench_data.extraction import plan
 from zslbench_data.extraction.images import Pictures, pictures_of

@@ -14,7 +14,7 @@ import torch
 
 from zslbench import __version__
 from zslbench.errors import MissingData, PluginError, SettingsError
-from zslbench.plugin.interfaces import FeatureExtractor
+from zslbench.plugin import FeatureExtractor
 from zslbench_data.extraction.decode import EXIF, Pixels, Resize
 from zslbench_data.extraction.images import Pictures
 

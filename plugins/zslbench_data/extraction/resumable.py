@@ -24,7 +24,7 @@ from zslbench.data.regions.stored import BLOCK_BYTES
 from zslbench.data.regions.values import pooled
 from zslbench.data.regions.writer import RegionWriter, require_room
 from zslbench.errors import DataError
-from zslbench.store.files import remove_parts, write_whole
+from zslbench.store import remove_parts, write_whole
 from zslbench_data.extraction.plan import differences
 
 PLAN, PROGRESS = "plan.json", "progress.json"

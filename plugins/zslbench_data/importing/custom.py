@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 
 from zslbench.data.validate import faults as faults_of
 from zslbench.errors import DataError
-from zslbench.plugin.dataset import Dataset, OfficialSplit
+from zslbench.plugin import Dataset, OfficialSplit
 from zslbench_data.checking.assemble import no_features
 from zslbench_data.importing.lines import Line, read_lines
 from zslbench_data.importing.tables import Attributes, Table, few, flags, read_attributes, read_table

@@ -13,7 +13,7 @@ from zslbench.data.beside import IMAGES
 from zslbench.data.regions.writer import RegionWriter, require_room
 from zslbench.data.roots import SPLITS_FILE
 from zslbench.errors import DataError, SettingsError
-from zslbench.store.files import sha256_of
+from zslbench.store import sha256_of
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.download.display import Display, Silent
 from zslbench_data.download.names import NAMES_FILE, write_names

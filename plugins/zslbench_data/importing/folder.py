@@ -19,7 +19,7 @@ from zslbench.data.xlsa17 import ExpectedCounts, read_xlsa17
 from zslbench.data.xlsa17_described import read_described
 from zslbench.data.xlsa17_files import SEMANTICS, features_files
 from zslbench.errors import DataError, MissingData
-from zslbench.store.files import sha256_of
+from zslbench.store import sha256_of
 from zslbench_data.checking.assemble import from_described
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.download.display import Display, Silent

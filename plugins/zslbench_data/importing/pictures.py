@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zslbench.errors import MissingData
-from zslbench.store.files import sha256_of
+from zslbench.store import sha256_of
 from zslbench_data.download.display import Display
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")

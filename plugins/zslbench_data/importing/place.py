@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from zslbench.data.roots import find_folder
 from zslbench.errors import DataError, SettingsError
-from zslbench.store.files import sha256_of
+from zslbench.store import sha256_of
 from zslbench_data.download.ledger import write_records
 from zslbench_data.download.sources import SOURCES, read_sources
 from zslbench_data.exporting.staged import remove_left

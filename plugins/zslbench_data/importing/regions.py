@@ -18,8 +18,8 @@ from zslbench.data.roots import SPLITS_FILE, folder_datasets
 from zslbench.data.validate import faults as faults_of
 from zslbench.data.xlsa17_described import Described, read_described
 from zslbench.errors import DataError, MissingData, SettingsError
-from zslbench.plugin.dataset import Dataset, OfficialSplit
-from zslbench.store.files import sha256_of
+from zslbench.plugin import Dataset, OfficialSplit
+from zslbench.store import sha256_of
 from zslbench_data.checking.assemble import from_described, no_features
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.download.display import Display, Silent, human

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from zslbench.data.beside import VECTORS
 from zslbench.data.provenance import array_sha256
 from zslbench.errors import DataError
-from zslbench.store.files import write_whole
+from zslbench.store import write_whole
 from zslbench_data.words.plain import plain_words
 
 VECTORS_FILE = "".join(VECTORS)

@@ -11,7 +11,7 @@ from zslbench.data.attributes import attribute_names
 from zslbench.data.matfile import read_mat
 from zslbench.data.roots import SPLITS_FILE, find_folder
 from zslbench.errors import DataError, MissingData
-from zslbench.store.files import sha256_of
+from zslbench.store import sha256_of
 from zslbench_data.download import sources
 from zslbench_data.download.catalogue import Catalogue
 from zslbench_data.download.fetch import Fetched, Fetcher

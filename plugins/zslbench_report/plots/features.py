@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from zslbench.errors import SettingsError
 from zslbench.plugin import Streams
-from zslbench.training.step import draw
+from zslbench.training import draw
 from zslbench_report.plots.fitted import FittedRun, require_shape
 
 KINDS = ("real seen", "real unseen", "synthetic unseen")

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from zslbench.data.folders import find_dataset
 from zslbench.errors import DataError, PluginError, ZslbenchError
-from zslbench.evaluation.folds import Fold, final_fold
-from zslbench.evaluation.splits import split_fingerprint
+from zslbench.evaluation import Fold, final_fold, split_fingerprint
 from zslbench.experiment import Part, arrays, load_dataset
 from zslbench.plugin import (
     Dataset,
@@ -21,13 +20,13 @@ from zslbench.plugin import (
     Generator,
     Kind,
     Networks,
+    build,
     load_class,
     registry,
     settings_model,
 )
-from zslbench.plugin.settings import build
 from zslbench.store import RunRecord
-from zslbench.training.flat import unflatten
+from zslbench.training import unflatten
 
 Notify = Callable[[str], None]
 """Called with each line that the user should read along with a figure."""

@@ -169,7 +169,7 @@ def test_a_failing_tracker_harms_nothing(
         ("poor", MissingExtra, "tracker 'poor' needs no_such_thing, which is not installed: install no_such"),
         ("poorer", MissingExtra, r"needs no\.such, .* pip install 'tracker_fake\[more\]'"),
         ("half", PluginError, "does not define epoch_ended, run_finished, run_started, run_stopped"),
-        ("odd", PluginError, "is no zslbench.plugin.RunTracker"),
+        ("odd", PluginError, "zslbench.plugin.RunTracker"),
         ("jsonl={file}", SettingsError, "is no folder"),
         ("jsonl={folder}.jsonl", SettingsError, "is a folder"),
         ("tensorboard={file}/x", SettingsError, "is no folder"),

@@ -1,0 +1,103 @@
+"""What a search is about, resolved before its first trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zslbench.api import seed_numbers
+from zslbench.evaluation import Selection, criterion
+from zslbench.experiment import Data, Display, Recipe, choose_mode, resolve
+from zslbench.plugin import registry
+from zslbench.store import Store, run_id
+from zslbench_tune.space import SearchSpec, Space, space_of
+from zslbench_tune.trial import Objective
+
+STUDIES = "tuning"
+"""Folder of the store with studies, presets and checkpoints of searches."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search with everything resolved."""
+
+    name: str
+    """Method, data set and a digest of ``identity``."""
+    identity: Mapping[str, Any]
+    """Everything that the trials' values depend on except the machine, and the space."""
+    space: Space
+    objective: Objective
+    file: Path
+    """The study's."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The method with the settings that hold in every trial."""
+        return self.objective.recipe
+
+    @property
+    def criterion(self) -> str:
+        """What is compared on the validation split: ``h``, or ``acc`` for a method without GZSL."""
+        return criterion(self.recipe.tasks).key
+
+
+def make_plan(
+    display: Display,
+    *,
+    method: str,
+    dataset: str,
+    search: Mapping[str, SearchSpec] | None,
+    seeds: int | Sequence[int],
+    every: int | None,
+    features: str | None,
+    semantics: str | None,
+    regions: str | None,
+    data_root: str | Path | None,
+    store: str | Path | None,
+    device: str,
+    threads: int | None,
+    precision: str,
+    graphs: str,
+    journal: str | Path | None,
+    settings: Mapping[str, Any] | None,
+    **more: Any,
+) -> Plan:
+    """Resolve a search; the arguments are those of :func:`zslbench_tune.tune.tune`.
+
+    Raises:
+        ZslbenchError: anything that the caller can correct.
+    """
+    known, settings = registry(), settings or {}
+    recipe = resolve(known, dataset, method=method, settings=settings, data_root=data_root, **more)
+    declaration = known.method(method).declaration
+    variant = next((one for one in declaration.variants if one.name == recipe.variant), None)
+    fixed = {**(recipe.reading.settings if recipe.reading else {}), **(variant.settings if variant else {})}
+    tunable = {key: one for key, one in declaration.tunable.items() if key not in fixed}
+    space = space_of(recipe, asked=search or {}, declared=tunable, fixed=settings)
+    numbers, selection = seed_numbers(seeds), Selection("val", every)
+    mode = choose_mode(device, threads, precision, graphs)
+    data = Data(data_root, display.say, features=features, semantics=semantics, regions=regions)
+    loaded, provenance = data.of(recipe)
+    root = Store.default(store).root
+    objective = Objective(
+        recipe, loaded, provenance, numbers, selection, mode, root / STUDIES / "unfinished", root, display
+    )
+    identity = _identity(objective.job(0).identity(), space, numbers)
+    name = f"{recipe.method}-{recipe.parts['dataset'].name}-{run_id(identity)[:8]}"
+    file = Path(journal) if journal else root / STUDIES / f"{name}.db"
+    return Plan(name, identity, space, objective, file.expanduser().absolute())
+
+
+def _identity(job: Mapping[str, Any], space: Space, seeds: Sequence[int]) -> dict[str, Any]:
+    """A run's identity without what differs between trials or machines, and with the space."""
+    searched = {one.key for one in space.dimensions}
+    settings = {
+        kind: {name: value for name, value in values.items() if f"{kind}.{name}" not in searched}
+        for kind, values in job["settings"].items()
+    }
+    common = {key: value for key, value in job.items() if key not in ("seed", "execution", "search")}
+    precision = job["execution"]["precision"]
+    coarse = {} if precision == "float32" else {"precision": precision}
+    return {**common, **coarse, "settings": settings, "space": space.as_dict(), "seeds": list(seeds)}
