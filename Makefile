@@ -4,8 +4,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
+LOWEST = .venv-lowest
 
-.PHONY: run test lint types tests wheel clean
+.PHONY: run test lint types tests docs news lowest wheel clean
 
 run: $(STAMP)
 	$(BIN)/zslbench run sc-egg --dataset toy --threads 1
@@ -16,9 +17,9 @@ run: $(STAMP)
 
 test: lint types tests
 
+# Format, lint, spelling and import rules: the hooks of .pre-commit-config.yaml.
 lint: $(STAMP)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=plugins $(BIN)/pre-commit run --all-files --show-diff-on-failure
 
 types: $(STAMP)
 	$(BIN)/mypy
@@ -26,6 +27,23 @@ types: $(STAMP)
 # One process per core, each with one thread: more threads than cores wait for each other at every operation.
 tests: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
+
+# The documentation site, in docs/_build.
+docs: $(STAMP)
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build
+
+# Changes since the last release.
+news: $(STAMP)
+	$(BIN)/towncrier build --draft --version Unreleased
+
+# Imports, runs on toy, stores, tables and reports with the oldest dependencies that pyproject.toml allows.
+lowest:
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e ".[tests]"
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses=auto --dist=loadfile $(LOWEST_TESTS)
+
+LOWEST_TESTS = tests/plugin tests/store tests/evaluation tests/report tests/acceptance/command \
+	tests/plugins/eszsl tests/plugins/tf_vaegan tests/plugins/report/html
 
 # The wheel in an empty environment, away from the checkout.
 wheel: $(STAMP)
@@ -37,4 +55,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) dist build docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
