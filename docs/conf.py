@@ -18,7 +18,7 @@ release = version = zslbench.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
 html_theme = "furo"
 html_title = "zslbench"
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_news.md"]
 suppress_warnings = ["myst.xref_missing"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -53,7 +53,8 @@ def _news(app: Any) -> None:
         text=True,
         check=True,
     )
-    (ROOT / "docs" / "_news.md").write_text(draft.stdout, "utf-8")
+    text = draft.stdout.partition("### ")
+    (ROOT / "docs" / "_news.md").write_text("".join(text[1:]).replace("### ", "## "), "utf-8")
 
 
 def setup(app: Any) -> None:

@@ -155,14 +155,14 @@ class Losses(NamedTuple):
 
 @dataclass(frozen=True)
 class Normal:
-    """Standard normal noise, (b, *shape)."""
+    """Standard normal noise, ``(b, *shape)``."""
 
     shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """Uniform noise on [0, 1), (b, *shape)."""
+    """Uniform noise on [0, 1), ``(b, *shape)``."""
 
     shape: tuple[int, ...]
 

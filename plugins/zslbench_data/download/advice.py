@@ -15,8 +15,8 @@ _REGIONS, _CHANNELS = 14 * 14, 2048
 def how_to_get(name: str) -> str:
     """How to get a data set of the catalogue: the command, its archives, their sizes and the time."""
     entry = catalogue().entry(name)
-    whats = ["splits", *(["names"] if entry.part("names") else [])]
-    return f"zslbench data get {entry.name} gets it ({_archives(entry, *whats)}); {HOW_TO_CHOOSE}"
+    parts = ["splits", *(["names"] if entry.part("names") else [])]
+    return f"zslbench data get {entry.name} gets it ({_archives(entry, *parts)}); {HOW_TO_CHOOSE}"
 
 
 def step(entry: Entry, what: str) -> str:
@@ -46,9 +46,9 @@ def region_bytes(entry: Entry, width: int = 2) -> int:
     return entry.counts["images"] * _REGIONS * _CHANNELS * width
 
 
-def _archives(entry: Entry, *whats: str) -> str:
+def _archives(entry: Entry, *names: str) -> str:
     """``"xlsa17.zip, 920 MB: 2 minutes at 10 MB/s"``."""
-    parts = [one for one in map(entry.part, whats) if one is not None]
+    parts = [one for one in map(entry.part, names) if one is not None]
     archives = [catalogue().archives[key] for key in dict.fromkeys(one.archive for one in parts)]
     files = ", ".join(f"{one.file}, {human(one.size)}" for one in archives)
     if any(one.size is None for one in archives):
