@@ -36,7 +36,7 @@ class Sizes:
     """Synthetic features per unseen class."""
     regions: int
     stored: int
-    """Images whose regions are kept for what reads regions."""
+    """Images whose regions are stored."""
     batch: int
     iterations: int
     """Iterations of a timed block of stage 3, in each of its two passes."""

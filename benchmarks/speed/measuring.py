@@ -136,7 +136,7 @@ def counted(call: Callable[[], Any], inputs: Iterable[Tensor], written: float = 
     Args:
         inputs: tensors that are there before it: parameters, data. Those that it touches are read at least
             once.
-        written: bytes that must be written and, for running state, read besides.
+        written: bytes that must be written and, for running state, read as well.
     """
     with FlopCounterMode(display=False) as flops:
         call()
@@ -187,10 +187,10 @@ def rates(
     """A row for each way: units per second, ratio to ``base``, and how near to the machine's limit.
 
     Args:
-        units: how many units a call does, of all ways alike or of each.
+        units: how many units a call does, the same for all ways or of each.
         work: of one unit, at least; None: not counted.
         machine: whose limits count; for ways that multiply less exactly its rate at that (``coarse``).
-        on_gpu: ways that only a GPU has; they get a row that says so where there is none.
+        on_gpu: ways that only a GPU has; without one they get a row that says so.
 
     Raises:
         OutOfTime: there was no time for ``base``.

@@ -112,7 +112,7 @@ def problem(sizes: Sizes, device: torch.device) -> Problem:
 
 
 def regions_of(sizes: Sizes) -> np.ndarray:
-    """Region features of the kept images, (stored, regions, width), non-negative, float32."""
+    """Region features of the stored images, (stored, regions, width), non-negative, float32."""
     random = np.random.default_rng(0)
     made = random.random((sizes.stored, sizes.regions, sizes.width), dtype=np.float32)
     made -= 0.5
@@ -132,10 +132,10 @@ class HostRegions:
 
 
 class Repooled:
-    """Features that are pooled anew from region features each time they are asked for.
+    """Features that are pooled from region features each time they are read.
 
     Stands in for a program's features: it has as many rows as there are images, and takes the regions of
-    those that are kept in turns.
+    those that are stored in turns.
     """
 
     def __init__(self, problem: Problem, host: HostRegions) -> None:

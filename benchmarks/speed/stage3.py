@@ -93,7 +93,7 @@ def stage3(machine: Machine, sizes: Any) -> Part:
     rows = torch.arange(sizes.batch, device=device)
     work = work_of(program, nets, semantics, Streams(0, device), rows)
     pooling = counted(lambda: repooled[rows], [host.maps], written=0)
-    # Of the host's regions the batch alone is read; on a GPU they are then copied besides.
+    # Of the host's regions the batch alone is read; on a GPU they are then copied as well.
     batch = sizes.batch * sizes.regions * sizes.width * 4
     pooling = Work(pooling.flops, batch, pooling.executed_bytes)
     part.rows = rates(

@@ -12,14 +12,14 @@ def zslbench_components() -> Iterator[Component]:
     yield Component(
         kind="embedding",
         name="identity",
-        target="zslbench_common.identity:Identity",
+        target="zslbench_common.embeddings:Identity",
         settings="zslbench_common.settings:IdentitySettings",
         summary="The data set's global features, scaled",
     )
     yield Component(
         kind="embedding",
         name="pooled",
-        target="zslbench_common.pooled:Pooled",
+        target="zslbench_common.embeddings:Pooled",
         settings="zslbench_common.settings:IdentitySettings",
         summary="The mean over an image's region features, scaled",
     )

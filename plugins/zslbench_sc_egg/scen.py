@@ -31,6 +31,7 @@ from zslbench.plugin import (
     TrainView,
 )
 from zslbench.training import cross_entropy, in_chunks, leaky_relu, linear, mse
+from zslbench_common.embeddings import fit_range, to_range
 from zslbench_sc_egg.differences import warn_of_uneven_batches
 from zslbench_sc_egg.networks import SLOPE, initial_gen, initial_len, initial_regressor, regress, unit
 from zslbench_sc_egg.settings import SCENSettings
@@ -98,7 +99,7 @@ class SCEN(Embedding):
         """L_SCR = ‖p_l − p_g‖², eq. (8), averaged over the batch, which the paper leaves open."""
         return ((p_l - p_g) ** 2).sum(dim=1).mean()  # (8)
 
-    # --- what the reading ``authors`` computes otherwise -------------------------------------------------
+    # --- what the reading ``authors`` computes differently -----------------------------------------------
 
     trains_vectors: ClassVar[bool] = False
     """Whether stage 1 trains v along with LEN."""
@@ -227,11 +228,8 @@ class SCEN(Embedding):
 
         def compute() -> Networks:
             g = torch.cat([g for _, g in self.in_pieces(view.regions, nets)])
-            low, high = g.amin(dim=0), g.amax(dim=0)
-            # Attention sums to 1 up to rounding, so what is constant in r is constant in g up to rounding.
-            constant = high - low <= 1e-5 * torch.maximum(low.abs(), high.abs())
-            spread = torch.where(constant, torch.ones_like(low), high - low)
-            return {"range": {"low": low, "spread": spread, "varies": (~constant).to(low.dtype)}}
+            # Attention sums to 1 up to rounding: a dimension constant in r is constant in g up to rounding.
+            return {"range": fit_range(g, rounding=1e-5)}
 
         return Derived(compute, source=nets, key=self.settings.through(after), name="range")
 
@@ -244,19 +242,14 @@ class SCEN(Embedding):
         return e, self.compose(nets, r, alpha)
 
     def in_pieces(self, regions: Rows | None, nets: Networks) -> Iterator[tuple[Tensor, Tensor]]:
-        """The same for all rows, so many at a time."""
+        """The same for all rows, in bounded pieces."""
         assert regions is not None
         for part in in_chunks(regions, self.space.semantics.device):
             yield self.local_and_global(nets, part)
 
     def embed(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Float[Tensor, "n dv"]:
         """g in [0, 1] on the training images; values of others are not clipped. A constant dimension is 0."""
-        return self.scaled(nets, self.local_and_global(nets, inputs)[1])
-
-    def scaled(self, nets: Networks, g: Float[Tensor, "n dv"]) -> Float[Tensor, "n dv"]:
-        """g by its range over the training images."""
-        scale = nets["range"]
-        return (g - scale["low"]) / scale["spread"] * scale["varies"]
+        return to_range(nets["range"], self.local_and_global(nets, inputs)[1])
 
     def attention(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Attention:
         """LEN's maps and e_l; a region counts for g by the length of its term (Figure 3)."""
@@ -314,7 +307,7 @@ class AuthorsSCEN(SCEN):
     def targets(self, regions: Rows | None, nets: Networks) -> Networks:
         """Row 6: scaled g and p_l of the training images side by side, which the classifier learns from."""
         pieces = self.in_pieces(regions, nets)
-        made = [torch.cat([self.scaled(nets, g), self.local_scores(e)], dim=1) for e, g in pieces]
+        made = [torch.cat([to_range(nets["range"], g), self.local_scores(e)], dim=1) for e, g in pieces]
         return {"targets": {"g_and_p_l": torch.cat(made)}}
 
     def stage2_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:

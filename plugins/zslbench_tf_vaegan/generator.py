@@ -69,7 +69,7 @@ class TFVAEGAN(Generator):
     def feedback(
         self, nets: Networks, fake: Float[Tensor, "b d"], strength: float
     ) -> Float[Tensor, "b hidden"]:
-        """δ·F(h), eq. (6), with h the hidden layer of Dec(x̂): what is added to G's hidden layer."""
+        """δ·F(h), eq. (6), to be added to G's hidden layer; h is the hidden layer of Dec(x̂)."""
         _, hidden = decode(nets["decoder"], fake)
         # The released code detaches the hidden layer: the decoder learns nothing through F.
         return strength * feed_back(nets["feedback"], hidden.detach())

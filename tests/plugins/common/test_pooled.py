@@ -11,7 +11,7 @@ from zslbench.plugin.streams import Streams
 from zslbench.testing.inputs import TinyRegions
 from zslbench.training import chunks
 from zslbench.training.loop import Training, complete
-from zslbench_common.pooled import Pooled
+from zslbench_common.embeddings import Pooled
 from zslbench_common.settings import IdentitySettings
 
 SPACE = ClassSpace(("a", "b"), torch.ones(2, 3), torch.tensor([0]), torch.tensor([1]))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zslbench.plugin.interfaces import ClassSpace, TrainView
-from zslbench_common.identity import Identity
+from zslbench_common.embeddings import Identity
 from zslbench_common.settings import IdentitySettings
 
 SPACE = ClassSpace(("a", "b"), torch.ones(2, 3), torch.tensor([0]), torch.tensor([1]))
