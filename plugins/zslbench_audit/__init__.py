@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lazy_loader
 
 from zslbench import Command, hookimpl
-from zslbench.store import RunRecord
+
+if TYPE_CHECKING:
+    from zslbench.store import RunRecord
 
 # Not ``__dir__``: pluggy finds hooks through it.
 __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""JSON lines: what a run tells, one object per line, in the order in which it happened."""
+"""JSON lines: the events of runs, one object per line, in order."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from zslbench.errors import SettingsError
 from zslbench.plugin import RunTracker
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags
 from zslbench.store import RunInfo, RunRecord
-from zslbench_trackers.places import folder_of
+from zslbench_trackers import folder_of
 
 SUFFIXES = (".jsonl", ".ndjson")
 
 
 @dataclass
-class _Followed:
+class _Attempt:
     path: Path
     attempt: int
     logged: set[tuple[str, int]] = field(default_factory=set)
-    """Stages and epochs that the file has of this attempt."""
+    """Stages and epochs of this attempt that the file already has."""
 
 
 class JsonLines(RunTracker):
     """Lines ``started``, ``epoch``, ``stopped`` and ``finished`` of each run.
 
-    Every line has ``event``, ``time`` (UTC), ``run`` (its id) and ``attempt`` (from 1; a run that is computed
-    anew after its end is another attempt). A line is written whole by one call, so several processes may
-    write to one file; of a process that was killed the last line may be cut short, and is then passed over.
+    Every line has ``event``, ``time`` (UTC), ``run`` (its id) and ``attempt`` (from 1; a finished run that is
+    computed again is another attempt). Each line is written by one call, so several processes may write to
+    one file. The last line of a killed process may be cut short; readers skip it.
     """
 
     def __init__(self, where: str | None, folder: Path) -> None:
@@ -42,9 +42,9 @@ class JsonLines(RunTracker):
             self._file = Path(where).expanduser().absolute()
             folder_of("jsonl", str(self._file.parent), folder)
             if self._file.is_dir():
-                raise SettingsError(f"--track jsonl={where}: is a folder, its name is that of a file")
+                raise SettingsError(f"--track jsonl={where}: is a folder, not a file")
         self._folder = folder_of("jsonl", where, folder) if self._file is None else self._file.parent
-        self._followed: dict[str, _Followed] = {}
+        self._attempts: dict[str, _Attempt] = {}
 
     @property
     def place(self) -> str:
@@ -52,17 +52,17 @@ class JsonLines(RunTracker):
 
     def run_started(self, run: RunInfo) -> None:
         path = self._file or self._folder / f"{run.id}.jsonl"
-        followed, finished = _read_back(path, run.id)
+        attempt, finished = _read_back(path, run.id)
         if finished:
-            followed = _Followed(path, followed.attempt + 1)
-        self._followed[run.id] = followed
+            attempt = _Attempt(path, attempt.attempt + 1)
+        self._attempts[run.id] = attempt
         self._write(run, "started", resumed=run.resumed, parameters=run_parameters(run), tags=run_tags(run))
 
     def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        followed = self._followed[run.id]
-        if (stage, epoch) not in followed.logged:
+        attempt = self._attempts[run.id]
+        if (stage, epoch) not in attempt.logged:
             self._write(run, "epoch", stage=stage, epoch=epoch, metrics=dict(metrics))
-            followed.logged.add((stage, epoch))
+            attempt.logged.add((stage, epoch))
 
     def run_finished(self, run: RunInfo, record: RunRecord) -> None:
         self._write(
@@ -77,39 +77,39 @@ class JsonLines(RunTracker):
             notes=list(record.notes),
             folder=str(record.folder),
         )
-        del self._followed[run.id]
+        del self._attempts[run.id]
 
     def run_stopped(self, run: RunInfo, error: BaseException, interrupted: bool) -> None:
         reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
         self._write(run, "stopped", interrupted=interrupted, reason=reason)
-        del self._followed[run.id]
+        del self._attempts[run.id]
 
     def _write(self, run: RunInfo, event: str, **content: Any) -> None:
-        followed = self._followed[run.id]
+        attempt = self._attempts[run.id]
         about = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
-        line = {**about, "run": run.id, "attempt": followed.attempt, **content}
-        data = (json.dumps(_plain(line), ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-        handle = os.open(followed.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        line = {**about, "run": run.id, "attempt": attempt.attempt, **content}
+        data = (json.dumps(_json_value(line), ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+        handle = os.open(attempt.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             if (size := os.fstat(handle).st_size) and os.pread(handle, 1, size - 1) != b"\n":
-                data = b"\n" + data  # after a line that its writer was killed over
+                data = b"\n" + data  # the writer of the last line was killed
             os.write(handle, data)
         finally:
             os.close(handle)
 
 
-def _read_back(path: Path, run: str) -> tuple[_Followed, bool]:
-    """The latest attempt of a run that the file knows, and whether the file has its end."""
-    followed, finished = _Followed(path, 1), False
+def _read_back(path: Path, run: str) -> tuple[_Attempt, bool]:
+    """The latest attempt of a run in the file, and whether it finished."""
+    attempt, finished = _Attempt(path, 1), False
     for line in _lines(path):
         if line.get("run") != run:
             continue
-        if line["attempt"] > followed.attempt:
-            followed, finished = _Followed(path, line["attempt"]), False
+        if line["attempt"] > attempt.attempt:
+            attempt, finished = _Attempt(path, line["attempt"]), False
         if line["event"] == "epoch":
-            followed.logged.add((line["stage"], line["epoch"]))
+            attempt.logged.add((line["stage"], line["epoch"]))
         finished = finished or line["event"] == "finished"
-    return followed, finished
+    return attempt, finished
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -125,12 +125,12 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield line
 
 
-def _plain(value: Any) -> Any:
-    """JSON has neither NaN nor infinities: they become null."""
+def _json_value(value: Any) -> Any:
+    """JSON has no NaN and no infinities: they become null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _json_value(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_json_value(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

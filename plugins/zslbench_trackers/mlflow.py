@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# MLflow reports its use to its makers unless told not to; a benchmark has no business doing that.
+# MLflow reports its use to its makers by default; a benchmark should not.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from mlflow.entities import Metric, Param
@@ -22,18 +22,18 @@ from zslbench.errors import SettingsError
 from zslbench.plugin import RunTracker
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags, run_title
 from zslbench.store import RunInfo, RunRecord
-from zslbench_trackers.places import folder_of
+from zslbench_trackers import folder_of
 
-for _name in ("mlflow", "alembic"):  # what they tell of making tables is no news to our users
+for _name in ("mlflow", "alembic"):  # users need not know that tables are created
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 EXPERIMENT = "zslbench"
 """Name of the experiment unless ``MLFLOW_EXPERIMENT_NAME`` says otherwise."""
 
 _AT_ONCE = 100
-"""Parameters that MLflow takes in one request."""
+"""Parameters that MLflow accepts in one request."""
 _LONGEST = 5000
-"""Characters of a tag or parameter that every store of MLflow takes."""
+"""Length of a tag or parameter that every store of MLflow accepts."""
 
 
 @dataclass
@@ -41,15 +41,14 @@ class _Followed:
     id: str
     """MLflow's own id."""
     logged: dict[str, int]
-    """The last epoch of each stage that MLflow has."""
+    """The last epoch of each stage in MLflow."""
 
 
 class MLflow(RunTracker):
     """Settings as parameters, fingerprints and versions as tags, figures as metrics ``<stage>/<figure>``.
 
-    ``where`` is a folder (runs go to ``mlflow.db`` in it) or a tracking URI; where nothing is said,
-    ``MLFLOW_TRACKING_URI`` holds, else the store's own folder. A run that goes on is found by the tag
-    ``zslbench.run``.
+    ``where`` is a folder (runs go to ``mlflow.db`` in it) or a tracking URI; the default is
+    ``MLFLOW_TRACKING_URI``, else a folder of the store. A resumed run is found by the tag ``zslbench.run``.
     """
 
     def __init__(self, where: str | None, folder: Path) -> None:
@@ -117,14 +116,14 @@ class MLflow(RunTracker):
         if found is None:
             try:
                 return str(self._client.create_experiment(name, artifact_location=artifacts))
-            except MlflowException:  # another process made it meanwhile
+            except MlflowException:  # another process created it meanwhile
                 found = self._client.get_experiment_by_name(name)
                 if found is None:
                     raise
         return str(found.experiment_id)
 
     def _unfinished(self, run: RunInfo) -> _Followed | None:
-        """The latest of MLflow's runs of this run, unless it has its end."""
+        """MLflow's latest record of this run, unless it finished."""
         found = self._client.search_runs(
             [self._experiment],
             f"tags.`zslbench.run` = '{run.id}'",

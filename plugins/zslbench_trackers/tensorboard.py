@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from zslbench.plugin import RunTracker
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags, run_title
 from zslbench.store import RunInfo, RunRecord
-from zslbench_trackers.places import folder_of, slug
+from zslbench_trackers import folder_of
 
 _FINAL = ("final/", "oracle/")
 
@@ -23,15 +24,14 @@ _FINAL = ("final/", "oracle/")
 class _Followed:
     writer: Any
     logged: dict[str, int]
-    """The last epoch of each stage that the event files have."""
+    """The last epoch of each stage in the event files."""
 
 
 class TensorBoard(RunTracker):
-    """Scalars ``<stage>/<figure>`` by epoch; settings and fingerprints as text; the end as hyper-parameters.
+    """Scalars ``<stage>/<figure>`` by epoch; settings and fingerprints as text; hyper-parameters.
 
-    A run's folder is ``<data set>/<method>/seed-<seed>-<id>``. What a run that goes on has already logged is
-    read from its event files; after a finished run ``.2`` is added to the name for the next attempt, and so
-    on.
+    A run's folder is ``<data set>/<method>/seed-<seed>-<id>``. What a resumed run has already logged is
+    read from its event files. A finished run that is computed again gets a folder with ``.2`` added, etc.
     """
 
     def __init__(self, where: str | None, folder: Path) -> None:
@@ -59,7 +59,7 @@ class TensorBoard(RunTracker):
             return
         for name, value in metrics.items():
             followed.writer.add_scalar(f"{stage}/{name}", value, epoch)
-        followed.writer.flush()  # so that a killed process has told of every epoch before its checkpoint
+        followed.writer.flush()  # so that a killed process has logged every epoch before its checkpoint
         followed.logged[stage] = epoch
 
     def run_finished(self, run: RunInfo, record: RunRecord) -> None:
@@ -70,7 +70,7 @@ class TensorBoard(RunTracker):
         figures = final_metrics(record)
         for name, value in figures.items():
             writer.add_scalar(name, value, 0)
-        # As SummaryWriter.add_hparams does, but into this folder rather than one of its own.
+        # As SummaryWriter.add_hparams does, but into this folder instead of a new one.
         settings = {name: _simple(value) for name, value in run_parameters(run).items()}
         for summary in hparams(settings, figures):  # type: ignore[no-untyped-call]
             writer.file_writer.add_summary(summary)
@@ -91,9 +91,9 @@ class TensorBoard(RunTracker):
         self._followed.pop(run.id).writer.close()
 
     def _attempt(self, run: RunInfo) -> tuple[Path, dict[str, int]]:
-        """The first attempt that has no end, and the epochs that it has."""
-        name = slug(run_title(run).partition(" on ")[0])
-        base = self._folder / slug(run.dataset) / name / f"seed-{run.seed}-{run.id}"
+        """The folder of the first attempt that has not finished, and the epochs in it."""
+        name = _slug(run_title(run).partition(" on ")[0])
+        base = self._folder / _slug(run.dataset) / name / f"seed-{run.seed}-{run.id}"
         folder, number = base, 1
         while folder.exists():
             logged, finished = _read_back(folder)
@@ -105,7 +105,7 @@ class TensorBoard(RunTracker):
 
 
 def _read_back(folder: Path) -> tuple[dict[str, int], bool]:
-    """The last epoch of each stage in the folder's event files, and whether they have the run's end."""
+    """The last epoch of each stage in the folder's event files, and whether the run finished."""
     events = EventAccumulator(str(folder), {SCALARS: 0})
     events.Reload()
     logged: dict[str, int] = {}
@@ -127,3 +127,12 @@ def _table(values: Mapping[str, Any]) -> str:
 
 def _simple(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _slug(text: str) -> str:
+    """A text as part of a file's name.
+
+    >>> _slug("sc-egg (no-lce) [paper]")
+    'sc-egg-no-lce-paper'
+    """
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-")

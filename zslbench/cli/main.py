@@ -1,4 +1,4 @@
-"""The frame of the command line: which commands there are, and how an error ends one.
+"""The frame of the command line: it finds commands, and turns errors into one line and an exit code.
 
 A command's module is imported when the command is used, so that ``zslbench --help`` imports click alone.
 """
@@ -32,7 +32,7 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def _set_strict(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if not value:
         return
-    # A variable, so that processes which this command starts are strict as well.
+    # An environment variable, so that child processes are strict too.
     name = "ZSLBENCH_STRICT_PLUGINS"
     before = os.environ.get(name)
     os.environ[name] = "1"
@@ -44,7 +44,7 @@ def _set_strict(ctx: click.Context, _: click.Parameter, value: bool) -> None:
             os.environ[name] = before
 
 
-# Known to the frame and to every command, so that they may stand before or after the command's name.
+# Options of the frame and of every command, so that they may come before or after the command's name.
 _EVERYWHERE = [
     click.Option(
         ["--strict-plugins"],
@@ -60,10 +60,10 @@ _EVERYWHERE = [
 
 
 class Frame(click.Group):
-    """A group whose commands are imported when used and whose errors are one line.
+    """A group that imports its commands when they are used and prints errors as one line.
 
     Args:
-        table: the commands; None: those that plugins register.
+        table: the commands; None: all that plugins register.
     """
 
     def __init__(self, *arguments: Any, table: Sequence[Command] | None = None, **options: Any) -> None:
@@ -107,7 +107,7 @@ class Frame(click.Group):
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise  # click's own ends
+            raise  # click handles these itself
         except KeyboardInterrupt:
             return _end(ctx, "interrupted", 130)
         except BrokenPipeError:
@@ -117,12 +117,12 @@ class Frame(click.Group):
         except OSError as error:
             return _end(ctx, f"Error: {error}", 1)
         except Exception as error:
-            advice = "this is a fault of zslbench or of a plugin, --debug shows where"
+            advice = "a fault of zslbench or of a plugin; --debug shows where"
             return _end(ctx, f"Error: {type(error).__name__}: {error} ({advice})", 1)
 
 
 def _accept_everywhere(command: click.Command) -> None:
-    """Add the options that every command knows, to the commands of a group as well."""
+    """Add the common options to a command, and to the commands of a group."""
     command.params.extend(option for option in _EVERYWHERE if option not in command.params)
     if isinstance(command, click.Group):
         for one in command.commands.values():
@@ -139,8 +139,8 @@ def _end(ctx: click.Context, line: str, code: int) -> None:
 
 
 def _reader_gone() -> None:
-    """Whoever read our output left, as ``head`` does: end quietly."""
-    # Python flushes standard output once more when it exits; that must not fail again.
+    """The reader of our output left, as ``head`` does: exit quietly."""
+    # Python flushes standard output again when it exits; that must not fail.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
 
@@ -157,16 +157,16 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and exit."""
-    if sys.stdout is None:  # closed by whoever started us
+    if sys.stdout is None:  # closed by the calling process
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # "±" on a terminal that cannot show it is no reason to fail
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show "±" must not cause an error
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
             cli(prog_name="zslbench")
         finally:
-            sys.stdout.flush()  # here, where a full disk or a reader that left can still be handled
+            sys.stdout.flush()  # here a full disk or a closed pipe can still be handled
     except BrokenPipeError:
         _reader_gone()
     except OSError as error:

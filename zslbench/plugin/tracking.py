@@ -10,20 +10,20 @@ from zslbench.store.record import RunInfo, RunRecord
 
 
 class RunTracker(ABC):
-    """Follows the runs of one command. Its methods are called as the lifecycle hooks of their names are.
+    """Follows the runs of one command. Its methods are called like the lifecycle hooks of the same names.
 
-    Several runs may be under way at once; each call says which run it is about. The same run may come again
-    in another process, after an interruption or a kill: a tracker then goes on with what it had begun
-    (``run.id`` is the same) and leaves out epochs that it already has, for a run goes on from a checkpoint
-    that may lie behind them. A run that is computed anew (``--force``) although the tracker has its end is a
-    new attempt. An exception becomes a warning; the run goes on.
+    Several runs may be in progress at once; each call names its run. The same run may come again in another
+    process, after an interruption or a kill: a tracker then continues what it began (``run.id`` is the same)
+    and skips epochs that it already has, since a run resumes from a checkpoint that may be older. A run that
+    is computed again (``--force``) after it finished is a new attempt. An exception becomes a warning; the
+    run continues.
 
     Args:
         where: what the user wrote after ``NAME=``; None: nothing.
-        folder: a folder of this tracker's own in the store, not made yet: the place where nothing was said.
+        folder: a folder of the store for this tracker, not created yet: the default place.
 
     Raises:
-        ZslbenchError: ``where`` is no place for it; the command then ends before its first run.
+        ZslbenchError: ``where`` cannot be used; the command then ends before its first run.
     """
 
     @abstractmethod
@@ -36,11 +36,11 @@ class RunTracker(ABC):
 
     @abstractmethod
     def run_started(self, run: RunInfo) -> None:
-        """A run begins or goes on."""
+        """A run begins or resumes."""
 
     @abstractmethod
     def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        """One epoch of one stage ended; ``epoch`` counts from 1. It must be quick: training waits for it."""
+        """An epoch of a stage ended; ``epoch`` counts from 1. It must be quick: training waits for it."""
 
     @abstractmethod
     def run_finished(self, run: RunInfo, record: RunRecord) -> None:
@@ -51,7 +51,7 @@ class RunTracker(ABC):
         """The run ended without a result.
 
         Args:
-            interrupted: somebody stopped it and it goes on later; else it failed with ``error``.
+            interrupted: somebody stopped it and it can resume; otherwise it failed with ``error``.
         """
 
     def close(self) -> None:

@@ -170,9 +170,9 @@ def test_a_failing_tracker_harms_nothing(
         ("poorer", MissingExtra, r"needs no\.such, .* pip install 'tracker_fake\[more\]'"),
         ("half", PluginError, "does not define epoch_ended, run_finished, run_started, run_stopped"),
         ("odd", PluginError, "zslbench.plugin.RunTracker"),
-        ("jsonl={file}", SettingsError, "is no folder"),
+        ("jsonl={file}", SettingsError, "cannot be created"),
         ("jsonl={folder}.jsonl", SettingsError, "is a folder"),
-        ("tensorboard={file}/x", SettingsError, "is no folder"),
+        ("tensorboard={file}/x", SettingsError, "cannot be created"),
         ("mlflow=nothing://x", SettingsError, "cannot be used"),
     ],
 )
