@@ -11,7 +11,6 @@ from zslbench.errors import PluginError
 from zslbench.plugin.interfaces import Losses
 from zslbench.training import program_run
 from zslbench.training.loop import train
-from zslbench.training.replicas import lifted as lifted_module
 from zslbench.training.replicas.lifted import LiftedRun
 
 
@@ -150,7 +149,6 @@ def test_the_first_step_of_every_pass_is_compared_and_no_later_one(toy, monkeypa
         return called
 
     monkeypatch.setattr(program_run, "step_function", counted)
-    monkeypatch.setattr(lifted_module.program_run, "step_function", counted)
     toy.together(lambda seed: toy.a_program(seed, epochs=3), [0, 1])
     # Per epoch two iterations of each pass, lifted; and each step that is one object once, for both seeds.
     lifted = 3 * (2 * 2 + 2 * 2)
