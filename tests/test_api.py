@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import zslbench
-from zslbench import api
 from zslbench.errors import SettingsError
+from zslbench.experiment import Quiet, seed_numbers
 
 
 @pytest.mark.parametrize(
@@ -18,13 +18,13 @@ from zslbench.errors import SettingsError
     [(1, (0,)), (3, (0, 1, 2)), ([5], (5,)), ((4, 0, 2), (4, 0, 2)), (range(2, 4), (2, 3))],
 )
 def test_seeds(given: Any, expected: tuple[int, ...]) -> None:
-    assert api.seed_numbers(given) == expected
+    assert seed_numbers(given) == expected
 
 
 @pytest.mark.parametrize("given", [0, -1, [], [1, 1], [-1], [0, 1, 0]])
 def test_seeds_that_are_none(given: Any) -> None:
     with pytest.raises(SettingsError, match="give a number of seeds, or different seeds of 0 or more"):
-        api.seed_numbers(given)
+        seed_numbers(given)
 
 
 def test_public_names_are_there_and_documented() -> None:
@@ -43,7 +43,7 @@ def test_importing_zslbench_is_cheap() -> None:
 
 
 def test_a_quiet_display_takes_everything() -> None:
-    display = api.Quiet()
+    display = Quiet()
     display.say("nothing")
     with display.observer("title") as observer:
         observer.stage_started("s", 2, 0)

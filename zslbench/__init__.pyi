@@ -1,8 +1,6 @@
 import typing
 
-from .ablation import ablate as ablate
-from .api import Result as Result, run as run
-from .benchmarking import bench as bench
+from .api import Result as Result, ablate as ablate, bench as bench, run as run
 from .errors import ZslbenchError as ZslbenchError
 from .plugin.declarations import (
     Command as Command,

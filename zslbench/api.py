@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
-from zslbench.errors import SettingsError
+from zslbench.errors import MissingData, UnknownName
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from zslbench.experiment.execution.local import Display
+    from zslbench.experiment.execution.events import Display
+    from zslbench.experiment.options import AllKeywords
+    from zslbench.experiment.suites.results import SuiteOutcome
+    from zslbench.experiment.suites.run import Bench, BenchKeywords, Watcher
+    from zslbench.experiment.suites.suite import Suite
+    from zslbench.report.ablation import Ablation
     from zslbench.store.record import RunRecord
-    from zslbench.training.loop import Observer
+
+ABLATION_DATASETS = ("cub", "sun")
 
 
 @dataclass(frozen=True)
@@ -39,135 +44,162 @@ class Result:
         return seeds_table(self.records)
 
 
-class Quiet:
-    """A display that shows nothing."""
-
-    @contextlib.contextmanager
-    def observer(self, title: str) -> Iterator[Observer]:
-        from zslbench.training.loop import Silent
-
-        yield Silent()
-
-    def say(self, text: str) -> None: ...
-
-
 def run(
     method: str | None = None,
     *,
     dataset: str,
     variant: str | None = None,
-    reading: str | None = None,
     embedding: str | None = None,
     generator: str | None = None,
     classifier: str | None = None,
     seeds: int | Sequence[int] = 1,
-    settings: Mapping[str, Any] | None = None,
-    preset: str | Sequence[str] | None = None,
-    epochs: int | None = None,
     select: str = "val",
-    every: int | None = None,
-    features: str | None = None,
-    semantics: str | None = None,
-    regions: str | None = None,
-    data_root: str | Path | None = None,
-    store: str | Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    replicas: int | None = None,
-    precision: str = "float32",
-    graphs: str = "auto",
     force: bool = False,
     keep_weights: bool = False,
-    track: str | Sequence[str] | None = None,
     display: Display | None = None,
+    **options: Unpack[AllKeywords],
 ) -> Result:
     """Run a method, or a composition of components, on a data set; finished runs are found again.
 
     Args:
         method: a registered method; None: composed of ``embedding``, ``generator`` and ``classifier``.
-        variant: one of the method's named variants.
-        reading: one of the method's ways of reading its paper; None: its first.
+        variant: one of the method's variants.
         seeds: a number n for seeds 0 to n-1, or the seeds themselves.
-        settings: ``{"generator.lr": 1e-4}``; what is given here is not searched on validation.
-        preset: a preset's name, ``method:name``, or a TOML file; of several the later win; None: the data
-            set's own preset.
-        epochs: length of the schedule (the longest that ``val`` considers).
         select: ``val``, ``last`` or ``oracle`` (:mod:`zslbench.evaluation.selection`).
-        every: epochs between evaluations under ``val`` and ``oracle``.
-        features: stem of the features file; None: the data set's default (``res101``); ``mean``: means over
-            region features.
-        semantics: ``att``, ``original_att`` or ``sentence``; None: ``att``.
-        regions: region features, for methods that read them: a name or a path; None: the only ones beside
-            the data set (:mod:`zslbench.data.regions.find` says where they are looked for).
-        replicas: how many seeds are trained together at most, as one program with a replica axis; 1: one
-            after the other; None: all of them on a GPU, 1 on a CPU. Part of a run's identity.
-        precision: of matrix products: ``float32``; ``tf32`` (on a GPU); ``bf16`` in steps of the
-            selected schedule, preparatory ones stay exact. Part of a run's identity.
-        graphs: whether training is captured in CUDA graphs: ``auto`` where it works, ``on`` or fail, ``off``.
         force: compute again what is already in the store.
         keep_weights: keep the fitted networks with the run.
-        track: trackers that follow the runs, ``"tensorboard"`` or ``"tensorboard=logs"``, one or several;
-            None: those of ``ZSLBENCH_TRACK``; empty: none.
+        options: what is fitted (``settings``, ``preset``, ``epochs``, ...) and where and how it is computed
+            (``device``, ``threads``, ``store``, ...): :mod:`zslbench.experiment.options` explains each.
 
     Raises:
         ZslbenchError: anything that the caller can put right, as one line.
     """
     from zslbench.evaluation.selection import Selection
-    from zslbench.experiment.datasets import load_dataset, provenance
-    from zslbench.experiment.execution.grouping import replicas_for
-    from zslbench.experiment.execution.local import Job
-    from zslbench.experiment.execution.mode import choose_mode
-    from zslbench.experiment.execution.together import compute_all
-    from zslbench.experiment.fitting import embedding_inputs
+    from zslbench.experiment.datasets import DatasetCache
+    from zslbench.experiment.execution.events import Quiet
+    from zslbench.experiment.execution.group import compute_all
+    from zslbench.experiment.execution.job import Job, replicas_for, seed_numbers
+    from zslbench.experiment.options import RunOptions, split_options
     from zslbench.experiment.recipe import resolve
     from zslbench.experiment.tracking import tracked
     from zslbench.plugin.discovery import registry
-    from zslbench.store.store import Store
 
-    known = registry()
+    fit, machine = split_options(options, RunOptions)
+    known, display = registry(), display or Quiet()
     components = {"embedding": embedding, "generator": generator, "classifier": classifier}
     recipe = resolve(
         known,
         dataset,
         method=method,
         variant=variant,
-        reading=reading,
         components=components,
-        preset=preset,
-        settings=settings,
-        epochs=epochs,
-        data_root=data_root,
+        data_root=machine.data_root,
+        **fit.resolved(),
     )
-    selection = Selection(select, every)  # type: ignore[arg-type]
-    numbers = seed_numbers(seeds)
-    mode = choose_mode(device, threads, precision, graphs)
-    display = display or Quiet()
-    loaded = load_dataset(
-        recipe.parts["dataset"],
-        root=data_root,
-        features=features,
-        semantics=semantics,
-        regions=regions,
-        needs_regions=embedding_inputs(recipe) == "regions",
-    )
-    for note in loaded.notes:
-        display.say(note)
-    data = provenance(loaded)
-    where = Store.default(store)
+    selection = Selection(select, fit.every)  # type: ignore[arg-type]
+    numbers, mode = seed_numbers(seeds), machine.mode()
+    loaded, data = DatasetCache(machine.data_root, display.say).load(recipe, fit.files)
+    store = machine.open_store()
     jobs = [Job(recipe, loaded, data, seed, selection, mode, keep_weights) for seed in numbers]
-    together = replicas_for(replicas, len(jobs), recipe, mode)
-    with tracked(known, track, where.root, display.say):
-        done = compute_all(jobs, together, where, known, display, force=force)
+    replicas = replicas_for(machine.replicas, len(jobs), recipe, mode)
+    with tracked(known, machine.track, store.root, display.say):
+        done = compute_all(jobs, replicas, store, known, display, force=force)
     return Result(tuple(record for record, _ in done), sum(found for _, found in done))
 
 
-def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    """The seeds that a number of seeds, or a list of them, means.
+def bench(
+    suite: str | Path | Suite, *, watcher: Watcher | None = None, **options: Unpack[BenchKeywords]
+) -> SuiteOutcome:
+    """Run what a suite still needs; finished runs are found again and interrupted ones go on.
+
+    A run that fails is remembered and the others are computed: ``entries`` of the outcome have its message.
+    What another process computes at this moment is left to it.
+
+    Args:
+        suite: a packaged suite's name, or the path of a TOML file.
+        watcher: follows the cells.
+        options: ``methods``, ``datasets``, ``seeds`` (the first n, or these) and ``select``: only this part
+            of the suite. ``settings`` and ``preset``: for every method that has them. ``only_missing``: only
+            cells that are neither finished, failed nor begun; ``retry_failed``: run again what failed before.
+            Where and how runs are computed: :class:`zslbench.experiment.options.RunOptions`.
 
     Raises:
-        SettingsError: there is none, one is negative or is there twice.
+        MissingData: none of the suite's data sets is here, and nothing of it is in the store.
+        ZslbenchError: anything else that the caller can put right, before a run begins.
+        Interrupted: stopped on request; the same call goes on from there.
     """
-    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if not numbers or any(seed < 0 for seed in numbers) or len(set(numbers)) != len(numbers):
-        raise SettingsError(f"seeds {seeds}: give a number of seeds, or different seeds of 0 or more")
-    return numbers
+    from zslbench.experiment.suites.run import Unwatched, prepare
+    from zslbench.plugin.discovery import registry
+
+    return prepare(suite, registry(), **options).run(watcher or Unwatched())
+
+
+def ablate(
+    method: str = "sc-egg",
+    *,
+    dataset: str | Sequence[str] = ABLATION_DATASETS,
+    variants: Sequence[str] | None = None,
+    seeds: int | Sequence[int] = 1,
+    select: str = "val",
+    display: Display | None = None,
+    watcher: Watcher | None = None,
+    **options: Unpack[AllKeywords],
+) -> Ablation:
+    """Run every variant of a method on every data set, as a suite; finished runs are found again.
+
+    A run that fails is reported and the others are computed. A data set that is not there is marked as
+    missing, unless none of them is there.
+
+    Args:
+        method: a registered method that declares variants.
+        dataset: one or several data sets.
+        variants: only these variants, and always the whole method; None: all.
+        options: those of :func:`zslbench.run`; settings that a variant's swapped components do not have are
+            left out there.
+        watcher: follows the runs.
+
+    Raises:
+        MissingData: none of the data sets is there.
+        ZslbenchError: anything else that the caller can put right, before a run begins.
+        Interrupted: stopped on request; the same call goes on from there.
+    """
+    from zslbench.experiment.execution.job import seed_numbers
+    from zslbench.experiment.options import RunOptions, split_options
+    from zslbench.experiment.suites.run import Unwatched, prepare
+    from zslbench.experiment.suites.suite import ablation_suite
+    from zslbench.plugin.discovery import registry
+    from zslbench.report.ablation import ablation_of
+
+    known = registry()
+    declared = known.method(method).declaration
+    datasets = (dataset,) if isinstance(dataset, str) else tuple(dataset)
+    fit, machine = split_options(options, RunOptions)
+    suite = ablation_suite(declared, variants, datasets, seed_numbers(seeds), select, fit)
+    prepared = prepare(
+        suite,
+        known,
+        retry_failed=True,
+        across_lines=True,
+        display=display,
+        **{name: getattr(machine, name) for name in machine.__dataclass_fields__},
+    )
+    missing = _checked(prepared, suite.datasets)
+    for reason in missing:
+        prepared.display.say(reason)
+    outcome = prepared.run(watcher or Unwatched())
+    return ablation_of(outcome, declared, fit.reading, len(outcome.records) - prepared.computed, missing)
+
+
+def _checked(prepared: Bench, datasets: Sequence[str]) -> list[str]:
+    """Reasons of absent data sets; anything else that an ablation lacks is an error before its first run."""
+    for place in prepared.plan.resolved.places.values():
+        if place.state != "ok":
+            raise UnknownName(place.reason)
+    for step in prepared.plan.steps:
+        if step.status == "cannot run" and step.error is not None:
+            raise step.error
+    absent = [step for step in prepared.plan.steps if step.status == "no data"]
+    missing = list(dict.fromkeys(step.reason for step in absent))
+    if len(absent) == len(prepared.plan.steps):
+        raise MissingData(", ".join(datasets), missing)
+    return missing

@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from zslbench import __version__
 from zslbench.errors import Interrupted
 from zslbench.evaluation import Selection
-from zslbench.experiment import Recipe, embedding_inputs, load_dataset, resolve
+from zslbench.experiment import Recipe, core_version, embedding_inputs, load_dataset, resolve
 from zslbench.plugin import one_line
 from zslbench.store import Store
 from zslbench_audit import probes
@@ -111,7 +110,7 @@ def run(
         variant=recipe.variant,
         reading=recipe.reading.name if recipe.reading else None,
         plugins={one.name: version_of(one) for one in methods},
-        zslbench=__version__,
+        zslbench=core_version(),
         settings={kind: part.values() for kind, part in recipe.parts.items()},
         selection=select,
         probes=results,

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zslbench import __version__
 from zslbench.errors import ZslbenchError
 from zslbench.plugin import PluginInfo
 from zslbench.store import RunRecord, Store, checked_json, make_folder, parse_checked_json, write_whole
@@ -129,10 +128,11 @@ def status_of(store: Store, of: RunRecord | AuditedCode | Mapping[str, Any]) -> 
 
 def is_current(audit: AuditResult) -> bool:
     """Whether an audit is of the installed plugins and core."""
+    from zslbench.experiment import core_version
     from zslbench.plugin import registry
 
     installed = {one.name: one for one in registry().plugins}
-    return audit.zslbench == __version__ and all(
+    return audit.zslbench == core_version() and all(
         name in installed and version_of(installed[name]) == found for name, found in audit.plugins.items()
     )
 

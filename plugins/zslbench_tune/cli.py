@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zslbench.cli import data_root_option, format_option, note, searching_options, store_option
+from zslbench.cli import fitting_options, format_option, machine_options, note
 
 SHOWN = 10
 """Trials in the table on a terminal."""
@@ -67,11 +67,10 @@ SHOWN = 10
     show_default=True,
     help="median: end trials early if they are below the median of the others at the same epoch.",
 )
-@searching_options
-@data_root_option
-@store_option
+@fitting_options
+@machine_options
 @format_option
-def tune(searched: tuple[str, ...], assignments: tuple[str, ...], fmt: str, **options: Any) -> None:
+def tune(searched: tuple[str, ...], fmt: str, **options: Any) -> None:
     """Search settings of METHOD on a data set's validation split; the best become a preset.
 
     No test image is used. The same command resumes a search that was stopped. Run in several terminals, or
@@ -79,7 +78,6 @@ def tune(searched: tuple[str, ...], assignments: tuple[str, ...], fmt: str, **op
     """
     from zslbench.cli import TerminalDisplay
     from zslbench.errors import SettingsError
-    from zslbench.plugin import parse_assignment
     from zslbench.report import emit
     from zslbench_tune.space import parse_search
     from zslbench_tune.tune import tune as search
@@ -89,7 +87,6 @@ def tune(searched: tuple[str, ...], assignments: tuple[str, ...], fmt: str, **op
         raise SettingsError(f"--search {twice[0]} is given twice")
     found = search(
         search=dict(parsed),
-        settings=dict(parse_assignment(text) for text in assignments),
         display=TerminalDisplay(),
         **options,
     )

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from zslbench.api import seed_numbers
 from zslbench.evaluation import Selection, criterion
-from zslbench.experiment import Data, Display, Recipe, choose_mode, resolve
+from zslbench.experiment import (
+    DatasetCache,
+    Display,
+    MachineOptions,
+    Recipe,
+    SearchKeywords,
+    resolve,
+    seed_numbers,
+    split_options,
+)
 from zslbench.plugin import registry
-from zslbench.store import Store, run_id
+from zslbench.store import run_id
 from zslbench_tune.space import SearchSpec, Space, space_of
 from zslbench_tune.trial import Objective
 
@@ -50,37 +58,28 @@ def make_plan(
     dataset: str,
     search: Mapping[str, SearchSpec] | None,
     seeds: int | Sequence[int],
-    every: int | None,
-    features: str | None,
-    semantics: str | None,
-    regions: str | None,
-    data_root: str | Path | None,
-    store: str | Path | None,
-    device: str,
-    threads: int | None,
-    precision: str,
-    graphs: str,
+    variant: str | None,
     journal: str | Path | None,
-    settings: Mapping[str, Any] | None,
-    **more: Any,
+    **options: Unpack[SearchKeywords],
 ) -> Plan:
     """Resolve a search; the arguments are those of :func:`zslbench_tune.tune.tune`.
 
     Raises:
         ZslbenchError: anything that the caller can correct.
     """
-    known, settings = registry(), settings or {}
-    recipe = resolve(known, dataset, method=method, settings=settings, data_root=data_root, **more)
+    fit, machine = split_options(options, MachineOptions)
+    known = registry()
+    recipe = resolve(
+        known, dataset, method=method, variant=variant, data_root=machine.data_root, **fit.resolved()
+    )
     declaration = known.method(method).declaration
-    variant = next((one for one in declaration.variants if one.name == recipe.variant), None)
-    fixed = {**(recipe.reading.settings if recipe.reading else {}), **(variant.settings if variant else {})}
+    overlays = [recipe.reading, *(one for one in declaration.variants if one.name == recipe.variant)]
+    fixed = {key for one in overlays if one is not None for key in one.settings}
     tunable = {key: one for key, one in declaration.tunable.items() if key not in fixed}
-    space = space_of(recipe, asked=search or {}, declared=tunable, fixed=settings)
-    numbers, selection = seed_numbers(seeds), Selection("val", every)
-    mode = choose_mode(device, threads, precision, graphs)
-    data = Data(data_root, display.say, features=features, semantics=semantics, regions=regions)
-    loaded, provenance = data.of(recipe)
-    root = Store.default(store).root
+    space = space_of(recipe, asked=search or {}, declared=tunable, fixed=fit.settings or {})
+    numbers, selection = seed_numbers(seeds), Selection("val", fit.every)
+    loaded, provenance = DatasetCache(machine.data_root, display.say).load(recipe, fit.files)
+    mode, root = machine.mode(), machine.open_store().root
     objective = Objective(
         recipe, loaded, provenance, numbers, selection, mode, root / STUDIES / "unfinished", root, display
     )

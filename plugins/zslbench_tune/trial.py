@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zslbench import __version__
 from zslbench.errors import Interrupted
 from zslbench.evaluation import Fold, Selection, criterion, validation_fold
 from zslbench.experiment import (
@@ -114,18 +113,17 @@ class Objective:
         held: contextlib.ExitStack,
     ) -> dict[int | None, float]:
         """The value after each evaluated epoch, with one seed."""
-        identity = replace(self.job(seed), recipe=recipe).identity()
+        job = replace(self.job(seed), recipe=recipe)
         with applied(self.mode, seed) as device, self.display.observer(title) as observer:
             if self._fold is None:  # once: it does not depend on what is searched
                 self._fold = validation_fold(self.dataset, device, embedding_inputs(recipe))
-            shared = {key: identity[key] for key in ("format", "data", "execution")}
             training = Training(
                 streams=Streams(seed, device),
-                folder=held.enter_context(_checkpoint_folder(self.folder, run_id(identity))),
+                folder=held.enter_context(_checkpoint_folder(self.folder, run_id(job.identity()))),
                 observer=observer,
                 checkpoint_seconds=checkpoint_seconds(),
                 stop_requested=self.stop_requested,
-                stages=Stages(StageStore(self.store / STAGES), shared | {"zslbench": __version__}),
+                stages=Stages(StageStore(self.store / STAGES), job.stage_identity()),
                 precision=self.mode.precision,
                 graphs=self.mode.new_graphs(),
             )

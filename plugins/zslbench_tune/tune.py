@@ -7,22 +7,19 @@ import multiprocessing
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from zslbench.errors import SettingsError, ZslbenchError, did_you_mean
 from zslbench_tune.space import SearchSpec
 
 if TYPE_CHECKING:
-    from zslbench.experiment import Display
+    from zslbench.experiment import Display, SearchKeywords
     from zslbench_tune.plan import Plan
     from zslbench_tune.result import TrialRow, Tuning
     from zslbench_tune.study import Sampling
 
 _STOP_SECONDS = 60.0
 """How long a worker process may take to stop at a checkpoint before it is killed."""
-
-_NOT_PLANNED = {"trials", "output", "workers", "sampler", "sampler_seed", "pruner", "display"}
-"""Arguments of a search that do not decide what is searched."""
 
 
 def tune(
@@ -33,20 +30,6 @@ def tune(
     search: Mapping[str, SearchSpec] | None = None,
     seeds: int | Sequence[int] = 1,
     variant: str | None = None,
-    reading: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    preset: str | Sequence[str] | None = None,
-    epochs: int | None = None,
-    every: int | None = None,
-    features: str | None = None,
-    semantics: str | None = None,
-    regions: str | None = None,
-    data_root: str | Path | None = None,
-    store: str | Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    precision: str = "float32",
-    graphs: str = "auto",
     journal: str | Path | None = None,
     output: str | Path | None = None,
     workers: int = 1,
@@ -54,6 +37,7 @@ def tune(
     sampler_seed: int = 0,
     pruner: str = "none",
     display: Display | None = None,
+    **options: Unpack[SearchKeywords],
 ) -> Tuning:
     """Search settings of a method on a data set; the best on the validation split become a preset.
 
@@ -67,16 +51,15 @@ def tune(
         search: what is searched, ``{"generator.lr": "1e-5:1e-3:log", "generator.hidden": [256, 512]}``; None:
             what the method declares (``tunable``, else ``search``).
         seeds: a number n for seeds 0 to n-1, or the seeds themselves.
-        settings: settings that hold in every trial.
-        epochs: the longest schedule; every trial has it, and its best length is part of the result.
-        every: epochs between evaluations; None: a twentieth of the schedule.
         journal: the study's file; None: one in the store for exactly this search.
         output: the preset's file; None: next to the study's.
         workers: processes that compute trials, this one included.
         sampler: ``tpe`` or ``random``. With one worker, the same search tries the same settings.
         pruner: ``none``, or ``median``: trials below the median at the same epoch end early.
 
-    The other arguments are those of :func:`zslbench.run`.
+        options: those of :func:`zslbench.run` but ``replicas`` and ``track``. ``settings`` hold in every
+            trial; ``epochs`` is the longest schedule: every trial has it, and its best length is part of the
+            result.
 
     Raises:
         MissingExtra: Optuna is not installed.
@@ -84,9 +67,11 @@ def tune(
         ZslbenchError: no trial has a value, or anything else that the caller can correct.
         Interrupted: stopped on request; the same call resumes the search.
     """
-    planned = {name: value for name, value in locals().items() if name not in _NOT_PLANNED}
-    from zslbench.api import Quiet
-    from zslbench.experiment import stop_requests
+    planned: dict[str, Any] = {
+        "method": method, "dataset": dataset, "search": search, "seeds": seeds, "variant": variant,
+        "journal": journal, **options,
+    }  # fmt: skip
+    from zslbench.experiment import Quiet, stop_requests
     from zslbench_tune.plan import make_plan
     from zslbench_tune.result import Tuning, best_row, check_output, write_preset
     from zslbench_tune.study import PRUNERS, SAMPLERS, Sampling, open_study
@@ -147,8 +132,7 @@ def _worker_processes(count: int, planned: Mapping[str, Any], sampling: Sampling
 
 
 def _work(planned: Mapping[str, Any], sampling: Sampling) -> None:
-    from zslbench.api import Quiet
-    from zslbench.experiment import stop_requests
+    from zslbench.experiment import Quiet, stop_requests
     from zslbench_tune.plan import make_plan
 
     display = Quiet()

@@ -186,9 +186,10 @@ def test_show_tells_the_reading(lab: Any) -> None:
 
 
 def test_one_that_was_stopped_goes_on(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zslbench.experiment.execution import local
 
-    compute, calls = local.compute, []
+    from zslbench.experiment.execution import single
+
+    compute, calls = single.compute, []
 
     def stopped(job: Any, *others: Any, **options: Any) -> Any:
         calls.append(job.recipe.variant)
@@ -196,10 +197,10 @@ def test_one_that_was_stopped_goes_on(lab: Any, monkeypatch: pytest.MonkeyPatch)
             raise Interrupted("stopped; the same command goes on from here")
         return compute(job, *others, **options)
 
-    monkeypatch.setattr(local, "compute", stopped)
+    monkeypatch.setattr(single, "compute", stopped)
     first = lab("ablate", "lab", "--dataset", "toy", *SMALL)
     assert (first.exit_code, first.stdout, calls) == (130, "", ["weak", "other"])
-    assert "goes on from here" in first.stderr.splitlines()[-1]
+    assert first.stderr.splitlines()[-1] == "Error: stopped after 1 of 3 runs; the same command goes on"
     again = lab("ablate", "lab", "--dataset", "toy", *SMALL, "--format", "csv")
     assert again.exit_code == 0
     assert "runs: 2 computed, 1 found" in again.stderr

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from zslbench.benchmarking import prepare
 from zslbench.cli import grid as shown
 from zslbench.cli.progress import duration
+from zslbench.experiment.suites.run import Bench, prepare as prepare_suite
 
 HEAD = """
 title = "Mine"
@@ -51,6 +51,12 @@ def test_what_no_line_has_is_told_before_anything_runs(lab: Any, mine: Any, more
     assert result.exit_code == 0, result.stderr
     told, _, rest = result.stderr.partition("no line has setting 'classifier.rige', did you mean")
     assert rest and "run 1" not in told
+
+
+def prepare(suite: str, **more: Any) -> Bench:
+    from zslbench.plugin.discovery import registry
+
+    return prepare_suite(suite, registry(), **more)
 
 
 def test_the_finished_table_is_all_there_is_on_standard_output(lab: Any, mine: Any) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from zslbench.experiment.published.row import PublishedRow, row
-from zslbench.report.ablation import Ablation, Cell
-from zslbench.report.ablation_notes import notes, other_order
+from zslbench.experiment.published.rows import PublishedRow, published_row
+from zslbench.experiment.suites.results import Entry
+from zslbench.report.ablation import Ablation, notes, other_order
 from zslbench.report.formats import FORMATS, render
 
 VARIANTS = {"none": "without anything", "some": "without some", "full": "all of it"}
@@ -20,7 +21,7 @@ def printed(acc: float, h: float) -> PublishedRow:
     def text(value: float) -> str:
         return "" if math.isnan(value) else str(value)
 
-    return row(
+    return published_row(
         {"Acc": text(acc), "U": "", "S": "20.0", "H": text(h)},
         method="m",
         group="generative",
@@ -29,6 +30,10 @@ def printed(acc: float, h: float) -> PublishedRow:
         source="Table 2",
         note="a note",
     )
+
+
+def entry(runs: Sequence[Any], failed: Sequence[int] = ()) -> Entry:
+    return Entry("done", {one.info.seed: one for one in runs}, dict.fromkeys(failed, "it failed"))
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def study(record: Any) -> Any:
     def make(
         acc: dict[str, list[float | None]], h: dict[str, list[float]] | None = None, **more: Any
     ) -> Ablation:
-        cells, study = {}, next(studies)
+        entries, study = {}, next(studies)
         for name, values in acc.items():
             runs = [
                 record(
@@ -54,7 +59,7 @@ def study(record: Any) -> Any:
                 for seed, value in enumerate(values)
                 if value is not None
             ]
-            cells[name, "cub"] = Cell(tuple(runs), values.count(None))
+            entries[name, "cub"] = entry(runs, [seed for seed, value in enumerate(values) if value is None])
         seeds = tuple(range(max(map(len, acc.values()))))
         given: dict[str, Any] = {
             "method": "m [code]",
@@ -62,7 +67,7 @@ def study(record: Any) -> Any:
             "seeds": seeds,
             "variants": {name: VARIANTS[name] for name in acc},
             "datasets": ("cub",),
-            "cells": cells,
+            "entries": entries,
         }
         return Ablation(**(given | more))
 
@@ -97,9 +102,9 @@ def test_a_seed_that_one_lacks_is_in_no_difference(study: Any) -> None:
 
 
 def test_cells_without_runs_say_why(study: Any) -> None:
-    cells = {("some", "sun"): Cell(missing=True), ("full", "sun"): Cell(missing=True)}
+    absent = dict.fromkeys([("some", "sun"), ("full", "sun")], Entry("no data"))
     one = study({"some": [None], "full": [0.5]})
-    both = study({"some": [None], "full": [0.5]}, datasets=("cub", "sun"), cells={**one.cells, **cells})
+    both = study({"some": [None], "full": [0.5]}, datasets=("cub", "sun"), entries={**one.entries, **absent})
     table = both.table()
     assert table["cub", "CZSL", "Acc"].tolist() == ["failed", "50.0"]
     assert table["sun", "CZSL", "Acc"].tolist() == ["missing", "missing"]
@@ -132,8 +137,8 @@ def test_published_figures_stand_beside_ours(study: Any) -> None:
 
 def test_other_conditions_than_the_published_ones_are_told(study: Any, record: Any) -> None:
     figures = {("full", "cub"): printed(75.1, 68.5)}
-    other = Cell((record(seed=9, features="vit", semantics="sentence"),))
-    found = study({"full": [0.5]}, printed=figures, cells={("full", "cub"): other})
+    other = entry([record(seed=9, features="vit", semantics="sentence")])
+    found = study({"full": [0.5]}, printed=figures, entries={("full", "cub"): other})
     told = [text for text in notes(found) if "other conditions" in text]
     reasons = "class attributes, other features than vit"
     assert told == [f"cub: published under other conditions than ours ({reasons})"]
@@ -177,7 +182,7 @@ def test_notes_tell_what_was_reused_and_what_to_beware_of(study: Any, record: An
     assert notes(found) == ["a remark", "runs: 1 computed, 1 found in the store"]
     stages = [{"stage": "s", "key": "k", "reused": True, "seconds": 7.0}]
     one = record(seed=9, selection="oracle", environment={"stages": stages})
-    oracle = study({"full": [0.5]}, selection="oracle", cells={("full", "cub"): Cell((one,))})
+    oracle = study({"full": [0.5]}, selection="oracle", entries={("full", "cub"): entry([one])})
     assert "stages: 0 trained in 0 s, 1 reused (saved 7 s)" in notes(oracle)
     assert any("chosen on the test images" in text for text in notes(oracle))
     assert "oracle†" in oracle.title()

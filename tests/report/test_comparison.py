@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zslbench.experiment.published import PublishedResults
+from zslbench.experiment import PublishedResults
 from zslbench.report.comparison import comparison_frame, comparison_table
 from zslbench.report.tables.model import Cell, Table
 

@@ -12,7 +12,7 @@ import pytest
 
 from zslbench import Method
 from zslbench.errors import PluginError
-from zslbench.experiment.published.ablations import published_ablation
+from zslbench.experiment.published.results import published_ablation
 from zslbench.plugin.discovery import registry
 
 HEAD = "variant,method,dataset,acc,u,s,h,source,note\n"
@@ -61,7 +61,7 @@ def test_a_method_without_printed_figures() -> None:
             HEAD + "full,M,CUB,1,1,1,1,T,\nfull,M,cub,2,2,2,2,T,\n",
             "line 3: variant 'full' on cub is there tw",
         ),
-        (HEAD + "full,M,CUB,751,1,1,1,T,\n", "line 2: a figure is no percentage"),
+        (HEAD + "full,M,CUB,751,1,1,1,T,\n", "line 2: a figure is not a percentage"),
         (b"\xff\xfe\x00", "cannot be read"),
     ],
 )

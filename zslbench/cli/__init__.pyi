@@ -1,12 +1,12 @@
 from .main import Frame as Frame, cli as cli
 from .options import (
-    computing_options as computing_options,
     data_root_option as data_root_option,
     fitting_options as fitting_options,
     format_option as format_option,
+    machine_options as machine_options,
     note as note,
-    searching_options as searching_options,
+    running_options as running_options,
+    select_option as select_option,
     store_option as store_option,
-    suite_options as suite_options,
 )
 from .progress import TerminalDisplay as TerminalDisplay, duration as duration

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.ablation import DATASETS
-from zslbench.cli.options import computing_options, data_root_option, format_option, note, store_option
+from zslbench.api import ABLATION_DATASETS
+from zslbench.cli.options import fitting_options, format_option, note, running_options, select_option
 
 if TYPE_CHECKING:
     from zslbench.report.ablation import Ablation
 
 SIDE_BY_SIDE = 13
-"""Most columns that data sets may have beside each other; wider tables come one below the other."""
+"""Most columns of a table with all data sets; above that, each data set has its own table."""
 
 
 @click.command()
@@ -23,41 +23,32 @@ SIDE_BY_SIDE = 13
     "--dataset",
     "datasets",
     multiple=True,
-    default=DATASETS,
+    default=ABLATION_DATASETS,
     show_default=True,
     help="Data set; repeatable.",
 )
-@click.option(
-    "--variants", metavar="A,B", help="Only these variants, and the whole method; else all that are declared."
-)
+@click.option("--variants", metavar="A,B", help="Only these variants and the whole method (default: all).")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
-@computing_options
-@data_root_option
-@store_option
+@select_option
+@fitting_options
+@running_options
 @format_option
-def ablate(
-    datasets: tuple[str, ...], variants: str | None, assignments: tuple[str, ...], fmt: str, **options: Any
-) -> None:
+def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options: Any) -> None:
     """Run the variants of METHOD on data sets and show what each of its parts is worth.
 
-    Finished runs are found again and interrupted ones go on, so a command that was stopped can be repeated.
-    Differences are those to the whole method, seed by seed; published figures stand beside them where the
-    method has them for the data set.
+    Finished runs are found again and interrupted ones go on, so that a stopped command can be repeated.
+    Differences are those to the whole method, seed by seed; published figures are shown with them where the
+    method declares some for the data set.
     """
-    from zslbench import ablation
-    from zslbench.cli.progress import TerminalDisplay
+    from zslbench import api
+    from zslbench.cli.grid import watching
     from zslbench.errors import ZslbenchError
-    from zslbench.plugin.presets import parse_assignment
-    from zslbench.report.ablation_notes import notes
+    from zslbench.report.ablation import notes
     from zslbench.report.formats import emit
 
-    found = ablation.ablate(
-        dataset=datasets,
-        variants=None if variants is None else [name.strip() for name in variants.split(",") if name.strip()],
-        settings=dict(parse_assignment(text) for text in assignments),
-        display=TerminalDisplay(),
-        **options,
-    )
+    chosen = None if variants is None else [name.strip() for name in variants.split(",") if name.strip()]
+    with watching() as watcher:
+        found = api.ablate(dataset=datasets, variants=chosen, display=watcher, watcher=watcher, **options)
     if fmt in ("csv", "json"):
         emit(found.frame(), fmt)
     else:

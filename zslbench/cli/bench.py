@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli.options import data_root_option, format_option, note, store_option, suite_options
+from zslbench.cli.options import format_option, note, options_of, running_options
 
 if TYPE_CHECKING:
     from zslbench.experiment.suites.plan import Plan
@@ -24,44 +24,35 @@ if TYPE_CHECKING:
     type=click.Choice(["val", "last", "oracle"]),
     help="Only this selection; repeatable.",
 )
-@click.option("--only-missing", is_flag=True, help="Leave alone what was begun or failed, here or elsewhere.")
+@click.option("--only-missing", is_flag=True, help="Skip what was begun or failed, here or elsewhere.")
 @click.option("--retry-failed", is_flag=True, help="Run again what failed before.")
 @click.option(
     "--show",
     metavar="WHAT,...",
-    help="What the table shows beside ours: oracle, published, difference (ours less published), interval "
-    "(± a 95 % interval instead of ± std).  [default: oracle,published]",
+    help="What the table shows besides our figures: oracle, published, difference (ours less published), "
+    "interval (± a 95 % interval instead of ± std).  [default: oracle,published]",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be computed and what it may cost.")
-@suite_options
-@data_root_option
-@store_option
+@options_of("settings", "preset")
+@running_options
 @format_option
-def bench(
-    suite: str, assignments: tuple[str, ...], dry_run: bool, show: str | None, fmt: str, **options: Any
-) -> None:
+def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any) -> None:
     """Run what SUITE still needs and show its table.
 
     SUITE is a packaged suite (zslbench suites lists them) or the path of a TOML file of your own. Finished
-    runs are found again, interrupted ones go on, and one that fails takes no other with it.
+    runs are found again, interrupted ones go on, and one that fails does not affect the others.
     """
-    from zslbench import benchmarking
     from zslbench.cli.grid import watching
     from zslbench.errors import ZslbenchError
-    from zslbench.experiment.suites.running import failures
-    from zslbench.plugin.presets import parse_assignment
+    from zslbench.experiment.suites.run import failures, prepare
+    from zslbench.plugin.discovery import registry
     from zslbench.report.tables.benchmark import DEFAULT, SHOW, suite_table
     from zslbench.report.tables.render import emit
     from zslbench.report.tables.text import parse_choices
 
     shown = DEFAULT if show is None else parse_choices(show, SHOW)  # a wrong name costs no run
     with watching() as watcher:
-        prepared = benchmarking.prepare(
-            suite,
-            settings=dict(parse_assignment(text) for text in assignments),
-            display=watcher,
-            **options,
-        )
+        prepared = prepare(suite, registry(), display=watcher, **options)
         if dry_run:
             _emit_plan(prepared.plan, fmt)
             return
@@ -80,7 +71,7 @@ def bench(
 @format_option
 def suites(name: str | None, fmt: str) -> None:
     """List the packaged suites, or the lines of one (its name, or the path of a TOML file)."""
-    from zslbench.experiment.suites.catalogue import find_suite, suite_names
+    from zslbench.experiment.suites.suite import find_suite, suite_names
     from zslbench.report.formats import emit
 
     if name is not None:
@@ -127,8 +118,8 @@ def _emit_plan(plan: Plan, fmt: str) -> None:
     if plan.pending:
         known = len(plan.pending) - plan.unknown
         unknown = f"{plan.unknown} of unknown cost" if plan.unknown else ""
-        told = f"{known} of about {duration(plan.seconds)} together" if known else ""
-        note(f"to compute: {', '.join(text for text in (told, unknown) if text)}")
+        cost = f"{known} of about {duration(plan.seconds)} together" if known else ""
+        note(f"to compute: {', '.join(text for text in (cost, unknown) if text)}")
     reasons = (step.reason for step in plan.steps if step.reason)
     for reason in dict.fromkeys([*plan.resolved.remarks, *reasons]):
         note(reason)
@@ -150,7 +141,7 @@ def _each(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _gathered(plan: Plan) -> list[dict[str, Any]]:
-    """One row for each line, data set and selection: how many seeds are in which state, and their cost."""
+    """One row for each line, data set and selection: states of its seeds, and the cost of those pending."""
     from zslbench.cli.progress import duration
 
     rows: dict[tuple[str, str, str], list[Any]] = {}
@@ -163,9 +154,9 @@ def _gathered(plan: Plan) -> list[dict[str, Any]]:
         costs = [step.seconds for step in pending]
         cost = None if not pending else "unknown" if None in costs else duration(sum(costs))
         states = Counter(step.status for step in steps)
-        told = ", ".join(
+        seeds = ", ".join(
             status if count == len(steps) and status in ("no plugin", "no data") else f"{count} {status}"
             for status, count in states.items()
         )
-        found.append({"line": label, "data set": dataset, "selection": mode, "seeds": told, "cost": cost})
+        found.append({"line": label, "data set": dataset, "selection": mode, "seeds": seeds, "cost": cost})
     return found

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from zslbench.cli.progress import Bars, TerminalDisplay, duration, stage_bars
 from zslbench.experiment.suites.plan import PENDING, Plan, Step
-from zslbench.experiment.suites.running import End
+from zslbench.experiment.suites.run import End
 from zslbench.report.results import selection_label
 
 Place = tuple[str, str, str]
@@ -69,12 +69,12 @@ class Lines(TerminalDisplay):
         """Say which run begins and how long all that is left may take."""
         self._place += 1
         rest = "" if left is None else f" (about {duration(left)} left)"
-        self.say(f"run {self._place} of {len(self._pending)}: {step.cell.told()}{rest}")
+        self.say(f"run {self._place} of {len(self._pending)}: {step.cell.label}{rest}")
 
     def ended(self, step: Step, end: End, message: str, left: float | None) -> None:
         """Say what did not become a run of ours."""
         if end in ("failed", "left"):
-            self.say(f"{end}: {step.cell.told()}: {message}")
+            self.say(f"{end}: {step.cell.label}: {message}")
 
 
 class Grid(Lines):

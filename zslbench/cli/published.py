@@ -9,7 +9,8 @@ import click
 from zslbench.cli.options import format_option, note
 
 if TYPE_CHECKING:
-    from zslbench.experiment.published import PublishedResults, PublishedRow
+    from zslbench.experiment.published.results import PublishedResults
+from zslbench.experiment.published.rows import PublishedRow
 
 
 @click.command()
@@ -24,7 +25,7 @@ def published(method: str | None, dataset: str | None, source: str | None, fmt: 
     has it. Of several rows of one method on one data set, the first is the one that comparisons show unless
     they name a source.
     """
-    from zslbench.experiment.published import PublishedResults
+    from zslbench.experiment.published.results import PublishedResults
     from zslbench.report.published_listing import published_table
     from zslbench.report.tables.render import emit
 
@@ -66,7 +67,7 @@ def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
 def _ablations() -> dict[str, list[PublishedRow]]:
     """What methods declare to be published of their own variants, by the method's name."""
     from zslbench.errors import PluginError
-    from zslbench.experiment.published.ablations import published_ablation
+    from zslbench.experiment.published.results import published_ablation
     from zslbench.plugin.discovery import registry
 
     found = {}

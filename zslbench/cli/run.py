@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from zslbench.cli.options import computing_options, data_root_option, format_option, store_option
+from zslbench.cli.options import fitting_options, format_option, running_options, select_option
 
 
 @click.command()
@@ -15,22 +14,20 @@ from zslbench.cli.options import computing_options, data_root_option, format_opt
 @click.option("--dataset", required=True, help="Data set; zslbench datasets lists them.")
 @click.option("--variant", help="One of the method's variants.")
 @click.option("--embedding", help="Compose by hand: embedding.")
-@click.option("--generator", help="Compose by hand: generator, where the classifier needs one.")
+@click.option("--generator", help="Compose by hand: generator, if the classifier needs one.")
 @click.option("--classifier", help="Compose by hand: classifier.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
 @click.option("--seed", type=click.IntRange(min=0), multiple=True, help="Run this seed; repeatable.")
-@computing_options
+@select_option
+@fitting_options
+@running_options
 @click.option("--force", is_flag=True, help="Compute again what the store already has.")
 @click.option("--keep-weights", is_flag=True, help="Keep the fitted networks with the run.")
-@data_root_option
-@store_option
 @format_option
 def run(
     method: str | None,
     seeds: int,
     seed: tuple[int, ...],
-    assignments: tuple[str, ...],
-    store: Path | None,
     fmt: str,
     **options: Any,
 ) -> None:
@@ -41,7 +38,6 @@ def run(
     from zslbench import api
     from zslbench.cli.progress import TerminalDisplay
     from zslbench.errors import SettingsError
-    from zslbench.plugin.presets import parse_assignment
     from zslbench.report.formats import emit
     from zslbench.report.results import (
         ORACLE_NOTE,
@@ -58,8 +54,6 @@ def run(
     result = api.run(
         method,
         seeds=seed or seeds,
-        settings=dict(parse_assignment(text) for text in assignments),
-        store=store,
         display=display,
         **options,
     )

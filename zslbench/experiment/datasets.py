@@ -1,9 +1,9 @@
-"""Loads a recipe's data set through its plugin and refuses what cannot be used."""
+"""Loads data sets through their plugins, refuses what cannot be used, and records where data came from."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from zslbench.data.regions.array import ArrayRegions
 from zslbench.data.regions.stored import StoredRegions
 from zslbench.data.roots import data_root
 from zslbench.data.validate import check
-from zslbench.errors import MissingData, PluginError
+from zslbench.errors import PluginError
 from zslbench.evaluation.splits import split_fingerprint, validation_split
 from zslbench.experiment.fitting import embedding_inputs
 from zslbench.experiment.recipe import Part, Recipe
 from zslbench.plugin.dataset import DataRequest, Dataset, Source
 from zslbench.plugin.targets import load_class
+from zslbench.store.identity import run_id
 
 
 def load_dataset(
@@ -54,7 +55,7 @@ def load_dataset(
 
 
 def arrays(dataset: Dataset) -> tuple[Source, ...]:
-    """sha256 of every array that a run's numbers depend on, as handed to the run."""
+    """File and sha256 of every array that a run's numbers depend on, as it is given to the run."""
     of: dict[str, np.ndarray[Any, Any] | None] = {
         "features": dataset.features,
         "labels": dataset.labels,
@@ -69,7 +70,7 @@ def arrays(dataset: Dataset) -> tuple[Source, ...]:
 
 
 def provenance(dataset: Dataset) -> dict[str, Any]:
-    """What a run's record says of its data."""
+    """What a run's record holds of its data."""
     split = validation_split(dataset)
     return {
         "dataset": dataset.name,
@@ -79,6 +80,7 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
         "regions": dataset.regions.describe() if isinstance(dataset.regions, StoredRegions) else None,
         "images": len(dataset.labels),
         "classes": len(dataset.class_names),
+        "class_names_digest": run_id({"names": list(map(str, dataset.class_names))}),
         "unseen_classes": len(np.unique(dataset.labels[dataset.split.test_unseen])),
         "split_fingerprint": split_fingerprint(dataset.split),
         "validation_fingerprint": split.fingerprint(),
@@ -89,62 +91,76 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Which:
-    """Which of a data set's files: arguments of :func:`load_dataset`."""
+class DataFiles:
+    """Which of a data set's files are read: arguments of :func:`load_dataset`."""
 
     features: str | None = None
     semantics: str | None = None
     regions: str | None = None
 
 
-class Data:
+class DatasetCache:
     """The data sets of several runs, one in memory at a time, with and without region features.
 
     Args:
-        root: where data sets lie, as ``--data-root`` gives it.
-        say: told of what is remarkable about a data set.
-        which: ``features``, ``semantics`` and ``regions``, where a call does not say.
+        root: the data root, as ``--data-root`` gives it.
+        say: called once with each note about a data set.
     """
 
-    def __init__(self, root: str | Path | None, say: Callable[[str], None], **which: str | None) -> None:
-        self._root, self._say, self._which = root, say, Which(**which)
+    def __init__(self, root: str | Path | None, say: Callable[[str], None]) -> None:
+        self._root, self._say = root, say
         self._loaded: dict[tuple[str, str], tuple[Dataset, dict[str, Any]]] = {}
-        self._faults: dict[tuple[str, str], str | None] = {}
+        self._noted: set[tuple[str, str]] = set()
 
-    def fault(self, recipe: Recipe, which: Which | None = None) -> str | None:
-        """Why the recipe's data set cannot be had; None: it is there.
-
-        Raises:
-            DataError: it is there and cannot be used.
-        """
-        key = self._key(recipe, which)
-        if key not in self._faults:
-            try:
-                self.of(recipe, which)
-                self._faults[key] = None
-            except MissingData as error:
-                self._faults[key] = str(error)
-        return self._faults[key]
-
-    def of(self, recipe: Recipe, which: Which | None = None) -> tuple[Dataset, dict[str, Any]]:
-        """The data set and its provenance.
+    def load(self, recipe: Recipe, files: DataFiles) -> tuple[Dataset, dict[str, Any]]:
+        """The recipe's data set and its provenance.
 
         Raises:
             MissingData: it is not there.
             DataError: it cannot be used.
         """
-        key, part = self._key(recipe, which), recipe.parts["dataset"]
+        part, inputs = recipe.parts["dataset"], embedding_inputs(recipe)
+        key = part.name, json.dumps([part.values(), inputs, asdict(files)], sort_keys=True)
         if key not in self._loaded:
-            self._loaded = {one: it for one, it in self._loaded.items() if one[0] == key[0]}
-            needs = embedding_inputs(recipe) == "regions"
-            chosen = asdict(which or self._which)
-            found = load_dataset(part, root=self._root, needs_regions=needs, **chosen)
-            if key not in self._faults:  # told once, though it be read again
-                for note in found.notes:
+            self._loaded = {one: found for one, found in self._loaded.items() if one[0] == key[0]}
+            dataset = load_dataset(part, root=self._root, needs_regions=inputs == "regions", **asdict(files))
+            if key not in self._noted:
+                self._noted.add(key)
+                for note in dataset.notes:
                     self._say(note)
-            self._loaded[key] = (found, provenance(found))
+            self._loaded[key] = (dataset, provenance(dataset))
         return self._loaded[key]
 
-    def _key(self, recipe: Recipe, which: Which | None) -> tuple[str, str]:
-        part, chosen = recipe.parts["dataset"], asdict(which or self._which)
-        return part.name, json.dumps([part.values(), embedding_inputs(recipe), chosen], sort_keys=True)
+
+def preset_mismatches(recipe: Recipe, dataset: Dataset) -> list[str]:
+    """One line for each preset in use that a search tuned for something other than this run.
+
+    That is another data set, features, semantics, validation split, method, variant or reading: the settings
+    may still be good, but nothing shows it.
+    """
+    lines = []
+    for one in recipe.tuned:
+        differences = [
+            f"{name} {there}, not {here}"
+            for name, there, here in _compared(one, recipe, dataset)
+            if there is not None and there != here
+        ]
+        if differences:
+            lines.append(f"preset {one['preset']} was tuned for {'; '.join(differences)}")
+    return lines
+
+
+def _compared(provenance: Mapping[str, Any], recipe: Recipe, dataset: Dataset) -> list[tuple[str, Any, Any]]:
+    """Name, value in the preset (None: it has none) and value in the run of each fact that is compared."""
+    there = {name: provenance.get(name) for name in ("method", "variant", "reading", "dataset")}
+    data = provenance.get("data")
+    data = data if isinstance(data, Mapping) else {}
+    return [
+        ("method", there["method"], recipe.method),
+        ("variant", there["variant"], recipe.variant or "none"),
+        ("reading", there["reading"], recipe.reading.name if recipe.reading else "none"),
+        ("data set", there["dataset"], recipe.parts["dataset"].name),
+        ("features", data.get("features"), dataset.features_name),
+        ("semantics", data.get("semantics"), dataset.semantics_name),
+        ("validation split", data.get("validation"), validation_split(dataset).fingerprint()),
+    ]

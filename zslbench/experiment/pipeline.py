@@ -15,9 +15,9 @@ from zslbench.evaluation.folds import Fold, final_fold, validation_fold
 from zslbench.evaluation.metrics import criteria, criterion, headline_metrics
 from zslbench.evaluation.oracle import Best, Oracle
 from zslbench.evaluation.selection import Selection
+from zslbench.experiment.datasets import preset_mismatches
 from zslbench.experiment.fitting import Fitted, Fitter, embedding_inputs
 from zslbench.experiment.recipe import Recipe
-from zslbench.experiment.tuned_presets import doubts
 from zslbench.plugin.dataset import Dataset
 from zslbench.training.loop import Training
 
@@ -93,7 +93,7 @@ def validate(
 
 def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Training) -> Outcome:
     """Run a recipe on a data set with one seed (the seed is in ``training.streams``)."""
-    for text in doubts(recipe, dataset):
+    for text in preset_mismatches(recipe, dataset):
         log.warning(text)
     torch_device = training.streams.device
     inputs = embedding_inputs(recipe)

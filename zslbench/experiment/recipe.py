@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -49,21 +49,21 @@ class Recipe:
     search: Mapping[str, tuple[Any, ...]]
     """Hyper-parameters left to validation, each with its candidates."""
     preset: str | None
-    """The presets in use, by name; None: the components' defaults."""
+    """Names of the presets in use; None: the components' defaults."""
     plugins: tuple[PluginInfo, ...] = ()
     """Every plugin that takes part."""
     reading: Reading | None = None
     """How the paper is read; None: the method has no readings."""
     default_reading: bool = True
-    """Whether that is what the method takes where nobody asks for another."""
+    """Whether it is the method's first."""
     tuned: tuple[Mapping[str, Any], ...] = ()
-    """Of each preset in use that a search found: its ``preset`` and its provenance."""
+    """Name (``preset``) and provenance of each preset in use that a search found."""
 
     @property
     def label(self) -> str:
-        """What tables call it."""
-        told = None if self.reading is None or self.default_reading else self.reading.name
-        return label_text(self.method, self.variant, told)
+        """Its name in tables."""
+        shown = None if self.reading is None or self.default_reading else self.reading.name
+        return label_text(self.method, self.variant, shown)
 
     @property
     def schedule(self) -> str | None:
@@ -121,11 +121,11 @@ def resolve(
     epochs: int | None = None,
     data_root: str | Path | None = None,
 ) -> Recipe:
-    """Resolve what a user asked for.
+    """Resolve what a user requests.
 
-    Later wins: components' defaults, the method's settings, the reading's, the presets, the variant's
-    settings, the user's. Settings that the method, reading or preset makes for a component which the
-    variant swaps out do not apply.
+    Later wins: components' defaults, the method's settings, the reading's, the presets', the variant's, the
+    user's. Settings of the method, reading or presets for a component that the variant swaps out do not
+    apply.
 
     Args:
         method: registered method; None: composed by hand from ``components``.
@@ -139,7 +139,7 @@ def resolve(
         epochs: the schedule's length, whichever component it belongs to.
 
     Raises:
-        UnknownName: method, variant, reading, component, data set or preset that nobody registered.
+        UnknownName: a method, variant, reading, component, data set or preset that is not registered.
         SettingsError: unknown setting or wrong value.
         ZslbenchError: the parts do not make a method.
     """
@@ -148,27 +148,27 @@ def resolve(
     if overlay is not None and not overlay.settings and not overlay.components:
         overlay = None
     default = declared.readings[0] if declared.readings else None
-    how = _named("reading", declared, declared.readings, reading) or default
+    chosen_reading = _named("reading", declared, declared.readings, reading) or default
     composition = registry.composition(declared, overlay)
     chosen: dict[Kind, Registered[Component]] = {
         "dataset": find_dataset(registry, dataset, data_root=data_root)
     }
     chosen |= {kind: one for kind, one in composition.items() if one is not None}
     swapped = overlay.components if overlay else {}
-    kept = {kind for kind in chosen if kind not in swapped}
+    unchanged = {kind for kind in chosen if kind not in swapped}
 
-    def for_kept(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in values.items() if key.partition(".")[0] in kept}
+    def unswapped(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in values.items() if key.partition(".")[0] in unchanged}
 
-    twin = None if how is None or how is default else how.name
+    suffix = None if chosen_reading is None or chosen_reading is default else chosen_reading.name
     presets = choose(
-        declared.presets, preset, dataset.lower(), twin, lambda name: _presets_of(registry, name)
+        declared.presets, preset, dataset.lower(), suffix, lambda name: _presets_of(registry, name)
     )
-    read = for_kept(how.settings) if how else {}
+    read = unswapped(chosen_reading.settings) if chosen_reading else {}
     layers = (
-        for_kept(declared.settings),
+        unswapped(declared.settings),
         read,
-        for_kept({key: value for one in presets for key, value in one.settings.items()}),
+        unswapped({key: value for one in presets for key, value in one.settings.items()}),
         dict(overlay.settings) if overlay else {},
     )
     plugins = {one.plugin.name: one.plugin for one in chosen.values()}
@@ -182,8 +182,8 @@ def resolve(
         search=MappingProxyType({}),
         preset=" + ".join(one.name for one in presets) or None,
         plugins=tuple(plugins[name] for name in sorted(plugins)),
-        reading=how,
-        default_reading=twin is None,
+        reading=chosen_reading,
+        default_reading=suffix is None,
         tuned=tuple({"preset": one.name, **one.provenance} for one in presets if one.provenance),
     )
     merged: dict[str, Any] = {}
@@ -191,7 +191,7 @@ def resolve(
         merged |= layer
     fixed = read | dict(overlay.settings if overlay else {}) | dict(settings or {})
     for one in presets:
-        if one.provenance:  # what a search has chosen on validation is not searched once more
+        if one.provenance:  # what a search has chosen on validation is not searched again
             fixed |= one.settings
     merged |= settings or {}
     if epochs is not None:
@@ -203,15 +203,71 @@ def resolve(
     try:
         recipe = recipe.with_settings(merged)
     except SettingsError as error:
-        if foreign := [one.name for one in presets if _foreign(for_kept(one.settings), parts)]:
+        if foreign := [one.name for one in presets if _foreign(unswapped(one.settings), parts)]:
             raise SettingsError(f"preset {', '.join(foreign)}: {error}") from None
         raise
-    search = {k: tuple(v) for k, v in for_kept(declared.search).items() if k not in fixed}
+    search = {k: tuple(v) for k, v in unswapped(declared.search).items() if k not in fixed}
     return replace(recipe, search=MappingProxyType(search))
 
 
+@dataclass
+class Request:
+    """What a user requests for the variants of one method, as far as each variant has it.
+
+    A variant may swap components out. Settings of theirs, and the length of a schedule, that it does not have
+    are left out for it, which becomes a remark.
+    """
+
+    registry: Registry
+    method: Method
+    settings: Mapping[str, Any]
+    epochs: int | None
+    others: Mapping[str, Any]
+    """Further arguments of :func:`resolve`."""
+    remarks: list[str] = field(default_factory=list)
+
+    def recipe(self, variant: Variant | None, dataset: str) -> Recipe:
+        """The recipe of a variant, or of the method itself, on a data set.
+
+        Raises:
+            ZslbenchError: as :func:`resolve` does.
+        """
+        lacking = [] if variant is None else [key for key in self.settings if self._lacks(variant, key)]
+        settings = {key: value for key, value in self.settings.items() if key not in lacking}
+
+        def resolved(epochs: int | None) -> Recipe:
+            return resolve(
+                self.registry,
+                dataset,
+                method=self.method.name,
+                variant=variant.name if variant else None,
+                settings=settings,
+                epochs=epochs,
+                **self.others,
+            )
+
+        epochs = self.epochs
+        if variant is not None and variant.components and epochs is not None and not resolved(None).schedule:
+            lacking, epochs = [*lacking, "a schedule"], None
+        self._remark(variant, lacking)
+        return resolved(epochs)
+
+    def _lacks(self, variant: Variant, key: str) -> bool:
+        kind, _, name = key.partition(".")
+        if kind not in variant.components:
+            return False
+        component = self.registry.composition(self.method, variant)[kind]  # type: ignore[index]
+        return component is None or name not in fields_of(settings_model(component))
+
+    def _remark(self, variant: Variant | None, lacking: Sequence[str]) -> None:
+        if variant is not None and lacking:
+            text = f"variant '{variant.name}' does not have {', '.join(lacking)}: left out there"
+            if text not in self.remarks:
+                self.remarks.append(text)
+
+
 def label_text(method: str, variant: str | None, reading: str | None) -> str:
-    """A method as tables call it.
+    """The name of a method in tables.
 
     >>> label_text("sc-egg", "no-lce", "authors")
     'sc-egg (no-lce) [authors]'
@@ -220,9 +276,9 @@ def label_text(method: str, variant: str | None, reading: str | None) -> str:
 
 
 def _foreign(settings: Mapping[str, Any], parts: Mapping[Kind, Part]) -> bool:
-    """Whether a component lacks one of the settings: they were made for another."""
-    there = {f"{kind}.{name}" for kind, one in parts.items() for name in fields_of(type(one.settings))}
-    return not there.issuperset(settings)
+    """Whether the components lack one of the settings: they were made for others."""
+    known = {f"{kind}.{name}" for kind, one in parts.items() for name in fields_of(type(one.settings))}
+    return not known.issuperset(settings)
 
 
 def _declared(registry: Registry, method: str | None, components: Mapping[str, str]) -> Method:
@@ -232,7 +288,7 @@ def _declared(registry: Registry, method: str | None, components: Mapping[str, s
     if method is not None or embedding is None or classifier is None:
         raise ZslbenchError(
             "name either a method or a composition: --embedding NAME [--generator NAME] --classifier NAME "
-            "(zslbench methods shows what there is)"
+            "(zslbench methods lists them)"
         )
     return Method(
         name=f"{embedding}+{generator or 'none'}+{classifier}",

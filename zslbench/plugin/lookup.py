@@ -60,16 +60,21 @@ class PluginInfo:
 
     @cached_property
     def _digest(self) -> str:
-        digest = hashlib.sha256()
         base, files = _source_files(self.module)
         if not files:
-            digest.update(f"{self.distribution} {self.version}".encode())
-        for path in files:
-            content = path.read_bytes()
-            # The length separates files whose contents would read the same once joined.
-            digest.update(f"{path.relative_to(base).as_posix()}\0{len(content)}\0".encode())
-            digest.update(content)
-        return digest.hexdigest()[:12]
+            return hashlib.sha256(f"{self.distribution} {self.version}".encode()).hexdigest()[:12]
+        return files_digest(base, files)
+
+
+def files_digest(base: Path, files: Iterable[Path]) -> str:
+    """First 12 hex digits of a sha256 over the paths (relative to ``base``) and bytes of files, in order."""
+    digest = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        # The length separates files whose contents would read the same once joined.
+        digest.update(f"{path.relative_to(base).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:12]
 
 
 def _source_files(module: str) -> tuple[Path, list[Path]]:

@@ -7,21 +7,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
 from zslbench.evaluation.metrics import criteria, headline_metrics
-from zslbench.experiment.published.row import PublishedRow
-from zslbench.plugin.declarations import FULL
-from zslbench.report.results import dataset_label, is_simulated, runs_frame, selection_label
+from zslbench.experiment.published.results import published_ablation
+from zslbench.experiment.published.rows import PublishedRow
+from zslbench.experiment.recipe import label_text
+from zslbench.experiment.suites.results import Entry, SuiteOutcome
+from zslbench.plugin.declarations import FULL, Method
+from zslbench.report.results import (
+    ORACLE_NOTE,
+    dataset_label,
+    has_oracle,
+    is_simulated,
+    runs_frame,
+    selection_label,
+)
+from zslbench.report.stages import stages_line
 from zslbench.report.tables.figures import number, signed
 from zslbench.store.record import RunRecord
 
 FIGURES = tuple((one.group, one.name) for one in headline_metrics())
 DIFFERENCES = tuple(one.name for one in criteria())
-"""The figures whose difference to the whole method is told."""
+"""The figures whose difference to the whole method is shown."""
 
 VERSUS = f"Δ to {FULL}"
 
@@ -37,22 +49,6 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """The runs of one variant on one data set."""
-
-    records: tuple[RunRecord, ...] = ()
-    failed: int = 0
-    """How many runs ended with an error."""
-    missing: bool = False
-    """Whether the data set is not there."""
-
-    @property
-    def state(self) -> str:
-        """``ok``, ``failed`` (all or some of the runs) or ``missing``."""
-        return "missing" if self.missing else "failed" if self.failed else "ok"
-
-
-@dataclass(frozen=True)
 class Ablation:
     """What an ablation found; :meth:`frame` for programs, :meth:`table` for readers."""
 
@@ -63,11 +59,10 @@ class Ablation:
     variants: Mapping[str, str]
     """Name and summary of each row in order; ``full`` is the whole method."""
     datasets: tuple[str, ...]
-    cells: Mapping[tuple[str, str], Cell]
+    entries: Mapping[tuple[str, str], Entry]
     """By variant and data set."""
     printed: Mapping[tuple[str, str], PublishedRow] = field(default_factory=dict)
-    """What is published, by variant and data set in lower case."""
-    failures: tuple[Failure, ...] = ()
+    """Published figures, by variant and data set in lower case."""
     found: int = 0
     """How many runs had been computed before."""
     remarks: tuple[str, ...] = ()
@@ -75,8 +70,22 @@ class Ablation:
 
     @property
     def records(self) -> tuple[RunRecord, ...]:
-        """The runs of all cells."""
-        return tuple(record for cell in self.cells.values() for record in cell.records)
+        """All runs."""
+        return tuple(record for entry in self.entries.values() for record in entry.records.values())
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The runs that ended with an error."""
+        return tuple(
+            Failure(variant, dataset, seed, message)
+            for (variant, dataset), entry in self.entries.items()
+            for seed, message in entry.failures.items()
+        )
+
+    def state(self, variant: str, dataset: str) -> str:
+        """``ok``, ``failed`` (all or some of the runs) or ``missing`` (the data set)."""
+        entry = self.entries[variant, dataset]
+        return "missing" if entry.state == "no data" else "failed" if entry.failures else "ok"
 
     def frame(self) -> pd.DataFrame:
         """One row per variant and data set: mean and standard deviation of every figure and difference."""
@@ -115,12 +124,12 @@ class Ablation:
         return f"Ablation of {self.method} on {places}, {selection}: per-class accuracy in %{seeds}"
 
     def is_printed(self, dataset: str) -> bool:
-        """Whether anything is published of the rows on this data set."""
+        """Whether any figure of the rows is published for this data set."""
         return any((variant, dataset.lower()) in self.printed for variant in self.variants)
 
     def values(self, variant: str, dataset: str, figure: str) -> pd.Series[float]:
         """A figure of each seed, in percent, NaN where a run has none; indexed by seed."""
-        records = self.cells[variant, dataset].records
+        records = tuple(self.entries[variant, dataset].records.values())
         if not records:
             return pd.Series(dtype=float)
         frame = runs_frame(records)
@@ -133,29 +142,30 @@ class Ablation:
         return one[both] - whole[both]
 
     def printed_figure(self, variant: str, dataset: str, figure: str) -> float:
-        """What is published, in percent; NaN: nothing is."""
+        """The published figure in percent; NaN: there is none."""
         found = self.printed.get((variant, dataset.lower()))
         return found.figures.get(figure, math.nan) if found else math.nan
 
     def printed_difference(self, variant: str, dataset: str, figure: str) -> float:
-        """The difference of the published figures, to the one decimal that they have."""
+        """The difference of the published figures, to their one decimal."""
         one, whole = (self.printed_figure(name, dataset, figure) for name in (variant, FULL))
         return round(one - whole, 1)
 
     def _row(self, variant: str, dataset: str) -> dict[str, Any]:
-        cell = self.cells[variant, dataset]
+        entry = self.entries[variant, dataset]
+        records = tuple(entry.records.values())
         row: dict[str, Any] = {
             "method": self.method,
             "variant": variant,
             "summary": self.variants[variant],
             "dataset": dataset,
-            "simulated": any(is_simulated(one) for one in cell.records),
+            "simulated": any(is_simulated(one) for one in records),
             "selection": self.selection,
-            "features": cell.records[0].data["features"] if cell.records else None,
-            "semantics": cell.records[0].data["semantics"] if cell.records else None,
-            "state": cell.state,
-            "seeds": len(cell.records),
-            "failed": cell.failed,
+            "features": records[0].data["features"] if records else None,
+            "semantics": records[0].data["semantics"] if records else None,
+            "state": self.state(variant, dataset),
+            "seeds": len(records),
+            "failed": len(entry.failures),
         }
         of = [(figure, self.values(variant, dataset, figure)) for _, figure in FIGURES]
         of += [(f"{one}_diff", self.differences(variant, dataset, one)) for one in DIFFERENCES]
@@ -177,17 +187,125 @@ class Ablation:
             return number(self.printed_figure(variant, dataset, figure))
         if part == f"published {VERSUS}":
             return None if variant == FULL else signed(self.printed_difference(variant, dataset, figure))
-        cell = self.cells[variant, dataset]
-        if not cell.records:
-            return cell.state if (part, figure) == FIGURES[0] else None
+        if not self.entries[variant, dataset].records:
+            return self.state(variant, dataset) if (part, figure) == FIGURES[0] else None
         if part == VERSUS:
             if variant == FULL:
                 return None
-            values, told = self.differences(variant, dataset, figure), signed
+            values, text = self.differences(variant, dataset, figure), signed
         else:
-            values, told = self.values(variant, dataset, figure), number
-        mean = told(values.mean(skipna=False))
+            values, text = self.values(variant, dataset, figure), number
+        mean = text(values.mean(skipna=False))
         if mean is None:
             return None
         spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
         return f"{mean}{spread}" + (f" ({len(values)})" if len(values) < len(self.seeds) else "")
+
+
+def ablation_of(
+    outcome: SuiteOutcome, method: Method, reading: str | None, found: int, missing: Sequence[str]
+) -> Ablation:
+    """What a suite of a method's variants found, as an ablation.
+
+    Args:
+        outcome: of :func:`zslbench.experiment.suites.suite.ablation_suite`, with one selection.
+        reading: the one that was asked for.
+        found: how many runs had been computed before.
+        missing: what is said of absent data sets.
+    """
+    (selection,) = outcome.selections
+    summaries = {FULL: f"{method.name} ({FULL})"} | {one.name: one.summary for one in method.variants}
+    elsewhere = "another process computes it"
+    entries = {}
+    for (variant, dataset, _), entry in outcome.entries.items():
+        if entry.state != "no data":  # a run that was left to another process is not there either
+            left = {seed: elsewhere for seed in outcome.seeds if seed not in entry.records}
+            entry = replace(entry, failures={**left, **entry.failures})
+        entries[variant, dataset] = entry
+    default = method.readings[0].name if method.readings else None
+    return Ablation(
+        method=label_text(method.name, None, None if reading == default else reading),
+        selection=selection,
+        seeds=outcome.seeds,
+        variants={line.label: summaries[line.label] for line in outcome.lines},
+        datasets=outcome.datasets,
+        entries=entries,
+        printed=published_ablation(method),
+        found=found,
+        remarks=(*(text.partition(": ")[2] for text in outcome.remarks), *missing),
+    )
+
+
+def notes(ablation: Ablation) -> list[str]:
+    """Lines below the table: what was reused, which order differs from the published one, and its source."""
+    records = ablation.records
+    lines = list(ablation.remarks)
+    lines += [
+        f"{dataset}: published {figure} in order: {orders[0]}; here: {orders[1]}"
+        for dataset in ablation.datasets
+        for figure in DIFFERENCES
+        if (orders := other_order(ablation, dataset, figure)) is not None
+    ]
+    if any(entry.records and entry.failures for entry in ablation.entries.values()):
+        lines.append("(n): over the n seeds whose runs did not fail")
+    sources = {
+        printed.source
+        for (variant, dataset), printed in ablation.printed.items()
+        if variant in ablation.variants and dataset in map(str.lower, ablation.datasets)
+    }
+    if sources:
+        lines.append(f"published: {', '.join(sorted(sources))}")
+    lines += [
+        f"{dataset}: published under other conditions than ours ({', '.join(reasons)})"
+        for dataset in ablation.datasets
+        if (reasons := other_conditions(ablation, dataset))
+    ]
+    if records:
+        lines.append(f"runs: {len(records) - ablation.found} computed, {ablation.found} found in the store")
+    if stages := stages_line(records):
+        lines.append(stages)
+    if has_oracle(records):
+        lines.append(ORACLE_NOTE)
+    return lines
+
+
+def other_conditions(ablation: Ablation, dataset: str) -> list[str]:
+    """How the conditions of the published figures differ from those of the runs, a reason each."""
+    found = [
+        reason
+        for variant in ablation.variants
+        if (row := ablation.printed.get((variant, dataset.lower()))) is not None
+        for record in ablation.entries[variant, dataset].records.values()
+        for reason in row.differences(str(record.data["semantics"]), str(record.data["features"]))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def other_order(ablation: Ablation, dataset: str, figure: str) -> tuple[str, str] | None:
+    """The published order of the variants and the one found, best first; None: they agree.
+
+    Variants that lack a figure on either side are left out. Published figures that are equal say nothing
+    about an order.
+    """
+    printed, here = {}, {}
+    for variant in ablation.variants:
+        published = ablation.printed_figure(variant, dataset, figure)
+        found = ablation.values(variant, dataset, figure).mean(skipna=False)
+        if published == published and found == found:  # neither is NaN
+            printed[variant], here[variant] = published, float(found)
+    agree = all(
+        here[better] > here[worse]
+        for better in printed
+        for worse in printed
+        if printed[better] > printed[worse]
+    )
+    return None if agree else (_order(printed), _order(here))
+
+
+def _order(figures: Mapping[str, float]) -> str:
+    """``"full > no-gce > no-scr = no-egs"``."""
+    names = sorted(figures, key=lambda name: -figures[name])
+    text = names[0]
+    for before, name in pairwise(names):
+        text += f" {'=' if figures[name] == figures[before] else '>'} {name}"
+    return text

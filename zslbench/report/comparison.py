@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from zslbench.evaluation.metrics import Metric, headline_metrics
-from zslbench.experiment.published import PublishedResults, PublishedRow
+from zslbench.experiment.published.results import PublishedResults
+from zslbench.experiment.published.rows import PublishedRow
 from zslbench.report.alike import ABOUT, Alike, Key, alike
 from zslbench.report.results import ORACLE_NOTE, dataset_label, has_oracle, is_simulated, selection_label
 from zslbench.report.tables.figures import known, over, spread_text

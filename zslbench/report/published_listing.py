@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from zslbench.evaluation.metrics import METRICS
-from zslbench.experiment.published.numbers import FIGURES
-from zslbench.experiment.published.row import DISPUTED_MARK, DISPUTED_NOTE, PublishedRow
+from zslbench.experiment.published.rows import DISPUTED_MARK, DISPUTED_NOTE, FIGURES, PublishedRow
 from zslbench.report.tables.model import Cell, Column, Row, Table
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import zslbench
 from zslbench import Reading
 from zslbench.experiment.datasets import provenance
-from zslbench.experiment.execution import local
 from zslbench.experiment.execution.mode import ExecutionMode
 from zslbench.store.identity import run_id
 
@@ -132,7 +137,7 @@ def test_versions_count(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
                 ident(dataclasses.replace(one, recipe=dataclasses.replace(one.recipe, plugins=plugins)))
                 != before
             )
-    monkeypatch.setattr(local, "__version__", "9.9.9")
+    monkeypatch.setattr("zslbench.__version__", "9.9.9")
     assert ident(one) != before
 
 
@@ -157,3 +162,46 @@ def test_nothing_else_counts(job: Any, monkeypatch: pytest.MonkeyPatch, tmp_path
     text = json.dumps(job().identity())
     for word in (str(tmp_path), "seconds", "finished", "hostname", "note"):
         assert word not in text
+
+
+def test_class_names_count(job: Any) -> None:
+    """Corrected names are another run, which shows them."""
+    one = job()
+    names = ("renamed", *one.dataset.class_names[1:])
+    dataset = dataclasses.replace(one.dataset, class_names=names)
+    assert ident(dataclasses.replace(one, dataset=dataset, data=provenance(dataset))) != ident(one)
+
+
+RUN = """
+import zslbench
+small = {"dataset.images_per_class": 6}
+done = zslbench.run("eszsl", dataset="toy", select="last", threads=1, settings=small)
+print(zslbench.__file__, done.found)
+"""
+
+
+def test_an_edited_core_makes_new_runs_unless_the_edit_cannot_change_a_number(tmp_path: Path) -> None:
+    """A copy of the core, in processes of their own: edited, it is asked for the same run again."""
+    core = tmp_path / "copy" / "zslbench"
+    shutil.copytree(Path(zslbench.__file__).parent, core, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = os.environ | {"PYTHONPATH": str(core.parent), "ZSLBENCH_STORE": str(tmp_path / "store")}
+
+    def found() -> int:
+        command = [sys.executable, "-c", RUN]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        file, count = done.stdout.split()
+        assert Path(file).is_relative_to(core)
+        return int(count)
+
+    assert found() == 0
+    for name in ("report/results.py", "cli/run.py", "experiment/suites/run.py", "store/store.py"):
+        with (core / name).open("a") as file:
+            file.write("\n_edited = True\n")
+    assert found() == 1
+    with (core / "evaluation" / "metrics.py").open("a") as file:
+        file.write("\n_edited = True\n")
+    assert found() == 0
+    (core / "training" / "new_file.py").write_text("x = 1\n")  # counts by default
+    assert found() == 0

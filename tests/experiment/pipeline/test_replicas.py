@@ -11,11 +11,10 @@ import pytest
 import torch
 
 import zslbench
-from zslbench.api import Quiet
 from zslbench.data.regions import ArrayRegions
 from zslbench.errors import Diverged, SettingsError
 from zslbench.evaluation.selection import Selection
-from zslbench.experiment import pipeline
+from zslbench.experiment import Quiet, pipeline
 from zslbench.experiment.datasets import load_dataset
 from zslbench.experiment.fitting import embedding_inputs
 from zslbench.experiment.pipeline import Outcome
@@ -186,7 +185,7 @@ def test_replicas_are_part_of_a_run_s_identity_and_seeds_beyond_them_form_anothe
 
 
 def test_a_cpu_computes_one_after_the_other_by_default_and_a_gpu_all_together(known, seeds):
-    from zslbench.experiment.execution.grouping import replicas_for
+    from zslbench.experiment.execution.job import replicas_for
     from zslbench.experiment.execution.mode import ExecutionMode
 
     trained, closed = (resolve(known, "toy", method=name) for name in ("tf-vaegan", "eszsl"))

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from zslbench.cli.published import published
-from zslbench.experiment.published import PublishedResults
+from zslbench.experiment import PublishedResults
 
 
 def call(*arguments: str) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from zslbench.errors import DataError
-from zslbench.experiment.published import PublishedResults, PublishedRow
+from zslbench.experiment import PublishedResults, PublishedRow
 from zslbench.experiment.published.results import normal
 
 TABLE1 = "SC-EGG IJCAI-22 Table 1"
@@ -173,8 +173,8 @@ def test_rows_like_our_runs_first() -> None:
     )
     first = found.find("m", "cub")
     assert first is not None
-    assert (first.source, first.unlike()) == ("Other", ())
-    assert [one.unlike() for one in found.all("m", "cub")][2:] == [
+    assert (first.source, first.differences()) == ("Other", ())
+    assert [one.differences() for one in found.all("m", "cub")][2:] == [
         ("fine-tuned backbone",),
         ("1024-d sentence embeddings",),
     ]
@@ -183,7 +183,7 @@ def test_rows_like_our_runs_first() -> None:
     assert sentences.semantics == "sent1024"
     named = found.find("m", "cub", "Paper")  # a named source goes before
     assert named is not None
-    assert named.unlike() == ("fine-tuned backbone",)
+    assert named.differences() == ("fine-tuned backbone",)
 
 
 def test_rows_whose_h_can_be_checked_first() -> None:
@@ -196,7 +196,7 @@ def test_rows_whose_h_can_be_checked_first() -> None:
     [
         ([line("Nowhere")], "line 2: source 'Nowhere' is not in sources.csv"),
         ([line("Paper", h="5O.0")], "line 2: could not convert"),
-        ([line("Paper", h="500")], "line 2: a figure is no percentage"),
+        ([line("Paper", h="500")], "line 2: a figure is not a percentage"),
         ([line("Paper"), line("Paper", finetuned="maybe")], "line 3: finetuned 'maybe': write yes or no"),
     ],
 )

@@ -8,8 +8,8 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 import pytest
 from hypothesis import given, strategies as st
 
-from zslbench.experiment.published import numbers
-from zslbench.experiment.published.row import PublishedRow, row
+from zslbench.experiment.published import rows
+from zslbench.experiment.published.rows import PublishedRow, published_row
 
 
 def printed(u: str, s: str, h: str, acc: str = "") -> dict[str, str]:
@@ -18,7 +18,7 @@ def printed(u: str, s: str, h: str, acc: str = "") -> dict[str, str]:
 
 def make(u: str, s: str, h: str, dataset: str = "cub", **more: object) -> PublishedRow:
     given: dict[str, object] = {"method": "M", "group": "generative", "citation": "", "source": "T"}
-    return row(printed(u, s, h), dataset=dataset, **(given | more))  # type: ignore[arg-type]
+    return published_row(printed(u, s, h), dataset=dataset, **(given | more))  # type: ignore[arg-type]
 
 
 def test_a_misprint() -> None:
@@ -51,7 +51,7 @@ def test_no_right_table_is_disputed(u: int, s: int, decimals: int, half_up: bool
     h = 2 * exact_u * exact_s / (exact_u + exact_s)
     unit, mode = Decimal(1).scaleb(-decimals), ROUND_HALF_UP if half_up else ROUND_HALF_EVEN
     texts = [str(one.quantize(unit, mode)) for one in (exact_u, exact_s, h)]
-    assert numbers.dispute(printed(*texts)) == ""
+    assert rows.dispute(printed(*texts)) == ""
 
 
 @given(st.integers(100, 999), st.integers(100, 999), st.integers(1, 999))
@@ -68,7 +68,7 @@ def test_a_dispute_is_one_that_no_pair_of_numbers_explains(u: int, s: int, h: in
     explained = min(corners) <= Decimal(h) / 10 + half and Decimal(h) / 10 - half <= max(corners)
     texts = [str(Decimal(one) / 10) for one in (u, s, h)]
     texts = [text if "." in text else f"{text}.0" for text in texts]
-    assert (numbers.dispute(printed(*texts)) == "") is explained
+    assert (rows.dispute(printed(*texts)) == "") is explained
 
 
 @pytest.mark.parametrize("texts", [("", "40.0", "10.0"), ("40.0", "", "10.0"), ("40.0", "40.0", "")])
@@ -100,7 +100,7 @@ def test_text_has_the_printed_digits() -> None:
 
 @pytest.mark.parametrize("text", ["high", "101", "-1", "nan", "inf", "7 0"])
 def test_what_is_no_percentage(text: str) -> None:
-    with pytest.raises(ValueError, match=r"convert|no percentage"):
+    with pytest.raises(ValueError, match=r"convert|not a percentage"):
         make(text, "40.0", "40.0")
 
 
@@ -121,7 +121,7 @@ def test_what_is_no_percentage(text: str) -> None:
 def test_what_sets_a_row_apart_from_a_run(
     dataset: str, more: dict[str, object], semantics: str, reasons: tuple[str, ...]
 ) -> None:
-    assert make("50.0", "50.0", "50.0", dataset, **more).unlike(semantics) == reasons
+    assert make("50.0", "50.0", "50.0", dataset, **more).differences(semantics) == reasons
 
 
 @pytest.mark.parametrize(
@@ -131,4 +131,4 @@ def test_what_sets_a_row_apart_from_a_run(
 def test_a_run_on_other_features_is_unlike_all_that_is_printed(
     features: str, reasons: tuple[str, ...]
 ) -> None:
-    assert make("50.0", "50.0", "50.0", "cub").unlike("att", features) == reasons
+    assert make("50.0", "50.0", "50.0", "cub").differences("att", features) == reasons

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 import zslbench
-from zslbench.api import Quiet
-from zslbench.benchmarking import prepare
 from zslbench.errors import Interrupted, MissingData, SettingsError
-from zslbench.experiment import Suite, SuiteOutcome, suite_outcome
-from zslbench.experiment.suites.running import Unwatched, failures
+from zslbench.experiment import Quiet, Suite, SuiteOutcome, suite_outcome
+from zslbench.experiment.suites.run import Bench, Unwatched, failures, prepare as prepare_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.store.store import Store
 
@@ -20,6 +18,12 @@ LAB = '[[methods]]\nmethod = "lab"\n'
 SOLID = LAB + 'variants = "solid"\n'
 BOTH = LAB + SOLID
 ABSENT = '[[methods]]\nmethod = "absent"\n'
+
+
+def prepare(suite: Suite, **more: Any) -> Bench:
+    from zslbench.plugin.discovery import registry
+
+    return prepare_suite(suite, registry(), **more)
 
 
 def bench(suite: Suite, **more: Any) -> SuiteOutcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zslbench.errors import SettingsError
-from zslbench.experiment.suites.definition import Definition, parse
+from zslbench.experiment.suites.suite import Definition, parse
 
 HEAD = 'datasets = ["toy", "cub"]\n'
 ROW = '[[methods]]\nmethod = "m"\n'
@@ -24,7 +24,10 @@ def labels(text: str) -> list[str | None]:
             ROW + '[[methods]]\nmethod = "n"\non.cub.epoch = 1\n',
             "row 2 (n): on cub: no key 'epoch', did you mean 'epochs'?",
         ),
-        (ROW + "on.cu.epochs = 1\n", "row 1 (m): 'on.cu' is no data set of the suite, did you mean 'cub'?"),
+        (
+            ROW + "on.cu.epochs = 1\n",
+            "row 1 (m): 'on.cu' is not a data set of the suite, did you mean 'cub'?",
+        ),
         ('[[methods]]\nmetod = "m"\n', "row 1 (?): key 'method' is missing; row 1 (?): no key 'metod'"),
         (ROW + "settings.genrator.lr = 1\n", "'genrator.lr': write <kind>.<setting>, as generator.lr"),
         (ROW + "epochs = 0\n", "row 1 (m): 'epochs' = 0: Input should be greater than 0"),

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from zslbench.experiment import Suite, suite_names
-from zslbench.experiment.suites.catalogue import Suite as Found
-from zslbench.experiment.suites.definition import Definition, Row, Wanted, parse
 from zslbench.experiment.suites.resolving import resolve_suite
+from zslbench.experiment.suites.suite import Definition, Row, RowOptions, Suite as Found, parse
 from zslbench.plugin.discovery import registry
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,9 +41,9 @@ def test_a_suite_of_ones_own_takes_ten_lines() -> None:
 @pytest.mark.parametrize(
     ("heading", "keys"),
     [
-        ("Keys of a suite", set(Definition.model_fields) - set(Wanted.model_fields)),
-        ("Keys of a row", set(Row.model_fields) - set(Wanted.model_fields)),
-        ("Keys of both", set(Wanted.model_fields)),
+        ("Keys of a suite", set(Definition.model_fields) - set(RowOptions.model_fields)),
+        ("Keys of a row", set(Row.model_fields) - set(RowOptions.model_fields)),
+        ("Keys of both", set(RowOptions.model_fields)),
     ],
 )
 def test_every_key_is_told(heading: str, keys: set[str]) -> None:

@@ -99,7 +99,7 @@ def test_other_seeds_data_and_machines_share_nothing(run, first, settings, optio
 
 def test_other_versions_share_nothing(run, first, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("zslbench.experiment.execution.local.__version__", "99.0")
+        patch.setattr("zslbench.__version__", "99.0")
         assert reused(run()) == dict.fromkeys(SCEN, False)
     with monkeypatch.context() as patch:
         patch.setattr(PluginInfo, "source_digest", lambda self: "edited")

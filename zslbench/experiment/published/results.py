@@ -1,4 +1,4 @@
-"""The published results that come with the package: ``results.csv``, ``sources.csv``, and how they are found.
+"""Published figures: the package's ``results.csv`` and ``sources.csv``, and methods' own ablations.
 
 Imports nothing heavy.
 """
@@ -9,14 +9,20 @@ import csv
 import functools
 import io
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
+from importlib.resources import files
 from typing import get_args
 
-from zslbench.errors import DataError
-from zslbench.experiment.published.numbers import FIGURES
-from zslbench.experiment.published.row import Origin, PublishedRow, printed_semantics, row
+from zslbench.errors import DataError, PluginError
+from zslbench.experiment.published.rows import (
+    FIGURES,
+    Origin,
+    PublishedRow,
+    printed_semantics,
+    published_row,
+)
+from zslbench.plugin.declarations import Method
 
 _ORIGINS: tuple[Origin, ...] = get_args(Origin)
 _NAMES = ("method", "group", "citation", "dataset", "source", "note")
@@ -47,12 +53,10 @@ class PublishedResults:
         """From the text of two CSV files.
 
         Args:
-            results: one line for each row, figures as they are printed, empty where they are not; the
-            columns are
-                those of the package's ``results.csv``.
+            results: one line for each row, figures as they are printed, empty where they are not; the columns
+                are those of the package's ``results.csv``.
             sources: columns ``source``, ``kind`` (paper, release, survey or reproduction) and ``method``:
-            whose
-                authors print it; empty: nobody's.
+                whose authors print it; empty: nobody's.
 
         Raises:
             DataError: names every line that cannot be read.
@@ -73,7 +77,7 @@ class PublishedResults:
                 if entry["source"] not in kinds:
                     raise ValueError(f"source '{entry['source']}' is not in sources.csv")
                 rows.append(
-                    row(
+                    published_row(
                         {name: entry[name.lower()] for name in FIGURES},
                         **{name: entry[name] for name in _NAMES},
                         semantics=entry["semantics"],
@@ -145,6 +149,50 @@ class PublishedResults:
         return next((one for one in rows if not one.empty), None)
 
 
+def published_ablation(method: Method) -> Mapping[tuple[str, str], PublishedRow]:
+    """The printed figures by variant and data set (in lower case); empty: the method declares none.
+
+    Raises:
+        PluginError: the file that the method declares is not there, or not what ``Method.published`` says.
+    """
+    if method.published is None:
+        return {}
+    package, _, name = method.published.partition(":")
+    where = f"method '{method.name}': published figures {method.published}"
+    try:
+        text = files(package).joinpath(name).read_text("utf-8")
+    except (ImportError, OSError, UnicodeDecodeError) as error:
+        raise PluginError(f"{where}: cannot be read ({error})") from error
+    reader = csv.DictReader(io.StringIO(text))
+    columns = ("variant", "dataset", *map(str.lower, FIGURES), "source", "note")
+    lacking = [one for one in columns if one not in (reader.fieldnames or ())]
+    if lacking:
+        raise PluginError(f"{where}: no column {', '.join(lacking)}")
+    found: dict[tuple[str, str], PublishedRow] = {}
+    for entry in reader:
+        variant, dataset = ((entry[name] or "").strip() for name in ("variant", "dataset"))
+        key = (variant, dataset.lower())
+        line = f"{where}, line {reader.line_num}"
+        if key in found:
+            raise PluginError(f"{line}: variant '{key[0]}' on {key[1]} is there twice")
+        try:
+            source, note = ((entry[name] or "").strip() for name in ("source", "note"))
+            found[key] = published_row(
+                {name: (entry[name.lower()] or "").strip() for name in FIGURES},
+                method=method.name,
+                group=method.group,
+                citation=method.paper,
+                dataset=dataset.lower(),
+                source=source,
+                note=note,
+                origin="own paper",
+                variant=variant,
+            )
+        except ValueError as error:
+            raise PluginError(f"{line}: {error}") from None
+    return found
+
+
 def normal(name: str) -> str:
     """A name without what spellings differ in: ``"f-CLSWGAN"`` and ``"f_clswgan"`` are ``"fclswgan"``."""
     plain = unicodedata.normalize("NFKD", name).lower()
@@ -174,7 +222,6 @@ def _lines(
 
 @functools.cache
 def _packaged() -> PublishedResults:
-    here = resources.files("zslbench.experiment.published")
-    return PublishedResults.read(
-        here.joinpath("results.csv").read_text("utf-8"), here.joinpath("sources.csv").read_text("utf-8")
-    )
+    here = files("zslbench.experiment.published")
+    results, sources = (here.joinpath(name).read_text("utf-8") for name in ("results.csv", "sources.csv"))
+    return PublishedResults.read(results, sources)

@@ -1,24 +1,42 @@
-"""The cells of a suite: a line on a data set under a selection with a seed, each computed as one run."""
+"""The cells of a suite (a line on a data set under a selection with a seed: one run), and a memory of each.
+
+``<store>/cells/<cell id>.json`` says which run a cell has, or which error it ended with. It is written whole
+and by itself, so any number of processes may write at once; of two that write the same cell the last wins.
+The files only say where to look: a run that is gone is missing, and a cell without a file finds its run by
+its identity as soon as the data are read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import contextlib
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from zslbench import __version__
+from zslbench.errors import ZslbenchError
 from zslbench.evaluation.selection import Selection
+from zslbench.experiment.execution.job import requested, versions
 from zslbench.experiment.recipe import Recipe
-from zslbench.experiment.suites.outcome import Line
-from zslbench.experiment.suites.resolving import Resolved, ResolvedSuite
+from zslbench.experiment.suites.resolving import Line, Resolved, ResolvedSuite
+from zslbench.store.files import checked_json, parse_checked_json, write_whole
 from zslbench.store.identity import run_id
+from zslbench.store.store import Store
 
 if TYPE_CHECKING:
     from zslbench.training.precision import Precision
 
 CELL_FORMAT = 1
 """Raised when the meaning of a cell's definition changes."""
+
+MEMORY_FORMAT = 1
+State = Literal["run", "failed", "no data"]
+_log = logging.getLogger("zslbench")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +49,7 @@ class Cell:
     seed: int
     resolved: Resolved
     precision: Precision = "float32"
-    """Of matrix products; a cell in another precision is a cell of its own."""
+    """Of matrix products; a cell in another precision is another cell."""
 
     @property
     def recipe(self) -> Recipe:
@@ -43,38 +61,23 @@ class Cell:
     def id(self) -> str:
         """A hash of everything that the cell's figures depend on but the data and the machine.
 
-        So it is known without reading a data set; an edited plugin is a new cell.
+        So it is known without reading a data set; an edited plugin makes a new cell.
         """
-        coarse = {} if self.precision == "float32" else {"precision": self.precision}
-        return run_id(self.definition | coarse | {"seed": self.seed, "versions": versions(self.recipe)})
+        precision = {} if self.precision == "float32" else {"precision": self.precision}
+        return run_id(self.definition | precision | {"seed": self.seed, "versions": versions(self.recipe)})
 
     @cached_property
     def definition(self) -> dict[str, Any]:
-        """What is computed, with any seed and by any version."""
-        recipe, which = self.recipe, self.resolved.which
-        validated = self.selection.mode != "last"
+        """What is computed, whatever the seed and the versions."""
         return {
             "format": CELL_FORMAT,
-            "method": recipe.method,
-            "variant": recipe.variant,
-            "reading": recipe.reading.name if recipe.reading else None,
-            "components": {kind: part.name for kind, part in recipe.parts.items()},
-            "settings": {kind: part.values() for kind, part in recipe.parts.items()},
-            "search": {key: list(values) for key, values in recipe.search.items()} if validated else {},
-            "tasks": list(recipe.tasks),
-            "which": {
-                "features": which.features,
-                "semantics": which.semantics,
-                "regions": which.regions,
-            },
-            "selection": {
-                "mode": self.selection.mode,
-                "every": self.selection.step(recipe.epochs) if recipe.epochs and validated else None,
-            },
+            **requested(self.recipe, self.selection),
+            "files": asdict(self.resolved.files),
         }
 
-    def told(self) -> str:
-        """``"sc-egg [paper] on toy, val, seed 0"``."""
+    @property
+    def label(self) -> str:
+        """For readers: ``"sc-egg [paper] on toy, val, seed 0"``."""
         return f"{self.line.label} on {self.dataset}, {self.selection.mode}, seed {self.seed}"
 
     def facts(self) -> dict[str, Any]:
@@ -89,7 +92,7 @@ class Cell:
 def cells(resolved: ResolvedSuite, precision: Precision = "float32") -> Iterator[Cell]:
     """Every cell in the order of computing.
 
-    A data set after the other, seed by seed, so that a whole column of one seed is there early.
+    One data set after the other, seed by seed, so that a whole column of one seed is there early.
     """
     suite = resolved.suite
     for dataset in suite.datasets:
@@ -101,7 +104,77 @@ def cells(resolved: ResolvedSuite, precision: Precision = "float32") -> Iterator
                     yield Cell(line, dataset, selection, seed, place, precision)
 
 
-def versions(recipe: Recipe) -> dict[str, str]:
-    """Versions and source digests of everything that computes the recipe."""
-    plugins = {one.name: f"{one.version} {one.source_digest()}".strip() for one in recipe.plugins}
-    return {"zslbench": __version__, **{f"plugin {name}": text for name, text in plugins.items()}}
+@dataclass(frozen=True)
+class Memory:
+    """What is known of a cell."""
+
+    state: State
+    """``run``: it has one; ``failed``; ``no data``: the data set was not there."""
+    run: str | None = None
+    """The run's id."""
+    message: str = ""
+    """The error, or what is missing."""
+    data: str | None = None
+    """Digest of the data that it failed on; None: they could not be read."""
+    when: str = ""
+    """UTC."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Method, data set, seed and so on, and the versions of everything that took part; for people."""
+
+
+class CellMemory:
+    """What a store remembers of cells.
+
+    Args:
+        store: the folder ``cells`` in it is made when something is first remembered.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.folder = store.root / "cells"
+
+    def find(self, cell: str) -> Memory | None:
+        """What is known of a cell; None: nothing. A damaged file is moved away with a warning."""
+        path = self.folder / f"{cell}.json"
+        try:
+            content = parse_checked_json(path.read_bytes())
+            if content.pop("format") != MEMORY_FORMAT or content.pop("cell") != cell:
+                raise ValueError("it belongs to another cell, or has another format")
+            found = Memory(**content)
+            if found.state not in get_args(State) or (found.state == "run") != isinstance(found.run, str):
+                raise ValueError(f"state {found.state!r} with run {found.run!r}")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            _log.warning("%s: cannot be read (%s); the cell is looked up by its run", path, error.strerror)
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            _move_away(path, error)
+            return None
+        return found
+
+    def remember(self, cell: str, memory: Memory) -> None:
+        """Replace what is known of a cell.
+
+        Raises:
+            ZslbenchError: it cannot be written.
+        """
+        when = memory.when or datetime.now(UTC).isoformat(timespec="seconds")
+        content = {"format": MEMORY_FORMAT, "cell": cell, **asdict(memory), "when": when}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / f"{cell}.json", checked_json(content))
+        except OSError as error:
+            raise ZslbenchError(
+                f"{self.folder}: cannot be written ({error.strerror or error}); free space, set permissions, "
+                "or use another store (--store, ZSLBENCH_STORE)"
+            ) from error
+
+
+def _move_away(path: Path, error: Exception) -> None:
+    target = path.parent.with_name("damaged") / f"cell-{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.json"
+    with contextlib.suppress(OSError):  # in a store that this user may only read, it stays
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+    _log.warning(
+        "%s: damaged (%s) and set aside in %s; the cell is looked up by its run", path, error, target
+    )

@@ -11,8 +11,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from zslbench.evaluation.metrics import Metric, headline_metrics
-from zslbench.experiment.published import PublishedResults, PublishedRow
-from zslbench.experiment.suites.outcome import Entry, Line, SuiteOutcome
+from zslbench.experiment.published.results import PublishedResults
+from zslbench.experiment.published.rows import PublishedRow
+from zslbench.experiment.suites.resolving import Line
+from zslbench.experiment.suites.results import Entry, SuiteOutcome
 from zslbench.report.results import ORACLE_MARK
 from zslbench.report.tables import benchmark_notes
 from zslbench.report.tables.benchmark_columns import about, columns

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from zslbench.evaluation.metrics import headline_metrics
-from zslbench.experiment.suites.outcome import Line, SuiteOutcome
+from zslbench.experiment.suites.resolving import Line
+from zslbench.experiment.suites.results import SuiteOutcome
 from zslbench.report.results import dataset_label
 from zslbench.report.tables.model import Cell, Column
 

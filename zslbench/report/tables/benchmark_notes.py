@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from zslbench.experiment.suites.outcome import SuiteOutcome
+from zslbench.experiment.suites.results import SuiteOutcome
 from zslbench.report.results import ORACLE_NOTE, is_simulated
 from zslbench.report.tables.figures import places, words
 from zslbench.report.tables.printed import Printed

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from zslbench.evaluation.metrics import Metric
-from zslbench.experiment.published import PublishedRow
+from zslbench.experiment.published.rows import PublishedRow
 from zslbench.report.published_verdict import verdict
 from zslbench.report.tables.figures import Over, known, number, places, signed, words
 from zslbench.report.tables.model import Cell
@@ -42,7 +42,7 @@ class Printed:
         value = math.nan if row is None else row.figures.get(metric.name, math.nan)
         if row is None or math.isnan(value):
             return Cell(None, note="not published" if row is None else f"not in {row.source}")
-        reasons = row.unlike(semantics, features)
+        reasons = row.differences(semantics, features)
         if (label, row) not in self.shown:
             self.shown.append((label, row))
         for reason in reasons:

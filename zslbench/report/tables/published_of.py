@@ -6,8 +6,10 @@ import functools
 from collections.abc import Callable, Mapping
 
 from zslbench.errors import PluginError, UnknownName
-from zslbench.experiment.published import PublishedResults, PublishedRow
-from zslbench.experiment.suites.outcome import Line, SuiteOutcome
+from zslbench.experiment.published.results import PublishedResults
+from zslbench.experiment.published.rows import PublishedRow
+from zslbench.experiment.suites.resolving import Line
+from zslbench.experiment.suites.results import SuiteOutcome
 
 
 def published_lookup(
@@ -28,7 +30,7 @@ def published_lookup(
 @functools.cache
 def ablation(method: str) -> Mapping[tuple[str, str], PublishedRow]:
     """The printed ablation of a method by variant and data set; empty: there is none, or no plugin."""
-    from zslbench.experiment.published.ablations import published_ablation
+    from zslbench.experiment.published.results import published_ablation
     from zslbench.plugin.discovery import registry
 
     try:

@@ -1,13 +1,20 @@
-"""One line of somebody's table: what is printed of a method on a data set, and how comparable it is."""
+"""Rows of other people's tables: what is printed of a method on a data set, and how comparable it is.
+
+A number printed as ``60.3`` stands for anything from 60.25 to 60.35. H = 2US/(U+S) rises with U and with S,
+so the printed U and S allow a range of H; a printed H whose own range does not meet it cannot be right. All
+of this is exact arithmetic.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Literal
 
-from zslbench.experiment.published import numbers
+from zslbench.evaluation.metrics import METRICS
 
 Origin = Literal[
     "own paper", "own release", "survey", "quoted in a paper", "quoted in a release", "reproduction"
@@ -26,6 +33,9 @@ over regions, which stand in for them where a data set has none."""
 
 SENTENCES = "sent1024"
 """Class semantics of 1024-d sentence embeddings, as the published rows call them."""
+
+FIGURES = tuple(one.name for one in METRICS.values() if one.published)
+"""What published results have, by the names of the metrics."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class PublishedRow:
     h_recomputed: float
     """2US/(U+S) of the printed U and S, in percent; NaN where one is not printed."""
     note: str = ""
-    """What a reader should know of the row, with what is disputed."""
+    """What a reader should know of the row, disputes included."""
     disputed: bool = False
     """Whether the printed H cannot follow from the printed U and S, whatever their rounding."""
     features: str = ""
@@ -78,12 +88,12 @@ class PublishedRow:
         """Whether U, S and H are printed, so that H can be checked."""
         return not any(math.isnan(self.figures[name]) for name in ("U", "S", "H"))
 
-    def unlike(self, semantics: str = "att", features: str = "res101") -> tuple[str, ...]:
-        """What sets it apart from a run: a reason each, for a mark.
+    def differences(self, semantics: str = "att", features: str = "res101") -> tuple[str, ...]:
+        """How its conditions differ from those of a run, a reason each.
 
         Args:
-            semantics: what the run used, as run records call it: ``att``, ``original_att`` or ``sentence``.
-            features: the features that the run used, as run records call them: ``res101``, the survey's.
+            semantics: the run's, as run records name it: ``att``, ``original_att`` or ``sentence``.
+            features: the run's, as run records name them: ``res101`` is the survey's.
         """
         reasons = []
         if self.semantics != printed_semantics(semantics, self.dataset):
@@ -106,7 +116,7 @@ def printed_semantics(semantics: str, dataset: str) -> str:
     return SENTENCES if semantics == "sentence" or dataset.lower() == "flo" else "att"
 
 
-def row(
+def published_row(
     printed: Mapping[str, str],
     *,
     method: str,
@@ -124,10 +134,10 @@ def row(
     """A row from its figures as they are printed (``"60.3"``; empty: not printed), checked for H.
 
     Raises:
-        ValueError: a figure is no number or no percentage.
+        ValueError: a figure is not a number or not a percentage.
     """
-    figures = {name: numbers.value(printed[name]) for name in numbers.FIGURES}
-    dispute = numbers.dispute(printed)
+    figures = {name: printed_value(printed[name]) for name in FIGURES}
+    fault = dispute(printed)
     return PublishedRow(
         method=method,
         group=group,
@@ -137,11 +147,80 @@ def row(
         source=source,
         semantics=semantics,
         finetuned=finetuned,
-        h_recomputed=numbers.recomputed(printed),
-        note="; ".join(text for text in (dispute, note) if text),
-        disputed=bool(dispute),
+        h_recomputed=recomputed(printed),
+        note="; ".join(text for text in (fault, note) if text),
+        disputed=bool(fault),
         features=features,
         origin=origin,
         variant=variant,
-        rounding={name: numbers.rounding(printed[name]) for name in numbers.FIGURES},
+        rounding={name: printed_rounding(printed[name]) for name in FIGURES},
     )
+
+
+def printed_value(text: str) -> float:
+    """A printed percentage; NaN for an empty text: none is printed.
+
+    Raises:
+        ValueError: it is not a number or not a percentage.
+    """
+    if not text:
+        return math.nan
+    number = float(text)
+    if not 0 <= number <= 100:
+        raise ValueError("a figure is not a percentage")
+    return number
+
+
+def printed_rounding(text: str) -> float:
+    """Half a unit of the last printed digit: what rounding may have taken or added; NaN: nothing is printed.
+
+    >>> printed_rounding("60.3"), printed_rounding("60"), printed_rounding("60.30")
+    (0.05, 0.5, 0.005)
+    """
+    return float(_half(text)) if text else math.nan
+
+
+def recomputed(printed: Mapping[str, str]) -> float:
+    """2US/(U+S) of the printed U and S, by the names of ``FIGURES``; NaN where one is not printed."""
+    if not (printed["U"] and printed["S"]):
+        return math.nan
+    return float(_harmonic(Fraction(printed["U"]), Fraction(printed["S"])))
+
+
+def dispute(printed: Mapping[str, str]) -> str:
+    """Why the printed H cannot follow from the printed U and S; empty: it can, or one is missing."""
+    if not all(printed[name] for name in ("U", "S", "H")):
+        return ""
+    lows, highs = zip(*(_range(printed[name]) for name in ("U", "S")), strict=True)
+    low, high = _harmonic(*lows), _harmonic(*highs)
+    printed_low, printed_high = _range(printed["H"])
+    if printed_low <= high and low <= printed_high:
+        return ""
+    digits = max(_decimals(printed[name]) for name in ("U", "S", "H")) + 1
+    return (
+        f"printed H {printed['H']}, but 2US/(U+S) of the printed U and S is {recomputed(printed):.{digits}f} "
+        f"({float(low):.{digits}f} to {float(high):.{digits}f} within their rounding)"
+    )
+
+
+def _harmonic(u: Fraction, s: Fraction) -> Fraction:
+    return 2 * u * s / (u + s) if u + s else Fraction(0)
+
+
+def _range(text: str) -> tuple[Fraction, Fraction]:
+    """What a printed percentage can stand for; its ends included, as either may be rounded to it."""
+    exact, half = Fraction(text), _half(text)
+    return max(Fraction(0), exact - half), min(Fraction(100), exact + half)
+
+
+def _half(text: str) -> Fraction:
+    return Fraction(1, 2) / Fraction(10) ** _decimals(text)
+
+
+def _decimals(text: str) -> int:
+    """Digits behind the point."""
+    try:
+        exponent = Decimal(text).as_tuple().exponent
+    except InvalidOperation:
+        raise ValueError(f"could not convert string to a number: {text!r}") from None
+    return -int(exponent)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Literal, Protocol, Unpack, runtime_checkable
 
-from zslbench.errors import Interrupted, MissingData
-from zslbench.experiment.execution.local import compute
-from zslbench.experiment.execution.together import Ended, compute_together
-from zslbench.experiment.suites.cells import Cell, versions
-from zslbench.experiment.suites.costs import Costs
-from zslbench.experiment.suites.ledger import Ledger, Remembered
-from zslbench.experiment.suites.outcome import SuiteOutcome
-from zslbench.experiment.suites.plan import Plan, Planner, Step, message_of
-from zslbench.experiment.suites.status import outcome
+from zslbench.errors import Interrupted, MissingData, SettingsError
+from zslbench.experiment.datasets import DatasetCache
+from zslbench.experiment.execution.events import Display, Quiet
+from zslbench.experiment.execution.group import Ended, compute_group
+from zslbench.experiment.execution.job import versions
+from zslbench.experiment.options import RunKeywords, RunOptions
+from zslbench.experiment.suites.cells import CellMemory, Memory, State
+from zslbench.experiment.suites.plan import Costs, Plan, Planner, Step, message_of
+from zslbench.experiment.suites.resolving import resolve_suite
+from zslbench.experiment.suites.results import SuiteOutcome, gather
+from zslbench.experiment.suites.suite import Suite, find_suite
 from zslbench.experiment.tracking import tracked
 from zslbench.plugin.lookup import Registry
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
-
-if TYPE_CHECKING:
-    from zslbench.experiment.execution.local import Display
 
 End = Literal["done", "found", "failed", "left"]
 """How a cell ended; ``found``: another process finished it meanwhile; ``left``: another one computes it."""
@@ -30,7 +30,7 @@ End = Literal["done", "found", "failed", "left"]
 
 @runtime_checkable
 class Watcher(Protocol):
-    """Is told how a bench gets on."""
+    """Follows the cells of a suite while it is run."""
 
     def planned(self, plan: Plan) -> None:
         """Before the first run."""
@@ -52,17 +52,79 @@ class Unwatched:
     def ended(self, step: Step, end: End, message: str, left: float | None) -> None: ...
 
 
+class BenchKeywords(RunKeywords, total=False):
+    """What :func:`zslbench.bench` takes: a part of the suite, what is changed in it, and how it is run."""
+
+    methods: str | Sequence[str] | None
+    datasets: str | Sequence[str] | None
+    seeds: int | Sequence[int] | None
+    select: str | Sequence[str] | None
+    settings: Mapping[str, Any] | None
+    preset: str | Sequence[str] | None
+    only_missing: bool
+    retry_failed: bool
+    display: Display | None
+
+
+def prepare(
+    suite: str | Path | Suite,
+    registry: Registry,
+    *,
+    methods: str | Sequence[str] | None = None,
+    datasets: str | Sequence[str] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    select: str | Sequence[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    preset: str | Sequence[str] | None = None,
+    only_missing: bool = False,
+    retry_failed: bool = False,
+    display: Display | None = None,
+    across_lines: bool = False,
+    **options: Unpack[RunKeywords],
+) -> Bench:
+    """Settle everything before the first run, which ``run`` of the result begins.
+
+    Arguments and errors are those of :func:`zslbench.bench`; ``across_lines`` is that of :class:`Planner`.
+    """
+    if only_missing and retry_failed:
+        raise SettingsError("--only-missing leaves failed cells alone and --retry-failed runs them: give one")
+    narrowed = (suite if isinstance(suite, Suite) else find_suite(suite)).narrowed(
+        methods=_listed(methods), datasets=_listed(datasets), seeds=seeds, select=_listed(select)
+    )
+    if settings or preset:
+        narrowed = narrowed.overridden(settings or {}, preset)
+    run, display = RunOptions(**options), display or Quiet()
+    planner = Planner(
+        store=run.open_store(),
+        datasets=DatasetCache(run.data_root, display.say),
+        mode=run.mode(),
+        retry_failed=retry_failed,
+        only_missing=only_missing,
+        replicas=run.replicas,
+        across_lines=across_lines,
+    )
+    with stoppable(lambda: "stopped before the first run"):
+        plan = planner.plan(resolve_suite(narrowed, registry, run.data_root))
+    return Bench(plan, planner, registry, display, run.track)
+
+
+def _listed(value: str | Sequence[str] | None) -> Sequence[str] | None:
+    return [value] if isinstance(value, str) else value
+
+
 @dataclass
 class Bench:
-    """A suite that may be run."""
+    """A suite that is ready to run."""
 
     plan: Plan
     planner: Planner
     registry: Registry
     display: Display
     track: str | Sequence[str] | None = None
+    computed: int = 0
+    """How many runs this process has computed."""
     _ended: dict[Step, Ended] = field(default_factory=dict)
-    """Of cells that were computed along with one that came before them."""
+    """Of cells that were computed together with an earlier one."""
 
     @property
     def store(self) -> Store:
@@ -75,7 +137,7 @@ class Bench:
             MissingData: none of the data sets is here, and nothing of the suite is in the store.
             Interrupted: stopped on request.
         """
-        self._remember_what_is_known()
+        self._remember_plan()
         watcher.planned(self.plan)
         pending, done = self.plan.pending, 0
         costs = Costs(self.store.records(), self.planner.mode)
@@ -95,7 +157,7 @@ class Bench:
         remarks = []
         if elsewhere:
             remarks.append(f"{len(elsewhere)} of the runs are computed by other processes: left to them")
-        found = outcome(self.plan.resolved, self.store, remarks, self.planner.mode.precision)
+        found = gather(self.plan.resolved, self.store, remarks, self.planner.mode.precision)
         provided = [step for step in self.plan.steps if step.status != "no plugin"]
         if provided and not found.records and all(step.status == "no data" for step in provided):
             raise MissingData(f"suite '{found.name}'", list(dict.fromkeys(step.reason for step in provided)))
@@ -106,7 +168,7 @@ class Bench:
         if self.store.is_running(step.run):
             return "left", "another process computes it"
         try:
-            record, was_there = self._record(step)
+            record, found = self._record(step)
         except Interrupted:
             raise
         except Exception as error:
@@ -114,28 +176,27 @@ class Bench:
             self._remember(step, "failed", message=message)
             return "failed", message
         self._remember(step, "run", run=record.info.id)
-        if was_there:
+        if found:
             return "found", ""
+        self.computed += 1
         costs.measured(step.cell, float(record.environment["seconds"]))
         return "done", ""
 
     def _record(self, step: Step) -> tuple[RunRecord, bool]:
-        """The run of a cell; seeds that are trained together are computed with the first of them."""
-        seeds = self.planner.group(step.cell)
-        if len(seeds) == 1:
-            return compute(self.planner.job(step.cell), self.store, self.registry, self.display)
+        """The run of a cell; all of a group are computed when the first of them is due."""
         if step not in self._ended:
-            cell = step.cell
-            mates = {one.cell.seed: one for one in self.plan.pending if _is_mate(one.cell, cell)}
-            jobs = [self.planner.job(replace(cell, seed=seed)) for seed in seeds]
-            wanted = {place for place, seed in enumerate(seeds) if seed in mates}
-            ended = compute_together(jobs, self.store, self.registry, self.display, wanted=wanted)
-            self._ended |= {mates[seeds[place]]: ended[place] for place in wanted}
-        one = self._ended.pop(step)
-        if one.record is None:
-            assert one.error is not None
-            raise one.error
-        return one.record, one.found
+            group = self.plan.groups[step.cell]
+            pending = {one.cell: one for one in self.plan.pending}
+            wanted = {place for place, cell in enumerate(group) if cell in pending}
+            try:
+                jobs = [self.planner.job(cell, len(group)) for cell in group]
+                ended = compute_group(jobs, self.store, self.registry, self.display, wanted=wanted)
+            except Interrupted:
+                raise
+            except Exception as error:
+                ended = [Ended(None, error=error)] * len(group)
+            self._ended |= {pending[group[place]]: ended[place] for place in wanted}
+        return self._ended.pop(step).result()
 
     def _finished_elsewhere(self, step: Step) -> bool:
         """Whether the process that computed the cell has finished it by now."""
@@ -144,7 +205,7 @@ class Bench:
         self._remember(step, "run", run=step.run)
         return True
 
-    def _remember_what_is_known(self) -> None:
+    def _remember_plan(self) -> None:
         for step in self.plan.steps:
             if step.status == "found":
                 self._remember(step, "run", run=step.run)
@@ -153,31 +214,19 @@ class Bench:
             elif step.status == "cannot run":
                 self._remember(step, "failed", message=step.reason)
 
-    def _remember(
-        self,
-        step: Step,
-        state: Literal["run", "failed", "no data"],
-        *,
-        run: str | None = None,
-        message: str = "",
-    ) -> None:
-        ledger, cell = Ledger(self.store), step.cell
+    def _remember(self, step: Step, state: State, *, run: str | None = None, message: str = "") -> None:
+        memory, cell = CellMemory(self.store), step.cell
         facts = cell.facts() | {"versions": versions(cell.recipe)}
-        new = Remembered(state, run, message, step.data, facts=facts)
-        old = ledger.find(cell.id)
+        new = Memory(state, run, message, step.data, facts=facts)
+        old = memory.find(cell.id)
         if old is None or replace(old, when="") != new:
-            ledger.remember(cell.id, new)
-
-
-def _is_mate(one: Cell, other: Cell) -> bool:
-    """Whether cells are of one line, data set and selection."""
-    return (one.line, one.dataset, one.selection) == (other.line, other.dataset, other.selection)
+            memory.remember(cell.id, new)
 
 
 def failures(plan: Plan, outcome: SuiteOutcome) -> list[str]:
     """A line for each cell of the plan that ended with an error, now or before."""
     return [
-        f"{step.cell.told()}: {message}"
+        f"{step.cell.label}: {message}"
         for step in plan.steps
         if (entry := outcome.entries[step.cell.line.label, step.cell.dataset, step.cell.selection.mode])
         and (message := entry.failures.get(step.cell.seed)) is not None
@@ -185,15 +234,15 @@ def failures(plan: Plan, outcome: SuiteOutcome) -> list[str]:
 
 
 def _left(costs: Costs, steps: Sequence[Step]) -> float | None:
-    """Estimated seconds of these; None: of one of them nobody knows."""
+    """Estimated seconds of these; None: the cost of one of them is unknown."""
     each = [costs.estimate(step.cell) for step in steps]
     return None if None in each else sum((one for one in each if one is not None), 0.0)
 
 
 @contextmanager
-def stoppable(told: Callable[[], str]) -> Iterator[None]:
+def stoppable(message: Callable[[], str]) -> Iterator[None]:
     """Ctrl-C ends it with one line."""
     try:
         yield
     except (KeyboardInterrupt, Interrupted):
-        raise Interrupted(told()) from None
+        raise Interrupted(message()) from None

@@ -11,10 +11,10 @@ import pytest
 from zslbench import Component, Method, Variant
 from zslbench.errors import SettingsError, UnknownName
 from zslbench.experiment import datasets as loading
-from zslbench.experiment.ablation_plan import rows
-from zslbench.experiment.datasets import Data
-from zslbench.experiment.recipe import resolve
-from zslbench.experiment.wishes import Wishes
+from zslbench.experiment.datasets import DataFiles, DatasetCache
+from zslbench.experiment.options import FitOptions
+from zslbench.experiment.recipe import Request, resolve
+from zslbench.experiment.suites.suite import ablation_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with
 
@@ -26,12 +26,16 @@ def method(*names: str) -> Method:
     return Method(**BASE, variants=tuple(Variant(name=name, summary=name) for name in names))
 
 
+def rows(declared: Method, variants: list[str] | None) -> list[str]:
+    suite = ablation_suite(declared, variants, ["toy"], [0], "last", FitOptions())
+    return [str(row.label) for row in suite.rows]
+
+
 def test_rows_are_in_declared_order_and_the_whole_is_among_them() -> None:
-    assert list(rows(method("b", "full", "a"), None)) == ["b", "full", "a"]
-    undeclared = rows(method("b", "a"), None)
-    assert (list(undeclared), undeclared["full"]) == (["b", "a", "full"], None)
-    assert list(rows(method("b", "full", "a"), ["a"])) == ["full", "a"]
-    assert list(rows(method("b", "a"), ["full"])) == ["full"]
+    assert rows(method("b", "full", "a"), None) == ["b", "full", "a"]
+    assert rows(method("b", "a"), None) == ["b", "a", "full"]
+    assert rows(method("b", "full", "a"), ["a"]) == ["full", "a"]
+    assert rows(method("b", "a"), ["full"]) == ["full"]
     with pytest.raises(UnknownName, match="no variant 'c', known: a, b, full"):
         rows(method("b", "a"), ["a", "c"])
     with pytest.raises(SettingsError, match="method 'm' has no variants"):
@@ -60,7 +64,7 @@ def known() -> Registry:
 
 
 def test_every_variant_gets_what_the_user_set(known: Registry) -> None:
-    asked = Wishes(known, GAN, {"generator.hidden": 8, "dataset.seed": 3}, 5, {"preset": "tf-vaegan:cpu"})
+    asked = Request(known, GAN, {"generator.hidden": 8, "dataset.seed": 3}, 5, {"preset": "tf-vaegan:cpu"})
     whole, part = asked.recipe(None, "toy"), asked.recipe(PART, "toy")
     for recipe in (whole, part):
         assert recipe.parts["generator"].values()["hidden"] == 8
@@ -72,7 +76,7 @@ def test_every_variant_gets_what_the_user_set(known: Registry) -> None:
 def test_what_a_swapped_component_does_not_have_is_left_out_and_remarked(known: Registry) -> None:
     """Of a closed-form variant: no generator, another classifier, and no schedule."""
     given = {"generator.hidden": 8, "classifier.lr": 0.1, "embedding.normalize": "l2"}
-    asked = Wishes(known, GAN, given, 5, {})
+    asked = Request(known, GAN, given, 5, {})
     for dataset in ("one", "two"):
         found = asked.recipe(CLOSED, dataset)
         assert list(found.parts) == ["dataset", "embedding", "classifier"]
@@ -82,19 +86,18 @@ def test_what_a_swapped_component_does_not_have_is_left_out_and_remarked(known: 
     ]
     # A typing error is none of these: it is one in the whole method, which is always among the rows.
     with pytest.raises(SettingsError, match="did you mean 'hidden'"):
-        Wishes(known, GAN, {"generator.hiden": 8}, None, {}).recipe(None, "toy")
+        Request(known, GAN, {"generator.hiden": 8}, None, {}).recipe(None, "toy")
 
 
 def test_a_data_set_is_read_once_for_all_variants(known: Registry) -> None:
-    data = Data(None, lambda text: None, features=None, semantics=None, regions=None)
+    data = DatasetCache(None, lambda text: None)
     first, same, other = (
         resolve(known, "one", method="eszsl", settings=SMALL | more)
         for more in ({}, {"classifier.gamma": 3.0}, {"dataset.seed": 5})
     )
-    assert data.fault(first) is None
-    assert data.of(first)[0] is data.of(same)[0]
-    assert data.of(other)[0] is not data.of(first)[0]
-    assert data.of(first)[1]["arrays"] != data.of(other)[1]["arrays"]
+    assert data.load(first, DataFiles())[0] is data.load(same, DataFiles())[0]
+    assert data.load(other, DataFiles())[0] is not data.load(first, DataFiles())[0]
+    assert data.load(first, DataFiles())[1]["arrays"] != data.load(other, DataFiles())[1]["arrays"]
 
 
 def test_one_data_set_is_in_memory_at_a_time(known: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,8 +109,8 @@ def test_one_data_set_is_in_memory_at_a_time(known: Registry, monkeypatch: pytes
         return found
 
     monkeypatch.setattr(loading, "load_dataset", spy)
-    data = Data(None, lambda text: None, features=None, semantics=None, regions=None)
+    data = DatasetCache(None, lambda text: None)
     for name in ("one", "two"):
-        data.of(resolve(known, name, method="eszsl", settings=SMALL))
+        data.load(resolve(known, name, method="eszsl", settings=SMALL), DataFiles())
     gc.collect()
     assert [one() is None for one in loaded] == [True, False]

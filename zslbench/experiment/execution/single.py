@@ -1,4 +1,4 @@
-"""Computes one run in this process: found again if finished, resumed if interrupted, written whole."""
+"""Computes one run in this process: found if it is finished, resumed if it was interrupted, written whole."""
 
 from __future__ import annotations
 
@@ -10,20 +10,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 
-from zslbench import __version__
 from zslbench.errors import Interrupted, SettingsError
-from zslbench.evaluation.selection import Selection
 from zslbench.experiment import pipeline
-from zslbench.experiment.execution.content import content_of
-from zslbench.experiment.execution.interrupt import stop_requests
-from zslbench.experiment.execution.mode import ExecutionMode, applied
-from zslbench.experiment.execution.told import Hooked, notes_of_run
-from zslbench.experiment.recipe import Recipe
-from zslbench.plugin.dataset import Dataset
+from zslbench.experiment.execution.events import Display, PluginObserver, collected_warnings, stop_requests
+from zslbench.experiment.execution.job import Job
+from zslbench.experiment.execution.mode import applied
+from zslbench.experiment.execution.record import content_of
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.streams import Streams
 from zslbench.store.identity import run_id
@@ -35,80 +31,16 @@ from zslbench.training.loop import Observer, Training
 from zslbench.training.stages import Stages
 
 STAGES = "stages"
-"""Folder of a run's checkpoints in its workspace, and of kept results of stages in the store."""
+"""Folder of a run's checkpoints in its workspace, and of kept stages in the store."""
 
 CHECKPOINT_VARIABLE = "ZSLBENCH_CHECKPOINT_SECONDS"
-
-IDENTITY_FORMAT = 1
-"""Raised when the meaning of a run's identity changes, so that no old run passes for a new one."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run to compute."""
-
-    recipe: Recipe
-    dataset: Dataset
-    data: Mapping[str, Any]
-    """:func:`zslbench.experiment.datasets.provenance` of the data set."""
-    seed: int
-    selection: Selection
-    mode: ExecutionMode
-    keep_weights: bool = False
-
-    def identity(self) -> dict[str, Any]:
-        """Everything that the run's numbers depend on."""
-        recipe = self.recipe
-        return {
-            "format": IDENTITY_FORMAT,
-            "method": recipe.method,
-            "variant": recipe.variant,
-            **({"reading": recipe.reading.name} if recipe.reading else {}),
-            "components": {kind: part.name for kind, part in recipe.parts.items()},
-            "settings": {kind: part.values() for kind, part in recipe.parts.items()},
-            "search": {key: list(values) for key, values in recipe.search.items()}
-            if self.selection.mode != "last"
-            else {},
-            "tasks": list(recipe.tasks),
-            "data": {
-                "features": self.data["features"],
-                "semantics": self.data["semantics"],
-                "split": self.data["split_fingerprint"],
-                "validation": self.data["validation_fingerprint"],
-                "arrays": {one["array"]: one["sha256"] for one in self.data["arrays"]},
-            },
-            "seed": self.seed,
-            "selection": {
-                "mode": self.selection.mode,
-                "every": self.selection.step(recipe.epochs)
-                if recipe.epochs and self.selection.mode != "last"
-                else None,
-            },
-            "versions": {
-                "zslbench": __version__,
-                **{
-                    f"plugin {one.name}": f"{one.version} {one.source_digest()}".strip()
-                    for one in recipe.plugins
-                },
-            },
-            "execution": self.mode.as_dict(),
-        }
-
-
-@runtime_checkable
-class Display(Protocol):
-    """Where progress is shown."""
-
-    def observer(self, title: str) -> contextlib.AbstractContextManager[Observer]: ...
-
-    def say(self, text: str) -> None: ...
 
 
 def checkpoint_seconds() -> float:
     """Least time between checkpoints: ``ZSLBENCH_CHECKPOINT_SECONDS``, or a minute; 0: after every iteration.
 
     Raises:
-        SettingsError: it is no number of 0 or more.
+        SettingsError: it is not a number of 0 or more.
     """
     given = os.environ.get(CHECKPOINT_VARIABLE, "").strip() or "60"
     try:
@@ -123,20 +55,20 @@ def checkpoint_seconds() -> float:
 def compute(
     job: Job, store: Store, registry: Registry, display: Display, *, force: bool = False
 ) -> tuple[RunRecord, bool]:
-    """Compute a run, or find it; the second value tells whether it was found.
+    """Compute a run, or find it; the second value says whether it was found.
 
     Raises:
         Interrupted: stopped on request, resumable.
     """
     if (found := find(job, store, display, force=force)) is not None:
         return found, True
-    with opened(job, store, registry, display, force=force) as run:
+    with open_run(job, store, registry, display, force=force) as run:
         started = time.monotonic()
         with (
             applied(job.mode, job.seed) as device,
             stop_requests(display.say) as stopped,
             display.observer(run.title) as shown,
-            notes_of_run() as notes,
+            collected_warnings() as notes,
         ):
             training = run.training(device, shown, stopped)
             outcome = pipeline.run(job.recipe, job.dataset, job.selection, training)
@@ -168,7 +100,7 @@ class OpenRun:
 
     @property
     def title(self) -> str:
-        """What is shown above its progress."""
+        """The heading of its progress."""
         return f"{self.job.recipe.label} · {self.info.dataset} · seed {self.info.seed}"
 
     def training(self, device: torch.device, shown: Observer, stopped: Callable[[], bool]) -> Training:
@@ -176,7 +108,7 @@ class OpenRun:
         return Training(
             streams=Streams(self.job.seed, device),
             folder=self.folder / STAGES,
-            observer=Hooked(shown, self.registry, self.info),
+            observer=PluginObserver(shown, self.registry, self.info),
             checkpoint_seconds=checkpoint_seconds(),
             stop_requested=stopped,
             stages=self.stages,
@@ -187,18 +119,17 @@ class OpenRun:
     def write(
         self, outcome: pipeline.Outcome, notes: Sequence[str], environment: Mapping[str, Any]
     ) -> RunRecord:
-        """Put what it found into the store."""
-        notes = [*self.job.dataset.notes, *notes]
+        """Put its result into the store."""
         on_gpu: dict[str, Any] = {} if self.graphs is None else {"graphs": self.graphs.describe()}
         if self.job.mode.device == "cuda":
             on_gpu["gpu_memory_peak"] = torch.cuda.max_memory_allocated()
-        environment = {**on_gpu, **environment}
+        notes, environment = [*self.job.dataset.notes, *notes], {**on_gpu, **environment}
         content = content_of(self.job, self.info, outcome, notes, environment, self.stages.events)
         return self.store.write(content, replace=self.force)
 
 
 @contextlib.contextmanager
-def opened(
+def open_run(
     job: Job,
     store: Store,
     registry: Registry,
@@ -207,14 +138,14 @@ def opened(
     force: bool = False,
     resumed: bool = False,
 ) -> Iterator[OpenRun]:
-    """Hold a run's workspace, say what it is, and tell plugins that it begins, and if it fails.
+    """Hold a run's workspace, and tell plugins when it begins and if it fails.
 
     Args:
-        resumed: it goes on from something that lies elsewhere than in its workspace.
+        resumed: it goes on from a checkpoint outside its own workspace.
     """
     identity = job.identity()
     ident = run_id(identity)
-    with store.workspace(ident) as folder, _no_trace_of_failure(folder), _stops_told(registry) as begun:
+    with store.workspace(ident) as folder, _removed_if_useless(folder), _stops_reported(registry) as begun:
         if force:  # from the start, not from what an interrupted run left
             shutil.rmtree(folder / STAGES, ignore_errors=True)
         info = RunInfo(
@@ -226,7 +157,7 @@ def opened(
             selection=job.selection.mode,
             identity=identity,
             folder=store.runs / ident,
-            resumed=resumed or any((folder / STAGES).rglob("*.safetensors")),
+            resumed=resumed or _has_checkpoint(folder),
             reading=job.recipe.reading.name if job.recipe.reading else None,
         )
         labels = {
@@ -238,33 +169,32 @@ def opened(
             display.say(f"run {ident} goes on from its last checkpoint")
         begun.append(info)
         registry.call_lifecycle("zslbench_run_started", run=info)
-        stages = Stages(
-            StageStore(store.root / STAGES),
-            {key: identity[key] for key in ("format", "data", "execution")} | {"zslbench": __version__},
-            fresh=force,
-            say=display.say,
-        )
+        stages = Stages(StageStore(store.root / STAGES), job.stage_identity(), fresh=force, say=display.say)
         if job.mode.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         yield OpenRun(job, info, folder, store, registry, stages, force, job.mode.new_graphs())
 
 
+def _has_checkpoint(folder: Path) -> bool:
+    return any((folder / STAGES).rglob("*.safetensors"))
+
+
 @contextlib.contextmanager
-def _no_trace_of_failure(folder: Path) -> Iterator[None]:
-    """A run that fails before its first checkpoint has nothing to go on from: it was not interrupted."""
+def _removed_if_useless(folder: Path) -> Iterator[None]:
+    """Remove the workspace of a run that fails before its first checkpoint: it has nothing to go on from."""
     try:
         yield
     except Interrupted:
         raise
     except Exception:
-        if not any((folder / STAGES).rglob("*.safetensors")):
+        if not _has_checkpoint(folder):
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
 @contextlib.contextmanager
-def _stops_told(registry: Registry) -> Iterator[list[RunInfo]]:
-    """Tells plugins of the runs that are put into the list and then end without a result."""
+def _stops_reported(registry: Registry) -> Iterator[list[RunInfo]]:
+    """Tell plugins of the runs that are put into the list and then end without a result."""
     begun: list[RunInfo] = []
     try:
         yield begun

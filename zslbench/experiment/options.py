@@ -1,0 +1,200 @@
+"""The arguments of a run, each declared once: the Python API, the command line, suites and tuning share them.
+
+A dataclass holds the values and, for the command line, how an option is written and explained. The
+``…Keywords`` beside it name the same fields, so that functions can take them as typed keywords
+(``**options: Unpack[RunKeywords]``) and make the object of them (``RunOptions(**options)``). Imports nothing
+heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
+
+if TYPE_CHECKING:
+    from zslbench.experiment.datasets import DataFiles
+    from zslbench.experiment.execution.mode import ExecutionMode
+    from zslbench.store.store import Store
+
+Kind = Literal["text", "count", "folder", "settings"]
+
+
+@dataclass(frozen=True)
+class OptionInfo:
+    """How a field is written on the command line."""
+
+    help: str = ""
+    kind: Kind = "text"
+    """``count``: an integer of 1 or more; ``settings``: assignments, which become a mapping."""
+    choices: tuple[str, ...] = ()
+    repeatable: bool = False
+    metavar: str | None = None
+    flag: str | None = None
+    """None: the field's name with dashes."""
+
+
+def _option(default: Any, help: str = "", **info: Any) -> Any:
+    return field(default=default, metadata={"option": OptionInfo(help, **info)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """What is fitted, and on which files of a data set."""
+
+    reading: str | None = _option(
+        None, "How the method's paper is read; zslbench methods METHOD lists readings."
+    )
+    settings: Mapping[str, Any] | None = _option(
+        None,
+        "Change a setting, as generator.lr=1e-4; repeatable.",
+        kind="settings",
+        flag="--set",
+        metavar="KIND.NAME=VALUE",
+    )
+    """``{"generator.lr": 1e-4}``; what is given here is not searched on validation."""
+    preset: str | Sequence[str] | None = _option(
+        None,
+        "Preset name, METHOD:NAME, or a TOML file; repeatable, later ones win (default: the data set's own).",
+        repeatable=True,
+    )
+    epochs: int | None = _option(None, "Length of the schedule.", kind="count")
+    """The longest schedule that ``val`` considers."""
+    every: int | None = _option(
+        None, "Epochs between evaluations (default: a twentieth of the schedule).", kind="count"
+    )
+    features: str | None = _option(
+        None, "Features file of the data set (default: res101); mean: means over regions."
+    )
+    semantics: str | None = _option(None, "Class semantics: att, original_att or sentence (default: att).")
+    regions: str | None = _option(
+        None, "Region features: a name or a path (default: the only ones found with the data set)."
+    )
+
+    def resolved(self) -> dict[str, Any]:
+        """Those of them that :func:`zslbench.experiment.recipe.resolve` takes."""
+        return {
+            "reading": self.reading,
+            "settings": self.settings,
+            "preset": self.preset,
+            "epochs": self.epochs,
+        }
+
+    @property
+    def files(self) -> DataFiles:
+        """Which of a data set's files are read."""
+        from zslbench.experiment.datasets import DataFiles
+
+        return DataFiles(self.features, self.semantics, self.regions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineOptions:
+    """Where runs are computed and kept, and in which arithmetic."""
+
+    device: str = _option("auto", choices=("auto", "cpu", "cuda"))
+    threads: int | None = _option(None, "CPU threads (default: torch's).", kind="count")
+    precision: str = _option(
+        "float32",
+        "Of matrix products: tf32 on a GPU; bf16 in steps of the selected schedule.",
+        choices=("float32", "tf32", "bf16"),
+    )
+    """Part of a run's identity. With ``bf16`` preparatory stages stay in float32."""
+    graphs: str = _option(
+        "auto",
+        "Capture training in CUDA graphs: where it works, or fail, or never.",
+        choices=("auto", "on", "off"),
+    )
+    data_root: str | Path | None = _option(  # noqa: RUF009
+        None, "Folder that holds one folder per data set (default: ZSLBENCH_DATA).", kind="folder"
+    )
+    store: str | Path | None = _option(  # noqa: RUF009
+        None, "Folder of the run store (default: ZSLBENCH_STORE).", kind="folder"
+    )
+
+    def mode(self) -> ExecutionMode:
+        """The execution mode on this machine.
+
+        Raises:
+            ZslbenchError: the machine does not have it.
+        """
+        from zslbench.experiment.execution.mode import choose_mode
+
+        return choose_mode(self.device, self.threads, self.precision, self.graphs)
+
+    def open_store(self) -> Store:
+        """The store in use."""
+        from zslbench.store.store import Store
+
+        return Store.default(self.store)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(MachineOptions):
+    """How runs are computed and followed."""
+
+    replicas: int | None = _option(
+        None, "Seeds trained together at most (default: all on a GPU, 1 on a CPU).", kind="count"
+    )
+    """Part of a run's identity; 1: one after the other."""
+    track: str | Sequence[str] | None = _option(
+        None,
+        "Follow runs with this tracker, as tensorboard=logs (zslbench trackers lists them); repeatable; "
+        "none: no tracker (default: ZSLBENCH_TRACK).",
+        repeatable=True,
+        metavar="NAME[=WHERE]",
+    )
+
+
+class FitKeywords(TypedDict, total=False):
+    """The fields of :class:`FitOptions` as keywords."""
+
+    reading: str | None
+    settings: Mapping[str, Any] | None
+    preset: str | Sequence[str] | None
+    epochs: int | None
+    every: int | None
+    features: str | None
+    semantics: str | None
+    regions: str | None
+
+
+class MachineKeywords(TypedDict, total=False):
+    """The fields of :class:`MachineOptions` as keywords."""
+
+    device: str
+    threads: int | None
+    precision: str
+    graphs: str
+    data_root: str | Path | None
+    store: str | Path | None
+
+
+class RunKeywords(MachineKeywords, total=False):
+    """The fields of :class:`RunOptions` as keywords."""
+
+    replicas: int | None
+    track: str | Sequence[str] | None
+
+
+class AllKeywords(FitKeywords, RunKeywords, total=False):
+    """What :func:`zslbench.run` and :func:`zslbench.ablate` take."""
+
+
+class SearchKeywords(FitKeywords, MachineKeywords, total=False):
+    """What a search of settings takes of them."""
+
+
+MachineT = TypeVar("MachineT", bound=MachineOptions)
+
+
+def split_options(options: Mapping[str, Any], machine: type[MachineT]) -> tuple[FitOptions, MachineT]:
+    """Keywords as the two objects.
+
+    Raises:
+        TypeError: a keyword that is in neither.
+    """
+    fitting = {key: value for key, value in options.items() if key in FitOptions.__dataclass_fields__}
+    rest = {key: value for key, value in options.items() if key not in fitting}
+    return FitOptions(**fitting), machine(**rest)
