@@ -95,11 +95,11 @@ def test_a_killed_workers_trial_is_repeated(
     assert killed.returncode == -signal.SIGKILL
     display = StopsAt(fit=99, epoch=0)
     found = tune(trained=True, trials=2, display=display)
-    # Trial 0 is repeated as 2, once its process has sent no heartbeat for a while.
+    # Trial 0 is repeated under another number, once its process has sent no heartbeat for a while.
     assert {one.number for one in found.trials} == {1, 2}
     assert sorted(content(found), key=str) == sorted(content(undisturbed), key=str)
     generators = [done for stage, done in display.resumed if stage == "validation/generator"]
-    assert generators == [0, 1]  # the repetition from a checkpoint in epoch 2 of the killed process
+    assert sorted(generators) == [0, 1]  # the repetition from a checkpoint in epoch 2 of the killed process
     assert not list((tmp_path / "store" / "tuning" / "unfinished").glob("*[!k]/"))
 
 
