@@ -19,9 +19,9 @@ AUSUC = {"awa1": 9.2, "flo": 20.6, "cub2010": 7.7, "awa2mini": 74.0}
 @pytest.fixture(scope="module")
 def loaded():
     """Each data set is read once."""
-    from zslbench.data import load
+    from zslbench.experiment import datasets
 
-    plain, kept = load.load_dataset, {}
+    plain, kept = datasets.load_dataset, {}
 
     def once(part, **options):
         if part.name not in kept:
@@ -30,7 +30,7 @@ def loaded():
         return kept[part.name]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "load_dataset", once)
+        patch.setattr(datasets, "load_dataset", once)
         yield
 
 
