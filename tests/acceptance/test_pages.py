@@ -14,6 +14,9 @@ from zslbench.cli.main import cli
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md")
 
+WITHOUT_COMMANDS = {"api.md", "commands.md", "hooks.md", "index.md", "news.md", "_news.md", "CONTRIBUTING.md"}
+"""Pages that are generated or that only link."""
+
 
 def command_lines(page: Path) -> list[str]:
     """Every ``zslbench ...`` on a line of a block in a shell's language or between backticks."""
@@ -29,7 +32,7 @@ SHOWN = [(page.name, line) for page in PAGES for line in command_lines(page)]
 
 
 def test_pages_show_command_lines() -> None:
-    assert {page for page, _ in SHOWN} == {page.name for page in PAGES}
+    assert {page for page, _ in SHOWN} >= {page.name for page in PAGES} - WITHOUT_COMMANDS
 
 
 @pytest.mark.parametrize(("page", "line"), SHOWN)

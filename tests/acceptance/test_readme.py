@@ -55,12 +55,10 @@ def test_command_line_means_something(line: str) -> None:
     if name == "methods" and given["name"]:
         known.method(given["name"])
     if name == "run" and given["method"] != "prototype":  # that one is made below
-        from zslbench.plugin.presets import parse_assignment
-
         components = {kind: given[kind] for kind in ("embedding", "generator", "classifier")}
         resolve(
             known, given["dataset"], method=given["method"], variant=given["variant"], components=components,
-            settings=dict(map(parse_assignment, given["assignments"])), epochs=given["epochs"],
+            settings=given["settings"], epochs=given["epochs"],
         )  # fmt: skip
 
 

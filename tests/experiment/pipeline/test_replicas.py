@@ -39,7 +39,7 @@ def case(known, small) -> Callable[[str], tuple[Any, Dataset]]:
         settings = small | {"dataset.attributes": ATTRIBUTES}
         if method == "sc-egg":
             stages = {"epochs": 2, "iterations": 3}
-            settings |= {f"embedding.stage{n}_{key}": value for n in (1, 2) for key, value in stages.items()}
+            settings |= {f"embedding.stage{n}.{key}": value for n in (1, 2) for key, value in stages.items()}
         recipe = resolve(known, "toy", method=method, epochs=2, settings=settings | changes)
         regions = embedding_inputs(recipe) == "regions"
         part = recipe.parts["dataset"]
@@ -297,7 +297,7 @@ def test_a_closed_form_in_a_group_is_what_it_is(seeds):
 def test_variants_share_stages_within_a_group_s_mode(known, seeds, small, tmp_path):
     """A stage that every seed finds is used again; where one misses it, only that one trains it."""
     settings = small | {
-        f"embedding.stage{n}_{key}": value
+        f"embedding.stage{n}.{key}": value
         for n in (1, 2)
         for key, value in {"epochs": 1, "iterations": 2}.items()
     }
