@@ -331,7 +331,7 @@ def ablate(known, tmp_path, small) -> Callable[..., Any]:
 
 def test_variants_that_differ_in_numbers_train_together(ablate, tmp_path):
     done = ablate(variants=["light"], replicas=4)
-    together = {name: done.cells[name, "toy"].records for name in ("light", "full")}
+    together = {name: tuple(done.entries[name, "toy"].records.values()) for name in ("light", "full")}
     for records in together.values():
         for one in records:
             assert one.environment["replicas"]["one by one"] == {}
@@ -339,7 +339,7 @@ def test_variants_that_differ_in_numbers_train_together(ablate, tmp_path):
             assert one.info.variant == (None if records is together["full"] else "light")
     alone = ablate(variants=["light"], replicas=1, store=tmp_path / "alone")
     for name, records in together.items():
-        for one, other in zip(records, alone.cells[name, "toy"].records, strict=True):
+        for one, other in zip(records, alone.entries[name, "toy"].records.values(), strict=True):
             assert one.info.id != other.info.id
             mine, theirs = (run.table("epochs").select_dtypes("number") for run in (one, other))
             np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-5)
@@ -352,14 +352,14 @@ def test_variants_that_differ_in_numbers_train_together(ablate, tmp_path):
 def test_variants_that_are_other_methods_form_groups_of_their_own(ablate):
     done = ablate(replicas=8)
     sizes = {
-        name: {len(one.environment["replicas"]["seeds"]) for one in cell.records}
-        for (name, _), cell in done.cells.items()
+        name: {len(one.environment["replicas"]["seeds"]) for one in cell.records.values()}
+        for (name, _), cell in done.entries.items()
     }
     assert sizes == {"light": {4}, "full": {4}, "none": {2}, "slow": {2}}
     assert all(
         one.environment["replicas"]["one by one"] == {}
-        for cell in done.cells.values()
-        for one in cell.records
+        for cell in done.entries.values()
+        for one in cell.records.values()
     )
 
 

@@ -69,14 +69,14 @@ def clock_program(view, epochs):
     """Training that only counts its epochs: one step each, over all rows."""
 
     def losses(nets, batch, noise):
-        t = nets["clock"]["t"]
-        return Losses((nets["dummy"]["w"] ** 2).sum(), {}, {"clock": {"t": t + 1}})
+        return Losses((nets["dummy"]["w"] ** 2).sum(), {}, {"t": nets["state"]["t"] + 1})
 
     def initial(streams):
-        return {"dummy": {"w": torch.ones(1)}, "clock": {"t": torch.zeros(())}}
+        return {"dummy": {"w": torch.ones(1)}}
 
     return Program(
         initial=initial,
+        state={"t": torch.zeros(())},
         passes=((Step("tick", losses, updates=("dummy",)),),),
         optimizers={"dummy": Optimizer("sgd", lr=0.1)},
         features=view.features,
@@ -105,7 +105,7 @@ class ScriptedGenerator(Generator):
         return torch.cat([semantics, noise["z"]], dim=1)
 
     def transform(self, nets, g):
-        return torch.cat([g, nets["clock"]["t"].expand(len(g), 1)], dim=1)
+        return torch.cat([g, nets["state"]["t"].expand(len(g), 1)], dim=1)
 
 
 class Scripted(Classifier):
@@ -116,7 +116,7 @@ class Scripted(Classifier):
 
     def scores(self, nets, features):
         s, space = self.settings, self.space
-        at = [int(features[0, -1]), int(nets["clock"]["t"])]
+        at = [int(features[0, -1]), int(nets["state"]["t"])]
         ids = space.semantics[:, 0]
         guess = (features[:, :1] == ids).int().argmax(dim=1)
         czsl = not len(space.seen)
@@ -137,7 +137,7 @@ class ScriptedClosed(Classifier):
     needs_examples = False
 
     def fit(self, view):
-        return {"clock": {"t": torch.ones(())}}
+        return {"state": {"t": torch.ones(())}}
 
     def scores(self, nets, features):
         return Scripted.scores(self, nets, torch.cat([features, torch.ones(len(features), 1)], dim=1))
