@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from torch import Tensor
+
+from zslbench.plugin.interfaces import Networks, Program
 from zslbench.plugin.streams import Streams
+from zslbench.training.iteration import Inputs, Iteration
 from zslbench.training.precision import Precision
-
-if TYPE_CHECKING:
-    from zslbench.training.graphs.graphs import Graphs
-    from zslbench.training.replicas.group import Member
-    from zslbench.training.stages import Stages
+from zslbench.training.stages import Stages
 
 T = TypeVar("T")
 
@@ -39,6 +40,73 @@ class Silent:
     def stage_ended(self, stage: str) -> None: ...
 
 
+@runtime_checkable
+class PassRunner(Protocol):
+    """Called with the inputs of one iteration of a pass, as an :class:`Iteration` is."""
+
+    @property
+    def counts(self) -> dict[str, int]: ...
+
+    def __call__(self, inputs: Inputs) -> None: ...
+
+
+@runtime_checkable
+class Capture(Protocol):
+    """Captures iterations of a program's passes (:class:`zslbench.training.graphs.graphs.Graphs`)."""
+
+    def of_passes(
+        self, passes: tuple[Iteration, ...], stage: str, iterations: int
+    ) -> tuple[PassRunner, ...]: ...
+
+
+@runtime_checkable
+class Run(Protocol):
+    """A program being trained, as the loop sees it: alone, or one seed's part of several together."""
+
+    program: Program
+    training: Training
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def history(self) -> list[dict[str, Any]]: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    def networks(self) -> Networks: ...
+
+    def resume(self) -> None: ...
+
+    def train_epoch(self) -> None: ...
+
+    def figures(self) -> dict[str, float]: ...
+
+    def evaluation(self) -> contextlib.AbstractContextManager[None]: ...
+
+    def end_epoch(self, metrics: Mapping[str, float]) -> None: ...
+
+    def keep_epoch(self) -> None: ...
+
+    def save(self) -> None: ...
+
+    def close(self, error: BaseException | None = None) -> None: ...
+
+
+@runtime_checkable
+class Companions(Protocol):
+    """A seed's place among seeds that train together (:class:`zslbench.training.replicas.group.Member`)."""
+
+    def train_together(
+        self, program: Program, semantics: Tensor, training: Training, finish: Callable[[Run], Run]
+    ) -> Run | None: ...
+
+    def inside(self) -> contextlib.AbstractContextManager[None]: ...
+
+    def share(self, key: tuple[object, ...], make: Callable[[], T]) -> T: ...
+
+
 @dataclass(frozen=True)
 class Training:
     """Where and how a stage of training runs. :meth:`child` gives the context of a part of it."""
@@ -55,9 +123,9 @@ class Training:
     """Where results of stages are kept for other runs; None: nowhere."""
     precision: Precision = "float32"
     """Of matrix products in steps."""
-    graphs: Graphs | None = None
+    graphs: Capture | None = None
     """What captures iterations; None: they are computed as they come."""
-    member: Member | None = None
+    member: Companions | None = None
     """The place among seeds that are trained together; None: this one is trained alone."""
 
     def child(self, name: str, *, stream: str | None = None) -> Training:
@@ -76,4 +144,4 @@ class Training:
 
     def shared(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
         """What does not depend on the seed, made once for all seeds that are trained together."""
-        return make() if self.member is None else self.member.group.share(key, make)
+        return make() if self.member is None else self.member.share(key, make)

@@ -12,11 +12,8 @@ from torch import Tensor
 
 from zslbench.errors import Interrupted, PluginError
 from zslbench.plugin.interfaces import Derived, Fit, Networks, Program
-from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
+from zslbench.training.context import Observer as Observer, Run, Silent as Silent, Training as Training
 from zslbench.training.program_run import ProgramRun
-from zslbench.training.replicas.asked import Asked, CannotLift
-from zslbench.training.replicas.joining import join
-from zslbench.training.replicas.seat import Seat
 
 OnEpoch = Callable[[int, Networks], Mapping[str, float]]
 """Called after an epoch with its number (from 1) and the networks; returns figures for the epoch's row."""
@@ -109,29 +106,25 @@ def train(
     return Trained(run.networks(), tuple(run.history))
 
 
-def _finished(
-    program: Program, semantics: Tensor, training: Training, on_epoch: OnEpoch | None
-) -> ProgramRun | Seat:
-    """The program's run at its end: with those of other seeds, where there are any and it can be."""
-    if training.member is not None:
+def _finished(program: Program, semantics: Tensor, training: Training, on_epoch: OnEpoch | None) -> Run:
+    """The program's run at its end: with those of other seeds, where there are any and it can be lifted."""
+
+    def finish(run: Run) -> Run:
         try:
-            return _to_its_end(join(Asked(program, semantics, training), training.member), on_epoch)
-        except CannotLift as reason:
-            training.member.group.tell_plain(training.stage, str(reason))
-    return _to_its_end(ProgramRun(program, semantics, training), on_epoch)
+            _train(run, on_epoch)
+        except BaseException as error:
+            run.close(error)
+            raise
+        run.close()
+        return run
+
+    together: Run | None = None
+    if training.member is not None:
+        together = training.member.train_together(program, semantics, training, finish)
+    return together or finish(ProgramRun(program, semantics, training))
 
 
-def _to_its_end(run: ProgramRun | Seat, on_epoch: OnEpoch | None) -> ProgramRun | Seat:
-    try:
-        _train(run, on_epoch)
-    except BaseException as error:
-        run.close(error)
-        raise
-    run.close()
-    return run
-
-
-def _train(run: ProgramRun | Seat, on_epoch: OnEpoch | None) -> None:
+def _train(run: Run, on_epoch: OnEpoch | None) -> None:
     run.resume()
     program, training, observer = run.program, run.training, run.training.observer
     observer.stage_started(training.stage, program.epochs, run.epoch)

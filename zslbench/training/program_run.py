@@ -14,9 +14,8 @@ from zslbench.errors import Diverged, Interrupted
 from zslbench.plugin.interfaces import Networks, Program, Step
 from zslbench.training import checkpoint
 from zslbench.training.batches import Batches
-from zslbench.training.context import Training
+from zslbench.training.context import PassRunner, Training
 from zslbench.training.flat import flatten, prefixed, select
-from zslbench.training.graphs.captured import Captured
 from zslbench.training.iteration import Inputs, Iteration, draw_inputs, initial_networks
 from zslbench.training.optimizers import optimizers_for
 from zslbench.training.precision import reduced
@@ -50,7 +49,7 @@ class ProgramRun:
             for steps in program.passes
         )
         graphs, stage = self.training.graphs, self.training.stage
-        self.passes: tuple[Iteration | Captured, ...] = passes
+        self.passes: tuple[PassRunner, ...] = passes
         if graphs is not None:
             self.passes = graphs.of_passes(passes, stage, self.iterations * program.epochs)
         self._started = self._saved_at = time.monotonic()

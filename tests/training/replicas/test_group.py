@@ -8,7 +8,8 @@ import time
 import pytest
 
 from zslbench.errors import Interrupted
-from zslbench.training.replicas.group import Abandoned, Group
+from zslbench.training.replicas.group import Group
+from zslbench.training.replicas.threads import Abandoned
 
 
 def summed(brought):

@@ -11,7 +11,7 @@ from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.replicas import memory
 from zslbench.training.replicas.asked import Asked
-from zslbench.training.replicas.joining import equal_parts
+from zslbench.training.replicas.group import equal_parts
 from zslbench.training.replicas.lifted import LiftedRun
 
 
