@@ -115,7 +115,7 @@ def _all_settings(report: Report, series: Series, values: Mapping[str, Any]) -> 
 # --- data and environment ------------------------------------------------------------------------
 
 _ENVIRONMENT = (
-    "zslbench", "git", "python", "platform", "device", "cpu_count", "cuda", "execution",
+    "git", "python", "platform", "device", "cpu_count", "cuda", "execution",
     "packages",
 )  # fmt: skip
 
@@ -148,7 +148,7 @@ def provenance(report: Report) -> Mapping[str, Any] | None:
     return {
         "data": data,
         "same": [(name, environments[0][name]) for name in names if name not in differing],
-        "plugins": _plugin_versions(records),
+        "plugins": _code_versions(records),
         "differing": differing,
         "environments": [
             {"values": [one.get(name) for name in differing], "runs": same}
@@ -178,12 +178,12 @@ def _environment(record: RunRecord) -> dict[str, str]:
     return rows
 
 
-def _plugin_versions(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
-    """Plugins of the runs' components, each with its versions and the digests of its source."""
+def _code_versions(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    """The core and the plugins of the runs' components, each with its versions and source digests."""
     found: dict[str, list[str]] = {}
     for record in records:
         for name, version in record.info.identity.get("versions", {}).items():
-            if name.startswith("plugin ") and version not in found.setdefault(name, []):
+            if version not in found.setdefault(name, []):
                 found[name].append(str(version))
     return [(name, "; ".join(versions)) for name, versions in sorted(found.items())]
 
