@@ -1,9 +1,12 @@
-"""Command lines that the pages in docs/ and CONTRIBUTING.md show exist, with every option that they give."""
+"""Command lines on the pages in docs/ and in CONTRIBUTING.md exist, and their Python examples run."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -12,9 +15,9 @@ import pytest
 from zslbench.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md")
+PAGES = (*sorted((ROOT / "docs").glob("[!_]*.md")), ROOT / "CONTRIBUTING.md")
 
-WITHOUT_COMMANDS = {"api.md", "commands.md", "hooks.md", "index.md", "news.md", "_news.md", "CONTRIBUTING.md"}
+WITHOUT_COMMANDS = {"api.md", "commands.md", "hooks.md", "index.md", "news.md", "CONTRIBUTING.md"}
 """Pages that are generated or that only link."""
 
 
@@ -47,3 +50,22 @@ def test_the_command_and_its_options_exist(page: str, line: str) -> None:
     known = {option for one in params for option in (*one.opts, *one.secondary_opts)} | {"--help", "-h"}
     given = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
     assert given <= known
+
+
+def python_examples(page: Path) -> str:
+    """The Python blocks of a page, in order, as one program."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL))
+
+
+@pytest.mark.parametrize("page", [one for one in PAGES if python_examples(one)], ids=lambda page: page.name)
+def test_examples_run(page: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", python_examples(page)],
+        cwd=tmp_path,
+        env=os.environ | {"ZSLBENCH_STORE": str(tmp_path / "store"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ from zslbench_data.download.catalogue import catalogue
 from zslbench_data.download.display import human
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
-PAGES = {one.name: one.read_text("utf-8") for one in sorted(DOCS.glob("*.md"))}
+PAGES = {one.name: one.read_text("utf-8") for one in sorted(DOCS.glob("[!_]*.md"))}
 COMING: set[str] = set()
 """Commands that the pages lead to and that may not be there yet."""
 
