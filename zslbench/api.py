@@ -41,7 +41,7 @@ class Result:
         """The same with a last row ``mean ± std``, ready to be shown."""
         from zslbench.report.results import seeds_table
 
-        return seeds_table(self.records)
+        return seeds_table(self.records).frame()
 
 
 def run(

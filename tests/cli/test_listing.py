@@ -183,6 +183,7 @@ def test_plugins(run: Any) -> None:
         "components": "6",
         "methods": "3",
         "trackers": "0",
+        "commands": "0",
         "module": "listing_fake",
         "distribution": "listing-fake",
         "version": "3.1",

@@ -12,7 +12,7 @@ import pytest
 from zslbench.experiment.published.rows import PublishedRow, published_row
 from zslbench.experiment.suites.results import Entry
 from zslbench.report.ablation import Ablation, notes, other_order
-from zslbench.report.formats import FORMATS, render
+from zslbench.report.tables.render import FORMATS, render
 
 VARIANTS = {"none": "without anything", "some": "without some", "full": "all of it"}
 
@@ -192,10 +192,10 @@ def test_notes_tell_what_was_reused_and_what_to_beware_of(study: Any, record: An
 def test_every_format_takes_it(study: Any, fmt: str) -> None:
     figures = {("some", "cub"): printed(71.0, 64.2), ("full", "cub"): printed(75.1, 68.5)}
     found = study({"some": [0.4, 0.5], "full": [0.5, None]}, printed=figures)
-    text = render(found.frame() if fmt in ("csv", "json") else found.table(), fmt, title=found.title())
+    text = render(found.frame() if fmt in ("csv", "json") else found.as_table(), fmt, title=found.title())
     assert "71.0" in text
     assert "nan" not in text.lower()
     if fmt == "latex":
         assert r"$\Delta$ to full" in text
         assert "45.0 $\\pm$ 7.1 &" in text
-        assert "$-$10.0 (1)" in text
+        assert "$-$10.0~(1)" in text

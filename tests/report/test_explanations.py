@@ -11,7 +11,7 @@ import pytest
 from zslbench import Method
 from zslbench.errors import PluginError
 from zslbench.plugin.lookup import Registry
-from zslbench.report.explanations import explain_run
+from zslbench.report.one_run import explain_run
 from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with
 
 

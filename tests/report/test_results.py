@@ -8,11 +8,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
 import pytest
 
+from zslbench.evaluation.metrics import METRICS
 from zslbench.report.comparison import comparison_frame, comparison_table
-from zslbench.report.formats import emit
 from zslbench.report.results import (
     dataset_label,
     has_oracle,
@@ -22,16 +21,17 @@ from zslbench.report.results import (
     runs_frame,
     seeds_table,
 )
+from zslbench.report.tables.render import emit
 from zslbench.store.record import RunRecord
 
 
 def test_mean_and_sample_deviation_by_hand() -> None:
     # mean (2 + 4 + 9) / 3 = 5; squares of the distances 9 + 1 + 16 = 26, over 2 is 13, root 3.606
-    assert mean_std(pd.Series([2.0, 4.0, 9.0])) == "5.0 ± 3.6"
-    assert mean_std(pd.Series([7.25, 7.25])) == "7.2 ± 0.0"
-    assert mean_std(pd.Series([7.26])) == "7.3"  # one seed has no deviation
-    assert mean_std(pd.Series([1.0, math.nan])) is None  # and what is missing is not averaged over
-    assert mean_std(pd.Series([], dtype=float)) is None
+    assert mean_std([2.0, 4.0, 9.0], METRICS["h"]).text == "5.0 ± 3.6"
+    assert mean_std([7.25, 7.25], METRICS["h"]).text == "7.2 ± 0.0"
+    assert mean_std([7.26], METRICS["h"]).text == "7.3"  # one seed has no deviation
+    assert mean_std([1.0, math.nan], METRICS["h"]).text is None  # and what is missing is not averaged over
+    assert mean_std([], METRICS["h"]).text is None
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0.5, 50.0), (1, 100.0), (0, 0.0)])
@@ -65,16 +65,16 @@ def test_the_label_names_a_reading_unless_it_is_the_default(record: Any) -> None
 
 
 def test_seeds_with_their_mean(record: Any) -> None:
-    table = seeds_table([record(seed=0, acc=0.1, h=0.2), record(seed=1, acc=0.2, h=0.4)])
+    table = seeds_table([record(seed=0, acc=0.1, h=0.2), record(seed=1, acc=0.2, h=0.4)]).frame()
     assert list(table["seed"]) == ["0", "1", "mean ± std"]
     assert list(table["Acc"]) == ["10.0", "20.0", "15.0 ± 7.1"]
     assert list(table["H"]) == ["20.0", "40.0", "30.0 ± 14.1"]
     assert "H_cal" not in table.columns  # no run has one
-    assert len(seeds_table([record(seed=0)])) == 1  # the mean of one seed would be no news
+    assert len(seeds_table([record(seed=0)]).rows) == 1  # the mean of one seed would be no news
 
 
 def test_a_missing_figure_is_never_averaged(record: Any) -> None:
-    table = seeds_table([record(seed=0, h_cal=0.2), record(seed=1, h=None), record(seed=2, acc=None)])
+    table = seeds_table([record(seed=0, h_cal=0.2), record(seed=1, h=None), record(seed=2, acc=None)]).frame()
     mean = table.iloc[-1]
     assert mean[["H", "Acc", "H_cal"]].isna().all()
     assert mean["S"] == "30.0 ± 0.0"
@@ -83,9 +83,9 @@ def test_a_missing_figure_is_never_averaged(record: Any) -> None:
 
 def test_what_was_not_selected_on_validation_is_marked(record: Any) -> None:
     oracle = [record(seed=seed, selection="oracle", metrics={"h_epoch": 4}) for seed in (0, 1)]
-    assert list(seeds_table(oracle)["seed"]) == ["0†", "1†", "mean ± std†"]
-    assert list(seeds_table(oracle)["epochs"])[:2] == ["4", "4"]
-    assert list(seeds_table([record(selection="last")])["seed"]) == ["0 (last)"]
+    assert list(seeds_table(oracle).frame()["seed"]) == ["0†", "1†", "mean ± std†"]
+    assert list(seeds_table(oracle).frame()["epochs"])[:2] == ["4", "4"]
+    assert list(seeds_table([record(selection="last")]).frame()["seed"]) == ["0 (last)"]
     assert has_oracle(oracle)
     assert not has_oracle([record(), record(selection="last")])
 

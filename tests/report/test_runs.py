@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from zslbench.report.runs import run_details
+from zslbench.report.one_run import run_details
 
 
 def test_everything_about_a_run_is_there(record: Any) -> None:

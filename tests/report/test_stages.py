@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zslbench.report.stages import stages_line
+from zslbench.report.one_run import stages_line
 
 
 def event(stage: str, reused: bool, seconds: Any) -> dict[str, Any]:

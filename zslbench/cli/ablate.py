@@ -44,7 +44,7 @@ def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options:
     from zslbench.cli.grid import watching
     from zslbench.errors import ZslbenchError
     from zslbench.report.ablation import notes
-    from zslbench.report.formats import emit
+    from zslbench.report.tables.render import emit
 
     chosen = None if variants is None else [name.strip() for name in variants.split(",") if name.strip()]
     with watching() as watcher:
@@ -66,13 +66,13 @@ def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options:
 
 
 def _emit_tables(found: Ablation, fmt: str) -> None:
-    from zslbench.report.formats import emit
+    from zslbench.report.tables.render import emit
 
-    whole = found.table()
+    whole = found.as_table()
     if fmt == "latex" or len(whole.columns) <= SIDE_BY_SIDE:
-        emit(whole, fmt, title=found.title())
+        emit(whole, fmt)
         return
     for place, dataset in enumerate(found.datasets):
         if place:
             click.echo()
-        emit(found.table([dataset]), fmt, title=found.title([dataset]))
+        emit(found.as_table([dataset]), fmt)

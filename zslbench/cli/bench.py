@@ -46,9 +46,9 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
     from zslbench.errors import ZslbenchError
     from zslbench.experiment.suites.run import failures, prepare
     from zslbench.plugin.discovery import registry
-    from zslbench.report.tables.benchmark import DEFAULT, SHOW, suite_table
+    from zslbench.report.figures import parse_choices
+    from zslbench.report.suite import DEFAULT, SHOW, suite_table
     from zslbench.report.tables.render import emit
-    from zslbench.report.tables.text import parse_choices
 
     shown = DEFAULT if show is None else parse_choices(show, SHOW)  # a wrong name costs no run
     with watching() as watcher:
@@ -72,7 +72,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
 def suites(name: str | None, fmt: str) -> None:
     """List the packaged suites, or the lines of one (its name, or the path of a TOML file)."""
     from zslbench.experiment.suites.suite import find_suite, suite_names
-    from zslbench.report.formats import emit
+    from zslbench.report.tables.render import emit
 
     if name is not None:
         one = find_suite(name)
@@ -109,7 +109,7 @@ def _numbers(seeds: tuple[int, ...]) -> str:
 def _emit_plan(plan: Plan, fmt: str) -> None:
     from zslbench.cli.grid import cells
     from zslbench.cli.progress import duration
-    from zslbench.report.formats import emit
+    from zslbench.report.tables.render import emit
 
     title = f"plan of {plan.resolved.suite.name}"
     emit(_each(plan) if fmt in ("csv", "json") else _gathered(plan), fmt, title=title)

@@ -7,7 +7,6 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 
-from zslbench.cli.listing import composition_text, status_text
 from zslbench.cli.options import note
 from zslbench.errors import PluginError
 from zslbench.plugin.declarations import Component, Kind, Method
@@ -15,32 +14,20 @@ from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import preset_names, read_preset
 from zslbench.plugin.settings import default_of, fields_of
 from zslbench.plugin.targets import settings_model
-from zslbench.report.formats import emit, json_text
+from zslbench.report.tables.render import emit, json_text
 
 Row = dict[str, Any]
 
 
-def show_method(known: Registry, one: Registered[Method], fmt: str) -> None:
+def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) -> None:
     """Write everything about a method: facts, settings, readings and variants.
 
-    ``json`` is one object, ``csv`` the table of settings alone.
+    ``json`` is one object, ``csv`` only the table of settings.
+
+    Args:
+        facts: what the list of methods has of it.
     """
     method = one.declaration
-    facts: Row = {
-        "method": method.name,
-        "summary": method.summary,
-        "composition": composition_text(method),
-        "embedding": method.embedding,
-        "generator": method.generator,
-        "classifier": method.classifier,
-        "group": method.group,
-        "tasks": list(method.tasks),
-        "paper": method.paper or None,
-        "plugin": one.plugin.name,
-        "distribution": one.plugin.distribution or None,
-        "version": one.plugin.version or None,
-        "status": status_text(known, method),
-    }
     presets = {name: read_preset(method.presets, name) for name in preset_names(method.presets)}
     settings = _settings(known, method)
     overlays = {f"[{one.name}]": dict(one.settings) for one in method.readings if one.settings} | presets

@@ -1,8 +1,8 @@
-"""``zslbench methods``, ``datasets`` and ``plugins``: what is there and where it comes from."""
+"""``zslbench methods``, ``datasets``, ``trackers`` and ``plugins``: what is available, and from where."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from zslbench.cli.options import data_root_option, format_option, note
 from zslbench.plugin.declarations import Method, Variant
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry
-from zslbench.report.formats import emit
+from zslbench.report.tables.render import emit
 
 Row = dict[str, Any]
 
@@ -26,15 +26,14 @@ def methods(name: str | None, fmt: str) -> None:
     if name is not None:
         from zslbench.cli.details import show_method
 
-        show_method(known, known.method(name), fmt)
+        one = known.method(name)
+        row = _method_row(known, one)
+        show_method(known, one, {key: row[key] for key in row if key not in ("variants", "readings")}, fmt)
         return
     _note_broken(known)
     rows = [_method_row(known, one) for one in known.methods()]
-    if fmt in ("csv", "json"):
-        emit(rows, fmt)
-        return
     shown = ("method", "composition", "variants", "group", "paper", "from", "status")
-    emit([_for_people(row, shown) for row in rows], fmt, title="methods")
+    _emit(rows, shown, fmt, "methods")
 
 
 @click.command()
@@ -61,11 +60,8 @@ def datasets(data_root: Path | None, fmt: str) -> None:
         }
         for name, one in sorted((folder_datasets(data_root) | registered).items())
     ]
-    if fmt in ("csv", "json"):
-        emit(rows, fmt)
-        return
     shown = ("dataset", "summary", "folder", "paper", "from")
-    emit([_for_people(row, shown) for row in rows], fmt, title=f"data sets (data root {root})")
+    _emit(rows, shown, fmt, f"data sets (data root {root})")
 
 
 @click.command()
@@ -81,6 +77,7 @@ def plugins(fmt: str) -> None:
             "components": sum(it.plugin == one for it in known.components()),
             "methods": sum(it.plugin == one for it in known.methods()),
             "trackers": sum(it.plugin == one for it in known.trackers()),
+            "commands": sum(it.plugin == one for it in known.commands()),
             "module": one.module,
             "distribution": one.distribution or None,
             "version": one.version or None,
@@ -112,33 +109,18 @@ def trackers(fmt: str) -> None:
         }
         for one in known.trackers()
     ]
-    if fmt in ("csv", "json"):
-        emit(rows, fmt)
-        return
-    emit([_for_people(row, ("tracker", "summary", "status", "from")) for row in rows], fmt, title="trackers")
-
-
-def composition_text(method: Method) -> str:
-    """``"identity + tf-vaegan + softmax"``; a method without a generator shows ``–`` in its place."""
-    return " + ".join([method.embedding, method.generator or "–", method.classifier])
-
-
-def status_text(known: Registry, method: Method) -> str:
-    """``"ok"``, or which components the method or one of its variants names in vain."""
-    wanting: dict[str, None] = {}
-    options: Sequence[Variant | None] = (None, *method.variants)
-    for variant in options:
-        for kind, name in known.missing(method, variant):
-            wanting.setdefault(f"{kind} '{name}'")
-    return f"missing: {', '.join(wanting)}" if wanting else "ok"
+    _emit(rows, ("tracker", "summary", "status", "from"), fmt, "trackers")
 
 
 def _method_row(known: Registry, one: Registered[Method]) -> Row:
+    """What programs are told of a method; a missing generator is ``–`` in its composition."""
     method = one.declaration
+    options: Sequence[Variant | None] = (None, *method.variants)
+    missing = {f"{kind} '{name}'": None for each in options for kind, name in known.missing(method, each)}
     return {
         "method": method.name,
         "summary": method.summary,
-        "composition": composition_text(method),
+        "composition": " + ".join([method.embedding, method.generator or "–", method.classifier]),
         "embedding": method.embedding,
         "generator": method.generator,
         "classifier": method.classifier,
@@ -148,7 +130,7 @@ def _method_row(known: Registry, one: Registered[Method]) -> Row:
         "tasks": list(method.tasks),
         "paper": method.paper or None,
         **_origin(one.plugin),
-        "status": status_text(known, method),
+        "status": f"missing: {', '.join(missing)}" if missing else "ok",
     }
 
 
@@ -160,10 +142,14 @@ def _origin(plugin: PluginInfo) -> Row:
     }
 
 
-def _for_people(row: Mapping[str, Any], shown: Sequence[str]) -> Row:
-    """Fewer columns: where something comes from is one of them."""
-    where = PluginInfo(row["plugin"], "", row["distribution"] or "", row["version"] or "")
-    return {name: {**row, "from": where.origin}[name] for name in shown}
+def _emit(rows: Sequence[Row], shown: Sequence[str], fmt: str, title: str) -> None:
+    """Write rows; people see the columns ``shown``, of which ``from`` says where something comes from."""
+    if fmt in ("csv", "json"):
+        emit(rows, fmt)
+        return
+    for row in rows:
+        row["from"] = PluginInfo(row["plugin"], "", row["distribution"] or "", row["version"] or "").origin
+    emit([{name: row[name] for name in shown} for row in rows], fmt, title=title)
 
 
 def _note_broken(known: Registry) -> None:

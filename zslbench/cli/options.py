@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from zslbench.experiment.options import FitOptions, MachineOptions, OptionInfo, RunOptions
-from zslbench.report.formats import FORMATS
+from zslbench.report.tables.render import FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
 

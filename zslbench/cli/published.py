@@ -10,7 +10,7 @@ from zslbench.cli.options import format_option, note
 
 if TYPE_CHECKING:
     from zslbench.experiment.published.results import PublishedResults
-from zslbench.experiment.published.rows import PublishedRow
+    from zslbench.experiment.published.rows import PublishedRow
 
 
 @click.command()
@@ -26,7 +26,7 @@ def published(method: str | None, dataset: str | None, source: str | None, fmt: 
     they name a source.
     """
     from zslbench.experiment.published.results import PublishedResults
-    from zslbench.report.published_listing import published_table
+    from zslbench.report.published import published_table
     from zslbench.report.tables.render import emit
 
     known = PublishedResults.load()

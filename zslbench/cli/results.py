@@ -1,7 +1,8 @@
-"""``zslbench runs``, ``show`` and ``table``: what the store holds."""
+"""``zslbench runs``, ``show``, ``table`` and ``compare``: what the store holds."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,8 @@ def _records(
 def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, select: str | None) -> None:
     """List finished and unfinished runs."""
     from zslbench.evaluation.metrics import headline_metrics
-    from zslbench.report.formats import emit
     from zslbench.report.results import method_label
+    from zslbench.report.tables.render import emit
     from zslbench.store.store import Store
 
     rows: list[dict[str, Any]] = [
@@ -96,9 +97,8 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
     """Show one run: figures, settings, data, environment. RUN is the beginning of its id."""
     from zslbench.errors import PluginError
     from zslbench.plugin.discovery import registry
-    from zslbench.report.explanations import explain_run
-    from zslbench.report.formats import emit
-    from zslbench.report.runs import run_details
+    from zslbench.report.one_run import explain_run, run_details
+    from zslbench.report.tables.render import emit
     from zslbench.store.store import Store
 
     if classes and epochs:
@@ -129,7 +129,7 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
 @click.option(
     "--show",
     metavar="WHAT,...",
-    help="What the table shows beside ours: published, difference (ours less published), interval (± a 95 % "
+    help="What the table adds: published, difference (ours less published), interval (± half of a 95 % "
     "interval instead of ± std).",
 )
 @store_option
@@ -144,24 +144,71 @@ def table(
 ) -> None:
     """Compare methods on data sets: CZSL Acc and GZSL U, S, H, mean ± std over the seeds in the store.
 
-    The best of rows that can be compared are marked, and what is tied with them. With csv and json every
-    row has all there is, whatever --show says.
+    The best of the rows that can be compared are marked, and those tied with them. Rows of csv and json are
+    always complete, whatever --show says.
     """
-    from zslbench.report import formats
     from zslbench.report.comparison import SHOW, comparison_frame, comparison_table
+    from zslbench.report.figures import parse_choices
     from zslbench.report.results import ORACLE_NOTE, has_oracle
     from zslbench.report.tables.render import emit
-    from zslbench.report.tables.text import parse_choices
 
     shown = parse_choices(show, SHOW)
     records = _records(store, method, dataset, select)
     if not records:
         note("the store has no such run; zslbench run METHOD --dataset NAME makes one")
-        formats.emit([], fmt)
+        emit([], fmt)
         return
     if fmt in ("csv", "json"):
-        formats.emit(comparison_frame(records), fmt)
+        emit(comparison_frame(records), fmt)
         if has_oracle(records):
             note(ORACLE_NOTE)
     else:
         emit(comparison_table(records, shown), fmt)
+
+
+@click.command()
+@click.argument("run_a", metavar="RUN_A")
+@click.argument("run_b", metavar="RUN_B")
+@click.option(
+    "--classes",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="How many of the biggest wins and losses by class; csv and json have all classes.",
+)
+@click.option(
+    "--seeds/--no-seeds",
+    default=None,
+    help="Compare over all seeds in the store, or the two runs alone (default: seeds where there are two).",
+)
+@store_option
+@format_option
+def compare(run_a: str, run_b: str, classes: int, seeds: bool | None, store: Path | None, fmt: str) -> None:
+    """Compare two runs: what differs, figures with intervals, wins and losses by class.
+
+    RUN_A and RUN_B are beginnings of their ids. Differences are A less B. Runs on different data sets or
+    splits are not compared, and the exit code is then 1.
+    """
+    from zslbench.errors import ZslbenchError
+    from zslbench.report.compare_runs import compare as compare_runs
+    from zslbench.report.results import ORACLE_NOTE, has_oracle
+    from zslbench.report.tables.render import emit
+
+    found = compare_runs(run_a, run_b, store=store, seeds=seeds)
+    if fmt in ("csv", "json"):
+        emit(found.rows(), fmt)
+    else:
+        note(found.title)
+        for place, (title, rows) in enumerate(found.tables(classes)):
+            if place:
+                click.echo()
+            emit(rows, fmt, title=title)
+    for text in found.notes():
+        if fmt == "markdown":
+            sys.stdout.write(f"\n{text}\n")
+        else:
+            note(text)
+    if has_oracle([found.a, found.b]):
+        note(ORACLE_NOTE)
+    if found.refusals:
+        raise ZslbenchError(f"not comparable: {'; '.join(found.refusals)}")

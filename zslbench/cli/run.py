@@ -38,7 +38,6 @@ def run(
     from zslbench import api
     from zslbench.cli.progress import TerminalDisplay
     from zslbench.errors import SettingsError
-    from zslbench.report.formats import emit
     from zslbench.report.results import (
         ORACLE_NOTE,
         dataset_label,
@@ -47,6 +46,7 @@ def run(
         runs_frame,
         seeds_table,
     )
+    from zslbench.report.tables.render import emit
 
     if seed and seeds > 1:
         raise SettingsError("give --seeds N or --seed K, not both")
@@ -63,6 +63,6 @@ def run(
     place = dataset_label(first.info.dataset, result.records)
     title = f"{method_label(first)} on {place}, selection {first.info.selection}, %"
     machine = fmt in ("csv", "json")
-    emit(runs_frame(result.records) if machine else seeds_table(result.records), fmt, title=title)
+    emit(runs_frame(result.records) if machine else seeds_table(result.records, title), fmt)
     if has_oracle(result.records):
         display.say(ORACLE_NOTE)

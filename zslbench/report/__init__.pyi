@@ -1,19 +1,27 @@
-from .alike import distinct_runs as distinct_runs
 from .comparison import comparison_frame as comparison_frame, comparison_table as comparison_table
-from .explanations import explain_run as explain_run, explain_settings as explain_settings
-from .formats import (
-    FORMATS as FORMATS,
-    as_table as as_table,
-    emit as emit,
-    json_text as json_text,
-    render as render,
+from .figures import parse_choices as parse_choices
+from .one_run import (
+    explain_run as explain_run,
+    explain_settings as explain_settings,
+    final_metrics as final_metrics,
+    last_evaluations as last_evaluations,
+    run_details as run_details,
+    run_parameters as run_parameters,
+    run_tags as run_tags,
+    run_title as run_title,
+    stage_rows as stage_rows,
+    stages_line as stages_line,
 )
-from .published_listing import published_table as published_table
-from .published_verdict import verdict as verdict
+from .published import (
+    published_lookup as published_lookup,
+    published_table as published_table,
+    verdict as verdict,
+)
 from .results import (
     ORACLE_MARK as ORACLE_MARK,
     ORACLE_NOTE as ORACLE_NOTE,
     dataset_label as dataset_label,
+    distinct_runs as distinct_runs,
     has_oracle as has_oracle,
     is_simulated as is_simulated,
     mean_std as mean_std,
@@ -24,15 +32,6 @@ from .results import (
     selection_label as selection_label,
     selection_mark as selection_mark,
 )
-from .run_facts import (
-    final_metrics as final_metrics,
-    last_evaluations as last_evaluations,
-    run_parameters as run_parameters,
-    run_tags as run_tags,
-    run_title as run_title,
-)
-from .runs import run_details as run_details
-from .stages import stage_rows as stage_rows, stages_line as stages_line
 from .statistics.bootstrap import (
     ClassAccuracies as ClassAccuracies,
     ClassInterval as ClassInterval,
@@ -46,14 +45,21 @@ from .statistics.paired import (
     compare_seeds as compare_seeds,
     seeds_needed as seeds_needed,
 )
-from .tables.benchmark import suite_table as suite_table
-from .tables.figures import signed as signed
-from .tables.model import Cell as Cell, Column as Column, Row as Row, Table as Table
-from .tables.published_of import published_lookup as published_lookup
-from .tables.text import (
+from .suite import suite_table as suite_table
+from .tables.model import (
     MISSING as MISSING,
-    cell_marks as cell_marks,
+    Cell as Cell,
+    Column as Column,
+    Row as Row,
+    Table as Table,
+    as_table as as_table,
     header_spans as header_spans,
-    parse_choices as parse_choices,
+    signed as signed,
     table_notes as table_notes,
+)
+from .tables.render import (
+    FORMATS as FORMATS,
+    emit as emit,
+    json_text as json_text,
+    render as render,
 )

@@ -19,6 +19,7 @@ from zslbench.experiment.published.rows import PublishedRow
 from zslbench.experiment.recipe import label_text
 from zslbench.experiment.suites.results import Entry, SuiteOutcome
 from zslbench.plugin.declarations import FULL, Method
+from zslbench.report.one_run import stages_line
 from zslbench.report.results import (
     ORACLE_NOTE,
     dataset_label,
@@ -27,8 +28,7 @@ from zslbench.report.results import (
     runs_frame,
     selection_label,
 )
-from zslbench.report.stages import stages_line
-from zslbench.report.tables.figures import number, signed
+from zslbench.report.tables.model import Cell, Column, Row, Table
 from zslbench.store.record import RunRecord
 
 FIGURES = tuple((one.group, one.name) for one in headline_metrics())
@@ -93,6 +93,10 @@ class Ablation:
         return pd.DataFrame(rows)
 
     def table(self, datasets: Sequence[str] | None = None) -> pd.DataFrame:
+        """The texts of :meth:`as_table`."""
+        return self.as_table(datasets).frame()
+
+    def as_table(self, datasets: Sequence[str] | None = None) -> Table:
         """One row per variant, under its summary; three levels of columns: data set, kind of figure, figure.
 
         A figure carries the number of seeds in brackets where some of its runs failed; a data set of which
@@ -108,12 +112,18 @@ class Ablation:
             if self.is_printed(dataset):
                 columns += [(dataset, "published", figure) for _, figure in FIGURES]
                 columns += [(dataset, f"published {VERSUS}", figure) for figure in DIFFERENCES]
-        content = [
-            [summary, *(self._text(variant, *column) for column in columns[1:])]
+        rows = tuple(
+            Row((Cell(summary), *(self._cell(variant, *column) for column in columns[1:])))
             for variant, summary in self.variants.items()
-        ]
-        shown = [(dataset_label(name, self.records), part, figure) for name, part, figure in columns]
-        return pd.DataFrame(content, columns=pd.MultiIndex.from_tuples(shown), dtype=object)
+        )
+        shown = (
+            Column(
+                (dataset_label(name, self.records), part, figure), " ".join(filter(None, column)), place > 0
+            )
+            for place, column in enumerate(columns)
+            for name, part, figure in (column,)
+        )
+        return Table(tuple(shown), rows, self.title(datasets))
 
     def title(self, datasets: Sequence[str] | None = None) -> str:
         """A heading for :meth:`table`."""
@@ -182,24 +192,20 @@ class Ablation:
             row["published_note"] = found.note if found else None
         return row
 
-    def _text(self, variant: str, dataset: str, part: str, figure: str) -> str | None:
+    def _cell(self, variant: str, dataset: str, part: str, figure: str) -> Cell:
         if part == "published":
-            return number(self.printed_figure(variant, dataset, figure))
+            return Cell(self.printed_figure(variant, dataset, figure))
         if part == f"published {VERSUS}":
-            return None if variant == FULL else signed(self.printed_difference(variant, dataset, figure))
+            found = math.nan if variant == FULL else self.printed_difference(variant, dataset, figure)
+            return Cell(found, signed=True)
         if not self.entries[variant, dataset].records:
-            return self.state(variant, dataset) if (part, figure) == FIGURES[0] else None
-        if part == VERSUS:
-            if variant == FULL:
-                return None
-            values, text = self.differences(variant, dataset, figure), signed
-        else:
-            values, text = self.values(variant, dataset, figure), number
-        mean = text(values.mean(skipna=False))
-        if mean is None:
-            return None
-        spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
-        return f"{mean}{spread}" + (f" ({len(values)})" if len(values) < len(self.seeds) else "")
+            return Cell(words=self.state(variant, dataset)) if (part, figure) == FIGURES[0] else Cell()
+        if part == VERSUS and variant == FULL:
+            return Cell()
+        values = (self.differences if part == VERSUS else self.values)(variant, dataset, figure)
+        mark = f" ({len(values)})" if len(values) < len(self.seeds) else ""
+        mean, std = values.mean(skipna=False), values.std(ddof=1) if len(values) > 1 else math.nan
+        return Cell(mean, spread=std, signed=part == VERSUS, mark=mark if mean == mean else "")
 
 
 def ablation_of(

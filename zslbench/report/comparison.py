@@ -1,36 +1,43 @@
-"""All runs of a store: methods × data sets, CZSL Acc | GZSL U S H over the seeds there are. In percent.
+"""All runs of a store: methods × data sets, the headline metrics over the seeds in the store. In percent.
 
-Unlike numbers never share a row: rows are told apart by variant, features, semantics, selection and, where
-the store holds several runs of one seed, by whatever else they differ in (settings, versions, execution).
-Rows are ranked among their like: one data set, features, semantics and selection. What was chosen on test
-images is not ranked.
+Only comparable numbers share a row: rows are distinguished by variant, features, semantics, selection and, if
+the store has several runs of one seed, by whatever else differs (settings, versions, execution). Rows are
+ranked among those of one data set, features, semantics and selection. Oracle results are not ranked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-import pandas as pd
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published.results import PublishedResults
 from zslbench.experiment.published.rows import PublishedRow
-from zslbench.report.alike import ABOUT, Alike, Key, alike
-from zslbench.report.results import ORACLE_NOTE, dataset_label, has_oracle, is_simulated, selection_label
-from zslbench.report.tables.figures import known, over, spread_text
+from zslbench.report.figures import EMPTY, Ranks, ranking_notes, ranks, seed_values
+from zslbench.report.published import PublishedCells, own_ablation
+from zslbench.report.results import (
+    KEY_NAMES,
+    ORACLE_NOTE,
+    GroupKey,
+    RunGroup,
+    dataset_label,
+    has_oracle,
+    is_simulated,
+    run_groups,
+    selection_label,
+)
 from zslbench.report.tables.model import Cell, Column, Row, Table
-from zslbench.report.tables.printed import Printed
-from zslbench.report.tables.published_of import ablation
-from zslbench.report.tables.ranking import Ranks, notes as ranking_notes, ranks
 from zslbench.store.record import RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOW = ("published", "difference", "interval")
 """``published``: rows of published figures where a method's name is in them; ``difference``: ours less
 published with a verdict; ``interval``: ± half of the 95 % interval, not ± std."""
 
-_BLANK = Cell("")
+_BLANK = Cell(words="")
 _SELECTIONS = ("val", "last", "oracle")
 """In the order of a method's rows."""
 
@@ -45,8 +52,10 @@ def comparison_frame(records: Sequence[RunRecord], published: PublishedResults |
     Args:
         published: published results; None: the package's.
     """
+    import pandas as pd
+
     found = _Found(records, published)
-    return pd.DataFrame([_record(found, one) for one in found.alike])
+    return pd.DataFrame([_record(found, one) for one in found.groups])
 
 
 def comparison_table(
@@ -60,7 +69,7 @@ def comparison_table(
         show: what is shown beside ours, of ``SHOW``.
         published: published results; None: the package's.
     """
-    return _Maker(_Found(records, published), frozenset(show)).table()
+    return _Builder(_Found(records, published), frozenset(show)).table()
 
 
 class _Found:
@@ -68,71 +77,69 @@ class _Found:
 
     def __init__(self, records: Sequence[RunRecord], published: PublishedResults | None) -> None:
         self.records = records
-        self.alike = alike(records)
+        self.groups = run_groups(records)
         self.results = PublishedResults.load() if published is None else published
-        self.ranks: dict[tuple[Key, str, str], Ranks] = {}
-        comparable: dict[Key, list[Alike]] = {}
-        for one in self.alike:
-            about = dict(zip(ABOUT, one.key, strict=True))
+        self.ranks: dict[tuple[GroupKey, str, str], Ranks] = {}
+        comparable: dict[GroupKey, list[RunGroup]] = {}
+        for one in self.groups:
+            about = dict(zip(KEY_NAMES, one.key, strict=True))
             if about["selection"] != "oracle":
                 like = (one.dataset, about["selection"], about["features"], about["semantics"])
                 comparable.setdefault(like, []).append(one)
         for members in comparable.values():
             for metric in headline_metrics():
-                ranked = ranks({_name(one.key): over(one.records, metric) for one in members})
+                ranked = ranks({_name(one.key): seed_values(one.records, metric) for one in members})
                 self.ranks |= {(one.key, one.dataset, metric.key): ranked for one in members}
 
-    def printed(self, one: Alike) -> PublishedRow | None:
+    def published(self, one: RunGroup) -> PublishedRow | None:
         """What is published of the method, or of the variant in the method's own ablation."""
         record = next(iter(one.records.values()))
         if record.info.variant is not None:
-            return ablation(record.info.method).get((record.info.variant, one.dataset.lower()))
+            return own_ablation(record.info.method).get((record.info.variant, one.dataset.lower()))
         return self.results.find(record.info.method, one.dataset, semantics=str(record.data["semantics"]))
 
-    def marked(self, one: Alike, metric: Metric, cell: Cell) -> Cell:
+    def marked(self, one: RunGroup, metric: Metric, cell: Cell) -> Cell:
         """The cell with its rank."""
         ranked = self.ranks.get((one.key, one.dataset, metric.key))
         return cell if ranked is None else ranked.marked(_name(one.key), cell)
 
 
-def _name(key: Key) -> str:
+def _name(key: GroupKey) -> str:
     return "\n".join(key)
 
 
-def _record(found: _Found, one: Alike) -> dict[str, Any]:
-    row: dict[str, Any] = {**dict(zip(ABOUT, one.key, strict=True)), "dataset": one.dataset}
+def _record(found: _Found, one: RunGroup) -> dict[str, Any]:
+    row: dict[str, Any] = {**dict(zip(KEY_NAMES, one.key, strict=True)), "dataset": one.dataset}
     row["seeds"] = len(one.records)
     row["simulated"] = any(is_simulated(record) for record in one.records.values())
-    said, printed = Printed(), found.printed(one)
-    beside: dict[str, Any] = {}
+    cells, printed = PublishedCells(), found.published(one)
+    more: dict[str, Any] = {}
     for metric in headline_metrics():
-        values, figure = over(one.records, metric), metric.name
+        values, figure = seed_values(one.records, metric), metric.name
         row[f"{figure}_mean"], row[f"{figure}_std"] = values.interval.mean, values.interval.std
-        beside[f"{figure}_low"], beside[f"{figure}_high"] = values.interval.low, values.interval.high
-        cell = found.marked(one, metric, Cell(None))
-        beside[f"{figure}_rank"], beside[f"{figure}_tied"] = cell.emphasis, cell.tied
-        less, place = said.difference(values, printed)
-        beside[f"{figure}_published"] = printed.figures.get(figure) if printed else None
-        beside[f"{figure}_less_published"], beside[f"{figure}_verdict"] = less.value, place
-    beside["published_source"] = printed.source if printed else None
-    beside["published_note"] = printed.note or None if printed else None
-    return row | beside
+        more[f"{figure}_low"], more[f"{figure}_high"] = values.interval.low, values.interval.high
+        cell = found.marked(one, metric, EMPTY)
+        more[f"{figure}_rank"], more[f"{figure}_tied"] = cell.emphasis, cell.tied
+        less, place = cells.difference(values, printed)
+        more[f"{figure}_published"] = printed.figures.get(figure) if printed else None
+        more[f"{figure}_less_published"], more[f"{figure}_verdict"] = less.value, place
+    more["published_source"] = printed.source if printed else None
+    more["published_note"] = printed.note or None if printed else None
+    return row | more
 
 
 @dataclass
-class _Maker:
-    """One table for readers in the making."""
-
+class _Builder:
     found: _Found
     show: frozenset[str]
-    said: Printed = field(default_factory=Printed)
+    cells: PublishedCells = field(default_factory=PublishedCells)
 
     def table(self) -> Table:
-        rows: dict[Key, dict[str, Alike]] = {}
-        for one in self.found.alike:
+        rows: dict[GroupKey, dict[str, RunGroup]] = {}
+        for one in self.found.groups:
             rows.setdefault(one.key, {})[one.dataset] = one
-        names = sorted({one.dataset for one in self.found.alike})
-        abouts = [name for name in ABOUT if name != "group"]
+        names = sorted({one.dataset for one in self.found.groups})
+        abouts = [name for name in KEY_NAMES if name != "group"]
         if not any(key[-1] for key in rows):
             abouts.remove("differs in")
         columns = [Column(("", "", name), name, numeric=False) for name in abouts]
@@ -151,59 +158,60 @@ class _Maker:
         )
 
     def _rows(
-        self, key: Key, abouts: Sequence[str], names: Sequence[str], of: Mapping[str, Alike]
+        self, key: GroupKey, abouts: Sequence[str], names: Sequence[str], of: Mapping[str, RunGroup]
     ) -> list[Row]:
-        about = dict(zip(ABOUT, key, strict=True))
+        about = dict(zip(KEY_NAMES, key, strict=True))
         about["selection"] = selection_label(about["selection"])
-        cells = [Cell(about[name], about[name]) for name in abouts]
+        cells = [Cell(about[name]) for name in abouts]
         for name in names:
             one = of.get(name)
-            cells.append(Cell(None) if one is None else Cell(str(len(one.records)), len(one.records)))
-            cells += [Cell(None) if one is None else self._ours(one, metric) for metric in headline_metrics()]
+            cells.append(EMPTY if one is None else Cell(len(one.records)))
+            cells += [EMPTY if one is None else self._ours(one, metric) for metric in headline_metrics()]
         rows = [Row(tuple(cells), about["group"])]
-        printed = {name: self.found.printed(one) for name, one in of.items()}
+        printed = {name: self.found.published(one) for name, one in of.items()}
         if not any(printed.values()):
             return rows
         blank = [_BLANK] * (len(abouts) - 1)
         for kind, text in (("published", "published"), ("difference", "− published")):
             if kind not in self.show:
                 continue
-            cells = [Cell(text, about["method"]), *blank]
+            cells = [Cell(about["method"], text), *blank]
             for name in names:
                 cells.append(_BLANK)
                 cells += [
-                    self._beside(kind, of.get(name), printed.get(name), metric)
+                    self._below(kind, of.get(name), printed.get(name), metric)
                     for metric in headline_metrics()
                 ]
             rows.append(Row(tuple(cells), about["group"], kind))
         return rows
 
-    def _ours(self, one: Alike, metric: Metric) -> Cell:
-        values = over(one.records, metric)
-        text = spread_text(values.interval, "interval" in self.show, metric.digits)
-        note = values.interval.reason if text is None else ""
-        return self.found.marked(one, metric, Cell(text, known(values.interval.mean), note=note))
+    def _ours(self, one: RunGroup, metric: Metric) -> Cell:
+        values = seed_values(one.records, metric)
+        cell = values.cell(intervals="interval" in self.show)
+        if not cell.number:
+            cell = replace(cell, note=values.interval.reason)
+        return self.found.marked(one, metric, cell)
 
-    def _beside(self, kind: str, one: Alike | None, printed: PublishedRow | None, metric: Metric) -> Cell:
+    def _below(self, kind: str, one: RunGroup | None, printed: PublishedRow | None, metric: Metric) -> Cell:
         if one is None:
-            return Cell(None)
+            return EMPTY
         if kind == "difference":
-            return self.said.difference(over(one.records, metric), printed)[0]
+            return self.cells.difference(seed_values(one.records, metric), printed)[0]
         data = next(iter(one.records.values())).data
         used = str(data["semantics"]), str(data["features"])
-        return self.said.figure(one.key[0], printed, metric, *used)
+        return self.cells.figure(one.key[0], printed, metric, *used)
 
     def _notes(self) -> tuple[str, ...]:
         lines = ranking_notes(self.found.ranks.values())
         if any(one.ranking for one in self.found.ranks.values()):
             lines.insert(0, "ranked among rows of one selection, features and semantics")
-        lines += self.said.notes()
+        lines += self.cells.notes()
         if has_oracle(self.found.records):
             lines.append(ORACLE_NOTE)
         return tuple(lines)
 
 
-def _order(row: tuple[Key, Mapping[str, Alike]]) -> tuple[str, str, int, Key]:
+def _order(row: tuple[GroupKey, Mapping[str, RunGroup]]) -> tuple[str, str, int, GroupKey]:
     """Embedding before generative, as published tables have them; below a method, its oracle."""
-    about = dict(zip(ABOUT, row[0], strict=True))
+    about = dict(zip(KEY_NAMES, row[0], strict=True))
     return about["group"], about["method"], _SELECTIONS.index(about["selection"]), row[0]

@@ -1,25 +1,71 @@
-"""Frames of results: one row per run, and seeds with mean ± std. Figures in percent."""
+"""Runs as rows: what they are called, which belong together, and frames of their metrics in percent."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from zslbench.evaluation.metrics import METRICS, criteria
+from zslbench.evaluation.metrics import METRICS, Metric, criteria
 from zslbench.experiment.recipe import label_text
+from zslbench.report.statistics.intervals import interval
+from zslbench.report.tables.model import Cell, Table, as_table
 from zslbench.store.record import RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ORACLE_MARK = "†"
 ORACLE_NOTE = (
-    f"{ORACLE_MARK} oracle: epochs and classifiers chosen on the test images, Acc and H apart, as published "
-    "codes do; never compare with the other rows"
+    f"{ORACLE_MARK} oracle: epochs and classifiers chosen on the test images, Acc and H separately, as "
+    "published code does; never compare with the other rows"
 )
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def method_label(record: RunRecord) -> str:
+    """Method, variant, and the reading where it is not the method's first."""
+    reading = record.environment.get("reading") or {}
+    name = None if reading.get("default") else record.info.reading
+    return label_text(record.info.method, record.info.variant, name)
+
+
+def is_simulated(record: RunRecord) -> bool:
+    """Whether the run's data are not real."""
+    return bool(record.data.get("extra", {}).get("simulated"))
+
+
+def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
+    """The data set's name in tables for readers: ``toy (simulated)``."""
+    simulated = any(is_simulated(one) for one in records if one.info.dataset == name)
+    return f"{name} (simulated)" if simulated else name
+
+
+def has_oracle(records: Sequence[RunRecord]) -> bool:
+    """Whether any of the runs was selected on test images."""
+    return any(record.info.selection == "oracle" for record in records)
+
+
+def selection_label(selection: str) -> str:
+    """The name of a selection in tables, marked if it uses test images."""
+    return f"{selection}{ORACLE_MARK}" if selection == "oracle" else selection
+
+
+def selection_mark(record: RunRecord) -> str:
+    """What marks a number that was not selected on validation, wherever it is shown."""
+    return {"oracle": ORACLE_MARK, "last": " (last)"}.get(record.info.selection, "")
+
+
+# --- frames --------------------------------------------------------------------------------------
 
 
 def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
-    """One row per run: what it is, its figures in percent (NaN where it has none), epochs and time."""
+    """One row per run: what it is, its metrics in percent (NaN where it has none), epochs and time."""
+    import pandas as pd
+
     return pd.DataFrame(
         [
             {
@@ -40,84 +86,106 @@ def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
     )
 
 
-def seeds_table(records: Sequence[RunRecord]) -> pd.DataFrame:
-    """One row per seed and a last row with mean ± sample standard deviation (two seeds at least)."""
-    runs = runs_frame(records)
-    shown = [one for one in METRICS.values() if one.headline or runs[one.name].notna().any()]
-    table = pd.DataFrame(
+def seeds_table(records: Sequence[RunRecord], title: str = "") -> Table:
+    """One row per seed, and for two seeds and more a last row with mean ± standard deviation."""
+    values = {one: [one.of(record.metrics) for record in records] for one in METRICS.values()}
+    shown = {one: of for one, of in values.items() if one.headline or any(value == value for value in of)}
+    rows: list[dict[str, Any]] = [
         {
-            "seed": [
-                f"{seed}{selection_mark(record)}" for seed, record in zip(runs["seed"], records, strict=True)
-            ],
-            **{one.name: [number(value, one.digits) for value in runs[one.name]] for one in shown},
-            "epochs": [None if pd.isna(value) else str(int(value)) for value in runs["epochs"]],
-            "run": runs["run"],
+            "seed": Cell(words=f"{record.info.seed}{selection_mark(record)}"),
+            **{one.name: Cell(of[place], digits=one.digits) for one, of in shown.items()},
+            "epochs": _epochs(record),
+            "run": record.info.id,
         }
-    )
-    if len(runs) > 1:
-        table.loc[len(table)] = {
-            "seed": f"mean ± std{selection_mark(records[0])}",
-            **{one.name: mean_std(runs[one.name], one.digits) for one in shown},
-            "epochs": None,
-            "run": None,
-        }
-    return table
-
-
-def method_label(record: RunRecord) -> str:
-    """Method, variant, and the reading where it is not the method's first."""
-    how = record.environment.get("reading") or {}
-    reading = None if how.get("default") else record.info.reading
-    return label_text(record.info.method, record.info.variant, reading)
-
-
-def is_simulated(record: RunRecord) -> bool:
-    """Whether the run's data are not real."""
-    return bool(record.data.get("extra", {}).get("simulated"))
-
-
-def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
-    """The data set's name as tables for readers show it: ``toy (simulated)``."""
-    simulated = any(is_simulated(one) for one in records if one.info.dataset == name)
-    return f"{name} (simulated)" if simulated else name
+        for place, record in enumerate(records)
+    ]
+    if len(records) > 1:
+        means = {one.name: mean_std(of, one) for one, of in shown.items()}
+        rows.append({"seed": f"mean ± std{selection_mark(records[0])}", **means, "epochs": None, "run": None})
+    return as_table(rows, title=title)
 
 
 def percent(value: object) -> float:
-    """A fraction in percent; NaN for a figure that is missing."""
-    return 100 * float(value) if isinstance(value, (int, float)) else math.nan
+    """A fraction in percent; NaN for a missing figure."""
+    return 100 * float(value) if isinstance(value, int | float) else math.nan
 
 
-def mean_std(values: pd.Series[float], digits: int = 1) -> str | None:
-    """``"45.1 ± 0.3"``; the mean alone for one seed; None where a seed's figure is missing."""
-    if values.isna().any() or not len(values):
-        return None
-    return (
-        number(values.mean(), digits)
-        if len(values) == 1
-        else f"{values.mean():.{digits}f} ± {values.std(ddof=1):.{digits}f}"
-    )
+def mean_std(values: Sequence[float], metric: Metric) -> Cell:
+    """A metric's mean ± sample standard deviation; missing if any value is."""
+    found = interval(values)
+    return Cell(found.mean, spread=found.std, digits=metric.digits)
 
 
-def has_oracle(records: Sequence[RunRecord]) -> bool:
-    """Whether any of the runs was selected on test images."""
-    return any(record.info.selection == "oracle" for record in records)
-
-
-def selection_label(selection: str) -> str:
-    """The name of a selection as tables show it."""
-    return f"{selection}{ORACLE_MARK}" if selection == "oracle" else selection
-
-
-def selection_mark(record: RunRecord) -> str:
-    """What a number that was not selected on validation carries wherever it is shown."""
-    return {"oracle": ORACLE_MARK, "last": " (last)"}.get(record.info.selection, "")
-
-
-def _epochs(record: RunRecord) -> object:
+def _epochs(record: RunRecord) -> Any:
     keys = ("epochs", *(f"{one.key}_epoch" for one in reversed(criteria())))
     return next((record.metrics[key] for key in keys if record.metrics.get(key)), None)
 
 
-def number(value: float, digits: int = 1) -> str | None:
-    """With that many decimals; None for NaN."""
-    return None if math.isnan(value) else f"{value:.{digits}f}"
+# --- groups --------------------------------------------------------------------------------------
+
+GroupKey = tuple[str, ...]
+KEY_NAMES = ("method", "selection", "group", "features", "semantics", "differs in")
+"""What sets rows of a table apart, in the order of a :data:`GroupKey`."""
+
+
+@dataclass(frozen=True)
+class RunGroup:
+    """Runs on one data set that differ in their seed only."""
+
+    key: GroupKey
+    """A text for each of ``KEY_NAMES``."""
+    dataset: str
+    records: Mapping[int, RunRecord]
+    """By seed, ascending."""
+
+
+def run_groups(records: Sequence[RunRecord]) -> list[RunGroup]:
+    """The runs that belong in one row of a data set; the order of the records does not matter."""
+    by_row: dict[tuple[GroupKey, str], list[RunRecord]] = {}
+    for record in records:
+        key = (
+            method_label(record),
+            record.info.selection,
+            str(record.environment.get("group", "")),
+            str(record.data["features"]),
+            str(record.data["semantics"]),
+        )
+        by_row.setdefault((key, record.info.dataset), []).append(record)
+    return [
+        RunGroup((*key, differs), dataset, {one.info.seed: one for one in same})
+        for (key, dataset), members in sorted(by_row.items(), key=lambda row: row[0])
+        for differs, same in distinct_runs(members)
+    ]
+
+
+def distinct_runs(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
+    """Runs that differ in their seed only, grouped, each group with what sets it apart from the others."""
+    groups: dict[tuple[tuple[str, str], ...], dict[int, RunRecord]] = {}
+    for record in records:
+        facts = tuple(sorted(_flat_identity(record.info.identity).items()))
+        groups.setdefault(facts, {})[record.info.seed] = record
+    shared = set.intersection(*(set(facts) for facts in groups))
+    apart = sorted({name for facts in groups for name, value in facts if (name, value) not in shared})
+    return [
+        (
+            ", ".join(f"{name}={shortened(dict(facts).get(name, 'absent'))}" for name in apart),
+            [group[seed] for seed in sorted(group)],
+        )
+        for facts, group in groups.items()
+    ]
+
+
+def shortened(value: str) -> str:
+    """Eight digits of a sha256 tell two apart; 64 would fill a table."""
+    return value[:8] if re.fullmatch("[0-9a-f]{64}", value) else value
+
+
+def _flat_identity(identity: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Everything that a run's numbers depend on except its seed, as ``{"generator.lr": "0.0001"}``."""
+    flat: dict[str, str] = {}
+    for name, value in identity.items():
+        if isinstance(value, Mapping):
+            flat |= _flat_identity(value, prefix if name == "settings" else f"{prefix}{name}.")
+        elif prefix or name != "seed":
+            flat[f"{prefix}{name}"] = str(value)
+    return flat

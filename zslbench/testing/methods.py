@@ -24,7 +24,7 @@ from zslbench.plugin.presets import preset_names, read_preset
 from zslbench.plugin.settings import fields_of
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import settings_model
-from zslbench.report.explanations import explain_settings
+from zslbench.report.one_run import explain_settings
 from zslbench.testing.check import Fault
 from zslbench.testing.declared import heavy_import
 from zslbench.training.loop import Training

@@ -209,7 +209,7 @@ def _write(about: Row, archives: list[Row], files: list[Row], following: list[st
         everything = {**about, "archives": archives, "files": files, "next": following}
         click.echo(json_text(everything), nl=False)
         return
-    emit([{"": key, "value": value} for key, value in about.items()], fmt, title=None)
+    emit([{"": key, "value": value} for key, value in about.items()], fmt, title="")
     if fmt == "csv":
         return
     if archives:

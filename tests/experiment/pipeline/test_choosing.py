@@ -160,7 +160,7 @@ def test_oracle_takes_h_and_acc_from_different_epochs_and_classifier_epochs_and_
     assert len(record.table("networks")) == 0
     from zslbench.report.results import seeds_table
 
-    assert "†" in str(seeds_table([record])["seed"][0])
+    assert "†" in str(seeds_table([record]).frame()["seed"][0])
 
 
 def test_oracle_is_at_least_as_good_as_last_and_the_last_epoch_counts(run):

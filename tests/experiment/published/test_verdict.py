@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from zslbench.report.published_verdict import verdict
+from zslbench.report.published import verdict
 from zslbench.report.statistics.intervals import Interval, interval
 
 OURS = interval([44.1, 44.5, 44.9])  # 43.506 to 45.494

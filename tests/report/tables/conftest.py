@@ -18,24 +18,24 @@ def table() -> Table:
         Column(("cub", "GZSL", "H"), "cub_h"),
         Column(("sun", "GZSL", "H"), "sun_h"),
     )
-    gone = Cell(None, note="not run")
+    gone = Cell(note="not run")
     rows = (
         Row(
             (
-                Cell("a_b & co", "a_b & co"),
-                Cell("done", "done"),
-                Cell("57.3 ± 0.3", 57.3123, emphasis="best"),
-                Cell("8.0 ± 1.5", 8.0, mark=" (2)"),
-                Cell("50.0", 50.0, emphasis="second", tied=True),
-                Cell("no data", note="sun is not here"),
+                Cell("a_b & co"),
+                Cell("done"),
+                Cell(57.3123, spread=0.3, emphasis="best"),
+                Cell(8.0, spread=1.5, mark=" (2)"),
+                Cell(50.0, emphasis="second", tied=True),
+                Cell(words="no data", note="sun is not here"),
             ),
             "embedding",
         ),
         Row(
             (
-                Cell("published", "a_b & co"),
-                Cell(None),
-                Cell("60.1", 60.1, mark="‡", note="H is odd"),
+                Cell("a_b & co", "published"),
+                Cell(),
+                Cell(60.1, mark="‡", note="H is odd"),
                 *[gone] * 3,
             ),
             "embedding",
@@ -43,12 +43,12 @@ def table() -> Table:
         ),
         Row(
             (
-                Cell("<b>|x", "<b>|x"),
-                Cell("done", "done"),
-                Cell("55.0 ± 0.1", 55.0),
-                Cell(None),
-                Cell("51.0", 51.0, emphasis="best"),
-                Cell("7", 7),
+                Cell("<b>|x"),
+                Cell("done"),
+                Cell(55.0, spread=0.1),
+                Cell(),
+                Cell(51.0, emphasis="best"),
+                Cell(7),
             ),
             "generative",
         ),

@@ -17,7 +17,7 @@ from scipy import stats
 from zslbench.errors import SettingsError
 from zslbench.experiment import Entry, PublishedResults, SuiteOutcome, find_suite, suite_outcome
 from zslbench.plugin.discovery import registry
-from zslbench.report.tables.benchmark import SHOW, suite_table
+from zslbench.report.suite import SHOW, suite_table
 from zslbench.report.tables.model import Cell, Row, Table
 from zslbench.report.tables.render import FORMATS, render
 from zslbench.store.store import Store

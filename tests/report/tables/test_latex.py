@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from zslbench.report.tables.latex import _ESCAPED, escaped
-from zslbench.report.tables.model import Cell, Column, Row, Table
+from zslbench.report.tables.model import Cell, Column, Row, Table, one_line
 from zslbench.report.tables.render import render
-from zslbench.report.tables.text import one_line
 
 ENGINE = shutil.which("pdflatex")
 
@@ -114,12 +113,12 @@ def test_it_is_set(table: Table, tmp_path: Path) -> None:
     """As a file that a document inputs: twice a float, once bare, with every sign in a cell of its own."""
     signs = Table(
         (Column(("sign",), "sign", numeric=False), Column(("again",), "again", numeric=False)),
-        tuple(Row((Cell(sign, sign), Cell(f"{sign}--{sign}`", sign, emphasis="best"))) for sign in SIGNS),
+        tuple(Row((Cell(sign), Cell(f"{sign}--{sign}`", emphasis="best"))) for sign in SIGNS),
         f"Signs {SIGNS}",
         (f"note {SIGNS}",),
     )
     columns = tuple(Column((f"data {i // 4}", "GZSL", f"figure {i}"), f"k{i}") for i in range(24))
-    wide = Table(columns, (Row(tuple(Cell("57.3 ± 0.3", 57.3) for _ in columns)),), "Wide")
+    wide = Table(columns, (Row(tuple(Cell(57.3, spread=0.3) for _ in columns)),), "Wide")
     names = []
     for place, one in enumerate((table, signs, wide, replace(table, title="", notes=()))):
         name = f"table{place}.tex"
@@ -134,7 +133,7 @@ def test_it_is_set(table: Table, tmp_path: Path) -> None:
 @settings(max_examples=60, deadline=None)
 def test_any_text_leaves_the_structure_alone(texts: list[str], title: str) -> None:
     columns = (Column(("a",), "a", numeric=False), Column((title or "x",), "b"))
-    rows = tuple(Row((Cell(one, one), Cell(one, one, emphasis="best"))) for one in texts)
+    rows = tuple(Row((Cell(one), Cell(one, emphasis="best"))) for one in texts)
     text = render(Table(columns, rows, title), "latex")
     well_formed(text)
     assert len(rows_of(text)) == len(texts) + 1

@@ -8,10 +8,9 @@ import re
 from hypothesis import given, settings, strategies as st
 from markdown_it import MarkdownIt
 
-from zslbench.report.tables.markdown import escaped
-from zslbench.report.tables.model import Cell, Column, Row, Table
+from zslbench.report.tables.markup import markdown_escaped as escaped
+from zslbench.report.tables.model import Cell, Column, Row, Table, one_line
 from zslbench.report.tables.render import render
-from zslbench.report.tables.text import one_line
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -45,7 +44,7 @@ def _plain(rendered: str) -> str:
 @settings(max_examples=150, deadline=None)
 def test_any_text_survives_in_a_cell(texts: list[str]) -> None:
     columns = (Column(("first",), "a", numeric=False), Column(("x",), "x", numeric=False))
-    rows = tuple(Row((Cell("r", "r"), Cell(one, one))) for one in texts)
+    rows = tuple(Row((Cell("r"), Cell(one))) for one in texts)
     rendered = PARSER.render(render(Table(columns, rows), "markdown"))
     cells = re.findall(r"<td>(.*?)</td>", rendered, re.DOTALL)
     assert len(cells) == 2 * len(texts), rendered

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from zslbench.report.tables.model import Cell, Row, Table
-from zslbench.report.tables.text import cell_marks, core, header_spans, one_line, parted, table_notes
+from zslbench.report.tables.model import MISSING, Cell, Row, Table, header_spans, one_line, table_notes
 
 _ESCAPED = str.maketrans(
     {
@@ -53,10 +52,9 @@ _ESCAPED = str.maketrans(
 
 
 def escaped(text: str) -> str:
-    """Plain text that LaTeX sets as it is. Letters beyond Latin scripts need an engine that has them."""
+    """Text that LaTeX sets literally. Letters beyond Latin scripts need an engine that has them."""
     # Two hyphens would be joined to a dash, a hyphen and a dash to a longer one.
-    parted = re.sub("(?<=[-–—])(?=[-–—])", "\u2060", one_line(text))
-    return parted.translate(_ESCAPED)
+    return re.sub("(?<=[-–—])(?=[-–—])", "\u2060", one_line(text)).translate(_ESCAPED)
 
 
 def _behind(text: str) -> str:
@@ -64,10 +62,10 @@ def _behind(text: str) -> str:
     return ("~" if text.startswith(" ") else "") + escaped(text)
 
 
-def latex(table: Table, missing: str) -> str:
+def latex(table: Table) -> str:
     """A ``tabular``; with a title or notes it floats as a ``table`` that is at most as wide as the text."""
     table = table.for_readers()
-    body = list(_tabular(table, missing))
+    body = list(_tabular(table))
     if not table.title and not table.notes:
         body[0] += " % needs the package booktabs"
         return "\n".join(body) + "\n"
@@ -83,11 +81,11 @@ def latex(table: Table, missing: str) -> str:
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def _tabular(table: Table, missing: str) -> Iterator[str]:
+def _tabular(table: Table) -> Iterator[str]:
     columns = "".join("r" if column.numeric else "l" for column in table.columns)
     yield rf"\begin{{tabular}}{{{columns}}}"
     yield r"\toprule"
-    levels, spreads = header_spans(table.columns), _spreads(table, missing)
+    levels, spreads = header_spans(table.columns), _spreads(table)
     for depth, level in enumerate(levels):
         if depth < len(levels) - 1 and not any(span.text for span in level):
             continue
@@ -110,21 +108,21 @@ def _tabular(table: Table, missing: str) -> Iterator[str]:
         if group:
             yield rf"\multicolumn{{{len(columns)}}}{{l}}{{\textit{{{escaped(group)}}}}} \\"
         for row in rows:
-            yield _row(row, spreads, missing)
+            yield _row(row, spreads)
     yield r"\bottomrule"
     yield r"\end{tabular}"
 
 
-def _spreads(table: Table, missing: str) -> list[str]:
+def _spreads(table: Table) -> list[str]:
     """For each column the widest spread of its numbers, as ``" ± 0.3"``; empty: none has one."""
     return [
-        max((parted(core(row.cells[i], missing))[1] for row in table.rows), key=len, default="")
+        max((row.cells[i].behind for row in table.rows), key=len, default="")
         for i in range(len(table.columns))
     ]
 
 
-def _row(row: Row, spreads: Sequence[str], missing: str) -> str:
-    cells = [_cell(cell, spread, missing) for cell, spread in zip(row.cells, spreads, strict=True)]
+def _row(row: Row, spreads: Sequence[str]) -> str:
+    cells = [_cell(cell, spread) for cell, spread in zip(row.cells, spreads, strict=True)]
     if row.kind and cells:
         cells[0] = rf"\quad {cells[0]}"
     return _line(cells)
@@ -134,15 +132,13 @@ def _line(cells: Sequence[str]) -> str:
     return rf"{' & '.join(cells)} \\"
 
 
-def _cell(cell: Cell, column_spread: str, missing: str) -> str:
+def _cell(cell: Cell, column_spread: str) -> str:
     """A cell; in a column with spreads, numbers without one keep its room, so that means align."""
-    text = core(cell, missing)
-    number, spread, more = parted(text) if column_spread else (text, "", "")
-    behind = _behind(more + cell_marks(cell))
+    marks = _behind(cell.marks)
     around = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}.get(cell.emphasis or "", "%s")
-    shown = around.replace("%s", escaped(f"{number}{spread}"))
-    if not column_spread or (cell.text is not None and not any(one.isdigit() for one in text)):
-        return shown + behind
-    if behind and (not spread or len(more + cell_marks(cell)) < 2):
-        behind = rf"\rlap{{{behind}}}"
-    return shown + behind + ("" if spread else rf"\phantom{{{_behind(column_spread)}}}")
+    shown = around.replace("%s", escaped(MISSING if cell.text is None else cell.text))
+    if not column_spread or (cell.text is not None and not cell.number):
+        return shown + marks
+    if marks and (not cell.behind or len(cell.marks) < 2):
+        marks = rf"\rlap{{{marks}}}"
+    return shown + marks + ("" if cell.behind else rf"\phantom{{{_behind(column_spread)}}}")

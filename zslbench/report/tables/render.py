@@ -1,70 +1,137 @@
 """A table in six formats: for the terminal, markdown, csv, json, LaTeX and HTML.
 
-A format's module is imported when it is asked for, so that a listing stays quick.
+A format's module is imported when it is asked for, and csv and json are written by the standard library:
+pandas would slow down every listing.
 """
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import sys
+from typing import TYPE_CHECKING, Any
 
-from zslbench.report.tables.model import Table
-from zslbench.report.tables.text import MISSING
+from zslbench.report.tables.model import Cell, Table, as_table, machine_value
+
+if TYPE_CHECKING:
+    from zslbench.report.tables.model import Frame
 
 FORMATS = ("terminal", "markdown", "csv", "latex", "json", "html")
 
 
-def render(table: Table, fmt: str, *, missing: str = MISSING) -> str:
+def render(table: Frame | Table, fmt: str, *, title: str = "", decimals: int = 2) -> str:
     """A table as text.
 
     Args:
-        table: what to write.
+        table: a table, a DataFrame or a list of records.
         fmt: one of ``FORMATS``. ``terminal`` is as wide as the table needs and marks the best ``*so*`` and
-            the second ``_so_``, since nothing is known of who reads it. ``csv`` and ``json`` have all
-            columns by their keys, numbers in full, and say emphasis and notes of cells in fields of their
-            own, ``KEY_rank``, ``KEY_tied``, ``KEY_mark`` and ``KEY_note``; they carry no title and no notes
-            of the table.
-        missing: what stands for a cell without text; in ``csv`` an empty field, in ``json`` null.
+            the second ``_so_``. ``csv`` and ``json`` have all columns by their keys and numbers in full, with
+            emphasis and notes of cells in fields named ``KEY_rank``, ``KEY_tied``, ``KEY_mark`` and
+            ``KEY_note``; title and notes of the table are left out.
+        title: heading or caption of a DataFrame or list.
+        decimals: of its floating-point numbers, except in ``csv`` and ``json``.
 
     Raises:
-        ValueError: no such format, or in ``csv`` and ``json`` two columns with one key.
+        ValueError: no such format, or in ``csv`` and ``json`` two columns with the same key.
     """
+    table = as_table(table, title=title, decimals=decimals)
     if fmt == "terminal":
         from zslbench.report.tables.terminal import plain
 
-        return plain(table, missing)
-    if fmt == "markdown":
-        from zslbench.report.tables.markdown import markdown
+        return plain(table)
+    if fmt in ("markdown", "html"):
+        from zslbench.report.tables import markup
 
-        return markdown(table, missing)
+        return markup.markdown(table) if fmt == "markdown" else markup.html(table)
     if fmt == "latex":
         from zslbench.report.tables.latex import latex
 
-        return latex(table, missing)
-    if fmt == "html":
-        from zslbench.report.tables.html import html
-
-        return html(table, missing)
-    if fmt in ("csv", "json"):
-        from zslbench.report.tables import programs
-
-        return programs.as_csv(table) if fmt == "csv" else programs.as_json(table)
+        return latex(table)
+    if fmt == "csv":
+        return _as_csv(table)
+    if fmt == "json":
+        names, rows = _fields(table)
+        return json_text([dict(zip(names, row, strict=True)) for row in rows])
     raise ValueError(f"no format {fmt!r}: one of {', '.join(FORMATS)}")
 
 
-def emit(table: Table, fmt: str, *, missing: str = MISSING) -> None:
-    """Write a table to standard output; the notes of ``csv`` and ``json`` go to standard error.
+def emit(table: Frame | Table, fmt: str, *, title: str = "", decimals: int = 2) -> None:
+    """Write a table to standard output; arguments as for :func:`render`.
 
-    On a terminal the table is fitted to its width, the best stand in bold and the second underlined. Of a
-    table without columns, such as a listing of nothing, readers get nothing at all.
+    On a terminal it is fitted to its width, the best in bold and the second underlined. Notes of ``csv`` and
+    ``json`` go to standard error. Readers see nothing of a table without columns, as a listing of nothing.
     """
+    table = as_table(table, title=title, decimals=decimals)
     if not table.columns and fmt not in ("csv", "json"):
         return
     if fmt == "terminal" and sys.stdout.isatty():
         from zslbench.report.tables.terminal import show
 
-        show(table, missing)
+        show(table)
         return
-    sys.stdout.write(render(table, fmt, missing=missing))
+    sys.stdout.write(render(table, fmt))
     if fmt in ("csv", "json"):
         for text in table.notes:
             sys.stderr.write(f"note: {text}\n")
+
+
+def json_text(value: Any) -> str:
+    """Any nested value as json, with null for whatever is missing."""
+    return json.dumps(machine_value(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def _as_csv(table: Table) -> str:
+    names, rows = _fields(table)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_csv_field(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def _fields(table: Table) -> tuple[list[str], list[list[Any]]]:
+    """Names of the fields and their values, row by row.
+
+    Raises:
+        ValueError: two fields have the same name.
+    """
+    names: list[str] = []
+    fields: list[list[Any]] = []
+    keys = {column.key for column in table.columns}
+    if any(row.group for row in table.rows) and "group" not in keys:
+        names.append("group")
+        fields.append([row.group for row in table.rows])
+    for place, column in enumerate(table.columns):
+        cells = [row.cells[place] for row in table.rows]
+        names.append(column.key)
+        fields.append([machine_value(cell.value) for cell in cells])
+        for name, values in _attributes(cells).items():
+            names.append(f"{column.key}_{name}")
+            fields.append(values)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two columns have the same name once their levels are joined: {', '.join(twice)}")
+    return names, [list(row) for row in zip(*fields, strict=True)]
+
+
+def _attributes(cells: list[Cell]) -> dict[str, list[Any]]:
+    """Emphasis, marks and notes, where any cell of the column has them."""
+    found: dict[str, list[Any]] = {
+        "rank": [cell.emphasis for cell in cells],
+        "tied": [cell.tied for cell in cells],
+        "mark": [cell.mark.strip() or None for cell in cells],
+        "note": [cell.note or None for cell in cells],
+    }
+    return {name: values for name, values in found.items() if any(values)}
+
+
+def _csv_field(value: Any) -> Any:
+    """A value for csv: its writer knows numbers and text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join("" if one is None else str(_csv_field(one)) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={'' if one is None else _csv_field(one)}" for key, one in value.items())
+    return value

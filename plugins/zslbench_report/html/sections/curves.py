@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from zslbench.evaluation import criteria
-from zslbench.report import mean_std, percent, runs_frame
+from zslbench.evaluation import METRICS, criteria
+from zslbench.report import interval, mean_std, percent
 from zslbench.store import RunRecord
 from zslbench_report.html.report import Report, Series
 from zslbench_report.html.theme import ink
@@ -40,12 +40,14 @@ def _curve_tables(report: Report, series: Series) -> _Tables:
 
 
 def _curve_row(series: Series) -> dict[str, Any]:
-    frame = runs_frame(series.records)
+    shown = [METRICS[key] for key in ("ausuc", "u", "s")]
+    values = {one.key: [one.of(record.metrics) for record in series.records] for one in shown}
+    area = interval(values["ausuc"]).mean
     return {
         "label": series.label,
         "tone": series.tone,
-        **{name: mean_std(frame[name]) for name in ("AUSUC", "U", "S")},
-        "value": None if frame["AUSUC"].isna().any() else float(frame["AUSUC"].mean()),
+        **{one.name: mean_std(values[one.key], one).text for one in shown},
+        "value": None if math.isnan(area) else area,
     }
 
 

@@ -15,7 +15,6 @@ from zslbench.report import (
     Cell,
     Row,
     Table,
-    cell_marks,
     header_spans,
     interval,
     published_lookup,
@@ -108,7 +107,7 @@ def _sortable_row(table: Table, row: Row, links: Mapping[str, AuditLink]) -> dic
     cells = [
         {
             "text": MISSING if cell.text is None else cell.text,
-            "tail": cell_marks(cell),
+            "tail": cell.marks,
             "emphasis": cell.emphasis,
             "note": cell.note,
             "missing": _is_missing(cell, column.numeric),

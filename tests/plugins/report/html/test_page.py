@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from page_reader import Node
 
-from zslbench.report.runs import run_details
+from zslbench.report.one_run import run_details
 from zslbench.store.record import RunRecord
 
 

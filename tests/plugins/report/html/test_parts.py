@@ -142,10 +142,10 @@ def test_confused_classes_by_counting() -> None:
 def test_a_cell_that_says_why_it_has_no_figure_is_sorted_with_the_missing_ones() -> None:
     columns = (Column(("", "method"), "m", numeric=False), Column(("cub", "H"), "h"))
     rows = (
-        Row((Cell("b"), Cell("9.5", 9.5))),
-        Row((Cell("a"), Cell("no plugin"))),
-        Row((Cell("c"), Cell(None))),
-        Row((Cell("published"), Cell("60.1", 60.1)), kind="published"),
+        Row((Cell("b"), Cell(9.5))),
+        Row((Cell("a"), Cell(words="no plugin"))),
+        Row((Cell("c"), Cell())),
+        Row((Cell("published"), Cell(60.1)), kind="published"),
     )
     link = AuditLink("passed", "#audit-0", "passed")
     made = sortable(Table(columns, rows), {"b": link, "published": link})

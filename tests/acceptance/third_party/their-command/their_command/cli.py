@@ -13,7 +13,7 @@ from zslbench.cli import format_option, store_option
 def best_runs(method, top, store, fmt):
     """Show the best runs in the store, or those of METHOD."""
     from their_command.best import best
-    from zslbench.report.formats import emit
+    from zslbench.report.tables.render import emit
 
     emit(best(method, store=store)[:top], fmt, title="best runs")
 

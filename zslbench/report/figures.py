@@ -1,0 +1,136 @@
+"""Metrics over the seeds of a row as cells, ranked within their column. Values in percent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from zslbench.errors import SettingsError, did_you_mean
+from zslbench.evaluation.metrics import Metric
+from zslbench.report.statistics.family import Ranking, against_best, family_text
+from zslbench.report.statistics.intervals import SAME, Interval, interval
+from zslbench.report.tables.model import Cell, Emphasis
+from zslbench.store.record import RunRecord
+
+EMPTY = Cell()
+
+
+@dataclass(frozen=True)
+class SeedValues:
+    """A metric over the seeds of one row on one data set."""
+
+    values: Mapping[int, float]
+    """By seed; NaN where a run lacks it."""
+    metric: Metric
+    requested: int | None = None
+    """How many seeds there should be; None: as many as there are."""
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Mean, deviation and interval; missing if any seed lacks the metric."""
+        return interval(self.values.values())
+
+    @property
+    def partial(self) -> bool:
+        """Whether some of the requested seeds are missing."""
+        return self.requested is not None and len(self.values) < self.requested
+
+    @property
+    def mark(self) -> str:
+        """The number of seeds in brackets, where some are missing."""
+        return f" ({len(self.values)})" if self.partial else ""
+
+    def cell(self, *, intervals: bool = False) -> Cell:
+        """The mean with its standard deviation, or with half of its interval."""
+        spread = self.interval.half if intervals else self.interval.std
+        return Cell(self.interval.mean, spread=spread, digits=self.metric.digits)
+
+
+def seed_values(records: Mapping[int, RunRecord], metric: Metric, requested: int | None = None) -> SeedValues:
+    """One metric of runs by seed."""
+    return SeedValues({seed: metric.of(one.metrics) for seed, one in records.items()}, metric, requested)
+
+
+# --- ranking -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The marks of one column's cells."""
+
+    ranking: Ranking | None = None
+    """None: there are fewer than two to compare."""
+
+    def emphasis(self, name: str) -> Emphasis | None:
+        """All that share the best mean are best; there is a second if only one is best."""
+        if self.ranking is None or self.ranking.best is None or name not in self.ranking.verdicts:
+            return None
+        mean = self.ranking.verdicts[name].mean
+        best = self.ranking.verdicts[self.ranking.best].mean
+        if math.isnan(mean):
+            return None
+        if abs(best - mean) <= SAME:
+            return "best"
+        second = self.ranking.verdicts[self.ranking.second or self.ranking.best].mean
+        return "second" if abs(best - second) > SAME and abs(second - mean) <= SAME else None
+
+    def marked(self, name: str, cell: Cell) -> Cell:
+        """The cell with its marks."""
+        emphasis = self.emphasis(name)
+        tied = self.ranking is not None and name in self.ranking.tied and emphasis != "best"
+        return replace(cell, emphasis=emphasis, tied=tied)
+
+
+def ranks(column: Mapping[str, SeedValues]) -> Ranks:
+    """Rank a column; what lacks the metric or some of the requested seeds takes no part."""
+    higher = all(one.metric.higher_is_better for one in column.values())
+    complete = {
+        name: one.values
+        for name, one in column.items()
+        if one.values and not one.partial and not any(map(math.isnan, one.values.values()))
+    }
+    return Ranks(against_best(complete, higher=higher) if len(complete) > 1 else None)
+
+
+def ranking_notes(columns: Iterable[Ranks]) -> list[str]:
+    """How ties were judged, and where they could not be; nothing where nothing was ranked."""
+    rankings = [one.ranking for one in columns if one.ranking is not None]
+    notes = [family_text(rankings[0].alpha)] if any(one.comparisons for one in rankings) else []
+    if refused := {reason for one in rankings for reason in one.not_judged.values()}:
+        notes.append(f"ties with the best are not judged everywhere: {word_list(sorted(refused), 3)}")
+    return notes
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def word_list(names: Iterable[str], most: int = 12) -> str:
+    """``"a, b and 3 more"``: a list of bounded length, each name once."""
+    listed = list(dict.fromkeys(names))
+    shown = ", ".join(listed[:most])
+    return shown if len(listed) <= most else f"{shown} and {len(listed) - most} more"
+
+
+def place_list(found: Iterable[tuple[str, str]], most: int = 12) -> str:
+    """``"a on cub, sun; b on sun"`` of labels and data sets."""
+    by_label: dict[str, list[str]] = {}
+    for label, dataset in found:
+        by_label.setdefault(label, []).append(dataset)
+    listed = [f"{label} on {word_list(datasets)}" for label, datasets in by_label.items()]
+    shown = "; ".join(listed[:most])
+    return shown if len(listed) <= most else f"{shown} and {len(listed) - most} more"
+
+
+def parse_choices(text: str | None, known: Sequence[str]) -> tuple[str, ...]:
+    """The names in ``--show A,B``; none where it was not given.
+
+    Raises:
+        SettingsError: an unknown name.
+    """
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    for name in names:
+        if name not in known:
+            raise SettingsError(f"--show {name}: {did_you_mean(name, known)}")
+    return names

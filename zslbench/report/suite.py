@@ -1,0 +1,297 @@
+"""The comparison table of a suite: methods by data sets, with published figures.
+
+A method's first row shows the selection that the suite ranks by (``val`` unless it says otherwise). Other
+selections, published figures and differences from them are rows of their own below it, so that figures of
+different kinds never share a row, a column's ranking or a mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from zslbench.evaluation.metrics import Metric, headline_metrics
+from zslbench.experiment.published.results import PublishedResults
+from zslbench.experiment.published.rows import PublishedRow
+from zslbench.experiment.suites.resolving import Line
+from zslbench.experiment.suites.results import Entry, SuiteOutcome
+from zslbench.report.figures import (
+    EMPTY,
+    Ranks,
+    SeedValues,
+    parse_choices,
+    place_list,
+    ranking_notes,
+    ranks,
+    seed_values,
+    word_list,
+)
+from zslbench.report.published import Lookup, PublishedCells, published_lookup
+from zslbench.report.results import ORACLE_NOTE, dataset_label, is_simulated, selection_label
+from zslbench.report.tables.model import Cell, Column, Row, Table
+
+SHOW = ("oracle", "published", "difference", "interval")
+"""``oracle`` (and ``last``): selections other than the one that ranks, where the suite runs them;
+``published``; ``difference``: ours less published with a verdict; ``interval``: ± half of the 95 % interval
+instead of ± std."""
+DEFAULT = ("oracle", "published")
+
+_PROGRAMS = ("method", "variant", "reading", "row", "selection")
+"""Columns that tell programs what a row is."""
+_SELECTED = {
+    "val": "val: epochs and hyper-parameters from validation classes inside the training images",
+    "last": "last: schedule and hyper-parameters as given, nothing selected",
+    "oracle": ORACLE_NOTE,
+}
+
+
+def suite_table(
+    outcome: SuiteOutcome,
+    *,
+    show: Collection[str] = DEFAULT,
+    published: PublishedResults | None = None,
+) -> Table:
+    """The comparison table of a suite.
+
+    Args:
+        outcome: what is known of the suite.
+        show: what stands below the rows that rank, of ``SHOW``.
+        published: published results; None: the package's.
+
+    Raises:
+        SettingsError: ``show`` names something else.
+    """
+    shown = frozenset(parse_choices(",".join(show), SHOW))
+    found = PublishedResults.load() if published is None else published
+    cells = PublishedCells(outcome.published_source)
+    return _Builder(outcome, shown, cells, published_lookup(outcome, found)).table()
+
+
+@dataclass
+class _Builder:
+    outcome: SuiteOutcome
+    show: frozenset[str]
+    published: PublishedCells
+    find: Lookup
+
+    def table(self) -> Table:
+        ranked = {
+            (dataset, metric.key): self._ranks(dataset, metric)
+            for dataset in self.outcome.datasets
+            for metric in headline_metrics()
+        }
+        rows = tuple(row for line in self.outcome.lines for row in self._rows(line, ranked))
+        return Table(tuple(self._columns()), rows, self._title(), tuple(self._notes(ranked.values())))
+
+    @property
+    def _first(self) -> str:
+        """The selection that ranks."""
+        return self.outcome.selections[0]
+
+    @property
+    def _selections(self) -> tuple[str, ...]:
+        return self.outcome.selections if "oracle" in self.show else self.outcome.selections[:1]
+
+    @property
+    def _intervals(self) -> bool:
+        return "interval" in self.show
+
+    def _entry(self, line: Line, dataset: str, selection: str) -> Entry:
+        return self.outcome.entries[line.label, dataset, selection]
+
+    def _values(self, entry: Entry, metric: Metric) -> SeedValues:
+        return seed_values(entry.records, metric, len(self.outcome.seeds))
+
+    def _ranks(self, dataset: str, metric: Metric) -> Ranks:
+        """Among the runs of the selection that ranks; results chosen on test images are not ranked."""
+        if self._first == "oracle":
+            return Ranks()
+        entries = {line.label: self._entry(line, dataset, self._first) for line in self.outcome.lines}
+        return ranks({label: self._values(entry, metric) for label, entry in entries.items()})
+
+    # --- columns ---------------------------------------------------------------------------------
+
+    def _columns(self) -> Iterable[Column]:
+        """For readers the method and the headline metrics of each data set; for programs everything."""
+        yield Column(("", "", "method"), "line", numeric=False)
+        for name in _PROGRAMS:
+            yield Column(("", "", name), name, numeric=False, readers=False)
+        for dataset in self.outcome.datasets:
+            label = dataset_label(dataset, self.outcome.records)
+            for name in ("state", "source"):
+                yield Column((label, "", name), f"{dataset}_{name}", numeric=False, readers=False)
+            yield Column((label, "", "seeds"), f"{dataset}_seeds", readers=False)
+            for metric in headline_metrics():
+                key, header = f"{dataset}_{metric.key}", (label, metric.group)
+                yield Column((*header, metric.name), f"{key}_mean")
+                for name in ("std", "low", "high", "verdict"):
+                    numeric = name != "verdict"
+                    yield Column((*header, f"{metric.name} {name}"), f"{key}_{name}", numeric, readers=False)
+
+    @staticmethod
+    def _about(name: Cell, line: Line, row: str, selection: str | None) -> list[Cell]:
+        """The first cells of a row; ``row`` is ``ours``, another selection, ``published``, ``difference``."""
+        values = (line.method, line.variant, line.reading, row, selection)
+        return [replace(name, value=line.label), *map(Cell, values)]
+
+    # --- rows ------------------------------------------------------------------------------------
+
+    def _rows(self, line: Line, ranked: Mapping[tuple[str, str], Ranks]) -> list[Row]:
+        rows = [self._ours(line, self._first, ranked)]
+        for selection in self._selections[1:]:
+            if self._adds_something(line, selection):
+                rows.append(self._ours(line, selection, {}))
+        published = {dataset: self._published(line, dataset) for dataset in self.outcome.datasets}
+        if any(published.values()):
+            if "published" in self.show:
+                rows.append(self._published_row(line, published))
+            if "difference" in self.show:
+                rows += [
+                    self._difference(line, selection, published)
+                    for selection in self._selections
+                    if any(self._entry(line, dataset, selection).records for dataset in published)
+                ]
+        return rows
+
+    def _adds_something(self, line: Line, selection: str) -> bool:
+        """Whether a further selection says anything that the row above it does not."""
+        return any(
+            (entry := self._entry(line, dataset, selection)).records
+            or entry.state not in ("not applicable", self._entry(line, dataset, self._first).state)
+            for dataset in self.outcome.datasets
+        )
+
+    def _ours(self, line: Line, selection: str, ranked: Mapping[tuple[str, str], Ranks]) -> Row:
+        first = selection == self._first
+        mark = {"val": "", "oracle": selection_label("oracle").removeprefix("oracle")}
+        name = (
+            Cell(words=line.label, mark=mark.get(selection, f" ({selection})"))
+            if first
+            else Cell(words=selection_label(selection))
+        )
+        cells = self._about(name, line, "ours" if first else selection, selection)
+        for dataset in self.outcome.datasets:
+            entry = self._entry(line, dataset, selection)
+            cells += [Cell(entry.state), EMPTY, Cell(len(entry.records))]
+            for place, metric in enumerate(headline_metrics()):
+                values = self._values(entry, metric)
+                cell = self._figure(entry, values, with_state=not place)
+                rank = ranked.get((dataset, metric.key))
+                found = values.interval
+                cells.append(cell if rank is None else rank.marked(line.label, cell))
+                cells += [Cell(found.std), Cell(found.low), Cell(found.high), EMPTY]
+        return Row(tuple(cells), line.group, "" if first else selection)
+
+    def _figure(self, entry: Entry, values: SeedValues, *, with_state: bool) -> Cell:
+        """A mean with its spread, or why there is none."""
+        reason = entry.reason if entry.state != "done" else ""
+        cell = values.cell(intervals=self._intervals)
+        if cell.number:
+            return replace(cell, mark=values.mark, note=reason)
+        if entry.records:
+            return Cell(note=values.interval.reason)
+        return Cell(words=entry.state, note=reason) if with_state else EMPTY
+
+    def _published(self, line: Line, dataset: str) -> PublishedRow | None:
+        return self.find(line, dataset, self._inputs_of(line, dataset)[0])
+
+    def _inputs_of(self, line: Line, dataset: str) -> tuple[str, str]:
+        """Semantics and features of the line's runs; without any, those of published rows."""
+        for selection in self.outcome.selections:
+            for record in self._entry(line, dataset, selection).records.values():
+                return str(record.data["semantics"]), str(record.data["features"])
+        return "att", "res101"
+
+    def _published_row(self, line: Line, published: Mapping[str, PublishedRow | None]) -> Row:
+        cells = self._about(Cell(words="published"), line, "published", None)
+        for dataset, row in published.items():
+            inputs = self._inputs_of(line, dataset)
+            cells += [EMPTY, Cell(row.source) if row else EMPTY, EMPTY]
+            for metric in headline_metrics():
+                cells += [self.published.figure(line.label, row, metric, *inputs), *[EMPTY] * 4]
+        return Row(tuple(cells), line.group, "published")
+
+    def _difference(self, line: Line, selection: str, published: Mapping[str, PublishedRow | None]) -> Row:
+        text = "− published" if selection == self._first else f"{selection_label(selection)} − published"
+        cells = self._about(Cell(words=text), line, "difference", selection)
+        for dataset, row in published.items():
+            entry = self._entry(line, dataset, selection)
+            cells += [EMPTY, Cell(row.source) if row else EMPTY, Cell(len(entry.records))]
+            for metric in headline_metrics():
+                values = self._values(entry, metric)
+                cell, place = self.published.difference(values, row)
+                less = row.figures[metric.name] if row and cell.number else float("nan")
+                ends = (Cell(values.interval.low - less), Cell(values.interval.high - less))
+                cells += [cell, EMPTY, *ends, Cell(place)]
+        return Row(tuple(cells), line.group, "difference")
+
+    # --- title and notes -------------------------------------------------------------------------
+
+    def _title(self) -> str:
+        count = len(self.outcome.seeds)
+        spread = "half of the 95 % interval" if self._intervals else "std"
+        seeds = f", mean ± {spread} over {count} seeds" if count > 1 else ", one seed"
+        return f"{self.outcome.title or self.outcome.name}: per-class accuracy in %{seeds}"
+
+    def _notes(self, ranked: Iterable[Ranks]) -> list[str]:
+        """A sentence each: selection, ranking, seeds, published figures, missing cells, the runs' inputs."""
+        shown = {key: one for key, one in self.outcome.entries.items() if key[2] in self._selections}
+        ran = {key[2] for key, entry in shown.items() if entry.records}
+        lines = [_SELECTED[selection] for selection in self._selections if selection in ran]
+        lines += ranking_notes(ranked)
+        if any(one.state == "partial" for one in shown.values()):
+            lines.append(f"(n): the mean of n of the {len(self.outcome.seeds)} seeds, not ranked")
+        if self._intervals:
+            lines.append("no ± where seeds give no interval: one seed, or the same figure for each")
+        lines += self.published.notes()
+        lines += _missing_notes(shown, several=len(self._selections) > 1)
+        lines += _input_notes(self.outcome)
+        return [*lines, *self.outcome.remarks]
+
+
+def _missing_notes(entries: Mapping[tuple[str, str, str], Entry], *, several: bool) -> list[str]:
+    """What is missing, by state and reason; a method without plugin is named once for all data sets."""
+    by_place: dict[tuple[str, str], dict[str, Entry]] = {}
+    for (label, dataset, selection), entry in entries.items():
+        if entry.state not in ("done", "not applicable"):
+            by_place.setdefault((label, dataset), {})[selection] = entry
+    found: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for place, missing in by_place.items():
+        for entry in missing.values():
+            same = ", ".join(name for name, other in missing.items() if other.reason == entry.reason)
+            which = f" ({same})" if several and entry.state not in ("no plugin", "no data") else ""
+            reason = "" if entry.state == "no plugin" else entry.reason
+            where = found.setdefault((entry.state, which, reason), [])
+            if place not in where:
+                where.append(place)
+    lines = []
+    for (state, which, reason), where in found.items():
+        if state == "no plugin":
+            places = word_list(label for label, _ in where)
+        elif state == "no data":
+            places = word_list(dataset for _, dataset in where)
+        else:
+            places = place_list(where)
+        lines.append(f"{state}{which}: {places}{f': {reason}' if reason else ''}")
+    return lines
+
+
+def _input_notes(outcome: SuiteOutcome) -> list[str]:
+    """What the runs read: figures on other features or semantics are not comparable."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for (label, dataset, _), entry in outcome.entries.items():
+        for record in entry.records.values():
+            inputs = f"features {record.data['features']}, semantics {record.data['semantics']}"
+            found.setdefault(dataset, {}).setdefault(inputs, []).append(label)
+    lines = []
+    same: dict[str, list[str]] = {}
+    for dataset, by_inputs in found.items():
+        if len(by_inputs) == 1:
+            same.setdefault(next(iter(by_inputs)), []).append(dataset)
+        else:
+            parts = (f"{inputs} ({word_list(labels, 6)})" for inputs, labels in by_inputs.items())
+            lines.append(f"our runs on {dataset} differ in their inputs: {'; '.join(parts)}")
+    lines += [f"our runs on {word_list(datasets)}: {inputs}" for inputs, datasets in same.items()]
+    simulated = {one.info.dataset for one in outcome.records if is_simulated(one)}
+    listed = [one for one in found if one in simulated]
+    return [*lines, *([f"simulated data, no real images: {word_list(listed)}"] if listed else [])]
