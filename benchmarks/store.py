@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import processor, write_page
-from zslbench.data.regions.store import RegionStore
+from zslbench.data import RegionStore
 from zslbench.experiment.datasets import load_dataset
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from zslbench.data.provenance import array_sha256
-from zslbench.data.regions import ArrayRegions
+from zslbench.data import ArrayRegions, array_sha256
 from zslbench.plugin import Dataset, Indices
 
 _STRENGTH = 50.0

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from zslbench.data.provenance import array_sha256
+from zslbench.data import array_sha256
 from zslbench.evaluation import Evaluation, criteria
 from zslbench.experiment import Outcome
 from zslbench.training import flatten

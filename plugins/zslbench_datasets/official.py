@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from zslbench.data import DataRequest, Dataset, ExpectedCounts, RegionsWanted, dataset_folder, read_xlsa17
+from zslbench.data import ExpectedCounts, RegionRequest, read_xlsa17, require_folder
 from zslbench.errors import UnknownName, did_you_mean
 from zslbench.evaluation.splits import fingerprint
-from zslbench.plugin import DatasetSource
+from zslbench.plugin import DataRequest, Dataset, DatasetSource
 from zslbench_data import catalogue, how_to_get, how_to_get_region_features
 
 
@@ -36,13 +36,13 @@ class OfficialSource(DatasetSource):
         if name not in OFFICIAL:
             raise UnknownName(f"no official data set '{request.name}', {did_you_mean(name, OFFICIAL)}")
         entry = catalogue().entry(name)
-        regions = RegionsWanted.of(request)
+        regions = RegionRequest.of(request)
         advice = how_to_get(name)
         if regions is not None:
             regions = replace(regions, advice=how_to_get_region_features(name, request.root))
             advice = regions.advice
         dataset = read_xlsa17(
-            dataset_folder(request, entry.folder, advice),
+            require_folder(request.root, entry.folder, request.name, advice),
             name=name,
             features=request.features,
             semantics=request.semantics or "att",

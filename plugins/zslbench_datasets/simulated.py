@@ -14,18 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from zslbench.data import (
-    DataRequest,
-    Dataset,
-    RegionStore,
-    RegionWriter,
-    Source,
-    cached_store,
-    find_folder,
-    source,
-)
+from zslbench.data import RegionStore, RegionWriter, cached_store, find_folder, source
 from zslbench.errors import UnknownName, did_you_mean
-from zslbench.plugin import DatasetSource
+from zslbench.plugin import DataRequest, Dataset, DatasetSource, Source
 from zslbench_data import catalogue
 from zslbench_datasets.settings import SimulatedSettings
 from zslbench_datasets.simulated_classes import Classes, classes_of, part_of

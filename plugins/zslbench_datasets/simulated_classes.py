@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from zslbench.data import OfficialSplit, attribute_names, attribute_vectors, read_described
+from zslbench.data import attribute_names, attribute_vectors, read_described
+from zslbench.plugin import OfficialSplit
 
 WORDS = 300
 """Length of an invented word vector, as of the real ones."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
-from zslbench.data import ArrayRegions, DataRequest, Dataset, OfficialSplit, source
+from zslbench.data import ArrayRegions, source
 from zslbench.errors import UnknownName, did_you_mean
-from zslbench.plugin import DatasetSource
+from zslbench.plugin import DataRequest, Dataset, DatasetSource, OfficialSplit
 from zslbench_datasets.settings import ToySettings
 
 FEATURES = "simulated"

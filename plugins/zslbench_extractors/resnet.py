@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zslbench.data import sha256_of
 from zslbench.errors import DataError
+from zslbench.store import sha256_of
 from zslbench_extractors.backbone import IMAGENET, Backbone, BackboneExtractor
 from zslbench_extractors.settings import ResNetSettings
 from zslbench_extractors.vision import load_vision, name_of

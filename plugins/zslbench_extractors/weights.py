@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from zslbench.data import sha256_of
 from zslbench.errors import MissingData, MissingExtra
+from zslbench.store import sha256_of
 
 CONFIG, PROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
 _PATTERNS = [CONFIG, PROCESSOR, "model*.safetensors", "model.safetensors.index.json"]

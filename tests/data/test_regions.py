@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from zslbench.data import ArrayRegions
 from zslbench.data.provenance import array_sha256, source
-from zslbench.data.regions import ArrayRegions
 from zslbench.experiment.datasets import arrays
 from zslbench_datasets.settings import ToySettings
 from zslbench_datasets.toy import generate

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zslbench.data.regions import ArrayRegions
-from zslbench.data.validate import check, faults
+from zslbench.data import ArrayRegions
+from zslbench.data.validate import dataset_faults, require_valid
 from zslbench.errors import DataError
 from zslbench.plugin.dataset import Dataset, OfficialSplit
 
@@ -48,8 +48,8 @@ def sound() -> Dataset:
 
 
 def test_a_sound_data_set_has_no_faults(sound: Dataset) -> None:
-    assert faults(sound) == []
-    check(sound, "here")
+    assert dataset_faults(sound) == []
+    require_valid(sound, "here")
 
 
 CASES: dict[str, tuple[dict[str, Any], str]] = {
@@ -93,7 +93,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_faults_of_arrays(sound: Dataset, case: str) -> None:
     changes, message = CASES[case]
-    found = faults(altered(sound, **{name: change(sound) for name, change in changes.items()}))
+    found = dataset_faults(altered(sound, **{name: change(sound) for name, change in changes.items()}))
     assert any(message in one for one in found), found
     assert len(found) <= 2
 
@@ -132,7 +132,7 @@ SPLITS: dict[str, tuple[dict[str, Any], str]] = {
 def test_faults_of_splits(sound: Dataset, case: str) -> None:
     changes, message = SPLITS[case]
     split = altered(sound.split, **{name: change(sound.split) for name, change in changes.items()})
-    found = faults(altered(sound, split=split))
+    found = dataset_faults(altered(sound, split=split))
     assert any(message in one for one in found), found
 
 
@@ -146,7 +146,7 @@ def test_all_faults_are_listed_at_once(sound: Dataset) -> None:
         split=split,
     )
     with pytest.raises(DataError) as caught:
-        check(bad, "data set 'bad'")
+        require_valid(bad, "data set 'bad'")
     assert str(caught.value).startswith("data set 'bad': ")
     for part in ("4 NaN", "1 labels outside 0 to 5 (77)", "duplicate class names", "share 2 images"):
         assert part in str(caught.value)

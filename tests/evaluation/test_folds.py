@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.data.regions import ArrayRegions, RegionStore, RegionWriter
+from zslbench.data import ArrayRegions, RegionStore, RegionWriter
 from zslbench.evaluation.folds import Fold, final_fold, unseen_space, validation_fold
 from zslbench.evaluation.splits import validation_split
 from zslbench.plugin.dataset import Dataset, OfficialSplit

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from zslbench import Variant
-from zslbench.data.folders import find_dataset
+from zslbench.data.locations import find_dataset
 from zslbench.errors import UnknownName
 from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.lookup import Registry
@@ -92,25 +92,25 @@ def test_a_folder_is_a_data_set(found: Registry, tmp_path: Path) -> None:
     for name in ("CUB", "MyBirds"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "att_splits.mat").touch()
-    one = find_dataset(found, "mybirds", data_root=tmp_path)
+    one = find_dataset(found, "mybirds", root=tmp_path)
     assert one.declaration.target == "zslbench.data.xlsa17:FolderSource"
     assert (one.plugin.name, one.plugin.distribution) == ("folder", "zslbench")
-    assert find_dataset(found, "MyBirds", data_root=str(tmp_path)) == one
-    assert find_dataset(found, "cub", data_root=tmp_path).plugin.name == "mine"
+    assert find_dataset(found, "MyBirds", root=str(tmp_path)) == one
+    assert find_dataset(found, "cub", root=tmp_path).plugin.name == "mine"
 
 
 def test_unknown_data_set_names_the_data_root(found: Registry, tmp_path: Path) -> None:
     (tmp_path / "Sun").mkdir()
     (tmp_path / "Sun" / "att_splits.mat").touch()
     with pytest.raises(UnknownName, match="no dataset 'cubb', did you mean 'cub'") as raised:
-        find_dataset(found, "cubb", data_root=tmp_path)
+        find_dataset(found, "cubb", root=tmp_path)
     assert str(tmp_path) in str(raised.value)
     with pytest.raises(UnknownName, match="did you mean 'sun'"):
-        find_dataset(found, "sum", data_root=tmp_path)
+        find_dataset(found, "sum", root=tmp_path)
 
 
 def test_a_folder_that_nobody_could_type_is_left_out(found: Registry, tmp_path: Path) -> None:
     (tmp_path / "my data").mkdir()
     (tmp_path / "my data" / "att_splits.mat").touch()
     with pytest.raises(UnknownName):
-        find_dataset(found, "my data", data_root=tmp_path)
+        find_dataset(found, "my data", root=tmp_path)

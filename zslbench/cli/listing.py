@@ -41,13 +41,13 @@ def methods(name: str | None, fmt: str) -> None:
 @format_option
 def datasets(data_root: Path | None, fmt: str) -> None:
     """List data sets: those that plugins register, and folders in xlsa17 format under the data root."""
-    from zslbench.data import roots
-    from zslbench.data.folders import folder_datasets
+    from zslbench.data import locations
+    from zslbench.data.locations import folder_components
 
     known = registry()
     _note_broken(known)
-    root = roots.data_root(data_root)
-    folders = roots.folder_datasets(root)
+    root = locations.data_root(data_root)
+    folders = locations.dataset_folders(root)
     registered = {one.name: one for one in known.components("dataset")}
     rows = [
         {
@@ -58,7 +58,7 @@ def datasets(data_root: Path | None, fmt: str) -> None:
             "paper": one.declaration.paper or None,
             **_origin(one.plugin),
         }
-        for name, one in sorted((folder_datasets(data_root) | registered).items())
+        for name, one in sorted((folder_components(data_root) | registered).items())
     ]
     shown = ("dataset", "summary", "folder", "paper", "from")
     _emit(rows, shown, fmt, f"data sets (data root {root})")

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from zslbench.data.beside import NAMES, VECTORS, beside
+from zslbench.data.locations import ATTRIBUTE_NAMES, ATTRIBUTE_VECTORS, sidecar
 from zslbench.errors import DataError
 
 Vectors = Float[np.ndarray, "attributes words"]
@@ -31,7 +31,7 @@ def attribute_vectors(folder: Path, count: int) -> tuple[Vectors, Path] | None:
     Raises:
         DataError: the file has another number of attributes, or is no table of numbers.
     """
-    path = beside(folder, *VECTORS)
+    path = sidecar(folder, ATTRIBUTE_VECTORS)
     if path is None:
         return None
     vectors = _table(path)
@@ -46,7 +46,7 @@ def attribute_names(folder: Path, count: int, vectors: Vectors | None) -> tuple[
     Raises:
         DataError: the file has another number of names.
     """
-    path = beside(folder, *NAMES) or _same_vectors(folder, vectors)
+    path = sidecar(folder, ATTRIBUTE_NAMES) or _same_vectors(folder, vectors)
     if path is None:
         return None
     text = path.read_text(encoding="utf-8-sig", errors="replace")

@@ -1,8 +1,8 @@
-"""Looks a MATLAB 5 file over before SciPy reads it.
+"""Checks that SciPy can read a MATLAB 5 file safely.
 
-SciPy's reader trusts the sizes written in a file: a flipped byte can make it crash the process or ask for
-all memory. So every variable's header, and every part of a wanted variable that SciPy will walk into, is
-checked here against what the file can hold. Format: MathWorks, "MAT-File Format" (level 5).
+SciPy's reader trusts the sizes written in a file: a flipped byte can crash the process or make it ask for all
+memory. So the header of every variable, and every part of a wanted variable that SciPy will walk into, is
+checked against what the file can hold. Format: MathWorks, "MAT-File Format" (level 5).
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ _CLASSES = {2: "a struct", 3: "an object", 5: "a sparse array", 16: "a function"
 
 _HEAD = 4096  # more than any variable's header needs
 _LARGEST_CELL = 1 << 28  # bytes; 40,000 image names take under 10 MB
-_RATIO = 1032  # zlib cannot shrink data by more
-_DEEPEST = 4
+RATIO = 1032
+"""zlib cannot compress data by more."""
+DEEPEST = 4
+"""Levels of nested cells that are read."""
 _STRAY_BLANKS = 4096  # characters that text may claim beyond its bytes; SciPy fills such text with blanks
 
 
 class Garbled(Exception):
-    """What is wrong with a file, without its name."""
+    """What is wrong with a file: a predicate, without the file's name."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class _Walker:
     def content(self, header: _Header, end: int, depth: int = 0) -> None:
         """Check what follows a header up to ``end``; text in cells is walked through."""
         if header.kind == _CELL:
-            if depth == _DEEPEST or header.count > (end - self.at) // 8:
+            if depth == DEEPEST or header.count > (end - self.at) // 8:
                 raise Garbled(f"claims {header.count} cells in {max(end - self.at, 0)} bytes")
             for _ in range(header.count):
                 self.cell(end, depth + 1)
@@ -174,7 +176,7 @@ def _variable(
 
     walker = _Walker(body(_HEAD), order)
     kind, size = walker.numbers("2I")
-    if kind != _MATRIX or size > (length * _RATIO if compressed else length):
+    if kind != _MATRIX or size > (length * RATIO if compressed else length):
         raise Garbled("has a malformed variable")
     header = walker.header()
     if header.name in wanted:

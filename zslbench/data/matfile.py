@@ -1,4 +1,8 @@
-"""Reads arrays and text from MATLAB files of versions 5 to 7.3; a damaged file is one clear error."""
+"""Reads arrays and text from MATLAB files of versions 5 to 7.3; a damaged file is a single clear error.
+
+Version 7.3 is HDF5 with transposed arrays, text as code units and cells as object references. Earlier
+versions are read by SciPy, after :mod:`zslbench.data.mat5` has checked that it can do so safely.
+"""
 
 from __future__ import annotations
 
@@ -9,69 +13,62 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from zslbench.data.mat5 import Garbled, variables
+from zslbench.data.mat5 import DEEPEST, RATIO, Garbled, variables
 from zslbench.errors import DataError, MissingData
 
 MatValue: TypeAlias = "np.ndarray | list[str]"
 T = TypeVar("T")
 
+_UTF = {1: "utf-8", 2: "utf-16-le", 4: "utf-32-le"}
+"""Encoding by bytes per code unit."""
+
 
 def read_mat(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
-    """The variables named in ``keys``; one that the file does not have is left out.
+    """The variables named in ``keys``, as far as the file has them; others are not read.
 
     Numbers come as arrays with MATLAB's axis order (``att`` is attributes x classes) and the file's own
-    dtype, text and cell arrays of text as a list of strings in column order. Other variables are not read.
+    dtype, text and cell arrays of text as a list of strings in column order.
 
     Raises:
         MissingData: there is no such file.
-        DataError: the file is empty, cut off, garbled, no MATLAB file, or a wanted variable is something
-            else than real numbers or text.
+        DataError: the file is empty, cut off, garbled or not a MATLAB file, or a wanted variable holds
+            neither real numbers nor text.
     """
-
-    def five() -> dict[str, MatValue]:
-        here = [name for name in variables(path, keys) if name in keys]
-        return {name: _plain(name, value) for name, value in _scipy(path, here).items()}
-
-    def seven() -> dict[str, MatValue]:
-        from zslbench.data.mat73 import read_mat73
-
-        return read_mat73(path, keys)
-
-    return _guarded(path, five, seven)
+    return _guarded(path, lambda: _read5(path, keys), lambda: _read73(path, keys))
 
 
 def mat_variables(path: Path) -> list[str]:
     """Names of all variables of a MATLAB file. Raises as :func:`read_mat`."""
 
-    def seven() -> list[str]:
-        from zslbench.data.mat73 import variables73
+    def names73() -> list[str]:
+        import h5py
 
-        return variables73(path)
+        with h5py.File(path, "r") as file:
+            return [name for name in file if not name.startswith("#")]
 
-    return _guarded(path, lambda: variables(path), seven)
+    return _guarded(path, lambda: variables(path), names73)
 
 
-def _guarded(path: Path, five: Callable[[], T], seven: Callable[[], T]) -> T:
+def _guarded(path: Path, version5: Callable[[], T], version73: Callable[[], T]) -> T:
     if not path.is_file():
         raise MissingData(path, ["no such file"])
     advice = "Get a fresh copy of the file"
     try:
         if path.stat().st_size == 0:
             raise Garbled("is empty")
-        return seven() if _is_hdf5(path) else five()
+        return version73() if _is_hdf5(path) else version5()
     except Garbled as fault:
         raise DataError(path, [f"the file {fault}"], advice) from None
     except MemoryError:
         raise DataError(path, ["the file does not fit into memory"]) from None
     except Exception as error:
         # SciPy and HDF5 raise whatever their parsers stumble over; to the user it is all a damaged file.
-        raise DataError(
-            path, [f"the file cannot be read ({type(error).__name__}: {error})"], advice
-        ) from error
+        what = f"the file cannot be read ({type(error).__name__}: {error})"
+        raise DataError(path, [what], advice) from error
 
 
 def _is_hdf5(path: Path) -> bool:
-    """HDF5's signature, at the start or after a header of 512, 1024, ... bytes (MATLAB uses 512)."""
+    """Whether HDF5's signature is at the start, or after a header of 512, 1024, ... bytes (MATLAB: 512)."""
     with path.open("rb") as file:
         for at in (0, 512, 1024, 2048):
             file.seek(at)
@@ -80,7 +77,11 @@ def _is_hdf5(path: Path) -> bool:
     return False
 
 
-def _scipy(path: Path, names: list[str]) -> dict[str, Any]:
+# --- versions 5 to 7 ------------------------------------------------------------------------------
+
+
+def _read5(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
+    names = [name for name in variables(path, keys) if name in keys]
     if not names:
         return {}
     import scipy.io
@@ -91,10 +92,10 @@ def _scipy(path: Path, names: list[str]) -> dict[str, Any]:
     missing = [name for name in names if name not in contents]
     if missing:
         raise Garbled(f"loses {', '.join(missing)} when read")
-    return {name: contents[name] for name in names}
+    return {name: _numbers_or_text(name, contents[name]) for name in names}
 
 
-def _plain(name: str, value: Any) -> MatValue:
+def _numbers_or_text(name: str, value: Any) -> MatValue:
     if value.dtype.kind in "OU":
         return _strings(name, value)
     if value.dtype.kind not in "fiub":
@@ -103,7 +104,7 @@ def _plain(name: str, value: Any) -> MatValue:
 
 
 def _strings(name: str, value: Any) -> list[str]:
-    """Text of nested object arrays, in column order; an empty cell is an empty string."""
+    """Text of nested object arrays in column order; an empty cell is an empty string."""
     if value.dtype.kind == "U":
         return [str(row).rstrip(" \0") for row in value.ravel(order="F")] or [""]
     strings: list[str] = []
@@ -112,3 +113,82 @@ def _strings(name: str, value: Any) -> list[str]:
             raise Garbled(f"variable '{name}' is a cell array of numbers, not text")
         strings.extend(_strings(name, cell) if cell.size else [""])
     return strings
+
+
+# --- version 7.3 ----------------------------------------------------------------------------------
+
+
+def _read73(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
+    import h5py
+
+    found: dict[str, MatValue] = {}
+    with h5py.File(path, "r") as file:
+        for key in keys:
+            if key in file:
+                try:
+                    found[key] = _value73(file, file[key], 0)
+                except Garbled as fault:
+                    raise Garbled(f"variable '{key}' {fault}") from None
+    return found
+
+
+def _value73(file: Any, item: Any, depth: int) -> MatValue:
+    import h5py
+
+    if not isinstance(item, h5py.Dataset):
+        raise Garbled("is a struct or a sparse array, not numbers or text")
+    stored = item.id.get_storage_size()
+    if item.is_virtual or item.external:
+        raise Garbled("keeps its values in another file")
+    if item.shape is None or item.ndim > 4 or item.nbytes > stored * (RATIO if item.compression else 1):
+        raise Garbled(f"claims shape {item.shape} in {stored} stored bytes")
+    if item.dtype == h5py.ref_dtype:
+        if depth == DEEPEST:
+            raise Garbled("nests cells too deeply")
+        return _cells73(file, item, depth)
+    matlab_class = item.attrs.get("MATLAB_class", b"")
+    if matlab_class in (b"char", "char"):
+        return _text73(item)
+    if item.dtype.kind not in "fiub":
+        raise Garbled(f"holds values of type {item.dtype}, not real numbers or text")
+    return _array73(item).T
+
+
+def _array73(item: Any) -> np.ndarray:
+    if not item.attrs.get("MATLAB_empty", 0):
+        return np.asarray(item[()])
+    # MATLAB stores an empty array as its dimensions, marked by an attribute.
+    shape = tuple(int(n) for n in np.ravel(item[()])[::-1])
+    if 0 not in shape:
+        raise Garbled(f"is marked empty with shape {shape}")
+    return np.zeros(shape, item.dtype)
+
+
+def _cells73(file: Any, item: Any, depth: int) -> list[str]:
+    """Strings of a cell array in MATLAB's (column) order."""
+    strings: list[str] = []
+    if item.attrs.get("MATLAB_empty", 0):
+        return strings
+    for reference in np.ravel(item[()]):
+        if not reference:
+            raise Garbled("has a cell that refers to nothing")
+        target = file[reference]
+        value = _value73(file, target, depth + 1)
+        # Files written by other tools often lack the class mark; code units of two bytes are text.
+        if isinstance(value, np.ndarray) and target.dtype == np.uint16:
+            value = _text73(target)
+        if isinstance(value, np.ndarray):
+            raise Garbled("is a cell array of numbers, not text")
+        strings.extend(value)
+    return strings
+
+
+def _text73(item: Any) -> list[str]:
+    """One string per row of the character array (one row unless it is a matrix)."""
+    if item.attrs.get("MATLAB_empty", 0):
+        return [""]
+    if item.dtype.kind != "u" or item.dtype.itemsize not in _UTF or item.ndim > 2:
+        raise Garbled(f"holds text of type {item.dtype} and shape {item.shape}")
+    rows = np.atleast_2d(_array73(item).T)
+    little = rows.astype(rows.dtype.newbyteorder("<"))
+    return [row.tobytes().decode(_UTF[item.dtype.itemsize]).rstrip(" \0") for row in little]

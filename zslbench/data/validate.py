@@ -1,64 +1,164 @@
-"""Checks every data set, whichever plugin read it, before anything is computed from it."""
+"""Checks every data set, whichever plugin read it, before anything is computed from it.
+
+What a check notices is a :class:`Finding`; the reader of folders, ``data check`` and ``data import`` collect
+theirs in :class:`Findings` too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
-from zslbench.errors import DataError
+from zslbench.errors import DataError, ZslbenchError
 from zslbench.plugin.dataset import Dataset
 
+PARTS = ("trainval", "test_seen", "test_unseen")
+"""The parts of a split, as :class:`~zslbench.plugin.dataset.OfficialSplit` names them."""
+
+Severity = Literal["error", "warning", "note", "ok"]
+"""An error makes data unusable, a warning questionable; a note is worth knowing; ok: checked and sound."""
+
 _EXAMPLES = 5
-_CHUNK = 4096  # rows of features looked at together; keeps the memory for the check small
+_CHUNK = 4096  # rows of features examined together; keeps the memory for the check small
 
 
-def check(dataset: Dataset, where: object) -> None:
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was noticed about a data set's files."""
+
+    severity: Severity
+    what: str
+    where: str = ""
+    """File or folder, relative to the data set if it is inside; empty: the data set as a whole."""
+    count: int | None = None
+    """The number of images, values, classes, ... concerned."""
+    fix: str = ""
+    """What to do about it."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+    def row(self) -> dict[str, Any]:
+        """As a row of a table."""
+        what = f"{self.what}. {self.fix}" if self.fix else self.what
+        return {"severity": self.severity, "what": what, "where": self.where, "count": self.count}
+
+
+class Findings:
+    """Findings in the order in which they were made, each once."""
+
+    def __init__(self) -> None:
+        self.rows: list[Finding] = []
+
+    def add(self, severity: Severity, what: str, where: object = "", count: int | None = None) -> None:
+        self.extend([Finding(severity, what, str(where), count)])
+
+    def error(self, what: str, where: object = "", count: int | None = None) -> None:
+        self.add("error", what, where, count)
+
+    def warning(self, what: str, where: object = "", count: int | None = None) -> None:
+        self.add("warning", what, where, count)
+
+    def note(self, what: str, where: object = "", count: int | None = None) -> None:
+        self.add("note", what, where, count)
+
+    def ok(self, what: str, where: object = "", count: int | None = None) -> None:
+        self.add("ok", what, where, count)
+
+    def extend(self, found: Iterable[Finding], where: object = "") -> None:
+        """Add findings; those that name no place are about ``where``."""
+        for one in found:
+            row = one if one.where else replace(one, where=str(where))
+            if row not in self.rows:
+                self.rows.append(row)
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [one for one in self.rows if one.severity == "error"]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The texts of all notes."""
+        return tuple(one.what for one in self.rows if one.severity == "note")
+
+    @contextlib.contextmanager
+    def guard(self, where: object) -> Iterator[None]:
+        """Turn a fault that ends the block into an error about ``where``, so that a check can go on."""
+        try:
+            yield
+        except DataError as error:
+            self.extend(Finding("error", fault, str(where), fix=error.advice) for fault in error.faults)
+        except (ZslbenchError, OSError, RuntimeError, ValueError, KeyError, MemoryError) as error:
+            self.error(f"cannot be read ({type(error).__name__}: {error})", where)
+
+    def raise_errors(self, where: object, advice: str = "") -> None:
+        """Raise all errors as one.
+
+        Args:
+            where: what the message names first.
+            advice: what to do; empty: what the errors advise.
+
+        Raises:
+            DataError: there are errors; lists them.
+        """
+        if errors := self.errors:
+            fixes = dict.fromkeys(one.fix for one in errors if one.fix)
+            raise DataError(where, [str(one) for one in errors], advice or "; ".join(fixes))
+
+
+def require_valid(dataset: Dataset, where: object) -> None:
     """Refuse a data set that has faults.
 
     Args:
-        where: what the message names first, as the folder the data set was read from.
+        where: what the message names first, as the folder that the data set was read from.
 
     Raises:
         DataError: lists every fault with its count.
     """
-    found = faults(dataset)
-    if found:
+    if found := dataset_faults(dataset):
         raise DataError(where, found)
 
 
-def faults(dataset: Dataset) -> list[str]:
-    """Everything that makes a data set unusable, one sentence each, with counts; empty: nothing.
+def dataset_faults(dataset: Dataset) -> list[str]:
+    """Everything that makes a data set unusable, one sentence each, with counts; empty if it is sound."""
+    return [one.what for one in dataset_findings(dataset)]
 
-    Wrong types and shapes are reported alone, since nothing else can be examined with them.
+
+def dataset_findings(dataset: Dataset) -> list[Finding]:
+    """Everything that makes a data set unusable.
+
+    Wrong types are reported alone, since nothing else can be examined with them.
     """
-    return list(_types(dataset)) or [*_shapes(dataset), *_values(dataset), *_split(dataset)]
+    found = list(_types(dataset)) or [*_shapes(dataset), *_values(dataset), *_split(dataset)]
+    return [Finding("error", what, count=count) for what, count in found]
 
 
-def _types(dataset: Dataset) -> Iterator[str]:
+_Fault = tuple[str, int | None]
+
+
+def _types(dataset: Dataset) -> Iterator[_Fault]:
     split = dataset.split
-    expected = [
-        ("features", dataset.features, 2, "float32"),
-        ("semantics", dataset.semantics, 2, "float32"),
-        ("labels", dataset.labels, 1, "int64"),
-        ("trainval", split.trainval, 1, "int64"),
-        ("test_seen", split.test_seen, 1, "int64"),
-        ("test_unseen", split.test_unseen, 1, "int64"),
-    ]
+    expected = [("features", dataset.features, 2, "float32"), ("semantics", dataset.semantics, 2, "float32")]
+    expected += [("labels", dataset.labels, 1, "int64")]
+    expected += [(part, getattr(split, part), 1, "int64") for part in PARTS]
     if split.validation_classes is not None:
         expected.append(("validation classes", split.validation_classes, 1, "int64"))
     if dataset.attribute_vectors is not None:
         expected.append(("attribute vectors", dataset.attribute_vectors, 2, "float32"))
     for name, array, ndim, dtype in expected:
         if not isinstance(array, np.ndarray):
-            yield f"{name}: {type(array).__name__} instead of a NumPy array"
+            yield f"{name}: {type(array).__name__} instead of a NumPy array", None
         elif array.ndim != ndim:
-            yield f"{name}: {array.ndim} axes instead of {ndim}"
+            yield f"{name}: {array.ndim} axes instead of {ndim}", None
         elif array.dtype != np.dtype(dtype):
-            yield f"{name}: {array.dtype} instead of {dtype}"
+            yield f"{name}: {array.dtype} instead of {dtype}", None
 
 
-def _shapes(dataset: Dataset) -> Iterator[str]:
+def _shapes(dataset: Dataset) -> Iterator[_Fault]:
     images, (classes, attributes) = len(dataset.labels), dataset.semantics.shape
     counts = [
         ("features of", dataset.features.shape[0], "images, labels of", images),
@@ -76,16 +176,16 @@ def _shapes(dataset: Dataset) -> Iterator[str]:
         )
     for one, first, other, second in counts:
         if first != second:
-            yield f"{one} {first} {other} {second}"
+            yield f"{one} {first} {other} {second}", None
     if 0 in dataset.features.shape or 0 in dataset.semantics.shape:
-        yield f"no data: features {dataset.features.shape}, semantics {dataset.semantics.shape}"
+        yield f"no data: features {dataset.features.shape}, semantics {dataset.semantics.shape}", None
     repeated = len(dataset.class_names) - len(set(dataset.class_names))
     if repeated:
         twice = sorted({one for one in dataset.class_names if dataset.class_names.count(one) > 1})
-        yield f"{repeated} duplicate class names ({_few(twice)})"
+        yield f"{repeated} duplicate class names ({few(twice)})", repeated
 
 
-def _values(dataset: Dataset) -> Iterator[str]:
+def _values(dataset: Dataset) -> Iterator[_Fault]:
     for name, array in (
         ("features", dataset.features),
         ("semantics", dataset.semantics),
@@ -100,59 +200,67 @@ def _values(dataset: Dataset) -> Iterator[str]:
                 nan += int(np.count_nonzero(np.isnan(chunk)))
                 inf += int(np.count_nonzero(np.isinf(chunk)))
         if nan or inf:
-            yield f"{name}: {nan} NaN and {inf} infinite values"
+            yield f"{name}: {nan} NaN and {inf} infinite values", nan + inf
     empty = np.flatnonzero((np.nan_to_num(dataset.semantics) == 0).all(axis=1))
     if len(empty):
-        yield f"{len(empty)} classes without a semantic vector ({_few(_names(dataset, empty))})"
-    wrong = (dataset.labels < 0) | (dataset.labels >= len(dataset.class_names))
-    if wrong.any():
-        classes = len(dataset.class_names)
-        values = np.unique(dataset.labels[wrong]).tolist()
-        yield f"{np.count_nonzero(wrong)} labels outside 0 to {classes - 1} ({_few(values)})"
+        shown = few(_names(dataset, empty))
+        yield f"{len(empty)} classes without a semantic vector ({shown})", len(empty)
+    classes = len(dataset.class_names)
+    wrong = dataset.labels[(dataset.labels < 0) | (dataset.labels >= classes)]
+    if len(wrong):
+        shown = few(np.unique(wrong).tolist())
+        yield f"{len(wrong)} labels outside 0 to {classes - 1} ({shown})", len(wrong)
 
 
-def _split(dataset: Dataset) -> Iterator[str]:
+def _split(dataset: Dataset) -> Iterator[_Fault]:
     split, images = dataset.split, len(dataset.labels)
-    parts = {"trainval": split.trainval, "test_seen": split.test_seen, "test_unseen": split.test_unseen}
+    parts = {part: getattr(split, part) for part in PARTS}
     labels: dict[str, np.ndarray] = {}
     for name, rows in parts.items():
         inside = rows[(rows >= 0) & (rows < images)]
         labels[name] = np.unique(dataset.labels[inside])
         if not len(rows):
-            yield f"{name} is empty"
-        if len(inside) < len(rows):
-            yield f"{name}: {len(rows) - len(inside)} indices outside 0 to {images - 1}"
-        if len(np.unique(rows)) < len(rows):
-            yield f"{name}: {len(rows) - len(np.unique(rows))} duplicate indices"
-    names = list(parts)
-    for i, one in enumerate(names):
-        for other in names[i + 1 :]:
-            shared = np.intersect1d(parts[one], parts[other])
-            if len(shared):
-                yield f"{one} and {other} share {len(shared)} images"
-    leaked = np.intersect1d(labels["test_unseen"], labels["trainval"])
-    if len(leaked):
-        yield f"{len(leaked)} unseen classes have training images ({_few(_names(dataset, leaked))})"
-    strangers = np.setdiff1d(labels["test_seen"], labels["trainval"])
-    if len(strangers):
-        named = _few(_names(dataset, strangers))
-        yield f"{len(strangers)} classes of test_seen have no training images ({named})"
+            yield f"{name} is empty", None
+        if outside := len(rows) - len(inside):
+            yield f"{name}: {outside} indices outside 0 to {images - 1}", outside
+        if repeated := len(rows) - len(np.unique(rows)):
+            yield f"{name}: {repeated} duplicate indices", repeated
+    for i, one in enumerate(PARTS):
+        for other in PARTS[i + 1 :]:
+            if shared := len(np.intersect1d(parts[one], parts[other])):
+                yield f"{one} and {other} share {shared} images", shared
+
+    def classes(found: np.ndarray, what: str) -> Iterator[_Fault]:
+        if len(found):
+            yield f"{len(found)} {what} ({few(_names(dataset, found))})", len(found)
+
+    trained = labels["trainval"]
+    yield from classes(np.intersect1d(labels["test_unseen"], trained), "unseen classes have training images")
+    strangers = np.setdiff1d(labels["test_seen"], trained)
+    yield from classes(strangers, "classes of test_seen have no training images")
     validation = split.validation_classes
     if validation is not None:
-        foreign = np.setdiff1d(validation, labels["trainval"])
-        if len(foreign):
-            yield f"{len(foreign)} validation classes are not seen classes ({_few(_names(dataset, foreign))})"
-        if len(labels["trainval"]) and not len(np.setdiff1d(labels["trainval"], validation)):
-            yield "every seen class is a validation class, none is left to train on"
+        yield from classes(np.setdiff1d(validation, trained), "validation classes are not seen classes")
+        if len(trained) and not len(np.setdiff1d(trained, validation)):
+            yield "every seen class is a validation class, which leaves none to train on", None
         if not len(validation):
-            yield "validation classes are given but empty; None says that there are none"
+            yield "validation classes are given but empty; None means that there are none", None
 
 
 def _names(dataset: Dataset, classes: np.ndarray) -> list[str]:
-    known = dataset.class_names
-    return [known[one] if 0 <= one < len(known) else f"class id {one}" for one in classes.tolist()]
+    return [class_name(dataset.class_names, one) for one in classes.tolist()]
 
 
-def _few(items: list[str] | list[int]) -> str:
-    shown = ", ".join(str(one) for one in items[:_EXAMPLES])
-    return shown if len(items) <= _EXAMPLES else f"{shown}, ..."
+def class_name(names: tuple[str, ...], number: int) -> str:
+    """The name of a class, or its number if there is no such class."""
+    return names[number] if 0 <= number < len(names) else f"class id {number}"
+
+
+def few(items: Iterable[object]) -> str:
+    """The first five of some items, for a message.
+
+    >>> few(range(7))
+    '0, 1, 2, 3, 4, ...'
+    """
+    shown = [str(one) for one in items]
+    return ", ".join(shown[:_EXAMPLES]) + (", ..." if len(shown) > _EXAMPLES else "")

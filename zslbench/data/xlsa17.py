@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from zslbench.data import validate, xlsa17_classes as classes
+from zslbench.data.locations import SPLITS_FILE, require_folder
 from zslbench.data.matfile import read_mat
 from zslbench.data.provenance import source
-from zslbench.data.regions.attach import MEAN, RegionsWanted, attach, mean_name
-from zslbench.data.roots import SPLITS_FILE
-from zslbench.data.xlsa17_files import SEMANTICS, dataset_folder, imported_features, plain_name, require
+from zslbench.data.regions.attach import MEAN, RegionRequest, attach, mean_name
+from zslbench.data.xlsa17_files import SEMANTICS, imported_features, plain_name, require
 from zslbench.data.xlsa17_variables import (
     ExpectedCounts as ExpectedCounts,
     Variables,
@@ -39,7 +39,7 @@ class FolderSource(DatasetSource):
 
         Where there is no ``res101``, the features that came with an imported set are the default.
         """
-        folder, regions = dataset_folder(request, request.name), RegionsWanted.of(request)
+        folder, regions = require_folder(request.root, request.name, request.name), RegionRequest.of(request)
         features = request.features
         if features is None and regions is None and not (folder / f"{DEFAULT_FEATURES}.mat").is_file():
             features = imported_features(folder)
@@ -60,7 +60,7 @@ def read_xlsa17(
     semantics: str = "att",
     expected: ExpectedCounts | None = None,
     image_files: bool = False,
-    regions: RegionsWanted | None = None,
+    regions: RegionRequest | None = None,
 ) -> Dataset:
     """Read one data set and check it.
 
@@ -153,21 +153,21 @@ def read_xlsa17(
         sources=tuple(source(key, f"{folder.name}/{where[key]}", one) for key, one in arrays.items()),
         notes=tuple(notes),
     )
-    faults += validate.faults(dataset)
+    faults += validate.dataset_faults(dataset)
     if region_source is not None and not faults:
         described_att = found.matrix(splits, SPLITS_FILE, "att")
         if described_att is not None:
             att = np.ascontiguousarray(described_att.T, dtype=np.float32)
-            dataset, faults = attach(
+            dataset, found_faults = attach(
                 dataset, region_source, folder, att, splits_file=SPLITS_FILE, features_file=file
             )
-            faults += validate.faults(dataset)
+            faults += [one.what for one in found_faults] + validate.dataset_faults(dataset)
     if faults:
         raise DataError(folder, faults)
     return dataset
 
 
-def _means(folder: Path, regions: RegionsWanted) -> bool:
+def _means(folder: Path, regions: RegionRequest) -> bool:
     """Whether global features are means over regions: asked for, or nothing else is there."""
     if regions.features is not None:
         return regions.features == MEAN

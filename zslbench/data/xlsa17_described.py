@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from zslbench.data import xlsa17_classes as classes
+from zslbench.data.locations import SPLITS_FILE
 from zslbench.data.matfile import mat_variables, read_mat
-from zslbench.data.roots import SPLITS_FILE
 from zslbench.data.xlsa17_variables import Variables
 from zslbench.errors import DataError
 from zslbench.plugin.dataset import OfficialSplit

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zslbench.data.locations import HOW_TO_CHOOSE, SPLITS_FILE
 from zslbench.data.matfile import mat_variables
-from zslbench.data.roots import HOW_TO_CHOOSE, SPLITS_FILE, data_root, find_folder, folder_datasets
 from zslbench.errors import DataError, MissingData, UnknownName
-from zslbench.plugin.dataset import DataRequest
 from zslbench.store.files import read_records
 
 SEMANTICS = {"att": SPLITS_FILE, "original_att": SPLITS_FILE, "sentence": "sent_splits.mat"}
@@ -18,22 +17,6 @@ HOW_TO_GET = (
     "http://datasets.d2.mpi-inf.mpg.de/xian/xlsa17.zip (FLO is in cvpr18xian.zip beside it), and unpack it; "
     f"{HOW_TO_CHOOSE}"
 )
-
-
-def dataset_folder(request: DataRequest, folder: str, advice: str = HOW_TO_CHOOSE) -> Path:
-    """The folder of a data set below the data root.
-
-    Raises:
-        MissingData: names the folder, what is there instead, and ``advice``.
-    """
-    root = data_root(request.root)
-    found = find_folder(root, folder)
-    if found is None:
-        here = ", ".join(one.name for one in folder_datasets(root).values()) or "no data sets"
-        raise MissingData(
-            f"data set '{request.name}'", [f"no folder {folder} in {root} (found: {here})"], advice
-        )
-    return found
 
 
 def plain_name(features: str) -> str:

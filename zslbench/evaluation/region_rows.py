@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from zslbench.data.regions.stored import BLOCK_BYTES, StoredRegions
+from zslbench.data.regions.layout import BLOCK_BYTES
+from zslbench.data.regions.store import StoredRegions
 from zslbench.plugin.dataset import Indices, RegionSource
 
 Room = Callable[[torch.device], int]

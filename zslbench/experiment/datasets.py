@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from zslbench.data.locations import data_root
 from zslbench.data.provenance import source
-from zslbench.data.regions.array import ArrayRegions
-from zslbench.data.regions.stored import StoredRegions
-from zslbench.data.roots import data_root
-from zslbench.data.validate import check
+from zslbench.data.regions.store import ArrayRegions, StoredRegions
+from zslbench.data.validate import require_valid
 from zslbench.errors import PluginError
 from zslbench.evaluation.splits import split_fingerprint, validation_split
 from zslbench.experiment.fitting import embedding_inputs
@@ -50,7 +49,7 @@ def load_dataset(
             f"plugin '{part.registered.plugin.name}': data set '{part.name}' loaded "
             f"a {type(dataset).__name__}, not a zslbench.plugin.dataset.Dataset"
         )
-    check(dataset, f"data set '{part.name}'")
+    require_valid(dataset, f"data set '{part.name}'")
     return dataset
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from zslbench.data.folders import find_dataset
+from zslbench.data.locations import find_dataset
 from zslbench.errors import SettingsError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.plugin.declarations import Component, Kind, Method, Reading, Variant
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry
@@ -150,9 +150,7 @@ def resolve(
     default = declared.readings[0] if declared.readings else None
     chosen_reading = _named("reading", declared, declared.readings, reading) or default
     composition = registry.composition(declared, overlay)
-    chosen: dict[Kind, Registered[Component]] = {
-        "dataset": find_dataset(registry, dataset, data_root=data_root)
-    }
+    chosen: dict[Kind, Registered[Component]] = {"dataset": find_dataset(registry, dataset, root=data_root)}
     chosen |= {kind: one for kind, one in composition.items() if one is not None}
     swapped = overlay.components if overlay else {}
     unchanged = {kind for kind in chosen if kind not in swapped}

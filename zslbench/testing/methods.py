@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from zslbench.data.folders import find_dataset
+from zslbench.data.locations import find_dataset
 from zslbench.errors import PluginError, UnknownName, did_you_mean
 from zslbench.evaluation.metrics import headline_metrics
 from zslbench.evaluation.selection import Mode, Selection
@@ -141,7 +141,7 @@ def where_of(reading: str | None, variant: str | None) -> str:
 def _dataset_of(trial: Trial, preset: str) -> str:
     """A preset is named after the data set that it is for; others are tried on the trial's."""
     try:
-        return find_dataset(trial.registry, preset, data_root=trial.data_root).name
+        return find_dataset(trial.registry, preset, root=trial.data_root).name
     except UnknownName:
         return trial.dataset
 

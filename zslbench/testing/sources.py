@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zslbench.data.roots import data_root
-from zslbench.data.validate import faults
+from zslbench.data.locations import data_root
+from zslbench.data.validate import dataset_faults
 from zslbench.errors import DataError, MissingData
 from zslbench.evaluation.splits import validation_split
 from zslbench.plugin.dataset import DataRequest, Dataset
@@ -78,7 +78,7 @@ def dataset_valid(source: Source) -> None:
     dataset = source.dataset()
     if not isinstance(dataset, Dataset):
         raise Fault(f"load gives a {type(dataset).__name__}, not a Dataset")
-    if found := faults(dataset):
+    if found := dataset_faults(dataset):
         raise Fault("; ".join(found))
     for name in ("name", "features_name", "semantics_name"):
         if not getattr(dataset, name):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zslbench.data.beside import IMAGES
-from zslbench.data.matfile import mat_variables
-from zslbench.data.regions.find import find_regions, region_files
-from zslbench.data.roots import SPLITS_FILE, data_root, find_folder
+from zslbench.data import (
+    IMAGES,
+    SPLITS_FILE,
+    data_root,
+    find_folder,
+    find_regions,
+    mat_variables,
+    region_files,
+)
 from zslbench.data.xlsa17_files import SEMANTICS, plain_name
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 from zslbench_data.checking.checksums import check_pictures, check_sources

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zslbench.data.beside import IMAGES
+from zslbench.data import IMAGES
 from zslbench.store import sha256_of
 from zslbench_data.checking.features import check_repeated
 from zslbench_data.checking.findings import Findings, few

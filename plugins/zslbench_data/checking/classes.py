@@ -8,12 +8,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from zslbench.data import xlsa17_classes
-from zslbench.data.matfile import MatValue, read_mat
-from zslbench.data.roots import SPLITS_FILE
-from zslbench.data.validate import faults as faults_of
+from zslbench.data import SPLITS_FILE, ExpectedCounts, MatValue, dataset_faults, read_mat, xlsa17_classes
 from zslbench.data.xlsa17_files import SEMANTICS
-from zslbench.data.xlsa17_variables import ExpectedCounts, Variables, missing_values, wrong_counts
+from zslbench.data.xlsa17_variables import Variables, missing_values, wrong_counts
 from zslbench.evaluation.splits import fingerprint
 from zslbench_data.checking.findings import Findings, few
 from zslbench_data.checking.scan import repeated
@@ -55,7 +52,7 @@ def check_semantics(subject: Subject, wanted: Iterable[str], findings: Findings)
 def _one(subject: Subject, name: str, where: str, values: np.ndarray, findings: Findings) -> bool:
     """One description; gives whether validation finds no fault."""
     dataset = subject.dataset(values, name)
-    found = findings.faults(faults_of(dataset), where) if dataset is not None else 0
+    found = findings.faults(dataset_faults(dataset), where) if dataset is not None else 0
     _counts(subject, name, values, findings)
     if len(values):
         constant = np.flatnonzero((values == values[0]).all(axis=0))

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from zslbench.data.matfile import read_mat
+from zslbench.data import read_mat
 from zslbench.errors import DataError
 from zslbench_data.checking.findings import Findings, few
 from zslbench_data.checking.scan import Scan, repeated, scan

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from zslbench.data.regions.agreement import Described, disagreements
-from zslbench.data.regions.hdf5 import read_blocks, read_facts
-from zslbench.data.regions.store import RegionStore
-from zslbench.data.regions.values import as_float32, pooled
-from zslbench.data.roots import SPLITS_FILE
+from zslbench.data import (
+    SPLITS_FILE,
+    RegionMetadata,
+    RegionStore,
+    as_float32,
+    disagreements,
+    mean_over_regions,
+    read_hdf5_blocks,
+    read_hdf5_metadata,
+)
 from zslbench.errors import DataError
 from zslbench_data.checking.features import check_repeated, feature_blocks, report
 from zslbench_data.checking.findings import Findings
@@ -35,18 +40,20 @@ class _Walk:
         for block in self._blocks:
             stored = np.ascontiguousarray(block)
             with np.errstate(invalid="ignore", over="ignore"):
-                self.means.append(pooled(stored, self._scale))
+                self.means.append(mean_over_regions(stored, self._scale))
             values = as_float32(stored, self._scale)
             yield values.reshape(-1, values.shape[-1])  # a channel is a dimension, whichever the region
 
 
-def open_source(path: Path) -> tuple[Described, tuple[int, int, int], float | None, Iterator[np.ndarray]]:
+def open_source(
+    path: Path,
+) -> tuple[RegionMetadata, tuple[int, int, int], float | None, Iterator[np.ndarray]]:
     """What a region file says, its shape, scale and blocks; an HDF5 file is read as it is, never copied."""
     if path.is_dir():
         store = RegionStore.open(path)
         return store, store.shape, store.scale, store.blocks()
-    facts = read_facts(path)
-    return facts, facts.shape, facts.scale, read_blocks(path)
+    facts = read_hdf5_metadata(path)
+    return facts, facts.shape, facts.scale, read_hdf5_blocks(path)
 
 
 def check_regions(subject: Subject, path: Path, stems: list[str], where: str, findings: Findings) -> None:
@@ -93,14 +100,16 @@ def _whole(zero_rows: list[int], regions: int) -> list[int]:
     return [int(one) for one in numbers[counts == regions]]
 
 
-def _agreement(subject: Subject, source: Described, where: str, findings: Findings) -> None:
+def _agreement(subject: Subject, source: RegionMetadata, where: str, findings: Findings) -> None:
     if subject.att is None:
         return
     dataset = subject.dataset(subject.att, "att")
     if dataset is None:
         return
     theirs = subject.labels_from or "labels"
-    if not findings.faults(disagreements(source, dataset, subject.att, SPLITS_FILE, theirs), where):
+    if not findings.faults(
+        [one.what for one in disagreements(source, dataset, subject.att, SPLITS_FILE, theirs)], where
+    ):
         findings.ok("images, labels, attributes and split are those of the data set", where)
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zslbench.data import xlsa17_classes as classes
-from zslbench.data.matfile import MatValue, mat_variables, read_mat
-from zslbench.data.roots import SPLITS_FILE
+from zslbench.data import SPLITS_FILE, MatValue, mat_variables, read_mat, xlsa17_classes as classes
 from zslbench.data.xlsa17_variables import Variables
 from zslbench.plugin import Dataset, OfficialSplit
 from zslbench_data.checking.assemble import no_features

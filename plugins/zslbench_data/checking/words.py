@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zslbench.data.attributes import attribute_names, attribute_vectors
-from zslbench.data.beside import VECTORS, beside
-from zslbench.data.provenance import array_sha256
+from zslbench.data import ATTRIBUTE_VECTORS, array_sha256, attribute_names, attribute_vectors, sidecar
 from zslbench_data.checking.findings import Findings, few
 from zslbench_data.words.build import RECORD_FILE
 from zslbench_data.words.plain import plain_words
@@ -24,8 +22,8 @@ def check_words(folder: Path, count: int, findings: Findings) -> None:
     Args:
         count: of its attributes.
     """
-    vectors, names, where = None, None, "".join(VECTORS)
-    if (path := beside(folder, *VECTORS)) is not None:
+    vectors, names, where = None, None, ATTRIBUTE_VECTORS
+    if (path := sidecar(folder, ATTRIBUTE_VECTORS)) is not None:
         where = _relative(path, folder)
     with findings.guard(where):
         found = attribute_vectors(folder, count)
@@ -37,7 +35,7 @@ def check_words(folder: Path, count: int, findings: Findings) -> None:
             _names(names, _relative(named[1], folder), findings)
     if vectors is not None:
         check_vectors(vectors, names, where, findings)
-        if path == folder / "".join(VECTORS):
+        if path == folder / ATTRIBUTE_VECTORS:
             with findings.guard(RECORD_FILE):
                 _record(folder, vectors, names, findings)
 

@@ -82,7 +82,7 @@ def extract(
     Writes region features to <data root>/<DS>/regions/NAME and their means to <data root>/<DS>/NAME.mat, for
     --regions NAME and --features NAME. Stopped or killed, the same command goes on.
     """
-    from zslbench.data.roots import HOW_TO_CHOOSE, data_root as place, find_folder
+    from zslbench.data import HOW_TO_CHOOSE, data_root as place, find_folder
     from zslbench.experiment import choose_mode
     from zslbench_data.cli.extract_display import ImageBar
     from zslbench_data.download.advice import how_to_get, step

@@ -80,7 +80,7 @@ def get(
 
     What is there already is left alone; a transfer that was cut or stopped goes on where it was.
     """
-    from zslbench.data.roots import data_root as place
+    from zslbench.data import data_root as place
     from zslbench_data.cli.display import Bars
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.fetch import ARCHIVES, Fetcher
@@ -138,12 +138,11 @@ def _get_vectors(
     rule: Rule | None,
     allow_missing: bool,
 ) -> None:
-    from zslbench.data.beside import NAMES, beside
-    from zslbench.data.roots import folder_datasets
+    from zslbench.data import ATTRIBUTE_NAMES, dataset_folders, sidecar
     from zslbench_data.words.get import get_vectors
 
     if not datasets:
-        datasets = tuple(key for key, one in folder_datasets(root).items() if beside(one, *NAMES))
+        datasets = tuple(key for key, one in dataset_folders(root).items() if sidecar(one, ATTRIBUTE_NAMES))
     if not datasets:
         raise MissingData(
             root,

@@ -65,7 +65,7 @@ def import_(
     --attributes and --split an image folder (a sub-folder for each class) or a .npy array of features (images
     x d) or regions (images x regions x channels). docs/data.md describes the CSV files.
     """
-    from zslbench.data.roots import SPLITS_FILE, data_root as place
+    from zslbench.data import SPLITS_FILE, data_root as place
     from zslbench_data.cli.display import Bars
 
     root, shown = place(data_root), Bars()

@@ -24,13 +24,13 @@ Row = dict[str, Any]
 @format_option
 def info(name: str, data_root: Path | None, fmt: str) -> None:
     """Show one data set: counts, citation, licence, archives, files, semantics, what to type next."""
-    from zslbench.data import roots
+    from zslbench.data import data_root as place, dataset_folders
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import look
 
-    known, root = catalogue(), roots.data_root(data_root)
+    known, root = catalogue(), place(data_root)
     entry = known.datasets.get(name.lower())
-    folders = roots.folder_datasets(root)
+    folders = dataset_folders(root)
     if entry is None and name.lower() not in folders:
         hint = did_you_mean(name.lower(), {*known.datasets, *folders})
         raise UnknownName(f"no data set '{name}' in the catalogue or under {root}, {hint}")
@@ -61,8 +61,7 @@ def _about(name: str, entry: Entry | None, there: Presence) -> Row:
 
 def _read_counts(there: Presence) -> Row:
     """Counts of a data set that the catalogue does not have, from its splits file."""
-    from zslbench.data.matfile import read_mat
-    from zslbench.data.roots import SPLITS_FILE
+    from zslbench.data import SPLITS_FILE, read_mat
 
     parts = ("trainval", "test_seen", "test_unseen")
     found = read_mat(there.folder / SPLITS_FILE, {"att", *(f"{one}_loc" for one in parts)})
@@ -78,8 +77,7 @@ def _length(values: Any) -> int | None:
 
 def _semantics(entry: Entry | None, there: Presence) -> list[str]:
     """What ``--semantics`` may be, with what it is; of a data set that is on disk."""
-    from zslbench.data.matfile import mat_variables
-    from zslbench.data.roots import SPLITS_FILE
+    from zslbench.data import SPLITS_FILE, mat_variables
 
     if not there.splits:
         return []
@@ -150,7 +148,7 @@ def _archives(entry: Entry, root: Path) -> Iterator[Row]:
 
 def _files(there: Presence) -> Iterator[Row]:
     """The files that are there, with their sizes and where they are from."""
-    from zslbench.data.beside import IMAGES
+    from zslbench.data import IMAGES
     from zslbench_data.download.display import human
     from zslbench_data.download.sources import SOURCES, read_sources
 

@@ -20,14 +20,14 @@ def list_(data_root: Path | None, fmt: str) -> None:
     features, those on region features also regions and word vectors. "zslbench data info NAME" names them.
     Simulated data sets need no files; "zslbench datasets" lists them.
     """
-    from zslbench.data import roots
+    from zslbench.data import data_root as place, dataset_folders
     from zslbench.report import emit
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import look
 
     known = catalogue()
-    root = roots.data_root(data_root)
-    folders = roots.folder_datasets(root)
+    root = place(data_root)
+    folders = dataset_folders(root)
     official = {one.folder.lower() for one in known.datasets.values()}
     rows: list[dict[str, Any]] = []
     for entry in known.datasets.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zslbench.data.roots import HOW_TO_CHOOSE
+from zslbench.data import HOW_TO_CHOOSE
 from zslbench_data.download.catalogue import Entry, catalogue
 from zslbench_data.download.display import human
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from zslbench.data.beside import IMAGES, NAMES, beside
-from zslbench.data.roots import SPLITS_FILE, find_folder
+from zslbench.data import ATTRIBUTE_NAMES, IMAGES, SPLITS_FILE, find_folder, sidecar
 from zslbench.errors import DataError, MissingData
 from zslbench.store import sha256_of, sync_folder, write_whole
 from zslbench_data.download import sources
@@ -86,7 +85,7 @@ def get_part(
 def present(folder: Path, part: Part | None, what: str) -> bool:
     """Whether a part of a data set is there."""
     if what == "names":
-        return beside(folder, *NAMES) is not None
+        return sidecar(folder, ATTRIBUTE_NAMES) is not None
     if what == "images":
         return (folder / IMAGES).is_dir()
     members = [SPLITS_FILE] if part is None else [one.rpartition("/")[2] for one in part.members]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from zslbench.data.beside import NAMES
+from zslbench.data import ATTRIBUTE_NAMES
 from zslbench.errors import DataError
 from zslbench.store import write_whole
 
-NAMES_FILE = "".join(NAMES)
+NAMES_FILE = ATTRIBUTE_NAMES
 """In a data set's folder: the attributes' official names, one a line, in the order of ``att``'s rows."""
 
 _NUMBERED = re.compile(r"\s*(\d+)\s+(\S.*?)\s*")
@@ -26,7 +26,7 @@ def parse_names(path: Path, form: str) -> list[str]:
         DataError: the file is not of this form.
     """
     if form.startswith("mat:"):
-        from zslbench.data.matfile import read_mat
+        from zslbench.data import read_mat
 
         variable = form.removeprefix("mat:")
         found = read_mat(path, {variable}).get(variable)

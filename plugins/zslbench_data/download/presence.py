@@ -6,8 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from zslbench.data.beside import IMAGES, NAMES, VECTORS, beside
-from zslbench.data.roots import SPLITS_FILE, find_folder
+from zslbench.data import ATTRIBUTE_NAMES, ATTRIBUTE_VECTORS, IMAGES, SPLITS_FILE, find_folder, sidecar
 from zslbench.errors import DataError
 from zslbench_data.download.catalogue import Entry
 
@@ -79,14 +78,14 @@ def look(root: Path, folder_name: str) -> Presence:
     """What lies in and beside one data set's folder below ``root``; the folder need not exist."""
     folder = find_folder(root, folder_name) or root / folder_name
     regions = _regions(folder)
-    vectors = beside(folder, *VECTORS)
+    vectors = sidecar(folder, ATTRIBUTE_VECTORS)
     return Presence(
         folder,
         splits=(folder / SPLITS_FILE).is_file(),
         sentences=(folder / SENTENCES_FILE).is_file(),
         features=_features(folder),
         regions=regions,
-        names=beside(folder, *NAMES),
+        names=sidecar(folder, ATTRIBUTE_NAMES),
         vectors=vectors or next((one for one in regions if _carries_vectors(one)), None),
         images=(folder / IMAGES).is_dir(),
     )
@@ -97,7 +96,7 @@ def _features(folder: Path) -> tuple[str, ...]:
     candidates = [one for one in sorted(folder.glob("*.mat")) if one.name not in _NO_FEATURES]
     if not candidates:
         return ()
-    from zslbench.data.matfile import mat_variables
+    from zslbench.data import mat_variables
 
     found = []
     for one in candidates:
@@ -113,7 +112,7 @@ def _regions(folder: Path) -> tuple[Path, ...]:
     places = [folder, folder / "regions", root / "region_features", root.parent / "region_features"]
     if not any(_may_hold_regions(one) for one in places):
         return ()
-    from zslbench.data.regions.find import region_files
+    from zslbench.data import region_files
 
     return tuple(region_files(folder))
 

@@ -8,10 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from zslbench.data.beside import NAMES, VECTORS
-from zslbench.data.regions.stored import StoredRegions
-from zslbench.data.regions.writer import require_room
-from zslbench.data.roots import SPLITS_FILE
+from zslbench.data import ATTRIBUTE_NAMES, ATTRIBUTE_VECTORS, SPLITS_FILE, StoredRegions, require_space
 from zslbench.errors import DataError, MissingData
 from zslbench_data.download.display import Display, Silent, human
 from zslbench_data.exporting.arrow import write_parquet
@@ -74,7 +71,7 @@ def export(
         return _xlsa17(found, path, force, shown)
     if layout == "hdf5":
         return _hdf5(found, path, shown)
-    require_room(path, len(found.dataset.labels) * found.dataset.semantics.shape[1] * 4 + _SPARE)
+    require_space(path, len(found.dataset.labels) * found.dataset.semantics.shape[1] * 4 + _SPARE)
     write_parquet(path, found.dataset, found.image_files)
     return Exported((path,), f"{len(found.dataset.labels)} images, {human(path.stat().st_size)}")
 
@@ -88,7 +85,7 @@ def _refuse_others(layout: Layout, path: Path) -> None:
 def _xlsa17(found: Gathered, folder: Path, force: bool, display: Display) -> Exported:
     dataset = found.dataset
     stem = dataset.features_name.replace(" ", "_")
-    names, vectors = ("".join(one) for one in (NAMES, VECTORS))
+    names, vectors = ATTRIBUTE_NAMES, ATTRIBUTE_VECTORS
     files = [f"{stem}.mat"]
     files += [names] if dataset.attribute_names is not None else []
     files += [vectors] if dataset.attribute_vectors is not None else []
@@ -97,7 +94,7 @@ def _xlsa17(found: Gathered, folder: Path, force: bool, display: Display) -> Exp
     if old and not force:
         raise DataError(folder, [f"{', '.join(sorted(old))} there already"], "Pass --force to replace them")
     size = dataset.features.nbytes + 8 * dataset.semantics.size + _SPARE
-    require_room(folder / SPLITS_FILE, size)
+    require_space(folder / SPLITS_FILE, size)
     display.say(f"writing {human(size)} to {folder}")
     with staged(folder) as aside:
         write_images(
@@ -133,7 +130,7 @@ def _hdf5(found: Gathered, path: Path, display: Display) -> Exported:
     images, count, channels = regions.shape
     height, width = grid(count, found.grid, path)
     size = images * count * channels * 4
-    require_room(path, size + _SPARE)
+    require_space(path, size + _SPARE)
     about = dict(regions.provenance) if isinstance(regions, StoredRegions) else {}
     about["simulated"] = bool(about.get("simulated") or dataset.extra.get("simulated", False))
     display.begin(f"writing {path.name}", size)

@@ -8,12 +8,19 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from zslbench.data.attributes import attribute_names, attribute_vectors
-from zslbench.data.folders import find_dataset
-from zslbench.data.matfile import mat_variables, read_mat
-from zslbench.data.regions.stored import StoredRegions
-from zslbench.data.roots import SPLITS_FILE, data_root, find_folder
-from zslbench.data.xlsa17_described import Described, read_described
+from zslbench.data import (
+    SPLITS_FILE,
+    StoredRegions,
+    attribute_names,
+    attribute_vectors,
+    data_root,
+    find_dataset,
+    find_folder,
+    mat_variables,
+    read_described,
+    read_mat,
+)
+from zslbench.data.xlsa17_described import Described
 from zslbench.errors import MissingData
 from zslbench.experiment import Part, load_dataset
 from zslbench.plugin import Dataset, registry, settings_model
@@ -58,7 +65,7 @@ def gather(
         UnknownName: there is no such data set.
         MissingData, DataError: as for a run.
     """
-    registered = find_dataset(registry(), name, data_root=root)
+    registered = find_dataset(registry(), name, root=root)
     folder = find_folder(data_root(root), registered.name)
     try:
         dataset = load_dataset(

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from jaxtyping import Float, Int
 
-from zslbench.data.regions.stored import BLOCK_BYTES, PARTS
+from zslbench.data import BLOCK_BYTES, PARTS
 from zslbench.errors import DataError
 from zslbench.plugin import OfficialSplit, RegionSource
 from zslbench_data.exporting.aside import aside

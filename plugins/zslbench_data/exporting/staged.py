@@ -8,8 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from zslbench.data.regions.store import is_store
-from zslbench.data.roots import SPLITS_FILE
+from zslbench.data import SPLITS_FILE, is_region_store
 from zslbench.errors import DataError
 from zslbench.store import sync_folder
 from zslbench_data.exporting.aside import flush
@@ -63,7 +62,7 @@ def _merge(inner: Path, folder: Path, old: Path) -> None:
             one.replace(target)
         elif not real:
             raise DataError(target, ["is a folder that is there already"], "Move it away")
-        elif is_store(one) or is_store(target):  # a store is never changed, it is replaced
+        elif is_region_store(one) or is_region_store(target):  # a store is never changed, it is replaced
             old.mkdir(exist_ok=True)
             target.rename(old / one.name)
             one.rename(target)

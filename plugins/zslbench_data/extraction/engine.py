@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from zslbench.data.regions.store import RegionStore, is_store
+from zslbench.data import RegionStore, is_region_store
 from zslbench.errors import DataError, Interrupted, PluginError, ZslbenchError
 from zslbench.experiment import ExecutionMode, applied
 from zslbench.plugin import FeatureExtractor
@@ -227,7 +227,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _same_or_refuse(path: Path, settings: dict[str, Any]) -> None:
-    if not is_store(path):
+    if not is_region_store(path):
         raise DataError(path, ["is there and is no region store"], "Pass another --name")
     theirs = RegionStore.open(path).provenance.get("settings") or {}
     other = plan.differences(theirs, settings)

@@ -20,10 +20,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int
 
-from zslbench.data.beside import IMAGES
-from zslbench.data.matfile import read_mat
-from zslbench.data.roots import SPLITS_FILE
-from zslbench.data.xlsa17_files import features_files
+from zslbench.data import IMAGES, SPLITS_FILE, features_files, read_mat
 from zslbench.data.xlsa17_variables import Variables
 from zslbench.errors import DataError, MissingData
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zslbench.data.regions.store import RegionStore
+from zslbench.data import RegionStore
 from zslbench_data.exporting.xlsa17 import write_images
 from zslbench_data.extraction.images import Pictures
 

@@ -19,10 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from zslbench.data.regions.mapped import MappedRows
-from zslbench.data.regions.stored import BLOCK_BYTES
-from zslbench.data.regions.values import pooled
-from zslbench.data.regions.writer import RegionWriter, require_room
+from zslbench.data import BLOCK_BYTES, MappedRows, RegionWriter, mean_over_regions, require_space
 from zslbench.errors import DataError
 from zslbench.store import remove_parts, write_whole
 from zslbench_data.extraction.plan import differences
@@ -81,9 +78,9 @@ class ResumableWriter(RegionWriter):
         if self._restart and self._part.exists():
             shutil.rmtree(self._part)
         rows = self._rows_there()
-        with self._told():
+        with self._disk_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            require_room(self.path, (images - rows) * row, self._advice)
+            require_space(self.path, (images - rows) * row, self._advice)
         if rows == 0:
             self._begin_anew()
         else:
@@ -97,7 +94,7 @@ class ResumableWriter(RegionWriter):
 
     def checkpoint(self) -> None:
         """Put what was added on the disk for good."""
-        with self._told():
+        with self._disk_errors():
             for file in self._open.values():
                 file.flush()
                 os.fsync(file.fileno())
@@ -145,7 +142,7 @@ class ResumableWriter(RegionWriter):
         return min(rows, self.shape[0])
 
     def _begin_anew(self) -> None:
-        with self._told():
+        with self._disk_errors():
             shutil.rmtree(self._part, ignore_errors=True)
             self._part.mkdir()
             write_whole(self._part / PLAN, json.dumps(self._plan).encode())
@@ -161,7 +158,7 @@ class ResumableWriter(RegionWriter):
 
     def _take_up(self, rows: int) -> None:
         """Continue after ``rows`` rows: read them for the digests, and hold the means against the regions."""
-        with self._told():
+        with self._disk_errors():
             remove_parts(self._part)
             known = {PLAN, PROGRESS, *(f"{name}.npy" for name in _ARRAYS)}
             for left in self._part.iterdir():  # of a process that was killed while it finished the store
@@ -179,7 +176,7 @@ class ResumableWriter(RegionWriter):
         for start in range(0, rows, size):
             here = slice(start, min(start + size, rows))
             block, means = np.array(regions.array[here]), features.array[here]
-            if pooled(block, None).tobytes() != means.tobytes():
+            if mean_over_regions(block, None).tobytes() != means.tobytes():
                 raise DataError(
                     self._part,
                     ["what an interrupted extraction left is damaged"],
@@ -189,7 +186,7 @@ class ResumableWriter(RegionWriter):
             self._digests["features"].update(means)
         self._done = rows
         self._labels, self._files = [self._all_labels[:rows]], list(self._all_names[:rows])
-        with self._told():
+        with self._disk_errors():
             for name, dtype, shape in self._layout():
                 end = offsets[name] + rows * int(np.prod(shape[1:])) * dtype.itemsize
                 self._open[name].truncate(end)

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zslbench.data.regions.stored import BLOCK_BYTES
-from zslbench.data.regions.values import STORED
+from zslbench.data import BLOCK_BYTES, STORED_TYPES
 from zslbench.errors import DataError, MissingData
 from zslbench_data.checking.scan import scan
 from zslbench_data.exporting.xlsa17 import blocks
@@ -82,7 +81,7 @@ def open_regions(path: Path, dtype: str, faults: list[str], notes: list[str]) ->
 
 def stored_as(given: np.dtype[Any], dtype: str) -> np.dtype[Any]:
     """The stored type that ``keep``, ``float16`` or ``float32`` means for values of a type."""
-    return STORED.get(given.name, STORED["float32"]) if dtype == "keep" else STORED[dtype]
+    return STORED_TYPES.get(given.name, STORED_TYPES["float32"]) if dtype == "keep" else STORED_TYPES[dtype]
 
 
 def open_array(path: Path, faults: list[str]) -> np.ndarray | None:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from zslbench.data.validate import faults as faults_of
+from zslbench.data import dataset_faults
 from zslbench.errors import DataError
 from zslbench.plugin import Dataset, OfficialSplit
 from zslbench_data.checking.assemble import no_features
@@ -86,7 +86,7 @@ def plan(
         raise DataError(split.parent, faults)
     made = _assemble(given, table, lines, seed, faults, notes)
     if (made.labels >= 0).all():
-        faults += faults_of(placeholder(made))
+        faults += dataset_faults(placeholder(made))
     if faults:
         raise DataError(split.parent, faults)
     return made

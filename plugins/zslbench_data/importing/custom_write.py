@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zslbench.data.beside import IMAGES
-from zslbench.data.regions.writer import RegionWriter, require_room
-from zslbench.data.roots import SPLITS_FILE
+from zslbench.data import IMAGES, SPLITS_FILE, RegionWriter, require_space
 from zslbench.errors import DataError, SettingsError
 from zslbench.store import sha256_of
 from zslbench_data.download.catalogue import catalogue
@@ -110,7 +108,7 @@ def _import(folder: Path, given: Custom, known: list[str] | None, key: str, disp
         seed=given.seed,
         found=faults,
     )
-    require_room(folder / SPLITS_FILE, _bytes(given, features, regions, made))
+    require_space(folder / SPLITS_FILE, _bytes(given, features, regions, made))
     before = recorded(folder, _WHAT)
     with staged(folder) as aside:
         origins = _write(aside, given, made, features, regions, display)

@@ -9,15 +9,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from zslbench.data.beside import IMAGES
-from zslbench.data.regions.hdf5 import SUFFIXES
-from zslbench.data.regions.store import is_store
-from zslbench.data.regions.writer import require_room
-from zslbench.data.roots import SPLITS_FILE
-from zslbench.data.validate import faults as faults_of
-from zslbench.data.xlsa17 import ExpectedCounts, read_xlsa17
-from zslbench.data.xlsa17_described import read_described
-from zslbench.data.xlsa17_files import SEMANTICS, features_files
+from zslbench.data import (
+    HDF5_SUFFIXES,
+    IMAGES,
+    SPLITS_FILE,
+    ExpectedCounts,
+    dataset_faults,
+    features_files,
+    is_region_store,
+    read_described,
+    read_xlsa17,
+    require_space,
+)
+from zslbench.data.xlsa17_files import SEMANTICS
 from zslbench.errors import DataError, MissingData
 from zslbench.store import sha256_of
 from zslbench_data.checking.assemble import from_described
@@ -27,7 +31,7 @@ from zslbench_data.exporting.staged import staged
 from zslbench_data.importing.place import Imported, alone, is_done, key_of, target, write_record
 
 _WHAT = "xlsa17"
-_WANTED = {".mat", ".txt", ".npy", ".sha256", *SUFFIXES}
+_WANTED = {".mat", ".txt", ".npy", ".sha256", *HDF5_SUFFIXES}
 _SPARE = 1 << 20
 
 
@@ -84,7 +88,7 @@ def import_folder(
             )
         counts, notes = _validate(source, folder.name.lower())
         if not link:
-            require_room(folder / SPLITS_FILE, sum(_size(source / one) for one in files) + _SPARE)
+            require_space(folder / SPLITS_FILE, sum(_size(source / one) for one in files) + _SPARE)
         with staged(folder) as aside:
             for one in files:
                 (aside / one).parent.mkdir(parents=True, exist_ok=True)
@@ -105,14 +109,14 @@ def _files(source: Path) -> Iterator[str]:
         if one.is_dir():
             if one.name == "regions":
                 yield from (f"regions/{inner.name}" for inner in one.iterdir() if _regions(inner))
-            elif one.name == IMAGES or is_store(one):
+            elif one.name == IMAGES or is_region_store(one):
                 yield one.name
         elif one.suffix.lower() in _WANTED or one.name == "attribute_vectors.json":
             yield one.name
 
 
 def _regions(path: Path) -> bool:
-    return not path.name.startswith(".") and (is_store(path) or path.suffix.lower() in SUFFIXES)
+    return not path.name.startswith(".") and (is_region_store(path) or path.suffix.lower() in HDF5_SUFFIXES)
 
 
 def _validate(source: Path, name: str) -> tuple[str, tuple[str, ...]]:
@@ -146,7 +150,7 @@ def _validate(source: Path, name: str) -> tuple[str, tuple[str, ...]]:
             notes.append(f"no features and no labels: only {SPLITS_FILE} could be looked at")
             counts = "splits"
         else:
-            faults += faults_of(from_described(name, described))
+            faults += dataset_faults(from_described(name, described))
             counts = f"{len(described.labels)} images of {len(described.class_names)} classes, no features"
             notes += described.notes
     if faults:

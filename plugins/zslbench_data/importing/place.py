@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from zslbench.data.roots import find_folder
+from zslbench.data import find_folder
 from zslbench.errors import DataError, SettingsError
 from zslbench.store import sha256_of
 from zslbench_data.download.ledger import write_records

@@ -8,15 +8,21 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from zslbench.data.regions.agreement import disagreements
-from zslbench.data.regions.find import region_files
-from zslbench.data.regions.hdf5 import Facts, read_blocks, read_facts
-from zslbench.data.regions.stored import PARTS
-from zslbench.data.regions.values import as_float32
-from zslbench.data.regions.writer import RegionWriter
-from zslbench.data.roots import SPLITS_FILE, folder_datasets
-from zslbench.data.validate import faults as faults_of
-from zslbench.data.xlsa17_described import Described, read_described
+from zslbench.data import (
+    PARTS,
+    SPLITS_FILE,
+    Hdf5Metadata,
+    RegionWriter,
+    as_float32,
+    dataset_faults,
+    dataset_folders,
+    disagreements,
+    read_described,
+    read_hdf5_blocks,
+    read_hdf5_metadata,
+    region_files,
+)
+from zslbench.data.xlsa17_described import Described
 from zslbench.errors import DataError, MissingData, SettingsError
 from zslbench.plugin import Dataset, OfficialSplit
 from zslbench.store import sha256_of
@@ -64,7 +70,7 @@ def import_regions(
     what = f"regions/{target(folder, store).name}"
     shown = display or Silent()
     with alone(folder):
-        facts = read_facts(path)
+        facts = read_hdf5_metadata(path)
         shown.say(f"looking at {path}")
         key = key_of({"file": path.name, "sha256": sha256_of(path), "dtype": dtype})
         following: tuple[str, ...] = (f"zslbench data check {folder.name.lower()}",)
@@ -115,7 +121,7 @@ def dataset_of(root: Path, path: Path) -> str:
     """
     stem = path.stem.lower()
     stem = stem.removeprefix(_THEIRS)
-    known = {key: one.name for key, one in folder_datasets(root).items()}
+    known = {key: one.name for key, one in dataset_folders(root).items()}
     known = {key: one.folder for key, one in catalogue().datasets.items()} | known
     for key in sorted(known, key=len, reverse=True):
         if stem == key or stem.startswith(f"{key}_"):
@@ -129,22 +135,23 @@ def _short(stem: str, dataset: str) -> str:
     return stem[len(prefix) :] if stem.lower().startswith(prefix) and len(stem) > len(prefix) else stem
 
 
-def _agree(folder: Path, facts: Facts) -> None:
+def _agree(folder: Path, facts: Hdf5Metadata) -> None:
     """Raise DataError where the file is not of this data set's images, classes, attributes and split."""
     described = read_described(folder)
     if described is None:
         described = _with_labels(folder, facts)
-    faults = faults_of(from_described(folder.name, described)) if described is not None else []
+    faults = dataset_faults(from_described(folder.name, described)) if described is not None else []
     if described is not None and not faults:
         dataset = from_described(folder.name, described)
-        faults = disagreements(facts, dataset, described.att, SPLITS_FILE, f"the files of {folder.name}")
+        found = disagreements(facts, dataset, described.att, SPLITS_FILE, f"the files of {folder.name}")
+        faults = [one.what for one in found]
     if faults:
         raise DataError(facts.path, faults, "Nothing was imported")
 
 
-def _with_labels(folder: Path, facts: Facts) -> Described | None:
+def _with_labels(folder: Path, facts: Hdf5Metadata) -> Described | None:
     """What the splits file says, with the labels of the region file: there are no others."""
-    from zslbench.data.matfile import read_mat
+    from zslbench.data import read_mat
 
     keys = ("att", *(f"{part}_loc" for part in PARTS))
     found = read_mat(folder / SPLITS_FILE, keys)
@@ -157,7 +164,7 @@ def _with_labels(folder: Path, facts: Facts) -> Described | None:
     return Described(facts.labels, names, att, None, OfficialSplit(rows[0], rows[1], rows[2]), ())
 
 
-def _own(folder: Path, facts: Facts) -> Dataset:
+def _own(folder: Path, facts: Hdf5Metadata) -> Dataset:
     """The data set that a region file describes by itself."""
     missing = [one for one in ("att", *PARTS) if one not in facts.companions]
     entry = catalogue().datasets.get(folder.name.lower())
@@ -177,13 +184,13 @@ def _own(folder: Path, facts: Facts) -> Dataset:
         semantics_name="att",
         image_files=facts.image_files,
     )
-    faults = faults_of(dataset)
+    faults = dataset_faults(dataset)
     if faults:
         raise DataError(facts.path, faults, "Nothing was imported")
     return dataset
 
 
-def _class_names(facts: Facts, count: int) -> tuple[str, ...]:
+def _class_names(facts: Hdf5Metadata, count: int) -> tuple[str, ...]:
     """The folders of the images where each class has one of its own, else numbers."""
     numbered = tuple(f"class_{one:03d}" for one in range(1, count + 1))
     if facts.image_files is None:
@@ -196,7 +203,7 @@ def _class_names(facts: Facts, count: int) -> tuple[str, ...]:
     return tuple(pairs[one] for one in range(count))
 
 
-def _copy(facts: Facts, store: Path, dtype: str, display: Display) -> int:
+def _copy(facts: Hdf5Metadata, store: Path, dtype: str, display: Display) -> int:
     """Write the store; gives its bytes. Unusable values are counted through the whole file before they are
     told."""
     kind = stored_as(facts.dtype, dtype)
@@ -211,7 +218,7 @@ def _copy(facts: Facts, store: Path, dtype: str, display: Display) -> int:
         )
         with writer:
             start = 0
-            for block in read_blocks(facts.path):
+            for block in read_hdf5_blocks(facts.path):
                 stop = start + len(block)
                 values = block if scale is not None or facts.scale is None else as_float32(block, facts.scale)
                 bad += (_unusable(values, kind) + start).tolist()

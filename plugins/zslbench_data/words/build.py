@@ -13,13 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from zslbench.data.beside import VECTORS
-from zslbench.data.provenance import array_sha256
+from zslbench.data import ATTRIBUTE_VECTORS, array_sha256
 from zslbench.errors import DataError
 from zslbench.store import write_whole
 from zslbench_data.words.plain import plain_words
 
-VECTORS_FILE = "".join(VECTORS)
+VECTORS_FILE = ATTRIBUTE_VECTORS
 """In a data set's folder: (attributes, dimension) float32, rows in the order of ``att``'s."""
 
 RECORD_FILE = "attribute_vectors.json"

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zslbench.data.attributes import attribute_names
-from zslbench.data.matfile import read_mat
-from zslbench.data.roots import SPLITS_FILE, find_folder
+from zslbench.data import SPLITS_FILE, attribute_names, find_folder, read_mat
 from zslbench.errors import DataError, MissingData
 from zslbench.store import sha256_of
 from zslbench_data.download import sources

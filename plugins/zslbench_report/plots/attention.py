@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from zslbench.data.regions.stored import StoredRegions
+from zslbench.data import StoredRegions
 from zslbench.errors import PluginError, ZslbenchError
 from zslbench.plugin import Attention, RegionSource
 from zslbench.store import RunRecord

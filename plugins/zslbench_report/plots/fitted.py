@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.data.folders import find_dataset
+from zslbench.data import find_dataset
 from zslbench.errors import DataError, PluginError, ZslbenchError
 from zslbench.evaluation import Fold, final_fold, split_fingerprint
 from zslbench.experiment import Part, arrays, load_dataset
@@ -155,9 +155,7 @@ def _part(record: RunRecord, kind: Kind, data_root: str | Path | None) -> Part:
     name = identity["components"][kind]
     plugins = registry()
     registered = (
-        find_dataset(plugins, name, data_root=data_root)
-        if kind == "dataset"
-        else plugins.component(kind, name)
+        find_dataset(plugins, name, root=data_root) if kind == "dataset" else plugins.component(kind, name)
     )
     chosen: dict[str, Any] = record.environment.get("chosen") or {}
     values = dict(identity["settings"][kind])

@@ -15,7 +15,7 @@ from zslbench.data.attributes import attribute_names
 from zslbench.data.matfile import read_mat
 from zslbench.data.provenance import array_sha256
 from zslbench.data.regions import find
-from zslbench.data.regions.stored import StoredRegions
+from zslbench.data.regions.store import StoredRegions
 from zslbench.data.xlsa17 import FolderSource
 from zslbench.errors import DataError, MissingData
 from zslbench.experiment.datasets import arrays, provenance
@@ -174,7 +174,7 @@ CLASSES = np.array([0, 2, 1, 3, 4, 5])
         ),
         (
             lambda c: {"image_files": np.where(np.arange(60) == 7, b"a/z.jpg", c["image_files"])},
-            "1 images are others: image 7 is z in x.hdf5 and 7 in res101.mat",
+            "image 7 is z in x.hdf5 and 7 in res101.mat",
         ),
         (
             lambda c: {key: c[key][:50] for key in ("feature_map", "labels", "image_files")},

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from zslbench.data.regions import RegionWriter
+from zslbench.data import RegionWriter
 from zslbench.data.regions.find import find_regions, region_files
 from zslbench.errors import DataError, MissingData, UnknownName
 
@@ -114,5 +114,5 @@ def test_paths_to_others(folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert find_regions(folder, "x.h5") == Path("x.h5")
     with pytest.raises(MissingData, match=r"nowhere/x\.h5: no such region store or file"):
         find_regions(folder, "nowhere/x.h5")
-    with pytest.raises(DataError, match="is no region store"):
+    with pytest.raises(DataError, match=r"store\.json"):
         find_regions(folder, str(tmp_path / "elsewhere"))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import zslbench
-from zslbench.data.regions import ArrayRegions
+from zslbench.data import ArrayRegions
 from zslbench.errors import Diverged, SettingsError
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment import Quiet, pipeline

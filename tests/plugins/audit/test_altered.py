@@ -7,7 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from zslbench.data.validate import faults
+from zslbench.data.validate import dataset_faults
 from zslbench.evaluation.splits import validation_split
 from zslbench.experiment.datasets import load_dataset
 from zslbench.experiment.recipe import resolve
@@ -39,7 +39,7 @@ def test_training_images_stay_and_the_data_set_is_sound(dataset, alter):
     assert np.array_equal(changed.labels[train], dataset.labels[train])
     assert np.array_equal(changed.regions[train], dataset.regions[train])
     assert np.array_equal(changed.semantics, dataset.semantics)
-    assert faults(changed) == []
+    assert dataset_faults(changed) == []
     assert validation_split(changed).fingerprint() == validation_split(dataset).fingerprint()
     assert digests(dataset) == before
     assert digests(alter(dataset, 3)) == digests(changed) != digests(alter(dataset, 4))

@@ -117,7 +117,7 @@ def test_where_only_the_region_file_is_missing_only_that_is_said(
     with pytest.raises(MissingData) as caught:
         SOURCE.load(DataRequest("sun", root, needs_regions=True))
     message = str(caught.value)
-    assert "no region features: looked for feature_map_ResNet_101_SUN.hdf5" in message
+    assert "feature_map_ResNet_101_SUN.hdf5" in message
     assert "Get the features: zslbench data extract sun --backbone resnet101" in message
     assert "zslbench data get" not in message
     for name in ("apy", "awa1"):  # whose pictures no command gets

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zslbench.data.regions import RegionStore, writer
-from zslbench.data.validate import faults
+from zslbench.data import RegionStore
+from zslbench.data.regions import writer
+from zslbench.data.validate import dataset_faults
 from zslbench.errors import DataError, UnknownName
 from zslbench.evaluation.splits import fingerprint, validation_split
 from zslbench.plugin.dataset import DataRequest, Dataset
@@ -82,7 +83,7 @@ def test_a_fraction_keeps_every_class_and_every_part(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_least_there_can_be_is_a_sound_data_set(name: str) -> None:
     dataset = load(name, grid=1)
-    assert faults(dataset) == []
+    assert dataset_faults(dataset) == []
     inside = validation_split(dataset)
     assert min(len(inside.fit_rows), len(inside.test_seen_rows), len(inside.test_unseen_rows)) > 0
     assert dataset.extra["simulated"] is True and store(dataset).simulated

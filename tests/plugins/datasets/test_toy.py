@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from zslbench.data.validate import faults
+from zslbench.data.validate import dataset_faults
 from zslbench.errors import UnknownName
 from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench_datasets.settings import ToySettings
@@ -35,7 +35,7 @@ def eszsl_czsl(dataset: Dataset) -> float:
 
 def test_default_size_splits_and_names() -> None:
     dataset = generate(ToySettings())
-    assert faults(dataset) == []
+    assert dataset_faults(dataset) == []
     assert dataset.features.shape == (800, 64)
     assert dataset.semantics.shape == (20, 20)
     assert dataset.regions is not None
@@ -107,7 +107,7 @@ def _seconds() -> float:
 )
 def test_extreme_settings_give_sound_data(settings: dict[str, float]) -> None:
     dataset = generate(ToySettings.model_validate(settings))
-    assert faults(dataset) == []
+    assert dataset_faults(dataset) == []
     assert len({row.tobytes() for row in dataset.semantics}) == settings["classes"]
 
 

@@ -1,7 +1,7 @@
-"""What is computed once from a region file and found again: in the user's cache folder.
+"""Stores that are made once, from a region file or by simulation, and then found in the user's cache folder.
 
-The folder is ``ZSLBENCH_CACHE``, else the user's cache folder for zslbench. What is in it can be made again
-and may be deleted at any time.
+The folder is ``ZSLBENCH_CACHE``, else the user's cache folder for zslbench. Everything in it can be
+recreated, so it may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from typing import Any
 import platformdirs
 from filelock import FileLock
 
-from zslbench.data.regions.store import FORMAT, RegionStore, is_store
+from zslbench.data.regions.store import FORMAT, RegionStore, is_region_store
 from zslbench.errors import DataError
 
 VARIABLE = "ZSLBENCH_CACHE"
-ADVICE = f"{VARIABLE} chooses another folder"
+ADVICE = f"{VARIABLE} selects another folder"
 
 
 def cache_folder() -> Path:
-    """Where region stores that zslbench makes by itself are kept. It need not exist."""
+    """The folder of the region stores that zslbench makes by itself; it need not exist."""
     given = os.environ.get(VARIABLE)
     root = Path(given).expanduser() if given else platformdirs.user_cache_path("zslbench", False)
     return root / "regions"
 
 
 def cached(name: str, key: dict[str, Any]) -> Path:
-    """Where what belongs to this key is kept: a folder or file named ``<name>-<digest of the key>``."""
+    """The place for this key: a folder or file named ``<name>-<digest of the key>``."""
     text = json.dumps(key, sort_keys=True)
     return cache_folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def file_key(path: Path) -> dict[str, Any]:
-    """What tells a file from other files and from its own earlier contents, without reading it.
+    """Distinguishes a file from others and from its own earlier contents, without reading it.
 
     Raises:
-        DataError: it cannot be looked at.
+        DataError: it cannot be read.
     """
     try:
         found = path.stat()
@@ -51,7 +51,7 @@ def file_key(path: Path) -> dict[str, Any]:
 
 
 def once(target: Path, make: Callable[[Path], None]) -> Path:
-    """``target``, made by ``make(target)`` where it is not there; of several processes one makes it.
+    """``target``, made by ``make(target)`` if it does not exist; of several processes, one makes it.
 
     Raises:
         DataError: the cache cannot be written.
@@ -71,26 +71,26 @@ def once(target: Path, make: Callable[[Path], None]) -> Path:
 
 
 def stored_once(target: Path, make: Callable[[Path], None], source: Path | None = None) -> RegionStore:
-    """The region store at ``target``, made where it is not there.
+    """The region store at ``target``, made if it does not exist.
 
     Args:
-        source: the file that it is copied from, by whose name it goes.
+        source: the file that it is copied from, if it is to go by that name.
     """
-    if not is_store(target) and target.exists():
-        raise DataError(target, ["is no region store"], f"Delete it; {ADVICE}")
+    if not is_region_store(target) and target.exists():
+        raise DataError(target, ["is not a region store"], f"Delete it; {ADVICE}")
     return RegionStore.open(once(target, make), source)
 
 
 def cached_store(
     name: str, key: dict[str, Any], make: Callable[[Path], None], known_as: str | None = None
 ) -> RegionStore:
-    """The region store of this key in the cache, written by ``make(folder)`` where it is not there yet.
+    """The region store of this key in the cache, written by ``make(folder)`` if it does not exist yet.
 
     Args:
-        name: how its folder's name begins.
+        name: what its folder's name begins with.
         key: everything that its contents depend on, as plain data.
         make: writes it with a :class:`~zslbench.data.regions.writer.RegionWriter`.
-        known_as: what runs call it; None: by its folder's name.
+        known_as: its name in runs; None: its folder's.
 
     Raises:
         DataError: the cache cannot be written.

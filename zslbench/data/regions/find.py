@@ -1,14 +1,14 @@
-"""Where region features of a data set are looked for.
+"""Finds the region features of a data set.
 
-``--regions NAME`` or a path says which; otherwise the only ones in these places are taken. For the data set
+``--regions`` gives a name or a path; without it, there must be only one in these places. For the data set
 folder ``<root>/<DS>``:
 
 * ``<root>/<DS>/`` and ``<root>/<DS>/regions/``: every region store and every ``.hdf5`` or ``.h5`` file with a
   ``feature_map``;
 * ``<root>/region_features/`` and ``<root>/../region_features/``: those called ``<DS>_*``, or
-  ``feature_map_ResNet_101_<DS>`` as the authors of DAZLE call them.
+  ``feature_map_ResNet_101_<DS>`` as by the authors of DAZLE.
 
-Upper and lower case of <DS> do not matter.
+The case of <DS> does not matter.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from zslbench.data.regions.hdf5 import SUFFIXES, is_region_file, open_hdf5
-from zslbench.data.regions.store import RegionStore, is_store
-from zslbench.data.regions.stored import StoredRegions
+from zslbench.data.regions.hdf5 import HDF5_SUFFIXES, is_region_file, open_hdf5
+from zslbench.data.regions.store import RegionStore, StoredRegions, is_region_store
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 
 _SHARED = "region_features"
 
 
 def open_regions(path: Path) -> StoredRegions:
-    """The region features at this path: a store's folder, or a file in the HDF5 layout.
+    """The region features at this path: the folder of a store, or a file in the HDF5 layout.
 
     Raises:
         DataError: it is neither, or cannot be read.
@@ -38,12 +37,12 @@ def find_regions(folder: Path, name: str | None = None, advice: str = "") -> Pat
 
     Args:
         name: which of them (``--regions``): a name, or a path to others; None: the only ones.
-        advice: where to get some, for the message when there are none.
+        advice: where to get some, for the message if there are none.
 
     Raises:
-        MissingData: there are none; says what was looked for and where.
+        MissingData: there are none; says what was searched for and where.
         DataError: there are several and no name was given; lists them.
-        UnknownName: none of them has that name, and there is no such path.
+        UnknownName: none has that name, and there is no such path.
     """
     found = region_files(folder)
     names = _names(folder, found)
@@ -52,9 +51,9 @@ def find_regions(folder: Path, name: str | None = None, advice: str = "") -> Pat
     if not found:
         root = folder.parent
         places = [folder, folder / "regions", root / _SHARED, root.parent / _SHARED]
-        looked = ", ".join(str(one) for one in places)
+        searched = ", ".join(str(one) for one in places)
         what = f"feature_map_ResNet_101_{folder.name}.hdf5, {folder.name}_*.hdf5 or a region store"
-        raise MissingData(folder, [f"no region features: looked for {what} in {looked}"], advice)
+        raise MissingData(folder, [f"no region features: searched for {what} in {searched}"], advice)
     if len(found) > 1:
         choices = ", ".join(dict.fromkeys(names))
         raise DataError(
@@ -70,31 +69,30 @@ def region_files(folder: Path) -> list[Path]:
     for place in (root / _SHARED, root.parent / _SHARED):
         for one in _entries(place):
             stem = one.name.lower()
-            for suffix in SUFFIXES:
+            for suffix in HDF5_SUFFIXES:
                 stem = stem.removesuffix(suffix)
             if stem.startswith(f"{name}_") or stem in (name, f"feature_map_resnet_101_{name}"):
                 found.append(one)
-    return [one for one in found if is_store(one) or (one.is_file() and is_region_file(one))]
+    return [one for one in found if is_region_store(one) or (one.is_file() and is_region_file(one))]
 
 
 def _entries(place: Path) -> list[Path]:
-    """Folders and HDF5 files in a place; what begins with a dot is being written."""
+    """Folders and HDF5 files in a place; names that begin with a dot are still being written."""
     entries: list[Path] = []
     with contextlib.suppress(OSError):
         entries = sorted(place.iterdir())
     return [
         one
         for one in entries
-        if not one.name.startswith(".") and (one.is_dir() or one.suffix.lower() in SUFFIXES)
+        if not one.name.startswith(".") and (one.is_dir() or one.suffix.lower() in HDF5_SUFFIXES)
     ]
 
 
 def _names(folder: Path, found: list[Path]) -> dict[str, Path]:
-    """What each may be called: the name without its ending, the whole name where two share that one, the
-    path where two share that too."""
+    """The name of each: without its suffix; with it if two share that; the path if two share that too."""
     names: dict[str, Path] = {}
     for one in found:
-        stem = one.stem if one.suffix.lower() in SUFFIXES else one.name
+        stem = one.stem if one.suffix.lower() in HDF5_SUFFIXES else one.name
         for text, same in (
             (stem, sum(other.stem == one.stem or other.name == stem for other in found)),
             (one.name, sum(other.name == one.name for other in found)),
@@ -114,12 +112,10 @@ def _named(folder: Path, name: str, names: dict[str, Path], advice: str) -> Path
         if name.lower() in known:
             return known[name.lower()]
     path = Path(name).expanduser()
-    if path.is_file() or is_store(path):
+    if path.is_file() or is_region_store(path):
         return path
     if path.is_dir():
-        raise DataError(path, ["is no region store (it has no store.json)"])
+        raise DataError(path, ["is not a region store: it has no store.json"])
     if path.is_absolute() or len(path.parts) > 1:
         raise MissingData(path, ["no such region store or file"], advice)
-    raise UnknownName(
-        f"{folder}: no region features '{name}', {did_you_mean(name, names)}; a path to others may be given"
-    )
+    raise UnknownName(f"{folder}: no region features '{name}', {did_you_mean(name, names)}; a path works too")

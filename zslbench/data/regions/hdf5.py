@@ -11,12 +11,11 @@ data set            shape               meaning
 ``image_files``     (N,)                names of the images
 ==================  ==================  =====================================================
 
-All but ``feature_map`` and ``labels`` may be absent. A region is one place of the h x w map, row by row.
+Only ``feature_map`` and ``labels`` are required. A region is one place of the h x w map, row by row.
 Source: hbdat/cvpr20_DAZLE and HHHZM/SC-EGG, extract_feature and preprocessing scripts.
 
-A feature map that is stored in one piece is memory-mapped as it is. One in chunks (compressed or not) is
-copied once to a region store in the cache: reading 64 images at random from it would decompress whole chunks
-for each.
+A contiguous feature map is memory-mapped. A chunked one (compressed or not) is copied once to a region store
+in the cache: reading 64 images at random from it would decompress a whole chunk for each.
 """
 
 from __future__ import annotations
@@ -35,17 +34,24 @@ import h5py
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from zslbench.data.provenance import ArrayDigest
 from zslbench.data.regions import cache
-from zslbench.data.regions.mapped import MappedRows
-from zslbench.data.regions.store import FORMAT
-from zslbench.data.regions.stored import BLOCK_BYTES, PARTS, StoredRegions
-from zslbench.data.regions.values import STORED, Digest, pooled, refuse_no_numbers, stored_type
+from zslbench.data.regions.layout import (
+    BLOCK_BYTES,
+    STORED_TYPES,
+    MappedRows,
+    mean_over_regions,
+    require_finite,
+    stored_type,
+)
+from zslbench.data.regions.store import FORMAT, StoredRegions
 from zslbench.data.regions.writer import RegionWriter
+from zslbench.data.validate import PARTS
 from zslbench.errors import DataError
 from zslbench.store.files import write_whole
 
 FEATURE_MAP = "feature_map"
-SUFFIXES = (".hdf5", ".h5")
+HDF5_SUFFIXES = (".hdf5", ".h5")
 
 _SMALL = {
     "att": "att",
@@ -54,7 +60,7 @@ _SMALL = {
     **{f"{part}_loc": part for part in PARTS},
 }
 _log = logging.getLogger("zslbench")
-_TOLD_SECONDS = 30
+_PROGRESS_SECONDS = 30
 
 
 def is_region_file(path: Path) -> bool:
@@ -67,7 +73,7 @@ def is_region_file(path: Path) -> bool:
 
 
 def open_hdf5(path: Path) -> StoredRegions:
-    """Region features of an HDF5 file: mapped, or copied once to the cache.
+    """Region features of an HDF5 file: memory-mapped, or copied once to the cache.
 
     Raises:
         DataError: it cannot be read, or is not in this layout.
@@ -80,7 +86,7 @@ def open_hdf5(path: Path) -> StoredRegions:
         small = _companions(path, file)
         provenance = _provenance(path, features)
         shape = features.shape
-        direct = features.chunks is None and offset is not None and of.name in STORED
+        direct = features.chunks is None and offset is not None and of.name in STORED_TYPES
         if direct and of.newbyteorder("<") == of:
             stored_type(of, scale, path)
             images, channels, height, width = shape
@@ -91,14 +97,14 @@ def open_hdf5(path: Path) -> StoredRegions:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What an HDF5 file says, without its feature map."""
+class Hdf5Metadata:
+    """Everything in an HDF5 file but its feature map."""
 
     path: Path
     shape: tuple[int, int, int]
     """(images, regions, channels)."""
     dtype: np.dtype[Any]
-    """The type that a store keeps its values in; float64 becomes float32."""
+    """The type that a store has for its values; float64 becomes float32."""
     scale: float | None
     labels: Int[np.ndarray, " images"]
     image_files: tuple[str, ...] | None
@@ -106,8 +112,8 @@ class Facts:
     provenance: dict[str, Any]
 
 
-def read_facts(path: Path) -> Facts:
-    """Everything of an HDF5 file but its feature map.
+def read_hdf5_metadata(path: Path) -> Hdf5Metadata:
+    """Everything in an HDF5 file but its feature map.
 
     Raises:
         DataError: it cannot be read, or is not in this layout.
@@ -115,10 +121,10 @@ def read_facts(path: Path) -> Facts:
     with _reading(path), h5py.File(path, "r") as file:
         features = _feature_map(path, file)
         images, channels, height, width = features.shape
-        return Facts(
+        return Hdf5Metadata(
             path,
             (images, height * width, channels),
-            STORED.get(features.dtype.name, STORED["float32"]),
+            STORED_TYPES.get(features.dtype.name, STORED_TYPES["float32"]),
             _scale(path, features),
             _labels(path, file),
             _image_files(path, file),
@@ -127,7 +133,7 @@ def read_facts(path: Path) -> Facts:
         )
 
 
-def read_blocks(path: Path) -> Iterator[Shaped[np.ndarray, "n regions dv"]]:
+def read_hdf5_blocks(path: Path) -> Iterator[Shaped[np.ndarray, "n regions dv"]]:
     """The regions of an HDF5 file as stored, in order, a bounded number at a time.
 
     Raises:
@@ -151,34 +157,29 @@ def import_hdf5(path: Path, folder: Path) -> None:
     Raises:
         DataError: the file cannot be read or has unusable values; or the store cannot be written.
     """
-    facts = read_facts(path)
-    images, regions, channels = facts.shape
-    size = images * regions * channels * facts.dtype.itemsize
+    given = read_hdf5_metadata(path)
+    images, regions, channels = given.shape
+    size = images * regions * channels * given.dtype.itemsize
     _log.info("copying %s to %s, once (%.1f GB)", path, folder, size / 1e9)
-    told = time.monotonic()
-    files = facts.image_files
-    with RegionWriter(
-        folder,
-        facts.shape,
-        facts.dtype,
-        facts.scale,
-        companions=facts.companions,
-        provenance=facts.provenance,
-    ) as writer:
-        start = 0
-        for block in read_blocks(path):
+    reported, start, files = time.monotonic(), 0, given.image_files
+    companions, provenance = given.companions, given.provenance
+    writer = RegionWriter(
+        folder, given.shape, given.dtype, given.scale, companions=companions, provenance=provenance
+    )
+    with writer:
+        for block in read_hdf5_blocks(path):
             stop = start + len(block)
-            writer.append(block, facts.labels[start:stop], None if files is None else files[start:stop])
+            writer.append(block, given.labels[start:stop], None if files is None else files[start:stop])
             start = stop
-            if time.monotonic() - told > _TOLD_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - reported > _PROGRESS_SECONDS:
+                reported = time.monotonic()
                 _log.info("copying %s: %d %%", path.name, 100 * stop // images)
 
 
 class MappedHdf5(StoredRegions):
-    """An HDF5 file whose feature map is mapped as it is.
+    """An HDF5 file whose feature map is memory-mapped.
 
-    Its digest and the mean over regions need one walk through the file; both are kept in the cache.
+    Its digest and the mean over regions need one pass through the file; both are stored in the cache.
     """
 
     @cached_property
@@ -190,14 +191,14 @@ class MappedHdf5(StoredRegions):
         images, regions, channels = self.shape
         size = images * regions * channels * self.dtype.itemsize
         _log.info("reading %s, once (%.1f GB), for its digest", self.path, size / 1e9)
-        digest = Digest(self.dtype, self.shape)
+        digest = ArrayDigest(self.dtype, self.shape)
         means = np.empty((images, channels), dtype=np.float32)
         done = 0
         for block in self.blocks():
             digest.update(block)
-            means[done : done + len(block)] = pooled(block, self.scale)
+            means[done : done + len(block)] = mean_over_regions(block, self.scale)
             done += len(block)
-        refuse_no_numbers(means, self.dtype, self.path)
+        require_finite(means, self.dtype, self.path)
         part = folder.with_name(f".{folder.name}.new.part")
         part.mkdir()
         np.save(part / "features.npy", means)
@@ -237,10 +238,10 @@ def _reading(path: Path) -> Iterator[None]:
 def _feature_map(path: Path, file: h5py.File) -> h5py.Dataset:
     found = file.get(FEATURE_MAP)
     if not isinstance(found, h5py.Dataset):
-        raise DataError(path, [f"has no '{FEATURE_MAP}': it holds no region features"])
+        raise DataError(path, [f"has no '{FEATURE_MAP}': it contains no region features"])
     if found.ndim != 4 or 0 in found.shape:
         raise DataError(path, [f"{FEATURE_MAP} is {found.shape}, not (images, channels, height, width)"])
-    if found.dtype.name not in (*STORED, "float64"):
+    if found.dtype.name not in (*STORED_TYPES, "float64"):
         raise DataError(path, [f"{FEATURE_MAP} is of type {found.dtype}, not float or uint8"])
     return found
 
@@ -250,17 +251,17 @@ def _scale(path: Path, features: h5py.Dataset) -> float | None:
     if given is None:
         return None
     scale = float(np.asarray(given).reshape(-1)[0])
-    stored_type(features.dtype if features.dtype.name in STORED else np.float32, scale, path)
+    stored_type(features.dtype if features.dtype.name in STORED_TYPES else np.float32, scale, path)
     return scale
 
 
 def _provenance(path: Path, features: h5py.Dataset) -> dict[str, Any]:
-    facts: dict[str, Any] = {"source": path.name, "grid": list(features.shape[2:]), "simulated": False}
+    found: dict[str, Any] = {"source": path.name, "grid": list(features.shape[2:]), "simulated": False}
     for name in ("backbone", "simulated"):
         if name in features.attrs:
             value = features.attrs[name]
-            facts[name] = bool(value) if name == "simulated" else str(value)
-    return facts
+            found[name] = bool(value) if name == "simulated" else str(value)
+    return found
 
 
 def _companions(path: Path, file: h5py.File) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Writes a region store block by block: constant memory, and whole or absent."""
+"""Writes a region store block by block in constant memory; the store is complete or absent."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from zslbench.data.provenance import array_sha256
+from zslbench.data.provenance import ArrayDigest, array_sha256
+from zslbench.data.regions.layout import as_stored, mean_over_regions, require_finite, stored_type
 from zslbench.data.regions.store import DESCRIPTION, FORMAT, INDEX
-from zslbench.data.regions.values import Digest, as_stored, pooled, refuse_no_numbers, stored_type
 from zslbench.errors import DataError
 from zslbench.store.files import sha256_of, sync_folder, write_synced
 
@@ -29,21 +29,21 @@ class RegionWriter:
             for block, labels in blocks:
                 writer.append(block, labels)
 
-    Everything is written to a folder ``.<name>.<random>.part`` beside the target, flushed to the disk and
-    renamed. A context left by an error removes it; a killed process leaves it, and it looks like no store.
+    Everything is written to a folder ``.<name>.<random>.part`` next to the target, flushed to the disk and
+    renamed. An error removes it; a killed process leaves it, and nothing takes it for a store.
 
     Args:
         path: the store's folder; it must not exist.
         shape: (images, regions, channels).
         dtype: ``float16``, ``float32`` or ``uint8``.
         scale: of uint8: value = integer times scale.
-        companions: small arrays to keep with them, by the names in :mod:`zslbench.data.regions.store`.
+        companions: small arrays to store with them, by the names in :mod:`zslbench.data.regions.store`.
         provenance: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``; plain data.
-        advice: what to do where the disk has too little room.
+        advice: what to do if the disk has too little space.
 
     Raises:
-        DataError: wrong type or scale, the folder exists, the disk has too little room (before anything is
-            written) or fails.
+        DataError: wrong type or scale, the folder exists, or the disk fails or (before anything is written)
+            has too little space.
     """
 
     def __init__(
@@ -68,22 +68,22 @@ class RegionWriter:
         self._labels: list[np.ndarray] = []
         self._files: list[str | None] = []
         self._digests = {
-            "regions": Digest(self.dtype, shape),
-            "features": Digest(np.dtype("<f4"), (shape[0], shape[2])),
+            "regions": ArrayDigest(self.dtype, shape),
+            "features": ArrayDigest(np.dtype("<f4"), (shape[0], shape[2])),
         }
         self._open: dict[str, IO[bytes]] = {}
 
     def __enter__(self) -> RegionWriter:
         if self.path.exists():
-            raise DataError(self.path, ["is already there"])
+            raise DataError(self.path, ["already exists"])
         images, regions, channels = self.shape
         self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
-        with self._told():
+        with self._disk_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            require_room(self.path, images * channels * (regions * self.dtype.itemsize + 4), self._advice)
+            require_space(self.path, images * channels * (regions * self.dtype.itemsize + 4), self._advice)
             self._part.mkdir()
         try:
-            with self._told():
+            with self._disk_errors():
                 self._open["regions"] = _begin(self._part / "regions.npy", self.dtype, self.shape)
                 self._open["features"] = _begin(
                     self._part / "features.npy", np.dtype("<f4"), (images, channels)
@@ -99,15 +99,15 @@ class RegionWriter:
         labels: Int[np.ndarray, " n"],
         image_files: Sequence[str] | None = None,
     ) -> None:
-        """The next images.
+        """Write the next images.
 
         Args:
-            block: their regions: in the stored type as they are to be stored, or floats to be converted.
+            block: their regions: in the stored type, or floats to be converted.
             labels: their class ids, 0-based.
-            image_files: their names, where they are known.
+            image_files: their names, if known.
 
         Raises:
-            ValueError: they do not fit the shape that was announced.
+            ValueError: they do not fit the announced shape.
             DataError: a value is NaN or infinite, or does not fit into the type; or the disk fails.
         """
         count = len(block)
@@ -115,12 +115,12 @@ class RegionWriter:
             raise ValueError(f"{self._done} + {block.shape} rows do not fit into {self.shape}")
         if len(labels) != count or (image_files is not None and len(image_files) != count):
             raise ValueError(f"{count} images, {len(labels)} labels")
-        if self.dtype == np.uint8 and block.dtype != np.uint8:  # its means are finite whatever was given
-            refuse_no_numbers(block, self.dtype, self.path, self._done)
+        if self.dtype == np.uint8 and block.dtype != np.uint8:  # means of integers are always finite
+            require_finite(block, self.dtype, self.path, self._done)
         stored = as_stored(block, self.dtype, self.scale)
-        means = pooled(stored, self.scale)
-        refuse_no_numbers(means, self.dtype, self.path, self._done)
-        with self._told():
+        means = mean_over_regions(stored, self.scale)
+        require_finite(means, self.dtype, self.path, self._done)
+        with self._disk_errors():
             for name, part in (("regions", stored), ("features", means)):
                 self._digests[name].update(part)
                 self._open[name].write(part.reshape(-1).view(np.uint8).data)
@@ -137,52 +137,29 @@ class RegionWriter:
         try:
             if self._done != self.shape[0]:
                 raise ValueError(f"{self._done} of {self.shape[0]} images were written")
-            with self._told():
+            with self._disk_errors():
                 self._publish()
         except BaseException:
             self._discard()
             raise
 
     def _publish(self) -> None:
-        images, _, channels = self.shape
-        shapes: dict[str, tuple[str, tuple[int, ...]]] = {
-            "regions": (self.dtype.str, self.shape),
-            "features": ("<f4", (images, channels)),
-        }
         arrays: dict[str, dict[str, Any]] = {}
-        for name, (dtype, shape) in shapes.items():
-            file = self._open.pop(name)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            arrays[name] = {
-                "file": f"{name}.npy",
-                "dtype": dtype,
-                "shape": list(shape),
-                "scale": self.scale if name == "regions" else None,
-                "sha256": self._digests[name].hexdigest(),
-            }
+        for name, file in self._open.items():
+            self._sync(file)
+            digest = self._digests[name]
+            arrays[name] = _entry(name, digest.dtype, digest.shape, digest.hexdigest())
+        self._open = {}
+        arrays["regions"]["scale"] = self.scale
         for name, array in self._companions.items():
             little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
             with _begin(self._part / f"{name}.npy", little.dtype, little.shape) as file:
                 file.write(little.reshape(-1).view(np.uint8).data)
-                file.flush()
-                os.fsync(file.fileno())
-            arrays[name] = {
-                "file": f"{name}.npy",
-                "dtype": little.dtype.str,
-                "shape": list(little.shape),
-                "scale": None,
-                "sha256": array_sha256(little),
-            }
+                self._sync(file)
+            arrays[name] = _entry(name, little.dtype, little.shape, array_sha256(little))
         self._write_index(self._part / INDEX)
-        index = {"file": INDEX, "rows": images, "sha256": sha256_of(self._part / INDEX)}
-        description = {
-            "format": FORMAT,
-            "arrays": arrays,
-            "index": index,
-            "provenance": self._provenance,
-        }
+        index = {"file": INDEX, "rows": self.shape[0], "sha256": sha256_of(self._part / INDEX)}
+        description = {"format": FORMAT, "arrays": arrays, "index": index, "provenance": self._provenance}
         write_synced(self._part / DESCRIPTION, json.dumps(description, indent=1).encode())
         sync_folder(self._part)
         self._part.rename(self.path)
@@ -201,8 +178,13 @@ class RegionWriter:
         )
         with path.open("xb") as file:
             parquet.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
+            self._sync(file)
+
+    @staticmethod
+    def _sync(file: IO[bytes]) -> None:
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
 
     def _discard(self) -> None:
         for file in self._open.values():
@@ -212,19 +194,19 @@ class RegionWriter:
         shutil.rmtree(self._part, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """An error of the disk, as one line that names the store."""
+    def _disk_errors(self) -> Iterator[None]:
+        """Report an error of the disk in one line that names the store."""
         try:
             yield
         except OSError as error:
             raise DataError(self.path, [f"cannot be written ({error.strerror or error})"]) from None
 
 
-def require_room(path: Path, needed: int, advice: str = "") -> None:
-    """Refuse to begin what the disk has no room for.
+def require_space(path: Path, needed: int, advice: str = "") -> None:
+    """Refuse to write what the disk has no space for.
 
     Args:
-        path: where it is to be written; its nearest existing parent tells the disk.
+        path: where it is to be written.
         needed: bytes.
         advice: what to do.
 
@@ -245,9 +227,23 @@ def _size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
+def _entry(name: str, dtype: np.dtype[Any], shape: tuple[int, ...], digest: str) -> dict[str, Any]:
+    """An array's entry in ``store.json``."""
+    return {
+        "file": f"{name}.npy",
+        "dtype": dtype.str,
+        "shape": list(shape),
+        "scale": None,
+        "sha256": digest,
+    }
+
+
 def _begin(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> IO[bytes]:
-    """A new ``.npy`` file with its header. The values are written, not mapped: a full disk is then an error
-    and not a signal that kills the process."""
+    """A new ``.npy`` file with its header.
+
+    Values are written, not memory-mapped: a full disk is then an error and not a signal that kills the
+    process.
+    """
     file = path.open("xb")
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)

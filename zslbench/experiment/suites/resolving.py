@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zslbench.data.folders import find_dataset
+from zslbench.data.locations import find_dataset
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.experiment.datasets import DataFiles
 from zslbench.experiment.published.results import PublishedResults, published_ablation
@@ -127,7 +127,7 @@ class _Resolver:
             names = ", ".join(f"{kind} '{name}'" for kind, name in lacking)
             return self._unresolved(rest, "no plugin", f"no plugin provides {names}")
         try:
-            find_dataset(self.registry, dataset, data_root=self.data_root)
+            find_dataset(self.registry, dataset, root=self.data_root)
         except UnknownName as error:
             return self._unresolved(rest, "no data", str(error))
         try:

@@ -14,7 +14,7 @@ import scipy.io
 from click.testing import CliRunner
 
 from zslbench.cli.main import cli
-from zslbench.data.regions import RegionWriter
+from zslbench.data import RegionWriter
 
 CLASSES = ("ant", "bee", "big cat", "dog", "eel")
 EACH, WIDTH = 8, 6

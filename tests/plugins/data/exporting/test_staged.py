@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zslbench.data.roots import folder_datasets
+from zslbench.data.locations import dataset_folders
 from zslbench.errors import DataError
 from zslbench_data.exporting.staged import remove_left, staged
 
@@ -21,7 +21,7 @@ def test_files_come_and_others_stay(tmp_path: Path) -> None:
         (aside / "att_splits.mat").write_text("one")
         (aside / "regions").mkdir()
         (aside / "regions" / "a").write_text("a")
-        assert folder_datasets(tmp_path) == {}  # what is being written is no data set yet
+        assert dataset_folders(tmp_path) == {}  # what is being written is no data set yet
     assert contents(target) == {"att_splits.mat": "one", "regions/a": "a"}
     (target / "notes.txt").write_text("the user's")
     with staged(target) as aside:
@@ -56,7 +56,7 @@ def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
     left.mkdir(parents=True)
     (left / "att_splits.mat").write_text("half")
     (tmp_path / ".Other.0a1b.part").mkdir()
-    assert folder_datasets(tmp_path) == {}
+    assert dataset_folders(tmp_path) == {}
     remove_left(tmp_path / "Set")
     assert [one.name for one in tmp_path.iterdir()] == [".Other.0a1b.part"]
 

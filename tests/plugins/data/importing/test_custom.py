@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from zslbench.data.regions import RegionStore
-from zslbench.data.roots import folder_datasets
+from zslbench.data import RegionStore
+from zslbench.data.locations import dataset_folders
 from zslbench.data.xlsa17 import FolderSource
 from zslbench.data.xlsa17_described import read_described
 from zslbench.plugin.dataset import DataRequest, Dataset
@@ -225,7 +225,7 @@ def test_every_fault_at_once(files: Any, run: Callable[..., Any], root: Path) ->
     assert "1 classes of images have no attributes (ant)" in result.stderr
     assert "rows.csv: 1 parts are none of trainval, test_seen, test_unseen (training)" in result.stderr
     assert not (root / "Zoo").exists()
-    assert folder_datasets(root) == {}
+    assert dataset_folders(root) == {}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from zslbench.data.regions import RegionStore
+from zslbench.data import RegionStore
 from zslbench.data.xlsa17 import FolderSource
 from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench.plugin.settings import NoSettings

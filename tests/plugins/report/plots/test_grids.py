@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zslbench.data.regions import RegionStore, RegionWriter
+from zslbench.data import RegionStore, RegionWriter
 from zslbench.errors import ZslbenchError
 from zslbench_report.plots.attention import as_map, enlarged, grid_of, overlay
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from zslbench.data.regions import ArrayRegions
+from zslbench.data import ArrayRegions
 from zslbench.errors import MissingData
 from zslbench.plugin.interfaces import DatasetSource
 from zslbench_datasets.settings import ToySettings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zslbench.data.roots import data_root, find_folder, folder_datasets
+from zslbench.data.locations import data_root, dataset_folders, find_folder
 from zslbench.errors import DataError
 
 
@@ -44,8 +44,8 @@ def test_data_sets_directly_in_the_root_win(tmp_path: Path) -> None:
 def test_folders_by_lower_case_name(tmp_path: Path) -> None:
     make(tmp_path, "CUB2010", "AWA2mini")
     (tmp_path / "notes").mkdir()
-    assert folder_datasets(tmp_path) == {"cub2010": tmp_path / "CUB2010", "awa2mini": tmp_path / "AWA2mini"}
-    assert folder_datasets(tmp_path / "nowhere") == {}
+    assert dataset_folders(tmp_path) == {"cub2010": tmp_path / "CUB2010", "awa2mini": tmp_path / "AWA2mini"}
+    assert dataset_folders(tmp_path / "nowhere") == {}
     assert find_folder(tmp_path, "NOTES") == tmp_path / "notes"
     assert find_folder(tmp_path, "sun") is None
 
@@ -57,12 +57,13 @@ def test_names_that_differ_in_case_alone_are_ambiguous(tmp_path: Path) -> None:
     except FileExistsError:
         pytest.skip("this file system does not tell upper from lower case")
     with pytest.raises(DataError, match="CUB and cub"):
-        folder_datasets(tmp_path)
+        dataset_folders(tmp_path)
 
 
 def test_listing_imports_nothing_heavy() -> None:
     code = (
-        "import sys, zslbench.data.roots, zslbench_datasets; list(zslbench_datasets.zslbench_components());"
+        "import sys, zslbench_datasets, zslbench.data; zslbench.data.data_root();"
+        "list(zslbench_datasets.zslbench_components());"
         "print([m for m in ('numpy', 'torch', 'pandas', 'scipy', 'h5py', 'pydantic') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,64 @@
+from .attributes import attribute_names as attribute_names, attribute_vectors as attribute_vectors
+from .locations import (
+    ATTRIBUTE_NAMES as ATTRIBUTE_NAMES,
+    ATTRIBUTE_VECTORS as ATTRIBUTE_VECTORS,
+    HOW_TO_CHOOSE as HOW_TO_CHOOSE,
+    IMAGES as IMAGES,
+    SPLITS_FILE as SPLITS_FILE,
+    data_root as data_root,
+    dataset_folders as dataset_folders,
+    find_dataset as find_dataset,
+    find_folder as find_folder,
+    require_folder as require_folder,
+    sidecar as sidecar,
+)
+from .matfile import MatValue as MatValue, mat_variables as mat_variables, read_mat as read_mat
+from .provenance import array_sha256 as array_sha256, source as source
+from .regions.attach import (
+    RegionMetadata as RegionMetadata,
+    RegionRequest as RegionRequest,
+    disagreements as disagreements,
+)
+from .regions.cache import cached_store as cached_store
+from .regions.find import (
+    find_regions as find_regions,
+    open_regions as open_regions,
+    region_files as region_files,
+)
+from .regions.hdf5 import (
+    HDF5_SUFFIXES as HDF5_SUFFIXES,
+    Hdf5Metadata as Hdf5Metadata,
+    read_hdf5_blocks as read_hdf5_blocks,
+    read_hdf5_metadata as read_hdf5_metadata,
+)
+from .regions.layout import (
+    BLOCK_BYTES as BLOCK_BYTES,
+    STORED_TYPES as STORED_TYPES,
+    MappedRows as MappedRows,
+    as_float32 as as_float32,
+    mean_over_regions as mean_over_regions,
+    not_finite as not_finite,
+)
+from .regions.store import (
+    ArrayRegions as ArrayRegions,
+    RegionStore as RegionStore,
+    StoredRegions as StoredRegions,
+    is_region_store as is_region_store,
+)
+from .regions.writer import RegionWriter as RegionWriter, require_space as require_space
+from .validate import (
+    PARTS as PARTS,
+    Finding as Finding,
+    Findings as Findings,
+    dataset_faults as dataset_faults,
+    dataset_findings as dataset_findings,
+    few as few,
+    require_valid as require_valid,
+)
+from .xlsa17 import (
+    DEFAULT_FEATURES as DEFAULT_FEATURES,
+    ExpectedCounts as ExpectedCounts,
+    read_xlsa17 as read_xlsa17,
+)
+from .xlsa17_described import read_described as read_described
+from .xlsa17_files import features_files as features_files

@@ -1,0 +1,200 @@
+"""How region values lie on the disk: stored types, conversion to and from float32, rows read by memory
+map."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from zslbench.errors import DataError
+from zslbench.plugin.dataset import Indices
+
+STORED_TYPES: dict[str, np.dtype[Any]] = {
+    "float16": np.dtype("<f2"),
+    "float32": np.dtype("<f4"),
+    "uint8": np.dtype("u1"),
+}
+"""Types that region features are stored in, by name. uint8 has a scale: value = integer times scale."""
+
+BLOCK_BYTES = 1 << 26
+"""Bytes of stored regions that are read or written at once."""
+
+_PIECE = 1 << 23
+"""Bytes of float32 values that are summed at a time: they stay in the processor's cache."""
+
+_PREFETCH = 1 << 16
+"""Bytes of a row from which the kernel is told in advance which rows will be read."""
+
+
+def stored_type(dtype: Any, scale: float | None, where: object) -> np.dtype[Any]:
+    """The stored type of this name.
+
+    Raises:
+        DataError: it is not one of :data:`STORED_TYPES`, or the scale is not a positive number of uint8.
+    """
+    name = str(np.dtype(dtype).name)
+    if name not in STORED_TYPES:
+        raise DataError(where, [f"regions of type {name}; stored types are {', '.join(STORED_TYPES)}"])
+    if scale is not None and (name != "uint8" or not np.isfinite(scale) or scale <= 0):
+        raise DataError(where, [f"scale {scale} of {name}: only uint8 has one, a number above 0"])
+    return STORED_TYPES[name]
+
+
+def as_float32(
+    stored: Shaped[np.ndarray, "*shape"],
+    scale: float | None,
+    out: Float[np.ndarray, "*shape"] | None = None,
+) -> Float[np.ndarray, "*shape"]:
+    """The float32 values that are represented: stored values times ``scale`` (rounded to float32).
+
+    PyTorch converts half precision several times as fast as NumPy, with the same results.
+
+    Args:
+        out: where to put them; None: a new array, or ``stored`` itself if it is float32 already.
+    """
+    if stored.dtype == np.float32 and out is None:
+        return stored
+    import torch  # takes seconds to load, and float32 does not need it
+
+    out = np.empty(stored.shape, dtype=np.float32) if out is None else out
+    values = torch.from_numpy(out).copy_(torch.from_numpy(np.ascontiguousarray(stored)))
+    if scale is not None:
+        values.mul_(float(np.float32(scale)))
+    return out
+
+
+def as_stored(
+    values: Shaped[np.ndarray, "*shape"], dtype: np.dtype[Any], scale: float | None
+) -> Shaped[np.ndarray, "*shape"]:
+    """What is written for ``values``: unchanged if they have the stored type already, else converted.
+
+    Floats become uint8 as the integer nearest to value / scale within 0 to 255.
+    """
+    if values.dtype == dtype:
+        return np.ascontiguousarray(values)
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite and is reported as such
+        values = np.ascontiguousarray(values, dtype=np.float32)
+    if dtype == np.float32:
+        return values
+    import torch
+
+    given = torch.from_numpy(values)
+    if dtype == np.float16:
+        half: np.ndarray = given.to(torch.float16).numpy()
+        return half
+    integers = torch.round(given / (1.0 if scale is None else scale)).clamp_(0, 255)
+    whole: np.ndarray = integers.to(torch.uint8).numpy()
+    return whole
+
+
+def mean_over_regions(
+    stored: Shaped[np.ndarray, "n regions dv"], scale: float | None
+) -> Float[np.ndarray, "n dv"]:
+    """The mean over regions, summed region by region in float32: the same bits on every machine."""
+    images, regions, channels = stored.shape
+    means = np.empty((images, channels), dtype=np.float32)
+    size = max(1, _PIECE // (regions * channels * 4))
+    piece = np.empty((min(size, images), regions, channels), dtype=np.float32)
+    for start in range(0, images, size):
+        part = stored[start : start + size]
+        values = as_float32(part, scale, None if part.dtype == np.float32 else piece[: len(part)])
+        np.mean(values, axis=1, out=means[start : start + size])
+    return means
+
+
+def require_finite(
+    values: Shaped[np.ndarray, "n ..."], dtype: np.dtype[Any], where: object, first: int = 0
+) -> None:
+    """Refuse regions with NaN or infinite values.
+
+    Args:
+        values: regions, or their means, which are finite only if everything that they sum is.
+        first: number of the first of these images.
+
+    Raises:
+        DataError: says how many images there are, and the row of one.
+    """
+    bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    if len(bad):
+        raise DataError(where, [not_finite(len(bad), first + int(bad[0]), dtype)])
+
+
+def not_finite(count: int, row: int, dtype: np.dtype[Any]) -> str:
+    """The fault of regions that cannot be stored as ``dtype``: in how many images, and the row of one."""
+    kind = ", or too large for float16" if dtype == np.float16 else ""
+    return f"{count} images have NaN or infinite regions{kind} (row {row})"
+
+
+class MappedRows:
+    """An array on the disk in C order, read by its first index through a memory map; never loaded whole.
+
+    Args:
+        path: the file.
+        dtype: type of an element.
+        shape: of the whole array.
+        offset: where its first byte is.
+        transposed: whether a row (channels, places) is returned as (places, channels).
+
+    Raises:
+        DataError: the file cannot be opened, or is too short for the array.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        *,
+        offset: int = 0,
+        transposed: bool = False,
+    ) -> None:
+        self.path, self.dtype = path, dtype
+        self._count, row = shape[0], shape[1:]
+        self.row = row[::-1] if transposed else row
+        self._bytes = int(np.prod(row, dtype=np.int64)) * dtype.itemsize
+        self._offset = offset
+        end = offset + self._count * self._bytes
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size < end:
+                    raise DataError(path, [f"is cut off: {size} bytes, {end} are needed"])
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise DataError(path, [f"cannot be read ({error.strerror or error})"]) from None
+        count = int(np.prod(shape, dtype=np.int64))
+        array = np.frombuffer(self._map, dtype=dtype, count=count, offset=offset).reshape(shape)
+        self.array = array.swapaxes(1, 2) if transposed else array
+        """The whole array, read-only; accessing its values reads from the disk."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def gather(self, rows: Indices, out: np.ndarray) -> None:
+        """Copy rows into ``out`` (n, ...), converting to its type, in the order requested.
+
+        Raises:
+            IndexError: a row number is out of range.
+        """
+        count = self._count
+        if ((rows < -count) | (rows >= count)).any():
+            raise IndexError(f"row {rows[(rows < -count) | (rows >= count)][0]} of {count}")
+        numbers = (rows % count).tolist()
+        order = np.argsort(rows % count, kind="stable").tolist()  # in the order on the disk
+        self._prefetch([numbers[one] for one in order])
+        for one in order:
+            out[one] = self.array[numbers[one]]
+
+    def _prefetch(self, numbers: list[int]) -> None:
+        """Have the kernel read several rows ahead while the first ones are copied."""
+        if self._bytes < _PREFETCH or not hasattr(mmap, "MADV_WILLNEED"):
+            return
+        for number in numbers:
+            start = self._offset + number * self._bytes
+            whole = start - start % mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_WILLNEED, whole, start + self._bytes - whole)
