@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from zslbench.data import ExpectedCounts, RegionRequest, read_xlsa17, require_folder
 from zslbench.errors import UnknownName, did_you_mean
-from zslbench.evaluation.splits import fingerprint
+from zslbench.evaluation import fingerprint
 from zslbench.plugin import DataRequest, Dataset, DatasetSource
 from zslbench_data import catalogue, how_to_get, how_to_get_region_features
 

@@ -15,7 +15,7 @@ from zslbench.data.locations import SPLITS_FILE, require_folder
 from zslbench.data.matfile import read_mat
 from zslbench.data.provenance import source
 from zslbench.data.regions.attach import MEAN, RegionRequest, attach, mean_name
-from zslbench.data.xlsa17_files import SEMANTICS, imported_features, plain_name, require
+from zslbench.data.xlsa17_files import SEMANTICS_FILES, features_stem, imported_features, require
 from zslbench.data.xlsa17_variables import (
     ExpectedCounts as ExpectedCounts,
     Variables,
@@ -79,18 +79,18 @@ def read_xlsa17(
         MissingData: a file is missing; lists the features files that are there.
         DataError: a file is damaged, or the data have faults; lists all of them.
     """
-    if semantics not in SEMANTICS:
-        raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS)}")
+    if semantics not in SEMANTICS_FILES:
+        raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
     means = regions is not None and _means(folder, regions)
     asked = regions.features if regions is not None else features
-    stem = None if means else plain_name(DEFAULT_FEATURES if asked is None else asked)
-    require(folder, stem, SEMANTICS[semantics])
+    stem = None if means else features_stem(DEFAULT_FEATURES if asked is None else asked)
+    require(folder, stem, SEMANTICS_FILES[semantics])
     region_source = None if regions is None else regions.open(folder)
     splits = read_mat(folder / SPLITS_FILE, {*classes.SPLIT_VARIABLES, "att", "original_att"})
     keys = {"features", "labels"} | ({"image_files"} if image_files or regions is not None else set())
     images = read_mat(folder / f"{stem}.mat", keys) if stem is not None else {}
     sentences = (
-        read_mat(folder / SEMANTICS["sentence"], classes.SPLIT_VARIABLES | {"att"})
+        read_mat(folder / SEMANTICS_FILES["sentence"], classes.SPLIT_VARIABLES | {"att"})
         if semantics == "sentence"
         else {}
     )
@@ -107,7 +107,7 @@ def read_xlsa17(
         file, features = f"{stem}.mat", str(stem)
         x = found.matrix(images, file, "features")
         labels = found.indices(images, file, "labels")
-    a = found.matrix(described, SEMANTICS[semantics], "att" if semantics == "sentence" else semantics)
+    a = found.matrix(described, SEMANTICS_FILES[semantics], "att" if semantics == "sentence" else semantics)
     rows = {part: found.indices(splits, SPLITS_FILE, f"{part}_loc") for part in _PARTS}
     train, val = (
         found.indices(splits, SPLITS_FILE, f"{part}_loc", optional=True) for part in ("train", "val")
@@ -123,7 +123,7 @@ def read_xlsa17(
     if len(names) != a.shape[1]:
         faults.append(f"semantics of {a.shape[1]} classes, names of {len(names)}")
     if sentences:
-        faults += classes.disagreements(splits, sentences, SEMANTICS["sentence"])
+        faults += classes.split_disagreements(splits, sentences, SEMANTICS_FILES["sentence"])
     if expected is not None:
         faults += wrong_counts(expected, semantics, x, labels, a, trainval, test_seen, test_unseen)
     if x.shape[1] != len(labels) or len(names) != a.shape[1]:
@@ -136,7 +136,7 @@ def read_xlsa17(
         x = np.ascontiguousarray(x.T, dtype=np.float32)
         a = np.ascontiguousarray(a.T, dtype=np.float32)
     files = images.get("image_files")
-    where = {"features": file, "labels": file, "semantics": SEMANTICS[semantics]}
+    where = {"features": file, "labels": file, "semantics": SEMANTICS_FILES[semantics]}
     where |= dict.fromkeys(_PARTS, SPLITS_FILE)
     arrays = {"features": x, "labels": labels, "semantics": a}
     arrays |= {"trainval": trainval, "test_seen": test_seen, "test_unseen": test_unseen}

@@ -101,7 +101,9 @@ def validation_classes(
     return validation
 
 
-def disagreements(splits: Mapping[str, MatValue], others: Mapping[str, MatValue], file: str) -> list[str]:
+def split_disagreements(
+    splits: Mapping[str, MatValue], others: Mapping[str, MatValue], file: str
+) -> list[str]:
     """Where another splits file contradicts ``att_splits.mat``: other images or another order of classes."""
     found = []
     for key in sorted(SPLIT_VARIABLES & splits.keys() & others.keys()):

@@ -9,7 +9,7 @@ from zslbench.data.matfile import mat_variables
 from zslbench.errors import DataError, MissingData, UnknownName
 from zslbench.store.files import read_records
 
-SEMANTICS = {"att": SPLITS_FILE, "original_att": SPLITS_FILE, "sentence": "sent_splits.mat"}
+SEMANTICS_FILES = {"att": SPLITS_FILE, "original_att": SPLITS_FILE, "sentence": "sent_splits.mat"}
 """Class semantics by name, and the file each is in."""
 
 HOW_TO_GET = (
@@ -19,7 +19,7 @@ HOW_TO_GET = (
 )
 
 
-def plain_name(features: str) -> str:
+def features_stem(features: str) -> str:
     """The stem of a features file, given with or without ``.mat``."""
     stem = features.removesuffix(".mat")
     if not stem or Path(stem).name != stem:

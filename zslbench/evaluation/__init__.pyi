@@ -8,4 +8,4 @@ from .metrics import (
     headline_metrics as headline_metrics,
 )
 from .selection import Selection as Selection
-from .splits import split_fingerprint as split_fingerprint
+from .splits import fingerprint as fingerprint, split_fingerprint as split_fingerprint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zslbench.data.xlsa17_described import Described
+from zslbench.data import Described
 from zslbench.plugin import Dataset
 
 

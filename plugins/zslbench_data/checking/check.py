@@ -6,14 +6,15 @@ from pathlib import Path
 
 from zslbench.data import (
     IMAGES,
+    SEMANTICS_FILES,
     SPLITS_FILE,
     data_root,
+    features_stem,
     find_folder,
     find_regions,
     mat_variables,
     region_files,
 )
-from zslbench.data.xlsa17_files import SEMANTICS, plain_name
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 from zslbench_data.checking.checksums import check_pictures, check_sources
 from zslbench_data.checking.classes import check_image_names, check_semantics
@@ -50,8 +51,8 @@ def check_dataset(
     """
     place = data_root(root)
     folder = find_folder(place, name)
-    if semantics is not None and semantics not in SEMANTICS:
-        raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS)}")
+    if semantics is not None and semantics not in SEMANTICS_FILES:
+        raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
     entry = catalogue().datasets.get(name.lower())
     if folder is None and entry is not None:
         raise MissingData(
@@ -110,7 +111,7 @@ def _semantics(subject: Subject, wanted: str | None) -> list[str]:
 def _features(folder: Path, wanted: str | None, findings: Findings) -> list[str]:
     """Stems of the features files to look at; a file that cannot be read is told by :func:`read_subject`."""
     if wanted is not None:
-        stem = plain_name(wanted)
+        stem = features_stem(wanted)
         if not (folder / f"{stem}.mat").is_file():
             findings.error("is missing", f"{stem}.mat")
             return []

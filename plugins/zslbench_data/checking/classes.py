@@ -8,10 +8,20 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from zslbench.data import SPLITS_FILE, ExpectedCounts, MatValue, dataset_faults, read_mat, xlsa17_classes
-from zslbench.data.xlsa17_files import SEMANTICS
-from zslbench.data.xlsa17_variables import Variables, missing_values, wrong_counts
-from zslbench.evaluation.splits import fingerprint
+from zslbench.data import (
+    SEMANTICS_FILES,
+    SPLIT_VARIABLES,
+    SPLITS_FILE,
+    ExpectedCounts,
+    MatValue,
+    Variables,
+    dataset_faults,
+    missing_values,
+    read_mat,
+    split_disagreements,
+    wrong_counts,
+)
+from zslbench.evaluation import fingerprint
 from zslbench_data.checking.findings import Findings, few
 from zslbench_data.checking.scan import repeated
 from zslbench_data.checking.subject import PARTS, Subject
@@ -23,12 +33,12 @@ def check_semantics(subject: Subject, wanted: Iterable[str], findings: Findings)
     """Every description of classes, and the split with each."""
     sound = True
     for name in wanted:
-        file = SEMANTICS[name]
+        file = SEMANTICS_FILES[name]
         with findings.guard(file):
             contents: dict[str, MatValue] = subject.splits
             if name == "sentence":
-                contents = read_mat(subject.folder / file, {*xlsa17_classes.SPLIT_VARIABLES, "att"})
-                findings.faults(xlsa17_classes.disagreements(subject.splits, contents, file), file)
+                contents = read_mat(subject.folder / file, {*SPLIT_VARIABLES, "att"})
+                findings.faults(split_disagreements(subject.splits, contents, file), file)
             key = "att" if name == "sentence" else name
             faults: list[str] = []
             matrix = Variables(faults).matrix(contents, file, key)

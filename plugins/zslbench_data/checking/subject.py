@@ -7,8 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from zslbench.data import SPLITS_FILE, MatValue, mat_variables, read_mat, xlsa17_classes as classes
-from zslbench.data.xlsa17_variables import Variables
+from zslbench.data import (
+    SPLIT_VARIABLES,
+    SPLITS_FILE,
+    MatValue,
+    Variables,
+    class_names,
+    mat_variables,
+    read_mat,
+    validation_classes,
+)
 from zslbench.plugin import Dataset, OfficialSplit
 from zslbench_data.checking.assemble import no_features
 from zslbench_data.checking.findings import Findings
@@ -65,7 +73,7 @@ def read_subject(folder: Path, entry: Entry | None, findings: Findings) -> Subje
     """Read splits and labels, and hold the files that have labels against each other."""
     subject = Subject(folder, entry)
     with findings.guard(SPLITS_FILE):
-        subject.splits = read_mat(folder / SPLITS_FILE, {*classes.SPLIT_VARIABLES, "att", "original_att"})
+        subject.splits = read_mat(folder / SPLITS_FILE, {*SPLIT_VARIABLES, "att", "original_att"})
     _labels(subject, findings)
     if subject.splits:
         complete(subject, findings)
@@ -127,14 +135,14 @@ def _classes(subject: Subject, found: Variables, findings: Findings) -> None:
     notes: list[str] = []
     faults: list[str] = []
     trainval, test_seen, test_unseen = (subject.rows[part] for part in PARTS)
-    subject.class_names = classes.class_names(
+    subject.class_names = class_names(
         subject.folder, subject.splits, len(subject.att), subject.labels, test_unseen, notes
     )
     train, val = (
         found.indices(subject.splits, SPLITS_FILE, f"{part}_loc", optional=True) for part in ("train", "val")
     )
     split = OfficialSplit(trainval, test_seen, test_unseen)
-    validation = classes.validation_classes(
+    validation = validation_classes(
         subject.folder, subject.class_names, subject.labels, split, train, val, faults, notes
     )
     subject.split = OfficialSplit(trainval, test_seen, test_unseen, validation)

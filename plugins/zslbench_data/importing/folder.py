@@ -12,6 +12,7 @@ from typing import Any
 from zslbench.data import (
     HDF5_SUFFIXES,
     IMAGES,
+    SEMANTICS_FILES,
     SPLITS_FILE,
     ExpectedCounts,
     dataset_faults,
@@ -21,7 +22,6 @@ from zslbench.data import (
     read_xlsa17,
     require_space,
 )
-from zslbench.data.xlsa17_files import SEMANTICS
 from zslbench.errors import DataError, MissingData
 from zslbench.store import sha256_of
 from zslbench_data.checking.assemble import from_described
@@ -132,7 +132,7 @@ def _validate(source: Path, name: str) -> tuple[str, tuple[str, ...]]:
     counts = ""
     stems = features_files(source)
     readings = [(stem, "att") for stem in stems]
-    if stems and (source / SEMANTICS["sentence"]).is_file():
+    if stems and (source / SEMANTICS_FILES["sentence"]).is_file():
         readings.append((stems[0], "sentence"))
     for stem, semantics in readings:
         try:

@@ -11,6 +11,7 @@ import numpy as np
 from zslbench.data import (
     PARTS,
     SPLITS_FILE,
+    Described,
     Hdf5Metadata,
     RegionWriter,
     as_float32,
@@ -22,7 +23,6 @@ from zslbench.data import (
     read_hdf5_metadata,
     region_files,
 )
-from zslbench.data.xlsa17_described import Described
 from zslbench.errors import DataError, MissingData, SettingsError
 from zslbench.plugin import Dataset, OfficialSplit
 from zslbench.store import sha256_of
