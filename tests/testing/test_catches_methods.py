@@ -94,7 +94,7 @@ METHODS = [
         "variant 'v': setting 'generator.lr': method 'm' has no generator",
     ),
     ("explains", method(explain="zsl_fakes.words:nothing"), "has no nothing"),
-    ("explains", method(explain="zsl_fakes.words:no_rows"), "returned 3, which is no row"),
+    ("explains", method(explain="zsl_fakes.words:no_rows"), "returned 3"),
     (
         "explains",
         method(explain="zsl_fakes.words:of_eszsl", variants=(variant(components={"classifier": "sound"}),)),
