@@ -28,10 +28,10 @@ import torch
 import transformers
 from PIL import Image
 
-from zslbench.experiment.execution.mode import ExecutionMode, applied, choose_mode
-from zslbench.plugin.interfaces import FeatureExtractor
+from zslbench.experiment import ExecutionMode, applied, choose_mode
+from zslbench.plugin import FeatureExtractor
 from zslbench.report import render
-from zslbench_data.extraction import Wanted, extract
+from zslbench_data.extraction import Options, extract
 from zslbench_extractors.settings import VisionSettings
 from zslbench_extractors.vision import VisionModel
 
@@ -110,7 +110,7 @@ def whole(
 ) -> tuple[float, float]:
     """Rates from JPEGs to a finished store and features file."""
     watch = Stopwatch()
-    made = extract(folder, extractor, Wanted("benchmark", name="made", batch=batch), mode)
+    made = extract(folder, extractor, Options("benchmark", name="made", batch=batch), mode)
     rates = watch.rates(count)
     assert made.computed == count
     shutil.rmtree(folder / "regions")

@@ -25,9 +25,9 @@ from zslbench_data.checking.scan import scan
 from zslbench_data.checking.subject import Subject, complete, read_subject
 from zslbench_data.checking.words import check_words
 from zslbench_data.download.catalogue import catalogue
-from zslbench_data.download.display import Display, Silent
 from zslbench_data.download.presence import SENTENCES_FILE
 from zslbench_data.exporting.xlsa17 import blocks
+from zslbench_data.progress import Display, Silent
 
 
 def check_dataset(
@@ -135,10 +135,10 @@ def _regions(folder: Path, wanted: str | None, findings: Findings) -> list[Path]
 
 def _loaded(name: str, root: str | Path | None, findings: Findings) -> list[Finding]:
     """A data set that is no folder of files: what its plugin loads."""
-    from zslbench_data.exporting.gather import gather
+    from zslbench_data.exporting.export import read_exportable
 
     try:
-        dataset = gather(name, root).dataset
+        dataset = read_exportable(name, root).dataset
     except DataError as error:
         findings.faults(error.faults, name)
         return findings.rows

@@ -9,8 +9,7 @@ from zslbench.store import sha256_of
 from zslbench_data.checking.features import check_repeated
 from zslbench_data.checking.findings import Findings, few
 from zslbench_data.checking.subject import Subject
-from zslbench_data.download.get import LISTING
-from zslbench_data.download.sources import SOURCES, read_sources
+from zslbench_data.download.get import LISTING, SOURCES, read_sources
 
 
 def check_sources(folder: Path, findings: Findings) -> None:
@@ -43,9 +42,9 @@ def check_pictures(subject: Subject, findings: Findings) -> None:
             lines = (folder / LISTING).read_text("utf-8", "surrogateescape").splitlines()
             listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     with findings.guard(IMAGES):
-        from zslbench_data.extraction.images import pictures_of
+        from zslbench_data.extraction.images import list_images
 
-        found = pictures_of(folder)
+        found = list_images(folder)
         digests, empty, changed = [], [], []
         for path in found.paths:
             digest = sha256_of(path)

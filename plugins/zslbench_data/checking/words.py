@@ -10,8 +10,7 @@ import numpy as np
 
 from zslbench.data import ATTRIBUTE_VECTORS, array_sha256, attribute_names, attribute_vectors, sidecar
 from zslbench_data.checking.findings import Findings, few
-from zslbench_data.words.build import RECORD_FILE
-from zslbench_data.words.plain import plain_words
+from zslbench_data.words.attributes import RECORD_FILE, words_of
 
 _APART = 0.05
 
@@ -72,7 +71,7 @@ def _order(vectors: np.ndarray, names: Sequence[str], where: str, findings: Find
     order, and large in another one.
     """
     rows = np.flatnonzero(vectors.any(axis=1))
-    words = [plain_words(names[one]) for one in rows.tolist()]
+    words = [words_of(names[one]) for one in rows.tolist()]
     vocabulary = {word: place for place, word in enumerate(sorted({one for each in words for one in each}))}
     counts = np.zeros((len(rows), len(vocabulary)))
     for row, each in enumerate(words):

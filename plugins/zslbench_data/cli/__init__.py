@@ -1,4 +1,4 @@
-"""``zslbench data``: one command a module, imported when it is used."""
+"""``zslbench data``: its commands are imported when they are used."""
 
 from __future__ import annotations
 
@@ -7,45 +7,21 @@ import click
 from zslbench import Command
 from zslbench.cli import Frame
 
-COMMANDS = (
-    Command(
-        name="list",
-        target="zslbench_data.cli.listing:list_",
-        summary="List data sets: what is on disk, what is missing.",
-    ),
-    Command(
-        name="info",
-        target="zslbench_data.cli.info:info",
-        summary="Show one data set: counts, licence, files, what to type next.",
-    ),
-    Command(
-        name="get",
-        target="zslbench_data.cli.get:get",
-        summary="Download splits, features, names, pictures and word vectors.",
-    ),
-    Command(
-        name="import",
-        target="zslbench_data.cli.import_:import_",
-        summary="Bring an xlsa17 folder, region HDF5 or custom set here.",
-    ),
-    Command(
-        name="check",
-        target="zslbench_data.cli.check:check",
-        summary="Look a data set over: everything that can be wrong, at once.",
-    ),
-    Command(
-        name="export",
-        target="zslbench_data.cli.export:export",
-        summary="Write a data set in the layouts that other code reads.",
-    ),
-    Command(
-        name="extract",
-        target="zslbench_data.cli.extract:extract",
-        summary="Run a backbone over pictures: region features.",
-    ),
+_COMMANDS = {
+    "list": ("info:list_", "List data sets: what is on disk, what is missing."),
+    "info": ("info:info", "Show one data set: counts, licence, files, what to type next."),
+    "get": ("get:get", "Download splits, features, names, images and word vectors."),
+    "import": ("files:import_", "Import an xlsa17 folder, region HDF5 or a custom set."),
+    "check": ("files:check", "Check a data set: everything that can be wrong, at once."),
+    "export": ("files:export", "Write a data set in the layouts that other code reads."),
+    "extract": ("extract:extract", "Run a backbone over images: region features."),
+}
+COMMANDS = tuple(
+    Command(name=name, target=f"zslbench_data.cli.{target}", summary=summary)
+    for name, (target, summary) in _COMMANDS.items()
 )
 
 
 @click.group(cls=Frame, table=COMMANDS)
 def data() -> None:
-    """Get data sets, and see what is there and what is missing."""
+    """Get data sets, and see what is on disk and what is missing."""

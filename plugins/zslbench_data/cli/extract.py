@@ -1,4 +1,4 @@
-"""``zslbench data extract``: pictures to region features and pooled features."""
+"""``zslbench data extract``: region features and their means from images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zslbench.plugin import FeatureExtractor
 
 _OFFLINE = "HF_HUB_OFFLINE"
-"""What libraries of backbones look at before they ask the network."""
+"""Read by the libraries of backbones before they use the network."""
 
 
 @click.command()
@@ -38,7 +38,7 @@ _OFFLINE = "HF_HUB_OFFLINE"
     type=click.Choice(["float16", "float32"]),
     default="float16",
     show_default=True,
-    help="What regions are stored in; means over regions are float32.",
+    help="The type that regions are stored in; means over regions are float32.",
 )
 @click.option(
     "--resize",
@@ -52,10 +52,10 @@ _OFFLINE = "HF_HUB_OFFLINE"
     type=click.Choice(["auto", "float32", "mixed"]),
     default="auto",
     show_default=True,
-    help="mixed: half precision where autocast allows, on a GPU; auto: mixed there, float32 on a CPU.",
+    help="mixed: half precision where autocast allows it, GPU only; auto: mixed on a GPU, float32 on a CPU.",
 )
 @click.option(
-    "--batch", type=click.IntRange(min=1), help="Pictures at a time.  [default: 64 on a GPU, 8 on a CPU]"
+    "--batch", type=click.IntRange(min=1), help="Images at a time.  [default: 64 on a GPU, 8 on a CPU]"
 )
 @click.option(
     "--workers",
@@ -64,8 +64,8 @@ _OFFLINE = "HF_HUB_OFFLINE"
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's).")
-@click.option("--offline", is_flag=True, help="Ask no network for weights.")
-@click.option("--restart", is_flag=True, help="Drop what an interrupted extraction left.")
+@click.option("--offline", is_flag=True, help="Do not use the network for weights.")
+@click.option("--restart", is_flag=True, help="Discard an unfinished extraction.")
 @data_root_option
 def extract(
     dataset: str,
@@ -77,44 +77,36 @@ def extract(
     data_root: Path | None,
     **options: Any,
 ) -> None:
-    """Run a backbone over the pictures of DATASET.
+    """Run a backbone over the images of DATASET.
 
     Writes region features to <data root>/<DS>/regions/NAME and their means to <data root>/<DS>/NAME.mat, for
-    --regions NAME and --features NAME. Stopped or killed, the same command goes on.
+    --regions NAME and --features NAME. If it is interrupted, the same command resumes it.
     """
-    from zslbench.data import HOW_TO_CHOOSE, data_root as place, find_folder
+    from zslbench.data import HOW_TO_CHOOSE, data_root as choose_root, find_folder
     from zslbench.experiment import choose_mode
-    from zslbench_data.cli.extract_display import ImageBar
-    from zslbench_data.download.advice import how_to_get, step
     from zslbench_data.download.catalogue import catalogue
-    from zslbench_data.download.display import human
-    from zslbench_data.extraction import Wanted, extract as run
+    from zslbench_data.download.presence import how_to_get, how_to_get_part
+    from zslbench_data.extraction import Options, extract as run
+    from zslbench_data.progress import ImageProgress, human
 
-    wanted = Wanted(backbone=backbone, **options)
-    root = place(data_root)
+    root = choose_root(data_root)
     entry = catalogue().datasets.get(dataset.lower())
-    folder = find_folder(root, entry.folder if entry else dataset)
+    name = entry.folder if entry else dataset
+    folder = find_folder(root, name)
     if folder is None:
         advice = how_to_get(entry.name) if entry else HOW_TO_CHOOSE
-        raise MissingData(
-            f"data set '{dataset}'", [f"no folder {entry.folder if entry else dataset} in {root}"], advice
-        )
+        raise MissingData(f"data set '{dataset}'", [f"no folder {name} in {root}"], advice)
+    advice = how_to_get_part(entry, "images") if entry else f"Put them into {folder / 'images'}"
     mode = choose_mode(device, threads)
     with _offline(offline):
         extractor = _extractor(backbone, assignments)
-        made = run(
-            folder,
-            extractor,
-            wanted,
-            mode,
-            display=ImageBar(),
-            advice=step(entry, "images") if entry else f"Put them into {folder / 'images'}",
-        )
-    images, regions, channels = made.store.shape
-    size = human(images * regions * channels * made.store.dtype.itemsize)
-    how = "was there already" if not made.computed else f"{made.computed:,} computed in {made.seconds:.0f} s"
-    click.echo(f"{dataset} regions {made.store.name}: {images:,} x {regions} x {channels}, {size}; {how}")
-    click.echo(f"{dataset} features {made.features.stem}: {images:,} x {channels}, means over regions")
+        requested = Options(backbone=backbone, **options)
+        done = run(folder, extractor, requested, mode, display=ImageProgress(), advice=advice)
+    images, regions, channels = done.store.shape
+    size = human(images * regions * channels * done.store.dtype.itemsize)
+    how = f"{done.computed:,} computed in {done.seconds:.0f} s" if done.computed else "already there"
+    click.echo(f"{dataset} regions {done.store.name}: {images:,} x {regions} x {channels}, {size}; {how}")
+    click.echo(f"{dataset} features {done.features.stem}: {images:,} x {channels}, means over regions")
 
 
 def _extractor(backbone: str, assignments: tuple[str, ...]) -> FeatureExtractor:
@@ -134,14 +126,14 @@ def _extractor(backbone: str, assignments: tuple[str, ...]) -> FeatureExtractor:
 
 
 @contextlib.contextmanager
-def _offline(wanted: bool) -> Iterator[None]:
+def _offline(requested: bool) -> Iterator[None]:
     before = os.environ.get(_OFFLINE)
-    if wanted:
+    if requested:
         os.environ[_OFFLINE] = "1"
     try:
         yield
     finally:
-        if wanted:
+        if requested:
             os.environ.pop(_OFFLINE)
             if before is not None:
                 os.environ[_OFFLINE] = before

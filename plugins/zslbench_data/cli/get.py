@@ -1,9 +1,9 @@
-"""``zslbench data get``: download splits, features, names, pictures and word vectors."""
+"""``zslbench data get``: download splits, features, names, images and word vectors."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,8 @@ from zslbench.cli import data_root_option, note
 from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError, did_you_mean
 
 if TYPE_CHECKING:
-    from zslbench_data.download.catalogue import Catalogue, Entry
-    from zslbench_data.download.fetch import Fetcher
-    from zslbench_data.words.build import Rule
+    from zslbench_data.download.catalogue import Entry
+    from zslbench_data.words.attributes import Rule
 
 _VECTORS = "vectors"
 
@@ -27,18 +26,18 @@ _VECTORS = "vectors"
     default="splits,names",
     show_default=True,
     metavar="PART,...",
-    help="Which parts: splits (with their archive's ResNet-101 features), names (of attributes), images.",
+    help="Which parts: splits (with ResNet-101 features), names (of attributes), images.",
 )
-@click.option("--images", is_flag=True, help="The pictures too.")
+@click.option("--images", is_flag=True, help="Also get the images.")
 @click.option(
     "--mirror",
     "mirrors",
     multiple=True,
     metavar="URL",
-    help="An address tried first: of a folder that holds the archives, or of an archive. Repeatable.",
+    help="An address to try first: of a folder that holds the archives, or of an archive. Repeatable.",
 )
-@click.option("--offline", is_flag=True, help="Download nothing; use archives that lie below the data root.")
-@click.option("--force", is_flag=True, help="Download and unpack again even what is there.")
+@click.option("--offline", is_flag=True, help="Download nothing; use archives below the data root.")
+@click.option("--force", is_flag=True, help="Download and unpack again, replacing existing files.")
 @click.option(
     "--keep-archives/--no-keep-archives",
     default=True,
@@ -60,7 +59,7 @@ _VECTORS = "vectors"
     type=click.Choice(["sum", "mean"]),
     help="With vectors: how several words make one row.  [default: mean for GloVe, sum for files]",
 )
-@click.option("--allow-missing", is_flag=True, help="With vectors: zero rows where no word is known.")
+@click.option("--allow-missing", is_flag=True, help="With vectors: zero rows if no word is known.")
 @data_root_option
 def get(
     names: tuple[str, ...],
@@ -78,12 +77,13 @@ def get(
 ) -> None:
     """Download data sets (cub, sun, awa1, awa2, apy, flo) and word vectors (vectors) below the data root.
 
-    What is there already is left alone; a transfer that was cut or stopped goes on where it was.
+    Existing files stay as they are; an interrupted transfer is resumed.
     """
-    from zslbench.data import data_root as place
-    from zslbench_data.cli.display import Bars
+    from zslbench.data import data_root as choose_root
+    from zslbench_data.download.archives import ARCHIVES, Fetcher
     from zslbench_data.download.catalogue import catalogue
-    from zslbench_data.download.fetch import ARCHIVES, Fetcher
+    from zslbench_data.download.get import get_part
+    from zslbench_data.progress import ByteProgress
 
     known = catalogue()
     parts = _parts(what, images)
@@ -91,78 +91,67 @@ def get(
     entries = [known.entry(one) for one in lower if one != _VECTORS]
     if _VECTORS not in lower and (datasets or allow_missing or rule):
         raise SettingsError("--dataset, --rule and --allow-missing belong to: zslbench data get vectors")
-    root = place(data_root)
-    fetcher = Fetcher(root / ARCHIVES, mirrors, offline, force, Bars())
-    failed: list[ZslbenchError] = []
+    root = choose_root(data_root)
+    fetcher = Fetcher(root / ARCHIVES, mirrors, offline, force, ByteProgress())
+
+    def one_part(entry: Entry, part: str) -> None:
+        result = get_part(known, entry, part, root, fetcher, force=force)
+        click.echo(f"{result.dataset} {result.what}: {result.text}")
+
+    def vectors() -> None:
+        from zslbench_data.words.attributes import get_vectors
+
+        chosen = _for_vectors(datasets, entries, root)
+        for result in get_vectors(
+            known, root, chosen, source, fetcher, rule=rule, allow_missing=allow_missing, force=force
+        ):
+            for warning in result.warnings:
+                note(f"{result.dataset}: {warning}")
+            click.echo(f"{result.dataset} vectors: {result.text}")
+
+    failures: list[ZslbenchError] = []  # reported at the end, when all else is done
     try:
         for entry in entries:
             for part in parts:
-                with _collecting(failed):
-                    _get_part(known, entry, part, root, fetcher)
+                _collect(failures, partial(one_part, entry, part))
         if _VECTORS in lower:
-            with _collecting(failed):
-                chosen = datasets or tuple(one.name for one in entries if _VECTORS not in one.never)
-                _get_vectors(known, root, chosen, source, fetcher, rule, allow_missing)
+            _collect(failures, vectors)
         if not keep_archives:
-            fetcher.drop()
+            fetcher.remove_downloaded()
     except KeyboardInterrupt:
-        raise Interrupted("interrupted; the same command goes on from here") from None
-    for error in failed[:-1]:
+        raise Interrupted("interrupted; the same command resumes from here") from None
+    for error in failures[:-1]:
         click.echo(f"Error: {error}", err=True)
-    if failed:
-        raise failed[-1]
+    if failures:
+        raise failures[-1]
 
 
-@contextlib.contextmanager
-def _collecting(failed: list[ZslbenchError]) -> Iterator[None]:
-    """What can be had is had first; what went wrong is told at the end."""
+def _collect(failures: list[ZslbenchError], work: Callable[[], None]) -> None:
     try:
-        yield
+        work()
     except ZslbenchError as error:
-        failed.append(error)
+        failures.append(error)
 
 
-def _get_part(known: Catalogue, entry: Entry, part: str, root: Path, fetcher: Fetcher) -> None:
-    from zslbench_data.download.get import get_part
-
-    got = get_part(known, entry, part, root, fetcher, force=fetcher.force)
-    click.echo(f"{got.dataset} {got.what}: {got.text}")
-
-
-def _get_vectors(
-    known: Catalogue,
-    root: Path,
-    datasets: tuple[str, ...],
-    source: str,
-    fetcher: Fetcher,
-    rule: Rule | None,
-    allow_missing: bool,
-) -> None:
+def _for_vectors(datasets: tuple[str, ...], entries: list[Entry], root: Path) -> tuple[str, ...]:
+    """The data sets to make vectors for: as requested, else every one here that has attribute names."""
     from zslbench.data import ATTRIBUTE_NAMES, dataset_folders, sidecar
-    from zslbench_data.words.get import get_vectors
 
-    if not datasets:
-        datasets = tuple(key for key, one in dataset_folders(root).items() if sidecar(one, ATTRIBUTE_NAMES))
-    if not datasets:
-        raise MissingData(
-            root,
-            ["no data set here has attribute names"],
-            "Get one first: zslbench data get sun --what names",
-        )
-    force = fetcher.force
-    for made in get_vectors(
-        known, root, datasets, source, fetcher, rule=rule, allow_missing=allow_missing, force=force
-    ):
-        for warning in made.warnings:
-            note(f"{made.dataset}: {warning}")
-        click.echo(f"{made.dataset} vectors: {made.text}")
+    chosen = datasets or tuple(one.name for one in entries if _VECTORS not in one.never)
+    chosen = chosen or tuple(
+        key for key, one in dataset_folders(root).items() if sidecar(one, ATTRIBUTE_NAMES)
+    )
+    if not chosen:
+        advice = "Get one first: zslbench data get sun --what names"
+        raise MissingData(root, ["no data set here has attribute names"], advice)
+    return chosen
 
 
 def _parts(what: str, images: bool) -> tuple[str, ...]:
     from zslbench_data.download.catalogue import PARTS
 
-    asked = [one.strip().lower() for one in what.split(",") if one.strip()]
-    for one in asked:
+    requested = [one.strip().lower() for one in what.split(",") if one.strip()]
+    for one in requested:
         if one not in PARTS:
             raise SettingsError(f"--what {what}: no part '{one}', {did_you_mean(one, PARTS)}")
-    return tuple(one for one in PARTS if one in asked or (images and one == "images"))
+    return tuple(one for one in PARTS if one in requested or (images and one == "images"))

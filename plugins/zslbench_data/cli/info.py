@@ -1,4 +1,4 @@
-"""``zslbench data info``: everything about one data set."""
+"""``zslbench data list`` and ``zslbench data info``: data sets, and what is on the disk."""
 
 from __future__ import annotations
 
@@ -17,6 +17,42 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+_REGIONS = (
+    "Region features are read from a region store or from an HDF5 file in the layout of DAZLE and SC-EGG,\n"
+    "in the data set's folder, its folder 'regions', or 'region_features' next to it; --regions selects one."
+)
+
+
+@click.command("list")
+@data_root_option
+@format_option
+def list_(data_root: Path | None, fmt: str) -> None:
+    """List data sets: those of the catalogue, and folders under the data root.
+
+    The column "runs" says which methods find what they read: those on global features need splits and
+    features, those on region features also regions and word vectors. "zslbench data info NAME" names them.
+    Simulated data sets need no files; "zslbench datasets" lists them.
+    """
+    from zslbench.data import data_root as choose_root, dataset_folders
+    from zslbench.report import emit
+    from zslbench_data.download.catalogue import catalogue
+    from zslbench_data.download.presence import look
+
+    known = catalogue().datasets
+    root = choose_root(data_root)
+    official = {one.folder.lower() for one in known.values()}
+    others = {name: folder.name for name, folder in dataset_folders(root).items() if name not in official}
+    folders = {name: one.folder for name, one in known.items()} | others
+    rows: list[Row] = []
+    for name, folder in folders.items():
+        entry, there = known.get(name), look(root, folder)
+        counts = {key: entry.counts[key] if entry else None for key in ("classes", "images", "attributes")}
+        state = {"on disk": list(there.found), "missing": list(there.missing(entry)), "runs": there.runs}
+        rows.append(
+            {"dataset": name, **counts, **state, "pictures' licence": entry.licence if entry else None}
+        )
+    emit(rows, fmt, title=f"data sets (data root {root})")
+
 
 @click.command()
 @click.argument("name")
@@ -24,35 +60,57 @@ Row = dict[str, Any]
 @format_option
 def info(name: str, data_root: Path | None, fmt: str) -> None:
     """Show one data set: counts, citation, licence, archives, files, semantics, what to type next."""
-    from zslbench.data import data_root as place, dataset_folders
+    from zslbench.data import data_root as choose_root, dataset_folders
+    from zslbench.report import emit, json_text
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import look
 
-    known, root = catalogue(), place(data_root)
-    entry = known.datasets.get(name.lower())
+    name = name.lower()
+    known, root = catalogue(), choose_root(data_root)
+    entry = known.datasets.get(name)
     folders = dataset_folders(root)
-    if entry is None and name.lower() not in folders:
-        hint = did_you_mean(name.lower(), {*known.datasets, *folders})
+    if entry is None and name not in folders:
+        hint = did_you_mean(name, {*known.datasets, *folders})
         raise UnknownName(f"no data set '{name}' in the catalogue or under {root}, {hint}")
-    there = look(root, entry.folder if entry else folders[name.lower()].name)
-    about = _about(name.lower(), entry, there)
+    there = look(root, entry.folder if entry else folders[name].name)
+    about = _about(name, entry, there)
     archives = list(_archives(entry, root)) if entry else []
     files = list(_files(there))
-    following = list(_next(name.lower(), entry, there, root))
-    _write(about, archives, files, following, fmt)
+    following = list(_next_commands(name, entry, there, root))
+    if fmt == "json":
+        click.echo(json_text({**about, "archives": archives, "files": files, "next": following}), nl=False)
+        return
+    emit([{"": key, "value": value} for key, value in about.items()], fmt, title="")
+    if fmt == "csv":
+        return
+    if archives:
+        click.echo()
+        shown = ("archive", "for", "size", "here", "licence", "holds")
+        emit([{key: one[key] for key in shown} for one in archives], fmt, title="archives")
+        click.echo()
+        for one in archives:
+            click.echo(f"{one['archive']}, checksum {one['checksum']}, page {one['page']}")
+            for address in one["addresses"]:
+                click.echo(f"  {address}")
+    if files:
+        click.echo()
+        emit(files, fmt, title="files")
+    click.echo("\nwhat to type next:")
+    for line in following:
+        click.echo(f"  {line}")
+    click.echo(f"\n{_REGIONS}")
 
 
 def _about(name: str, entry: Entry | None, there: Presence) -> Row:
     able, unable = _methods(there)
-    counts: Row = dict(entry.counts) if entry else _read_counts(there)
     return {
         "dataset": name,
-        **counts,
+        **(entry.counts if entry else _read_counts(there)),
         "semantics": _semantics(entry, there),
         "citation": entry.citation if entry else None,
         "licence": entry.licence if entry else None,
         "folder": str(there.folder),
-        "on disk": list(there.here),
+        "on disk": list(there.found),
         "missing": list(there.missing(entry)),
         "methods that can run": able,
         "methods that cannot": unable,
@@ -60,23 +118,23 @@ def _about(name: str, entry: Entry | None, there: Presence) -> Row:
 
 
 def _read_counts(there: Presence) -> Row:
-    """Counts of a data set that the catalogue does not have, from its splits file."""
+    """Counts from the splits file, for a data set outside the catalogue."""
     from zslbench.data import SPLITS_FILE, read_mat
 
     parts = ("trainval", "test_seen", "test_unseen")
     found = read_mat(there.folder / SPLITS_FILE, {"att", *(f"{one}_loc" for one in parts)})
-    sizes = {one: _length(found.get(f"{one}_loc")) for one in parts}
+    arrays = {one: found.get(f"{one}_loc") for one in parts}
+    sizes = {
+        one: None if array is None or isinstance(array, list) else int(array.size)
+        for one, array in arrays.items()
+    }
     att = getattr(found.get("att"), "shape", (None, None))
     images = None if None in sizes.values() else sum(one or 0 for one in sizes.values())
     return {"images": images, "classes": att[-1], "attributes": att[0], **sizes}
 
 
-def _length(values: Any) -> int | None:
-    return int(values.size) if hasattr(values, "size") else None
-
-
 def _semantics(entry: Entry | None, there: Presence) -> list[str]:
-    """What ``--semantics`` may be, with what it is; of a data set that is on disk."""
+    """What ``--semantics`` accepts, with explanations."""
     from zslbench.data import SPLITS_FILE, mat_variables
 
     if not there.splits:
@@ -95,7 +153,7 @@ def _semantics(entry: Entry | None, there: Presence) -> list[str]:
 
 
 def _methods(there: Presence) -> tuple[list[str], list[str]]:
-    """Names of the methods that find what they read, and of the others with what they lack."""
+    """Names of the methods that can run, and of the others with what they need."""
     from zslbench.plugin import load_class, registry
 
     known = registry()
@@ -110,27 +168,22 @@ def _methods(there: Presence) -> tuple[list[str], list[str]]:
         if there.region_features if regions else there.global_features:
             able.append(one.name)
         else:
-            unable.append(f"{one.name} (needs {', '.join(_needed(there, regions))})")
+            needed: dict[str, object] = {"splits": there.splits}
+            if regions:
+                needed |= {"region features": there.regions, "word vectors": there.vectors}
+            else:
+                needed["features"] = there.features
+            lacking = [name for name, found in needed.items() if not found]
+            unable.append(f"{one.name} (needs {', '.join(lacking)})")
     return able, unable
 
 
-def _needed(there: Presence, regions: bool) -> list[str]:
-    wanted: dict[str, object] = {"splits": there.splits}
-    if regions:
-        wanted |= {"region features": there.regions, "word vectors": there.vectors}
-    else:
-        wanted["features"] = there.features
-    return [name for name, have in wanted.items() if not have]
-
-
 def _archives(entry: Entry, root: Path) -> Iterator[Row]:
-    """The archives of a data set: what for, where from, how large, whether it is here."""
+    from zslbench_data.download.archives import ARCHIVES
     from zslbench_data.download.catalogue import catalogue
-    from zslbench_data.download.display import human
-    from zslbench_data.download.fetch import ARCHIVES
+    from zslbench_data.progress import human
 
-    keys = list(dict.fromkeys(one.archive for one in entry.parts))
-    for key in keys:
+    for key in dict.fromkeys(one.archive for one in entry.parts):
         one = catalogue().archives[key]
         path = root / ARCHIVES / one.file
         yield {
@@ -147,84 +200,45 @@ def _archives(entry: Entry, root: Path) -> Iterator[Row]:
 
 
 def _files(there: Presence) -> Iterator[Row]:
-    """The files that are there, with their sizes and where they are from."""
+    """The files on the disk with sizes and origins."""
     from zslbench.data import IMAGES
-    from zslbench_data.download.display import human
-    from zslbench_data.download.sources import SOURCES, read_sources
+    from zslbench_data.download.get import SOURCES, read_sources
+    from zslbench_data.progress import human
 
     origins = read_sources(there.folder)["files"]
     own = [one for one in sorted(there.folder.glob("*")) if not one.name.startswith(".")]
-    beside = [one for one in (there.names, there.vectors, *there.regions) if one and one not in own]
-    for path in dict.fromkeys([*own, *beside]):
+    shared = [one for one in (there.names, there.vectors, *there.regions) if one]
+    for path in dict.fromkeys([*own, *shared]):
         if path.name == SOURCES:
             continue
         origin = origins.get(path.name, {})
-        size = path.stat().st_size if path.is_file() else _weight(path, origin if path.name == IMAGES else {})
+        if path.is_file():
+            size = path.stat().st_size
+        elif path.name == IMAGES and "bytes" in origin:  # too many files to add up
+            size = int(origin["bytes"])
+        else:
+            size = sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
         where = [origin[key] for key in ("archive", "member") if origin.get(key)]
         yield {"file": str(path), "size": human(size), "from": " / ".join(where) or None}
 
 
-def _weight(folder: Path, origin: Row) -> int:
-    """Bytes below a folder; those on record where there are very many files."""
-    if "bytes" in origin:
-        return int(origin["bytes"])
-    return sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
-
-
-def _next(name: str, entry: Entry | None, there: Presence, root: Path) -> Iterator[str]:
-    """What to type to get what is missing, in the order in which it is needed."""
-    from zslbench_data import how_to_get_region_features
-    from zslbench_data.download import advice
+def _next_commands(name: str, entry: Entry | None, there: Presence, root: Path) -> Iterator[str]:
+    """The commands that get what is missing, in the order in which it is needed."""
+    from zslbench_data.download import presence
 
     missing = there.missing(entry)
     if entry and {"splits", "features"} & set(missing):
-        yield advice.step(entry, "splits")
+        yield presence.how_to_get_part(entry, "splits")
     if entry and "names" in missing:
-        yield advice.step(entry, "names")
+        yield presence.how_to_get_part(entry, "names")
     if "vectors" in missing:
-        yield advice.vectors_step(name)
+        yield presence.how_to_get_vectors(name)
     if "regions" in missing and entry and not entry.part("images"):
-        yield how_to_get_region_features(entry.name, root)
+        yield presence.how_to_get_region_features(entry.name, root)
     elif "regions" in missing and entry:
         if "images" in missing:
-            yield advice.step(entry, "images")
-        yield advice.extract_step(entry)
+            yield presence.how_to_get_part(entry, "images")
+        yield presence.how_to_extract(entry)
     elif "regions" in missing:
         yield f"put a region store or an HDF5 file with 'feature_map' into {there.folder}"
     yield f"zslbench run METHOD --dataset {name}"
-
-
-_REGIONS = (
-    "Region features are read from a region store or from an HDF5 file in the layout of DAZLE and SC-EGG,\n"
-    "in the data set's folder, its folder 'regions', or 'region_features' beside it; --regions chooses one."
-)
-
-
-def _write(about: Row, archives: list[Row], files: list[Row], following: list[str], fmt: str) -> None:
-    from zslbench.report import emit, json_text
-
-    if fmt == "json":
-        everything = {**about, "archives": archives, "files": files, "next": following}
-        click.echo(json_text(everything), nl=False)
-        return
-    emit([{"": key, "value": value} for key, value in about.items()], fmt, title="")
-    if fmt == "csv":
-        return
-    if archives:
-        click.echo()
-        shown = ("archive", "for", "size", "here", "licence", "holds")
-        emit([{key: one[key] for key in shown} for one in archives], fmt, title="archives")
-        click.echo()
-        for one in archives:
-            click.echo(f"{one['archive']}, checksum {one['checksum']}, page {one['page']}")
-            for address in one["addresses"]:
-                click.echo(f"  {address}")
-    if files:
-        click.echo()
-        emit(files, fmt, title="files")
-    click.echo()
-    click.echo("what to type next:")
-    for line in following:
-        click.echo(f"  {line}")
-    click.echo()
-    click.echo(_REGIONS)

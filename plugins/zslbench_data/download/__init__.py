@@ -1,1 +1,1 @@
-"""Gets data sets: the catalogue of what there is, transfers, archives, and what lies under the data root."""
+"""Downloads data sets: the catalogue, transfers, archives, and what is on the disk."""

@@ -1,4 +1,4 @@
-"""The catalogue of the field's data sets: ``catalogue.toml`` as plain data. Imports nothing heavy."""
+"""The catalogue of downloadable data sets: ``catalogue.toml`` as plain data. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from zslbench.errors import UnknownName, did_you_mean
 
 PARTS = ("splits", "names", "images")
-"""What a data set can be made of: official splits with the features of their archive, names, pictures."""
+"""The parts of a data set: official splits with the features in their archive, attribute names, images."""
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -24,37 +24,37 @@ class Archive:
 
     key: str
     file: str
-    """Its name below ``<data root>/archives``."""
+    """Its name in ``<data root>/archives``."""
     urls: tuple[str, ...]
-    """Where it is, the first choice first."""
+    """Where to download it, the preferred address first."""
     page: str
-    """A page for people, for when no address works."""
+    """A web page to visit when no address works."""
     holds: str
     licence: str
     size: int | None = None
     """In bytes."""
     exact: bool = False
-    """Whether ``size`` is the length, not about the length."""
+    """Whether ``size`` is exact; otherwise it is approximate."""
     checksum: str | None = None
-    """``"sha256:<hex>"`` or ``"md5:<hex>"``; None: nobody published one."""
+    """``"sha256:<hex>"`` or ``"md5:<hex>"``; None: none was published."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What of a data set lies in which archive."""
+    """Which files of an archive make up one part of a data set."""
 
     what: str
     archive: str
     unpacked: int
-    """About how many bytes the wanted files have."""
+    """Approximate size of the files, in bytes."""
     members: tuple[str, ...] = ()
-    """Wanted files by the last parts of their path."""
+    """Required files, by the end of their path."""
     optional: tuple[str, ...] = ()
-    """Patterns of files that are taken where the archive has them."""
+    """Patterns of files that the archive may have."""
     below: str | None = None
-    """All pictures below this folder."""
+    """Every image below this folder."""
     form: str | None = None
-    """How attribute names are written down: ``numbered``, ``lines`` or ``mat:<variable>``."""
+    """Format of attribute names: ``numbered``, ``lines`` or ``mat:<variable>``."""
 
 
 @dataclass(frozen=True)
@@ -65,40 +65,40 @@ class Entry:
     folder: str
     citation: str
     licence: str
-    """Of the pictures; archives have their own."""
+    """Of the images; archives have their own."""
     counts: Mapping[str, int]
-    """``images``, ``classes``, ``unseen``, ``attributes``, ``trainval``, ``test_seen``, ``test_unseen``, and
-    ``sentence`` where the field uses sentence embeddings."""
+    """``images``, ``classes``, ``unseen``, ``attributes``, ``trainval``, ``test_seen``, ``test_unseen``;
+    ``sentence`` for data sets with sentence embeddings."""
     parts: tuple[Part, ...]
     semantics: str = "attributes"
     """What ``att`` holds."""
     by_hand: Mapping[str, str] = field(default_factory=lambda: _NONE)
-    """Parts that cannot be downloaded, each with what to do instead."""
+    """What to do about parts that cannot be downloaded."""
     never: tuple[str, ...] = ()
-    """What this data set cannot have: names, vectors or images."""
+    """What does not exist for this data set: names, vectors or images."""
     split: tuple[str, ...] = ()
-    """Fingerprints of trainval, test_seen and test_unseen as published; see ``protocol/splits.py``."""
+    """Fingerprints of the published trainval, test_seen and test_unseen."""
 
     def part(self, what: str) -> Part | None:
-        """The part of this kind; None: there is none to download."""
+        """The part of this kind; None: it cannot be downloaded."""
         return next((one for one in self.parts if one.what == what), None)
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Word vectors that can be downloaded."""
+    """Downloadable word vectors."""
 
     name: str
     archive: str
     member: str
     rule: str
-    """How the vectors of several words are put together where the user does not say."""
+    """How the vectors of several words are combined by default."""
     citation: str
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything, by key."""
+    """Archives, data sets and word vectors by name."""
 
     archives: Mapping[str, Archive]
     datasets: Mapping[str, Entry]
@@ -108,7 +108,7 @@ class Catalogue:
         """The data set of this name.
 
         Raises:
-            UnknownName: there is none, with the nearest.
+            UnknownName: names the nearest.
         """
         try:
             return self.datasets[name.strip().lower()]
@@ -119,13 +119,13 @@ class Catalogue:
 
 @functools.cache
 def catalogue() -> Catalogue:
-    """The catalogue that the package ships."""
+    """The catalogue that ships with the package."""
     text = resources.files("zslbench_data.download").joinpath("catalogue.toml").read_text("utf-8")
     return read(tomllib.loads(text))
 
 
 def read(tables: Mapping[str, Any]) -> Catalogue:
-    """A catalogue from TOML's tables. A field that does not exist is a TypeError: the file is ours."""
+    """A catalogue from TOML tables. An unknown field is a TypeError, not a user's error: the file is ours."""
     return Catalogue(
         MappingProxyType({key: Archive(key, **_frozen(one)) for key, one in tables["archives"].items()}),
         MappingProxyType({key: _entry(key, one) for key, one in tables["datasets"].items()}),

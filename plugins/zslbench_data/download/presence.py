@@ -1,4 +1,4 @@
-"""What of a data set lies under the data root, and what it lacks. Files are looked for and hardly read."""
+"""What is on the disk of a data set, what is missing, and the commands that get it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from zslbench.data import ATTRIBUTE_NAMES, ATTRIBUTE_VECTORS, IMAGES, SPLITS_FILE, find_folder, sidecar
+from zslbench.data import (
+    ATTRIBUTE_NAMES,
+    ATTRIBUTE_VECTORS,
+    HOW_TO_CHOOSE,
+    IMAGES,
+    SPLITS_FILE,
+    find_folder,
+    sidecar,
+)
 from zslbench.errors import DataError
-from zslbench_data.download.catalogue import Entry
+from zslbench_data.download.catalogue import Entry, catalogue
+from zslbench_data.progress import human
 
 SENTENCES_FILE = "sent_splits.mat"
-_NO_FEATURES = {SPLITS_FILE, SENTENCES_FILE, "binaryAtt_splits.mat", "labels.mat"}
+_NOT_FEATURES = {SPLITS_FILE, SENTENCES_FILE, "binaryAtt_splits.mat", "labels.mat"}
+_RATE = 10_000_000
+"""Bytes per second of the connection that download times are estimated for."""
 
 
 @dataclass(frozen=True)
@@ -22,60 +33,47 @@ class Presence:
     splits: bool = False
     sentences: bool = False
     features: tuple[str, ...] = ()
-    """Stems of the files that ``--features`` may name."""
+    """Names for ``--features``."""
     regions: tuple[Path, ...] = ()
     names: Path | None = None
     vectors: Path | None = None
-    """Word vectors of the attributes; those of a region file where only it has them."""
+    """Word vectors of the attributes; a region file when only that has them."""
     images: bool = False
 
     @property
-    def here(self) -> tuple[str, ...]:
-        """What there is, for people."""
-        found = [
-            "splits" if self.splits else "",
-            *self.features,
-            *(f"regions {one.name}" for one in self.regions),
-            "names" if self.names else "",
-            "vectors" if self.vectors else "",
-            "sentences" if self.sentences else "",
-            "images" if self.images else "",
-        ]
-        return tuple(one for one in found if one)
+    def found(self) -> tuple[str, ...]:
+        """What is on the disk, for people."""
+        regions = [f"regions {one.name}" for one in self.regions]
+        others = ("names", "vectors", "sentences", "images")
+        there = ["splits"] if self.splits else []
+        return (*there, *self.features, *regions, *(one for one in others if getattr(self, one)))
 
     def missing(self, entry: Entry | None = None) -> tuple[str, ...]:
-        """What there is not, of what there could be."""
-        wanted = {
-            "splits": self.splits,
-            "features": self.features,
-            "names": self.names,
-            "vectors": self.vectors,
-            "regions": self.regions,
-            "images": self.images,
-        }
+        """What is not on the disk but exists for this data set."""
+        kinds = ("splits", "features", "names", "vectors", "regions", "images")
         never = entry.never if entry else ()
-        return tuple(name for name, there in wanted.items() if not there and name not in never)
+        return tuple(one for one in kinds if not getattr(self, one) and one not in never)
 
     @property
     def global_features(self) -> bool:
-        """Whether methods that read global features can run (means over regions serve too)."""
+        """Whether methods on global features can run; means over regions serve too."""
         return self.splits and bool(self.features or self.regions)
 
     @property
     def region_features(self) -> bool:
-        """Whether methods that read region features and word vectors can run."""
+        """Whether methods on region features and word vectors can run."""
         return self.splits and bool(self.regions) and self.vectors is not None
 
     @property
     def runs(self) -> str:
-        """Which methods can run on it, for people."""
+        """Which methods can run, for people."""
         if not self.global_features:
             return "none"
         return "all" if self.region_features else "those on global features"
 
 
 def look(root: Path, folder_name: str) -> Presence:
-    """What lies in and beside one data set's folder below ``root``; the folder need not exist."""
+    """Search one data set's folder below ``root`` and the shared folders next to it."""
     folder = find_folder(root, folder_name) or root / folder_name
     regions = _regions(folder)
     vectors = sidecar(folder, ATTRIBUTE_VECTORS)
@@ -86,14 +84,14 @@ def look(root: Path, folder_name: str) -> Presence:
         features=_features(folder),
         regions=regions,
         names=sidecar(folder, ATTRIBUTE_NAMES),
-        vectors=vectors or next((one for one in regions if _carries_vectors(one)), None),
+        vectors=vectors or next((one for one in regions if _has_vectors(one)), None),
         images=(folder / IMAGES).is_dir(),
     )
 
 
 def _features(folder: Path) -> tuple[str, ...]:
-    """Features files: MATLAB files with a variable ``features``."""
-    candidates = [one for one in sorted(folder.glob("*.mat")) if one.name not in _NO_FEATURES]
+    """MATLAB files with a variable ``features``."""
+    candidates = [one for one in sorted(folder.glob("*.mat")) if one.name not in _NOT_FEATURES]
     if not candidates:
         return ()
     from zslbench.data import mat_variables
@@ -107,7 +105,7 @@ def _features(folder: Path) -> tuple[str, ...]:
 
 
 def _regions(folder: Path) -> tuple[Path, ...]:
-    """Region stores and files. The reader of both is imported only where something could be one."""
+    """Region stores and files. Their reader is imported only if a file could be one."""
     root = folder.parent
     places = [folder, folder / "regions", root / "region_features", root.parent / "region_features"]
     if not any(_may_hold_regions(one) for one in places):
@@ -125,7 +123,7 @@ def _may_hold_regions(place: Path) -> bool:
     return False
 
 
-def _carries_vectors(path: Path) -> bool:
+def _has_vectors(path: Path) -> bool:
     if path.is_dir():
         return (path / "attribute_vectors.npy").is_file()
     import h5py
@@ -135,3 +133,72 @@ def _carries_vectors(path: Path) -> bool:
             return "w2v_att" in file
     except OSError:
         return False
+
+
+def how_to_get(name: str) -> str:
+    """The command that downloads a data set of the catalogue, with sizes and time."""
+    entry = catalogue().entry(name)
+    parts = ["splits", *(["names"] if entry.part("names") else [])]
+    return f"zslbench data get {entry.name} gets it ({_archives(entry, *parts)}); {HOW_TO_CHOOSE}"
+
+
+def how_to_get_part(entry: Entry, what: str) -> str:
+    """The command that downloads one part of a data set, or what to do by hand."""
+    if entry.part(what) is None:
+        advice = entry.by_hand.get(what, "there are none")
+        return f"{what}: {advice.format(folder=f'<data root>/{entry.folder}/images')}"
+    option = "--images" if what == "images" else f"--what {what}"
+    return f"zslbench data get {entry.name} {option} ({_archives(entry, what)})"
+
+
+def how_to_get_vectors(name: str) -> str:
+    """The command that makes word vectors of a data set's attributes."""
+    archive = catalogue().archives[catalogue().vectors["glove"].archive]
+    return f"zslbench data get vectors --dataset {name} ({archive.file}, {human(archive.size)})"
+
+
+def how_to_extract(entry: Entry) -> str:
+    """The command that makes region features from a data set's images."""
+    size = f"writes {human(region_bytes(entry))} in float16; under an hour on a GPU"
+    return f"zslbench data extract {entry.name} --backbone resnet101 ({size})"
+
+
+def how_to_get_region_features(name: str, root: Path) -> str:
+    """The commands that are still needed for region features of a data set, with sizes and times.
+
+    Args:
+        name: a data set of the catalogue.
+        root: the data root.
+    """
+    entry = catalogue().entry(name)
+    there = look(root, entry.folder)
+    steps = []
+    if not there.splits or "res101" not in there.features:
+        steps.append(f"splits and image names: {how_to_get_part(entry, 'splits')}")
+    if not there.images:
+        steps.append(f"images: {how_to_get_part(entry, 'images').removeprefix('images: ')}")
+    if there.images or entry.part("images"):
+        steps.append(f"features: {how_to_extract(entry)}")
+    else:
+        folder = there.folder.absolute()
+        steps.append(f"features: put a region store or a file in the HDF5 layout of SC-EGG into {folder}")
+    numbered = "; ".join(f"({number}) {one}" for number, one in enumerate(steps, 1))
+    return f"Get them: {numbered}" if len(steps) > 1 else f"Get the {steps[0]}"
+
+
+def region_bytes(entry: Entry, width: int = 2) -> int:
+    """Bytes of 14 x 14 regions of 2048 channels for every image, ``width`` bytes per number."""
+    return entry.counts["images"] * 14 * 14 * 2048 * width
+
+
+def _archives(entry: Entry, *whats: str) -> str:
+    """``"xlsa17.zip, 919.9 MB: 2 minutes at 10.0 MB/s"``."""
+    parts = [one for one in map(entry.part, whats) if one is not None]
+    archives = [catalogue().archives[key] for key in dict.fromkeys(one.archive for one in parts)]
+    files = ", ".join(f"{one.file}, {human(one.size)}" for one in archives)
+    if any(one.size is None for one in archives):
+        return files
+    minutes = sum(one.size or 0 for one in archives) / _RATE / 60
+    count = round(minutes)
+    time = "under a minute" if minutes < 1 else f"{count} minute{'s' if count > 1 else ''}"
+    return f"{files}: {time} at {human(_RATE)}/s"

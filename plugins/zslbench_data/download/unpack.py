@@ -1,8 +1,8 @@
-"""Takes the wanted files out of a zip or tar archive, and nothing else.
+"""Extracts chosen files from a zip or tar archive.
 
-Files are written to a folder aside (``staging``), each whole or absent, and moved into place by the caller;
-a call that was killed goes on where it stopped. An archive with a name that would leave the folder is refused
-whole, and so are wanted links and devices, and archives that claim far more bytes than expected.
+Files are written to a staging folder, each complete or absent, and moved into place by the caller; a killed
+call is resumed by the next. tarfile's data filter judges the members of tar archives. What neither it nor
+zipfile refuses is checked here: names that leave the folder in either format, links, and implausible sizes.
 """
 
 from __future__ import annotations
@@ -19,46 +19,43 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import IO, Any, cast
 
 from zslbench.errors import DataError
 from zslbench.store import write_whole
-from zslbench_data.download.display import Display, human
+from zslbench_data.progress import Display, human
 
 STAMP = ".archive"
-"""In the staging folder: which archive its files come from."""
+"""File in the staging folder that identifies the archive."""
 
 _BLOCK = 1 << 20
 _SLACK = 64 << 20
 _FACTOR = 4
-"""Wanted files may have so many times the bytes that the catalogue expects, and ``_SLACK``."""
+"""How many times their expected size the chosen files may have, plus ``_SLACK``."""
 _RATIO = 50
-"""A tar's whole content may have so many times the bytes of the archive, and ``_SLACK``."""
+"""How many times the size of the archive the content of a tar may have, plus ``_SLACK``."""
 
-
-@runtime_checkable
-class Readable(Protocol):
-    """A stream of bytes."""
-
-    def read(self, size: int, /) -> bytes: ...
-    def close(self) -> None: ...
+_UNSAFE = "The archive cannot be trusted"
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError)
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One member of an archive."""
+class Member:
+    """A file in an archive."""
 
     name: str
     parts: tuple[str, ...]
     size: int
     regular: bool
-    open: Callable[[], Readable]
+    """Whether it is an ordinary file, not a link or a device."""
+    open: Callable[[], IO[bytes]]
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A file that was taken out."""
+    """A file that was extracted."""
 
     member: str
     size: int
@@ -77,15 +74,15 @@ def unpack(
     """Write the chosen members below ``staging``.
 
     Args:
-        choose: where a member goes, from the parts of its path: a path below ``staging``; None: nowhere.
-        expected: about how many bytes they have together.
+        choose: maps the parts of a member's path to a path below ``staging``; None skips the member.
+        expected: approximate size of the chosen members, in bytes.
         stamp: identifies the archive (its sha256). What an earlier call left of another archive is removed.
 
     Returns:
         What was written, by path below ``staging``.
 
     Raises:
-        DataError: the archive is damaged or not to be trusted; what came before the fault is removed.
+        DataError: the archive is damaged or unsafe; everything written is removed.
         OSError: a file cannot be written.
     """
     mark = staging / STAMP
@@ -93,128 +90,118 @@ def unpack(
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         write_whole(mark, stamp.encode())
-    most = _FACTOR * expected + _SLACK
     done: dict[str, Unpacked] = {}
     depths: dict[str, int] = {}
     claimed = 0
     display.begin(f"unpacking {archive.name}", expected)
     try:
-        for entry in _entries(archive):
-            target = choose(entry.parts)
+        for member in _members(archive, staging):
+            target = choose(member.parts)
             if target is None:
                 continue
-            if not entry.regular:
-                raise DataError(archive, [f"member '{entry.name}' is a link or a device, no file"], _DISTRUST)
-            if target in done and depths[target] <= len(entry.parts):
+            if not member.regular:
+                raise DataError(archive, [f"member '{member.name}' is not an ordinary file"], _UNSAFE)
+            if target in done and depths[target] <= len(member.parts):
                 continue
-            claimed += entry.size
-            if claimed > most:
-                raise DataError(
-                    archive,
-                    [f"claims {human(claimed)} and more where {human(expected)} are expected"],
-                    _DISTRUST,
-                )
-            keep = target not in done  # a shallower match replaces what was written for a deeper one
-            depths[target] = len(entry.parts)
-            done[target] = _write(entry, staging / target, keep, display)
+            claimed += member.size
+            if claimed > _FACTOR * expected + _SLACK:
+                fault = f"claims to hold {human(claimed)} or more, expected {human(expected)}"
+                raise DataError(archive, [fault], _UNSAFE)
+            resume = target not in done  # a shallower match replaces what was written for a deeper one
+            depths[target] = len(member.parts)
+            done[target] = _write(member, staging / target, resume, display)
     except DataError:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    except _DAMAGE as error:
+    except _DAMAGED as error:
         shutil.rmtree(staging, ignore_errors=True)
-        raise DataError(archive, [f"the archive is damaged ({error})"], "Get it again with --force") from None
+        advice = "Download it again with --force"
+        raise DataError(archive, [f"the archive is damaged ({error})"], advice) from None
     finally:
         display.end()
     return done
 
 
-_DISTRUST = "The archive is not to be trusted"
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError)
-
-
-def _write(entry: Entry, target: Path, keep: bool, display: Display) -> Unpacked:
-    """Write one member; one that an earlier call finished is kept (its name says that it is whole)."""
-    if keep and target.is_file() and target.stat().st_size == entry.size:
+def _write(member: Member, target: Path, resume: bool, display: Display) -> Unpacked:
+    """Write one member, unless ``resume`` and an earlier call finished it."""
+    if resume and target.is_file() and target.stat().st_size == member.size:
         with target.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        display.advance(entry.size)
-        return Unpacked(entry.name, entry.size, digest)
+            digest = hashlib.file_digest(file, "sha256")
+        display.advance(member.size)
+        return Unpacked(member.name, member.size, digest.hexdigest())
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.part")
-    made, size = hashlib.sha256(), 0
-    with contextlib.closing(entry.open()) as source, aside.open("wb") as file:
+    part = target.with_name(f".{target.name}.part")
+    digest, size = hashlib.sha256(), 0
+    with contextlib.closing(member.open()) as source, part.open("wb") as file:
         while block := source.read(_BLOCK):
             file.write(block)
-            made.update(block)
+            digest.update(block)
             size += len(block)
             display.advance(len(block))
         file.flush()
         os.fsync(file.fileno())
-    if size != entry.size:
-        raise EOFError(f"member '{entry.name}' has {size} bytes and claims {entry.size}")
-    aside.replace(target)
-    return Unpacked(entry.name, size, made.hexdigest())
+    if size != member.size:
+        raise EOFError(f"member '{member.name}' has {size} bytes and claims {member.size}")
+    part.replace(target)
+    return Unpacked(member.name, size, digest.hexdigest())
 
 
-def _entries(archive: Path) -> Iterator[Entry]:
-    """The members in the archive's order; each must be read before the next is asked for."""
+def _members(archive: Path, staging: Path) -> Iterator[Member]:
+    """The files in the archive's order; each must be read before the next is requested."""
     with archive.open("rb") as file:
-        if file.read(2) == b"PK":
-            yield from _zip_entries(archive)
-        else:
-            yield from _tar_entries(archive)
+        is_zip = file.read(2) == b"PK"
+    for member in _zip_members(archive) if is_zip else _tar_members(archive, staging):
+        name = member.name
+        if name.startswith("/") or ".." in member.parts or re.search(r"\\|\0|^[A-Za-z]:", name):
+            raise DataError(archive, [f"member {name[:200]!r} would leave its folder"], _UNSAFE)
+        yield member
 
 
-def _zip_entries(archive: Path) -> Iterator[Entry]:
-    with zipfile.ZipFile(archive) as pack:
-        for info in pack.infolist():
-            mode = info.external_attr >> 16
-            regular = not info.is_dir() and (not stat.S_IFMT(mode) or stat.S_ISREG(mode))
+def _zip_members(archive: Path) -> Iterator[Member]:
+    with zipfile.ZipFile(archive) as content:
+        for info in content.infolist():
             if info.flag_bits & 1:
-                raise DataError(archive, [f"member '{info.filename}' is encrypted"], _DISTRUST)
-
-            def read(info: zipfile.ZipInfo = info) -> Readable:
-                return pack.open(info)
-
-            parts = _parts(archive, info.orig_filename)
-            if not info.is_dir():
-                yield Entry(info.filename, parts, info.file_size, regular, read)
+                raise DataError(archive, [f"member '{info.filename}' is encrypted"], _UNSAFE)
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if not info.is_dir():  # zipfile's own name ends at a NUL and hides backslashes on Windows
+                name, regular = info.orig_filename, kind in (0, stat.S_IFREG)
+                yield Member(name, _parts(name), info.file_size, regular, partial(content.open, info))
 
 
-def _tar_entries(archive: Path) -> Iterator[Entry]:
+def _tar_members(archive: Path, staging: Path) -> Iterator[Member]:
     with archive.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
+        compressed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        source: Readable = gzip.GzipFile(fileobj=raw) if packed else raw
-        limited = _Limited(source, archive, _RATIO * archive.stat().st_size + _SLACK)
-        with tarfile.open(fileobj=cast(Any, limited), mode="r|") as tape:
-            for info in tape:
-
-                def read(info: tarfile.TarInfo = info) -> Readable:
-                    return cast(Readable, tape.extractfile(info))
-
-                parts = _parts(archive, info.name)
+        source = _Limited(gzip.GzipFile(fileobj=raw) if compressed else raw, archive)
+        with tarfile.open(fileobj=cast(Any, source), mode="r|") as content:
+            for info in content:
                 if not info.isdir():
-                    yield Entry(info.name, parts, info.size, info.isreg() and not info.issparse(), read)
+                    regular = info.isreg() and not info.issparse() and _is_accepted(info, staging)
+                    read = cast(Callable[[], IO[bytes]], partial(content.extractfile, info))
+                    yield Member(info.name, _parts(info.name), info.size, regular, read)
+
+
+def _is_accepted(info: tarfile.TarInfo, staging: Path) -> bool:
+    try:
+        return tarfile.data_filter(info, str(staging)) is not None
+    except tarfile.FilterError:
+        return False
 
 
 class _Limited:
-    """Reads a stream up to a number of bytes: a small file can claim to hold any number."""
+    """Reads a stream up to a limit: a small compressed file can expand to any size."""
 
-    def __init__(self, source: Readable, archive: Path, most: int) -> None:
-        self._source, self._archive, self._left = source, archive, most
+    def __init__(self, source: Any, archive: Path) -> None:
+        self._source, self._archive = source, archive
+        self._left = _RATIO * archive.stat().st_size + _SLACK
 
     def read(self, size: int) -> bytes:
-        data = self._source.read(min(size, self._left + 1))
+        data: bytes = self._source.read(min(size, self._left + 1))
         self._left -= len(data)
         if self._left < 0:
-            raise DataError(self._archive, [f"holds over {_RATIO} times its own bytes"], _DISTRUST)
+            raise DataError(self._archive, [f"expands to over {_RATIO} times its size"], _UNSAFE)
         return data
 
 
-def _parts(archive: Path, name: str) -> tuple[str, ...]:
-    """The folders and the file of a member's name; a name that leads elsewhere is an error."""
-    parts = tuple(one for one in name.rstrip("/").split("/") if one not in ("", "."))
-    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or re.match("[A-Za-z]:", name):
-        raise DataError(archive, [f"member {name[:200]!r} would leave its folder"], _DISTRUST)
-    return parts
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(one for one in name.rstrip("/").split("/") if one not in ("", "."))

@@ -1,1 +1,1 @@
-"""Writes data sets in the layouts of the field, so that other people's code runs on the same bytes."""
+"""Data sets in the layouts that other code reads."""

@@ -1,7 +1,7 @@
-"""Writes MATLAB files as the field's readers expect them, the features row by row: constant memory.
+"""Writes MATLAB files, large matrices a few rows at a time.
 
-Files are of version 5 (``scipy.io.loadmat`` reads them) unless a variable has 2 GB or more, which that
-version cannot hold; such files are of version 7.3 (HDF5). Equal contents give equal bytes.
+Files have version 5 (which ``scipy.io.loadmat`` reads); a variable of 2 GB or more needs version 7.3 (HDF5).
+ Equal contents give equal bytes. SciPy writes neither large matrices in pieces nor version 7.3.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import h5py
 import numpy as np
 import scipy.io
 
-from zslbench_data.exporting.aside import aside
+from zslbench_data.staging import staged_file
 
 LARGEST = (1 << 31) - 1
-"""Bytes of the largest variable of a file of version 5."""
+"""Bytes of the largest variable that version 5 can hold."""
 
 Small: TypeAlias = "np.ndarray | Sequence[str]"
 
-# MathWorks, "MAT-File Format": data types and the class of a matrix of single precision.
+# MathWorks, "MAT-File Format": data types, and the class of single-precision matrices.
 _INT8, _INT32, _UINT32, _SINGLE, _MATRIX, _SINGLE_CLASS = 1, 5, 6, 7, 14, 7
 _TEXT_BYTES = 116
 _CLASSES = {"float64": "double", "float32": "single"}
@@ -31,19 +31,19 @@ _CLASSES = {"float64": "double", "float32": "single"}
 
 @dataclass(frozen=True)
 class Rows:
-    """A matrix that comes in blocks of rows; a file holds it transposed, as MATLAB has features."""
+    """A matrix given in blocks of rows; files hold it transposed, one column per image."""
 
     shape: tuple[int, int]
     """(rows, columns)."""
     blocks: Callable[[], Iterator[np.ndarray]]
-    """Its rows in order, float32, a few at a time."""
+    """The rows in order, float32."""
 
 
 def write_mat(path: Path, small: Mapping[str, Small], rows: Mapping[str, Rows] | None = None) -> None:
-    """Write a file, whole or not at all.
+    """Write a file.
 
     Args:
-        small: arrays with MATLAB's axis order, and lists of text, which become cells (n x 1).
+        small: arrays in MATLAB's axis order, and lists of text, which become cell arrays (n x 1).
         rows: large matrices.
 
     Raises:
@@ -53,35 +53,35 @@ def write_mat(path: Path, small: Mapping[str, Small], rows: Mapping[str, Rows] |
     sizes = [4 * one.shape[0] * one.shape[1] for one in large.values()]
     sizes += [one.nbytes for one in small.values() if isinstance(one, np.ndarray)]
     write = _write5 if max(sizes, default=0) + 1024 <= LARGEST else _write73
-    with aside(path) as part:
+    with staged_file(path) as part:
         write(part, small, large)
 
 
 def cells(texts: Sequence[str]) -> np.ndarray:
-    """Text as MATLAB's cell array, n x 1."""
+    """Text as a MATLAB cell array, n x 1."""
     array = np.empty((len(texts), 1), dtype=object)
     array[:, 0] = list(texts)
     return array
 
 
 def _write5(path: Path, small: Mapping[str, Small], large: Mapping[str, Rows]) -> None:
-    plain = {key: one if isinstance(one, np.ndarray) else cells(one) for key, one in small.items()}
+    arrays = {key: one if isinstance(one, np.ndarray) else cells(one) for key, one in small.items()}
     with path.open("xb") as file:
-        scipy.io.savemat(cast(Any, file), plain)
+        scipy.io.savemat(cast(Any, file), arrays)
         for name, one in large.items():
             _append5(file, name, one)
-        file.seek(0)  # SciPy puts the time there
+        file.seek(0)  # SciPy writes the time there
         file.write(b"MATLAB 5.0 MAT-file, written by zslbench".ljust(_TEXT_BYTES))
 
 
 def _append5(file: IO[bytes], name: str, rows: Rows) -> None:
-    """One more variable: a file of version 5 is a row of them."""
+    """Append a variable: a file of version 5 is a sequence of them."""
     count, columns = rows.shape
     size = 4 * count * columns
-    label = name.encode().ljust(-(-len(name) // 8) * 8, b"\0")
+    padded = name.encode().ljust(-(-len(name) // 8) * 8, b"\0")
     head = struct.pack("<4I", _UINT32, 8, _SINGLE_CLASS, 0)
     head += struct.pack("<2I2i", _INT32, 8, columns, count)
-    head += struct.pack("<2I", _INT8, len(name)) + label
+    head += struct.pack("<2I", _INT8, len(name)) + padded
     head += struct.pack("<2I", _SINGLE, size)
     padding = -size % 8
     file.write(struct.pack("<2I", _MATRIX, len(head) + size + padding) + head)

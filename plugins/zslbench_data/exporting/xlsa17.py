@@ -1,8 +1,8 @@
 """Writes ``att_splits.mat`` and features files in the xlsa17 format: indices from 1, columns are classes and
 images.
 
-What the format does not say: the official validation classes are kept as ``train_loc`` and ``val_loc``, the
-images of ``trainval_loc`` of the other seen classes and of the validation classes.
+The validation classes are written as ``val_loc``, their images within ``trainval_loc``; ``train_loc`` has the
+others.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def write_splits(
     """Write the splits file.
 
     Args:
-        labels: class ids from 0; which images are of validation classes.
-        image_files: written together with the labels where no features file is to have both.
+        labels: class ids from 0; they tell which images belong to validation classes.
+        image_files: written with the labels, for data sets without a features file.
 
     Raises:
         DataError: it cannot be written.
@@ -45,9 +45,9 @@ def write_splits(
     for part in ("trainval", "test_seen", "test_unseen"):
         contents[f"{part}_loc"] = _from_one(getattr(split, part))
     if split.validation_classes is not None:
-        held = np.isin(labels[split.trainval], split.validation_classes)
-        contents["train_loc"] = _from_one(split.trainval[~held])
-        contents["val_loc"] = _from_one(split.trainval[held])
+        is_validation = np.isin(labels[split.trainval], split.validation_classes)
+        contents["train_loc"] = _from_one(split.trainval[~is_validation])
+        contents["val_loc"] = _from_one(split.trainval[is_validation])
     if image_files is not None:
         contents["labels"], contents["image_files"] = _from_one(labels), list(image_files)
     write_mat(path, contents)
@@ -60,10 +60,10 @@ def write_images(
     image_files: Sequence[str] | None = None,
     features: Shaped[np.ndarray, "images d"] | None = None,
 ) -> None:
-    """Write a features file; without features the same file without them (``labels.mat``).
+    """Write a features file, or without ``features`` the same file without them (``labels.mat``).
 
     Args:
-        features: any real numbers, perhaps memory-mapped; written as float32, a block at a time.
+        features: real numbers, perhaps memory-mapped; written as float32, a block at a time.
 
     Raises:
         DataError: it cannot be written.
@@ -80,7 +80,7 @@ def write_images(
 
 
 def blocks(array: Shaped[np.ndarray, "images ..."]) -> Iterator[np.ndarray]:
-    """The array as float32, a bounded number of rows at a time."""
+    """The array as float32, a limited number of rows at a time."""
     row = max(1, int(np.prod(array.shape[1:], dtype=np.int64))) * 8
     size = max(1, _BLOCK_BYTES // row)
     for start in range(0, len(array), size):

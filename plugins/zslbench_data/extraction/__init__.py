@@ -1,14 +1,7 @@
-"""Pictures to region features: ``zslbench data extract``.
-
-``images`` says which pictures and where they lie, ``decode`` turns a file into pixels, ``loading`` does so in
-several processes, ``plan`` says what is computed, ``resumable`` writes a store that can be taken up again,
-``writing`` does so beside the computing, and ``engine`` puts them together. Backbones are plugins of kind
-``extractor``.
-"""
+"""Extraction of region features from images, with any backbone that a plugin offers."""
 
 from __future__ import annotations
 
-from zslbench_data.extraction.engine import Extracted, extract
-from zslbench_data.extraction.plan import Wanted
+from zslbench_data.extraction.engine import Extracted, Options, extract
 
-__all__ = ["Extracted", "Wanted", "extract"]
+__all__ = ["Extracted", "Options", "extract"]

@@ -1,99 +1,106 @@
-"""Runs a backbone over a data set's pictures and writes a region store and pooled features.
+"""Runs a backbone over a data set's images and writes a region store and the means over regions.
 
-Three things go on at once: processes decode pictures ahead, the backbone works on a batch, and a thread
-writes the one before it. Batches follow one another from where the last checkpoint ended, so a command that
-was killed and is given again computes the same batches, and its store has the same bytes.
+Three things happen at once: processes decode images ahead, the backbone computes a batch, and a thread
+writes the previous one. Batches continue from the last checkpoint, so a command that was killed and is
+repeated computes the same batches, and its store has the same bytes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import importlib.metadata
+import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from zslbench import __version__
 from zslbench.data import RegionStore, is_region_store
-from zslbench.errors import DataError, Interrupted, PluginError, ZslbenchError
+from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
 from zslbench.experiment import ExecutionMode, applied
 from zslbench.plugin import FeatureExtractor
-from zslbench_data.download.display import Display, Silent
-from zslbench_data.extraction import plan
-from zslbench_data.extraction.images import Pictures, pictures_of
-from zslbench_data.extraction.loading import batches
-from zslbench_data.extraction.pooled import features_file, write_features
-from zslbench_data.extraction.resumable import ResumableWriter
-from zslbench_data.extraction.writing import Writing
+from zslbench_data.exporting.xlsa17 import write_images
+from zslbench_data.extraction.decoding import EXIF, Decoder, Resize, decoded_batches
+from zslbench_data.extraction.images import ImageList, list_images
+from zslbench_data.extraction.writer import BackgroundWriter, ResumableWriter, differences
+from zslbench_data.progress import Display, Silent
 
-REGIONS = "regions"
-"""Folder of a data set's region stores."""
 CHECKPOINT_SECONDS = 10.0
-"""Least time between checkpoints."""
+"""Shortest time between checkpoints."""
+_MIXED = "float16 where autocast allows, else float32"
 _GPU_BATCH, _CPU_BATCH, _MOST_WORKERS = 64, 8, 16
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user requested."""
+
+    backbone: str
+    """Name of the extractor."""
+    name: str | None = None
+    """Of the store and the features file; None: the backbone's."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """The type that regions are stored in."""
+    resize: Resize = "crop"
+    precision: Literal["auto", "float32", "mixed"] = "auto"
+    """auto: mixed on a GPU, float32 on a CPU."""
+    batch: int | None = None
+    """Images at a time; None: 64 on a GPU, 8 on a CPU."""
+    workers: int | None = None
+    """Processes that decode; None: up to 16 on a GPU, one on a CPU, none if there is only one core."""
+    restart: bool = False
+    """Discard an unfinished extraction."""
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an extraction has made."""
+    """The result of an extraction."""
 
     store: RegionStore
     features: Path
     """The file with the means over regions."""
     computed: int
-    """Images that this call computed; the others were there."""
+    """Images that this call computed; the others were finished earlier."""
     seconds: float
 
 
 def extract(
     folder: Path,
     extractor: FeatureExtractor,
-    wanted: plan.Wanted,
+    options: Options,
     mode: ExecutionMode,
     *,
     display: Display | None = None,
     advice: str = "",
 ) -> Extracted:
-    """Region features of a data set's pictures, in ``<folder>/regions/<name>``, and ``<folder>/<name>.mat``.
+    """Region features of a data set's images, in ``<folder>/regions/<name>`` and ``<folder>/<name>.mat``.
 
-    What is there already is left alone; what was interrupted goes on.
+    What exists already stays as it is; an interrupted extraction is resumed.
 
     Args:
-        folder: of the data set; its pictures lie in ``images``.
+        folder: of the data set; its images are in ``images``.
         extractor: the backbone.
-        advice: where to get pictures, for the message when some are missing.
+        advice: where to get images, for the message if some are missing.
 
     Raises:
-        MissingData: pictures that the data set lists are not there.
-        DataError: pictures cannot be read (all of them are listed), the store or the features file is there
-            with other contents, the disk is full.
-        Interrupted: it was stopped; the same call goes on.
+        MissingData: images that the data set lists are missing.
+        DataError: images cannot be read (all of them are listed), the store or the features file exists with
+            other content, or the disk is full.
+        Interrupted: it was stopped; the same call resumes it.
     """
-    display = display or Silent()
-    name = plan.store_name(wanted, extractor)
-    path = folder / REGIONS / name
-    pictures = pictures_of(folder, advice)
     with applied(mode) as device:
-        pixels = plan.pixels_for(extractor, wanted)
-        settings = plan.settings_of(extractor, wanted, pixels, pictures, device)
-        provenance = plan.provenance_of(extractor, wanted, folder.name, pictures, settings)
-        with _alone(path):
-            began = time.monotonic()
-            computed = 0
-            if path.exists():
-                _same_or_refuse(path, settings)
-            else:
-                _refuse_to_replace(features_file(folder, name))
-                run = _Run(extractor, wanted, pictures, pixels, device, display)
-                computed = run.into(path, provenance)
-            store = RegionStore.open(path)
-            file = write_features(folder, name, store, pictures)
-    return Extracted(store, file, computed, time.monotonic() - began)
+        run = _Run(folder, extractor, options, device, display or Silent(), advice)
+        return run()
 
 
 class _Run:
@@ -101,92 +108,172 @@ class _Run:
 
     def __init__(
         self,
+        folder: Path,
         extractor: FeatureExtractor,
-        wanted: plan.Wanted,
-        pictures: Pictures,
-        pixels: Any,
+        options: Options,
         device: torch.device,
         display: Display,
+        advice: str,
     ) -> None:
-        self.extractor, self.wanted, self.pictures, self.pixels = extractor, wanted, pictures, pixels
-        self.paths = pictures.paths
-        self.device, self.display = device, display
-        self.mixed = plan.mixed_precision(wanted, device)
+        self.extractor, self.options, self.device, self.display = extractor, options, device, display
+        self.described = dict(extractor.describe())
+        self.name = self._name()
+        self.store = folder / "regions" / self.name
+        self.features = folder / f"{self.name}.mat"
+        self.images = list_images(folder, advice)
+        self.decoder = self._decoder()
         gpu = device.type == "cuda"
-        self.batch = wanted.batch or (_GPU_BATCH if gpu else _CPU_BATCH)
-        self.workers = default_workers(gpu) if wanted.workers is None else wanted.workers
-        self.stored = torch.float16 if wanted.dtype == "float16" else torch.float32
+        if options.precision == "mixed" and not gpu:
+            raise SettingsError("--precision mixed needs a GPU; leave it out, or use float32")
+        self.mixed = gpu and options.precision != "float32"
+        self.batch = options.batch or (_GPU_BATCH if gpu else _CPU_BATCH)
+        self.workers = default_workers(gpu) if options.workers is None else options.workers
+        self.settings = self._settings()
+        self.provenance = {
+            "source": f"pictures of {folder.name} as listed in {self.images.listed_in}",
+            "backbone": str(self.described.get("name") or options.backbone),
+            "grid": list(self.described["grid"]) if "grid" in self.described else None,
+            "simulated": False,
+            "finetuned": False,
+            "settings": self.settings,
+        }
 
-    def into(self, path: Path, provenance: dict[str, Any]) -> int:
-        """Write the store; gives how many images were computed."""
-        shape = self._shape()
+    def __call__(self) -> Extracted:
+        with _locked(self.store):
+            began, computed = time.monotonic(), 0
+            if self.store.exists():
+                self._refuse_other_settings()
+            elif self.features.exists():
+                fault = "already exists and belongs to another extraction"
+                raise DataError(self.features, [fault], "Pass another --name")
+            else:
+                computed = self._compute()
+            store = RegionStore.open(self.store)
+            if not self.features.exists():
+                names = self.images.names
+                write_images(self.features, labels=store.labels, image_files=names, features=store.features)
+        return Extracted(store, self.features, computed, time.monotonic() - began)
+
+    def _name(self) -> str:
+        chosen = self.options.name or str(self.described.get("name") or self.options.backbone)
+        if not _NAME.fullmatch(chosen):
+            raise SettingsError(f"--name {chosen}: use letters, digits and '-_.+'")
+        return chosen
+
+    def _decoder(self) -> Decoder:
+        size = self.extractor.image_size
+        if not isinstance(size, int) or size < 1:
+            raise PluginError(
+                f"extractor '{self.options.backbone}': image_size is {size!r}, not a number of pixels"
+            )
+        return Decoder(size, self.options.resize, self.extractor.interpolation)
+
+    def _settings(self) -> dict[str, Any]:
+        """Everything that the values depend on; threads, batches and processes change only the last bits."""
+        try:
+            described = json.loads(json.dumps(self.described))
+        except (TypeError, ValueError) as error:
+            raise PluginError(
+                f"extractor '{self.options.backbone}': describe() must return plain data ({error})"
+            ) from None
+        return {
+            **{key: value for key, value in described.items() if key not in ("name", "grid")},
+            "image_size": self.decoder.size,
+            "resize": self.decoder.resize,
+            "interpolation": self.decoder.interpolation,
+            "exif_orientation": EXIF,
+            "precision": _MIXED if self.mixed else "float32",
+            "device": self.device.type,
+            "dtype": self.options.dtype,
+            "images": {"count": len(self.images.paths), "sha256": _digest(self.images)},
+            "versions": {
+                "zslbench": __version__,
+                "torch": torch.__version__,
+                "pillow": importlib.metadata.version("pillow"),
+            },
+        }
+
+    def _refuse_other_settings(self) -> None:
+        if not is_region_store(self.store):
+            raise DataError(self.store, ["exists and is not a region store"], "Pass another --name")
+        theirs = RegionStore.open(self.store).provenance.get("settings") or {}
+        if other := differences(theirs, self.settings):
+            fault = "already exists, with other settings: " + "; ".join(other)
+            raise DataError(self.store, [fault], "Pass another --name, or delete it")
+
+    def _compute(self) -> int:
+        """Write the store; returns the number of images computed."""
+        size = self.decoder.size
+        # One grey image tells the numbers of regions and channels.
+        _, *shape = self.forward(torch.full((1, 3, size, size), 127, dtype=torch.uint8)).shape
         writer = ResumableWriter(
-            path,
-            (len(self.paths), *shape),
-            self.wanted.dtype,
-            labels=self.pictures.labels,
-            names=self.pictures.names,
-            provenance=provenance,
-            restart=self.wanted.restart,
-            advice="Free some, or put the data root on a larger disk",
+            self.store,
+            (len(self.images.paths), shape[0], shape[1]),
+            self.options.dtype,
+            labels=self.images.labels,
+            names=self.images.names,
+            provenance=self.provenance,
+            restart=self.options.restart,
+            advice="Free some space, or put the data root on a larger disk",
         )
         try:
             with writer:
                 first = writer.done
-                faults = self._all(writer)
+                faults = self._batches(writer)
                 if faults:
                     raise DataError(
-                        path,
-                        [f"{len(faults)} pictures cannot be read", *faults],
-                        "Replace them and give the same command: what is done is kept",
+                        self.store,
+                        [f"{len(faults)} images cannot be read", *faults],
+                        "Replace them and repeat the command: finished images are kept",
                     )
                 return writer.done - first
         except KeyboardInterrupt:
-            raise Interrupted("interrupted; the same command goes on from here") from None
+            raise Interrupted("interrupted; the same command resumes from here") from None
         except torch.OutOfMemoryError:
             raise ZslbenchError(
-                f"the GPU has too little memory for {self.batch} pictures at a time: pass --batch "
-                f"{max(1, self.batch // 2)}; what is done is kept"
+                f"the GPU has too little memory for {self.batch} images at a time: pass --batch "
+                f"{max(1, self.batch // 2)}; finished images are kept"
             ) from None
 
-    def _all(self, writer: ResumableWriter) -> list[str]:
-        """Every batch that is not there yet. After a picture that cannot be read the rest is only decoded."""
-        total, first = len(self.paths), writer.done
+    def _batches(self, writer: ResumableWriter) -> list[str]:
+        """Compute the missing batches. After an unreadable image the rest is only decoded, to find all."""
+        paths, first = self.images.paths, writer.done
         faults: list[str] = []
-        told = time.monotonic()
-        self.display.begin(f"{self.wanted.backbone} on {self.device.type}", total, first)
-        decoded = batches(
-            self.paths,
-            self.pixels,
+        saved = time.monotonic()
+        self.display.begin(f"{self.options.backbone} on {self.device.type}", len(paths), first)
+        decoded = decoded_batches(
+            paths,
+            self.decoder,
             first=first,
             size=self.batch,
             workers=self.workers,
             pin=self.device.type == "cuda",
         )
         try:
-            with contextlib.closing(decoded), Writing(writer) as writing:
+            with contextlib.closing(decoded), BackgroundWriter(writer) as background:
                 for batch in decoded:
-                    faults += [f"{self.paths[row]} {fault}" for row, fault in batch.faults]
+                    faults += [f"{paths[row]} {fault}" for row, fault in batch.faults]
                     if not faults:
-                        writing.add(*self._regions(batch.pixels))
-                        if time.monotonic() - told >= CHECKPOINT_SECONDS:
-                            told = time.monotonic()
-                            writing.checkpoint()
+                        background.add(*self._regions(batch.pixels))
+                        if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                            saved = time.monotonic()
+                            background.checkpoint()
                     self.display.advance(batch.count)
         finally:
             self.display.end()
         return faults
 
     def _regions(self, pixels: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-        """Regions of a batch in the stored type; on a GPU they are on their way until the event."""
-        found = self.forward(pixels).to(self.stored).contiguous()
+        """Regions of a batch in the stored type; from a GPU they have arrived when the event happens."""
+        stored = torch.float16 if self.options.dtype == "float16" else torch.float32
+        found = self.forward(pixels).to(stored).contiguous()
         if self.device.type != "cuda":
             return found, None
-        here = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
-        here.copy_(found, non_blocking=True)
+        copy = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
+        copy.copy_(found, non_blocking=True)
         event = torch.cuda.Event()  # type: ignore[no-untyped-call]
         event.record()
-        return here, event
+        return copy, event
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The backbone on uint8 pixels (b, 3, h, w)."""
@@ -195,27 +282,21 @@ class _Run:
             found = self.extractor.extract(images)
         if found.ndim != 3 or len(found) != len(images):
             raise PluginError(
-                f"extractor '{self.wanted.backbone}': extract gives {tuple(found.shape)} for {len(images)} "
-                "images, not (b, regions, dv)"
+                f"extractor '{self.options.backbone}': extract returns {tuple(found.shape)} for "
+                f"{len(images)} images, not (b, regions, dv)"
             )
         return found
 
-    def _shape(self) -> tuple[int, int]:
-        """Regions and channels: what the backbone makes of one grey picture."""
-        size = self.pixels.size
-        _, regions, channels = self.forward(torch.full((1, 3, size, size), 127, dtype=torch.uint8)).shape
-        return regions, channels
-
 
 def default_workers(gpu: bool) -> int:
-    """Processes that decode: all cores feed a GPU; a CPU computes more slowly than one process decodes."""
+    """Processes that decode: all cores for a GPU; on a CPU one, which is faster than the backbone."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores if gpu else cores - 1, _MOST_WORKERS if gpu else 1)
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Of several processes one writes this store."""
+def _locked(path: Path) -> Iterator[None]:
+    """Only one process writes this store at a time."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
@@ -226,19 +307,13 @@ def _alone(path: Path) -> Iterator[None]:
         raise DataError(path, [f"cannot be written ({error.strerror or error})"]) from None
 
 
-def _same_or_refuse(path: Path, settings: dict[str, Any]) -> None:
-    if not is_region_store(path):
-        raise DataError(path, ["is there and is no region store"], "Pass another --name")
-    theirs = RegionStore.open(path).provenance.get("settings") or {}
-    other = plan.differences(theirs, settings)
-    if other:
-        raise DataError(
-            path,
-            ["is there already, with other settings: " + "; ".join(other)],
-            "Pass another --name, or delete it",
-        )
-
-
-def _refuse_to_replace(file: Path) -> None:
-    if file.exists():
-        raise DataError(file, ["is there already and is not of this extraction"], "Pass another --name")
+def _digest(images: ImageList) -> str:
+    """Of paths, labels and file sizes: a size tells most replaced images without reading them."""
+    digest = hashlib.sha256()
+    for place, label, path in zip(images.places, images.labels.tolist(), images.paths, strict=True):
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise MissingData(path, [f"cannot be read ({error.strerror or error})"]) from None
+        digest.update(json.dumps([place, label, size]).encode())
+    return digest.hexdigest()

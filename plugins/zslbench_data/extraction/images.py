@@ -1,12 +1,11 @@
-"""Which pictures a data set has, in its own order, and where each lies below ``<root>/<DS>/images``.
+"""The images of a data set in its own order, and where each is below ``<root>/<DS>/images``.
 
-The order and the labels are those of ``image_files`` and ``labels`` in ``res101.mat``, else in another
-features file, else in ``labels.mat`` or ``att_splits.mat``. Where no file lists the pictures, they are taken
-in the sorted order of their paths, with the class that a folder on the way is named after; the split must
-then fit that order.
+Order and labels come from ``image_files`` and ``labels`` in ``res101.mat``, another features file,
+``labels.mat`` or ``att_splits.mat``, in this order. If no file lists the images, they are sorted by path,
+their class is the folder named after one, and the split must fit this order.
 
-Listed names are paths of somebody else's machine. They are matched from their end: the last k components
-must be equal, k being the least number that tells all listed names apart.
+Listed names are paths on somebody else's machine. They are matched by their last k components, where k is the
+smallest number that makes all listed names distinct.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from zslbench.data import IMAGES, SPLITS_FILE, features_files, read_mat
 from zslbench.data.xlsa17_variables import Variables
 from zslbench.errors import DataError, MissingData
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-"""Endings of pictures where no list says which files are meant."""
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+"""Of image files, when no list names them."""
 
 _DEFAULT = "res101"
 _SHOWN = 10
@@ -33,63 +32,63 @@ _PARTS = ("trainval", "test_seen", "test_unseen")
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The pictures of a data set, in the order of its rows."""
+class ImageList:
+    """The images of a data set, in the order of its rows."""
 
     names: tuple[str, ...]
-    """As the data set calls them."""
+    """As in the data set's list."""
     labels: Int[np.ndarray, " images"]
     """Class id of each, 0-based."""
     places: tuple[str, ...]
-    """Where each lies below ``folder``, with ``/``."""
+    """The path of each below ``folder``, with ``/``."""
     folder: Path
     listed_in: str
-    """The file that lists them, or the folder."""
+    """The file that lists them, or ``images``."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
         return tuple(self.folder / one for one in self.places)
 
 
-def pictures_of(folder: Path, advice: str = "") -> Pictures:
-    """The pictures of the data set in ``folder``.
+def list_images(folder: Path, advice: str = "") -> ImageList:
+    """The images of the data set in ``folder``.
 
     Args:
-        advice: where to get them, for the message when some are missing.
+        advice: where to get them, for the message if some are missing.
 
     Raises:
-        MissingData: there are none, or some that the data set lists; counts and lists those.
-        DataError: names fit several files, or nothing says which class and row a picture belongs to.
+        MissingData: there are none, or listed ones are missing; counts and lists them.
+        DataError: a name fits several files, or the class or row of an image is unknown.
     """
-    place = folder / IMAGES
-    files = _files(place)
+    root = folder / IMAGES
+    files = _files(root)
     if not files:
-        raise MissingData(place, ["no pictures here"], advice)
+        raise MissingData(root, ["no images here"], advice)
     listed = _listed(folder)
     if listed is None:
-        return _by_folder(folder, place, files)
+        return _by_folder(folder, root, files)
     names, labels, file = listed
-    places = match(names, files, place, file, advice)
-    return Pictures(names, labels, tuple(places), place, file)
+    places = match(names, files, root, file, advice)
+    return ImageList(names, labels, tuple(places), root, file)
 
 
 def match(
-    names: Sequence[str], files: Sequence[str], place: Path, listed_in: str, advice: str = ""
+    names: Sequence[str], files: Sequence[str], root: Path, listed_in: str, advice: str = ""
 ) -> list[str]:
     """The file of each listed name.
 
     Args:
-        names: paths, whose beginnings do not matter.
-        files: paths below ``place``, with ``/``.
+        names: paths, of which the beginning does not matter.
+        files: paths below ``root``, with ``/``.
 
     Raises:
-        MissingData: some names have no file; counts and lists them.
-        DataError: a name is listed twice, or several files fit one equally well.
+        MissingData: names have no file; counts and lists them.
+        DataError: a name is listed twice, or several files fit a name equally well.
     """
     wanted = [_parts(one) for one in names]
     if len(set(wanted)) != len(wanted):
         twice = next(one for one, parts in zip(names, wanted, strict=True) if wanted.count(parts) > 1)
-        raise DataError(listed_in, [f"lists a picture twice: {twice}"])
+        raise DataError(listed_in, [f"lists an image twice: {twice}"])
     least = 1
     while len({parts[-least:] for parts in wanted}) != len(wanted):
         least += 1
@@ -98,7 +97,7 @@ def match(
         by_end[_parts(file)[-least:]].append(file)
     found: list[str] = []
     missing: list[str] = []
-    unclear: list[str] = []
+    ambiguous: list[str] = []
     for name, parts in zip(names, wanted, strict=True):
         fits = by_end.get(parts[-least:], [])
         best = [(_shared(parts, _parts(one)), one) for one in fits]
@@ -107,21 +106,20 @@ def match(
         if not chosen:
             missing.append(name)
         elif len(chosen) > 1:
-            unclear.append(f"{name} may be {' or '.join(chosen)}")
+            ambiguous.append(f"{name} could be {' or '.join(chosen)}")
         else:
             found.append(chosen[0])
     if missing:
         shown = ", ".join("/".join(_parts(one)[-least - 1 :]) for one in missing[:_SHOWN])
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise MissingData(
-            place,
-            [f"{len(missing)} of {len(names)} pictures of {listed_in} are missing: {shown}{more}"],
+            root,
+            [f"{len(missing)} of {len(names)} images listed in {listed_in} are missing: {shown}{more}"],
             advice,
         )
-    if unclear:
-        raise DataError(
-            place, [f"{len(unclear)} pictures of {listed_in} fit several files", *unclear[:_SHOWN]]
-        )
+    if ambiguous:
+        fault = f"{len(ambiguous)} images listed in {listed_in} fit several files"
+        raise DataError(root, [fault, *ambiguous[:_SHOWN]])
     return found
 
 
@@ -145,64 +143,59 @@ def _listed(folder: Path) -> tuple[tuple[str, ...], np.ndarray, str] | None:
     return None
 
 
-def _by_folder(folder: Path, place: Path, files: Sequence[str]) -> Pictures:
-    """Pictures in the sorted order of their paths, of the classes that their folders are named after."""
+def _by_folder(folder: Path, root: Path, files: Sequence[str]) -> ImageList:
+    """Images sorted by path, their classes from the names of folders."""
     where = folder / SPLITS_FILE
     if not where.is_file():
-        raise MissingData(folder, [f"{SPLITS_FILE} is missing: nothing says which classes there are"])
+        raise MissingData(folder, [f"{SPLITS_FILE} is missing, so the classes are unknown"])
     keys = {"allclasses_names", *(f"{part}_loc" for part in _PARTS)}
     splits = read_mat(where, keys)
     classes = splits.get("allclasses_names")
     if not isinstance(classes, list):
         raise DataError(
             folder,
-            [f"no file lists the pictures (image_files, labels), {SPLITS_FILE} has no allclasses_names"],
+            [f"no file lists the images (image_files, labels), and {SPLITS_FILE} has no allclasses_names"],
         )
     number = {name.strip(): one for one, name in enumerate(classes)}
-    kept = sorted(one for one in files if one.lower().endswith(SUFFIXES))
-    labels, homeless = [], []
-    for file in kept:
-        of = {number[part] for part in PurePosixPath(file).parent.parts if part in number}
-        if len(of) == 1:
-            labels.append(of.pop())
+    images = sorted(one for one in files if one.lower().endswith(_SUFFIXES))
+    labels, unplaced = [], []
+    for file in images:
+        found = {number[part] for part in PurePosixPath(file).parent.parts if part in number}
+        if len(found) == 1:
+            labels.append(found.pop())
         else:
-            homeless.append(file)
-    if homeless:
-        raise DataError(
-            place,
-            [
-                f"{len(homeless)} pictures lie in no folder named after one class of allclasses_names: "
-                + ", ".join(homeless[:_SHOWN])
-            ],
-        )
+            unplaced.append(file)
+    if unplaced:
+        fault = f"{len(unplaced)} images are not in a folder named after exactly one of allclasses_names"
+        raise DataError(root, [f"{fault}: {', '.join(unplaced[:_SHOWN])}"])
     ids = np.asarray(labels, dtype=np.int64)
     faults: list[str] = []
     rows = [Variables(faults).indices(splits, SPLITS_FILE, f"{part}_loc") for part in _PARTS]
     if not faults:
-        faults = _misfits(ids, [one for one in rows if one is not None])
+        faults = _split_faults(ids, [one for one in rows if one is not None])
     if faults:
-        raise DataError(place, faults, f"List the pictures in {SPLITS_FILE} (image_files, labels)")
-    return Pictures(tuple(kept), ids, tuple(kept), place, IMAGES)
+        raise DataError(root, faults, f"List the images in {SPLITS_FILE} (image_files, labels)")
+    return ImageList(tuple(images), ids, tuple(images), root, IMAGES)
 
 
-def _misfits(labels: np.ndarray, rows: Sequence[np.ndarray]) -> list[str]:
-    """Why the split cannot be that of pictures in sorted order."""
+def _split_faults(labels: np.ndarray, rows: Sequence[np.ndarray]) -> list[str]:
+    """Why the split cannot belong to images in sorted order."""
     all_rows = np.sort(np.concatenate(rows))
     if not np.array_equal(all_rows, np.arange(len(labels))):
-        return [f"{len(labels)} pictures, but the split of {SPLITS_FILE} is of {len(all_rows)} images"]
+        return [f"{len(labels)} images, but the split in {SPLITS_FILE} has {len(all_rows)}"]
     trained, tested, unseen = (set(labels[one].tolist()) for one in rows)
-    strange = (trained & unseen) | (tested - trained)
-    if strange:
-        return [f"pictures sorted by name do not fit the split: it would mix up {len(strange)} classes"]
+    mixed = (trained & unseen) | (tested - trained)
+    if mixed:
+        return [f"images sorted by path do not fit the split: it would mix up {len(mixed)} classes"]
     return []
 
 
-def _files(place: Path) -> list[str]:
-    """Every file below, as a path with ``/``; what begins with a dot is none of ours."""
+def _files(root: Path) -> list[str]:
+    """Every file below, as a path with ``/``; hidden files and folders are skipped."""
     found = []
-    for folder, inner, files in os.walk(place, followlinks=True):
+    for folder, inner, files in os.walk(root, followlinks=True):
         inner[:] = sorted(one for one in inner if not one.startswith("."))
-        below = Path(folder).relative_to(place)
+        below = Path(folder).relative_to(root)
         found += [(below / one).as_posix() for one in files if not one.startswith(".")]
     return sorted(found)
 
@@ -212,7 +205,7 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many components are equal from the end."""
+    """The number of equal components at the end."""
     count = 0
     for a, b in zip(reversed(one), reversed(other), strict=False):
         if a != b:

@@ -13,9 +13,7 @@ from zslbench.data import IMAGES, SPLITS_FILE, RegionWriter, require_space
 from zslbench.errors import DataError, SettingsError
 from zslbench.store import sha256_of
 from zslbench_data.download.catalogue import catalogue
-from zslbench_data.download.display import Display, Silent
-from zslbench_data.download.names import NAMES_FILE, write_names
-from zslbench_data.exporting.staged import staged
+from zslbench_data.download.get import NAMES_FILE, write_names
 from zslbench_data.exporting.xlsa17 import write_images, write_splits
 from zslbench_data.importing.arrays import Regions, open_features, open_regions
 from zslbench_data.importing.custom import PARTS, Plan, plan
@@ -30,6 +28,8 @@ from zslbench_data.importing.place import (
     target,
     write_record,
 )
+from zslbench_data.progress import Display, Silent
+from zslbench_data.staging import staged_folder
 
 _WHAT = "custom"
 _SPARE = 1 << 20
@@ -110,7 +110,7 @@ def _import(folder: Path, given: Custom, known: list[str] | None, key: str, disp
     )
     require_space(folder / SPLITS_FILE, _bytes(given, features, regions, made))
     before = recorded(folder, _WHAT)
-    with staged(folder) as aside:
+    with staged_folder(folder) as aside:
         origins = _write(aside, given, made, features, regions, display)
         write_record(folder, aside, _WHAT, key, origins, features=given.stem)
     drop_replaced(folder, before, origins)

@@ -26,9 +26,9 @@ from zslbench.errors import DataError, MissingData
 from zslbench.store import sha256_of
 from zslbench_data.checking.assemble import from_described
 from zslbench_data.download.catalogue import catalogue
-from zslbench_data.download.display import Display, Silent
-from zslbench_data.exporting.staged import staged
 from zslbench_data.importing.place import Imported, alone, is_done, key_of, target, write_record
+from zslbench_data.progress import Display, Silent
+from zslbench_data.staging import staged_folder
 
 _WHAT = "xlsa17"
 _WANTED = {".mat", ".txt", ".npy", ".sha256", *HDF5_SUFFIXES}
@@ -89,7 +89,7 @@ def import_folder(
         counts, notes = _validate(source, folder.name.lower())
         if not link:
             require_space(folder / SPLITS_FILE, sum(_size(source / one) for one in files) + _SPARE)
-        with staged(folder) as aside:
+        with staged_folder(folder) as aside:
             for one in files:
                 (aside / one).parent.mkdir(parents=True, exist_ok=True)
                 _bring(source / one, aside / one, link, shown)

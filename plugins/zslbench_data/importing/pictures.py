@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zslbench.errors import MissingData
 from zslbench.store import sha256_of
-from zslbench_data.download.display import Display
+from zslbench_data.progress import Display
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 

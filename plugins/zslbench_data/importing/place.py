@@ -17,9 +17,9 @@ from filelock import FileLock
 from zslbench.data import find_folder
 from zslbench.errors import DataError, SettingsError
 from zslbench.store import sha256_of
-from zslbench_data.download.ledger import write_records
-from zslbench_data.download.sources import SOURCES, read_sources
-from zslbench_data.exporting.staged import remove_left
+from zslbench_data.download.archives import write_records
+from zslbench_data.download.get import SOURCES, read_sources
+from zslbench_data.staging import remove_abandoned
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _IMPORTS = "imports"
@@ -59,7 +59,7 @@ def alone(folder: Path) -> Iterator[None]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.with_name(f".{folder.name}.import.lock"))
         with lock:
-            remove_left(folder)
+            remove_abandoned(folder)
             yield
     except PermissionError as error:
         raise DataError(folder.parent, [f"cannot be written ({error.strerror})"]) from None

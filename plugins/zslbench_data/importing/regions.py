@@ -28,11 +28,11 @@ from zslbench.plugin import Dataset, OfficialSplit
 from zslbench.store import sha256_of
 from zslbench_data.checking.assemble import from_described, no_features
 from zslbench_data.download.catalogue import catalogue
-from zslbench_data.download.display import Display, Silent, human
-from zslbench_data.exporting.staged import staged
 from zslbench_data.exporting.xlsa17 import write_splits
 from zslbench_data.importing.arrays import stored_as
 from zslbench_data.importing.place import Imported, alone, is_done, key_of, target, write_record
+from zslbench_data.progress import Display, Silent, human
+from zslbench_data.staging import staged_folder
 
 _THEIRS = "feature_map_resnet_101_"
 
@@ -85,7 +85,7 @@ def import_regions(
         new = None if (folder / SPLITS_FILE).is_file() else _own(folder, facts)
         if new is None:
             _agree(folder, facts)
-        with staged(folder) as aside:
+        with staged_folder(folder) as aside:
             size = _copy(facts, aside / what, dtype, shown)
             origins = {what: {"archive": path.name}}
             if new is not None:

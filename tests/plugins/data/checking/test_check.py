@@ -240,7 +240,7 @@ def test_pictures_against_the_listing(zoo: Any, run: Run) -> None:
     (zoo.folder / "images.sha256").write_text(f"{sums}  images/{picture}\n")
     assert has(run()["error"], "pictures are not those on record in images.sha256", picture, "(1)")
     (zoo.folder / "images" / picture).unlink()
-    assert has(run()["error"], "images", "1 of 40 pictures", "missing")
+    assert has(run()["error"], "images", "1 of 40 images", "missing")
 
 
 def test_official_counts(zoo: Any, run: Run, tmp_path: Path) -> None:

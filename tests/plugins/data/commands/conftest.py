@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from zslbench_data.download.archives import Fetcher
 from zslbench_data.download.catalogue import Archive
-from zslbench_data.download.fetch import Fetcher
 from zslbench_data.download.transfer import Policy
 
 MOST_REQUESTS = 60
@@ -186,7 +186,7 @@ def heard() -> Heard:
     return Heard()
 
 
-IMPATIENT = Policy(tries=3, worth=1000, pause=0.01, longest_pause=0.05, connect=5.0, silence=0.5, chunk=4096)
+IMPATIENT = Policy(tries=3, progress=1000, pause=0.01, longest_pause=0.05, connect=5.0, read=0.5, chunk=4096)
 
 
 @pytest.fixture

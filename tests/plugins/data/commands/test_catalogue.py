@@ -13,8 +13,8 @@ import pytest
 from zslbench.data import ExpectedCounts
 from zslbench.errors import UnknownName
 from zslbench_data import how_to_get
-from zslbench_data.download.advice import region_bytes, step
 from zslbench_data.download.catalogue import PARTS, catalogue, read
+from zslbench_data.download.presence import how_to_get_part, region_bytes
 
 KNOWN = catalogue()
 WHOLE = {"file": "a.zip", "urls": [], "page": "", "holds": "", "licence": ""}
@@ -72,11 +72,13 @@ def test_region_features_of_the_paper_have_the_size_that_is_told() -> None:
 @pytest.mark.parametrize("name", KNOWN.datasets)
 def test_advice_is_one_line_with_the_command(name: str) -> None:
     entry = KNOWN.entry(name)
-    for text in (how_to_get(name), *(step(entry, what) for what in PARTS)):
+    for text in (how_to_get(name), *(how_to_get_part(entry, what) for what in PARTS)):
         assert "\n" not in text
         assert "{" not in text
     assert f"zslbench data get {name}" in how_to_get(name)
-    assert step(entry, "images").startswith("zslbench data get") == (entry.part("images") is not None)
+    assert how_to_get_part(entry, "images").startswith("zslbench data get") == (
+        entry.part("images") is not None
+    )
 
 
 def test_advice_on_sun_has_command_size_and_time() -> None:

@@ -10,9 +10,9 @@ import click
 import pytest
 
 from zslbench.cli.main import Frame, cli
-from zslbench_data.download.advice import region_bytes
 from zslbench_data.download.catalogue import catalogue
-from zslbench_data.download.display import human
+from zslbench_data.download.presence import region_bytes
+from zslbench_data.progress import human
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 PAGES = {one.name: one.read_text("utf-8") for one in sorted(DOCS.glob("[!_]*.md"))}

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zslbench_data.words.plain import REPLACED, plain_words
+from zslbench_data.words.attributes import REPLACEMENTS, words_of
 
 KNOWN_OTHERWISE = {
     "wood (not part of a tree)": "wood",  # the known form keeps what stands in parentheses
     "man-made": "man made",  # the known form is one word, and has no vector
 }
-COMPOUNDS = {name for name, words in REPLACED.items() if " " in words} | {"quadrapedal", "flys"}
+COMPOUNDS = {name for name, words in REPLACEMENTS.items() if " " in words} | {"quadrapedal", "flys"}
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ COMPOUNDS = {name for name, words in REPLACED.items() if " " in words} | {"quadr
     ],
 )
 def test_rules(name: str, words: str) -> None:
-    assert " ".join(plain_words(name)) == words
+    assert " ".join(words_of(name)) == words
 
 
 @pytest.mark.parametrize(("dataset", "count"), [("CUB", 312), ("SUN", 102), ("AWA2", 85)])
@@ -50,7 +50,7 @@ def test_official_names_give_the_known_words(real_data: Path, dataset: str, coun
     known = (folder / f"{dataset}_words.txt").read_text().splitlines()
     assert len(names) == len(known) == count
     for name, words in zip(names, known, strict=True):
-        ours = plain_words(name)
+        ours = words_of(name)
         if name in KNOWN_OTHERWISE:
             assert " ".join(ours) == KNOWN_OTHERWISE[name]
         elif name in COMPOUNDS:
@@ -63,7 +63,7 @@ def test_official_names_give_the_known_words(real_data: Path, dataset: str, coun
 def design(names: list[str], vocabulary: list[str]) -> np.ndarray:
     matrix = np.zeros((len(names), len(vocabulary)))
     for row, name in enumerate(names):
-        for word in plain_words(name):
+        for word in words_of(name):
             matrix[row, vocabulary.index(word)] += 1
     return matrix
 
@@ -79,7 +79,7 @@ def test_the_known_vectors_are_sums_over_these_words(real_data: Path) -> None:
             if name not in KNOWN_OTHERWISE:
                 names.append(name)
                 rows.append(vector)
-    vocabulary = sorted({word for name in names for word in plain_words(name)})
+    vocabulary = sorted({word for name in names for word in words_of(name)})
     matrix, known = design(names, vocabulary), np.stack(rows)
     assert np.linalg.matrix_rank(matrix) < len(names) - 200  # so it could well fail
     found = np.linalg.lstsq(matrix, known, rcond=None)[0]

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from zslbench_data.download.faults import DownloadError
-from zslbench_data.download.transfer import part_path, transfer
+from zslbench_data.download.transfer import DownloadError, part_path, transfer
 
 BODY = random.Random(5).randbytes(200_000)
 
@@ -45,7 +44,7 @@ def test_a_cut_transfer_goes_on_where_it_was(web: Any, bring: Any, heard: Any) -
 
 def test_the_next_call_goes_on_too(web: Any, bring: Any, tmp_path: Path) -> None:
     url = web.serve("/set.zip", BODY, cut=[100])  # too little to be worth more tries
-    with pytest.raises(DownloadError, match=r"cut.*3 times, 300 B are kept"):
+    with pytest.raises(DownloadError, match=r"cut.*3 times.*300 bytes"):
         bring(url)
     assert not (tmp_path / "set.zip").exists()
     web.files["/set.zip"].cut = [None]
@@ -116,7 +115,7 @@ def test_redirects_are_followed_and_told(web: Any, bring: Any) -> None:
 
 def test_redirects_in_circles_are_one_line(web: Any, bring: Any) -> None:
     url = web.serve("/set.zip", b"", redirect="/set.zip")
-    with pytest.raises(DownloadError, match="redirected in circles"):
+    with pytest.raises(DownloadError, match="too many redirects"):
         bring(url)
 
 
@@ -137,14 +136,14 @@ def test_a_range_that_comes_in_pieces(web: Any, bring: Any) -> None:
 
 def test_a_slow_server_is_waited_for_and_a_silent_one_is_not(web: Any, bring: Any) -> None:
     assert bring(web.serve("/slow.zip", BODY, pause=0.1))[0] == BODY
-    with pytest.raises(DownloadError, match="the server fell silent"):
+    with pytest.raises(DownloadError, match="stopped responding"):
         bring(web.serve("/silent.zip", BODY, pause=0.7))
 
 
 def test_a_server_that_recovers(web: Any, bring: Any, heard: Any) -> None:
     url = web.serve("/set.zip", BODY, status=[503, 429, 200], retry_after="0")
     assert bring(url)[0] == BODY
-    assert heard.said[0] == f"{url}: HTTP 503 Service Unavailable; trying again in 0 s"
+    assert heard.said[0].startswith(f"{url}: HTTP 503 Service Unavailable")
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
@@ -179,10 +178,10 @@ def test_the_proxy_of_the_environment_is_used(web: Any, bring: Any, monkeypatch:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://127.0.0.1:9/set.zip", "the connection was refused, 3 times"),
-        ("http://host.invalid/set.zip", "no such host, or no network"),
-        ("ftp://127.0.0.1/set.zip", "is no http or https address"),
-        ("set.zip", "is no http or https address"),
+        ("http://127.0.0.1:9/set.zip", "refused, 3 times"),
+        ("http://host.invalid/set.zip", "cannot be resolved"),
+        ("ftp://127.0.0.1/set.zip", "not an http or https"),
+        ("set.zip", "not an http or https"),
     ],
 )
 def test_addresses_that_lead_nowhere(web: Any, bring: Any, url: str, words: str) -> None:
@@ -193,7 +192,7 @@ def test_addresses_that_lead_nowhere(web: Any, bring: Any, url: str, words: str)
 def test_no_room_is_told_before(web: Any, bring: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     url = web.serve("/set.zip", BODY)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with pytest.raises(DownloadError, match=r"200 kB are to come and 1 kB are free"):
+    with pytest.raises(DownloadError, match=r"200 kB.* 1 kB free"):
         bring(url)
 
 

@@ -18,8 +18,8 @@ import pytest
 
 from zslbench.errors import DataError
 from zslbench_data.download.catalogue import Part
+from zslbench_data.download.get import chooser
 from zslbench_data.download.unpack import STAMP, unpack
-from zslbench_data.download.wanted import chooser
 
 FILES = {
     "top/CUB/att_splits.mat": b"splits" * 100,
@@ -106,7 +106,7 @@ def test_pictures_keep_the_folders_below_theirs(run: Any, pack: Any, staging: Pa
              "top\\..\\..\\CUB\\res101.mat", "../elsewhere.txt"]
 )  # fmt: skip
 def test_no_archive_writes_outside(run: Any, pack: Any, tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"would leave its folder. The archive is not to be trusted"):
+    with pytest.raises(DataError, match=r"would leave its folder"):
         run(pack({**FILES, name: b"evil"}))
     assert around(tmp_path) == {"inner"}
 
@@ -118,7 +118,7 @@ def test_links_and_devices_in_a_tar_are_refused(run: Any, tmp_path: Path, kind: 
         info = tarfile.TarInfo("top/CUB/att_splits.mat")
         info.type, info.linkname = kind, "/etc/hostname"
         tape.addfile(info)
-    with pytest.raises(DataError, match="is a link or a device"):
+    with pytest.raises(DataError, match="not an ordinary file"):
         run(out.getvalue())
     assert around(tmp_path) == {"inner"}
 
@@ -129,7 +129,7 @@ def test_a_link_in_a_zip_is_refused(run: Any) -> None:
         info = zipfile.ZipInfo("CUB/att_splits.mat")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         pack.writestr(info, "/etc/hostname")
-    with pytest.raises(DataError, match="is a link or a device"):
+    with pytest.raises(DataError, match="not an ordinary file"):
         run(out.getvalue())
 
 
@@ -154,7 +154,7 @@ def test_wanted_files_that_claim_too_much_are_refused(
 ) -> None:
     monkeypatch.setattr("zslbench_data.download.unpack._SLACK", 1000)
     body = pack({"CUB/att_splits.mat": NOISE[:20_000], "CUB/res101.mat": NOISE})
-    with pytest.raises(DataError, match=r"claims 45 kB and more where 10 kB are expected"):
+    with pytest.raises(DataError, match=r"45 kB.*10 kB"):
         run(body)
     assert around(tmp_path) == {"inner"}
 
@@ -165,7 +165,7 @@ def test_a_tar_that_unpacks_to_ever_more_is_left(
     monkeypatch.setattr("zslbench_data.download.unpack._SLACK", 1000)
     body = make_tar({"bomb.bin": bytes(3_000_000), **FILES})
     assert len(body) * 50 < 3_000_000
-    with pytest.raises(DataError, match="holds over 50 times its own bytes"):
+    with pytest.raises(DataError, match="over 50 times"):
         run(body)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from zslbench.data.locations import dataset_folders
 from zslbench.errors import DataError
-from zslbench_data.exporting.staged import remove_left, staged
+from zslbench_data.staging import remove_abandoned, staged_folder
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -17,14 +17,14 @@ def contents(folder: Path) -> dict[str, str]:
 
 def test_files_come_and_others_stay(tmp_path: Path) -> None:
     target = tmp_path / "Set"
-    with staged(target) as aside:
+    with staged_folder(target) as aside:
         (aside / "att_splits.mat").write_text("one")
         (aside / "regions").mkdir()
         (aside / "regions" / "a").write_text("a")
         assert dataset_folders(tmp_path) == {}  # what is being written is no data set yet
     assert contents(target) == {"att_splits.mat": "one", "regions/a": "a"}
     (target / "notes.txt").write_text("the user's")
-    with staged(target) as aside:
+    with staged_folder(target) as aside:
         (aside / "att_splits.mat").write_text("two")
         (aside / "regions").mkdir()
         (aside / "regions" / "b").write_text("b")
@@ -44,7 +44,7 @@ def test_an_error_changes_nothing(tmp_path: Path, there: bool, error: type[BaseE
     if there:
         target.mkdir()
         (target / "att_splits.mat").write_text("one")
-    with pytest.raises(error), staged(target) as aside:
+    with pytest.raises(error), staged_folder(target) as aside:
         (aside / "att_splits.mat").write_text("two")
         raise error
     assert [one.name for one in tmp_path.iterdir()] == (["Set"] if there else [])
@@ -57,7 +57,7 @@ def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
     (left / "att_splits.mat").write_text("half")
     (tmp_path / ".Other.0a1b.part").mkdir()
     assert dataset_folders(tmp_path) == {}
-    remove_left(tmp_path / "Set")
+    remove_abandoned(tmp_path / "Set")
     assert [one.name for one in tmp_path.iterdir()] == [".Other.0a1b.part"]
 
 
@@ -66,7 +66,7 @@ def test_a_store_is_replaced_as_one_and_links_give_way(tmp_path: Path) -> None:
     elsewhere.mkdir()
     (elsewhere / "picture").write_text("mine")
     for number in ("one", "two"):
-        with staged(target) as aside:
+        with staged_folder(target) as aside:
             (aside / "regions" / "net").mkdir(parents=True)
             (aside / "regions" / "net" / "store.json").write_text(number)
             (aside / "regions" / "net" / number).write_text("")
@@ -78,6 +78,6 @@ def test_a_store_is_replaced_as_one_and_links_give_way(tmp_path: Path) -> None:
     found = contents(target)
     assert found == {"regions/net/store.json": "two", "regions/net/two": "", "images/copy": "copied"}
     assert contents(elsewhere) == {"picture": "mine"}
-    with pytest.raises(DataError, match="is a folder that is there already"), staged(target) as aside:
+    with pytest.raises(DataError, match="a folder with this name"), staged_folder(target) as aside:
         (aside / "images").symlink_to(elsewhere)
     assert contents(target) == found

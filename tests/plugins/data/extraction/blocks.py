@@ -19,7 +19,7 @@ from torch import Tensor
 from zslbench.data.regions.writer import RegionWriter
 from zslbench.experiment.execution.mode import ExecutionMode
 from zslbench.plugin.interfaces import FeatureExtractor
-from zslbench_data.extraction import Wanted, engine, extract
+from zslbench_data.extraction import Options, engine, extract
 
 
 class Blocks(FeatureExtractor):
@@ -43,7 +43,7 @@ class Blocks(FeatureExtractor):
 CPU = ExecutionMode("cpu", threads=1)
 
 
-def die(*_: Any) -> None:
+def die(*_: Any, **__: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -68,8 +68,8 @@ def main(folder: Path, moment: str) -> None:
 
         RegionWriter._write_index = index_and_die  # type: ignore[method-assign]
     elif moment == "features":
-        engine.write_features = die  # type: ignore[assignment]
-    extract(folder, extractor, Wanted("blocks", batch=5, workers=0), CPU)
+        engine.write_images = die  # type: ignore[assignment]
+    extract(folder, extractor, Options("blocks", batch=5, workers=0), CPU)
 
 
 if __name__ == "__main__":

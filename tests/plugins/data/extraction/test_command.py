@@ -18,7 +18,7 @@ from zslbench.cli.main import cli
 from zslbench.experiment.datasets import load_dataset
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
-from zslbench_data.cli.extract_display import ImageBar
+from zslbench_data.progress import ImageProgress
 
 
 def call(root: Path, *arguments: str) -> Any:
@@ -33,10 +33,10 @@ def test_from_pictures_to_methods(
     done = call(data_root, "zoo", "--backbone", "transformers", "--set", model, "--batch", "16")
     assert done.exit_code == 0, done.output
     assert "zoo regions tiny-dinov2: 48 x 16 x 32, 49.2 kB; 48 computed" in done.stdout
-    assert "48 pictures" in done.stderr
+    assert "48 images" in done.stderr
     assert "images/s" in done.stderr
     again = call(data_root, "zoo", "--backbone", "transformers", "--set", model)
-    assert "was there already" in again.stdout
+    assert "already there" in again.stdout
 
     # Methods on global features read the features file ...
     monkeypatch.setenv("ZSLBENCH_DATA", str(data_root))
@@ -87,14 +87,14 @@ def test_offline_is_put_back(data_root: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_progress_tells_rate_and_time_left() -> None:
     out = io.StringIO()
     now = [0.0]
-    bar = ImageBar(Console(file=out, width=200), lambda: now[0])
+    bar = ImageProgress(Console(file=out, width=200), lambda: now[0])
     bar.begin("resnet101 on cuda", 14_340, 340)
     for _ in range(40):
         now[0] += 1
         bar.advance(100)
     bar.end()
     lines = out.getvalue().splitlines()
-    assert lines[0] == "resnet101 on cuda: 14,340 pictures, goes on after 340"
+    assert lines[0] == "resnet101 on cuda: 14,340 images, resuming after 340 images"
     assert lines[1] == "resnet101 on cuda: 1,340 of 14,340, 100 images/s, 2 min left"
     assert len(lines) == 5
     assert "4,340 of 14,340, 100 images/s" in lines[-1]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zslbench_data.extraction.decode import Pixels, Unreadable, as_rgb
+from zslbench_data.extraction.decoding import Decoder, Unreadable, as_rgb
 
 
 def read(path: Path, size: int = 16, **how: Any) -> np.ndarray:
-    return Pixels(size, **how).read(path)
+    return Decoder(size, **how).read(path)
 
 
 def stripes(width: int, height: int) -> Image.Image:
@@ -104,13 +104,13 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, make_picture: Callable[...,
     whole = path.read_bytes()
     for content, words in (
         (b"", "is empty"),
-        (b"junk" * 9, "no picture"),
+        (b"junk" * 9, "not an image"),
         (whole[:-90], "cannot be decoded"),
     ):
         path.write_bytes(content)
         with pytest.raises(Unreadable, match=words):
             read(path)
-    with pytest.raises(Unreadable, match=r"is gone"):
+    with pytest.raises(Unreadable, match=r"is missing"):
         read(tmp_path / "nothing.jpg")
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(Unreadable, match=r"fixed range"):

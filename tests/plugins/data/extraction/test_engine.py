@@ -21,7 +21,7 @@ from PIL import Image
 
 from zslbench.data.regions.store import RegionStore
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
-from zslbench_data.extraction import Wanted, engine, extract
+from zslbench_data.extraction import Options, engine, extract
 
 SCRIPT = Path(__file__).with_name("blocks.py")
 
@@ -44,7 +44,7 @@ def zoo(data_root: Path) -> Path:
 
 
 def run(folder: Path, extractor: Any = None, **how: Any) -> Any:
-    wanted = Wanted(**{"backbone": "blocks", "batch": 5, "workers": 0, **how})
+    wanted = Options(**{"backbone": "blocks", "batch": 5, "workers": 0, **how})
     return extract(folder, extractor or blocks.Blocks(), wanted, blocks.CPU, advice="Get them")
 
 
@@ -159,7 +159,7 @@ def test_an_interrupt_keeps_every_row(zoo: Path, monkeypatch: pytest.MonkeyPatch
         return own(images)
 
     monkeypatch.setattr(extractor, "extract", interrupted)
-    with pytest.raises(Interrupted, match=r"goes on from here"):
+    with pytest.raises(Interrupted, match=r"resumes from here"):
         run(zoo, extractor)
     assert [one.name for one in (zoo / "regions").iterdir() if one.is_dir()] == [".blocks.part"]
     again = blocks.Blocks()
@@ -174,7 +174,7 @@ def test_what_is_there_is_left_alone(zoo: Path) -> None:
     assert run(zoo, idle).computed == 0
     assert idle.calls == 0
     assert content(zoo) == before
-    with pytest.raises(DataError, match=r"is there already, with other settings: factor: 1.0, 2.0. .*--name"):
+    with pytest.raises(DataError, match=r"other settings: factor: 1.0, 2.0. .*--name"):
         run(zoo, blocks.Blocks(factor=2.0))
     assert run(zoo, blocks.Blocks(factor=2.0), name="twice").computed == 48
     assert content(zoo).items() >= before.items()
@@ -237,7 +237,7 @@ def test_all_pictures_that_cannot_be_read_are_listed(
     with pytest.raises(DataError) as told:
         run(zoo, workers=workers)
     text = str(told.value)
-    assert "3 pictures cannot be read" in text
+    assert "3 images cannot be read" in text
     assert all(str(one) in text for one in bad)
     assert not (zoo / "blocks.mat").exists()
     assert not (zoo / "regions" / "blocks").exists()
@@ -250,7 +250,7 @@ def test_mended_pictures_let_the_work_go_on(zoo: Path) -> None:
     path = zoo / "images" / "cat" / "00.jpg"
     sound = path.read_bytes()
     path.write_bytes(b"0" * len(sound))
-    with pytest.raises(DataError, match=r"1 pictures cannot be read; .*cat/00.jpg is no picture"):
+    with pytest.raises(DataError, match=r"1 images cannot be read; .*cat/00.jpg"):
         run(zoo)
     path.write_bytes(sound)
     assert run(zoo).computed == 48 - 15  # three whole batches of five lie before picture 16
@@ -258,12 +258,12 @@ def test_mended_pictures_let_the_work_go_on(zoo: Path) -> None:
 
 def test_features_of_another_origin_are_not_replaced(zoo: Path) -> None:
     (zoo / "blocks.mat").write_bytes(b"mine")
-    with pytest.raises(DataError, match=r"blocks.mat: is there already and is not of this extraction"):
+    with pytest.raises(DataError, match=r"blocks.mat: already exists"):
         run(zoo)
     assert (zoo / "blocks.mat").read_bytes() == b"mine"
     assert not any(one.is_dir() for one in (zoo / "regions").iterdir())
     (zoo / "regions" / "own").mkdir()
-    with pytest.raises(DataError, match=r"is no region store"):
+    with pytest.raises(DataError, match=r"not a region store"):
         run(zoo, name="own")
 
 
@@ -283,24 +283,24 @@ def test_a_full_disk_is_said_before_anything_is_computed(zoo: Path, monkeypatch:
 
 
 def test_two_at_once(zoo: Path) -> None:
-    with engine._alone(zoo / "regions" / "blocks"), pytest.raises(DataError, match=r"another process"):
+    with engine._locked(zoo / "regions" / "blocks"), pytest.raises(DataError, match=r"another process"):
         run(zoo)
 
 
 def test_what_does_not_fit_is_said(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"--name a/b"):
         run(zoo, name="a/b")
-    with pytest.raises(SettingsError, match=r"only a GPU"):
+    with pytest.raises(SettingsError, match=r"needs a GPU"):
         run(zoo, precision="mixed")
     wrong = blocks.Blocks()
     monkeypatch.setattr(wrong, "extract", lambda images: images)
     with pytest.raises(PluginError, match=r"\(1, 3, 16, 16\) for 1 images"):
         run(zoo, wrong)
     monkeypatch.setattr(wrong, "describe", lambda: {"odd": object()})
-    with pytest.raises(PluginError, match=r"no plain data"):
+    with pytest.raises(PluginError, match=r"plain data"):
         run(zoo, wrong)
     shutil.rmtree(zoo / "images")
-    with pytest.raises(MissingData, match=r"no pictures here. Get them"):
+    with pytest.raises(MissingData, match=r"images: no images here"):
         run(zoo)
 
 

@@ -100,7 +100,7 @@ def test_an_image_folder_waits_for_features(files: Any, run: Callable[..., Any],
 def test_extraction_finds_the_pictures(files: Any, run: Callable[..., Any], root: Path) -> None:
     images = pytest.importorskip("zslbench_data.extraction.images")
     assert run(files.folder / "photos", *custom(files, "images.csv"), "--link").exit_code == 0
-    found = images.pictures_of(root / "Zoo")
+    found = images.list_images(root / "Zoo")
     assert list(found.names) == sorted(files.names)
     assert [one.read_bytes() for one in found.paths] == [f"picture {one}".encode() for one in found.names]
 

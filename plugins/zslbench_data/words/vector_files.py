@@ -1,13 +1,14 @@
-"""Reads a few words' vectors from large files of word vectors, as a stream: files are never held whole.
+"""Reads the vectors of a few words from large files of word vectors, as a stream.
 
-Formats, told apart by their content:
+Formats, recognised by their content:
 
-* text: a line per word, the word and its numbers separated by blanks (GloVe); with a first line ``count
+* text: one line per word, the word and its numbers separated by blanks (GloVe); with a first line ``count
   dimension`` it is word2vec's text format;
 * word2vec's binary format: a line ``count dimension``, then for each word its bytes, a blank, ``dimension``
   little-endian float32, and perhaps a line end.
 
-Either may be compressed (``.gz``) or the only text file of a ``.zip`` (or one named by the caller).
+Either may be compressed with gzip, or be the only such file of a zip archive (or the one that the caller
+names).
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ from jaxtyping import Float
 from zslbench.errors import DataError, MissingData
 
 _LONGEST = 1 << 16
-"""Bytes of the longest line or word that is believed."""
+"""The largest plausible number of bytes in a line or word."""
 _DEEPEST = 1 << 14
-"""The largest dimension that is believed."""
+"""The largest plausible dimension."""
 
 Vector = Float[np.ndarray, " dimension"]
 
 
 @dataclass(frozen=True)
 class Found:
-    """The vectors of the wanted words that the file has."""
+    """The vectors of those requested words that the file has."""
 
     form: str
     """``text``, ``word2vec text`` or ``word2vec binary``."""
@@ -45,26 +46,26 @@ class Found:
     vectors: dict[str, Vector]
 
 
-class _Bad(Exception):
+class _Invalid(Exception):
     """What is wrong with a file of word vectors."""
 
 
 def read_words(path: Path, wanted: Collection[str], *, member: str | None = None) -> Found:
-    """The vectors of these words. Of a word that stands there twice the first vector counts.
+    """The vectors of these words. If a word occurs twice, its first vector counts.
 
     Args:
-        member: which file of a ``.zip``; None: its only ``.txt``, ``.vec`` or ``.bin``.
+        member: the file in a zip archive; None: its only ``.txt``, ``.vec`` or ``.bin``.
 
     Raises:
         MissingData: there is no such file.
-        DataError: the file is damaged or of no known format.
+        DataError: the file is damaged or has an unknown format.
     """
     if not path.is_file():
         raise MissingData(path, ["no such file"])
     try:
         with _opened(path, member) as file:
             return _read(file, frozenset(wanted))
-    except _Bad as fault:
+    except _Invalid as fault:
         raise DataError(path, [str(fault)]) from None
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError) as error:
         raise DataError(path, [f"the file is damaged ({error})"], "Get a fresh copy") from None
@@ -94,7 +95,7 @@ def _member(pack: zipfile.ZipFile, member: str | None) -> str:
         fitting = [one for one in names if one.lower().endswith((".txt", ".vec", ".bin"))]
     if len(fitting) != 1:
         what = member or "file of word vectors"
-        raise _Bad(f"holds {len(fitting) or 'no'} {what} ({', '.join(names[:10])})")
+        raise _Invalid(f"holds {len(fitting) or 'no'} {what} ({', '.join(names[:10])})")
     return fitting[0]
 
 
@@ -104,26 +105,26 @@ def _read(file: io.BufferedReader, wanted: frozenset[str]) -> Found:
     if len(numbers) == 2 and all(one.isdigit() for one in numbers):
         count, dimension = map(int, numbers)
         if not 0 < dimension <= _DEEPEST:
-            raise _Bad(f"claims vectors of {dimension} numbers")
+            raise _Invalid(f"claims a dimension of {dimension}")
         if _is_text(file, dimension):
             vectors = _text(file, None, dimension, wanted)
             return Found("word2vec text", dimension, vectors)
         return Found("word2vec binary", dimension, _binary(file, count, dimension, wanted))
     dimension = len(numbers) - 1
     if not 1 < dimension <= _DEEPEST or not _floats(numbers[1:]):
-        raise _Bad("is no file of word vectors: a word and its numbers are expected on the first line")
+        raise _Invalid("is not a file of word vectors: its first line is not a word and its numbers")
     return Found("text", dimension, _text(file, first, dimension, wanted))
 
 
 def _is_text(file: io.BufferedReader, dimension: int) -> bool:
-    """Whether the first record is a line of text; looks ahead and reads nothing."""
+    """Whether the first record is a line of text; looks ahead without reading."""
     line = file.peek(1)[: dimension * 4 + 1024].partition(b"\n")[0]
     fields = line.split()[1:]
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:
         return False
-    return len(fields) >= 2 and _floats(fields[:-1])  # what was seen of the last number may be cut
+    return len(fields) >= 2 and _floats(fields[:-1])  # the last number may be cut off
 
 
 def _floats(fields: list[bytes]) -> bool:
@@ -142,15 +143,15 @@ def _text(
     number = 1 if first is not None else 2
     while line and len(found) < len(sought):
         if len(line) >= _LONGEST:
-            raise _Bad(f"line {number} is longer than {_LONGEST} bytes")
+            raise _Invalid(f"line {number} is longer than {_LONGEST} bytes")
         word = sought.get(line[: line.find(b" ")])
         if word is not None and word not in found:
-            # From the right: some words of GloVe 840B contain blanks, their first part is another word.
+            # Some words of GloVe 840B contain blanks; such a line has more fields and is another word's.
             fields = line.split()
             if len(fields) == dimension + 1:
                 found[word] = _vector(fields[1:], word)
             elif len(fields) <= dimension:
-                raise _Bad(f"line {number} ('{word}') has {len(fields) - 1} numbers, not {dimension}")
+                raise _Invalid(f"line {number} ('{word}') has {len(fields) - 1} numbers, not {dimension}")
         line = file.readline(_LONGEST)
         number += 1
     return found
@@ -160,13 +161,13 @@ def _vector(fields: list[bytes], word: str) -> Vector:
     try:
         vector = np.array([float(one) for one in fields], dtype=np.float32)
     except ValueError:
-        raise _Bad(f"the vector of '{word}' holds something else than numbers") from None
+        raise _Invalid(f"the vector of '{word}' contains something other than numbers") from None
     return _finite(vector, word)
 
 
 def _finite(vector: Vector, word: str) -> Vector:
     if not np.isfinite(vector).all():
-        raise _Bad(f"the vector of '{word}' is not finite")
+        raise _Invalid(f"the vector of '{word}' is not finite")
     return vector
 
 
@@ -181,7 +182,7 @@ def _binary(file: io.BufferedReader, count: int, dimension: int, wanted: frozens
         while end < 0 or len(block) < end + 1 + width:
             more = file.read(max(1 << 20, width))
             if not more or len(block) - at > _LONGEST + width + (1 << 20):
-                raise _Bad(f"is cut off or garbled at word {number + 1} of {count}")
+                raise _Invalid(f"is cut off or corrupt at word {number + 1} of {count}")
             block, at = block[at:] + more, 0
             end = block.find(b" ")
         word = sought.get(block[at:end].lstrip(b"\n"))

@@ -1,0 +1,169 @@
+"""``zslbench data import``, ``check`` and ``export``: the files of a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zslbench.cli import data_root_option, format_option, note
+from zslbench.errors import Interrupted, SettingsError
+
+if TYPE_CHECKING:
+    from zslbench_data.exporting.export import Layout
+    from zslbench_data.importing.place import Imported
+    from zslbench_data.progress import Display
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("import")
+@click.argument("source", type=_FILE)
+@click.option("--name", help="Of the data set (default: the folder's, or from the HDF5 file's name).")
+@click.option("--attributes", type=_FILE, metavar="CSV", help="Custom set: classes and their attributes.")
+@click.option("--split", type=_FILE, metavar="CSV", help="Custom set: the part of each image or class.")
+@click.option("--labels", type=_FILE, metavar="CSV", help="Custom set: the class of each row of the arrays.")
+@click.option("--images", type=_FILE, metavar="FOLDER", help="Custom set of arrays: its images.")
+@click.option("--regions", type=_FILE, metavar="NPY", help="Custom set: an array of region features.")
+@click.option("--features-name", help="Of the features (default: that of their file).")
+@click.option("--regions-name", help="Of the region store (default: that of its file).")
+@click.option(
+    "--dtype",
+    type=click.Choice(["keep", "float16", "float32"]),
+    default="keep",
+    show_default=True,
+    help="The type that regions are stored in; uint8 keeps its scale.",
+)
+@click.option(
+    "--link",
+    is_flag=True,
+    help="Link files and images instead of copying them; they must stay where they are.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the automatic test_seen."
+)
+@click.option("--force", is_flag=True, help="Replace a data set of this name with other content.")
+@data_root_option
+def import_(source: Path, name: str | None, data_root: Path | None, **options: Any) -> None:
+    """Import a data set below the data root: checked as a whole, then copied.
+
+    SOURCE is an xlsa17 folder (with att_splits.mat), a region file (HDF5), or for a custom set with
+    --attributes and --split an image folder (with a subfolder for each class) or a .npy array of features
+    (images x d) or regions (images x regions x channels). docs/data.md describes the CSV files.
+    """
+    from zslbench.data import data_root as choose_root
+    from zslbench_data.progress import ByteProgress
+
+    try:
+        done = _import(source, choose_root(data_root), name, options, ByteProgress())
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; nothing was imported") from None
+    for text in done.notes:
+        note(text)
+    click.echo(f"{done.name}: {done.text}, in {done.folder}")
+    click.echo("what to type next:")
+    for line in done.following:
+        click.echo(f"  {line}")
+
+
+def _import(
+    source: Path, root: Path, name: str | None, options: dict[str, Any], display: Display
+) -> Imported:
+    from zslbench.data import SPLITS_FILE
+
+    force = options.pop("force")
+    if options["attributes"] is not None or options["split"] is not None:
+        return _import_custom(source, root, name, options, force, display)
+    custom = ("attributes", "split", "labels", "images", "regions", "features_name")
+    if given := [f"--{one.replace('_', '-')}" for one in custom if options[one] is not None]:
+        raise SettingsError(f"{', '.join(given)}: a custom set needs --attributes and --split")
+    if source.is_dir():
+        from zslbench_data.importing.folder import import_folder
+
+        if not (source / SPLITS_FILE).is_file():
+            raise SettingsError(
+                f"{source} has no {SPLITS_FILE}; for an image folder pass --attributes and --split"
+            )
+        name = name or source.resolve().name
+        return import_folder(root, name, source, link=options["link"], force=force, display=display)
+    from zslbench_data.importing.regions import import_regions
+
+    stored = {"regions_name": options["regions_name"], "dtype": options["dtype"]}
+    return import_regions(root, source, name=name, force=force, display=display, **stored)
+
+
+def _import_custom(
+    source: Path, root: Path, name: str | None, options: dict[str, Any], force: bool, display: Display
+) -> Imported:
+    """The custom data set whose images or array is ``source``."""
+    from zslbench_data.importing.arrays import axes
+    from zslbench_data.importing.custom_write import Custom, import_custom
+
+    if options["attributes"] is None or options["split"] is None or name is None:
+        raise SettingsError("a custom set needs --name, --attributes and --split")
+    what = "images" if source.is_dir() else "features" if axes(source) == 2 else "regions"
+    if options.get(what) is not None:
+        raise SettingsError(f"--{what}: {source} already has the {what}")
+    return import_custom(root, name, Custom(**{**options, what: source}), force=force, display=display)
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--features", help="Only this features file (default: all).")
+@click.option("--regions", help="Only these region features: a name, or a path (default: all).")
+@click.option("--semantics", help="Only these class semantics: att, original_att or sentence (default: all).")
+@click.option("--strict", is_flag=True, help="Warnings fail too.")
+@data_root_option
+@format_option
+def check(dataset: str, strict: bool, data_root: Path | None, fmt: str, **options: Any) -> None:
+    """Check a data set: counts, splits, values, duplicates, orders, regions, words, checksums.
+
+    One row for everything that was checked. The exit status is 1 if there are errors (with --strict also if
+    there are warnings), else 0.
+    """
+    from zslbench.report import emit
+    from zslbench_data.checking.check import check_dataset
+    from zslbench_data.progress import ByteProgress
+
+    try:
+        found = check_dataset(dataset, data_root, display=ByteProgress(), **options)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None
+    order = ("error", "warning", "ok")
+    rows = sorted(found, key=lambda one: order.index(one.severity))
+    emit([one.row() for one in rows], fmt, title=f"data set {dataset}")
+    counts = {one: sum(row.severity == one for row in rows) for one in order}
+    click.echo(f"{counts['error']} errors, {counts['warning']} warnings, {counts['ok']} ok", err=True)
+    if counts["error"] or (strict and counts["warning"]):
+        click.get_current_context().exit(1)
+
+
+@click.command()
+@click.argument("dataset")
+@click.option(
+    "--to",
+    "layout",
+    type=click.Choice(["xlsa17", "hdf5", "arrow"]),
+    required=True,
+    help="xlsa17: a folder with .mat files; hdf5: region features as DAZLE and SC-EGG read them; "
+    "arrow: a Parquet file with images, labels, parts and attributes.",
+)
+@click.option("-o", "--output", type=_FILE, required=True, metavar="PATH", help="Folder (xlsa17) or file.")
+@click.option("--features", help="Which features file (default: res101); mean: means over regions.")
+@click.option("--regions", help="Which region features: a name, or a path.")
+@click.option("--semantics", help="What is written as att: att, original_att or sentence (default: att).")
+@click.option("--force", is_flag=True, help="Replace existing files.")
+@data_root_option
+def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, **options: Any) -> None:
+    """Write a data set in the layouts of the field, so that other code can run on the same values."""
+    from zslbench_data.exporting.export import export as write
+    from zslbench_data.progress import ByteProgress
+
+    try:
+        done = write(dataset, layout, output, data_root, display=ByteProgress(), **options)
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; no file of {output} is half-written") from None
+    for path in done.files:
+        click.echo(f"wrote {path}")
+    click.echo(done.text)

@@ -1,0 +1,142 @@
+"""Writers of two layouts that other code reads.
+
+:func:`write_hdf5`: region features as DAZLE and SC-EGG read them (see :mod:`zslbench.data.regions.hdf5`).
+``feature_map`` is one float32 array without compression; it is written a block of images at a time.
+
+:func:`write_parquet`: one row per image, for Arrow, pandas and Hugging Face datasets: ``row`` (int64),
+``image_file`` (string or null), ``label`` (int64, from 0), ``class_name`` (string), ``part`` (``trainval``,
+``test_seen``, ``test_unseen`` or null), ``attributes`` (float32 of fixed length: the semantics of its class).
+The schema's metadata, key ``zslbench``, is JSON: data set, semantics, class and attribute names, validation
+classes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Float
+
+from zslbench.data import BLOCK_BYTES, PARTS
+from zslbench.errors import DataError
+from zslbench.plugin import Dataset, RegionSource
+from zslbench_data.staging import staged_file
+
+METADATA = b"zslbench"
+_PARTS = ("trainval", "test_seen", "test_unseen")
+_ROWS = 8192
+
+
+def write_hdf5(
+    path: Path,
+    dataset: Dataset,
+    regions: RegionSource,
+    *,
+    original_att: Float[np.ndarray, "classes attributes"] | None = None,
+    image_files: Sequence[str] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Write region features, labels, splits and class semantics.
+
+    Args:
+        provenance: of the regions: ``grid``, ``backbone``, ``simulated``.
+        advance: called with the bytes of each block written.
+
+    Raises:
+        DataError: it cannot be written, or the grid does not fit the number of regions.
+    """
+    known = provenance or {}
+    images, count, channels = regions.shape
+    height, width = grid(count, known.get("grid"), path)
+    row = count * channels * 4
+    size = max(1, BLOCK_BYTES // row)
+    with staged_file(path) as part, h5py.File(part, "x") as file:
+        features = file.create_dataset("feature_map", (images, channels, height, width), dtype="<f4")
+        for name in ("backbone", "simulated"):
+            if known.get(name):
+                features.attrs[name] = known[name]
+        for start in range(0, images, size):
+            stop = min(start + size, images)
+            block = regions[np.arange(start, stop)]
+            features[start:stop] = block.swapaxes(1, 2).reshape(stop - start, channels, height, width)
+            advance((stop - start) * row)
+        file["labels"] = dataset.labels
+        for name in PARTS:
+            file[f"{name}_loc"] = getattr(dataset.split, name)
+        file["att"] = dataset.semantics
+        if original_att is not None:
+            file["original_att"] = original_att
+        if dataset.attribute_vectors is not None:
+            file["w2v_att"] = dataset.attribute_vectors
+        if image_files is not None:
+            file.create_dataset("image_files", data=list(image_files), dtype=h5py.string_dtype())
+
+
+def grid(regions: int, given: Sequence[int] | None, where: object) -> tuple[int, int]:
+    """Height and width of the map: as given, else a square, else one row.
+
+    Raises:
+        DataError: the given grid has another number of cells.
+    """
+    if given is not None:
+        height, width = (int(one) for one in given)
+        if height * width != regions:
+            raise DataError(where, [f"a grid of {height} x {width} does not have {regions} regions"])
+        return height, width
+    side = math.isqrt(regions)
+    return (side, side) if side * side == regions else (1, regions)
+
+
+def write_parquet(path: Path, dataset: Dataset, image_files: Sequence[str] | None) -> None:
+    """Write labels, splits and class semantics of every image.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    images, attributes = len(dataset.labels), dataset.semantics.shape[1]
+    parts = np.full(images, None, dtype=object)
+    for part in _PARTS:
+        parts[getattr(dataset.split, part)] = part
+    names = np.array(image_files if image_files is not None else [None] * images, dtype=object)
+    classes = np.array(dataset.class_names, dtype=object)
+    validation = dataset.split.validation_classes
+    about = {
+        "dataset": dataset.name,
+        "semantics": dataset.semantics_name,
+        "class_names": list(dataset.class_names),
+        "attribute_names": None if dataset.attribute_names is None else list(dataset.attribute_names),
+        "validation_classes": None if validation is None else validation.tolist(),
+        "simulated": bool(dataset.extra.get("simulated", False)),
+    }
+    columns: dict[str, pa.DataType] = {
+        "row": pa.int64(),
+        "image_file": pa.string(),
+        "label": pa.int64(),
+        "class_name": pa.string(),
+        "part": pa.string(),
+        "attributes": pa.list_(pa.float32(), attributes),
+    }
+    schema = pa.schema(list(columns.items()), metadata={METADATA: json.dumps(about)})
+    with staged_file(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+        for start in range(0, images, _ROWS):
+            rows = np.arange(start, min(start + _ROWS, images))
+            labels = dataset.labels[rows]
+            values = pa.array(dataset.semantics[labels].reshape(-1), type=pa.float32())
+            texts = [pa.array(one, pa.string()) for one in (names[rows], classes[labels], parts[rows])]
+            arrays = [
+                pa.array(rows),
+                texts[0],
+                pa.array(labels),
+                *texts[1:],
+                pa.FixedSizeListArray.from_arrays(values, attributes),
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))

@@ -1,0 +1,180 @@
+"""Image files to pixels, in several processes: RGB, one size, uint8.
+
+* Colour: everything becomes RGB. Grey is repeated, palettes are looked up, Pillow converts CMYK and other
+  colour spaces, 16-bit grey keeps its upper eight bits, transparency is put on white. 32-bit grey values
+  have no fixed range and are refused.
+* EXIF orientation is ignored, as by the field's own extractions: pixels are used as they are stored.
+* Size: ``crop`` scales the shorter side to the backbone's size and cuts out the middle square (the
+  preprocessing of SC-EGG and of ImageNet models, with the arithmetic of torchvision's ``Resize`` and
+  ``CenterCrop``); ``whole`` squeezes the image into the square without cropping. The filter is the
+  backbone's, bilinear or bicubic, antialiased.
+* Of animated images the first frame is used.
+"""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from zslbench.errors import MissingExtra, ZslbenchError
+
+try:
+    from PIL import Image, UnidentifiedImageError
+except ImportError:
+    raise MissingExtra(
+        "decoding images needs Pillow, which is not installed: pip install 'zslbench[extract]'"
+    ) from None
+
+Resize = Literal["crop", "whole"]
+EXIF = "ignored"
+_PREFETCHED = 2
+"""Batches that each process decodes ahead."""
+
+
+class Unreadable(Exception):
+    """A file that is not an image or cannot be decoded; the message says why in a few words."""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Reads image files as arrays."""
+
+    size: int
+    """Height and width, in pixels."""
+    resize: Resize = "crop"
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+
+    def read(self, path: Path) -> UInt8[np.ndarray, "3 size size"]:
+        """The pixels of one file.
+
+        Raises:
+            Unreadable: says why.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about metadata, which is not read
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(path) as opened:
+                    opened.load()
+                    image = as_rgb(opened)
+                pixels = np.asarray(self._resized(image))
+        except Unreadable:
+            raise
+        except FileNotFoundError:
+            raise Unreadable("is missing") from None
+        except UnidentifiedImageError:
+            empty = path.stat().st_size == 0
+            raise Unreadable("is empty" if empty else "is not an image that Pillow can read") from None
+        except Exception as error:  # decoders may raise anything
+            raise Unreadable(f"cannot be decoded ({type(error).__name__}: {error})") from None
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        how = Image.Resampling.BICUBIC if self.interpolation == "bicubic" else Image.Resampling.BILINEAR
+        square = self.size, self.size
+        if self.resize == "whole":
+            return image if image.size == square else image.resize(square, how)
+        width, height = image.size
+        short, long = min(width, height), max(width, height)
+        scaled = int(self.size * long / short)
+        target = (self.size, scaled) if width <= height else (scaled, self.size)
+        if image.size != target:
+            image = image.resize(target, how)
+        left, top = (round((side - self.size) / 2) for side in target)
+        return image.crop((left, top, left + self.size, top + self.size))
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB, without transparency.
+
+    Raises:
+        Unreadable: its values have no fixed range.
+    """
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image.copy()
+    if image.mode.startswith("I;16"):
+        deep: np.ndarray[Any, Any] = np.asarray(image)
+        return Image.fromarray((deep >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise Unreadable(f"has values without a fixed range (mode {image.mode}); save it with 8 bits")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+@dataclass(frozen=True)
+class DecodedBatch:
+    """Some decoded images."""
+
+    first: int
+    """Row of the first."""
+    count: int
+    pixels: UInt8[Tensor, "b 3 h w"]
+    faults: tuple[tuple[int, str], ...]
+    """Row and fault of each image that could not be read; its pixels are zero."""
+
+
+class _Batches(Dataset[tuple[int, int, Tensor, list[tuple[int, str]]]]):
+    def __init__(self, paths: Sequence[Path], decoder: Decoder) -> None:
+        self._paths, self._decoder = list(paths), decoder
+
+    def __getitem__(self, rows: range) -> tuple[int, int, Tensor, list[tuple[int, str]]]:
+        size = self._decoder.size
+        pixels = torch.zeros((len(rows), 3, size, size), dtype=torch.uint8)
+        faults = []
+        for place, row in enumerate(rows):
+            try:
+                pixels[place] = torch.from_numpy(self._decoder.read(self._paths[row]))
+            except Unreadable as fault:
+                faults.append((row, str(fault)))
+        return rows.start, len(rows), pixels, faults
+
+
+def decoded_batches(
+    paths: Sequence[Path], decoder: Decoder, *, first: int, size: int, workers: int, pin: bool = False
+) -> Generator[DecodedBatch, None, None]:
+    """Every image from row ``first`` on, in order.
+
+    Args:
+        size: images per batch.
+        workers: processes that decode; 0: this one.
+        pin: put pixels in pinned memory, from which a GPU copies asynchronously.
+
+    Raises:
+        ZslbenchError: a process ended, usually because there is too little shared memory.
+    """
+    rows = [range(start, min(start + size, len(paths))) for start in range(first, len(paths), size)]
+    loader = DataLoader(
+        _Batches(paths, decoder),
+        batch_size=None,  # the sampler's items are whole batches
+        sampler=rows,
+        num_workers=min(workers, len(rows)),
+        prefetch_factor=_PREFETCHED if workers and rows else None,
+        pin_memory=pin,
+        worker_init_fn=_leave_interrupts_to_the_parent,
+    )
+    try:
+        for start, count, pixels, faults in loader:
+            yield DecodedBatch(start, count, pixels, tuple((row, text) for row, text in faults))
+    except RuntimeError as error:
+        if "worker" not in str(error):
+            raise
+        raise ZslbenchError(
+            f"a decoding process ended ({str(error).splitlines()[0]}): give the machine more shared memory "
+            "(/dev/shm), or pass --workers 0; finished images are kept"
+        ) from None
+
+
+def _leave_interrupts_to_the_parent(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,150 @@
+"""Progress of long work: what it reports, and how a command shows it on standard error.
+
+On a terminal a bar is shown, elsewhere a line every few seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+SECONDS = 10
+"""Shortest time between lines."""
+
+
+@runtime_checkable
+class Display(Protocol):
+    """Receives the progress of one piece of work after another."""
+
+    def say(self, text: str) -> None:
+        """Show a line, such as ``"retrying in 2 s"``."""
+        ...
+
+    def begin(self, what: str, total: int | None, done: int = 0) -> None:
+        """Work starts on ``total`` units (None: unknown), of which ``done`` were finished earlier."""
+        ...
+
+    def advance(self, step: int) -> None:
+        """``step`` more units are finished."""
+        ...
+
+    def end(self) -> None:
+        """The work is over, finished or not."""
+        ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def say(self, text: str) -> None: ...
+    def begin(self, what: str, total: int | None, done: int = 0) -> None: ...
+    def advance(self, step: int) -> None: ...
+    def end(self) -> None: ...
+
+
+def human(size: int | None) -> str:
+    """A number of bytes for people.
+
+    >>> human(1_150_585_339), human(920_000_000), human(None)
+    ('1.2 GB', '920 MB', 'unknown size')
+    """
+    return "unknown size" if size is None else decimal(size).replace(".0 ", " ")
+
+
+class ByteProgress:
+    """Shows work that is measured in bytes."""
+
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._clock, self._shown = clock, 0.0
+        self._bars: Progress | None = None
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def begin(self, what: str, total: int | None, done: int = 0) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            *self._columns(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+            get_time=self._clock,
+        )
+        self._bars.start()
+        self._bars.add_task(what, total=total, completed=done)
+        self._shown = self._clock()
+        if self._bars.disable:
+            resumed = f", resuming after {self._amount(done)}" if done else ""
+            self.say(f"{what}: {self._amount(total)}{resumed}")
+
+    def advance(self, step: int) -> None:
+        if self._bars is None:
+            return
+        (task,) = self._bars.tasks
+        self._bars.advance(task.id, step)
+        if self._bars.disable and self._is_due(task):
+            self._shown = self._clock()
+            self.say(f"{task.description}: {self._line(task)}")
+
+    def end(self) -> None:
+        if self._bars is not None and not self._bars.disable:
+            self._bars.stop()
+        self._bars = None
+
+    def _is_due(self, task: Task) -> bool:
+        return self._clock() - self._shown >= SECONDS
+
+    def _columns(self) -> tuple[ProgressColumn, ...]:
+        return DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+
+    def _amount(self, count: Any) -> str:
+        return human(None if count is None else int(count))
+
+    def _line(self, task: Task) -> str:
+        return f"{self._amount(task.completed)} of {self._amount(task.total)}"
+
+
+class ImageProgress(ByteProgress):
+    """Shows work that is measured in images, with images per second."""
+
+    def _is_due(self, task: Task) -> bool:
+        return super()._is_due(task) or task.finished
+
+    def _columns(self) -> tuple[ProgressColumn, ...]:
+        return MofNCompleteColumn(), _Rate(), TextColumn("left"), TimeRemainingColumn(compact=True)
+
+    def _amount(self, count: Any) -> str:
+        return f"{int(count or 0):,} images"
+
+    def _line(self, task: Task) -> str:
+        from zslbench.cli import duration
+
+        left = "?" if task.time_remaining is None else duration(float(task.time_remaining))
+        return f"{int(task.completed):,} of {int(task.total or 0):,}, {_rate(task)}, {left} left"
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(_rate(task))
+
+
+def _rate(task: Task) -> str:
+    return f"{task.speed:.3g} images/s" if task.speed else "- images/s"

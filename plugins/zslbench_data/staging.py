@@ -1,0 +1,114 @@
+"""Files and folders that appear whole or not at all: written next to their place, flushed, then renamed.
+
+:func:`zslbench.store.write_whole` does so for bytes in memory; these are for files of any size and number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from zslbench.data import SPLITS_FILE, is_region_store
+from zslbench.errors import DataError
+from zslbench.store import sync_folder
+
+
+@contextlib.contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """A temporary path; what the block writes there replaces ``path``. An error leaves ``path`` as it was.
+
+    Raises:
+        DataError: the disk is full or not writable.
+    """
+    part = _part(path)
+    try:
+        with _named_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            _flush(part)
+            part.replace(path)
+            sync_folder(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def staged_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder; what the block puts there is moved into ``folder`` when it ends.
+
+    Files and region stores of the same name are replaced, others stay. The splits file, which makes a folder
+    a data set, is moved last. An error leaves ``folder`` as it was; a killed process leaves
+    ``.<name>.<random>.part``, which is not a data set.
+
+    Raises:
+        DataError: the disk is full or not writable.
+    """
+    # One level deeper than needed: a folder that holds a splits file would be taken for a data set.
+    part = _part(folder)
+    inner = part / "files"
+    try:
+        with _named_errors(folder):
+            inner.mkdir(parents=True)
+            yield inner
+            for one in inner.rglob("*"):
+                if one.is_file() and not one.is_symlink():
+                    _flush(one)
+            sync_folder(inner)
+            if folder.exists():
+                _merge(inner, folder, part / "replaced")
+            else:
+                inner.rename(folder)
+            sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left next to ``folder``; only this process may be writing to it."""
+    for one in folder.parent.glob(f".{folder.name}.*.part"):
+        shutil.rmtree(one, ignore_errors=True)
+
+
+def _merge(source: Path, folder: Path, replaced: Path) -> None:
+    """Move the contents of ``source`` into ``folder``; region stores that they replace go to ``replaced``."""
+    for one in sorted(source.iterdir(), key=lambda one: (one.name == SPLITS_FILE, one.name)):
+        target = folder / one.name
+        if target.is_symlink():
+            target.unlink()
+        if not target.is_dir():
+            one.replace(target)
+        elif not one.is_dir() or one.is_symlink():
+            raise DataError(target, ["a folder with this name exists"], "Move it away")
+        elif is_region_store(one) or is_region_store(target):  # a store is replaced, never changed
+            replaced.mkdir(exist_ok=True)
+            target.rename(replaced / one.name)
+            one.rename(target)
+        else:
+            _merge(one, target, replaced)
+    sync_folder(folder)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+@contextlib.contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(path, [f"cannot be written ({error.strerror or error})"]) from None
+
+
+def _flush(path: Path) -> None:
+    """Wait until the disk has a file's bytes, whoever wrote them."""
+    handle = os.open(path, os.O_RDWR)  # Windows flushes only what is open for writing
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

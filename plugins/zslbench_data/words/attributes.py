@@ -1,0 +1,333 @@
+"""Word vectors of a data set's attributes: from GloVe, from a file of word vectors, or a ready array.
+
+The words of an attribute's name follow these rules, in this order (examples are official names):
+
+1. lower case: ``Jet engine`` becomes ``jet engine``;
+2. text in parentheses is dropped: ``has_size::small_(5_-_9_in)`` becomes ``has_size::small_``, and
+   ``wood (not part of a tree)`` becomes ``wood``;
+3. a leading ``has_`` is dropped, and ``::``, ``_``, ``-``, ``/``, ``+``, ``.`` and ``,`` become blanks:
+   ``has_bill_shape::all-purpose`` becomes ``bill shape all purpose``;
+4. some words are replaced (``REPLACEMENTS``): by the American spelling (``grey``: ``gray``), a more common
+   word (``spatulate``: ``broad``), the parts of compounds (``upperparts``: ``upper parts``, AWA's
+   ``longleg``: ``long leg``), and what aPY abbreviates (``furn. leg``: ``furniture leg``);
+5. the rest is split at blanks; a word that occurs twice counts twice.
+
+The vectors in use in the field (sums of Google News word2vec vectors, made for DAZLE) follow nearly the same
+rules. They differ in two names of SUN: they keep ``(not part of a tree)``, and keep ``man-made`` as one word,
+which has no vector there, so that attribute's row is zero.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from zslbench.data import ATTRIBUTE_VECTORS, SPLITS_FILE, array_sha256, attribute_names, find_folder, read_mat
+from zslbench.errors import DataError, MissingData
+from zslbench.store import sha256_of, write_whole
+from zslbench_data.download.archives import Fetched, Fetcher
+from zslbench_data.download.catalogue import Catalogue
+from zslbench_data.download.get import NAMES_FILE, record_sources
+from zslbench_data.words.vector_files import read_words
+
+VECTORS_FILE = ATTRIBUTE_VECTORS
+"""In a data set's folder: (attributes, dimension) float32, rows in the order of ``att``'s."""
+RECORD_FILE = "attribute_vectors.json"
+"""How the vectors were made: source, rule, unknown words, sha256."""
+DIMENSION = 300
+"""The usual length of a vector; others are accepted with a warning."""
+REPLACEMENTS = {
+    "grey": "gray",
+    "spatulate": "broad",
+    "upperparts": "upper parts",
+    "far away": "faraway",
+    "toughskin": "tough skin",
+    "longleg": "long leg",
+    "longneck": "long neck",
+    "chewteeth": "chew teeth",
+    "meatteeth": "meat teeth",
+    "buckteeth": "buck teeth",
+    "strainteeth": "strain teeth",
+    "newworld": "new world",
+    "oldworld": "old world",
+    "nestspot": "nest spot",
+    "quadrapedal": "quadrupedal",
+    "flys": "flies",
+    "vert": "vertical",
+    "horiz": "horizontal",
+    "cyl": "cylinder",
+    "furn": "furniture",
+    "row wind": "row window",
+}
+"""Words, or sequences of words, and what is looked up instead."""
+
+Rule = Literal["sum", "mean"]
+_PARENTHESES = re.compile(r"\([^()]*\)")
+_SEPARATORS = re.compile(r"[\s_\-/+.,:]+")
+_REPLACED = re.compile(r"\b(" + "|".join(sorted(REPLACEMENTS, key=len, reverse=True)) + r")\b")
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Combined:
+    """Vectors of attributes."""
+
+    array: Float[np.ndarray, "attributes dimension"]
+    unknown: Mapping[str, tuple[str, ...]]
+    """Words without a vector, with the names that contain them."""
+    empty: tuple[str, ...]
+    """Names without any known word; their rows are zero."""
+
+
+@dataclass(frozen=True)
+class VectorsResult:
+    """What happened to one data set's vectors."""
+
+    dataset: str
+    text: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Target:
+    """A data set that vectors are made for."""
+
+    name: str
+    folder: Path
+    names: tuple[str, ...]
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The words whose vectors describe an attribute.
+
+    >>> words_of("has_bill_shape::curved_(up_or_down)")
+    ('bill', 'shape', 'curved')
+    >>> words_of("has_upperparts_color::grey")
+    ('upper', 'parts', 'color', 'gray')
+    """
+    text = name.lower()
+    while (shorter := _PARENTHESES.sub(" ", text)) != text:  # the innermost first
+        text = shorter
+    text = _SEPARATORS.sub(" ", text.strip().removeprefix("has_")).strip()
+    return tuple(_REPLACED.sub(lambda match: REPLACEMENTS[match[1]], text).split())
+
+
+def combine(
+    names: Sequence[str], vectors: Mapping[str, Float[np.ndarray, " _"]], dimension: int, rule: Rule
+) -> Combined:
+    """Combine the vectors of each name's words.
+
+    ``sum`` adds the vectors of the known words, ``mean`` divides by their number.
+    """
+    array = np.zeros((len(names), dimension), dtype=np.float32)
+    unknown: dict[str, list[str]] = {}
+    empty = []
+    for row, name in enumerate(names):
+        words = words_of(name)
+        known = [vectors[one] for one in words if one in vectors]
+        for one in dict.fromkeys(one for one in words if one not in vectors):
+            unknown.setdefault(one, []).append(name)
+        if not known:
+            empty.append(name)
+            continue
+        total = np.sum(np.asarray(known, dtype=np.float64), axis=0)
+        array[row] = total if rule == "sum" else total / len(known)
+    return Combined(array, {key: tuple(one) for key, one in unknown.items()}, tuple(empty))
+
+
+def get_vectors(
+    catalogue: Catalogue,
+    root: Path,
+    datasets: Iterable[str],
+    source: str,
+    fetcher: Fetcher,
+    *,
+    rule: Rule | None = None,
+    allow_missing: bool = False,
+    force: bool = False,
+) -> list[VectorsResult]:
+    """Write ``attribute_vectors.npy`` and its record into the folder of each data set.
+
+    Args:
+        datasets: names of data sets below ``root``.
+        source: ``glove``, ``glove-840b``, a file of word vectors, or a ready ``.npy`` array (one data set).
+        rule: how the vectors of several words are combined; None: ``mean`` for GloVe, whose vectors are used
+            that way, and ``sum`` for other files, as the field's word2vec arrays were made.
+        allow_missing: attributes without any known word get rows of zeros instead of an error.
+        force: replace existing vectors.
+
+    Raises:
+        MissingData: a data set, its attribute names or the source is missing.
+        DataError: the source is damaged or does not fit, or an attribute has no known word.
+    """
+    results: list[VectorsResult] = []
+    targets: list[_Target] = []
+    ready = source.lower().endswith(".npy")
+    folders = {name: _folder(root, name) for name in dict.fromkeys(one.lower() for one in datasets)}
+    if ready and len(folders) != 1:
+        raise DataError(source, ["a ready array is for one data set"], "Name it with --dataset")
+    for name, folder in folders.items():
+        if (folder / VECTORS_FILE).is_file() and not force:
+            text = f"already at {folder / VECTORS_FILE}, left unchanged; --force replaces it"
+            results.append(VectorsResult(name, text))
+        elif ready:
+            results.append(_copy(name, folder, Path(source)))
+        else:
+            targets.append(_Target(name, folder, _names(catalogue, name, folder)))
+    if targets:
+        results += _look_up(catalogue, targets, source, fetcher, rule, allow_missing)
+    return results
+
+
+def _look_up(
+    catalogue: Catalogue,
+    targets: list[_Target],
+    source: str,
+    fetcher: Fetcher,
+    rule: Rule | None,
+    allow_missing: bool,
+) -> list[VectorsResult]:
+    words = {word for one in targets for name in one.names for word in words_of(name)}
+    fetched: Fetched | None = None
+    if source in catalogue.vectors:
+        offer = catalogue.vectors[source]
+        fetched = fetcher.fetch(catalogue.archives[offer.archive])
+        path, member = fetched.path, offer.member
+        rule = rule or ("sum" if offer.rule == "sum" else "mean")
+        origin: dict[str, Any] = {"name": source, "member": member, **fetched.record}
+    else:
+        path, member, rule = Path(source).expanduser(), None, rule or "sum"
+        if not path.is_file():
+            known = ", ".join(catalogue.vectors)
+            raise MissingData(path, [f"no such file, and not one of the known sources ({known})"])
+        origin = _file_record(path)
+    fetcher.display.say(f"looking up {len(words)} words in {path.name}")
+    found = read_words(path, words, member=member)
+    results = []
+    for target in targets:
+        combined = combine(target.names, found.vectors, found.dimension, rule)
+        if combined.empty and not allow_missing:
+            raise DataError(
+                f"{origin['name']}, for {target.name}",
+                [f"no word of {len(combined.empty)} attributes is known: {_few(combined.empty)}"],
+                "Use another source, or pass --allow-missing for rows of zeros",
+            )
+        record = {
+            "source": {**origin, "form": found.form},
+            "rule": rule,
+            "words": {name: list(words_of(name)) for name in target.names},
+            "unknown_words": {word: list(names) for word, names in combined.unknown.items()},
+            "zero_rows": list(combined.empty),
+        }
+        how = f"{rule} over words of {origin['name']}"
+        warnings = [
+            f"no vector for '{word}' (in {len(names)} names: {_few(names)})"
+            for word, names in combined.unknown.items()
+        ]
+        if combined.empty:
+            warnings.append(f"{len(combined.empty)} rows are zero: {_few(combined.empty)}")
+        results.append(_write(target.name, target.folder, combined.array, record, how, warnings, fetched))
+    return results
+
+
+def _copy(name: str, folder: Path, path: Path) -> VectorsResult:
+    if not path.is_file():
+        raise MissingData(path, ["no such file"])
+    array = _read_array(path, _attributes(folder), name)
+    zero = [row for row, vector in enumerate(array) if not vector.any()]
+    record = {"source": {**_file_record(path), "form": "ready array"}, "rule": None, "zero_rows": zero}
+    warnings = [f"{len(zero)} rows are zero: row {_few(map(str, zero))} (from 0)"] if zero else []
+    return _write(name, folder, array, record, f"imported from {path.name}", warnings, None)
+
+
+def _read_array(path: Path, attributes: int, dataset: str) -> Float[np.ndarray, "attributes dimension"]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(path, [f"is not a .npy array of numbers ({error})"]) from None
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise DataError(path, ["is not a two-dimensional array of numbers"])
+    faults = []
+    if len(array) != attributes:
+        faults.append(f"has {len(array)} rows, {dataset} has {attributes} attributes")
+    if array.shape[1] < 2:
+        faults.append(f"has {array.shape[1]} columns")
+    if not np.isfinite(array).all():
+        faults.append("holds values that are not finite")
+    if faults:
+        raise DataError(path, faults)
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _write(
+    name: str,
+    folder: Path,
+    array: Float[np.ndarray, "attributes dimension"],
+    record: dict[str, Any],
+    how: str,
+    warnings: list[str],
+    fetched: Fetched | None,
+) -> VectorsResult:
+    """Write the record, then the array, then where they come from."""
+    content = {
+        **record,
+        "shape": list(array.shape),
+        "sha256": array_sha256(array),
+        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    data = io.BytesIO()
+    np.save(data, array, allow_pickle=False)
+    path = folder / VECTORS_FILE
+    write_whole(folder / RECORD_FILE, (json.dumps(content, indent=1) + "\n").encode())
+    write_whole(path, data.getvalue())
+    origin = {key: one for key, one in record["source"].items() if key != "form"}
+    made_of = {"archive": fetched.archive.file, "member": origin["member"]} if fetched else {"file": origin}
+    sizes = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    record_sources(folder, {VECTORS_FILE: {**sizes, **made_of}}, fetched)
+    if array.shape[1] != DIMENSION:
+        warnings = [*warnings, f"vectors have {array.shape[1]} numbers; {DIMENSION} are usual"]
+    return VectorsResult(name, f"{array.shape[0]} x {array.shape[1]} in {path}, {how}", tuple(warnings))
+
+
+def _file_record(path: Path) -> dict[str, Any]:
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def _folder(root: Path, name: str) -> Path:
+    folder = find_folder(root, name)
+    if folder is None:
+        raise MissingData(f"data set '{name}'", [f"no such folder in {root}"], f"zslbench data get {name}")
+    return folder
+
+
+def _names(catalogue: Catalogue, name: str, folder: Path) -> tuple[str, ...]:
+    """The names of a data set's attributes, in order."""
+    entry = catalogue.datasets.get(name)
+    if entry and "vectors" in entry.never:
+        raise MissingData(f"word vectors of {name}", ["there are none"], entry.by_hand.get("names", ""))
+    found = attribute_names(folder, _attributes(folder), None)
+    if found is None:
+        how = f"zslbench data get {name} --what names" if entry else "Write one name per line, in att's order"
+        raise MissingData(folder / NAMES_FILE, ["no attribute names"], how)
+    return found[0]
+
+
+def _attributes(folder: Path) -> int:
+    att = read_mat(folder / SPLITS_FILE, {"att"}).get("att")
+    if att is None or isinstance(att, list) or att.ndim != 2:
+        raise DataError(folder / SPLITS_FILE, ["has no matrix 'att', whose rows are the attributes"])
+    return len(att)
+
+
+def _few(items: Iterable[str]) -> str:
+    shown = list(items)
+    return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
