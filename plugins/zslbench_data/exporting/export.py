@@ -13,6 +13,7 @@ from zslbench.data import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS,
     SPLITS_FILE,
+    Described,
     StoredRegions,
     attribute_names,
     attribute_vectors,
@@ -24,7 +25,6 @@ from zslbench.data import (
     read_mat,
     require_space,
 )
-from zslbench.data.xlsa17_described import Described
 from zslbench.errors import DataError, MissingData
 from zslbench.experiment import Part, load_dataset
 from zslbench.plugin import Dataset, registry, settings_model

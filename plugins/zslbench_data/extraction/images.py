@@ -19,8 +19,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int
 
-from zslbench.data import IMAGES, SPLITS_FILE, features_files, read_mat
-from zslbench.data.xlsa17_variables import Variables
+from zslbench.data import IMAGES, SPLITS_FILE, Variables, features_files, read_mat
 from zslbench.errors import DataError, MissingData
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
