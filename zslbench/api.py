@@ -12,11 +12,11 @@ from zslbench.errors import MissingData, UnknownName
 if TYPE_CHECKING:
     import pandas as pd
 
-    from zslbench.experiment.execution.events import Display
+    from zslbench.experiment.events import Display
     from zslbench.experiment.options import AllKeywords
-    from zslbench.experiment.suites.results import SuiteOutcome
+    from zslbench.experiment.suites import Suite
+    from zslbench.experiment.suites.cells import SuiteOutcome
     from zslbench.experiment.suites.run import Bench, BenchKeywords, Watcher
-    from zslbench.experiment.suites.suite import Suite
     from zslbench.report.ablation import Ablation
     from zslbench.store.record import RunRecord
 
@@ -76,12 +76,11 @@ def run(
     """
     from zslbench.evaluation.selection import Selection
     from zslbench.experiment.datasets import DatasetCache
-    from zslbench.experiment.execution.events import Quiet
-    from zslbench.experiment.execution.group import compute_all
-    from zslbench.experiment.execution.job import Job, replicas_for, seed_numbers
+    from zslbench.experiment.events import Quiet, tracked
+    from zslbench.experiment.group import compute_all, replicas_for
+    from zslbench.experiment.job import Job, seed_numbers
     from zslbench.experiment.options import RunOptions, split_options
     from zslbench.experiment.recipe import resolve
-    from zslbench.experiment.tracking import tracked
     from zslbench.plugin.discovery import registry
 
     fit, machine = split_options(options, RunOptions)
@@ -163,10 +162,10 @@ def ablate(
         ZslbenchError: anything else that the caller can put right, before a run begins.
         Interrupted: stopped on request; the same call goes on from there.
     """
-    from zslbench.experiment.execution.job import seed_numbers
+    from zslbench.experiment.job import seed_numbers
     from zslbench.experiment.options import RunOptions, split_options
+    from zslbench.experiment.suites import ablation_suite
     from zslbench.experiment.suites.run import Unwatched, prepare
-    from zslbench.experiment.suites.suite import ablation_suite
     from zslbench.plugin.discovery import registry
     from zslbench.report.ablation import ablation_of
 

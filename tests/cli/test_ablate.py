@@ -187,9 +187,9 @@ def test_show_tells_the_reading(lab: Any) -> None:
 
 def test_one_that_was_stopped_goes_on(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    from zslbench.experiment.execution import single
+    from zslbench.experiment import execution
 
-    compute, calls = single.compute, []
+    compute, calls = execution.compute, []
 
     def stopped(job: Any, *others: Any, **options: Any) -> Any:
         calls.append(job.recipe.variant)
@@ -197,7 +197,7 @@ def test_one_that_was_stopped_goes_on(lab: Any, monkeypatch: pytest.MonkeyPatch)
             raise Interrupted("stopped; the same command goes on from here")
         return compute(job, *others, **options)
 
-    monkeypatch.setattr(single, "compute", stopped)
+    monkeypatch.setattr(execution, "compute", stopped)
     first = lab("ablate", "lab", "--dataset", "toy", *SMALL)
     assert (first.exit_code, first.stdout, calls) == (130, "", ["weak", "other"])
     assert first.stderr.splitlines()[-1] == "Error: stopped after 1 of 3 runs; the same command goes on"

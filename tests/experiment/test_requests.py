@@ -14,7 +14,7 @@ from zslbench.experiment import datasets as loading
 from zslbench.experiment.datasets import DataFiles, DatasetCache
 from zslbench.experiment.options import FitOptions
 from zslbench.experiment.recipe import Request, resolve
-from zslbench.experiment.suites.suite import ablation_suite
+from zslbench.experiment.suites import ablation_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with
 

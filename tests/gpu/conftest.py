@@ -21,7 +21,7 @@ def gpu() -> Iterator[torch.device]:
     """The GPU, computing as a run does."""
     if not torch.cuda.is_available():
         pytest.skip("torch sees no GPU here")
-    from zslbench.experiment.execution.mode import ExecutionMode, applied
+    from zslbench.experiment.job import ExecutionMode, applied
 
     with applied(ExecutionMode("cuda", threads=0)) as device:
         yield device

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from zslbench.experiment.published.rows import PublishedRow, published_row
-from zslbench.experiment.suites.results import Entry
+from zslbench.experiment.suites.cells import Entry
 from zslbench.report.ablation import Ablation, notes, other_order
 from zslbench.report.tables.render import FORMATS, render
 

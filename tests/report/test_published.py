@@ -12,7 +12,7 @@ import pytest
 
 from zslbench import Method
 from zslbench.errors import PluginError
-from zslbench.experiment.published.results import published_ablation
+from zslbench.experiment.published import published_ablation
 from zslbench.plugin.discovery import registry
 
 HEAD = "variant,method,dataset,acc,u,s,h,source,note\n"

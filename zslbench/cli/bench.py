@@ -71,7 +71,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
 @format_option
 def suites(name: str | None, fmt: str) -> None:
     """List the packaged suites, or the lines of one (its name, or the path of a TOML file)."""
-    from zslbench.experiment.suites.suite import find_suite, suite_names
+    from zslbench.experiment.suites import find_suite, suite_names
     from zslbench.report.tables.render import emit
 
     if name is not None:

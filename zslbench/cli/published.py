@@ -9,7 +9,7 @@ import click
 from zslbench.cli.options import format_option, note
 
 if TYPE_CHECKING:
-    from zslbench.experiment.published.results import PublishedResults
+    from zslbench.experiment.published import PublishedResults
     from zslbench.experiment.published.rows import PublishedRow
 
 
@@ -25,7 +25,7 @@ def published(method: str | None, dataset: str | None, source: str | None, fmt: 
     has it. Of several rows of one method on one data set, the first is the one that comparisons show unless
     they name a source.
     """
-    from zslbench.experiment.published.results import PublishedResults
+    from zslbench.experiment.published import PublishedResults
     from zslbench.report.published import published_table
     from zslbench.report.tables.render import emit
 
@@ -43,7 +43,7 @@ def published(method: str | None, dataset: str | None, source: str | None, fmt: 
 def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
     """The rows of one method or of all, by method and data set, the first choice first; then its ablation."""
     from zslbench.errors import UnknownName, did_you_mean
-    from zslbench.experiment.published.results import normal
+    from zslbench.experiment.published import normal
 
     ablations = _ablations()
     names = {normal(name): name for name in (*ablations, *known.methods)}
@@ -67,7 +67,7 @@ def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
 def _ablations() -> dict[str, list[PublishedRow]]:
     """What methods declare to be published of their own variants, by the method's name."""
     from zslbench.errors import PluginError
-    from zslbench.experiment.published.results import published_ablation
+    from zslbench.experiment.published import published_ablation
     from zslbench.plugin.discovery import registry
 
     found = {}
@@ -87,7 +87,7 @@ def _only(
 ) -> list[PublishedRow]:
     """The rows whose data set is this one, or whose source has this text in its name."""
     from zslbench.errors import UnknownName, did_you_mean
-    from zslbench.experiment.published.results import normal
+    from zslbench.experiment.published import normal
 
     text = normal(wanted)
     if whole:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 if TYPE_CHECKING:
     from zslbench.experiment.datasets import DataFiles
-    from zslbench.experiment.execution.mode import ExecutionMode
+    from zslbench.experiment.job import ExecutionMode
     from zslbench.store.store import Store
 
 Kind = Literal["text", "count", "folder", "settings"]
@@ -119,7 +119,7 @@ class MachineOptions:
         Raises:
             ZslbenchError: the machine does not have it.
         """
-        from zslbench.experiment.execution.mode import choose_mode
+        from zslbench.experiment.job import choose_mode
 
         return choose_mode(self.device, self.threads, self.precision, self.graphs)
 

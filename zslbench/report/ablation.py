@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 
 from zslbench.evaluation.metrics import criteria, headline_metrics
-from zslbench.experiment.published.results import published_ablation
+from zslbench.experiment.published import published_ablation
 from zslbench.experiment.published.rows import PublishedRow
 from zslbench.experiment.recipe import label_text
-from zslbench.experiment.suites.results import Entry, SuiteOutcome
+from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.plugin.declarations import FULL, Method
 from zslbench.report.one_run import stages_line
 from zslbench.report.results import (
@@ -214,7 +214,7 @@ def ablation_of(
     """What a suite of a method's variants found, as an ablation.
 
     Args:
-        outcome: of :func:`zslbench.experiment.suites.suite.ablation_suite`, with one selection.
+        outcome: of :func:`zslbench.experiment.suites.ablation_suite`, with one selection.
         reading: the one that was asked for.
         found: how many runs had been computed before.
         missing: what is said of absent data sets.

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from zslbench.errors import PluginError, UnknownName
 from zslbench.evaluation.metrics import METRICS, Metric
-from zslbench.experiment.published.results import PublishedResults
+from zslbench.experiment.published import PublishedResults
 from zslbench.experiment.published.rows import DISPUTED_MARK, DISPUTED_NOTE, PublishedRow
 from zslbench.report.figures import SeedValues, place_list, word_list
 from zslbench.report.statistics.intervals import Interval
 from zslbench.report.tables.model import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
+    from zslbench.experiment.suites.cells import SuiteOutcome
     from zslbench.experiment.suites.resolving import Line
-    from zslbench.experiment.suites.results import SuiteOutcome
 
 UNLIKE_MARK = "§"
 
@@ -44,7 +44,7 @@ def published_lookup(outcome: SuiteOutcome, results: PublishedResults) -> Lookup
 @functools.cache
 def own_ablation(method: str) -> Mapping[tuple[str, str], PublishedRow]:
     """A method's published ablation by variant and data set; empty: it has none, or no plugin has it."""
-    from zslbench.experiment.published.results import published_ablation
+    from zslbench.experiment.published import published_ablation
     from zslbench.plugin.discovery import registry
 
     try:

@@ -15,7 +15,7 @@ from zslbench.evaluation.metrics import headline_metrics
 from zslbench.evaluation.selection import Mode, Selection
 from zslbench.experiment import pipeline
 from zslbench.experiment.datasets import load_dataset
-from zslbench.experiment.published.results import published_ablation
+from zslbench.experiment.published import published_ablation
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.declarations import FULL, Method, Options, Variant

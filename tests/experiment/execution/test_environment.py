@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import zslbench
-from zslbench.experiment.execution import record
-from zslbench.experiment.execution.mode import ExecutionMode
-from zslbench.experiment.execution.record import describe, device_name
+from zslbench.experiment import execution
+from zslbench.experiment.execution import describe, device_name
+from zslbench.experiment.job import ExecutionMode
 
 
 def test_versions_device_and_plugins(job: Any) -> None:
@@ -53,7 +53,7 @@ def test_revision_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     package.mkdir()
     (package / "__init__.py").touch()
     monkeypatch.setattr(zslbench, "__file__", str(package / "__init__.py"))
-    assert record._git() is None  # installed from a wheel
+    assert execution._git() is None  # installed from a wheel
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
     def git(*arguments: str) -> str:
@@ -62,11 +62,11 @@ def test_revision_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     git("init", "-q")
-    assert record._git() is None  # nothing committed: no revision
+    assert execution._git() is None  # nothing committed: no revision
     git("add", "zslbench")
     git("commit", "-q", "-m", "first")
-    assert record._git() == {"revision": git("rev-parse", "HEAD"), "changed": False}
+    assert execution._git() == {"revision": git("rev-parse", "HEAD"), "changed": False}
     (package / "__init__.py").write_text("x = 1\n", "utf-8")
-    assert record._git() == {"revision": git("rev-parse", "HEAD"), "changed": True}
+    assert execution._git() == {"revision": git("rev-parse", "HEAD"), "changed": True}
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    assert record._git() is None  # no git on this machine
+    assert execution._git() is None  # no git on this machine

@@ -17,7 +17,7 @@ import pytest
 import zslbench
 from zslbench import Reading
 from zslbench.experiment.datasets import provenance
-from zslbench.experiment.execution.mode import ExecutionMode
+from zslbench.experiment.job import ExecutionMode
 from zslbench.store.identity import run_id
 
 

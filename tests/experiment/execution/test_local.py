@@ -13,8 +13,8 @@ import pytest
 
 from zslbench.errors import Interrupted
 from zslbench.experiment import Quiet, pipeline
-from zslbench.experiment.execution.events import stop_requests
-from zslbench.experiment.execution.single import STAGES, compute
+from zslbench.experiment.events import stop_requests
+from zslbench.experiment.execution import STAGES, compute
 from zslbench.plugin.discovery import registry
 from zslbench.store.store import Store
 from zslbench.training.loop import Silent

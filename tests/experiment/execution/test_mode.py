@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zslbench.errors import ZslbenchError
-from zslbench.experiment.execution.mode import MOST_THREADS, ExecutionMode, applied, choose_mode
+from zslbench.experiment.job import MOST_THREADS, ExecutionMode, applied, choose_mode
 
 GPU = ExecutionMode("cuda", threads=0, graphs="auto")
 

@@ -23,7 +23,7 @@ import torch._dynamo  # torch.optim imports it, which takes seconds
 import zslbench
 import zslbench.cli.progress
 import zslbench.cli.run
-import zslbench.experiment.execution.single
+import zslbench.experiment.execution
 import zslbench.experiment.pipeline
 import zslbench_tf_vaegan.generator  # noqa: F401
 from zslbench.plugin.discovery import registry

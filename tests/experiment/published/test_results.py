@@ -13,7 +13,7 @@ import pytest
 
 from zslbench.errors import DataError
 from zslbench.experiment import PublishedResults, PublishedRow
-from zslbench.experiment.published.results import normal
+from zslbench.experiment.published import normal
 
 TABLE1 = "SC-EGG IJCAI-22 Table 1"
 HEAD = "method,group,citation,dataset,acc,u,s,h,source,semantics,finetuned,features,note\n"

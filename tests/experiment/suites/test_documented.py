@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from zslbench.experiment import Suite, suite_names
+from zslbench.experiment.suites import Definition, Row, RowOptions, Suite as Found, parse
 from zslbench.experiment.suites.resolving import resolve_suite
-from zslbench.experiment.suites.suite import Definition, Row, RowOptions, Suite as Found, parse
 from zslbench.plugin.discovery import registry
 
 ROOT = Path(__file__).resolve().parents[3]

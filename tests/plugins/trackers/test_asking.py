@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import zslbench
 from zslbench.cli.main import cli
 from zslbench.errors import MissingExtra, PluginError, SettingsError, UnknownName
-from zslbench.experiment.tracking import wanted
+from zslbench.experiment.events import wanted
 from zslbench.testing.fakes import registry_with, using_registry
 
 PLUGIN = """

@@ -124,7 +124,7 @@ def test_trials_are_computed_in_the_precision_that_was_asked_for(
     tune: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from zslbench.experiment import pipeline
-    from zslbench.experiment.execution.mode import ExecutionMode
+    from zslbench.experiment.job import ExecutionMode
 
     seen: list[tuple[str, Any]] = []
     right = pipeline.validate

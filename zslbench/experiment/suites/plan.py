@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from zslbench.errors import MissingData, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
-from zslbench.experiment.execution.job import Job, lift_key, replicas_for
-from zslbench.experiment.execution.mode import ExecutionMode
+from zslbench.experiment.group import lift_key, replicas_for
+from zslbench.experiment.job import ExecutionMode, Job
 from zslbench.experiment.suites.cells import Cell, CellMemory, Memory, cells
 from zslbench.experiment.suites.resolving import ResolvedSuite
 from zslbench.plugin.lookup import one_line

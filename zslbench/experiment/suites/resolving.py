@@ -10,9 +10,9 @@ from typing import Any, Literal
 from zslbench.data.locations import find_dataset
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.experiment.datasets import DataFiles
-from zslbench.experiment.published.results import PublishedResults, published_ablation
+from zslbench.experiment.published import PublishedResults, published_ablation
 from zslbench.experiment.recipe import Recipe, Request
-from zslbench.experiment.suites.suite import Row, RowOptions, Suite
+from zslbench.experiment.suites import Row, RowOptions, Suite
 from zslbench.plugin.declarations import FULL, Method, Variant
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.presets import preset_names

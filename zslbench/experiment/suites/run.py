@@ -10,16 +10,14 @@ from typing import Any, Literal, Protocol, Unpack, runtime_checkable
 
 from zslbench.errors import Interrupted, MissingData, SettingsError
 from zslbench.experiment.datasets import DatasetCache
-from zslbench.experiment.execution.events import Display, Quiet
-from zslbench.experiment.execution.group import Ended, compute_group
-from zslbench.experiment.execution.job import versions
+from zslbench.experiment.events import Display, Quiet, tracked
+from zslbench.experiment.group import Ended, compute_group
+from zslbench.experiment.job import versions
 from zslbench.experiment.options import RunKeywords, RunOptions
-from zslbench.experiment.suites.cells import CellMemory, Memory, State
+from zslbench.experiment.suites import Suite, find_suite
+from zslbench.experiment.suites.cells import CellMemory, CellState, Memory, SuiteOutcome, gather
 from zslbench.experiment.suites.plan import Costs, Plan, Planner, Step, message_of
 from zslbench.experiment.suites.resolving import resolve_suite
-from zslbench.experiment.suites.results import SuiteOutcome, gather
-from zslbench.experiment.suites.suite import Suite, find_suite
-from zslbench.experiment.tracking import tracked
 from zslbench.plugin.lookup import Registry
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
@@ -214,7 +212,7 @@ class Bench:
             elif step.status == "cannot run":
                 self._remember(step, "failed", message=step.reason)
 
-    def _remember(self, step: Step, state: State, *, run: str | None = None, message: str = "") -> None:
+    def _remember(self, step: Step, state: CellState, *, run: str | None = None, message: str = "") -> None:
         memory, cell = CellMemory(self.store), step.cell
         facts = cell.facts() | {"versions": versions(cell.recipe)}
         new = Memory(state, run, message, step.data, facts=facts)

@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.data.regions.writer import RegionWriter
-from zslbench.experiment.execution.mode import ExecutionMode
+from zslbench.experiment.job import ExecutionMode
 from zslbench.plugin.interfaces import FeatureExtractor
 from zslbench_data.extraction import Options, engine, extract
 

@@ -1,11 +1,13 @@
-"""Computes several runs in one process as replicas: trained together, recorded one by one."""
+"""Trains several runs together in one process, as replicas, and records them one by one."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,13 +15,12 @@ from typing import Any
 
 import torch
 
-from zslbench.errors import Interrupted
-from zslbench.experiment import pipeline
-from zslbench.experiment.execution import single
-from zslbench.experiment.execution.events import Display, GroupObserver, collected_warnings, stop_requests
-from zslbench.experiment.execution.job import Job, in_groups
-from zslbench.experiment.execution.mode import applied
-from zslbench.experiment.execution.single import STAGES, OpenRun
+from zslbench.errors import Interrupted, SettingsError
+from zslbench.experiment import execution, pipeline
+from zslbench.experiment.events import Display, GroupObserver, collected_warnings, stop_requests
+from zslbench.experiment.execution import STAGES, OpenRun
+from zslbench.experiment.job import ExecutionMode, Job, applied
+from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.lookup import Registry
 from zslbench.store.identity import run_id
 from zslbench.store.record import RunRecord
@@ -87,7 +88,7 @@ def compute_group(
     """
     if len(jobs) == 1:
         try:
-            return [Ended(*single.compute(jobs[0], store, registry, display, force=force))]
+            return [Ended(*execution.compute(jobs[0], store, registry, display, force=force))]
         except Interrupted:
             raise
         except Exception as error:
@@ -96,7 +97,7 @@ def compute_group(
     for slot, job in enumerate(jobs):
         if wanted is not None and slot not in wanted:
             ended[slot] = Ended(None)
-        elif (record := single.find(job, store, display, force=force)) is not None:
+        elif (record := execution.find(job, store, display, force=force)) is not None:
             ended[slot] = Ended(record, found=True)
     if missing := {slot: job for slot, job in enumerate(jobs) if slot not in ended}:
         ended |= _GroupRun(jobs, missing, store, registry, display, force).compute()
@@ -163,7 +164,7 @@ class _GroupRun:
 
     def _open(self, slot: int, resumed: bool = False) -> OpenRun:
         if slot not in self.runs:
-            context = single.open_run(
+            context = execution.open_run(
                 self.missing[slot],
                 self.store,
                 self.registry,
@@ -245,3 +246,51 @@ def _run_member(
     with collected_warnings(threading.get_ident()) as notes, observer.member(member.slot) as shown:
         training = replace(run.training(device, shown, stopped), graphs=graphs, member=member)
         return pipeline.run(run.job.recipe, run.job.dataset, run.job.selection, training), notes
+
+
+def replicas_for(requested: int | None, runs: int, recipe: Recipe, mode: ExecutionMode) -> int:
+    """How many runs of a recipe are trained together at most.
+
+    As many as requested; by default all of them on a GPU and one on a CPU, where a replica takes about as
+    long as a run by itself. A closed form has nothing to share.
+
+    Raises:
+        SettingsError: fewer than one is requested.
+    """
+    if requested is not None and requested < 1:
+        raise SettingsError(f"replicas {requested}: give 1 or more")
+    if recipe.paced is None:
+        return 1
+    return requested or (runs if mode.device == "cuda" else 1)
+
+
+def lift_key(recipe: Recipe) -> Hashable:
+    """Equal for recipes that may be trained together: they differ in positive or negative floats alone.
+
+    A float that is 0 in one of them often switches a term off, which makes another step of it, and rates of
+    optimisers are the same for everything that an optimiser updates.
+    """
+
+    def key(name: str, value: Any) -> Any:
+        if type(value) is not float or _OPTIMISER_RATE.search(name):
+            return json.dumps(value, sort_keys=True, default=str)
+        return (value > 0) - (value < 0)
+
+    parts = tuple(
+        (kind, part.name, tuple((name, key(name, value)) for name, value in sorted(part.values().items())))
+        for kind, part in sorted(recipe.parts.items())
+    )
+    return recipe.tasks, tuple(sorted(recipe.search.items())), parts
+
+
+_OPTIMISER_RATE = re.compile(r"(^|[._])(lr|beta|momentum|weight_decay|learning_rate)")
+
+
+def in_groups(jobs: Sequence[Job], size: int) -> list[list[Job]]:
+    """The jobs in order, in groups of at most ``size``; how many a group has is part of their identity."""
+    return [as_group(jobs[start : start + size]) for start in range(0, len(jobs), size)]
+
+
+def as_group(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs as members of one group."""
+    return [replace(job, mode=replace(job.mode, replicas=len(jobs))) for job in jobs]
