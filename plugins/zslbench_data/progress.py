@@ -32,7 +32,7 @@ SECONDS = 10
 class Display(Protocol):
     """Receives the progress of one piece of work after another."""
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Show a line, such as ``"retrying in 2 s"``."""
         ...
 
@@ -52,7 +52,7 @@ class Display(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def say(self, text: str) -> None: ...
+    def message(self, text: str) -> None: ...
     def begin(self, what: str, total: int | None, done: int = 0) -> None: ...
     def advance(self, step: int) -> None: ...
     def end(self) -> None: ...
@@ -75,7 +75,7 @@ class ByteProgress:
         self._clock, self._shown = clock, 0.0
         self._bars: Progress | None = None
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
 
     def begin(self, what: str, total: int | None, done: int = 0) -> None:
@@ -93,7 +93,7 @@ class ByteProgress:
         self._shown = self._clock()
         if self._bars.disable:
             resumed = f", resuming after {self._amount(done)}" if done else ""
-            self.say(f"{what}: {self._amount(total)}{resumed}")
+            self.message(f"{what}: {self._amount(total)}{resumed}")
 
     def advance(self, step: int) -> None:
         if self._bars is None:
@@ -102,7 +102,7 @@ class ByteProgress:
         self._bars.advance(task.id, step)
         if self._bars.disable and self._is_due(task):
             self._shown = self._clock()
-            self.say(f"{task.description}: {self._line(task)}")
+            self.message(f"{task.description}: {self._line(task)}")
 
     def end(self) -> None:
         if self._bars is not None and not self._bars.disable:

@@ -1,4 +1,4 @@
-"""What both extractors share: a frozen network, what it is called, and how its pictures are normalised."""
+"""Base class of the extractors: a frozen network with its name and the normalisation of its images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Backbone:
     std: tuple[float, ...]
     weights_sha256: str
     about: dict[str, Any]
-    """Anything else that tells what it is, as plain data."""
+    """Anything else that identifies it, as JSON data."""
 
 
 class BackboneExtractor(FeatureExtractor):

@@ -35,8 +35,8 @@ class ResNet101(BackboneExtractor):
         """Read the weights.
 
         Raises:
-            MissingData: they are not on this machine; says which file to bring, and where.
-            DataError: they cannot be read, or are of another network.
+            MissingData: they are not on this machine; the message names the file and its folder.
+            DataError: they cannot be read, or belong to another network.
         """
         weights, size = self.settings.weights, self.settings.image_size
         if weights == TORCHVISION:
@@ -47,7 +47,7 @@ class ResNet101(BackboneExtractor):
 
 
 def torchvision_backbone(path: Path, image_size: int) -> Backbone:
-    """A bottleneck ResNet from a file with torchvision's names; its depths and widths are the file's."""
+    """A bottleneck ResNet from a file with torchvision's names; depths and widths are taken from the file."""
     state = _read(path)
     network, depths = from_torchvision(state, path)
     side = -(-image_size // 32)
@@ -74,7 +74,7 @@ def from_torchvision(state: Mapping[str, Tensor], where: Path) -> tuple[nn.Modul
     """The network with these weights, and the number of blocks of its stages.
 
     Raises:
-        DataError: they are no whole bottleneck ResNet.
+        DataError: the weights are not those of a complete bottleneck ResNet.
     """
     transformers = library()
     renamed = {_renamed(key): value for key, value in state.items() if not key.startswith("fc.")}
@@ -98,13 +98,13 @@ def from_torchvision(state: Mapping[str, Tensor], where: Path) -> tuple[nn.Modul
     missing = [one for one in missing if not one.endswith("num_batches_tracked")]  # old files lack them
     if missing or unknown:
         raise DataError(
-            where, [f"is no whole ResNet: {len(missing)} weights missing, {len(unknown)} unknown"]
+            where, [f"is not a complete ResNet: {len(missing)} weights missing, {len(unknown)} unknown"]
         )
     return network, depths
 
 
 def _renamed(key: str) -> str:
-    """torchvision's name of a tensor as transformers has it."""
+    """torchvision's name of a tensor under the name that transformers uses."""
     if key.startswith(("conv1.", "bn1.")):
         part, _, tensor = key.partition(".")
         return f"embedder.embedder.{'convolution' if part == 'conv1' else 'normalization'}.{tensor}"
@@ -119,7 +119,7 @@ def _renamed(key: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Tensors by name; torch's reader for tensors alone runs no code of the file."""
+    """Tensors by name; ``weights_only`` keeps torch from running code in the file."""
     try:
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
@@ -129,7 +129,7 @@ def _read(path: Path) -> dict[str, Any]:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise DataError(path, ["no such file"]) from None
-    except Exception as error:  # torch and safetensors raise whatever they stumble over
+    except Exception as error:  # torch and safetensors raise errors of many types
         raise DataError(path, [f"cannot be read as weights ({type(error).__name__})"]) from None
     if not isinstance(found, Mapping) or not all(isinstance(one, Tensor) for one in found.values()):
         raise DataError(path, ["holds no named tensors"])

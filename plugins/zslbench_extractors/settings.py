@@ -8,21 +8,21 @@ from zslbench import ComponentSettings
 
 
 class ResNetSettings(ComponentSettings):
-    """Which weights, and how large pictures are."""
+    """Which weights, and the size of the images."""
 
     weights: str = Field("torchvision", min_length=1)
     """torchvision: its first ImageNet weights (IMAGENET1K_V1), which the papers use; or a .pth or
     .safetensors file with torchvision's names of a bottleneck ResNet; or a ResNet of transformers by hub
-    name, as microsoft/resnet-101 (trained otherwise than torchvision's), or in a folder."""
+    name, such as microsoft/resnet-101 (trained differently from torchvision's), or in a folder."""
     image_size: PositiveInt = 448
-    """Height and width of pictures, in pixels; a region covers 32 x 32 of them."""
+    """Height and width of images, in pixels; a region covers 32 x 32 of them."""
 
 
 class VisionSettings(ComponentSettings):
-    """Which model, and how large pictures are."""
+    """Which model, and the size of the images."""
 
     model: str = Field("facebook/dinov2-base", min_length=1)
     """Name on the Hugging Face hub, or a folder with config.json, preprocessor_config.json and
     model.safetensors."""
     image_size: PositiveInt | None = None
-    """Height and width of pictures, in pixels; none: what the model's preprocessor_config.json says."""
+    """Height and width of images, in pixels; none: as in the model's preprocessor_config.json."""

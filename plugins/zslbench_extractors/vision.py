@@ -60,8 +60,8 @@ def load_vision(folder: Path, name: str, image_size: int | None, kinds: tuple[st
     """The model in a folder.
 
     Args:
-        image_size: in pixels; None: what its image processing says.
-        kinds: which kinds of model are meant; empty: all that are known.
+        image_size: in pixels; None: as in its image processing.
+        kinds: accepted kinds of model; empty: all known ones.
     """
     config = _json(folder / CONFIG)
     kind = config.get("model_type")
@@ -82,7 +82,7 @@ def load_vision(folder: Path, name: str, image_size: int | None, kinds: tuple[st
         patch = int(network.config.patch_size)
         side, rest = divmod(size, patch)
         if rest:
-            raise SettingsError(f"{folder}: images of {size} pixels are no whole patches of {patch} pixels")
+            raise SettingsError(f"{folder}: images of {size} pixels do not divide into {patch}-pixel patches")
         extra = 1 + int(getattr(network.config, "num_register_tokens", 0))
         positions = kind in _RESIZES_POSITIONS and size != network.config.image_size
         options = {"interpolate_pos_encoding": True} if positions else {}
@@ -111,7 +111,7 @@ def load_vision(folder: Path, name: str, image_size: int | None, kinds: tuple[st
 
 
 def _network(folder: Path, kind: str) -> Any:
-    """The base model with every weight from the folder: none is left at random."""
+    """The base model with every weight read from the folder, none initialised at random."""
     transformers = library()
     name, options = _MODELS[kind]
     try:
@@ -119,13 +119,15 @@ def _network(folder: Path, kind: str) -> Any:
             network, found = getattr(transformers, name).from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
             )
-    except Exception as error:  # of several libraries, about files of somebody else
+    except Exception as error:  # several libraries raise errors of their own
         first = str(error).strip().partition("\n")[0]
         raise DataError(folder, [f"cannot be loaded as {name} ({type(error).__name__}: {first})"]) from None
     missing = sorted(found["missing_keys"]) + sorted(str(one[0]) for one in found.get("mismatched_keys", ()))
     if missing:
         raise DataError(
-            folder, [f"lacks {len(missing)} weights of {name}: {', '.join(missing[:5])}"], "Bring them whole"
+            folder,
+            [f"lacks {len(missing)} weights of {name}: {', '.join(missing[:5])}"],
+            "Download the model again",
         )
     return network
 
@@ -175,13 +177,13 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(path, [f"cannot be read ({type(error).__name__})"]) from None
     if not isinstance(found, dict):
-        raise DataError(path, ["is no JSON object"])
+        raise DataError(path, ["is not a JSON object"])
     return found
 
 
 @contextlib.contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
-    """Without the library's bars and its report on weights that are not needed."""
+    """Suppress the library's progress bars and its report on unused weights."""
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

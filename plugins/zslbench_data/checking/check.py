@@ -63,7 +63,7 @@ def check_dataset(
         return _loaded(name, root, findings)
     if not (folder / SPLITS_FILE).is_file():
         findings.error("is missing", SPLITS_FILE)
-    shown.say(f"looking at {folder}")
+    shown.message(f"looking at {folder}")
     sources = _regions(folder, regions, findings)
     subject = read_subject(folder, entry, findings)
     if subject.labels is None and sources:
@@ -76,15 +76,15 @@ def check_dataset(
         check_words(folder, subject.att.shape[1], findings)
     stems = _features(folder, features, findings)
     for stem in stems:
-        shown.say(f"looking at {stem}.mat")
+        shown.message(f"looking at {stem}.mat")
         check_features(subject, stem, findings)
     for path in sources:
-        shown.say(f"looking at {path.name}")
+        shown.message(f"looking at {path.name}")
         check_regions(subject, path, stems, _relative(path, folder), findings)
     if not stems and not sources:
         findings.warning("neither features nor regions: no method can run on it", folder.name)
     if (folder / IMAGES).is_dir():
-        shown.say(f"looking at {IMAGES}")
+        shown.message(f"looking at {IMAGES}")
     check_pictures(subject, findings)
     check_sources(folder, findings)
     return findings.rows

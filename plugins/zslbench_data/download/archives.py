@@ -107,7 +107,7 @@ class Fetcher:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            self.display.say(f"another process is using {archive.file}; waiting for it")
+            self.display.message(f"another process is using {archive.file}; waiting for it")
             lock.acquire()
         try:
             return self._fetch(archive)
@@ -125,7 +125,7 @@ class Fetcher:
                     return self._download(session, archive, url, target)
                 except DownloadError as error:
                     failures.append(str(error))
-                    self.display.say(str(error))
+                    self.display.message(str(error))
         raise DownloadError(
             f"{archive.file} could not be downloaded: {'; '.join(failures)}. Get it by hand from "
             f"{archive.page} and put it at {target}, or give another address with --mirror"
@@ -155,7 +155,7 @@ class Fetcher:
             discard(part)
             if not resumed:
                 raise DownloadError(f"{url}: the download {fault}")
-            self.display.say(f"{url}: the resumed download {fault}; starting over")
+            self.display.message(f"{url}: the resumed download {fault}; starting over")
         part.replace(target)
         sync_folder(self.folder)
         for one in self.addresses(archive):

@@ -131,7 +131,7 @@ def transfer(
                 kept = f"; {human(_size(part))} kept" if _size(part) else ""
                 raise DownloadError(f"{url}: {fault}, {policy.tries} times{kept}") from None
             pause = min(max(retries.get_backoff_time(), _wait(retries, fault)), policy.longest_pause)
-            display.say(f"{url}: {fault}; retrying in {pause:.0f} s")
+            display.message(f"{url}: {fault}; retrying in {pause:.0f} s")
             time.sleep(pause)
         except _NETWORK_ERRORS as error:
             raise DownloadError(f"{url}: {_describe(error)[0]}") from None

@@ -116,7 +116,7 @@ def _xlsa17(found: Exportable, folder: Path, force: bool, display: Display) -> E
         raise DataError(folder, [f"already has {', '.join(sorted(existing))}"], "Pass --force to replace")
     size = dataset.features.nbytes + 8 * dataset.semantics.size + _SPARE
     require_space(folder / SPLITS_FILE, size)
-    display.say(f"writing {human(size)} to {folder}")
+    display.message(f"writing {human(size)} to {folder}")
     with staged_folder(folder) as staging:
         write_images(
             staging / f"{stem}.mat",

@@ -132,7 +132,7 @@ def _write(
     origins: dict[str, dict[str, Any]] = {}
     if features is not None and given.features is not None:
         file = f"{given.stem}.mat"
-        display.say(f"writing {file}")
+        display.message(f"writing {file}")
         write_images(aside / file, labels=made.labels, image_files=made.image_files, features=features)
         origins[file] = {"archive": given.features.name}
     if regions is not None:
@@ -206,7 +206,7 @@ def _facts(given: Custom, known: list[str] | None, display: Display) -> Mapping[
         elif not isinstance(value, Path):
             found[one.name] = value
     if known is not None and given.images is not None:
-        display.say(f"looking at {len(known)} pictures")
+        display.message(f"checking {len(known)} images")
         found["images"] = digest(given.images, known)
     return found
 

@@ -70,7 +70,7 @@ def import_folder(
     shown = display or Silent()
     with alone(folder):
         files = sorted(_files(source))
-        shown.say(f"looking at {len(files)} files of {source}")
+        shown.message(f"looking at {len(files)} files of {source}")
         sums = {one: _sum(source / one) for one in files}
         key = key_of({"files": sums, "link": link})
         following = (

@@ -71,7 +71,7 @@ def import_regions(
     shown = display or Silent()
     with alone(folder):
         facts = read_hdf5_metadata(path)
-        shown.say(f"looking at {path}")
+        shown.message(f"looking at {path}")
         key = key_of({"file": path.name, "sha256": sha256_of(path), "dtype": dtype})
         following: tuple[str, ...] = (f"zslbench data check {folder.name.lower()}",)
         if is_done(folder, what, key):

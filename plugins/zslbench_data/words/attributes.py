@@ -210,7 +210,7 @@ def _look_up(
             known = ", ".join(catalogue.vectors)
             raise MissingData(path, [f"no such file, and not one of the known sources ({known})"])
         origin = _file_record(path)
-    fetcher.display.say(f"looking up {len(words)} words in {path.name}")
+    fetcher.display.message(f"looking up {len(words)} words in {path.name}")
     found = read_words(path, words, member=member)
     results = []
     for target in targets:

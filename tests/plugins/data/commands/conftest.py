@@ -168,7 +168,7 @@ class Heard:
     moved: int = 0
     ended: int = 0
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.said.append(text)
 
     def begin(self, what: str, total: int | None, done: int = 0) -> None:

@@ -61,5 +61,5 @@ def test_sizes_of_sun() -> None:
     sun = catalogue().entry("sun")
     for size in (region_bytes(sun), region_bytes(sun, 4), catalogue().archives["sun-images"].size):
         assert human(size) in page
-    assert f"{sun.counts['images']:,} pictures" in page
+    assert f"{sun.counts['images']:,} images" in page
     assert f"({sun.counts['attributes']} × 300)" in page
