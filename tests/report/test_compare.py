@@ -109,7 +109,8 @@ def test_another_data_set_is_not_compared(record):
 
 def test_other_labels_are_not_compared(record):
     found = compare(record(), record(identity={"data/arrays": {"labels": "b" * 64}}))
-    assert found.refusals == ("the images of cub have other labels in the one run than in the other",)
+    (refusal,) = found.refusals
+    assert "labels" in refusal and "cub" in refusal
 
 
 def test_one_run_twice_is_an_error(runs):
@@ -120,20 +121,20 @@ def test_one_run_twice_is_an_error(runs):
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ("oracle", "selected differently (val and oracle†): figures chosen on test images are too high"),
-        ("original", "other semantics (att and original_att)"),
+        ("oracle", "val and oracle†"),
+        ("original", "semantics (att and original_att)"),
     ],
 )
 def test_unlike_runs_are_compared_with_a_warning(runs, other, words):
     found = pair(runs, "eszsl", other)
-    assert words in found.warnings
+    assert any(words in text for text in found.warnings)
     assert found.figures
     assert pair(runs).warnings == ()
 
 
 def test_other_seeds_of_two_methods_are_warned_of(runs):
     (warning,) = pair(runs, seeds=(0, 1)).warnings
-    assert "other seeds (0 and 1)" in warning
+    assert "seeds (0 and 1)" in warning
 
 
 # --- figures, classes, images ---------------------------------------------------------------------------

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--show",
     metavar="WHAT,...",
-    help="What the table shows besides our figures: oracle, published, difference (ours less published), "
+    help="What the table adds to our figures: oracle, published, difference (ours minus published), "
     "interval (± a 95 % interval instead of ± std).  [default: oracle,published]",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be computed and what it may cost.")

@@ -117,7 +117,7 @@ class Grid(Lines):
         self._estimated(left)
 
     def ended(self, step: Step, end: End, message: str, left: float | None) -> None:
-        """Mark how it ended; a failure is told above the grid."""
+        """Mark how it ended; a failure is printed above the grid."""
         state = {"done": "found", "left": "running elsewhere"}.get(end, end)
         self._cells[_place(step)][step.cell.seed] = state
         self._overall.advance(self._overall.task_ids[0])
@@ -140,8 +140,8 @@ class Grid(Lines):
         # What must be seen comes first: a terminal that is too low cuts the end of the grid.
         if self._overall.tasks:
             left = None if self._ends is None else max(0.0, self._ends - time.monotonic())
-            told = "time left unknown" if left is None else f"about {duration(left)} left"
-            self._overall.update(self._overall.task_ids[0], left=told)
+            text = "time left unknown" if left is None else f"about {duration(left)} left"
+            self._overall.update(self._overall.task_ids[0], left=text)
         parts: list[RenderableType] = [self._overall.get_renderable()]
         if self._stages is not None:
             parts += [Text(self._title, style="bold"), self._stages.get_renderable()]
@@ -151,7 +151,7 @@ class Grid(Lines):
 
 
 def grid(plan: Plan, states: Mapping[Place, Mapping[int, str]]) -> Table:
-    """Lines by data sets and selections; each cell tells how many of its seeds are finished, failed, running.
+    """Lines by data sets and selections; each cell counts its finished, failed and running seeds.
 
     Args:
         states: of each seed, ``found``, ``running``, ``failed``, ``pending``, or why there is nothing to do.

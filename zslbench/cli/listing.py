@@ -53,7 +53,7 @@ def datasets(data_root: Path | None, fmt: str) -> None:
         {
             "dataset": name,
             "summary": one.declaration.summary,
-            # A data set may lie elsewhere or need no folder: without one of its name nothing is claimed.
+            # None does not mean absent: a data set may be elsewhere or need no folder.
             "folder": str(folders[name]) if name in folders else None,
             "paper": one.declaration.paper or None,
             **_origin(one.plugin),
@@ -113,7 +113,7 @@ def trackers(fmt: str) -> None:
 
 
 def _method_row(known: Registry, one: Registered[Method]) -> Row:
-    """What programs are told of a method; a missing generator is ``–`` in its composition."""
+    """A method for programs; a missing generator is ``–`` in its composition."""
     method = one.declaration
     options: Sequence[Variant | None] = (None, *method.variants)
     missing = {f"{kind} '{name}'": None for each in options for kind, name in known.missing(method, each)}

@@ -21,10 +21,10 @@ from rich.progress import (
 from rich.table import Column
 
 SHOWN = 4
-"""How many figures of an epoch are shown beside its bar."""
+"""How many figures of an epoch are shown next to its bar."""
 
 SECONDS = 5
-"""Least time between plain lines of a stage; its last epoch is always told."""
+"""Least time between plain lines of a stage; its last epoch always has one."""
 
 
 _ROOM = Column(no_wrap=True, overflow="ellipsis", ratio=1)
@@ -70,7 +70,7 @@ def stage_bars(console: Console) -> Progress:
 
 
 class _Log(logging.Handler):
-    """Shows what zslbench and its plugins tell and warn of, above the bars."""
+    """Shows log messages of zslbench and its plugins above the bars."""
 
     def __init__(self, display: TerminalDisplay) -> None:
         super().__init__(logging.INFO)
@@ -106,20 +106,20 @@ class _Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._started = self._told = time.monotonic()
+        self._started = self._printed = time.monotonic()
         self._done = 0
 
     def stage_started(self, stage: str, epochs: int, done: int) -> None:
-        self._started = self._told = time.monotonic()
+        self._started = self._printed = time.monotonic()
         self._done = done
         if done:
             self._console.print(f"  {stage}: goes on after epoch {done}/{epochs}", markup=False)
 
     def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
         now = time.monotonic()
-        if epoch != epochs and now - self._told < SECONDS:
+        if epoch != epochs and now - self._printed < SECONDS:
             return
-        self._told, took = now, now - self._started
+        self._printed, took = now, now - self._started
         left = took / max(1, epoch - self._done) * (epochs - epoch)
         text = f"  {stage}: epoch {epoch}/{epochs}, {took:.0f} s, {left:.0f} s left  {figures(metrics)}"
         self._console.print(text, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``zslbench published``: what the literature prints, with sources and what is disputed."""
+"""``zslbench published``: figures from the literature, with sources and disputes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
     names = {normal(name): name for name in (*ablations, *known.methods)}
     if method is not None and normal(method) not in names:
         near = did_you_mean(method.lower(), {name.lower() for name in names.values()})
-        raise UnknownName(f"nothing published of '{method}', {near}")
+        raise UnknownName(f"no published figures of '{method}', {near}")
     wanted = [normal(method)] if method is not None else list(dict.fromkeys(map(normal, known.methods)))
     if method is None:
         wanted += [one for one in map(normal, ablations) if one not in wanted]
@@ -65,7 +65,7 @@ def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
 
 
 def _ablations() -> dict[str, list[PublishedRow]]:
-    """What methods declare to be published of their own variants, by the method's name."""
+    """The published ablations that methods declare, by the method's name."""
     from zslbench.errors import PluginError
     from zslbench.experiment.published import published_ablation
     from zslbench.plugin.discovery import registry

@@ -129,7 +129,7 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
 @click.option(
     "--show",
     metavar="WHAT,...",
-    help="What the table adds: published, difference (ours less published), interval (± half of a 95 % "
+    help="What the table adds: published, difference (ours minus published), interval (± half of a 95 % "
     "interval instead of ± std).",
 )
 @store_option

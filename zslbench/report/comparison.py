@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOW = ("published", "difference", "interval")
-"""``published``: rows of published figures where a method's name is in them; ``difference``: ours less
-published with a verdict; ``interval``: ± half of the 95 % interval, not ± std."""
+"""``published``: rows of published figures, if there are any of the method; ``difference``: ours minus
+published, with a verdict; ``interval``: ± half of the 95 % interval instead of ± std."""
 
 _BLANK = Cell(words="")
 _SELECTIONS = ("val", "last", "oracle")
@@ -46,8 +46,8 @@ def comparison_frame(records: Sequence[RunRecord], published: PublishedResults |
     """One row per method and data set, for programs: seeds, mean, deviation and interval of each figure.
 
     A figure that one of a row's seeds lacks is missing, not averaged over the others; a single seed has no
-    standard deviation. Beside each figure stand its rank (``best``, ``second``), whether it is tied with the
-    best, what is published, ours less that, and where the published figure lies against our interval.
+    standard deviation. Each figure comes with its rank (``best``, ``second``), whether it is tied with the
+    best, the published figure, our difference from it, and where that lies relative to our interval.
 
     Args:
         published: published results; None: the package's.
@@ -66,14 +66,14 @@ def comparison_table(
     """The same for readers: one row per method, three levels of columns (data set, CZSL or GZSL, figure).
 
     Args:
-        show: what is shown beside ours, of ``SHOW``.
+        show: what to show in addition to our figures, from ``SHOW``.
         published: published results; None: the package's.
     """
     return _Builder(_Found(records, published), frozenset(show)).table()
 
 
 class _Found:
-    """The runs by row and data set, with their ranks and what is published of them."""
+    """The runs by row and data set, with their ranks and published figures."""
 
     def __init__(self, records: Sequence[RunRecord], published: PublishedResults | None) -> None:
         self.records = records
@@ -92,7 +92,7 @@ class _Found:
                 self.ranks |= {(one.key, one.dataset, metric.key): ranked for one in members}
 
     def published(self, one: RunGroup) -> PublishedRow | None:
-        """What is published of the method, or of the variant in the method's own ablation."""
+        """The published row of the method, or of the variant in the method's own ablation."""
         record = next(iter(one.records.values()))
         if record.info.variant is not None:
             return own_ablation(record.info.method).get((record.info.variant, one.dataset.lower()))
@@ -212,6 +212,6 @@ class _Builder:
 
 
 def _order(row: tuple[GroupKey, Mapping[str, RunGroup]]) -> tuple[str, str, int, GroupKey]:
-    """Embedding before generative, as published tables have them; below a method, its oracle."""
+    """Embedding methods before generative ones, as in published tables; oracle rows below their method."""
     about = dict(zip(KEY_NAMES, row[0], strict=True))
     return about["group"], about["method"], _SELECTIONS.index(about["selection"]), row[0]

@@ -1,4 +1,4 @@
-"""What two runs differ in, and whether their figures can be set beside each other."""
+"""How two runs differ, and whether their figures can be compared."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ SECTIONS = (
     "environment",
 )
 _ENVIRONMENT = ("python", "platform", "packages", "device", "cuda", "cpu_count", "git")
-"""What of the environment is told; the rest is in other sections, or says nothing of another run."""
+"""Entries of the environment that are compared; the others are in other sections or differ in every run."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not the same in two runs."""
+    """One entry that differs between two runs."""
 
     section: str
     """One of ``SECTIONS``."""
     name: str
-    """As ``generator.lr``; nested names are joined by dots."""
+    """For example ``generator.lr``; nested names are joined by dots."""
     a: Any
-    """None: the run has no such thing, or none is known."""
+    """None: the run has no such entry."""
     b: Any
 
 
 def differences(a: RunRecord, b: RunRecord) -> tuple[Difference, ...]:
-    """Everything that is not the same in two runs, and nothing else, by section and name.
+    """All entries that differ between two runs, by section and name.
 
-    All but ``chosen`` and ``environment`` is part of the runs' identities.
+    All sections except ``chosen`` and ``environment`` are part of the runs' identities.
     """
     one, other = _facts(a), _facts(b)
     return tuple(
@@ -54,17 +54,17 @@ def differences(a: RunRecord, b: RunRecord) -> tuple[Difference, ...]:
 
 
 def without_seed(record: RunRecord) -> dict[str, Any]:
-    """The identity that all seeds of one line share."""
+    """The part of the identity that runs differing only in their seed share."""
     return {key: value for key, value in record.info.identity.items() if key != "seed"}
 
 
 def refusals(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
-    """Why the figures of two runs say nothing about each other, a sentence each; none: they do."""
+    """Why the figures of two runs cannot be compared, a sentence each; empty: they can."""
     return tuple(_refusals(a, b))
 
 
 def warnings(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
-    """What makes two runs that can be compared unlike, a sentence each."""
+    """What to bear in mind when comparing the two runs, a sentence each."""
     return tuple(_warnings(a, b))
 
 
@@ -83,7 +83,7 @@ def _facts(record: RunRecord) -> dict[str, dict[str, Any]]:
     }
     for section in ("components", "search", "selection", "versions", "execution"):
         found[section] = flat(identity.get(section, {}))
-    # What a later version of the core adds to an identity is not to go unseen.
+    # Entries that a later version adds to the identity must show up as well.
     known = {*named, *SECTIONS}
     found["run"] |= flat({key: value for key, value in identity.items() if key not in known})
     return found
@@ -116,7 +116,7 @@ def _refusals(a: RunRecord, b: RunRecord) -> Iterator[str]:
         yield f"the runs have different splits of {a.info.dataset}, {splits[0]} and {splits[1]}"
     labels = [one.get("arrays", {}).get("labels") for one in data]
     if labels[0] != labels[1]:
-        yield f"the images of {a.info.dataset} have other labels in the one run than in the other"
+        yield f"the runs have different labels for the images of {a.info.dataset}"
 
 
 def _warnings(a: RunRecord, b: RunRecord) -> Iterator[str]:
@@ -131,13 +131,13 @@ def _warnings(a: RunRecord, b: RunRecord) -> Iterator[str]:
     data = [record.info.identity.get("data", {}) for record in (a, b)]
     for name in ("features", "semantics"):
         if data[0].get(name) != data[1].get(name):
-            yield f"other {name} ({data[0].get(name)} and {data[1].get(name)})"
+            yield f"different {name} ({data[0].get(name)} and {data[1].get(name)})"
         elif len({one.get("arrays", {}).get(name) for one in data}) > 1:
-            yield f"{name} of one name and other values: their files differ"
+            yield f"{name} of the same name but with different values: their files differ"
     tuned = [record.data.get("finetuned") for record in (a, b)]
     if tuned[0] != tuned[1]:
-        yield "the backbone of one of them was fine-tuned on this data set, or it is not known"
+        yield "the backbone of one run was fine-tuned on this data set, or may have been"
     if data[0].get("validation") != data[1].get("validation"):
-        yield "other validation splits"
+        yield "different validation splits"
     if a.info.seed != b.info.seed and without_seed(a) != without_seed(b):
-        yield f"other seeds ({a.info.seed} and {b.info.seed}): part of every difference is chance"
+        yield f"different seeds ({a.info.seed} and {b.info.seed}): part of every difference is chance"

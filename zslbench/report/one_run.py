@@ -1,4 +1,4 @@
-"""One run: its details, what its stages cost, what its method says of its settings, what trackers log."""
+"""One run: its details, the cost of its stages, how its settings are explained, what trackers log."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _SHOWN_ELSEWHERE = ("chosen", "preset", "reading", "stages", "tuned")
 
 
 def run_details(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) -> list[dict[str, Any]]:
-    """Rows of ``about``, ``name`` and ``value``: figures first, then how they came about.
+    """Rows of ``about``, ``name`` and ``value``: the run and its figures, then how they were obtained.
 
     Args:
-        explained: what the method says of the run's settings (:func:`explain_run`).
+        explained: the method's explanation of the run's settings (:func:`explain_run`).
     """
     info = record.info
     sections: dict[str, Details] = {
@@ -74,7 +74,7 @@ def _figure(name: str, value: object) -> object:
 
 
 def _over_classes(record: RunRecord) -> Details:
-    """What a single run can say of its own figures: the bootstrap's interval over classes."""
+    """Bootstrap intervals over classes, the only ones that a single run has."""
     from zslbench.report.statistics.bootstrap import ClassAccuracies, over_classes
 
     try:
@@ -219,7 +219,7 @@ def run_parameters(run: RunInfo) -> dict[str, Any]:
 
 
 def run_tags(run: RunInfo) -> dict[str, str]:
-    """Where the run's numbers come from: its id, the data's fingerprints, versions, execution mode."""
+    """The run's provenance: its id, checksums of the data, versions, execution mode."""
     data = run.identity.get("data", {})
     found: dict[str, Any] = {"run": run.id}
     found |= {f"data.{name}": value for name, value in data.items() if name != "arrays"}
@@ -230,9 +230,9 @@ def run_tags(run: RunInfo) -> dict[str, str]:
 
 
 def last_evaluations(record: RunRecord) -> list[tuple[str, int, dict[str, float]]]:
-    """What was evaluated at the end of each schedule, as (stage, epoch, figures).
+    """The evaluation at the end of each schedule, as (stage, epoch, figures).
 
-    ``epoch_ended`` does not report these, for they are computed after the epoch's row.
+    ``epoch_ended`` does not report these because they are computed after the epoch's row.
     """
     table = record.table("epochs")
     names = [name for name in table.columns if name.startswith(("val_", "test_"))]

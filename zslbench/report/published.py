@@ -29,7 +29,7 @@ Lookup: TypeAlias = "Callable[[Line, str, str], PublishedRow | None]"
 
 
 def published_lookup(outcome: SuiteOutcome, results: PublishedResults) -> Lookup:
-    """A function that finds what is published of a suite's lines: methods, or variants of an ablation."""
+    """A function that finds the published row of a suite's line: a method, or a variant of its ablation."""
 
     def find(line: Line, dataset: str, semantics: str) -> PublishedRow | None:
         if line.published_variant is not None:
@@ -60,13 +60,13 @@ Place = Literal["inside", "above", "below", "unknown"]
 
 @dataclass(frozen=True)
 class PublishedVerdict:
-    """A published figure against ours."""
+    """A published figure compared with ours."""
 
     place: Place
-    """Where the **published** figure lies against the interval of our mean over seeds: ``above`` means that
-    it is higher than our seeds can account for."""
+    """Where the **published** figure lies relative to the interval of our mean over seeds: ``above`` means
+    that it is higher than the variation over our seeds explains."""
     difference: float
-    """Our mean less the published figure, in percentage points; NaN where one is missing."""
+    """Our mean minus the published figure, in percentage points; NaN if either is missing."""
     reason: str = ""
     """Why the place is unknown, one line."""
 
@@ -103,7 +103,7 @@ def verdict(ours: Interval, published: float, rounding: float = 0.0) -> Publishe
 
 @dataclass
 class PublishedCells:
-    """Makes the cells of published rows and of differences, and collects the notes that they need."""
+    """Creates the cells of published rows and differences, and collects their notes."""
 
     preferred: str | None = None
     """The source that is named first."""
@@ -142,7 +142,7 @@ class PublishedCells:
         return Cell(value, digits=metric.digits, mark=mark, note=note)
 
     def difference(self, ours: SeedValues, row: PublishedRow | None) -> tuple[Cell, str | None]:
-        """Ours less published with its verdict, and the verdict for programs."""
+        """Ours minus published with its verdict, and the verdict for programs."""
         name = ours.metric.name
         value = math.nan if row is None else row.figures.get(name, math.nan)
         if row is None or math.isnan(value) or math.isnan(ours.interval.mean):

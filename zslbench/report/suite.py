@@ -32,12 +32,12 @@ from zslbench.report.tables.model import Cell, Column, Row, Table
 
 SHOW = ("oracle", "published", "difference", "interval")
 """``oracle`` (and ``last``): selections other than the one that ranks, where the suite runs them;
-``published``; ``difference``: ours less published with a verdict; ``interval``: ± half of the 95 % interval
+``published``; ``difference``: ours minus published, with a verdict; ``interval``: ± half of the 95 % interval
 instead of ± std."""
 DEFAULT = ("oracle", "published")
 
 _PROGRAMS = ("method", "variant", "reading", "row", "selection")
-"""Columns that tell programs what a row is."""
+"""Columns that identify a row to programs."""
 _SELECTED = {
     "val": "val: epochs and hyper-parameters from validation classes inside the training images",
     "last": "last: schedule and hyper-parameters as given, nothing selected",
@@ -54,8 +54,8 @@ def suite_table(
     """The comparison table of a suite.
 
     Args:
-        outcome: what is known of the suite.
-        show: what stands below the rows that rank, of ``SHOW``.
+        outcome: the suite's results so far.
+        show: the rows shown below those that are ranked, from ``SHOW``.
         published: published results; None: the package's.
 
     Raises:
@@ -154,7 +154,7 @@ class _Builder:
         return rows
 
     def _adds_something(self, line: Line, selection: str) -> bool:
-        """Whether a further selection says anything that the row above it does not."""
+        """Whether another selection adds anything to the row above it."""
         return any(
             (entry := self._entry(line, dataset, selection)).records
             or entry.state not in ("not applicable", self._entry(line, dataset, self._first).state)
@@ -277,7 +277,7 @@ def _missing_notes(entries: Mapping[tuple[str, str, str], Entry], *, several: bo
 
 
 def _input_notes(outcome: SuiteOutcome) -> list[str]:
-    """What the runs read: figures on other features or semantics are not comparable."""
+    """The runs' inputs: figures from different features or semantics are not comparable."""
     found: dict[str, dict[str, list[str]]] = {}
     for (label, dataset, _), entry in outcome.entries.items():
         for record in entry.records.values():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from zslbench.report.statistics.intervals import interval, interval_text
+from zslbench.report.statistics.intervals import interval
 
 VALUES = st.lists(st.floats(1, 99), min_size=2, max_size=12).filter(lambda x: max(x) - min(x) > 0.01)
 
@@ -96,11 +96,5 @@ def test_coverage_of_normal_seeds() -> None:
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 95.0, -1.0])
 def test_what_is_no_confidence(confidence: float) -> None:
-    with pytest.raises(ValueError, match="a share between 0 and 1"):
+    with pytest.raises(ValueError, match=f"{confidence}"):
         interval([1.0, 2.0], confidence)
-
-
-def test_text_names_the_method() -> None:
-    assert "95 %" in interval_text()
-    assert "Student" in interval_text()
-    assert "99.9 %" in interval_text(0.999)

@@ -143,7 +143,7 @@ def test_two_closed_forms_are_refused() -> None:
     assert math.isnan(found.p)
     assert math.isnan(found.low)
     assert found.difference == pytest.approx(13.9)
-    assert found.refusal == "both give the same for every seed: a closed form repeated is no sample"
+    assert "every seed" in found.refusal
 
 
 def test_a_closed_form_against_one_that_varies_is_judged() -> None:

@@ -253,7 +253,7 @@ def test_more_seeds_than_can_tell_mark_ties(outcome: SuiteOutcome) -> None:
     tied = [row.cells[0].value for row in table.rows if any(one.tied for one in row.cells)]
     assert tied
     assert not [row for row in table.rows if row.kind and any(one.tied for one in row.cells)]
-    assert "≈: not told apart from the best" in render(table, "terminal")
+    assert "≈: not shown to differ from the best" in render(table, "terminal")
 
 
 def test_simulated_data_and_inputs_are_told(outcome: SuiteOutcome) -> None:

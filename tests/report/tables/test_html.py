@@ -65,7 +65,7 @@ def test_the_whole_table(table: Table) -> None:
         ["<b>|x", "55.0 ± 0.1", "–", "51.0", "7"],
     ]
     assert found.notes == [
-        "bold: best of its column; underlined: second; ≈: not told apart from the best",
+        "bold: best of its column; underlined: second; ≈: not shown to differ from the best",
         "‡ as printed",
     ]
     for row in found.rows:  # every row is as wide as the table

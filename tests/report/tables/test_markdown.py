@@ -27,7 +27,7 @@ def test_the_whole_table(table: Table) -> None:
         "| *generative*    |                |               |              |            |",
         r"| \<b>\|x         |     55.0 ± 0.1 |             – |     **51.0** |          7 |",
         "",
-        "- bold: best of its column; underlined: second; ≈: not told apart from the best",
+        "- bold: best of its column; underlined: second; ≈: not shown to differ from the best",
         "- ‡ as printed",
     ]
 

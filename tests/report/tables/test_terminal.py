@@ -31,7 +31,7 @@ def test_a_pipe_gets_all_of_it_in_plain_text(table: Table) -> None:
         "  generative",
         "    <b>|x          55.0 ± 0.1      –             *51.0*          7",
         "",
-        "*so*: best of its column; _so_: second; ≈: not told apart from the best",
+        "*so*: best of its column; _so_: second; ≈: not shown to differ from the best",
         "‡ as printed",
     ]
 

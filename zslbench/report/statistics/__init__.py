@@ -1,1 +1,1 @@
-"""What can be said of runs over seeds and classes: intervals, paired tests, ties."""
+"""Statistics over seeds and classes: intervals, paired tests, ties."""

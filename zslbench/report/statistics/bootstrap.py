@@ -1,11 +1,10 @@
 """Bootstrap over classes: how far the figures of a single run depend on which classes were tested.
 
 Acc is a mean over unseen classes, U over unseen and S over seen ones. The bootstrap (Efron 1987, BCa
-intervals by SciPy) draws classes with replacement, seen and unseen independently, and computes the figures
-anew. It tells of other classes like these. It does not tell of other seeds: for those there is no substitute
-for runs.
+intervals by SciPy) draws classes with replacement, seen and unseen independently, and recomputes the figures.
+It estimates the variation over classes like these, not over seeds, which takes more runs.
 
-Accuracies are in percent, NaN for a class without test images, as the mean over classes leaves those out too.
+Accuracies are in percent, NaN for a class without test images, which the mean over classes leaves out too.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_CLASSES = 5
-"""Fewer classes give no interval: too few different samples can be drawn from them."""
+"""With fewer classes there is no interval: too few distinct samples can be drawn."""
 RESAMPLES = 9_999
 
 
@@ -58,7 +57,7 @@ class ClassAccuracies:
 
 @dataclass(frozen=True)
 class ClassInterval:
-    """A figure of one run, or a difference of two, with its interval over classes."""
+    """A figure of one run, or the difference between two, with its interval over classes."""
 
     value: float
     """In percent, or percentage points; NaN: the run has no such figure."""
@@ -74,7 +73,7 @@ class ClassInterval:
 def over_classes(
     run: ClassAccuracies, *, confidence: float = 0.95, resamples: int = RESAMPLES
 ) -> Mapping[str, ClassInterval]:
-    """Acc, U, S and H of one run, each with its interval; the same at every call.
+    """Acc, U, S and H of one run, each with its interval. Deterministic.
 
     Raises:
         ValueError: ``confidence`` is not between 0 and 1.
@@ -85,21 +84,17 @@ def over_classes(
 def difference_over_classes(
     a: ClassAccuracies, b: ClassAccuracies, *, confidence: float = 0.95, resamples: int = RESAMPLES
 ) -> Mapping[str, ClassInterval]:
-    """Differences of two runs of one data set, ``a`` less ``b``: both are asked for the same drawn classes.
+    """Differences of two runs on one data set, ``a`` minus ``b``, computed on the same resampled classes.
 
     Raises:
-        DataError: the runs are of different classes.
+        DataError: the runs were evaluated on different classes.
         ValueError: ``confidence`` is not between 0 and 1.
     """
     if (a.unseen, a.seen) != (b.unseen, b.seen):
-        raise DataError("two runs", ["of different classes"], "Compare runs of one data set and split")
+        raise DataError(
+            "two runs", ["evaluated on different classes"], "Compare runs on one data set and split"
+        )
     return _intervals([a, b], confidence, resamples)
-
-
-def bootstrap_text(confidence: float = 0.95) -> str:
-    """How these intervals are made, for the notes of a table."""
-    level = f"{100 * confidence:g} %"
-    return f"{level} interval: BCa bootstrap over classes of one run; it tells nothing of other seeds"
 
 
 def _intervals(runs: list[ClassAccuracies], confidence: float, resamples: int) -> dict[str, ClassInterval]:
@@ -132,16 +127,16 @@ def _intervals(runs: list[ClassAccuracies], confidence: float, resamples: int) -
 
 
 def _one(arrays: list[Any], figure: Callable[..., Any], confidence: float, resamples: int) -> ClassInterval:
-    """Interval of a figure of (runs, classes) arrays, which are drawn from independently of each other."""
+    """Interval of a figure of (runs, classes) arrays, each resampled independently."""
     import numpy as np
     from scipy import stats
 
     classes = [array.shape[1] for array in arrays]
     if not all(classes):
-        return ClassInterval(math.nan, math.nan, math.nan, sum(classes), "no such figure")
+        return ClassInterval(math.nan, math.nan, math.nan, sum(classes), "the run has no such figure")
 
     def statistic(*drawn: Any, axis: int = -1) -> Any:
-        """The first run's figure, less the second's, for drawn numbers of classes (..., classes)."""
+        """The first run's figure, minus the second's if any, for resampled class indices (..., classes)."""
         values = figure(*(array[:, which.astype(int)] for array, which in zip(arrays, drawn, strict=True)))
         return values[0] - values[1] if len(values) == 2 else values[0]
 
@@ -156,7 +151,7 @@ def _one(arrays: list[Any], figure: Callable[..., Any], confidence: float, resam
     if min(classes) < LEAST_CLASSES:
         return without(f"{min(classes)} classes: no interval, at least {LEAST_CLASSES} are needed")
     with warnings.catch_warnings():
-        # Where all classes have one value SciPy divides 0 by 0; that there is no interval is said below.
+        # SciPy divides 0 by 0 if all classes have the same value; below this becomes "no interval".
         warnings.simplefilter("ignore", RuntimeWarning)
         found = stats.bootstrap(
             numbers,
@@ -175,7 +170,7 @@ def _one(arrays: list[Any], figure: Callable[..., Any], confidence: float, resam
 
 
 def _tested(accuracies: Any) -> Any:
-    """The columns (classes) of which every run has an accuracy."""
+    """The columns (classes) for which every run has an accuracy."""
     import numpy as np
 
     return accuracies[:, np.isfinite(accuracies).all(axis=0)]

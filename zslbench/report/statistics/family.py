@@ -1,7 +1,7 @@
-"""Every method against the best of a column: which are tied with it, which differ, which cannot be judged.
+"""Compare every method with the best of its column: tied, different, or not judged.
 
-The p values of ``report.statistics.paired`` are corrected by Holm (1979) over the comparisons of one
-data set and figure, through statsmodels. "Tied" means that no difference was shown, not that there is none.
+The p values of ``report.statistics.paired`` are Holm-corrected (1979, by statsmodels) over the comparisons of
+one data set and figure. "Tied" means that no difference was shown, not that there is none.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from zslbench.report.statistics.intervals import interval
 from zslbench.report.statistics.paired import Paired, compare_seeds, least_p, too_few
 
 State = Literal["best", "tied", "differs", "not judged", "missing"]
-"""``tied``: not shown to differ from the best; ``differs``: shown to; ``not judged``: the test was refused,
-so it is neither; ``missing``: it has no mean."""
+"""``tied``: not shown to differ from the best; ``differs``: shown to differ; ``not judged``: the test was
+refused; ``missing``: there is no mean."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What can be said of one method against the best."""
+    """One method compared with the best."""
 
     state: State
     mean: float
     """Over the method's own seeds, in percent; NaN for ``missing``."""
     paired: Paired | None = None
-    """The comparison, method less best; None for the best itself and for ``missing``."""
+    """The comparison, method minus best; None for the best itself and for ``missing``."""
     p: float = math.nan
     """Holm-corrected; NaN where the test was refused."""
     reason: str = ""
@@ -39,16 +39,16 @@ class Ranking:
     """One column of a table."""
 
     best: str | None
-    """Best mean; the first of equals. None: no method has a mean."""
+    """The method with the best mean, the first if several share it. None: no method has a mean."""
     second: str | None
-    """Second best mean; None: fewer than two methods have one."""
+    """The runner-up; None: fewer than two methods have a mean."""
     tied: frozenset[str]
-    """Not shown to differ from the best, which is not among them."""
+    """Methods not shown to differ from the best, which is not included."""
     verdicts: Mapping[str, Verdict]
     """By method, in the order given."""
     alpha: float = 0.05
     comparisons: int = 0
-    """How many comparisons Holm's correction is over."""
+    """The number of comparisons that Holm's correction covers."""
 
     @property
     def not_judged(self) -> Mapping[str, str]:
@@ -61,12 +61,12 @@ def against_best(
 ) -> Ranking:
     """Rank methods by their mean and compare each with the best over the seeds that both have.
 
-    A comparison that no outcome could settle is refused, and one that has too few seeds even alone costs the
-    others nothing (Tarone 1990). A method with a NaN among its seeds is ``missing``.
+    A comparison that could not be significant whatever its outcome is refused, and one with too few seeds
+    does not count in the correction of the others (Tarone 1990). A method with a NaN is ``missing``.
 
     Args:
         values: by method, values in percent by seed.
-        alpha: the level that all comparisons share.
+        alpha: the family-wise significance level.
         higher: whether the highest mean is the best, or the lowest.
     """
     means = {name: interval(list(seeds.values())).mean for name, seeds in values.items()}
@@ -99,7 +99,7 @@ def against_best(
 
 def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[list[bool], list[float]]:
     """Holm's step-down correction: which are rejected at ``alpha``, and the corrected p values."""
-    if len(p) < 2:  # nothing to correct; statsmodels collects garbage at every call, which takes its time
+    if len(p) < 2:  # nothing to correct, and statsmodels runs a slow garbage collection at every call
         return [one <= alpha for one in p], list(p)
     from statsmodels.stats.multitest import multipletests
 
@@ -108,7 +108,7 @@ def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[list[bool], list[floa
 
 
 def _judged(tested: Mapping[str, Paired], means: Mapping[str, float], alpha: float) -> dict[str, Verdict]:
-    """The verdicts of comparisons that have p values."""
+    """The verdicts on comparisons that have p values."""
     rejected, corrected = holm([one.p for one in tested.values()], alpha)
     possible = _can_be_shown([len(one.seeds) for one in tested.values()], alpha)
     verdicts = {}
@@ -124,7 +124,7 @@ def _judged(tested: Mapping[str, Paired], means: Mapping[str, float], alpha: flo
 
 
 def _can_be_shown(seeds: Sequence[int], alpha: float) -> list[bool]:
-    """Which comparisons Holm would reject if every one came out as strongly as its number of seeds allows."""
+    """Which comparisons Holm would reject if each had the least p value that its number of seeds allows."""
     shown = [False] * len(seeds)
     for step, place in enumerate(sorted(range(len(seeds)), key=lambda place: -seeds[place])):
         if (len(seeds) - step) * least_p(seeds[place]) > alpha:

@@ -1,8 +1,7 @@
 """Mean, standard deviation and confidence interval of a figure over seeds. Values in percent.
 
-The interval is Student's: mean ± t · s / √n with n − 1 degrees of freedom (Student 1908). It speaks of the
-mean over seeds on this data set, with its split and classes as they are. Imports SciPy when it is asked for
-an interval.
+The interval is Student's: mean ± t · s / √n with n − 1 degrees of freedom (Student 1908). It covers the mean
+over seeds for this data set, split and set of classes. SciPy is imported on the first interval.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 SAME = 1e-9
-"""Values that differ by no more than this, in percentage points, are the same: one image of a million weighs
-more."""
+"""Values within this many percentage points are equal: one image in a million makes a larger difference."""
 
 
 @dataclass(frozen=True)
@@ -21,20 +19,20 @@ class Interval:
     """A figure over seeds."""
 
     n: int
-    """How many seeds."""
+    """The number of seeds."""
     mean: float
-    """NaN: no seed, or one that has no figure."""
+    """NaN: there is no seed, or one of them has no figure."""
     std: float
     """Sample standard deviation (n − 1); NaN for fewer than two seeds."""
     low: float
-    """Lower end of the interval; NaN where there is none, see ``reason``."""
+    """Lower end of the interval; NaN: there is none, see ``reason``."""
     high: float
     confidence: float = 0.95
     reason: str = ""
     """Why there is no interval, one line; empty: there is one."""
 
     def __contains__(self, value: float) -> bool:
-        """Whether the value lies in the interval, its ends included; False where there is none."""
+        """Whether the value lies in the closed interval; False if there is none."""
         return self.low <= value <= self.high
 
     @property
@@ -46,12 +44,12 @@ class Interval:
 def interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
     """Mean, sample standard deviation and Student-t interval.
 
-    There is no interval for one seed, nor where all seeds gave the same value: a closed form that is
-    repeated is no sample. A NaN makes everything NaN; no seed is averaged away.
+    There is no interval for one seed, nor if all seeds gave the same value: repeating a closed-form solution
+    does not produce a sample. One NaN makes everything NaN; no seed is silently dropped.
 
     Args:
-        values: one value for each seed.
-        confidence: of the interval, between 0 and 1.
+        values: one per seed.
+        confidence: level of the interval, between 0 and 1.
 
     Raises:
         ValueError: ``confidence`` is not between 0 and 1.
@@ -78,8 +76,3 @@ def interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
 
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / math.sqrt(n)
     return Interval(n, mean, std, mean - half, mean + half, confidence)
-
-
-def interval_text(confidence: float = 0.95) -> str:
-    """How the interval is made, for the notes of a table."""
-    return f"{100 * confidence:g} % interval: Student's t over seeds, mean ± t(n−1)·s/√n"

@@ -1,9 +1,9 @@
-"""Two methods over the seeds that both have: the mean difference, its interval, and whether it can be chance.
+"""Compare two methods over common seeds: the mean difference, its interval, and a test against chance.
 
 The test is the exact two-sided sign-flip permutation test on the mean of the paired differences (Fisher
-1935): were the two methods alike, each seed's difference would as well have had the other sign. It assumes
-no distribution. Of n seeds there are 2^n signs, so its least possible p is 2 / 2^n: few seeds cannot show a
-difference, and then this module refuses to judge instead of printing a p value.
+1935): if the two methods were equally good, each difference could just as well have the opposite sign. It
+assumes no distribution. n seeds have 2^n sign patterns, so the least possible p is 2 / 2^n: with too few
+seeds no difference can be shown, and this module then refuses to judge instead of returning a p value.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from dataclasses import dataclass
 from zslbench.report.statistics.intervals import SAME, interval
 
 EXACT = 13
-"""Up to so many seeds all signs are tried; beyond, ``RESAMPLES`` random ones of a fixed generator."""
+"""Up to this many seeds all sign patterns are tried; beyond it, ``RESAMPLES`` random ones, reproducibly."""
 RESAMPLES = 99_999
 
 
 @dataclass(frozen=True)
 class Paired:
-    """A difference of two methods, first less second, in percentage points."""
+    """The difference between two methods, first minus second, in percentage points."""
 
     seeds: tuple[int, ...]
-    """Those that both have, ascending."""
+    """The seeds that both have, ascending."""
     difference: float
-    """Mean over these seeds; NaN where it is not known."""
+    """Mean over these seeds; NaN if unknown."""
     low: float
-    """Student-t interval of the mean difference; NaN where there is none."""
+    """Student-t interval of the mean difference; NaN if there is none."""
     high: float
     p: float
-    """NaN where the test was refused."""
+    """NaN if the test was refused."""
     refusal: str = ""
-    """Why the difference cannot be judged, one line; empty: it was."""
+    """Why the difference was not judged, one line; empty: it was."""
     unpaired: tuple[int, ...] = ()
-    """Seeds that one of the two lacks: they take no part."""
+    """Seeds that one of the two lacks; they are left out."""
 
 
 def least_p(seeds: int) -> float:
@@ -44,7 +44,7 @@ def least_p(seeds: int) -> float:
 
 
 def seeds_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
-    """The fewest seeds that can show a difference, with Holm's correction over so many comparisons.
+    """The fewest seeds that can show a difference, Holm-corrected over this number of comparisons.
 
     >>> [seeds_needed(comparisons=m) for m in (1, 2, 5, 16)]
     [6, 7, 8, 10]
@@ -76,12 +76,12 @@ def compare_seeds(
 ) -> Paired:
     """Compare two methods over the seeds that both have.
 
-    Refused: no seed in common; a seed without its figure; two methods that give the same for every seed
-    (closed forms: they say nothing about seeds); fewer seeds than can show a difference at ``alpha``.
+    Refused if there is no common seed, a seed has no figure, both methods give the same value for every seed
+    (closed-form solutions do not depend on it), or there are too few seeds to show a difference at ``alpha``.
 
     Args:
         a, b: values in percent by seed.
-        alpha: the level at which a difference would be called one.
+        alpha: the significance level.
         comparisons: how many comparisons share this level by Holm's correction. ``p`` is not corrected.
         confidence: of the interval of the mean difference.
     """
@@ -99,7 +99,9 @@ def compare_seeds(
     if lacking:
         return result(f"no figure for seed {', '.join(lacking)}")
     if len(seeds) > 1 and all(_constant([one[seed] for seed in seeds]) for one in (a, b)):
-        return result("both give the same for every seed: a closed form repeated is no sample")
+        return result(
+            "both give the same value for every seed: a repeated closed-form solution is not a sample"
+        )
     if comparisons * least_p(len(seeds)) > alpha:
         return result(too_few(len(seeds), alpha, comparisons))
     return result(p=sign_flip_p(differences))
@@ -110,7 +112,7 @@ def sign_flip_p(differences: list[float]) -> float:
     import numpy as np
     from scipy import stats
 
-    # Whole numbers of SAME: sums of signed differences that are equal in truth are then equal.
+    # In integer multiples of SAME, so that sums that should be equal are equal in spite of rounding.
     whole = np.round(np.asarray(differences) / SAME)
     if not whole.any():
         return 1.0  # no sign changes anything

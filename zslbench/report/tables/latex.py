@@ -58,7 +58,7 @@ def escaped(text: str) -> str:
 
 
 def _behind(text: str) -> str:
-    """What stands behind a number; a blank before it is kept."""
+    """Text that follows a number; its leading blank is preserved."""
     return ("~" if text.startswith(" ") else "") + escaped(text)
 
 

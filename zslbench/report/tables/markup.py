@@ -19,8 +19,8 @@ from zslbench.report.tables.model import (
 )
 
 _SPECIAL = re.compile(r"[\\*`|~$]|<(?=[a-zA-Z/!?])|&(?=#?\w+;)|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
-"""What markdown would interpret where it stands. Brackets and underscores within words are harmless, and text
-stays readable where nothing renders it."""
+"""What markdown would interpret. Brackets and underscores inside words are harmless and left alone, so that
+the text stays readable where nothing renders it."""
 
 
 def markdown_escaped(text: str) -> str:
@@ -69,10 +69,10 @@ CLASS = "zslbench"
 def html(table: Table) -> str:
     """A ``table`` with its title as caption, and its notes as a list below it.
 
-    Each group is a ``tbody`` under a row of its own (class ``group``). Rows that belong to the one above them
-    have the classes ``below`` and their kind. Cells have ``data-value`` for sorting, and the classes
-    ``number``, ``best``, ``second``, ``tied`` and ``missing`` as they apply; a note is their ``title``, and
-    marks are a ``span`` of class ``mark``.
+    Each group is a ``tbody`` that begins with a heading row (class ``group``). Rows that belong to
+    the one above them have the classes ``below`` and their kind. Cells have ``data-value`` for sorting, and
+    the classes ``number``, ``best``, ``second``, ``tied`` and ``missing`` as they apply; a note is their
+    ``title``, and marks are a ``span`` of class ``mark``.
     """
     table = table.for_readers()
     notes = table_notes(table, "bold", "underlined")
@@ -139,7 +139,7 @@ def _html_cell(cell: Cell, column: Column, *, first: bool) -> str:
     if cell.note:
         attributes += f' title="{_html_text(cell.note)}"'
     text = _html_text(MISSING if cell.text is None else cell.text)
-    # Elements, so that best and second can be told without a style sheet.
+    # Elements, so that best and second are recognisable without a style sheet.
     text = {"best": f"<b>{text}</b>", "second": f"<u>{text}</u>"}.get(cell.emphasis or "", text)
     marks = f'<span class="mark">{escape(cell.marks)}</span>' if cell.marks else ""
     return f"<{tag}{attributes}>{text}{marks}</{tag}>"

@@ -18,7 +18,7 @@ Value: TypeAlias = float | int | str | bool | list[Any] | dict[str, Any] | None
 
 TIED_MARK = "≈"
 MISSING = "–"
-"""What readers see in place of nothing."""
+"""Shown for a missing value."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Cell:
     value: Any = None
     """For programs and for sorting; None or NaN: missing."""
     words: str | None = None
-    """What readers see instead of the value: a state, the reason why there is none."""
+    """Shown instead of the value: a state, or why there is none."""
     spread: float = math.nan
-    """Shown behind a number as ``± 0.3``; NaN: none."""
+    """Shown after a number as ``± 0.3``; NaN: none."""
     digits: int = 1
     """Decimals of a floating-point value and its spread."""
     signed: bool = False
@@ -38,9 +38,9 @@ class Cell:
     emphasis: Emphasis | None = None
     """Best or second of its column."""
     tied: bool = False
-    """Whether the data cannot tell it from the best of its column."""
+    """Whether it was not shown to differ from the best of its column."""
     mark: str = ""
-    """What stands behind the text, as ``†`` or ``" (2)"``."""
+    """Appended to the text, for example ``†`` or ``" (2)"``."""
     note: str = ""
     """A sentence: why it is missing, or what its mark means."""
 
@@ -70,13 +70,13 @@ class Cell:
 
     @property
     def marks(self) -> str:
-        """What stands behind the text."""
+        """Everything appended to the text."""
         return f"{TIED_MARK if self.tied else ''}{self.mark}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table; lines of one group stand together under its name."""
+    """One line of a table; lines of a group are shown together under its name."""
 
     cells: tuple[Cell, ...]
     group: str = ""
@@ -224,7 +224,7 @@ def table_notes(table: Table, best: str, second: str) -> list[str]:
     legend = {
         f"{best}: best of its column": any(cell.emphasis == "best" for cell in cells),
         f"{second}: second": any(cell.emphasis == "second" for cell in cells),
-        f"{TIED_MARK}: not told apart from the best": any(cell.tied for cell in cells),
+        f"{TIED_MARK}: not shown to differ from the best": any(cell.tied for cell in cells),
     }
     used = "; ".join(text for text, applies in legend.items() if applies)
     return [*([used] if used else []), *map(one_line, table.notes)]

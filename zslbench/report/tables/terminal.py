@@ -57,7 +57,7 @@ def show(table: Table) -> None:
 
 @dataclass(frozen=True)
 class _Shown:
-    """A cell as the terminal shows it. Digits align where cores end; spreads and marks stand behind."""
+    """A cell as the terminal shows it. Digits align at the end of cores; spreads and marks follow."""
 
     core: str
     spread: str
@@ -95,7 +95,7 @@ def _layout(table: Table, marks: tuple[str, str], width: int | None) -> _Layout:
     """Lay a table out.
 
     Args:
-        marks: what stands around the best and around the second.
+        marks: put around the best and around the second.
         width: of the terminal; columns of words are folded to fit it, numbers and first columns never are.
             None: nothing is folded.
     """
@@ -132,7 +132,7 @@ def _shown_row(
 
 
 def _make_room_for_spans(columns: Sequence[Column], widths: list[int]) -> None:
-    """Widen the last column of each joined header that is longer than what it stands over."""
+    """Widen the last column below each joined header that is wider than its columns."""
     for level in header_spans(columns)[:-1]:
         for span in level:
             under = widths[span.first : span.first + span.count]
@@ -154,8 +154,8 @@ def _squeeze(widths: list[int], least: Sequence[int], room: int) -> None:
 def _parts(table: Table, fits: int, measured: _Layout) -> list[Table]:
     """A table that is too wide as several, each with some of the columns below one upper header.
 
-    Columns without an upper header, as the name of a row, stand in each. A table that fits, or has not two
-    upper headers, is left whole.
+    Columns without an upper header, such as the name of a row, are repeated in each. A table that fits,
+    or has fewer than two upper headers, is left whole.
     """
     tops = [column.header[0] if len(column.header) > 1 else "" for column in table.columns]
     names = list(dict.fromkeys(filter(None, tops)))
