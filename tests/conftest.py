@@ -14,6 +14,8 @@ import pytest
 from filelock import FileLock
 from jaxtyping import install_import_hook
 
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))  # for the module ``pages``
+
 # Shapes and types of our own functions are checked at every call in every test.
 _hook = install_import_hook(
     [

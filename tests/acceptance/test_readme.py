@@ -13,39 +13,26 @@ from typing import Any
 
 import click
 import pytest
+from pages import ROOT, block_commands, blocks, inline_commands, section, without_blocks
 
 import zslbench
 from zslbench.cli.main import cli
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def blocks(language: str, below: str = "") -> list[str]:
-    """The fenced blocks in a language, of the section with this heading alone if one is given."""
-    text = README
-    if below:
-        text = README.split(f"## {below}\n", 1)[1].split("\n## ", 1)[0]
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-
-
-def command_lines() -> list[str]:
-    """Every ``zslbench ...`` in a block or between backticks."""
-    found = re.findall(r"`(zslbench [^`\n]+)`", re.sub(r"```.*?```", "", README, flags=re.DOTALL))
-    for block in blocks("sh"):
-        found += [line.split("#")[0].strip() for line in block.splitlines() if line.startswith("zslbench ")]
-    return found
+LINES = [*inline_commands(README), *block_commands(README)]
 
 
 def test_there_are_command_lines() -> None:
-    assert len(command_lines()) > 10
-    shown = {line.split()[1] for line in command_lines()}
+    assert len(LINES) > 10
+    shown = {line.split()[1] for line in LINES}
     assert {"run", "runs", "show", "table", "methods", "datasets"} <= shown <= set(cli.registered)
 
 
-@pytest.mark.parametrize("line", command_lines())
+@pytest.mark.parametrize("line", LINES)
 def test_command_line_means_something(line: str) -> None:
     name, *arguments = shlex.split(line)[1:]
     command = cli.get_command(click.Context(cli), name)
@@ -69,14 +56,13 @@ def test_options_that_the_text_names_exist() -> None:
         for parameter in cli.get_command(click.Context(cli), name).params  # type: ignore[union-attr]
         for option in parameter.opts
     }
-    text = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
-    named = set(re.findall(r"`(--[a-z-]+)", text))
+    named = set(re.findall(r"`(--[a-z-]+)", without_blocks(README)))
     assert named
     assert named <= known
 
 
 def test_python_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
-    (example,) = [block for block in blocks("python") if "zslbench.run(" in block]
+    (example,) = [block for block in blocks(README, "python") if "zslbench.run(" in block]
     settings = {"generator.hidden": 8, "generator.per_class": 4, "classifier.epochs": 1}
     quick = partial(zslbench.run, epochs=1, threads=1, store=tmp_path, settings=settings, select="last")
     monkeypatch.setattr(zslbench, "run", quick, raising=False)
@@ -85,7 +71,7 @@ def test_python_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
 
 
 def test_methods_and_variants_that_the_table_names() -> None:
-    table = README.split("## Methods\n", 1)[1].split("\n## ", 1)[0]
+    table = section(README, "## Methods")
     known = {one.name: {two.name for two in one.declaration.variants} for one in registry().methods()}
     told = {}
     for row in re.findall(r"^\| `(.+?)`(.*?) \|", table, re.MULTILINE):
@@ -104,9 +90,9 @@ def test_length_of_the_smallest_plugin() -> None:
 
 def test_your_method_in_ten_lines(tmp_path: Path) -> None:
     """The three blocks, installed by hand: a package and the metadata that pip would write beside it."""
-    (toml,) = blocks("toml", "Your method, in ten lines")
+    (toml,) = blocks(section(README, "## Your method, in ten lines"), "toml")
     site = tmp_path / "site"
-    for block in blocks("python", "Your method, in ten lines"):
+    for block in blocks(section(README, "## Your method, in ten lines"), "python"):
         name = re.match(r"# (my_method/\w+\.py)", block)
         assert name is not None
         (site / name[1]).parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +108,7 @@ def test_your_method_in_ten_lines(tmp_path: Path) -> None:
         "PYTHONPATH": str(site), "ZSLBENCH_STORE": str(tmp_path / "store"), "OMP_NUM_THREADS": "1",
         "ZSLBENCH_STRICT_PLUGINS": "1",
     }  # fmt: skip
-    (command,) = [line for line in command_lines() if "run prototype" in line]
+    (command,) = [line for line in LINES if "run prototype" in line]
     done = subprocess.run(
         [sys.executable, "-m", *shlex.split(command), "--threads=1", "--format=json"],
         env=environment, capture_output=True, text=True, timeout=120, check=False,

@@ -1,24 +1,23 @@
-"""The suites that README.md and docs/suites.md show work, and no key is left untold."""
+"""The suites that README.md and docs/suites.md show work, and every key is documented."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from pages import ROOT, blocks, section
 
 from zslbench.experiment import Suite, suite_names
 from zslbench.experiment.suites import Definition, Row, RowOptions, Suite as Found, parse
 from zslbench.experiment.suites.resolving import resolve_suite
 from zslbench.plugin.discovery import registry
 
-ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "suites.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def blocks(text: str) -> list[str]:
-    return [one for one in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[methods]]" in one]
+def suites(text: str) -> list[str]:
+    return [one for one in blocks(text, "toml") if "[[methods]]" in one]
 
 
 def resolved(text: str) -> Suite:
@@ -28,13 +27,13 @@ def resolved(text: str) -> Suite:
     return suite
 
 
-@pytest.mark.parametrize("text", [*blocks(README), *blocks(PAGE)])
+@pytest.mark.parametrize("text", [*suites(README), *suites(PAGE)])
 def test_a_suite_that_is_shown_resolves(text: str) -> None:
     assert resolved(text).rows
 
 
 def test_a_suite_of_ones_own_takes_ten_lines() -> None:
-    (text,) = blocks(README)
+    (text,) = suites(README)
     assert len([line for line in text.splitlines() if line.strip()]) <= 10
 
 
@@ -46,14 +45,13 @@ def test_a_suite_of_ones_own_takes_ten_lines() -> None:
         ("Keys of both", set(RowOptions.model_fields)),
     ],
 )
-def test_every_key_is_told(heading: str, keys: set[str]) -> None:
-    section = PAGE.split(f"### {heading}\n", 1)[1].split("\n### ", 1)[0]
-    told = set()
-    for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE):
-        told |= {key.partition(".")[0] for key in re.findall(r"`([^`]+)`", row)}
-    assert told == keys
+def test_every_key_is_documented(heading: str, keys: set[str]) -> None:
+    documented = set()
+    for row in re.findall(r"^\| (`.+?) \|", section(PAGE, f"### {heading}"), re.MULTILINE):
+        documented |= {key.partition(".")[0] for key in re.findall(r"`([^`]+)`", row)}
+    assert documented == keys
 
 
-def test_every_packaged_suite_is_told() -> None:
+def test_every_packaged_suite_is_documented() -> None:
     table = PAGE.split("| suite | what |\n", 1)[1].split("\n\n", 1)[0]
     assert set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == set(suite_names())
