@@ -60,20 +60,19 @@ from .xlsa17 import (
     ExpectedCounts as ExpectedCounts,
     read_xlsa17 as read_xlsa17,
 )
-from .xlsa17_classes import (
+from .xlsa17_described import (
     SPLIT_VARIABLES as SPLIT_VARIABLES,
-    class_names as class_names,
+    Described as Described,
+    no_features as no_features,
+    read_described as read_described,
+    read_split as read_split,
     split_disagreements as split_disagreements,
-    validation_classes as validation_classes,
-)
-from .xlsa17_described import Described as Described, read_described as read_described
-from .xlsa17_files import (
-    SEMANTICS_FILES as SEMANTICS_FILES,
-    features_files as features_files,
-    features_stem as features_stem,
 )
 from .xlsa17_variables import (
+    SEMANTICS_FILES as SEMANTICS_FILES,
     Variables as Variables,
+    features_files as features_files,
+    features_stem as features_stem,
     missing_values as missing_values,
     wrong_counts as wrong_counts,
 )

@@ -10,23 +10,26 @@ from pathlib import Path
 
 import numpy as np
 
-from zslbench.data import validate, xlsa17_classes as classes
+from zslbench.data import validate
 from zslbench.data.locations import SPLITS_FILE, require_folder
 from zslbench.data.matfile import read_mat
 from zslbench.data.provenance import source
 from zslbench.data.regions.attach import MEAN, RegionRequest, attach, mean_name
-from zslbench.data.xlsa17_files import SEMANTICS_FILES, features_stem, imported_features, require
+from zslbench.data.xlsa17_described import PARTS, SPLIT_VARIABLES, read_split, split_disagreements
 from zslbench.data.xlsa17_variables import (
+    SEMANTICS_FILES,
     ExpectedCounts as ExpectedCounts,
     Variables,
+    features_stem,
+    imported_features,
     missing_values,
+    require,
     wrong_counts,
 )
 from zslbench.errors import DataError, UnknownName, did_you_mean
-from zslbench.plugin.dataset import DataRequest, Dataset, OfficialSplit
+from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench.plugin.interfaces import DatasetSource
 
-_PARTS = ("trainval", "test_seen", "test_unseen")
 DEFAULT_FEATURES = "res101"
 """Stem of the features file of the archive."""
 
@@ -86,11 +89,11 @@ def read_xlsa17(
     stem = None if means else features_stem(DEFAULT_FEATURES if asked is None else asked)
     require(folder, stem, SEMANTICS_FILES[semantics])
     region_source = None if regions is None else regions.open(folder)
-    splits = read_mat(folder / SPLITS_FILE, {*classes.SPLIT_VARIABLES, "att", "original_att"})
+    splits = read_mat(folder / SPLITS_FILE, {*SPLIT_VARIABLES, "att", "original_att"})
     keys = {"features", "labels"} | ({"image_files"} if image_files or regions is not None else set())
     images = read_mat(folder / f"{stem}.mat", keys) if stem is not None else {}
     sentences = (
-        read_mat(folder / SEMANTICS_FILES["sentence"], classes.SPLIT_VARIABLES | {"att"})
+        read_mat(folder / SEMANTICS_FILES["sentence"], SPLIT_VARIABLES | {"att"})
         if semantics == "sentence"
         else {}
     )
@@ -108,45 +111,37 @@ def read_xlsa17(
         x = found.matrix(images, file, "features")
         labels = found.indices(images, file, "labels")
     a = found.matrix(described, SEMANTICS_FILES[semantics], "att" if semantics == "sentence" else semantics)
-    rows = {part: found.indices(splits, SPLITS_FILE, f"{part}_loc") for part in _PARTS}
-    train, val = (
-        found.indices(splits, SPLITS_FILE, f"{part}_loc", optional=True) for part in ("train", "val")
-    )
-    if x is None or labels is None or a is None or any(one is None for one in rows.values()):
+    reading = read_split(folder, splits, labels, None if a is None else a.shape[1])
+    faults += reading.faults
+    if x is None or labels is None or a is None or reading.split is None:
         raise DataError(folder, faults)
-    trainval, test_seen, test_unseen = (one for one in rows.values() if one is not None)
-
-    notes: list[str] = []
-    names = classes.class_names(folder, splits, a.shape[1], labels, test_unseen, notes)
+    split, names, notes = reading.split, reading.class_names, reading.notes
+    parts = split.trainval, split.test_seen, split.test_unseen
     if x.shape[1] != len(labels):
         faults.append(f"{file}: features are {x.shape[0]} x {x.shape[1]} (d x images), labels {len(labels)}")
-    if len(names) != a.shape[1]:
-        faults.append(f"semantics of {a.shape[1]} classes, names of {len(names)}")
     if sentences:
-        faults += classes.split_disagreements(splits, sentences, SEMANTICS_FILES["sentence"])
+        faults += split_disagreements(splits, sentences, SEMANTICS_FILES["sentence"])
     if expected is not None:
-        faults += wrong_counts(expected, semantics, x, labels, a, trainval, test_seen, test_unseen)
+        faults += wrong_counts(expected, semantics, x, labels, a, *parts)
     if x.shape[1] != len(labels) or len(names) != a.shape[1]:
         raise DataError(folder, faults)
 
-    split = OfficialSplit(trainval, test_seen, test_unseen)
-    validation = classes.validation_classes(folder, names, labels, split, train, val, faults, notes)
     notes += missing_values(splits, semantics, names)
     with np.errstate(over="ignore"):  # what does not fit into float32 is reported as infinite
         x = np.ascontiguousarray(x.T, dtype=np.float32)
         a = np.ascontiguousarray(a.T, dtype=np.float32)
     files = images.get("image_files")
     where = {"features": file, "labels": file, "semantics": SEMANTICS_FILES[semantics]}
-    where |= dict.fromkeys(_PARTS, SPLITS_FILE)
+    where |= dict.fromkeys(PARTS, SPLITS_FILE)
     arrays = {"features": x, "labels": labels, "semantics": a}
-    arrays |= {"trainval": trainval, "test_seen": test_seen, "test_unseen": test_unseen}
+    arrays |= dict(zip(PARTS, parts, strict=True))
     dataset = Dataset(
         name=name,
         features=x,
         labels=labels,
         class_names=names,
         semantics=a,
-        split=OfficialSplit(trainval, test_seen, test_unseen, validation),
+        split=split,
         features_name=features,
         semantics_name=semantics,
         image_files=tuple(files) if isinstance(files, list) else None,

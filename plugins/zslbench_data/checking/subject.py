@@ -12,13 +12,12 @@ from zslbench.data import (
     SPLITS_FILE,
     MatValue,
     Variables,
-    class_names,
     mat_variables,
+    no_features,
     read_mat,
-    validation_classes,
+    read_split,
 )
 from zslbench.plugin import Dataset, OfficialSplit
-from zslbench_data.checking.assemble import no_features
 from zslbench_data.checking.findings import Findings
 from zslbench_data.download.catalogue import Entry
 
@@ -83,17 +82,17 @@ def read_subject(folder: Path, entry: Entry | None, findings: Findings) -> Subje
 def complete(subject: Subject, findings: Findings) -> None:
     """The split, the classes and ``att``, from the splits file and the labels."""
     faults: list[str] = []
-    found = Variables(faults)
-    for part in PARTS:
-        rows = found.indices(subject.splits, SPLITS_FILE, f"{part}_loc")
-        if rows is not None:
-            subject.rows[part] = rows
-    att = found.matrix(subject.splits, SPLITS_FILE, "att")
+    att = Variables(faults).matrix(subject.splits, SPLITS_FILE, "att")
     if att is not None:
         with np.errstate(over="ignore"):
             subject.att = np.ascontiguousarray(att.T, dtype=np.float32)
-    _classes(subject, found, findings)
-    findings.faults(faults, SPLITS_FILE)
+    reading = read_split(
+        subject.folder, subject.splits, subject.labels, None if att is None else att.shape[1]
+    )
+    subject.rows, subject.class_names, subject.split = reading.parts, reading.class_names, reading.split
+    findings.faults(faults + reading.faults, SPLITS_FILE)
+    for note in reading.notes:
+        findings.ok(note, SPLITS_FILE)
 
 
 def _labels(subject: Subject, findings: Findings) -> None:
@@ -126,26 +125,3 @@ def _labels(subject: Subject, findings: Findings) -> None:
                     subject.image_files = tuple(names)
                 elif (other := sum(a != b for a, b in zip(names, subject.image_files, strict=True))) > 0:
                     findings.error("image names differ between the files with labels", path.name, other)
-
-
-def _classes(subject: Subject, found: Variables, findings: Findings) -> None:
-    """Class names and validation classes; what is odd about them."""
-    if subject.labels is None or len(subject.rows) < len(PARTS) or subject.att is None:
-        return
-    notes: list[str] = []
-    faults: list[str] = []
-    trainval, test_seen, test_unseen = (subject.rows[part] for part in PARTS)
-    subject.class_names = class_names(
-        subject.folder, subject.splits, len(subject.att), subject.labels, test_unseen, notes
-    )
-    train, val = (
-        found.indices(subject.splits, SPLITS_FILE, f"{part}_loc", optional=True) for part in ("train", "val")
-    )
-    split = OfficialSplit(trainval, test_seen, test_unseen)
-    validation = validation_classes(
-        subject.folder, subject.class_names, subject.labels, split, train, val, faults, notes
-    )
-    subject.split = OfficialSplit(trainval, test_seen, test_unseen, validation)
-    findings.faults(faults, SPLITS_FILE)
-    for note in notes:
-        findings.ok(note, SPLITS_FILE)

@@ -22,10 +22,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from zslbench.data import dataset_faults
+from zslbench.data import dataset_faults, no_features
 from zslbench.errors import DataError
 from zslbench.plugin import Dataset, OfficialSplit
-from zslbench_data.checking.assemble import no_features
 from zslbench_data.importing.lines import Line, read_lines
 from zslbench_data.importing.tables import Attributes, Table, few, flags, read_attributes, read_table
 

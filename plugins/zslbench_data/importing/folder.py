@@ -24,7 +24,6 @@ from zslbench.data import (
 )
 from zslbench.errors import DataError, MissingData
 from zslbench.store import sha256_of
-from zslbench_data.checking.assemble import from_described
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.importing.place import Imported, alone, is_done, key_of, target, write_record
 from zslbench_data.progress import Display, Silent
@@ -150,7 +149,7 @@ def _validate(source: Path, name: str) -> tuple[str, tuple[str, ...]]:
             notes.append(f"no features and no labels: only {SPLITS_FILE} could be looked at")
             counts = "splits"
         else:
-            faults += dataset_faults(from_described(name, described))
+            faults += dataset_faults(described.dataset(name))
             counts = f"{len(described.labels)} images of {len(described.class_names)} classes, no features"
             notes += described.notes
     if faults:

@@ -18,6 +18,8 @@ from zslbench.data import (
     dataset_faults,
     dataset_folders,
     disagreements,
+    mat_variables,
+    no_features,
     read_described,
     read_hdf5_blocks,
     read_hdf5_metadata,
@@ -26,7 +28,6 @@ from zslbench.data import (
 from zslbench.errors import DataError, MissingData, SettingsError
 from zslbench.plugin import Dataset, OfficialSplit
 from zslbench.store import sha256_of
-from zslbench_data.checking.assemble import from_described, no_features
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.exporting.xlsa17 import write_splits
 from zslbench_data.importing.arrays import stored_as
@@ -140,9 +141,9 @@ def _agree(folder: Path, facts: Hdf5Metadata) -> None:
     described = read_described(folder)
     if described is None:
         described = _with_labels(folder, facts)
-    faults = dataset_faults(from_described(folder.name, described)) if described is not None else []
+    faults = dataset_faults(described.dataset(folder.name)) if described is not None else []
     if described is not None and not faults:
-        dataset = from_described(folder.name, described)
+        dataset = described.dataset(folder.name)
         found = disagreements(facts, dataset, described.att, SPLITS_FILE, f"the files of {folder.name}")
         faults = [one.what for one in found]
     if faults:
@@ -151,17 +152,10 @@ def _agree(folder: Path, facts: Hdf5Metadata) -> None:
 
 def _with_labels(folder: Path, facts: Hdf5Metadata) -> Described | None:
     """What the splits file says, with the labels of the region file: there are no others."""
-    from zslbench.data import read_mat
-
-    keys = ("att", *(f"{part}_loc" for part in PARTS))
-    found = read_mat(folder / SPLITS_FILE, keys)
-    if any(not isinstance(found.get(key), np.ndarray) for key in keys):
+    needed = {"att", *(f"{part}_loc" for part in PARTS)}
+    if not needed <= set(mat_variables(folder / SPLITS_FILE)):
         return None
-    arrays = {key: np.asarray(found[key]) for key in keys}
-    rows = [arrays[f"{part}_loc"].ravel().astype(np.int64) - 1 for part in PARTS]
-    att = np.ascontiguousarray(arrays["att"].T, dtype=np.float32)
-    names = tuple(f"class_{one}" for one in range(len(att)))
-    return Described(facts.labels, names, att, None, OfficialSplit(rows[0], rows[1], rows[2]), ())
+    return read_described(folder, facts.labels)
 
 
 def _own(folder: Path, facts: Hdf5Metadata) -> Dataset:
