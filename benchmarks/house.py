@@ -1,0 +1,199 @@
+"""The size and shape of the code as a table: ``python -m benchmarks.house``.
+
+All but the last row read source code; the last one runs ``tf-vaegan`` on the toy data set for one epoch.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE, PLUGINS, BENCHMARKS = ROOT / "zslbench", ROOT / "plugins", ROOT / "benchmarks"
+MANY = 12
+
+
+def sources(*folders: Path) -> list[Path]:
+    """The Python files of folders."""
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+
+def lines(*folders: Path) -> int:
+    """How many lines the Python files of folders have."""
+    return sum(len(path.read_text("utf-8").splitlines()) for path in sources(*folders))
+
+
+def nodes() -> Iterator[tuple[str, ast.AST]]:
+    """Every node of the syntax trees of the core and the plugins, with its file."""
+    for path in sources(CORE, PLUGINS):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            yield path.relative_to(ROOT).as_posix(), node
+
+
+def imports() -> tuple[list[str], list[str]]:
+    """Packages whose parts import each other, and imports of a higher floor; no exception is left out."""
+    import grimp
+
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    graph = grimp.build_graph(*settings["root_packages"], cache_dir=None)
+    packages = sorted(name for name in graph.modules if graph.find_children(name))
+    circles = [name for name in packages if graph.nominate_cycle_breakers(name)]
+    floors = next(one for one in settings["contracts"] if one["id"] == "floors")["layers"][::-1]
+
+    def height(module: str) -> int:
+        return next((i for i, name in enumerate(floors) if f"{module}.".startswith(f"{name}.")), -1)
+
+    upward = [
+        f"{module} -> {imported}"
+        for module in sorted(graph.modules)
+        for imported in sorted(graph.find_modules_directly_imported_by(module))
+        if 0 <= height(module) < height(imported)
+    ]
+    return circles, upward
+
+
+def metric_lists() -> list[str]:
+    """Literals outside the table of metrics that list three or more metrics by hand."""
+    from zslbench.evaluation.metrics import METRICS
+
+    names = {name for one in METRICS.values() for name in (one.key, one.name)}
+    found = []
+    for path, node in nodes():
+        parts = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", ())
+        listed = {one.value for one in parts if isinstance(one, ast.Constant)} & names
+        if len(listed) > 2 and path != "zslbench/evaluation/metrics.py":
+            found.append(f"{path}:{getattr(node, 'lineno', 0)}")
+    return found
+
+
+def argument_lists() -> list[str]:
+    """Functions with more than ``MANY`` of a run's arguments: they repeat the list of them."""
+    from zslbench.api import run
+    from zslbench.experiment.options import FitOptions, RunOptions
+
+    known = {field.name for options in (FitOptions, RunOptions) for field in fields(options)}
+    known |= inspect.signature(run).parameters.keys()
+    found = []
+    for path, node in nodes():
+        if isinstance(node, ast.FunctionDef):
+            names = {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+            if len(names & known) > MANY:
+                found.append(f"{path}:{node.name}")
+    return found
+
+
+def split_parsers() -> list[str]:
+    """Functions that read the indices of training and test images from a .mat file of an xlsa17 folder."""
+    found = []
+    for path, node in nodes():
+        if isinstance(node, ast.FunctionDef):
+            code = ast.unparse(node)
+            if ("read_mat(" in code or "loadmat(" in code) and ("_loc" in code or "SPLIT_VARIABLES" in code):
+                found.append(f"{path}:{node.name}")
+    return found
+
+
+def members(value: Any) -> Mapping[Any, Any]:
+    """The parts of a mapping, sequence, named tuple or dataclass by name or position, else nothing."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, (list, tuple)):
+        return dict(zip(getattr(value, "_fields", range(len(value))), value, strict=True))
+    return vars(value) if is_dataclass(value) and hasattr(value, "__dict__") else {}
+
+
+def arrays(value: Any, depth: int = 3, inside: str = "") -> Iterator[Any]:
+    """Arrays and tensors of one or more dimensions in a value; with ``inside`` only those in such fields."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        if not inside and len(value.shape):
+            yield value
+    elif depth and not isinstance(value, type):
+        for name, part in members(value).items():
+            yield from arrays(part, depth - 1, "" if name == inside else inside)
+
+
+def feature_functions() -> set[tuple[str, str]]:
+    """File and name of each function that gets features, or what is computed from them, in a short run.
+
+    Features are what a field ``features`` of a data set, fold or batch holds, and all that torch computes
+    from it except gradients. Of arrays that NumPy computes, those that such a function returns count.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    import zslbench
+
+    derived: dict[int, Any] = {}  # holds what it knows, so that an id is not used again
+    functions: set[tuple[str, str]] = set()
+
+    def known(value: Any) -> bool:
+        return any(id(one) in derived or getattr(one, "_from_features", False) for one in arrays(value))
+
+    def mark(value: Any) -> None:
+        for one in arrays(value):
+            if isinstance(one, torch.Tensor):
+                one._from_features = True  # type: ignore[attr-defined]
+            else:
+                derived[id(one)] = one
+
+    class Follow(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = func(*args, **(kwargs or {}))
+            name = getattr(func, "__name__", "")
+            if name not in ("grad", "backward") and not name.endswith("_") and known((args, kwargs or {})):
+                mark(result)
+            return result
+
+    def profile(frame: FrameType, event: str, result: Any) -> None:
+        code = frame.f_code
+        if event not in ("call", "return") or not code.co_filename.startswith((str(CORE), str(PLUGINS))):
+            return
+        count = code.co_argcount + code.co_kwonlyargcount
+        given = [frame.f_locals.get(name) for name in code.co_varnames[:count]]
+        mark(list(arrays(given, depth=4, inside="features")))
+        if known(given) and not code.co_name.startswith("<"):
+            functions.add((code.co_filename, code.co_qualname))
+            if event == "return" and "numpy" in type(result).__module__:
+                mark(result)
+
+    with tempfile.TemporaryDirectory() as store, Follow():
+        sys.setprofile(profile)
+        try:
+            zslbench.run("tf-vaegan", dataset="toy", select="last", epochs=1, store=store, device="cpu")
+        finally:
+            sys.setprofile(None)
+    return functions
+
+
+def table() -> list[tuple[str, str, str]]:
+    """What is counted, the count, and where the things are if there are few."""
+    circles, upward = imports()
+
+    def counted(name: str, found: Sequence[str]) -> tuple[str, str, str]:
+        return name, str(len(found)), ", ".join(found) if len(found) <= 5 else ""
+
+    rows = [
+        ("lines / files of the core", f"{lines(CORE):,} / {len(sources(CORE))}", ""),
+        ("lines of core, plugins and benchmarks", f"{lines(CORE, PLUGINS, BENCHMARKS):,}", ""),
+        counted("packages with an import circle", circles),
+        counted("imports of a higher floor", upward),
+        counted("lists of metrics written by hand", metric_lists()),
+        counted(f"functions with more than {MANY} of a run's arguments", argument_lists()),
+        counted("functions that parse the splits of xlsa17 folders", split_parsers()),
+    ]
+    found = feature_functions()
+    passed = f"{len(found)} / {len({file for file, _ in found})}"
+    return [*rows, ("functions / files that features pass through", passed, "")]
+
+
+if __name__ == "__main__":
+    sys.stdout.write("| measured | count | where |\n|---|---|---|\n")
+    sys.stdout.writelines(f"| {' | '.join(row)} |\n" for row in table())
