@@ -125,6 +125,7 @@ def test_trials_are_computed_in_the_precision_that_was_asked_for(
 ) -> None:
     from zslbench.experiment import pipeline
     from zslbench.experiment.job import ExecutionMode
+    from zslbench.training.graphs.graphs import Graphs
 
     seen: list[tuple[str, Any]] = []
     right = pipeline.validate
@@ -137,7 +138,7 @@ def test_trials_are_computed_in_the_precision_that_was_asked_for(
     plain, coarse = (tune(trials=1, precision=one) for one in ("float32", "bf16"))
     assert seen == [("float32", None), ("bf16", None)]
     assert plain.study != coarse.study  # their values are not compared with each other
-    made = object()
+    made = Graphs(required=False)
     monkeypatch.setattr(ExecutionMode, "new_graphs", lambda self: made)
     tune(trials=2)
     assert seen[-1] == ("float32", made)
