@@ -191,9 +191,9 @@ def region_bytes(entry: Entry, width: int = 2) -> int:
     return entry.counts["images"] * 14 * 14 * 2048 * width
 
 
-def _archives(entry: Entry, *whats: str) -> str:
+def _archives(entry: Entry, *names: str) -> str:
     """``"xlsa17.zip, 919.9 MB: 2 minutes at 10.0 MB/s"``."""
-    parts = [one for one in map(entry.part, whats) if one is not None]
+    parts = [one for one in map(entry.part, names) if one is not None]
     archives = [catalogue().archives[key] for key in dict.fromkeys(one.archive for one in parts)]
     files = ", ".join(f"{one.file}, {human(one.size)}" for one in archives)
     if any(one.size is None for one in archives):
