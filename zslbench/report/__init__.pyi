@@ -1,3 +1,9 @@
+from .bootstrap import (
+    ClassAccuracies as ClassAccuracies,
+    ClassInterval as ClassInterval,
+    difference_over_classes as difference_over_classes,
+    over_classes as over_classes,
+)
 from .comparison import comparison_frame as comparison_frame, comparison_table as comparison_table
 from .figures import parse_choices as parse_choices
 from .one_run import (
@@ -32,17 +38,13 @@ from .results import (
     selection_label as selection_label,
     selection_mark as selection_mark,
 )
-from .statistics.bootstrap import (
-    ClassAccuracies as ClassAccuracies,
-    ClassInterval as ClassInterval,
-    difference_over_classes as difference_over_classes,
-    over_classes as over_classes,
-)
-from .statistics.family import Ranking as Ranking, against_best as against_best
-from .statistics.intervals import Interval as Interval, interval as interval
-from .statistics.paired import (
+from .statistics import (
+    Interval as Interval,
     Paired as Paired,
+    Ranking as Ranking,
+    against_best as against_best,
     compare_seeds as compare_seeds,
+    interval as interval,
     seeds_needed as seeds_needed,
 )
 from .suite import suite_table as suite_table

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from zslbench.errors import ZslbenchError
 from zslbench.evaluation.metrics import METRICS, headline_metrics
+from zslbench.report.bootstrap import ClassAccuracies, ClassInterval, difference_over_classes
 from zslbench.report.differences import differences, refusals, warnings, without_seed
 from zslbench.report.run_pair import ClassPair, Comparison, FigurePair, ImagePair, SeedPair, Tally
-from zslbench.report.statistics.bootstrap import ClassAccuracies, ClassInterval, difference_over_classes
-from zslbench.report.statistics.paired import compare_seeds
+from zslbench.report.statistics import compare_seeds
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 

@@ -9,8 +9,7 @@ from functools import cached_property
 
 from zslbench.errors import SettingsError, did_you_mean
 from zslbench.evaluation.metrics import Metric
-from zslbench.report.statistics.family import Ranking, against_best, family_text
-from zslbench.report.statistics.intervals import SAME, Interval, interval
+from zslbench.report.statistics import SAME, Interval, Ranking, against_best, family_text, interval
 from zslbench.report.tables.model import Cell, Emphasis
 from zslbench.store.record import RunRecord
 

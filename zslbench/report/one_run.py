@@ -75,7 +75,7 @@ def _figure(name: str, value: object) -> object:
 
 def _over_classes(record: RunRecord) -> Details:
     """Bootstrap intervals over classes, the only ones that a single run has."""
-    from zslbench.report.statistics.bootstrap import ClassAccuracies, over_classes
+    from zslbench.report.bootstrap import ClassAccuracies, over_classes
 
     try:
         table = record.table("classes")

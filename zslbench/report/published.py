@@ -13,7 +13,7 @@ from zslbench.evaluation.metrics import METRICS, Metric
 from zslbench.experiment.published import PublishedResults
 from zslbench.experiment.published.rows import DISPUTED_MARK, DISPUTED_NOTE, PublishedRow
 from zslbench.report.figures import SeedValues, place_list, word_list
-from zslbench.report.statistics.intervals import Interval
+from zslbench.report.statistics import Interval
 from zslbench.report.tables.model import Cell, Column, Row, Table
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zslbench.evaluation.metrics import METRICS, Metric, criteria
 from zslbench.experiment.recipe import label_text
-from zslbench.report.statistics.intervals import interval
+from zslbench.report.statistics import interval
 from zslbench.report.tables.model import Cell, Table, as_table
 from zslbench.store.record import RunRecord
 

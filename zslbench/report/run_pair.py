@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from zslbench.evaluation.metrics import Metric
+from zslbench.report.bootstrap import ClassInterval
 from zslbench.report.differences import Difference, without_seed
 from zslbench.report.results import method_label, selection_mark, shortened
-from zslbench.report.statistics.bootstrap import ClassInterval
-from zslbench.report.statistics.paired import Paired
+from zslbench.report.statistics import Paired
 from zslbench.report.tables.model import Cell, signed
 from zslbench.store.record import RunRecord
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from zslbench.report.published import verdict
-from zslbench.report.statistics.intervals import Interval, interval
+from zslbench.report.statistics import Interval, interval
 
 OURS = interval([44.1, 44.5, 44.9])  # 43.506 to 45.494
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from zslbench.errors import DataError
-from zslbench.report.statistics.bootstrap import (
+from zslbench.report.bootstrap import (
     LEAST_CLASSES,
     ClassAccuracies,
     difference_over_classes,

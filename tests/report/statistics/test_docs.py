@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from zslbench.report.statistics.bootstrap import LEAST_CLASSES, RESAMPLES
-from zslbench.report.statistics.paired import EXACT, seeds_needed, too_few
+from zslbench.report.bootstrap import LEAST_CLASSES, RESAMPLES
+from zslbench.report.statistics import EXACT, seeds_needed, too_few
 
 PAGE = (Path(__file__).parents[3] / "docs" / "statistics.md").read_text("utf-8")
 

@@ -8,8 +8,7 @@ import random
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from zslbench.report.statistics.family import against_best, family_text, holm
-from zslbench.report.statistics.paired import compare_seeds
+from zslbench.report.statistics import against_best, compare_seeds, family_text, holm
 
 Values = dict[str, dict[int, float]]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from zslbench.report.statistics.intervals import interval
+from zslbench.report.statistics import interval
 
 VALUES = st.lists(st.floats(1, 99), min_size=2, max_size=12).filter(lambda x: max(x) - min(x) > 0.01)
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, strategies as st
 
-from zslbench.report.statistics.paired import (
+from zslbench.report.statistics import (
     EXACT,
     compare_seeds,
     least_p,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +46,9 @@ class ClassAccuracies:
         """From a run's table ``classes``, which has fractions (``record.table("classes")``)."""
         ordered = table.sort_values("class_id")
         unseen, seen = (ordered[ordered["side"] == side] for side in ("unseen", "seen"))
-        return cls(
-            tuple(unseen["name"]),
-            tuple(seen["name"]),
-            100 * unseen["czsl_accuracy"].to_numpy(float),
-            100 * unseen["gzsl_accuracy"].to_numpy(float),
-            100 * seen["gzsl_accuracy"].to_numpy(float),
-        )
+        parts = ((unseen, "czsl_accuracy"), (unseen, "gzsl_accuracy"), (seen, "gzsl_accuracy"))
+        accuracies = (100 * part[column].to_numpy(float) for part, column in parts)
+        return cls(tuple(unseen["name"]), tuple(seen["name"]), *accuracies)
 
 
 @dataclass(frozen=True)
@@ -70,107 +66,85 @@ class ClassInterval:
     """Why there is no interval, one line; empty: there is one."""
 
 
-def over_classes(
-    run: ClassAccuracies, *, confidence: float = 0.95, resamples: int = RESAMPLES
-) -> Mapping[str, ClassInterval]:
-    """Acc, U, S and H of one run, each with its interval. Deterministic.
-
-    Raises:
-        ValueError: ``confidence`` is not between 0 and 1.
-    """
-    return _intervals([run], confidence, resamples)
+def over_classes(run: ClassAccuracies, *, resamples: int = RESAMPLES) -> Mapping[str, ClassInterval]:
+    """Acc, U, S and H of one run, each with its 95 % interval. Deterministic."""
+    return _intervals([run], resamples)
 
 
 def difference_over_classes(
-    a: ClassAccuracies, b: ClassAccuracies, *, confidence: float = 0.95, resamples: int = RESAMPLES
+    a: ClassAccuracies, b: ClassAccuracies, *, resamples: int = RESAMPLES
 ) -> Mapping[str, ClassInterval]:
     """Differences of two runs on one data set, ``a`` minus ``b``, computed on the same resampled classes.
 
     Raises:
         DataError: the runs were evaluated on different classes.
-        ValueError: ``confidence`` is not between 0 and 1.
     """
     if (a.unseen, a.seen) != (b.unseen, b.seen):
         raise DataError(
             "two runs", ["evaluated on different classes"], "Compare runs on one data set and split"
         )
-    return _intervals([a, b], confidence, resamples)
+    return _intervals([a, b], resamples)
 
 
-def _intervals(runs: list[ClassAccuracies], confidence: float, resamples: int) -> dict[str, ClassInterval]:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence {confidence}: give a share between 0 and 1, as 0.95")
+def _intervals(runs: list[ClassAccuracies], resamples: int) -> dict[str, ClassInterval]:
     import numpy as np
 
-    arrays = {
-        side: _tested(np.stack([getattr(run, name) for run in runs]))
-        for side, name in (("czsl", "czsl"), ("unseen", "gzsl_unseen"), ("seen", "gzsl_seen"))
-    }
-
-    def mean(x: Any) -> Any:
-        return x.mean(axis=-1)
-
-    def harmonic(u: Any, s: Any) -> Any:
-        u, s = mean(u), mean(s)
-        return 2 * u * s / np.where(u + s > 0, u + s, 1)
-
+    arrays = {}
+    for side, name in (("czsl", "czsl"), ("unseen", "gzsl_unseen"), ("seen", "gzsl_seen")):
+        accuracies = np.stack([getattr(run, name) for run in runs])
+        arrays[side] = accuracies[:, np.isfinite(accuracies).all(axis=0)]
     return {
-        one.name: _one(
-            [arrays[side] for side in one.classes],
-            mean if len(one.classes) == 1 else harmonic,
-            confidence,
-            resamples,
-        )
+        one.name: _interval([arrays[side] for side in one.classes], resamples)
         for one in METRICS.values()
         if one.classes
     }
 
 
-def _one(arrays: list[Any], figure: Callable[..., Any], confidence: float, resamples: int) -> ClassInterval:
-    """Interval of a figure of (runs, classes) arrays, each resampled independently."""
+def _interval(arrays: Sequence[np.ndarray], resamples: int) -> ClassInterval:
+    """The interval of the mean of one (runs, classes) array, or of the harmonic mean of two means.
+
+    Each array is resampled independently.
+    """
     import numpy as np
     from scipy import stats
 
-    classes = [array.shape[1] for array in arrays]
-    if not all(classes):
-        return ClassInterval(math.nan, math.nan, math.nan, sum(classes), "the run has no such figure")
+    counts = [array.shape[1] for array in arrays]
+    if not all(counts):
+        return ClassInterval(math.nan, math.nan, math.nan, sum(counts), "the run has no such figure")
 
     def statistic(*drawn: Any, axis: int = -1) -> Any:
         """The first run's figure, minus the second's if any, for resampled class indices (..., classes)."""
-        values = figure(*(array[:, which.astype(int)] for array, which in zip(arrays, drawn, strict=True)))
+        means = [a[:, which.astype(int)].mean(axis=-1) for a, which in zip(arrays, drawn, strict=True)]
+        values = means[0]
+        if len(means) == 2:
+            u, s = means
+            values = 2 * u * s / np.where(u + s > 0, u + s, 1)
         return values[0] - values[1] if len(values) == 2 else values[0]
 
-    numbers = tuple(np.arange(count) for count in classes)
-    value = float(statistic(*numbers))
+    classes = tuple(np.arange(count) for count in counts)
+    value = float(statistic(*classes))
 
     def without(reason: str) -> ClassInterval:
-        return ClassInterval(value, math.nan, math.nan, sum(classes), reason)
+        return ClassInterval(value, math.nan, math.nan, sum(counts), reason)
 
     if all(bool((array == array[:, :1]).all()) for array in arrays):
         return without("the same for all classes: no interval")
-    if min(classes) < LEAST_CLASSES:
-        return without(f"{min(classes)} classes: no interval, at least {LEAST_CLASSES} are needed")
+    if min(counts) < LEAST_CLASSES:
+        return without(f"{min(counts)} classes: no interval, at least {LEAST_CLASSES} are needed")
     with warnings.catch_warnings():
         # SciPy divides 0 by 0 if all classes have the same value; below this becomes "no interval".
         warnings.simplefilter("ignore", RuntimeWarning)
         found = stats.bootstrap(
-            numbers,
+            classes,
             statistic,
             n_resamples=resamples,
             batch=1000,
             vectorized=True,
-            confidence_level=confidence,
+            confidence_level=0.95,
             method="BCa",
             rng=np.random.default_rng(0),
         ).confidence_interval
     low, high = float(found.low), float(found.high)
     if not (math.isfinite(low) and math.isfinite(high)):
         return without("the same for all classes: no interval")
-    return ClassInterval(value, low, high, sum(classes))
-
-
-def _tested(accuracies: Any) -> Any:
-    """The columns (classes) for which every run has an accuracy."""
-    import numpy as np
-
-    return accuracies[:, np.isfinite(accuracies).all(axis=0)]
+    return ClassInterval(value, low, high, sum(counts))

@@ -1,0 +1,307 @@
+"""Statistics over seeds: intervals, paired tests, every method compared with the best. Values in percent.
+
+* The interval is Student's: mean ± t · s / √n with n − 1 degrees of freedom (Student 1908). It covers the
+  mean over seeds for one data set, split and set of classes.
+* The test is the exact two-sided sign-flip permutation test on the mean of the paired differences (Fisher
+  1935): if two methods were equally good, each difference could just as well have the opposite sign. It
+  assumes no distribution. n seeds have 2^n sign patterns, so the least possible p is 2 / 2^n: with too few
+  seeds no difference can be shown, and the comparison is refused instead of given a p value.
+* Comparisons with the best of a column are Holm-corrected (1979, by statsmodels). "Tied" means that no
+  difference was shown, not that there is none.
+
+SciPy is imported on the first interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+SAME = 1e-9
+"""Values within this many percentage points are equal: one image in a million makes a larger difference."""
+EXACT = 13
+"""Up to this many seeds all sign patterns are tried; beyond it, ``RESAMPLES`` random ones, reproducibly."""
+RESAMPLES = 99_999
+
+# --- intervals -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure over seeds."""
+
+    n: int
+    """The number of seeds."""
+    mean: float
+    """NaN: there is no seed, or one of them lacks the figure."""
+    std: float
+    """Sample standard deviation (n − 1); NaN for fewer than two seeds."""
+    low: float
+    """NaN: there is no interval, see ``reason``."""
+    high: float
+    confidence: float = 0.95
+    reason: str = ""
+    """Why there is no interval, one line; empty: there is one."""
+
+    def __contains__(self, value: float) -> bool:
+        """Whether the value lies in the closed interval; False if there is none."""
+        return self.low <= value <= self.high
+
+    @property
+    def half(self) -> float:
+        """Half the interval's width: ``mean ± half``."""
+        return (self.high - self.low) / 2
+
+
+def interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
+    """Mean, sample standard deviation and Student-t interval of one value per seed.
+
+    There is no interval for one seed, nor if all seeds gave the same value: repeating a closed-form solution
+    does not produce a sample. One NaN makes everything NaN; no seed is silently dropped.
+
+    Raises:
+        ValueError: ``confidence`` is not between 0 and 1.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence}: give a share between 0 and 1, such as 0.95")
+    values = [float(value) for value in values]
+    n, nan = len(values), math.nan
+
+    def without(reason: str, mean: float = nan, std: float = nan) -> Interval:
+        return Interval(n, mean, std, nan, nan, confidence, reason)
+
+    if not n:
+        return without("no seed: no interval")
+    if not all(map(math.isfinite, values)):
+        return without("a seed has no figure")
+    if n == 1:
+        return without("one seed: no interval", values[0])
+    if _constant(values):
+        return without("the same for every seed: no interval", values[0], 0.0)
+    mean = math.fsum(values) / n
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    from scipy import stats
+
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / math.sqrt(n)
+    return Interval(n, mean, std, mean - half, mean + half, confidence)
+
+
+def _constant(values: Sequence[float]) -> bool:
+    return max(values) - min(values) <= SAME
+
+
+# --- two methods ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The difference between two methods, first minus second, in percentage points."""
+
+    seeds: tuple[int, ...]
+    """The seeds that both have, ascending."""
+    difference: float
+    """Mean over these seeds; NaN if unknown."""
+    low: float
+    """Student-t interval of the mean difference; NaN if there is none."""
+    high: float
+    p: float
+    """NaN if the test was refused."""
+    refusal: str = ""
+    """Why the difference was not judged, one line; empty: it was."""
+    unpaired: tuple[int, ...] = ()
+    """Seeds that only one of the two has; they are left out."""
+
+
+def least_p(seeds: int) -> float:
+    """The least p value that the test can give: ``2 / 2^seeds``."""
+    return min(1.0, 2.0 ** (1 - seeds))
+
+
+def seeds_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
+    """The fewest seeds that can show a difference, Holm-corrected over this number of comparisons.
+
+    >>> [seeds_needed(comparisons=m) for m in (1, 2, 5, 16)]
+    [6, 7, 8, 10]
+    """
+    if not 0 < alpha < 1 or comparisons < 1:
+        raise ValueError(f"alpha {alpha} over {comparisons} comparisons: give 0 < alpha < 1 and at least one")
+    return next(n for n in range(1, 2000) if comparisons * least_p(n) <= alpha)
+
+
+def too_few(seeds: int, alpha: float = 0.05, comparisons: int = 1) -> str:
+    """``"3 seeds cannot show a difference at 5 %: at least 6 are needed"``."""
+    among = f" among {comparisons} comparisons (Holm)" if comparisons > 1 else ""
+    return (
+        f"{seeds} seed{'' if seeds == 1 else 's'} cannot show a difference at {100 * alpha:g} %{among}: "
+        f"at least {seeds_needed(alpha, comparisons)} are needed"
+    )
+
+
+def compare_seeds(
+    a: Mapping[int, float], b: Mapping[int, float], *, alpha: float = 0.05, comparisons: int = 1
+) -> Paired:
+    """Compare two methods over the seeds that both have.
+
+    Refused if there is no common seed, a seed has no figure, both methods give the same value for every seed
+    (closed-form solutions do not depend on it), or there are too few seeds to show a difference at ``alpha``.
+
+    Args:
+        a, b: values in percent by seed.
+        alpha: the significance level.
+        comparisons: how many comparisons share this level by Holm's correction. ``p`` is not corrected.
+    """
+    seeds = tuple(sorted(a.keys() & b.keys()))
+    differences = [a[seed] - b[seed] for seed in seeds]
+    found = interval(differences)
+
+    def result(refusal: str = "", p: float = math.nan) -> Paired:
+        unpaired = tuple(sorted(a.keys() ^ b.keys()))
+        return Paired(seeds, found.mean, found.low, found.high, p, refusal, unpaired)
+
+    if not seeds:
+        return result("no seed in common")
+    if lacking := [str(seed) for seed in seeds if not (math.isfinite(a[seed]) and math.isfinite(b[seed]))]:
+        return result(f"no figure for seed {', '.join(lacking)}")
+    if len(seeds) > 1 and all(_constant([one[seed] for seed in seeds]) for one in (a, b)):
+        return result(
+            "both give the same value for every seed: a repeated closed-form solution is not a sample"
+        )
+    if comparisons * least_p(len(seeds)) > alpha:
+        return result(too_few(len(seeds), alpha, comparisons))
+    return result(p=sign_flip_p(differences))
+
+
+def sign_flip_p(differences: Sequence[float]) -> float:
+    """The two-sided p value of the sign-flip test on the mean; exact for up to ``EXACT`` differences."""
+    import numpy as np
+    from scipy import stats
+
+    # In integer multiples of SAME, so that sums that should be equal are equal in spite of rounding.
+    whole = np.round(np.asarray(differences) / SAME)
+    if not whole.any():
+        return 1.0  # no sign changes anything
+    found = stats.permutation_test(
+        (whole,),
+        lambda x, axis: x.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=2**EXACT if len(whole) <= EXACT else RESAMPLES,
+        batch=4096,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
+
+
+# --- a column ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One method compared with the best of its column."""
+
+    state: Literal["best", "tied", "differs", "not judged", "missing"]
+    """``tied``: not shown to differ from the best; ``differs``: shown to differ; ``not judged``: the test was
+    refused; ``missing``: there is no mean."""
+    mean: float
+    """Over the method's own seeds, in percent; NaN for ``missing``."""
+    paired: Paired | None = None
+    """The comparison, method minus best; None for the best itself and for ``missing``."""
+    p: float = math.nan
+    """Holm-corrected; NaN where the test was refused."""
+    reason: str = ""
+    """Why it was not judged or is missing, one line."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One column of a table."""
+
+    best: str | None
+    """The method with the best mean, the first if several share it. None: no method has a mean."""
+    second: str | None
+    """The runner-up; None: fewer than two methods have a mean."""
+    verdicts: Mapping[str, Verdict]
+    """By method, in the order given."""
+    alpha: float = 0.05
+    comparisons: int = 0
+    """The number of comparisons that Holm's correction covers."""
+
+    @property
+    def tied(self) -> frozenset[str]:
+        """Methods not shown to differ from the best, which is not included."""
+        return frozenset(name for name, one in self.verdicts.items() if one.state == "tied")
+
+    @property
+    def not_judged(self) -> Mapping[str, str]:
+        """Methods whose comparison was refused, each with the reason."""
+        return {name: one.reason for name, one in self.verdicts.items() if one.state == "not judged"}
+
+
+def against_best(
+    values: Mapping[str, Mapping[int, float]], alpha: float = 0.05, *, higher: bool = True
+) -> Ranking:
+    """Rank methods by their mean and compare each with the best over the seeds that both have.
+
+    A comparison that could not be significant whatever its outcome is refused, and one with too few seeds
+    does not count in the correction of the others (Tarone 1990). A method with a NaN is ``missing``.
+
+    Args:
+        values: by method, values in percent by seed.
+        alpha: the family-wise significance level.
+        higher: whether the highest mean is the best, or the lowest.
+    """
+    found = {name: interval(seeds.values()) for name, seeds in values.items()}
+    means = {name: one.mean for name, one in found.items()}
+    ranked = sorted((n for n in means if not math.isnan(means[n])), key=means.__getitem__, reverse=higher)
+    best = ranked[0] if ranked else None
+    verdicts: dict[str, Verdict] = {}
+    for name, seeds in values.items():
+        if name == best:
+            verdicts[name] = Verdict("best", means[name])
+        elif best is None or math.isnan(means[name]):
+            verdicts[name] = Verdict("missing", math.nan, reason=found[name].reason)
+        else:
+            paired = compare_seeds(seeds, values[best], alpha=alpha)
+            verdicts[name] = Verdict("not judged", means[name], paired, reason=paired.refusal)
+    tested = {name: one.paired for name, one in verdicts.items() if one.paired and not one.paired.refusal}
+    rejected, corrected = holm([one.p for one in tested.values()], alpha)
+    possible = _can_be_shown([len(one.seeds) for one in tested.values()], alpha)
+    for place, (name, paired) in enumerate(tested.items()):
+        if possible[place]:
+            state: Literal["differs", "tied"] = "differs" if rejected[place] else "tied"
+            verdicts[name] = Verdict(state, means[name], paired, corrected[place])
+        else:
+            reason = too_few(len(paired.seeds), alpha, len(tested))
+            refused = replace(paired, p=math.nan, refusal=reason)
+            verdicts[name] = Verdict("not judged", means[name], refused, reason=reason)
+    return Ranking(best, ranked[1] if len(ranked) > 1 else None, verdicts, alpha, len(tested))
+
+
+def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[list[bool], list[float]]:
+    """Holm's step-down correction: which are rejected at ``alpha``, and the corrected p values."""
+    if len(p) < 2:  # nothing to correct, and statsmodels runs a slow garbage collection at every call
+        return [one <= alpha for one in p], list(p)
+    from statsmodels.stats.multitest import multipletests
+
+    rejected, corrected, *_ = multipletests(list(p), alpha, method="holm")
+    return [bool(one) for one in rejected], [float(one) for one in corrected]
+
+
+def _can_be_shown(seeds: Sequence[int], alpha: float) -> list[bool]:
+    """Which comparisons Holm would reject if each had the least p value that its number of seeds allows."""
+    shown = [False] * len(seeds)
+    for step, place in enumerate(sorted(range(len(seeds)), key=lambda place: -seeds[place])):
+        if (len(seeds) - step) * least_p(seeds[place]) > alpha:
+            break
+        shown[place] = True
+    return shown
+
+
+def family_text(alpha: float = 0.05) -> str:
+    """How methods are compared with the best, for the notes of a table."""
+    return (
+        "compared with the best: exact sign-flip test on paired seeds, Holm-corrected per data set and "
+        f"figure, at {100 * alpha:g} %"
+    )
