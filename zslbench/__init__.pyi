@@ -14,7 +14,7 @@ from .plugin.declarations import (
 )
 from .plugin.hookspecs import hookimpl as hookimpl
 from .plugin.settings import ComponentSettings as ComponentSettings
-from .report.compare_runs import compare as compare
+from .report.two_runs import compare as compare
 
 __version__: str
 

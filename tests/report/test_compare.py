@@ -18,9 +18,8 @@ from click.testing import CliRunner
 import zslbench
 from zslbench.cli.main import cli
 from zslbench.errors import UnknownName, ZslbenchError
-from zslbench.report.compare_runs import compare
-from zslbench.report.differences import flat
-from zslbench.report.run_pair import ClassPair, extremes
+from zslbench.plugin.presets import flatten as flat
+from zslbench.report.two_runs import ClassPair, compare, extremes
 from zslbench.store.store import Store
 
 SMALL = {"dataset.classes": 12, "dataset.unseen": 5, "dataset.images_per_class": 15}

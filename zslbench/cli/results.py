@@ -190,9 +190,9 @@ def compare(run_a: str, run_b: str, classes: int, seeds: bool | None, store: Pat
     splits are not compared, and the exit code is then 1.
     """
     from zslbench.errors import ZslbenchError
-    from zslbench.report.compare_runs import compare as compare_runs
     from zslbench.report.results import ORACLE_NOTE, has_oracle
     from zslbench.report.tables.render import emit
+    from zslbench.report.two_runs import compare as compare_runs
 
     found = compare_runs(run_a, run_b, store=store, seeds=seeds)
     if fmt in ("csv", "json"):

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from zslbench.evaluation.metrics import criteria
-from zslbench.report.results import ORACLE_MARK
+from zslbench.plugin.presets import flatten
+from zslbench.report.results import selection_label
 from zslbench.store.record import RunRecord
 
 SECTIONS = (
-    "run",
-    "components",
-    "settings",
-    "search",
-    "chosen",
-    "selection",
-    "data",
-    "versions",
-    "execution",
-    "environment",
+    *("run", "components", "settings", "search", "chosen"),
+    *("selection", "data", "versions", "execution", "environment"),
 )
+_IDENTITY = ("components", "search", "selection", "versions", "execution")
+"""Sections of the identity that are compared entry by entry."""
+_RUN = ("method", "variant", "reading", "seed", "tasks", "format")
 _ENVIRONMENT = ("python", "platform", "packages", "device", "cuda", "cpu_count", "git")
 """Entries of the environment that are compared; the others are in other sections or differ in every run."""
 
@@ -44,7 +40,7 @@ def differences(a: RunRecord, b: RunRecord) -> tuple[Difference, ...]:
 
     All sections except ``chosen`` and ``environment`` are part of the runs' identities.
     """
-    one, other = _facts(a), _facts(b)
+    one, other = _sections(a), _sections(b)
     return tuple(
         Difference(section, name, one[section].get(name), other[section].get(name))
         for section in SECTIONS
@@ -58,86 +54,62 @@ def without_seed(record: RunRecord) -> dict[str, Any]:
     return {key: value for key, value in record.info.identity.items() if key != "seed"}
 
 
+def _sections(record: RunRecord) -> dict[str, dict[str, Any]]:
+    identity, environment = record.info.identity, record.environment
+    chosen = [f"{one.key}_{what}" for what in ("epoch", "candidate") for one in reversed(criteria())]
+    epochs = {name: record.metrics.get(name) for name in ("epochs", *chosen)}
+    found: dict[str, Mapping[str, Any]] = {
+        "run": {name: identity.get(name) for name in _RUN} | {"dataset": record.info.dataset},
+        "settings": {**identity.get("settings", {}), "preset": environment.get("preset")},
+        "chosen": {
+            **(environment.get("chosen") or {}),
+            **{name: value for name, value in epochs.items() if value is not None},
+        },
+        "data": {**identity.get("data", {}), "finetuned": record.data.get("finetuned")},
+        "environment": {name: environment.get(name) for name in _ENVIRONMENT},
+        **{name: identity.get(name, {}) for name in _IDENTITY},
+    }
+    # Entries that a later version adds to the identity must show up as well.
+    known = {*_RUN, *SECTIONS}
+    found["run"] = {**found["run"], **{key: one for key, one in identity.items() if key not in known}}
+    return {name: flatten(section) for name, section in found.items()}
+
+
 def refusals(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
     """Why the figures of two runs cannot be compared, a sentence each; empty: they can."""
-    return tuple(_refusals(a, b))
+    dataset = a.info.dataset
+    if dataset != b.info.dataset:
+        return (f"the runs are on different data sets, {dataset} and {b.info.dataset}",)
+    one, other = (record.info.identity.get("data", {}) for record in (a, b))
+    found = []
+    if one.get("split") != other.get("split"):
+        found.append(
+            f"the runs have different splits of {dataset}, {one.get('split')} and {other.get('split')}"
+        )
+    if one.get("arrays", {}).get("labels") != other.get("arrays", {}).get("labels"):
+        found.append(f"the runs have different labels for the images of {dataset}")
+    return tuple(found)
 
 
 def warnings(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
     """What to bear in mind when comparing the two runs, a sentence each."""
-    return tuple(_warnings(a, b))
-
-
-def _facts(record: RunRecord) -> dict[str, dict[str, Any]]:
-    identity, environment = record.info.identity, record.environment
-    named = ("method", "variant", "reading", "seed", "tasks", "format")
-    found: dict[str, dict[str, Any]] = {
-        "run": {
-            **{name: identity.get(name) for name in named},
-            "dataset": record.info.dataset,
-        },
-        "settings": flat(identity.get("settings", {})) | {"preset": environment.get("preset")},
-        "chosen": flat(environment.get("chosen") or {}) | _epochs(record),
-        "data": flat(identity.get("data", {})) | {"finetuned": record.data.get("finetuned")},
-        "environment": flat({key: environment.get(key) for key in _ENVIRONMENT}),
-    }
-    for section in ("components", "search", "selection", "versions", "execution"):
-        found[section] = flat(identity.get(section, {}))
-    # Entries that a later version adds to the identity must show up as well.
-    known = {*named, *SECTIONS}
-    found["run"] |= flat({key: value for key, value in identity.items() if key not in known})
-    return found
-
-
-def _epochs(record: RunRecord) -> dict[str, Any]:
-    chosen = [f"{one.key}_{what}" for what in ("epoch", "candidate") for one in reversed(criteria())]
-    names = ("epochs", *chosen)
-    return {name: record.metrics[name] for name in names if record.metrics.get(name) is not None}
-
-
-def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"generator": {"lr": 0.1}}`` as ``{"generator.lr": 0.1}``."""
-    found: dict[str, Any] = {}
-    for name, value in nested.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
-
-
-def _refusals(a: RunRecord, b: RunRecord) -> Iterator[str]:
-    if a.info.dataset != b.info.dataset:
-        yield f"the runs are on different data sets, {a.info.dataset} and {b.info.dataset}"
-        return
-    data = [record.info.identity.get("data", {}) for record in (a, b)]
-    splits = [one.get("split") for one in data]
-    if splits[0] != splits[1]:
-        yield f"the runs have different splits of {a.info.dataset}, {splits[0]} and {splits[1]}"
-    labels = [one.get("arrays", {}).get("labels") for one in data]
-    if labels[0] != labels[1]:
-        yield f"the runs have different labels for the images of {a.info.dataset}"
-
-
-def _warnings(a: RunRecord, b: RunRecord) -> Iterator[str]:
+    found = []
     modes = [record.info.selection for record in (a, b)]
     if modes[0] != modes[1]:
-        shown = " and ".join(f"{mode}{ORACLE_MARK if mode == 'oracle' else ''}" for mode in modes)
-        yield f"selected differently ({shown}): " + (
-            "figures chosen on test images are too high"
-            if "oracle" in modes
-            else "one of them was not selected on validation"
-        )
-    data = [record.info.identity.get("data", {}) for record in (a, b)]
+        effect = "one of them was not selected on validation"
+        if "oracle" in modes:
+            effect = "figures chosen on test images are too high"
+        found.append(f"selected differently ({' and '.join(map(selection_label, modes))}): {effect}")
+    one, other = (record.info.identity.get("data", {}) for record in (a, b))
     for name in ("features", "semantics"):
-        if data[0].get(name) != data[1].get(name):
-            yield f"different {name} ({data[0].get(name)} and {data[1].get(name)})"
-        elif len({one.get("arrays", {}).get(name) for one in data}) > 1:
-            yield f"{name} of the same name but with different values: their files differ"
-    tuned = [record.data.get("finetuned") for record in (a, b)]
-    if tuned[0] != tuned[1]:
-        yield "the backbone of one run was fine-tuned on this data set, or may have been"
-    if data[0].get("validation") != data[1].get("validation"):
-        yield "different validation splits"
+        if one.get(name) != other.get(name):
+            found.append(f"different {name} ({one.get(name)} and {other.get(name)})")
+        elif one.get("arrays", {}).get(name) != other.get("arrays", {}).get(name):
+            found.append(f"{name} of the same name but with different values: their files differ")
+    if a.data.get("finetuned") != b.data.get("finetuned"):
+        found.append("the backbone of one run was fine-tuned on this data set, or may have been")
+    if one.get("validation") != other.get("validation"):
+        found.append("different validation splits")
     if a.info.seed != b.info.seed and without_seed(a) != without_seed(b):
-        yield f"different seeds ({a.info.seed} and {b.info.seed}): part of every difference is chance"
+        found.append(f"different seeds ({a.info.seed} and {b.info.seed}): part of every difference is chance")
+    return tuple(found)
