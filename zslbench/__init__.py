@@ -30,4 +30,4 @@ def __getattr__(name: str) -> Any:
     command = known.get(name) or known.get(name.replace("_", "-"))
     if command is None or command.declaration.function is None:
         raise AttributeError(f"module 'zslbench' has no attribute {name!r}")
-    return load_function(command)
+    return load_function(command, "function")

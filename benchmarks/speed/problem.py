@@ -15,7 +15,8 @@ from benchmarks.speed.machine import Sizes
 from benchmarks.speed.measuring import Work, counted
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.interfaces import Batch, ClassSpace, Networks, Program, Step, Streams, TrainView
+from zslbench.plugin.interfaces import Batch, ClassSpace, Networks, Program, Step, TrainView
+from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.program_run import ProgramRun
 from zslbench.training.replicas.asked import Asked

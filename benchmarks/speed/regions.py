@@ -17,7 +17,8 @@ from benchmarks.speed.problem import HostRegions, Problem, block, example, probl
 from benchmarks.store import gathered
 from zslbench.data import RegionStore, RegionWriter
 from zslbench.evaluation.region_rows import RegionRows
-from zslbench.plugin.interfaces import Program, Streams, TrainView
+from zslbench.plugin.interfaces import Program, TrainView
+from zslbench.plugin.streams import Streams
 from zslbench.training.batches import Batches
 from zslbench.training.graphs.graphs import Graphs
 from zslbench.training.step import step_function

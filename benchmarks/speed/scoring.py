@@ -17,7 +17,8 @@ from benchmarks.speed.problem import Problem, as_in_runs, problem
 from zslbench.evaluation.evaluator import Evaluation, Evaluator
 from zslbench.evaluation.folds import Fold, HeldOut
 from zslbench.experiment.classifying import FinalClassifiers
-from zslbench.plugin.interfaces import Networks, Streams
+from zslbench.plugin.interfaces import Networks
+from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.graphs.graphs import Graphs
 from zslbench.training.iteration import initial_networks

@@ -26,7 +26,8 @@ from benchmarks.speed.problem import (
     replicas,
     work_of,
 )
-from zslbench.plugin.interfaces import Networks, Streams
+from zslbench.plugin.interfaces import Networks
+from zslbench.plugin.streams import Streams
 from zslbench.training import gradient_penalty, two_layer_gradient_penalty
 from zslbench.training.graphs.graphs import CAPTURED, Graphs
 from zslbench.training.graphs.recorder import CudaRecorder

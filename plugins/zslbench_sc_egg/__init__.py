@@ -1,8 +1,8 @@
 """SC-EGG (Hong et al., IJCAI 2022): semantic compression embedding guided generation.
 
 ``scen`` turns region features into dense-semantic features g, ``eggn`` learns to synthesise them under the
-guidance of SCEN's classifier. Both stand for themselves: any generator works on scen's g, and eggn takes
-its guidance from any embedding that has class scores.
+guidance of SCEN's classifier. Each works without the other: any generator can use scen's g, and any embedding
+that has class scores can guide eggn.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from zslbench_sc_egg.differences import authors_settings
 
 PAPER = "Hong et al., IJCAI 2022"
 
-# Around section 4 of the paper ("paper") and the authors' code ("code", config_sun.yaml at c6a188f): half a
-# decade more to either side, ours. SCEN's settings are left out: so a search trains it once for all trials.
+# Section 4 of the paper ("paper") and the authors' code ("code", config_sun.yaml at c6a188f), widened by half
+# a decade on either side (ours). SCEN's settings are left out, so that a search trains it once for all
+# trials.
 TUNABLE: dict[str, Range | Options] = {
     "generator.lr": Range(3e-5, 3e-3, log=True),  # paper: 1e-4; code: 1e-3
     "generator.lambda_r": Range(3e-3, 0.3, log=True),  # paper: 0.01; TF-VAEGAN on AWA2: 0.1
@@ -59,8 +60,8 @@ def zslbench_methods() -> Iterator[Method]:
         paper=PAPER,
         presets="zslbench_sc_egg.presets",
         readings=(
-            Reading(name="paper", summary="as printed; what print leaves open is ours"),
-            Reading(name="authors", summary="as the authors' code does", settings=authors_settings()),
+            Reading(name="paper", summary="as printed; what the paper leaves open is ours"),
+            Reading(name="authors", summary="as the authors' code computes it", settings=authors_settings()),
         ),
         explain="zslbench_sc_egg.differences:explain",
         published="zslbench_sc_egg:published_ablation.csv",
@@ -69,7 +70,7 @@ def zslbench_methods() -> Iterator[Method]:
     )
 
 
-# Table 2; what it leaves open is read as section 9 of the authors' differences recommends.
+# The rows of Table 2.
 VARIANTS = (
     Variant(
         name="baseline",

@@ -1,9 +1,8 @@
-"""The paper against its authors' code: 35 rows, and where each is a setting, its two values.
+"""The paper and its authors' code in 35 rows, with both values where a row is a setting.
 
-Rows that change a computation are overridden methods; the setting ``reading`` chooses the class. "Code" is
-HHHZM/SC-EGG at c6a188f, which covers SUN only. Torch is not imported here: ``zslbench show`` asks for the
-rows of a finished run.
-"""
+Where a row changes a computation, the reading's class overrides a method; the setting ``reading`` chooses the
+class. "Code" is HHHZM/SC-EGG at c6a188f, which covers SUN only. ``zslbench show`` lists the rows of a
+finished run, so this module does not import torch."""
 
 from __future__ import annotations
 
@@ -17,9 +16,8 @@ from typing import Any
 class Row:
     """One difference.
 
-    ``settings`` maps a setting to its value as printed and as in the code. A value that the code has for SUN
-    alone (``sun_only``) is set by the preset ``sun-authors`` and not by the reading.
-    """
+    ``settings`` maps a setting to its value as printed and as in the code. The preset ``sun-authors``, not
+    the reading, sets values that the code has for SUN alone (``sun_only``)."""
 
     number: int
     topic: str
@@ -50,20 +48,20 @@ ROWS = (
     Row(6, "what stage 2 trains", "SC and CLS_g", "a new classifier of two layers", _SCEN),
     Row(7, "L_SCR", "squared norm", "mean over batch and classes", _SCEN),
     Row(8, "frozen in stage 2", "LEN (sections 3.1 and 3.3 contradict each other)",
-        "all but the new classifier (row 6)"),
+        "everything but the new classifier (row 6)"),
     Row(9, "classifier that guides stage 3", "CLS_g", "stage 2's new classifier (row 6)"),
     Row(10, "lengths of the stages", "20, 20 and at most 200 epochs", "2000 and 4000 batches, 50 epochs", {
         "embedding.stage1.epochs": (20, 20), "embedding.stage1.iterations": (None, 100),
         "embedding.stage2.epochs": (20, 40), "embedding.stage2.iterations": (None, 100)}),
     Row(11, "region features", "raw", "of unit length", _SCEN),
     Row(12, "class semantics in p_l", "a", "of unit length", _SCEN),
-    Row(13, "attribute vectors v", "fixed; here of unit length", "of unit length, then trained along",
+    Row(13, "attribute vectors v", "fixed; here of unit length", "of unit length, then trained",
         {"embedding.stage1.normalize_vectors": (True, True), **_SCEN}),
     Row(14, "word vectors", "GloVe", "word2vec (not shipped); here the data set's own"),
     Row(15, "initial W_α, W_β and SC", "not stated; here 0, N(0, s²) for e_l of unit variance, near the mean",
         "0, N(0, 1) and random", {
         "embedding.stage1.alpha_std": (0.0, 0.0), "embedding.stage1.beta_std": (None, 1.0), **_SCEN}),
-    Row(16, "attention over attributes", "none", "computed and not used; left out here"),
+    Row(16, "attention over attributes", "none", "computed but unused; left out here"),
     Row(17, "batches", "not stated; here permutations (stages 1, 2) and independent draws (stage 3)",
         "balanced over classes", {
             **_both(sampler=("shuffled", "balanced")), "generator.sampler": ("independent", "balanced")}),
@@ -100,19 +98,19 @@ def authors_settings() -> dict[str, Any]:
 
 
 def explain(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Which rows of a run's settings are not as printed, for ``zslbench show``.
+    """The rows in which a run's settings differ from the paper, for ``zslbench show``.
 
     Args:
         settings: ``{"embedding": {"stage1.optimizer": "adam", ...}, ...}``.
     """
     if "stage1_epochs" in settings.get("embedding", {}):
-        yield "rows that differ from the paper", "unknown: the run is of an earlier version"
+        yield "rows that differ from the paper", "unknown: an earlier version computed this run"
         return
     flat = {f"{kind}.{name}": value for kind, values in settings.items() for name, value in values.items()}
     differing = 0
     for row in ROWS:
         known = {name: pair for name, pair in row.settings.items() if name in flat}
-        # None as the printed value of a strength: TF-VAEGAN's own, which depends on the data set.
+        # A printed value of None means TF-VAEGAN's own, which depends on the data set.
         odd = {n: flat[n] for n, (paper, _) in known.items() if flat[n] != paper and not _open(n, paper)}
         as_code = bool(known) and all(flat[name] == code for name, (_, code) in known.items())
         if not odd and not (row.sun_only and as_code):
@@ -134,11 +132,11 @@ def _open(name: str, paper: Any) -> bool:
 
 
 def warn_of_uneven_batches(who: str, sampler: str, batch_size: int, classes: int) -> None:
-    """Warn if balanced batches give some classes one image more; the code leaves these out (row 17)."""
+    """Warn if balanced batches give some classes one image more, which the code drops (row 17)."""
     if sampler == "balanced" and batch_size > classes and batch_size % classes:
         logging.getLogger("zslbench").warning(
-            "%s: balanced batches of %d from %d classes give %d of them one image more (the authors' "
-            "code would leave these rows out)",
+            "%s: in balanced batches of %d from %d classes, %d classes get one image more (the authors' code "
+            "would drop these images)",
             who,
             batch_size,
             classes,

@@ -1,7 +1,15 @@
 """EGGN, the embedding guided generative network (section 3.2). Equation numbers are the SC-EGG paper's.
 
-L_VG = L_VAE + λ_w L_WGAN + λ_r L_Rec, eqs. (9)-(12), is TF-VAEGAN's loss: its eqs. (5), (1), (2) and (4), in
-:mod:`zslbench_tf_vaegan.generator`.
+====== ==================================== =====================================================
+(9)    L_VG = L_VAE + λ_w L_WGAN + λ_r L_Rec :meth:`TFVAEGAN.losses_and_reconstruction`, inherited
+(10)   L_VAE                                :func:`zslbench_tf_vaegan.generator.vae_loss`
+(11)   L_WGAN                               :meth:`TFVAEGAN.critic_losses`, inherited
+(12)   L_Rec                                :func:`zslbench_tf_vaegan.generator.weighted_l1`
+(13)   L_EGS = λ_s L_SCE + λ_u L_UCE        :meth:`EGGN.guided_losses`
+(14)   L_SCE                                :meth:`EGGN.guidance` of :meth:`EGGN.seen_features`
+(15)   L_UCE                                :meth:`EGGN.guidance` of features of unseen classes
+(18)   L_S3 = L_VG + L_EGS                  :meth:`EGGN.guided_losses`
+====== ==================================== =====================================================
 """
 
 from __future__ import annotations
@@ -37,7 +45,7 @@ from zslbench_tf_vaegan.networks import generate
 
 
 class EGGN(TFVAEGAN):
-    """As printed: TF-VAEGAN on g, guided by CLS_g of any embedding that has class scores."""
+    """As printed: TF-VAEGAN on g, guided by CLS_g or by another embedding's class scores."""
 
     settings: EGGNSettings
     name = "eggn"
@@ -93,13 +101,13 @@ class EGGN(TFVAEGAN):
         guided = s.lambda_s > 0 or s.lambda_u > 0
         if guided and view.guide is None:
             raise ZslbenchError(
-                "generator eggn: the embedding has no class scores to guide it (L_EGS, eq. 13); use one that "
-                "has, as scen, or set lambda_s and lambda_u to 0"
+                "generator eggn: the embedding offers no class scores for L_EGS (eq. 13); use one that does, "
+                "such as scen, or set lambda_s and lambda_u to 0"
             )
         guide = view.guide if guided else None
         clash = {*guide.networks} & {*program.optimizers, "state"} if guide else set()
         if clash:
-            raise ZslbenchError(f"generator eggn: the guide uses names of its networks: {sorted(clash)}")
+            raise ZslbenchError(f"generator eggn: its networks and the guide's share names: {sorted(clash)}")
         return replace(
             program,
             passes=tuple(

@@ -1,4 +1,16 @@
-"""SCEN, the semantic compression embedding network (section 3.1). Equation numbers are the paper's."""
+"""SCEN, the semantic compression embedding network (section 3.1). Equation numbers are the SC-EGG paper's.
+
+============= ================================ ===============================
+(1), (2)      attention and e_l                :meth:`SCEN.attend`
+(3)           p_l                              :meth:`SCEN.local_scores`
+(4)           g                                :meth:`SCEN.compress`
+(5)           p_g                              :meth:`SCEN.global_scores`
+(6), (7)      L_LCE and L_GCE                  :meth:`SCEN.stage1_losses`
+(8)           L_SCR                            :meth:`SCEN.consistency`
+(16)          L_S1 = L_LCE + λ_g L_GCE         :meth:`SCEN.stage1_losses`
+(17)          L_S2 = L_SCR                     :meth:`SCEN.stage2_losses`
+============= ================================ ===============================
+"""
 
 from __future__ import annotations
 
@@ -41,11 +53,10 @@ Stages = Coroutine[Program | Derived, Networks, Networks]
 
 
 class SCEN(Embedding):
-    """As printed. Region features r (b, R, dv) → attribute scores e_l (b, A), global feature g (b, dv).
+    """As printed. Region features r (b, R, dv) → attribute scores e_l (b, A) and global feature g (b, dv).
 
-    LEN is ``vectors`` (v), ``attention`` (W_α) and ``projection`` (W_β), GEN is ``sc`` and ``cls_g``. The
-    local features h (b, A, dv) are never formed: what follows them is linear, so r is pooled last.
-    """
+    LEN is ``vectors`` (v), ``attention`` (W_α) and ``projection`` (W_β); GEN is ``sc`` and ``cls_g``. The
+    local features h (b, A, dv) are never formed: what reads them is linear in h, so r is pooled last."""
 
     inputs = "regions"
     settings: SCENSettings
@@ -162,8 +173,8 @@ class SCEN(Embedding):
         s = self.settings
         if self.space.attribute_vectors is None:
             raise ZslbenchError(
-                "embedding scen: the data set has no attribute vectors (v of eq. 1); give it "
-                "attribute_vectors.npy, one row per attribute, or region features that hold w2v_att"
+                "embedding scen: the data set has no attribute vectors (v of eq. 1); add "
+                "attribute_vectors.npy with one row per attribute, or region features that hold w2v_att"
             )
         for sampler, batch_size in dict.fromkeys(
             (one.sampler, one.batch_size) for one in (s.stage1, s.stage2)
@@ -242,17 +253,17 @@ class SCEN(Embedding):
         return e, self.compose(nets, r, alpha)
 
     def in_pieces(self, regions: Rows | None, nets: Networks) -> Iterator[tuple[Tensor, Tensor]]:
-        """The same for all rows, in bounded pieces."""
+        """The same for all rows, in pieces that fit in memory."""
         assert regions is not None
         for part in in_chunks(regions, self.space.semantics.device):
             yield self.local_and_global(nets, part)
 
     def embed(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Float[Tensor, "n dv"]:
-        """g in [0, 1] on the training images; values of others are not clipped. A constant dimension is 0."""
+        """g, in [0, 1] on the training images and not clipped elsewhere; a constant dimension is 0."""
         return to_range(nets["range"], self.local_and_global(nets, inputs)[1])
 
     def attention(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Attention:
-        """LEN's maps and e_l; a region counts for g by the length of its term (Figure 3)."""
+        """LEN's maps and e_l; a region's weight for g is the norm of its term (Figure 3)."""
         r = self.regions(inputs)
         alpha, e = self.attend(nets, r)
         return Attention(alpha.mT, e, self.terms(nets, r, alpha).norm(dim=2))

@@ -15,16 +15,17 @@ from zslbench_tf_vaegan.settings import TFVAEGANSettings
 
 
 class StageSettings(SettingsGroup):
-    """What both stages of SCEN have."""
+    """Settings of either stage of SCEN."""
 
     epochs: PositiveInt = 20
     """Epochs (row 10; section 4: 20)."""
     iterations: PositiveInt | None = None
-    """Batches per epoch; None: all training images once (row 10: the code counts 2000 and 4000 in all)."""
+    """Batches per epoch; None: all training images once (row 10: the code runs 2000 and 4000 batches in
+    all)."""
     batch_size: PositiveInt = 64
     """Images per step (section 4: 64)."""
     sampler: Literal["shuffled", "balanced"] = "shuffled"
-    """Row 17; the code draws batches with as many images of each class as it can."""
+    """How batches are drawn (row 17; the code balances them over classes)."""
     optimizer: Literal["adam", "rmsprop"] = "adam"
     """Row 1; section 4: Adam."""
     lr: PositiveFloat = 1e-4
@@ -45,12 +46,12 @@ class Stage1Settings(StageSettings):
     classes: Literal["all", "seen"] = "all"
     """Classes that the cross-entropies of eqs. (6) and (7) run over (row 3; printed: all)."""
     normalize_vectors: bool = True
-    """Whether the attribute vectors v are scaled to unit length first (row 13, open in print): sums of word
-    vectors are several units long, and attention then hardens within a few steps."""
+    """Whether the attribute vectors v are first scaled to unit length (row 13, open in print): sums of word
+    vectors are several units long, and attention would saturate within a few steps."""
     alpha_std: NonNegativeFloat = 0.0
     """Standard deviation of W_α before training; 0: attention starts uniform (row 15, open in print)."""
     beta_std: PositiveFloat | None = None
-    """Standard deviation of W_β before training (row 15, open in print); None, ours: such that e_l starts
+    """Standard deviation of W_β before training (row 15, open in print); None (ours): e_l starts
     with unit variance on the training images."""
 
 
@@ -85,14 +86,14 @@ class EGGNSettings(TFVAEGANSettings):
     """Whether EGGN is computed as printed or as in the code: ĝ_s of eq. (14) (row 19), and the generator's
     batch (row 24)."""
     epochs: PositiveInt = 200
-    """Passes over the training images, each of ``feedback_loops`` runs (row 10; section 4: at most 200)."""
+    """Epochs, each of ``feedback_loops`` passes over the training images (row 10; section 4: at most 200)."""
     adaptive_penalty: bool = False
-    """Whether λ of eq. (11) moves as in the released codes (row 27; printed: a constant)."""
+    """Whether λ of eq. (11) adapts as in the released codes (row 27; printed: a constant)."""
     penalty_bounds: tuple[PositiveFloat, PositiveFloat] | None = (1e-8, 1e8)
-    """Least and largest λ that ``adaptive_penalty`` may reach, ours: the codes have no bounds."""
+    """Bounds of λ under ``adaptive_penalty`` (ours: the released codes have none)."""
     lambda_s: NonNegativeFloat = 0.1
     """λ_s of eq. (13): weight of L_SCE (row 18; section 4: 0.1)."""
     lambda_u: NonNegativeFloat = 0.1
     """λ_u of eq. (13): weight of L_UCE (row 18; section 4: 0.1)."""
     sampler: Literal["independent", "balanced"] = "independent"
-    """Row 17, in stage 3 as well."""
+    """How stage 3 draws batches (row 17)."""

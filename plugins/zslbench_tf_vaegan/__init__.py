@@ -1,7 +1,6 @@
 """TF-VAEGAN (Narayan et al., ECCV 2020): latent embedding feedback and discriminative features.
 
-``networks``, ``losses``, ``settings`` and ``generator`` are public: generators that build on TF-VAEGAN import
-them from here.
+``generator``, ``networks`` and ``settings`` are public, for generators that build on TF-VAEGAN.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from zslbench import Component, Method, Options, Range, Variant, hookimpl
 
 PAPER = "Narayan et al., ECCV 2020"
 
-# Around what the authors' scripts set per data set (run_*_tfvaegan.py at a0de81c, see presets/), about
-# half a decade more to either side, ours. Widths and schedules are left at theirs.
+# The range of the authors' scripts (run_*_tfvaegan.py at a0de81c, see presets/), widened by about half a
+# decade on either side (ours). Widths and schedules stay at the authors' values.
 TUNABLE: dict[str, Range | Options] = {
     "generator.lr": Range(3e-6, 3e-3, log=True),  # theirs: 1e-5 (AWA2) to 1e-3 (SUN)
     "generator.feedback_lr": Range(3e-6, 3e-4, log=True),  # 1e-5 to 1e-4

@@ -1,4 +1,14 @@
-"""TF-VAEGAN. Equation numbers are those of its paper (Narayan et al., ECCV 2020)."""
+"""TF-VAEGAN (Narayan et al., ECCV 2020). Its terms are cited by name.
+
+=========== ===================================================== ====================================
+L_V         KL(E(x, a) ‖ N(0, I)) − E[log G(z, a)]                :func:`vae_loss`
+L_W         E[D(x, a)] − E[D(x̂, a)] − λ E[(‖∇D(x′, a)‖₂ − 1)²]   :meth:`.critic_losses`
+L_R         E‖Dec(x) − a‖₁ + E‖Dec(x̂) − a‖₁                      :func:`weighted_l1`
+L_total     L_V + α L_W + β L_R                                   :meth:`.losses_and_reconstruction`
+feedback    G(z, a; δ F(h)), h the hidden layer of Dec(G(z, a))   :meth:`.synthesise`
+transform   [x, Dec(x), h]                                        :meth:`.transform`
+=========== ===================================================== ====================================
+"""
 
 from __future__ import annotations
 
@@ -39,15 +49,15 @@ def vae_loss(
     mean: Float[Tensor, "b z"],
     logvar: Float[Tensor, "b z"],
 ) -> Float[Tensor, ""]:
-    """L_V, eq. (1): binary cross-entropy plus KL to N(0, I), summed over dimensions, averaged over b."""
+    """L_V: binary cross-entropy plus KL to N(0, I), summed over dimensions, averaged over b."""
     kl: Tensor = -0.5 * (1 + logvar - mean**2 - logvar.exp()).sum()
     return (binary_cross_entropy(reconstruction, x, reduction="sum") + kl) / x.shape[0]
 
 
 def weighted_l1(decoded: Float[Tensor, "b a"], a: Float[Tensor, "b a"]) -> Float[Tensor, ""]:
-    """One term of L_R, eq. (4), as the released code computes it: (1/b) Σ_b Σ_i |d_i|³ / ‖d‖₂.
+    """One term of L_R as the released code computes it: (1/b) Σ_b Σ_i |d_i|³ / ‖d‖₂.
 
-    The L1 length of d = Dec(x) − a weighted by d²/‖d‖; the weights are part of the gradient.
+    The L1 norm of d = Dec(x) − a, weighted by d²/‖d‖; the weights are part of the gradient.
     """
     d = decoded - a
     total: Tensor = (d.abs() ** 3 / d.norm(dim=-1, keepdim=True).clamp_min(1e-12)).sum()
@@ -64,12 +74,12 @@ class TFVAEGAN(Generator):
 
     settings: TFVAEGANSettings
     name: ClassVar[str] = "tf-vaegan"
-    """What users type; for messages."""
+    """The registered name, for messages."""
 
     def feedback(
         self, nets: Networks, fake: Float[Tensor, "b d"], strength: float
     ) -> Float[Tensor, "b hidden"]:
-        """δ·F(h), eq. (6), to be added to G's hidden layer; h is the hidden layer of Dec(x̂)."""
+        """δ·F(h), to be added to G's hidden layer; h is the hidden layer of Dec(x̂)."""
         _, hidden = decode(nets["decoder"], fake)
         # The released code detaches the hidden layer: the decoder learns nothing through F.
         return strength * feed_back(nets["feedback"], hidden.detach())
@@ -77,14 +87,14 @@ class TFVAEGAN(Generator):
     def synthesise(
         self, nets: Networks, z: Tensor, a: Tensor, strength: float | None
     ) -> Float[Tensor, "b d"]:
-        """x̂ = G(z, a), refined by a second pass with feedback of this strength; None: one pass."""
+        """x̂ = G(z, a), refined by a second pass with feedback of strength δ; None: one pass."""
         fake = generate(nets["generator"], z, a)
         if strength is None:
             return fake
         return generate(nets["generator"], z, a, self.feedback(nets, fake, strength))
 
     def critic_losses(self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool) -> Losses:
-        """−α L_W, eq. (2), for the critic, which maximises L_W; β L_R on real x, eq. (4), for Dec."""
+        """−α L_W for the critic, which maximises L_W, and β L_R on real x for Dec."""
         s = self.settings
         x, _, a = batch
         if s.encoded_noise:
@@ -102,13 +112,13 @@ class TFVAEGAN(Generator):
         return Losses(total, log, {"penalty_sum": nets["state"]["penalty_sum"] + penalty})
 
     def generator_losses(self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool) -> Losses:
-        """L_total = L_V + α L_W + β L_R, eqs. (3) and (5), for E, G, Dec and F; then λ of eq. (2) adapts."""
+        """L_total = L_V + α L_W + β L_R for E, G, Dec and F; then the λ of L_W adapts."""
         return self.losses_and_reconstruction(nets, batch, noise, feedback=feedback)[0]
 
     def losses_and_reconstruction(
         self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool
     ) -> tuple[Losses, Float[Tensor, "b d"]]:
-        """:meth:`generator_losses` and G(E(x, a), a), for methods that add a loss on it."""
+        """:meth:`generator_losses` and G(E(x, a), a), for methods that add a loss on the reconstruction."""
         s, state = self.settings, nets["state"]
         x, _, a = batch
         mean, logvar = encode(nets["encoder"], x, a)
@@ -145,7 +155,7 @@ class TFVAEGAN(Generator):
         return self.synthesise(nets, noise["prior"], semantics, strength)
 
     def transform(self, nets: Networks, g: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
-        """[x, Dec(x), h], in this order."""
+        """[x, Dec(x), h], in this order: what the classifier sees."""
         if not self.settings.transform:
             return g
         decoded, hidden = decode(nets["decoder"], g)
@@ -170,7 +180,7 @@ class TFVAEGAN(Generator):
         return self.program(view)
 
     def program(self, view: TrainView) -> Program:
-        """Passes over the data without feedback, then with it.
+        """One pass over the data without feedback, then passes with it.
 
         Raises:
             ZslbenchError: a feature is below 0 or above 1.
@@ -179,7 +189,7 @@ class TFVAEGAN(Generator):
         if low < 0 or high > 1:
             raise ZslbenchError(
                 f"generator {self.name}: training features lie in [{low:.3g}, {high:.3g}], but it "
-                "reconstructs values in [0, 1]; use an embedding that scales to it, as "
+                "reconstructs values in [0, 1]; use an embedding that scales to this range, for example "
                 "--set embedding.normalize=minmax"
             )
         s = self.settings

@@ -1,7 +1,5 @@
 """Settings of TF-VAEGAN. Defaults are the authors' for CUB; presets hold what differs per data set.
 
-Equation numbers are those of the paper (Narayan et al., ECCV 2020).
-
 "Code" is akshitac8/tfvaegan at a0de81c (config_images.py, train_images.py, scripts/run_*_tfvaegan.py).
 """
 
@@ -14,7 +12,7 @@ from zslbench import ComponentSettings
 
 class TFVAEGANSettings(ComponentSettings):
     epochs: PositiveInt = 300
-    """Passes over the training images, each made of ``feedback_loops`` runs over the data (code: nepoch)."""
+    """Epochs, each of ``feedback_loops`` passes over the training images (code: nepoch)."""
     batch_size: PositiveInt = 64
     """Images per step (code: batch_size)."""
     hidden: PositiveInt = 4096
@@ -30,19 +28,20 @@ class TFVAEGANSettings(ComponentSettings):
     feedback_lr: PositiveFloat = 1e-5
     """Adam's learning rate of the feedback module (code: feed_lr)."""
     beta1: NonNegativeFloat = 0.5
-    """Adam's first decay, of all but the encoder, whose decay is 0.9 (code: beta1)."""
+    """Adam's β₁ for all networks but the encoder, which has 0.9 (code: beta1)."""
     lambda_w: NonNegativeFloat = 10.0
-    """α of eq. (3): weight of the adversarial terms, penalty included (code: gammaG = gammaD)."""
+    """α: weight of L_W, gradient penalty included (code: gammaG = gammaD)."""
     lambda_gp: NonNegativeFloat = 10.0
-    """λ of eq. (2): weight of the gradient penalty; its start if ``adaptive_penalty`` (code: lambda1)."""
+    """λ of L_W: weight of the gradient penalty; its initial value with ``adaptive_penalty`` (code:
+    lambda1)."""
     adaptive_penalty: bool = True
-    """Move λ by 1.1 after each generator step so that the penalty stays in [1.001, 1.05], as the code
-    does; it has no bounds, so the nominal λ lasts only a few hundred steps. The weight is logged."""
+    """After each generator step multiply or divide λ by 1.1 to keep the penalty in [1.001, 1.05], as the
+    code does. Without bounds the nominal λ is gone after a few hundred steps. The weight is logged."""
     penalty_bounds: tuple[PositiveFloat, PositiveFloat] | None = None
-    """Least and largest λ that ``adaptive_penalty`` may reach; None: no bounds, as in the code. How often a
-    bound held it is logged."""
+    """Bounds of λ under ``adaptive_penalty``; None: none, as in the code. The share of steps at a bound is
+    logged."""
     lambda_r: NonNegativeFloat = 0.01
-    """β of eq. (5): weight of the semantic reconstruction, eq. (4) (code: recons_weight)."""
+    """β: weight of L_R, the semantic reconstruction (code: recons_weight)."""
     decoder: bool = True
     """Whether there is a semantic decoder; feedback and transform need it."""
     freeze_decoder: bool = False
@@ -50,12 +49,12 @@ class TFVAEGANSettings(ComponentSettings):
     feedback: bool = True
     """Whether the second loop feeds the decoder's hidden layer back into the generator."""
     feedback_loops: PositiveInt = 2
-    """Runs over the data per epoch, all but the first with feedback. Without feedback they are plain
-    runs, so that an ablation keeps the number of updates (code: feedback_loop)."""
+    """Passes over the data per epoch, all but the first with feedback. Without feedback there are as many,
+    so that an ablation keeps the number of updates (code: feedback_loop)."""
     a1: NonNegativeFloat = 1.0
-    """δ of eq. (6), the strength of the feedback, in training (code: a1)."""
+    """δ, the strength of the feedback, in training (code: a1)."""
     a2: NonNegativeFloat = 1.0
-    """δ of eq. (6) at synthesis (code: a2)."""
+    """δ at synthesis (code: a2)."""
     transform: bool = True
     """Whether the classifier sees [x, Dec(x), hidden] rather than x alone."""
     encoded_noise: bool = True
@@ -66,7 +65,7 @@ class TFVAEGANSettings(ComponentSettings):
     @model_validator(mode="after")
     def _parts_fit(self) -> TFVAEGANSettings:
         if not self.decoder and (self.feedback or self.transform):
-            raise ValueError("without a decoder set feedback and transform to false as well")
+            raise ValueError("feedback and transform need the decoder: without it set both to false")
         if self.penalty_bounds is not None and self.penalty_bounds[0] > self.penalty_bounds[1]:
-            raise ValueError("penalty_bounds: the least λ is above the largest")
+            raise ValueError("penalty_bounds: the lower bound is above the upper one")
         return self

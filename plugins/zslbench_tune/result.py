@@ -15,7 +15,7 @@ from zslbench import __version__
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.evaluation import METRICS
 from zslbench.experiment import Recipe
-from zslbench.plugin import KINDS, PROVENANCE, parse_provenance
+from zslbench.plugin import KINDS, PROVENANCE, parse_preset
 from zslbench.report import percent
 from zslbench.store import canonical, write_whole
 from zslbench_tune.space import Space
@@ -148,7 +148,7 @@ def check_output(path: Path, study: str) -> None:
     if not path.exists():
         return
     try:
-        known = parse_provenance(path.read_text("utf-8"), str(path)) or {}
+        known = parse_preset(path.read_text("utf-8"), str(path)).provenance or {}
     except (OSError, UnicodeDecodeError, SettingsError):
         known = {}
     if known.get("study") != study:

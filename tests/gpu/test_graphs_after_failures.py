@@ -9,7 +9,8 @@ import pytest
 import torch
 from small_stages import space_on, stage
 
-from zslbench.plugin.interfaces import Losses, Streams
+from zslbench.plugin.interfaces import Losses
+from zslbench.plugin.streams import Streams
 from zslbench.training.graphs.graphs import CAPTURED, Graphs
 from zslbench.training.graphs.recorder import CudaRecorder
 from zslbench.training.loop import Training, train

@@ -10,7 +10,7 @@ import torch
 from small_stages import STAGES, space_on, stage
 
 from zslbench.errors import Interrupted
-from zslbench.plugin.interfaces import Streams
+from zslbench.plugin.streams import Streams
 from zslbench.training.graphs.graphs import CAPTURED, Graphs
 from zslbench.training.loop import Training
 from zslbench.training.replicas.asked import Asked

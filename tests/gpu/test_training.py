@@ -13,7 +13,8 @@ from small_stages import IMAGES, LABELS, STAGES, WIDTH, drawn, space_on, stage
 from zslbench.data import RegionStore, RegionWriter
 from zslbench.errors import Interrupted
 from zslbench.evaluation.region_rows import RegionRows
-from zslbench.plugin.interfaces import Optimizer, Streams
+from zslbench.plugin.interfaces import Optimizer
+from zslbench.plugin.streams import Streams
 from zslbench.training import optimizers
 from zslbench.training.chunks import in_chunks
 from zslbench.training.graphs.graphs import CAPTURED, Graphs

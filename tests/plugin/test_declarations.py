@@ -43,7 +43,7 @@ def test_components(change: dict[str, Any], words: str) -> None:
     [
         ({"name": "Mine"}, "method name 'Mine'"), ({"group": "other"}, "group 'other'"),
         ({"tasks": ()}, r"tasks \(\)"), ({"tasks": ("zsl",)}, "'zsl'"),
-        ({"settings": {"lr": 1}}, "setting 'lr' must read"), ({"settings": {"gen.lr": 1}}, "'gen.lr'"),
+        ({"settings": {"lr": 1}}, "setting 'lr'"), ({"settings": {"gen.lr": 1}}, "'gen.lr'"),
         ({"search": {"generator.": (1,)}}, "'generator.'"),
         ({"variants": (Variant(name="a", summary=""),) * 2}, "two variants share a name: a"),
         ({"readings": (Reading(name="a", summary=""),) * 2}, "two readings share a name: a"),

@@ -286,7 +286,7 @@ def test_lifecycle_hooks_of_a_broken_plugin_are_not_called(entry: Any) -> None:
         called.append(run)
 
     broken = hooks(zslbench_methods=raises(ValueError()), zslbench_run_started=started)
-    load_registry(entry_points=[entry("broken", broken)]).call_lifecycle("zslbench_run_started", run=1)
+    load_registry(entry_points=[entry("broken", broken)]).call_hook("zslbench_run_started", run=1)
     assert called == []
 
 

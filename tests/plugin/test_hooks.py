@@ -120,7 +120,7 @@ def test_zslbench_run_details(entry: Any, plugin: Any, caplog: pytest.LogCapture
 
     modules = {"a": fails, "b": details, "c": lambda record: None}
     entries = [entry(name, plugin(zslbench_run_details=one)) for name, one in modules.items()]
-    rows = load_registry(entry_points=entries).gather("zslbench_run_details", store="s", record="r")
+    rows = load_registry(entry_points=entries).call_hook("zslbench_run_details", store="s", record="r")
     assert [row for plugin, row in rows if plugin == "b"] == [("record", "r"), ("store", "s")]
     assert [row for plugin, row in rows if plugin == "c"] == []
     assert [record.getMessage() for record in caplog.records] == [
@@ -173,7 +173,7 @@ def listeners(entry: Any, plugin: Any, caplog: pytest.LogCaptureFixture) -> Call
         found = load_registry(entry_points=[entry(n, plugin(**{hook: one})) for n, one in modules.items()])
         assert found.broken == ()
         with caplog.at_level(logging.WARNING, logger="zslbench"):
-            found.call_lifecycle(hook, **kwargs)
+            found.call_hook(hook, **kwargs)
         warnings = {record.getMessage() for record in caplog.records if record.name == "zslbench"}
         assert warnings == {
             f"plugin 'a': {hook} failed: RuntimeError: broken listener",
@@ -190,7 +190,7 @@ def test_a_failing_listener_says_so_once(entry: Any, plugin: Any, caplog: pytest
 
     found = load_registry(entry_points=[entry("a", plugin(zslbench_run_started=fails))])
     for run in ("x", "x", "y", "x"):
-        found.call_lifecycle("zslbench_run_started", run=run)
+        found.call_hook("zslbench_run_started", run=run)
     assert [record.getMessage().rpartition(" ")[2] for record in caplog.records] == ["x", "y"]
 
 
@@ -201,7 +201,7 @@ def test_a_stop_passes_through(error: type[BaseException], entry: Any, plugin: A
 
     found = load_registry(entry_points=[entry("a", plugin(zslbench_run_started=stops))])
     with pytest.raises(error):
-        found.call_lifecycle("zslbench_run_started", run=1)
+        found.call_hook("zslbench_run_started", run=1)
 
 
 def test_a_listener_cannot_change_the_metrics(entry: Any, plugin: Any) -> None:
@@ -218,7 +218,7 @@ def test_a_listener_cannot_change_the_metrics(entry: Any, plugin: Any) -> None:
         entry_points=[entry(n, plugin(zslbench_epoch_ended=one)) for n, one in modules.items()]
     )
     metrics = {"loss": 0.5}
-    found.call_lifecycle("zslbench_epoch_ended", run=1, stage="s", epoch=1, metrics=metrics)
+    found.call_hook("zslbench_epoch_ended", run=1, stage="s", epoch=1, metrics=metrics)
     assert seen == [0.5, 0.5]
     assert metrics == {"loss": 0.5}
 
@@ -234,7 +234,7 @@ def test_a_listener_cannot_change_the_metrics(entry: Any, plugin: Any) -> None:
 )
 def test_a_wrong_call_is_our_fault(hook: str, kwargs: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=re.escape(hook)):
-        load_registry(entry_points=[]).call_lifecycle(hook, **kwargs)
+        load_registry(entry_points=[]).call_hook(hook, **kwargs)
 
 
 def test_specname_and_objects_are_pluggys_own(entry: Any, component: Any) -> None:
@@ -259,5 +259,5 @@ def test_listeners_are_called_in_pluggys_order(entry: Any) -> None:
         return entry(name, Plugin())
 
     entries = [listener("a", tryfirst=True), listener("b"), listener("c", trylast=True), listener("d")]
-    load_registry(entry_points=entries).call_lifecycle("zslbench_run_started", run=1)
+    load_registry(entry_points=entries).call_hook("zslbench_run_started", run=1)
     assert said == ["a", "d", "b", "c"]

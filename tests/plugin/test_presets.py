@@ -49,8 +49,9 @@ def test_what_is_no_assignment(text: str) -> None:
 
 def test_a_preset_is_one_table_per_kind() -> None:
     text = "[generator]\nlr = 1e-4\n[classifier]\nepochs = 3\nwords = 'a'\n"
-    assert parse_preset(text, "p") == {"generator.lr": 1e-4, "classifier.epochs": 3, "classifier.words": "a"}
-    assert parse_preset("", "p") == {}
+    found = parse_preset(text, "p")
+    assert found.settings == {"generator.lr": 1e-4, "classifier.epochs": 3, "classifier.words": "a"}
+    assert (found.name, parse_preset("", "p").settings) == ("p", {})
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_what_is_no_preset(text: str, words: str, tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text(text, "utf-8")
     with pytest.raises(SettingsError, match=str(file)):
-        read_preset_file(file)
+        read_preset_file(str(file))
 
 
 def test_presets_of_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +80,7 @@ def test_presets_of_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (package / "notes.txt").touch()
     monkeypatch.syspath_prepend(tmp_path)
     assert preset_names("presets_fake") == ("awa2", "cub")
-    assert read_preset("presets_fake", "cub") == {"generator.lr": 2.0}
+    assert read_preset("presets_fake", "cub").settings == {"generator.lr": 2.0}
     with pytest.raises(UnknownName, match="no preset 'cubb', did you mean 'cub'"):
         read_preset("presets_fake", "cubb")
     for nothing in (None, "package_that_is_nowhere"):
@@ -92,4 +93,4 @@ def test_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     for path in (tmp_path / "gone.toml", tmp_path, tmp_path / "binary.toml"):
         with pytest.raises(SettingsError, match="cannot be read"):
-            read_preset_file(path)
+            read_preset_file(str(path))

@@ -17,7 +17,8 @@ from small_stages import IMAGES, ITERATIONS, LABELS, SPACE, STAGES, WIDTH, drawn
 from tape import Taping
 
 from zslbench.errors import Interrupted, ZslbenchError
-from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step, Streams
+from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.streams import Streams
 from zslbench.training import optimizers
 from zslbench.training.graphs.captured import WARM_UP, Captured
 from zslbench.training.graphs.graphs import CAPTURED, LEAST, Graphs

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zslbench.plugin.interfaces import Batch, Losses, Optimizer, Program, Step, Streams
+from zslbench.plugin.interfaces import Batch, Losses, Optimizer, Program, Step
+from zslbench.plugin.streams import Streams
 from zslbench.training import gradient_penalty, linear, two_layer_gradient_penalty
 from zslbench.training.loop import Training, train
 from zslbench.training.precision import float32_products, is_coarse, reduced

@@ -28,7 +28,7 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
         facts: what the list of methods has of it.
     """
     method = one.declaration
-    presets = {name: read_preset(method.presets, name) for name in preset_names(method.presets)}
+    presets = {name: read_preset(method.presets, name).settings for name in preset_names(method.presets)}
     settings = _settings(known, method)
     overlays = {f"[{one.name}]": dict(one.settings) for one in method.readings if one.settings} | presets
     readings: list[Row] = [

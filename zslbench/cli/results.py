@@ -119,7 +119,7 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
     except PluginError as error:  # the run can be shown without it
         note(str(error))
         rows = []
-    details = known.gather("zslbench_run_details", store=where.root, record=record)
+    details = known.call_hook("zslbench_run_details", store=where.root, record=record)
     more = [{"about": plugin, "name": name, "value": value} for plugin, (name, value) in details]
     emit([*run_details(record, rows), *more], fmt, title=f"run {record.info.id}")
 

@@ -13,10 +13,9 @@ from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
 from zslbench.errors import Interrupted, SettingsError, UnknownName
-from zslbench.plugin.hookspecs import hookimpl
+from zslbench.plugin.hookspecs import RunTracker, hookimpl
 from zslbench.plugin.lookup import Registry, one_line
 from zslbench.plugin.targets import load_tracker
-from zslbench.plugin.tracking import RunTracker
 from zslbench.store.record import RunInfo, RunRecord
 from zslbench.training.context import Observer, Silent
 
@@ -53,7 +52,7 @@ class PluginObserver:
 
     def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
         self._shown.epoch_ended(stage, epoch, epochs, metrics)
-        self._registry.call_lifecycle(
+        self._registry.call_hook(
             "zslbench_epoch_ended", run=self._info, stage=stage, epoch=epoch, metrics=dict(metrics)
         )
 

@@ -84,7 +84,7 @@ def compute(
             training = run.training(device, shown, stopped)
             outcome = pipeline.run(job.recipe, job.dataset, job.selection, training)
         record = run.write(outcome, notes, {"seconds": time.monotonic() - started})
-    registry.call_lifecycle("zslbench_run_finished", run=run.info, record=record)
+    registry.call_hook("zslbench_run_finished", run=run.info, record=record)
     return record, False
 
 
@@ -179,7 +179,7 @@ def open_run(
         if info.resumed:
             display.say(f"run {ident} goes on from its last checkpoint")
         begun.append(info)
-        registry.call_lifecycle("zslbench_run_started", run=info)
+        registry.call_hook("zslbench_run_started", run=info)
         stages = Stages(StageStore(store.root / STAGES), job.stage_identity(), fresh=force, say=display.say)
         if job.mode.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -211,7 +211,7 @@ def _stops_reported(registry: Registry) -> Iterator[list[RunInfo]]:
         yield begun
     except BaseException as error:
         for info in begun:
-            registry.call_lifecycle("zslbench_run_stopped", run=info, error=error)
+            registry.call_hook("zslbench_run_stopped", run=info, error=error)
         raise
 
 

@@ -156,7 +156,7 @@ class _GroupRun:
         for slot, one in ended.items():
             if one.record is not None:
                 info = self.runs[slot].info
-                self.registry.call_lifecycle("zslbench_run_finished", run=info, record=one.record)
+                self.registry.call_hook("zslbench_run_finished", run=info, record=one.record)
         for one in ended.values():
             if isinstance(one.error, Interrupted):
                 raise one.error

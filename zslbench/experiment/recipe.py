@@ -13,7 +13,7 @@ from zslbench.data.locations import find_dataset
 from zslbench.errors import SettingsError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.plugin.declarations import Component, Kind, Method, Reading, Variant
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry
-from zslbench.plugin.presets import choose
+from zslbench.plugin.presets import select_presets
 from zslbench.plugin.settings import ComponentSettings, build, fields_of
 from zslbench.plugin.targets import settings_model
 
@@ -159,7 +159,7 @@ def resolve(
         return {key: value for key, value in values.items() if key.partition(".")[0] in unchanged}
 
     suffix = None if chosen_reading is None or chosen_reading is default else chosen_reading.name
-    presets = choose(
+    presets = select_presets(
         declared.presets, preset, dataset.lower(), suffix, lambda name: _presets_of(registry, name)
     )
     read = unswapped(chosen_reading.settings) if chosen_reading else {}

@@ -1,9 +1,8 @@
 """What the author of a plugin reads and writes, and the registry that finds plugins.
 
-Interfaces and the types they name: :mod:`zslbench.plugin.interfaces`. What a plugin registers:
-:mod:`zslbench.plugin.declarations`. When it is called: :mod:`zslbench.plugin.hookspecs`. All of it can be
-imported from here; what is heavy loads when it is first used.
-"""
+:mod:`zslbench.plugin.interfaces` has the interfaces and their types, :mod:`zslbench.plugin.declarations` what
+a plugin registers, :mod:`zslbench.plugin.hookspecs` when it is called. Import from here; modules load when
+first used."""
 
 import lazy_loader
 

@@ -20,7 +20,7 @@ from .declarations import (
     Variant as Variant,
 )
 from .discovery import registry as registry
-from .hookspecs import hookimpl as hookimpl
+from .hookspecs import RunTracker as RunTracker, hookimpl as hookimpl
 from .interfaces import (
     Attention as Attention,
     Batch as Batch,
@@ -55,7 +55,7 @@ from .lookup import (
 from .presets import (
     PROVENANCE as PROVENANCE,
     parse_assignment as parse_assignment,
-    parse_provenance as parse_provenance,
+    parse_preset as parse_preset,
     preset_names as preset_names,
 )
 from .settings import (
@@ -67,4 +67,3 @@ from .settings import (
 )
 from .streams import Streams as Streams
 from .targets import load_class as load_class, settings_model as settings_model
-from .tracking import RunTracker as RunTracker

@@ -1,4 +1,4 @@
-"""What every data set looks like once read: arrays, names and splits, before any split is made into views."""
+"""A data set in memory: arrays, names and splits."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class RegionSource(Protocol):
         ...
 
     def __getitem__(self, rows: Indices) -> Float[np.ndarray, "n regions dv"]:
-        """The regions of these images, float32, in the order asked for."""
+        """The regions of these images, float32, in the order of ``rows``."""
         ...
 
 
 @dataclass(frozen=True)
 class DataRequest:
-    """Which of a data set's files a run asked for."""
+    """Which of a data set's files to read."""
 
     name: str
-    """The data set's name as the user typed it."""
+    """The data set's name, as typed by the user."""
     root: Path
-    """Folder that holds one folder per data set (``--data-root``, ``ZSLBENCH_DATA``)."""
+    """Folder with one folder per data set (``--data-root``, ``ZSLBENCH_DATA``)."""
     features: str | None = None
     """Stem of the features file (``--features``); None: the data set's own default."""
     semantics: str | None = None
-    """Which class semantics: ``att``, ``original_att`` or ``sentence``; None: ``att``."""
+    """Class semantics: ``att``, ``original_att`` or ``sentence``; None: ``att``."""
     needs_regions: bool = False
-    """Whether the run reads region features; without, a data set need not look for them."""
+    """Whether the run reads region features; otherwise a data set need not look for them."""
     regions: str | None = None
-    """Which region features (``--regions``): a name beside the data set, or a path; None: those found."""
+    """Region features (``--regions``): a name in the data set's folder, or a path; None: those found."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class OfficialSplit:
 
 @dataclass(frozen=True)
 class Source:
-    """One array that a run's numbers depend on: where it was read and the sha256 of its bytes."""
+    """An array that a run's numbers depend on: where it was read and the sha256 of its bytes."""
 
     array: str
     file: str
@@ -85,9 +85,9 @@ class Dataset:
     """Class semantics as stored (xlsa17 ``att`` transposed), float32."""
     split: OfficialSplit
     features_name: str
-    """Which features, as ``res101``."""
+    """Name of the features, for example ``res101``."""
     semantics_name: str
-    """Which semantics: ``att``, ``original_att`` or ``sentence``."""
+    """Name of the semantics: ``att``, ``original_att`` or ``sentence``."""
     attribute_names: tuple[str, ...] | None = None
     attribute_vectors: Float[np.ndarray, "attributes words"] | None = None
     regions: RegionSource | None = None
@@ -95,8 +95,8 @@ class Dataset:
     finetuned: bool | None = None
     """Whether the backbone was fine-tuned on this data set; None: unknown."""
     sources: tuple[Source, ...] = ()
-    """Where each array came from; quoted by every run."""
+    """Where each array came from; recorded with every run."""
     notes: tuple[str, ...] = ()
-    """What the reader repaired or found odd; shown once and kept with every run."""
+    """What the reader repaired or found unusual; shown once and recorded with every run."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """Anything else worth recording, JSON-serialisable (licence, citation)."""
+    """Anything else to record (licence, citation); JSON-serialisable."""

@@ -1,4 +1,4 @@
-"""Finds and loads plugins. One that fails anywhere is left out whole and listed with the reason."""
+"""Finds and loads plugins. A plugin that fails anywhere is left out whole and listed with the reason."""
 
 from __future__ import annotations
 
@@ -17,17 +17,7 @@ from pluggy import PluginManager
 from zslbench.errors import did_you_mean
 from zslbench.plugin import hookspecs
 from zslbench.plugin.declarations import Command, Component, Method, Tracker
-from zslbench.plugin.lookup import (
-    CORE,
-    PluginInfo,
-    Registered,
-    Registry,
-    declaration_key,
-    one_line,
-    plugin_name,
-)
-
-STRICT_VARIABLE = "ZSLBENCH_STRICT_PLUGINS"
+from zslbench.plugin.lookup import CORE, PluginInfo, Registered, Registry, one_line, plugin_name
 
 _REGISTERING = {
     "zslbench_components": Component,
@@ -35,7 +25,7 @@ _REGISTERING = {
     "zslbench_trackers": Tracker,
     "zslbench_commands": Command,
 }
-"""The hooks that register something, in the order in which they are called, and what they return."""
+"""The hooks that register something, in calling order, and the type of the items that they return."""
 
 
 @runtime_checkable
@@ -54,11 +44,28 @@ class EntryPointLike(Protocol):
     def load(self) -> Any: ...
 
 
+def registry() -> Registry:
+    """The installed plugins, loaded once per process.
+
+    Raises:
+        PluginError: a plugin is broken and ``ZSLBENCH_STRICT_PLUGINS`` is set.
+    """
+    found = _installed()
+    if _strict():  # checked at each call: the variable may have been set since the plugins were loaded
+        found.require_sound()
+    return found
+
+
+def commands() -> dict[str, Registered[Command]]:
+    """The commands of working plugins by name. Broken plugins are never an error here."""
+    return {one.name: one for one in _installed().commands()}
+
+
 def load_registry(*, strict: bool = False, entry_points: Iterable[EntryPointLike] | None = None) -> Registry:
     """Load every plugin and collect what it registers.
 
     First-party plugins (distribution ``zslbench``) are loaded first, then the others by the name of their
-    entry point. So which of two plugins keeps a name depends on neither installation order nor file system.
+    entry point. So which of two plugins gets a name does not depend on the order of installation.
 
     Args:
         strict: a broken plugin is an error, as with ``ZSLBENCH_STRICT_PLUGINS=1``.
@@ -67,27 +74,14 @@ def load_registry(*, strict: bool = False, entry_points: Iterable[EntryPointLike
     Raises:
         PluginError: ``strict``, and a plugin is broken; names every broken plugin and its fault.
     """
-    result = _load_all(tuple(metadata.entry_points(group=CORE) if entry_points is None else entry_points))
-    if strict or strict_wanted():
-        result.require_sound()
-    return result
-
-
-def registry() -> Registry:
-    """The installed plugins, loaded once per process.
-
-    Raises:
-        PluginError: a plugin is broken and ``ZSLBENCH_STRICT_PLUGINS`` is set.
-    """
-    found = _installed()
-    if strict_wanted():  # checked at each call: whoever loaded the plugins first may not have been strict
+    found = _load_all(tuple(metadata.entry_points(group=CORE)) if entry_points is None else entry_points)
+    if strict or _strict():
         found.require_sound()
     return found
 
 
-def commands() -> dict[str, Registered[Command]]:
-    """The commands of working plugins by name; broken plugins are no error here, even with strict plugins."""
-    return {one.name: one for one in _installed().commands()}
+def _strict() -> bool:
+    return os.environ.get("ZSLBENCH_STRICT_PLUGINS", "").strip().lower() not in ("", "0", "false", "no")
 
 
 @cache
@@ -107,12 +101,8 @@ def _load_all(entry_points: Iterable[EntryPointLike]) -> Registry:
         for step in steps:
             for candidate in candidates:
                 candidate.attempt(step, manager)
-    return Registry(manager, [one.info for one in candidates], [x for one in candidates for x in one.given])
-
-
-def strict_wanted() -> bool:
-    """Whether ``ZSLBENCH_STRICT_PLUGINS`` makes a broken plugin an error."""
-    return os.environ.get(STRICT_VARIABLE, "").strip().lower() not in ("", "0", "false", "no")
+    registered = [Registered(one, each.info) for each in candidates for one in each.declared]
+    return Registry(manager, [one.info for one in candidates], registered)
 
 
 class _Fault(Exception):
@@ -125,8 +115,7 @@ class _Candidate:
 
     entry: EntryPointLike
     info: PluginInfo
-    given: tuple[Registered[Any], ...] = ()
-    declared: tuple[Command | Component | Method | Tracker, ...] = ()
+    declared: tuple[Any, ...] = ()
 
     @classmethod
     def of(cls, entry: EntryPointLike) -> _Candidate:
@@ -149,16 +138,12 @@ class _Candidate:
             step(manager, self)
         except KeyboardInterrupt:
             raise
-        except _Fault as fault:
-            self._drop(manager, str(fault))
         except BaseException as error:  # not even SystemExit may end our process
-            self._drop(manager, one_line(error))
-
-    def _drop(self, manager: PluginManager, reason: str) -> None:
-        self.info = replace(self.info, status="broken", reason=reason)
-        self.given = self.declared = ()
-        if manager.get_plugin(self.key) is not None:
-            manager.unregister(name=self.key)
+            reason = str(error) if isinstance(error, _Fault) else one_line(error)
+            self.info = replace(self.info, status="broken", reason=reason)
+            self.declared = ()
+            if manager.get_plugin(self.key) is not None:
+                manager.unregister(name=self.key)
 
     @property
     def key(self) -> str:
@@ -167,6 +152,7 @@ class _Candidate:
 
 
 def _load(manager: PluginManager, candidate: _Candidate) -> None:
+    """Import the plugin, register it with pluggy and check its hooks."""
     try:
         plugin = candidate.entry.load()
     except KeyboardInterrupt:
@@ -180,24 +166,20 @@ def _load(manager: PluginManager, candidate: _Candidate) -> None:
     if other is not None:
         raise _Fault(f"{candidate.info.module} is already loaded as plugin '{plugin_name(other)}'")
     manager.register(plugin, candidate.key)
+    hooks = [name for name, spec in vars(hookspecs).items() if hasattr(spec, f"{CORE}_spec")]
     for caller in manager.get_hookcallers(plugin) or ():
         for impl in caller.get_hookimpls():
             if impl.plugin is not plugin:
                 continue
             if not caller.has_spec() and not impl.optionalhook:
-                raise _Fault(f"there is no hook {caller.name}, {did_you_mean(caller.name, hook_names())}")
+                raise _Fault(f"there is no hook {caller.name}, {did_you_mean(caller.name, hooks)}")
             if impl.wrapper or impl.hookwrapper:
                 raise _Fault(f"{caller.name} is a hook wrapper: a plugin may not wrap the hooks of others")
-    for name in hook_names():
+    for name in hooks:
         function = getattr(plugin, name, None)
         marked = hasattr(function, f"{CORE}_impl") or hasattr(function, f"{CORE}_spec")
         if isfunction(function) and not marked:
             raise _Fault(f"{name} is not marked: write @hookimpl above it")
-
-
-def hook_names() -> tuple[str, ...]:
-    """The names of all hooks, in the order of their specifications."""
-    return tuple(name for name, spec in vars(hookspecs).items() if hasattr(spec, f"{CORE}_spec"))
 
 
 def _collect(hook: str, wanted: type[Any], manager: PluginManager, candidate: _Candidate) -> None:
@@ -207,35 +189,34 @@ def _collect(hook: str, wanted: type[Any], manager: PluginManager, candidate: _C
             continue
         try:
             returned = impl.function()
-            if isinstance(returned, str | bytes) or not isinstance(returned, Iterable):
-                raise _Fault(f"returned {_short(returned)}, expected an iterable of {wanted.__name__}")
-            given = list(returned)
+            iterable = isinstance(returned, Iterable) and not isinstance(returned, str | bytes)
+            declared = tuple(returned) if iterable else ()
         except KeyboardInterrupt:
             raise
-        except _Fault as fault:
-            raise _Fault(f"{hook} {fault}") from None
         except BaseException as error:
             raise _Fault(f"{hook} failed: {one_line(error)}") from None
-        for one in given:
+        if not iterable:
+            raise _Fault(f"{hook} returned {_short(returned)}, expected an iterable of {wanted.__name__}")
+        for one in declared:
             if not isinstance(one, wanted):
                 raise _Fault(f"{hook} gave {_short(one)}, expected a {wanted.__name__}")
-        candidate.declared += tuple(given)
+        candidate.declared += declared
 
 
 def _claim(taken: dict[tuple[str, str], str], manager: PluginManager, candidate: _Candidate) -> None:
     """Reserve the plugin's names, unless one is taken. A broken plugin reserves none."""
-    own: dict[tuple[str, str], str] = {("plugin", candidate.info.name): candidate.info.name}
-    if ("plugin", candidate.info.name) in taken:
-        raise _Fault(f"another distribution already has a plugin named '{candidate.info.name}'")
+    name = candidate.info.name
+    if ("plugin", name) in taken:
+        raise _Fault(f"another distribution already has a plugin named '{name}'")
+    own = {("plugin", name): name}
     for one in candidate.declared:
-        key = declaration_key(one)
+        key = Registered(one, candidate.info).key
         if key in own:
             raise _Fault(f"registers {key[0]} '{key[1]}' twice")
         if key in taken:
             raise _Fault(f"registers {key[0]} '{key[1]}', which plugin '{taken[key]}' already has")
-        own[key] = candidate.info.name
+        own[key] = name
     taken.update(own)
-    candidate.given = tuple(Registered(one, candidate.info) for one in candidate.declared)
 
 
 def _short(value: object) -> str:

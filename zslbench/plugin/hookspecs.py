@@ -1,20 +1,23 @@
-"""Every hook of zslbench. A plugin implements any of them, marked with ``@zslbench.hookimpl``.
+"""Every hook of zslbench, and the interface of trackers. A plugin marks its hooks with
+``@zslbench.hookimpl``.
 
-A plugin is a module named by an entry point in the group ``zslbench``. Importing that module must
-stay cheap: no torch, no data, no side effects.
+A plugin is a module named by an entry point in the group ``zslbench``. Importing that module must stay cheap:
+no torch, no data, no side effects.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pluggy import HookimplMarker, HookspecMarker
 
+from zslbench.store.record import RunInfo, RunRecord
+
 if TYPE_CHECKING:
     from zslbench.plugin.declarations import Command, Component, Method, Tracker
-    from zslbench.store.record import RunInfo, RunRecord
 
 hookspec = HookspecMarker("zslbench")
 hookimpl = HookimplMarker("zslbench")
@@ -24,7 +27,7 @@ hookimpl = HookimplMarker("zslbench")
 def zslbench_components() -> Iterable[Component]:  # type: ignore[empty-body]
     """Register datasets, extractors, embeddings, generators and classifiers.
 
-    Called: once per process, when the first command needs the registered plugins.
+    Called: once per process, when a command first needs the plugins.
     Returns: any iterable of ``Component``; a generator function is convenient.
     Forbidden: importing torch; reading data; registering a kind and name that another plugin has (the second
     plugin is then listed as broken).
@@ -43,10 +46,10 @@ def zslbench_methods() -> Iterable[Method]:  # type: ignore[empty-body]
 
 @hookspec
 def zslbench_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
-    """Register trackers, which follow runs when a user asks for one with ``--track NAME``.
+    """Register trackers, which follow runs when a user requests them with ``--track NAME``.
 
     Called: once per process, after ``zslbench_methods`` of every plugin.
-    Returns: any iterable of ``Tracker``. The class that ``target`` names is imported when it is asked for.
+    Returns: any iterable of ``Tracker``. The class that ``target`` names is imported when it is requested.
     Forbidden: importing torch or the library that the tracker writes to; registering a name that another
     plugin has.
     """
@@ -67,9 +70,9 @@ def zslbench_commands() -> Iterable[Command]:  # type: ignore[empty-body]
 
 @hookspec
 def zslbench_run_details(store: Path, record: RunRecord) -> Iterable[tuple[str, str]]:  # type: ignore[empty-body]
-    """Add rows to what ``zslbench show`` says of a finished run, as whether its method was audited.
+    """Add rows to what ``zslbench show`` prints about a finished run, for example whether it was audited.
 
-    Called: by ``zslbench show``, once for the run that is shown; ``store`` is the store's folder.
+    Called: by ``zslbench show``, once; ``store`` is the store's folder.
     Returns: any iterable of pairs of a name and a value, or None.
     Forbidden: changing the store. An exception becomes a warning, and the run is shown without the rows.
     """
@@ -121,3 +124,51 @@ def zslbench_run_stopped(run: RunInfo, error: BaseException) -> None:
     Returns: nothing.
     Forbidden: as for ``zslbench_run_started``. An exception becomes a warning; ``error`` is raised anyway.
     """
+
+
+class RunTracker(ABC):
+    """Follows the runs of one command. Its methods are called like the lifecycle hooks of the same names.
+
+    Several runs may be in progress at once; each call names its run. A run may come again in another process,
+    after an interruption or a kill (``run.id`` is the same): a tracker then continues what it began and skips
+    epochs that it already has, since a run resumes from a checkpoint that may be older. A finished run that
+    is computed again (``--force``) is a new attempt. An exception becomes a warning; the run continues.
+
+    Args:
+        where: what the user wrote after ``NAME=``; None: nothing.
+        folder: the default place, a folder of the store for this tracker; not created yet.
+
+    Raises:
+        ZslbenchError: ``where`` cannot be used; the command then ends before its first run.
+    """
+
+    @abstractmethod
+    def __init__(self, where: str | None, folder: Path) -> None: ...
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where it writes, for the user."""
+
+    @abstractmethod
+    def run_started(self, run: RunInfo) -> None:
+        """A run begins or resumes."""
+
+    @abstractmethod
+    def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """An epoch of a stage ended; ``epoch`` counts from 1. Be quick: training waits."""
+
+    @abstractmethod
+    def run_finished(self, run: RunInfo, record: RunRecord) -> None:
+        """The run's result is in the store."""
+
+    @abstractmethod
+    def run_stopped(self, run: RunInfo, error: BaseException, interrupted: bool) -> None:
+        """The run ended without a result.
+
+        Args:
+            interrupted: somebody stopped it, and it can resume; otherwise it failed with ``error``.
+        """
+
+    def close(self) -> None:
+        """The command ends."""

@@ -1,16 +1,16 @@
-"""The five interfaces of zslbench. This is the one file that the author of a plugin reads.
+"""The five interfaces of zslbench: the one file that the author of a plugin must read.
 
-How the parts fit, every value passing each stage once::
+A value passes each stage once::
 
     images -> FeatureExtractor -> DatasetSource -> Embedding -> Generator -> Classifier -> evaluator (fixed)
 
-Three ideas carry everything:
+Three ideas carry the rest:
 
 1. A component is its settings and, once fitted, its **networks**: named tensors, ``{net: {name: tensor}}``.
-   It keeps no other state, so the core can store, hash, resume and stack fitted components.
-2. ``fit`` gives the networks at once (closed form), or a :class:`Program`: training described as data.
-   The core runs the program: it draws batches and noise, differentiates, updates, checkpoints, logs.
-3. A component only ever sees a :class:`TrainView`, which holds no test image and no test label.
+   It has no other state, so the core can store, hash, resume and stack fitted components.
+2. ``fit`` returns the networks (a closed form) or a :class:`Program`: training described as data, which the
+   core runs. It draws batches and noise, differentiates, updates, checkpoints and logs.
+3. A component sees only a :class:`TrainView`, which holds no test image and no test label.
 
 Shapes are written with jaxtyping: ``Float[Tensor, "n d"]`` is a float tensor of n rows and d columns.
 """
@@ -28,37 +28,8 @@ from torch import Tensor
 from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench.plugin.streams import Streams
 
-__all__ = [
-    "Attention",
-    "Batch",
-    "Choice",
-    "ClassSpace",
-    "Classifier",
-    "DataRequest",
-    "Dataset",
-    "DatasetSource",
-    "Derived",
-    "Embedding",
-    "FeatureExtractor",
-    "Fit",
-    "Generator",
-    "Guide",
-    "Losses",
-    "Networks",
-    "Noise",
-    "NoiseSpec",
-    "Normal",
-    "Optimizer",
-    "Program",
-    "Rows",
-    "Step",
-    "Streams",
-    "TrainView",
-    "Uniform",
-]
-
 Networks: TypeAlias = dict[str, dict[str, Tensor]]
-"""Fitted state: ``networks["critic"]["hidden.weight"]``. Tensors only; two levels only."""
+"""Fitted state: ``networks["critic"]["hidden.weight"]``. Two levels, tensors only."""
 
 Noise: TypeAlias = dict[str, Tensor]
 """Random tensors by name, each drawn by the core from its own stream."""
@@ -69,23 +40,23 @@ Noise: TypeAlias = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class ClassSpace:
-    """The classes of a task and what is said about them. Class ids index these rows."""
+    """The classes of a task and their semantics. Class ids index these rows."""
 
     names: tuple[str, ...]
     semantics: Float[Tensor, "classes attributes"]
-    """Class descriptions a(c), one row per class, as the data set stores them."""
+    """Class semantics a(c), as the data set stores them."""
     seen: Int[Tensor, " seen"]
     """Ids of the classes that have training images."""
     unseen: Int[Tensor, " unseen"]
-    """Ids of the classes that have none."""
+    """Ids of the classes that have no training images."""
     attribute_names: tuple[str, ...] | None = None
     attribute_vectors: Float[Tensor, "attributes words"] | None = None
-    """Word vector of every attribute, where the data set has them."""
+    """Word vector of every attribute, if the data set has them."""
 
 
 @runtime_checkable
 class Rows(Protocol):
-    """Features that are read by row: a tensor, or region features too large for memory."""
+    """Features read by row: a tensor, or region features too large for memory."""
 
     def __len__(self) -> int: ...
 
@@ -108,32 +79,32 @@ class Attention(NamedTuple):
     """Where an embedding looks in each image; for plots only."""
 
     maps: Float[Tensor, "n attributes regions"]
-    """For each attribute its weight of every region; non-negative, the regions of a map sum to 1."""
+    """Each attribute's weight for every region: non-negative, each map sums to 1."""
     scores: Float[Tensor, "n attributes"]
-    """How strongly each attribute is found; only their order matters."""
+    """How strongly each attribute is present; only their order matters."""
     overall: Float[Tensor, "n regions"]
-    """How much each region counts for g; non-negative."""
+    """Each region's weight for g; non-negative."""
 
 
 @dataclass(frozen=True)
 class TrainView:
-    """Everything that a component is fitted on: training images and their labels, nothing of the test set."""
+    """What a component is fitted on: training images and their labels, nothing of the test set."""
 
     features: Float[Tensor, "n d"]
-    """Global features of the training images: the data set's for an embedding, the embedded g after it."""
+    """Global features of the training images: the data set's for an embedding, g for later components."""
     labels: Int[Tensor, " n"]
     """Class ids into the component's ``space``."""
     regions: Rows | None = None
     """Region features (n, regions, dv) of the same images; only for embeddings."""
     guide: Guide | None = None
-    """The embedding's guide, where it offers one; only for generators."""
+    """The embedding's guide, if it offers one; only for generators."""
 
 
 # --- training as data ----------------------------------------------------------------------------
 
 
 class Batch(NamedTuple):
-    """Training examples of one step."""
+    """The training examples of one step."""
 
     features: Tensor
     """(b, d), or (b, regions, dv) where the program's features are regions."""
@@ -143,14 +114,14 @@ class Batch(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """What a step computes."""
+    """The result of a step."""
 
     total: Float[Tensor, ""]
     """The loss whose gradient updates the step's networks."""
     log: dict[str, Tensor]
-    """Scalars to record; the core keeps them on the device and averages them over the epoch."""
+    """Scalars to record; the core averages them over the epoch."""
     state: Mapping[str, Tensor] | None = None
-    """New values of entries of ``Program.state``; those left out stay as they are."""
+    """New values of entries of ``Program.state``; others do not change."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +140,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Choice:
-    """Entries of ``values``, drawn uniformly with replacement, (b,). For example unseen class ids."""
+    """Entries of ``values``, for example unseen class ids, drawn uniformly with replacement, (b,)."""
 
     values: Int[Tensor, " k"]
 
@@ -181,26 +152,26 @@ NoiseSpec: TypeAlias = Normal | Uniform | Choice
 class Step:
     """One update: a plain function of (networks, batch, noise).
 
-    ``losses`` must be pure: no ``.item()``, no ``if`` on a tensor's value, no randomness of its own, no
-    in-place change; derivatives inside it by ``torch.func.grad`` or in closed form. Write it with the layers
-    and losses of :mod:`zslbench.training` where one fits. Tensors that depend on the seed, such as trained
-    networks, are read from ``nets``: put them into the program's ``frozen``. Then the core can batch the same
-    function over seeds and capture it in a CUDA graph.
+    ``losses`` must be pure: no ``.item()``, no ``if`` on a tensor's value, no randomness but ``noise``, no
+    in-place change; derivatives inside it by ``torch.func.grad`` or in closed form. Prefer the layers and
+    losses of :mod:`zslbench.training`. Read tensors that depend on the seed, such as trained networks, from
+    ``nets``: put them into the program's ``frozen``. Then the core can batch the function over seeds and
+    capture it in a CUDA graph.
     """
 
     name: str
     losses: Callable[[Networks, Batch, Noise], Losses]
     updates: tuple[str, ...]
-    """The networks that this step's gradient updates; the others are constants to it."""
+    """The networks that this step's gradient updates; the others are constants."""
     noise: Mapping[str, NoiseSpec] = field(default_factory=dict)
-    """Every noise term by name; leave a switched-off term out, it then draws nothing."""
+    """Every noise term by name. Leave out a term that is switched off: it then draws nothing."""
     fresh_batch: bool = True
-    """False: reuse the batch of the step before (must not be the first step of a pass)."""
+    """False: reuse the batch of the previous step (not for the first step of a pass)."""
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Which optimiser updates a network; the rules are torch.optim's."""
+    """The optimiser of a network; the rules are torch.optim's."""
 
     kind: Literal["adam", "rmsprop", "sgd"] = "adam"
     lr: float = 1e-3
@@ -218,59 +189,58 @@ class Program:
     """
 
     initial: Callable[[Streams], Networks]
-    """Networks before training; random values only from the streams given."""
+    """Networks before training; random values come only from the streams given."""
     passes: tuple[tuple[Step, ...], ...]
     optimizers: Mapping[str, Optimizer]
-    """One for every network that any step updates."""
+    """One for every network that a step updates."""
     features: Rows
     labels: Int[Tensor, " n"]
     epochs: int
     batch_size: int
     sampler: Literal["independent", "shuffled", "balanced"] = "independent"
-    """``independent``: every batch is a fresh draw without replacement; ``shuffled``: batches walk
-    through permutations of the data, one wrapping into the next; ``balanced``: a fresh draw with as
-    nearly as possible the same number of images of each class, see
-    :class:`zslbench.training.sampler.Sampler`."""
+    """``independent``: every batch is a fresh draw without replacement; ``shuffled``: batches walk through
+    permutations of the data, one wrapping into the next; ``balanced``: a fresh draw with, as nearly as
+    possible, equally many images of each class."""
     iterations: int | None = None
     """Batches per pass and epoch; None: ceil(n / batch_size)."""
     frozen: Networks = field(default_factory=dict)
-    """Networks that the steps read and nothing changes (a guide)."""
+    """Networks that the steps read and nothing changes, for example a guide."""
     state: Mapping[str, Tensor] = field(default_factory=dict)
     """Initial values of tensors that change but are not trained (an adaptive weight, a running mean). Steps
     read them as ``nets["state"][name]`` and return new values, of the same shape and dtype, in
-    ``Losses.state``. The fitted networks contain the last values as ``"state"``; where ``initial`` returns
-    networks of an earlier program, their state goes on."""
+    ``Losses.state``. The fitted networks hold the last values as ``"state"``; if ``initial`` returns networks
+    of an earlier program, their state continues."""
     name: str = "training"
-    """Tells the programs of one component apart."""
+    """Distinguishes the programs of one component."""
     paced: bool = True
-    """Whether ``epochs`` is the length that model selection chooses; False for preparatory stages."""
+    """Whether model selection chooses the number of epochs; False for preparatory stages."""
     key: Mapping[str, Any] | None = None
-    """Every setting that the losses read, as plain data: the result is then kept and found again by any run
-    whose program has the same key and otherwise the same content (data, seed, initial and frozen networks,
-    optimisers, batches, noise). None: the result is not shared between runs."""
+    """Every setting that the losses read, as plain data. The result is then stored and reused by any run
+    whose program has the same key and content (data, seed, initial and frozen networks, optimisers, batches,
+    noise). None: the result is not shared between runs."""
 
 
 @dataclass(frozen=True)
 class Derived:
-    """Tensors that follow from fitted networks by computation alone, as g of all training images.
+    """Tensors computed from fitted networks without randomness, for example g of all training images.
 
-    They are computed once, kept, and found again like the networks of a program with a ``key``.
+    They are computed once, stored and reused like the networks of a program with a ``key``.
     """
 
     compute: Callable[[], Networks]
-    """Gives the tensors, as networks; takes no random numbers."""
+    """Returns the tensors, as networks; uses no random numbers."""
     source: Networks
-    """The networks that they follow from."""
+    """The networks that it reads."""
     key: Mapping[str, Any]
     """Every setting that the computation reads, as plain data."""
     name: str = "derived"
-    """Tells the parts of one component apart."""
+    """Distinguishes the parts of one component."""
 
 
 Fit: TypeAlias = Networks | Program | Coroutine[Program | Derived, Networks, Networks]
-"""What ``fit`` may give: fitted networks, a program that yields them, or a generator function that
-yields programs (and derived tensors) one after the other, is sent each one's networks, and returns the
-networks to keep."""
+"""What ``fit`` may return: fitted networks; a program that trains them; or, from a generator function,
+programs and derived tensors one after the other. It is sent each one's networks and returns the networks to
+keep."""
 
 
 # --- the five interfaces -------------------------------------------------------------------------
@@ -287,32 +257,32 @@ class DatasetSource(ABC):
         """Read the data set.
 
         Raises:
-            MissingData: a file is not there; says which, and the command or link that gets it.
-            DataError: a file cannot be read; names it and lists all faults.
+            MissingData: a file is missing; says which, and the command or link that gets it.
+            DataError: a file cannot be used; names it and lists all faults.
         """
 
 
 class FeatureExtractor(ABC):
     """Kind ``extractor``: images to region features, with a frozen backbone.
 
-    Its constructor reads the weights; where they are not here, it raises MissingData that says what to bring.
+    Its constructor reads the weights; if they are missing, it raises MissingData that says how to get them.
     """
 
     image_size: int
-    """Height and width that images are resized and cropped to, in pixels; of the class or of an instance."""
+    """Height and width, in pixels, that images are resized and cropped to."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    """The filter that images are resized with."""
+    """The filter used to resize images."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
     @abstractmethod
     def extract(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b regions dv"]:
-        """Region features of RGB images with values in [0, 1], on their device; normalises them as its
-        backbone does."""
+        """Region features of RGB images with values in [0, 1], on the images' device. Normalising for the
+        backbone is up to the extractor."""
 
     def describe(self) -> Mapping[str, Any]:
-        """What a store of its features says of it, as plain data without paths of this machine.
+        """What to record with the features, as plain data without paths of this machine.
 
         ``name`` (of the backbone), ``grid`` (regions along height and width), ``weights_sha256``,
         ``normalisation`` and anything else that the values depend on.
@@ -320,53 +290,49 @@ class FeatureExtractor(ABC):
         return {}
 
 
-class Embedding(ABC):
-    """Kind ``embedding``: a data set's features to the visual features g that later stages work on."""
+class _Fitted(ABC):
+    """A component that is fitted: settings and class space, no other state."""
+
+    def __init__(self, settings: Any, space: ClassSpace) -> None:
+        self.settings = settings
+        self.space = space
+
+    @abstractmethod
+    def fit(self, view: TrainView) -> Fit:
+        """Fit on labelled training images: an embedding on the data set's features, the others on g."""
+
+
+class Embedding(_Fitted):
+    """Kind ``embedding``: a data set's features to the visual features g of the later stages."""
 
     inputs: ClassVar[Literal["features", "regions"]] = "features"
     """What ``embed`` reads: global features (n, d0) or region features (n, regions, dv)."""
 
-    def __init__(self, settings: Any, space: ClassSpace) -> None:
-        self.settings = settings
-        self.space = space
-
-    @abstractmethod
-    def fit(self, view: TrainView) -> Fit:
-        """Fit on training images."""
-
     @abstractmethod
     def embed(self, nets: Networks, inputs: Tensor) -> Float[Tensor, "n d"]:
-        """Visual features of any images, row by row (a row's result depends on that row only)."""
+        """Visual features of any images; a row's result depends on that row only."""
 
     def guide(self, nets: Networks) -> Guide | None:
-        """Class scores over all classes of the space, for generators that take a guide; None: no guide."""
+        """Class scores over all classes of the space, for generators that use a guide; None: no guide."""
         return None
 
     def attention(self, nets: Networks, inputs: Tensor) -> Attention | None:
-        """Where it looks in each image, for plots; None: it has no attention."""
+        """Where it looks in each image, for plots; None: no attention."""
         return None
 
 
-class Generator(ABC):
+class Generator(_Fitted):
     """Kind ``generator``: class semantics to synthetic visual features."""
-
-    def __init__(self, settings: Any, space: ClassSpace) -> None:
-        self.settings = settings
-        self.space = space
 
     @property
     @abstractmethod
     def per_class(self) -> int:
-        """How many features are synthesised for each unseen class."""
+        """Number of features to synthesise for each unseen class."""
 
     @property
     @abstractmethod
     def sample_noise(self) -> Mapping[str, NoiseSpec]:
-        """The noise that ``sample`` takes."""
-
-    @abstractmethod
-    def fit(self, view: TrainView) -> Fit:
-        """Fit on embedded training images and their labels."""
+        """The noise that ``sample`` reads."""
 
     @abstractmethod
     def sample(
@@ -375,27 +341,18 @@ class Generator(ABC):
         """One synthetic feature for each row of class semantics."""
 
     def transform(self, nets: Networks, g: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
-        """What the classifier sees of a feature; applied alike to real, synthetic and test features."""
+        """The classifier's input for real, synthetic and test features alike."""
         return g
 
 
-class Classifier(ABC):
+class Classifier(_Fitted):
     """Kind ``classifier``: features to scores over every class of its space."""
 
     needs_examples: ClassVar[bool]
-    """True: it can only score classes that it has examples of, so it needs a generator. It is then fitted
-    twice, on real seen and synthetic unseen features over all classes (f_gzsl), and on synthetic
-    unseen features in the space of the unseen classes alone (f_czsl). False: it scores from semantics
-    and is fitted once."""
-
-    def __init__(self, settings: Any, space: ClassSpace) -> None:
-        self.settings = settings
-        self.space = space
-
-    @abstractmethod
-    def fit(self, view: TrainView) -> Fit:
-        """Fit on labelled features."""
+    """True: it scores only classes that it has examples of, so it needs a generator and is fitted twice: on
+    real seen and synthetic unseen features over all classes (f_gzsl), and on synthetic unseen features in the
+    space of the unseen classes (f_czsl). False: it scores from semantics and is fitted once."""
 
     @abstractmethod
     def scores(self, nets: Networks, features: Float[Tensor, "n e"]) -> Float[Tensor, "n classes"]:
-        """A score for each class of the space; the highest wins. Any scale, but comparable across classes."""
+        """A score for each class of the space; the highest wins. Any scale, comparable across classes."""

@@ -1,4 +1,4 @@
-"""What is registered: plugins, their declarations, lookups by name, and calls of hooks."""
+"""The registry: every plugin, what it registered, lookups by name, and calls of hooks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zslbench.plugin import hookspecs
 from zslbench.plugin.declarations import KINDS, Command, Component, Kind, Method, Tracker, Variant
 
 CORE = "zslbench"
-"""The core's package, its distribution and its entry-point group share this name."""
+"""Name of the core's package, of its distribution and of the entry-point group."""
 
 DeclarationT = TypeVar("DeclarationT", Command, Component, Method, Tracker)
 
@@ -31,11 +31,7 @@ _log = logging.getLogger(CORE)
 
 @dataclass(frozen=True)
 class PluginInfo:
-    """One plugin, as its entry point announces it.
-
-    ``distribution`` and ``version`` are empty where the entry point does not name them; ``reason`` is one
-    line, empty for a plugin that works.
-    """
+    """One plugin. ``distribution`` and ``version`` may be unknown, then they are empty."""
 
     name: str
     module: str
@@ -43,6 +39,7 @@ class PluginInfo:
     version: str = ""
     status: Literal["ok", "broken"] = "ok"
     reason: str = ""
+    """Why it is broken, one line."""
 
     @property
     def origin(self) -> str:
@@ -50,11 +47,11 @@ class PluginInfo:
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
     def source_digest(self) -> str:
-        """First 12 hex digits of a sha256 over the plugin's source, so that an edited plugin is a new run.
+        """First 12 hex digits of a sha256 over the plugin's source, as it is part of a run's identity.
 
-        It covers the path and bytes of every ``.py`` file of the plugin's top-level package or module, in
-        sorted order (settings of presets are part of a run's identity themselves). It is computed once. A
-        plugin whose files cannot be found (inside a zip archive) counts by its distribution and version.
+        It covers the path and bytes of every ``.py`` file of the plugin's top-level package or module (the
+        settings of presets are part of the identity themselves) and is computed once. Where the files cannot
+        be found, for example inside a zip archive, it covers the distribution and its version.
         """
         return self._digest
 
@@ -71,7 +68,7 @@ def files_digest(base: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         content = path.read_bytes()
-        # The length separates files whose contents would read the same once joined.
+        # The length separates one file's content from the next.
         digest.update(f"{path.relative_to(base).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()[:12]
@@ -93,8 +90,8 @@ def _source_files(module: str) -> tuple[Path, list[Path]]:
         origin = Path(spec.origin)
         if spec.submodule_search_locations is None:
             return origin.parent, [origin]
-        found = (path for path in origin.parent.rglob("*") if path.suffix == ".py")
-        return origin.parent, sorted((path for path in found if path.is_file()), key=Path.as_posix)
+        files = (path for path in origin.parent.rglob("*.py") if path.is_file())
+        return origin.parent, sorted(files, key=Path.as_posix)
     return Path(), []
 
 
@@ -113,17 +110,12 @@ class Registered(Generic[DeclarationT]):
     @property
     def key(self) -> tuple[str, str]:
         """Kind (``"generator"``, ``"method"``, ``"command"``, ...) and name; unique in a registry."""
-        return declaration_key(self.declaration)
-
-
-def declaration_key(declaration: Command | Component | Method | Tracker) -> tuple[str, str]:
-    """Kind and name of a declaration: ``("generator", "f-vaegan")``, ``("method", "f-vaegan")``."""
-    kind = declaration.kind if isinstance(declaration, Component) else type(declaration).__name__.lower()
-    return kind, declaration.name
+        kind = getattr(self.declaration, "kind", type(self.declaration).__name__.lower())
+        return kind, self.declaration.name
 
 
 class Registry:
-    """Everything that working plugins registered, and the state of every plugin."""
+    """The state of every plugin, and everything that working plugins registered."""
 
     def __init__(
         self, manager: PluginManager, plugins: Sequence[PluginInfo], registered: Sequence[Registered[Any]]
@@ -163,31 +155,23 @@ class Registry:
         return self._sorted("tracker")
 
     def commands(self) -> tuple[Registered[Command], ...]:
-        """All commands in the order in which their plugins were loaded and yielded them."""
+        """All commands, in the order in which plugins registered them."""
         return tuple(one for (kind, _), one in self._registered.items() if kind == "command")
 
     def component(self, kind: Kind, name: str) -> Registered[Component]:
         """The component of this kind and name.
 
         Raises:
-            UnknownName: no plugin registers it; names the nearest of the same kind.
+            UnknownName: no plugin registers it; suggests the nearest of the same kind.
         """
         return self._find(kind, name)
 
     def method(self, name: str) -> Registered[Method]:
-        """The method of this name.
-
-        Raises:
-            UnknownName: no plugin registers it; names the nearest.
-        """
+        """The method of this name. Raises UnknownName as :meth:`component` does."""
         return self._find("method", name)
 
     def tracker(self, name: str) -> Registered[Tracker]:
-        """The tracker of this name.
-
-        Raises:
-            UnknownName: no plugin registers it; names the nearest.
-        """
+        """The tracker of this name. Raises UnknownName as :meth:`component` does."""
         return self._find("tracker", name)
 
     def _sorted(self, kind: str) -> tuple[Registered[Any], ...]:
@@ -200,7 +184,7 @@ class Registry:
         return found
 
     def unknown(self, what: str, name: str, known: Iterable[str]) -> str:
-        """The message about an unknown name: the nearest names, and broken plugins that may have had it."""
+        """The message about an unknown name: the nearest names, and broken plugins that may have it."""
         message = f"no {what} '{name}', {did_you_mean(name.strip().lower(), known)}"
         broken = ", ".join(f"'{one.name}'" for one in self.broken)
         return (
@@ -211,13 +195,13 @@ class Registry:
 
     def missing(self, method: Method, variant: Variant | None = None) -> tuple[tuple[Kind, str], ...]:
         """Kind and name of each component that the method names and no plugin registers."""
-        names = composition_names(method, variant)
+        names = _composition_names(method, variant)
         return tuple((k, n) for k, n in names.items() if n is not None and (k, n) not in self._registered)
 
     def composition(
         self, method: Method, variant: Variant | None = None
     ) -> dict[Kind, Registered[Component] | None]:
-        """The components of a method in the order in which features pass them; None: it has none of the kind.
+        """The components of a method in the order in which features pass them; None where it has none.
 
         Raises:
             UnknownName: no plugin registers one of them; names it, its kind and the nearest names.
@@ -226,14 +210,14 @@ class Registry:
         for kind, name in self.missing(method, variant):
             known = [one.name for one in self.components(kind)]
             raise UnknownName(f"{owner} needs a component that is missing: {self.unknown(kind, name, known)}")
-        names = composition_names(method, variant)
+        names = _composition_names(method, variant)
         return {kind: None if name is None else self._registered[kind, name] for kind, name in names.items()}
 
     # --- hooks -------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def listening(self, listener: object, name: str) -> Iterator[None]:
-        """Within the context, an object's lifecycle hooks are called as those of plugins are.
+        """Within the context, call an object's lifecycle hooks like those of plugins.
 
         Args:
             listener: an object whose methods are marked with ``hookimpl``.
@@ -246,28 +230,23 @@ class Registry:
         finally:
             self._manager.unregister(name=key)
 
-    def call_lifecycle(self, hook_name: str, /, **kwargs: Any) -> None:
-        """Call a lifecycle hook on every plugin that implements it.
+    def call_hook(self, hook_name: str, /, **kwargs: Any) -> list[tuple[str, Any]]:
+        """Call a hook on every plugin that implements it; mappings are passed read-only.
 
         An exception in a plugin becomes a warning (logger ``zslbench``, each message once) and stops neither
-        the run nor the other plugins. Mappings are passed read-only.
-
-        Raises:
-            TypeError: no such hook, or ``kwargs`` are not exactly the arguments that it specifies.
-        """
-        self.gather(hook_name, **kwargs)
-
-    def gather(self, hook_name: str, /, **kwargs: Any) -> list[tuple[str, Any]]:
-        """Call a hook as :meth:`call_lifecycle` does and collect what the plugins return.
+        the run nor the other plugins.
 
         Returns:
             A pair of the plugin's name and one item, for every item of every iterable returned.
+
+        Raises:
+            TypeError: there is no such hook, or ``kwargs`` are not exactly its arguments.
         """
         spec = getattr(hookspecs, hook_name, None)
         expected = list(inspect.signature(spec).parameters) if spec else []
         if not expected or sorted(expected) != sorted(kwargs):
             raise TypeError(
-                f"{hook_name}({', '.join(kwargs)}) is not a lifecycle hook: see zslbench.plugin.hookspecs"
+                f"{hook_name}({', '.join(kwargs)}) does not match a hook of zslbench.plugin.hookspecs"
             )
         given = {k: MappingProxyType(v) if isinstance(v, dict) else v for k, v in kwargs.items()}
         # Implementations are called one by one: pluggy's own call would stop at the first exception.
@@ -280,17 +259,16 @@ class Registry:
             except (KeyboardInterrupt, Interrupted):
                 raise
             except BaseException as error:
-                self._warn(f"plugin '{name}': {hook_name} failed: {one_line(error)}")
+                self._warn_once(f"plugin '{name}': {hook_name} failed: {one_line(error)}")
         return gathered
 
-    def _warn(self, text: str) -> None:
+    def _warn_once(self, text: str) -> None:
         if text not in self._warned:  # a failing epoch hook would otherwise repeat it every epoch
             self._warned.add(text)
             _log.warning(text)
 
 
-def composition_names(method: Method, variant: Variant | None = None) -> dict[Kind, str | None]:
-    """Which component of each kind a method names, with a variant's replacements applied."""
+def _composition_names(method: Method, variant: Variant | None) -> dict[Kind, str | None]:
     replaced = variant.components if variant else {}
     return {kind: replaced.get(kind, getattr(method, kind)) for kind in _STAGES}
 

@@ -1,6 +1,6 @@
 """Presets: TOML files with settings per data set, one table per kind of component.
 
-A file that a search wrote (``zslbench tune``) says in ``[provenance]`` how its values came about.
+In a file that ``zslbench tune`` wrote, the table ``[provenance]`` records how the values were found.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.plugin.declarations import KINDS
 
 PROVENANCE = "provenance"
-"""The table of a preset that says how its values were found."""
+"""The table of a preset that records how its values were found."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Preset:
     """Settings under a name."""
 
     name: str
-    settings: Mapping[str, Any]
-    """Flat, ``{"generator.lr": 1e-4}``."""
+    settings: dict[str, Any]
+    """``{"generator.lr": 1e-4}``."""
     provenance: Mapping[str, Any] | None = None
-    """How they were found; None: somebody wrote them down."""
+    """How a search found them; None: written by hand."""
 
 
 def preset_names(package: str | None) -> tuple[str, ...]:
-    """The presets that a package holds."""
+    """The presets in a package."""
     if package is None:
         return ()
     try:
@@ -41,81 +41,100 @@ def preset_names(package: str | None) -> tuple[str, ...]:
     return tuple(sorted(one.name.removesuffix(".toml") for one in entries if one.name.endswith(".toml")))
 
 
-def read_preset(package: str | None, name: str) -> dict[str, Any]:
-    """Settings of a packaged preset as ``{"generator.lr": 1e-4}``.
+def read_preset(package: str | None, name: str, shown: str = "") -> Preset:
+    """A preset in a package, which is called ``shown`` where this is not its name.
 
     Raises:
-        UnknownName: no such preset.
-        SettingsError: the file is not what a preset looks like.
+        UnknownName: there is no such preset; suggests the nearest.
+        SettingsError: the file is not a preset.
     """
-    if name not in preset_names(package):
+    if package is None or name not in preset_names(package):
         raise UnknownName(f"no preset '{name}', {did_you_mean(name, preset_names(package))}")
-    assert package is not None
-    return parse_preset(files(package).joinpath(f"{name}.toml").read_text("utf-8"), f"{package}/{name}.toml")
+    text = files(package).joinpath(f"{name}.toml").read_text("utf-8")
+    return parse_preset(text, f"{package}/{name}.toml", shown or name)
 
 
-def read_preset_file(path: Path) -> dict[str, Any]:
-    """Settings of a preset file of the user's.
+def read_preset_file(path: str) -> Preset:
+    """A preset in a file of the user's, named by its path.
 
     Raises:
-        SettingsError: the file cannot be read or is not what a preset looks like.
+        SettingsError: the file cannot be read or is not a preset.
     """
-    return parse_preset(_text(path), str(path))
-
-
-def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"preset {path}: cannot be read ({error})") from None
+    return parse_preset(text, path)
 
 
-def choose(
+def parse_preset(text: str, where: str, name: str = "") -> Preset:
+    """The preset in a TOML text.
+
+    Args:
+        where: its place, for messages.
+        name: the preset's name; default: its place.
+
+    Raises:
+        SettingsError: the text is not TOML, or holds something else than tables named after kinds.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"preset {where}: not valid TOML: {error}") from None
+    provenance = tables.pop(PROVENANCE, None)
+    if provenance is not None and not isinstance(provenance, dict):
+        raise SettingsError(f"preset {where}: '{PROVENANCE}' is not a table")
+    for kind, table in tables.items():
+        if kind not in KINDS or not isinstance(table, dict):
+            raise SettingsError(
+                f"preset {where}: '{kind}' is not a table named after a kind; {did_you_mean(kind, KINDS)}"
+            )
+    return Preset(name or where, flatten(tables), provenance)
+
+
+def select_presets(
     package: str | None,
-    asked: str | Sequence[str] | None,
+    requested: str | Sequence[str] | None,
     dataset: str,
     reading: str | None,
     package_of: Callable[[str], str | None],
 ) -> list[Preset]:
-    """The presets that hold, of which the later win.
+    """The presets to apply, in order: later ones win.
 
     Args:
         package: the method's presets.
-        asked: names, ``method:name`` for another method's, or TOML files; None: the data set's preset where
+        requested: names, ``method:name`` for another method's, or TOML files; None: the data set's preset, if
             there is one.
-        reading: its own presets, ``<name>-<reading>``, go before the plain ones; None: it has none.
+        reading: prefer its presets, ``<name>-<reading>``; None: the default reading, which has none.
         package_of: the presets of another method.
 
     Raises:
-        UnknownName: no such preset or method.
-        SettingsError: a file is not what a preset looks like.
+        UnknownName: there is no such preset or method.
+        SettingsError: a file is not a preset.
     """
-    there = preset_names(package)
+    known = preset_names(package)
 
-    def own(name: str) -> str:
-        twin = f"{name}-{reading}"
-        return twin if reading is not None and twin in there else name
+    def for_reading(name: str) -> str:
+        special = f"{name}-{reading}"
+        return special if reading is not None and special in known else name
 
-    given = (asked,) if isinstance(asked, str) else tuple(asked or ())
-    if not given:
-        # Without a preset of its own a data set gets the defaults; a guess would pass for a choice.
-        name = own(dataset)
-        return [Preset(name, read_preset(package, name))] if name in there else []
-    chosen = []
-    for name in given:
+    def read(name: str) -> Preset:
         if name.endswith(".toml"):
-            text = _text(Path(name))
-            chosen.append(Preset(name, parse_preset(text, name), parse_provenance(text, name)))
-        elif ":" in name:
-            owner, _, plain = name.rpartition(":")
-            chosen.append(Preset(name, read_preset(package_of(owner), plain)))
-        else:
-            chosen.append(Preset(own(name), read_preset(package, own(name))))
-    return chosen
+            return read_preset_file(name)
+        if ":" in name:
+            method, _, preset = name.rpartition(":")
+            return read_preset(package_of(method), preset, name)
+        return read_preset(package, for_reading(name))
+
+    names = (requested,) if isinstance(requested, str) else tuple(requested or ())
+    if not names:
+        # A data set without a preset gets the defaults: a guess would look like a choice.
+        names = (dataset,) if for_reading(dataset) in known else ()
+    return [read(name) for name in names]
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"generator": {"lr": 1}}`` as ``{"generator.lr": 1}``, however deep."""
+    """``{"generator": {"lr": 1}}`` as ``{"generator.lr": 1}``, at any depth."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
@@ -123,50 +142,18 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def parse_preset(text: str, where: str) -> dict[str, Any]:
-    """Flatten ``[generator] lr = 1e-4`` to ``{"generator.lr": 1e-4}``; ``[provenance]`` is no setting."""
-    flat: dict[str, Any] = {}
-    for kind, table in _tables(text, where).items():
-        if kind == PROVENANCE:
-            continue
-        if kind not in KINDS or not isinstance(table, dict):
-            raise SettingsError(
-                f"preset {where}: '{kind}' is not a table named after a kind; {did_you_mean(kind, KINDS)}"
-            )
-        flat |= flatten(table, f"{kind}.")
-    return flat
-
-
-def parse_provenance(text: str, where: str) -> dict[str, Any] | None:
-    """What a preset says of how its values were found; None: it says nothing.
-
-    Raises:
-        SettingsError: not TOML, or ``provenance`` is no table.
-    """
-    found = _tables(text, where).get(PROVENANCE)
-    if found is not None and not isinstance(found, dict):
-        raise SettingsError(f"preset {where}: '{PROVENANCE}' is not a table")
-    return found
-
-
-def _tables(text: str, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"preset {where}: not valid TOML: {error}") from None
-
-
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """``"generator.lr=1e-4"`` as a key and a value; the value is read as TOML, else as a plain word.
+    """Key and value of ``"generator.lr=1e-4"``; the value is read as TOML, or as text if it is not TOML.
 
     Raises:
-        SettingsError: there is no ``=`` or no ``<kind>.<setting>`` before it.
+        SettingsError: the text does not have the form ``<kind>.<setting>=<value>``.
     """
     key, equals, value = text.partition("=")
     kind, dot, name = key.strip().partition(".")
     if not equals or not dot or not name or kind not in KINDS:
         raise SettingsError(
-            f"--set {text}: write <kind>.<setting>=<value>, as generator.lr=1e-4; kinds: {', '.join(KINDS)}"
+            f"--set {text}: write <kind>.<setting>=<value>, for example generator.lr=1e-4; "
+            f"kinds: {', '.join(KINDS)}"
         )
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]

@@ -1,4 +1,4 @@
-"""Settings of a component: frozen, typed, documented; an unknown key names the nearest known one.
+"""Settings of a component: frozen, typed, documented; an unknown key suggests the nearest known one.
 
 Settings that belong together, such as those of one training stage, can form a :class:`SettingsGroup`. Users
 write their names with a dot: ``stage1.lr``.
@@ -16,17 +16,14 @@ from zslbench.errors import SettingsError, did_you_mean
 
 
 class SettingsGroup(BaseModel):
-    """A field of a component's settings that holds settings of its own; groups do not nest."""
+    """Settings that are one field of a component's settings; groups do not nest."""
 
     # NaN and infinities cannot be part of a run's identity.
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class ComponentSettings(SettingsGroup):
-    """Base of every component's settings. Declare fields with a type, a default and a description.
-
-    Source of the design: pydantic models with ``frozen=True`` and ``extra="forbid"``.
-    """
+    """Base of every component's settings. Declare fields with a type, a default and a docstring."""
 
     def flat(self, mode: Literal["json", "python"] = "json") -> dict[str, Any]:
         """Every setting's value by name, ``{"reading": ..., "stage1.lr": ...}``."""
@@ -63,21 +60,23 @@ def groups_of(model: type[ComponentSettings]) -> dict[str, type[SettingsGroup]]:
 
 
 def fields_of(model: type[ComponentSettings]) -> dict[str, FieldInfo]:
-    """Every setting by name; the settings of a group stand for the group."""
+    """Every setting by name, those of groups as ``"stage1.lr"``."""
     groups = groups_of(model)
     fields: dict[str, FieldInfo] = {}
     for name, info in model.model_fields.items():
-        within = groups[name].model_fields if name in groups else {}
-        fields |= {f"{name}.{key}": one for key, one in within.items()} if name in groups else {name: info}
+        if name in groups:
+            fields |= {f"{name}.{key}": one for key, one in groups[name].model_fields.items()}
+        else:
+            fields[name] = info
     return fields
 
 
 def default_of(model: type[ComponentSettings], name: str) -> Any:
     """A setting's default; None if it has none."""
     group, _, key = name.rpartition(".")
-    holder = model.model_fields[group].get_default(call_default_factory=True) if group else None
-    if holder is not None:
-        return getattr(holder, key)
+    defaults = model.model_fields[group].get_default(call_default_factory=True) if group else None
+    if defaults is not None:
+        return getattr(defaults, key)
     info = fields_of(model)[name]
     return None if info.is_required() else info.get_default(call_default_factory=True)
 
@@ -87,21 +86,21 @@ def build(model: type[S], values: Mapping[str, Any], where: str) -> S:
 
     Args:
         values: by name, ``"stage1.lr"`` for a setting of a group.
-        where: prefix of the keys in messages, as ``"generator (tf-vaegan)"``.
+        where: prefix of messages, for example ``"generator (tf-vaegan)"``.
 
     Raises:
-        SettingsError: lists every key that is unknown (with the nearest name) or has a wrong value.
+        SettingsError: lists every key that is unknown (with the nearest name) or has an invalid value.
     """
     fields, groups = fields_of(model), groups_of(model)
     nested: dict[str, Any] = {}
     for name, value in values.items():
         group, _, key = name.partition(".")
         if group in groups and key:
-            nested.setdefault(group, {})[key] = _or_none(fields.get(name), value)
+            nested.setdefault(group, {})[key] = _none_or_value(fields.get(name), value)
         elif group in groups and isinstance(value, Mapping):
             nested.setdefault(group, {}).update(value)
         else:
-            nested[name] = _or_none(fields.get(name), value)
+            nested[name] = _none_or_value(fields.get(name), value)
     try:
         return model.model_validate(nested)
     except ValidationError as error:
@@ -109,18 +108,20 @@ def build(model: type[S], values: Mapping[str, Any], where: str) -> S:
         raise SettingsError(f"{where}: " + "; ".join(lines)) from None
 
 
-def _or_none(info: FieldInfo | None, value: Any) -> Any:
-    """None where a setting may be None and "none" was written: TOML and command lines have no None."""
-    may_be_none = info is not None and type(None) in get_args(info.annotation)
-    return None if may_be_none and value in ("none", "None", "null") else value
+def _none_or_value(info: FieldInfo | None, value: Any) -> Any:
+    """None for the word "none", if the setting can be None: TOML and command lines cannot express it."""
+    optional = info is not None and type(None) in get_args(info.annotation)
+    return None if optional and value in ("none", "None", "null") else value
 
 
 def _explain(model: type[ComponentSettings], error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         fields = fields_of(model)
-        inside = " or ".join(f"'{name}'" for name in fields if name.rpartition(".")[2] == key)
-        return f"no setting '{key}', " + (f"did you mean {inside}?" if inside else did_you_mean(key, fields))
+        grouped = " or ".join(f"'{name}'" for name in fields if name.rpartition(".")[2] == key)
+        return f"no setting '{key}', " + (
+            f"did you mean {grouped}?" if grouped else did_you_mean(key, fields)
+        )
     text = str(error["msg"]).removeprefix("Value error, ")
-    # A fault of the settings together has no key, and all of them as its input.
+    # A fault of several settings together has no key.
     return f"'{key}' = {error['input']!r}: {text}" if key else text

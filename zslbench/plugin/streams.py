@@ -1,4 +1,4 @@
-"""Named random streams. Each term of noise has its own, so a switched-off term disturbs no other."""
+"""Named random streams: each noise term has its own, so switching one off leaves the others unchanged."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class Streams:
-    """Random generators of one run, made on demand, one per name.
+    """Random generators of one run, one per name, created on demand.
 
-    A stream's numbers depend on the run's seed and the stream's name alone: never on the data, on other
-    streams, or on the order in which streams are first used.
+    A stream's numbers depend only on the run's seed and the stream's name: not on the data, on other streams,
+    or on the order in which streams are first used.
 
     Args:
         seed: the run's seed.
@@ -50,6 +50,6 @@ class Streams:
         return {name: generator.get_state() for name, generator in self._generators.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Set the streams to states that :meth:`state` gave."""
+        """Restore states that :meth:`state` returned."""
         for name, value in state.items():
             self[name].set_state(value)

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from zslbench.errors import MissingExtra, PluginError, did_you_mean
 from zslbench.plugin.declarations import Command, Component, Method, Tracker
@@ -15,8 +15,8 @@ from zslbench.plugin.lookup import Registered, one_line
 if TYPE_CHECKING:
     import click
 
+    from zslbench.plugin.hookspecs import RunTracker
     from zslbench.plugin.settings import ComponentSettings
-    from zslbench.plugin.tracking import RunTracker
 
 
 def load_class(registered: Registered[Component]) -> type[Any]:
@@ -38,7 +38,7 @@ def load_class(registered: Registered[Component]) -> type[Any]:
 
 
 def settings_model(registered: Registered[Component]) -> type[ComponentSettings]:
-    """The model of a component's settings; ``NoSettings`` where it has none. This does not import torch.
+    """The model of a component's settings, ``NoSettings`` where it has none. This does not import torch.
 
     Raises:
         PluginError: it cannot be imported or is not a ``ComponentSettings``.
@@ -51,13 +51,19 @@ def settings_model(registered: Registered[Component]) -> type[ComponentSettings]
     return _load_subclass(registered, target, ComponentSettings, "settings of ")
 
 
-def load_explain(registered: Registered[Method]) -> Callable[..., Any]:
-    """Import the function that a method's ``explain`` names; the method must declare it.
+def load_function(
+    registered: Registered[Command] | Registered[Method], field: Literal["function", "explain"]
+) -> Callable[..., Any]:
+    """Import the function that this field of a declaration names; it must name one.
 
     Raises:
         PluginError: it cannot be imported or is not callable.
     """
-    return _load_callable(registered, str(registered.declaration.explain), "explain of ")
+    target, what = str(getattr(registered.declaration, field)), f"{field} of "
+    found = _load(registered, target, what)
+    if not callable(found):
+        raise PluginError(f"{_where(registered, target, what)}: is not callable")
+    return found  # type: ignore[no-any-return]
 
 
 def load_command(registered: Registered[Command]) -> click.Command:
@@ -75,15 +81,6 @@ def load_command(registered: Registered[Command]) -> click.Command:
     return found
 
 
-def load_function(registered: Registered[Command]) -> Callable[..., Any]:
-    """Import the Python function of a command; the command must declare one.
-
-    Raises:
-        PluginError: it cannot be imported or is not callable.
-    """
-    return _load_callable(registered, str(registered.declaration.function), "function of ")
-
-
 def load_tracker(registered: Registered[Tracker]) -> type[RunTracker]:
     """Import a tracker's class.
 
@@ -91,7 +88,7 @@ def load_tracker(registered: Registered[Tracker]) -> type[RunTracker]:
         MissingExtra: a library that it requires is not installed; says how to install it.
         PluginError: it cannot be imported or is not a complete ``zslbench.plugin.RunTracker``.
     """
-    from zslbench.plugin.tracking import RunTracker
+    from zslbench.plugin.hookspecs import RunTracker
 
     if missing := ", ".join(missing_modules(registered.declaration)):
         advice = install_advice(registered)
@@ -149,10 +146,3 @@ def _load_subclass(registered: Registered[Any], target: str, base: type[Any], wh
     if missing := getattr(found, "__abstractmethods__", None):
         raise PluginError(f"{where}: does not define {', '.join(sorted(missing))}")
     return found
-
-
-def _load_callable(registered: Registered[Any], target: str, what: str) -> Callable[..., Any]:
-    found = _load(registered, target, what)
-    if not callable(found):
-        raise PluginError(f"{_where(registered, target, what)}: is not callable")
-    return found  # type: ignore[no-any-return]

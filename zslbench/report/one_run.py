@@ -13,7 +13,7 @@ from zslbench.evaluation.metrics import METRICS
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.declarations import Method
 from zslbench.plugin.lookup import Registered, Registry, one_line
-from zslbench.plugin.targets import load_explain
+from zslbench.plugin.targets import load_function
 from zslbench.report.results import percent
 from zslbench.store.record import RunInfo, RunRecord
 
@@ -159,7 +159,7 @@ def explain_settings(one: Registered[Method], settings: dict[str, dict[str, Any]
     target = one.declaration.explain
     if target is None:
         return []
-    function = load_explain(one)
+    function = load_function(one, "explain")
     where = f"plugin '{one.plugin.name}': {target}"
     try:
         rows = list(function(settings))

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import SettingsError, ZslbenchError
-from zslbench.plugin.interfaces import Choice, Normal, Program, Streams, TrainView, Uniform
+from zslbench.plugin.interfaces import Choice, Normal, Program, TrainView, Uniform
 from zslbench.plugin.settings import ComponentSettings, build, fields_of
+from zslbench.plugin.streams import Streams
 from zslbench.store.stages import StageStore
 from zslbench.testing.bits import changed, differing, leaves, listed, same_bits, snapshot
 from zslbench.testing.check import Fault

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from zslbench.plugin.interfaces import ClassSpace, Guide, Networks, Streams, TrainView
+from zslbench.plugin.interfaces import ClassSpace, Guide, Networks, TrainView
+from zslbench.plugin.streams import Streams
 from zslbench.training import linear
 
 

@@ -111,7 +111,7 @@ def presets_valid(trial: Trial) -> None:
     if package is not None and not names:
         raise Fault(f"package {package} holds no preset; ship its TOML files, or declare presets=None")
     for name in names:
-        for key in read_preset(package, name):
+        for key in read_preset(package, name).settings:
             kind, _, setting = key.partition(".")
             chosen = trial.registry.composition(trial.method).get(kind)  # type: ignore[call-overload]
             if kind != "dataset" and chosen is None:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step, Streams
+from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
+from zslbench.plugin.streams import Streams
 from zslbench.testing.bits import changed, differing, leaves, listed, snapshot
 from zslbench.testing.check import Fault, said
 from zslbench.testing.subject import EPOCHS, Subject, global_seed

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from zslbench.evaluation.folds import unseen_space
 from zslbench.plugin.declarations import Component
-from zslbench.plugin.interfaces import ClassSpace, Derived, Fit, Networks, Program, Streams, TrainView
+from zslbench.plugin.interfaces import ClassSpace, Derived, Fit, Networks, Program, TrainView
 from zslbench.plugin.lookup import Registered
 from zslbench.plugin.settings import ComponentSettings
+from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_class
 from zslbench.testing.inputs import TinyInputs
 from zslbench.training.loop import Training, complete

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Guide, Networks, Noise, Streams
+from zslbench.plugin.interfaces import Guide, Networks, Noise
+from zslbench.plugin.streams import Streams
 from zslbench.testing.bits import changed, close, listed, same_bits, snapshot
 from zslbench.testing.check import Fault, NotApplicable, said
 from zslbench.testing.steps import Watched

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Batch, Program, Streams
+from zslbench.plugin.interfaces import Batch, Program
+from zslbench.plugin.streams import Streams
 from zslbench.training.reader import Reader, reads_ahead
 from zslbench.training.sampler import Sampler
 

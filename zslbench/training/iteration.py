@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import PluginError
-from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step, Streams
+from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
+from zslbench.plugin.streams import Streams
 from zslbench.training.batches import Batches
 from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, draw

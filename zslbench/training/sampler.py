@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Streams
+from zslbench.plugin.streams import Streams
 
 
 class Sampler:

@@ -8,17 +8,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from zslbench.plugin.interfaces import (
-    Batch,
-    Choice,
-    Losses,
-    Networks,
-    Noise,
-    NoiseSpec,
-    Normal,
-    Step,
-    Streams,
-)
+from zslbench.plugin.interfaces import Batch, Choice, Losses, Networks, Noise, NoiseSpec, Normal, Step
+from zslbench.plugin.streams import Streams
 from zslbench.training.precision import forward
 
 StepFunction: TypeAlias = Callable[[Networks, Batch, Noise], tuple[Networks, Losses]]

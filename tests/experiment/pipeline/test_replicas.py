@@ -259,7 +259,7 @@ def test_plugins_hear_of_every_seed_and_the_display_of_one(known, seeds, monkeyp
             (hook.removeprefix("zslbench_"), given["run"].seed, given.get("stage"), given.get("epoch"))
         )
 
-    monkeypatch.setattr(type(known), "call_lifecycle", lambda self, hook, **given: call(hook, **given))
+    monkeypatch.setattr(type(known), "call_hook", lambda self, hook, **given: call(hook, **given))
     shown: list[tuple[str, int]] = []
 
     class Shown(Told):

@@ -15,7 +15,8 @@ import zslbench
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin import fields_of
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.interfaces import ClassSpace, Derived, Networks, Program, Streams, TrainView
+from zslbench.plugin.interfaces import ClassSpace, Derived, Networks, Program, TrainView
+from zslbench.plugin.streams import Streams
 from zslbench.store.record import RunRecord
 from zslbench.testing import TinyInputs
 from zslbench.training.loop import Training, derive, train

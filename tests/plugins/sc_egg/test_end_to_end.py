@@ -67,7 +67,7 @@ def test_without_egs_a_whole_run_is_tf_vaegans_on_the_same_g(small_run, reading)
 
 def test_eggn_on_an_embedding_without_class_scores_is_one_line(small_run):
     composition = {"embedding": "pooled", "generator": "eggn", "classifier": "softmax", "method": None}
-    with pytest.raises(ZslbenchError, match="generator eggn: the embedding has no class scores") as caught:
+    with pytest.raises(ZslbenchError, match=r"eggn.*class scores") as caught:
         small_run(**composition)
     assert "\n" not in str(caught.value)
 

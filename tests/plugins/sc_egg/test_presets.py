@@ -147,7 +147,7 @@ def test_a_data_set_without_numbers_gets_no_preset_that_passes_for_a_choice(name
 )
 def test_every_number_says_where_it_comes_from(name):
     """Beside it, or for the whole file in its first lines."""
-    assert read_preset(PRESETS, name)
+    assert read_preset(PRESETS, name).settings
     text = (resources.files(PRESETS) / f"{name}.toml").read_text("utf-8")
     head = text[: text.index("[")]
     for line in text.splitlines():

@@ -60,7 +60,7 @@ def test_features_outside_the_unit_interval_are_one_line(small_run):
 @pytest.mark.parametrize("part", ["feedback", "transform"])
 def test_parts_that_need_the_decoder_are_refused_without_it(small_run, part):
     others = {"feedback": "transform", "transform": "feedback"}
-    with pytest.raises(ZslbenchError, match="without a decoder"):
+    with pytest.raises(ZslbenchError, match="decoder"):
         small_run({"generator.decoder": False, f"generator.{others[part]}": False})
 
 

@@ -16,7 +16,7 @@ from zslbench.cli.main import cli
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.presets import parse_preset, parse_provenance
+from zslbench.plugin.presets import parse_preset
 from zslbench_tune.result import preset_text
 from zslbench_tune.space import parse_search, space_of
 
@@ -111,8 +111,9 @@ def test_every_kind_of_setting_is_written_and_read_back() -> None:
     space = space_of(recipe, asked=dict([parse_search("generator.lr=1:2")]), declared={}, fixed={})
     odd = {"study": 'a"b\\c\nd\x7f€', "n": 1e-300, "flag": True, "list": [1, 2.5], "data": {"a b": "x"}}
     text = preset_text(recipe, space, odd)
-    assert parse_provenance(text, "x") == odd
-    flat = parse_preset(text, "x")
+    preset = parse_preset(text, "x")
+    assert preset.provenance == odd
+    flat = preset.settings
     assert not any(key.startswith(("dataset.", "provenance")) for key in flat)
     plain = resolve(registry(), "toy", method="tf-vaegan", settings=flat)
     assert {kind: part.values() for kind, part in plain.parts.items()} == {
@@ -122,8 +123,8 @@ def test_every_kind_of_setting_is_written_and_read_back() -> None:
 
 def test_provenance_that_is_no_table() -> None:
     with pytest.raises(SettingsError, match="preset x: 'provenance' is not a table"):
-        parse_provenance("provenance = 3", "x")
-    assert parse_provenance("[generator]\nlr = 1.0", "x") is None
+        parse_preset("provenance = 3", "x")
+    assert parse_preset("[generator]\nlr = 1.0", "x").provenance is None
 
 
 def test_where_a_preset_may_be_written(tune: Any, tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_where_a_preset_may_be_written(tune: Any, tmp_path: Path) -> None:
     assert mine.read_text("utf-8") == "[generator]\nlr = 1.0\n"
     first = tune(trials=1, output=tmp_path / "own.toml")
     again = tune(trials=6, output=tmp_path / "own.toml")  # its own it may replace
-    assert parse_provenance(again.preset.read_text("utf-8"), "x")["trials"] == 6  # type: ignore[index]
+    assert parse_preset(again.preset.read_text("utf-8"), "x").provenance["trials"] == 6  # type: ignore[index]
     assert first.preset == again.preset
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
 
@@ -159,7 +160,7 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(rows) == 3
     assert [row["val_H"] for row in rows] == sorted((row["val_H"] for row in rows), reverse=True)
     assert f"preset saved: {tmp_path / 'w.toml'}" in result.stderr
-    preset = parse_preset((tmp_path / "w.toml").read_text("utf-8"), "w")
+    preset = parse_preset((tmp_path / "w.toml").read_text("utf-8"), "w").settings
     assert preset["classifier.lam"] == 0.123
     assert preset["classifier.gamma"] == rows[0]["classifier.gamma"]
     shown = CliRunner().invoke(cli, [*command, "-o", str(tmp_path / "w.toml")])

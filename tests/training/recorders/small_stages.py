@@ -8,7 +8,8 @@ import torch
 
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.interfaces import ClassSpace, Program, Rows, Streams, TrainView
+from zslbench.plugin.interfaces import ClassSpace, Program, Rows, TrainView
+from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_class
 from zslbench_sc_egg.networks import initial_regressor
 from zslbench_sc_egg.scen import SCEN
