@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from zslbench.experiment.published.rows import PublishedRow, published_row
+from zslbench.experiment.published import PublishedRow
 from zslbench.experiment.suites.cells import Entry
 from zslbench.report.ablation import Ablation, notes, other_order
 from zslbench.report.tables.render import FORMATS, render
@@ -21,14 +21,14 @@ def printed(acc: float, h: float) -> PublishedRow:
     def text(value: float) -> str:
         return "" if math.isnan(value) else str(value)
 
-    return published_row(
-        {"Acc": text(acc), "U": "", "S": "20.0", "H": text(h)},
+    return PublishedRow(
+        printed={"Acc": text(acc), "U": "", "S": "20.0", "H": text(h)},
         method="m",
         group="generative",
         citation="",
         dataset="cub",
         source="Table 2",
-        note="a note",
+        remark="a note",
     )
 
 

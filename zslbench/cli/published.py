@@ -9,8 +9,7 @@ import click
 from zslbench.cli.options import format_option, note
 
 if TYPE_CHECKING:
-    from zslbench.experiment.published import PublishedResults
-    from zslbench.experiment.published.rows import PublishedRow
+    from zslbench.experiment.published import PublishedResults, PublishedRow
 
 
 @click.command()

@@ -26,9 +26,9 @@ from .options import (
 from .pipeline import Outcome as Outcome, Validated as Validated, run as run, validate as validate
 from .published import (
     PublishedResults as PublishedResults,
+    PublishedRow as PublishedRow,
     published_ablation as published_ablation,
 )
-from .published.rows import PublishedRow as PublishedRow
 from .recipe import Part as Part, Recipe as Recipe, label_text as label_text, resolve as resolve
 from .suites import Suite as Suite, find_suite as find_suite, suite_names as suite_names
 from .suites.cells import Entry as Entry, SuiteOutcome as SuiteOutcome, suite_outcome as suite_outcome

@@ -133,7 +133,12 @@ IDENTITY_FORMAT = 2
 NUMERIC_FLOORS = ("plugin", "data", "training", "evaluation", "experiment")
 """Packages of the core whose code decides numbers: every file in them counts, a new one by default."""
 
-NOT_NUMERIC = ("experiment/suites", "experiment/published", "experiment/events.py", "experiment/options.py")
+NOT_NUMERIC = (
+    "experiment/suites",
+    "experiment/published.py",
+    "experiment/events.py",
+    "experiment/options.py",
+)
 """What does not count in them: which runs a suite asks for, printed figures, who follows a run."""
 
 

@@ -14,8 +14,7 @@ from typing import Any
 import pandas as pd
 
 from zslbench.evaluation.metrics import criteria, headline_metrics
-from zslbench.experiment.published import published_ablation
-from zslbench.experiment.published.rows import PublishedRow
+from zslbench.experiment.published import PublishedRow, published_ablation
 from zslbench.experiment.recipe import label_text
 from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.plugin.declarations import FULL, Method

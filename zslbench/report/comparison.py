@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from zslbench.evaluation.metrics import Metric, headline_metrics
-from zslbench.experiment.published import PublishedResults
-from zslbench.experiment.published.rows import PublishedRow
+from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.report.figures import EMPTY, Ranks, ranking_notes, ranks, seed_values
 from zslbench.report.published import PublishedCells, own_ablation
 from zslbench.report.results import (

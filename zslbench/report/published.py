@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from zslbench.errors import PluginError, UnknownName
 from zslbench.evaluation.metrics import METRICS, Metric
-from zslbench.experiment.published import PublishedResults
-from zslbench.experiment.published.rows import DISPUTED_MARK, DISPUTED_NOTE, PublishedRow
+from zslbench.experiment.published import DISPUTED_MARK, DISPUTED_NOTE, PublishedResults, PublishedRow
 from zslbench.report.figures import SeedValues, place_list, word_list
 from zslbench.report.statistics import Interval
 from zslbench.report.tables.model import Cell, Column, Row, Table
@@ -147,7 +146,7 @@ class PublishedCells:
         value = math.nan if row is None else row.figures.get(name, math.nan)
         if row is None or math.isnan(value) or math.isnan(ours.interval.mean):
             return Cell(), None
-        found = verdict(ours.interval, value, row.rounding.get(name, 0.0))
+        found = verdict(ours.interval, value, row.rounding(name))
         if found.place == "unknown":
             self.refused.add(found.reason)
         else:
@@ -226,7 +225,7 @@ def _published_row(row: PublishedRow, metrics: Sequence[Metric]) -> tuple[Cell, 
     figures = (
         Cell(
             row.figures[one.name],
-            digits=len((row.text(one.name) or "").partition(".")[2]),
+            digits=len(row.printed[one.name].partition(".")[2]),
             mark=DISPUTED_MARK if row.disputed and one.key == "h" else "",
         )
         for one in metrics

@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from zslbench.evaluation.metrics import Metric, headline_metrics
-from zslbench.experiment.published import PublishedResults
-from zslbench.experiment.published.rows import PublishedRow
+from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.experiment.suites.resolving import Line
 from zslbench.report.figures import (

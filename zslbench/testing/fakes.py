@@ -127,10 +127,11 @@ def fake_record(
         identity: replaces entries of the run's identity by path, ``{"settings/classifier/lr": 0.5}``.
         metrics: further metrics by name.
         environment: further entries of its environment.
-        figures: ``acc``, ``u``, ``s``, ``h``, ``ausuc`` as fractions; None: the run lacks it.
+        figures: metrics by key, ``acc``, ``u``, ... as fractions; None: the run lacks it.
     """
     import pandas as pd
 
+    from zslbench.evaluation.metrics import METRICS
     from zslbench.store.record import RunContent, RunInfo
 
     content: dict[str, Any] = {
@@ -164,7 +165,8 @@ def fake_record(
         store.runs / run,
         reading=reading,
     )
-    defaults = {"acc": 0.5, "u": 0.2, "s": 0.3, "h": 0.24, "ausuc": 0.1}
+    measured = (key for key, one in METRICS.items() if one.group != "calibrated")
+    defaults = dict(zip(measured, (0.5, 0.2, 0.3, 0.24, 0.1), strict=False))
     return store.write(
         RunContent(
             info=info,

@@ -55,7 +55,7 @@ def test_every_row_of_the_reference_is_there(known: PublishedResults, real_data:
         assert (found.dataset, found.source) == (given["dataset"].lower(), given["source"])
         assert (found.semantics, found.finetuned) == (given["semantics"], given["finetuned"] == "yes")
         for name in ("Acc", "U", "S", "H"):
-            assert found.text(name) == (given[name.lower()] or None)
+            assert found.printed[name] == given[name.lower()]
         if given["h_recomputed"]:
             assert found.h_recomputed == pytest.approx(float(given["h_recomputed"]), abs=0.0051)
         # Notes are kept; what they say of features and of a wrong H has fields of its own.
@@ -151,7 +151,7 @@ def test_what_is_not_published(known: PublishedResults) -> None:
 def test_an_empty_row_never_hides_figures(known: PublishedResults) -> None:
     found = known.find("lisgan", "awa2", TABLE1)  # Table 1 prints dashes
     assert found is not None
-    assert (found.source, found.text("Acc")) == ("uqzhichen/SDGZSL README", "70.6")
+    assert (found.source, found.printed["Acc"]) == ("uqzhichen/SDGZSL README", "70.6")
     assert known.all("lisgan", "awa2", TABLE1)[-1].empty
 
 
@@ -209,14 +209,15 @@ def test_lines_that_cannot_be_read_are_all_named(lines: list[str], words: str) -
 
 
 def test_files_that_are_no_tables() -> None:
-    with pytest.raises(DataError, match=r"kind 'rumour': paper, .*; results.csv: no column source, note"):
+    with pytest.raises(DataError, match=r"kind 'rumour'.*paper, .*; results.csv: no column source, note"):
         PublishedResults.read(
             HEAD.replace("source,", "").replace(",note", ""), "source,kind,method\nX,rumour,\n"
         )
 
 
 def test_every_source_is_described_and_used(known: PublishedResults) -> None:
-    text = resources.files("zslbench.experiment.published").joinpath("sources.csv").read_text("utf-8")
+    folder = resources.files("zslbench.experiment").joinpath("published_figures")
+    text = folder.joinpath("sources.csv").read_text("utf-8")
     described = [one["source"] for one in csv.DictReader(text.splitlines())]
     assert sorted(described) == sorted(known.sources)
 

@@ -40,7 +40,8 @@ def _curve_tables(report: Report, series: Series) -> _Tables:
 
 
 def _curve_row(series: Series) -> dict[str, Any]:
-    shown = [METRICS[key] for key in ("ausuc", "u", "s")]
+    axes = [one for one in METRICS.values() if one.classes in (("unseen",), ("seen",))]
+    shown = [METRICS["ausuc"], *axes]
     values = {one.key: [one.of(record.metrics) for record in series.records] for one in shown}
     area = interval(values["ausuc"]).mean
     return {
