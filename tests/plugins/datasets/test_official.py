@@ -94,7 +94,7 @@ def test_without_features_the_message_names_the_file_and_the_archive(real_data: 
     assert ("--features mobilenet_v2_64px" in message) == (name == "flo")
 
 
-@pytest.mark.parametrize(("name", "size"), [("sun", "11.5 GB"), ("cub", "9.46 GB"), ("awa2", "30 GB")])
+@pytest.mark.parametrize(("name", "size"), [("sun", "11.5 GB"), ("cub", "9.5 GB"), ("awa2", "30 GB")])
 def test_without_anything_a_method_on_regions_says_every_step(tmp_path: Path, name: str, size: str) -> None:
     with pytest.raises(MissingData) as caught:
         SOURCE.load(DataRequest(name, tmp_path, needs_regions=True))
@@ -102,7 +102,7 @@ def test_without_anything_a_method_on_regions_says_every_step(tmp_path: Path, na
     for part in (
         f"no folder {ds} in {tmp_path}",
         f"(1) splits and image names: zslbench data get {name} --what splits (xlsa17.zip, 920 MB",
-        f"(2) pictures: zslbench data get {name} --images",
+        f"(2) images: zslbench data get {name} --images",
         f"(3) features: zslbench data extract {name} --backbone resnet101 (writes {size} in float16",
     ):
         assert part in message
