@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import processor
-from zslbench.training.precision import float32_products
+from zslbench.training.step import float32_products
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from zslbench.evaluation.region_rows import RegionRows
 from zslbench.plugin.interfaces import Program, TrainView
 from zslbench.plugin.streams import Streams
 from zslbench.training.batches import Batches
-from zslbench.training.graphs.graphs import Graphs
+from zslbench.training.graphs import Graphs
 from zslbench.training.step import step_function
 
 LITERAL = "literal, float32 in the host's memory"

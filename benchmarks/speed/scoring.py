@@ -20,7 +20,7 @@ from zslbench.experiment.classifying import FinalClassifiers
 from zslbench.plugin.interfaces import Networks
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
-from zslbench.training.graphs.graphs import Graphs
+from zslbench.training.graphs import Graphs
 from zslbench.training.iteration import initial_networks
 
 LITERAL = "literal, tested after each epoch"

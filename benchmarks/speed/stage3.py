@@ -29,11 +29,9 @@ from benchmarks.speed.problem import (
 from zslbench.plugin.interfaces import Networks
 from zslbench.plugin.streams import Streams
 from zslbench.training import gradient_penalty, two_layer_gradient_penalty
-from zslbench.training.graphs.graphs import CAPTURED, Graphs
-from zslbench.training.graphs.recorder import CudaRecorder
+from zslbench.training.graphs import CAPTURED, CudaRecorder, Graphs
 from zslbench.training.iteration import initial_networks
-from zslbench.training.precision import float32_products
-from zslbench.training.step import step_function
+from zslbench.training.step import float32_products, step_function
 from zslbench_tf_vaegan.networks import criticise, initial
 
 LITERAL = "literal, regions copied and pooled in each sub-step"

@@ -194,7 +194,7 @@ def test_one_that_was_stopped_goes_on(lab: Any, monkeypatch: pytest.MonkeyPatch)
     def stopped(job: Any, *others: Any, **options: Any) -> Any:
         calls.append(job.recipe.variant)
         if len(calls) == 2:
-            raise Interrupted("stopped; the same command goes on from here")
+            raise Interrupted("stopped; run the same command again to continue")
         return compute(job, *others, **options)
 
     monkeypatch.setattr(execution, "compute", stopped)

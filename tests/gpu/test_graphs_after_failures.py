@@ -11,8 +11,7 @@ from small_stages import space_on, stage
 
 from zslbench.plugin.interfaces import Losses
 from zslbench.plugin.streams import Streams
-from zslbench.training.graphs.graphs import CAPTURED, Graphs
-from zslbench.training.graphs.recorder import CudaRecorder
+from zslbench.training.graphs import CAPTURED, CudaRecorder, Graphs
 from zslbench.training.loop import Training, train
 
 

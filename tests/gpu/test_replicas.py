@@ -11,7 +11,7 @@ from small_stages import STAGES, space_on, stage
 
 from zslbench.errors import Interrupted
 from zslbench.plugin.streams import Streams
-from zslbench.training.graphs.graphs import CAPTURED, Graphs
+from zslbench.training.graphs import CAPTURED, Graphs
 from zslbench.training.loop import Training
 from zslbench.training.replicas.asked import Asked
 from zslbench.training.replicas.lifted import LiftedRun
@@ -37,7 +37,7 @@ def to_the_end(run: LiftedRun) -> list[Any]:
         run.train_epoch()
         for seed in sorted(run.present):
             run.end_epoch_of(seed, run.figures_of(seed))
-        run.keep_epoch()
+        run.save_epoch()
     return [(run.networks_of(seed), run.histories[seed]) for seed in SEEDS]
 
 

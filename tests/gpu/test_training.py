@@ -16,8 +16,8 @@ from zslbench.evaluation.region_rows import RegionRows
 from zslbench.plugin.interfaces import Optimizer
 from zslbench.plugin.streams import Streams
 from zslbench.training import optimizers
-from zslbench.training.chunks import in_chunks
-from zslbench.training.graphs.graphs import CAPTURED, Graphs
+from zslbench.training.batches import in_chunks
+from zslbench.training.graphs import CAPTURED, Graphs
 from zslbench.training.loop import Trained, Training, train
 from zslbench.training.optimizers import NetworkOptimizer
 
@@ -113,18 +113,18 @@ def test_regions_that_stay_are_those_that_are_read_ahead(
 
 def test_reading_ahead_overlaps_with_computing(store: RegionStore, gpu: torch.device) -> None:
     """What is read never waits for what is computed: rows are there while the device is still busy."""
-    from zslbench.training.reader import Reader
+    from zslbench.training.batches import Reader
 
     reader = Reader(RegionRows(store, np.arange(IMAGES), gpu, lambda device: 0), gpu)
-    reader.ask(torch.arange(8, device=gpu))
+    reader.request(torch.arange(8, device=gpu))
     reader.take()
     matrix = torch.randn(4096, 4096, device=gpu)
-    reader.ask(torch.arange(8, 16, device=gpu))
+    reader.request(torch.arange(8, 16, device=gpu))
     for _ in range(50):
         matrix = torch.tanh(matrix @ matrix)
     busy = torch.cuda.Event()
     busy.record()
-    reader._reading[0].result()[1].synchronize()
+    reader._pending[0].result()[1].synchronize()
     assert not busy.query(), "reading waited for computing"
     reader.take()
     reader.close()

@@ -1,6 +1,6 @@
 """Captured training is the plain loop bit for bit, whole and resumed; what cannot be captured says why.
 
-``Repeating`` calls the iteration again on the same buffers; ``Taping`` replays operations and no Python, as a
+``Recorder`` calls the iteration again on the same buffers; ``Taping`` replays operations and no Python, as a
 CUDA graph does.
 """
 
@@ -20,9 +20,7 @@ from zslbench.errors import Interrupted, ZslbenchError
 from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training import optimizers
-from zslbench.training.graphs.captured import WARM_UP, Captured
-from zslbench.training.graphs.graphs import CAPTURED, LEAST, Graphs
-from zslbench.training.graphs.recorder import Repeating
+from zslbench.training.graphs import CAPTURED, LEAST, WARM_UP, Captured, Graphs, Recorder
 from zslbench.training.loop import Trained, Training, train
 from zslbench.training.replicas.asked import Asked
 from zslbench.training.replicas.lifted import LiftedRun
@@ -66,7 +64,7 @@ def computed_plainly(name: str) -> Trained:
 @pytest.mark.parametrize("name", STAGES)
 def test_on_static_buffers_training_is_the_same(name: str) -> None:
     plain = computed_plainly(name)
-    captured, graphs = run(stage(name), Repeating)
+    captured, graphs = run(stage(name), Recorder)
     same(plain, captured)
     assert graphs is not None and graphs.stages == {"part": CAPTURED}
 
@@ -91,7 +89,7 @@ def test_operations_alone_do_the_same(name: str, fused: None) -> None:
 def test_resumed_in_the_middle_it_is_the_same(name: str, after: int, tmp_path: Path) -> None:
     """Before it is warm, where it is captured, after; with and without graphs on the two sides."""
     plain = computed_plainly(name)
-    for before_stop, after_stop in ((Repeating, Repeating), (Repeating, None), (None, Repeating)):
+    for before_stop, after_stop in ((Recorder, Recorder), (Recorder, None), (None, Recorder)):
         folder = tmp_path / f"{before_stop}-{after_stop}"
         stop = iter([False] * (after - 1) + [True]).__next__
         with pytest.raises(Interrupted):
@@ -125,7 +123,7 @@ def test_seeds_that_train_together_are_captured_as_well(name: str, fused: None) 
 # --- what cannot be captured -------------------------------------------------------------------------
 
 
-class Failing(Repeating):
+class Failing(Recorder):
     """Captures nothing, or only the first so many passes."""
 
     def __init__(self, works: int = 0) -> None:
@@ -239,10 +237,10 @@ def test_buffers_are_the_iterations_own() -> None:
     """What is drawn next, in the same memory or not, does not reach an iteration that was captured."""
     seen: list[int] = []
 
-    class Watching(Repeating):
+    class Watching(Recorder):
         def capture(self, call: Callable[[], None]) -> Callable[[], None]:
             def replay() -> None:
-                seen.extend(one.data_ptr() for one in captured._static.batches[0])  # type: ignore[union-attr]
+                seen.extend(one.data_ptr() for one in captured._buffers.batches[0])  # type: ignore[union-attr]
                 call()
 
             return replay
@@ -270,10 +268,10 @@ def test_it_warms_up_on_the_memory_that_is_captured_and_lets_go_of_it_at_the_end
     """A resumed run computes iterations while it warms up that another one replays."""
     from zslbench.training.program_run import ProgramRun
 
-    class Noting(Repeating):
+    class Noting(Recorder):
         def warm(self, call: Callable[[], None]) -> None:
-            assert isinstance(captured, Captured) and captured._static is not None
-            buffers.append(captured._static)
+            assert isinstance(captured, Captured) and captured._buffers is not None
+            buffers.append(captured._buffers)
             super().warm(call)
 
     buffers: list[Any] = []

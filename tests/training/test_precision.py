@@ -12,8 +12,7 @@ from zslbench.plugin.interfaces import Batch, Losses, Optimizer, Program, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training import gradient_penalty, linear, two_layer_gradient_penalty
 from zslbench.training.loop import Training, train
-from zslbench.training.precision import float32_products, is_coarse, reduced
-from zslbench.training.step import step_function
+from zslbench.training.step import float32_products, is_reduced, step_function, step_precision
 
 SEMANTICS = torch.eye(3)
 
@@ -111,13 +110,13 @@ def test_the_gradient_penalty_stays_float32(general: bool) -> None:
     def losses(nets, batch, noise):
         assert linear(net, "out", drawn(5, 16, seed=9)).dtype == torch.float32
         product = (drawn(2, 3, seed=1) @ drawn(3, 2, seed=2)).dtype
-        assert product == (torch.bfloat16 if is_coarse() else torch.float32)
+        assert product == (torch.bfloat16 if is_reduced() else torch.float32)
         return Losses(penalty(nets["net"]), {})
 
     batch = Batch(real, torch.zeros(5, dtype=torch.int64), a)
     function = step_function(Step("step", losses, updates=("net",)))
     exact = function({"net": net}, batch, {})
-    with reduced("bf16"):
+    with step_precision("bf16"):
         found = function({"net": net}, batch, {})
     assert torch.equal(found[1].total, exact[1].total)
     for name, gradient in exact[0]["net"].items():
@@ -132,7 +131,7 @@ def test_it_lifts_over_replicas() -> None:
     batch = Batch(drawn(3, 5, 8, seed=2), torch.zeros(3, 5, dtype=torch.int64), torch.zeros(3, 5, 2))
     function = step_function(Step("step", losses, updates=("net",)))
     exact = torch.func.vmap(function)(nets, batch, {})[0]["net"]["w"]
-    with reduced("bf16"):
+    with step_precision("bf16"):
         lifted = torch.func.vmap(function)(nets, batch, {})[0]["net"]["w"]
         singles = [
             function({"net": {"w": nets["net"]["w"][k]}}, Batch(*(one[k] for one in batch)), {})[0]["net"][

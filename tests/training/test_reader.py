@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from zslbench.training.chunks import in_chunks
-from zslbench.training.reader import Reader
+from zslbench.training.batches import Handoff, Reader, in_chunks
 
 CPU = torch.device("cpu")
 REGIONS = torch.arange(3000 * 4.0).reshape(3000, 2, 2)
@@ -36,39 +35,39 @@ class Slow:
         return REGIONS[rows]
 
 
-class Noted:
+class Noted(Handoff):
     """Notes who does what; marks are numbers."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[str, Any, int]] = []
         self.marks = 0
 
-    def asked(self) -> Any:
+    def mark_requested(self) -> Any:
         self.marks += 1
         self.notes.append(("asked", self.marks, threading.get_ident()))
         return self.marks
 
-    def read(self, features: Any, rows: torch.Tensor, asked: Any) -> tuple[torch.Tensor, Any]:
-        self.notes.append(("read", asked, threading.get_ident()))
-        return features[rows], f"there {asked}"
+    def read(self, features: Any, rows: torch.Tensor, requested: Any) -> tuple[torch.Tensor, Any]:
+        self.notes.append(("read", requested, threading.get_ident()))
+        return features[rows], f"there {requested}"
 
-    def taken(self, values: torch.Tensor, there: Any) -> torch.Tensor:
-        self.notes.append(("taken", there, threading.get_ident()))
+    def receive(self, values: torch.Tensor, ready: Any) -> torch.Tensor:
+        self.notes.append(("taken", ready, threading.get_ident()))
         return values
 
 
 def test_each_side_waits_for_the_others_mark() -> None:
-    order = Noted()
-    reader = Reader(Slow(), CPU, order)
+    handoff = Noted()
+    reader = Reader(Slow(), CPU, handoff)
     for numbers in ([1, 2], [7]):
-        reader.ask(torch.tensor(numbers))
+        reader.request(torch.tensor(numbers))
     assert reader.is_reading
     assert torch.equal(reader.take(), REGIONS[[1, 2]]) and torch.equal(reader.take(), REGIONS[[7]])
     assert not reader.is_reading
     reader.close()
     here = threading.get_ident()
     of = {
-        name: [(mark, where) for what, mark, where in order.notes if what == name]
+        name: [(mark, where) for what, mark, where in handoff.notes if what == name]
         for name in ("asked", "read", "taken")
     }
     assert of["asked"] == [(1, here), (2, here)]
@@ -78,16 +77,16 @@ def test_each_side_waits_for_the_others_mark() -> None:
 
 def test_what_is_forgotten_is_not_given() -> None:
     reader = Reader(Slow(), CPU)
-    reader.ask(torch.tensor([1]))
+    reader.request(torch.tensor([1]))
     reader.forget()
     assert not reader.is_reading
-    reader.ask(torch.tensor([5]))
+    reader.request(torch.tensor([5]))
     assert torch.equal(reader.take(), REGIONS[[5]])
     reader.close()
 
 
 def test_pieces_come_in_order_and_are_read_in_a_second_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zslbench.training.chunks.CHUNK_BYTES", 4 * 4 * 700)
+    monkeypatch.setattr("zslbench.training.batches.CHUNK_BYTES", 4 * 4 * 700)
     slow = Slow()
     before = threading.active_count()
     pieces = list(in_chunks(slow))
@@ -99,14 +98,14 @@ def test_pieces_come_in_order_and_are_read_in_a_second_thread(monkeypatch: pytes
 
 
 def test_at_most_two_pieces_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zslbench.training.chunks.CHUNK_BYTES", 4 * 4 * 500)
+    monkeypatch.setattr("zslbench.training.batches.CHUNK_BYTES", 4 * 4 * 500)
     slow = Slow()
     for given, _ in enumerate(in_chunks(slow), 1):
         assert len(slow.asked) - 1 <= given + 1
 
 
 def test_a_fault_is_raised_where_the_piece_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zslbench.training.chunks.CHUNK_BYTES", 4 * 4 * 500)
+    monkeypatch.setattr("zslbench.training.batches.CHUNK_BYTES", 4 * 4 * 500)
     before = threading.active_count()
     pieces = in_chunks(Slow(fails=True))
     next(pieces)
@@ -116,7 +115,7 @@ def test_a_fault_is_raised_where_the_piece_is_used(monkeypatch: pytest.MonkeyPat
 
 
 def test_whoever_stops_early_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zslbench.training.chunks.CHUNK_BYTES", 4 * 4 * 500)
+    monkeypatch.setattr("zslbench.training.batches.CHUNK_BYTES", 4 * 4 * 500)
     before = threading.active_count()
     pieces = in_chunks(Slow())
     next(pieces)

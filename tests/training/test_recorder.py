@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from zslbench.training.graphs import recorder
-from zslbench.training.graphs.recorder import CudaRecorder
+from zslbench.training import graphs
+from zslbench.training.graphs import CudaRecorder
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         call()
         return SimpleNamespace(replay=lambda: made.append(("replay", pool)))
 
-    monkeypatch.setattr(recorder, "_recorded", recorded)
-    monkeypatch.setattr(recorder, "_make_room", lambda: None)
+    monkeypatch.setattr(graphs, "_recorded", recorded)
+    monkeypatch.setattr(graphs, "_free_cached_memory", lambda: None)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, next(handles)))
     plain = torch.zeros
@@ -82,5 +82,5 @@ def test_memory_that_is_kept_for_nobody_is_given_back(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 30)
     for reserved, times in ((49, 0), (51, 1)):
         monkeypatch.setattr(torch.cuda, "memory_reserved", lambda reserved=reserved: reserved)
-        recorder._make_room()
+        graphs._free_cached_memory()
         assert len(emptied) == times

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from zslbench.plugin.streams import Streams
-from zslbench.training.sampler import Sampler
+from zslbench.training.batches import Sampler
 
 sizes = st.tuples(st.integers(1, 23), st.integers(1, 30))
 

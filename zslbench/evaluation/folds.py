@@ -18,7 +18,7 @@ from zslbench.evaluation.region_rows import RegionRows, Room, half_of_free_memor
 from zslbench.evaluation.splits import ValidationSplit, validation_split
 from zslbench.plugin.dataset import Dataset, Indices
 from zslbench.plugin.interfaces import ClassSpace, Rows, TrainView
-from zslbench.training.chunks import in_chunks
+from zslbench.training.batches import in_chunks
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from zslbench.store.identity import run_id
 from zslbench.store.record import RunContent, RunInfo, RunRecord
 from zslbench.store.stages import StageStore
 from zslbench.store.store import Store
-from zslbench.training.flat import flatten
-from zslbench.training.graphs.graphs import Graphs
+from zslbench.training.checkpoint import flatten
+from zslbench.training.graphs import Graphs
 from zslbench.training.loop import Observer, Training
 from zslbench.training.stages import Stages
 

@@ -16,7 +16,7 @@ from zslbench.experiment.classifying import EachClassifierEpoch, FinalClassifier
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.interfaces import Derived, Embedding, Generator, Networks, TrainView
 from zslbench.plugin.targets import load_class
-from zslbench.training.chunks import in_chunks
+from zslbench.training.batches import in_chunks
 from zslbench.training.loop import OnEpoch, Trained, Training, complete, derive
 
 Assess = Callable[[int, Evaluation], Mapping[str, float]]

@@ -25,7 +25,7 @@ from zslbench.plugin.lookup import Registry
 from zslbench.store.identity import run_id
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
-from zslbench.training.graphs.graphs import Graphs
+from zslbench.training.graphs import Graphs
 from zslbench.training.replicas.group import Group, Member
 
 

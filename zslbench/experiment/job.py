@@ -20,8 +20,8 @@ from zslbench.evaluation.selection import Selection
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.lookup import files_digest
-from zslbench.training.graphs.graphs import Graphs
-from zslbench.training.precision import PRECISIONS, Precision, float32_products
+from zslbench.training.graphs import Graphs
+from zslbench.training.step import PRECISIONS, Precision, float32_products
 
 _memory: Any = torch.utils.deterministic  # a module whose setting is a property
 MOST_THREADS = 1024

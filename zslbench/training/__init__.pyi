@@ -1,5 +1,5 @@
-from .chunks import in_chunks as in_chunks
-from .flat import flatten as flatten, unflatten as unflatten
+from .batches import in_chunks as in_chunks
+from .checkpoint import flatten as flatten, unflatten as unflatten
 from .functional import (
     adapt_penalty_weight as adapt_penalty_weight,
     binary_cross_entropy as binary_cross_entropy,

@@ -1,22 +1,184 @@
-"""Training examples of one step after the other, read ahead where reading takes time."""
+"""The examples of each step: which rows are drawn, and how they are read, ahead where reading takes time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal
 
+import torch
+from jaxtyping import Int
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Batch, Program
+from zslbench.plugin.interfaces import Batch, Program, Rows
 from zslbench.plugin.streams import Streams
-from zslbench.training.reader import Reader, reads_ahead
-from zslbench.training.sampler import Sampler
+
+CHUNK_ROWS = 1024
+"""Rows per chunk of global features."""
+CHUNK_BYTES = 64 * 2**20
+"""Upper bound on a chunk of region features, as float32."""
+
+
+class Sampler:
+    """Draws the row numbers of successive batches, on the device, from the run's stream ``batches``.
+
+    ``balanced``: of b examples from M classes each class gets b // M, and a random choice of b mod M classes
+    gets one more (so with b < M there are b different classes with one example each). A class with fewer
+    examples than its share repeats them.
+
+    Args:
+        rows: number of examples.
+        batch_size: rows per batch, capped at the number of examples.
+        kind: ``independent``, ``shuffled`` or ``balanced``, see :class:`zslbench.plugin.interfaces.Program`.
+        labels: classes of the examples, for ``balanced``.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        batch_size: int,
+        kind: Literal["independent", "shuffled", "balanced"],
+        streams: Streams,
+        labels: Int[Tensor, " n"] | None = None,
+    ) -> None:
+        self.rows = rows
+        self.size = min(batch_size, rows)
+        self.kind = kind
+        self._streams = streams
+        self._order = torch.empty(0, dtype=torch.int64, device=streams.device)
+        self._position = 0
+        if kind == "balanced":
+            assert labels is not None
+            _, self._class, self._count = torch.unique(labels, return_inverse=True, return_counts=True)
+            self._first = self._count.cumsum(0) - self._count
+
+    def next(self) -> Int[Tensor, " b"]:
+        if self.kind == "independent":
+            return self._permutation(self.rows)[: self.size]
+        if self.kind == "balanced":
+            return self._balanced()
+        while len(self._order) - self._position < self.size:
+            left = self._order[self._position :]
+            self._order, self._position = torch.cat([left, self._permutation(self.rows)]), 0
+        batch = self._order[self._position : self._position + self.size]
+        self._position += self.size
+        return batch
+
+    def _balanced(self) -> Tensor:
+        classes = len(self._count)
+        # Rows grouped by class, shuffled within each class.
+        mixed = self._permutation(self.rows)
+        grouped = mixed[torch.argsort(self._class[mixed], stable=True)]
+        # Classes are shuffled, then take turns.
+        turn = torch.arange(self.size, device=self._streams.device)
+        of_class = self._permutation(classes)[turn % classes]
+        which = (turn // classes) % self._count[of_class]
+        return grouped[self._first[of_class] + which]
+
+    def _permutation(self, count: int) -> Tensor:
+        return torch.randperm(count, generator=self._streams["batches"], device=self._streams.device)
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint needs besides the stream's own state."""
+        return {"order": self._order[self._position :]}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self._order, self._position = state["order"].to(self._streams.device), 0
+
+
+class Handoff:
+    """Orders the device's work between the computing and the reading thread. A CPU needs no ordering."""
+
+    def mark_requested(self) -> Any:
+        """Computing thread: an event after which the requested row numbers are on the device."""
+        return None
+
+    def read(self, features: Rows, rows: Tensor, requested: Any) -> tuple[Tensor, Any]:
+        """Reading thread: the rows, and an event after which they are on the device."""
+        return features[rows], None
+
+    def receive(self, values: Tensor, ready: Any) -> Tensor:
+        """Computing thread: later work on the device waits for ``ready``."""
+        return values
+
+
+class CudaHandoff(Handoff):
+    """Reads on a side stream. The device waits for events; the host waits for nothing."""
+
+    def __init__(self, device: torch.device) -> None:
+        # The current GPU is a property of the thread, and the reading thread's would be the first GPU.
+        index = torch.cuda.current_device() if device.index is None else device.index
+        self._device = torch.device("cuda", index)
+        self._side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+
+    def mark_requested(self) -> Any:
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record()
+        return event
+
+    def read(self, features: Rows, rows: Tensor, requested: Any) -> tuple[Tensor, Any]:
+        with torch.cuda.device(self._device), torch.cuda.stream(self._side):
+            self._side.wait_event(requested)
+            rows.record_stream(self._side)  # its memory must not be reused while the side stream reads it
+            values = features[rows]
+            ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            ready.record(self._side)
+        return values, ready
+
+    def receive(self, values: Tensor, ready: Any) -> Tensor:
+        stream = torch.cuda.current_stream(self._device)
+        stream.wait_event(ready)
+        values.record_stream(stream)  # the side stream must not reuse this memory too early
+        return values
+
+
+class Reader:
+    """Reads rows in a second thread while the device computes; requests are answered in order.
+
+    On a GPU the copy from pinned memory overlaps with computation. On a CPU the second thread waits for the
+    disk and copies; torch computes on as many threads as before.
+    """
+
+    def __init__(self, features: Rows, device: torch.device, handoff: Handoff | None = None) -> None:
+        self._features = features
+        self._handoff = handoff or (CudaHandoff(device) if device.type == "cuda" else Handoff())
+        self._pool = ThreadPoolExecutor(1)
+        self._pending: list[Future[tuple[Tensor, Any]]] = []
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether there is a request that has not been taken."""
+        return bool(self._pending)
+
+    def request(self, rows: Tensor) -> None:
+        """Start reading these rows."""
+        requested = self._handoff.mark_requested()
+        self._pending.append(self._pool.submit(self._handoff.read, self._features, rows, requested))
+
+    def take(self) -> Tensor:
+        """The rows of the oldest request; raises what reading them raised."""
+        return self._handoff.receive(*self._pending.pop(0).result())
+
+    def forget(self) -> None:
+        """Drop all requests."""
+        self._pending.clear()
+
+    def close(self) -> None:
+        """End the second thread."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _reader(features: Rows, device: torch.device) -> Reader | None:
+    """A reader, if the features say that reading them is slow (``read_ahead = True``)."""
+    return Reader(features, device) if getattr(features, "read_ahead", False) else None
 
 
 class Batches:
     """The batches of a program.
 
-    Features that say ``read_ahead = True`` (region features on a disk) are read in a second thread while the
-    step before is computed; which rows a batch has does not depend on it.
+    Features with ``read_ahead = True`` (region features on disk) are read one batch ahead in a second thread;
+    which rows a batch has does not depend on it.
     """
 
     def __init__(self, program: Program, semantics: Tensor, streams: Streams) -> None:
@@ -24,20 +186,20 @@ class Batches:
         self._sampler = Sampler(
             len(program.labels), program.batch_size, program.sampler, streams, program.labels
         )
-        self._reader = Reader(program.features, streams.device) if reads_ahead(program.features) else None
-        self._ahead: Tensor | None = None  # rows that were drawn and not used yet
+        self._reader = _reader(program.features, streams.device)
+        self._ahead: Tensor | None = None  # rows drawn but not used yet; checkpoints hold them
 
     def next(self) -> Batch:
-        """The next batch; from then on the one after it is being read."""
+        """The next batch; the one after it starts being read."""
         rows = self.next_rows()
         if self._reader is None:
             features = self._program.features[rows]
         else:
             if not self._reader.is_reading:
-                self._reader.ask(rows)
+                self._reader.request(rows)
             features = self._reader.take()
             self._ahead = self._sampler.next()
-            self._reader.ask(self._ahead)
+            self._reader.request(self._ahead)
         labels = self._program.labels[rows]
         return Batch(features, labels, self._semantics[labels])
 
@@ -52,17 +214,47 @@ class Batches:
         if self._reader is not None:
             self._reader.close()
 
-    # --- checkpoints: rows that were drawn and not used yet are part of the state ------------------
-
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint needs besides the streams' own state."""
         ahead = {} if self._ahead is None else {"ahead": self._ahead}
         return self._sampler.state() | ahead
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`state` gave; whether features are read ahead may have changed since."""
-        self._sampler.restore(dict(state))
+        """Continue from :meth:`state`, which may be that of a run that did not read ahead."""
+        self._sampler.restore(state)
         if "ahead" in state:
             self._ahead = state["ahead"].to(self._program.labels.device)
         if self._reader is not None:
             self._reader.forget()
+
+
+def in_chunks(features: Rows, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+    """All rows in order, in chunks: 1024 rows where a row is a vector, else at most 64 MiB.
+
+    Features that are slow to read are read one chunk ahead.
+
+    Args:
+        device: the device of the features, where row numbers are made.
+    """
+    size = CHUNK_ROWS
+    if len(features):
+        first = features[torch.zeros(1, dtype=torch.int64, device=device)]
+        if first.ndim > 2:
+            size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // (4 * first.numel())))
+    chunks = (
+        torch.arange(start, min(start + size, len(features)), device=device)
+        for start in range(0, len(features), size)
+    )
+    reader = _reader(features, torch.device(device))
+    if reader is None:
+        for rows in chunks:
+            yield features[rows]
+        return
+    with contextlib.closing(reader):
+        for rows in chunks:
+            was_reading = reader.is_reading
+            reader.request(rows)
+            if was_reading:
+                yield reader.take()
+        while reader.is_reading:
+            yield reader.take()

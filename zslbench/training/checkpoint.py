@@ -1,8 +1,8 @@
-"""Checkpoints that survive being killed at any instruction and notice any damage.
+"""Checkpoints that survive a kill at any instruction and detect any damage.
 
-A checkpoint of generation n is two files of the folder, ``checkpoint-n.safetensors`` (written first) and
-``checkpoint-n.json`` (written last: it makes the checkpoint exist). The JSON holds the sha256 of the
-safetensors file and of itself. The last two generations are kept. Nothing is pickled.
+Checkpoint n is two files of a folder, ``checkpoint-n.safetensors`` (written first) and ``checkpoint-n.json``
+(written last: it makes the checkpoint exist). The JSON holds the sha256 of the safetensors file and its own.
+The last two checkpoints are kept. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.errors import ZslbenchError
+from zslbench.plugin.interfaces import Networks
 from zslbench.store.files import (
     checked_json,
     pack_tensors,
@@ -33,16 +34,16 @@ _log = logging.getLogger("zslbench")
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-    """Write the next checkpoint and remove all but the last two. One process may save into a folder.
+    """Write the next checkpoint and remove all but the last two. Only one process may save into a folder.
 
     Args:
-        folder: made where it does not exist.
+        folder: created if missing.
         tensors: of any dtype that safetensors has, any layout, any device; saved bit for bit.
-        meta: plain data (text, numbers including NaN and infinities, true/false, None, lists,
-            dictionaries with text keys); tuples come back as lists.
+        meta: plain data (text, numbers including NaN and infinities, booleans, None, lists, dictionaries with
+            text keys); tuples come back as lists.
 
     Raises:
-        ZslbenchError: it cannot be written (disk full, not writable); the earlier checkpoints stay.
+        ZslbenchError: it cannot be written (disk full, no permission); earlier checkpoints stay.
         TypeError: a tensor's dtype or something in ``meta`` cannot be stored.
     """
     data = pack_tensors(tensors)
@@ -55,7 +56,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -
         write_whole(
             folder / f"checkpoint-{new}.json", checked_json({"generation": new, **content}, allow_nan=True)
         )
-        # JSON first: without it a generation does not exist, so none is ever half removed.
+        # JSON first: without it a checkpoint does not exist, so none is ever half removed.
         for suffix in ("json", "safetensors"):
             for old in _generations(folder, suffix):
                 if old <= new - _KEPT:
@@ -68,25 +69,25 @@ def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The newest whole checkpoint as (tensors on the CPU, meta); None: there is none.
+    """The newest intact checkpoint as (tensors on the CPU, meta), or None.
 
-    A damaged checkpoint is reported as a warning and set aside (``.damaged`` is added to its names, so
-    that the next save keeps the good one), and the generation before it is used.
+    A damaged checkpoint causes a warning, gets the suffix ``.damaged`` so that the next save keeps the good
+    one, and the one before it is used.
     """
     generations = _generations(folder, "json")
     unfinished = [one for one in _generations(folder, "safetensors") if one > max(generations, default=0)]
     if unfinished:
         _log.warning(
-            "%s: checkpoint %d has no JSON half (its writer was interrupted, or the file was lost); %s",
+            "%s: checkpoint %d has no JSON file (writing it was interrupted, or the file was lost); %s",
             folder,
             max(unfinished),
-            "the one before it is used" if generations else "the run starts over",
+            "using the one before it" if generations else "the run starts over",
         )
     for generation in sorted(generations, reverse=True):
         try:
             return _read(folder, generation)
         except (OSError, ValueError) as error:
-            _log.warning("%s: checkpoint %d is damaged and not used: %s", folder, generation, error)
+            _log.warning("%s: checkpoint %d is damaged and will not be used: %s", folder, generation, error)
             _set_aside(folder, generation)
     return None
 
@@ -103,10 +104,10 @@ def _read(folder: Path, generation: int) -> tuple[dict[str, Tensor], dict[str, A
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
     if content["generation"] != generation:
-        raise ValueError(f"{path.name} is that of checkpoint {content['generation']}")
+        raise ValueError(f"{path.name} belongs to checkpoint {content['generation']}")
     data = path.with_suffix(".safetensors").read_bytes()
     if hashlib.sha256(data).hexdigest() != content["tensors_sha256"]:
-        raise ValueError(f"checkpoint-{generation}.safetensors does not have the sha256 recorded for it")
+        raise ValueError(f"checkpoint-{generation}.safetensors does not match its recorded sha256")
     return unpack_tensors(data), content["meta"]
 
 
@@ -116,4 +117,31 @@ def _set_aside(folder: Path, generation: int) -> None:
         try:
             path.replace(path.with_name(path.name + ".damaged"))
         except OSError:
-            continue  # The half that is missing, or a folder that can only be read.
+            continue  # this half is missing, or the folder is read-only
+
+
+# --- names of tensors in a file --------------------------------------------------------------------
+
+
+def flatten(nets: Networks) -> dict[str, Tensor]:
+    """``{"critic": {"out.bias": t}}`` as ``{"critic/out.bias": t}``."""
+    return {f"{net}/{name}": tensor for net, tensors in nets.items() for name, tensor in tensors.items()}
+
+
+def unflatten(flat: Mapping[str, Tensor]) -> Networks:
+    """The inverse of :func:`flatten`."""
+    nets: Networks = {}
+    for path, tensor in flat.items():
+        net, _, name = path.partition("/")
+        nets.setdefault(net, {})[name] = tensor
+    return nets
+
+
+def select(flat: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The entries whose names start with ``prefix``, without it."""
+    return {path[len(prefix) :]: tensor for path, tensor in flat.items() if path.startswith(prefix)}
+
+
+def prefixed(prefix: str, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of :func:`select`."""
+    return {prefix + path: tensor for path, tensor in flat.items()}

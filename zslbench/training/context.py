@@ -1,4 +1,4 @@
-"""Where and how a stage of training runs, and who is told how it goes."""
+"""Where and how a stage of training runs, and who observes it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor
 
 from zslbench.plugin.interfaces import Networks, Program
 from zslbench.plugin.streams import Streams
-from zslbench.training.iteration import Inputs, Iteration
-from zslbench.training.precision import Precision
+from zslbench.training.graphs import Graphs
 from zslbench.training.stages import Stages
+from zslbench.training.step import Precision
 
 T = TypeVar("T")
 
 
 @runtime_checkable
 class Observer(Protocol):
-    """Who is told how training goes: progress bars, logs, plugins' lifecycle hooks."""
+    """Follows training: progress bars, logs, plugins' lifecycle hooks."""
 
     def stage_started(self, stage: str, epochs: int, done: int) -> None: ...
 
@@ -41,27 +41,8 @@ class Silent:
 
 
 @runtime_checkable
-class PassRunner(Protocol):
-    """Called with the inputs of one iteration of a pass, as an :class:`Iteration` is."""
-
-    @property
-    def counts(self) -> dict[str, int]: ...
-
-    def __call__(self, inputs: Inputs) -> None: ...
-
-
-@runtime_checkable
-class Capture(Protocol):
-    """Captures iterations of a program's passes (:class:`zslbench.training.graphs.graphs.Graphs`)."""
-
-    def of_passes(
-        self, passes: tuple[Iteration, ...], stage: str, iterations: int
-    ) -> tuple[PassRunner, ...]: ...
-
-
-@runtime_checkable
 class Run(Protocol):
-    """A program being trained, as the loop sees it: alone, or one seed's part of several together."""
+    """A program being trained, as the loop sees it: alone, or one seed's share of several together."""
 
     program: Program
     training: Training
@@ -87,7 +68,7 @@ class Run(Protocol):
 
     def end_epoch(self, metrics: Mapping[str, float]) -> None: ...
 
-    def keep_epoch(self) -> None: ...
+    def save_epoch(self) -> None: ...
 
     def save(self) -> None: ...
 
@@ -95,8 +76,8 @@ class Run(Protocol):
 
 
 @runtime_checkable
-class Companions(Protocol):
-    """A seed's place among seeds that train together (:class:`zslbench.training.replicas.group.Member`)."""
+class GroupMember(Protocol):
+    """A seed among seeds that train together (:class:`zslbench.training.replicas.group.Member`)."""
 
     def train_together(
         self, program: Program, semantics: Tensor, training: Training, finish: Callable[[Run], Run]
@@ -114,23 +95,23 @@ class Training:
     streams: Streams
     stage: str = ""
     folder: Path | None = None
-    """Where checkpoints go; None: the stage is short and simply repeated after an interruption."""
+    """For checkpoints; None: the stage is short and starts over after an interruption."""
     observer: Observer = field(default_factory=Silent)
     checkpoint_seconds: float = 60.0
     """Least time between checkpoints; 0: one after every iteration."""
     stop_requested: Callable[[], bool] = lambda: False
     stages: Stages | None = None
-    """Where results of stages are kept for other runs; None: nowhere."""
+    """Results of stages shared with other runs; None: not shared."""
     precision: Precision = "float32"
     """Of matrix products in steps."""
-    graphs: Capture | None = None
-    """What captures iterations; None: they are computed as they come."""
-    member: Companions | None = None
-    """The place among seeds that are trained together; None: this one is trained alone."""
+    graphs: Graphs | None = None
+    """Captures iterations in CUDA graphs; None: they are computed step by step."""
+    member: GroupMember | None = None
+    """Set if several seeds train together."""
 
     def child(self, name: str, *, stream: str | None = None) -> Training:
-        """The context of a part. ``stream`` names its random streams where that must differ from ``name``
-        (candidates compared with each other share their noise)."""
+        """The context of a part. ``stream`` names its random streams if they must differ from ``name``
+        (candidates that are compared share their noise)."""
         return replace(
             self,
             streams=self.streams.child(stream or name),
@@ -139,9 +120,9 @@ class Training:
         )
 
     def unsaved(self) -> Training:
-        """The same without checkpoints or progress, for short stages inside another."""
+        """Without checkpoints and observer, for short stages inside another."""
         return replace(self, folder=None, observer=Silent())
 
     def shared(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
-        """What does not depend on the seed, made once for all seeds that are trained together."""
+        """What does not depend on the seed, made once for all seeds that train together."""
         return make() if self.member is None else self.member.share(key, make)

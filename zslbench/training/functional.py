@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from zslbench.plugin.streams import Streams
-from zslbench.training.precision import in_float32
+from zslbench.training.step import in_float32
 
 # --- layers ----------------------------------------------------------------------------------------
 

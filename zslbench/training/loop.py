@@ -140,7 +140,7 @@ def _train(run: Run, on_epoch: OnEpoch | None) -> None:
                 raise
         run.end_epoch(metrics)
         observer.epoch_ended(training.stage, run.epoch, program.epochs, metrics)
-        run.keep_epoch()
+        run.save_epoch()
     observer.stage_ended(training.stage)
 
 

@@ -14,12 +14,12 @@ from zslbench.errors import Diverged, Interrupted
 from zslbench.plugin.interfaces import Networks, Program, Step
 from zslbench.training import checkpoint
 from zslbench.training.batches import Batches
-from zslbench.training.context import PassRunner, Training
-from zslbench.training.flat import flatten, prefixed, select
+from zslbench.training.checkpoint import flatten, prefixed, select
+from zslbench.training.context import Training
+from zslbench.training.graphs import Captured
 from zslbench.training.iteration import Inputs, Iteration, draw_inputs, initial_networks
 from zslbench.training.optimizers import optimizers_for
-from zslbench.training.precision import reduced
-from zslbench.training.step import StepFunction, step_function as step_function
+from zslbench.training.step import StepFunction, step_function as step_function, step_precision
 
 
 class ProgramRun:
@@ -35,7 +35,7 @@ class ProgramRun:
         self._begin(initial_networks(program, training.streams), program.frozen, step_function)
 
     def _begin(self, nets: Networks, frozen: Networks, function_of: Callable[[Step], StepFunction]) -> None:
-        """Make all that lives on from iteration to iteration."""
+        """Create everything that outlives an iteration."""
         program = self.program
         self.nets = nets
         self.optimizers = optimizers_for(program.optimizers, nets)
@@ -49,26 +49,26 @@ class ProgramRun:
             for steps in program.passes
         )
         graphs, stage = self.training.graphs, self.training.stage
-        self.passes: tuple[PassRunner, ...] = passes
+        self.passes: tuple[Iteration | Captured, ...] = passes
         if graphs is not None:
-            self.passes = graphs.of_passes(passes, stage, self.iterations * program.epochs)
+            self.passes = graphs.capture(passes, stage, self.iterations * program.epochs)
         self._started = self._saved_at = time.monotonic()
         self._seconds_before = 0.0
         self._saving_took = 0.0
 
     @property
     def seconds(self) -> float:
-        """What it took so far, over all the processes that had a part in it."""
+        """Training time so far, over all processes that took part."""
         return self._seconds_before + time.monotonic() - self._started
 
     def networks(self) -> Networks:
-        """The trained networks as they are now (frozen ones are not among them)."""
+        """Copies of the current networks, without frozen ones."""
         return {name: {key: t.detach().clone() for key, t in net.items()} for name, net in self.nets.items()}
 
     # --- epochs ----------------------------------------------------------------------------------
 
     def train_epoch(self) -> None:
-        """Do the iterations that the epoch has left; checkpoints are taken in between.
+        """Do the epoch's remaining iterations, with checkpoints in between.
 
         Raises:
             Interrupted: a stop was requested; the state is in the checkpoint.
@@ -76,7 +76,7 @@ class ProgramRun:
         for _ in self._rest_of_epoch():
             if self.training.stop_requested():
                 self.save()
-                raise Interrupted("stopped on request; the same command goes on from here")
+                raise Interrupted("stopped on request; run the same command again to continue")
             self.save_if_due()
 
     def _rest_of_epoch(self) -> Iterator[None]:
@@ -86,8 +86,8 @@ class ProgramRun:
             number = self.iteration // self.iterations
             iteration = self.passes[number]
             inputs = self._draw(number)
-            # Stages that prepare stay exact: SC-EGG's stage 1 diverges in bfloat16 (docs/speed.md).
-            with reduced(self.training.precision if self.program.paced else "float32"):
+            # Preparatory stages stay exact: SC-EGG's stage 1 diverges in bfloat16 (docs/speed.md).
+            with step_precision(self.training.precision if self.program.paced else "float32"):
                 iteration(inputs)
             for key, count in iteration.counts.items():
                 self.counts[key] = self.counts.get(key, 0) + count
@@ -96,11 +96,11 @@ class ProgramRun:
                 yield
 
     def _draw(self, number: int) -> Inputs:
-        """What an iteration of pass ``number`` reads."""
+        """The inputs of an iteration of pass ``number``."""
         return draw_inputs(self.program.passes[number], self.batches, self.streams)
 
     def figures(self) -> dict[str, float]:
-        """Means of the epoch's figures, once all its iterations are done.
+        """Means over the epoch, once all its iterations are done.
 
         Raises:
             Diverged: one of them is NaN or infinite.
@@ -115,7 +115,7 @@ class ProgramRun:
         return contextlib.nullcontext() if member is None else member.inside()
 
     def end_epoch(self, metrics: Mapping[str, float]) -> None:
-        """Write the epoch's row and move on to the next epoch."""
+        """Add the epoch's row to the history and move on to the next epoch."""
         self._next_epoch()
         self.history.append({"stage": self.training.stage, "epoch": self.epoch, **metrics})
 
@@ -126,17 +126,18 @@ class ProgramRun:
         for total in self.sums.values():
             total.zero_()
 
-    def keep_epoch(self) -> None:
-        """Save, once an epoch has ended, if it is time or there are no more."""
+    def save_epoch(self) -> None:
+        """Save after an epoch if it was the last one or a checkpoint is due."""
         if self.epoch == self.program.epochs:
             self.save()
         else:
             self.save_if_due()
 
     def close(self, error: BaseException | None = None) -> None:
-        """End what reads ahead and let go of graphs; ``error``: what ended the training early.
+        """End reading ahead and drop graphs, since an error's traceback may keep this object alive.
 
-        An error's traceback may hold on to this object for as long as others train.
+        Args:
+            error: what ended the training early.
         """
         self.batches.close()
         self.passes = ()
@@ -144,7 +145,7 @@ class ProgramRun:
     # --- checkpoints -----------------------------------------------------------------------------
 
     def save_if_due(self) -> None:
-        # Large models are saved less often, so that saving stays below a twentieth of the time.
+        # Large models are saved less often, so that saving takes less than a twentieth of the time.
         wait = self.training.checkpoint_seconds
         if wait > 0:
             wait = max(wait, 20 * self._saving_took)
@@ -171,15 +172,13 @@ class ProgramRun:
         self._saving_took = self._saved_at - started
 
     def _own_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and facts of a checkpoint beside networks, optimisers and sums."""
+        """Tensors and facts of a checkpoint besides networks, optimisers and sums."""
         tensors = prefixed("streams/", self.streams.state()) | prefixed("sampler/", self.batches.state())
         return tensors, {"history": self.history}
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
-        if self.training.folder is None:
-            return
-        saved = checkpoint.load(self.training.folder)
+        """Continue from the checkpoint, if there is one."""
+        saved = checkpoint.load(self.training.folder) if self.training.folder else None
         if saved is None:
             return
         tensors, meta = saved
@@ -189,7 +188,7 @@ class ProgramRun:
         self.history = list(meta["history"])
 
     def _restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-        """Networks, optimisers and sums as they were saved."""
+        """Restore networks, optimisers and sums."""
         for path, value in select(tensors, "nets/").items():
             net, _, name = path.partition("/")
             self.nets[net][name].copy_(value)
@@ -203,7 +202,7 @@ class ProgramRun:
 
 
 def check_finite(metrics: Mapping[str, float], stage: str, epoch: int) -> None:
-    """Raise Diverged where a figure of the epoch is NaN or infinite."""
+    """Raise Diverged if a figure of the epoch is NaN or infinite."""
     bad = sorted(key for key, value in metrics.items() if not math.isfinite(value))
     if bad:
         raise Diverged(

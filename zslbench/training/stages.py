@@ -18,7 +18,7 @@ from zslbench.plugin.interfaces import Choice, Derived, Networks, NoiseSpec, Pro
 from zslbench.plugin.streams import Streams
 from zslbench.store.identity import run_id
 from zslbench.store.stages import StageStore
-from zslbench.training.flat import flatten, unflatten
+from zslbench.training.checkpoint import flatten, unflatten
 
 
 @dataclass(frozen=True)

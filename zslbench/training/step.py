@@ -1,16 +1,26 @@
-"""A method's step as one function of (networks, batch, noise) → (gradients, losses)."""
+"""A method's step as one function of (networks, batch, noise) → (gradients, losses), at a given precision."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Batch, Choice, Losses, Networks, Noise, NoiseSpec, Normal, Step
-from zslbench.plugin.streams import Streams
-from zslbench.training.precision import forward
+from zslbench.plugin.interfaces import (
+    Batch,
+    Choice,
+    Losses,
+    Networks,
+    Noise,
+    NoiseSpec,
+    Normal,
+    Step,
+    Streams,
+)
 
 StepFunction: TypeAlias = Callable[[Networks, Batch, Noise], tuple[Networks, Losses]]
 
@@ -18,15 +28,15 @@ StepFunction: TypeAlias = Callable[[Networks, Batch, Noise], tuple[Networks, Los
 def step_function(step: Step) -> StepFunction:
     """The step's losses and their gradients with respect to the networks that it updates.
 
-    The result is as pure as ``step.losses``: ``torch.func.vmap`` lifts it over a leading replica axis
-    of all three arguments, and with one replica gives the same bits (where every matrix product has 400
-    multiplications at least; torch computes smaller batched ones by a kernel that rounds differently).
+    The result is as pure as ``step.losses``: ``torch.func.vmap`` lifts it over a leading replica axis of all
+    three arguments, and with one replica gives the same bits (where every matrix product has at least 400
+    multiplications; torch computes smaller batched ones with a kernel that rounds differently).
     """
 
     def loss(
         trained: Networks, constant: Networks, batch: Batch, noise: Noise
     ) -> tuple[Tensor, tuple[dict[str, Tensor], dict[str, Tensor]]]:
-        with forward(batch.labels.device):
+        with forward_precision(batch.labels.device):
             result = step.losses({**constant, **trained}, batch, noise)
         return result.total, (result.log, dict(result.state or {}))
 
@@ -49,3 +59,61 @@ def draw(spec: NoiseSpec, rows: int, streams: Streams, name: str) -> Tensor:
         where = torch.randint(len(spec.values), (rows,), generator=streams[name], device=streams.device)
         return spec.values[where]
     return streams.uniform(name, (rows, *spec.shape))
+
+
+# --- precision of matrix products ------------------------------------------------------------------
+
+Precision: TypeAlias = Literal["float32", "tf32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+class _OfThread(threading.local):
+    precision: Precision = "float32"
+
+
+_of_thread = _OfThread()
+
+
+@contextlib.contextmanager
+def step_precision(precision: Precision) -> Iterator[None]:
+    """Compute this thread's steps at a precision, see :func:`forward_precision`."""
+    before, _of_thread.precision = _of_thread.precision, precision
+    try:
+        yield
+    finally:
+        _of_thread.precision = before
+
+
+@contextlib.contextmanager
+def float32_products(precision: Precision) -> Iterator[None]:
+    """Compute a run: under ``tf32`` a GPU multiplies float32 matrices with TF32 operands."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def is_reduced() -> bool:
+    """Whether float32 products currently round their operands."""
+    return _of_thread.precision == "bf16" or torch.get_float32_matmul_precision() != "highest"
+
+
+def forward_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """For a step's losses: under ``bf16`` matrix products take bfloat16 operands.
+
+    Differentiation stays outside: it follows the types of what it differentiates, and autocast would round
+    products that were made in float32. Networks, sums and optimisers stay float32. Casts are not cached,
+    since a cache would hold on to tensors of a captured graph.
+    """
+    if _of_thread.precision != "bf16":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+
+
+def in_float32(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """For what needs float32 even under ``bf16``, such as the length of a gradient."""
+    if not torch.is_autocast_enabled(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)

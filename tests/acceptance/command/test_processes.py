@@ -47,7 +47,7 @@ def test_an_interrupted_run_goes_on(zslbench: Any, tmp_path: Path) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert "stopping at the next checkpoint" in err
-    assert err.splitlines()[-1] == "Error: stopped on request; the same command goes on from here"
+    assert err.splitlines()[-1] == "Error: stopped on request; run the same command again to continue"
     assert only(zslbench)["state"] == "interrupted"
     assert only(zslbench, "--method=tf-vaegan", "--dataset=toy")["H"] is None
     assert json.loads(zslbench("table", "--format=json").stdout) == []

@@ -108,7 +108,7 @@ def test_stop_signals_leave_a_run_that_goes_on(job, options, whole, tmp_path, nu
     text = log.read_text()
     assert "Traceback" not in text
     errors = [line for line in text.splitlines() if "goes on from here" in line]
-    assert errors == ["Error: stopped on request; the same command goes on from here"]
+    assert errors == ["Error: stopped on request; run the same command again to continue"]
     assert text.splitlines()[-1] == errors[0]
     (left,) = Store(given["store"]).unfinished()
     assert left.info["method"] == "tf-vaegan"

@@ -22,7 +22,7 @@ from zslbench.experiment.recipe import resolve
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.streams import Streams
 from zslbench.store.store import Store
-from zslbench.training.flat import flatten
+from zslbench.training.checkpoint import flatten
 from zslbench.training.loop import Training
 from zslbench.training.replicas.group import Group
 

@@ -9,7 +9,7 @@ import torch
 from zslbench.plugin.interfaces import ClassSpace, TrainView
 from zslbench.plugin.streams import Streams
 from zslbench.testing.inputs import TinyRegions
-from zslbench.training import chunks
+from zslbench.training import batches
 from zslbench.training.loop import Training, complete
 from zslbench_common.embeddings import Pooled
 from zslbench_common.settings import IdentitySettings
@@ -45,5 +45,5 @@ def test_other_scales(normalize):
 
 def test_the_size_of_the_pieces_changes_nothing(monkeypatch):
     whole = fitted(REGIONS)(REGIONS)
-    monkeypatch.setattr(chunks, "CHUNK_BYTES", 4 * 4 * 5 * 3)  # three images
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 4 * 4 * 5 * 3)  # three images
     np.testing.assert_array_equal(fitted(REGIONS)(REGIONS), whole)

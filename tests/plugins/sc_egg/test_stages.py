@@ -220,10 +220,10 @@ def test_the_range_is_that_of_the_last_networks(fit_scen):
 
 def test_stages_read_regions_by_row_in_bounded_pieces(fit_scen, monkeypatch):
     """The range and the regressor's targets do not depend on how large the pieces are."""
-    from zslbench.training import chunks
+    from zslbench.training import batches
 
     whole = {reading: fit_scen(**settings) for reading, settings in READINGS.items()}
-    monkeypatch.setattr(chunks, "CHUNK_BYTES", 4 * 5 * 7 * 5)  # five images
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 4 * 5 * 7 * 5)  # five images
     for reading, settings in READINGS.items():
         pieces = fit_scen(**settings)
         for part in {"range", "scores"} & pieces.after.keys():

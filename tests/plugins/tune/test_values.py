@@ -125,7 +125,7 @@ def test_trials_are_computed_in_the_precision_that_was_asked_for(
 ) -> None:
     from zslbench.experiment import pipeline
     from zslbench.experiment.job import ExecutionMode
-    from zslbench.training.graphs.graphs import Graphs
+    from zslbench.training.graphs import Graphs
 
     seen: list[tuple[str, Any]] = []
     right = pipeline.validate

@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from zslbench.training.graphs import Recorder
+
 LOOKS = ("_local_scalar_dense", "is_nonzero", "nonzero", "equal", "item", "masked_select")
 SCATTERS = ("scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "index_put", "index_put_",
             "_index_put_impl_", "index_add", "index_add_")  # fmt: skip
@@ -75,7 +77,7 @@ def _view(one: Any) -> Any:
     return torch.ops.aten.alias.default(one.detach()) if isinstance(one, Tensor) else one
 
 
-class Taping:
+class Taping(Recorder):
     """The recorder."""
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 
 if TYPE_CHECKING:
-    from zslbench.training.precision import Precision
+    from zslbench.training.step import Precision
 
 
 CELL_FORMAT = 1

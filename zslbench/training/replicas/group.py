@@ -97,8 +97,8 @@ class MemberRun:
     def end_epoch(self, metrics: Mapping[str, float]) -> None:
         self._run.end_epoch_of(self._member.slot, metrics)
 
-    def keep_epoch(self) -> None:
-        self._run.keep_epoch()
+    def save_epoch(self) -> None:
+        self._run.save_epoch()
 
     def save(self) -> None:
         self._run.save()

@@ -16,10 +16,9 @@ from torch import Tensor
 
 from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise
-from zslbench.training.precision import is_coarse
 from zslbench.training.replicas.asked import CannotLift
 from zslbench.training.replicas.stacking import at
-from zslbench.training.step import StepFunction
+from zslbench.training.step import StepFunction, is_reduced
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 """Largest distance of a lifted gradient from the plain one, as a part of the plain one's length (plus a
@@ -104,4 +103,4 @@ def tolerance(dtype: torch.dtype) -> float:
     """The tolerance for values of this type as products are computed now."""
     if dtype == torch.float64:
         return TOLERANCE[dtype]
-    return COARSE if is_coarse() else TOLERANCE.get(dtype, COARSE)
+    return COARSE if is_reduced() else TOLERANCE.get(dtype, COARSE)

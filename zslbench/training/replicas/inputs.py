@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zslbench.plugin.interfaces import Batch, Noise
 from zslbench.training.batches import Batches
-from zslbench.training.flat import prefixed, select
+from zslbench.training.checkpoint import prefixed, select
 from zslbench.training.iteration import Inputs, batch_numbers, draw_noise
 from zslbench.training.replicas.asked import Asked
 from zslbench.training.replicas.stacking import are_same

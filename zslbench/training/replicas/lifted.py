@@ -13,7 +13,7 @@ from torch import Tensor
 from zslbench.errors import Diverged
 from zslbench.plugin.interfaces import Networks, Step
 from zslbench.training import checkpoint
-from zslbench.training.flat import flatten, prefixed, select, unflatten
+from zslbench.training.checkpoint import flatten, prefixed, select, unflatten
 from zslbench.training.iteration import Inputs, initial_networks
 from zslbench.training.program_run import ProgramRun, check_finite
 from zslbench.training.replicas.asked import Asked, check_alike, shapes
@@ -127,7 +127,7 @@ class LiftedRun(ProgramRun):
         self._figures = None
         self._next_epoch()
 
-    def keep_epoch(self) -> None:
+    def save_epoch(self) -> None:
         if self._sources is None or self._ended or self.iteration:  # others have not ended the epoch yet
             return
         if any(len(self.histories[slot]) == self.epoch for slot in self.done):
