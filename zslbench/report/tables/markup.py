@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
-from html import escape
+from typing import TYPE_CHECKING
 
 from zslbench.report.tables.model import (
     MISSING,
@@ -17,6 +17,9 @@ from zslbench.report.tables.model import (
     one_line,
     table_notes,
 )
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _SPECIAL = re.compile(r"[\\*`|~$]|<(?=[a-zA-Z/!?])|&(?=#?\w+;)|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 """What markdown would interpret. Brackets and underscores inside words are harmless and left alone, so that
@@ -72,78 +75,39 @@ def html(table: Table) -> str:
     Each group is a ``tbody`` that begins with a heading row (class ``group``). Rows that belong to
     the one above them have the classes ``below`` and their kind. Cells have ``data-value`` for sorting, and
     the classes ``number``, ``best``, ``second``, ``tied`` and ``missing`` as they apply; a note is their
-    ``title``, and marks are a ``span`` of class ``mark``.
+    ``title``, and marks are a ``span`` of class ``mark``. Best and second are elements too, so that they are
+    recognisable without a style sheet.
     """
     table = table.for_readers()
     notes = table_notes(table, "bold", "underlined")
-    lines = [f'<table class="{CLASS}">']
-    if table.title:
-        lines.append(f"<caption>{_html_text(table.title)}</caption>")
-    lines += [*_html_head(table.columns), *_html_bodies(table), "</table>"]
-    if notes:
-        items = (f"<li>{_html_text(text)}</li>" for text in notes)
-        lines += [f'<ul class="{CLASS} notes">', *items, "</ul>"]
-    return "\n".join(lines) + "\n"
+    levels = header_spans(table.columns)
+    return _template().render(table=table, levels=levels, notes=notes, css=CLASS, missing=MISSING)
 
 
-def _html_head(columns: tuple[Column, ...]) -> Iterator[str]:
-    levels = header_spans(columns)
-    yield "<thead>"
-    for depth, level in enumerate(levels):
-        last = depth == len(levels) - 1
-        if not last and not any(span.text for span in level):
-            continue
-        yield "<tr>"
-        for span in level:
-            if not span.text:
-                yield "<td></td>"
-                continue
-            classes = ' class="number"' if span.count == 1 and columns[span.first].numeric else ""
-            scope = "col" if last or span.count == 1 else "colgroup"
-            over = f' colspan="{span.count}"' if span.count > 1 else ""
-            yield f'<th scope="{scope}"{over}{classes}>{_html_text(span.text)}</th>'
-        yield "</tr>"
-    yield "</thead>"
+@functools.cache
+def _template() -> Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("zslbench.report.tables", ""),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"one_line": one_line, "zip": zip, "classes": _classes, "has_value": _has_value}
+    return environment.get_template("table.html.j2")
 
 
-def _html_bodies(table: Table) -> Iterator[str]:
-    for group, rows in table.grouped():
-        yield "<tbody>"
-        if group:
-            count = len(table.columns)
-            yield f'<tr class="group"><th scope="rowgroup" colspan="{count}">{_html_text(group)}</th></tr>'
-        for row in rows:
-            cells = (
-                _html_cell(cell, column, first=not place)
-                for place, (cell, column) in enumerate(zip(row.cells, table.columns, strict=True))
-            )
-            kind = f' class="below {escape(row.kind, quote=True)}"' if row.kind else ""
-            yield f"<tr{kind}>{''.join(cells)}</tr>"
-        yield "</tbody>"
-
-
-def _html_cell(cell: Cell, column: Column, *, first: bool) -> str:
-    tag = "th" if first and not column.numeric else "td"
+def _classes(cell: Cell, column: Column) -> str:
     applies = {
         "number": column.numeric,
         cell.emphasis or "": cell.emphasis is not None,
         "tied": cell.tied,
         "missing": cell.text is None or (column.numeric and cell.value is None),
     }
-    classes = [name for name, does in applies.items() if does]
-    attributes = ' scope="row"' if tag == "th" else ""
-    if classes:
-        attributes += f' class="{" ".join(classes)}"'
-    if isinstance(cell.value, str | int | float) and not is_missing(cell.value):
-        attributes += f' data-value="{_html_text(str(cell.value))}"'
-    if cell.note:
-        attributes += f' title="{_html_text(cell.note)}"'
-    text = _html_text(MISSING if cell.text is None else cell.text)
-    # Elements, so that best and second are recognisable without a style sheet.
-    text = {"best": f"<b>{text}</b>", "second": f"<u>{text}</u>"}.get(cell.emphasis or "", text)
-    marks = f'<span class="mark">{escape(cell.marks)}</span>' if cell.marks else ""
-    return f"<{tag}{attributes}>{text}{marks}</{tag}>"
+    return " ".join(name for name, does in applies.items() if does)
 
 
-def _html_text(text: str) -> str:
-    return escape(one_line(text), quote=True)
+def _has_value(cell: Cell) -> bool:
+    return isinstance(cell.value, str | int | float) and not is_missing(cell.value)

@@ -1,19 +1,21 @@
 """Tables on a terminal, and where its output goes elsewhere.
 
-rich's tables cannot join headers over columns, align digits in front of spreads and marks, or split a table
-that is too wide. So columns are laid out here, and rich styles, measures and wraps the text.
+rich writes rows, folds words and styles. Widths are computed here, since rich's tables can neither join
+headers over columns, nor align digits in front of spreads and marks, nor split a table that is too wide.
 """
 
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.style import Style
+from rich.table import Table as Grid
 from rich.text import Text
 
 from zslbench.report.tables.model import MISSING, Column, Row, Table, header_spans, one_line, table_notes
@@ -23,19 +25,17 @@ _GAP = 3
 _NEVER_FOLDED = 16
 """Words of up to this many characters are never folded: a run's id stays whole."""
 _UNBOUNDED = 100_000
-_MARKS = ("*", "_")
-"""Around the best and the second where nothing can be bold or underlined."""
 _STYLES = {"best": Style(bold=True), "second": Style(underline=True)}
-_HEAD = Style(bold=True)
-_GROUP = Style(bold=True, italic=True)
-_BELOW = Style(dim=True)
+_MARKS = {"best": "*", "second": "_"}
+"""Around cells where nothing can be bold or underlined."""
 
 
 def plain(table: Table) -> str:
     """The table without colours, as wide as it needs: it can be searched and compared."""
-    console = Console(file=io.StringIO(), width=_UNBOUNDED, color_system=None, force_terminal=False)
-    lines = _lines(console, table.for_readers(), None, styled=False)
-    return "".join(f"{line.plain.rstrip()}\n" for line in lines)
+    out = io.StringIO()
+    console = Console(file=out, width=_UNBOUNDED, color_system=None, force_terminal=False)
+    _write(console, table.for_readers(), _UNBOUNDED)
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().split("\n")[:-1])
 
 
 def show(table: Table) -> None:
@@ -45,11 +45,33 @@ def show(table: Table) -> None:
     What cannot be made to fit is left to the terminal to wrap: no digit is cut off.
     """
     console = Console(file=sys.stdout)
-    width, styled = console.width, console.color_system is not None
-    lines = list(_lines(console, table.for_readers(), width, styled=styled))
-    console.width = max([width, *(cell_len(line.plain) for line in lines)])
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+    width, console.width = console.width, _UNBOUNDED
+    _write(console, table.for_readers(), width)
+
+
+def _write(console: Console, table: Table, width: int) -> None:
+    styled = console.color_system is not None
+    whole = _layout(table, styled, width)
+
+    def write(what: RenderableType, room: int = _UNBOUNDED) -> None:
+        console.print(what, width=room, overflow="fold", crop=False)
+
+    if table.title:
+        write(Text(one_line(table.title), "italic"), width)
+    for part in _parts(table, width, whole):
+        found = whole if part is table else _layout(part, styled, width)
+        write("")
+        for line in _header(found):
+            write(line)
+        write(Text(" " * (_MARGIN - 1) + "─" * (found.width + 2)))
+        for number, (group, rows) in enumerate(part.grouped()):
+            if group:
+                write(Text(("\n" if number else "") + " " * _MARGIN).append(one_line(group), "bold italic"))
+            write(_body(found, rows))
+    write("")
+    legend = ("bold", "underlined") if styled else ("*so*", "_so_")
+    for text in table_notes(table, *legend):
+        write(Text(text), width)
 
 
 # --- layout --------------------------------------------------------------------------------------
@@ -59,20 +81,22 @@ def show(table: Table) -> None:
 class _Shown:
     """A cell as the terminal shows it. Digits align at the end of cores; spreads and marks follow."""
 
+    indent: str
     core: str
     spread: str
     """In the same style as the core: ``" ± 0.3"``."""
     marks: str
+    style: Style
     word: bool
     """Whether it is text in a column of numbers: it ends where the column does."""
 
     @property
-    def tail(self) -> str:
-        return self.spread + self.marks
+    def tail(self) -> int:
+        return cell_len(self.spread + self.marks)
 
     @property
-    def width(self) -> int:
-        return cell_len(self.core) + cell_len(self.tail)
+    def text(self) -> str:
+        return f"{self.indent}{self.core}{self.spread}{self.marks}"
 
 
 @dataclass(frozen=True)
@@ -91,64 +115,44 @@ class _Layout:
         return sum(self.widths) + _GAP * max(len(self.widths) - 1, 0)
 
 
-def _layout(table: Table, marks: tuple[str, str], width: int | None) -> _Layout:
-    """Lay a table out.
-
-    Args:
-        marks: put around the best and around the second.
-        width: of the terminal; columns of words are folded to fit it, numbers and first columns never are.
-            None: nothing is folded.
-    """
+def _layout(table: Table, styled: bool, width: int) -> _Layout:
+    """Lay a table out: columns of words are folded to fit ``width``, numbers and first columns never are."""
     indented = any(row.group for row in table.rows)
-    rows = {id(row): _shown_row(row, table.columns, marks, indented) for row in table.rows}
+    rows = {id(row): _shown(row, table.columns, styled, indented) for row in table.rows}
     widths, least, tails = [], [], []
     for place, column in enumerate(table.columns):
         cells = [row[place] for row in rows.values()]
-        tail = max((cell_len(one.tail) for one in cells if not one.word), default=0)
-        ends = (one.width if one.word or not column.numeric else cell_len(one.core) + tail for one in cells)
+        tail = max((one.tail for one in cells if not one.word), default=0)
+        ends = [cell_len(one.text) + (tail - one.tail) * (column.numeric and not one.word) for one in cells]
         last = column.header[-1] if column.header else ""
-        texts = [last, *(one.core + one.tail for one in cells)]
-        words = max((cell_len(word[:_NEVER_FOLDED]) for text in texts for word in text.split()), default=0)
+        words = (word for text in [last, *(one.text for one in cells)] for word in text.split())
         tails.append(tail)
-        widths.append(max(cell_len(last), *ends, 0))
-        least.append(widths[-1] if column.numeric or not place else words)
-    _make_room_for_spans(table.columns, widths)
-    if width is not None:
-        _squeeze(widths, least, width - 2 * _MARGIN - _GAP * (len(widths) - 1))
-    return _Layout(table.columns, rows, tuple(widths), tuple(tails))
-
-
-def _shown_row(
-    row: Row, columns: Sequence[Column], marks: tuple[str, str], indented: bool
-) -> tuple[_Shown, ...]:
-    shown = []
-    for place, (cell, column) in enumerate(zip(row.cells, columns, strict=True)):
-        around = {"best": marks[0], "second": marks[1]}.get(cell.emphasis or "", "")
-        indent = ("  " * indented + "  " * bool(row.kind)) if not place else ""
-        core = MISSING if cell.core is None else cell.core
-        word = column.numeric and cell.core is not None and not cell.number
-        shown.append(_Shown(f"{indent}{around}{core}", f"{cell.behind}{around}", cell.marks, word))
-    return tuple(shown)
-
-
-def _make_room_for_spans(columns: Sequence[Column], widths: list[int]) -> None:
-    """Widen the last column below each joined header that is wider than its columns."""
-    for level in header_spans(columns)[:-1]:
+        widths.append(max([1, cell_len(last), *ends]))
+        unfolded = max((cell_len(word[:_NEVER_FOLDED]) for word in words), default=1)
+        least.append(widths[-1] if column.numeric or not place else unfolded)
+    for level in header_spans(table.columns)[:-1]:  # the last column below a wide header makes room for it
         for span in level:
             under = widths[span.first : span.first + span.count]
             around = 2 if span.count > 1 else 0
             lacking = cell_len(span.text) + around - sum(under) - _GAP * (span.count - 1)
-            if lacking > 0:
-                widths[span.first + span.count - 1] += lacking
-
-
-def _squeeze(widths: list[int], least: Sequence[int], room: int) -> None:
-    """Narrow the widest columns of words until the table fits or nothing more can be folded."""
-    while sum(widths) > room:
-        foldable = [i for i, one in enumerate(widths) if one > least[i]]
-        if not foldable:
-            return
+            widths[span.first + span.count - 1] += max(lacking, 0)
+    room = width - 2 * _MARGIN - _GAP * (len(widths) - 1)
+    while sum(widths) > room and (foldable := [i for i, one in enumerate(widths) if one > least[i]]):
         widths[max(foldable, key=lambda i: widths[i])] -= 1
+    return _Layout(table.columns, rows, tuple(widths), tuple(tails))
+
+
+def _shown(row: Row, columns: Sequence[Column], styled: bool, indented: bool) -> tuple[_Shown, ...]:
+    shown = []
+    for place, (cell, column) in enumerate(zip(row.cells, columns, strict=True)):
+        emphasis = cell.emphasis or ""
+        around = "" if styled else _MARKS.get(emphasis, "")
+        style = _STYLES.get(emphasis, Style()) if styled else Style()
+        indent = "" if place else "  " * (indented + bool(row.kind))
+        core = MISSING if cell.core is None else cell.core
+        word = column.numeric and cell.core is not None and not cell.number
+        shown.append(_Shown(indent, around + core, cell.behind + around, cell.marks, style, word))
+    return tuple(shown)
 
 
 def _parts(table: Table, fits: int, measured: _Layout) -> list[Table]:
@@ -178,83 +182,41 @@ def _parts(table: Table, fits: int, measured: _Layout) -> list[Table]:
 # --- lines ---------------------------------------------------------------------------------------
 
 
-def _lines(console: Console, table: Table, width: int | None, *, styled: bool) -> Iterator[Text]:
-    marks = ("", "") if styled else _MARKS
-    whole = _layout(table, marks, width)
-    if table.title:
-        yield from _wrapped(console, Text(one_line(table.title), style="italic"), width)
-    for part in _parts(table, _UNBOUNDED if width is None else width, whole):
-        found = whole if part is table else _layout(part, marks, width)
-        yield Text()
-        yield from _header(found)
-        yield Text(" " * (_MARGIN - 1) + "─" * (found.width + 2))
-        yield from _body(console, part, found)
-    yield Text()
-    legend = ("bold", "underlined") if styled else ("*so*", "_so_")
-    for text in table_notes(table, *legend):
-        yield from _wrapped(console, Text(text), width)
-
-
-def _header(found: _Layout) -> Iterator[Text]:
+def _header(found: _Layout) -> Iterable[RenderableType]:
     levels = header_spans(found.columns)
     for depth, level in enumerate(levels):
-        line = Text(" " * _MARGIN)
+        rooms, texts = [], []
         for span in level:
-            room = sum(found.widths[span.first : span.first + span.count]) + _GAP * (span.count - 1)
-            text = Text(f" {span.text} " if span.count > 1 else span.text, _HEAD)
+            rooms.append(sum(found.widths[span.first : span.first + span.count]) + _GAP * (span.count - 1))
+            text = Text(f" {span.text} " if span.count > 1 else span.text, "bold")
             if span.count > 1:
-                text.align("center", room, "─")
-            else:
-                text.align("right" if found.columns[span.first].numeric else "left", room)
-            line.append_text(text).append(" " * _GAP)
-        if depth == len(levels) - 1 or line.plain.strip():
-            line.rstrip()
-            yield line
+                text.align("center", rooms[-1], "─")
+            elif found.columns[span.first].numeric:
+                text.align("right", rooms[-1])
+            texts.append(text)
+        if depth == len(levels) - 1 or any(span.text for span in level):
+            yield _grid(rooms, [(texts, "")])
 
 
-def _body(console: Console, table: Table, found: _Layout) -> Iterator[Text]:
-    for number, (group, rows) in enumerate(table.grouped()):
-        if group:
-            if number:
-                yield Text()
-            yield Text.assemble(" " * _MARGIN, (one_line(group), _GROUP))
-        for row in rows:
-            yield from _row(console, row, found)
+def _body(found: _Layout, rows: Sequence[Row]) -> RenderableType:
+    lines = []
+    for row in rows:
+        texts = []
+        for place, (one, column) in enumerate(zip(found.rows[id(row)], found.columns, strict=True)):
+            text = Text(one.indent).append(one.core + one.spread, one.style).append(one.marks)
+            if column.numeric:
+                text.pad_right(0 if one.word else found.tails[place] - one.tail)
+                text.pad_left(found.widths[place] - cell_len(text.plain))
+            texts.append(text)
+        lines.append((texts, "dim" if row.kind else ""))
+    return _grid(found.widths, lines)
 
 
-def _row(console: Console, row: Row, found: _Layout) -> Iterator[Text]:
-    """A row's lines: one, or more where words are folded."""
-    columns = []
-    for place, (cell, one) in enumerate(zip(row.cells, found.rows[id(row)], strict=True)):
-        indent = len(one.core) - len(one.core.lstrip())  # not underlined
-        style = _STYLES.get(cell.emphasis or "", Style())
-        text = Text.assemble(
-            one.core[:indent],
-            (one.core[indent:] + one.spread, style),
-            one.marks,
-            style=_BELOW if row.kind else Style(),
-        )
-        if found.columns[place].numeric:
-            text.pad_right(0 if one.word else found.tails[place] - cell_len(one.tail))
-            text.pad_left(found.widths[place] - cell_len(text.plain))
-            columns.append([text])
-        elif not place or one.width <= found.widths[place]:
-            columns.append([text])
-        else:
-            columns.append(list(text.wrap(console, found.widths[place], overflow="fold")))
-    for number in range(max(map(len, columns), default=0)):
-        line = Text(" " * _MARGIN)
-        for texts, width in zip(columns, found.widths, strict=True):
-            text = texts[number] if number < len(texts) else Text()
-            text.rstrip()
-            line.append_text(text)
-            line.append(" " * (width - cell_len(text.plain) + _GAP))
-        line.rstrip()
-        yield line
-
-
-def _wrapped(console: Console, text: Text, width: int | None) -> Iterator[Text]:
-    if width is None:
-        yield text
-    else:
-        yield from text.wrap(console, width, overflow="fold")
+def _grid(widths: Sequence[int], rows: Iterable[tuple[Sequence[Text], str]]) -> RenderableType:
+    """Rows of texts in columns of these widths, each row with its style; what is wider is folded."""
+    grid = Grid.grid(padding=(0, _GAP, 0, 0))
+    for width in widths:
+        grid.add_column(width=width, overflow="fold")
+    for texts, style in rows:
+        grid.add_row(*texts, style=style)
+    return Padding(grid, (0, 0, 0, _MARGIN), expand=False)
