@@ -16,6 +16,6 @@ def zslbench_commands() -> Iterator[Command]:
     )
     yield Command(
         name="plot",
-        target="zslbench_report.plot_cli:plot",
+        target="zslbench_report.cli:plot",
         summary="Figures of a finished run: attention maps, t-SNE.",
     )

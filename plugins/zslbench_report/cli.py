@@ -1,79 +1,29 @@
-"""``zslbench report``: a suite, or any runs, as one HTML file."""
+"""``zslbench report``, a suite or any runs as one HTML file, and ``zslbench plot``, figures of a run."""
 
 from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zslbench.cli import data_root_option, note, store_option
+from zslbench.cli import data_root_option, format_option, note, store_option
 
 if TYPE_CHECKING:
     from zslbench.experiment import SuiteOutcome
     from zslbench.plugin import Registry
-    from zslbench.store import RunRecord, Store
+    from zslbench.store import Store
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-@dataclass(frozen=True)
-class Requested:
-    """What to report: a suite, or runs by id, or all runs that match."""
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
-    suite: str | None
-    runs: tuple[str, ...]
-    method: str | None
-    dataset: str | None
-    select: str | None
-
-    def __post_init__(self) -> None:
-        filtered = self.method or self.dataset or self.select
-        if self.suite is not None and (self.runs or filtered):
-            raise click.UsageError("give SUITE, or --run, or --method, --dataset and --select")
-        if self.runs and filtered:
-            raise click.UsageError("give --run, or --method, --dataset and --select")
-
-    def outcome(self, store: Store, plugins: Registry, data_root: Path | None) -> SuiteOutcome:
-        """The table of what was requested, as far as the store has it."""
-        from zslbench.experiment import find_suite, suite_outcome
-        from zslbench_report.html.report import outcome_of_runs
-
-        if self.suite is not None:
-            return suite_outcome(find_suite(self.suite), store, plugins, data_root=data_root)
-        if self.runs:
-            found = {record.info.id: record for record in map(store.resolve, self.runs)}
-            title = f"{len(found)} runs" if len(found) > 1 else "One run"
-            return outcome_of_runs(list(found.values()), "", title)
-        records = [record for record in store.records() if self._matches(record)]
-        words = [
-            self.method,
-            f"on {self.dataset}" if self.dataset else None,
-            f"selected by {self.select}" if self.select else None,
-        ]
-        title = f"Runs of {' '.join(filter(None, words))}" if any(words) else "All runs in the store"
-        return outcome_of_runs(records, "", title)
-
-    def _matches(self, record: RunRecord) -> bool:
-        info = record.info
-        wanted = (self.method, info.method), (self.dataset, info.dataset), (self.select, info.selection)
-        return all(given is None or given == actual for given, actual in wanted)
-
-    def command(self, images: Path | None, without: tuple[str, ...]) -> str:
-        """The command line, without paths of this machine, so that the file does not disclose them."""
-        words = ["zslbench", "report"]
-        if self.suite:
-            words.append(Path(self.suite).name if Path(self.suite).is_absolute() else self.suite)
-        words += [word for run in self.runs for word in ("--run", run)]
-        for option in ("method", "dataset", "select"):
-            if value := getattr(self, option):
-                words += [f"--{option}", value]
-        words += ["--images", "FOLDER"] if images else []
-        words += [word for section in sorted(without) for word in ("--without", section)]
-        return shlex.join(words)
+# --- report --------------------------------------------------------------------------------------
 
 
 @click.command()
@@ -81,7 +31,7 @@ class Requested:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_FILE,
     default=Path("report.html"),
     show_default=True,
     metavar="FILE.html",
@@ -93,21 +43,19 @@ class Requested:
 @click.option(
     "--select", type=click.Choice(["val", "last", "oracle"]), help="Without SUITE: only this selection."
 )
-@click.option(
-    "--images",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with the data sets' pictures, to draw attention maps over.",
-)
+@click.option("--images", type=_FOLDER, help="Folder with the data sets' pictures, for attention maps.")
 @click.option("--without", multiple=True, metavar="SECTION", help="Leave out a section, as tsne; repeatable.")
 @data_root_option
 @store_option
 def report(
+    suite: str | None,
     output: Path,
+    runs: tuple[str, ...],
     images: Path | None,
     without: tuple[str, ...],
     data_root: Path | None,
     store: Path | None,
-    **requested: Any,
+    **filters: str | None,
 ) -> None:
     """Write a report of a suite, of some runs, or of all runs in the store, as one HTML file.
 
@@ -117,30 +65,33 @@ def report(
     from zslbench.errors import ZslbenchError, did_you_mean
     from zslbench.plugin import registry
     from zslbench.store import Store, write_whole
-    from zslbench_report.html.page import page
+    from zslbench_report.html.page import SECTIONS, page
     from zslbench_report.html.report import Report, ReportOptions
-    from zslbench_report.html.sections import SECTIONS
 
-    wanted = Requested(**requested)
+    if suite is not None and (runs or any(filters.values())):
+        raise click.UsageError("give SUITE, or --run, or --method, --dataset and --select")
+    if runs and any(filters.values()):
+        raise click.UsageError("give --run, or --method, --dataset and --select")
     sections = [section.id for section in SECTIONS]
     for name in without:
         if name not in sections:
             raise click.UsageError(f"--without {name}: no such section, {did_you_mean(name, sections)}")
-    require_folder(output)
+    _require_folder(output)
     run_store, plugins = Store.default(store), registry()
     with _collected_warnings() as warnings:
-        outcome = wanted.outcome(run_store, plugins, data_root)
+        outcome = _outcome(suite, runs, filters, run_store, plugins, data_root)
     if not outcome.records:
-        if wanted.suite is None:
+        if suite is None:
             raise ZslbenchError("no such run in the store; zslbench run METHOD --dataset NAME makes one")
-        text = f"the report has no finished run: zslbench bench {wanted.suite} computes them"
+        text = f"the report has no finished run: zslbench bench {suite} computes them"
         if others := _other_runs(run_store, outcome):
             text += (
                 f" (the store has {others} runs of its methods with other settings, data or plugin versions; "
                 "zslbench report without a suite shows them)"
             )
         note(text)
-    options = ReportOptions(wanted.command(images, without), data_root, images, frozenset(without))
+    command = _command_line(suite, runs, filters, images is not None, without)
+    options = ReportOptions(command, data_root, images, frozenset(without))
     made = Report(outcome, options, run_store, plugins, faults=warnings)
     write_whole(output, page(made).encode())
     for fault in made.faults:
@@ -148,16 +99,52 @@ def report(
     click.echo(output)
 
 
-def require_folder(path: Path) -> None:
-    """Refuse a file whose folder does not exist, before anything is computed.
+def _outcome(
+    suite: str | None,
+    runs: tuple[str, ...],
+    filters: Mapping[str, str | None],
+    store: Store,
+    plugins: Registry,
+    data_root: Path | None,
+) -> SuiteOutcome:
+    """The table of a suite, of runs by id, or of all runs that match, as far as the store has them."""
+    from zslbench.experiment import find_suite, suite_outcome
+    from zslbench_report.html.report import outcome_of_runs
 
-    Raises:
-        SettingsError: its folder does not exist.
-    """
-    from zslbench.errors import SettingsError
+    if suite is not None:
+        return suite_outcome(find_suite(suite), store, plugins, data_root=data_root)
+    if runs:
+        records = list({record.info.id: record for record in map(store.resolve, runs)}.values())
+        return outcome_of_runs(records, f"{len(records)} runs" if len(records) > 1 else "One run")
+    method, dataset, select = (filters[name] for name in ("method", "dataset", "select"))
+    records = [
+        record
+        for record in store.records()
+        if method in (None, record.info.method)
+        and dataset in (None, record.info.dataset)
+        and select in (None, record.info.selection)
+    ]
+    words = [method, f"on {dataset}" if dataset else None, f"selected by {select}" if select else None]
+    title = f"Runs of {' '.join(filter(None, words))}" if any(words) else "All runs in the store"
+    return outcome_of_runs(records, title)
 
-    if not path.absolute().parent.is_dir():
-        raise SettingsError(f"{path}: its folder {path.parent} does not exist")
+
+def _command_line(
+    suite: str | None,
+    runs: tuple[str, ...],
+    filters: Mapping[str, str | None],
+    images: bool,
+    without: tuple[str, ...],
+) -> str:
+    """The command that makes the report, without paths of this machine, which the file must not disclose."""
+    words = ["zslbench", "report"]
+    if suite:
+        words.append(Path(suite).name if Path(suite).is_absolute() else suite)
+    words += [word for run in runs for word in ("--run", run)]
+    words += [word for name, value in filters.items() if value for word in (f"--{name}", value)]
+    words += ["--images", "FOLDER"] if images else []
+    words += [word for section in sorted(without) for word in ("--without", section)]
+    return shlex.join(words)
 
 
 def _other_runs(store: Store, outcome: SuiteOutcome) -> int:
@@ -187,3 +174,145 @@ def _collected_warnings() -> Iterator[list[str]]:
         yield warnings
     finally:
         logger.removeHandler(handler)
+
+
+def _require_folder(path: Path) -> None:
+    """Refuse a file whose folder does not exist, before anything is computed."""
+    from zslbench.errors import SettingsError
+
+    if not path.absolute().parent.is_dir():
+        raise SettingsError(f"{path}: its folder {path.parent} does not exist")
+
+
+# --- plot ----------------------------------------------------------------------------------------
+
+_output_option = click.option(
+    "-o",
+    "--output",
+    type=_FILE,
+    metavar="FILE",
+    help="PNG or SVG file to write.  [default: KIND-RUN.png]",
+)
+_regions_option = click.option(
+    "--regions", metavar="NAME|PATH", help="The run's region features, if they have moved."
+)
+
+
+def _count_option(flag: str, default: int, least: int, most: int | None, text: str) -> Callable[[F], F]:
+    return click.option(flag, type=click.IntRange(least, most), default=default, show_default=True, help=text)
+
+
+@click.group()
+def plot() -> None:
+    """Figures of a finished run, made with --keep-weights."""
+
+
+@plot.command()
+@click.argument("run_id", metavar="RUN")
+@click.option(
+    "--images",
+    type=_FOLDER,
+    help="Folder with the data set's pictures; without it, region activations are shown instead.",
+)
+@click.option("--image", "rows", type=int, multiple=True, metavar="ROW", help="Show this image; repeatable.")
+@_count_option("--count", 4, 1, 50, "How many test images.")
+@_count_option("--top", 8, 1, 20, "How many attributes per image.")
+@click.option(
+    "--attribute-names",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Names of the attributes, one per line.",
+)
+@_output_option
+@_regions_option
+@data_root_option
+@store_option
+@format_option
+def attention(
+    run_id: str,
+    attribute_names: Path | None,
+    output: Path | None,
+    store: Path | None,
+    fmt: str,
+    **options: Any,
+) -> None:
+    """Where the embedding looks: an overall map, and maps of the attributes with the highest scores.
+
+    RUN may be a shortened id.
+    """
+    from zslbench.store import Store
+    from zslbench_report.plots.attention import figure
+    from zslbench_report.plots.canvas import save
+    from zslbench_report.plots.images import read_attribute_names
+
+    record = Store.default(store).resolve(run_id)
+    path = _plot_file(output or Path(f"attention-{record.info.id}.png"))
+    names = None if attribute_names is None else read_attribute_names(attribute_names)
+    save(figure(record, attribute_names=names, notify=note, **options), path)
+    _list_files([path], fmt)
+
+
+@plot.command()
+@click.argument("run_id", metavar="RUN")
+@click.option(
+    "--baseline",
+    metavar="RUN",
+    help="A run on the same images whose generator works on backbone features, as tf-vaegan's does.",
+)
+@_count_option("--classes", 10, 2, 20, "Classes, half of them unseen.")
+@_count_option("--per-class", 50, 1, None, "Test images (at most) and synthetic features per class.")
+@_count_option("--seed", 0, 0, None, "For the choice of images, noise and t-SNE.")
+@click.option("--data-out", type=_FILE, metavar="FILE.csv", help="Also write the points as CSV.")
+@_output_option
+@_regions_option
+@data_root_option
+@store_option
+@format_option
+def tsne(
+    run_id: str,
+    baseline: str | None,
+    data_out: Path | None,
+    output: Path | None,
+    store: Path | None,
+    fmt: str,
+    **options: Any,
+) -> None:
+    """Real seen, real unseen and synthetic unseen features in backbone space and in the embedding's.
+
+    RUN and --baseline may be shortened ids.
+    """
+    from zslbench.store import Store, write_whole
+    from zslbench_report.plots.canvas import save
+    from zslbench_report.plots.tsne import compute, figure
+
+    runs = Store.default(store)
+    record = runs.resolve(run_id)
+    other = None if baseline is None else runs.resolve(baseline)
+    path = _plot_file(output or Path(f"tsne-{record.info.id}.png"))
+    if data_out is not None:
+        _require_folder(data_out)
+    projection = compute(record, baseline=other, notify=note, **options)
+    save(figure(projection), path)
+    if data_out is not None:
+        write_whole(data_out, projection.frame().to_csv(index=False).encode())
+    _list_files([path] if data_out is None else [path, data_out], fmt)
+
+
+def _plot_file(path: Path) -> Path:
+    """The path, unless no figure can be written there."""
+    from zslbench_report.plots.canvas import check_plot_file
+
+    check_plot_file(path)
+    _require_folder(path)
+    return path
+
+
+def _list_files(paths: list[Path], fmt: str) -> None:
+    """Print the files written, and nothing else."""
+    if fmt == "terminal":
+        for path in paths:
+            click.echo(path)
+        return
+    from zslbench.report import emit
+
+    emit([{"file": str(path)} for path in paths], fmt)

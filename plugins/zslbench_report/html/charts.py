@@ -1,56 +1,136 @@
 """The charts of a report, one function each; all return an inline SVG.
 
 Everywhere, ``key`` is a prefix of ids that is unique within the page, and ``label`` says what the chart shows
-to readers who cannot see it. Accuracies are in percent.
+to readers who cannot see it. Accuracies are in percent. Drawing needs matplotlib, the extra ``plot``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup
 
-from zslbench.report import Interval
-from zslbench_report.html.drawing import (
-    FAINT,
-    WIDTH,
-    as_svg,
-    chart_style,
-    new_chart,
-    new_row_chart,
-    percent_limits,
-    shortened,
-    thinned,
-)
-from zslbench_report.html.theme import Tone, ink
-from zslbench_report.plots.canvas import Axes
-from zslbench_report.plots.tsne import MARKERS, Panel, scatter
+from zslbench.report import Interval, interval
+from zslbench_report.html.svg import as_svg
+from zslbench_report.theme import Tone, ink
 
-# --- figures of methods: seeds, mean, interval ---------------------------------------------------
+if TYPE_CHECKING:
+    from zslbench_report.plots.canvas import Axes, Figure
+    from zslbench_report.plots.tsne import Panel
+
+WIDTH = 4.4
+"""Inches: fits a phone at four fifths of its size, and two fit next to each other on a desktop."""
+FAINT = 0.35
+"""Opacity of the other seeds behind the median one."""
+
+_STYLE: dict[str, Any] = {
+    "font.size": 8.5,
+    "text.parse_math": False,  # a "$" in a class name starts no formula
+    "axes.edgecolor": ink("line"),
+    "axes.labelcolor": ink("muted"),
+    "axes.titlecolor": ink("fg"),
+    "axes.titlesize": 8.5,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "axes.unicode_minus": True,
+    "grid.color": ink("soft"),
+    "grid.linewidth": 0.8,
+    "text.color": ink("fg"),
+    "path.simplify_threshold": 0.3,
+} | {
+    f"{axis}tick.{name}": value
+    for axis in "xy"
+    for name, value in (
+        ("color", ink("line")), ("labelcolor", ink("muted")), ("labelsize", 8.0), ("major.size", 0.0),
+    )
+}  # fmt: skip
+
+
+def chart_style() -> AbstractContextManager[None]:
+    """The style of a report's charts."""
+    from zslbench_report.plots.canvas import plot_style
+
+    return plot_style(_STYLE)
+
+
+def new_chart(
+    width: float,
+    height: float,
+    *,
+    left: float = 0.5,
+    right: float = 0.12,
+    top: float = 0.12,
+    bottom: float = 0.38,
+) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes; sizes and margins in inches."""
+    from zslbench_report.plots.canvas import new_figure
+
+    figure = new_figure(width, height)
+    figure.set_layout_engine("none")
+    figure.patch.set_alpha(0.0)
+    axes = figure.add_axes(
+        (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
+    )
+    axes.patch.set_alpha(0.0)
+    return figure, axes
+
+
+def _new_row_chart(labels: Sequence[str], step: float) -> tuple[Figure, Axes]:
+    """A chart with one row per label, the first on top; the label is above its row, so that any name fits.
+
+    Args:
+        step: height of a row in inches. A row covers one unit of y.
+    """
+    height = step * len(labels)
+    figure, axes = new_chart(WIDTH, height + 0.45, left=0.12, top=0.05, bottom=0.4)
+    axes.set_ylim(height / step, 0.0)
+    axes.set_yticks([])
+    axes.grid(False, axis="y")
+    axes.spines["left"].set_visible(False)
+    place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center"}
+    for row, label in enumerate(labels):
+        axes.text(0.0, row + 0.28, _shortened(label, 58), fontsize=8.5, **place)
+    return figure, axes
+
+
+def _shortened(text: str, length: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+# --- one row per method --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Spread:
-    """One row of :func:`spread_chart`."""
+    """A figure of one method or variant over seeds."""
 
     label: str
     tone: Tone
     values: tuple[float, ...]
     """Of each seed."""
-    interval: Interval
     published: float = math.nan
     """The published figure; NaN: none."""
 
+    @property
+    def interval(self) -> Interval:
+        """Its mean, with the interval of the mean."""
+        return interval(self.values)
+
 
 def spread_chart(
-    spreads: Sequence[Spread], figure: str, key: str, label: str, *, bars: bool = False
+    key: str, label: str, spreads: Sequence[Spread], figure: str, *, bars: bool = False
 ) -> Markup:
-    """Figures of methods or variants below each other: a dot per seed, the mean and its interval.
+    """A row per method or variant: a dot per seed, the mean and its interval.
 
     Args:
         figure: name of the figure, as ``"H"``.
@@ -58,10 +138,11 @@ def spread_chart(
     """
     # The axis follows the seeds: intervals of two or three seeds are so wide that they would dwarf the rest.
     values = [value for one in spreads for value in (*one.values, one.published) if math.isfinite(value)]
+    low, high = min(values), max(values)
+    margin = max(3.0, 0.25 * (high - low))
     with chart_style():
-        made, axes = new_row_chart([one.label for one in spreads], 0.44)
-        low, high = percent_limits(min(values), max(values))
-        axes.set_xlim(0.0 if bars else low, high)
+        made, axes = _new_row_chart([one.label for one in spreads], 0.44)
+        axes.set_xlim(0.0 if bars else max(0.0, low - margin), min(100.0, high + margin))
         for place, one in enumerate(spreads):
             _draw_spread(axes, one, place + 0.72, bars)
         axes.set_xlabel(f"{figure} (%)")
@@ -69,121 +150,74 @@ def spread_chart(
 
 
 def _draw_spread(axes: Axes, one: Spread, y: float, bars: bool) -> None:
-    mean = one.interval.mean
+    colour, found = one.tone.ink, one.interval
+    seeds: dict[str, Any] = {"color": colour, "alpha": 0.6, "markersize": 4.0, "markeredgewidth": 0}
+    mean: dict[str, Any] = {"marker": one.tone.marker, "markersize": 6.5, "markeredgewidth": 0.9}
+    edge = ink("surface")
     if bars:
-        axes.barh([y], [mean], height=0.3, color=one.tone.ink, alpha=0.55, linewidth=0)
-    if math.isfinite(one.interval.low):
-        ends = [max(0.0, one.interval.low), min(100.0, one.interval.high)]
-        axes.plot(ends, [y, y], color=one.tone.ink, linewidth=1.6, solid_capstyle="butt")
-    axes.plot(
-        one.values,
-        [y] * len(one.values),
-        linestyle="none",
-        marker="o",
-        markersize=4.0,
-        color=ink("fg") if bars else one.tone.ink,
-        alpha=0.6,
-        markeredgewidth=0,
-    )
-    axes.plot(
-        [mean],
-        [y],
-        marker="|" if bars else one.tone.marker,
-        markersize=8 if bars else 6.5,
-        markeredgewidth=1.6 if bars else 0.9,
-        markeredgecolor=ink("fg") if bars else ink("surface"),
-        color=one.tone.ink,
-        clip_on=False,
-    )
+        axes.barh([y], [found.mean], height=0.3, color=colour, alpha=0.55, linewidth=0)
+        seeds["color"] = edge = ink("fg")
+        mean = {"marker": "|", "markersize": 8.0, "markeredgewidth": 1.6}
+    if math.isfinite(found.low):
+        ends = np.clip([found.low, found.high], 0.0, 100.0)
+        axes.plot(ends, [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+    axes.plot(one.values, [y] * len(one.values), "o", **seeds)
+    axes.plot([found.mean], [y], color=colour, markeredgecolor=edge, clip_on=False, **mean)
     if math.isfinite(one.published):
-        axes.plot(
-            [one.published],
-            [y],
-            marker="D",
-            markersize=5.5,
-            markerfacecolor="none",
-            markeredgecolor=ink("fg"),
-            markeredgewidth=1.0,
-        )
+        hollow: dict[str, Any] = {
+            "markerfacecolor": "none",
+            "markeredgecolor": ink("fg"),
+            "markeredgewidth": 1.0,
+        }
+        axes.plot([one.published], [y], "D", markersize=5.5, **hollow)
 
 
-# --- accuracies of classes -----------------------------------------------------------------------
+def class_chart(
+    key: str, label: str, methods: Sequence[tuple[str, Tone, Mapping[str, Float[np.ndarray, " n"]]]]
+) -> Markup:
+    """How class accuracies are spread: full dots are unseen classes, rings seen ones, bars their means.
 
-
-@dataclass(frozen=True)
-class ClassSpread:
-    """One row of :func:`class_chart`: accuracies of one method's classes, by side."""
-
-    label: str
-    tone: Tone
-    sides: dict[str, Float[np.ndarray, " n"]]
-
-
-def class_chart(spreads: Sequence[ClassSpread], key: str, label: str) -> Markup:
-    """How class accuracies are spread: full dots are unseen classes, rings seen ones, bars their means."""
+    Args:
+        methods: for each its label, its tone, and the accuracies of its ``seen`` and ``unseen`` classes.
+    """
     with chart_style():
-        made, axes = new_row_chart([one.label for one in spreads], 0.52)
+        made, axes = _new_row_chart([name for name, _, _ in methods], 0.52)
         axes.set_xlim(-2, 102)
-        for place, one in enumerate(spreads):
-            full: dict[str, Any] = {"color": one.tone.ink, "linewidths": 0.0}
-            ring: dict[str, Any] = {"facecolors": "none", "edgecolors": one.tone.ink, "linewidths": 0.9}
+        for place, (_, tone, sides) in enumerate(methods):
+            full: dict[str, Any] = {"color": tone.ink, "linewidths": 0.0}
+            ring: dict[str, Any] = {"facecolors": "none", "edgecolors": tone.ink, "linewidths": 0.9}
             for side, y, face in (("unseen", place + 0.60, full), ("seen", place + 0.86, ring)):
-                values = one.sides.get(side, np.empty(0))
                 # Equal values would hide each other: draw one mark, larger the more classes it stands for.
-                distinct, count = np.unique(values.round(1), return_counts=True)
+                distinct, count = np.unique(sides[side].round(1), return_counts=True)
                 sizes = 13.0 + 5.0 * np.minimum(count, 9)
                 axes.scatter(distinct, np.full(len(distinct), y), s=sizes, alpha=0.6, **face)
-                if len(values):
-                    ends = [y - 0.10, y + 0.10]
-                    axes.plot([values.mean()] * 2, ends, color=ink("fg"), linewidth=1.6)
+                if len(sides[side]):
+                    axes.plot([sides[side].mean()] * 2, [y - 0.1, y + 0.1], color=ink("fg"), linewidth=1.6)
         axes.set_xlabel("accuracy of a class (%)")
         return as_svg(made, key, label)
 
 
-# --- seen-unseen curves --------------------------------------------------------------------------
+# --- lines ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Curves:
-    """The curves of one method, one per seed."""
+class Trace:
+    """The line of one run."""
 
-    label: str
+    x: Float[np.ndarray, " n"]
+    y: Float[np.ndarray, " n"]
     tone: Tone
-    seeds: tuple[tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]], ...]
-    """S and U at the points of each seed's curve, the median seed first."""
-    points: tuple[tuple[float, float], ...]
-    """S and U of each seed as reported, in the same order."""
+    faint: bool = False
+    """Whether it is another seed than the median one."""
+    mark: tuple[float, float] | None = None
+    """A point to mark."""
 
 
-def curve_chart(methods: Sequence[Curves], key: str, label: str) -> Markup:
+def curve_chart(key: str, label: str, traces: Sequence[Trace]) -> Markup:
     """S against U as the seen classes' scores are lowered, with the operating points marked."""
     with chart_style():
         made, axes = new_chart(WIDTH, WIDTH - 0.2)
-        for one in methods:
-            for place, (seen, unseen) in reversed(list(enumerate(one.seeds))):
-                x, y = thinned(unseen, seen, 0.25)
-                axes.plot(
-                    x,
-                    y,
-                    color=one.tone.ink,
-                    linewidth=0.8 if place else 1.7,
-                    alpha=FAINT if place else 1.0,
-                    dashes=one.tone.dash or (None, None),
-                    zorder=2 if place else 3,
-                )
-        for one in methods:
-            for place, (seen_point, unseen_point) in reversed(list(enumerate(one.points))):
-                axes.plot(
-                    [unseen_point],
-                    [seen_point],
-                    marker=one.tone.marker,
-                    markersize=4.0 if place else 8.0,
-                    color=one.tone.ink,
-                    alpha=FAINT if place else 1.0,
-                    markeredgecolor=ink("surface"),
-                    markeredgewidth=0.0 if place else 1.1,
-                    zorder=4 if place else 5,
-                )
+        _draw_traces(axes, traces, 1.7)
         axes.set_xlim(left=0.0)
         axes.set_ylim(bottom=0.0)
         axes.set_xlabel("U, accuracy of unseen classes (%)")
@@ -191,87 +225,72 @@ def curve_chart(methods: Sequence[Curves], key: str, label: str) -> Markup:
         return as_svg(made, key, label)
 
 
-# --- figures and losses by epoch -----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Track:
-    """One line: a value at each epoch."""
-
-    epochs: Float[np.ndarray, " n"]
-    values: Float[np.ndarray, " n"]
-    colour: str
-    """A stand-in colour (:func:`zslbench_report.html.theme.ink`)."""
-    dash: tuple[float, ...] = ()
-    faint: bool = False
-    chosen: int | None = None
-    """The epoch to mark."""
-    marker: str = "o"
-
-
-def criterion_chart(tracks: Sequence[Track], what: str, key: str, label: str) -> Markup:
+def criterion_chart(key: str, label: str, traces: Sequence[Trace], what: str) -> Markup:
     """Validation (or test) figures by epoch, the chosen epochs marked."""
     with chart_style():
         made, axes = new_chart(WIDTH, 2.9)
-        _draw_tracks(axes, tracks, 1.6)
+        _draw_traces(axes, traces, 1.6)
         axes.set_ylim(bottom=0.0)
         axes.set_xlabel("epoch")
         axes.set_ylabel(f"{what} (%)")
-        _set_epoch_ticks(axes, tracks)
+        _set_epoch_ticks(axes, traces)
         return as_svg(made, key, label)
 
 
-def loss_chart(tracks: Sequence[Track], title: str, key: str, label: str) -> Markup:
+def loss_chart(key: str, label: str, traces: Sequence[Trace], title: str) -> Markup:
     """One loss by epoch in a small chart with a scale of its own."""
     with chart_style():
         made, axes = new_chart(2.3, 1.45, left=0.48, top=0.25, bottom=0.2, right=0.06)
-        _draw_tracks(axes, tracks, 1.3)
-        axes.set_title(shortened(title, 34), loc="left", pad=4)
+        _draw_traces(axes, traces, 1.3)
+        axes.set_title(_shortened(title, 34), loc="left", pad=4)
         axes.locator_params(axis="y", nbins=4)
-        _set_epoch_ticks(axes, tracks, 4)
+        _set_epoch_ticks(axes, traces, 4)
         return as_svg(made, key, label)
 
 
-def _draw_tracks(axes: Axes, tracks: Sequence[Track], width: float) -> None:
-    for one in tracks:
+def _draw_traces(axes: Axes, traces: Sequence[Trace], width: float) -> None:
+    for one in traces:
         opacity = FAINT if one.faint else 1.0
-        axes.plot(
-            one.epochs,
-            one.values,
-            color=one.colour,
-            linewidth=0.8 if one.faint else width,
-            alpha=opacity,
-            dashes=one.dash or (None, None),
-            marker="o" if len(one.values) == 1 else "",
-            markersize=3.0,
-        )
-        if one.chosen is not None and len(chosen := np.flatnonzero(one.epochs == one.chosen)):
-            axes.plot(
-                one.epochs[chosen[:1]],
-                one.values[chosen[:1]],
-                marker=one.marker,
-                markersize=4.5 if one.faint else 7.0,
-                color=one.colour,
-                alpha=opacity,
-                markeredgecolor=ink("surface"),
-                markeredgewidth=0.0 if one.faint else 1.0,
-            )
+        drawn: dict[str, Any] = {"color": one.tone.ink, "alpha": opacity, "zorder": 2.0 if one.faint else 3.0}
+        dots: dict[str, Any] = {"marker": "o" if len(one.x) == 1 else "", "markersize": 3.0}
+        dashes = one.tone.dash or (None, None)
+        axes.plot(one.x, one.y, linewidth=0.8 if one.faint else width, dashes=dashes, **drawn, **dots)
+        if one.mark is not None:
+            size, edge = (4.2, 0.0) if one.faint else (7.5, 1.0)
+            drawn |= {"zorder": drawn["zorder"] + 2, "markersize": size, "markeredgewidth": edge}
+            x, y = one.mark
+            axes.plot([x], [y], marker=one.tone.marker, markeredgecolor=ink("surface"), **drawn)
 
 
-def _set_epoch_ticks(axes: Axes, tracks: Sequence[Track], most: int = 8) -> None:
+def _set_epoch_ticks(axes: Axes, traces: Sequence[Trace], most: int = 8) -> None:
     """At most about ``most`` ticks, at whole epochs."""
-    last = max((int(one.epochs.max()) for one in tracks if len(one.epochs)), default=1)
+    last = max((int(one.x.max()) for one in traces if len(one.x)), default=1)
     steps = (size * 10**power for power in range(9) for size in (1, 2, 5))
     step = next((step for step in steps if last / step <= most), last)
     axes.set_xlim(0.5 if last < 10 else 0.0, last + 0.5)
     axes.set_xticks([1, *range(step, last + 1, step)] if step > 1 else list(range(1, last + 1)))
 
 
+def thinned(
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], step: float
+) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+    """A line without the points closer than ``step`` to the last remaining one; both ends remain."""
+    kept = [0]
+    for place in range(1, len(x) - 1):
+        if max(abs(x[place] - x[kept[-1]]), abs(y[place] - y[kept[-1]])) >= step:
+            kept.append(place)
+    if len(x) > 1:
+        kept.append(len(x) - 1)
+    return x[kept], y[kept]
+
+
 # --- t-SNE ---------------------------------------------------------------------------------------
 
 
-def tsne_chart(panel: Panel, colours: Mapping[int, str], key: str, label: str) -> Markup:
-    """One panel of a t-SNE, with a stand-in colour for each class."""
+def tsne_chart(key: str, label: str, panel: Panel, colours: Mapping[int, str]) -> Markup:
+    """One panel of a t-SNE, with a placeholder colour for each class."""
+    from zslbench_report.plots.tsne import scatter
+
     side, margin = 4.0, 0.06
     with chart_style():
         made, axes = new_chart(side, side, left=margin, right=margin, top=margin, bottom=margin)
@@ -279,9 +298,5 @@ def tsne_chart(panel: Panel, colours: Mapping[int, str], key: str, label: str) -
         axes.set_yticks([])
         for edge in ("top", "right"):
             axes.spines[edge].set_visible(True)
-        markers = {
-            kind: style | {"edgecolors": ink("surface")} if "edgecolors" in style else style
-            for kind, style in MARKERS.items()
-        }
-        scatter(axes, panel, colours, markers)
+        scatter(axes, panel, colours, ink("surface"))
         return as_svg(made, key, label)

@@ -1,12 +1,17 @@
-"""The page: every section built, rendered and put together; equal stores give equal bytes."""
+"""The page: every section built, rendered and put together; equal stores give equal bytes.
+
+A section is an id, a title, a function that builds what its template ``templates/sections/<id>.html.j2``
+shows, and that template. To add one, write function and template and name them in ``SECTIONS``.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
@@ -14,19 +19,47 @@ from markupsafe import Markup, escape
 from zslbench import __version__
 from zslbench.errors import ZslbenchError
 from zslbench.report import ORACLE_NOTE, has_oracle, is_simulated, signed
+from zslbench_report.html.classes import class_accuracies, confusion
+from zslbench_report.html.curves import seen_unseen_curves, training_curves
+from zslbench_report.html.networks import attention, tsne
 from zslbench_report.html.report import Report
-from zslbench_report.html.sections import SECTIONS, Section
-from zslbench_report.html.theme import SHADE, Tone, variables
+from zslbench_report.html.results import audits, missing, results, variants
+from zslbench_report.html.runs import notes, protocol, provenance, runs, settings
+from zslbench_report.theme import SHADE, Tone, variables
 
 _log = logging.getLogger("zslbench")
 _JOINT = re.compile(r"(?<=[._/:])(?=\w)")
 
 
 @dataclass(frozen=True)
-class _Rendered:
+class Section:
+    """One section of the page."""
+
     id: str
+    """Names its template, its place on the page, and the section for ``--without``."""
     title: str
-    body: Markup
+    build: Callable[[Report], Mapping[str, Any] | None]
+    """What the template shows; None: nothing to show, and the section is left out."""
+
+
+SECTIONS = (
+    Section("results", "Results", results),
+    Section("protocol", "How the numbers were selected", protocol),
+    Section("audits", "Leak audits", audits),
+    Section("missing", "Missing and failed cells", missing),
+    Section("curves", "Seen–unseen curves", seen_unseen_curves),
+    Section("classes", "Accuracy by class", class_accuracies),
+    Section("confusion", "Confused unseen classes", confusion),
+    Section("training", "Training curves", training_curves),
+    Section("ablation", "Variants of one method", variants),
+    Section("tsne", "Features in two dimensions (t-SNE)", tsne),
+    Section("attention", "Where the embedding looks", attention),
+    Section("settings", "Settings", settings),
+    Section("runs", "Runs", runs),
+    Section("provenance", "Data and environment", provenance),
+    Section("notes", "Notes and warnings", notes),  # last: it reports what the others could not show
+)
+"""In the order of the page."""
 
 
 def page(report: Report) -> str:
@@ -34,51 +67,44 @@ def page(report: Report) -> str:
 
     A section that fails becomes one sentence and leaves the others alone.
     """
-    sections = [_rendered(report, one) for one in SECTIONS if one.id not in report.options.without]
+    bodies = [(one, _body(report, one)) for one in SECTIONS if one.id not in report.options.without]
     outcome = report.outcome
+    counts = {
+        "method": len(outcome.lines),
+        "data set": len(outcome.datasets),
+        "seed": len(outcome.seeds),
+        "run": len(outcome.records),
+    }
+    style = _template("style.css.j2").render(shade=SHADE, light=variables(False), dark=variables(True))
     return _template("page.html.j2").render(
         outcome=outcome,
-        sections=[one for one in sections if one is not None],
-        facts=_counts(report),
+        sections=[(section, body) for section, body in bodies if body is not None],
+        counts=counts,
         simulated=sorted({one.info.dataset for one in outcome.records if is_simulated(one)}),
         oracle=ORACLE_NOTE if has_oracle(outcome.records) else "",
         without_charts=report.without_charts,
         command=report.options.command,
         version=__version__,
-        style=Markup(
-            _template("style.css.j2").render(shade=SHADE, light=variables(False), dark=variables(True))
-        ),
+        style=Markup(style),
         early=Markup(_template("early.js").render()),
         script=Markup(_template("script.js").render()),
     )
 
 
-def _counts(report: Report) -> list[tuple[int, str]]:
-    outcome = report.outcome
-    counts = (
-        (len(outcome.lines), "method", "methods"),
-        (len(outcome.datasets), "data set", "data sets"),
-        (len(outcome.seeds), "seed", "seeds"),
-        (len(outcome.records), "run", "runs"),
-    )
-    return [(number, one if number == 1 else many) for number, one, many in counts]
-
-
-def _rendered(report: Report, section: Section) -> _Rendered | None:
+def _body(report: Report, section: Section) -> Markup | None:
     try:
         content = section.build(report)
         if content is None:
             return None
         template = _template(f"sections/{section.id}.html.j2")
-        body = template.render(**content, without_charts=report.without_charts)
+        return Markup(template.render(**content, without_charts=report.without_charts))
     except Exception as error:
         text = str(error)
         if not isinstance(error, ZslbenchError):
             text = f"{type(error).__name__}: {error} (a bug in zslbench or a plugin)"
-            _log.warning("report: section '%s' could not be made: %s", section.title, text, exc_info=True)
-        report.add_fault(f"section '{section.title}' could not be made: {text}")
-        body = str(Markup("<p class='note'>This section could not be made: {}</p>").format(text))
-    return _Rendered(section.id, section.title, Markup(body))
+            _log.warning("report: section '%s' failed: %s", section.title, text, exc_info=True)
+        report.add_fault(f"section '{section.title}' failed: {text}")
+        return Markup("<p class='note'>This section failed: {}</p>").format(text)
 
 
 # --- templates -----------------------------------------------------------------------------------
@@ -96,15 +122,22 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=False,
     )
-    made.filters |= {"decimal": _decimal, "words": _unbroken_words, "breaks": _breakable, "signed": signed}
+    made.filters |= {"decimal": _decimal, "shown": _shown, "signed": signed}
+    made.filters |= {"words": _unbroken_words, "breaks": _breakable}
     made.globals["swatch"] = _swatch
     return made
 
 
 def _decimal(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _shown(value: Any) -> Any:
+    """A cell's value; a dash where it is missing."""
+    if value is None or value == "" or value != value:
+        return "–"
+    return _decimal(value) if isinstance(value, float) else value
 
 
 def _unbroken_words(text: str) -> Markup:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+from markupsafe import Markup
 
 from zslbench.errors import MissingExtra, ZslbenchError
 from zslbench.evaluation import Metric, criteria
 from zslbench.experiment import Entry, Line, SuiteOutcome
 from zslbench.report import dataset_label, distinct_runs, method_label, selection_mark
 from zslbench.store import RunRecord
-from zslbench_report.html.theme import Tone, tone
+from zslbench_report.theme import Tone, tone
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from zslbench.plugin import Registry
     from zslbench.store import Store
+
+P = ParamSpec("P")
 
 _SELECTIONS = ("val", "last", "oracle")
 _LONGEST = 60
@@ -56,16 +60,15 @@ class Series:
         """The line's label, marked if the selection is not ``val``."""
         return f"{self.line.label}{selection_mark(self.records[0])}"
 
-    @property
+    @cached_property
     def median(self) -> RunRecord:
         """The run with the median H (Acc if it has no H); the lower of two."""
 
-        def figure(record: RunRecord) -> tuple[float, int]:
-            values = (record.metrics.get(one.key) for one in reversed(criteria()))
-            value = next((one for one in values if one is not None), None)
-            return (float(value) if isinstance(value, int | float) else -1.0, record.info.seed)
+        def rank(record: RunRecord) -> tuple[float, int]:
+            figures = (one.of(record.metrics) for one in reversed(criteria()))
+            return next((one for one in figures if one == one), -1.0), record.info.seed
 
-        return sorted(self.records, key=figure)[(len(self.records) - 1) // 2]
+        return sorted(self.records, key=rank)[(len(self.records) - 1) // 2]
 
     @property
     def median_first(self) -> list[RunRecord]:
@@ -100,10 +103,19 @@ class Report:
             return f"Charts are left out: {error}."
         return ""
 
-    def key(self, what: str) -> str:
-        """A prefix of ids that no other chart has: ``curves-1``, ``curves-2``, ..."""
-        self._keys[what] = self._keys.get(what, 0) + 1
-        return f"{what}-{self._keys[what]}"
+    def draw(
+        self,
+        chart: Callable[Concatenate[str, str, P], Markup],
+        name: str,
+        label: str,
+        *content: P.args,
+        **options: P.kwargs,
+    ) -> Markup | None:
+        """A chart whose ids no other has: ``<name>-1-...``, ``<name>-2-...``; None: without charts."""
+        if self.without_charts:
+            return None
+        self._keys[name] = self._keys.get(name, 0) + 1
+        return chart(f"{name}-{self._keys[name]}", label, *content, **options)
 
     def add_fault(self, fault: str) -> None:
         """Add a line to the section of notes, once."""
@@ -115,7 +127,7 @@ class Report:
         return dataset_label(dataset, self.outcome.records)
 
     def records(self, line: str, dataset: str, selection: str) -> list[RunRecord]:
-        """The runs of one cell by seed, maybe none."""
+        """The runs of one cell by seed; may be empty."""
         entry = self.outcome.entries.get((line, dataset, selection))
         return [entry.records[seed] for seed in sorted(entry.records)] if entry else []
 
@@ -136,6 +148,19 @@ class Report:
                     break
         return found
 
+    def panels(self, build: Callable[[str, list[Series]], Mapping[str, Any] | None]) -> list[dict[str, Any]]:
+        """What a section shows of each data set, under the data set's title.
+
+        Args:
+            build: from a data set's title and series; None: nothing to show.
+        """
+        panels = []
+        for dataset in self.outcome.datasets:
+            title, series = self.dataset_title(dataset), self.series(dataset)
+            if series and (panel := build(title, series)) is not None:
+                panels.append({"title": title, **panel})
+        return panels
+
     def table(self, record: RunRecord, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
         """A run's table with at least these columns; None: unreadable, which adds a fault."""
         key = (record.info.id, name)
@@ -149,29 +174,45 @@ class Report:
             return None
         return table  # type: ignore[no-any-return]
 
+    def tables(
+        self, records: Sequence[RunRecord], name: str, columns: Sequence[str]
+    ) -> list[tuple[RunRecord, pd.DataFrame]]:
+        """Those of the runs whose table can be read and is not empty, each with its table."""
+        read = [(record, self.table(record, name, columns)) for record in records]
+        return [(record, table) for record, table in read if table is not None and len(table)]
+
     def _read(self, record: RunRecord, name: str) -> pd.DataFrame | None:
         try:
             return record.table(name)
         except ZslbenchError as error:
             self.add_fault(str(error))
-        except Exception as error:  # the file has the recorded bytes and is still not a table
+        except Exception as error:  # the file has the recorded bytes but is not a table
             self.add_fault(f"run {record.info.id}: table '{name}' cannot be read ({error})")
         return None
 
 
-def outcome_of_runs(records: Sequence[RunRecord], name: str, title: str) -> SuiteOutcome:
-    """Any runs as a table: one line per method, variant, reading, features and semantics.
+def outcome_of_runs(records: Sequence[RunRecord], title: str) -> SuiteOutcome:
+    """Any runs as a table: one line per method, variant and reading.
 
     Runs that differ in anything but their seed never share a cell: each such group has a line of its own,
     labelled with what sets it apart.
     """
+    groups: dict[tuple[str, str, str], list[RunRecord]] = {}
+    for record in records:
+        key = (method_label(record), record.info.dataset, record.info.selection)
+        groups.setdefault(key, []).append(record)
     lines: dict[str, Line] = {}
     cells: dict[tuple[str, str, str], dict[int, RunRecord]] = {}
-    for record, line in _with_lines(records):
-        lines.setdefault(line.label, line)
-        cells.setdefault((line.label, record.info.dataset, record.info.selection), {})[record.info.seed] = (
-            record
-        )
+    for (method, dataset, selection), members in groups.items():
+        for difference, same in distinct_runs(members):
+            info, label = same[0].info, method
+            if len(difference) > _LONGEST:
+                difference = f"{difference[:_LONGEST]}… ({info.id[:6]})"
+            if difference:
+                label = f"{method} · {difference}"
+            group = str(same[0].environment.get("group") or "")
+            lines.setdefault(label, Line(label, info.method, info.variant, info.reading, group))
+            cells[label, dataset, selection] = {record.info.seed: record for record in same}
     datasets = tuple(sorted({record.info.dataset for record in records}))
     selections = tuple(one for one in _SELECTIONS if any(record.info.selection == one for record in records))
     seeds = tuple(sorted({record.info.seed for record in records}))
@@ -184,37 +225,13 @@ def outcome_of_runs(records: Sequence[RunRecord], name: str, title: str) -> Suit
         for dataset in datasets
         for selection in selections
     }
-    return SuiteOutcome(name, title, tuple(ordered), datasets, selections, seeds, entries)
+    return SuiteOutcome("", title, tuple(ordered), datasets, selections, seeds, entries)
 
 
-def _entry(records: Mapping[int, RunRecord], seeds: Sequence[int], ranking: bool) -> Entry:
+def _entry(records: dict[int, RunRecord], seeds: Sequence[int], ranking: bool) -> Entry:
     """One cell. Nobody planned this grid: only cells of the ranking selection count as missing."""
     if not records:
         return Entry("missing", reason="not run") if ranking else Entry("not applicable")
     lacking = [seed for seed in seeds if seed not in records]
     reason = f"not run with seed {', '.join(map(str, lacking))}" if lacking else ""
-    return Entry("partial" if lacking else "done", dict(records), reason=reason)
-
-
-def _with_lines(records: Sequence[RunRecord]) -> list[tuple[RunRecord, Line]]:
-    by_cell: dict[tuple[str, str, str], list[RunRecord]] = {}
-    for record in records:
-        by_cell.setdefault((method_label(record), record.info.dataset, record.info.selection), []).append(
-            record
-        )
-    found = []
-    for (name, _, _), members in by_cell.items():
-        for difference, same in distinct_runs(members):
-            text = name
-            if len(difference) > _LONGEST:
-                text = f"{name} · {difference[:_LONGEST]}… ({same[0].info.id[:6]})"
-            elif difference:
-                text = f"{name} · {difference}"
-            found += [(record, _line(record, text)) for record in same]
-    return found
-
-
-def _line(record: RunRecord, text: str) -> Line:
-    info = record.info
-    group = str(record.environment.get("group") or "")
-    return Line(text, info.method, info.variant, info.reading, group)
+    return Entry("partial" if lacking else "done", records, reason=reason)

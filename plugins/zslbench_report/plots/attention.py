@@ -6,7 +6,8 @@ A region grid is taken to cover the whole image, and images are shown square, as
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from zslbench.errors import PluginError, ZslbenchError
 from zslbench.plugin import Attention, RegionSource
 from zslbench.store import RunRecord
 from zslbench_report.plots.canvas import (
-    Axes,
     Figure,
     add_colorbar,
     colormapped,
@@ -28,7 +28,14 @@ from zslbench_report.plots.canvas import (
     run_title,
 )
 from zslbench_report.plots.fitted import FittedRun, Notify, ignore, open_run, require_shape
-from zslbench_report.plots.images import attribute_names_of, choose_rows, outcomes, pictures_of, wrapped
+from zslbench_report.plots.images import (
+    attribute_names_of,
+    choose_rows,
+    outcomes,
+    pictures_of,
+    readable,
+    wrapped,
+)
 
 COLOUR_MAP = "YlOrRd"
 OPACITY = 0.8
@@ -38,6 +45,41 @@ PALENESS = 0.3
 _PANEL = 1.3  # width and height of a panel, inches
 _HEADING = 0.52  # height of the three lines above it
 _LINE = 23  # characters that fit above a panel
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A panel: an image, or the weights of its regions for one attribute or over all."""
+
+    name: str
+    score: str
+    """The attribute's score; empty for other tiles."""
+    pixels: Float[np.ndarray, "h w"] | Float[np.ndarray, "h w 3"] | None
+    """Values in [0, 1] on the region grid, or colours; None: no picture."""
+    colours: str = COLOUR_MAP
+    """matplotlib's colour map for values."""
+
+    def rgb(self) -> Float[np.ndarray, "h w 3"]:
+        """The pixels as colours in [0, 1]."""
+        assert self.pixels is not None
+        if self.pixels.ndim == 3:
+            return self.pixels
+        return colormapped(self.colours, self.pixels.clip(0, 1))
+
+
+@dataclass(frozen=True)
+class ImageTiles:
+    """What is shown of one image."""
+
+    row: int
+    """Row number in the data set."""
+    class_name: str
+    side: str
+    """``seen`` or ``unseen``."""
+    outcome: str
+    """How the run classified it; may be empty."""
+    tiles: tuple[Tile, ...]
+    """The image (or the mean activation of its regions), the overall map, then attributes by their scores."""
 
 
 def figure(
@@ -57,8 +99,7 @@ def figure(
     Args:
         record: a run whose embedding has attention.
         images: folder with the data set's pictures; None: show mean region activations instead.
-        rows: row numbers of the images to show; empty: ``count`` test images, see
-            :func:`zslbench_report.plots.images.choose_rows`.
+        rows: row numbers of the images to show; empty: ``count`` test images (:func:`~.images.choose_rows`).
         top: how many attributes to show, by their scores for the image.
         attribute_names: one per attribute; None: the data set's own, or numbers.
         data_root: folder of data sets; None: the configured one.
@@ -70,12 +111,79 @@ def figure(
             or names or rows do not fit the data set.
     """
     run = open_run(record, data_root, regions=regions, notify=notify, embedding_only=True)
-    names = attribute_names_of(run.dataset, attribute_names)
-    shown = choose_rows(record, run.dataset, rows, count)
-    attention = attention_of(run, shown)
-    pictures = pictures_of(run.dataset, shown, images, notify)
+    shown = look_at(
+        run,
+        rows=rows,
+        count=count,
+        top=top,
+        images=images,
+        attribute_names=attribute_names,
+        notify=notify,
+    )
     with plot_style():
-        return _draw(run, shown, attention, pictures, names, min(top, len(names)))
+        return _draw(record, shown)
+
+
+def _draw(record: RunRecord, shown: Sequence[ImageTiles]) -> Figure:
+    columns = len(shown[0].tiles)
+    made = new_figure(columns * (_PANEL + 0.08) + 0.9, len(shown) * (_PANEL + _HEADING) + 0.5)
+    made.suptitle(run_title(record), fontsize=9)
+    axes = made.subplots(len(shown), columns, squeeze=False)
+    for line, image in zip(axes, shown, strict=True):
+        label = f"{wrapped(image.class_name, _LINE)}\n({image.side})\n{wrapped(image.outcome, _LINE)}"
+        line[0].set_ylabel(label, fontsize=7)
+        for panel, tile in zip(line, image.tiles, strict=True):
+            hide_ticks(panel)
+            heading = f"{wrapped(tile.name, _LINE)}\n{tile.score}".strip()
+            if tile is image.tiles[0]:
+                heading = f"image {image.row}" if tile.name == "image" else f"image {image.row}\n{heading}"
+            panel.set_title(heading, fontsize=7)
+            if tile.pixels is not None:
+                panel.imshow(tile.pixels, cmap=tile.colours, vmin=0, vmax=1, aspect="auto")
+    add_colorbar(made, axes, COLOUR_MAP, "weight of a region, each map scaled separately", ("0", "max"))
+    return made
+
+
+def look_at(
+    run: FittedRun,
+    *,
+    rows: Sequence[int] = (),
+    count: int,
+    top: int,
+    images: str | Path | None = None,
+    attribute_names: Sequence[str] | None = None,
+    notify: Notify = ignore,
+) -> list[ImageTiles]:
+    """The tiles of each image; the arguments and errors are those of :func:`figure`."""
+    dataset = run.dataset
+    names = attribute_names_of(dataset, attribute_names)
+    chosen = choose_rows(run.record, dataset, rows, count)
+    found = attention_of(run, chosen)
+    pictures = pictures_of(dataset, chosen, images, notify)
+    grid = grid_of(dataset.regions, found.maps.shape[2])
+    outcome, unseen = outcomes(run.record, dataset), set(run.fold.space.unseen.tolist())
+    maps, scores, overall = (part.numpy() for part in found)
+    shown = []
+    for place, row in enumerate(chosen.tolist()):
+        picture = pictures.get(row)
+        first = Tile("no picture", "", None)
+        if picture is not None:
+            first = Tile("image", "", picture)
+        elif dataset.regions is not None:
+            mean = dataset.regions[np.array([row])][0].mean(axis=1)
+            first = Tile("mean activation", "", as_map(mean, grid), "gray")
+        tiles = [first, _map_tile("overall map", "", as_map(overall[place], grid), picture)]
+        for at in np.argsort(-scores[place], kind="stable")[:top].tolist():
+            score = f"{scores[place, at]:#.3g}".rstrip(".")  # three significant digits, as in "2.80"
+            tiles.append(_map_tile(readable(names[at]), score, as_map(maps[place, at], grid), picture))
+        label = int(dataset.labels[row])
+        side = "unseen" if label in unseen else "seen"
+        shown.append(ImageTiles(row, dataset.class_names[label], side, outcome.get(row, ""), tuple(tiles)))
+    return shown
+
+
+def _map_tile(name: str, score: str, cells: np.ndarray, picture: np.ndarray | None) -> Tile:
+    return Tile(name, score, cells if picture is None else heat_over(cells, picture))
 
 
 def attention_of(run: FittedRun, rows: np.ndarray) -> Attention:
@@ -166,79 +274,3 @@ def heat_over(
     """A map over its picture, in the colours of ``COLOUR_MAP``."""
     strength = enlarged(cells, picture.shape[0], picture.shape[1])
     return overlay(picture, colormapped(COLOUR_MAP, strength), strength)
-
-
-def score_text(score: float) -> str:
-    """Three significant digits, trailing zeros included: "2.80"."""
-    return f"{score:#.3g}".rstrip(".")
-
-
-def _draw(
-    run: FittedRun,
-    rows: np.ndarray,
-    attention: Attention,
-    pictures: Mapping[int, Float[np.ndarray, "_ _ 3"]],
-    names: Sequence[str],
-    top: int,
-) -> Figure:
-    grid = grid_of(run.dataset.regions, attention.maps.shape[2])
-    columns = 2 + top
-    made = new_figure(columns * (_PANEL + 0.08) + 0.9, len(rows) * (_PANEL + _HEADING) + 0.5)
-    made.suptitle(run_title(run.record), fontsize=9)
-    axes = made.subplots(len(rows), columns, squeeze=False)
-    maps, scores, overall = (part.numpy() for part in attention)
-    outcome = outcomes(run.record, run.dataset)
-    for line, row in enumerate(rows.tolist()):
-        picture = pictures.get(row)
-        _draw_image(axes[line, 0], run, row, outcome.get(row, ""), picture, grid)
-        _draw_map(axes[line, 1], overall[line], picture, grid, "overall map")
-        best = np.argsort(-scores[line], kind="stable")[:top]
-        for panel, attribute in zip(axes[line, 2:], best, strict=True):
-            heading = f"{wrapped(names[attribute], _LINE)}\n{score_text(float(scores[line, attribute]))}"
-            _draw_map(panel, maps[line, attribute], picture, grid, heading)
-    add_colorbar(made, axes, COLOUR_MAP, "weight of a region, each map scaled separately", ("0", "max"))
-    return made
-
-
-def _draw_image(
-    panel: Axes,
-    run: FittedRun,
-    row: int,
-    outcome: str,
-    picture: Float[np.ndarray, "h w 3"] | None,
-    grid: tuple[int, int],
-) -> None:
-    """The image, or the mean activation of its regions, labelled with its class and the run's outcome."""
-    dataset = run.dataset
-    label = int(dataset.labels[row])
-    side = "unseen" if label in run.fold.space.unseen.tolist() else "seen"
-    panel.set_ylabel(
-        f"{wrapped(dataset.class_names[label], _LINE)}\n({side})\n{wrapped(outcome, _LINE)}", fontsize=7
-    )
-    hide_ticks(panel)
-    panel.set_title(f"image {row}", fontsize=7)
-    if picture is not None:
-        panel.imshow(picture, aspect="auto")
-    elif dataset.regions is not None:
-        panel.set_title(f"image {row}\nmean activation", fontsize=7)
-        mean = dataset.regions[np.array([row])][0].mean(axis=1)
-        panel.imshow(as_map(mean, grid), cmap="gray", vmin=0, vmax=1, aspect="auto")
-    else:
-        panel.text(0.5, 0.5, "no picture", ha="center", va="center", fontsize=7, transform=panel.transAxes)
-
-
-def _draw_map(
-    panel: Axes,
-    values: Float[np.ndarray, " regions"],
-    picture: Float[np.ndarray, "h w 3"] | None,
-    grid: tuple[int, int],
-    heading: str,
-) -> None:
-    """One map: over the picture, or as the region grid itself."""
-    panel.set_title(heading, fontsize=7)
-    hide_ticks(panel)
-    cells = as_map(values, grid)
-    if picture is None:
-        panel.imshow(cells, cmap=COLOUR_MAP, vmin=0, vmax=1, aspect="auto")
-    else:
-        panel.imshow(heat_over(cells, picture), aspect="auto")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +17,16 @@ from zslbench.store import RunRecord, write_whole
 
 try:
     from matplotlib import colormaps, rc_context, style
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
+    from matplotlib.figure import Figure as Figure
+    from matplotlib.lines import Line2D as Line2D
+    from matplotlib.patches import Patch as Patch
 except ImportError:
     raise MissingExtra(
         "plots need matplotlib, which is not installed: pip install 'zslbench[plot]'"
     ) from None
-
-__all__ = [
-    "Axes",
-    "Figure",
-    "LegendItem",
-    "add_colorbar",
-    "add_legend",
-    "check_plot_file",
-    "colormapped",
-    "hide_ticks",
-    "new_figure",
-    "plot_style",
-    "run_title",
-    "save",
-]
 
 SUFFIXES = (".png", ".svg")
 
@@ -95,36 +79,6 @@ def add_colorbar(figure: Figure, axes: np.ndarray, name: str, label: str, ends: 
     bar.set_label(label, fontsize=7)
 
 
-@dataclass(frozen=True)
-class LegendItem:
-    """One line of a legend: with a marker, with a colour, or, with neither, a heading."""
-
-    text: str
-    marker: str | None = None
-    colour: str | None = None
-
-
-def add_legend(figure: Figure, items: Sequence[LegendItem]) -> None:
-    """A legend to the right of all panels."""
-    handles: list[Line2D | Patch] = []
-    for item in items:
-        if item.marker is not None:
-            handles.append(
-                Line2D([], [], marker=item.marker, color="#404040", linestyle="none", markersize=6, mew=1.3)
-            )
-        elif item.colour is not None:
-            handles.append(Patch(color=item.colour))
-        else:
-            handles.append(Line2D([], [], linestyle="none"))
-    texts = [item.text for item in items]
-    legend = figure.legend(
-        handles, texts, loc="outside right upper", fontsize=8, frameon=False, alignment="left"
-    )
-    for item, text in zip(items, legend.get_texts(), strict=True):
-        if item.marker is None and item.colour is None:
-            text.set_fontweight("bold")
-
-
 def check_plot_file(path: Path) -> None:
     """Refuse a file name that is neither PNG nor SVG, before anything is computed.
 
@@ -144,10 +98,9 @@ def save(figure: Figure, path: Path) -> None:
     """
     check_plot_file(path)
     kind = path.suffix.lower().removeprefix(".")
+    metadata = {"Date": None} if kind == "svg" else None  # equal figures are equal files
     data = io.BytesIO()
     with plot_style():
-        # Without a date, so that equal figures are equal files.
-        metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(data, format=kind, dpi=_DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.08)
     write_whole(path, data.getvalue())
 

@@ -80,7 +80,7 @@ def outcomes(record: RunRecord, dataset: Dataset) -> dict[int, str]:
 def pictures_of(
     dataset: Dataset, rows: np.ndarray, folder: str | Path | None, notify: Notify
 ) -> dict[int, Float[np.ndarray, "_ _ 3"]]:
-    """The pictures found below ``folder``, by row number; ``notify`` is told what is missing."""
+    """The pictures found below ``folder``, by row number; missing ones are reported to ``notify``."""
     if folder is None:
         return {}
     names = dataset.image_files
@@ -166,8 +166,11 @@ def attribute_names_of(dataset: Dataset, given: Sequence[str] | None = None) -> 
     return tuple(name or f"attribute {number}" for number, name in enumerate(names))
 
 
+def readable(name: str) -> str:
+    """The name with spaces where official names join words by "::" and "_"."""
+    return name.replace("::", ": ").replace("_", " ")
+
+
 def wrapped(name: str, width: int) -> str:
-    """The name on at most three lines of ``width`` characters; the rest becomes "…"."""
-    # Official names join words by "::" and "_", which makes these the places to break.
-    words = name.replace("::", ": ").replace("_", " ")
-    return "\n".join(textwrap.wrap(words, width, max_lines=_MOST_LINES, placeholder=" …"))
+    """The readable name on at most three lines of ``width`` characters; the rest becomes "…"."""
+    return "\n".join(textwrap.wrap(readable(name), width, max_lines=_MOST_LINES, placeholder=" …"))

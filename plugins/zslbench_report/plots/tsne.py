@@ -9,50 +9,69 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
-from zslbench.errors import ZslbenchError
+from zslbench.errors import SettingsError, ZslbenchError
+from zslbench.plugin import Streams
 from zslbench.report import method_label
 from zslbench.store import RunRecord
+from zslbench.training import draw
 from zslbench_report.plots.canvas import (
     Axes,
     Figure,
-    LegendItem,
-    add_legend,
+    Line2D,
+    Patch,
     hide_ticks,
     new_figure,
     plot_style,
     run_title,
 )
-from zslbench_report.plots.features import (
-    KINDS,
-    Samples,
-    Selection,
-    embedded,
-    joined,
-    project,
-    real_samples,
-    select,
-    synthetic_samples,
-)
-from zslbench_report.plots.fitted import FittedRun, Notify, ignore, open_run
+from zslbench_report.plots.fitted import FittedRun, Notify, ignore, open_run, require_shape
 from zslbench_report.plots.images import wrapped
+from zslbench_report.theme import CLASSES
 
-_NO_BASELINE = "real features only: no baseline run with a generator of these features was given"
-
-# Ten colours that colour-blind readers can tell apart (Petroff, arXiv:2107.02270).
-COLOURS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
-    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
-
+KINDS = ("real seen", "real unseen", "synthetic unseen")
+SYNTHETIC = KINDS[2]
 MARKERS: dict[str, dict[str, Any]] = {
     KINDS[0]: {"marker": "o", "s": 20, "linewidths": 0.0, "alpha": 0.9},
     KINDS[1]: {"marker": "x", "s": 20, "linewidths": 1.3, "alpha": 0.9},
-    KINDS[2]: {"marker": "*", "s": 42, "linewidths": 0.4, "edgecolors": "white", "alpha": 0.9},
+    KINDS[2]: {"marker": "*", "s": 42, "linewidths": 0.4, "alpha": 0.9},
 }
+MOST_CLASSES = 2 * len(CLASSES)
+"""Each colour stands for one seen and one unseen class."""
+
+_COMPONENTS = 50
+_PERPLEXITY = 30.0
+_FEWEST = 4
 _SIDE = 4.4  # of a panel, inches
 _NAME = 24  # characters of a line of the legend
+_NO_BASELINE = "real features only: no baseline run with a generator of these features was given"
+
+# --- the points ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The classes and test images of a figure; all of its panels show the same."""
+
+    seen: Int[np.ndarray, " a"]
+    unseen: Int[np.ndarray, " b"]
+    rows: Int[np.ndarray, " n"]
+    """Images, as row numbers of the data set."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Features of real images or synthetic ones."""
+
+    features: Float[np.ndarray, "n d"]
+    about: pd.DataFrame
+    """Of each feature its ``kind`` (of ``KINDS``), ``class_id`` and ``image`` (row number; NA: synthetic)."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +82,9 @@ class Panel:
     """``backbone`` or ``embedding``."""
     title: str
     note: str
-    """What the reader must know about the panel; empty: nothing."""
-    samples: Samples
-    points: Float[np.ndarray, "n 2"]
+    """What the reader must know about the panel; may be empty."""
+    points: pd.DataFrame
+    """``kind``, ``class_id``, ``image``, ``x`` and ``y``."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +97,10 @@ class Projection:
     panels: tuple[Panel, ...]
 
     def frame(self) -> pd.DataFrame:
-        """One row per point: panel, kind, class, image (row number; missing for synthetic ones), x, y."""
-        return pd.concat(
-            [
-                pd.DataFrame(
-                    {
-                        "panel": panel.name,
-                        "kind": panel.samples.kinds,
-                        "class_id": panel.samples.labels,
-                        "class": [self.class_names[label] for label in panel.samples.labels],
-                        "image": pd.array(panel.samples.rows, dtype="Int64"),
-                        "x": panel.points[:, 0],
-                        "y": panel.points[:, 1],
-                    }
-                )
-                for panel in self.panels
-            ],
-            ignore_index=True,
-        )
+        """One row per point: panel, kind, class_id, class, image (missing for synthetic ones), x, y."""
+        frame = pd.concat([panel.points.assign(panel=panel.name) for panel in self.panels], ignore_index=True)
+        frame["class"] = [self.class_names[number] for number in frame["class_id"]]
+        return frame[["panel", "kind", "class_id", "class", "image", "x", "y"]]
 
 
 def compute(
@@ -132,72 +137,118 @@ def compute(
     selection = select(run, classes, per_class, seed)
     panels = []
     if backbone and baseline is None:
-        parts = [real_samples(run, selection, run.dataset.features[selection.rows])]
-        panels.append(_panel("backbone", _backbone_title(run), _NO_BASELINE, parts, seed))
+        real = _real_samples(run, selection, run.dataset.features[selection.rows])
+        panels.append(_panel("backbone", _backbone_title(run), _NO_BASELINE, seed, real))
     elif backbone and baseline is not None:
         other = _open_baseline(run, baseline, data_root, regions, notify)
-        panels.append(_baseline_panel(other, selection, per_class, seed))
-    parts = [real_samples(run, selection, embedded(run, selection))]
-    synthetic = synthetic_samples(run, selection, per_class, seed)
-    note = ""
-    if synthetic is None:
-        note = f"real features only: {record.info.method} has no generator"
-    else:
-        parts.append(synthetic)
-    space = "Dense-semantic space" if _tells_classes_apart(run) else "Embedding space"
+        note = f"synthetic features: {method_label(baseline)}, run {baseline.info.id}"
+        made = _real_and_synthetic(other, selection, per_class, seed)
+        panels.append(_panel("backbone", _backbone_title(other), note, seed, *made))
+    space = "Dense-semantic space" if _is_discriminative(run) else "Embedding space"
     title = f"{space}: {record.info.identity['components']['embedding']}"
-    panels.append(_panel("embedding", title, note, parts, seed))
+    note = "" if run.generator else f"real features only: {record.info.method} has no generator"
+    made = _real_and_synthetic(run, selection, per_class, seed)
+    panels.append(_panel("embedding", title, note, seed, *made))
     return Projection(record, run.dataset.class_names, selection, tuple(panels))
 
 
-def figure(projection: Projection) -> Figure:
-    """The panels of a projection next to each other, with one legend: colours by class, markers by kind."""
-    with plot_style():
-        panels, selection = projection.panels, projection.selection
-        made = new_figure(len(panels) * (_SIDE + 0.15) + 2.0, _SIDE + 0.9)
-        made.suptitle(run_title(projection.record), fontsize=9)
-        colours = palette(selection)
-        for axes, panel in zip(made.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            hide_ticks(axes)
-            scatter(axes, panel, colours, MARKERS)
-            axes.set_title(panel.title, fontsize=9)
-            axes.set_xlabel(panel.note, fontsize=7)
-        shown = {kind for panel in panels for kind in panel.samples.kinds}
-        items = [LegendItem(kind, marker=style["marker"]) for kind, style in MARKERS.items() if kind in shown]
-        for heading, classes in (("seen classes", selection.seen), ("unseen classes", selection.unseen)):
-            items.append(LegendItem(heading))
-            items += [
-                LegendItem(wrapped(projection.class_names[number], _NAME), colour=colours[number])
-                for number in classes.tolist()
-            ]
-        add_legend(made, items)
-        return made
+def select(run: FittedRun, classes: int, per_class: int, seed: int) -> Selection:
+    """Classes and test images, drawn by the seed; half of the classes unseen, as far as there are enough.
+
+    Only test images are shown: the embedding was trained on the others, which would flatter it.
+
+    Raises:
+        SettingsError: ``classes`` or ``per_class`` is out of range.
+    """
+    if not 2 <= classes <= MOST_CLASSES:
+        raise SettingsError(f"--classes {classes}: give 2 to {MOST_CLASSES}; more would look the same")
+    if per_class < 1:
+        raise SettingsError(f"--per-class {per_class}: give 1 or more")
+    random = np.random.default_rng(seed)
+    labels, split = run.dataset.labels, run.dataset.split
+    test_rows = (split.test_seen, split.test_unseen)
+    sides = [random.permutation(np.unique(labels[rows])) for rows in test_rows]
+    unseen = min(classes - classes // 2, len(sides[1]))
+    seen = min(classes - unseen, len(sides[0]), MOST_CLASSES // 2)
+    unseen = min(classes - seen, len(sides[1]), MOST_CLASSES // 2)
+    chosen = [np.sort(side[:number]) for side, number in zip(sides, (seen, unseen), strict=True)]
+    images = []
+    for side, rows in zip(chosen, test_rows, strict=True):
+        for label in side:
+            of_class = np.sort(rows[labels[rows] == label])
+            images.append(np.sort(random.permutation(of_class)[:per_class]))
+    return Selection(chosen[0], chosen[1], np.concatenate(images))
 
 
-def scatter(
-    axes: Axes, panel: Panel, colours: Mapping[int, str], markers: Mapping[str, dict[str, Any]]
-) -> None:
-    """Draw a panel's points; the synthetic ones first, since there are most and they must not hide others."""
-    kinds = np.array(panel.samples.kinds)
-    of_points = np.array([colours[number] for number in panel.samples.labels.tolist()])
-    for kind in reversed(KINDS):
-        here = kinds == kind
-        if here.any():
-            points = panel.points[here]
-            axes.scatter(points[:, 0], points[:, 1], c=of_points[here], label=kind, **markers[kind])
+def _real_and_synthetic(run: FittedRun, selection: Selection, per_class: int, seed: int) -> list[Samples]:
+    """g of the selected test images and, if the run has a generator, synthetic features."""
+    g = run.embed(torch.from_numpy(selection.rows))
+    features = require_shape("embedding's g", run.record, (len(selection.rows), g.shape[-1]), g).numpy()
+    synthetic = synthetic_samples(run, selection, per_class, seed)
+    return [_real_samples(run, selection, features), *([synthetic] if synthetic else [])]
 
 
-def palette(selection: Selection) -> dict[int, str]:
-    """A colour per class. Beyond ten classes a seen and an unseen one share it; their markers differ."""
-    sides = selection.seen.tolist(), selection.unseen.tolist()
-    classes = [*sides[0], *sides[1]]
-    if len(classes) <= len(COLOURS):
-        return dict(zip(classes, COLOURS, strict=False))
-    return {number: COLOURS[place] for side in sides for place, number in enumerate(side)}
+def _real_samples(run: FittedRun, selection: Selection, features: Float[np.ndarray, "n d"]) -> Samples:
+    """The selected test images with these features."""
+    labels = run.dataset.labels[selection.rows]
+    kinds = np.where(np.isin(labels, selection.unseen), KINDS[1], KINDS[0])
+    return Samples(features, _about(kinds, labels, selection.rows))
 
 
-def _tells_classes_apart(run: FittedRun) -> bool:
-    """Whether g has class scores of its own: it was trained to tell classes apart."""
+def synthetic_samples(run: FittedRun, selection: Selection, per_class: int, seed: int) -> Samples | None:
+    """Features that the run's generator makes for the selected unseen classes; None: it has no generator."""
+    if run.generator is None:
+        return None
+    streams = Streams(seed).child("tsne")
+    made = []
+    with torch.no_grad():
+        for label in selection.unseen.tolist():
+            noise = {
+                name: draw(spec, per_class, streams, name)
+                for name, spec in run.generator.sample_noise.items()
+            }
+            semantics = run.fold.space.semantics[label].expand(per_class, -1)
+            made.append(run.generator.sample(run.networks.get("generator", {}), semantics, noise))
+    g = torch.cat(made)
+    labels = np.repeat(selection.unseen, per_class)
+    features = require_shape("generator's sample", run.record, (len(labels), g.shape[-1]), g).numpy()
+    return Samples(features, _about(SYNTHETIC, labels, None))
+
+
+def _about(kinds: Any, labels: np.ndarray, rows: np.ndarray | None) -> pd.DataFrame:
+    images = pd.array([None] * len(labels) if rows is None else rows, dtype="Int64")
+    return pd.DataFrame({"kind": kinds, "class_id": labels, "image": images})
+
+
+def _panel(name: str, title: str, note: str, seed: int, *samples: Samples) -> Panel:
+    points = project(np.concatenate([one.features for one in samples]), seed)
+    about = pd.concat([one.about for one in samples], ignore_index=True)
+    return Panel(name, title, note, about.assign(x=points[:, 0], y=points[:, 1]))
+
+
+def project(features: Float[np.ndarray, "n d"], seed: int) -> Float[np.ndarray, "n 2"]:
+    """Coordinates by t-SNE (van der Maaten & Hinton 2008) of features scaled to unit variance.
+
+    50 principal components are taken first, as its authors do. Perplexity 30, or a third of the other points
+    where there are few. Equal on every call.
+
+    Raises:
+        SettingsError: fewer than four points.
+    """
+    if len(features) < _FEWEST:
+        raise SettingsError(f"t-SNE of {len(features)} points: raise --classes or --per-class")
+    # One thread: sums in another order give other coordinates.
+    with threadpool_limits(1):
+        scaled = StandardScaler().fit_transform(features.astype(np.float64))
+        components = min(_COMPONENTS, *scaled.shape)
+        reduced = PCA(components, svd_solver="full").fit_transform(scaled)
+        perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
+        tsne = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
+        return np.asarray(tsne.fit_transform(reduced), dtype=np.float64)
+
+
+def _is_discriminative(run: FittedRun) -> bool:
+    """Whether the embedding was trained to tell classes apart: it has class scores of its own."""
     return run.embedding.guide(run.embedding_networks) is not None
 
 
@@ -223,7 +274,7 @@ def _open_baseline(
             f"{run.record.info.dataset}): give a run on the same data set and split"
         )
     other = open_run(baseline, data_root, regions=regions, notify=notify)
-    if _tells_classes_apart(other):
+    if _is_discriminative(other):
         name = baseline.info.identity["components"]["embedding"]
         raise ZslbenchError(
             f"{where}: its embedding '{name}' is trained to tell classes apart, so its features are not the "
@@ -241,14 +292,62 @@ def _sha256(record: RunRecord, array: str) -> str | None:
     return next((one["sha256"] for one in record.data["arrays"] if one["array"] == array), None)
 
 
-def _baseline_panel(other: FittedRun, selection: Selection, per_class: int, seed: int) -> Panel:
-    synthetic = synthetic_samples(other, selection, per_class, seed)
-    assert synthetic is not None  # _open_baseline checked it
-    note = f"synthetic features: {method_label(other.record)}, run {other.record.info.id}"
-    parts = [real_samples(other, selection, embedded(other, selection)), synthetic]
-    return _panel("backbone", _backbone_title(other), note, parts, seed)
+# --- the figure ----------------------------------------------------------------------------------
 
 
-def _panel(name: str, title: str, note: str, parts: list[Samples], seed: int) -> Panel:
-    samples = joined(parts)
-    return Panel(name, title, note, samples, project(samples.features, seed))
+def figure(projection: Projection) -> Figure:
+    """The panels of a projection next to each other, with one legend: colours by class, markers by kind."""
+    with plot_style():
+        panels, selection = projection.panels, projection.selection
+        made = new_figure(len(panels) * (_SIDE + 0.15) + 2.0, _SIDE + 0.9)
+        made.suptitle(run_title(projection.record), fontsize=9)
+        colours = {number: CLASSES[place][0] for number, place in palette(selection).items()}
+        for axes, panel in zip(made.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            hide_ticks(axes)
+            scatter(axes, panel, colours, "white")
+            axes.set_title(panel.title, fontsize=9)
+            axes.set_xlabel(panel.note, fontsize=7)
+        shown = {kind for panel in panels for kind in panel.points["kind"]}
+        mark: dict[str, Any] = {"color": "#404040", "linestyle": "none", "markersize": 6, "mew": 1.3}
+        handles: list[Line2D | Patch] = [
+            Line2D([], [], label=kind, marker=style["marker"], **mark)
+            for kind, style in MARKERS.items()
+            if kind in shown
+        ]
+        headings = {"seen classes": selection.seen, "unseen classes": selection.unseen}
+        for heading, classes in headings.items():
+            handles.append(Line2D([], [], label=heading, linestyle="none"))
+            names = {number: wrapped(projection.class_names[number], _NAME) for number in classes.tolist()}
+            handles += [Patch(color=colours[number], label=name) for number, name in names.items()]
+        place: dict[str, Any] = {"loc": "outside right upper", "frameon": False, "alignment": "left"}
+        legend = made.legend(handles=handles, fontsize=8, **place)
+        for handle, text in zip(handles, legend.get_texts(), strict=True):
+            if handle.get_label() in headings:
+                text.set_fontweight("bold")
+        return made
+
+
+def scatter(axes: Axes, panel: Panel, colours: Mapping[int, str], edge: str) -> None:
+    """Draw a panel's points; the synthetic ones first, since there are most and they must not hide others.
+
+    Args:
+        edge: colour of the synthetic points' edges.
+    """
+    for kind in reversed(KINDS):
+        points = panel.points[panel.points["kind"] == kind]
+        if len(points):
+            edges: dict[str, Any] = {"edgecolors": edge} if kind == SYNTHETIC else {}
+            c = [colours[number] for number in points["class_id"]]
+            axes.scatter(points["x"], points["y"], c=c, label=kind, **MARKERS[kind], **edges)
+
+
+def palette(selection: Selection) -> dict[int, int]:
+    """The number of each class's colour in :data:`~zslbench_report.theme.CLASSES`.
+
+    Beyond ten classes a seen and an unseen one share a colour; their markers differ.
+    """
+    sides = selection.seen.tolist(), selection.unseen.tolist()
+    classes = [*sides[0], *sides[1]]
+    if len(classes) <= len(CLASSES):
+        return {number: place for place, number in enumerate(classes)}
+    return {number: place for side in sides for place, number in enumerate(side)}

@@ -12,10 +12,11 @@ from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zslbench.report.tables.model import Cell, Column, Row, Table
-from zslbench_report.html.drawing import as_svg, chart_style, new_chart, thinned
-from zslbench_report.html.sections.classes import most_confused, shares
-from zslbench_report.html.sections.results import AuditLink, sortable
-from zslbench_report.html.theme import CLASSES, DARK, LIGHT, METHODS, SHADE, SHADES, ink, tone
+from zslbench_report.html.charts import chart_style, new_chart, thinned
+from zslbench_report.html.classes import most_confused, shares
+from zslbench_report.html.results import sortable
+from zslbench_report.html.svg import as_svg
+from zslbench_report.theme import CLASSES, DARK, LIGHT, METHODS, SHADE, SHADES, ink, tone
 
 # Machado et al. (2009), severity 1, for linear RGB.
 VISIONS = {
@@ -147,7 +148,7 @@ def test_a_cell_that_says_why_it_has_no_figure_is_sorted_with_the_missing_ones()
         Row((Cell("c"), Cell())),
         Row((Cell("published"), Cell(60.1)), kind="published"),
     )
-    link = AuditLink("passed", "#audit-0", "passed")
+    link = {"anchor": "audit-0", "state": "passed"}
     made = sortable(Table(columns, rows), {"b": link, "published": link})
     (body,) = made["bodies"]
     assert [[cell["sort"] for cell in row["cells"]] for row in body["rows"]] == [

@@ -17,10 +17,9 @@ from page_reader import Node, read
 from zslbench.cli.main import cli
 from zslbench.store.record import RunContent, RunRecord
 from zslbench.store.store import Store
-from zslbench_report.html import page as page_module
-from zslbench_report.html.page import page
+from zslbench_report.html import networks, page as page_module
+from zslbench_report.html.page import SECTIONS, Section, page
 from zslbench_report.html.report import Report, ReportOptions, outcome_of_runs
-from zslbench_report.html.sections import SECTIONS, Section, networks
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> --> $\\frac{ &amp; </svg></style> \u202e"
 FAST = ("--without", "tsne", "--without", "attention")
@@ -47,7 +46,7 @@ def rewritten(store: Store, record: RunRecord, ident: str, **changes: Any) -> Ru
 
 def made(records: list[RunRecord], store: Store | None = None, **options: Any) -> tuple[Node, Report]:
     report = Report(
-        outcome_of_runs(records, "", "Some runs"),
+        outcome_of_runs(records, "Some runs"),
         ReportOptions(without=frozenset({"tsne", "attention"}), **options),
         store,
     )
@@ -158,7 +157,7 @@ def test_unlike_runs_of_one_method_have_lines_of_their_own(quick_store: Any, tmp
         "classifier": {**identity["settings"]["classifier"], "lr": 9.5},
     }
     other = rewritten(store, records[0], "other", info={"identity": identity})
-    found = outcome_of_runs([*records, other], "", "")
+    found = outcome_of_runs([*records, other], "")
     assert len(found.lines) == 2
     labels = [one.label for one in found.lines]
     assert any("9.5" in one for one in labels)
@@ -204,7 +203,7 @@ def test_tsne_of_a_run_that_kept_its_networks(quick_store: Any, monkeypatch: pyt
     monkeypatch.setattr(networks, "MOST_PROJECTIONS", 1)
     _, outcome = quick_store
     without = frozenset(one.id for one in SECTIONS) - {"tsne", "notes"}
-    runs = outcome_of_runs([*of(outcome, "sc-egg"), *of(outcome, "eszsl")], "", "")
+    runs = outcome_of_runs([*of(outcome, "sc-egg"), *of(outcome, "eszsl")], "")
     section = read(page(Report(runs, ReportOptions(without=without)))).one("section", id="tsne")
     assert len(section.all("svg", role="img")) == 1
     assert "sc-egg" in section.text
@@ -218,9 +217,7 @@ def test_without_kept_networks_it_says_how_to_keep_them(quick_store: Any, tmp_pa
     record = of(outcome, "tf-vaegan")[0]
     plain = rewritten(store, record, "plain", environment={**record.environment, "weights": None})
     without = frozenset(one.id for one in SECTIONS) - {"tsne"}
-    section = read(page(Report(outcome_of_runs([plain], "", ""), ReportOptions(without=without)))).one(
-        "section"
-    )
+    section = read(page(Report(outcome_of_runs([plain], ""), ReportOptions(without=without)))).one("section")
     assert "--keep-weights" in section.text
 
 

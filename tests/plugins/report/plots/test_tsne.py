@@ -14,8 +14,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench_report.plots import fitted, tsne
-from zslbench_report.plots.features import Selection, project, select, synthetic_samples
-from zslbench_report.plots.tsne import COLOURS, MARKERS, palette
+from zslbench_report.plots.tsne import MARKERS, Selection, palette, project, select, synthetic_samples
+from zslbench_report.theme import CLASSES
 
 KINDS = ["real seen", "real unseen", "synthetic unseen"]
 SIZE: dict[str, Any] = {"classes": 6, "per_class": 9}
@@ -72,7 +72,10 @@ def test_synthetic_features_are_the_generators(looking: Any) -> None:
     chosen = select(run, 4, 5, 0)
     made = synthetic_samples(run, chosen, 5, 0)
     assert made is not None
-    centres = run.fold.space.semantics[torch.from_numpy(made.labels)] @ run.networks["generator"]["map"]["W"]
+    centres = (
+        run.fold.space.semantics[torch.tensor(made.about["class_id"].to_numpy())]
+        @ run.networks["generator"]["map"]["W"]
+    )
     shift = made.features - centres.numpy()
     np.testing.assert_allclose(shift, np.repeat(shift[:, :1], shift.shape[1], axis=1), atol=1e-6)
     assert 0 < np.abs(shift).max() < 0.1
@@ -110,7 +113,9 @@ def test_what_is_drawn_is_what_was_computed(
             part = frame[(frame["panel"] == name) & (frame["kind"] == marks.get_label())]
             np.testing.assert_allclose(np.asarray(marks.get_offsets()), part[["x", "y"]].to_numpy())
             shown = np.broadcast_to(marks.get_facecolors()[:, :3], (len(part), 3))
-            np.testing.assert_allclose(shown, [to_rgb(colours[one]) for one in part["class_id"]], atol=1e-6)
+            np.testing.assert_allclose(
+                shown, [to_rgb(CLASSES[colours[one]][0]) for one in part["class_id"]], atol=1e-6
+            )
     assert plain.info.id in figure.axes[0].get_xlabel()
     for part in (looking.info.id, "toy", "simulated data"):
         assert part in figure.get_suptitle()
@@ -128,7 +133,7 @@ def test_ten_classes_have_ten_colours_and_beyond_them_sides_share() -> None:
 
     assert len(set(palette(chosen(5, 5)).values())) == 10
     shared = palette(chosen(10, 8))
-    assert len(set(COLOURS)) == 10
+    assert len({light for light, _ in CLASSES}) == 10
     assert len({shared[one] for one in range(10)}) == 10
     assert len({shared[one] for one in range(10, 18)}) == 8
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from zslbench.evaluation import Metric, criteria
@@ -17,34 +16,37 @@ from zslbench.report import (
     Table,
     header_spans,
     interval,
+    mean_std,
     published_lookup,
     selection_label,
     suite_table,
     table_notes,
 )
 from zslbench_audit import AuditStatus, status_of
+from zslbench_report.html.charts import Spread, spread_chart
 from zslbench_report.html.report import Report, Series
 
 # --- results -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class AuditLink:
-    """A cell that leads to a method's audit."""
-
-    text: str
-    target: str
-    state: str
-
-
 def results(report: Report) -> Mapping[str, Any] | None:
     """The table, with a link from each method to its audit, and one chart per data set and figure."""
-    links = {}
-    for place, line in enumerate(report.outcome.lines):
-        audit = _audit_of(report, line)
-        if audit is not None:
-            links[line.label] = AuditLink(_AUDIT_STATES[audit.state], f"#{_anchor(place)}", audit.state)
-    charts = [] if report.without_charts else _result_charts(report)
+    published = published_lookup(report.outcome, PublishedResults.load())
+    charts = []
+    for dataset in report.outcome.datasets:
+        shown = report.series(dataset)
+        for metric in reversed(criteria()):
+            spreads = []
+            for series in shown:
+                found = published(series.line, dataset, str(series.records[0].data["semantics"]))
+                figure = found.figures.get(metric.name, math.nan) if found else math.nan
+                spreads += _spreads(series, metric, figure)
+            spreads.sort(key=lambda one: -one.interval.mean)
+            title = f"{metric.name} on {report.dataset_title(dataset)}"
+            if svg := _spread_chart(report, "spread", title, spreads, metric):
+                any_published = any(math.isfinite(one.published) for one in spreads)
+                charts.append({"title": title, "svg": svg, "published": any_published})
+    links = {audit["label"]: audit for audit in _audits(report)}
     return {
         "table": sortable(suite_table(report.outcome), links),
         "charts": charts,
@@ -52,37 +54,27 @@ def results(report: Report) -> Mapping[str, Any] | None:
     }
 
 
-def _result_charts(report: Report) -> list[dict[str, Any]]:
-    from zslbench_report.html.charts import Spread, spread_chart
-
-    published = published_lookup(report.outcome, PublishedResults.load())
-    charts = []
-    for dataset in report.outcome.datasets:
-        for metric in reversed(criteria()):
-            spreads = []
-            for series in report.series(dataset):
-                values = tuple(series.percents(metric).values())
-                if all(map(math.isfinite, values)):
-                    found = published(series.line, dataset, str(series.records[0].data["semantics"]))
-                    printed = found.figures.get(metric.name, math.nan) if found else math.nan
-                    spreads.append(Spread(series.label, series.tone, values, interval(values), printed))
-            if spreads:
-                spreads.sort(key=lambda one: -one.interval.mean)
-                title = f"{metric.name} on {report.dataset_title(dataset)}"
-                means = "; ".join(f"{one.label} {one.interval.mean:.1f}" for one in spreads)
-                svg = spread_chart(
-                    spreads, metric.name, report.key("spread"), f"{title}, means in %: {means}"
-                )
-                any_published = any(math.isfinite(one.published) for one in spreads)
-                charts.append({"title": title, "svg": svg, "published": any_published})
-    return charts
+def _spreads(series: Series, metric: Metric, published: float = math.nan) -> list[Spread]:
+    """The series as a row of a chart; empty: a seed lacks the figure."""
+    values = tuple(series.percents(metric).values())
+    complete = all(map(math.isfinite, values))
+    return [Spread(series.label, series.tone, values, published)] if complete else []
 
 
-def sortable(table: Table, links: Mapping[str, AuditLink]) -> dict[str, Any]:
+def _spread_chart(
+    report: Report, name: str, title: str, spreads: Sequence[Spread], metric: Metric, bars: bool = False
+) -> Any:
+    means = "; ".join(f"{one.label} {one.interval.mean:.1f}" for one in spreads)
+    label = f"{title}, means in %: {means}"
+    return report.draw(spread_chart, name, label, spreads, metric.name, bars=bars) if spreads else None
+
+
+def sortable(table: Table, links: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the template shows of a table: header cells by level, bodies (one per group), and notes.
 
     Args:
-        links: by the text of a row's first cell; they make up a last column, if there are any.
+        links: audits (:func:`_audits`) by the text of a row's first cell; they make up a last column, if
+            there are any.
     """
     shown = table.for_readers()
     levels = header_spans(shown.columns)
@@ -103,7 +95,7 @@ def sortable(table: Table, links: Mapping[str, AuditLink]) -> dict[str, Any]:
     }
 
 
-def _sortable_row(table: Table, row: Row, links: Mapping[str, AuditLink]) -> dict[str, Any]:
+def _sortable_row(table: Table, row: Row, links: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     cells = [
         {
             "text": MISSING if cell.text is None else cell.text,
@@ -111,7 +103,9 @@ def _sortable_row(table: Table, row: Row, links: Mapping[str, AuditLink]) -> dic
             "emphasis": cell.emphasis,
             "note": cell.note,
             "missing": _is_missing(cell, column.numeric),
-            "sort": "" if _is_missing(cell, column.numeric) else _sort_key(cell),
+            "sort": ""
+            if _is_missing(cell, column.numeric)
+            else str(cell.text if cell.value is None else cell.value),
             "numeric": column.numeric,
             "first": _starts_group(table, place),
         }
@@ -132,43 +126,31 @@ def _is_missing(cell: Cell, numeric: bool) -> bool:
     return cell.text is None or (numeric and cell.value is None)
 
 
-def _sort_key(cell: Cell) -> str:
-    return str(cell.text if cell.value is None else cell.value)
-
-
 # --- audits --------------------------------------------------------------------------------------
-
-_AUDIT_STATES = {
-    "passed": "passed",
-    "failed": "failed",
-    "other version": "other version",
-    "none": "not audited",
-}
 
 
 def audits(report: Report) -> Mapping[str, Any] | None:
     """For each line with runs: whether it was audited, and what each probe found."""
+    found = _audits(report)
+    return {"found": found} if found else None
+
+
+def _audits(report: Report) -> list[dict[str, Any]]:
+    """The audit of each line that has runs, with the id of its place on the page; empty without a store."""
     found = []
     for place, line in enumerate(report.outcome.lines):
         audit = _audit_of(report, line)
         if audit is not None:
-            state = _AUDIT_STATES[audit.state]
-            found.append({"anchor": _anchor(place), "label": line.label, "audit": audit, "state": state})
-    return {"found": found} if found else None
-
-
-def _anchor(place: int) -> str:
-    """The id of the audit of the n-th line."""
-    return f"audit-{place}"
+            state = "not audited" if audit.state == "none" else audit.state
+            found.append({"anchor": f"audit-{place}", "label": line.label, "audit": audit, "state": state})
+    return found
 
 
 def _audit_of(report: Report, line: Line) -> AuditStatus | None:
-    """The audit of a line's first run; None: the line has no runs, or there is no store."""
-    if report.store is None:
-        return None
-    for (label, _, _), entry in report.outcome.entries.items():
-        if label == line.label and entry.records:
-            return status_of(report.store, next(iter(entry.records.values())))
+    if report.store is not None:
+        for (label, _, _), entry in report.outcome.entries.items():
+            if label == line.label and entry.records:
+                return status_of(report.store, next(iter(entry.records.values())))
     return None
 
 
@@ -206,54 +188,40 @@ def variants(report: Report) -> Mapping[str, Any] | None:
             families.setdefault(key, []).append(series)
         for (method, _, _), family in families.items():
             if len({series.line.variant for series in family}) > 1:
-                panels.append(_variant_panel(report, method, dataset, family))
-    return {"panels": panels} if panels else None
+                title = f"{method} on {report.dataset_title(dataset)}"
+                panels.append({"title": title, **_variants(report, title, family)})
+    return {"panels": panels, "metrics": [one.name for one in reversed(criteria())]} if panels else None
 
 
-def _variant_panel(report: Report, method: str, dataset: str, family: list[Series]) -> dict[str, Any]:
+def _variants(report: Report, title: str, family: list[Series]) -> dict[str, Any]:
     full = next((series for series in family if series.line.variant in (None, FULL)), None)
-    title = f"{method} on {report.dataset_title(dataset)}"
     rows = [
         {
             "label": series.label,
             "full": series is full,
             "figures": [
-                (_mean_std(series, metric), _difference(series, full, metric))
+                (
+                    mean_std(list(series.percents(metric).values()), metric).text,
+                    _difference(series, full, metric),
+                )
                 for metric in reversed(criteria())
             ],
         }
         for series in family
     ]
     charts = []
-    if not report.without_charts:
-        from zslbench_report.html.charts import Spread, spread_chart
-
-        for metric in reversed(criteria()):
-            spreads = []
-            for series in family:
-                values = tuple(series.percents(metric).values())
-                if values and all(map(math.isfinite, values)):
-                    spreads.append(Spread(series.label, series.tone, values, interval(values)))
-            if len(spreads) > 1:
-                means = "; ".join(f"{one.label} {one.interval.mean:.1f}" for one in spreads)
-                label = f"{metric.name} of variants of {title}, means in %: {means}"
-                charts.append(spread_chart(spreads, metric.name, report.key("ablation"), label, bars=True))
-    names = [one.name for one in reversed(criteria())]
-    return {"title": title, "charts": charts, "rows": rows, "figures": names, "full": full}
-
-
-def _mean_std(series: Series, metric: Metric) -> str | None:
-    found = interval(list(series.percents(metric).values()))
-    if math.isnan(found.mean):
-        return None
-    return f"{found.mean:.1f}" if math.isnan(found.std) else f"{found.mean:.1f} ± {found.std:.1f}"
+    for metric in reversed(criteria()):
+        spreads = [one for series in family for one in _spreads(series, metric)]
+        if len(spreads) > 1:
+            label = f"{metric.name} of variants of {title}"
+            charts.append(_spread_chart(report, "ablation", label, spreads, metric, bars=True))
+    return {"charts": charts, "rows": rows, "full": full}
 
 
 def _difference(series: Series, full: Series | None, metric: Metric) -> float | None:
-    """Mean difference over the seeds that both have, in percentage points."""
+    """Mean difference over the seeds that both have, in percentage points; None: there is none."""
     if full is None or series is full:
         return None
     own, others = series.percents(metric), full.percents(metric)
-    both = [own[seed] - others[seed] for seed in own if seed in others]
-    mean = math.fsum(both) / len(both) if both else math.nan
+    mean = interval([own[seed] - others[seed] for seed in own if seed in others]).mean
     return mean if math.isfinite(mean) else None

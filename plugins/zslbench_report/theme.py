@@ -1,11 +1,12 @@
-"""Colours of a report in light and dark mode, as CSS custom properties, and their stand-ins in charts.
+"""Colours of a report in light and dark mode, as CSS custom properties, and their placeholders in charts.
 
-Charts are drawn once, in stand-in colours that nothing else uses; these then become ``var(--name)``,
-so that the page alone decides how a chart looks.
+Charts are drawn once, in placeholder colours that nothing else uses; these then become ``var(--name)``, so
+that the page alone decides how a chart looks.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ class Tone:
 
     @property
     def ink(self) -> str:
-        """The stand-in colour that charts draw with."""
+        """The placeholder that charts draw with."""
         return ink(self.colour)
 
 
@@ -70,7 +71,7 @@ _NAMES = (*LIGHT, *(f"k{place}" for place in range(len(CLASSES))))
 
 
 def ink(name: str) -> str:
-    """The stand-in of a custom property: a colour that charts use for nothing else.
+    """The placeholder of a custom property.
 
     >>> ink("bg")
     '#fe0100'
@@ -78,9 +79,13 @@ def ink(name: str) -> str:
     return f"#fe01{_NAMES.index(name):02x}"
 
 
-def inks() -> dict[str, str]:
-    """From each stand-in to its custom property."""
-    return {ink(name): f"var(--{name})" for name in _NAMES}
+def page_colours(text: str) -> str:
+    """The text with custom properties instead of their placeholders.
+
+    >>> page_colours("fill: #fe0100")
+    'fill: var(--bg)'
+    """
+    return re.sub("#fe01([0-9a-f]{2})", lambda found: f"var(--{_NAMES[int(found[1], 16)]})", text)
 
 
 def variables(dark: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from zslbench.evaluation import METRICS
+from zslbench.report import ClassAccuracies, over_classes
+from zslbench_report.html.charts import class_chart
 from zslbench_report.html.report import Report, Series
 
 # --- accuracies ----------------------------------------------------------------------------------
@@ -23,33 +25,30 @@ _TABLES = (
     ("seen", "gzsl_accuracy", "Seen classes among all (GZSL)"),
     ("unseen", "czsl_accuracy", "Unseen classes among themselves (CZSL)"),
 )
+_Means = list[tuple[Series, pd.DataFrame]]
+"""Name, side, images and mean accuracies of each class, by class id, for each series."""
 
 
 def class_accuracies(report: Report) -> Mapping[str, Any] | None:
     """For each data set a chart, and tables of classes × methods with the worst class first."""
-    panels = []
-    for dataset in report.outcome.datasets:
-        means = [(series, _mean_accuracies(report, series)) for series in report.series(dataset)]
+
+    def panel(title: str, shown: list[Series]) -> dict[str, Any] | None:
+        means = [(series, _mean_accuracies(report, series)) for series in shown]
         found = [(series, table) for series, table in means if table is not None]
-        if not found:
-            continue
-        title = report.dataset_title(dataset)
-        panels.append(
-            {
-                "title": title,
-                "tables": [table for each in _TABLES if (table := _class_table(found, *each))["rows"]],
-                "svg": _class_chart(report, title, found),
-                "intervals": _intervals(report, [series for series, _ in found]),
-            }
-        )
+        return {
+            "tables": [table for each in _TABLES if (table := _class_table(found, *each)) is not None],
+            "svg": _class_chart(report, title, found),
+            "intervals": [row for series, _ in found for row in _interval_row(report, series)],
+        } if found else None  # fmt: skip
+
+    panels = report.panels(panel)
     names = [one.name for one in METRICS.values() if one.classes]
     return {"panels": panels, "metrics": names} if panels else None
 
 
 def _mean_accuracies(report: Report, series: Series) -> pd.DataFrame | None:
     """Accuracy of each class, mean over the seeds whose tables can be read."""
-    read = [report.table(record, "classes", _COLUMNS) for record in series.records]
-    tables = [table for table in read if table is not None and len(table)]
+    tables = [table for _, table in report.tables(series.records, "classes", _COLUMNS)]
     if not tables:
         return None
     same = [table for table in tables if list(table["name"]) == list(tables[0]["name"])]
@@ -61,35 +60,30 @@ def _mean_accuracies(report: Report, series: Series) -> pd.DataFrame | None:
     return tables[0].set_index("class_id")[["name", "side", "images"]].join(means)
 
 
-def _intervals(report: Report, shown: list[Series]) -> list[dict[str, Any]]:
-    """The figures of each method's median run, with bootstrap intervals over classes."""
-    from zslbench.report import ClassAccuracies, over_classes
-
-    rows = []
-    for series in shown:
-        table = report.table(series.median, "classes", _COLUMNS)
-        if table is not None:
-            found = over_classes(ClassAccuracies.of(table)).values()
-            figures = [
-                (each.value, each.reason or f"{each.low:.1f} to {each.high:.1f}")
-                if each.value == each.value
-                else None
-                for each in found
-            ]
-            rows.append({"label": series.label, "seed": series.median.info.seed, "figures": figures})
-    return rows
+def _interval_row(report: Report, series: Series) -> list[dict[str, Any]]:
+    """The figures of a method's median run, with bootstrap intervals over classes; empty if unreadable."""
+    return [
+        {
+            "label": series.label,
+            "seed": record.info.seed,
+            "figures": [
+                None if np.isnan(one.value) else (one.value, one.reason or f"{one.low:.1f} to {one.high:.1f}")
+                for one in over_classes(ClassAccuracies.of(table)).values()
+            ],
+        }
+        for record, table in report.tables([series.median], "classes", _COLUMNS)
+    ]
 
 
-def _class_table(
-    found: list[tuple[Series, pd.DataFrame]], side: str, column: str, title: str
-) -> dict[str, Any]:
-    methods = []
-    for series, table in found:
-        of_side = table[(table["side"] == side) & table[column].notna()]
-        if len(of_side):
-            methods.append((series, of_side.set_index("name")))
+def _class_table(found: _Means, side: str, column: str, title: str) -> dict[str, Any] | None:
+    """One row per class; None: no method has the column for classes of this side."""
+    parts = [
+        (series, table[(table["side"] == side) & table[column].notna()].set_index("name"))
+        for series, table in found
+    ]
+    methods = [(series, table) for series, table in parts if len(table)]
     if not methods:
-        return {"rows": []}
+        return None
     frame = pd.concat([table[column] for _, table in methods], axis=1, keys=range(len(methods)))
     images = methods[0][1]["images"]
     order = frame.mean(axis=1).sort_values(kind="stable").index
@@ -112,20 +106,17 @@ def _class_table(
     }
 
 
-def _class_chart(report: Report, title: str, found: list[tuple[Series, pd.DataFrame]]) -> Any:
-    if report.without_charts:
-        return None
-    from zslbench_report.html.charts import ClassSpread, class_chart
-
-    spreads = []
+def _class_chart(report: Report, title: str, found: _Means) -> Any:
+    methods = []
     for series, table in found:
         accuracy = "gzsl_accuracy" if table["gzsl_accuracy"].notna().any() else "czsl_accuracy"
+        table = table[table[accuracy].notna()]
         sides = {
-            side: 100 * table.loc[(table["side"] == side) & table[accuracy].notna(), accuracy].to_numpy(float)
+            side: 100 * table.loc[table["side"] == side, accuracy].to_numpy(float)
             for side in ("unseen", "seen")
         }
-        spreads.append(ClassSpread(series.label, series.tone, sides))
-    return class_chart(spreads, report.key("classes"), f"Accuracy of each class of {title}, by method")
+        methods.append((series.label, series.tone, sides))
+    return report.draw(class_chart, "classes", f"Accuracy of each class of {title}, by method", methods)
 
 
 # --- confusion -----------------------------------------------------------------------------------
@@ -135,22 +126,24 @@ MOST_CLASSES = 10
 MOST_PAIRS = 8
 """Confusions among all classes in the list."""
 
+_Classes = Mapping[int, tuple[str, str]]
+"""Name and side of each class, by class id."""
+
 
 def confusion(report: Report) -> Mapping[str, Any] | None:
     """For each data set and method the matrix of the most confused unseen classes, and the worst pairs."""
-    panels = []
-    for dataset in report.outcome.datasets:
-        methods = [
-            found for series in report.series(dataset) if (found := _confusion(report, series)) is not None
-        ]
-        if methods:
-            panels.append({"title": report.dataset_title(dataset), "methods": methods})
+
+    def panel(title: str, shown: list[Series]) -> dict[str, Any] | None:
+        methods = [found for series in shown if (found := _confusion(report, series)) is not None]
+        return {"methods": methods} if methods else None
+
+    panels = report.panels(panel)
     return {"panels": panels, "most": MOST_CLASSES} if panels else None
 
 
 def _confusion(report: Report, series: Series) -> dict[str, Any] | None:
-    runs = []
-    classes: dict[int, tuple[str, str]] = {}  # name and side
+    runs: list[pd.DataFrame] = []
+    classes: dict[int, tuple[str, str]] = {}
     for record in series.records:
         table = report.table(record, "classes", ("class_id", "name", "side"))
         predictions = report.table(record, "predictions", ("side", "label"))
@@ -162,34 +155,24 @@ def _confusion(report: Report, series: Series) -> dict[str, Any] | None:
         return None
     matrix, pairs, to_seen = None, [], None
     if all("czsl_prediction" in table for table in runs):
-        matrix = _matrix(runs, "czsl_prediction", classes)
+        matrix = _matrix(runs, classes)
     if all("gzsl_prediction" in table for table in runs):
-        pairs = _worst_pairs(runs, classes)
+        pairs = _worst_pairs(pd.concat(runs), classes)
         seen = [number for number, (_, side) in classes.items() if side == "seen"]
         to_seen = 100 * float(np.mean([table["gzsl_prediction"].isin(seen).mean() for table in runs]))
     if not matrix and not pairs:
         return None
-    return {
-        "label": series.label,
-        "tone": series.tone,
-        "matrix": matrix,
-        "pairs": pairs,
-        "to_seen": to_seen,
-    }
+    found = {"matrix": matrix, "pairs": pairs, "to_seen": to_seen}
+    return {"label": series.label, "tone": series.tone, **found}
 
 
-def shares(runs: list[pd.DataFrame], column: str, classes: list[int]) -> Float[np.ndarray, "n n"]:
+def shares(runs: Sequence[pd.DataFrame], column: str, classes: list[int]) -> Float[np.ndarray, "n n"]:
     """Share of the images of each class (row) that were taken for each class (column), over runs."""
-    place = {number: at for at, number in enumerate(classes)}
-    counts = np.zeros((len(classes), len(classes)))
-    totals = np.zeros(len(classes))
-    for table in runs:
-        for label, predicted in zip(table["label"], table[column], strict=True):
-            if (row := place.get(int(label))) is not None:
-                totals[row] += 1
-                if (at := place.get(int(predicted))) is not None:
-                    counts[row, at] += 1
-    return counts / np.maximum(totals, 1)[:, None]
+    every = pd.concat(runs)
+    counts = pd.crosstab(every["label"], every[column])
+    part = counts.reindex(index=classes, columns=classes, fill_value=0).to_numpy(float)
+    totals = counts.sum(axis=1).reindex(classes, fill_value=0).to_numpy(float)
+    return np.asarray(part / np.maximum(totals, 1)[:, None])
 
 
 def most_confused(matrix: Float[np.ndarray, "n n"], most: int) -> list[int]:
@@ -200,36 +183,31 @@ def most_confused(matrix: Float[np.ndarray, "n n"], most: int) -> list[int]:
     chosen: list[int] = []
     for flat in np.argsort(-mutual, axis=None, kind="stable"):
         row, column = np.unravel_index(int(flat), mutual.shape)
-        if mutual[row, column] <= 0:
+        if mutual[row, column] <= 0 or len(chosen) == most:
             break
         new = [int(at) for at in (row, column) if at not in chosen]
         if len(chosen) + len(new) <= most:
             chosen += new
-        if len(chosen) == most:
-            break
     return chosen
 
 
-def _matrix(
-    runs: list[pd.DataFrame], column: str, names: Mapping[int, tuple[str, str]]
-) -> dict[str, Any] | None:
+def _matrix(runs: list[pd.DataFrame], names: _Classes) -> dict[str, Any] | None:
     classes = sorted({int(label) for table in runs for label in table["label"]})
-    whole = shares(runs, column, classes)
+    whole = shares(runs, "czsl_prediction", classes)
     chosen = most_confused(whole, MOST_CLASSES)
     if not chosen:
         return None
     part = 100 * whole[np.ix_(chosen, chosen)]
     return {
         "names": [_name(names, classes[at]) for at in chosen],
-        "rows": [[float(value) for value in row] for row in part],
+        "rows": part.tolist(),
         "rest": [max(0.0, 100 - float(row.sum())) for row in part],
         "count": len(classes),
     }
 
 
-def _worst_pairs(runs: list[pd.DataFrame], names: Mapping[int, tuple[str, str]]) -> list[dict[str, Any]]:
+def _worst_pairs(every: pd.DataFrame, names: _Classes) -> list[dict[str, Any]]:
     """The largest shares of an unseen class that went to one other class, among all classes."""
-    every = pd.concat(runs)
     totals = every.groupby("label").size()
     wrong = every[every["label"] != every["gzsl_prediction"]]
     counts = wrong.groupby(["label", "gzsl_prediction"], as_index=False).size()
@@ -248,5 +226,5 @@ def _worst_pairs(runs: list[pd.DataFrame], names: Mapping[int, tuple[str, str]])
     ]
 
 
-def _name(names: Mapping[int, tuple[str, str]], number: int) -> str:
+def _name(names: _Classes, number: int) -> str:
     return names[number][0] if number in names else f"class {number}"

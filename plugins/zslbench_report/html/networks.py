@@ -1,0 +1,181 @@
+"""What fitted networks show: features by t-SNE, and where embeddings look."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from jaxtyping import Float
+
+from zslbench.errors import ZslbenchError
+from zslbench.store import RunRecord
+from zslbench_report.html.charts import tsne_chart
+from zslbench_report.html.report import Report, Series
+from zslbench_report.theme import ink
+
+if TYPE_CHECKING:
+    from zslbench_report.plots.attention import Tile
+    from zslbench_report.plots.tsne import Projection
+
+T = TypeVar("T")
+
+MOST_PROJECTIONS = 8
+"""Runs that are drawn by t-SNE, since each takes seconds and space."""
+MOST_RUNS = 3
+"""Runs whose attention is drawn."""
+IMAGES = 4
+"""Images of a run."""
+ATTRIBUTES = 6
+"""Attributes of an image, by their scores."""
+SIDE = 200
+"""Longest side of an embedded picture, pixels."""
+
+
+def _drawn(
+    runs: list[tuple[Series, RunRecord]], most: int, draw: Callable[[Series, RunRecord], T]
+) -> tuple[list[T], list[str]]:
+    """The first ``most`` runs drawn, and why the others are not."""
+    made: list[T] = []
+    reasons: list[str] = []
+    for series, record in runs:
+        where = f"{series.label} on {series.dataset}"
+        if len(made) == most:
+            reasons.append(f"{where} is left out: at most {most} runs are drawn.")
+            continue
+        try:
+            made.append(draw(series, record))
+        except ZslbenchError as error:
+            reasons.append(f"{where}: {error}")
+    return made, reasons
+
+
+def _runs_with_networks(report: Report, *weights: str) -> list[tuple[Series, RunRecord]]:
+    """Of each series a run stored with such weights, the median one if possible."""
+    found = []
+    for dataset in report.outcome.datasets:
+        for series in report.series(dataset):
+            stored = [one for one in series.median_first if one.environment.get("weights") in weights]
+            found += [(series, record) for record in stored[:1]]
+    return found
+
+
+# --- t-SNE ---------------------------------------------------------------------------------------
+
+
+def tsne(report: Report) -> Mapping[str, Any] | None:
+    """For each data set a panel per method whose run has its networks, all of the same images."""
+    if not report.outcome.records:
+        return None
+    runs = _runs_with_networks(report, "all")
+    remarks: dict[str, list[str]] = {}
+
+    def project(series: Series, record: RunRecord) -> tuple[Series, Projection]:
+        from zslbench_report.plots.tsne import compute
+
+        def notify(text: str) -> None:
+            known = remarks.setdefault(series.dataset, [])
+            known += [text] if text not in known else []
+
+        root = report.options.data_root
+        return series, compute(record, data_root=root, backbone=False, notify=notify)
+
+    panels, reasons = _drawn([] if report.without_charts else runs, MOST_PROJECTIONS, project)
+    # On equal data the same images were chosen: such panels share a legend.
+    groups: dict[tuple[Any, ...], list[tuple[Series, Projection]]] = {}
+    for series, projection in panels:
+        chosen = projection.selection
+        numbers = (tuple(part.tolist()) for part in (chosen.seen, chosen.unseen, chosen.rows))
+        groups.setdefault((series.dataset, *projection.class_names, *numbers), []).append(
+            (series, projection)
+        )
+    shown = [_tsne_group(report, same, remarks.get(same[0][0].dataset, [])) for same in groups.values()]
+    return {"groups": shown, "reasons": reasons, "stored": bool(runs)}
+
+
+def _tsne_group(
+    report: Report, panels: list[tuple[Series, Projection]], remarks: list[str]
+) -> dict[str, Any]:
+    from zslbench_report.plots.tsne import SYNTHETIC, palette
+
+    dataset, first = panels[0][0].dataset, panels[0][1]
+    names = {number: f"k{place}" for number, place in palette(first.selection).items()}
+    inks = {number: ink(name) for number, name in names.items()}
+    made = []
+    for series, projection in panels:
+        (panel,) = projection.panels
+        label = f"t-SNE of {series.label} on {dataset}, {panel.title}"
+        made.append(
+            {
+                "label": series.label,
+                "seed": projection.record.info.seed,
+                "panel": panel,
+                "svg": report.draw(tsne_chart, "tsne", label, panel, inks),
+            }
+        )
+    return {
+        "title": report.dataset_title(dataset),
+        "panels": made,
+        "classes": [
+            (names[number], first.class_names[number], side)
+            for side, numbers in (("seen", first.selection.seen), ("unseen", first.selection.unseen))
+            for number in numbers.tolist()
+        ],
+        "synthetic": any(SYNTHETIC in set(one.panels[0].points["kind"]) for _, one in panels),
+        "remarks": remarks,
+    }
+
+
+# --- attention -----------------------------------------------------------------------------------
+
+
+def attention(report: Report) -> Mapping[str, Any] | None:
+    """Tiles for each method whose embedding has attention; None if no run read regions."""
+    runs = [pair for pair in _runs_with_networks(report, "all", "embedding") if _reads_regions(pair[1])]
+    if not runs:
+        return None
+
+    def look(series: Series, record: RunRecord) -> dict[str, Any]:
+        from zslbench_report.plots.attention import look_at
+        from zslbench_report.plots.fitted import open_run
+
+        options, remarks = report.options, list[str]()
+        run = open_run(record, options.data_root, notify=remarks.append, embedding_only=True)
+        images = [
+            (image, [(tile, _source(tile)) for tile in image.tiles])
+            for image in look_at(
+                run, count=IMAGES, top=ATTRIBUTES, images=options.images, notify=remarks.append
+            )
+        ]
+        title = f"{series.label} on {report.dataset_title(series.dataset)}, seed {record.info.seed}"
+        return {"title": title, "images": images, "remarks": remarks}
+
+    made, reasons = _drawn([] if report.without_charts else runs, MOST_RUNS, look)
+    return {"made": made, "reasons": reasons, "pictures": report.options.images is not None}
+
+
+def _reads_regions(record: RunRecord) -> bool:
+    """Whether the run's embedding reads regions: only such runs store their embedding alone."""
+    if record.environment.get("weights") == "embedding":
+        return True
+    arrays = [one["array"] for one in record.data.get("arrays", ())]
+    embedding = record.info.identity.get("components", {}).get("embedding")
+    return "regions" in arrays and embedding not in (None, "identity")
+
+
+def _source(tile: Tile) -> str:
+    """A tile as a ``data:`` URL: JPEG for pictures, PNG, with one pixel per region, for grids."""
+    from PIL import Image  # comes with matplotlib
+
+    pixels: Float[np.ndarray, "_ _ 3"] = tile.rgb()
+    image = Image.fromarray((255 * pixels.clip(0, 1)).round().astype(np.uint8), "RGB")
+    data = io.BytesIO()
+    kind = "jpeg" if max(image.size) > 64 else "png"
+    if kind == "jpeg":
+        image.thumbnail((SIDE, SIDE))
+        image.save(data, "JPEG", quality=82)
+    else:
+        image.save(data, "PNG", optimize=True)
+    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

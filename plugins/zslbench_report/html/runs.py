@@ -1,0 +1,323 @@
+"""How the numbers came about: selection, every run, settings, data, machines and versions, and notes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from zslbench.evaluation import METRICS, criteria
+from zslbench.report import ORACLE_MARK, explain_run, percent, selection_label, stage_rows, stages_line
+from zslbench.store import RunRecord
+from zslbench_report.html.report import Report, Series
+
+# --- selection -----------------------------------------------------------------------------------
+
+SELECTIONS: Mapping[str, str] = {
+    "val": (
+        "The number of epochs, and the hyper-parameters that a method offers for search, were chosen by the "
+        "highest H (Acc for a method without GZSL) on validation classes and images held out from the "
+        "training images. The method was then refitted on all training images with these choices and "
+        "evaluated once. Test images played no part in any choice."
+    ),
+    "last": (
+        "Nothing was chosen: the method was fitted on all training images with the given number of epochs "
+        "and settings, and evaluated once after its last epoch."
+    ),
+    "oracle": (
+        "Epochs and classifiers were chosen on the test images themselves, separately for Acc and for H, as "
+        f"published code does. These numbers, marked {ORACLE_MARK}, are biased upwards by construction and "
+        "are not comparable with any others."
+    ),
+}
+EVALUATOR = (
+    "All numbers come from one evaluator, the only part that sees test labels; methods only hand it scores. "
+    "Acc is the accuracy averaged over unseen classes when only unseen classes can be predicted (CZSL). U "
+    "and S are the accuracies averaged over unseen and over seen classes when all classes can be predicted "
+    "(GZSL), and H = 2US/(U+S). Every class has the same weight, however many test images it has; a tie for "
+    "the highest score counts as wrong. AUSUC is the area under the exact seen–unseen curve."
+)
+
+
+def protocol(report: Report) -> Mapping[str, Any] | None:
+    """Text on selections, splits and evaluator, then a row per run: what was chosen, and by which value."""
+    outcome = report.outcome
+    used = {record.info.selection for record in outcome.records}
+    splits: dict[str, dict[str, None]] = {}
+    for record in outcome.records:
+        if record.info.selection == "val":
+            note = str(record.data.get("validation_note") or "not recorded")
+            splits.setdefault(report.dataset_title(record.info.dataset), {})[note] = None
+    rows = [
+        _choices(report, line.label, record)
+        for line in outcome.lines
+        for dataset in outcome.datasets
+        for selection in outcome.selections
+        for record in report.records(line.label, dataset, selection)
+    ]
+    return {
+        "selections": [(one, SELECTIONS[one]) for one in outcome.selections if one in used & set(SELECTIONS)],
+        "splits": splits,
+        "evaluator": EVALUATOR,
+        "columns": [(name, name in ("seed", "epochs", "candidates", "value")) for name in _CHOICES],
+        "rows": rows,
+        "ranking": outcome.selections[0] if outcome.selections else None,
+    }
+
+
+_CHOICES = (
+    "method", "data set", "selection", "seed", "epochs", "chosen hyper-parameters", "candidates", "chosen by",
+    "value",
+)  # fmt: skip
+
+
+def _choices(report: Report, label: str, record: RunRecord) -> list[Any]:
+    info, metrics = record.info, record.metrics
+    chosen: Mapping[str, Any] = record.environment.get("chosen") or {}
+    criterion = next((one for one in reversed(criteria()) if f"val_{one.key}" in metrics), None)
+    candidates = report.table(record, "candidates", ())
+    return [
+        label,
+        report.dataset_title(info.dataset),
+        info.selection,
+        info.seed,
+        _epochs(metrics),
+        ", ".join(f"{key}={value}" for key, value in chosen.items()),
+        None if candidates is None or info.selection == "last" else len(candidates),
+        f"validation {criterion.name}" if criterion else None,
+        percent(metrics[f"val_{criterion.key}"]) if criterion else None,
+    ]
+
+
+def _epochs(metrics: Mapping[str, Any]) -> str | None:
+    """Under oracle selection H and Acc may come from two epochs, each with a classifier of its own."""
+    if metrics.get("epochs"):
+        return str(metrics["epochs"])
+    parts = []
+    for metric in reversed(criteria()):
+        epochs = [metrics.get(f"{metric.key}_epoch"), metrics.get(f"{metric.key}_classifier_epoch")]
+        if any(epochs):
+            parts.append(f"{metric.name}: " + ", classifier ".join(str(one) for one in epochs if one))
+    return "; ".join(parts) or None
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def runs(report: Report) -> Mapping[str, Any] | None:
+    """One row per run: its figures, its cost, and the stages it reused."""
+    records = report.outcome.records
+    shown = [one for one in METRICS.values() if any(math.isfinite(one.of(run.metrics)) for run in records)]
+    rows = []
+    for label, dataset, selection in report.outcome.entries:
+        for record in report.records(label, dataset, selection):
+            title, finished = report.dataset_title(record.info.dataset), f"{record.finished:%Y-%m-%d %H:%M}"
+            rows.append(
+                [
+                    *(label, title, selection_label(selection), record.info.seed),
+                    *(one.of(record.metrics) for one in shown),
+                    *(record.environment.get("seconds"), _stages(record), finished),
+                    Markup("<code>{}</code>").format(record.info.id),
+                ]
+            )
+    numbers = ("seed", *(one.name for one in shown), "seconds")
+    names = ("method", "data set", "selection", *numbers, "stages", "finished (UTC)", "run")
+    columns = [(name, name in numbers) for name in names]
+    return {"columns": columns, "rows": rows, "stages": stages_line(records)} if rows else None
+
+
+def _stages(record: RunRecord) -> Markup | None:
+    """``10 trained, 4 reused``, with the stages as its title; None: the run has none."""
+    stages = stage_rows(record)
+    reused = sum(text.startswith("reused") for _, text in stages)
+    counts = {"trained": len(stages) - reused, "reused": reused}
+    text = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+    details = "; ".join(f"{name} {text}" for name, text in stages)
+    return Markup('<span title="{}">{}</span>').format(details, text) if stages else None
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+_ABSENT = object()
+
+
+def settings(report: Report) -> Mapping[str, Any] | None:
+    """For each data set the settings that differ, and each line's settings in full."""
+
+    def panel(title: str, shown: list[Series]) -> dict[str, Any]:
+        columns = [_settings_of(series.median) for series in shown]
+        return {
+            "labels": [series.label for series in shown],
+            "rows": _differing(columns),
+            "uneven": [text for series in shown for text in _uneven_seeds(series)],
+            "lines": [_all_settings(report, *pair) for pair in zip(shown, columns, strict=True)],
+        }
+
+    panels = report.panels(panel)
+    return {"panels": panels} if panels else None
+
+
+def _settings_of(record: RunRecord) -> dict[str, Any]:
+    """Settings by dotted name with components, reading and data; with the values that validation chose."""
+    identity = record.info.identity
+    components = identity.get("components", {})
+    flat: dict[str, Any] = {kind: name for kind, name in components.items() if kind != "dataset"}
+    if record.info.reading is not None:
+        flat["reading"] = record.info.reading
+    flat |= _flat_settings(identity)
+    flat |= {f"data.{kind}": record.data.get(kind) for kind in ("features", "semantics")}
+    return flat | dict(record.environment.get("chosen") or {})
+
+
+def _flat_settings(identity: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        f"{kind}.{name}": value
+        for kind, values in identity.get("settings", {}).items()
+        for name, value in values.items()
+    }
+
+
+def _differing(columns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Settings that several lines have, with different values; a line without one shows a dash."""
+    rows = []
+    for name in dict.fromkeys(name for values in columns for name in values):
+        values = [column.get(name, _ABSENT) for column in columns]
+        present = [_canonical(value) for value in values if value is not _ABSENT]
+        if len(present) > 1 and len(set(present)) > 1:
+            usual = max(set(present), key=lambda one: (present.count(one), -present.index(one)))
+            cells = [
+                (None, False) if value is _ABSENT else (_setting(value), _canonical(value) != usual)
+                for value in values
+            ]
+            rows.append({"name": name, "cells": cells})
+    return rows
+
+
+def _uneven_seeds(series: Series) -> list[str]:
+    """What differs between the seeds of one line although nothing should, except chosen values."""
+    facts = []
+    for record in series.records:
+        identity = record.info.identity
+        facts.append(_flat_settings(identity))
+        for part in ("versions", "execution"):
+            facts[-1] |= {f"{part}: {name}": value for name, value in identity.get(part, {}).items()}
+    names = [name for name in facts[0] if any(other.get(name) != facts[0][name] for other in facts)]
+    return [
+        f"{series.label}: {name} differs between seeds "
+        f"({', '.join(sorted({str(other.get(name, 'absent')) for other in facts}))})"
+        for name in names
+    ]
+
+
+def _all_settings(report: Report, series: Series, values: Mapping[str, Any]) -> dict[str, Any]:
+    record = series.median
+    chosen = record.environment.get("chosen") or {}
+    explained: list[tuple[str, str]] = []
+    if report.plugins is not None:
+        try:
+            explained = explain_run(record, report.plugins)
+        except Exception as error:  # a plugin's explanation must not cost the report
+            report.add_fault(str(error))
+    return {
+        "label": series.label,
+        "seed": record.info.seed,
+        "preset": record.environment.get("preset"),
+        "settings": [(name, _setting(value), name in chosen) for name, value in values.items()],
+        "explained": explained,
+    }
+
+
+# --- data and environment ------------------------------------------------------------------------
+
+_ENVIRONMENT = (
+    "git", "python", "platform", "device", "cpu_count", "cuda", "execution",
+    "packages",
+)  # fmt: skip
+
+
+def provenance(report: Report) -> Mapping[str, Any] | None:
+    """Data sets with the sha256 of every array, then environments: what all runs share, and what differs."""
+    records = report.outcome.records
+    if not records:
+        return None
+    data = []
+    for same in _grouped(records, lambda one: [one.info.dataset, one.data]):
+        facts = same[0].data
+        rows = [(name, _text(value)) for name, value in facts.items() if name not in ("arrays", "extra")]
+        for array in facts["arrays"]:
+            sha256 = Markup('<code class="hash">{}</code> {}').format(
+                array["sha256"], array.get("file") or ""
+            )
+            rows.append((array["array"], sha256))
+        data.append({"title": report.dataset_title(same[0].info.dataset), "rows": rows, "runs": same})
+    groups = _grouped(records, lambda one: [one.environment.get(name) for name in _ENVIRONMENT])
+    environments = [_environment(same[0]) for same in groups]
+    names = list(dict.fromkeys(name for one in environments for name in one))
+    differing = [name for name in names if len({one.get(name) for one in environments}) > 1]
+    versions: dict[str, dict[str, None]] = {}
+    for record in records:
+        for name, version in record.info.identity.get("versions", {}).items():
+            versions.setdefault(name, {})[str(version)] = None
+    return {
+        "data": data,
+        "shared": [(name, environments[0][name]) for name in names if name not in differing]
+        + [(name, "; ".join(found)) for name, found in sorted(versions.items())],
+        "differing": differing,
+        "environments": [
+            ([one.get(name) for name in differing], same)
+            for one, same in zip(environments, groups, strict=True)
+        ],
+        "all": len(records),
+    }
+
+
+def _grouped(records: Sequence[RunRecord], key: Callable[[RunRecord], Any]) -> list[list[RunRecord]]:
+    groups: dict[str, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(_canonical(key(record)), []).append(record)
+    return list(groups.values())
+
+
+def _environment(record: RunRecord) -> dict[str, str]:
+    rows = {}
+    for name in _ENVIRONMENT:
+        value = record.environment.get(name)
+        if name == "git" and isinstance(value, Mapping):
+            value = f"{value.get('revision')}{' with local changes' if value.get('changed') else ''}"
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{key} {one}" for key, one in value.items())
+        if value is not None:
+            rows[name] = _text(value)
+    return rows
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _setting(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _text(value: Any) -> str:
+    """A mapping as ``name: value, ...``, other values as a setting."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_text(one)}" for key, one in value.items())
+    return _setting(value)
+
+
+# --- notes ---------------------------------------------------------------------------------------
+
+
+def notes(report: Report) -> Mapping[str, Any] | None:
+    """Notes of the suite, of its runs (equal ones once), and of this report."""
+    by_note: dict[str, list[str]] = {}
+    for record in report.outcome.records:
+        for note in record.notes:
+            by_note.setdefault(note, []).append(record.info.id)
+    if not (by_note or report.faults or report.outcome.remarks):
+        return None
+    return {"remarks": report.outcome.remarks, "notes": list(by_note.items()), "faults": report.faults}
