@@ -1,13 +1,11 @@
-"""Progress of long work: what it reports, and how a command shows it on standard error.
-
-On a terminal a bar is shown, elsewhere a line every few seconds.
-"""
+"""The progress of long operations, on standard error: a bar on a terminal, else a line every few seconds."""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -28,38 +26,37 @@ SECONDS = 10
 """Shortest time between lines."""
 
 
-@runtime_checkable
-class Display(Protocol):
-    """Receives the progress of one piece of work after another."""
+class Display:
+    """Receives messages and the progress of one task after another; this one shows nothing."""
 
     def message(self, text: str) -> None:
         """Show a line, such as ``"retrying in 2 s"``."""
-        ...
 
     def begin(self, what: str, total: int | None, done: int = 0) -> None:
-        """Work starts on ``total`` units (None: unknown), of which ``done`` were finished earlier."""
-        ...
+        """A task of ``total`` units starts (None: unknown), of which ``done`` were finished earlier."""
 
     def advance(self, step: int) -> None:
         """``step`` more units are finished."""
-        ...
 
     def end(self) -> None:
-        """The work is over, finished or not."""
-        ...
+        """The task is over, finished or not."""
+
+    @contextlib.contextmanager
+    def task(self, what: str, total: int | None, done: int = 0) -> Iterator[None]:
+        """:meth:`begin`, then :meth:`end` when the block is left."""
+        self.begin(what, total, done)
+        try:
+            yield
+        finally:
+            self.end()
 
 
-class Silent:
-    """Shows nothing."""
-
-    def message(self, text: str) -> None: ...
-    def begin(self, what: str, total: int | None, done: int = 0) -> None: ...
-    def advance(self, step: int) -> None: ...
-    def end(self) -> None: ...
+SILENT = Display()
+Silent = Display
 
 
 def human(size: int | None) -> str:
-    """A number of bytes for people.
+    """A readable number of bytes.
 
     >>> human(1_150_585_339), human(920_000_000), human(None)
     ('1.2 GB', '920 MB', 'unknown size')
@@ -67,8 +64,8 @@ def human(size: int | None) -> str:
     return "unknown size" if size is None else decimal(size).replace(".0 ", " ")
 
 
-class ByteProgress:
-    """Shows work that is measured in bytes."""
+class ByteProgress(Display):
+    """Shows tasks that are measured in bytes."""
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console or Console(stderr=True, highlight=False)
@@ -123,7 +120,7 @@ class ByteProgress:
 
 
 class ImageProgress(ByteProgress):
-    """Shows work that is measured in images, with images per second."""
+    """Shows tasks that are measured in images, with images per second."""
 
     def _is_due(self, task: Task) -> bool:
         return super()._is_due(task) or task.finished

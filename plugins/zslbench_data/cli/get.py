@@ -95,8 +95,8 @@ def get(
     fetcher = Fetcher(root / ARCHIVES, mirrors, offline, force, ByteProgress())
 
     def one_part(entry: Entry, part: str) -> None:
-        result = get_part(known, entry, part, root, fetcher, force=force)
-        click.echo(f"{result.dataset} {result.what}: {result.text}")
+        text = get_part(known, entry, part, root, fetcher, force=force)
+        click.echo(f"{entry.name} {part}: {text}")
 
     def vectors() -> None:
         from zslbench_data.words.attributes import get_vectors

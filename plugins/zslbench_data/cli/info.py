@@ -1,4 +1,4 @@
-"""``zslbench data list`` and ``zslbench data info``: data sets, and what is on the disk."""
+"""``zslbench data list`` and ``zslbench data info``: data sets, and which of their files exist."""
 
 from __future__ import annotations
 
@@ -45,12 +45,11 @@ def list_(data_root: Path | None, fmt: str) -> None:
     folders = {name: one.folder for name, one in known.items()} | others
     rows: list[Row] = []
     for name, folder in folders.items():
-        entry, there = known.get(name), look(root, folder)
+        entry, presence = known.get(name), look(root, folder)
         counts = {key: entry.counts[key] if entry else None for key in ("classes", "images", "attributes")}
-        state = {"on disk": list(there.found), "missing": list(there.missing(entry)), "runs": there.runs}
-        rows.append(
-            {"dataset": name, **counts, **state, "pictures' licence": entry.licence if entry else None}
-        )
+        files = {"on disk": list(presence.found), "missing": list(presence.missing(entry))}
+        licence = entry.licence if entry else None
+        rows.append({"dataset": name, **counts, **files, "runs": presence.runs, "image licence": licence})
     emit(rows, fmt, title=f"data sets (data root {root})")
 
 
@@ -63,7 +62,7 @@ def info(name: str, data_root: Path | None, fmt: str) -> None:
     from zslbench.data import data_root as choose_root, dataset_folders
     from zslbench.report import emit, json_text
     from zslbench_data.download.catalogue import catalogue
-    from zslbench_data.download.presence import look
+    from zslbench_data.download.presence import look, next_steps
 
     name = name.lower()
     known, root = catalogue(), choose_root(data_root)
@@ -72,11 +71,12 @@ def info(name: str, data_root: Path | None, fmt: str) -> None:
     if entry is None and name not in folders:
         hint = did_you_mean(name, {*known.datasets, *folders})
         raise UnknownName(f"no data set '{name}' in the catalogue or under {root}, {hint}")
-    there = look(root, entry.folder if entry else folders[name].name)
-    about = _about(name, entry, there)
+    presence = look(root, entry.folder if entry else folders[name].name)
+    about = _about(name, entry, presence)
     archives = list(_archives(entry, root)) if entry else []
-    files = list(_files(there))
-    following = list(_next_commands(name, entry, there, root))
+    files = list(_files(presence))
+    following = next_steps(name, entry, presence, presence.missing(entry))
+    following.append(f"zslbench run METHOD --dataset {name}")
     if fmt == "json":
         click.echo(json_text({**about, "archives": archives, "files": files, "next": following}), nl=False)
         return
@@ -101,58 +101,50 @@ def info(name: str, data_root: Path | None, fmt: str) -> None:
     click.echo(f"\n{_REGIONS}")
 
 
-def _about(name: str, entry: Entry | None, there: Presence) -> Row:
-    able, unable = _methods(there)
+def _about(name: str, entry: Entry | None, presence: Presence) -> Row:
+    able, unable = _methods(presence)
     return {
         "dataset": name,
-        **(entry.counts if entry else _read_counts(there)),
-        "semantics": _semantics(entry, there),
+        **(entry.counts if entry else _read_counts(presence)),
+        "semantics": _semantics(entry, presence),
         "citation": entry.citation if entry else None,
         "licence": entry.licence if entry else None,
-        "folder": str(there.folder),
-        "on disk": list(there.found),
-        "missing": list(there.missing(entry)),
+        "folder": str(presence.folder),
+        "on disk": list(presence.found),
+        "missing": list(presence.missing(entry)),
         "methods that can run": able,
         "methods that cannot": unable,
     }
 
 
-def _read_counts(there: Presence) -> Row:
+def _read_counts(presence: Presence) -> Row:
     """Counts from the splits file, for a data set outside the catalogue."""
-    from zslbench.data import SPLITS_FILE, read_mat
+    from zslbench.data import PARTS, SPLITS_FILE, read_mat
 
-    parts = ("trainval", "test_seen", "test_unseen")
-    found = read_mat(there.folder / SPLITS_FILE, {"att", *(f"{one}_loc" for one in parts)})
-    arrays = {one: found.get(f"{one}_loc") for one in parts}
-    sizes = {
-        one: None if array is None or isinstance(array, list) else int(array.size)
-        for one, array in arrays.items()
-    }
-    att = getattr(found.get("att"), "shape", (None, None))
+    found = read_mat(presence.folder / SPLITS_FILE, {"att", *(f"{one}_loc" for one in PARTS)})
+    sizes = {one: getattr(found.get(f"{one}_loc"), "size", None) for one in PARTS}
+    attributes, *_, classes = getattr(found.get("att"), "shape", (None, None))
     images = None if None in sizes.values() else sum(one or 0 for one in sizes.values())
-    return {"images": images, "classes": att[-1], "attributes": att[0], **sizes}
+    return {"images": images, "classes": classes, "attributes": attributes, **sizes}
 
 
-def _semantics(entry: Entry | None, there: Presence) -> list[str]:
+def _semantics(entry: Entry | None, presence: Presence) -> list[str]:
     """What ``--semantics`` accepts, with explanations."""
     from zslbench.data import SPLITS_FILE, mat_variables
 
-    if not there.splits:
+    if not presence.splits:
         return []
-    kind = entry.semantics if entry else "class semantics"
     try:
-        variables = mat_variables(there.folder / SPLITS_FILE)
+        variables = mat_variables(presence.folder / SPLITS_FILE)
     except DataError as error:
         return [str(error)]
-    found = [f"att ({kind}, unit length in the official files)"] if "att" in variables else []
-    if "original_att" in variables:
-        found.append("original_att (as rated)")
-    if there.sentences:
-        found.append("sentence (sentence embeddings)")
-    return found
+    kind = entry.semantics if entry else "class semantics"
+    explained = {"att": f"{kind}, unit length in the official files", "original_att": "as rated"}
+    found = [f"{one} ({text})" for one, text in explained.items() if one in variables]
+    return found + (["sentence (sentence embeddings)"] if presence.sentences else [])
 
 
-def _methods(there: Presence) -> tuple[list[str], list[str]]:
+def _methods(presence: Presence) -> tuple[list[str], list[str]]:
     """Names of the methods that can run, and of the others with what they need."""
     from zslbench.plugin import load_class, registry
 
@@ -165,16 +157,15 @@ def _methods(there: Presence) -> tuple[list[str], list[str]]:
         except (PluginError, UnknownName) as error:
             unable.append(f"{one.name} ({error})")
             continue
-        if there.region_features if regions else there.global_features:
+        if presence.region_features if regions else presence.global_features:
             able.append(one.name)
+            continue
+        needed: dict[str, object] = {"splits": presence.splits}
+        if regions:
+            needed |= {"region features": presence.regions, "word vectors": presence.vectors}
         else:
-            needed: dict[str, object] = {"splits": there.splits}
-            if regions:
-                needed |= {"region features": there.regions, "word vectors": there.vectors}
-            else:
-                needed["features"] = there.features
-            lacking = [name for name, found in needed.items() if not found]
-            unable.append(f"{one.name} (needs {', '.join(lacking)})")
+            needed["features"] = presence.features
+        unable.append(f"{one.name} (needs {', '.join(name for name, found in needed.items() if not found)})")
     return able, unable
 
 
@@ -199,18 +190,16 @@ def _archives(entry: Entry, root: Path) -> Iterator[Row]:
         }
 
 
-def _files(there: Presence) -> Iterator[Row]:
-    """The files on the disk with sizes and origins."""
+def _files(presence: Presence) -> Iterator[Row]:
+    """The files that exist, with sizes and origins."""
     from zslbench.data import IMAGES
     from zslbench_data.download.get import SOURCES, read_sources
     from zslbench_data.progress import human
 
-    origins = read_sources(there.folder)["files"]
-    own = [one for one in sorted(there.folder.glob("*")) if not one.name.startswith(".")]
-    shared = [one for one in (there.names, there.vectors, *there.regions) if one]
+    origins = read_sources(presence.folder)["files"]
+    own = [one for one in sorted(presence.folder.glob("[!.]*")) if one.name != SOURCES]
+    shared = [one for one in (presence.names, presence.vectors, *presence.regions) if one]
     for path in dict.fromkeys([*own, *shared]):
-        if path.name == SOURCES:
-            continue
         origin = origins.get(path.name, {})
         if path.is_file():
             size = path.stat().st_size
@@ -220,25 +209,3 @@ def _files(there: Presence) -> Iterator[Row]:
             size = sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
         where = [origin[key] for key in ("archive", "member") if origin.get(key)]
         yield {"file": str(path), "size": human(size), "from": " / ".join(where) or None}
-
-
-def _next_commands(name: str, entry: Entry | None, there: Presence, root: Path) -> Iterator[str]:
-    """The commands that get what is missing, in the order in which it is needed."""
-    from zslbench_data.download import presence
-
-    missing = there.missing(entry)
-    if entry and {"splits", "features"} & set(missing):
-        yield presence.how_to_get_part(entry, "splits")
-    if entry and "names" in missing:
-        yield presence.how_to_get_part(entry, "names")
-    if "vectors" in missing:
-        yield presence.how_to_get_vectors(name)
-    if "regions" in missing and entry and not entry.part("images"):
-        yield presence.how_to_get_region_features(entry.name, root)
-    elif "regions" in missing and entry:
-        if "images" in missing:
-            yield presence.how_to_get_part(entry, "images")
-        yield presence.how_to_extract(entry)
-    elif "regions" in missing:
-        yield f"put a region store or an HDF5 file with 'feature_map' into {there.folder}"
-    yield f"zslbench run METHOD --dataset {name}"

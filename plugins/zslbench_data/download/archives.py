@@ -1,7 +1,8 @@
-"""The folder of downloaded archives: each is complete, checked and recorded with its checksum."""
+"""The folder of downloaded archives: each is complete, verified and recorded with its checksum."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import gzip
 import hashlib
@@ -19,17 +20,17 @@ from filelock import FileLock, Timeout
 from zslbench.errors import DataError, MissingData, ZslbenchError
 from zslbench.store import read_records, sync_folder, write_whole
 from zslbench_data.download.catalogue import Archive
-from zslbench_data.download.transfer import DownloadError, Policy, discard, part_path, transfer
-from zslbench_data.progress import Display, Silent, human
+from zslbench_data.download.transfer import DownloadError, Policy, Transfer, discard, part_path
+from zslbench_data.progress import SILENT, Display, human
 
 ARCHIVES = "archives"
 """Folder of archives below the data root, shared by all data sets."""
 CHECKSUMS = "checksums.json"
-"""In that folder: what was recorded of each archive when it was first seen."""
+"""In that folder: the record of each archive, made when it was first seen."""
 
 _BLOCK = 1 << 20
 _FACTOR = 4
-"""How many times its approximate size an archive may have."""
+"""Largest acceptable size of an archive, as a multiple of its approximate size."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Fetched:
     archive: Archive
     path: Path
     record: dict[str, Any]
-    """``url`` (None: not downloaded), ``date``, ``bytes``, ``sha256``, and what was ``checked``."""
+    """``url`` (None: not downloaded), ``date``, ``bytes``, ``sha256``, and the checksum ``checked``."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +58,18 @@ class Fetcher:
     mirrors: Sequence[str] = ()
     offline: bool = False
     force: bool = False
-    display: Display = field(default_factory=Silent)
+    display: Display = SILENT
     policy: Policy = field(default_factory=Policy)
     _outcomes: dict[str, Fetched | ZslbenchError] = field(default_factory=dict)
-    """What happened to each archive so far: several parts come from one archive."""
+    """The result for each archive so far: several parts come from one archive."""
 
     def fetch(self, archive: Archive) -> Fetched:
-        """The archive, downloaded if necessary and checked against what is known of it.
+        """The archive, downloaded if necessary and compared with what is known of it.
 
         Raises:
             MissingData: it is not on disk and ``offline`` is set.
             DownloadError: every address failed; names them all and the archive's web page.
-            DataError: the file on disk is not the known one.
+            DataError: the file on disk is not the known one, or the disk is too full.
         """
         if archive.key not in self._outcomes:
             try:
@@ -99,20 +100,16 @@ class Fetcher:
         if self.offline and not (self.folder / archive.file).is_file():
             raise MissingData(
                 self.folder / archive.file,
-                ["not there, and --offline allows no download"],
-                f"Get it from {archive.urls[0]} ({human(archive.size)})",
+                ["does not exist, and --offline allows no download"],
+                f"Download {archive.urls[0]} ({human(archive.size)}) to this path",
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / f".{archive.file}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            self.display.message(f"another process is using {archive.file}; waiting for it")
-            lock.acquire()
-        try:
+        with contextlib.suppress(Timeout), lock.acquire(timeout=0):
             return self._fetch(archive)
-        finally:
-            lock.release()
+        self.display.message(f"another process is using {archive.file}; waiting for it")
+        with lock:
+            return self._fetch(archive)
 
     def _fetch(self, archive: Archive) -> Fetched:
         target = self.folder / archive.file
@@ -127,8 +124,8 @@ class Fetcher:
                     failures.append(str(error))
                     self.display.message(str(error))
         raise DownloadError(
-            f"{archive.file} could not be downloaded: {'; '.join(failures)}. Get it by hand from "
-            f"{archive.page} and put it at {target}, or give another address with --mirror"
+            f"{archive.file} could not be downloaded: {'; '.join(failures)}. Download it by hand from "
+            f"{archive.page} to {target}, or pass another address with --mirror"
         )
 
     def _check_existing(self, archive: Archive, target: Path) -> Fetched:
@@ -144,10 +141,11 @@ class Fetcher:
     def _download(self, session: requests.Session, archive: Archive, url: str, target: Path) -> Fetched:
         part = part_path(target, url)
         known = None if self.force else read_records(self.folder / CHECKSUMS).get(archive.file)
+        limit = archive.size
+        if limit is not None and not archive.exact:
+            limit = _FACTOR * limit + _BLOCK
         while True:
-            final, resumed = transfer(
-                session, url, part, policy=self.policy, display=self.display, limit=_limit(archive)
-            )
+            final, resumed = Transfer(session, url, part, self.policy, self.display, limit).run()
             found = _measure(archive, part)
             fault = _mismatch(archive, found, known) or _unreadable(archive, part)
             if fault is None:
@@ -160,13 +158,15 @@ class Fetcher:
         sync_folder(self.folder)
         for one in self.addresses(archive):
             discard(part_path(target, one))
-        where = {"url": final, "asked": url} if final != url else {"url": final}
-        return Fetched(archive, target, self._record(archive, found, **where))
+        redirected = {"asked": url} if final != url else {}
+        return Fetched(archive, target, self._record(archive, found, final, **redirected))
 
-    def _record(self, archive: Archive, found: dict[str, Any], **where: str) -> dict[str, Any]:
+    def _record(
+        self, archive: Archive, found: dict[str, Any], url: str | None = None, **redirected: str
+    ) -> dict[str, Any]:
         record = {
-            "url": None,
-            **where,
+            "url": url,
+            **redirected,
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "bytes": found["bytes"],
             "sha256": found["sha256"],
@@ -180,13 +180,6 @@ class Fetcher:
 def write_records(path: Path, records: dict[str, Any]) -> None:
     """Replace a JSON file of records."""
     write_whole(path, (json.dumps(records, indent=1, sort_keys=True) + "\n").encode())
-
-
-def _limit(archive: Archive) -> int | None:
-    """The largest acceptable size; None: unknown."""
-    if archive.size is None or archive.exact:
-        return archive.size
-    return _FACTOR * archive.size + _BLOCK
 
 
 def _measure(archive: Archive, path: Path) -> dict[str, Any]:
@@ -218,7 +211,7 @@ def _mismatch(archive: Archive, found: dict[str, Any], known: dict[str, Any] | N
 
 
 def _unreadable(archive: Archive, path: Path) -> str | None:
-    """Why the file is not a complete archive; None: it is. Pages that moved answer with HTML, for example."""
+    """Why the file is not a complete archive (moved pages, for example, answer with HTML); None: it is."""
     if archive.checksum:
         return None  # it has the published bytes
     with path.open("rb") as file:

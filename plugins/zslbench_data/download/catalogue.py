@@ -1,4 +1,4 @@
-"""The catalogue of downloadable data sets: ``catalogue.toml`` as plain data. Imports nothing heavy."""
+"""The catalogue of downloadable data sets, read from ``catalogue.toml``. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from zslbench.errors import UnknownName, did_you_mean
 
 PARTS = ("splits", "names", "images")
 """The parts of a data set: official splits with the features in their archive, attribute names, images."""
-
-_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Archive:
     size: int | None = None
     """In bytes."""
     exact: bool = False
-    """Whether ``size`` is exact; otherwise it is approximate."""
+    """Whether ``size`` is exact, not approximate."""
     checksum: str | None = None
     """``"sha256:<hex>"`` or ``"md5:<hex>"``; None: none was published."""
 
@@ -72,7 +70,7 @@ class Entry:
     parts: tuple[Part, ...]
     semantics: str = "attributes"
     """What ``att`` holds."""
-    by_hand: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    by_hand: Mapping[str, str] = field(default_factory=dict)
     """What to do about parts that cannot be downloaded."""
     never: tuple[str, ...] = ()
     """What does not exist for this data set: names, vectors or images."""
@@ -126,18 +124,16 @@ def catalogue() -> Catalogue:
 
 def read(tables: Mapping[str, Any]) -> Catalogue:
     """A catalogue from TOML tables. An unknown field is a TypeError, not a user's error: the file is ours."""
+    datasets = {}
+    for name, table in tables["datasets"].items():
+        parts = tuple(Part(**_frozen(one)) for one in table["parts"])
+        datasets[name] = Entry(name, **{**_frozen(table), "parts": parts})
     return Catalogue(
         MappingProxyType({key: Archive(key, **_frozen(one)) for key, one in tables["archives"].items()}),
-        MappingProxyType({key: _entry(key, one) for key, one in tables["datasets"].items()}),
+        MappingProxyType(datasets),
         MappingProxyType({key: Vectors(key, **one) for key, one in tables.get("vectors", {}).items()}),
     )
 
 
-def _entry(name: str, table: Mapping[str, Any]) -> Entry:
-    parts = tuple(Part(**_frozen(one)) for one in table["parts"])
-    return Entry(name, **{**_frozen(table), "parts": parts})
-
-
 def _frozen(table: Mapping[str, Any]) -> dict[str, Any]:
-    kinds: dict[type, Any] = {list: tuple, dict: MappingProxyType}
-    return {key: kinds.get(type(one), lambda it: it)(one) for key, one in table.items()}
+    return {key: tuple(one) if isinstance(one, list) else one for key, one in table.items()}

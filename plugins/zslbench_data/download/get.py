@@ -1,4 +1,4 @@
-"""Gets one part of a data set: archive, extraction, files in their place, and the record of their origin."""
+"""Gets one part of a data set: fetches and unpacks its archive, moves the files, records their origin."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from zslbench.data import ATTRIBUTE_NAMES, IMAGES, SPLITS_FILE, find_folder, sidecar
+from zslbench.data import ATTRIBUTE_NAMES, IMAGES, SPLITS_FILE, find_folder, require_space, sidecar
 from zslbench.errors import DataError, MissingData
 from zslbench.store import read_records, sha256_of, sync_folder, write_whole
 from zslbench_data.download.archives import Fetched, Fetcher, write_records
 from zslbench_data.download.catalogue import Catalogue, Entry, Part
-from zslbench_data.download.transfer import check_room
 from zslbench_data.download.unpack import STAMP, Unpacked, unpack
 
 LISTING = "images.sha256"
@@ -32,35 +31,45 @@ _NUMBERED = re.compile(r"\s*(\d+)\s+(\S.*?)\s*")
 
 
 @dataclass(frozen=True)
-class PartResult:
-    """What happened to one part."""
+class _Unpacking:
+    """The unpacked files of one part."""
 
-    dataset: str
-    what: str
-    new: bool
-    """Whether anything was downloaded or extracted."""
-    text: str
-    """What is there now, for people."""
+    entry: Entry
+    part: Part
+    folder: Path
+    staging: Path
+    files: Mapping[str, Unpacked]
+    """By path below ``staging``."""
+    fetched: Fetched
+
+    def origin(self, file: str) -> dict[str, Any]:
+        """The record of where a file comes from."""
+        one = self.files[file]
+        archive = self.fetched.archive.file
+        return {"archive": archive, "member": one.member, "bytes": one.size, "sha256": one.sha256}
 
 
 def get_part(
     catalogue: Catalogue, entry: Entry, what: str, root: Path, fetcher: Fetcher, *, force: bool = False
-) -> PartResult:
+) -> str:
     """Get one part of a data set into its folder below ``root``; existing files stay.
 
     Args:
         what: ``splits``, ``names`` or ``images``.
-        force: extract again and replace existing files.
+        force: unpack again and replace existing files.
+
+    Returns:
+        What exists now, in a few words.
 
     Raises:
         MissingData: it cannot be downloaded; says what to do by hand.
-        DownloadError: every address failed, or the disk is too full.
-        DataError: the archive is damaged, incomplete or unsafe.
+        DownloadError: every address failed.
+        DataError: the archive is damaged, incomplete or unsafe; or the disk is too full.
     """
     folder = find_folder(root, entry.folder) or root / entry.folder
     part = entry.part(what)
     if not force and is_present(folder, part, what):
-        return PartResult(entry.name, what, False, f"already in {folder}")
+        return f"already in {folder}"
     if part is None:
         advice = entry.by_hand.get(what, "").format(folder=folder / IMAGES)
         raise MissingData(f"{what} of {entry.name}", ["cannot be downloaded"], advice)
@@ -68,21 +77,22 @@ def get_part(
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".get.lock"):
         staging = folder / f".{what}.incoming"
-        check_room(folder, 0 if staging.is_dir() else part.unpacked)  # resuming, most of it may be there
+        if not staging.is_dir():  # otherwise most may exist
+            require_space(folder / what, part.unpacked)
         stamp = fetched.record["sha256"]
         files = unpack(
             fetched.path, staging, chooser(part), expected=part.unpacked, stamp=stamp, display=fetcher.display
         )
-        place = {"splits": _place_files, "names": _place_names, "images": _place_images}[what]
+        install = {"splits": _install_files, "names": _install_names, "images": _install_images}[what]
         try:
             _refuse_incomplete(part, files, fetched)
             if not force:
                 _refuse_to_replace(folder, files)
-            text = place(entry, part, folder, staging, files, fetched)
+            text = install(_Unpacking(entry, part, folder, staging, files, fetched))
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         sync_folder(folder)
-    return PartResult(entry.name, what, True, f"{text}, from {fetched.path.name}")
+    return f"{text}, from {fetched.path.name}"
 
 
 def is_present(folder: Path, part: Part | None, what: str) -> bool:
@@ -144,48 +154,43 @@ def _refuse_to_replace(folder: Path, files: Mapping[str, Unpacked]) -> None:
         raise DataError(folder, [fault], "Move them away, or pass --force to replace them")
 
 
-def _place_files(
-    entry: Entry, part: Part, folder: Path, staging: Path, files: Mapping[str, Unpacked], fetched: Fetched
-) -> str:
+def _install_files(new: _Unpacking) -> str:
     # The splits file makes the folder a data set, so it comes last.
-    order = sorted(files, key=lambda one: (one == SPLITS_FILE, one))
-    record_sources(folder, {one: _origin(fetched, files[one]) for one in order}, fetched)
+    order = sorted(new.files, key=lambda one: (one == SPLITS_FILE, one))
+    record_sources(new.folder, {one: new.origin(one) for one in order}, new.fetched)
     for one in order:
-        (staging / one).replace(folder / one)
-    required = [one.rpartition("/")[2] for one in part.members]
-    lists = len(files) - len(required)
+        (new.staging / one).replace(new.folder / one)
+    required = [one.rpartition("/")[2] for one in new.part.members]
+    lists = len(order) - len(required)
     return ", ".join(required) + (f" and {lists} class list{'s' if lists > 1 else ''}" if lists else "")
 
 
-def _place_names(
-    entry: Entry, part: Part, folder: Path, staging: Path, files: Mapping[str, Unpacked], fetched: Fetched
-) -> str:
-    ((file, one),) = files.items()
-    names = parse_names(staging / file, part.form or "lines")
-    count = entry.counts["attributes"]
+def _install_names(new: _Unpacking) -> str:
+    ((file, one),) = new.files.items()
+    names = parse_names(new.staging / file, new.part.form or "lines")
+    count = new.entry.counts["attributes"]
     if len(names) != count:
-        fault = f"{one.member} has {len(names)} names, {entry.name} has {count} attributes"
-        raise DataError(fetched.path, [fault])
-    write_names(folder, names)
-    path = folder / NAMES_FILE
+        fault = f"{one.member} has {len(names)} names, {new.entry.name} has {count} attributes"
+        raise DataError(new.fetched.path, [fault])
+    write_names(new.folder, names)
+    path = new.folder / NAMES_FILE
     written = {"bytes": path.stat().st_size, "sha256": sha256_of(path), "member_sha256": one.sha256}
-    record_sources(folder, {NAMES_FILE: {**_origin(fetched, one), **written}}, fetched)
+    record_sources(new.folder, {NAMES_FILE: {**new.origin(file), **written}}, new.fetched)
     return f"{len(names)} attribute names in {NAMES_FILE}"
 
 
-def _place_images(
-    entry: Entry, part: Part, folder: Path, staging: Path, files: Mapping[str, Unpacked], fetched: Fetched
-) -> str:
-    listing = "".join(f"{files[one].sha256}  {IMAGES}/{one}\n" for one in sorted(files))
-    write_whole(folder / LISTING, listing.encode("utf-8", "surrogateescape"))
-    if (folder / IMAGES).exists():  # with --force, the old ones go once the new ones are complete
-        shutil.rmtree(folder / IMAGES)
-    staging.replace(folder / IMAGES)
-    (folder / IMAGES / STAMP).unlink()
-    size = sum(one.size for one in files.values())
-    record = {"archive": fetched.archive.file, "member": f"{part.below}/**", "bytes": size}
-    record_sources(folder, {IMAGES: {**record, "files": len(files), "listing": LISTING}}, fetched)
-    return f"{len(files)} images in {folder / IMAGES}"
+def _install_images(new: _Unpacking) -> str:
+    listing = "".join(f"{one.sha256}  {IMAGES}/{file}\n" for file, one in sorted(new.files.items()))
+    write_whole(new.folder / LISTING, listing.encode("utf-8", "surrogateescape"))
+    target = new.folder / IMAGES
+    if target.exists():  # with --force, the old ones go once the new ones are complete
+        shutil.rmtree(target)
+    new.staging.replace(target)
+    (target / STAMP).unlink()
+    size = sum(one.size for one in new.files.values())
+    record = {"archive": new.fetched.archive.file, "member": f"{new.part.below}/**", "bytes": size}
+    record_sources(new.folder, {IMAGES: {**record, "files": len(new.files), "listing": LISTING}}, new.fetched)
+    return f"{len(new.files)} images in {target}"
 
 
 def parse_names(path: Path, form: str) -> list[str]:
@@ -241,7 +246,3 @@ def record_sources(
         found["archives"][fetched.archive.file] = fetched.record
     found["files"] |= files
     write_records(folder / SOURCES, found)
-
-
-def _origin(fetched: Fetched, one: Unpacked) -> dict[str, Any]:
-    return {"archive": fetched.archive.file, "member": one.member, "bytes": one.size, "sha256": one.sha256}

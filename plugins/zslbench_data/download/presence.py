@@ -1,8 +1,9 @@
-"""What is on the disk of a data set, what is missing, and the commands that get it."""
+"""Which files of a data set exist, which are missing, and the commands that get them."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from zslbench.data import (
     find_folder,
     sidecar,
 )
-from zslbench.errors import DataError
 from zslbench_data.download.catalogue import Entry, catalogue
 from zslbench_data.progress import human
 
@@ -45,8 +45,8 @@ class Presence:
         """What is on the disk, for people."""
         regions = [f"regions {one.name}" for one in self.regions]
         others = ("names", "vectors", "sentences", "images")
-        there = ["splits"] if self.splits else []
-        return (*there, *self.features, *regions, *(one for one in others if getattr(self, one)))
+        splits = ["splits"] if self.splits else []
+        return (*splits, *self.features, *regions, *(one for one in others if getattr(self, one)))
 
     def missing(self, entry: Entry | None = None) -> tuple[str, ...]:
         """What is not on the disk but exists for this data set."""
@@ -90,36 +90,31 @@ def look(root: Path, folder_name: str) -> Presence:
 
 
 def _features(folder: Path) -> tuple[str, ...]:
-    """MATLAB files with a variable ``features``."""
-    candidates = [one for one in sorted(folder.glob("*.mat")) if one.name not in _NOT_FEATURES]
-    if not candidates:
+    """MATLAB files with a variable ``features``; their reader is imported only if a file could be one."""
+    if all(one.name in _NOT_FEATURES for one in folder.glob("*.mat")):
         return ()
-    from zslbench.data import mat_variables
+    from zslbench.data import features_files
 
-    found = []
-    for one in candidates:
-        with contextlib.suppress(DataError):
-            if "features" in mat_variables(one):
-                found.append(one.stem)
-    return tuple(found)
+    return tuple(features_files(folder))
 
 
 def _regions(folder: Path) -> tuple[Path, ...]:
-    """Region stores and files. Their reader is imported only if a file could be one."""
+    """Region stores and files; their reader is imported only if a file could be one."""
     root = folder.parent
-    places = [folder, folder / "regions", root / "region_features", root.parent / "region_features"]
-    if not any(_may_hold_regions(one) for one in places):
+    folders = [folder, folder / "regions", root / "region_features", root.parent / "region_features"]
+    if not any(map(_may_hold_regions, folders)):
         return ()
     from zslbench.data import region_files
 
     return tuple(region_files(folder))
 
 
-def _may_hold_regions(place: Path) -> bool:
+def _may_hold_regions(folder: Path) -> bool:
     with contextlib.suppress(OSError):
-        for one in place.iterdir():
-            if one.suffix.lower() in (".hdf5", ".h5") or (one / "store.json").is_file():
-                return True
+        return any(
+            one.suffix.lower() in (".hdf5", ".h5") or (one / "store.json").is_file()
+            for one in folder.iterdir()
+        )
     return False
 
 
@@ -138,52 +133,56 @@ def _has_vectors(path: Path) -> bool:
 def how_to_get(name: str) -> str:
     """The command that downloads a data set of the catalogue, with sizes and time."""
     entry = catalogue().entry(name)
-    parts = ["splits", *(["names"] if entry.part("names") else [])]
-    return f"zslbench data get {entry.name} gets it ({_archives(entry, *parts)}); {HOW_TO_CHOOSE}"
+    archives = _archives(entry, "splits", "names")
+    return f"Download it with: zslbench data get {entry.name} ({archives}); {HOW_TO_CHOOSE}"
 
 
 def how_to_get_part(entry: Entry, what: str) -> str:
     """The command that downloads one part of a data set, or what to do by hand."""
     if entry.part(what) is None:
-        advice = entry.by_hand.get(what, "there are none")
+        advice = entry.by_hand.get(what, "none exist")
         return f"{what}: {advice.format(folder=f'<data root>/{entry.folder}/images')}"
     option = "--images" if what == "images" else f"--what {what}"
     return f"zslbench data get {entry.name} {option} ({_archives(entry, what)})"
 
 
-def how_to_get_vectors(name: str) -> str:
-    """The command that makes word vectors of a data set's attributes."""
-    archive = catalogue().archives[catalogue().vectors["glove"].archive]
-    return f"zslbench data get vectors --dataset {name} ({archive.file}, {human(archive.size)})"
-
-
-def how_to_extract(entry: Entry) -> str:
-    """The command that makes region features from a data set's images."""
-    size = f"writes {human(region_bytes(entry))} in float16; under an hour on a GPU"
-    return f"zslbench data extract {entry.name} --backbone resnet101 ({size})"
-
-
 def how_to_get_region_features(name: str, root: Path) -> str:
-    """The commands that are still needed for region features of a data set, with sizes and times.
+    """The commands that are still needed for region features of a data set of the catalogue."""
+    entry = catalogue().entry(name)
+    presence = look(root, entry.folder)
+    splits = ["splits"] if not presence.splits or "res101" not in presence.features else []
+    steps = next_steps(name, entry, presence, [*splits, "regions"])
+    if len(steps) > 1:
+        steps = [f"({number}) {one}" for number, one in enumerate(steps, 1)]
+    return "To get them: " + "; ".join(steps)
+
+
+def next_steps(name: str, entry: Entry | None, presence: Presence, missing: Collection[str]) -> list[str]:
+    """The commands that get what is missing, with sizes and times, in the order in which it is needed.
 
     Args:
-        name: a data set of the catalogue.
-        root: the data root.
+        entry: that of the catalogue, if the data set is in it.
+        missing: some of :meth:`Presence.missing`.
     """
-    entry = catalogue().entry(name)
-    there = look(root, entry.folder)
     steps = []
-    if not there.splits or "res101" not in there.features:
-        steps.append(f"splits and image names: {how_to_get_part(entry, 'splits')}")
-    if not there.images:
-        steps.append(f"images: {how_to_get_part(entry, 'images').removeprefix('images: ')}")
-    if there.images or entry.part("images"):
-        steps.append(f"features: {how_to_extract(entry)}")
-    else:
-        folder = there.folder.absolute()
-        steps.append(f"features: put a region store or a file in the HDF5 layout of SC-EGG into {folder}")
-    numbered = "; ".join(f"({number}) {one}" for number, one in enumerate(steps, 1))
-    return f"Get them: {numbered}" if len(steps) > 1 else f"Get the {steps[0]}"
+    if entry and ("splits" in missing or "features" in missing):
+        steps.append(how_to_get_part(entry, "splits"))
+    if entry and "names" in missing:
+        steps.append(how_to_get_part(entry, "names"))
+    if "vectors" in missing:
+        archive = catalogue().archives[catalogue().vectors["glove"].archive]
+        command = f"zslbench data get vectors --dataset {name}"
+        steps.append(f"{command} ({archive.file}, {human(archive.size)})")
+    if "regions" in missing:
+        if entry and not presence.images:
+            steps.append(how_to_get_part(entry, "images"))
+        if entry and (presence.images or entry.part("images")):
+            size = f"writes {human(region_bytes(entry))} in float16; under an hour on a GPU"
+            steps.append(f"zslbench data extract {name} --backbone resnet101 ({size})")
+        else:
+            folder = presence.folder.absolute()
+            steps.append(f"put a region store or an HDF5 file with 'feature_map' into {folder}")
+    return steps
 
 
 def region_bytes(entry: Entry, width: int = 2) -> int:

@@ -1,8 +1,8 @@
-"""Extracts chosen files from a zip or tar archive.
+"""Unpacks chosen files of a zip or tar archive.
 
-Files are written to a staging folder, each complete or absent, and moved into place by the caller; a killed
-call is resumed by the next. tarfile's data filter judges the members of tar archives. What neither it nor
-zipfile refuses is checked here: names that leave the folder in either format, links, and implausible sizes.
+Files are written to a staging folder, each complete or absent, and moved by the caller; the next call resumes
+a killed one. tarfile's data filter judges the members of tar archives. What neither it nor zipfile refuses is
+checked here: names that leave the folder, links, and implausible sizes.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ STAMP = ".archive"
 _BLOCK = 1 << 20
 _SLACK = 64 << 20
 _FACTOR = 4
-"""How many times their expected size the chosen files may have, plus ``_SLACK``."""
+"""Largest acceptable size of the chosen files, as a multiple of the expected size; plus ``_SLACK``."""
 _RATIO = 50
-"""How many times the size of the archive the content of a tar may have, plus ``_SLACK``."""
+"""Largest acceptable content of a tar, as a multiple of the archive's size; plus ``_SLACK``."""
 
 _UNSAFE = "The archive cannot be trusted"
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError)
@@ -74,7 +74,7 @@ def unpack(
     """Write the chosen members below ``staging``.
 
     Args:
-        choose: maps the parts of a member's path to a path below ``staging``; None skips the member.
+        choose: turns the parts of a member's path into a path below ``staging``; None skips the member.
         expected: approximate size of the chosen members, in bytes.
         stamp: identifies the archive (its sha256). What an earlier call left of another archive is removed.
 
@@ -93,32 +93,29 @@ def unpack(
     done: dict[str, Unpacked] = {}
     depths: dict[str, int] = {}
     claimed = 0
-    display.begin(f"unpacking {archive.name}", expected)
     try:
-        for member in _members(archive, staging):
-            target = choose(member.parts)
-            if target is None:
-                continue
-            if not member.regular:
-                raise DataError(archive, [f"member '{member.name}' is not an ordinary file"], _UNSAFE)
-            if target in done and depths[target] <= len(member.parts):
-                continue
-            claimed += member.size
-            if claimed > _FACTOR * expected + _SLACK:
-                fault = f"claims to hold {human(claimed)} or more, expected {human(expected)}"
-                raise DataError(archive, [fault], _UNSAFE)
-            resume = target not in done  # a shallower match replaces what was written for a deeper one
-            depths[target] = len(member.parts)
-            done[target] = _write(member, staging / target, resume, display)
-    except DataError:
+        with display.task(f"unpacking {archive.name}", expected):
+            for member in _members(archive, staging):
+                target = choose(member.parts)
+                if target is None:
+                    continue
+                if not member.regular:
+                    raise DataError(archive, [f"member '{member.name}' is not an ordinary file"], _UNSAFE)
+                if target in done and depths[target] <= len(member.parts):
+                    continue
+                claimed += member.size
+                if claimed > _FACTOR * expected + _SLACK:
+                    fault = f"claims to hold {human(claimed)} or more, expected {human(expected)}"
+                    raise DataError(archive, [fault], _UNSAFE)
+                resume = target not in done  # a shallower match replaces what was written for a deeper one
+                depths[target] = len(member.parts)
+                done[target] = _write(member, staging / target, resume, display)
+    except (DataError, *_DAMAGED) as error:
         shutil.rmtree(staging, ignore_errors=True)
-        raise
-    except _DAMAGED as error:
-        shutil.rmtree(staging, ignore_errors=True)
+        if isinstance(error, DataError):
+            raise
         advice = "Download it again with --force"
         raise DataError(archive, [f"the archive is damaged ({error})"], advice) from None
-    finally:
-        display.end()
     return done
 
 
@@ -147,7 +144,7 @@ def _write(member: Member, target: Path, resume: bool, display: Display) -> Unpa
 
 
 def _members(archive: Path, staging: Path) -> Iterator[Member]:
-    """The files in the archive's order; each must be read before the next is requested."""
+    """The files in the archive's order; each must be read before the next."""
     with archive.open("rb") as file:
         is_zip = file.read(2) == b"PK"
     for member in _zip_members(archive) if is_zip else _tar_members(archive, staging):

@@ -101,9 +101,9 @@ def test_without_anything_a_method_on_regions_says_every_step(tmp_path: Path, na
     message, ds = str(caught.value), name.upper()
     for part in (
         f"no folder {ds} in {tmp_path}",
-        f"(1) splits and image names: zslbench data get {name} --what splits (xlsa17.zip, 920 MB",
-        f"(2) images: zslbench data get {name} --images",
-        f"(3) features: zslbench data extract {name} --backbone resnet101 (writes {size} in float16",
+        f"(1) zslbench data get {name} --what splits (xlsa17.zip, 920 MB",
+        f"(2) zslbench data get {name} --images",
+        f"(3) zslbench data extract {name} --backbone resnet101 (writes {size} in float16",
     ):
         assert part in message
     assert "\n" not in message
@@ -118,10 +118,10 @@ def test_where_only_the_region_file_is_missing_only_that_is_said(
         SOURCE.load(DataRequest("sun", root, needs_regions=True))
     message = str(caught.value)
     assert "feature_map_ResNet_101_SUN.hdf5" in message
-    assert "Get the features: zslbench data extract sun --backbone resnet101" in message
+    assert "To get them: zslbench data extract sun --backbone resnet101" in message
     assert "zslbench data get" not in message
-    for name in ("apy", "awa1"):  # whose pictures no command gets
-        with pytest.raises(MissingData, match="features: put a region store or a file in the HDF5 layout"):
+    for name in ("apy", "awa1"):  # whose images no command downloads
+        with pytest.raises(MissingData, match="put a region store or an HDF5 file"):
             SOURCE.load(DataRequest(name, root, needs_regions=True))
 
 

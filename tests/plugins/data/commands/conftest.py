@@ -19,6 +19,7 @@ import pytest
 from zslbench_data.download.archives import Fetcher
 from zslbench_data.download.catalogue import Archive
 from zslbench_data.download.transfer import Policy
+from zslbench_data.progress import Display
 
 MOST_REQUESTS = 60
 """A test that asks for more has a loop without end."""
@@ -51,15 +52,15 @@ class Web:
 
     address: str
     files: dict[str, File] = field(default_factory=dict)
-    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     def serve(self, path: str, body: bytes, **how: Any) -> str:
         """Serve a file; gives its address."""
         self.files[path] = File(body, **how)
         return f"{self.address}{path}"
 
-    def ranges_asked(self, path: str) -> list[str | None]:
-        return [headers.get("Range") for one, headers in self.asked if one == path]
+    def requested_ranges(self, path: str) -> list[str | None]:
+        return [headers.get("Range") for one, headers in self.requests if one == path]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -72,8 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path.startswith("http://"):  # asked as a proxy
             path = "/" + path.split("/", 3)[3]
-        self.web.asked.append((path, dict(self.headers)))
-        if len(self.web.asked) > MOST_REQUESTS:
+        self.web.requests.append((path, dict(self.headers)))
+        if len(self.web.requests) > MOST_REQUESTS:
             self.close_connection = True
             return
         file = self.web.files.get(path)
@@ -154,36 +155,34 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield web
-    assert len(web.asked) <= MOST_REQUESTS
+    assert len(web.requests) <= MOST_REQUESTS
     server.shutdown()
     server.server_close()
 
 
 @dataclass
-class Heard:
-    """A display that keeps what it was told."""
-
-    said: list[str] = field(default_factory=list)
-    pieces: list[tuple[str, int | None, int]] = field(default_factory=list)
-    moved: int = 0
+class RecordingDisplay(Display):
+    messages: list[str] = field(default_factory=list)
+    tasks: list[tuple[str, int | None, int]] = field(default_factory=list)
+    advanced: int = 0
     ended: int = 0
 
     def message(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
     def begin(self, what: str, total: int | None, done: int = 0) -> None:
-        self.pieces.append((what, total, done))
+        self.tasks.append((what, total, done))
 
     def advance(self, step: int) -> None:
-        self.moved += step
+        self.advanced += step
 
     def end(self) -> None:
         self.ended += 1
 
 
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
+def display() -> RecordingDisplay:
+    return RecordingDisplay()
 
 
 IMPATIENT = Policy(tries=3, progress=1000, pause=0.01, longest_pause=0.05, connect=5.0, read=0.5, chunk=4096)
@@ -195,9 +194,9 @@ def policy() -> Policy:
 
 
 @pytest.fixture
-def fetcher(tmp_path: Path, heard: Heard) -> Callable[..., Fetcher]:
+def fetcher(tmp_path: Path, display: RecordingDisplay) -> Callable[..., Fetcher]:
     def make(**how: Any) -> Fetcher:
-        return Fetcher(tmp_path / "archives", **{"display": heard, "policy": IMPATIENT, **how})
+        return Fetcher(tmp_path / "archives", **{"display": display, "policy": IMPATIENT, **how})
 
     return make
 

@@ -43,7 +43,7 @@ def test_an_archive_is_recorded_when_first_seen(web: Any, fetcher: Any, archive:
     assert record["checked"].startswith("first seen")
     assert names(got.path.parent) == {"set.zip", "checksums.json"}
     assert fetcher().fetch(one).record == record
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
 
 
 def test_other_bytes_than_those_first_seen_are_an_error(
@@ -80,7 +80,7 @@ def test_wrong_bytes_never_look_complete(
 
 
 def test_a_bad_beginning_is_not_kept_for_ever(
-    web: Any, fetcher: Any, archive: Any, body: bytes, heard: Any
+    web: Any, fetcher: Any, archive: Any, body: bytes, display: Any
 ) -> None:
     # The first half comes damaged, the connection is cut, and the rest is sound.
     one = archive(web.serve("/set.zip", bytes(len(body)), cut=[500, 0]), body=body)
@@ -88,7 +88,7 @@ def test_a_bad_beginning_is_not_kept_for_ever(
         fetcher().fetch(one)
     web.serve("/set.zip", body)
     assert fetcher().fetch(one).path.read_bytes() == body
-    assert any("starting over" in line for line in heard.said)
+    assert any("starting over" in line for line in display.messages)
 
 
 def test_a_length_that_is_a_lie_is_noticed(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
@@ -141,7 +141,7 @@ def test_mirrors_are_tried_in_order(web: Any, fetcher: Any, archive: Any, body: 
         web.serve("/first/set.zip", b"no archive"), f"{web.address}/nowhere/set.zip", good, body=body
     )
     got = fetcher(mirrors=[f"{web.address}/own/"]).fetch(one)
-    assert [path for path, _ in web.asked] == [
+    assert [path for path, _ in web.requests] == [
         "/own/set.zip",
         "/first/set.zip",
         "/nowhere/set.zip",
@@ -192,7 +192,7 @@ def test_offline_takes_what_was_brought_by_hand(
     (tmp_path / "archives" / "set.zip").write_bytes(body[:-1])
     with pytest.raises(DataError, match="is not the published archive"):
         fetcher(offline=True).fetch(one)
-    assert web.asked == []
+    assert web.requests == []
 
 
 def test_junk_brought_by_hand_is_not_recorded(fetcher: Any, archive: Any, tmp_path: Path) -> None:
@@ -207,12 +207,12 @@ def test_one_fetcher_asks_once(web: Any, fetcher: Any, archive: Any, body: bytes
     forced = fetcher(force=True)
     good, bad = archive(web.serve("/set.zip", body)), f"{web.address}/none/set.zip"
     assert forced.fetch(good) is forced.fetch(good)
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
     other = fetcher()
     for _ in range(2):
         with pytest.raises(DownloadError):
             other.fetch(archive(bad, file="other.zip"))
-    assert len(web.asked) == 2
+    assert len(web.requests) == 2
 
 
 def test_archives_may_go_but_their_records_stay(
@@ -230,7 +230,7 @@ def test_archives_may_go_but_their_records_stay(
     assert (tmp_path / "archives" / "mine.zip").is_file()  # nobody could bring it back
 
 
-def test_two_at_once_download_once(web: Any, fetcher: Any, archive: Any, body: bytes, heard: Any) -> None:
+def test_two_at_once_download_once(web: Any, fetcher: Any, archive: Any, body: bytes, display: Any) -> None:
     one = archive(web.serve("/set.zip", body, pause=0.05))
     got = []
     threads = [threading.Thread(target=lambda: got.append(fetcher().fetch(one))) for _ in range(2)]
@@ -239,8 +239,8 @@ def test_two_at_once_download_once(web: Any, fetcher: Any, archive: Any, body: b
     for thread in threads:
         thread.join()
     assert [one.record["sha256"] for one in got] == [digest(body)] * 2
-    assert len(web.asked) == 1
-    assert any("set.zip" in line for line in heard.said)
+    assert len(web.requests) == 1
+    assert any("set.zip" in line for line in display.messages)
 
 
 KILLED = """
@@ -272,7 +272,7 @@ def test_a_killed_process_leaves_what_came(
     assert not (tmp_path / "archives" / "set.zip").exists()
     web.files["/set.zip"].pause = 0.0
     assert fetcher().fetch(archive(url)).path.read_bytes() == body
-    assert web.ranges_asked("/set.zip") == [None, f"bytes={kept}-"]
+    assert web.requested_ranges("/set.zip") == [None, f"bytes={kept}-"]
 
 
 def test_a_damaged_ledger_is_one_error(

@@ -10,36 +10,37 @@ from typing import Any
 import pytest
 import requests
 
-from zslbench_data.download.transfer import DownloadError, part_path, transfer
+from zslbench.errors import DataError
+from zslbench_data.download.transfer import DownloadError, Transfer, part_path
 
 BODY = random.Random(5).randbytes(200_000)
 
 
 @pytest.fixture
-def bring(tmp_path: Path, policy: Any, heard: Any) -> Any:
+def bring(tmp_path: Path, policy: Any, display: Any) -> Any:
     def call(url: str) -> tuple[bytes, tuple[str, bool]]:
         part = part_path(tmp_path / "set.zip", url)
         with requests.Session() as session:
-            told = transfer(session, url, part, policy=policy, display=heard)
+            told = Transfer(session, url, part, policy, display).run()
         return part.read_bytes(), told
 
     return call
 
 
-def test_a_file_comes_whole_and_is_shown(web: Any, bring: Any, heard: Any) -> None:
+def test_a_file_comes_whole_and_is_shown(web: Any, bring: Any, display: Any) -> None:
     url = web.serve("/set.zip", BODY)
     assert bring(url) == (BODY, (url, False))
-    assert heard.pieces == [("set.zip", len(BODY), 0)]
-    assert (heard.moved, heard.ended, heard.said) == (len(BODY), 1, [])
+    assert display.tasks == [("set.zip", len(BODY), 0)]
+    assert (display.advanced, display.ended, display.messages) == (len(BODY), 1, [])
 
 
-def test_a_cut_transfer_goes_on_where_it_was(web: Any, bring: Any, heard: Any) -> None:
+def test_a_cut_transfer_goes_on_where_it_was(web: Any, bring: Any, display: Any) -> None:
     url = web.serve("/set.zip", BODY, cut=[50_000, 30_000, None])
     body, (_, resumed) = bring(url)
     assert (body == BODY, resumed) == (True, True)
-    assert web.ranges_asked("/set.zip") == [None, "bytes=50000-", "bytes=80000-"]
-    assert heard.moved == len(BODY)  # nothing came twice
-    assert heard.pieces[1] == ("set.zip", len(BODY), 50_000)
+    assert web.requested_ranges("/set.zip") == [None, "bytes=50000-", "bytes=80000-"]
+    assert display.advanced == len(BODY)  # nothing came twice
+    assert display.tasks[1] == ("set.zip", len(BODY), 50_000)
 
 
 def test_the_next_call_goes_on_too(web: Any, bring: Any, tmp_path: Path) -> None:
@@ -49,21 +50,21 @@ def test_the_next_call_goes_on_too(web: Any, bring: Any, tmp_path: Path) -> None
     assert not (tmp_path / "set.zip").exists()
     web.files["/set.zip"].cut = [None]
     assert bring(url)[0] == BODY
-    assert web.ranges_asked("/set.zip")[-1] == "bytes=300-"
+    assert web.requested_ranges("/set.zip")[-1] == "bytes=300-"
 
 
 def test_a_server_that_always_cuts_is_left_in_the_end(web: Any, bring: Any) -> None:
     url = web.serve("/set.zip", BODY, cut=[0])
     with pytest.raises(DownloadError, match=r"3 times$"):
         bring(url)
-    assert len(web.asked) == 3
+    assert len(web.requests) == 3
 
 
 def test_long_files_may_be_cut_often(web: Any, bring: Any) -> None:
     # Every try brings something worth mentioning, so that more than three are made.
     url = web.serve("/set.zip", BODY, cut=[20_000])
     assert bring(url)[0] == BODY
-    assert len(web.asked) == 10
+    assert len(web.requests) == 10
 
 
 def test_a_server_without_ranges_starts_again(web: Any, bring: Any) -> None:
@@ -86,7 +87,7 @@ def test_without_a_validator_another_length_starts_again(web: Any, bring: Any, e
     url = web.serve("/set.zip", BODY, cut=[100], etag=etag)
     with pytest.raises(DownloadError):
         bring(url)
-    assert all("If-Range" not in headers for _, headers in web.asked)
+    assert all("If-Range" not in headers for _, headers in web.requests)
     web.serve("/set.zip", BODY[:150_000], etag=etag)
     assert bring(url)[0] == BODY[:150_000]
     web.serve("/set.zip", BODY, etag=etag)
@@ -104,7 +105,7 @@ def test_a_complete_part_is_not_fetched_again(web: Any, bring: Any) -> None:
     url = web.serve("/set.zip", BODY)
     assert bring(url)[0] == BODY
     assert bring(url)[0] == BODY
-    assert web.ranges_asked("/set.zip") == [None, f"bytes={len(BODY)}-"]
+    assert web.requested_ranges("/set.zip") == [None, f"bytes={len(BODY)}-"]
 
 
 def test_redirects_are_followed_and_told(web: Any, bring: Any) -> None:
@@ -140,10 +141,10 @@ def test_a_slow_server_is_waited_for_and_a_silent_one_is_not(web: Any, bring: An
         bring(web.serve("/silent.zip", BODY, pause=0.7))
 
 
-def test_a_server_that_recovers(web: Any, bring: Any, heard: Any) -> None:
+def test_a_server_that_recovers(web: Any, bring: Any, display: Any) -> None:
     url = web.serve("/set.zip", BODY, status=[503, 429, 200], retry_after="0")
     assert bring(url)[0] == BODY
-    assert heard.said[0].startswith(f"{url}: HTTP 503 Service Unavailable")
+    assert display.messages[0].startswith(f"{url}: HTTP 503 Service Unavailable")
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
@@ -151,19 +152,19 @@ def test_a_refusal_is_final(web: Any, bring: Any, status: int) -> None:
     url = web.serve("/set.zip", b"", status=[status])
     with pytest.raises(DownloadError, match=f"{url}: HTTP {status}"):
         bring(url)
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
 
 
 def test_bytes_are_kept_as_they_are(web: Any, bring: Any) -> None:
     # Apache declares .tgz as gzip-encoded; unpacked on the way it would be another file.
     url = web.serve("/set.tgz", BODY, encoding="x-gzip")
     assert bring(url)[0] == BODY
-    assert web.asked[0][1]["Accept-Encoding"] == "identity"
+    assert web.requests[0][1]["Accept-Encoding"] == "identity"
 
 
-def test_without_a_length(web: Any, bring: Any, heard: Any) -> None:
+def test_without_a_length(web: Any, bring: Any, display: Any) -> None:
     assert bring(web.serve("/set.zip", BODY, chunked=True))[0] == BODY
-    assert heard.pieces == [("set.zip", None, 0)]
+    assert display.tasks == [("set.zip", None, 0)]
     with pytest.raises(DownloadError, match="cut"):
         bring(web.serve("/other.zip", BODY, chunked=True, cut=[10, 0]))
 
@@ -172,7 +173,7 @@ def test_the_proxy_of_the_environment_is_used(web: Any, bring: Any, monkeypatch:
     web.serve("/far/set.zip", BODY)
     monkeypatch.setenv("http_proxy", web.address)
     assert bring("http://archive.invalid/far/set.zip")[0] == BODY
-    assert web.asked[0][1]["Host"] == "archive.invalid"
+    assert web.requests[0][1]["Host"] == "archive.invalid"
 
 
 @pytest.mark.parametrize(
@@ -192,28 +193,28 @@ def test_addresses_that_lead_nowhere(web: Any, bring: Any, url: str, words: str)
 def test_no_room_is_told_before(web: Any, bring: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     url = web.serve("/set.zip", BODY)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with pytest.raises(DownloadError, match=r"200 kB.* 1 kB free"):
+    with pytest.raises(DataError, match=r"set.zip: needs 0.2 MB"):
         bring(url)
 
 
-def test_a_stop_keeps_what_came(web: Any, bring: Any, tmp_path: Path, heard: Any) -> None:
+def test_a_stop_keeps_what_came(web: Any, bring: Any, tmp_path: Path, display: Any) -> None:
     url = web.serve("/set.zip", BODY)
 
     def stop(step: int) -> None:
-        heard.moved += step
-        if heard.moved > 60_000:
+        display.advanced += step
+        if display.advanced > 60_000:
             raise KeyboardInterrupt
 
-    heard.advance = stop
+    display.advance = stop
     with pytest.raises(KeyboardInterrupt):
         bring(url)
     part = part_path(tmp_path / "set.zip", url)
     kept = part.stat().st_size
     assert 60_000 < kept < len(BODY)
     assert json.loads(part.with_suffix(".json").read_text())["total"] == len(BODY)
-    heard.advance = lambda step: None
+    display.advance = lambda step: None
     assert bring(url)[0] == BODY
-    assert web.ranges_asked("/set.zip")[-1] == f"bytes={kept}-"
+    assert web.requested_ranges("/set.zip")[-1] == f"bytes={kept}-"
 
 
 def test_a_damaged_note_starts_again(web: Any, bring: Any, tmp_path: Path) -> None:
@@ -223,4 +224,4 @@ def test_a_damaged_note_starts_again(web: Any, bring: Any, tmp_path: Path) -> No
     part_path(tmp_path / "set.zip", url).with_suffix(".json").write_text("{")
     web.files["/set.zip"].cut = [None]
     assert bring(url)[0] == BODY
-    assert web.ranges_asked("/set.zip")[-1] is None
+    assert web.requested_ranges("/set.zip")[-1] is None

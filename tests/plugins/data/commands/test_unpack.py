@@ -40,7 +40,7 @@ def pack(request: pytest.FixtureRequest, make_zip: Any, make_tar: Any) -> Callab
 
 
 @pytest.fixture
-def run(tmp_path: Path, heard: Any) -> Callable[..., dict[str, Any]]:
+def run(tmp_path: Path, display: Any) -> Callable[..., dict[str, Any]]:
     def call(body: bytes, part: Part = PART, stamp: str = "one", name: str = "set") -> dict[str, Any]:
         (tmp_path / name).write_bytes(body)
         return unpack(
@@ -49,7 +49,7 @@ def run(tmp_path: Path, heard: Any) -> Callable[..., dict[str, Any]]:
             chooser(part),
             expected=part.unpacked,
             stamp=stamp,
-            display=heard,
+            display=display,
         )
 
     return call
@@ -210,23 +210,23 @@ def test_an_encrypted_member_is_refused(run: Any, make_zip: Any) -> None:
         run(bytes(body))
 
 
-def test_unpacking_goes_on_where_it_was(run: Any, pack: Any, staging: Path, heard: Any) -> None:
+def test_unpacking_goes_on_where_it_was(run: Any, pack: Any, staging: Path, display: Any) -> None:
     files = {f"images/{number}.jpg": bytes([number]) * 1000 for number in range(8)}
     part = Part("images", "set", 8000, below="images")
     body = pack(files)
 
     def stop(step: int) -> None:
-        heard.moved += step
-        if heard.moved >= 4000:
+        display.advanced += step
+        if display.advanced >= 4000:
             raise KeyboardInterrupt
 
-    heard.advance = stop
+    display.advance = stop
     with pytest.raises(KeyboardInterrupt):
         run(body, part)
     before = {one.name: one.stat().st_mtime_ns for one in staging.glob("*.jpg")}
     assert 2 <= len(before) < 8
     assert all(len((staging / one).read_bytes()) == 1000 for one in before)
-    heard.advance = lambda step: None
+    display.advance = lambda step: None
     assert len(run(body, part)) == 8
     after = {one.name: one.stat().st_mtime_ns for one in staging.glob("*.jpg")}
     assert len(after) == 8

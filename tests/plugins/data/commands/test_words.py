@@ -215,7 +215,7 @@ def test_glove_comes_from_its_archive(
     assert sources["files"]["attribute_vectors.npy"]["member"] == "glove.300d.txt"
     assert "glove.zip" in sources["archives"]
     assert "left unchanged; --force replaces it" in get().stdout
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
 
 
 def test_every_unknown_word_is_told(get: Any, root: Path, tmp_path: Path) -> None:
