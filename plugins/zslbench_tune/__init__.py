@@ -1,6 +1,6 @@
 """Search settings on the validation split; the best become a preset.
 
-The modules that run trials need Optuna, the extra ``tune``; importing one without it raises ``MissingExtra``.
+Running trials needs the extra ``tune`` (Optuna); without it, ``MissingExtra`` is raised.
 """
 
 from __future__ import annotations

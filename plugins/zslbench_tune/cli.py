@@ -1,4 +1,4 @@
-"""``zslbench tune``: search settings on the validation split and save the best as a preset."""
+"""``zslbench tune``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import click
 
 from zslbench.cli import fitting_options, format_option, machine_options, note
 
-SHOWN = 10
+TOP = 10
 """Trials in the table on a terminal."""
+
+_POSITIVE = click.IntRange(min=1)
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -19,7 +22,7 @@ SHOWN = 10
 @click.option("--variant", help="One of the method's variants.")
 @click.option(
     "--trials",
-    type=click.IntRange(min=1),
+    type=_POSITIVE,
     default=20,
     show_default=True,
     help="Finished trials of the whole study, earlier ones included.",
@@ -34,29 +37,22 @@ SHOWN = 10
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(min=1),
+    type=_POSITIVE,
     default=1,
     show_default=True,
-    help="Seeds over which a trial's value is averaged.",
+    help="Seeds over which the value of a trial is averaged.",
 )
 @click.option(
     "--journal",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The study's file (SQLite), which several processes may share. Default: one in the store for "
-    "exactly this search.",
+    type=_FILE,
+    help="The study's file (SQLite, on a local disk), which several processes can share. Default: one in the "
+    "store for exactly this search.",
 )
 @click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The preset's file, ending with .toml. Default: next to the study.",
+    "-o", "--output", type=_FILE, help="The preset's file, ending in .toml. Default: next to the study."
 )
 @click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Processes that compute trials.",
+    "--workers", type=_POSITIVE, default=1, show_default=True, help="Processes that compute trials."
 )
 @click.option("--sampler", type=click.Choice(["tpe", "random"]), default="tpe", show_default=True)
 @click.option("--sampler-seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -65,7 +61,7 @@ SHOWN = 10
     type=click.Choice(["none", "median"]),
     default="none",
     show_default=True,
-    help="median: end trials early if they are below the median of the others at the same epoch.",
+    help="median: end trials early that are below the median of the others at the same epoch.",
 )
 @fitting_options
 @machine_options
@@ -73,36 +69,33 @@ SHOWN = 10
 def tune(searched: tuple[str, ...], fmt: str, **options: Any) -> None:
     """Search settings of METHOD on a data set's validation split; the best become a preset.
 
-    No test image is used. The same command resumes a search that was stopped. Run in several terminals, or
+    Test images are not used. The same command resumes an interrupted search. Run in several terminals, or
     with --workers, it shares the study.
     """
     from zslbench.cli import TerminalDisplay
     from zslbench.errors import SettingsError
     from zslbench.report import emit
     from zslbench_tune.space import parse_search
-    from zslbench_tune.tune import tune as search
+    from zslbench_tune.tune import tune as run_search
 
-    parsed = [parse_search(text) for text in searched]
-    if twice := [key for number, (key, _) in enumerate(parsed) if key in dict(parsed[:number])]:
-        raise SettingsError(f"--search {twice[0]} is given twice")
-    found = search(
-        search=dict(parsed),
-        display=TerminalDisplay(),
-        **options,
-    )
+    search: dict[str, Any] = {}
+    for key, spec in map(parse_search, searched):
+        if key in search:
+            raise SettingsError(f"--search {key} is given twice")
+        search[key] = spec
+    found = run_search(search=search, display=TerminalDisplay(), **options)
     frame = found.frame()
     if fmt in ("csv", "json"):
         emit(frame, fmt)
     else:
-        frame = frame.drop(columns=[one for one in ("epochs", "reason") if frame[one].isna().all()])
+        frame = frame.drop(columns=[name for name in ("epochs", "reason") if frame[name].isna().all()])
         for key in found.space:  # learning rates need more digits than accuracies
-            frame[key] = [f"{one:.4g}" if isinstance(one, float) else one for one in frame[key]]
+            frame[key] = [f"{value:.4g}" if isinstance(value, float) else value for value in frame[key]]
         title = f"{found.study}: best of {len(found.trials)} trials, % on the validation split"
-        emit(frame.head(SHOWN), fmt, title=title)
+        emit(frame.head(TOP), fmt, title=title)
     note(f"preset saved: {found.preset}")
-    same = ("variant", "reading", "features", "semantics", "regions")
-    more = "".join(f" --{name} {options[name]}" for name in same if options[name])
+    names = ["dataset", "variant", "reading", "features", "semantics", "regions"]
     if options["precision"] != "float32":
-        more += f" --precision {options['precision']}"
-    place = f"--dataset {options['dataset']}{more} --preset {found.preset}"
-    note(f"its runs: zslbench run {options['method']} {place}")
+        names.append("precision")
+    chosen = [f"--{name} {options[name]}" for name in names if options[name]]
+    note(f"to run it: zslbench run {options['method']} {' '.join(chosen)} --preset {found.preset}")

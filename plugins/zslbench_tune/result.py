@@ -1,15 +1,13 @@
-"""What a search found: its trials, and the preset that the best of them becomes."""
+"""The result of a search: its trials, and the preset made of the best one."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from zslbench import __version__
 from zslbench.errors import SettingsError, ZslbenchError
@@ -22,43 +20,45 @@ from zslbench_tune.space import Space
 
 if TYPE_CHECKING:
     import pandas as pd
-    from optuna.trial import FrozenTrial
 
     from zslbench_tune.plan import Plan
-    from zslbench_tune.study import Sampling
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _CLOSED_FORM = "closed form"
 
 
 @dataclass(frozen=True)
-class TrialRow:
+class TrialResult:
     """One finished trial."""
 
     number: int
-    state: str
-    """``done``, ``pruned`` or ``failed``."""
+    state: Literal["done", "pruned", "failed"]
     value: float | None
-    """Mean over the seeds on the validation split, a fraction; of a pruned trial the last one reported."""
+    """Mean over the seeds on the validation split, a fraction; for a pruned trial the last one reported."""
     epochs: int | None
     """The length of the schedule with this value; None: closed form, pruned or failed."""
     settings: Mapping[str, Any]
     seeds: Mapping[int, float]
     seconds: float | None
     reason: str | None = None
+    """Why the trial failed."""
+
+    @property
+    def rank(self) -> tuple[int, float, int]:
+        """Sorts trials: the highest value first, then pruned and then failed ones."""
+        return ("done", "pruned", "failed").index(self.state), -(self.value or 0.0), self.number
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """A study's finished trials and the preset that holds the best one's settings."""
+    """A study's finished trials, and the preset with the settings of the best one."""
 
     study: str
-    """The study's name: method, data set and a digest of what was searched."""
+    """The study's name: method, data set and a digest of the search."""
     criterion: str
     """``h`` or ``acc``, on the validation split."""
-    trials: tuple[TrialRow, ...]
+    trials: tuple[TrialResult, ...]
     """By number."""
-    best: TrialRow
+    best: TrialResult
     preset: Path
     journal: Path
     """The study's file."""
@@ -69,104 +69,63 @@ class Tuning:
         ``epochs``, the settings, ``seconds``, ``reason``."""
         import pandas as pd
 
-        figure = f"val_{METRICS[self.criterion].name}"
         rows = [
             {
-                "trial": one.number,
-                "state": one.state,
-                figure: None if one.value is None else percent(one.value),
-                "epochs": one.epochs,
-                **one.settings,
-                "seconds": one.seconds,
-                "reason": one.reason,
+                "trial": trial.number,
+                "state": trial.state,
+                f"val_{METRICS[self.criterion].name}": None if trial.value is None else percent(trial.value),
+                "epochs": trial.epochs,
+                **trial.settings,
+                "seconds": trial.seconds,
+                "reason": trial.reason,
             }
-            for one in ranked(self.trials)
+            for trial in sorted(self.trials, key=lambda trial: trial.rank)
         ]
-        frame = pd.DataFrame(rows)
-        frame["epochs"] = frame["epochs"].astype("Int64")
-        return frame
+        return pd.DataFrame(rows).astype({"epochs": "Int64"})
 
 
-def rows_of(trials: Sequence[FrozenTrial], space: Space) -> list[TrialRow]:
-    """The finished trials of a study, by number."""
-    from optuna.trial import TrialState
-
-    from zslbench_tune import study
-
-    states = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-    return [
-        TrialRow(
-            number=one.number,
-            state=states[one.state],
-            value=one.values[0] if one.values else None,
-            epochs=one.user_attrs.get(study.EPOCHS),
-            settings=space.values(one.params),
-            seeds={int(seed): value for seed, value in one.user_attrs.get(study.SEEDS, {}).items()},
-            seconds=one.user_attrs.get(study.SECONDS),
-            reason=one.user_attrs.get(study.REASON),
-        )
-        for one in trials
-    ]
-
-
-def ranked(trials: Sequence[TrialRow]) -> list[TrialRow]:
-    """Best first; then pruned ones, then failed ones."""
-    order = {"done": 0, "pruned": 1, "failed": 2}
-    return sorted(trials, key=lambda one: (order[one.state], -(one.value or 0.0), one.number))
-
-
-def digest(trials: Sequence[TrialRow]) -> str:
-    """sha256 of the settings and results of all trials, without times and retries."""
-    content = {
-        str(one.number): [one.state, dict(one.settings), one.value, one.epochs, list(one.seeds.values())]
-        for one in trials
-    }
-    return hashlib.sha256(canonical(content).encode("ascii")).hexdigest()
-
-
-def best_row(rows: Sequence[TrialRow], name: str) -> TrialRow:
-    """The trial with the highest value, the first of equals.
+def best_of(trials: Sequence[TrialResult], study: str) -> TrialResult:
+    """The trial with the highest value; of equals the first.
 
     Raises:
-        ZslbenchError: no trial of the search ``name`` has a value; says why.
+        ZslbenchError: no trial has a value; gives the reasons.
     """
-    best = ranked(rows)[0]
+    best = min(trials, key=lambda trial: trial.rank)
     if best.state != "done":
-        reasons = "; ".join(dict.fromkeys(one.reason for one in rows if one.reason)) or "all were pruned"
-        raise ZslbenchError(f"search {name}: none of {len(rows)} trials has a value: {reasons}")
+        reasons = "; ".join(dict.fromkeys(one.reason for one in trials if one.reason)) or "all were pruned"
+        raise ZslbenchError(f"search {study}: none of {len(trials)} trials has a value: {reasons}")
     return best
 
 
 def check_output(path: Path, study: str) -> None:
-    """Whether a search may write its preset there.
+    """Check that a search may write its preset to ``path``.
 
     Raises:
         SettingsError: not a ``.toml`` file, or a file that this search did not write.
     """
     if path.suffix != ".toml":
-        raise SettingsError(f"{path}: a preset's name ends with .toml")
+        raise SettingsError(f"{path}: the name of a preset file must end with .toml")
     if not path.exists():
         return
     try:
-        known = parse_preset(path.read_text("utf-8"), str(path)).provenance or {}
+        provenance = parse_preset(path.read_text("utf-8"), str(path)).provenance or {}
     except (OSError, UnicodeDecodeError, SettingsError):
-        known = {}
-    if known.get("study") != study:
-        raise SettingsError(f"{path}: exists and is not a preset of this search; name another file")
+        provenance = {}
+    if provenance.get("study") != study:
+        raise SettingsError(f"{path}: exists and is not a preset of this search; choose another file")
 
 
-def write_preset(
-    path: Path, plan: Plan, sampling: Sampling, rows: Sequence[TrialRow], best: TrialRow
-) -> None:
-    """Write the best trial's settings as a preset, with how they were found.
+def write_preset(path: Path, plan: Plan, trials: Sequence[TrialResult]) -> None:
+    """Write the settings of the best trial as a preset with its provenance.
 
     Raises:
-        ZslbenchError: it cannot be written.
+        ZslbenchError: the file cannot be written.
     """
+    best = best_of(trials, plan.name)
     recipe = plan.recipe.with_settings(best.settings)
     if best.epochs is not None and recipe.schedule is not None:
         recipe = recipe.with_settings({recipe.schedule: best.epochs})
-    text = preset_text(recipe, plan.space, _provenance(plan, sampling, rows, best))
+    text = preset_text(recipe, plan.space, _provenance(plan, trials, best))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text.encode("utf-8"))
@@ -174,30 +133,29 @@ def write_preset(
         raise ZslbenchError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
-def _provenance(plan: Plan, sampling: Sampling, rows: Sequence[TrialRow], best: TrialRow) -> dict[str, Any]:
-    """What a preset records of the search that found it."""
-    recipe, data = plan.recipe, plan.objective.data
-    states = [one.state for one in rows]
+def _provenance(plan: Plan, trials: Sequence[TrialResult], best: TrialResult) -> dict[str, Any]:
+    recipe, objective, data, sampling = plan.recipe, plan.objective, plan.objective.data, plan.sampling
+    states = [trial.state for trial in trials]
     return {
         "study": plan.name,
         "method": recipe.method,
         "variant": recipe.variant or "none",
         "reading": recipe.reading.name if recipe.reading else "none",
         "dataset": recipe.parts["dataset"].name,
-        "objective": f"{METRICS[plan.criterion].name} on the validation split, mean over seeds",
+        "objective": f"{plan.metric.name} on the validation split, mean over seeds",
         "value": best.value,
-        "seeds": list(plan.objective.seeds),
-        "values": [best.seeds[seed] for seed in plan.objective.seeds],
+        "seeds": list(objective.seeds),
+        "values": [best.seeds[seed] for seed in objective.seeds],
         "trial": best.number,
-        "trials": len(rows),
+        "trials": len(trials),
         "pruned": states.count("pruned"),
         "failed": states.count("failed"),
-        "trials_sha256": digest(rows),
+        "trials_sha256": _digest(trials),
         "journal": plan.file.name,
         "sampler": f"{sampling.sampler}, seed {sampling.seed}",
         "pruner": sampling.pruner,
         "longest": recipe.epochs or _CLOSED_FORM,
-        "every": plan.objective.selection.step(recipe.epochs) if recipe.epochs else _CLOSED_FORM,
+        "every": objective.selection.step(recipe.epochs) if recipe.epochs else _CLOSED_FORM,
         "start": recipe.preset or "defaults",
         "zslbench": __version__,
         "date": datetime.now(UTC).date().isoformat(),
@@ -213,46 +171,32 @@ def _provenance(plan: Plan, sampling: Sampling, rows: Sequence[TrialRow], best: 
     }
 
 
+def _digest(trials: Sequence[TrialResult]) -> str:
+    """sha256 of the settings and results of all trials, but not of their times."""
+    content = {
+        str(one.number): [one.state, dict(one.settings), one.value, one.epochs, list(one.seeds.values())]
+        for one in trials
+    }
+    return hashlib.sha256(canonical(content).encode("ascii")).hexdigest()
+
+
 def preset_text(recipe: Recipe, space: Space, provenance: Mapping[str, Any]) -> str:
-    """The preset as TOML, with every setting, so that it depends on no other preset or default."""
-    searched = {one.key for one in space.dimensions} | {recipe.schedule}
-    lines = ["# Found by a search on the validation split (zslbench tune); [provenance] says how."]
-    for kind in KINDS:
-        if kind == "dataset" or kind not in recipe.parts:
-            continue
-        lines += ["", f"[{kind}]"]
+    """A preset as TOML with every setting, so that it depends on no other preset and no default."""
+    import tomlkit
+
+    searched = {dimension.key for dimension in space.dimensions} | {recipe.schedule}
+    document = tomlkit.document()
+    document.add(tomlkit.comment("Found by zslbench tune on the validation split; see [provenance]."))
+    for kind in (one for one in KINDS if one != "dataset" and one in recipe.parts):
         values = recipe.parts[kind].values()
-        found = {name: value for name, value in values.items() if f"{kind}.{name}" in searched}
-        lines += [f"{name} = {_value(value)}  # found" for name, value in found.items()]
-        lines += [f"{name} = {_value(value)}" for name, value in values.items() if name not in found]
-    lines += _table(PROVENANCE, provenance)
-    return "\n".join(lines) + "\n"
-
-
-def _table(name: str, values: Mapping[str, Any]) -> list[str]:
-    plain = {key: value for key, value in values.items() if not isinstance(value, Mapping)}
-    lines = ["", f"[{name}]", *(f"{_key(key)} = {_value(value)}" for key, value in plain.items())]
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            lines += _table(f"{name}.{_key(key)}", value)
-    return lines
-
-
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _value(key)
-
-
-def _value(value: Any) -> str:
-    """A value as TOML; None is written as the word that settings read as None."""
-    if value is None:
-        return '"none"'
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str):
-        # JSON escapes as TOML does, except DEL, which JSON leaves unescaped.
-        return json.dumps(value).replace("\x7f", "\\u007f")
-    raise TypeError(f"{value!r} cannot be written in a preset")
+        table = tomlkit.table()
+        for name in sorted(values, key=lambda name: f"{kind}.{name}" not in searched):
+            value = tomlkit.item("none" if values[name] is None else values[name])
+            if f"{kind}.{name}" in searched:
+                value.comment("found")
+            table.add(tomlkit.key(name.split(".")), value)
+        document.add(tomlkit.nl())
+        document.add(kind, table)
+    document.add(tomlkit.nl())
+    document.add(PROVENANCE, tomlkit.item(dict(provenance)))
+    return tomlkit.dumps(document)

@@ -1,13 +1,14 @@
-"""The space of a search: which settings are tried, checked against the components' own types and bounds."""
+"""The search space: which settings are searched, validated against the components' types and bounds."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import tomllib
-import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -21,156 +22,162 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 SearchSpec = Range | Options | str | Sequence[Any]
-"""What may be searched for a setting: a declaration, the text of ``--search``, or a list of values."""
+"""The candidates for a setting: a declaration, the text of ``--search``, or a list of values."""
 
-_HINT = "write KIND.NAME=LOW:HIGH, LOW:HIGH:log, LOW:HIGH:STEP or A,B,C, as generator.lr=1e-5:1e-3:log"
+_HINT = (
+    "write KIND.NAME=LOW:HIGH, LOW:HIGH:log, LOW:HIGH:STEP or A,B,C, for example generator.lr=1e-5:1e-3:log"
+)
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One setting that is searched."""
+    """One searched setting."""
 
     key: str
-    """``generator.lr``."""
-    of: Range | Options
-    whole: bool = False
-    """Whether a range holds whole numbers only."""
+    """For example ``generator.lr``."""
+    spec: Range | Options
+    integer: bool = False
+    """Whether a range is limited to integers."""
 
-    def value(self, drawn: Any) -> Any:
-        """The setting's value for what was drawn: of options their :func:`label`, else the number."""
-        if isinstance(self.of, Range):
-            return int(drawn) if self.whole else float(drawn)
-        return {label(one): one for one in self.of.values}[drawn]
+    def suggest(self, trial: Trial) -> Any:
+        """Optuna's choice for this trial; for options, the :func:`label` of one of them."""
+        spec = self.spec
+        if isinstance(spec, Options):
+            return trial.suggest_categorical(self.key, [label(value) for value in spec.values])
+        if self.integer:
+            step = int(spec.step or 1)
+            return trial.suggest_int(self.key, int(spec.low), int(spec.high), step=step, log=spec.log)
+        return trial.suggest_float(self.key, spec.low, spec.high, step=spec.step, log=spec.log)
 
-    def draw(self, trial: Trial) -> Any:
-        """Let Optuna draw a value; of options their :func:`label`."""
-        if isinstance(self.of, Options):
-            return trial.suggest_categorical(self.key, [label(one) for one in self.of.values])
-        low, high, step = self.of.low, self.of.high, self.of.step
-        if self.whole:
-            return trial.suggest_int(self.key, int(low), int(high), step=int(step or 1), log=self.of.log)
-        return trial.suggest_float(self.key, low, high, step=step, log=self.of.log)
+    def value(self, choice: Any) -> Any:
+        """The setting's value for a choice of :meth:`suggest`."""
+        if isinstance(self.spec, Range):
+            return int(choice) if self.integer else float(choice)
+        return {label(value): value for value in self.spec.values}[choice]
 
 
 @dataclass(frozen=True)
 class Space:
-    """The settings that a search tries, and who named them."""
+    """The settings that a search tries."""
 
     dimensions: tuple[Dimension, ...]
-    origin: Literal["asked", "declared", "offered"]
-    """By the user, by the method's ``tunable``, or by the method's ``search``."""
+    origin: Literal["user", "tunable", "search"]
+    """Given by the user, or declared by the method as ``tunable`` or as ``search``."""
 
-    def draw(self, trial: Trial) -> dict[str, Any]:
-        """Let Optuna draw a value for each dimension."""
-        return {one.key: one.draw(trial) for one in self.dimensions}
+    def suggest(self, trial: Trial) -> dict[str, Any]:
+        """Optuna's choice for every dimension."""
+        return {dimension.key: dimension.suggest(trial) for dimension in self.dimensions}
 
-    def values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings from what was drawn for each dimension."""
-        return {one.key: one.value(drawn[one.key]) for one in self.dimensions}
-
-    def __str__(self) -> str:
-        named = {"asked": "", "declared": " (as the method declares)", "offered": " (as the method offers)"}
-        return ", ".join(f"{one.key}={one.of}" for one in self.dimensions) + named[self.origin]
+    def values(self, choices: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings for the choices of :meth:`suggest`."""
+        return {dimension.key: dimension.value(choices[dimension.key]) for dimension in self.dimensions}
 
     def as_dict(self) -> dict[str, str]:
         """The space as text, for a study's identity and a preset's provenance."""
-        return {one.key: str(one.of) for one in self.dimensions}
+        return {dimension.key: str(dimension.spec) for dimension in self.dimensions}
+
+    def __str__(self) -> str:
+        text = ", ".join(f"{key}={spec}" for key, spec in self.as_dict().items())
+        return text if self.origin == "user" else f"{text} (declared by the method)"
 
 
 def label(value: Any) -> Any:
-    """An option as the study stores it: plain values unchanged, others as JSON text."""
+    """An option as Optuna stores it: scalars unchanged, anything else as JSON."""
     return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)
 
 
 def parse_search(text: str) -> tuple[str, Range | Options]:
-    """``"generator.lr=1e-5:1e-3:log"`` as a key and what is tried for it.
+    """Parse ``"generator.lr=1e-5:1e-3:log"`` into a key and its candidates.
 
     Raises:
         SettingsError: the text is malformed.
     """
-    key, equals, what = (part.strip() for part in text.partition("="))
-    kind, dot, name = key.partition(".")
-    if not (equals and what and kind and dot and name):
+    key, _, spec = (part.strip() for part in text.partition("="))
+    kind, _, name = key.partition(".")
+    if not (spec and kind and name):
         raise SettingsError(f"--search {text}: {_HINT}")
-    return key, parse_spec(what, text)
+    return key, parse_spec(spec, text)
 
 
-def parse_spec(what: str, text: str) -> Range | Options:
-    """``"1e-5:1e-3:log"`` as a range, ``"256,512"`` as options.
+def parse_spec(spec: str, source: str) -> Range | Options:
+    """Parse ``"1e-5:1e-3:log"`` into a range, ``"256,512"`` into options.
+
+    Args:
+        source: the whole argument, for messages.
 
     Raises:
-        SettingsError: it is neither.
+        SettingsError: the text is neither.
     """
-    parts = [part.strip() for part in what.split(":")]
-    if 2 <= len(parts) <= 3 and all(_is_number(part) for part in parts[:2]):
+    parts = [part.strip() for part in spec.split(":")]
+    low, high, step, *_ = [*map(_number, parts), None, None]
+    if len(parts) in (2, 3) and low is not None and high is not None:
         log = parts[2:] == ["log"]
-        if parts[2:] and not log and not _is_number(parts[2]):
-            raise SettingsError(f"--search {text}: '{parts[2]}' is neither log nor a step; {_HINT}")
-        low, high, *step = (_number(part) for part in parts if part != "log")
+        if parts[2:] and not log and step is None:
+            raise SettingsError(f"--search {source}: '{parts[2]}' is neither log nor a step; {_HINT}")
         try:
-            return Range(low, high, log, step[0] if step else None)
+            return Range(low, high, log, step)
         except ValueError as error:
-            raise SettingsError(f"--search {text}: {error}") from None
-    values = _listed(what)
+            raise SettingsError(f"--search {source}: {error}") from None
+    pieces = re.split(r",(?![^\[]*\])", spec)  # not at the commas inside a list
+    values = [_toml_or_word(piece.strip()) for piece in pieces if piece.strip()]
     if len(values) < 2:
-        raise SettingsError(f"--search {text}: a single value leaves nothing to search, use --set; {_HINT}")
+        raise SettingsError(f"--search {source}: a single value cannot be searched, use --set; {_HINT}")
     return Options(tuple(values))
 
 
 def space_of(
     recipe: Recipe,
     *,
-    asked: Mapping[str, SearchSpec],
-    declared: Mapping[str, Range | Options],
+    requested: Mapping[str, SearchSpec],
+    tunable: Mapping[str, Range | Options],
     fixed: Mapping[str, Any],
 ) -> Space:
-    """The space to search: the user's, else the one that the method declares, else its ``search``.
+    """The user's space, else the method's ``tunable``, else its ``search``.
 
     Args:
-        asked: the user's.
-        declared: the method's ``tunable``; settings that the user fixes or that belong to a component which
-            the variant replaced are left out.
-        fixed: settings that the user gave.
+        requested: the user's.
+        tunable: the method's; settings that the user fixed, or of a component that the variant replaced, are
+            ignored.
+        fixed: settings given by the user.
 
     Raises:
-        SettingsError: a setting does not exist, cannot have one of its values, is also fixed, belongs to the
-            data set, or is the schedule's length; or there is nothing to search.
+        SettingsError: a setting does not exist, does not accept one of its candidates, is also fixed, belongs
+            to the data set or is the length of the schedule; or nothing is left to search.
     """
-    if asked:
-        given = {key: _of(key, spec) for key, spec in asked.items()}
-        if both := [key for key in given if key in fixed]:
-            raise SettingsError(f"{both[0]} is both searched and set: give one of them")
-        origin: Literal["asked", "declared", "offered"] = "asked"
-    else:
-        there = {f"{kind}.{name}" for kind, part in recipe.parts.items() for name in part.values()}
-        given = {key: one for key, one in declared.items() if key in there and key not in fixed}
-        origin = "declared"
-        if not given:
-            given = {key: Options(tuple(one)) for key, one in recipe.search.items() if len(one) > 1}
-            origin = "offered"
-    if not given:
+    origin: Literal["user", "tunable", "search"] = "user"
+    candidates = {key: _as_spec(key, spec) for key, spec in requested.items()}
+    if both := [key for key in candidates if key in fixed]:
+        raise SettingsError(f"{both[0]} is both searched and set: remove one of the two")
+    if not candidates:
+        origin = "tunable"
+        present = {f"{kind}.{name}" for kind, part in recipe.parts.items() for name in part.values()}
+        candidates = {key: spec for key, spec in tunable.items() if key in present and key not in fixed}
+    if not candidates:
+        origin = "search"
+        candidates = {key: Options(tuple(values)) for key, values in recipe.search.items() if len(values) > 1}
+    if not candidates:
         raise SettingsError(
-            f"method '{recipe.method}' declares nothing to search (or all of it is set): "
-            "name settings with --search"
+            f"method '{recipe.method}' declares no setting to search, or all of them are set: "
+            "choose settings with --search"
         )
-    return Space(tuple(_checked(recipe, key, one) for key, one in given.items()), origin)
+    return Space(tuple(_validated(recipe, key, spec) for key, spec in candidates.items()), origin)
 
 
-def _of(key: str, spec: SearchSpec) -> Range | Options:
+def _as_spec(key: str, spec: SearchSpec) -> Range | Options:
     if isinstance(spec, Range | Options):
         return spec
     if isinstance(spec, str):
         return parse_spec(spec, f"{key}={spec}")
     if len(spec) < 2:
-        raise SettingsError(f"--search {key}: {list(spec)!r} leaves nothing to search")
+        raise SettingsError(f"--search {key}: {list(spec)!r} has fewer than two values")
     return Options(tuple(spec))
 
 
-def _checked(recipe: Recipe, key: str, of: Range | Options) -> Dimension:
+def _validated(recipe: Recipe, key: str, spec: Range | Options) -> Dimension:
     kind, _, name = key.partition(".")
-    where = f"--search {key}={of}"
+    where = f"--search {key}={spec}"
     if kind == "dataset":
-        raise SettingsError(f"{where}: settings of the data set cannot be searched, only a method's")
+        raise SettingsError(f"{where}: only settings of the method can be searched, not the data set's")
     part = recipe.parts.get(kind)  # type: ignore[call-overload]
     if part is None:
         known = ", ".join(one for one in recipe.parts if one != "dataset")
@@ -182,80 +189,46 @@ def _checked(recipe: Recipe, key: str, of: Range | Options) -> Dimension:
         )
     if key == recipe.schedule:
         raise SettingsError(
-            f"{where}: the length of the schedule is chosen by evaluating along it; "
-            "--epochs sets the longest schedule"
+            f"{where}: the length of the schedule is selected in every trial; set its maximum with --epochs"
         )
-    info = fields[name]
-    if isinstance(of, Options):
-        options = tuple(_valid(info, _or_none(info, one), where) for one in of.values)
-        if len({json.dumps(label(one)) for one in options}) < len(options):
-            raise SettingsError(f"{where}: an option is given twice")
+    field = fields[name]
+    if isinstance(spec, Options):
+        options = tuple(_valid(field, value, where) for value in spec.values)
+        if len({json.dumps(label(value)) for value in options}) < len(options):
+            raise SettingsError(f"{where}: an option is listed twice")
         return Dimension(key, Options(options))
-    numbers = _leaves(info.annotation) & {int, float}
-    if not numbers or bool in _leaves(info.annotation):
-        raise SettingsError(f"{where}: '{name}' takes no numbers; list its values, as {key}=A,B")
-    whole = float not in numbers
-    if whole and any(number != int(number) for number in (of.low, of.high, of.step or 1)):
-        raise SettingsError(f"{where}: '{name}' takes whole numbers")
-    cast = int if whole else float
-    low, high = (_valid(info, cast(end), where) for end in (of.low, of.high))
-    return Dimension(key, Range(low, high, of.log, None if of.step is None else cast(of.step)), whole)
+    low, high = (_valid(field, bound, where) for bound in (spec.low, spec.high))
+    if not {type(low), type(high)} <= {int, float}:
+        raise SettingsError(f"{where}: '{name}' does not take numbers; list its values, as {key}=A,B")
+    integer = float not in (type(low), type(high))
+    if integer and spec.step is not None and spec.step != int(spec.step):
+        raise SettingsError(f"{where}: '{name}' takes integers, and the step is {spec.step}")
+    step = spec.step if spec.step is None or integer else float(spec.step)
+    return Dimension(key, Range(low, high, spec.log, step), integer)
 
 
-def _valid(info: FieldInfo, value: Any, where: str) -> Any:
-    """The value as the setting stores it, as plain data, within the bounds of the field."""
-    field: Any = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
-    adapter: TypeAdapter[Any] = TypeAdapter(field)
+def _valid(field: FieldInfo, value: Any, where: str) -> Any:
+    """The value as plain data, checked against the type and bounds of the setting."""
+    constrained: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    adapter: TypeAdapter[Any] = TypeAdapter(constrained)
+    if isinstance(value, str) and value in ("none", "None", "null"):  # as presets write None
+        with contextlib.suppress(ValidationError):
+            return adapter.validate_python(None)
     try:
         return adapter.dump_python(adapter.validate_python(value), mode="json")
     except ValidationError as error:
         raise SettingsError(f"{where}: {value!r}: {error.errors()[0]['msg']}") from None
 
 
-def _or_none(info: FieldInfo, value: Any) -> Any:
-    """None where "none" was written and the setting may be None, as for presets."""
-    return None if type(None) in _leaves(info.annotation) and value in ("none", "None", "null") else value
-
-
-def _leaves(annotation: Any) -> set[Any]:
-    """The plain types that an annotation is made of: ``PositiveFloat | None`` is {float, NoneType}."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _leaves(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        return set().union(*(_leaves(one) for one in get_args(annotation)))
-    return {annotation if origin is None else origin}
-
-
-def _listed(text: str) -> list[Any]:
-    """``"256, 512"`` or ``"[1, 2],none"`` as values: each is TOML where it is TOML, else a word."""
-    parts = [""]
-    for piece in text.split(","):
-        whole = parts[-1] + piece
-        if whole.count("[") > whole.count("]"):  # a comma within a list
-            parts[-1] = f"{whole},"
-        else:
-            parts[-1:] = [whole, ""]
-    return [_word(part.strip()) for part in parts if part.strip()]
-
-
-def _word(text: str) -> Any:
+def _toml_or_word(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def _number(text: str) -> int | float:
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        _number(text)
-    except ValueError:
-        return False
-    return True
+def _number(text: str) -> int | float | None:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return None

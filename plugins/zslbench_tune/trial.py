@@ -1,13 +1,12 @@
-"""One trial: a recipe on the validation fold with every seed, and the epoch that is best on their mean.
+"""One trial: a recipe on the validation fold with every seed, at the epoch with the best mean.
 
-Only the validation fold is ever made: nothing here can see a test image.
+Only the validation fold is made, so nothing here can see a test image.
 """
 
 from __future__ import annotations
 
 import contextlib
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,32 +28,36 @@ from zslbench.plugin import Dataset, Streams
 from zslbench.store import StageStore, Workspaces, run_id
 from zslbench.training import Stages, Training
 
+STUDIES = "tuning"
+"""The store's folder of studies, presets and checkpoints of searches."""
+
+Curve = dict[int | None, float]
+"""One seed's value after each evaluated epoch; the only epoch of a closed form is None."""
 Report = Callable[[int, float, bool], None]
-"""Called with a step (from 0, each once), the value so far, and whether it is the last step; may raise to end
-the trial."""
+"""Receives each step (counted from 0), the value so far, and whether it is the last step. Raises to end the
+trial."""
 
 
 @dataclass(frozen=True)
-class Value:
-    """What a trial found (fractions)."""
+class TrialValue:
+    """The result of a trial (fractions)."""
 
     value: float
-    """Mean over the seeds of H, or of Acc for a method without GZSL, at ``epochs``."""
+    """Mean over the seeds of H, or of Acc for a method without GZSL, after ``epochs``."""
     epochs: int | None
-    """Length of the schedule; None: closed form."""
+    """Length of the schedule; None for a closed form."""
     seeds: Mapping[int, float]
-    """The value of each seed at ``epochs``."""
+    """Each seed's value after ``epochs``."""
 
 
 @dataclass
 class Objective:
-    """Computes trials of one recipe on one data set.
+    """Computes trials of a recipe on a data set.
 
     Args:
         recipe: the recipe whose settings a trial changes.
         data: provenance of the data set.
-        folder: for checkpoints of unfinished trials.
-        store: the store's folder; trials share the results of training stages through it.
+        store: the store's folder; trials reuse training stages through it.
     """
 
     recipe: Recipe
@@ -63,46 +66,48 @@ class Objective:
     seeds: tuple[int, ...]
     selection: Selection
     mode: ExecutionMode
-    folder: Path
     store: Path
     display: Display
     stop_requested: Callable[[], bool] = lambda: False
     _fold: Fold | None = field(default=None, init=False)
 
-    def __call__(self, settings: Mapping[str, Any], title: str, report: Report) -> Value:
+    def job(self, seed: int) -> Job:
+        """The recipe with one seed."""
+        return Job(self.recipe, self.dataset, self.data, seed, self.selection, self.mode)
+
+    def __call__(self, settings: Mapping[str, Any], title: str, report: Report) -> TrialValue:
         """Compute the trial with these settings.
 
         Raises:
             Interrupted: stopped on request; a trial with the same settings resumes from the checkpoints.
             Diverged: a loss is not finite.
         """
-        recipe = self.recipe.with_settings(settings)
-        recipe = replace(recipe, search={})
-        curves: dict[int, dict[int | None, float]] = {}
-        with contextlib.ExitStack() as held:
-            for place, seed in enumerate(self.seeds):
+        recipe = replace(self.recipe.with_settings(settings), search={})
+        curves: dict[int, Curve] = {}
+        with contextlib.ExitStack() as checkpoints:  # of all seeds, until the trial is complete
+            for seed in self.seeds:
                 if self.stop_requested():
                     raise Interrupted("stopped on request")
-                before = [curves[one] for one in self.seeds[:place]]
+                report_epoch = self._epoch_reporter(recipe, list(curves.values()), report)
+                curves[seed] = self._curve(recipe, seed, f"{title} · seed {seed}", report_epoch, checkpoints)
+        # The best epoch on average; of equals the first, as selection ``val`` chooses.
+        epochs = set.intersection(*(set(curve) for curve in curves.values()))
+        means = {epoch: _mean([curve[epoch] for curve in curves.values()]) for epoch in epochs}
+        best = max(means, key=lambda epoch: (means[epoch], -(epoch or 0)))
+        return TrialValue(means[best], best, {seed: curve[best] for seed, curve in curves.items()})
 
-                def report_epoch(
-                    epoch: int | None,
-                    figures: Mapping[str, float],
-                    place: int = place,
-                    before: list[dict[int | None, float]] = before,
-                ) -> None:
-                    value = figures[f"val_{criterion(recipe.tasks).key}"]
-                    so_far = [value, *(one[epoch] for one in before if epoch in one)]
-                    step = place * (recipe.epochs or 1) + (epoch or 1) - 1
-                    last = step == len(self.seeds) * (recipe.epochs or 1) - 1
-                    report(step, sum(so_far) / len(so_far), last)
+    def _epoch_reporter(
+        self, recipe: Recipe, previous: Sequence[Curve], report: Report
+    ) -> Callable[[int | None, Mapping[str, float]], None]:
+        """Reports one seed's value after each epoch, averaged with those of the previous seeds."""
+        epochs, metric = recipe.epochs or 1, f"val_{criterion(recipe.tasks).key}"
 
-                curves[seed] = self._curve(recipe, seed, f"{title} · seed {seed}", report_epoch, held)
-        return _best(curves)
+        def report_epoch(epoch: int | None, figures: Mapping[str, float]) -> None:
+            step = len(previous) * epochs + (epoch or 1) - 1
+            values = [figures[metric], *(curve[epoch] for curve in previous if epoch in curve)]
+            report(step, _mean(values), step == len(self.seeds) * epochs - 1)
 
-    def job(self, seed: int) -> Job:
-        """What computes the recipe with one seed."""
-        return Job(self.recipe, self.dataset, self.data, seed, self.selection, self.mode)
+        return report_epoch
 
     def _curve(
         self,
@@ -110,16 +115,16 @@ class Objective:
         seed: int,
         title: str,
         report_epoch: Callable[[int | None, Mapping[str, float]], None],
-        held: contextlib.ExitStack,
-    ) -> dict[int | None, float]:
-        """The value after each evaluated epoch, with one seed."""
+        checkpoints: contextlib.ExitStack,
+    ) -> Curve:
         job = replace(self.job(seed), recipe=recipe)
+        folder = _checkpoint_folder(self.store / STUDIES / "unfinished", run_id(job.identity()))
         with applied(self.mode, seed) as device, self.display.observer(title) as observer:
-            if self._fold is None:  # once: it does not depend on what is searched
+            if self._fold is None:  # no searched setting affects it
                 self._fold = validation_fold(self.dataset, device, embedding_inputs(recipe))
             training = Training(
                 streams=Streams(seed, device),
-                folder=held.enter_context(_checkpoint_folder(self.folder, run_id(job.identity()))),
+                folder=checkpoints.enter_context(folder),
                 observer=observer,
                 checkpoint_seconds=checkpoint_seconds(),
                 stop_requested=self.stop_requested,
@@ -131,19 +136,15 @@ class Objective:
         return {row["epoch"]: row[f"val_{found.criterion}"] for row in found.points}
 
 
-def _best(curves: Mapping[int, Mapping[int | None, float]]) -> Value:
-    """The epoch with the best mean over the seeds; of equals the earliest, as ``val`` chooses."""
-    common = set.intersection(*(set(one) for one in curves.values()))
-    means = {epoch: sum(one[epoch] for one in curves.values()) / len(curves) for epoch in common}
-    epoch = max(means, key=lambda one: (means[one], -(one or 0)))
-    return Value(means[epoch], epoch, {seed: one[epoch] for seed, one in curves.items()})
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 @contextlib.contextmanager
 def _checkpoint_folder(parent: Path, name: str) -> Iterator[Path | None]:
-    """A folder for checkpoints, with those that an interrupted trial with the same settings left.
+    """The checkpoints of a trial with these settings; None while another process has the folder.
 
-    It is removed unless the trial is interrupted. While another process holds it, there are no checkpoints.
+    The folder is removed at the end, unless the trial is interrupted.
     """
     parent.mkdir(parents=True, exist_ok=True)
     workspaces = Workspaces(parent)
@@ -159,6 +160,4 @@ def _checkpoint_folder(parent: Path, name: str) -> Iterator[Path | None]:
         remove = False
         raise
     finally:
-        if remove:
-            shutil.rmtree(parent / name, ignore_errors=True)
         workspaces.give_back(name, lock, remove=remove)

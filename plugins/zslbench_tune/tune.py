@@ -1,4 +1,4 @@
-"""Searches settings on the validation split: ``zslbench.tune("tf-vaegan", dataset="cub", trials=50)``."""
+"""Search settings on the validation split: ``zslbench.tune("tf-vaegan", dataset="cub", trials=50)``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from zslbench_tune.space import SearchSpec
 
 if TYPE_CHECKING:
     from zslbench.experiment import Display, SearchKeywords
-    from zslbench_tune.plan import Plan
-    from zslbench_tune.result import TrialRow, Tuning
-    from zslbench_tune.study import Sampling
+    from zslbench_tune.result import Tuning
 
 _STOP_SECONDS = 60.0
 """How long a worker process may take to stop at a checkpoint before it is killed."""
@@ -41,25 +39,25 @@ def tune(
 ) -> Tuning:
     """Search settings of a method on a data set; the best on the validation split become a preset.
 
-    A trial fits the method on the validation fold only; its value is H there (Acc of a method without GZSL),
-    averaged over the seeds, at the epoch that is best on average. The final fold is never made, so no test
-    image can affect the search. The same call resumes a search that was stopped, and several processes may
-    work on one study.
+    A trial fits the method on the validation fold only. Its value is H there (Acc for a method without GZSL),
+    averaged over the seeds, at the epoch with the best average. The final fold is never made, so no test
+    image can affect the search. The same call resumes an interrupted search, and several processes can share
+    a study.
 
     Args:
         trials: finished trials of the whole study, earlier ones included.
-        search: what is searched, ``{"generator.lr": "1e-5:1e-3:log", "generator.hidden": [256, 512]}``; None:
-            what the method declares (``tunable``, else ``search``).
-        seeds: a number n for seeds 0 to n-1, or the seeds themselves.
+        search: the space, ``{"generator.lr": "1e-5:1e-3:log", "generator.hidden": [256, 512]}``; None: the
+            method's ``tunable``, else its ``search``.
+        seeds: a number n for seeds 0 to n-1, or a list of seeds.
         journal: the study's file; None: one in the store for exactly this search.
-        output: the preset's file; None: next to the study's.
-        workers: processes that compute trials, this one included.
+        output: the preset's file; None: next to the study.
+        workers: processes that compute trials, including this one.
         sampler: ``tpe`` or ``random``. With one worker, the same search tries the same settings.
-        pruner: ``none``, or ``median``: trials below the median at the same epoch end early.
+        pruner: ``none``, or ``median``: end trials early that are below the median at the same epoch.
 
-        options: those of :func:`zslbench.run` but ``replicas`` and ``track``. ``settings`` hold in every
-            trial; ``epochs`` is the longest schedule: every trial has it, and its best length is part of the
-            result.
+        options: those of :func:`zslbench.run` except ``replicas`` and ``track``. ``settings`` apply to every
+            trial. ``epochs`` is the maximum length of the schedule: every trial is trained that long, and its
+            best length is part of the result.
 
     Raises:
         MissingExtra: Optuna is not installed.
@@ -67,55 +65,48 @@ def tune(
         ZslbenchError: no trial has a value, or anything else that the caller can correct.
         Interrupted: stopped on request; the same call resumes the search.
     """
-    planned: dict[str, Any] = {
-        "method": method, "dataset": dataset, "search": search, "seeds": seeds, "variant": variant,
-        "journal": journal, **options,
-    }  # fmt: skip
     from zslbench.experiment import Quiet, stop_requests
-    from zslbench_tune.plan import make_plan
-    from zslbench_tune.result import Tuning, best_row, check_output, write_preset
-    from zslbench_tune.study import PRUNERS, SAMPLERS, Sampling, open_study
+    from zslbench_tune.plan import Sampling, make_plan
+    from zslbench_tune.result import Tuning, best_of, check_output, write_preset
+    from zslbench_tune.study import PRUNERS, SAMPLERS, open_study
 
     for name, value, known in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
         if value not in known:
             raise SettingsError(f"{name} '{value}', {did_you_mean(value, known)}")
     if min(trials, workers) < 1:
-        raise SettingsError(f"{trials} trials on {workers} workers: give 1 or more of each")
+        raise SettingsError(f"{trials} trials on {workers} workers: both must be at least 1")
+    arguments: dict[str, Any] = {
+        "sampling": Sampling(trials, sampler, sampler_seed, pruner),
+        "method": method,
+        "dataset": dataset,
+        "search": search,
+        "seeds": seeds,
+        "variant": variant,
+        "journal": journal,
+        **options,
+    }
     display = display or Quiet()
-    sampling = Sampling(trials, sampler, sampler_seed, pruner)
-    plan = make_plan(display, **planned)
-    target = (Path(output) if output else plan.file.with_suffix(".toml")).expanduser().absolute()
-    with open_study(plan.file, plan.identity, plan.space):
-        check_output(target, plan.name)
-    display.say(f"search {plan.name}: {plan.space}")
-    with stop_requests(display.say) as stopped, _worker_processes(workers - 1, planned, sampling):
-        plan.objective.stop_requested = stopped
-        rows = _compute(plan, sampling)
-    best = best_row(rows, plan.name)
-    write_preset(target, plan, sampling, rows, best)
-    return Tuning(plan.name, plan.criterion, tuple(rows), best, target, plan.file, plan.space.as_dict())
-
-
-def _compute(plan: Plan, sampling: Sampling) -> list[TrialRow]:
-    """Compute trials until the study has enough; returns a row for each finished one."""
-    from zslbench_tune.result import rows_of
-    from zslbench_tune.study import open_study
-
-    with open_study(plan.file, plan.identity, plan.space) as study:
-        return rows_of(study.compute(plan.objective, sampling, plan.criterion), plan.space)
+    plan = make_plan(display, **arguments)
+    preset = (Path(output) if output else plan.file.with_suffix(".toml")).expanduser().absolute()
+    with open_study(plan) as study:
+        check_output(preset, plan.name)
+        display.say(f"search {plan.name}: {plan.space}")
+        with stop_requests(display.say) as stopped, _worker_processes(workers - 1, arguments):
+            plan.objective.stop_requested = stopped
+            results = study.compute()
+    write_preset(preset, plan, results)
+    best = best_of(results, plan.name)
+    return Tuning(plan.name, plan.metric.key, tuple(results), best, preset, plan.file, plan.space.as_dict())
 
 
 @contextlib.contextmanager
-def _worker_processes(count: int, planned: Mapping[str, Any], sampling: Sampling) -> Iterator[None]:
-    """Within the context, ``count`` further processes work on the same study.
+def _worker_processes(count: int, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Let ``count`` more processes compute trials of the study; an exception in the context stops them.
 
-    They print nothing; this process reports their trials. If the context ends with an exception, they are
-    asked to stop.
+    They print nothing; this process reports their trials.
     """
     context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=_work, args=(dict(planned), sampling), daemon=True) for _ in range(count)
-    ]
+    processes = [context.Process(target=_work, args=(arguments,), daemon=True) for _ in range(count)]
     for process in processes:
         process.start()
     try:
@@ -131,17 +122,19 @@ def _worker_processes(count: int, planned: Mapping[str, Any], sampling: Sampling
                 process.kill()
 
 
-def _work(planned: Mapping[str, Any], sampling: Sampling) -> None:
+def _work(arguments: Mapping[str, Any]) -> None:
     from zslbench.experiment import Quiet, stop_requests
     from zslbench_tune.plan import make_plan
+    from zslbench_tune.study import open_study
 
     display = Quiet()
     try:
         with stop_requests(display.say) as stopped:
-            plan = make_plan(display, **planned)
+            plan = make_plan(display, **arguments)
             plan.objective.stop_requested = stopped
-            _compute(plan, sampling)
-    except ZslbenchError as error:  # the command itself reports what is wrong, or was stopped as well
+            with open_study(plan) as study:
+                study.compute()
+    except ZslbenchError as error:  # the main process was stopped too, or reports the error itself
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

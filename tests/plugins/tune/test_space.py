@@ -1,4 +1,4 @@
-"""The text of ``--search``, and the check against the components' settings."""
+"""The text of ``--search``, and its validation against the components' settings."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def test_a_range_written_out_is_read_back(low: float, high: float, scale: str | 
         ("generator.lr", "write KIND.NAME="),
         ("lr=1:2", "write KIND.NAME="),
         ("generator.lr=", "write KIND.NAME="),
-        ("generator.lr=1e-4", "a single value"),
-        ("generator.lr=2:1", "2 is not below 1"),
-        ("generator.lr=0:1:log", "starts above 0"),
-        ("generator.lr=1:2:logg", "neither log nor a step"),
-        ("generator.lr=1:2:9", "step 9 does not fit"),
-        ("generator.lr=1:inf", "not a finite number"),
+        ("generator.lr=1e-4", "--set"),
+        ("generator.lr=2:1", "range 2:1"),
+        ("generator.lr=0:1:log", "range 0:1:log"),
+        ("generator.lr=1:2:logg", "'logg'"),
+        ("generator.lr=1:2:9", "step 9"),
+        ("generator.lr=1:inf", "inf"),
     ],
 )
 def test_malformed_texts(text: str, words: str) -> None:
@@ -67,7 +67,7 @@ def recipe() -> Any:
 
 
 def space(recipe: Any, *texts: str, fixed: Any = None) -> Any:
-    return space_of(recipe, asked=dict(map(parse_search, texts)), declared={}, fixed=fixed or {})
+    return space_of(recipe, requested=dict(map(parse_search, texts)), tunable={}, fixed=fixed or {})
 
 
 def test_whole_numbers_and_others(recipe: Any) -> None:
@@ -78,7 +78,7 @@ def test_whole_numbers_and_others(recipe: Any) -> None:
         "generator.a1=0:1:0.5",
         "generator.latent=2:4",
     ).dimensions
-    assert (lr.whole, hidden.whole, a1.whole, latent.whole) == (False, True, False, True)
+    assert (lr.integer, hidden.integer, a1.integer, latent.integer) == (False, True, False, True)
     assert lr.value(1) == 1.0
     assert isinstance(lr.value(1), float)
     assert isinstance(hidden.value(8), int)
@@ -88,25 +88,26 @@ def test_options_become_what_the_settings_take(recipe: Any) -> None:
     latent, bounds, rate = space(
         recipe, "generator.latent=none,16", "generator.penalty_bounds=[1, 2],none", "generator.lr=1,2"
     ).dimensions
-    assert latent.of == Options((None, 16))
-    assert bounds.of == Options(([1.0, 2.0], None))
+    assert latent.spec == Options((None, 16))
+    assert bounds.spec == Options(([1.0, 2.0], None))
     assert [bounds.value("[1.0, 2.0]"), bounds.value(None)] == [[1.0, 2.0], None]
-    assert rate.of.values == (1.0, 2.0)
+    assert rate.spec.values == (1.0, 2.0)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("generator.lrr=1:2", "generator 'tf-vaegan' has no setting 'lrr', did you mean 'lr'"),
-        ("generater.lr=1:2", "has no generater; it has embedding, generator, classifier"),
-        ("generator.lr=-1:2", "-1.0: Input should be greater than 0"),
-        ("generator.hidden=8.5:64", "takes whole numbers"),
+        ("generator.lrr=1:2", "did you mean 'lr'"),
+        ("generater.lr=1:2", "embedding, generator, classifier"),
+        ("generator.lr=-1:2", "-1: Input should be greater than 0"),
+        ("generator.hidden=8.5:64", "8.5: Input should be a valid integer"),
         ("generator.hidden=8,x", "'x': Input should be a valid integer"),
-        ("generator.feedback=0:1", "takes no numbers; list its values"),
+        ("generator.feedback=0:1", "generator.feedback=A,B"),
+        ("generator.hidden=8:64:0.5", "0.5"),
         ("embedding.normalize=l2,l3", "'l3': Input should be 'minmax', 'l2' or 'none'"),
         ("generator.hidden=8,8.0", "generator.hidden=8,8"),
         ("generator.epochs=1:9", "--epochs"),
-        ("dataset.classes=10:20", "settings of the data set cannot be searched"),
+        ("dataset.classes=10:20", "data set"),
     ],
 )
 def test_what_the_settings_do_not_take(recipe: Any, text: str, words: str) -> None:
@@ -116,19 +117,19 @@ def test_what_the_settings_do_not_take(recipe: Any, text: str, words: str) -> No
 
 
 def test_searched_and_set_at_once(recipe: Any) -> None:
-    with pytest.raises(SettingsError, match=r"generator\.lr is both searched and set"):
+    with pytest.raises(SettingsError, match=r"generator\.lr"):
         space(recipe, "generator.lr=1:2", fixed={"generator.lr": 1.0})
 
 
 def test_what_holds_where_the_user_names_nothing(recipe: Any) -> None:
     declared = {"generator.lr": Range(1, 2), "generator.a1": Range(0, 1), "nothing.x": Range(0, 1)}
-    found = space_of(recipe, asked={}, declared=declared, fixed={"generator.a1": 0.5})
-    assert (list(found.as_dict()), found.origin) == (["generator.lr"], "declared")
+    found = space_of(recipe, requested={}, tunable=declared, fixed={"generator.a1": 0.5})
+    assert (list(found.as_dict()), found.origin) == (["generator.lr"], "tunable")
     eszsl = resolve(registry(), "toy", method="eszsl", settings={"classifier.gamma": 1.0})
-    found = space_of(eszsl, asked={}, declared={}, fixed={"classifier.gamma": 1.0})
-    assert (list(found.as_dict()), found.origin) == (["classifier.lam", "classifier.coding"], "offered")
-    with pytest.raises(SettingsError, match="declares nothing to search"):
-        space_of(recipe, asked={}, declared={}, fixed={})
+    found = space_of(eszsl, requested={}, tunable={}, fixed={"classifier.gamma": 1.0})
+    assert (list(found.as_dict()), found.origin) == (["classifier.lam", "classifier.coding"], "search")
+    with pytest.raises(SettingsError, match="--search"):
+        space_of(recipe, requested={}, tunable={}, fixed={})
 
 
 @pytest.mark.parametrize("name", [one.name for one in registry().methods() if one.declaration.tunable])
@@ -136,7 +137,7 @@ def test_what_first_party_methods_declare_is_theirs(name: str) -> None:
     declared = registry().method(name).declaration
     for reading in (None, *(one.name for one in declared.readings)):
         recipe = resolve(registry(), "toy", method=name, reading=reading)
-        found = space_of(recipe, asked={}, declared=declared.tunable, fixed={})
+        found = space_of(recipe, requested={}, tunable=declared.tunable, fixed={})
         assert list(found.as_dict()) == list(declared.tunable)
 
 
