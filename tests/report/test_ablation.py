@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from zslbench.evaluation.metrics import METRICS
 from zslbench.experiment.published import PublishedRow
 from zslbench.experiment.suites.cells import Entry
-from zslbench.report.ablation import Ablation, notes, other_order
+from zslbench.report.ablation import Ablation
 from zslbench.report.tables.render import FORMATS, render
 
 VARIANTS = {"none": "without anything", "some": "without some", "full": "all of it"}
@@ -98,7 +99,7 @@ def test_a_seed_that_one_lacks_is_in_no_difference(study: Any) -> None:
     table = found.table()
     assert table["cub", "CZSL", "Acc"].tolist() == ["50.0 ± 14.1 (2)", "63.3 ± 23.1"]
     assert table["cub", "Δ to full", "Acc"].tolist()[0] == "0.0 ± 14.1 (2)"
-    assert "(n): over the n seeds whose runs did not fail" in notes(found)
+    assert "(n): over the n seeds whose runs did not fail" in found.notes()
 
 
 def test_cells_without_runs_say_why(study: Any) -> None:
@@ -127,22 +128,24 @@ def test_published_figures_stand_beside_ours(study: Any) -> None:
     row = found.frame().set_index("variant").loc["some"]
     assert (row["Acc_published"], row["Acc_diff_published"], row["H_diff_published"]) == (71.0, -4.1, -4.3)
     assert (row["published_source"], row["published_note"]) == ("Table 2", "a note")
-    assert "published: Table 2" in notes(found)
+    assert "published: Table 2" in found.notes()
     # Nothing is published of another data set: no columns for it.
     other = study({"some": [0.4], "full": [0.5]}, printed={("some", "sun"): printed(1.0, 1.0)})
     assert not [column for column in other.table().columns if "published" in column[1]]
     assert not [name for name in other.frame().columns if "published" in name]
-    assert not [text for text in notes(other) if text.startswith("published")]
+    assert not [text for text in other.notes() if text.startswith("published")]
 
 
 def test_other_conditions_than_the_published_ones_are_told(study: Any, record: Any) -> None:
     figures = {("full", "cub"): printed(75.1, 68.5)}
     other = entry([record(seed=9, features="vit", semantics="sentence")])
     found = study({"full": [0.5]}, printed=figures, entries={("full", "cub"): other})
-    told = [text for text in notes(found) if "other conditions" in text]
+    told = [text for text in found.notes() if "other conditions" in text]
     reasons = "class attributes, other features than vit"
     assert told == [f"cub: published under other conditions than ours ({reasons})"]
-    assert not [text for text in notes(study({"full": [0.5]}, printed=figures)) if "other conditions" in text]
+    assert not [
+        text for text in study({"full": [0.5]}, printed=figures).notes() if "other conditions" in text
+    ]
 
 
 def test_an_order_that_is_not_the_published_one_is_told(study: Any) -> None:
@@ -157,34 +160,34 @@ def test_an_order_that_is_not_the_published_one_is_told(study: Any) -> None:
         printed=figures,
     )
     # Acc: none and some are published as equal, so that either may come first. H: none is not the last here.
-    assert other_order(found, "cub", "Acc") is None
-    assert other_order(found, "cub", "H") == ("full > some > none", "none = full > some")
-    (line,) = [text for text in notes(found) if "order" in text]
+    assert found.other_order("cub", METRICS["acc"]) is None
+    assert found.other_order("cub", METRICS["h"]) == ("full > some > none", "none = full > some")
+    (line,) = [text for text in found.notes() if "order" in text]
     assert line == "cub: published H in order: full > some > none; here: none = full > some"
 
 
 def test_what_is_equal_here_and_not_in_print_is_another_order(study: Any) -> None:
     figures = {("some", "cub"): printed(60.0, 55.0), ("full", "cub"): printed(70.0, 60.0)}
     found = study({"some": [0.5], "full": [0.5]}, printed=figures)
-    assert other_order(found, "cub", "Acc") == ("full > some", "some = full")
+    assert found.other_order("cub", METRICS["acc"]) == ("full > some", "some = full")
 
 
 def test_an_order_is_of_what_both_have(study: Any) -> None:
     figures = {("none", "cub"): printed(99.0, math.nan), ("full", "cub"): printed(70.0, 60.0)}
     found = study({"none": [0.3], "some": [0.9], "full": [0.5]}, printed=figures)
-    assert other_order(found, "cub", "Acc") == ("none > full", "full > none")
-    assert other_order(found, "cub", "H") is None
-    assert other_order(study({"none": [None], "full": [0.5]}, printed=figures), "cub", "Acc") is None
+    assert found.other_order("cub", METRICS["acc"]) == ("none > full", "full > none")
+    assert found.other_order("cub", METRICS["h"]) is None
+    assert study({"none": [None], "full": [0.5]}, printed=figures).other_order("cub", METRICS["acc"]) is None
 
 
 def test_notes_tell_what_was_reused_and_what_to_beware_of(study: Any, record: Any) -> None:
     found = study({"some": [0.4], "full": [0.5]}, found=1, remarks=("a remark",))
-    assert notes(found) == ["a remark", "runs: 1 computed, 1 found in the store"]
+    assert found.notes() == ["a remark", "runs: 1 computed, 1 found in the store"]
     stages = [{"stage": "s", "key": "k", "reused": True, "seconds": 7.0}]
     one = record(seed=9, selection="oracle", environment={"stages": stages})
     oracle = study({"full": [0.5]}, selection="oracle", entries={("full", "cub"): entry([one])})
-    assert "stages: 0 trained in 0 s, 1 reused (saved 7 s)" in notes(oracle)
-    assert any("chosen on the test images" in text for text in notes(oracle))
+    assert "stages: 0 trained in 0 s, 1 reused (saved 7 s)" in oracle.notes()
+    assert any("chosen on the test images" in text for text in oracle.notes())
     assert "oracle†" in oracle.title()
 
 

@@ -43,7 +43,6 @@ def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options:
     from zslbench import api
     from zslbench.cli.grid import watching
     from zslbench.errors import ZslbenchError
-    from zslbench.report.ablation import notes
     from zslbench.report.tables.render import emit
 
     chosen = None if variants is None else [name.strip() for name in variants.split(",") if name.strip()]
@@ -53,7 +52,7 @@ def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options:
         emit(found.frame(), fmt)
     else:
         _emit_tables(found, fmt)
-    for text in notes(found):
+    for text in found.notes():
         if fmt == "markdown":
             sys.stdout.write(f"\n{text}\n")
         else:

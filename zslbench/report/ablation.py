@@ -1,4 +1,4 @@
-"""An ablation: the variants of a method by data sets, against the whole method and what is printed of it.
+"""An ablation: variants of a method by data sets, compared with the whole method and published figures.
 
 Figures in percent. Differences are taken seed by seed, so that what two runs of one seed share cancels.
 """
@@ -6,14 +6,12 @@ Figures in percent. Differences are taken seed by seed, so that what two runs of
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from zslbench.evaluation.metrics import criteria, headline_metrics
+from zslbench.evaluation.metrics import Metric, criteria, headline_metrics
 from zslbench.experiment.published import PublishedRow, published_ablation
 from zslbench.experiment.recipe import label_text
 from zslbench.experiment.suites.cells import Entry, SuiteOutcome
@@ -24,15 +22,15 @@ from zslbench.report.results import (
     dataset_label,
     has_oracle,
     is_simulated,
-    runs_frame,
+    mean_std,
     selection_label,
 )
+from zslbench.report.statistics import interval
 from zslbench.report.tables.model import Cell, Column, Row, Table
 from zslbench.store.record import RunRecord
 
-FIGURES = tuple((one.group, one.name) for one in headline_metrics())
-DIFFERENCES = tuple(one.name for one in criteria())
-"""The figures whose difference to the whole method is shown."""
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSUS = f"Δ to {FULL}"
 
@@ -86,9 +84,38 @@ class Ablation:
         entry = self.entries[variant, dataset]
         return "missing" if entry.state == "no data" else "failed" if entry.failures else "ok"
 
+    # --- figures ---------------------------------------------------------------------------------
+
+    def values(self, variant: str, dataset: str, metric: Metric) -> dict[int, float]:
+        """A metric of each seed, NaN where a run lacks it."""
+        records = self.entries[variant, dataset].records
+        return {seed: metric.of(one.metrics) for seed, one in records.items()}
+
+    def differences(self, variant: str, dataset: str, metric: Metric) -> dict[int, float]:
+        """The metric of each seed that both have, minus that of the whole method."""
+        one, full = (self.values(name, dataset, metric) for name in (variant, FULL))
+        return {seed: one[seed] - full[seed] for seed in one if seed in full}
+
+    def published(self, variant: str, dataset: str, metric: Metric) -> float:
+        """The published figure; NaN: there is none."""
+        found = self.printed.get((variant, dataset.lower()))
+        return found.figures.get(metric.name, math.nan) if found else math.nan
+
+    def published_difference(self, variant: str, dataset: str, metric: Metric) -> float:
+        """The difference of the published figures, to their one decimal."""
+        return round(self.published(variant, dataset, metric) - self.published(FULL, dataset, metric), 1)
+
+    def has_published(self, dataset: str) -> bool:
+        """Whether any row has published figures for this data set."""
+        return any((variant, dataset.lower()) in self.printed for variant in self.variants)
+
+    # --- tables ----------------------------------------------------------------------------------
+
     def frame(self) -> pd.DataFrame:
         """One row per variant and data set: mean and standard deviation of every figure and difference."""
-        rows = [self._row(variant, dataset) for dataset in self.datasets for variant in self.variants]
+        import pandas as pd
+
+        rows = [self._record(variant, dataset) for dataset in self.datasets for variant in self.variants]
         return pd.DataFrame(rows)
 
     def table(self, datasets: Sequence[str] | None = None) -> pd.DataFrame:
@@ -98,31 +125,26 @@ class Ablation:
     def as_table(self, datasets: Sequence[str] | None = None) -> Table:
         """One row per variant, under its summary; three levels of columns: data set, kind of figure, figure.
 
-        A figure carries the number of seeds in brackets where some of its runs failed; a data set of which
-        nothing is published has no columns for it.
+        A figure carries the number of seeds in brackets where some of its runs failed; a data set without
+        published figures has no columns for them.
 
         Args:
             datasets: these only; None: all.
         """
-        columns = [("", "", "variant")]
-        for dataset in self.datasets if datasets is None else datasets:
-            columns += [(dataset, part, figure) for part, figure in FIGURES]
-            columns += [(dataset, VERSUS, figure) for figure in DIFFERENCES]
-            if self.is_printed(dataset):
-                columns += [(dataset, "published", figure) for _, figure in FIGURES]
-                columns += [(dataset, f"published {VERSUS}", figure) for figure in DIFFERENCES]
+        parts = [
+            (dataset, part, metric)
+            for dataset in (self.datasets if datasets is None else datasets)
+            for part, metric in self._parts(dataset)
+        ]
+        columns = [Column(("", "", "variant"), "variant", numeric=False)]
+        for dataset, part, metric in parts:
+            header = (dataset_label(dataset, self.records), part, metric.name)
+            columns.append(Column(header, f"{dataset} {part} {metric.name}"))
         rows = tuple(
-            Row((Cell(summary), *(self._cell(variant, *column) for column in columns[1:])))
+            Row((Cell(summary), *(self._cell(variant, *one) for one in parts)))
             for variant, summary in self.variants.items()
         )
-        shown = (
-            Column(
-                (dataset_label(name, self.records), part, figure), " ".join(filter(None, column)), place > 0
-            )
-            for place, column in enumerate(columns)
-            for name, part, figure in (column,)
-        )
-        return Table(tuple(shown), rows, self.title(datasets))
+        return Table(tuple(columns), rows, self.title(datasets))
 
     def title(self, datasets: Sequence[str] | None = None) -> str:
         """A heading for :meth:`table`."""
@@ -132,35 +154,30 @@ class Ablation:
         selection = f"selection {selection_label(self.selection)}"
         return f"Ablation of {self.method} on {places}, {selection}: per-class accuracy in %{seeds}"
 
-    def is_printed(self, dataset: str) -> bool:
-        """Whether any figure of the rows is published for this data set."""
-        return any((variant, dataset.lower()) in self.printed for variant in self.variants)
+    def _parts(self, dataset: str) -> Iterator[tuple[str, Metric]]:
+        yield from ((metric.group, metric) for metric in headline_metrics())
+        yield from ((VERSUS, metric) for metric in criteria())
+        if self.has_published(dataset):
+            yield from (("published", metric) for metric in headline_metrics())
+            yield from ((f"published {VERSUS}", metric) for metric in criteria())
 
-    def values(self, variant: str, dataset: str, figure: str) -> pd.Series[float]:
-        """A figure of each seed, in percent, NaN where a run has none; indexed by seed."""
-        records = tuple(self.entries[variant, dataset].records.values())
-        if not records:
-            return pd.Series(dtype=float)
-        frame = runs_frame(records)
-        return pd.Series(frame[figure].to_numpy(float), index=frame["seed"].to_numpy())
+    def _cell(self, variant: str, dataset: str, part: str, metric: Metric) -> Cell:
+        if part == "published":
+            return Cell(self.published(variant, dataset, metric))
+        if part == f"published {VERSUS}":
+            found = math.nan if variant == FULL else self.published_difference(variant, dataset, metric)
+            return Cell(found, signed=True)
+        if not self.entries[variant, dataset].records:
+            first = part != VERSUS and metric == headline_metrics()[0]
+            return Cell(words=self.state(variant, dataset)) if first else Cell()
+        if part == VERSUS and variant == FULL:
+            return Cell()
+        values = (self.differences if part == VERSUS else self.values)(variant, dataset, metric)
+        cell = mean_std(values.values(), metric)
+        mark = f" ({len(values)})" if cell.number and len(values) < len(self.seeds) else ""
+        return replace(cell, signed=part == VERSUS, mark=mark)
 
-    def differences(self, variant: str, dataset: str, figure: str) -> pd.Series[float]:
-        """The figure of each seed that both have, less that of the whole method."""
-        one, whole = (self.values(name, dataset, figure) for name in (variant, FULL))
-        both = one.index.intersection(whole.index)
-        return one[both] - whole[both]
-
-    def printed_figure(self, variant: str, dataset: str, figure: str) -> float:
-        """The published figure in percent; NaN: there is none."""
-        found = self.printed.get((variant, dataset.lower()))
-        return found.figures.get(figure, math.nan) if found else math.nan
-
-    def printed_difference(self, variant: str, dataset: str, figure: str) -> float:
-        """The difference of the published figures, to their one decimal."""
-        one, whole = (self.printed_figure(name, dataset, figure) for name in (variant, FULL))
-        return round(one - whole, 1)
-
-    def _row(self, variant: str, dataset: str) -> dict[str, Any]:
+    def _record(self, variant: str, dataset: str) -> dict[str, Any]:
         entry = self.entries[variant, dataset]
         records = tuple(entry.records.values())
         row: dict[str, Any] = {
@@ -168,7 +185,7 @@ class Ablation:
             "variant": variant,
             "summary": self.variants[variant],
             "dataset": dataset,
-            "simulated": any(is_simulated(one) for one in records),
+            "simulated": any(map(is_simulated, records)),
             "selection": self.selection,
             "features": records[0].data["features"] if records else None,
             "semantics": records[0].data["semantics"] if records else None,
@@ -176,35 +193,80 @@ class Ablation:
             "seeds": len(records),
             "failed": len(entry.failures),
         }
-        of = [(figure, self.values(variant, dataset, figure)) for _, figure in FIGURES]
-        of += [(f"{one}_diff", self.differences(variant, dataset, one)) for one in DIFFERENCES]
-        for name, values in of:
-            row[f"{name}_mean"] = values.mean(skipna=False)
-            row[f"{name}_std"] = values.std(ddof=1, skipna=False)
-        if any(self.is_printed(one) for one in self.datasets):
-            for _, figure in FIGURES:
-                row[f"{figure}_published"] = self.printed_figure(variant, dataset, figure)
-            for figure in DIFFERENCES:
-                row[f"{figure}_diff_published"] = self.printed_difference(variant, dataset, figure)
-            found = self.printed.get((variant, dataset.lower()))
-            row["published_source"] = found.source if found else None
-            row["published_note"] = found.note if found else None
+        of = {metric.name: self.values(variant, dataset, metric) for metric in headline_metrics()}
+        of |= {f"{one.name}_diff": self.differences(variant, dataset, one) for one in criteria()}
+        for name, values in of.items():
+            found = interval(values.values())
+            row[f"{name}_mean"], row[f"{name}_std"] = found.mean, found.std
+        if any(map(self.has_published, self.datasets)):
+            for metric in headline_metrics():
+                row[f"{metric.name}_published"] = self.published(variant, dataset, metric)
+            for metric in criteria():
+                row[f"{metric.name}_diff_published"] = self.published_difference(variant, dataset, metric)
+            printed = self.printed.get((variant, dataset.lower()))
+            row["published_source"] = printed.source if printed else None
+            row["published_note"] = printed.note if printed else None
         return row
 
-    def _cell(self, variant: str, dataset: str, part: str, figure: str) -> Cell:
-        if part == "published":
-            return Cell(self.printed_figure(variant, dataset, figure))
-        if part == f"published {VERSUS}":
-            found = math.nan if variant == FULL else self.printed_difference(variant, dataset, figure)
-            return Cell(found, signed=True)
-        if not self.entries[variant, dataset].records:
-            return Cell(words=self.state(variant, dataset)) if (part, figure) == FIGURES[0] else Cell()
-        if part == VERSUS and variant == FULL:
-            return Cell()
-        values = (self.differences if part == VERSUS else self.values)(variant, dataset, figure)
-        mark = f" ({len(values)})" if len(values) < len(self.seeds) else ""
-        mean, std = values.mean(skipna=False), values.std(ddof=1) if len(values) > 1 else math.nan
-        return Cell(mean, spread=std, signed=part == VERSUS, mark=mark if mean == mean else "")
+    # --- notes -----------------------------------------------------------------------------------
+
+    def notes(self) -> list[str]:
+        """Lines below the table: orders that differ from the published ones, sources, conditions, reuse."""
+        records, lines = self.records, list(self.remarks)
+        lines += [
+            f"{dataset}: published {metric.name} in order: {orders[0]}; here: {orders[1]}"
+            for dataset in self.datasets
+            for metric in criteria()
+            if (orders := self.other_order(dataset, metric)) is not None
+        ]
+        if any(entry.records and entry.failures for entry in self.entries.values()):
+            lines.append("(n): over the n seeds whose runs did not fail")
+        shown = {(variant, dataset.lower()) for variant in self.variants for dataset in self.datasets}
+        if sources := {row.source for key, row in self.printed.items() if key in shown}:
+            lines.append(f"published: {', '.join(sorted(sources))}")
+        lines += [
+            f"{dataset}: published under other conditions than ours ({', '.join(reasons)})"
+            for dataset in self.datasets
+            if (reasons := self._other_conditions(dataset))
+        ]
+        if records:
+            lines.append(f"runs: {len(records) - self.found} computed, {self.found} found in the store")
+        if stages := stages_line(records):
+            lines.append(stages)
+        return [*lines, ORACLE_NOTE] if has_oracle(records) else lines
+
+    def other_order(self, dataset: str, metric: Metric) -> tuple[str, str] | None:
+        """The published order of the variants and the one found, best first; None: they agree.
+
+        Variants that lack a figure on either side are left out. Published figures that are equal imply no
+        order.
+        """
+        printed, here = {}, {}
+        for variant in self.variants:
+            published = self.published(variant, dataset, metric)
+            found = interval(self.values(variant, dataset, metric).values()).mean
+            if not (math.isnan(published) or math.isnan(found)):
+                printed[variant], here[variant] = published, found
+        agree = all(here[a] > here[b] for a in printed for b in printed if printed[a] > printed[b])
+        return None if agree else (_order(printed), _order(here))
+
+    def _other_conditions(self, dataset: str) -> list[str]:
+        """How the conditions of the published figures differ from those of the runs, a reason each."""
+        found = [
+            reason
+            for variant in self.variants
+            if (row := self.printed.get((variant, dataset.lower()))) is not None
+            for record in self.entries[variant, dataset].records.values()
+            for reason in row.differences(str(record.data["semantics"]), str(record.data["features"]))
+        ]
+        return list(dict.fromkeys(found))
+
+
+def _order(figures: Mapping[str, float]) -> str:
+    """``"full > no-gce > no-scr = no-egs"``."""
+    names = sorted(figures, key=lambda name: -figures[name])
+    steps = (f" {'=' if figures[a] == figures[b] else '>'} {b}" for a, b in pairwise(names))
+    return names[0] + "".join(steps)
 
 
 def ablation_of(
@@ -214,17 +276,18 @@ def ablation_of(
 
     Args:
         outcome: of :func:`zslbench.experiment.suites.ablation_suite`, with one selection.
-        reading: the one that was asked for.
+        reading: the requested one.
         found: how many runs had been computed before.
-        missing: what is said of absent data sets.
+        missing: why data sets are absent, a line each.
     """
     (selection,) = outcome.selections
     summaries = {FULL: f"{method.name} ({FULL})"} | {one.name: one.summary for one in method.variants}
-    elsewhere = "another process computes it"
     entries = {}
     for (variant, dataset, _), entry in outcome.entries.items():
-        if entry.state != "no data":  # a run that was left to another process is not there either
-            left = {seed: elsewhere for seed in outcome.seeds if seed not in entry.records}
+        if entry.state != "no data":  # runs left to another process are missing too
+            left = {
+                seed: "another process computes it" for seed in outcome.seeds if seed not in entry.records
+            }
             entry = replace(entry, failures={**left, **entry.failures})
         entries[variant, dataset] = entry
     default = method.readings[0].name if method.readings else None
@@ -239,78 +302,3 @@ def ablation_of(
         found=found,
         remarks=(*(text.partition(": ")[2] for text in outcome.remarks), *missing),
     )
-
-
-def notes(ablation: Ablation) -> list[str]:
-    """Lines below the table: what was reused, which order differs from the published one, and its source."""
-    records = ablation.records
-    lines = list(ablation.remarks)
-    lines += [
-        f"{dataset}: published {figure} in order: {orders[0]}; here: {orders[1]}"
-        for dataset in ablation.datasets
-        for figure in DIFFERENCES
-        if (orders := other_order(ablation, dataset, figure)) is not None
-    ]
-    if any(entry.records and entry.failures for entry in ablation.entries.values()):
-        lines.append("(n): over the n seeds whose runs did not fail")
-    sources = {
-        printed.source
-        for (variant, dataset), printed in ablation.printed.items()
-        if variant in ablation.variants and dataset in map(str.lower, ablation.datasets)
-    }
-    if sources:
-        lines.append(f"published: {', '.join(sorted(sources))}")
-    lines += [
-        f"{dataset}: published under other conditions than ours ({', '.join(reasons)})"
-        for dataset in ablation.datasets
-        if (reasons := other_conditions(ablation, dataset))
-    ]
-    if records:
-        lines.append(f"runs: {len(records) - ablation.found} computed, {ablation.found} found in the store")
-    if stages := stages_line(records):
-        lines.append(stages)
-    if has_oracle(records):
-        lines.append(ORACLE_NOTE)
-    return lines
-
-
-def other_conditions(ablation: Ablation, dataset: str) -> list[str]:
-    """How the conditions of the published figures differ from those of the runs, a reason each."""
-    found = [
-        reason
-        for variant in ablation.variants
-        if (row := ablation.printed.get((variant, dataset.lower()))) is not None
-        for record in ablation.entries[variant, dataset].records.values()
-        for reason in row.differences(str(record.data["semantics"]), str(record.data["features"]))
-    ]
-    return list(dict.fromkeys(found))
-
-
-def other_order(ablation: Ablation, dataset: str, figure: str) -> tuple[str, str] | None:
-    """The published order of the variants and the one found, best first; None: they agree.
-
-    Variants that lack a figure on either side are left out. Published figures that are equal say nothing
-    about an order.
-    """
-    printed, here = {}, {}
-    for variant in ablation.variants:
-        published = ablation.printed_figure(variant, dataset, figure)
-        found = ablation.values(variant, dataset, figure).mean(skipna=False)
-        if published == published and found == found:  # neither is NaN
-            printed[variant], here[variant] = published, float(found)
-    agree = all(
-        here[better] > here[worse]
-        for better in printed
-        for worse in printed
-        if printed[better] > printed[worse]
-    )
-    return None if agree else (_order(printed), _order(here))
-
-
-def _order(figures: Mapping[str, float]) -> str:
-    """``"full > no-gce > no-scr = no-egs"``."""
-    names = sorted(figures, key=lambda name: -figures[name])
-    text = names[0]
-    for before, name in pairwise(names):
-        text += f" {'=' if figures[name] == figures[before] else '>'} {name}"
-    return text

@@ -8,22 +8,20 @@ ranked among those of one data set, features, semantics and selection. Oracle re
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.report.figures import EMPTY, Ranks, ranking_notes, ranks, seed_values
 from zslbench.report.published import PublishedCells, own_ablation
 from zslbench.report.results import (
-    KEY_NAMES,
     ORACLE_NOTE,
-    GroupKey,
-    RunGroup,
     dataset_label,
+    distinct_runs,
     has_oracle,
     is_simulated,
-    run_groups,
+    method_label,
     selection_label,
 )
 from zslbench.report.tables.model import Cell, Column, Row, Table
@@ -36,7 +34,6 @@ SHOW = ("published", "difference", "interval")
 """``published``: rows of published figures, if there are any of the method; ``difference``: ours minus
 published, with a verdict; ``interval``: ± half of the 95 % interval instead of ± std."""
 
-_BLANK = Cell(words="")
 _SELECTIONS = ("val", "last", "oracle")
 """In the order of a method's rows."""
 
@@ -53,8 +50,8 @@ def comparison_frame(records: Sequence[RunRecord], published: PublishedResults |
     """
     import pandas as pd
 
-    found = _Found(records, published)
-    return pd.DataFrame([_record(found, one) for one in found.groups])
+    found = _Comparison(records, (), published)
+    return pd.DataFrame([found.record(one) for one in found.groups])
 
 
 def comparison_table(
@@ -68,149 +65,170 @@ def comparison_table(
         show: what to show in addition to our figures, from ``SHOW``.
         published: published results; None: the package's.
     """
-    return _Builder(_Found(records, published), frozenset(show)).table()
+    return _Comparison(records, show, published).table()
 
 
-class _Found:
+class _Key(NamedTuple):
+    """What sets the rows of the table apart."""
+
+    method: str
+    selection: str
+    group: str
+    features: str
+    semantics: str
+    differs: str
+    """What else differs from runs that share all of the above."""
+
+    def named(self) -> dict[str, str]:
+        """The fields by the names of their columns."""
+        return {name.replace("differs", "differs in"): text for name, text in self._asdict().items()}
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The runs of one row on one data set, which differ in their seed only."""
+
+    key: _Key
+    dataset: str
+    records: Mapping[int, RunRecord]
+    """By seed, ascending."""
+
+    @property
+    def record(self) -> RunRecord:
+        """Any of the runs."""
+        return next(iter(self.records.values()))
+
+
+def _groups(records: Sequence[RunRecord]) -> list[_Group]:
+    """The order of the records does not matter."""
+    by_row: dict[tuple[tuple[str, ...], str], list[RunRecord]] = {}
+    for one in records:
+        group = str(one.environment.get("group", ""))
+        inputs = str(one.data["features"]), str(one.data["semantics"])
+        key = (method_label(one), one.info.selection, group, *inputs)
+        by_row.setdefault((key, one.info.dataset), []).append(one)
+    return [
+        _Group(_Key(*key, differs), dataset, {one.info.seed: one for one in same})
+        for (key, dataset), members in sorted(by_row.items(), key=lambda row: row[0])
+        for differs, same in distinct_runs(members)
+    ]
+
+
+class _Comparison:
     """The runs by row and data set, with their ranks and published figures."""
 
-    def __init__(self, records: Sequence[RunRecord], published: PublishedResults | None) -> None:
-        self.records = records
-        self.groups = run_groups(records)
-        self.results = PublishedResults.load() if published is None else published
-        self.ranks: dict[tuple[GroupKey, str, str], Ranks] = {}
-        comparable: dict[GroupKey, list[RunGroup]] = {}
+    def __init__(
+        self, records: Sequence[RunRecord], show: Collection[str], published: PublishedResults | None
+    ) -> None:
+        self.records, self.show = records, show
+        self.groups = _groups(records)
+        self.cells = PublishedCells()
+        self._results = PublishedResults.load() if published is None else published
+        self._ranks: dict[tuple[_Key, str, str], Ranks] = {}
+        comparable: dict[tuple[str, ...], list[_Group]] = {}
         for one in self.groups:
-            about = dict(zip(KEY_NAMES, one.key, strict=True))
-            if about["selection"] != "oracle":
-                like = (one.dataset, about["selection"], about["features"], about["semantics"])
-                comparable.setdefault(like, []).append(one)
+            if one.key.selection != "oracle":
+                alike = (one.dataset, one.key.selection, one.key.features, one.key.semantics)
+                comparable.setdefault(alike, []).append(one)
         for members in comparable.values():
             for metric in headline_metrics():
-                ranked = ranks({_name(one.key): seed_values(one.records, metric) for one in members})
-                self.ranks |= {(one.key, one.dataset, metric.key): ranked for one in members}
+                ranked = ranks({_name(one): seed_values(one.records, metric) for one in members})
+                self._ranks |= {(one.key, one.dataset, metric.key): ranked for one in members}
 
-    def published(self, one: RunGroup) -> PublishedRow | None:
+    def _published(self, one: _Group) -> PublishedRow | None:
         """The published row of the method, or of the variant in the method's own ablation."""
-        record = next(iter(one.records.values()))
-        if record.info.variant is not None:
-            return own_ablation(record.info.method).get((record.info.variant, one.dataset.lower()))
-        return self.results.find(record.info.method, one.dataset, semantics=str(record.data["semantics"]))
+        info = one.record.info
+        if info.variant is not None:
+            return own_ablation(info.method).get((info.variant, one.dataset.lower()))
+        return self._results.find(info.method, one.dataset, semantics=one.key.semantics)
 
-    def marked(self, one: RunGroup, metric: Metric, cell: Cell) -> Cell:
+    def _ranked(self, one: _Group, metric: Metric, cell: Cell) -> Cell:
         """The cell with its rank."""
-        ranked = self.ranks.get((one.key, one.dataset, metric.key))
-        return cell if ranked is None else ranked.marked(_name(one.key), cell)
+        found = self._ranks.get((one.key, one.dataset, metric.key))
+        return cell if found is None else found.marked(_name(one), cell)
 
+    # --- for programs ----------------------------------------------------------------------------
 
-def _name(key: GroupKey) -> str:
-    return "\n".join(key)
+    def record(self, one: _Group) -> dict[str, Any]:
+        row: dict[str, Any] = {**one.key.named(), "dataset": one.dataset, "seeds": len(one.records)}
+        row["simulated"] = any(map(is_simulated, one.records.values()))
+        printed = self._published(one)
+        more: dict[str, Any] = {}
+        for metric in headline_metrics():
+            values, figure = seed_values(one.records, metric), metric.name
+            row[f"{figure}_mean"], row[f"{figure}_std"] = values.interval.mean, values.interval.std
+            more[f"{figure}_low"], more[f"{figure}_high"] = values.interval.low, values.interval.high
+            cell = self._ranked(one, metric, EMPTY)
+            more[f"{figure}_rank"], more[f"{figure}_tied"] = cell.emphasis, cell.tied
+            difference, place = self.cells.difference(values, printed)
+            more[f"{figure}_published"] = printed.figures.get(figure) if printed else None
+            more[f"{figure}_less_published"], more[f"{figure}_verdict"] = difference.value, place
+        more["published_source"] = printed.source if printed else None
+        more["published_note"] = printed.note or None if printed else None
+        return row | more
 
-
-def _record(found: _Found, one: RunGroup) -> dict[str, Any]:
-    row: dict[str, Any] = {**dict(zip(KEY_NAMES, one.key, strict=True)), "dataset": one.dataset}
-    row["seeds"] = len(one.records)
-    row["simulated"] = any(is_simulated(record) for record in one.records.values())
-    cells, printed = PublishedCells(), found.published(one)
-    more: dict[str, Any] = {}
-    for metric in headline_metrics():
-        values, figure = seed_values(one.records, metric), metric.name
-        row[f"{figure}_mean"], row[f"{figure}_std"] = values.interval.mean, values.interval.std
-        more[f"{figure}_low"], more[f"{figure}_high"] = values.interval.low, values.interval.high
-        cell = found.marked(one, metric, EMPTY)
-        more[f"{figure}_rank"], more[f"{figure}_tied"] = cell.emphasis, cell.tied
-        less, place = cells.difference(values, printed)
-        more[f"{figure}_published"] = printed.figures.get(figure) if printed else None
-        more[f"{figure}_less_published"], more[f"{figure}_verdict"] = less.value, place
-    more["published_source"] = printed.source if printed else None
-    more["published_note"] = printed.note or None if printed else None
-    return row | more
-
-
-@dataclass
-class _Builder:
-    found: _Found
-    show: frozenset[str]
-    cells: PublishedCells = field(default_factory=PublishedCells)
+    # --- for readers -----------------------------------------------------------------------------
 
     def table(self) -> Table:
-        rows: dict[GroupKey, dict[str, RunGroup]] = {}
-        for one in self.found.groups:
+        rows: dict[_Key, dict[str, _Group]] = {}
+        for one in self.groups:
             rows.setdefault(one.key, {})[one.dataset] = one
-        names = sorted({one.dataset for one in self.found.groups})
-        abouts = [name for name in KEY_NAMES if name != "group"]
-        if not any(key[-1] for key in rows):
-            abouts.remove("differs in")
-        columns = [Column(("", "", name), name, numeric=False) for name in abouts]
-        for name in names:
-            label = dataset_label(name, self.found.records)
+        datasets = sorted({one.dataset for one in self.groups})
+        leading = ["method", "selection", "features", "semantics"]
+        leading += ["differs in"] if any(key.differs for key in rows) else []
+        columns = [Column(("", "", name), name, numeric=False) for name in leading]
+        for name in datasets:
+            label = dataset_label(name, self.records)
             columns.append(Column((label, "", "seeds"), f"{name}_seeds"))
             columns += [
                 Column((label, one.group, one.name), f"{name}_{one.key}_mean") for one in headline_metrics()
             ]
-        made = [
-            row for key, of in sorted(rows.items(), key=_order) for row in self._rows(key, abouts, names, of)
-        ]
+        # Embedding methods before generative ones, as in published tables; oracle rows below their method.
+        ordered = sorted(rows, key=lambda one: (one.group, one.method, _SELECTIONS.index(one.selection), one))
+        lines = [row for key in ordered for row in self._rows(key, leading, datasets, rows[key])]
         spread = "half of the 95 % interval (Student's t)" if "interval" in self.show else "std"
-        return Table(
-            tuple(columns), tuple(made), f"Per-class accuracy in %, mean ± {spread} over seeds", self._notes()
-        )
+        title = f"Per-class accuracy in %, mean ± {spread} over seeds"
+        return Table(tuple(columns), tuple(lines), title, self._notes())
 
     def _rows(
-        self, key: GroupKey, abouts: Sequence[str], names: Sequence[str], of: Mapping[str, RunGroup]
+        self, key: _Key, leading: Sequence[str], datasets: Sequence[str], of: Mapping[str, _Group]
     ) -> list[Row]:
-        about = dict(zip(KEY_NAMES, key, strict=True))
-        about["selection"] = selection_label(about["selection"])
-        cells = [Cell(about[name]) for name in abouts]
-        for name in names:
+        texts = key.named() | {"selection": selection_label(key.selection)}
+        cells = [Cell(texts[name]) for name in leading]
+        for name in datasets:
             one = of.get(name)
-            cells.append(EMPTY if one is None else Cell(len(one.records)))
-            cells += [EMPTY if one is None else self._ours(one, metric) for metric in headline_metrics()]
-        rows = [Row(tuple(cells), about["group"])]
-        printed = {name: self.found.published(one) for name, one in of.items()}
-        if not any(printed.values()):
-            return rows
-        blank = [_BLANK] * (len(abouts) - 1)
+            cells.append(Cell(len(one.records)) if one else EMPTY)
+            cells += [self._ours(one, metric) if one else EMPTY for metric in headline_metrics()]
+        rows = [Row(tuple(cells), key.group)]
+        printed = {name: self._published(one) for name, one in of.items()}
         for kind, text in (("published", "published"), ("difference", "− published")):
-            if kind not in self.show:
-                continue
-            cells = [Cell(about["method"], text), *blank]
-            for name in names:
-                cells.append(_BLANK)
-                cells += [
-                    self._below(kind, of.get(name), printed.get(name), metric)
-                    for metric in headline_metrics()
-                ]
-            rows.append(Row(tuple(cells), about["group"], kind))
+            if kind in self.show and any(printed.values()):
+                blank = Cell(words="")
+                cells = [Cell(key.method, text), *[blank] * (len(leading) - 1)]
+                for name in datasets:
+                    one, row = of.get(name), printed.get(name)
+                    cells.append(blank)
+                    cells += [self._below(kind, one, row, m) if one else EMPTY for m in headline_metrics()]
+                rows.append(Row(tuple(cells), key.group, kind))
         return rows
 
-    def _ours(self, one: RunGroup, metric: Metric) -> Cell:
+    def _ours(self, one: _Group, metric: Metric) -> Cell:
         values = seed_values(one.records, metric)
         cell = values.cell(intervals="interval" in self.show)
-        if not cell.number:
-            cell = replace(cell, note=values.interval.reason)
-        return self.found.marked(one, metric, cell)
+        return self._ranked(one, metric, cell if cell.number else replace(cell, note=values.interval.reason))
 
-    def _below(self, kind: str, one: RunGroup | None, printed: PublishedRow | None, metric: Metric) -> Cell:
-        if one is None:
-            return EMPTY
+    def _below(self, kind: str, one: _Group, printed: PublishedRow | None, metric: Metric) -> Cell:
         if kind == "difference":
             return self.cells.difference(seed_values(one.records, metric), printed)[0]
-        data = next(iter(one.records.values())).data
-        used = str(data["semantics"]), str(data["features"])
-        return self.cells.figure(one.key[0], printed, metric, *used)
+        return self.cells.figure(one.key.method, printed, metric, one.key.semantics, one.key.features)
 
     def _notes(self) -> tuple[str, ...]:
-        lines = ranking_notes(self.found.ranks.values())
-        if any(one.ranking for one in self.found.ranks.values()):
+        lines = ranking_notes(self._ranks.values())
+        if any(one.ranking for one in self._ranks.values()):
             lines.insert(0, "ranked among rows of one selection, features and semantics")
         lines += self.cells.notes()
-        if has_oracle(self.found.records):
-            lines.append(ORACLE_NOTE)
-        return tuple(lines)
+        return (*lines, ORACLE_NOTE) if has_oracle(self.records) else tuple(lines)
 
 
-def _order(row: tuple[GroupKey, Mapping[str, RunGroup]]) -> tuple[str, str, int, GroupKey]:
-    """Embedding methods before generative ones, as in published tables; oracle rows below their method."""
-    about = dict(zip(KEY_NAMES, row[0], strict=True))
-    return about["group"], about["method"], _SELECTIONS.index(about["selection"]), row[0]
+def _name(one: _Group) -> str:
+    return "\n".join(one.key)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zslbench.evaluation.metrics import METRICS, Metric, criteria
@@ -110,7 +109,7 @@ def percent(value: object) -> float:
     return 100 * float(value) if isinstance(value, int | float) else math.nan
 
 
-def mean_std(values: Sequence[float], metric: Metric) -> Cell:
+def mean_std(values: Iterable[float], metric: Metric) -> Cell:
     """A metric's mean ± sample standard deviation; missing if any value is."""
     found = interval(values)
     return Cell(found.mean, spread=found.std, digits=metric.digits)
@@ -121,41 +120,7 @@ def _epochs(record: RunRecord) -> Any:
     return next((record.metrics[key] for key in keys if record.metrics.get(key)), None)
 
 
-# --- groups --------------------------------------------------------------------------------------
-
-GroupKey = tuple[str, ...]
-KEY_NAMES = ("method", "selection", "group", "features", "semantics", "differs in")
-"""What sets rows of a table apart, in the order of a :data:`GroupKey`."""
-
-
-@dataclass(frozen=True)
-class RunGroup:
-    """Runs on one data set that differ in their seed only."""
-
-    key: GroupKey
-    """A text for each of ``KEY_NAMES``."""
-    dataset: str
-    records: Mapping[int, RunRecord]
-    """By seed, ascending."""
-
-
-def run_groups(records: Sequence[RunRecord]) -> list[RunGroup]:
-    """The runs that belong in one row of a data set; the order of the records does not matter."""
-    by_row: dict[tuple[GroupKey, str], list[RunRecord]] = {}
-    for record in records:
-        key = (
-            method_label(record),
-            record.info.selection,
-            str(record.environment.get("group", "")),
-            str(record.data["features"]),
-            str(record.data["semantics"]),
-        )
-        by_row.setdefault((key, record.info.dataset), []).append(record)
-    return [
-        RunGroup((*key, differs), dataset, {one.info.seed: one for one in same})
-        for (key, dataset), members in sorted(by_row.items(), key=lambda row: row[0])
-        for differs, same in distinct_runs(members)
-    ]
+# --- groups -------------------------------------------------------------------------------------
 
 
 def distinct_runs(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
