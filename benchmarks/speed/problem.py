@@ -19,8 +19,7 @@ from zslbench.plugin.interfaces import Batch, ClassSpace, Networks, Program, Ste
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.program_run import ProgramRun
-from zslbench.training.replicas.asked import Asked
-from zslbench.training.replicas.inputs import Sources
+from zslbench.training.replicas.inputs import ReplicaInputs, Request
 from zslbench.training.replicas.lifted import LiftedRun
 from zslbench.training.step import draw, step_function
 from zslbench_sc_egg import networks
@@ -173,15 +172,15 @@ def replicas(
     program: Program, semantics: Tensor, device: torch.device, count: int, **how: Any
 ) -> Callable[[], None]:
     """The same for so many seeds that train together."""
-    asked = {
-        slot: Asked(program, semantics, Training(streams=Streams(slot, device), stage="benchmark", **how))
+    requests = {
+        slot: Request(program, semantics, Training(streams=Streams(slot, device), stage="benchmark", **how))
         for slot in range(count)
     }
-    run = LiftedRun(asked, range(count), None)
+    run = LiftedRun(requests, range(count), None)
 
     def call() -> None:
         run.train_epoch()
-        for slot in asked:
+        for slot in requests:
             run.end_epoch_of(slot, run.figures_of(slot))
 
     return as_in_runs(call, device)
@@ -189,15 +188,15 @@ def replicas(
 
 def draws(program: Program, semantics: Tensor, device: torch.device, count: int) -> Callable[[], None]:
     """What so many seeds draw for one epoch, without computing on it."""
-    asked = {
-        slot: Asked(program, semantics, Training(streams=Streams(slot, device))) for slot in range(count)
+    requests = {
+        slot: Request(program, semantics, Training(streams=Streams(slot, device))) for slot in range(count)
     }
-    sources = Sources(asked, range(count))
+    inputs = ReplicaInputs(requests, range(count))
 
     def call() -> None:
         for number in range(len(program.passes)):
             for _ in range(program.iterations or 1):
-                sources.draw(number)
+                inputs.draw(number)
 
     return as_in_runs(call, device)
 

@@ -13,29 +13,29 @@ from zslbench.errors import Interrupted
 from zslbench.plugin.streams import Streams
 from zslbench.training.graphs import CAPTURED, Graphs
 from zslbench.training.loop import Training
-from zslbench.training.replicas.asked import Asked
+from zslbench.training.replicas.inputs import Request
 from zslbench.training.replicas.lifted import LiftedRun
 
 SEEDS = (0, 1, 2)
 
 
 def lifted(name: str, device: torch.device, folder: Path | None = None, **how: Any) -> LiftedRun:
-    asked = {
-        seed: Asked(
+    requests = {
+        seed: Request(
             stage(name, device),
             space_on(device).semantics,
             Training(Streams(seed, device), stage="part", folder=folder, **how),
         )
         for seed in SEEDS
     }
-    return LiftedRun(asked, SEEDS, folder)
+    return LiftedRun(requests, SEEDS, folder)
 
 
 def to_the_end(run: LiftedRun) -> list[Any]:
     run.load()
-    while run.epoch < run.program.epochs and run.present:
+    while run.epoch < run.program.epochs and run.active:
         run.train_epoch()
-        for seed in sorted(run.present):
+        for seed in sorted(run.active):
             run.end_epoch_of(seed, run.figures_of(seed))
         run.save_epoch()
     return [(run.networks_of(seed), run.histories[seed]) for seed in SEEDS]
@@ -73,17 +73,17 @@ def test_resumed_captured_replicas_go_on_bit_for_bit(
 @pytest.mark.parametrize("count", [1, 3])
 def test_nothing_waits_for_the_device_within_an_epoch(count: int, gpu: torch.device) -> None:
     """Once it is warm and captured, no iteration looks at a value: torch tells every wait."""
-    asked = {
-        seed: Asked(
+    requests = {
+        seed: Request(
             stage("tf-vaegan/generator", gpu),
             space_on(gpu).semantics,
             Training(Streams(seed, gpu), stage="part", graphs=Graphs(required=True)),
         )
         for seed in range(count)
     }
-    run = LiftedRun(asked, range(count), None)
+    run = LiftedRun(requests, range(count), None)
     run.train_epoch()
-    for seed in asked:
+    for seed in requests:
         run.end_epoch_of(seed, run.figures_of(seed))
     torch.cuda.set_sync_debug_mode("error")
     try:

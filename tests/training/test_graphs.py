@@ -22,7 +22,7 @@ from zslbench.plugin.streams import Streams
 from zslbench.training import optimizers
 from zslbench.training.graphs import CAPTURED, LEAST, WARM_UP, Captured, Graphs, Recorder
 from zslbench.training.loop import Trained, Training, train
-from zslbench.training.replicas.asked import Asked
+from zslbench.training.replicas.inputs import Request
 from zslbench.training.replicas.lifted import LiftedRun
 
 
@@ -104,16 +104,16 @@ def test_seeds_that_train_together_are_captured_as_well(name: str, fused: None) 
     tapes: list[Taping] = []
     for recorder in (None, lambda: tapes.append(Taping()) or tapes[-1]):
         graphs = None if recorder is None else Graphs(required=True, recorder=recorder)
-        asked = {
-            slot: Asked(stage(name), SPACE.semantics, Training(Streams(slot), stage="part", graphs=graphs))
+        requests = {
+            slot: Request(stage(name), SPACE.semantics, Training(Streams(slot), stage="part", graphs=graphs))
             for slot in (0, 1)
         }
-        together = LiftedRun(asked, (0, 1), None)
+        together = LiftedRun(requests, (0, 1), None)
         for _ in range(2):
             together.train_epoch()
-            for slot in asked:
+            for slot in requests:
                 together.end_epoch_of(slot, together.figures_of(slot))
-        ends.append([(together.networks_of(slot), together.histories[slot]) for slot in asked])
+        ends.append([(together.networks_of(slot), together.histories[slot]) for slot in requests])
     assert all(tape.captured and tape.replayed for tape in tapes)
     for (nets, rows), (other, other_rows) in zip(*ends, strict=True):
         same(Trained(nets, tuple(rows)), Trained(other, tuple(other_rows)))

@@ -225,7 +225,7 @@ class _GroupRun:
                 "labels": list(dict.fromkeys(job.recipe.label for job in self.jobs)),
                 "computed": [job.seed for job in self.missing.values()],
                 "seconds": seconds,
-                "one by one": dict(group.plain),
+                "one by one": dict(group.one_by_one),
                 "parts": dict(group.split),
             },
         }

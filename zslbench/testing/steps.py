@@ -16,7 +16,7 @@ from zslbench.testing.check import Fault, said
 from zslbench.testing.subject import EPOCHS, Subject, global_seed
 from zslbench.training.context import Training
 from zslbench.training.iteration import STATE, initial_networks
-from zslbench.training.replicas.asked import Asked, CannotLift, check_alike, form
+from zslbench.training.replicas.inputs import CannotLift, Request, check_equal, signature
 from zslbench.training.replicas.lifted import LiftedRun
 from zslbench.training.step import StepFunction, draw, step_function
 
@@ -185,17 +185,17 @@ def seeds_together(subject: Subject) -> None:
     """Three seeds' programs, lifted together, give each seed the losses and gradients of its plain steps."""
     semantics = subject.space().semantics
     for programs in zip(*(subject.programs(seed) for seed in range(SEEDS)), strict=True):
-        asked = {
-            seed: Asked(
+        requests = {
+            seed: Request(
                 replace(program, epochs=min(program.epochs, EPOCHS)),
                 semantics,
                 Training(Streams(seed, subject.device), stage=program.name),
             )
             for seed, program in enumerate(programs)
         }
-        run = LiftedRun(asked, range(SEEDS), None)
+        run = LiftedRun(requests, range(SEEDS), None)
         try:
-            check_alike({seed: form(one) for seed, one in asked.items()})
+            check_equal({seed: signature(one) for seed, one in requests.items()})
             run.train_epoch()
         except CannotLift as error:
             raise Fault(f"program '{programs[0].name}' of {SEEDS} seeds: {error}") from error

@@ -92,7 +92,7 @@ def test_a_group_of_one_is_the_plain_run_bit_for_bit(case, method, select):
     recipe, dataset = case(method)
     plain = alone(recipe, dataset, select, 3)
     (lifted,), group = together(recipe, dataset, select, [3])
-    assert not group.plain and not group.split
+    assert not group.one_by_one and not group.split
     assert repr(lifted.epochs) == repr(plain.epochs)
     assert lifted.metrics == plain.metrics
     one, other = tensors(plain), tensors(lifted)
@@ -108,7 +108,7 @@ def test_seeds_that_train_together_are_close_to_single_runs(case, method):
     drifts further, since Adam turns rounding into steps."""
     recipe, dataset = case(method)
     outcomes, group = together(recipe, dataset, "last", [0, 1, 2])
-    assert not group.plain
+    assert not group.one_by_one
     for seed, lifted in enumerate(outcomes):
         plain = alone(recipe, dataset, "last", seed)
         for path, value in tensors(plain).items():

@@ -9,7 +9,7 @@ import pytest
 from zslbench.errors import Diverged, Interrupted
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
-from zslbench.training.replicas import memory
+from zslbench.training.replicas import group as groups
 from zslbench.training.replicas.group import Group
 
 EPOCHS = {0: 2, 1: 1, 2: 3}
@@ -84,7 +84,7 @@ def test_a_checkpoint_of_other_parts_is_left_alone(toy, tmp_path, monkeypatch):
     """On another machine more replicas may fit: what they are lifted with would be something else."""
     places = {"folder": tmp_path / "own", "group_folder": tmp_path / "group"}
     toy.together(toy.a_program, [0, 1, 2], stop_requested=stops_after(4), **places)
-    monkeypatch.setattr(memory, "parts", lambda asked, count: 3)
+    monkeypatch.setattr(groups, "parts", lambda request, count: 3)
     steps = []
     again, _ = toy.together(toy.a_program, [0, 1, 2], stop_requested=lambda: bool(steps.append(1)), **places)
     assert len(steps) == 3 * 2 * (ITERATIONS - 1)

@@ -28,7 +28,7 @@ def test_one_replica_is_the_plain_loop_bit_for_bit(toy, sampler, per_seed):
 
     (end,), group = toy.together(make, [4])
     assert toy.is_same(end, toy.single(make, 4))
-    assert not group.plain
+    assert not group.one_by_one
 
 
 def recorded(monkeypatch):
@@ -74,7 +74,7 @@ def test_batches_and_noise_are_those_of_single_runs(toy, monkeypatch, sampler, p
     with monkeypatch.context() as patch:
         seen = recorded(patch)
         _, group = toy.together(make, seeds)
-    assert not group.plain
+    assert not group.one_by_one
     assert len(seen) == len(singles[0]) == 3 * 2 * 2
     for place in range(len(seeds)):
         for one, other in zip(singles[place], seen, strict=True):
@@ -97,7 +97,7 @@ def test_many_replicas_are_single_runs_in_float64(toy, per_seed):
 
     seeds = [0, 1, 5]
     ends, group = toy.together(make, seeds)
-    assert not group.plain
+    assert not group.one_by_one
     for seed, end in zip(seeds, ends, strict=True):
         alone = toy.single(make, seed)
         for row, other in zip(end.epochs, alone.epochs, strict=True):
@@ -123,7 +123,7 @@ def test_seeds_may_have_schedules_of_different_length(toy):
         return toy.a_program(seed, per_seed=True, epochs=lengths[seed])
 
     ends, group = toy.together(make, [0, 1, 2])
-    assert not group.plain
+    assert not group.one_by_one
     longest, _ = toy.together(lambda seed: toy.a_program(seed, per_seed=True, epochs=3), [0, 1, 2])
     for seed, end in enumerate(ends):
         assert [row["epoch"] for row in end.epochs] == list(range(1, lengths[seed] + 1))
@@ -169,7 +169,7 @@ def test_a_seed_that_diverges_leaves_and_the_others_go_on(toy):
 
     ends, group = toy.together(make, [0, 1, 2])
     healthy, _ = toy.together(lambda seed: make(seed, broken=None), [0, 1, 2])
-    assert not group.plain
+    assert not group.one_by_one
     assert isinstance(ends[1], Diverged)
     with pytest.raises(Diverged) as alone:
         toy.single(make, 1)
@@ -185,9 +185,9 @@ def test_epochs_are_evaluated_seed_by_seed_and_what_is_trained_in_them_is_lifted
     runs = []
     plain = LiftedRun.__init__
 
-    def noted(self, asked, slots, folder):
-        plain(self, asked, slots, folder)
-        runs.append((self.training.stage, sorted(asked), tuple(slots)))
+    def noted(self, requests, slots, folder):
+        plain(self, requests, slots, folder)
+        runs.append((self.training.stage, sorted(requests), tuple(slots)))
 
     monkeypatch.setattr(LiftedRun, "__init__", noted)
 

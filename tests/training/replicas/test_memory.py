@@ -9,14 +9,14 @@ import torch
 
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
-from zslbench.training.replicas import memory
-from zslbench.training.replicas.asked import Asked
-from zslbench.training.replicas.group import equal_parts
+from zslbench.training.replicas import group as groups
+from zslbench.training.replicas.group import equal_parts, replica_memory
+from zslbench.training.replicas.inputs import Request
 from zslbench.training.replicas.lifted import LiftedRun
 
 
-def asked(toy, program):
-    return Asked(program, toy.semantics, Training(Streams(0), stage="part"))
+def request(toy, program):
+    return Request(program, toy.semantics, Training(Streams(0), stage="part"))
 
 
 def test_the_estimate_lies_above_what_is_held(toy):
@@ -26,14 +26,14 @@ def test_the_estimate_lies_above_what_is_held(toy):
     held += program.frozen["guide"]["g"].numel() * 4 + program.features.numel() * 4
     batch = 40 * (12 * 4 + 6 * 4 + 8) + 40 * (12 * 4 + 4 + 8)
     hidden = 2 * 40 * 16 * 4  # of one layer alone, forwards and backwards
-    found = memory.of_replica(asked(toy, program))
+    found = replica_memory(request(toy, program))
     assert held + batch + hidden < found < 20 * (held + batch + hidden)
 
 
 @pytest.mark.parametrize("name", ["batch_size", "features", "initial"])
 def test_it_grows_with_all_that_takes_memory(toy, name):
     program = toy.a_program()
-    before = memory.of_replica(asked(toy, program))
+    before = replica_memory(request(toy, program))
     if name == "batch_size":
         larger = replace(program, batch_size=60)
     elif name == "features":
@@ -43,23 +43,23 @@ def test_it_grows_with_all_that_takes_memory(toy, name):
     else:
         initial = program.initial
         larger = replace(program, initial=lambda s: initial(s) | {"more": {"x": torch.zeros(500)}})
-    assert memory.of_replica(asked(toy, larger)) > before
+    assert replica_memory(request(toy, larger)) > before
 
 
 def test_it_draws_from_none_of_the_run_s_streams(toy):
-    one = asked(toy, toy.a_program())
-    memory.of_replica(one)
+    one = request(toy, toy.a_program())
+    replica_memory(one)
     assert one.training.streams.state() == {}
 
 
 def test_the_width_follows_from_the_total_alone(toy, monkeypatch):
-    one = asked(toy, toy.a_program())
-    each = memory.of_replica(one)
+    one = request(toy, toy.a_program())
+    each = replica_memory(one)
     for room, count in [(0, 7), (1, 7), (2.5, 4), (3, 3), (7, 1), (100, 1)]:
         monkeypatch.setattr(
-            memory, "total", lambda device, room=room: int((room + 0.01) * each / memory.SHARE)
+            groups, "total_memory", lambda device, room=room: int((room + 0.01) * each / groups.SHARE)
         )
-        assert memory.parts(one, 7) == count, room
+        assert groups.parts(one, 7) == count, room
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_parts_are_equal(count, sizes):
 
 def test_replicas_that_do_not_fit_are_trained_in_parts_one_after_the_other(toy, monkeypatch):
     events = []
-    each = memory.of_replica(asked(toy, toy.a_program()))
-    monkeypatch.setattr(memory, "total", lambda device: int(2.1 * each / memory.SHARE))
+    each = replica_memory(request(toy, toy.a_program()))
+    monkeypatch.setattr(groups, "total_memory", lambda device: int(2.1 * each / groups.SHARE))
     plain = LiftedRun.train_epoch
 
     def noted(self):
@@ -103,4 +103,4 @@ def test_replicas_that_do_not_fit_are_trained_in_parts_one_after_the_other(toy, 
 
 
 def test_the_machine_s_memory_is_read():
-    assert 2**28 < memory.total(torch.device("cpu")) < 2**50
+    assert 2**28 < groups.total_memory(torch.device("cpu")) < 2**50

@@ -18,8 +18,8 @@ def plain_ones(toy, make, seeds):
     ends, group = toy.together(make, seeds)
     for seed, end in zip(seeds, ends, strict=True):
         assert toy.is_same(end, toy.single(make, seed))
-    assert list(group.plain) == ["part"]
-    return group.plain["part"]
+    assert list(group.one_by_one) == ["part"]
+    return group.one_by_one["part"]
 
 
 def with_losses(program, losses):
@@ -49,7 +49,7 @@ def test_a_step_that_hides_a_tensor_of_its_seed_runs_seed_by_seed(toy):
         return with_losses(toy.a_program(seed), losses)
 
     reason = plain_ones(toy, make, [0, 1, 2])
-    assert "step 'first' gives another gradient of 'one/w' when it is lifted" in reason
+    assert "step 'first'" in reason and "gradient of 'one/w'" in reason
     assert "frozen" in reason
 
 
@@ -63,7 +63,7 @@ def test_a_figure_that_differs_is_found_too(toy):
 
         return with_losses(toy.a_program(seed), losses)
 
-    assert "another figure 'seed'" in plain_ones(toy, make, [0, 1])
+    assert "figure 'seed'" in plain_ones(toy, make, [0, 1])
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_seeds_that_run_one_by_one_still_share_what_is_trained_between_their_epo
     plain = LiftedRun._build
 
     def noted(self):
-        runs.append((self.training.stage, sorted(self.asked)))
+        runs.append((self.training.stage, sorted(self.requests)))
         plain(self)
 
     monkeypatch.setattr(LiftedRun, "_build", noted)
@@ -117,7 +117,7 @@ def test_seeds_that_run_one_by_one_still_share_what_is_trained_between_their_epo
         return {}
 
     ends, group = toy.together(make, [0, 1], on_epoch=on_epoch)
-    assert list(group.plain) == ["part"]
+    assert list(group.one_by_one) == ["part"]
     assert runs == [("part/inner", [0, 1])] * 2
     assert all(not isinstance(end, BaseException) for end in ends)
 

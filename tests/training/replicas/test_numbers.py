@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
 from zslbench.training.replicas.group import Group
-from zslbench.training.replicas.numbers import Number, merged
+from zslbench.training.replicas.lifting import CannotLift, ReplicaNumber, merge_losses
 
 
 class Settings(BaseModel):
@@ -75,7 +75,7 @@ CASES = [Settings(weight=0.5), Settings(weight=2.0, other=0.25), Settings(weight
 def test_each_replica_has_its_own_numbers(toy, form):
     programs = [made(toy, form, one, seed) for seed, one in enumerate(CASES)]
     ends, group = together(toy, programs, [0, 1, 2])
-    assert not group.plain
+    assert not group.one_by_one
     for seed, program in enumerate(programs):
         alone = train(program, toy.semantics, Training(Streams(seed), stage="part"))
         for row, other in zip(ends[seed].epochs, alone.epochs, strict=True):
@@ -91,18 +91,18 @@ def seed_by_seed(toy, settings, losses=losses):
     for number, program in enumerate(programs):
         alone = train(program, toy.semantics, Training(Streams(0), stage="part"))
         assert toy.is_same(ends[number], alone)
-    return group.plain["part"]
+    return group.one_by_one["part"]
 
 
 def test_numbers_that_make_another_step_run_seed_by_seed(toy):
     reason = seed_by_seed(toy, [Settings(weight=0.5), Settings(weight=0.0)])
-    assert reason == "a step is another one for some values of 'weight'"
+    assert "'weight'" in reason
 
 
 @pytest.mark.parametrize("change", [{"kind": "b"}])
 def test_settings_that_differ_in_more_than_numbers_run_seed_by_seed(toy, change):
     reason = seed_by_seed(toy, [Settings(), Settings(**change)])
-    assert reason == "the settings differ in 'kind', which is more than a number"
+    assert "'kind'" in reason
 
 
 def test_where_torch_wants_a_number_the_seeds_run_one_by_one(toy):
@@ -118,7 +118,7 @@ def test_where_torch_wants_a_number_the_seeds_run_one_by_one(toy):
 
 
 def test_a_number_calculates_like_one():
-    number = Number("x", [3.0, 5.0], torch.tensor(3.0))
+    number = ReplicaNumber("x", [3.0, 5.0], torch.tensor(3.0))
     cases = [
         (number + 1, 4), (1 + number, 4), (number - 1, 2), (1 - number, -2), (number * 2, 6), (2 * number, 6),
         (number / 2, 1.5), (6 / number, 2), (number**2, 9), (2**number, 8), (-number, -3), (abs(-number), 3),
@@ -132,9 +132,9 @@ def test_a_number_calculates_like_one():
     for undecided in (
         lambda: number > 4,
         lambda: number == 3,
-        lambda: bool(Number("y", [0.0, 1.0], number.tensor)),
+        lambda: bool(ReplicaNumber("y", [0.0, 1.0], number.tensor)),
     ):
-        with pytest.raises(Exception, match="is another one for some values of"):
+        with pytest.raises(CannotLift, match="'[xy]'"):
             undecided()
     for impossible in (float, int, hash):
         with pytest.raises(TypeError):
@@ -142,11 +142,11 @@ def test_a_number_calculates_like_one():
 
 
 def test_equal_settings_need_no_numbers():
-    build, numbers = merged([partial(losses, s=Settings(), factor=1.0) for _ in range(3)])
+    build, numbers = merge_losses([partial(losses, s=Settings(), factor=1.0) for _ in range(3)])
     assert numbers == []
     assert build([]).keywords["s"] == Settings()
     one, other = Component(Settings()), Component(Settings(weight=3.0))
-    build, numbers = merged([one.losses, other.losses])
+    build, numbers = merge_losses([one.losses, other.losses])
     assert numbers == [(1.0, 3.0)]
     owner = build([torch.tensor(7.0)]).__self__
     assert owner is not one and one.settings.weight == 1.0

@@ -1,109 +1,223 @@
-"""Inputs of a lifted iteration: every seed draws its own batches and noise, as its single run would."""
+"""What a lifted program is made of: the seeds' requests, stacked tensors, and the inputs of iterations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Batch, Noise
+from zslbench.errors import ZslbenchError
+from zslbench.plugin.interfaces import Batch, Choice, Losses, Networks, Noise, NoiseSpec, Program
 from zslbench.training.batches import Batches
-from zslbench.training.checkpoint import prefixed, select
+from zslbench.training.checkpoint import flatten, prefixed, select
+from zslbench.training.context import Training
 from zslbench.training.iteration import Inputs, batch_numbers, draw_noise
-from zslbench.training.replicas.asked import Asked
-from zslbench.training.replicas.stacking import are_same
+
+Axes: TypeAlias = dict[str, dict[str, int | None]]
+"""The replica axis of every tensor of some networks; None: shared by all replicas."""
 
 
-class Sources:
-    """The batches and streams of the seeds that take part, drawn together.
+class CannotLift(ZslbenchError):
+    """Programs that cannot run as one; the message says why."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A program that one seed wants to train."""
+
+    program: Program
+    semantics: Tensor
+    training: Training
+
+
+def signature(request: Request) -> dict[str, Any]:
+    """Everything that must be equal for programs to be lifted together; ``epochs`` may differ."""
+    program = request.program
+    features = program.features
+    return {
+        "steps": [
+            [
+                (step.name, step.updates, step.fresh_batch, {n: _noise(s) for n, s in step.noise.items()})
+                for step in steps
+            ]
+            for steps in program.passes
+        ],
+        "optimizers": dict(program.optimizers),
+        "batch_size": program.batch_size,
+        "sampler": program.sampler,
+        "iterations": program.iterations,
+        "examples": len(program.labels),
+        "features": (tuple(features.shape[1:]), features.dtype) if isinstance(features, Tensor) else "read",
+        "semantics": (tuple(request.semantics.shape), request.semantics.dtype),
+        "frozen networks": shapes(program.frozen),
+    }
+
+
+def _noise(spec: NoiseSpec) -> Any:
+    return (type(spec), () if isinstance(spec, Choice) else spec.shape)
+
+
+def shapes(nets: Networks) -> dict[str, Any]:
+    """Shape and dtype of every tensor."""
+    return {path: (tuple(tensor.shape), tensor.dtype) for path, tensor in flatten(nets).items()}
+
+
+def check_equal(signatures: Mapping[int, Mapping[str, Any]]) -> None:
+    """Compare the slots' signatures.
+
+    Raises:
+        CannotLift: they differ.
+    """
+    first, *others = signatures.values()
+    different = sorted({key for other in others for key in first if other[key] != first[key]})
+    if different:
+        raise CannotLift(f"the programs differ in their {', '.join(different)}")
+
+
+# --- stacked tensors -------------------------------------------------------------------------------
+
+
+def stack(nets: Sequence[Networks]) -> Networks:
+    """Networks of equal shapes, stacked along a leading replica axis."""
+    return {
+        net: {name: torch.stack([one[net][name] for one in nets]) for name in tensors}
+        for net, tensors in nets[0].items()
+    }
+
+
+def stack_or_share(nets: Sequence[Networks]) -> tuple[Networks, Axes]:
+    """As :func:`stack`, but a tensor that is equal in all of them is kept once, without the axis."""
+    stacked: Networks = {}
+    axes: Axes = {}
+    for net, tensors in nets[0].items():
+        stacked[net], axes[net] = {}, {}
+        for name in tensors:
+            each = [one[net][name] for one in nets]
+            shared = len(nets) > 1 and _are_equal(each)
+            stacked[net][name] = each[0] if shared else torch.stack(each)
+            axes[net][name] = None if shared else 0
+    return stacked, axes
+
+
+def _are_equal(tensors: Sequence[Tensor]) -> bool:
+    first, *others = tensors
+    return all(one is first or (one.shape == first.shape and torch.equal(one, first)) for one in others)
+
+
+def replica(tree: Any, position: int, axes: Any = 0) -> Any:
+    """One replica's part of a tree of stacked tensors.
 
     Args:
-        asked: by slot.
-        slots: the slot of each position on the replica axis; those that nobody asked for are given what the
-            first one draws.
+        axes: a tree of the same structure, or one value for all of it; None where a tensor is not stacked.
+    """
+    if isinstance(tree, Tensor):
+        return tree if axes is None else tree[position]
+    if isinstance(tree, dict):
+        return {
+            key: replica(one, position, axes[key] if isinstance(axes, dict) else axes)
+            for key, one in tree.items()
+        }
+    if tree is None:
+        return None
+    parts = [replica(one, position, axes) for one in tree]
+    return type(tree)(*parts) if isinstance(tree, Batch | Losses) else tuple(parts)
+
+
+# --- inputs of iterations --------------------------------------------------------------------------
+
+
+class ReplicaInputs:
+    """Draws the inputs of lifted iterations: every seed draws the batches and noise of its single run.
+
+    Args:
+        requests: by slot.
+        slots: the slot of each position on the replica axis; a slot without a request repeats the inputs of
+            the first one that has one.
     """
 
-    def __init__(self, asked: Mapping[int, Asked], slots: Sequence[int]) -> None:
-        self._asked = asked
-        self._feeding = [slot if slot in asked else min(asked) for slot in slots]
-        self._streams = {slot: one.training.streams.child("noise") for slot, one in asked.items()}
+    def __init__(self, requests: Mapping[int, Request], slots: Sequence[int]) -> None:
+        self._requests = requests
+        self._sources = [slot if slot in requests else min(requests) for slot in slots]
+        self._streams = {slot: one.training.streams.child("noise") for slot, one in requests.items()}
         self._batches = {
-            slot: Batches(one.program, one.semantics, self._streams[slot]) for slot, one in asked.items()
+            slot: Batches(one.program, one.semantics, self._streams[slot]) for slot, one in requests.items()
         }
         self._pools: tuple[_Pool, _Pool, _Pool] | None = None
-        features = {slot: one.program.features for slot, one in asked.items()}
+        features = {slot: one.program.features for slot, one in requests.items()}
         tensors = {slot: one for slot, one in features.items() if isinstance(one, Tensor)}
         if len(tensors) == len(features):
             self._pools = (
-                _Pool(tensors, self._feeding),
-                _Pool({slot: one.program.labels for slot, one in asked.items()}, self._feeding),
-                _Pool({slot: one.semantics for slot, one in asked.items()}, self._feeding),
+                _Pool(tensors, self._sources),
+                _Pool({slot: one.program.labels for slot, one in requests.items()}, self._sources),
+                _Pool({slot: one.semantics for slot, one in requests.items()}, self._sources),
             )
 
     def draw(self, number: int) -> Inputs:
         """Batches (replicas, b, ...) and noise (replicas, ...) of one iteration of pass ``number``."""
-        passes = {slot: one.program.passes[number] for slot, one in self._asked.items()}
+        passes = {slot: one.program.passes[number] for slot, one in self._requests.items()}
         numbers = batch_numbers(next(iter(passes.values())))
-        batches = self._drawn(numbers[-1] + 1)
+        batches = self._draw_batches(numbers[-1] + 1)
         rows = batches[0].labels.shape[1]
         noise = {
             slot: [draw_noise(step, rows, self._streams[slot]) for step in steps]
             for slot, steps in passes.items()
         }
-        return Inputs(batches, tuple(self._stacked(noise, place) for place in range(len(numbers))))
+        return Inputs(batches, tuple(self._stack_noise(noise, step) for step in range(len(numbers))))
 
-    def _drawn(self, count: int) -> tuple[Batch, ...]:
+    def _draw_batches(self, count: int) -> tuple[Batch, ...]:
         if self._pools is None:
             read = {slot: [one.next() for _ in range(count)] for slot, one in self._batches.items()}
-            together = ((read[slot][k] for slot in self._feeding) for k in range(count))
+            together = ((read[slot][k] for slot in self._sources) for k in range(count))
             return tuple(Batch(*map(torch.stack, zip(*batches, strict=True))) for batches in together)
         features, labels, semantics = self._pools
         rows = {slot: [one.next_rows() for _ in range(count)] for slot, one in self._batches.items()}
         # One gather for all batches of all replicas, (count, replicas, b).
-        every = torch.stack([torch.stack([rows[slot][k] for slot in self._feeding]) for k in range(count)])
-        named = labels.take(every)
-        taken = (features.take(every), named, semantics.take(named))
+        every = torch.stack([torch.stack([rows[slot][k] for slot in self._sources]) for k in range(count)])
+        of_rows = labels.take(every)
+        taken = (features.take(every), of_rows, semantics.take(of_rows))
         return tuple(Batch(*parts) for parts in zip(*(one.unbind() for one in taken), strict=True))
 
-    def _stacked(self, noise: Mapping[int, Sequence[Noise]], place: int) -> Noise:
-        names = noise[self._feeding[0]][place]
-        return {name: torch.stack([noise[slot][place][name] for slot in self._feeding]) for name in names}
+    def _stack_noise(self, noise: Mapping[int, Sequence[Noise]], step: int) -> Noise:
+        names = noise[self._sources[0]][step]
+        return {name: torch.stack([noise[slot][step][name] for slot in self._sources]) for name in names}
 
     def state(self) -> dict[str, Tensor]:
-        """What a checkpoint needs."""
+        """For a checkpoint."""
         found: dict[str, Tensor] = {}
-        for slot in self._asked:
+        for slot in self._requests:
             found |= prefixed(f"streams/{slot}/", self._streams[slot].state())
             found |= prefixed(f"sampler/{slot}/", self._batches[slot].state())
         return found
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`state` gave."""
-        for slot in self._asked:
+        """Continue from :meth:`state`."""
+        for slot in self._requests:
             self._streams[slot].restore(select(tensors, f"streams/{slot}/"))
             self._batches[slot].restore(select(tensors, f"sampler/{slot}/"))
 
     def close(self) -> None:
-        """End what reads ahead."""
+        """End reading ahead."""
         for batches in self._batches.values():
             batches.close()
         self._pools = None
 
 
 class _Pool:
-    """Rows of all replicas in one tensor, kept once where they are the same."""
+    """Rows of all replicas in one tensor, held once if they are equal."""
 
-    def __init__(self, tensors: Mapping[int, Tensor], feeding: Sequence[int]) -> None:
-        ordered = list(tensors.values())
+    def __init__(self, tensors: Mapping[int, Tensor], sources: Sequence[int]) -> None:
+        each = list(tensors.values())
         self._offsets: Tensor | None = None
-        if are_same(ordered):
-            self._rows = ordered[0]
+        if _are_equal(each):
+            self._rows = each[0]
             return
-        self._rows = torch.cat(ordered)
-        place = {slot: number * len(ordered[0]) for number, slot in enumerate(tensors)}
-        self._offsets = torch.tensor([place[slot] for slot in feeding], device=self._rows.device)[:, None]
+        self._rows = torch.cat(each)
+        offset = {slot: number * len(each[0]) for number, slot in enumerate(tensors)}
+        self._offsets = torch.tensor([offset[slot] for slot in sources], device=self._rows.device)[:, None]
 
     def take(self, rows: Tensor) -> Tensor:
-        """Rows (..., replicas, b), each from its own replica's."""
+        """Rows (..., replicas, b), each from its own replica."""
         return self._rows[rows if self._offsets is None else rows + self._offsets]

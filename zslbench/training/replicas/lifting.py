@@ -1,20 +1,40 @@
-"""A step of several seeds' programs as one function with a leading replica axis."""
+"""A step of several seeds' programs as one function with a leading replica axis, checked at its first call.
+
+Steps may differ in numbers of their settings. What a step's losses hold (keywords of a ``functools.partial``,
+the component that a method is bound to) has settings; floats in which these differ between replicas are
+replaced by values with a replica axis.
+
+A step may also read tensors that are not among its networks. If they differ between seeds, the lifted
+function, which is one seed's, is wrong for the others. So the first call is compared with each seed's own
+step, before anything that counts was trained; on a difference the seeds are trained one by one.
+"""
 
 from __future__ import annotations
 
+import copy
+import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from types import MethodType
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
+from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
 from zslbench.training import program_run
-from zslbench.training.replicas.guard import Guarded
-from zslbench.training.replicas.numbers import merged, stacked
-from zslbench.training.replicas.stacking import Axes
-from zslbench.training.step import StepFunction
+from zslbench.training.replicas.inputs import Axes, CannotLift, replica
+from zslbench.training.step import StepFunction, is_reduced
+
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
+"""Largest distance of a lifted gradient from the seed's own, relative to its length (plus a hundredth of that
+relative to the length of all gradients, for tensors whose gradient is rounding alone)."""
+REDUCED_TOLERANCE = 1e-2
+"""The same for products in TF32 or bfloat16."""
 
 
 def lifted_step(
@@ -26,17 +46,17 @@ def lifted_step(
     where: str,
     device: torch.device,
     *,
-    sure: bool,
+    checked: bool,
 ) -> StepFunction:
-    """The step's function, lifted over replicas and compared with plain ones when it is called first.
+    """The step's function, lifted over replicas.
 
     Args:
         step: one of ``program``'s.
-        programs: by slot; they are alike, each with steps of its own.
-        slots: the slot of each position on the replica axis; one without a program takes part as the first.
+        programs: by slot, of equal signatures, each with its own steps.
+        slots: the slot of each position on the replica axis; one without a program repeats the first.
         axes: of the networks.
-        where: what to call it in a message.
-        sure: it was compared before.
+        where: names the step in messages.
+        checked: it was compared before.
 
     Raises:
         CannotLift: the steps' settings differ in more than numbers.
@@ -45,17 +65,243 @@ def lifted_step(
         (n, k) for n, steps in enumerate(program.passes) for k, one in enumerate(steps) if one is step
     )
     steps = {slot: one.passes[number][place] for slot, one in programs.items()}
-    plain = {slots.index(slot): program_run.step_function(one) for slot, one in steps.items()}
-    build, numbers = merged([steps.get(slot, steps[min(steps)]).losses for slot in slots])
+    singles = {slots.index(slot): program_run.step_function(one) for slot, one in steps.items()}
+    build, numbers = merge_losses([steps.get(slot, steps[min(steps)]).losses for slot in slots])
     if not numbers:
-        one = plain[slots.index(min(steps))]
-        return Guarded(where, torch.func.vmap(one, in_dims=(axes, 0, 0)), plain, axes, sure)
+        one = singles[slots.index(min(steps))]
+        return CheckedStep(where, torch.func.vmap(one, in_dims=(axes, 0, 0)), singles, axes, checked)
 
     def with_numbers(
-        nets: Networks, batch: Batch, noise: Noise, given: list[Tensor]
+        nets: Networks, batch: Batch, noise: Noise, values: list[Tensor]
     ) -> tuple[Networks, Losses]:
-        return program_run.step_function(replace(step, losses=build(given)))(nets, batch, noise)
+        return program_run.step_function(replace(step, losses=build(values)))(nets, batch, noise)
 
-    held = stacked(numbers, device)
+    stacked = [torch.tensor(one, dtype=torch.get_default_dtype(), device=device) for one in numbers]
     lifted: Callable[..., Any] = torch.func.vmap(with_numbers, in_dims=(axes, 0, 0, 0))
-    return Guarded(where, lambda *given: lifted(*given, held), plain, axes, sure)
+    return CheckedStep(where, lambda *arguments: lifted(*arguments, stacked), singles, axes, checked)
+
+
+# --- comparison with single steps ------------------------------------------------------------------
+
+
+class CheckedStep:
+    """A lifted step function whose first call is compared with each seed's own.
+
+    Args:
+        where: names the step in messages.
+        singles: the seeds' own step functions, by position on the replica axis.
+        axes: of the networks.
+        checked: it was compared before.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        lifted: StepFunction,
+        singles: Mapping[int, StepFunction],
+        axes: Mapping[str, Mapping[str, int | None]],
+        checked: bool = False,
+    ) -> None:
+        self._where, self._lifted, self._singles, self._axes = where, lifted, singles, axes
+        self._checked = checked
+
+    def __call__(self, nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
+        if self._checked:
+            return self._lifted(nets, batch, noise)
+        try:
+            found = self._lifted(nets, batch, noise)
+        except ZslbenchError:
+            raise
+        except Exception as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise CannotLift(f"{self._where} cannot be lifted: {first[:200]}") from error
+        for position, function in self._singles.items():
+            single = function(
+                replica(nets, position, self._axes), replica(batch, position), replica(noise, position)
+            )
+            if what := _difference(single, replica(found, position)):
+                raise CannotLift(
+                    f"{self._where} gives a different {what} when lifted: its losses read something that "
+                    "depends on the seed and is not among the program's networks; put it into frozen"
+                )
+        self._checked = True
+        return found
+
+
+def _difference(single: tuple[Networks, Losses], lifted: tuple[Networks, Losses]) -> str:
+    """The first gradient or loss that differs by more than the tolerance, or an empty string."""
+    gradients = [
+        (f"gradient of '{net}/{name}'", value, lifted[0][net][name])
+        for net, tensors in single[0].items()
+        for name, value in tensors.items()
+    ]
+    lengths = [_length(value) for _, value, _ in gradients]
+    whole = math.sqrt(sum(one**2 for one in lengths if math.isfinite(one)))
+    for (what, value, other), length in zip(gradients, lengths, strict=True):
+        if math.isfinite(length) and not _near(value, other, length + 0.01 * whole):
+            return what
+    total = float(single[1].total)
+    pairs: dict[str, Any] = {"loss": (single[1].total, lifted[1].total)}
+    pairs |= {f"figure '{name}'": (value, lifted[1].log[name]) for name, value in single[1].log.items()}
+    for what, (value, other) in pairs.items():
+        size = abs(float(value)) + abs(total) + whole
+        if math.isfinite(size) and not _near(value, other, size):
+            return what
+    return ""
+
+
+def _near(value: Tensor, other: Tensor, size: float) -> bool:
+    tolerance = TOLERANCE.get(value.dtype, REDUCED_TOLERANCE)
+    if value.dtype != torch.float64 and is_reduced():
+        tolerance = REDUCED_TOLERANCE
+    return _length(value - other) <= tolerance * size
+
+
+def _length(value: Tensor) -> float:
+    return float(torch.linalg.vector_norm(value.double()))
+
+
+# --- settings that differ in numbers ---------------------------------------------------------------
+
+Build = Callable[[Sequence[Tensor]], Any]
+"""Makes a value from the numbers in which replicas differ, one 0-d tensor each."""
+
+
+class ReplicaNumber:
+    """A float of the settings that differs between replicas.
+
+    Arithmetic gives tensors. Conditions must come out equal for all replicas. It is deliberately not a float:
+    where torch takes a number and not a tensor, it would use one replica's value for all.
+    """
+
+    def __init__(self, name: str, values: Sequence[float], tensor: Tensor) -> None:
+        self.name, self.values, self.tensor = name, tuple(values), tensor
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        def unwrapped(value: Any) -> Any:
+            return value.tensor if isinstance(value, ReplicaNumber) else value
+
+        return function(
+            *map(unwrapped, args), **{name: unwrapped(one) for name, one in (kwargs or {}).items()}
+        )
+
+    def _common(self, answers: Sequence[bool]) -> bool:
+        if len(set(answers)) > 1:
+            raise CannotLift(
+                f"the step depends on '{self.name}' in a condition that differs between replicas"
+            )
+        return answers[0]
+
+    def __neg__(self) -> Tensor:
+        return -self.tensor
+
+    def __abs__(self) -> Tensor:
+        return self.tensor.abs()
+
+    def __bool__(self) -> bool:
+        return self._common([bool(value) for value in self.values])
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _add_arithmetic(name: str) -> None:
+    function = getattr(operator, name)
+
+    def forward(self: ReplicaNumber, other: Any) -> Any:
+        return function(self.tensor, other.tensor if isinstance(other, ReplicaNumber) else other)
+
+    def reflected(self: ReplicaNumber, other: Any) -> Any:
+        return function(other, self.tensor)
+
+    setattr(ReplicaNumber, f"__{name}__", forward)
+    setattr(ReplicaNumber, f"__r{name}__", reflected)
+
+
+def _add_comparison(name: str) -> None:
+    function = getattr(operator, name)
+
+    def compare(self: ReplicaNumber, other: Any) -> Any:
+        if isinstance(other, Tensor):
+            return function(self.tensor, other)
+        others = other.values if isinstance(other, ReplicaNumber) else [other] * len(self.values)
+        return self._common([bool(function(a, b)) for a, b in zip(self.values, others, strict=True)])
+
+    setattr(ReplicaNumber, f"__{name}__", compare)
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow"):
+    _add_arithmetic(_name)
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    _add_comparison(_name)
+
+
+def merge_losses(losses: Sequence[Callable[..., Any]]) -> tuple[Build, list[tuple[float, ...]]]:
+    """The replicas' losses as one function of the numbers in which their settings differ, and these numbers.
+
+    Raises:
+        CannotLift: the settings differ in something else.
+    """
+    numbers: list[tuple[float, ...]] = []
+    return _merge(losses, numbers), numbers
+
+
+def _merge(values: Sequence[Any], numbers: list[tuple[float, ...]]) -> Build:
+    first = values[0]
+    if all(one is first for one in values) or len({type(one) for one in values}) > 1:
+        return lambda given: first  # values of different types are left to the comparison with single steps
+    if isinstance(first, BaseModel):
+        return _merge_settings(values, numbers)
+    if isinstance(first, partial):
+        return _merge_partials(values, numbers)
+    if isinstance(first, MethodType):
+        owner, function = _merge([one.__self__ for one in values], numbers), first.__func__
+        return lambda given: MethodType(function, owner(given))
+    settings = [getattr(one, "settings", None) for one in values]
+    if isinstance(settings[0], BaseModel):
+        before = len(numbers)
+        merged = _merge(settings, numbers)
+        if len(numbers) > before:
+            return lambda given: _with_settings(first, merged(given))
+    return lambda given: first
+
+
+def _merge_settings(values: Sequence[Any], numbers: list[tuple[float, ...]]) -> Build:
+    first, places, groups = values[0], {}, {}
+    for name in type(first).model_fields:
+        each = [getattr(one, name) for one in values]
+        if all(one == each[0] for one in each):
+            continue
+        if isinstance(each[0], BaseModel):
+            groups[name] = _merge_settings(each, numbers)
+            continue
+        if not all(type(one) in (float, int) for one in each):
+            raise CannotLift(f"the settings differ in '{name}', which is not a number")
+        places[name] = len(numbers)
+        numbers.append(tuple(float(one) for one in each))
+
+    def build(given: Sequence[Tensor]) -> Any:
+        update = {name: ReplicaNumber(name, numbers[place], given[place]) for name, place in places.items()}
+        return first.model_copy(update=update | {name: group(given) for name, group in groups.items()})
+
+    return build if places or groups else lambda given: first
+
+
+def _merge_partials(values: Sequence[partial[Any]], numbers: list[tuple[float, ...]]) -> Build:
+    first = values[0]
+    if len({(len(one.args), *sorted(one.keywords)) for one in values}) > 1:
+        return lambda given: first
+    function = _merge([one.func for one in values], numbers)
+    args = [_merge(each, numbers) for each in zip(*(one.args for one in values), strict=True)]
+    keywords = {name: _merge([one.keywords[name] for one in values], numbers) for name in first.keywords}
+    return lambda given: partial(
+        function(given),
+        *(one(given) for one in args),
+        **{name: one(given) for name, one in keywords.items()},
+    )
+
+
+def _with_settings(component: Any, settings: Any) -> Any:
+    changed = copy.copy(component)
+    changed.settings = settings
+    return changed

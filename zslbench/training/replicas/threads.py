@@ -1,8 +1,8 @@
-"""Members of a group, each in a thread of its own; one runs at a time, in an order that never varies.
+"""Members of a group run in threads, one at a time, in an order that never varies.
 
 A member runs until it comes to a meeting. Once no member can run, the meeting that is ready is computed for
-all who came to it, and they go on, the lowest slot first. So threads only hold the members' places in code
-that knows nothing of groups; nothing ever runs at the same time as anything else.
+all who came to it, and they continue, the lowest slot first. Threads only hold the members' positions in code
+that does not know of groups; nothing runs concurrently.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Compute = Callable[[Mapping[int, Any]], Mapping[int, Any]]
 
 
 class Abandoned(BaseException):
-    """The group was given up (a second Ctrl-C) while this member waited."""
+    """The group was abandoned (a second Ctrl-C) while this member waited."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class _Meeting:
 
 @dataclass
 class ThreadMember:
-    """One seed's thread in a group."""
+    """One seed of a group, in its thread."""
 
     group: ThreadGroup
     slot: int
     depth: int = 0
-    """How many evaluations of epochs it is inside of; inner meetings come first."""
+    """How many evaluations of epochs it is inside; inner meetings come first."""
     base: tuple[int, ...] = ()
     """Slots among which programs are lifted: the group's; inside an evaluation those of its program."""
 
@@ -61,18 +61,18 @@ class ThreadMember:
             key: members with equal keys meet.
             brought: what this member brings.
             compute: called once, with what all who came brought. What it raises is raised by all of them.
-            needs: slots without which the meeting does not begin (those that left are not waited for); None:
-                it begins with whoever came once nobody can go on otherwise.
+            needs: slots that the meeting waits for, unless they have left; None: it begins with whoever came
+                once nobody can continue without it.
         """
         return self.group.meet(self.slot, _Meeting(key, brought, compute, needs, self.depth))
 
     def share(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What the first member made under this key; nobody may change it."""
+        """What the first member made under this key; it must not be changed."""
         return self.group.share(key, make)
 
     @contextlib.contextmanager
     def inside(self, slots: tuple[int, ...] | None = None) -> Iterator[None]:
-        """While an epoch is evaluated; ``slots``: those of the program that it is an epoch of."""
+        """While an epoch is evaluated; ``slots``: those of the program whose epoch it is."""
         before = self.depth, self.base
         self.depth, self.base = self.depth + 1, slots or self.base
         try:
@@ -87,13 +87,13 @@ class ThreadGroup:
 
     Args:
         width: replicas that programs are lifted over; slots are 0 to width - 1.
-        folder: where checkpoints of programs that run together go; None: nowhere.
+        folder: for checkpoints of programs that train together; None: no checkpoints.
     """
 
     width: int
     folder: Path | None = None
-    plain: dict[str, str] = field(default_factory=dict)
-    """Stages that ran seed by seed, and why."""
+    one_by_one: dict[str, str] = field(default_factory=dict)
+    """Stages whose seeds were trained one by one, and why."""
     split: dict[str, int] = field(default_factory=dict)
     """Stages whose replicas were split to fit into memory, and into how many parts."""
 
@@ -109,7 +109,7 @@ class ThreadGroup:
         self._over = threading.Event()
 
     def run(self, work: Mapping[int, Callable[[Any], T]]) -> dict[int, T | BaseException]:
-        """Do each slot's work in a thread of its own; gives what it returned or raised."""
+        """Do each slot's work in its own thread; gives what it returned or raised."""
         ends: dict[int, T | BaseException] = {}
 
         def body(slot: int) -> None:
@@ -133,7 +133,7 @@ class ThreadGroup:
             thread.start()
         try:
             self._pass_on()
-            self._over.wait()  # in the main thread, so that it goes on catching signals
+            self._over.wait()  # the main thread keeps catching signals
         except BaseException:
             self._abandoned = True
             for turn in self._turns.values():
@@ -144,29 +144,29 @@ class ThreadGroup:
         return {slot: ends[slot] for slot in sorted(ends)}
 
     def share(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What the first member made under this key; nobody may change it."""
+        """What the first member made under this key; it must not be changed."""
         if key not in self._shared:
             self._shared[key] = make()
         found: T = self._shared[key]
         return found
 
-    def tell_plain(self, stage: str, reason: str) -> None:
-        """Note that the seeds ran one by one in a stage; said once."""
-        if stage not in self.plain:
-            self.plain[stage] = reason
+    def note_one_by_one(self, stage: str, reason: str) -> None:
+        """Record, and log once, that a stage's seeds are trained one by one."""
+        if stage not in self.one_by_one:
+            self.one_by_one[stage] = reason
             _log.info("%s: the seeds are trained one by one: %s", stage, reason)
 
-    def tell_split(self, stage: str, count: int) -> None:
-        """Note that replicas were split to fit into memory; said once."""
+    def note_split(self, stage: str, count: int) -> None:
+        """Record, and log once, that replicas were split to fit into memory."""
         if stage not in self.split:
             self.split[stage] = count
             _log.info("%s: the seeds are trained in %d parts, to fit into memory", stage, count)
 
     def member(self, slot: int) -> ThreadMember:
-        """What a slot's work is called with."""
+        """The argument of a slot's work."""
         return ThreadMember(self, slot, base=tuple(range(self.width)))
 
-    # --- how: all of this is called by the one thread that runs ------------------------------------
+    # --- all of this is called by the one thread that runs ------------------------------------------
 
     def meet(self, slot: int, meeting: _Meeting) -> Any:
         if self._abandoned:
@@ -185,13 +185,13 @@ class ThreadGroup:
     def _leave(self, slot: int, end: Any) -> None:
         self._live.discard(slot)
         self._able.discard(slot)
-        if isinstance(end, Interrupted):  # whoever stops, all stop: what they share was saved
+        if isinstance(end, Interrupted):  # one stop stops all: their common state was saved
             self._stopped = end
         if not self._abandoned:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        """Let the next member run; called by a thread that has nothing more to do itself."""
+        """Let the next member run; the calling thread then waits or ends."""
         while self._live and not self._able:
             self._hold(self._ready())
         if self._able:
@@ -200,7 +200,7 @@ class ThreadGroup:
             self._over.set()
 
     def _ready(self) -> list[int]:
-        """Who meets next: inner meetings before outer ones, and complete closed ones before open ones."""
+        """Who meets next: inner meetings before outer ones, those with ``needs`` before those without."""
         if self._stopped is not None:
             return sorted(self._waiting)
 
