@@ -10,17 +10,8 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from zslbench.plugin.interfaces import (
-    Batch,
-    Choice,
-    Losses,
-    Networks,
-    Noise,
-    NoiseSpec,
-    Normal,
-    Step,
-    Streams,
-)
+from zslbench.plugin.interfaces import Batch, Choice, Losses, Networks, Noise, NoiseSpec, Normal, Step
+from zslbench.plugin.streams import Streams
 
 StepFunction: TypeAlias = Callable[[Networks, Batch, Noise], tuple[Networks, Losses]]
 

@@ -134,7 +134,7 @@ def test_a_number_calculates_like_one():
         lambda: number == 3,
         lambda: bool(ReplicaNumber("y", [0.0, 1.0], number.tensor)),
     ):
-        with pytest.raises(CannotLift, match="'[xy]'"):
+        with pytest.raises(CannotLift, match=r"'[xy]'"):
             undecided()
     for impossible in (float, int, hash):
         with pytest.raises(TypeError):

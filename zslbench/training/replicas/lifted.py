@@ -161,7 +161,7 @@ class LiftedRun(ProgramRun):
         sources = [slot if slot in self.requests else min(self.requests) for slot in self.slots]
         frozen, axes = stack_or_share([self.requests[slot].program.frozen for slot in sources])
         nets = stack([initial[slot] for slot in sources])
-        self._axes = {net: dict.fromkeys(tensors, 0) for net, tensors in nets.items()} | axes
+        self._axes = axes | {net: dict.fromkeys(tensors, 0) for net, tensors in nets.items()}
         self._begin(nets, frozen, self._lifted)
         inputs = ReplicaInputs(self.requests, self.slots)
         if self._loaded is not None:
