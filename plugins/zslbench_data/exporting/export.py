@@ -1,4 +1,4 @@
-"""Exports one data set: reads it as a run does, then writes the chosen layout."""
+"""Exports a data set: reads it as a run does, then writes the chosen layout."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from zslbench.experiment import Part, load_dataset
 from zslbench.plugin import Dataset, registry, settings_model
 from zslbench_data.exporting.layouts import grid, write_hdf5, write_parquet
 from zslbench_data.exporting.xlsa17 import write_images, write_splits
-from zslbench_data.progress import Display, Silent, human
+from zslbench_data.progress import SILENT, Display, human
 from zslbench_data.staging import staged_folder
 
 Layout = Literal["xlsa17", "hdf5", "arrow"]
@@ -41,19 +41,18 @@ _SPARE = 1 << 20
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written."""
+    """The files that were written, and their contents in a few words."""
 
     files: tuple[Path, ...]
     text: str
-    """For people."""
 
 
 @dataclass(frozen=True)
 class Exportable:
-    """A data set, and what a run does not read of it."""
+    """A data set, with what a run does not read."""
 
     dataset: Dataset
-    """Without global features, ``dataset.features`` is a column of zeros."""
+    """If there are no global features, ``dataset.features`` is a column of zeros."""
     original_att: Float[np.ndarray, "classes attributes"] | None
     """Only if ``dataset.semantics`` are attributes."""
     image_files: tuple[str, ...] | None
@@ -69,7 +68,7 @@ def export(
     semantics: str | None = None,
     regions: str | None = None,
     force: bool = False,
-    display: Display | None = None,
+    display: Display = SILENT,
 ) -> Exported:
     """Write a data set to ``path``: a folder (``xlsa17``) or a file (``hdf5``, ``arrow``).
 
@@ -81,7 +80,7 @@ def export(
         MissingData: the data set, or what the layout needs of it, is missing.
         DataError: the data set has faults, files exist already, or the disk is too full.
     """
-    # A folder may exist for xlsa17 files.
+    # xlsa17 files may go into an existing folder.
     if path.exists() and not force and (layout != "xlsa17" or not path.is_dir()):
         raise DataError(path, ["already exists"], "Pass --force to replace it")
     found = read_exportable(
@@ -93,7 +92,6 @@ def export(
         needs_regions=layout == "hdf5",
         needs_features=layout != "arrow",
     )
-    display = display or Silent()
     if layout == "xlsa17":
         return _xlsa17(found, path, force, display)
     if layout == "hdf5":
@@ -105,11 +103,10 @@ def export(
 
 def _xlsa17(found: Exportable, folder: Path, force: bool, display: Display) -> Exported:
     dataset = found.dataset
-    stem = dataset.features_name.replace(" ", "_")
-    names, vectors = ATTRIBUTE_NAMES, ATTRIBUTE_VECTORS
-    files = [f"{stem}.mat"]
-    files += [names] if dataset.attribute_names is not None else []
-    files += [vectors] if dataset.attribute_vectors is not None else []
+    features = f"{dataset.features_name.replace(' ', '_')}.mat"
+    files = [features]
+    files += [ATTRIBUTE_NAMES] if dataset.attribute_names is not None else []
+    files += [ATTRIBUTE_VECTORS] if dataset.attribute_vectors is not None else []
     files.append(SPLITS_FILE)
     existing = [one for one in files if (folder / one).exists()]
     if existing and not force:
@@ -119,15 +116,17 @@ def _xlsa17(found: Exportable, folder: Path, force: bool, display: Display) -> E
     display.message(f"writing {human(size)} to {folder}")
     with staged_folder(folder) as staging:
         write_images(
-            staging / f"{stem}.mat",
+            staging / features,
             labels=dataset.labels,
             image_files=found.image_files,
             features=dataset.features,
         )
         if dataset.attribute_names is not None:
-            (staging / names).write_text("\n".join(dataset.attribute_names) + "\n", encoding="utf-8")
+            (staging / ATTRIBUTE_NAMES).write_text(
+                "\n".join(dataset.attribute_names) + "\n", encoding="utf-8"
+            )
         if dataset.attribute_vectors is not None:
-            np.save(staging / vectors, dataset.attribute_vectors, allow_pickle=False)
+            np.save(staging / ATTRIBUTE_VECTORS, dataset.attribute_vectors, allow_pickle=False)
         write_splits(
             staging / SPLITS_FILE,
             att=dataset.semantics,
@@ -139,7 +138,7 @@ def _xlsa17(found: Exportable, folder: Path, force: bool, display: Display) -> E
     validation = ""
     if dataset.split.validation_classes is not None:
         validation = "; within trainval_loc, val_loc are the images of validation classes, train_loc the rest"
-    text = f"{dataset.semantics_name} as att, {stem} features of {len(dataset.labels)} images{validation}"
+    text = f"{dataset.semantics_name} as att, {features} of {len(dataset.labels)} images{validation}"
     return Exported(tuple(folder / one for one in files), text)
 
 
@@ -149,24 +148,21 @@ def _hdf5(found: Exportable, path: Path, display: Display) -> Exported:
     if regions is None:
         raise MissingData(f"data set '{dataset.name}'", ["has no region features to export"])
     provenance = dict(regions.provenance) if isinstance(regions, StoredRegions) else {}
-    simulated = provenance.get("simulated") or dataset.extra.get("simulated", False)
+    provenance["simulated"] = bool(provenance.get("simulated") or dataset.extra.get("simulated", False))
     images, count, channels = regions.shape
     height, width = grid(count, provenance.get("grid"), path)
     size = images * count * channels * 4
     require_space(path, size + _SPARE)
-    display.begin(f"writing {path.name}", size)
-    try:
+    with display.task(f"writing {path.name}", size):
         write_hdf5(
             path,
             dataset,
             regions,
             original_att=found.original_att,
             image_files=found.image_files,
-            provenance={**provenance, "simulated": bool(simulated)},
+            provenance=provenance,
             advance=display.advance,
         )
-    finally:
-        display.end()
     text = f"feature_map {images} x {channels} x {height} x {width} float32, {human(path.stat().st_size)}"
     return Exported((path,), text)
 

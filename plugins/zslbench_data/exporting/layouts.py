@@ -28,8 +28,8 @@ from zslbench.plugin import Dataset, RegionSource
 from zslbench_data.staging import staged_file
 
 METADATA = b"zslbench"
-_PARTS = ("trainval", "test_seen", "test_unseen")
 _ROWS = 8192
+"""Of a row group."""
 
 
 def write_hdf5(
@@ -104,7 +104,7 @@ def write_parquet(path: Path, dataset: Dataset, image_files: Sequence[str] | Non
 
     images, attributes = len(dataset.labels), dataset.semantics.shape[1]
     parts = np.full(images, None, dtype=object)
-    for part in _PARTS:
+    for part in PARTS:
         parts[getattr(dataset.split, part)] = part
     names = np.array(image_files if image_files is not None else [None] * images, dtype=object)
     classes = np.array(dataset.class_names, dtype=object)
@@ -117,26 +117,15 @@ def write_parquet(path: Path, dataset: Dataset, image_files: Sequence[str] | Non
         "validation_classes": None if validation is None else validation.tolist(),
         "simulated": bool(dataset.extra.get("simulated", False)),
     }
-    columns: dict[str, pa.DataType] = {
-        "row": pa.int64(),
-        "image_file": pa.string(),
-        "label": pa.int64(),
-        "class_name": pa.string(),
-        "part": pa.string(),
-        "attributes": pa.list_(pa.float32(), attributes),
+    semantics = pa.array(dataset.semantics[dataset.labels].reshape(-1), type=pa.float32())
+    columns = {
+        "row": pa.array(np.arange(images)),
+        "image_file": pa.array(names, pa.string()),
+        "label": pa.array(dataset.labels),
+        "class_name": pa.array(classes[dataset.labels], pa.string()),
+        "part": pa.array(parts, pa.string()),
+        "attributes": pa.FixedSizeListArray.from_arrays(semantics, attributes),
     }
-    schema = pa.schema(list(columns.items()), metadata={METADATA: json.dumps(about)})
-    with staged_file(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
-        for start in range(0, images, _ROWS):
-            rows = np.arange(start, min(start + _ROWS, images))
-            labels = dataset.labels[rows]
-            values = pa.array(dataset.semantics[labels].reshape(-1), type=pa.float32())
-            texts = [pa.array(one, pa.string()) for one in (names[rows], classes[labels], parts[rows])]
-            arrays = [
-                pa.array(rows),
-                texts[0],
-                pa.array(labels),
-                *texts[1:],
-                pa.FixedSizeListArray.from_arrays(values, attributes),
-            ]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    table = pa.table(columns, metadata={METADATA: json.dumps(about)})
+    with staged_file(path) as temporary:
+        parquet.write_table(table, temporary, row_group_size=_ROWS)

@@ -2,21 +2,36 @@
 images.
 
 The validation classes are written as ``val_loc``, their images within ``trainval_loc``; ``train_loc`` has the
-others.
+others. Files have MATLAB's version 5, or 7.3 (HDF5) if a variable has 2 GB or more. Equal contents give equal
+bytes. Features are written a block at a time, which SciPy does not do; nor does it write version 7.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any, TypeAlias, cast
 
+import h5py
 import numpy as np
+import scipy.io
 from jaxtyping import Int, Shaped
 
+from zslbench.data import PARTS
 from zslbench.plugin import OfficialSplit
-from zslbench_data.exporting.mat import Rows, Small, write_mat
+from zslbench_data.staging import staged_file
 
 _BLOCK_BYTES = 1 << 26
+LARGEST = (1 << 31) - 1
+"""Size of the largest variable that version 5 can hold, in bytes."""
+
+Variable: TypeAlias = "np.ndarray | Sequence[str]"
+
+# MathWorks, "MAT-File Format": data types, and the class of single-precision matrices.
+_INT8, _INT32, _UINT32, _SINGLE, _MATRIX, _SINGLE_CLASS = 1, 5, 6, 7, 14, 7
+_TEXT_BYTES = 116
+_CLASSES = {"float64": "double", "float32": "single"}
 
 
 def write_splits(
@@ -32,17 +47,17 @@ def write_splits(
     """Write the splits file.
 
     Args:
-        labels: class ids from 0; they tell which images belong to validation classes.
+        labels: class ids from 0, which select the images of validation classes.
         image_files: written with the labels, for data sets without a features file.
 
     Raises:
         DataError: it cannot be written.
     """
-    contents: dict[str, Small] = {"att": _double(att)}
+    contents: dict[str, Variable] = {"att": _double(att)}
     if original_att is not None:
         contents["original_att"] = _double(original_att)
     contents["allclasses_names"] = list(class_names)
-    for part in ("trainval", "test_seen", "test_unseen"):
+    for part in PARTS:
         contents[f"{part}_loc"] = _from_one(getattr(split, part))
     if split.validation_classes is not None:
         is_validation = np.isin(labels[split.trainval], split.validation_classes)
@@ -68,15 +83,107 @@ def write_images(
     Raises:
         DataError: it cannot be written.
     """
-    contents: dict[str, Small] = {"labels": _from_one(labels)}
+    contents: dict[str, Variable] = {"labels": _from_one(labels)}
     if image_files is not None:
         contents["image_files"] = list(image_files)
-    rows = (
-        {}
-        if features is None
-        else {"features": Rows((features.shape[0], features.shape[1]), lambda: blocks(features))}
-    )
-    write_mat(path, contents, rows)
+    write_mat(path, contents, features)
+
+
+def _double(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values.T, dtype=np.float64)
+
+
+def _from_one(indices: np.ndarray) -> np.ndarray:
+    return (indices.reshape(-1, 1) + 1).astype(np.int32)
+
+
+def write_mat(
+    path: Path, variables: Mapping[str, Variable], features: Shaped[np.ndarray, "images d"] | None = None
+) -> None:
+    """Write a file.
+
+    Args:
+        variables: arrays in MATLAB's axis order, and lists of text, which become cell arrays (n x 1).
+        features: written as ``features``, transposed and as float32; may be memory-mapped.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    sizes = [one.nbytes for one in variables.values() if isinstance(one, np.ndarray)]
+    sizes.append(0 if features is None else 4 * features.size)
+    with staged_file(path) as part:
+        if max(sizes) + 1024 <= LARGEST:
+            _write5(part, variables, features)
+        else:
+            _write73(part, variables, features)
+
+
+def _write5(path: Path, variables: Mapping[str, Variable], features: np.ndarray | None) -> None:
+    contents: dict[str, np.ndarray] = {}
+    for name, value in variables.items():
+        if isinstance(value, np.ndarray):
+            contents[name] = value
+        else:
+            contents[name] = np.empty((len(value), 1), dtype=object)
+            contents[name][:, 0] = list(value)
+    with path.open("xb") as file:
+        scipy.io.savemat(cast(Any, file), contents)
+        if features is not None:
+            _append_features5(file, features)
+        file.seek(0)  # SciPy writes the time there
+        file.write(b"MATLAB 5.0 MAT-file, written by zslbench".ljust(_TEXT_BYTES))
+
+
+def _append_features5(file: IO[bytes], features: np.ndarray) -> None:
+    """Append the variable: a file of version 5 is a sequence of them."""
+    count, columns = features.shape
+    size = 4 * count * columns
+    head = struct.pack("<4I", _UINT32, 8, _SINGLE_CLASS, 0)
+    head += struct.pack("<2I2i", _INT32, 8, columns, count)
+    head += struct.pack("<2I", _INT8, 8) + b"features"
+    head += struct.pack("<2I", _SINGLE, size)
+    padding = -size % 8
+    file.write(struct.pack("<2I", _MATRIX, len(head) + size + padding) + head)
+    for block in blocks(features):
+        file.write(np.ascontiguousarray(block, dtype="<f4").reshape(-1).view(np.uint8).data)
+    file.write(bytes(padding))
+
+
+def _write73(path: Path, variables: Mapping[str, Variable], features: np.ndarray | None) -> None:
+    with h5py.File(path, "x", userblock_size=512) as file:
+        for name, value in variables.items():
+            if isinstance(value, np.ndarray):
+                item = file.create_dataset(name, data=np.ascontiguousarray(value.T))
+                _mark(item, _CLASSES.get(value.dtype.name, value.dtype.name))
+            else:
+                _write_cells73(file, name, value)
+        if features is not None:
+            item = file.create_dataset("features", shape=features.shape, dtype="<f4")
+            _mark(item, "single")
+            done = 0
+            for block in blocks(features):
+                item[done : done + len(block)] = block
+                done += len(block)
+    with path.open("r+b") as raw:
+        text = b"MATLAB 7.3 MAT-file, written by zslbench".ljust(_TEXT_BYTES)
+        raw.write(text + bytes(8) + b"\x00\x02IM")
+
+
+def _write_cells73(file: h5py.File, name: str, texts: Sequence[str]) -> None:
+    references = np.empty((1, len(texts)), dtype=h5py.ref_dtype)
+    for number, text in enumerate(texts):
+        units = np.frombuffer(text.encode("utf-16-le"), dtype="<u2").reshape(-1, 1)
+        data = units if text else np.zeros(2, dtype=np.uint64)
+        cell = file.create_dataset(f"#refs#/{name}_{number}", data=data)
+        _mark(cell, "char")
+        if not text:
+            cell.attrs["MATLAB_empty"] = np.uint8(1)
+        references[0, number] = cell.ref
+    _mark(file.create_dataset(name, data=references), "cell")
+
+
+def _mark(item: Any, kind: str) -> None:
+    item.attrs["MATLAB_class"] = np.bytes_(kind)
 
 
 def blocks(array: Shaped[np.ndarray, "images ..."]) -> Iterator[np.ndarray]:
@@ -86,11 +193,3 @@ def blocks(array: Shaped[np.ndarray, "images ..."]) -> Iterator[np.ndarray]:
     for start in range(0, len(array), size):
         with np.errstate(over="ignore"):
             yield np.asarray(array[start : start + size], dtype=np.float32)
-
-
-def _double(values: np.ndarray) -> np.ndarray:
-    return np.asarray(values.T, dtype=np.float64)
-
-
-def _from_one(indices: np.ndarray) -> np.ndarray:
-    return (indices.reshape(-1, 1) + 1).astype(np.int32)

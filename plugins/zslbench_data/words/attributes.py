@@ -9,7 +9,7 @@ The words of an attribute's name follow these rules, in this order (examples are
    ``has_bill_shape::all-purpose`` becomes ``bill shape all purpose``;
 4. some words are replaced (``REPLACEMENTS``): by the American spelling (``grey``: ``gray``), a more common
    word (``spatulate``: ``broad``), the parts of compounds (``upperparts``: ``upper parts``, AWA's
-   ``longleg``: ``long leg``), and what aPY abbreviates (``furn. leg``: ``furniture leg``);
+   ``longleg``: ``long leg``), and the full words that aPY abbreviates (``furn. leg``: ``furniture leg``);
 5. the rest is split at blanks; a word that occurs twice counts twice.
 
 The vectors in use in the field (sums of Google News word2vec vectors, made for DAZLE) follow nearly the same
@@ -31,16 +31,23 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from zslbench.data import ATTRIBUTE_VECTORS, SPLITS_FILE, array_sha256, attribute_names, find_folder, read_mat
+from zslbench.data import (
+    ATTRIBUTE_NAMES,
+    ATTRIBUTE_VECTORS,
+    SPLITS_FILE,
+    array_sha256,
+    attribute_names,
+    few,
+    find_folder,
+    read_mat,
+)
 from zslbench.errors import DataError, MissingData
 from zslbench.store import sha256_of, write_whole
 from zslbench_data.download.archives import Fetched, Fetcher
 from zslbench_data.download.catalogue import Catalogue
-from zslbench_data.download.get import NAMES_FILE, record_sources
+from zslbench_data.download.get import record_sources
 from zslbench_data.words.vector_files import read_words
 
-VECTORS_FILE = ATTRIBUTE_VECTORS
-"""In a data set's folder: (attributes, dimension) float32, rows in the order of ``att``'s."""
 RECORD_FILE = "attribute_vectors.json"
 """How the vectors were made: source, rule, unknown words, sha256."""
 DIMENSION = 300
@@ -74,7 +81,6 @@ Rule = Literal["sum", "mean"]
 _PARENTHESES = re.compile(r"\([^()]*\)")
 _SEPARATORS = re.compile(r"[\s_\-/+.,:]+")
 _REPLACED = re.compile(r"\b(" + "|".join(sorted(REPLACEMENTS, key=len, reverse=True)) + r")\b")
-_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -90,20 +96,11 @@ class Combined:
 
 @dataclass(frozen=True)
 class VectorsResult:
-    """What happened to one data set's vectors."""
+    """The outcome for one data set."""
 
     dataset: str
     text: str
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Target:
-    """A data set that vectors are made for."""
-
-    name: str
-    folder: Path
-    names: tuple[str, ...]
 
 
 def words_of(name: str) -> tuple[str, ...]:
@@ -170,93 +167,87 @@ def get_vectors(
         DataError: the source is damaged or does not fit, or an attribute has no known word.
     """
     results: list[VectorsResult] = []
-    targets: list[_Target] = []
+    missing: dict[str, tuple[Path, tuple[str, ...]]] = {}
     ready = source.lower().endswith(".npy")
     folders = {name: _folder(root, name) for name in dict.fromkeys(one.lower() for one in datasets)}
     if ready and len(folders) != 1:
         raise DataError(source, ["a ready array is for one data set"], "Name it with --dataset")
     for name, folder in folders.items():
-        if (folder / VECTORS_FILE).is_file() and not force:
-            text = f"already at {folder / VECTORS_FILE}, left unchanged; --force replaces it"
+        if (folder / ATTRIBUTE_VECTORS).is_file() and not force:
+            text = f"already at {folder / ATTRIBUTE_VECTORS}, left unchanged; --force replaces it"
             results.append(VectorsResult(name, text))
         elif ready:
             results.append(_copy(name, folder, Path(source)))
         else:
-            targets.append(_Target(name, folder, _names(catalogue, name, folder)))
-    if targets:
-        results += _look_up(catalogue, targets, source, fetcher, rule, allow_missing)
+            missing[name] = folder, _names(catalogue, name, folder)
+    if missing:
+        results += _look_up(catalogue, missing, source, fetcher, rule, allow_missing)
     return results
 
 
 def _look_up(
     catalogue: Catalogue,
-    targets: list[_Target],
+    datasets: Mapping[str, tuple[Path, tuple[str, ...]]],
     source: str,
     fetcher: Fetcher,
     rule: Rule | None,
     allow_missing: bool,
 ) -> list[VectorsResult]:
-    words = {word for one in targets for name in one.names for word in words_of(name)}
-    fetched: Fetched | None = None
+    """Vectors for data sets, given by their folder and attribute names, from one source of word vectors."""
+    fetched, member = None, None
     if source in catalogue.vectors:
         offer = catalogue.vectors[source]
         fetched = fetcher.fetch(catalogue.archives[offer.archive])
-        path, member = fetched.path, offer.member
-        rule = rule or ("sum" if offer.rule == "sum" else "mean")
+        path, member, default = fetched.path, offer.member, offer.rule
         origin: dict[str, Any] = {"name": source, "member": member, **fetched.record}
     else:
-        path, member, rule = Path(source).expanduser(), None, rule or "sum"
+        path, default = Path(source).expanduser(), "sum"
         if not path.is_file():
             known = ", ".join(catalogue.vectors)
             raise MissingData(path, [f"no such file, and not one of the known sources ({known})"])
         origin = _file_record(path)
+    chosen: Rule = rule or ("mean" if default == "mean" else "sum")
+    words = {word for _, names in datasets.values() for name in names for word in words_of(name)}
     fetcher.display.message(f"looking up {len(words)} words in {path.name}")
     found = read_words(path, words, member=member)
     results = []
-    for target in targets:
-        combined = combine(target.names, found.vectors, found.dimension, rule)
+    for dataset, (folder, names) in datasets.items():
+        combined = combine(names, found.vectors, found.dimension, chosen)
         if combined.empty and not allow_missing:
             raise DataError(
-                f"{origin['name']}, for {target.name}",
-                [f"no word of {len(combined.empty)} attributes is known: {_few(combined.empty)}"],
+                f"{origin['name']}, for {dataset}",
+                [f"no word of {len(combined.empty)} attributes is known: {few(combined.empty)}"],
                 "Use another source, or pass --allow-missing for rows of zeros",
             )
         record = {
             "source": {**origin, "form": found.form},
-            "rule": rule,
-            "words": {name: list(words_of(name)) for name in target.names},
-            "unknown_words": {word: list(names) for word, names in combined.unknown.items()},
+            "rule": chosen,
+            "words": {name: list(words_of(name)) for name in names},
+            "unknown_words": {word: list(users) for word, users in combined.unknown.items()},
             "zero_rows": list(combined.empty),
         }
-        how = f"{rule} over words of {origin['name']}"
         warnings = [
-            f"no vector for '{word}' (in {len(names)} names: {_few(names)})"
-            for word, names in combined.unknown.items()
+            f"no vector for '{word}' (in {len(users)} names: {few(users)})"
+            for word, users in combined.unknown.items()
         ]
         if combined.empty:
-            warnings.append(f"{len(combined.empty)} rows are zero: {_few(combined.empty)}")
-        results.append(_write(target.name, target.folder, combined.array, record, how, warnings, fetched))
+            warnings.append(f"{len(combined.empty)} rows are zero: {few(combined.empty)}")
+        how = f"{chosen} over words of {origin['name']}"
+        results.append(_write(dataset, folder, combined.array, record, how, warnings, fetched))
     return results
 
 
-def _copy(name: str, folder: Path, path: Path) -> VectorsResult:
+def _copy(dataset: str, folder: Path, path: Path) -> VectorsResult:
+    """Import a ready array."""
     if not path.is_file():
         raise MissingData(path, ["no such file"])
-    array = _read_array(path, _attributes(folder), name)
-    zero = [row for row, vector in enumerate(array) if not vector.any()]
-    record = {"source": {**_file_record(path), "form": "ready array"}, "rule": None, "zero_rows": zero}
-    warnings = [f"{len(zero)} rows are zero: row {_few(map(str, zero))} (from 0)"] if zero else []
-    return _write(name, folder, array, record, f"imported from {path.name}", warnings, None)
-
-
-def _read_array(path: Path, attributes: int, dataset: str) -> Float[np.ndarray, "attributes dimension"]:
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(path, [f"is not a .npy array of numbers ({error})"]) from None
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
         raise DataError(path, ["is not a two-dimensional array of numbers"])
-    faults = []
+    faults, attributes = [], _attributes(folder)
     if len(array) != attributes:
         faults.append(f"has {len(array)} rows, {dataset} has {attributes} attributes")
     if array.shape[1] < 2:
@@ -265,11 +256,15 @@ def _read_array(path: Path, attributes: int, dataset: str) -> Float[np.ndarray, 
         faults.append("holds values that are not finite")
     if faults:
         raise DataError(path, faults)
-    return np.ascontiguousarray(array, dtype=np.float32)
+    zero = np.flatnonzero(~array.any(axis=1)).tolist()
+    record = {"source": {**_file_record(path), "form": "ready array"}, "rule": None, "zero_rows": zero}
+    warnings = [f"{len(zero)} rows are zero: {few(zero)} (from 0)"] if zero else []
+    values = np.ascontiguousarray(array, dtype=np.float32)
+    return _write(dataset, folder, values, record, f"imported from {path.name}", warnings, None)
 
 
 def _write(
-    name: str,
+    dataset: str,
     folder: Path,
     array: Float[np.ndarray, "attributes dimension"],
     record: dict[str, Any],
@@ -277,7 +272,7 @@ def _write(
     warnings: list[str],
     fetched: Fetched | None,
 ) -> VectorsResult:
-    """Write the record, then the array, then where they come from."""
+    """Write the record of how they were made, then the array, then the record of their origin."""
     content = {
         **record,
         "shape": list(array.shape),
@@ -286,16 +281,16 @@ def _write(
     }
     data = io.BytesIO()
     np.save(data, array, allow_pickle=False)
-    path = folder / VECTORS_FILE
+    path = folder / ATTRIBUTE_VECTORS
     write_whole(folder / RECORD_FILE, (json.dumps(content, indent=1) + "\n").encode())
     write_whole(path, data.getvalue())
     origin = {key: one for key, one in record["source"].items() if key != "form"}
     made_of = {"archive": fetched.archive.file, "member": origin["member"]} if fetched else {"file": origin}
     sizes = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-    record_sources(folder, {VECTORS_FILE: {**sizes, **made_of}}, fetched)
+    record_sources(folder, {ATTRIBUTE_VECTORS: {**sizes, **made_of}}, fetched)
     if array.shape[1] != DIMENSION:
         warnings = [*warnings, f"vectors have {array.shape[1]} numbers; {DIMENSION} are usual"]
-    return VectorsResult(name, f"{array.shape[0]} x {array.shape[1]} in {path}, {how}", tuple(warnings))
+    return VectorsResult(dataset, f"{array.shape[0]} x {array.shape[1]} in {path}, {how}", tuple(warnings))
 
 
 def _file_record(path: Path) -> dict[str, Any]:
@@ -305,7 +300,8 @@ def _file_record(path: Path) -> dict[str, Any]:
 def _folder(root: Path, name: str) -> Path:
     folder = find_folder(root, name)
     if folder is None:
-        raise MissingData(f"data set '{name}'", [f"no such folder in {root}"], f"zslbench data get {name}")
+        advice = f"Download it with: zslbench data get {name}"
+        raise MissingData(f"data set '{name}'", [f"no such folder in {root}"], advice)
     return folder
 
 
@@ -313,21 +309,19 @@ def _names(catalogue: Catalogue, name: str, folder: Path) -> tuple[str, ...]:
     """The names of a data set's attributes, in order."""
     entry = catalogue.datasets.get(name)
     if entry and "vectors" in entry.never:
-        raise MissingData(f"word vectors of {name}", ["there are none"], entry.by_hand.get("names", ""))
+        raise MissingData(f"word vectors of {name}", ["none exist"], entry.by_hand.get("names", ""))
     found = attribute_names(folder, _attributes(folder), None)
     if found is None:
-        how = f"zslbench data get {name} --what names" if entry else "Write one name per line, in att's order"
-        raise MissingData(folder / NAMES_FILE, ["no attribute names"], how)
+        how = "Write one name per line, in the order of att"
+        if entry:
+            how = f"Download them with: zslbench data get {name} --what names"
+        raise MissingData(folder / ATTRIBUTE_NAMES, ["no attribute names"], how)
     return found[0]
 
 
 def _attributes(folder: Path) -> int:
+    """The number of attributes, from the splits file."""
     att = read_mat(folder / SPLITS_FILE, {"att"}).get("att")
-    if att is None or isinstance(att, list) or att.ndim != 2:
+    if not isinstance(att, np.ndarray) or att.ndim != 2:
         raise DataError(folder / SPLITS_FILE, ["has no matrix 'att', whose rows are the attributes"])
     return len(att)
-
-
-def _few(items: Iterable[str]) -> str:
-    shown = list(items)
-    return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")

@@ -29,9 +29,9 @@ from jaxtyping import Float
 from zslbench.errors import DataError, MissingData
 
 _LONGEST = 1 << 16
-"""The largest plausible number of bytes in a line or word."""
+"""Largest plausible length of a line or word, in bytes."""
 _DEEPEST = 1 << 14
-"""The largest plausible dimension."""
+"""Largest plausible dimension."""
 
 Vector = Float[np.ndarray, " dimension"]
 
@@ -47,7 +47,7 @@ class Found:
 
 
 class _Invalid(Exception):
-    """What is wrong with a file of word vectors."""
+    """A fault of a file of word vectors."""
 
 
 def read_words(path: Path, wanted: Collection[str], *, member: str | None = None) -> Found:
@@ -94,8 +94,8 @@ def _member(pack: zipfile.ZipFile, member: str | None) -> str:
     else:
         fitting = [one for one in names if one.lower().endswith((".txt", ".vec", ".bin"))]
     if len(fitting) != 1:
-        what = member or "file of word vectors"
-        raise _Invalid(f"holds {len(fitting) or 'no'} {what} ({', '.join(names[:10])})")
+        what = member or "files of word vectors (.txt, .vec, .bin)"
+        raise _Invalid(f"holds {len(fitting)} {what}, not one: {', '.join(names[:10])}")
     return fitting[0]
 
 
@@ -148,46 +148,43 @@ def _text(
         if word is not None and word not in found:
             # Some words of GloVe 840B contain blanks; such a line has more fields and is another word's.
             fields = line.split()
-            if len(fields) == dimension + 1:
-                found[word] = _vector(fields[1:], word)
-            elif len(fields) <= dimension:
+            if len(fields) <= dimension:
                 raise _Invalid(f"line {number} ('{word}') has {len(fields) - 1} numbers, not {dimension}")
+            if len(fields) == dimension + 1:
+                try:
+                    vector = np.array([float(one) for one in fields[1:]], dtype=np.float32)
+                except ValueError:
+                    fault = f"the vector of '{word}' contains something other than numbers"
+                    raise _Invalid(fault) from None
+                found[word] = _finite(vector, word)
         line = file.readline(_LONGEST)
         number += 1
     return found
 
 
-def _vector(fields: list[bytes], word: str) -> Vector:
-    try:
-        vector = np.array([float(one) for one in fields], dtype=np.float32)
-    except ValueError:
-        raise _Invalid(f"the vector of '{word}' contains something other than numbers") from None
-    return _finite(vector, word)
+def _binary(file: io.BufferedReader, count: int, dimension: int, wanted: frozenset[str]) -> dict[str, Vector]:
+    sought = {one.encode(): one for one in wanted}
+    found: dict[str, Vector] = {}
+    width, block, start = 4 * dimension, b"", 0
+    for number in range(count):
+        if len(found) == len(sought):
+            break
+        end = block.find(b" ", start)
+        while end < 0 or len(block) < end + 1 + width:
+            more = file.read(max(1 << 20, width))
+            if not more or len(block) - start > _LONGEST + width + (1 << 20):
+                raise _Invalid(f"is cut off or corrupt at word {number + 1} of {count}")
+            block, start = block[start:] + more, 0
+            end = block.find(b" ")
+        word = sought.get(block[start:end].lstrip(b"\n"))
+        if word is not None and word not in found:
+            vector = np.frombuffer(block, "<f4", dimension, end + 1).astype(np.float32)
+            found[word] = _finite(vector, word)
+        start = end + 1 + width
+    return found
 
 
 def _finite(vector: Vector, word: str) -> Vector:
     if not np.isfinite(vector).all():
         raise _Invalid(f"the vector of '{word}' is not finite")
     return vector
-
-
-def _binary(file: io.BufferedReader, count: int, dimension: int, wanted: frozenset[str]) -> dict[str, Vector]:
-    sought = {one.encode(): one for one in wanted}
-    found: dict[str, Vector] = {}
-    width, block, at = 4 * dimension, b"", 0
-    for number in range(count):
-        if len(found) == len(sought):
-            break
-        end = block.find(b" ", at)
-        while end < 0 or len(block) < end + 1 + width:
-            more = file.read(max(1 << 20, width))
-            if not more or len(block) - at > _LONGEST + width + (1 << 20):
-                raise _Invalid(f"is cut off or corrupt at word {number + 1} of {count}")
-            block, at = block[at:] + more, 0
-            end = block.find(b" ")
-        word = sought.get(block[at:end].lstrip(b"\n"))
-        if word is not None and word not in found:
-            vector = np.frombuffer(block, "<f4", dimension, end + 1).astype(np.float32)
-            found[word] = _finite(vector, word)
-        at = end + 1 + width
-    return found

@@ -272,10 +272,10 @@ def test_strict_and_one_of_several(zoo: Any, run: Run) -> None:
 
 def test_large_files_are_read_in_pieces(zoo: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from zslbench_data.checking import features
-    from zslbench_data.exporting import mat
+    from zslbench_data.exporting import xlsa17
     from zslbench_data.exporting.xlsa17 import write_images
 
-    monkeypatch.setattr(mat, "LARGEST", 0)
+    monkeypatch.setattr(xlsa17, "LARGEST", 0)
     monkeypatch.setattr(features, "_ROWS", 7)
     values = zoo.regions.mean(axis=1)
     values[33, 2] = np.nan

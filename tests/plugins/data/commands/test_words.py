@@ -133,10 +133,10 @@ def test_a_zip_must_hold_one_file_of_vectors(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "v.zip", "w") as pack:
         pack.writestr("v.50d.txt", text())
         pack.writestr("v.300d.txt", text())
-    with pytest.raises(DataError, match="holds 2 file of word vectors"):
+    with pytest.raises(DataError, match="holds 2 files"):
         read_words(tmp_path / "v.zip", ["bill"])
     assert read_words(tmp_path / "v.zip", ["bill"], member="v.50d.txt").vectors.keys() == {"bill"}
-    with pytest.raises(DataError, match=r"holds no other\.txt \(v\.50d\.txt, v\.300d\.txt\)"):
+    with pytest.raises(DataError, match=r"holds 0 other\.txt.* v\.50d\.txt, v\.300d\.txt"):
         read_words(tmp_path / "v.zip", ["bill"], member="other.txt")
     with pytest.raises(MissingData, match="no such file"):
         read_words(tmp_path / "nowhere", ["bill"])
@@ -299,8 +299,8 @@ def test_without_names_the_message_says_how_to_get_them(get: Any, root: Path) ->
 @pytest.mark.parametrize(
     ("folder", "words"),
     [
-        ("CUB", "no attribute names. zslbench data get cub --what names"),
-        ("FLO", "word vectors of flo: there are none. the class semantics of FLO are text embeddings"),
+        ("CUB", "zslbench data get cub --what names"),
+        ("FLO", "the class semantics of FLO are text embeddings"),
     ],
 )
 def test_official_data_sets_without_names(get: Any, root: Path, folder: str, words: str) -> None:
