@@ -162,7 +162,9 @@ class LiftedRun(ProgramRun):
         frozen, axes = stack_or_share([self.requests[slot].program.frozen for slot in sources])
         nets = stack([initial[slot] for slot in sources])
         stacked: Axes = {net: dict.fromkeys(tensors, 0) for net, tensors in nets.items()}
-        self._axes = stacked | axes  # in the order of the networks that steps get: vmap pairs them by position
+        self._axes = (
+            stacked | axes
+        )  # in the order of the networks that steps get: vmap pairs them by position
         self._begin(nets, frozen, self._lifted)
         inputs = ReplicaInputs(self.requests, self.slots)
         if self._loaded is not None:
