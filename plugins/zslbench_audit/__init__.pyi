@@ -1,8 +1,9 @@
 from .audit import PROBES as PROBES, run as run
-from .result import LIMITS as LIMITS, AuditResult as AuditResult, ProbeResult as ProbeResult
 from .stored import (
-    AuditedCode as AuditedCode,
+    LIMITS as LIMITS,
+    AuditResult as AuditResult,
     AuditStatus as AuditStatus,
+    ProbeResult as ProbeResult,
     find as find,
     is_current as is_current,
     save as save,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -10,27 +11,13 @@ from zslbench.data import ArrayRegions, array_sha256
 from zslbench.plugin import Dataset, Indices
 
 _STRENGTH = 50.0
-"""Standard deviation of the noise, relative to the features': a scaler or mean that used it is far off."""
+"""Standard deviation of the noise relative to the features', so large that a mean or scale gives it away."""
 
 
 def copied(dataset: Dataset) -> Dataset:
     """A copy in separate memory, so that writing into it affects no other run."""
-    split, vectors = dataset.split, dataset.attribute_vectors
-    return replace(
-        dataset,
-        features=dataset.features.copy(),
-        labels=dataset.labels.copy(),
-        semantics=dataset.semantics.copy(),
-        attribute_vectors=None if vectors is None else vectors.copy(),
-        regions=None if dataset.regions is None else ArrayRegions(_regions(dataset).copy()),
-        split=replace(
-            split,
-            trainval=split.trainval.copy(),
-            test_seen=split.test_seen.copy(),
-            test_unseen=split.test_unseen.copy(),
-            validation_classes=None if split.validation_classes is None else split.validation_classes.copy(),
-        ),
-    )
+    regions = None if dataset.regions is None else ArrayRegions(_regions(dataset).copy())
+    return replace(copy.deepcopy(replace(dataset, regions=None)), regions=regions)
 
 
 def with_noise(dataset: Dataset, seed: int) -> Dataset:
@@ -50,7 +37,7 @@ def with_other_labels(dataset: Dataset, seed: int) -> Dataset:
     """Test images get random classes of their own side (seen or unseen), in uneven numbers.
 
     A permutation would preserve the number of images per class, which is information about test images too.
-    Every class gets at least one image, so the same classes are evaluated.
+    Every class gets at least one image, so that the same classes are evaluated.
     """
     random = np.random.default_rng([seed, 1])
     changed = copied(dataset)
@@ -74,11 +61,6 @@ def with_fewer_rows(dataset: Dataset, seed: int) -> Dataset:
     split = changed.split
     fewer = replace(split, test_seen=some(split.test_seen), test_unseen=some(split.test_unseen))
     return replace(changed, split=fewer)
-
-
-def with_noise_and_other_labels(dataset: Dataset, seed: int) -> Dataset:
-    """Everything about the test images replaced, except their number."""
-    return with_other_labels(with_noise(dataset, seed), seed)
 
 
 def test_rows(dataset: Dataset) -> Indices:

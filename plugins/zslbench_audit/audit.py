@@ -16,22 +16,19 @@ from zslbench.plugin import one_line
 from zslbench.store import Store
 from zslbench_audit import probes
 from zslbench_audit.probes import Leak, Probe
-from zslbench_audit.result import AuditResult, ProbeResult
 from zslbench_audit.runs import ProbeRuns
 from zslbench_audit.sharing import arrays
-from zslbench_audit.stored import save, version_of
+from zslbench_audit.stored import AuditResult, ProbeResult, save, version_of
 
 DATASET = "toy"
 EPOCHS = 5
 ITERATIONS = 10
-"""The most batches that an epoch may have, if a setting gives their number."""
+"""Most batches of an epoch, where a setting gives their number."""
 
 PROBES: tuple[Probe, ...] = (
-    Probe("images", "Nothing that is fitted or chosen depends on what test images look like.", probes.images),
+    Probe("images", "Nothing that is fitted or chosen depends on the test images.", probes.images),
     Probe("labels", "Nothing that is fitted, chosen or predicted depends on test labels.", probes.labels),
-    Probe(
-        "rows", "What is predicted for a test image does not depend on the other test images.", probes.rows
-    ),
+    Probe("rows", "The prediction for a test image does not depend on the other test images.", probes.rows),
     Probe(
         "selection",
         "Test images and labels do not affect the choice of epochs and hyper-parameters.",
@@ -39,11 +36,11 @@ PROBES: tuple[Probe, ...] = (
     ),
     Probe(
         "globals",
-        "Nothing depends on the process's global random state, and a run leaves the process unchanged.",
+        "Nothing depends on the global random state, and a run leaves the process unchanged.",
         probes.global_state,
     ),
-    Probe("seed", "The same seed gives the same bits, and another seed another result.", probes.seed),
-    Probe("arrays", "Shared data stay unchanged.", arrays),
+    Probe("seed", "The same seed gives the same bits, and another seed gives another result.", probes.seed),
+    Probe("arrays", "No part writes to data that others use.", arrays),
 )
 """In the order in which they are reported."""
 
@@ -62,20 +59,19 @@ def run(
     select: Literal["val", "oracle"] = "val",
     store: str | Path | None = None,
     keep: bool = True,
-    say: Callable[[str], None] = lambda text: None,
+    notify: Callable[[str], None] = lambda text: None,
 ) -> AuditResult:
     """Run a method, or a composition, on a small simulated data set under every probe.
 
     The method's own preset for the data set applies with shortened schedules: every whole number called
-    ``epochs`` or ``..._epochs``, and ``iterations`` likewise, unless the user sets it. The probe runs are not
-    stored.
+    ``epochs`` or ``..._epochs``, and ``iterations``, unless the user sets it. The probe runs are not stored.
 
     Args:
         epochs: the longest schedule.
         select: how the probe runs select; ``oracle`` demonstrates that the probes notice it.
         store: where the result is saved; None: the default store.
         keep: whether to save it.
-        say: called with a line of progress as each probe begins.
+        notify: called with a line of progress as each probe begins.
 
     The other arguments and the errors are those of :func:`zslbench.run`.
     """
@@ -101,9 +97,9 @@ def run(
         needs_regions=embedding_inputs(recipe) == "regions",
     )
     runs = ProbeRuns(recipe, dataset, Selection(select, every=1))
-    say(f"{recipe.label}: a run to compare with")
+    notify(f"{recipe.label}: a run to compare with")
     runs.run()  # if the method cannot run at all, that is an error and not the result of a probe
-    results = tuple(_test(probe, runs, say, recipe.label) for probe in PROBES)
+    results = tuple(_test(probe, runs, notify, recipe.label) for probe in PROBES)
     methods = [part.registered.plugin for kind, part in recipe.parts.items() if kind != "dataset"]
     result = AuditResult(
         method=recipe.method,
@@ -124,7 +120,7 @@ def run(
 
 
 def _shortened(recipe: Recipe, epochs: int, given: Mapping[str, Any]) -> dict[str, int]:
-    """Schedules longer than ``epochs``, and epochs longer than ``ITERATIONS``, cut to that."""
+    """The settings that make schedules longer than ``epochs``, or epochs than ``ITERATIONS``, shortened."""
     most = {"epochs": epochs, "iterations": ITERATIONS}
     return {
         f"{kind}.{name}": most[what]
@@ -137,8 +133,8 @@ def _shortened(recipe: Recipe, epochs: int, given: Mapping[str, Any]) -> dict[st
     }
 
 
-def _test(probe: Probe, runs: ProbeRuns, say: Callable[[str], None], label: str) -> ProbeResult:
-    say(f"{label}: probe {probe.name}")
+def _test(probe: Probe, runs: ProbeRuns, notify: Callable[[str], None], label: str) -> ProbeResult:
+    notify(f"{label}: probe {probe.name}")
     try:
         return ProbeResult(probe.name, True, probe.claim, probe.test(runs))
     except Leak as leak:
@@ -146,5 +142,5 @@ def _test(probe: Probe, runs: ProbeRuns, say: Callable[[str], None], label: str)
     except Interrupted:
         raise
     except Exception as error:  # a plugin that fails on noise may have read it
-        detail = f"the run under this probe ended with {one_line(error)}"
+        detail = f"the run under this probe failed with {one_line(error)}"
     return ProbeResult(probe.name, False, probe.claim, f"{detail[:1].upper()}{detail[1:]}.")

@@ -79,7 +79,7 @@ def audit(
     failures: list[str] = []
     for target in targets:
         try:
-            found = auditing.run(**{**options, **target}, select=select, store=store, say=display.say)
+            found = auditing.run(**{**options, **target}, select=select, store=store, notify=display.say)
         except ZslbenchError as error:
             if len(targets) == 1:
                 raise

@@ -1,6 +1,6 @@
-"""The probes of an audit: each changes what a method must not see, or must not depend on, and compares runs.
+"""The probes of an audit: each changes what a method must not see or depend on, and compares runs.
 
-A probe is a function that says what it compared and saw, and raises :class:`Leak` if its claim is broken.
+A probe is a function that returns what it compared, and raises :class:`Leak` if its claim is broken.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from zslbench_audit.altered import test_rows, with_fewer_rows, with_noise, with_
 from zslbench_audit.runs import GLOBAL_SEED, ProbeRuns
 
 Artefacts = dict[str, Any]
-"""What a run leaves of its training and choices, comparable to the last bit, by a readable name such as
+"""What training and selection gave, comparable to the last bit, by a readable name such as
 ``"final generator/critic/out.bias"`` or ``"chosen epochs"``."""
 
 _TOLERANCE = 1e-4
@@ -45,22 +45,21 @@ class Probe:
     claim: str
     """What holds if it passes, one sentence."""
     test: Callable[[ProbeRuns], str]
-    """Returns what was compared and seen; raises :class:`Leak` if the claim is broken."""
+    """Returns what was compared; raises :class:`Leak` if the claim is broken."""
 
 
 def images(runs: ProbeRuns) -> str:
     """Test images become noise."""
     honest, noise = runs.run(), runs.run(with_noise)
     count = len(test_rows(runs.dataset))
-    if names := differing(fitted(honest), fitted(noise)):
-        raise Leak(f"with noise in place of the {count} test images, other values in {few(names)}")
+    _require_same_fit(honest, noise, f"with the {count} test images replaced by noise")
     if same_scores(honest, noise):
         raise Leak(
-            f"the scores of the {count} test images stayed the same when they became noise: they follow from "
-            "something that was kept, not from the images"
+            f"the scores of the {count} test images did not change when the images became noise: they come "
+            "from something stored, not from the images"
         )
     return (
-        f"The {count} test images were replaced by noise: {unchanged(honest)} stayed the same to the last "
+        f"With the {count} test images replaced by noise, {unchanged(honest)} stayed the same to the last "
         "bit, and only the scores of the test images changed."
     )
 
@@ -69,47 +68,43 @@ def labels(runs: ProbeRuns) -> str:
     """Test images get other labels."""
     honest, other = runs.run(), runs.run(with_other_labels)
     count = len(test_rows(runs.dataset))
-    if names := differing(fitted(honest), fitted(other)):
-        raise Leak(f"with other labels on the {count} test images, other values in {few(names)}")
+    _require_same_fit(honest, other, f"with other labels for the {count} test images")
     if not same_scores(honest, other):
-        raise Leak(f"the {count} test images kept their features and got other labels: their scores changed")
-    return (
-        f"The {count} test images got classes by chance, in uneven numbers: {unchanged(honest)} and all "
-        f"scores stayed the same to the last bit. {_accuracy_text(honest, other)}"
-    )
-
-
-def _accuracy_text(honest: Outcome, other: Outcome) -> str:
+        raise Leak(f"the scores of the {count} test images changed with their labels")
     chance = 100 / len(honest.evaluation.unseen)
     if honest.evaluation.czsl is None:
-        return f"U went from {100 * honest.evaluation.u:.1f} to {100 * other.evaluation.u:.1f}."
-    acc, now = 100 * honest.evaluation.acc, 100 * other.evaluation.acc
+        figures = f"U went from {100 * honest.evaluation.u:.1f} to {100 * other.evaluation.u:.1f}."
+    else:
+        figures = (
+            f"Acc against these labels is {100 * other.evaluation.acc:.1f}, and "
+            f"{100 * honest.evaluation.acc:.1f} against the true ones; chance is {chance:.1f}."
+        )
     return (
-        f"Acc against these labels is {now:.1f}, and {acc:.1f} against the true ones; chance is {chance:.1f}."
+        f"With random classes, in uneven numbers, for the {count} test images, {unchanged(honest)} and all "
+        f"scores stayed the same to the last bit. {figures}"
     )
 
 
 def rows(runs: ProbeRuns) -> str:
-    """Half of the test images are removed, and the others come in another order."""
+    """Half of the test images are removed, and the others are reordered."""
     honest, fewer = runs.run(), runs.run(with_fewer_rows)
-    if names := differing(fitted(honest), fitted(fewer)):
-        raise Leak(f"with half of the test images, other values in {few(names)}")
+    _require_same_fit(honest, fewer, "with half of the test images")
     for task in ("gzsl", "czsl"):
-        off = _changed_scores(honest.evaluation, fewer.evaluation, task)
-        if off.any():
+        changed = _changed_scores(honest.evaluation, fewer.evaluation, task)
+        if changed.any():
             raise Leak(
-                f"{np.count_nonzero(off)} of {len(off)} images got other {task.upper()} scores when half of "
-                "the test images were taken away: something is computed over the test set, or a batch of it"
+                f"{np.count_nonzero(changed)} of {len(changed)} images got other {task.upper()} scores when "
+                "half of the test images were removed: something is computed over several of them"
             )
-    kept, there = len(fewer.evaluation.rows), len(honest.evaluation.rows)
+    remaining, count = len(fewer.evaluation.rows), len(honest.evaluation.rows)
     return (
-        f"{kept} of the {there} test images were kept, in another order: {unchanged(honest)} stayed the same "
-        "to the last bit, and each of them got the same scores (up to rounding)."
+        f"With {remaining} of the {count} test images, reordered, {unchanged(honest)} stayed the same to the "
+        "last bit, and each image had the same scores (up to rounding)."
     )
 
 
 def _changed_scores(honest: Evaluation, fewer: Evaluation, task: str) -> np.ndarray:
-    """Which of the images that were kept got other scores."""
+    """Which of the remaining images got other scores."""
     whole, part = getattr(honest, task), getattr(fewer, task)
     if whole is None or part is None:
         return np.zeros(0, dtype=bool)
@@ -126,39 +121,39 @@ def selection(runs: ProbeRuns) -> str:
     """Test images influence no choice."""
     honest = runs.run()
     for what, alter in (
-        ("noise in place of test images", with_noise),
+        ("the test images replaced by noise", with_noise),
         ("other test labels", with_other_labels),
     ):
         if names := differing(choices(honest), choices(runs.run(alter))):
-            raise Leak(f"with {what}, selection finds other values: {few(names)}")
+            raise Leak(f"with {what}, selection found other values: {few(names)}")
     options = [f"{len(values)} values of {name}" for name, values in runs.recipe.search.items()]
     options = [f"{runs.recipe.epochs} epochs", *options] if runs.recipe.epochs else options
     among = f"Among {', '.join(options)}, " if options else "There was nothing to choose; "
     return (
-        f"{among}{chosen(honest)} and every validation figure on the way stayed the same with noise in place "
-        "of test images and with other test labels."
+        f"{among}{chosen(honest)} and all validation figures stayed the same with the test images replaced "
+        "by noise and with other test labels."
     )
 
 
 def global_state(runs: ProbeRuns) -> str:
-    """Global random state, and other settings that belong to the whole process."""
+    """Global random state, and other settings of the whole process."""
     one, other = runs.run(), runs.run(global_seed=GLOBAL_SEED + 1)
-    if names := differing(fitted(one), fitted(other)):
-        raise Leak(f"torch, numpy and random seeded differently: other values in {few(names)}")
+    seeds = "with other global seeds of torch, numpy and random"
+    _require_same_fit(one, other, seeds)
     if not same_scores(one, other):
-        raise Leak("torch, numpy and random seeded differently: other scores of the test images")
+        raise Leak(f"{seeds}, other scores of the test images")
     traces = runs.traces()
     if traces.settings:
-        raise Leak(f"a run leaves behind another value of {few(traces.settings)}")
+        raise Leak(f"a run left {few(traces.settings)} changed")
     drawn = (
-        f" It draws from the global generator of {', '.join(traces.drawn)}, as building layers does: nothing "
-        "depends on it, and runs put its state back."
+        f" It draws from the global generator of {', '.join(traces.drawn)}, as building layers does; nothing "
+        "depends on it, and runs restore its state."
         if traces.drawn
         else ""
     )
     return (
-        "Seeding torch, numpy and random differently changed no fitted tensor, choice or score; number "
-        f"types, threads, gradient mode and the like were left as they were.{drawn}"
+        "Other global seeds of torch, numpy and random changed no fitted tensor, choice or score; number "
+        f"types, threads, gradient mode and other settings of the process were unchanged.{drawn}"
     )
 
 
@@ -172,15 +167,20 @@ def seed(runs: ProbeRuns) -> str:
     if differing(fitted(one), fitted(other)) or not same_scores(one, other):
         return f"Two runs with seed {runs.seed} agree to the last bit; seed {runs.seed + 1} differs."
     if runs.recipe.schedule is None:
-        return "Two runs agree to the last bit, and so does one with another seed: the method is closed form."
+        return "Two runs agree to the last bit, as does one with another seed: the method is closed form."
     raise Leak(
-        f"seeds {runs.seed} and {runs.seed + 1} give the same values though the method is trained: its "
-        "chance does not come from the run's seed, and several seeds would say nothing of its spread"
+        f"seeds {runs.seed} and {runs.seed + 1} give the same values although the method is trained: its "
+        "randomness does not come from the run's seed, so several seeds would not show its spread"
     )
 
 
+def _require_same_fit(one: Outcome, other: Outcome, change: str) -> None:
+    if names := differing(fitted(one), fitted(other)):
+        raise Leak(f"{change}, other values in {few(names)}")
+
+
 def same_scores(one: Outcome, other: Outcome) -> bool:
-    """Whether both runs score every test image alike, to the last bit."""
+    """Whether both runs give every test image the same scores, to the last bit."""
     pairs = (
         (one.evaluation.gzsl, other.evaluation.gzsl),
         (one.evaluation.czsl, other.evaluation.czsl),
@@ -189,7 +189,7 @@ def same_scores(one: Outcome, other: Outcome) -> bool:
 
 
 def networks(outcome: Outcome) -> Artefacts:
-    """The sha256 of every fitted tensor, of the final fit and of the one on the validation fold."""
+    """The sha256 of every fitted tensor, of the final fit and of the fit on the validation fold."""
     return {
         f"{side} {kind}/{path}": tensor_sha256(tensor)
         for side, by_kind in (("final", outcome.networks), ("validation", outcome.validation_networks))
@@ -199,26 +199,26 @@ def networks(outcome: Outcome) -> Artefacts:
 
 
 def choices(outcome: Outcome) -> Artefacts:
-    """What selection chose and found: epochs, hyper-parameters, offset, and every figure on the way."""
+    """What selection chose: epochs, hyper-parameters, offset; and every figure that led to the choice."""
     metrics = {key: outcome.metrics[key] for key in _CHOSEN if key in outcome.metrics}
     found = {key: value for key, value in outcome.metrics.items() if key.startswith("val_")}
     return {
         **{f"chosen {key}": value for key, value in metrics.items()},
         **{f"chosen {key}": value for key, value in outcome.settings.items()},
         **{f"validation's {key.removeprefix('val_')}": value for key, value in found.items()},
-        # Text, because a figure that is missing is a NaN, which equals nothing.
+        # As text, because a missing figure is a NaN, which equals nothing.
         "figures of the candidates": repr(outcome.candidates),
         "figures of the epochs": repr(outcome.epochs),
     }
 
 
 def fitted(outcome: Outcome) -> Artefacts:
-    """Everything of a run but what it says of the test images."""
+    """Everything that a run found except for its scores of the test images."""
     return networks(outcome) | choices(outcome)
 
 
 def differing(one: Artefacts, other: Artefacts) -> list[str]:
-    """Names of artefacts that are not the same, or that only one run has."""
+    """Names of artefacts that differ, or that only one run has."""
     absent = object()
     return [
         name for name in dict.fromkeys([*one, *other]) if one.get(name, absent) != other.get(name, absent)
@@ -232,16 +232,15 @@ def tensor_sha256(tensor: Tensor) -> str:
 
 def unchanged(outcome: Outcome) -> str:
     """``"all 24 fitted tensors and the choices on validation (2 epochs)"``."""
-    tensors = len(networks(outcome))
-    return f"all {tensors} fitted tensors and {chosen(outcome)}"
+    return f"all {len(networks(outcome))} fitted tensors and {chosen(outcome)}"
 
 
 def chosen(outcome: Outcome) -> str:
-    """What was chosen, in words."""
+    """``"the choices on validation (2 epochs)"``."""
     epochs = outcome.metrics.get("epochs")
     parts = [f"{epochs} epoch{'' if epochs == 1 else 's'}"] if epochs is not None else []
     parts += [f"{name} {value}" for name, value in outcome.settings.items()]
-    return f"the choices on validation ({', '.join(parts)})" if parts else "what validation found"
+    return f"the choices on validation ({', '.join(parts)})" if parts else "the results of validation"
 
 
 def few(names: list[str]) -> str:

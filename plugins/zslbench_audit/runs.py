@@ -1,4 +1,4 @@
-"""The runs that probes compare: each in memory of its own, from a known state of the process."""
+"""The runs that probes compare: each in separate memory, from a known state of the process."""
 
 from __future__ import annotations
 
@@ -31,11 +31,7 @@ _MODE = ExecutionMode("cpu", threads=1)
 
 @dataclass(frozen=True)
 class ProbeRuns:
-    """What the probes run.
-
-    Nothing is stored and no stage is found again: every run computes everything, by the code that computes a
-    user's runs (:func:`zslbench.experiment.run`).
-    """
+    """Runs of a method for its probes, by the code of a user's runs; nothing is stored or reused."""
 
     recipe: Recipe
     dataset: Dataset
@@ -57,9 +53,9 @@ class ProbeRuns:
 
         Args:
             alter: alters the data set.
-            seed: the run's; None: the audit's.
+            seed: of the run; None: the audit's.
             global_seed: of the process's global random generators.
-            repetition: another number computes the same run again.
+            repetition: another number computes the same run once more.
         """
         return self._get(alter, self.seed if seed is None else seed, global_seed, repetition)[0]
 
@@ -84,7 +80,7 @@ class ProbeRuns:
 
 @contextmanager
 def quiet(active: bool) -> Iterator[None]:
-    """Suppress warnings: the first run has already given those of the method."""
+    """Suppress warnings, which the first run has already shown."""
     logger = logging.getLogger("zslbench")
     level = logger.level
     if active:
@@ -100,9 +96,9 @@ class Traces:
     """What a run changed in the process."""
 
     settings: list[str] = field(default_factory=list)
-    """Settings of the process that differed afterwards, in words."""
+    """Settings of the process that it left changed."""
     drawn: list[str] = field(default_factory=list)
-    """Global random generators that were drawn from; harmless where nothing depends on it."""
+    """Global random generators that it drew from; harmless unless something depends on it."""
 
 
 @contextmanager
@@ -112,7 +108,7 @@ def isolated(seed: int, start: int) -> Iterator[Traces]:
     Args:
         seed: the run's.
         start: seed of the global generators of torch, numpy and random. A run seeds them with its own seed;
-            here they can differ while the run's seed stays.
+            here they can differ for the same seed of the run.
     """
     traces = Traces()
     with applied(_MODE, seed), global_seed(start):
@@ -128,31 +124,31 @@ def isolated(seed: int, start: int) -> Iterator[Traces]:
             ]
             moved = _generator_states()
             traces.drawn = [name for name, before in generators.items() if moved[name] != before]
-            _restore(settings)
+            for name, before in settings.items():
+                if after[name] != before:
+                    _PROCESS[name][1](before)
+
+
+_PROCESS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "torch's default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "torch's number of threads": (torch.get_num_threads, torch.set_num_threads),
+    "torch's gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "torch's deterministic algorithms": (
+        torch.are_deterministic_algorithms_enabled,
+        torch.use_deterministic_algorithms,
+    ),
+    "torch's precision of matrix products": (
+        torch.get_float32_matmul_precision,
+        torch.set_float32_matmul_precision,
+    ),
+    "numpy's handling of floating-point errors": (np.geterr, lambda errors: np.seterr(**errors)),
+    "the working directory": (os.getcwd, os.chdir),
+}
+"""Settings of the whole process: how to read and how to set each."""
 
 
 def _settings() -> dict[str, Any]:
-    return {
-        "torch's default dtype": torch.get_default_dtype(),
-        "torch's number of threads": torch.get_num_threads(),
-        "torch's gradient mode": torch.is_grad_enabled(),
-        "torch's deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
-        "torch's precision of matrix products": torch.get_float32_matmul_precision(),
-        "numpy's handling of floating-point errors": np.geterr(),
-        "the working directory": os.getcwd(),  # noqa: PTH109
-    }
-
-
-def _restore(settings: dict[str, Any]) -> None:
-    dtype, threads, gradients, deterministic, precision, errors, folder = settings.values()
-    torch.set_default_dtype(dtype)
-    torch.set_num_threads(threads)
-    torch.set_grad_enabled(gradients)
-    if torch.are_deterministic_algorithms_enabled() != deterministic:
-        torch.use_deterministic_algorithms(deterministic)
-    torch.set_float32_matmul_precision(precision)
-    np.seterr(**errors)
-    os.chdir(folder)
+    return {name: read() for name, (read, _) in _PROCESS.items()}
 
 
 def _generator_states() -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""The probe for arrays that parts of a run share: whoever is given one must leave it unchanged."""
+"""The probe for arrays that the parts of a run share: no part may write to them."""
 
 from __future__ import annotations
 
@@ -22,34 +22,33 @@ from zslbench_audit.runs import GLOBAL_SEED, ProbeRuns, isolated, quiet
 T = TypeVar("T")
 _CPU = torch.device("cpu")
 _SAMPLES = 3
-"""Synthetic features of each unseen class: what they are made of is looked at, not what they are."""
+"""Synthetic features of each unseen class; only the generator's inputs are checked."""
 
 
 def arrays(runs: ProbeRuns) -> str:
-    """Data that are shared stay unchanged."""
+    """Shared data stay unchanged."""
     data = copied(runs.dataset)
     before = digests(data)
     runs.compute(data, runs.seed, GLOBAL_SEED)
     if written := [name for name, digest in digests(data).items() if digest != before[name]]:
-        raise Leak(f"the run wrote into the data set: {few(written)}")
+        raise Leak(f"the run wrote to the data set: {few(written)}")
     inputs = embedding_inputs(runs.recipe)
     folds = [make(data, _CPU, inputs) for make in (final_fold, validation_fold)]
     for fold in folds:
         if shared := _shared(fold, data):
-            raise Leak(f"the {fold.name} fold hands out memory of the data set: {few(shared)}")
+            raise Leak(f"the {fold.name} fold shares memory with the data set: {few(shared)}")
     _, recipe = next(iter(runs.recipe.candidates()))
     watch = _Watch()
     with quiet(True), isolated(runs.seed, GLOBAL_SEED), torch.no_grad():
         _walk(recipe, folds[0], Training(Streams(runs.seed)), watch)
     return (
-        f"All {len(before)} arrays of the data set were the same after a run; what is handed out shares no "
-        f"memory with them; and {len(watch.calls)} calls ({', '.join(watch.calls)}) left everything that "
-        "they were given as it was."
+        f"All {len(before)} arrays of the data set were unchanged after a run, the folds share no memory "
+        f"with them, and {len(watch.calls)} calls ({', '.join(watch.calls)}) left their arguments unchanged."
     )
 
 
 def _shared(fold: Fold, data: Dataset) -> list[str]:
-    """Tensors of a fold that lie in memory of the data set."""
+    """Tensors of a fold that share memory with the data set."""
     arrays = [data.features, data.labels, data.semantics, data.attribute_vectors]
     arrays.append(getattr(data.regions, "array", None))
     return [
@@ -61,7 +60,7 @@ def _shared(fold: Fold, data: Dataset) -> list[str]:
 
 @dataclass
 class _Watch:
-    """Calls a plugin, and looks whether what it was given is the same afterwards."""
+    """Calls a plugin and checks that the call leaves its arguments unchanged."""
 
     calls: list[str] = field(default_factory=list)
 
@@ -70,13 +69,13 @@ class _Watch:
         result = call()
         after = leaves(given)
         if written := [path for path, digest in before.items() if tensor_sha256(after[path]) != digest]:
-            raise Leak(f"{name} writes into {few(written)}, which others use too")
+            raise Leak(f"{name} writes to {few(written)}, which other parts use too")
         self.calls.append(name)
         return result
 
 
 def _walk(recipe: Recipe, fold: Fold, training: Training, watch: _Watch) -> None:
-    """Every call that a fit on the fold makes of its components, in order, each watched."""
+    """Make every call that a fit on the fold makes to its components, in order."""
     view, space, parts = fold.view, fold.space, recipe.parts
 
     def fit(kind: str, component: Any, seen: TrainView, given: dict[str, Any]) -> Networks:

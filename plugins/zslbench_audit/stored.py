@@ -1,74 +1,135 @@
-"""Audits in the run store, ``<store>/audits/<id>.json``, and which of them applies to a run."""
+"""Results of audits, how the run store keeps them (``audits/<id>.json``), and which one applies to a run.
+
+Nothing here imports torch.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from zslbench.errors import ZslbenchError
+from zslbench.experiment import label_text
 from zslbench.plugin import PluginInfo
-from zslbench.store import RunRecord, Store, checked_json, make_folder, parse_checked_json, write_whole
-from zslbench_audit.result import LIMITS, AuditResult
+from zslbench.store import (
+    RunRecord,
+    Store,
+    checked_json,
+    make_folder,
+    parse_checked_json,
+    run_id,
+    write_whole,
+)
 
 FOLDER = "audits"
-_PLUGIN = "plugin "
+FORMAT = 1
+"""Increased when probes change so much that an old result no longer means the same."""
 _log = logging.getLogger("zslbench")
 
-State = Literal["passed", "failed", "other version", "none"]
+LIMITS = (
+    "The audit ran on simulated data with short schedules and the settings recorded with it. It says nothing "
+    "about other settings.",
+    "It finds effects of the test images that the benchmark holds. It does not find code that brings its own "
+    "copy of test images or labels, in its files or over the network, nor a backbone that was trained on "
+    "them.",
+    "All runs of an audit share one process. State that a plugin keeps between runs may hide what it read "
+    "in the first.",
+    "It ran on the CPU. Code that runs only on a GPU was not probed.",
+    "It cannot tell whether somebody tuned a method's settings on test images.",
+)
+"""What no audit can prove."""
+
+# --- results -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class AuditedCode:
-    """Method and versions of code; an audit applies to a run if they are the same."""
+class ProbeResult:
+    """What one probe found."""
+
+    name: str
+    passed: bool
+    claim: str
+    """What holds if it passed, one sentence."""
+    detail: str
+    """What was compared and found."""
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """One method in one variant and reading under every probe."""
 
     method: str
     variant: str | None
     reading: str | None
     plugins: Mapping[str, str]
-    """At least the plugins of its components, ``"version digest-of-the-source"`` by name."""
+    """The plugins of its components: ``"version digest-of-the-source"`` by name."""
     zslbench: str
+    """Version of the core."""
+    settings: Mapping[str, Mapping[str, Any]]
+    """All settings of the probe runs, by kind of component, including the data set's."""
+    selection: str
+    """How the probe runs selected: ``val``, or ``oracle`` as a positive control."""
+    probes: tuple[ProbeResult, ...]
+    when: datetime
+    """UTC."""
+    seconds: float
+    search: Mapping[str, list[Any]] = field(default_factory=dict)
+    """Hyper-parameters that the probe runs chose on validation, with their candidates."""
+
+    @property
+    def id(self) -> str:
+        """A hash of what was audited: a repeated audit replaces the previous one."""
+        found = ("probes", "when", "seconds")
+        return run_id({name: value for name, value in self.as_dict().items() if name not in found})
+
+    @property
+    def passed(self) -> bool:
+        """Whether every probe passed."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the failed probes."""
+        return tuple(one.name for one in self.probes if not one.passed)
+
+    @property
+    def label(self) -> str:
+        """The method's name in tables."""
+        return label_text(self.method, self.variant, self.reading)
+
+    @property
+    def verdict(self) -> str:
+        """``"7 of 7 probes passed"``."""
+        return f"{len(self.probes) - len(self.failed)} of {len(self.probes)} probes passed"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per probe, for tables in any format."""
+        about = {"method": self.method, "variant": self.variant, "reading": self.reading}
+        return [{**about, **asdict(one)} for one in self.probes]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON data for :meth:`from_dict`."""
+        return asdict(self) | {"format": FORMAT, "when": self.when.isoformat()}
 
     @classmethod
-    def of(cls, run: RunRecord | Mapping[str, Any]) -> AuditedCode:
-        """The code of a finished run, or of a run's identity."""
-        identity = run.info.identity if isinstance(run, RunRecord) else run
-        versions = identity["versions"]
-        return cls(
-            identity["method"],
-            identity["variant"],
-            identity.get("reading"),
-            {
-                name.removeprefix(_PLUGIN): str(value)
-                for name, value in versions.items()
-                if name.startswith(_PLUGIN)
-            },
-            str(versions["zslbench"]),
-        )
+    def from_dict(cls, content: Mapping[str, Any]) -> AuditResult:
+        """The result that :meth:`as_dict` gave.
 
-    def same_method(self, audit: AuditResult) -> bool:
-        """Whether an audit is of this method, variant and reading, in any version."""
-        mine = (self.method, self.variant, self.reading)
-        return mine == (audit.method, audit.variant, audit.reading) and audit.selection == "val"
-
-    def same_code(self, audit: AuditResult) -> bool:
-        """Whether an audit is of exactly this code."""
-        same = all(self.plugins.get(name) == found for name, found in audit.plugins.items())
-        return self.same_method(audit) and same and audit.zslbench == self.zslbench
+        Raises:
+            ValueError, KeyError, TypeError: not a result of this format.
+        """
+        given = dict(content)
+        if (found := given.pop("format")) != FORMAT:
+            raise ValueError(f"format {found}, but this zslbench reads format {FORMAT}")
+        given["probes"] = tuple(ProbeResult(**one) for one in given["probes"])
+        given["when"] = datetime.fromisoformat(given["when"])
+        return cls(**given)
 
 
-@dataclass(frozen=True)
-class AuditStatus:
-    """Whether a run's code was audited, for reports."""
-
-    state: State
-    label: str
-    """A few words: ``"audited: 7 of 7 probes passed"``."""
-    details: tuple[str, ...]
-    """Sentences: what each probe proved or found, then what no audit can prove."""
-    result: AuditResult | None = field(default=None, repr=False)
-    """The audit; None: there is none."""
+# --- the store -----------------------------------------------------------------------------------
 
 
 def save(store: Store, audit: AuditResult) -> None:
@@ -90,72 +151,7 @@ def save(store: Store, audit: AuditResult) -> None:
 
 def stored(store: Store) -> list[AuditResult]:
     """Every audit in the store, oldest first. A damaged file is a warning."""
-    return sorted(_read(store), key=lambda one: (one.when, one.id))
-
-
-def find(store: Store, of: RunRecord | AuditedCode | Mapping[str, Any]) -> AuditResult | None:
-    """The audit that applies to a run: same method, variant, reading, core and source of plugins.
-
-    Of several (with different settings), one that failed takes precedence, then the latest.
-
-    Args:
-        of: a finished run, a run's identity, or a :class:`AuditedCode`.
-    """
-    code = of if isinstance(of, AuditedCode) else AuditedCode.of(of)
-    fitting = [one for one in stored(store) if code.same_code(one)]
-    return max(fitting, key=lambda one: (not one.passed, one.when), default=None)
-
-
-def status_of(store: Store, of: RunRecord | AuditedCode | Mapping[str, Any]) -> AuditStatus:
-    """Whether the code of a run was audited, at this version or another."""
-    code = of if isinstance(of, AuditedCode) else AuditedCode.of(of)
-    found = find(store, code)
-    if found is not None:
-        state: State = "passed" if found.passed else "failed"
-        word = "audited" if found.passed else "audit failed"
-        return AuditStatus(state, f"{word}: {found.verdict}", (*_sentences(found), *LIMITS), found)
-    command = f"zslbench audit {code.method}"
-    command += f" --variant {code.variant}" if code.variant else ""
-    command += f" --reading {code.reading}" if code.reading else ""
-    others = [one for one in stored(store) if code.same_method(one)]
-    if not others:
-        return AuditStatus("none", "not audited", (f"No audit is in the store; {command} makes one.",))
-    last = others[-1]
-    why = ", ".join(_changed(code, last))
-    text = f"The audit of {last.when:%Y-%m-%d} ({last.verdict}) was of another version ({why}); {command} "
-    return AuditStatus("other version", "audited at another version", (f"{text}makes a new one.",), last)
-
-
-def is_current(audit: AuditResult) -> bool:
-    """Whether an audit is of the installed plugins and core."""
-    from zslbench.experiment import core_version
-    from zslbench.plugin import registry
-
-    installed = {one.name: one for one in registry().plugins}
-    return audit.zslbench == core_version() and all(
-        name in installed and version_of(installed[name]) == found for name, found in audit.plugins.items()
-    )
-
-
-def version_of(plugin: PluginInfo) -> str:
-    """A plugin's version and the digest of its source, as runs record them."""
-    return f"{plugin.version} {plugin.source_digest()}".strip()
-
-
-def _sentences(audit: AuditResult) -> Iterator[str]:
-    for one in audit.probes:
-        yield f"{one.name}: {one.claim} {one.detail}" if one.passed else f"{one.name}, failed: {one.detail}"
-
-
-def _changed(code: AuditedCode, audit: AuditResult) -> Iterator[str]:
-    if audit.zslbench != code.zslbench:
-        yield f"zslbench {audit.zslbench}, now {code.zslbench}"
-    for name, found in audit.plugins.items():
-        if code.plugins.get(name) != found:
-            yield f"plugin {name} {found}, now {code.plugins.get(name, 'absent')}"
-
-
-def _read(store: Store) -> Iterator[AuditResult]:
+    audits = []
     for path in (store.root / FOLDER).glob("[!.]*.json"):
         try:
             audit = AuditResult.from_dict(parse_checked_json(path.read_bytes()))
@@ -164,4 +160,86 @@ def _read(store: Store) -> Iterator[AuditResult]:
         except (OSError, ValueError, KeyError, TypeError) as error:
             _log.warning("skipped: %s: damaged: %s", path, error)
         else:
-            yield audit
+            audits.append(audit)
+    return sorted(audits, key=lambda one: (one.when, one.id))
+
+
+# --- which audit applies -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AuditStatus:
+    """Whether a run's code was audited, for reports."""
+
+    state: Literal["passed", "failed", "other version", "none"]
+    label: str
+    """A few words: ``"audited: 7 of 7 probes passed"``."""
+    details: tuple[str, ...]
+    """Sentences: what each probe proved or found, then what no audit can prove."""
+
+
+def find(store: Store, run: RunRecord | Mapping[str, Any]) -> AuditResult | None:
+    """The audit that applies to a run: same method, variant, reading, core and source of plugins.
+
+    Of several (with different settings), one that failed takes precedence, then the latest.
+
+    Args:
+        run: a finished run, or a run's identity.
+    """
+    identity = run.info.identity if isinstance(run, RunRecord) else run
+    current = [one for one in _of_method(store, identity) if not _changes(one, identity["versions"])]
+    return max(current, key=lambda one: (not one.passed, one.when), default=None)
+
+
+def status_of(store: Store, run: RunRecord | Mapping[str, Any]) -> AuditStatus:
+    """Whether the code of a run (a finished one, or an identity) was audited, at this version or another."""
+    identity = run.info.identity if isinstance(run, RunRecord) else run
+    if (found := find(store, identity)) is not None:
+        sentences = (
+            f"{one.name}: {one.claim} {one.detail}" if one.passed else f"{one.name}, failed: {one.detail}"
+            for one in found.probes
+        )
+        prefix = "audited" if found.passed else "audit failed"
+        state: Literal["passed", "failed"] = "passed" if found.passed else "failed"
+        return AuditStatus(state, f"{prefix}: {found.verdict}", (*sentences, *LIMITS))
+    command = f"zslbench audit {identity['method']}"
+    for option in ("variant", "reading"):
+        command += f" --{option} {identity[option]}" if identity.get(option) else ""
+    others = _of_method(store, identity)
+    if not others:
+        return AuditStatus("none", "not audited", (f"The store has no audit; {command} makes one.",))
+    last = others[-1]
+    changes = ", ".join(_changes(last, identity["versions"]))
+    text = f"The audit of {last.when:%Y-%m-%d} ({last.verdict}) was of another version ({changes}); {command}"
+    return AuditStatus("other version", "audited at another version", (f"{text} makes a new one.",))
+
+
+def is_current(audit: AuditResult) -> bool:
+    """Whether an audit is of the installed plugins and core."""
+    from zslbench.experiment import core_version
+    from zslbench.plugin import registry
+
+    installed = {one.name: one for one in registry().plugins}
+    versions = {f"plugin {name}": version_of(installed[name]) for name in audit.plugins if name in installed}
+    return not _changes(audit, versions | {"zslbench": core_version()})
+
+
+def version_of(plugin: PluginInfo) -> str:
+    """A plugin's version and the digest of its source, as runs record them."""
+    return f"{plugin.version} {plugin.source_digest()}".strip()
+
+
+def _of_method(store: Store, identity: Mapping[str, Any]) -> list[AuditResult]:
+    """The audits of the run's method, variant and reading, in any version; not those under ``oracle``."""
+    wanted = (identity["method"], identity["variant"], identity.get("reading"), "val")
+    return [one for one in stored(store) if (one.method, one.variant, one.reading, one.selection) == wanted]
+
+
+def _changes(audit: AuditResult, versions: Mapping[str, Any]) -> list[str]:
+    """What has another version than when it was audited."""
+    audited = {"zslbench": audit.zslbench} | {f"plugin {name}": one for name, one in audit.plugins.items()}
+    return [
+        f"{name} {then}, now {versions.get(name, 'absent')}"
+        for name, then in audited.items()
+        if versions.get(name) != then
+    ]

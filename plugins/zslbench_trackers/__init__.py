@@ -1,13 +1,19 @@
-"""Trackers: JSON lines, TensorBoard and MLflow, registered as any plugin registers one."""
+"""Trackers: JSON lines, TensorBoard and MLflow."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from zslbench import Tracker, hookimpl
 from zslbench.errors import SettingsError
+from zslbench.plugin import RunTracker
+from zslbench.store import RunInfo, RunRecord
+
+Log = TypeVar("Log")
 
 
 @hookimpl
@@ -31,6 +37,43 @@ def zslbench_trackers() -> Iterator[Tracker]:
         requires=("mlflow", "sqlalchemy", "alembic"),
         extra="mlflow",
     )
+
+
+class LogTracker(RunTracker, Generic[Log]):
+    """A tracker that has a log of each run in progress, continues unfinished ones, and repeats no epoch."""
+
+    def __init__(self) -> None:
+        self.logs: dict[str, tuple[Log, dict[str, int]]] = {}
+        """By id of the run, each with the last epoch of each stage that it has."""
+
+    @abstractmethod
+    def open(self, run: RunInfo) -> tuple[Log, dict[str, int]]:
+        """The log of the run's unfinished attempt, or a new one, and the last epoch of each stage in it."""
+
+    @abstractmethod
+    def epoch(self, log: Log, stage: str, epoch: int, metrics: Mapping[str, float]) -> None: ...
+
+    @abstractmethod
+    def finish(self, log: Log, run: RunInfo, record: RunRecord) -> None: ...
+
+    @abstractmethod
+    def stop(self, log: Log, reason: str, interrupted: bool) -> None: ...
+
+    def run_started(self, run: RunInfo) -> None:
+        self.logs[run.id] = self.open(run)
+
+    def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        log, last = self.logs[run.id]
+        if epoch > last.get(stage, 0):
+            self.epoch(log, stage, epoch, metrics)
+            last[stage] = epoch
+
+    def run_finished(self, run: RunInfo, record: RunRecord) -> None:
+        self.finish(self.logs.pop(run.id)[0], run, record)
+
+    def run_stopped(self, run: RunInfo, error: BaseException, interrupted: bool) -> None:
+        reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
+        self.stop(self.logs.pop(run.id)[0], reason, interrupted)
 
 
 def folder_of(tracker: str, where: str | None, default: Path) -> Path:

@@ -7,7 +7,6 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from zslbench.errors import SettingsError
-from zslbench.plugin import RunTracker
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags, run_title
 from zslbench.store import RunInfo, RunRecord
-from zslbench_trackers import folder_of
+from zslbench_trackers import LogTracker, folder_of
 
-for _name in ("mlflow", "alembic"):  # users need not know that tables are created
+for _name in ("mlflow", "alembic"):  # they announce every table that they create
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 EXPERIMENT = "zslbench"
-"""Name of the experiment unless ``MLFLOW_EXPERIMENT_NAME`` says otherwise."""
+"""Name of the experiment; ``MLFLOW_EXPERIMENT_NAME`` overrides it."""
 
 _AT_ONCE = 100
 """Parameters that MLflow accepts in one request."""
@@ -36,22 +34,16 @@ _LONGEST = 5000
 """Length of a tag or parameter that every store of MLflow accepts."""
 
 
-@dataclass
-class _Followed:
-    id: str
-    """MLflow's own id."""
-    logged: dict[str, int]
-    """The last epoch of each stage in MLflow."""
-
-
-class MLflow(RunTracker):
+class MLflow(LogTracker[str]):
     """Settings as parameters, fingerprints and versions as tags, figures as metrics ``<stage>/<figure>``.
 
     ``where`` is a folder (runs go to ``mlflow.db`` in it) or a tracking URI; the default is
-    ``MLFLOW_TRACKING_URI``, else a folder of the store. A resumed run is found by the tag ``zslbench.run``.
+    ``MLFLOW_TRACKING_URI``, else a folder of the store. A log is the id that MLflow gives a run; a
+    resumed run is found by the tag ``zslbench.run``.
     """
 
     def __init__(self, where: str | None, folder: Path) -> None:
+        super().__init__()
         uri = where or os.environ.get("MLFLOW_TRACKING_URI")
         artifacts = None
         if uri is None or not ("://" in uri or uri in ("databricks", "uc")):
@@ -62,53 +54,58 @@ class MLflow(RunTracker):
             self._client = MlflowClient(tracking_uri=uri)
             self._experiment = self._experiment_id(artifacts)
         except Exception as error:
-            raise SettingsError(
-                f"--track mlflow={uri}: cannot be used: {' '.join(str(error).split())}"
-            ) from None
-        self._followed: dict[str, _Followed] = {}
+            text = " ".join(str(error).split())
+            raise SettingsError(f"--track mlflow={uri}: cannot be used: {text}") from None
 
     @property
     def place(self) -> str:
         return self._uri
 
-    def run_started(self, run: RunInfo) -> None:
-        found = self._unfinished(run)
-        if found is not None:
-            self._followed[run.id] = found
-            self._client.update_run(found.id, status="RUNNING")
-            return
+    def open(self, run: RunInfo) -> tuple[str, dict[str, int]]:
+        found = self._client.search_runs(
+            [self._experiment],
+            f"tags.`zslbench.run` = '{run.id}'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+        last: dict[str, int] = {}
+        if found and found[0].info.status != "FINISHED":
+            log = found[0].info.run_id
+            for name in found[0].data.metrics:
+                stage = name.rpartition("/")[0]
+                steps = (one.step for one in self._client.get_metric_history(log, name))
+                last[stage] = max(last.get(stage, 0), *steps)
+            self._client.update_run(log, status="RUNNING")
+            return log, last
         own = {"zslbench.run": run.id, "zslbench.selection": run.selection}
-        origin = {f"zslbench.{name}": value for name, value in run_tags(run).items()}
-        made = self._client.create_run(
-            self._experiment, run_name=run_title(run), tags={**origin, **own}
-        ).info.run_id
-        self._followed[run.id] = _Followed(made, {})
+        tags = {f"zslbench.{name}": value for name, value in run_tags(run).items()} | own
+        log = self._client.create_run(self._experiment, run_name=run_title(run), tags=tags).info.run_id
         params = [Param(name, _text(value)) for name, value in run_parameters(run).items()]
         for start in range(0, len(params), _AT_ONCE):
-            self._client.log_batch(made, params=params[start : start + _AT_ONCE])
+            self._client.log_batch(log, params=params[start : start + _AT_ONCE])
+        return log, last
 
-    def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        followed = self._followed[run.id]
-        if epoch > followed.logged.get(stage, 0):
-            self._log(followed.id, {f"{stage}/{name}": value for name, value in metrics.items()}, epoch)
-            followed.logged[stage] = epoch
+    def epoch(self, log: str, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        self._write(log, {f"{stage}/{name}": value for name, value in metrics.items()}, epoch)
 
-    def run_finished(self, run: RunInfo, record: RunRecord) -> None:
-        followed = self._followed.pop(run.id)
-        for stage, epoch, evaluated in last_evaluations(record):
-            self._log(followed.id, {f"{stage}/{name}": value for name, value in evaluated.items()}, epoch)
-        self._log(followed.id, final_metrics(record), 0)
-        self._client.set_tag(followed.id, "zslbench.folder", str(record.folder))
+    def finish(self, log: str, run: RunInfo, record: RunRecord) -> None:
+        for stage, epoch, metrics in last_evaluations(record):
+            self.epoch(log, stage, epoch, metrics)
+        self._write(log, final_metrics(record), 0)
+        self._client.set_tag(log, "zslbench.folder", str(record.folder))
         if record.notes:
-            self._client.set_tag(followed.id, "zslbench.notes", "\n".join(record.notes)[:_LONGEST])
-        self._client.log_artifact(followed.id, str(record.folder / "run.json"))
-        self._client.set_terminated(followed.id, "FINISHED")
+            self._client.set_tag(log, "zslbench.notes", "\n".join(record.notes)[:_LONGEST])
+        self._client.log_artifact(log, str(record.folder / "run.json"))
+        self._client.set_terminated(log, "FINISHED")
 
-    def run_stopped(self, run: RunInfo, error: BaseException, interrupted: bool) -> None:
-        followed = self._followed.pop(run.id)
-        reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
-        self._client.set_tag(followed.id, "zslbench.stopped", reason[:_LONGEST])
-        self._client.set_terminated(followed.id, "KILLED" if interrupted else "FAILED")
+    def stop(self, log: str, reason: str, interrupted: bool) -> None:
+        self._client.set_tag(log, "zslbench.stopped", reason[:_LONGEST])
+        self._client.set_terminated(log, "KILLED" if interrupted else "FAILED")
+
+    def _write(self, log: str, figures: Mapping[str, float], step: int) -> None:
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, value, now, step) for name, value in figures.items()]
+        self._client.log_batch(log, metrics=metrics)
 
     def _experiment_id(self, artifacts: str | None) -> str:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
@@ -121,29 +118,6 @@ class MLflow(RunTracker):
                 if found is None:
                     raise
         return str(found.experiment_id)
-
-    def _unfinished(self, run: RunInfo) -> _Followed | None:
-        """MLflow's latest record of this run, unless it finished."""
-        found = self._client.search_runs(
-            [self._experiment],
-            f"tags.`zslbench.run` = '{run.id}'",
-            order_by=["attributes.start_time DESC"],
-            max_results=1,
-        )
-        if not found or found[0].info.status == "FINISHED":
-            return None
-        logged: dict[str, int] = {}
-        for name in found[0].data.metrics:
-            stage = name.rpartition("/")[0]
-            last = max(one.step for one in self._client.get_metric_history(found[0].info.run_id, name))
-            logged[stage] = max(last, logged.get(stage, 0))
-        return _Followed(found[0].info.run_id, logged)
-
-    def _log(self, run: str, figures: Mapping[str, float], step: int) -> None:
-        now = int(time.time() * 1000)
-        self._client.log_batch(
-            run, metrics=[Metric(name, value, now, step) for name, value in figures.items()]
-        )
 
 
 def _text(value: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,83 +11,65 @@ from tensorboard.backend.event_processing.event_accumulator import SCALARS, Even
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from zslbench.plugin import RunTracker
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags, run_title
 from zslbench.store import RunInfo, RunRecord
-from zslbench_trackers import folder_of
+from zslbench_trackers import LogTracker, folder_of
 
 _FINAL = ("final/", "oracle/")
 
 
-@dataclass
-class _Followed:
-    writer: Any
-    logged: dict[str, int]
-    """The last epoch of each stage in the event files."""
-
-
-class TensorBoard(RunTracker):
+class TensorBoard(LogTracker[Any]):
     """Scalars ``<stage>/<figure>`` by epoch; settings and fingerprints as text; hyper-parameters.
 
     A run's folder is ``<data set>/<method>/seed-<seed>-<id>``. What a resumed run has already logged is
-    read from its event files. A finished run that is computed again gets a folder with ``.2`` added, etc.
+    read from its event files. A finished run that is computed again gets another folder, ``….2``.
     """
 
     def __init__(self, where: str | None, folder: Path) -> None:
+        super().__init__()
         self._folder = folder_of("tensorboard", where, folder)
-        self._followed: dict[str, _Followed] = {}
 
     @property
     def place(self) -> str:
         return str(self._folder)
 
-    def run_started(self, run: RunInfo) -> None:
-        folder, logged = self._attempt(run)
+    def open(self, run: RunInfo) -> tuple[Any, dict[str, int]]:
+        folder, last = self._attempt(run)
         new = not folder.exists()
-        writer = SummaryWriter(str(folder))
-        self._followed[run.id] = _Followed(writer, logged)
+        log = SummaryWriter(str(folder))
         if new:
-            writer.add_text("run", run_title(run))
-            writer.add_text("settings", _table(run_parameters(run)))
-            writer.add_text("origin", _table(run_tags(run)))
-        writer.flush()
+            log.add_text("run", run_title(run))
+            log.add_text("settings", _table(run_parameters(run)))
+            log.add_text("origin", _table(run_tags(run)))
+        log.flush()
+        return log, last
 
-    def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        followed = self._followed[run.id]
-        if epoch <= followed.logged.get(stage, 0):
-            return
+    def epoch(self, log: Any, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():
-            followed.writer.add_scalar(f"{stage}/{name}", value, epoch)
-        followed.writer.flush()  # so that a killed process has logged every epoch before its checkpoint
-        followed.logged[stage] = epoch
+            log.add_scalar(f"{stage}/{name}", value, epoch)
+        log.flush()  # so that a killed process has logged every epoch before its checkpoint
 
-    def run_finished(self, run: RunInfo, record: RunRecord) -> None:
-        writer = self._followed[run.id].writer
-        for stage, epoch, evaluated in last_evaluations(record):
-            for name, value in evaluated.items():
-                writer.add_scalar(f"{stage}/{name}", value, epoch)
+    def finish(self, log: Any, run: RunInfo, record: RunRecord) -> None:
+        for stage, epoch, metrics in last_evaluations(record):
+            self.epoch(log, stage, epoch, metrics)
         figures = final_metrics(record)
         for name, value in figures.items():
-            writer.add_scalar(name, value, 0)
+            log.add_scalar(name, value, 0)
         # As SummaryWriter.add_hparams does, but into this folder instead of a new one.
         settings = {name: _simple(value) for name, value in run_parameters(run).items()}
         for summary in hparams(settings, figures):  # type: ignore[no-untyped-call]
-            writer.file_writer.add_summary(summary)
+            log.file_writer.add_summary(summary)
         for note in record.notes:
-            writer.add_text("notes", note)
-        self._end(run)
+            log.add_text("notes", note)
+        log.close()
 
-    def run_stopped(self, run: RunInfo, error: BaseException, interrupted: bool) -> None:
-        reason = "interrupted" if interrupted else f"failed: {type(error).__name__}: {error}"
-        self._followed[run.id].writer.add_text("stopped", reason)
-        self._end(run)
+    def stop(self, log: Any, reason: str, interrupted: bool) -> None:
+        log.add_text("stopped", reason if interrupted else f"failed: {reason}")
+        log.close()
 
     def close(self) -> None:
-        for followed in self._followed.values():
-            followed.writer.close()
-
-    def _end(self, run: RunInfo) -> None:
-        self._followed.pop(run.id).writer.close()
+        for log, _ in self.logs.values():
+            log.close()
 
     def _attempt(self, run: RunInfo) -> tuple[Path, dict[str, int]]:
         """The folder of the first attempt that has not finished, and the epochs in it."""
@@ -96,9 +77,9 @@ class TensorBoard(RunTracker):
         base = self._folder / _slug(run.dataset) / name / f"seed-{run.seed}-{run.id}"
         folder, number = base, 1
         while folder.exists():
-            logged, finished = _read_back(folder)
+            last, finished = _read_back(folder)
             if not finished:
-                return folder, logged
+                return folder, last
             number += 1
             folder = base.with_name(f"{base.name}.{number}")
         return folder, {}
@@ -108,16 +89,15 @@ def _read_back(folder: Path) -> tuple[dict[str, int], bool]:
     """The last epoch of each stage in the folder's event files, and whether the run finished."""
     events = EventAccumulator(str(folder), {SCALARS: 0})
     events.Reload()
-    logged: dict[str, int] = {}
+    last: dict[str, int] = {}
     finished = False
     for name in events.Tags()[SCALARS]:
         if name.startswith(_FINAL) and name.count("/") == 1:
             finished = True
             continue
-        last = max(one.step for one in events.Scalars(name))
         stage = name.rpartition("/")[0]
-        logged[stage] = max(last, logged.get(stage, 0))
-    return logged, finished
+        last[stage] = max(last.get(stage, 0), *(one.step for one in events.Scalars(name)))
+    return last, finished
 
 
 def _table(values: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from zslbench.experiment.recipe import resolve
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training
-from zslbench_audit.altered import with_noise_and_other_labels
+from zslbench_audit.altered import with_noise, with_other_labels
 from zslbench_audit.probes import choices, fitted, networks
 
 TRAINED = {"embedding.normalize": "minmax"}
@@ -27,7 +27,7 @@ TRAINED = {"embedding.normalize": "minmax"}
 
 def spoilt(dataset: Dataset) -> Dataset:
     """The same training images; everything that is known of test images replaced."""
-    return with_noise_and_other_labels(dataset, 123)
+    return with_other_labels(with_noise(dataset, 123), 123)
 
 
 METHODS = {

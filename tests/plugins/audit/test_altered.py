@@ -17,11 +17,15 @@ from zslbench_audit.altered import (
     test_rows as rows_of,
     with_fewer_rows,
     with_noise,
-    with_noise_and_other_labels,
     with_other_labels,
 )
 
-ALTERED = (with_noise, with_other_labels, with_fewer_rows, with_noise_and_other_labels)
+
+def with_both(dataset, seed):
+    return with_other_labels(with_noise(dataset, seed), seed)
+
+
+ALTERED = (with_noise, with_other_labels, with_fewer_rows, with_both)
 
 
 @pytest.fixture

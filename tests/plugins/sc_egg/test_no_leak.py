@@ -14,7 +14,7 @@ from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training
-from zslbench_audit.altered import with_noise_and_other_labels
+from zslbench_audit.altered import with_noise, with_other_labels
 from zslbench_audit.probes import choices, networks
 
 SCEN_ALONE = {"generator.lambda_s": 0.0, "generator.lambda_u": 0.0}
@@ -46,7 +46,7 @@ def outcome(small_settings):
 
 def spoilt(dataset):
     """The same training images; test regions and features are noise, test labels are others."""
-    return with_noise_and_other_labels(dataset, 123)
+    return with_other_labels(with_noise(dataset, 123), 123)
 
 
 def hashes(outcome, side="final"):
