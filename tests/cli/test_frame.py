@@ -102,7 +102,7 @@ def test_strict_plugins_holds_for_one_command(
 def test_unknown_command_names_the_nearest(run: Any) -> None:
     result = run("pluggin")
     assert result.exit_code == 2
-    assert "no command 'pluggin', did you mean 'plugins'" in result.stderr
+    assert "'pluggin', did you mean 'plugins'" in result.stderr
 
 
 def test_unknown_option_of_a_command(run: Any) -> None:

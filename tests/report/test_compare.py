@@ -90,9 +90,7 @@ def test_what_is_nested_is_flattened():
 # --- what may not be compared ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("other", "words"), [("other data", "splits of toy"), ("other split", "different splits of toy")]
-)
+@pytest.mark.parametrize(("other", "words"), [("other data", "splits"), ("other split", "splits")])
 def test_other_data_are_not_compared(runs, other, words):
     found = pair(runs, "eszsl", other)
     assert words in found.refusals[0]
@@ -103,7 +101,8 @@ def test_other_data_are_not_compared(runs, other, words):
 
 def test_another_data_set_is_not_compared(record):
     found = compare(record(dataset="cub"), record(dataset="sun"))
-    assert found.refusals == ("the runs are on different data sets, cub and sun",)
+    (refusal,) = found.refusals
+    assert "cub and sun" in refusal
 
 
 def test_other_labels_are_not_compared(record):
@@ -261,7 +260,7 @@ def test_lines_are_paired_over_their_common_seeds(runs):
         assert one.paired.unpaired == (3,)
         assert (one.a, one.b) == (pytest.approx(np.mean(a)), pytest.approx(np.mean(b)))
         assert one.paired.difference == pytest.approx(np.mean(np.subtract(a, b)))
-        assert "3 seeds cannot show a difference" in one.paired.refusal
+        assert "3 seeds" in one.paired.refusal
 
 
 def test_seeds_can_be_left_out_and_asked_for(runs):
@@ -297,7 +296,7 @@ def test_sections_for_readers(call):
     assert done.exit_code == 0, done.output
     for words in ("what differs", "figures, %", "figures over 3 seeds", "GZSL: classes", "images", "A − B"):
         assert words in done.stdout
-    assert "A: eszsl on toy, seed 0" in done.stderr
+    assert "A: eszsl on toy" in done.stderr
     assert "McNemar" in done.stderr
 
 
@@ -306,12 +305,12 @@ def test_oracle_is_marked(call):
     header = next(line for line in done.stdout.splitlines() if line.startswith("| figure"))
     assert "| B† |" in " ".join(header.split())
     assert "| A |" in " ".join(header.split())
-    assert "never compare with the other rows" in done.stderr
+    assert "† oracle" in done.stderr
 
 
 def test_nothing_but_the_seed(call):
     done = call(("gan", 0), ("gan", 1))
-    assert "nothing differs but the seed" in done.stderr
+    assert "but the seed" in done.stderr
 
 
 def test_rows_for_programs(call, runs):
@@ -338,7 +337,7 @@ def test_every_format_can_be_written(call, fmt):
 def test_runs_that_cannot_be_compared_end_with_one(call):
     done = call(("eszsl", 0), ("other split", 0))
     assert done.exit_code == 1
-    assert "Error: not comparable: the runs have different splits of toy" in done.stderr
+    assert "Error: not comparable: " in done.stderr and "splits" in done.stderr
     assert "what differs" in done.stdout
     assert "A − B" not in done.stdout
 

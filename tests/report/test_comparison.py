@@ -182,7 +182,7 @@ def test_what_the_seeds_cannot_tell_from_the_best_is_tied(record: Any) -> None:
     assert any("sign-flip" in text for text in table.notes)
     few = comparison_table([one for one in runs if one.info.seed < 3])
     assert not any(one.tied for one in cells(few, "cub", "CZSL", "Acc"))
-    assert any("3 seeds cannot show a difference" in text for text in few.notes)
+    assert any("3 seeds" in text for text in few.notes)
 
 
 RESULTS = """method,group,citation,dataset,acc,u,s,h,source,semantics,finetuned,features,note

@@ -1,6 +1,6 @@
-"""The command line. The core's commands come in through the same hook as those of plugins.
+"""The command line. The core registers its commands through the same hook as plugins do.
 
-A plugin's command takes its options, notes and progress displays from here.
+Plugins import shared options, notes and progress displays from here.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 _COMMANDS = {
     "run": ("run:run", "Run a method, or composed components, on a data set."),
-    "ablate": ("ablate:ablate", "Run a method's variants and show what each part is worth."),
-    "bench": ("bench:bench", "Run what a suite still needs and show its table."),
-    "suites": ("bench:suites", "List suites, or the lines of one."),
+    "ablate": ("ablate:ablate", "Run a method's variants and show what each part contributes."),
+    "bench": ("bench:bench", "Run the missing cells of a suite and show its table."),
+    "suites": ("bench:suites", "List suites, or the rows of one."),
     "runs": ("results:runs", "List finished and unfinished runs."),
-    "show": ("results:show", "Show one run: figures, settings, data, environment."),
+    "show": ("results:show", "Show a run: metrics, settings, data, environment."),
     "table": ("results:table", "Compare methods on data sets from the runs in the store."),
-    "compare": ("results:compare", "Compare two runs: settings, figures, classes."),
-    "published": ("published:published", "List published figures with sources and disputes."),
+    "compare": ("results:compare", "Compare two runs: settings, metrics, classes."),
+    "published": ("published:published", "List published results with sources and disputed values."),
     "methods": ("listing:methods", "List methods, or show one with its settings."),
-    "datasets": ("listing:datasets", "List data sets, and those found under the data root."),
-    "trackers": ("listing:trackers", "List trackers, which follow runs with --track."),
-    "plugins": ("listing:plugins", "List plugins, and say why a broken one is broken."),
+    "datasets": ("listing:datasets", "List data sets: registered ones and folders under the data root."),
+    "trackers": ("listing:trackers", "List trackers for --track."),
+    "plugins": ("listing:plugins", "List plugins and the reasons why any are broken."),
 }
 
 

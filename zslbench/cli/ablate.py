@@ -1,4 +1,4 @@
-"""``zslbench ablate``: a method's variants on data sets, against the whole method and what is published."""
+"""``zslbench ablate``: a method's variants, compared with the whole method and with published results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zslbench.report.ablation import Ablation
 
 SIDE_BY_SIDE = 13
-"""Most columns of a table with all data sets; above that, each data set has its own table."""
+"""Up to this many columns, one table has all data sets; beyond it, each data set has a table."""
 
 
 @click.command()
@@ -27,18 +27,20 @@ SIDE_BY_SIDE = 13
     show_default=True,
     help="Data set; repeatable.",
 )
-@click.option("--variants", metavar="A,B", help="Only these variants and the whole method (default: all).")
+@click.option(
+    "--variants", metavar="A,B", help="Only these variants and the whole method (default: all)."
+)
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
 @select_option
 @fitting_options
 @running_options
 @format_option
 def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options: Any) -> None:
-    """Run the variants of METHOD on data sets and show what each of its parts is worth.
+    """Run the variants of METHOD on data sets and show what each of its parts contributes.
 
-    Finished runs are found again and interrupted ones go on, so that a stopped command can be repeated.
-    Differences are those to the whole method, seed by seed; published figures are shown with them where the
-    method declares some for the data set.
+    Finished runs are reused and interrupted ones resume, so a stopped command can simply be repeated.
+    Differences to the whole method are taken seed by seed. Published results are shown where the method
+    declares them for the data set.
     """
     from zslbench import api
     from zslbench.cli.grid import watching

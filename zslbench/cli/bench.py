@@ -1,4 +1,4 @@
-"""``zslbench bench`` runs what a suite still needs; ``zslbench suites`` lists suites."""
+"""``zslbench bench`` runs the missing cells of a suite; ``zslbench suites`` lists suites."""
 
 from __future__ import annotations
 
@@ -15,32 +15,34 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("suite")
-@click.option("--method", "methods", multiple=True, help="Only this method or line; repeatable.")
-@click.option("--dataset", "datasets", multiple=True, help="Only this data set; repeatable.")
-@click.option("--seeds", type=click.IntRange(min=1), help="Only the first N of the suite's seeds.")
+@click.option("--method", "methods", multiple=True, help="Run only this method or row; repeatable.")
+@click.option("--dataset", "datasets", multiple=True, help="Run only this data set; repeatable.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Run only the first N of the suite's seeds.")
 @click.option(
     "--select",
     multiple=True,
     type=click.Choice(["val", "last", "oracle"]),
-    help="Only this selection; repeatable.",
+    help="Run only this selection; repeatable.",
 )
-@click.option("--only-missing", is_flag=True, help="Skip what was begun or failed, here or elsewhere.")
-@click.option("--retry-failed", is_flag=True, help="Run again what failed before.")
+@click.option(
+    "--only-missing", is_flag=True, help="Skip cells that were started or failed before."
+)
+@click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
 @click.option(
     "--show",
     metavar="WHAT,...",
-    help="What the table adds to our figures: oracle, published, difference (ours minus published), "
+    help="What the table shows in addition: oracle, published, difference (ours minus published), "
     "interval (± a 95 % interval instead of ± std).  [default: oracle,published]",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be computed and what it may cost.")
+@click.option("--dry-run", is_flag=True, help="Show what would run and the estimated time.")
 @options_of("settings", "preset")
 @running_options
 @format_option
 def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any) -> None:
-    """Run what SUITE still needs and show its table.
+    """Run the missing cells of SUITE and show its table.
 
-    SUITE is a packaged suite (zslbench suites lists them) or the path of a TOML file of your own. Finished
-    runs are found again, interrupted ones go on, and one that fails does not affect the others.
+    SUITE is a packaged suite (zslbench suites lists them) or the path of a TOML file. Finished runs are
+    reused, interrupted ones resume, and a run that fails does not stop the others.
     """
     from zslbench.cli.grid import watching
     from zslbench.errors import ZslbenchError
@@ -50,7 +52,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
     from zslbench.report.suite import DEFAULT, SHOW, suite_table
     from zslbench.report.tables.render import emit
 
-    shown = DEFAULT if show is None else parse_choices(show, SHOW)  # a wrong name costs no run
+    shown = DEFAULT if show is None else parse_choices(show, SHOW)  # before anything runs
     with watching() as watcher:
         prepared = prepare(suite, registry(), display=watcher, **options)
         if dry_run:
@@ -70,7 +72,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
 @click.argument("name", required=False, metavar="[SUITE]")
 @format_option
 def suites(name: str | None, fmt: str) -> None:
-    """List the packaged suites, or the lines of one (its name, or the path of a TOML file)."""
+    """List the packaged suites, or the rows of SUITE (a name, or the path of a TOML file)."""
     from zslbench.experiment.suites import find_suite, suite_names
     from zslbench.report.tables.render import emit
 
@@ -126,7 +128,7 @@ def _emit_plan(plan: Plan, fmt: str) -> None:
 
 
 def _each(plan: Plan) -> list[dict[str, Any]]:
-    """One row for each cell."""
+    """A row per cell."""
     return [
         {
             "line": step.cell.line.label,
@@ -141,7 +143,7 @@ def _each(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _gathered(plan: Plan) -> list[dict[str, Any]]:
-    """One row for each line, data set and selection: states of its seeds, and the cost of those pending."""
+    """A row per line, data set and selection: states of its seeds, and the cost of pending ones."""
     from zslbench.cli.progress import duration
 
     rows: dict[tuple[str, str, str], list[Any]] = {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
@@ -25,7 +26,7 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
     ``json`` is one object, ``csv`` only the table of settings.
 
     Args:
-        facts: what the list of methods has of it.
+        facts: its entry in the list of methods.
     """
     method = one.declaration
     presets = {name: read_preset(method.presets, name).settings for name in preset_names(method.presets)}
@@ -67,10 +68,10 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
         ("readings", [_reading_row(row) for row in readings]),
         ("variants", [_variant_row(row) for row in variants]),
     ]
-    if fmt == "terminal":  # a sentence in a row of many columns would squeeze all others
+    if fmt == "terminal":  # descriptions are too long for a column
         values = [{key: value for key, value in row.items() if key != "description"} for row in rows]
         meanings = [{"setting": row["setting"], "meaning": row["description"]} for row in rows]
-        tables[:1] = [(title, values), ("what they mean", meanings)]
+        tables[:1] = [(title, values), ("descriptions", meanings)]
     for heading, table in tables:
         if table:
             click.echo()
@@ -78,7 +79,7 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
 
 
 def _settings(known: Registry, method: Method) -> list[Row]:
-    """Each setting of each component that is there, with the default that holds in this method."""
+    """Each setting of each registered component, with this method's default."""
     rows: list[Row] = []
     missing = dict(known.missing(method))
     names: dict[Kind, str | None] = {
@@ -90,7 +91,7 @@ def _settings(known: Registry, method: Method) -> list[Row]:
         if name is not None and kind not in missing:
             try:
                 rows += _component_settings(known.component(kind, name), method)
-            except PluginError as error:  # the rest of the method can still be shown
+            except PluginError as error:  # the rest can still be shown
                 note(str(error))
     return rows
 
@@ -134,7 +135,7 @@ def _settings_row(row: Row, overlays: dict[str, Row]) -> Row:
 
 def _reading_row(row: Row) -> Row:
     name = f"{row['reading']} (default)" if row["default"] else row["reading"]
-    return {"reading": name, "summary": row["summary"]}  # what it changes are columns of the settings
+    return {"reading": name, "summary": row["summary"]}  # its settings are a column of their table
 
 
 def _variant_row(row: Row) -> Row:
@@ -144,7 +145,7 @@ def _variant_row(row: Row) -> Row:
 
 
 def _value_text(value: object) -> str:
-    """As one would type it: learning rates need more digits than a table of results has."""
+    """As a user would type it; learning rates need more digits than results."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -158,18 +159,13 @@ def type_text(annotation: Any) -> str:
     >>> type_text(float | None)
     'float | None'
     """
-    if annotation is type(None):
-        return "None"
-    arguments = get_args(annotation)
-    if get_origin(annotation) is Literal:
-        return " | ".join(str(one) for one in arguments)
-    if arguments and hasattr(annotation, "__metadata__"):  # Annotated[float, ...]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if hasattr(annotation, "__metadata__"):  # Annotated[float, ...]
         return type_text(arguments[0])
-    if arguments and not isinstance(get_origin(annotation), type):
-        return " | ".join(type_text(one) for one in arguments)
-    if arguments:
-        origin = get_origin(annotation)
-        if origin.__module__ == "types":  # X | Y
-            return " | ".join(type_text(one) for one in arguments)
-        return f"{origin.__name__}[{', '.join('...' if x is ... else type_text(x) for x in arguments)}]"
-    return getattr(annotation, "__name__", str(annotation))
+    if origin is Literal:
+        return " | ".join(map(str, arguments))
+    if origin in (Union, UnionType):
+        return " | ".join(map(type_text, arguments))
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join('...' if one is ... else type_text(one) for one in arguments)}]"
+    return "None" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))

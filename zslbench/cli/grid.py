@@ -1,4 +1,4 @@
-"""How a bench's progress is shown on standard error: its whole grid on a terminal, plain lines elsewhere."""
+"""Progress of a suite on standard error: a grid of its cells on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FINISHED, _STARTED, _BROKEN, _ABSENT = "green", "bold cyan", "bold red", "dim"
 _STATES = {"found": "found", "failed before": "failed", "cannot run": "failed"} | dict.fromkeys(
     PENDING, "pending"
 )
-"""What a status is in the grid; the others by their name."""
+"""Statuses that have another name in the grid."""
 
 
 def cells(count: int) -> str:
@@ -39,13 +39,13 @@ def cells(count: int) -> str:
 
 
 def watching() -> Lines:
-    """What shows a bench here; it is display and watcher in one, and a context that it must run in."""
+    """The display and watcher for this standard error; the suite must run inside its context."""
     shown = Grid()
     return shown if shown.console.is_terminal else Lines()
 
 
 class Lines(TerminalDisplay):
-    """A line at the beginning of each run and where one fails."""
+    """Prints a line when a run starts and when one fails."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,27 +58,27 @@ class Lines(TerminalDisplay):
     def __exit__(self, *error: object) -> None: ...
 
     def planned(self, plan: Plan) -> None:
-        """Say how much there is to do."""
+        """Say how many cells there are in which state."""
         self._pending = plan.pending
         there = Counter(step.status for step in plan.steps)
         self.say(f"{cells(len(plan.steps))}: " + ", ".join(f"{n} {status}" for status, n in there.items()))
-        for text in plan.resolved.remarks:  # now, not after hours
+        for text in plan.resolved.remarks:  # now, not when everything has finished
             self.say(text)
 
     def started(self, step: Step, left: float | None) -> None:
-        """Say which run begins and how long all that is left may take."""
+        """Say which run starts and how long the rest may take."""
         self._place += 1
         rest = "" if left is None else f" (about {duration(left)} left)"
         self.say(f"run {self._place} of {len(self._pending)}: {step.cell.label}{rest}")
 
     def ended(self, step: Step, end: End, message: str, left: float | None) -> None:
-        """Say what did not become a run of ours."""
+        """Report a failed run, or one that was left to another process."""
         if end in ("failed", "left"):
             self.say(f"{end}: {step.cell.label}: {message}")
 
 
 class Grid(Lines):
-    """The grid of all cells with their finished seeds, overall progress, and the run that is computed now."""
+    """Shows overall progress, the current run, and all cells with their finished seeds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Grid(Lines):
         self._ends = None if left is None else time.monotonic() + left
 
     def _render(self) -> RenderableType:
-        # What must be seen comes first: a terminal that is too low cuts the end of the grid.
+        # The essential parts come first: a terminal with too few lines cuts the end of the grid.
         if self._overall.tasks:
             left = None if self._ends is None else max(0.0, self._ends - time.monotonic())
             text = "time left unknown" if left is None else f"about {duration(left)} left"

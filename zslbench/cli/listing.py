@@ -1,4 +1,4 @@
-"""``zslbench methods``, ``datasets``, ``trackers`` and ``plugins``: what is available, and from where."""
+"""``zslbench methods``, ``datasets``, ``trackers`` and ``plugins``: what is installed, and from where."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 @click.argument("name", required=False)
 @format_option
 def methods(name: str | None, fmt: str) -> None:
-    """List methods; with a NAME, show that method's composition, settings, presets, readings and variants."""
+    """List methods, or show the composition, settings, presets, readings and variants of the method NAME."""
     known = registry()
     if name is not None:
         from zslbench.cli.details import show_method
@@ -53,7 +53,7 @@ def datasets(data_root: Path | None, fmt: str) -> None:
         {
             "dataset": name,
             "summary": one.declaration.summary,
-            # None does not mean absent: a data set may be elsewhere or need no folder.
+            # None does not mean absent: a data set may be stored elsewhere or need no folder.
             "folder": str(folders[name]) if name in folders else None,
             "paper": one.declaration.paper or None,
             **_origin(one.plugin),
@@ -67,7 +67,7 @@ def datasets(data_root: Path | None, fmt: str) -> None:
 @click.command()
 @format_option
 def plugins(fmt: str) -> None:
-    """List plugins with what they provide, and why a broken one is broken."""
+    """List plugins with what they provide, and the reasons why any are broken."""
     known = registry()
     rows: list[Row] = [
         {
@@ -88,14 +88,14 @@ def plugins(fmt: str) -> None:
         rows = [{key: value for key, value in row.items() if key != "reason"} for row in rows]
     emit(rows, fmt, title="plugins")
     if fmt not in ("csv", "json"):
-        for one in known.broken:  # a reason is a sentence: in a column it would squeeze all others
+        for one in known.broken:  # too long for a column
             click.echo(f"plugin '{one.name}' is broken: {one.reason}", err=fmt != "terminal")
 
 
 @click.command()
 @format_option
 def trackers(fmt: str) -> None:
-    """List trackers, which follow runs where --track NAME asks for them, and what each still needs."""
+    """List trackers for --track, and what each still needs to be installed."""
     from zslbench.plugin.targets import install_advice, missing_modules
 
     known = registry()
@@ -113,7 +113,7 @@ def trackers(fmt: str) -> None:
 
 
 def _method_row(known: Registry, one: Registered[Method]) -> Row:
-    """A method for programs; a missing generator is ``–`` in its composition."""
+    """All facts of a method; ``–`` in its composition means no generator."""
     method = one.declaration
     options: Sequence[Variant | None] = (None, *method.variants)
     missing = {f"{kind} '{name}'": None for each in options for kind, name in known.missing(method, each)}
@@ -143,7 +143,7 @@ def _origin(plugin: PluginInfo) -> Row:
 
 
 def _emit(rows: Sequence[Row], shown: Sequence[str], fmt: str, title: str) -> None:
-    """Write rows; people see the columns ``shown``, of which ``from`` says where something comes from."""
+    """Write rows; readers see only the columns ``shown``, with the plugin's origin as ``from``."""
     if fmt in ("csv", "json"):
         emit(rows, fmt)
         return

@@ -1,6 +1,6 @@
-"""The frame of the command line: it finds commands, and turns errors into one line and an exit code.
+"""The command line: it finds commands, and turns errors into one line and an exit code.
 
-A command's module is imported when the command is used, so that ``zslbench --help`` imports click alone.
+A command's module is imported when the command runs, so that ``zslbench --help`` imports only click.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _set_strict(ctx: click.Context, _: click.Parameter, value: bool) -> None:
             os.environ[name] = before
 
 
-# Options of the frame and of every command, so that they may come before or after the command's name.
+# Accepted before and after the name of any command.
 _EVERYWHERE = [
     click.Option(
         ["--strict-plugins"],
@@ -59,8 +59,8 @@ _EVERYWHERE = [
 ]
 
 
-class Frame(click.Group):
-    """A group that imports its commands when they are used and prints errors as one line.
+class LazyGroup(click.Group):
+    """A group that imports a command when it is used and prints errors as one line.
 
     Args:
         table: the commands; None: all that plugins register.
@@ -82,7 +82,7 @@ class Frame(click.Group):
         return list(self.registered)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import this command; None: there is no such command."""
+        """Import the command; None: unknown."""
         if cmd_name not in self.registered:
             return None
         command = load_command(self.registered[cmd_name])
@@ -92,13 +92,13 @@ class Frame(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; an unknown one is a usage error that names the nearest."""
+        """Find the command; an unknown name is a usage error that suggests the nearest."""
         if args[0] not in self.registered and not args[0].startswith("-"):
             ctx.fail(f"no command '{args[0]}', {did_you_mean(args[0], self.registered)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands with their summaries; none is imported for it."""
+        """List the commands with their summaries without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, one.declaration.summary) for name, one in self.registered.items()])
 
@@ -111,18 +111,18 @@ class Frame(click.Group):
         except KeyboardInterrupt:
             return _end(ctx, "interrupted", 130)
         except BrokenPipeError:
-            return _reader_gone()
+            return _exit_quietly()
         except ZslbenchError as error:
             return _end(ctx, f"Error: {error}", error.exit_code)
         except OSError as error:
             return _end(ctx, f"Error: {error}", 1)
         except Exception as error:
-            advice = "a fault of zslbench or of a plugin; --debug shows where"
+            advice = "a bug in zslbench or a plugin; --debug shows the traceback"
             return _end(ctx, f"Error: {type(error).__name__}: {error} ({advice})", 1)
 
 
 def _accept_everywhere(command: click.Command) -> None:
-    """Add the common options to a command, and to the commands of a group."""
+    """Add the common options to a command and its subcommands."""
     command.params.extend(option for option in _EVERYWHERE if option not in command.params)
     if isinstance(command, click.Group):
         for one in command.commands.values():
@@ -138,15 +138,15 @@ def _end(ctx: click.Context, line: str, code: int) -> None:
     ctx.exit(code)
 
 
-def _reader_gone() -> None:
-    """The reader of our output left, as ``head`` does: exit quietly."""
-    # Python flushes standard output again when it exits; that must not fail.
+def _exit_quietly() -> None:
+    """Exit without a message: whoever read our output is gone, as with ``| head``."""
+    # Python flushes standard output again at exit; that must not fail.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
 
 
 @click.group(
-    cls=Frame,
+    cls=LazyGroup,
     params=[*_EVERYWHERE],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
@@ -157,7 +157,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and exit."""
-    if sys.stdout is None:  # closed by the calling process
+    if sys.stdout is None:  # closed by the parent process
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that cannot show "±" must not cause an error
@@ -166,9 +166,9 @@ def main() -> None:
         try:
             cli(prog_name="zslbench")
         finally:
-            sys.stdout.flush()  # here a full disk or a closed pipe can still be handled
+            sys.stdout.flush()  # here a full disk or a closed pipe can still be reported
     except BrokenPipeError:
-        _reader_gone()
+        _exit_quietly()
     except OSError as error:
         click.echo(f"Error: {error}", err=True)
-        _reader_gone()
+        _exit_quietly()

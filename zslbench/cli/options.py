@@ -1,4 +1,4 @@
-"""Options that several commands share. Those of runs are made of the fields of ``experiment.options``."""
+"""Options that several commands share; those of runs come from the fields of ``experiment.options``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def format_option(command: F) -> F:
-    """``--format``, given to the command as ``fmt``.
+    """``--format``, passed to the command as ``fmt``.
 
     With ``csv`` and ``json`` a command writes nothing else to standard output; notes go to standard error.
     """
@@ -35,12 +35,12 @@ select_option = click.option(
     type=click.Choice(["val", "last", "oracle"]),
     default="val",
     show_default=True,
-    help="How the model is chosen: on validation, not at all, or on the test images (marked).",
+    help="Choose the model on validation classes, not at all, or on the test images (results are marked).",
 )
 
 
 def options_of(*fields: type | str) -> Callable[[F], F]:
-    """The options of dataclasses of ``experiment.options``, given to the command by their fields' names.
+    """Options made of dataclasses in ``experiment.options``, passed to the command under their fields' names.
 
     Args:
         fields: whole dataclasses, or names of single fields.
@@ -72,7 +72,7 @@ def _click_option(field: dataclasses.Field[Any]) -> Callable[[F], F]:
     if info.kind == "settings":
         more |= {"multiple": True, "callback": _assignments}
     elif info.repeatable:
-        # None where the option was not given: a variable of the environment may then hold.
+        # None where the option was not given, so that an environment variable can apply.
         more |= {"multiple": True, "callback": lambda context, parameter, value: value or None}
     else:
         more |= {"default": field.default, "show_default": field.default is not None}
@@ -89,27 +89,21 @@ def _assignments(
 
 
 data_root_option = options_of("data_root")
-"""``--data-root``, given to the command as ``data_root``: a Path, or None."""
+"""``--data-root``, passed to the command as ``data_root``: a Path, or None."""
 
 store_option = options_of("store")
-"""``--store``, given to the command as ``store``: a Path, or None."""
+"""``--store``, passed to the command as ``store``: a Path, or None."""
 
+fitting_options = options_of(FitOptions)
+"""For commands that fit methods."""
 
-def fitting_options(command: F) -> F:
-    """Those of :class:`FitOptions`: commands that fit methods."""
-    return options_of(FitOptions)(command)
+machine_options = options_of(MachineOptions)
+"""Where and in which arithmetic something is computed."""
 
-
-def machine_options(command: F) -> F:
-    """Those of :class:`MachineOptions`: where and in which arithmetic."""
-    return options_of(MachineOptions)(command)
-
-
-def running_options(command: F) -> F:
-    """Those of :class:`RunOptions`: commands that compute runs."""
-    return options_of(RunOptions)(command)
+running_options = options_of(RunOptions)
+"""For commands that compute runs."""
 
 
 def note(text: str) -> None:
-    """A remark on standard error."""
+    """Write a note to standard error."""
     click.echo(f"note: {text}", err=True)

@@ -1,4 +1,4 @@
-"""How a run's progress is shown, always on standard error: bars on a terminal, plain lines elsewhere."""
+"""Progress of a run on standard error: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ from rich.progress import (
 from rich.table import Column
 
 SHOWN = 4
-"""How many figures of an epoch are shown next to its bar."""
+"""Number of metrics shown next to a bar."""
 
 SECONDS = 5
-"""Least time between plain lines of a stage; its last epoch always has one."""
-
+"""Minimum time between plain lines of a stage; its last epoch always has one."""
 
 _ROOM = Column(no_wrap=True, overflow="ellipsis", ratio=1)
 
 
 class TerminalDisplay:
-    """Shows progress and notes; the display of the command line."""
+    """The command line's display of progress and notes."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
@@ -63,7 +62,7 @@ def stage_bars(console: Console) -> Progress:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(compact=True),
-        # The figures take what room is left, and are cut first.
+        # Metrics take the remaining room, and are cut first.
         TextColumn("[dim]{task.fields[figures]}", table_column=_ROOM),
     )
     return Progress(*columns, console=console, expand=True)
@@ -102,7 +101,7 @@ class Bars:
 
 
 class _Lines:
-    """A line every few seconds and one at the end of each stage, for logs and pipes."""
+    """A line every few seconds and at the end of each stage, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -113,7 +112,7 @@ class _Lines:
         self._started = self._printed = time.monotonic()
         self._done = done
         if done:
-            self._console.print(f"  {stage}: goes on after epoch {done}/{epochs}", markup=False)
+            self._console.print(f"  {stage}: resumes after epoch {done}/{epochs}", markup=False)
 
     def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
         now = time.monotonic()
@@ -128,7 +127,7 @@ class _Lines:
 
 
 def figures(metrics: Mapping[str, float]) -> str:
-    """The figures worth a glance: what was evaluated first, then total losses, then the rest."""
+    """The most useful metrics: evaluations first, then total losses, then the rest."""
 
     def rank(name: str) -> int:
         return 0 if name.startswith(("val_", "test_")) else 1 if name.endswith("_loss") else 2

@@ -1,4 +1,4 @@
-"""``zslbench published``: figures from the literature, with sources and disputes."""
+"""``zslbench published``: results from the literature, with sources and disputed values."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("method", required=False)
 @click.option("--dataset", help="Only this data set.")
-@click.option("--source", metavar="TEXT", help="Only sources that have this in their name.")
+@click.option("--source", metavar="TEXT", help="Only sources whose name contains TEXT.")
 @format_option
 def published(method: str | None, dataset: str | None, source: str | None, fmt: str) -> None:
-    """List printed figures with their sources, and where a printed H cannot be right.
+    """List published results with their sources, and mark values of H that cannot be right.
 
-    METHOD is a method's name in any spelling (sc-egg, SC-EGG). Its own ablation is listed too where a plugin
-    has it. Of several rows of one method on one data set, the first is the one that comparisons show unless
-    they name a source.
+    METHOD is a method's name in any spelling (sc-egg, SC-EGG); the ablation of its paper is listed too if a
+    plugin provides it. Of several rows for one method and data set, comparisons show the first unless they
+    name a source.
     """
     from zslbench.experiment.published import PublishedResults
     from zslbench.report.published import published_table

@@ -1,4 +1,4 @@
-"""``zslbench runs``, ``show``, ``table`` and ``compare``: what the store holds."""
+"""``zslbench runs``, ``show``, ``table`` and ``compare``: results in the store."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ def _records(
     ]
 
 
+def _note_empty() -> None:
+    note("the store has no matching run; to make one: zslbench run METHOD --dataset NAME")
+
+
 @click.command()
 @_filters
 @store_option
@@ -64,7 +68,7 @@ def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, 
     ]
     finished = {row["run"] for row in rows}
     for left in Store.default(store).unfinished():
-        if left.id in finished:  # being repeated with --force, or finished by another process
+        if left.id in finished:  # running again with --force, or finished by another process meanwhile
             continue
         info = left.info
         wanted = {"method": method, "dataset": dataset, "selection": select}
@@ -83,18 +87,18 @@ def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, 
             }
         )
     if not rows:
-        note("the store has no such run; zslbench run METHOD --dataset NAME makes one")
+        _note_empty()
     emit(rows, fmt, decimals=1)
 
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--classes", is_flag=True, help="Accuracy of every class.")
-@click.option("--epochs", is_flag=True, help="Figures of every epoch.")
+@click.option("--classes", is_flag=True, help="Show the accuracy of every class.")
+@click.option("--epochs", is_flag=True, help="Show the metrics of every epoch.")
 @store_option
 @format_option
 def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str) -> None:
-    """Show one run: figures, settings, data, environment. RUN is the beginning of its id."""
+    """Show a run: metrics, settings, data, environment. RUN is its id or the first characters of it."""
     from zslbench.errors import PluginError
     from zslbench.plugin.discovery import registry
     from zslbench.report.one_run import explain_run, run_details
@@ -110,7 +114,7 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
     if classes or epochs:
         table = record.table("classes" if classes else "epochs")
         if table.empty:
-            note("this run is closed form, it has no epochs")
+            note("this run has no epochs: it is a closed-form solution")
         emit(table, fmt, title=record.info.id)
         return
     known = registry()
@@ -129,8 +133,8 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
 @click.option(
     "--show",
     metavar="WHAT,...",
-    help="What the table adds: published, difference (ours minus published), interval (± half of a 95 % "
-    "interval instead of ± std).",
+    help="What the table shows in addition: published, difference (ours minus published), interval "
+    "(± half of a 95 % interval instead of ± std).",
 )
 @store_option
 @format_option
@@ -144,8 +148,8 @@ def table(
 ) -> None:
     """Compare methods on data sets: CZSL Acc and GZSL U, S, H, mean ± std over the seeds in the store.
 
-    The best of the rows that can be compared are marked, and those tied with them. Rows of csv and json are
-    always complete, whatever --show says.
+    The best of comparable rows is marked, and so are rows tied with it. csv and json are always complete,
+    regardless of --show.
     """
     from zslbench.report.comparison import SHOW, comparison_frame, comparison_table
     from zslbench.report.figures import parse_choices
@@ -155,7 +159,7 @@ def table(
     shown = parse_choices(show, SHOW)
     records = _records(store, method, dataset, select)
     if not records:
-        note("the store has no such run; zslbench run METHOD --dataset NAME makes one")
+        _note_empty()
         emit([], fmt)
         return
     if fmt in ("csv", "json"):
@@ -174,20 +178,20 @@ def table(
     type=click.IntRange(min=0),
     default=5,
     show_default=True,
-    help="How many of the biggest wins and losses by class; csv and json have all classes.",
+    help="Show this many of the largest wins and losses by class; csv and json have all classes.",
 )
 @click.option(
     "--seeds/--no-seeds",
     default=None,
-    help="Compare over all seeds in the store, or the two runs alone (default: seeds where there are two).",
+    help="Compare over all seeds in the store, or only the two runs (default: seeds if there are two).",
 )
 @store_option
 @format_option
 def compare(run_a: str, run_b: str, classes: int, seeds: bool | None, store: Path | None, fmt: str) -> None:
-    """Compare two runs: what differs, figures with intervals, wins and losses by class.
+    """Compare two runs: what differs, metrics with intervals, wins and losses by class.
 
-    RUN_A and RUN_B are beginnings of their ids. Differences are A less B. Runs on different data sets or
-    splits are not compared, and the exit code is then 1.
+    RUN_A and RUN_B are ids or the first characters of them. Differences are A minus B. Runs on different
+    data sets or splits cannot be compared, and the exit code is then 1.
     """
     from zslbench.errors import ZslbenchError
     from zslbench.report.results import ORACLE_NOTE, has_oracle

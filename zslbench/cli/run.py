@@ -1,4 +1,4 @@
-"""``zslbench run``: compute runs, or find them, and show each seed and mean ± std."""
+"""``zslbench run``: compute or reuse runs, and show each seed with mean ± std."""
 
 from __future__ import annotations
 
@@ -13,27 +13,21 @@ from zslbench.cli.options import fitting_options, format_option, running_options
 @click.argument("method", required=False)
 @click.option("--dataset", required=True, help="Data set; zslbench datasets lists them.")
 @click.option("--variant", help="One of the method's variants.")
-@click.option("--embedding", help="Compose by hand: embedding.")
-@click.option("--generator", help="Compose by hand: generator, if the classifier needs one.")
-@click.option("--classifier", help="Compose by hand: classifier.")
+@click.option("--embedding", help="Embedding, to compose a method by hand.")
+@click.option("--generator", help="Generator, if the classifier needs one.")
+@click.option("--classifier", help="Classifier, to compose a method by hand.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
 @click.option("--seed", type=click.IntRange(min=0), multiple=True, help="Run this seed; repeatable.")
 @select_option
 @fitting_options
 @running_options
-@click.option("--force", is_flag=True, help="Compute again what the store already has.")
-@click.option("--keep-weights", is_flag=True, help="Keep the fitted networks with the run.")
+@click.option("--force", is_flag=True, help="Run again even if the store has the run.")
+@click.option("--keep-weights", is_flag=True, help="Store the trained networks with the run.")
 @format_option
-def run(
-    method: str | None,
-    seeds: int,
-    seed: tuple[int, ...],
-    fmt: str,
-    **options: Any,
-) -> None:
+def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **options: Any) -> None:
     """Run METHOD, or components composed by hand, on a data set.
 
-    A finished run is found again; an interrupted one goes on from its last checkpoint.
+    A finished run is reused; an interrupted one resumes from its last checkpoint.
     """
     from zslbench import api
     from zslbench.cli.progress import TerminalDisplay
@@ -51,12 +45,7 @@ def run(
     if seed and seeds > 1:
         raise SettingsError("give --seeds N or --seed K, not both")
     display = TerminalDisplay()
-    result = api.run(
-        method,
-        seeds=seed or seeds,
-        display=display,
-        **options,
-    )
+    result = api.run(method, seeds=seed or seeds, display=display, **options)
     if result.found:
         display.say(f"found in the store: {result.found} of {len(result.records)}")
     first = result.records[0]

@@ -101,14 +101,14 @@ class _Group:
 
 def _groups(records: Sequence[RunRecord]) -> list[_Group]:
     """The order of the records does not matter."""
-    by_row: dict[tuple[tuple[str, ...], str], list[RunRecord]] = {}
+    by_row: dict[tuple[_Key, str], list[RunRecord]] = {}
     for one in records:
         group = str(one.environment.get("group", ""))
-        inputs = str(one.data["features"]), str(one.data["semantics"])
-        key = (method_label(one), one.info.selection, group, *inputs)
+        features, semantics = str(one.data["features"]), str(one.data["semantics"])
+        key = _Key(method_label(one), one.info.selection, group, features, semantics, differs="")
         by_row.setdefault((key, one.info.dataset), []).append(one)
     return [
-        _Group(_Key(*key, differs), dataset, {one.info.seed: one for one in same})
+        _Group(key._replace(differs=differs), dataset, {one.info.seed: one for one in same})
         for (key, dataset), members in sorted(by_row.items(), key=lambda row: row[0])
         for differs, same in distinct_runs(members)
     ]

@@ -416,7 +416,7 @@ def _over_seeds(a: RunRecord, b: RunRecord, store: Store) -> tuple[tuple[FigureP
         one, other = ({seed: metric.of(run.metrics) for seed, run in runs.items()} for runs in (of_a, of_b))
         means = [sum(values[seed] for seed in common) / len(common) for values in (one, other)]
         if not any(map(math.isnan, means)):
-            pairs.append(FigurePair(metric, *means, paired=compare_seeds(one, other)))
+            pairs.append(FigurePair(metric, means[0], means[1], paired=compare_seeds(one, other)))
     return tuple(pairs), ""
 
 

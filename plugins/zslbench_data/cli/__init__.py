@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from zslbench import Command
-from zslbench.cli import Frame
+from zslbench.cli import LazyGroup
 
 _COMMANDS = {
     "list": ("info:list_", "List data sets: what is on disk, what is missing."),
@@ -22,6 +22,6 @@ COMMANDS = tuple(
 )
 
 
-@click.group(cls=Frame, table=COMMANDS)
+@click.group(cls=LazyGroup, table=COMMANDS)
 def data() -> None:
     """Get data sets, and see what is on disk and what is missing."""

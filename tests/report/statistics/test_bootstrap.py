@@ -112,7 +112,7 @@ def test_few_classes_have_no_interval() -> None:
     for name in ("Acc", "U", "H"):
         assert math.isfinite(found[name].value)
         assert math.isnan(found[name].low)
-        assert found[name].reason == "4 classes: no interval, at least 5 are needed"
+        assert "4 classes" in found[name].reason and "5" in found[name].reason
     assert found["S"].reason == ""
 
 
@@ -141,7 +141,7 @@ def test_nothing_varies() -> None:
     flat = run(np.full(9, 100.0), np.zeros(9), np.zeros(9))
     found = over_classes(flat)
     assert (found["Acc"].value, found["H"].value) == (100.0, 0.0)
-    assert {one.reason for one in found.values()} == {"the same for all classes: no interval"}
+    assert all("all classes" in one.reason for one in found.values())
 
 
 def test_runs_of_other_classes() -> None:

@@ -116,8 +116,8 @@ def test_too_few_seeds_are_refused(n: int) -> None:
     found = compare_seeds(a, b)
     assert math.isnan(found.p)
     assert found.difference == pytest.approx(50 + (n - 1) / 2)  # the difference is told, not judged
-    plural = "" if n == 1 else "s"
-    assert found.refusal == f"{n} seed{plural} cannot show a difference at 5 %: at least 6 are needed"
+    assert found.refusal.startswith(f"{n} seed{'' if n == 1 else 's'} ")
+    assert "5 %" in found.refusal and " 6 " in found.refusal
 
 
 def test_holm_asks_for_more_seeds() -> None:
@@ -125,9 +125,9 @@ def test_holm_asks_for_more_seeds() -> None:
     assert compare_seeds(a, b).p == pytest.approx(1 / 32)
     found = compare_seeds(a, b, comparisons=4)
     assert math.isnan(found.p)
-    expected = "6 seeds cannot show a difference at 5 % among 4 comparisons (Holm): at least 8 are needed"
-    assert found.refusal == expected == too_few(6, comparisons=4)
-    assert "at 1 %: at least 8 are" in compare_seeds(a, b, alpha=0.01).refusal
+    assert found.refusal == too_few(6, comparisons=4)
+    assert all(fact in found.refusal for fact in ("6 seeds", "5 %", "4 comparisons", " 8 "))
+    assert all(fact in compare_seeds(a, b, alpha=0.01).refusal for fact in ("1 %", " 8 "))
 
 
 @given(st.floats(0.001, 0.2), st.integers(1, 40))
@@ -160,15 +160,15 @@ def test_a_missing_figure_is_not_left_out() -> None:
     found = compare_seeds(A | {2: math.nan, 5: math.nan}, B)
     assert math.isnan(found.p)
     assert math.isnan(found.difference)
-    assert found.refusal == "no figure for seed 2, 5"
+    assert "2, 5" in found.refusal
 
 
 def test_no_seed_in_common() -> None:
     found = compare_seeds(by_seed([1.0, 2.0]), by_seed([1.0, 2.0], first=7))
-    assert (found.seeds, found.refusal) == ((), "no seed in common")
+    assert found.seeds == () and "common" in found.refusal
 
 
 @pytest.mark.parametrize("arguments", [(0.0, 1), (1.0, 1), (0.05, 0)])
 def test_what_is_no_level(arguments: tuple[float, int]) -> None:
-    with pytest.raises(ValueError, match="give 0 < alpha < 1"):
+    with pytest.raises(ValueError, match="alpha"):
         seeds_needed(*arguments)

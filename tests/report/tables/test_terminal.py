@@ -62,7 +62,7 @@ def test_a_terminal_shows_bold_and_underlined(table: Table, on_terminal: Any) ->
     assert "\x1b[1m57.3 ± 0.3\x1b[0m" in text
     assert "\x1b[4m50.0\x1b[0m≈" in text
     assert "*" not in text
-    assert "bold: best of its column; underlined: second" in text
+    assert "bold:" in text and "underlined:" in text
     assert re.search(r"\x1b\[2m\s*published", text)  # rows below another are dim
 
 
