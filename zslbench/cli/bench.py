@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     type=click.Choice(["val", "last", "oracle"]),
     help="Run only this selection; repeatable.",
 )
-@click.option(
-    "--only-missing", is_flag=True, help="Skip cells that were started or failed before."
-)
+@click.option("--only-missing", is_flag=True, help="Skip cells that were started or failed before.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
 @click.option(
     "--show",
