@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from zslbench.data import attribute_names, attribute_vectors, read_described
+from zslbench.data import attribute_names, attribute_vectors, original_attributes, read_without_features
 from zslbench.plugin import OfficialSplit
 
 WORDS = 300
@@ -55,28 +55,26 @@ def classes_of(folder: Path | None, name: str, counts: Mapping[str, int], seed: 
         name: ``cub``, ``sun`` or ``awa2``.
         counts: its official counts.
     """
-    described = None if folder is None else read_described(folder)
     random = np.random.default_rng([seed, 1])
-    if folder is None or described is None:
+    dataset = None if folder is None else read_without_features(folder)
+    if folder is None or dataset is None:
         return _invented(name, counts, random)
-    count = described.att.shape[1]
+    count = dataset.semantics.shape[1]
     vectors = attribute_vectors(folder, count)
     words = random.normal(size=(count, WORDS)).astype(np.float32) if vectors is None else vectors[0]
     names = attribute_names(folder, count, words)
     note = f"classes, attributes and split are those of {folder.name}; images are simulated"
-    if vectors is None:
-        note += ", and so are word vectors"
-    original = described.att if described.original_att is None else described.original_att
+    original = original_attributes(folder)
     return Classes(
-        names=described.class_names,
-        att=described.att,
-        original_att=original,
-        labels=described.labels,
-        split=described.split,
+        names=dataset.class_names,
+        att=dataset.semantics,
+        original_att=dataset.semantics if original is None else original,
+        labels=dataset.labels,
+        split=dataset.split,
         vectors=words,
         attribute_names=None if names is None else names[0],
         where=f"{folder.name}/att_splits.mat",
-        notes=(note,),
+        notes=(note if vectors is not None else f"{note}, and so are word vectors",),
     )
 
 

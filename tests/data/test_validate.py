@@ -81,8 +81,11 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "names": ({"class_names": lambda d: d.class_names[:5]}, "semantics of 6 classes, names of 5"),
     "twice": ({"class_names": lambda d: (*d.class_names[:5], "ant")}, "1 duplicate class names (ant)"),
-    "attributes": ({"attribute_names": lambda d: ("big", "red")}, "semantics with 3 attributes, names of 2"),
-    "vectors": ({"attribute_vectors": lambda d: np.zeros((2, 9), np.float32)}, "3 attributes, vectors of 2"),
+    "attributes": ({"attribute_names": lambda d: ("big", "red")}, "names of 2 attributes, semantics with 3"),
+    "vectors": (
+        {"attribute_vectors": lambda d: np.zeros((2, 9), np.float32)},
+        "vectors of 2 attributes, semantics with 3",
+    ),
     "files": ({"image_files": lambda d: ("a.jpg",)}, "file names of 1 images, labels of 30"),
     "float64": ({"features": lambda d: d.features.astype(float)}, "features: float64 instead of float32"),
     "axes": ({"labels": lambda d: d.labels[:, None]}, "labels: 2 axes instead of 1"),

@@ -1,4 +1,14 @@
 from .attributes import attribute_names as attribute_names, attribute_vectors as attribute_vectors
+from .folder import (
+    SEMANTICS_FILES as SEMANTICS_FILES,
+    FolderContents as FolderContents,
+    ImageLabels as ImageLabels,
+    label_files as label_files,
+    no_features as no_features,
+    original_attributes as original_attributes,
+    read_folder as read_folder,
+    read_without_features as read_without_features,
+)
 from .locations import (
     ATTRIBUTE_NAMES as ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS as ATTRIBUTE_VECTORS,
@@ -37,7 +47,6 @@ from .regions.layout import (
     MappedRows as MappedRows,
     as_float32 as as_float32,
     mean_over_regions as mean_over_regions,
-    not_finite as not_finite,
 )
 from .regions.store import (
     ArrayRegions as ArrayRegions,
@@ -45,7 +54,11 @@ from .regions.store import (
     StoredRegions as StoredRegions,
     is_region_store as is_region_store,
 )
-from .regions.writer import RegionWriter as RegionWriter, require_space as require_space
+from .regions.writer import (
+    RegionWriter as RegionWriter,
+    log_progress as log_progress,
+    require_space as require_space,
+)
 from .validate import (
     PARTS as PARTS,
     Finding as Finding,
@@ -58,21 +71,7 @@ from .validate import (
 from .xlsa17 import (
     DEFAULT_FEATURES as DEFAULT_FEATURES,
     ExpectedCounts as ExpectedCounts,
-    read_xlsa17 as read_xlsa17,
-)
-from .xlsa17_described import (
-    SPLIT_VARIABLES as SPLIT_VARIABLES,
-    Described as Described,
-    no_features as no_features,
-    read_described as read_described,
-    read_split as read_split,
-    split_disagreements as split_disagreements,
-)
-from .xlsa17_variables import (
-    SEMANTICS_FILES as SEMANTICS_FILES,
-    Variables as Variables,
     features_files as features_files,
     features_stem as features_stem,
-    missing_values as missing_values,
-    wrong_counts as wrong_counts,
+    read_xlsa17 as read_xlsa17,
 )

@@ -7,6 +7,7 @@ theirs in :class:`Findings` too.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -86,35 +87,40 @@ class Findings:
         return tuple(one.what for one in self.rows if one.severity == "note")
 
     @contextlib.contextmanager
-    def guard(self, where: object) -> Iterator[None]:
-        """Turn a fault that ends the block into an error about ``where``, so that a check can go on."""
+    def guard(self, where: object, severity: Severity = "error") -> Iterator[None]:
+        """Turn a fault that ends the block into a finding about ``where``, so that a check can go on."""
         try:
             yield
         except DataError as error:
-            self.extend(Finding("error", fault, str(where), fix=error.advice) for fault in error.faults)
+            self.extend(Finding(severity, fault, str(where), fix=error.advice) for fault in error.faults)
         except (ZslbenchError, OSError, RuntimeError, ValueError, KeyError, MemoryError) as error:
-            self.error(f"cannot be read ({type(error).__name__}: {error})", where)
+            self.add(severity, f"cannot be read ({type(error).__name__}: {error})", where)
 
-    def raise_errors(self, where: object, advice: str = "") -> None:
-        """Raise all errors as one.
+    def failure(self, where: object, advice: str = "") -> DataError:
+        """All errors as one.
 
         Args:
             where: what the message names first.
             advice: what to do; empty: what the errors advise.
+        """
+        fixes = dict.fromkeys(error.fix for error in self.errors if error.fix)
+        return DataError(where, [str(error) for error in self.errors], advice or "; ".join(fixes))
+
+    def raise_errors(self, where: object, advice: str = "") -> None:
+        """Raise all errors as one, if there are any.
 
         Raises:
-            DataError: there are errors; lists them.
+            DataError: as :meth:`failure` returns it.
         """
-        if errors := self.errors:
-            fixes = dict.fromkeys(one.fix for one in errors if one.fix)
-            raise DataError(where, [str(one) for one in errors], advice or "; ".join(fixes))
+        if self.errors:
+            raise self.failure(where, advice)
 
 
 def require_valid(dataset: Dataset, where: object) -> None:
     """Refuse a data set that has faults.
 
     Args:
-        where: what the message names first, as the folder that the data set was read from.
+        where: what the message names first, such as the folder that the data set was read from.
 
     Raises:
         DataError: lists every fault with its count.
@@ -125,22 +131,21 @@ def require_valid(dataset: Dataset, where: object) -> None:
 
 def dataset_faults(dataset: Dataset) -> list[str]:
     """Everything that makes a data set unusable, one sentence each, with counts; empty if it is sound."""
-    return [one.what for one in dataset_findings(dataset)]
+    return [finding.what for finding in dataset_findings(dataset)]
 
 
 def dataset_findings(dataset: Dataset) -> list[Finding]:
-    """Everything that makes a data set unusable.
+    """Everything that makes a data set unusable; wrong types alone, since they prevent all other checks."""
+    findings = Findings()
+    _check_types(dataset, findings)
+    if not findings.rows:
+        _check_shapes(dataset, findings)
+        _check_values(dataset, findings)
+        _check_split(dataset, findings)
+    return findings.rows
 
-    Wrong types are reported alone, since nothing else can be examined with them.
-    """
-    found = list(_types(dataset)) or [*_shapes(dataset), *_values(dataset), *_split(dataset)]
-    return [Finding("error", what, count=count) for what, count in found]
 
-
-_Fault = tuple[str, int | None]
-
-
-def _types(dataset: Dataset) -> Iterator[_Fault]:
+def _check_types(dataset: Dataset, findings: Findings) -> None:
     split = dataset.split
     expected = [("features", dataset.features, 2, "float32"), ("semantics", dataset.semantics, 2, "float32")]
     expected += [("labels", dataset.labels, 1, "int64")]
@@ -151,14 +156,14 @@ def _types(dataset: Dataset) -> Iterator[_Fault]:
         expected.append(("attribute vectors", dataset.attribute_vectors, 2, "float32"))
     for name, array, ndim, dtype in expected:
         if not isinstance(array, np.ndarray):
-            yield f"{name}: {type(array).__name__} instead of a NumPy array", None
+            findings.error(f"{name}: {type(array).__name__} instead of a NumPy array")
         elif array.ndim != ndim:
-            yield f"{name}: {array.ndim} axes instead of {ndim}", None
+            findings.error(f"{name}: {array.ndim} axes instead of {ndim}")
         elif array.dtype != np.dtype(dtype):
-            yield f"{name}: {array.dtype} instead of {dtype}", None
+            findings.error(f"{name}: {array.dtype} instead of {dtype}")
 
 
-def _shapes(dataset: Dataset) -> Iterator[_Fault]:
+def _check_shapes(dataset: Dataset, findings: Findings) -> None:
     images, (classes, attributes) = len(dataset.labels), dataset.semantics.shape
     counts = [
         ("features of", dataset.features.shape[0], "images, labels of", images),
@@ -166,26 +171,25 @@ def _shapes(dataset: Dataset) -> Iterator[_Fault]:
     ]
     if dataset.regions is not None:
         counts.append(("regions of", dataset.regions.shape[0], "images, labels of", images))
-    if dataset.image_files is not None:
-        counts.append(("file names of", len(dataset.image_files), "images, labels of", images))
-    if dataset.attribute_names is not None:
-        counts.append(("semantics with", attributes, "attributes, names of", len(dataset.attribute_names)))
-    if dataset.attribute_vectors is not None:
-        counts.append(
-            ("semantics with", attributes, "attributes, vectors of", len(dataset.attribute_vectors))
-        )
-    for one, first, other, second in counts:
+    for text, given, items, count in (
+        ("file names of", dataset.image_files, "images, labels of", images),
+        ("names of", dataset.attribute_names, "attributes, semantics with", attributes),
+        ("vectors of", dataset.attribute_vectors, "attributes, semantics with", attributes),
+    ):
+        if given is not None:
+            counts.append((text, len(given), items, count))
+    for what, first, other, second in counts:
         if first != second:
-            yield f"{one} {first} {other} {second}", None
+            findings.error(f"{what} {first} {other} {second}")
     if 0 in dataset.features.shape or 0 in dataset.semantics.shape:
-        yield f"no data: features {dataset.features.shape}, semantics {dataset.semantics.shape}", None
-    repeated = len(dataset.class_names) - len(set(dataset.class_names))
-    if repeated:
-        twice = sorted({one for one in dataset.class_names if dataset.class_names.count(one) > 1})
-        yield f"{repeated} duplicate class names ({few(twice)})", repeated
+        findings.error(f"no data: features {dataset.features.shape}, semantics {dataset.semantics.shape}")
+    names = dataset.class_names
+    if repeated := len(names) - len(set(names)):
+        duplicates = few(sorted({name for name in names if names.count(name) > 1}))
+        findings.error(f"{repeated} duplicate class names ({duplicates})", count=repeated)
 
 
-def _values(dataset: Dataset) -> Iterator[_Fault]:
+def _check_values(dataset: Dataset, findings: Findings) -> None:
     for name, array in (
         ("features", dataset.features),
         ("semantics", dataset.semantics),
@@ -200,51 +204,49 @@ def _values(dataset: Dataset) -> Iterator[_Fault]:
                 nan += int(np.count_nonzero(np.isnan(chunk)))
                 inf += int(np.count_nonzero(np.isinf(chunk)))
         if nan or inf:
-            yield f"{name}: {nan} NaN and {inf} infinite values", nan + inf
+            findings.error(f"{name}: {nan} NaN and {inf} infinite values", count=nan + inf)
     empty = np.flatnonzero((np.nan_to_num(dataset.semantics) == 0).all(axis=1))
     if len(empty):
         shown = few(_names(dataset, empty))
-        yield f"{len(empty)} classes without a semantic vector ({shown})", len(empty)
+        findings.error(f"{len(empty)} classes without a semantic vector ({shown})", count=len(empty))
     classes = len(dataset.class_names)
     wrong = dataset.labels[(dataset.labels < 0) | (dataset.labels >= classes)]
     if len(wrong):
         shown = few(np.unique(wrong).tolist())
-        yield f"{len(wrong)} labels outside 0 to {classes - 1} ({shown})", len(wrong)
+        findings.error(f"{len(wrong)} labels outside 0 to {classes - 1} ({shown})", count=len(wrong))
 
 
-def _split(dataset: Dataset) -> Iterator[_Fault]:
+def _check_split(dataset: Dataset, findings: Findings) -> None:
     split, images = dataset.split, len(dataset.labels)
     parts = {part: getattr(split, part) for part in PARTS}
-    labels: dict[str, np.ndarray] = {}
+    classes: dict[str, np.ndarray] = {}
     for name, rows in parts.items():
         inside = rows[(rows >= 0) & (rows < images)]
-        labels[name] = np.unique(dataset.labels[inside])
+        classes[name] = np.unique(dataset.labels[inside])
         if not len(rows):
-            yield f"{name} is empty", None
+            findings.error(f"{name} is empty")
         if outside := len(rows) - len(inside):
-            yield f"{name}: {outside} indices outside 0 to {images - 1}", outside
+            findings.error(f"{name}: {outside} indices outside 0 to {images - 1}", count=outside)
         if repeated := len(rows) - len(np.unique(rows)):
-            yield f"{name}: {repeated} duplicate indices", repeated
-    for i, one in enumerate(PARTS):
-        for other in PARTS[i + 1 :]:
-            if shared := len(np.intersect1d(parts[one], parts[other])):
-                yield f"{one} and {other} share {shared} images", shared
-
-    def classes(found: np.ndarray, what: str) -> Iterator[_Fault]:
-        if len(found):
-            yield f"{len(found)} {what} ({few(_names(dataset, found))})", len(found)
-
-    trained = labels["trainval"]
-    yield from classes(np.intersect1d(labels["test_unseen"], trained), "unseen classes have training images")
-    strangers = np.setdiff1d(labels["test_seen"], trained)
-    yield from classes(strangers, "classes of test_seen have no training images")
-    validation = split.validation_classes
+            findings.error(f"{name}: {repeated} duplicate indices", count=repeated)
+    for first, second in itertools.combinations(PARTS, 2):
+        if shared := len(np.intersect1d(parts[first], parts[second])):
+            findings.error(f"{first} and {second} share {shared} images", count=shared)
+    trained, validation = classes["trainval"], split.validation_classes
+    wrong = [
+        (np.intersect1d(classes["test_unseen"], trained), "unseen classes have training images"),
+        (np.setdiff1d(classes["test_seen"], trained), "classes of test_seen have no training images"),
+    ]
     if validation is not None:
-        yield from classes(np.setdiff1d(validation, trained), "validation classes are not seen classes")
+        wrong.append((np.setdiff1d(validation, trained), "validation classes are not seen classes"))
+    for found, what in wrong:
+        if len(found):
+            findings.error(f"{len(found)} {what} ({few(_names(dataset, found))})", count=len(found))
+    if validation is not None:
         if len(trained) and not len(np.setdiff1d(trained, validation)):
-            yield "every seen class is a validation class, which leaves none to train on", None
+            findings.error("every seen class is a validation class, which leaves none to train on")
         if not len(validation):
-            yield "validation classes are given but empty; None means that there are none", None
+            findings.error("validation classes are given but empty; None means that there are none")
 
 
 def _names(dataset: Dataset, classes: np.ndarray) -> list[str]:

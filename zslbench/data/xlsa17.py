@@ -1,37 +1,76 @@
-"""Reads data sets in the xlsa17 format: ``<DS>/att_splits.mat`` and ``<DS>/<features>.mat``.
-
-Format: Xian et al., "Zero-Shot Learning - A Comprehensive Evaluation of the Good, the Bad and the Ugly"
-(TPAMI 2018), archive xlsa17, version 2 of the proposed split. Indices and labels are 1-based in the files.
-"""
+"""Loads data sets in the xlsa17 format, with ``<features>.mat`` and region features."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from zslbench.data import validate
-from zslbench.data.locations import SPLITS_FILE, require_folder
-from zslbench.data.matfile import read_mat
+from zslbench.data.folder import (
+    SEMANTICS_FILES,
+    ImageLabels,
+    labels_of,
+    matrix_of,
+    read_folder,
+    transposed,
+)
+from zslbench.data.locations import HOW_TO_CHOOSE, SPLITS_FILE, require_folder
+from zslbench.data.matfile import mat_variables, read_mat
 from zslbench.data.provenance import source
 from zslbench.data.regions.attach import MEAN, RegionRequest, attach, mean_name
-from zslbench.data.xlsa17_described import PARTS, SPLIT_VARIABLES, read_split, split_disagreements
-from zslbench.data.xlsa17_variables import (
-    SEMANTICS_FILES,
-    ExpectedCounts as ExpectedCounts,
-    Variables,
-    features_stem,
-    imported_features,
-    missing_values,
-    require,
-    wrong_counts,
-)
-from zslbench.errors import DataError, UnknownName, did_you_mean
+from zslbench.data.validate import PARTS, Finding, Findings, dataset_findings
+from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench.plugin.interfaces import DatasetSource
+from zslbench.store.files import read_records
 
 DEFAULT_FEATURES = "res101"
 """Stem of the features file of the archive."""
+
+_HOW_TO_GET = (
+    "Get it from the archive of Xian et al. (proposed split, version 2), "
+    "http://datasets.d2.mpi-inf.mpg.de/xian/xlsa17.zip (FLO: cvpr18xian.zip in the same folder), "
+    f"and unpack it; {HOW_TO_CHOOSE}"
+)
+
+
+@dataclass(frozen=True)
+class ExpectedCounts:
+    """What an official data set must count (Xian et al. 2018, table 1 and the proposed split)."""
+
+    images: int
+    classes: int
+    unseen: int
+    attributes: int
+    """Columns of ``att`` and ``original_att``."""
+    trainval: int
+    test_seen: int
+    test_unseen: int
+    sentence: int | None = None
+    """Columns of the sentence embeddings, where there are any."""
+
+    def differences(self, dataset: Dataset) -> list[Finding]:
+        """An error for every count that is not the official one."""
+        labels, split = dataset.labels, dataset.split
+        classes, attributes = dataset.semantics.shape
+        unseen = split.test_unseen[(split.test_unseen >= 0) & (split.test_unseen < len(labels))]
+        compared = [
+            ("images", len(labels), self.images),
+            ("classes", classes, self.classes),
+            ("unseen classes", len(np.unique(labels[unseen])), self.unseen),
+            (
+                "attributes",
+                attributes,
+                self.sentence if dataset.semantics_name == "sentence" else self.attributes,
+            ),
+            *((f"{part} images", len(getattr(split, part)), getattr(self, part)) for part in PARTS),
+        ]
+        return [
+            Finding("error", f"{found} {what}, officially {official}", SPLITS_FILE, found)
+            for what, found, official in compared
+            if official not in (None, found)
+        ]
 
 
 class FolderSource(DatasetSource):
@@ -45,7 +84,7 @@ class FolderSource(DatasetSource):
         folder, regions = require_folder(request.root, request.name, request.name), RegionRequest.of(request)
         features = request.features
         if features is None and regions is None and not (folder / f"{DEFAULT_FEATURES}.mat").is_file():
-            features = imported_features(folder)
+            features = _imported_features(folder)
         return read_xlsa17(
             folder,
             name=request.name,
@@ -74,96 +113,119 @@ def read_xlsa17(
         semantics: ``att``, ``original_att`` or ``sentence`` (the ``att`` of ``sent_splits.mat``).
         expected: counts that the data set must have.
         image_files: whether to read the images' file names too (half a second for 37,000 images).
-        regions: which region features are read too; they then say which features are meant, and where there
-            is no features file, labels come with them and global features are means over regions.
+        regions: which region features to read too; they then say which features are meant, and if there is no
+            features file, labels come with them and global features are means over regions.
 
     Raises:
-        UnknownName: ``semantics`` is none of the three, or ``features`` is no plain name.
-        MissingData: a file is missing; lists the features files that are there.
+        UnknownName: unknown ``semantics``, or ``features`` is not a file's name.
+        MissingData: a file is missing; lists the features files that exist.
         DataError: a file is damaged, or the data have faults; lists all of them.
     """
     if semantics not in SEMANTICS_FILES:
         raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
     means = regions is not None and _means(folder, regions)
-    asked = regions.features if regions is not None else features
-    stem = None if means else features_stem(DEFAULT_FEATURES if asked is None else asked)
-    require(folder, stem, SEMANTICS_FILES[semantics])
+    requested = regions.features if regions is not None else features
+    stem = None if means else features_stem(DEFAULT_FEATURES if requested is None else requested)
+    _require_files(folder, stem, SEMANTICS_FILES[semantics])
     region_source = None if regions is None else regions.open(folder)
-    splits = read_mat(folder / SPLITS_FILE, {*SPLIT_VARIABLES, "att", "original_att"})
-    keys = {"features", "labels"} | ({"image_files"} if image_files or regions is not None else set())
-    images = read_mat(folder / f"{stem}.mat", keys) if stem is not None else {}
-    sentences = (
-        read_mat(folder / SEMANTICS_FILES["sentence"], SPLIT_VARIABLES | {"att"})
-        if semantics == "sentence"
-        else {}
-    )
-    described = sentences or splits
-
-    faults: list[str] = []
-    found = Variables(faults)
+    findings = Findings()
     x: np.ndarray | None
-    labels: np.ndarray | None
     if region_source is not None and stem is None:
         file, features = region_source.path.name, mean_name(region_source)
-        x, labels = region_source.features.T, region_source.labels
+        x = np.ascontiguousarray(region_source.features)
+        images: ImageLabels | None = ImageLabels(region_source.labels, file, region_source.image_files)
     else:
         file, features = f"{stem}.mat", str(stem)
-        x = found.matrix(images, file, "features")
-        labels = found.indices(images, file, "labels")
-    a = found.matrix(described, SEMANTICS_FILES[semantics], "att" if semantics == "sentence" else semantics)
-    reading = read_split(folder, splits, labels, None if a is None else a.shape[1])
-    faults += reading.faults
-    if x is None or labels is None or a is None or reading.split is None:
-        raise DataError(folder, faults)
-    split, names, notes = reading.split, reading.class_names, reading.notes
-    parts = split.trainval, split.test_seen, split.test_unseen
-    if x.shape[1] != len(labels):
-        faults.append(f"{file}: features are {x.shape[0]} x {x.shape[1]} (d x images), labels {len(labels)}")
-    if sentences:
-        faults += split_disagreements(splits, sentences, SEMANTICS_FILES["sentence"])
-    if expected is not None:
-        faults += wrong_counts(expected, semantics, x, labels, a, *parts)
-    if x.shape[1] != len(labels) or len(names) != a.shape[1]:
-        raise DataError(folder, faults)
+        keys = {"features", "labels"} | ({"image_files"} if image_files or regions is not None else set())
+        variables = read_mat(folder / file, keys)
+        x = matrix_of(variables, file, "features", findings)
+        images = labels_of(variables, file, findings)
+        if x is not None and images is not None and x.shape[1] != len(images.labels):
+            size = f"{x.shape[0]} x {x.shape[1]} (d x images)"
+            findings.error(f"features are {size}, labels {len(images.labels)}", file)
+        x = None if x is None else transposed(x)
+    contents = read_folder(folder, images, semantics, findings)
+    described = contents.unchecked(semantics)
+    if described is not None and expected is not None:
+        findings.extend(expected.differences(described))
+    if x is None or described is None or len(x) != len(described.labels):
+        raise findings.failure(folder)
+    if len(described.class_names) != len(described.semantics):
+        raise findings.failure(folder)
 
-    notes += missing_values(splits, semantics, names)
-    with np.errstate(over="ignore"):  # what does not fit into float32 is reported as infinite
-        x = np.ascontiguousarray(x.T, dtype=np.float32)
-        a = np.ascontiguousarray(a.T, dtype=np.float32)
-    files = images.get("image_files")
-    where = {"features": file, "labels": file, "semantics": SEMANTICS_FILES[semantics]}
-    where |= dict.fromkeys(PARTS, SPLITS_FILE)
-    arrays = {"features": x, "labels": labels, "semantics": a}
-    arrays |= dict(zip(PARTS, parts, strict=True))
-    dataset = Dataset(
+    arrays = {"features": x, "labels": described.labels, "semantics": described.semantics}
+    arrays |= {part: getattr(described.split, part) for part in PARTS}
+    files = {"features": file, "labels": file, "semantics": SEMANTICS_FILES[semantics]}
+    dataset = replace(
+        described,
         name=name,
         features=x,
-        labels=labels,
-        class_names=names,
-        semantics=a,
-        split=split,
         features_name=features,
-        semantics_name=semantics,
-        image_files=tuple(files) if isinstance(files, list) else None,
-        sources=tuple(source(key, f"{folder.name}/{where[key]}", one) for key, one in arrays.items()),
-        notes=tuple(notes),
+        sources=tuple(
+            source(key, f"{folder.name}/{files.get(key, SPLITS_FILE)}", one) for key, one in arrays.items()
+        ),
     )
-    faults += validate.dataset_faults(dataset)
-    if region_source is not None and not faults:
-        described_att = found.matrix(splits, SPLITS_FILE, "att")
-        if described_att is not None:
-            att = np.ascontiguousarray(described_att.T, dtype=np.float32)
-            dataset, found_faults = attach(
+    findings.extend(dataset_findings(dataset))
+    if region_source is not None and not findings.errors:
+        att = described.semantics if semantics == "att" else contents.read_semantics("att")
+        if att is not None:
+            dataset, different = attach(
                 dataset, region_source, folder, att, splits_file=SPLITS_FILE, features_file=file
             )
-            faults += [one.what for one in found_faults] + validate.dataset_faults(dataset)
-    if faults:
-        raise DataError(folder, faults)
+            findings.extend([*different, *dataset_findings(dataset)])
+    findings.raise_errors(folder)
     return dataset
 
 
+def features_stem(features: str) -> str:
+    """The stem of a features file, given with or without ``.mat``."""
+    stem = features.removesuffix(".mat")
+    if not stem or Path(stem).name != stem:
+        raise UnknownName(f"features '{features}': give the name of a .mat file in the data set's folder")
+    return stem
+
+
+def features_files(folder: Path) -> list[str]:
+    """Stems of the folder's readable .mat files that hold features."""
+    found = []
+    for path in sorted(folder.glob("*.mat")):
+        try:
+            if "features" in mat_variables(path):
+                found.append(path.stem)
+        except DataError:
+            continue
+    return found
+
+
+def _require_files(folder: Path, features: str | None, semantics_file: str) -> None:
+    """Raise MissingData for every file of the data set that is not there; list the features that are.
+
+    Args:
+        features: stem of the features file; None: none is needed.
+    """
+    files = [] if features is None else [f"{features}.mat"]
+    absent = [
+        one for one in dict.fromkeys([SPLITS_FILE, semantics_file, *files]) if not (folder / one).is_file()
+    ]
+    if not absent:
+        return
+    advice = _HOW_TO_GET if absent != [f"{features}.mat"] or features == DEFAULT_FEATURES else ""
+    if f"{features}.mat" in absent and (others := features_files(folder)):
+        advice = f"Found: {', '.join(others)}; pass --features {others[0]}. {advice}".rstrip()
+    raise MissingData(folder, [f"{one} is missing" for one in absent], advice)
+
+
+def _imported_features(folder: Path) -> str | None:
+    """Stem of the features file that ``zslbench data import`` wrote for a custom set; None: there is none."""
+    try:
+        found = read_records(folder / "sources.json").get("imports", {}).get("custom", {}).get("features")
+    except (DataError, AttributeError):  # ``zslbench data check`` reports a damaged record
+        return None
+    return found if isinstance(found, str) and (folder / f"{found}.mat").is_file() else None
+
+
 def _means(folder: Path, regions: RegionRequest) -> bool:
-    """Whether global features are means over regions: asked for, or nothing else is there."""
+    """Whether global features are means over regions: requested, or nothing else is there."""
     if regions.features is not None:
         return regions.features == MEAN
     return not (folder / f"{DEFAULT_FEATURES}.mat").is_file()

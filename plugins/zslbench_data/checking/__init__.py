@@ -1,1 +1,1 @@
-"""Looks a data set over: everything that can be wrong, all at once."""
+"""Checks the files of a data set and reports everything that is wrong at once."""

@@ -1,33 +1,39 @@
-"""Looks a data set over, file by file: a file that cannot be read is a row, and the check goes on."""
+"""Checks a data set file by file: a file that cannot be read is a finding, and the check goes on."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from zslbench.data import (
     IMAGES,
     SEMANTICS_FILES,
     SPLITS_FILE,
+    Finding,
+    Findings,
+    FolderContents,
+    ImageLabels,
     data_root,
     features_stem,
+    few,
     find_folder,
     find_regions,
     mat_variables,
+    read_folder,
     region_files,
 )
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
-from zslbench_data.checking.checksums import check_pictures, check_sources
-from zslbench_data.checking.classes import check_image_names, check_semantics
-from zslbench_data.checking.features import check_features, report
-from zslbench_data.checking.findings import Finding, Findings
+from zslbench.store import sha256_of
+from zslbench_data.checking.classes import check_class_folders, check_semantics, compare_labels
+from zslbench_data.checking.features import check_duplicates, check_features, part_numbers, report_values
 from zslbench_data.checking.regions import check_regions, open_source
 from zslbench_data.checking.scan import scan
-from zslbench_data.checking.subject import Subject, complete, read_subject
-from zslbench_data.checking.words import check_words
-from zslbench_data.download.catalogue import catalogue
+from zslbench_data.checking.words import check_words, short_path
+from zslbench_data.download.catalogue import Entry, catalogue
+from zslbench_data.download.get import LISTING, SOURCES, read_sources
 from zslbench_data.download.presence import SENTENCES_FILE
 from zslbench_data.exporting.xlsa17 import blocks
-from zslbench_data.progress import Display, Silent
+from zslbench_data.progress import SILENT, Display
 
 
 def check_dataset(
@@ -37,13 +43,13 @@ def check_dataset(
     features: str | None = None,
     regions: str | None = None,
     semantics: str | None = None,
-    display: Display | None = None,
+    display: Display = SILENT,
 ) -> list[Finding]:
-    """Everything that can be said of a data set's files, one row each.
+    """Check the files of a data set; severities are error, warning and ok.
 
     Args:
         name: the data set.
-        features, regions, semantics: only these of its files; None: all that are there.
+        features, regions, semantics: check only these; None: all that exist.
 
     Raises:
         UnknownName: there is no such data set, or no such semantics.
@@ -58,60 +64,66 @@ def check_dataset(
         raise MissingData(
             f"data set '{name}'", [f"no folder {entry.folder} in {place}"], f"zslbench data get {name}"
         )
-    findings, shown = Findings(), display or Silent()
+    findings = Findings()
     if folder is None:
-        return _loaded(name, root, findings)
+        _check_loaded(name, root, findings)
+    else:
+        _check_folder(folder, entry, features, regions, semantics, findings, display)
+    return [replace(row, severity="ok") if row.severity == "note" else row for row in findings.rows]
+
+
+def _check_folder(
+    folder: Path,
+    entry: Entry | None,
+    features: str | None,
+    regions: str | None,
+    semantics: str | None,
+    findings: Findings,
+    display: Display,
+) -> None:
     if not (folder / SPLITS_FILE).is_file():
         findings.error("is missing", SPLITS_FILE)
-    shown.message(f"looking at {folder}")
-    sources = _regions(folder, regions, findings)
-    subject = read_subject(folder, entry, findings)
-    if subject.labels is None and sources:
-        _labels_of(subject, sources[0], findings)
-    elif subject.labels is None and subject.splits:
-        findings.error("no file has labels: nothing says which class an image is of", folder.name)
-    check_semantics(subject, _semantics(subject, semantics), findings)
-    check_image_names(subject, findings)
-    if subject.att is not None:
-        check_words(folder, subject.att.shape[1], findings)
+    display.message(f"checking {folder}")
+    sources = _region_files(folder, regions, findings)
+    images = compare_labels(folder, findings)
+    if images is None and sources:
+        with findings.guard(short_path(sources[0], folder)):
+            source = open_source(sources[0])[0]
+            images = ImageLabels(source.labels, sources[0].name, source.image_files)
+    elif images is None:
+        findings.error("no file has labels, which say the class of each image", folder.name)
+    contents = read_folder(folder, images, findings=findings)
+    check_semantics(contents, _semantics(contents, semantics), entry)
+    check_class_folders(contents)
+    if contents.semantics is not None:
+        check_words(folder, contents.semantics.shape[1], findings)
     stems = _features(folder, features, findings)
     for stem in stems:
-        shown.message(f"looking at {stem}.mat")
-        check_features(subject, stem, findings)
+        display.message(f"checking {stem}.mat")
+        check_features(contents, stem, entry)
     for path in sources:
-        shown.message(f"looking at {path.name}")
-        check_regions(subject, path, stems, _relative(path, folder), findings)
+        display.message(f"checking {path.name}")
+        check_regions(contents, path, stems, short_path(path, folder), entry)
     if not stems and not sources:
         findings.warning("neither features nor regions: no method can run on it", folder.name)
     if (folder / IMAGES).is_dir():
-        shown.message(f"looking at {IMAGES}")
-    check_pictures(subject, findings)
-    check_sources(folder, findings)
-    return findings.rows
+        display.message(f"checking {IMAGES}")
+        _check_images(contents, entry)
+    _check_recorded(folder, findings)
 
 
-def _labels_of(subject: Subject, source: Path, findings: Findings) -> None:
-    """Take the labels of region features: no other file has any."""
-    with findings.guard(_relative(source, subject.folder)):
-        described = open_source(source)[0]
-        subject.labels, subject.labels_from = described.labels, source.name
-        subject.image_files = described.image_files
-        if subject.splits:
-            complete(subject, findings)
+def _semantics(contents: FolderContents, requested: str | None) -> list[str]:
+    if requested is not None:
+        return [requested]
+    found = [name for name in ("att", "original_att") if name in ("att", *contents.variables)]
+    sentences = (contents.folder / SENTENCES_FILE).is_file()
+    return (found if contents.variables else []) + (["sentence"] if sentences else [])
 
 
-def _semantics(subject: Subject, wanted: str | None) -> list[str]:
-    if wanted is not None:
-        return [wanted]
-    there = ["att"] if subject.splits else []
-    there += ["original_att"] if "original_att" in subject.splits else []
-    return there + (["sentence"] if (subject.folder / SENTENCES_FILE).is_file() else [])
-
-
-def _features(folder: Path, wanted: str | None, findings: Findings) -> list[str]:
-    """Stems of the features files to look at; a file that cannot be read is told by :func:`read_subject`."""
-    if wanted is not None:
-        stem = features_stem(wanted)
+def _features(folder: Path, requested: str | None, findings: Findings) -> list[str]:
+    """Stems of the features files to check."""
+    if requested is not None:
+        stem = features_stem(requested)
         if not (folder / f"{stem}.mat").is_file():
             findings.error("is missing", f"{stem}.mat")
             return []
@@ -124,34 +136,74 @@ def _features(folder: Path, wanted: str | None, findings: Findings) -> list[str]
     return found
 
 
-def _regions(folder: Path, wanted: str | None, findings: Findings) -> list[Path]:
-    if wanted is None:
+def _region_files(folder: Path, requested: str | None, findings: Findings) -> list[Path]:
+    if requested is None:
         return region_files(folder)
     found: list[Path] = []
-    with findings.guard(wanted):
-        found.append(find_regions(folder, wanted))
+    with findings.guard(requested):
+        found.append(find_regions(folder, requested))
     return found
 
 
-def _loaded(name: str, root: str | Path | None, findings: Findings) -> list[Finding]:
-    """A data set that is no folder of files: what its plugin loads."""
+def _check_loaded(name: str, root: str | Path | None, findings: Findings) -> None:
+    """Check a data set that is not a folder of files by loading it."""
     from zslbench_data.exporting.export import read_exportable
 
     try:
         dataset = read_exportable(name, root).dataset
     except DataError as error:
-        findings.faults(error.faults, name)
-        return findings.rows
+        for fault in error.faults:
+            findings.error(fault, name)
+        return
     findings.ok(f"loads, {len(dataset.labels)} images of {len(dataset.class_names)} classes", name)
-    report(scan(blocks(dataset.features)), f"{name}: features", findings)
+    report_values(scan(blocks(dataset.features)), f"{name}: features", findings)
     for note in dataset.notes:
-        findings.ok(note, name)
-    return findings.rows
+        findings.note(note, name)
 
 
-def _relative(path: Path, folder: Path) -> str:
-    return (
-        path.relative_to(folder).as_posix()
-        if path.is_relative_to(folder)
-        else f"{path.parent.name}/{path.name}"
-    )
+def _check_images(contents: FolderContents, entry: Entry | None) -> None:
+    """Image files: all present, not empty, as in ``images.sha256``, and not in several parts of the split."""
+    from zslbench_data.extraction.images import list_images
+
+    folder, findings = contents.folder, contents.findings
+    listed: dict[str, str] = {}
+    with findings.guard(LISTING):
+        if (folder / LISTING).is_file():
+            lines = (folder / LISTING).read_text("utf-8", "surrogateescape").splitlines()
+            listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    with findings.guard(IMAGES):
+        paths = list_images(folder).paths
+        digests, empty, changed = [], {}, []
+        for row, path in enumerate(paths):
+            digest = sha256_of(path)
+            digests.append(bytes.fromhex(digest))
+            name = f"{IMAGES}/{path.relative_to(folder / IMAGES).as_posix()}"
+            if path.stat().st_size == 0:
+                empty[row] = name
+            if listed.get(name, digest) != digest:
+                changed.append(name)
+        if empty:
+            findings.error(f"empty image files ({few(empty.values())})", IMAGES, len(empty))
+        if changed:
+            findings.error(f"images differ from {LISTING} ({few(changed)})", IMAGES, len(changed))
+        if len(digests) == len(part_numbers(contents)):
+            check_duplicates(contents, digests, list(empty), "image", IMAGES, entry)
+        findings.ok("all images of the data set exist", IMAGES, len(paths))
+
+
+def _check_recorded(folder: Path, findings: Findings) -> None:
+    """Compare downloaded or imported files with ``sources.json``."""
+    with findings.guard(SOURCES):
+        records = {name: one for name, one in read_sources(folder)["files"].items() if "sha256" in one}
+        right = 0
+        for name, record in records.items():
+            if not (folder / name).is_file():
+                findings.error(f"is missing, though {SOURCES} records it", name)
+                continue
+            with findings.guard(name):
+                if sha256_of(folder / name) == record["sha256"]:
+                    right += 1
+                else:
+                    findings.error(f"differs from the checksum in {SOURCES}", name)
+        if right:
+            findings.ok("files have the recorded checksums", SOURCES, right)

@@ -1,134 +1,134 @@
-"""Checks of splits, counts, class semantics, and of the order of classes against the images' names."""
+"""Checks labels, splits, counts, class semantics, and the order of classes against the images' folders."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from zslbench.data import (
+    PARTS,
     SEMANTICS_FILES,
-    SPLIT_VARIABLES,
     SPLITS_FILE,
     ExpectedCounts,
-    MatValue,
-    Variables,
-    dataset_faults,
-    missing_values,
-    read_mat,
-    split_disagreements,
-    wrong_counts,
+    Findings,
+    FolderContents,
+    ImageLabels,
+    dataset_findings,
+    few,
+    label_files,
 )
 from zslbench.evaluation import fingerprint
-from zslbench_data.checking.findings import Findings, few
-from zslbench_data.checking.scan import repeated
-from zslbench_data.checking.subject import PARTS, Subject
+from zslbench_data.checking.features import part_numbers
+from zslbench_data.checking.scan import duplicates
+from zslbench_data.download.catalogue import Entry
 
 _DEEPEST = 3
 
 
-def check_semantics(subject: Subject, wanted: Iterable[str], findings: Findings) -> None:
-    """Every description of classes, and the split with each."""
-    sound = True
-    for name in wanted:
+def compare_labels(folder: Path, findings: Findings) -> ImageLabels | None:
+    """Labels and image names of the first file that has them; all other files must agree."""
+    first: ImageLabels | None = None
+    for found in label_files(folder, findings):
+        if first is None:
+            first = found
+            continue
+        if len(found.labels) != len(first.labels):
+            findings.error(f"{len(found.labels)} images, {first.file} has {len(first.labels)}", found.file)
+            continue
+        if differ := int(np.count_nonzero(found.labels != first.labels)):
+            findings.error(f"labels differ from those of {first.file}", found.file, differ)
+        if first.image_files is None:
+            first = ImageLabels(first.labels, first.file, found.image_files)
+        elif found.image_files is not None:
+            differ = sum(a != b for a, b in zip(found.image_files, first.image_files, strict=True))
+            if differ:
+                findings.error("image names differ between the files with labels", found.file, differ)
+    return first
+
+
+def check_semantics(contents: FolderContents, names: Iterable[str], entry: Entry | None) -> None:
+    """Check these class semantics, and the split with each."""
+    findings, sound = contents.findings, True
+    for name in names:
         file = SEMANTICS_FILES[name]
         with findings.guard(file):
-            contents: dict[str, MatValue] = subject.splits
-            if name == "sentence":
-                contents = read_mat(subject.folder / file, {*SPLIT_VARIABLES, "att"})
-                findings.faults(split_disagreements(subject.splits, contents, file), file)
-            key = "att" if name == "sentence" else name
-            faults: list[str] = []
-            matrix = Variables(faults).matrix(contents, file, key)
-            findings.faults(faults, file)
-            if matrix is None:
-                sound = False
-                continue
-            with np.errstate(over="ignore"):
-                values = np.ascontiguousarray(matrix.T, dtype=np.float32)
-            sound = _one(subject, name, f"{file}: {key}", values, findings) and sound
-    if sound and subject.split is not None and subject.labels is not None:
-        sizes = ", ".join(f"{part} {len(subject.rows[part])}" for part in PARTS)
-        findings.ok(f"the parts are disjoint, no unseen class is trained on ({sizes})", SPLITS_FILE)
-        outside = int(np.count_nonzero(subject.part_of() < 0))
-        if outside:
+            values = contents.semantics if name == "att" else contents.read_semantics(name)
+            where = f"{file}: {'att' if name == 'sentence' else name}"
+            sound = values is not None and _check_one(contents, name, where, values, entry) and sound
+    if sound and contents.split is not None:
+        sizes = ", ".join(f"{part} {len(contents.parts[part])}" for part in PARTS)
+        findings.ok(f"parts are disjoint, no unseen class has training images ({sizes})", SPLITS_FILE)
+        if outside := int(np.count_nonzero(part_numbers(contents) < 0)):
             findings.ok("images are in no part of the split", SPLITS_FILE, outside)
-    for text in missing_values(subject.splits, "original_att", subject.class_names):
-        findings.ok(text, f"{SPLITS_FILE}: original_att")
 
 
-def _one(subject: Subject, name: str, where: str, values: np.ndarray, findings: Findings) -> bool:
-    """One description; gives whether validation finds no fault."""
-    dataset = subject.dataset(values, name)
-    found = findings.faults(dataset_faults(dataset), where) if dataset is not None else 0
-    _counts(subject, name, values, findings)
+def _check_one(
+    contents: FolderContents, name: str, where: str, values: np.ndarray, entry: Entry | None
+) -> bool:
+    """Whether these semantics and the split are free of errors."""
+    findings = contents.findings
+    dataset = contents.unchecked(name, values)
+    faults = [] if dataset is None else dataset_findings(dataset)
+    findings.extend(faults, where)
+    if dataset is not None and entry is not None:
+        wrong = ExpectedCounts(**entry.counts).differences(dataset)
+        findings.extend(wrong)
+        prints = tuple(fingerprint(getattr(dataset.split, part)) for part in PARTS)
+        if entry.split and prints != entry.split:
+            text = f"the split is not the published one ({', '.join(prints)}): results cannot be compared"
+            findings.warning(text, SPLITS_FILE)
+        if not wrong:
+            findings.ok(f"counts are the official ones of {entry.name}, with {name}", SPLITS_FILE)
     if len(values):
         constant = np.flatnonzero((values == values[0]).all(axis=0))
         if len(constant):
-            findings.warning(f"columns say the same of every class ({few(constant)})", where, len(constant))
-        alike = repeated([one.tobytes() for one in values], np.flatnonzero(~values.any(axis=1)).tolist())
-        if alike:
-            names = subject.class_names or [str(one) for one in range(len(values))]
-            groups = few(" = ".join(names[one] for one in group if one < len(names)) for group in alike)
-            count = sum(map(len, alike))
-            findings.warning(f"classes have the same description ({groups})", where, count)
-    if not found:
+            text = f"columns have the same value for every class ({few(constant)})"
+            findings.warning(text, where, len(constant))
+        zero = np.flatnonzero(~values.any(axis=1)).tolist()
+        if same := duplicates([row.tobytes() for row in values], zero):
+            names = contents.class_names or [str(number) for number in range(len(values))]
+            groups = few(" = ".join(names[one] for one in group if one < len(names)) for group in same)
+            findings.warning(f"classes have equal semantics ({groups})", where, sum(map(len, same)))
+    if not faults:
         findings.ok(f"{values.shape[0]} classes, {values.shape[1]} columns", where)
-    return not found
+    return not faults
 
 
-def _counts(subject: Subject, name: str, values: np.ndarray, findings: Findings) -> None:
-    """Against the official counts, and the official split."""
-    if subject.entry is None or subject.labels is None or subject.split is None:
-        return
-    expected = ExpectedCounts(**subject.entry.counts)
-    parts = [subject.rows[part] for part in PARTS]
-    wrong = wrong_counts(expected, name, np.zeros((0, 0)), subject.labels, values.T, *parts)
-    prints = tuple(fingerprint(one) for one in parts)
-    if subject.entry.split and prints != subject.entry.split:
-        findings.warning(
-            f"the split is not the published one ({', '.join(prints)}): results cannot be compared",
-            SPLITS_FILE,
-        )
-    if not findings.faults(wrong, SPLITS_FILE):
-        findings.ok(f"counts are the official ones of {subject.entry.name}, with {name}", SPLITS_FILE)
+def check_class_folders(contents: FolderContents) -> None:
+    """Check that images lie in folders named after their class.
 
-
-def check_image_names(subject: Subject, findings: Findings) -> None:
-    """Whether the folders in the images' names are the classes that the labels say.
-
-    A name tells of a class where up to three of its folders, put together, are the name of one.
+    An image's class is known where up to three of its folders, joined, are the name of one.
     """
-    if subject.image_files is None or subject.labels is None or not subject.class_names:
+    images, findings = contents.images, contents.findings
+    if images is None or images.image_files is None or not contents.class_names:
         return
-    known = {_plain(one): number for number, one in enumerate(subject.class_names)}
-    told = np.array([_told(one, known) for one in subject.image_files])
-    says = told >= 0
-    where = f"image_files, {subject.labels_from}"
-    if not says.any():
-        findings.ok("names of images tell of no class: the order of classes is not checked by them", where)
+    known = {_normal(name): number for number, name in enumerate(contents.class_names)}
+    classes = np.array([_class_in_path(file, known) for file in images.image_files])
+    where = f"image_files, {images.file}"
+    if not (classes >= 0).any():
+        findings.ok("image names contain no class: the order of classes is not checked by them", where)
         return
-    wrong = np.flatnonzero(says & (told != subject.labels))
+    wrong = np.flatnonzero((classes >= 0) & (classes != images.labels))
     if len(wrong):
         row = int(wrong[0])
-        findings.error(
-            f"labels are not the classes that the images' folders are named after (image {row}: "
-            f"{subject.image_files[row]})", where, len(wrong)
-        )  # fmt: skip
+        example = f"image {row}: {images.image_files[row]}"
+        findings.error(f"labels disagree with the images' class folders ({example})", where, len(wrong))
     else:
-        findings.ok("labels are the classes that the images' folders are named after", where, int(says.sum()))
+        count = int(np.count_nonzero(classes >= 0))
+        findings.ok("labels agree with the images' class folders", where, count)
 
 
-def _told(name: str, known: dict[str, int]) -> int:
+def _class_in_path(name: str, known: dict[str, int]) -> int:
     folders = PurePosixPath(name.replace("\\", "/")).parent.parts
-    for deep in range(min(_DEEPEST, len(folders)), 0, -1):
-        found = known.get(_plain("_".join(folders[-deep:])))
+    for depth in range(min(_DEEPEST, len(folders)), 0, -1):
+        found = known.get(_normal("_".join(folders[-depth:])))
         if found is not None:
             return found
     return -1
 
 
-def _plain(name: str) -> str:
+def _normal(name: str) -> str:
     return re.sub(r"[\W_]+", "_", name.strip().lower()).strip("_")

@@ -1,4 +1,4 @@
-"""Checks of global features: values, constant dimensions, and the same image in several parts."""
+"""Checks global features: values, constant dimensions, and the same image in several parts of the split."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from zslbench.data import read_mat
+from zslbench.data import PARTS, Findings, FolderContents, few, read_mat
 from zslbench.errors import DataError
-from zslbench_data.checking.findings import Findings, few
-from zslbench_data.checking.scan import Scan, repeated, scan
-from zslbench_data.checking.subject import PARTS, Subject
+from zslbench_data.checking.scan import Scan, duplicates, scan
+from zslbench_data.download.catalogue import Entry
 from zslbench_data.exporting.xlsa17 import blocks
 
 _ROWS = 1024
 
 
-def check_features(subject: Subject, stem: str, findings: Findings) -> None:
-    """Look a features file over."""
-    file = f"{stem}.mat"
+def check_features(contents: FolderContents, stem: str, entry: Entry | None) -> None:
+    """Check a features file."""
+    file, images, findings = f"{stem}.mat", contents.images, contents.findings
     found: Scan | None = None
     with findings.guard(file):
-        found = scan(feature_blocks(subject.folder / file), digests=True)
+        found = scan(feature_blocks(contents.folder / file), digests=True)
     if found is None:
         return
-    report(found, file, findings)
-    if subject.labels is not None and found.rows != len(subject.labels):
+    report_values(found, file, findings)
+    if images is not None and found.rows != len(images.labels):
         findings.error(
-            f"features of {found.rows} images, labels of {len(subject.labels)} ({subject.labels_from})", file
+            f"features of {found.rows} images, labels of {len(images.labels)} ({images.file})", file
         )
     else:
-        check_repeated(subject, found.digests, found.zero_rows, "features", file, findings)
+        check_duplicates(contents, found.digests, found.zero_rows, "features", file, entry)
 
 
 def feature_blocks(path: Path) -> Iterator[np.ndarray]:
@@ -55,58 +54,71 @@ def feature_blocks(path: Path) -> Iterator[np.ndarray]:
     yield from blocks(array.T)
 
 
-def report(found: Scan, where: str, findings: Findings) -> None:
-    """Rows about the values of an array."""
+def report_values(found: Scan, where: str, findings: Findings) -> None:
+    """Report what is odd about the values of an array."""
     if found.nan or found.inf:
+        rows = f"in {len(found.bad_rows)} images (row {few(found.bad_rows)})"
         findings.error(
-            f"{found.nan} NaN and {found.inf} infinite values in {len(found.bad_rows)} images "
-            f"(row {few(found.bad_rows)})", where, found.nan + found.inf
-        )  # fmt: skip
+            f"{found.nan} NaN and {found.inf} infinite values {rows}", where, found.nan + found.inf
+        )
     if found.zero_rows:
-        findings.error(
-            f"images are zero throughout (row {few(found.zero_rows)})", where, len(found.zero_rows)
-        )
+        findings.error(f"images are all zero (row {few(found.zero_rows)})", where, len(found.zero_rows))
     if found.constant:
-        findings.warning(
-            f"dimensions have one value in every image ({few(found.constant)})", where, len(found.constant)
-        )
+        text = f"dimensions have the same value in every image ({few(found.constant)})"
+        findings.warning(text, where, len(found.constant))
     if not (found.nan or found.inf or found.zero_rows or found.constant):
-        findings.ok(
-            f"all values are finite, up to {found.largest:.4g}; no dimension is constant", where, found.rows
-        )
+        text = f"all values are finite, up to {found.largest:.4g}; no dimension is constant"
+        findings.ok(text, where, found.rows)
 
 
-def check_repeated(
-    subject: Subject, digests: list[bytes], ignore: Sequence[int], what: str, where: str, findings: Findings
+def part_numbers(contents: FolderContents) -> np.ndarray:
+    """The index of each image's part in ``PARTS``; -1: none."""
+    numbers = np.full(0 if contents.images is None else len(contents.images.labels), -1)
+    for number, part in enumerate(PARTS):
+        rows = contents.parts.get(part, np.zeros(0, dtype=np.int64))
+        numbers[rows[(rows >= 0) & (rows < len(numbers))]] = number
+    return numbers
+
+
+def check_duplicates(
+    contents: FolderContents,
+    digests: list[bytes],
+    ignore: Sequence[int],
+    what: str,
+    where: str,
+    entry: Entry | None,
 ) -> None:
-    """Images with the same digest: in several parts, or of several classes.
+    """Check for images with the same digest in several parts of the split or of several classes.
 
-    Of an official data set they are a warning: its split is what it is.
+    In an official data set, whose split is fixed, they are only a warning.
     """
-    groups = repeated(digests, ignore)
-    parts = subject.part_of()
-    labels = subject.labels
-    across = [
-        one for one in groups if len(parts) and len({int(parts[row]) for row in one if parts[row] >= 0}) > 1
-    ]
-    named = few(
-        " = ".join(f"{row} ({PARTS[parts[row]] if parts[row] >= 0 else 'no part'})" for row in one)
-        for one in across
-    )
+    groups, parts, findings = duplicates(digests, ignore), part_numbers(contents), contents.findings
+    labels = np.zeros(len(digests), dtype=np.int64) if contents.images is None else contents.images.labels
+
+    def several(values: np.ndarray, group: list[int]) -> bool:
+        return len(values) > 0 and len({int(values[row]) for row in group if values[row] >= 0}) > 1
+
+    def listed(chosen: list[list[int]]) -> str:
+        return few(" = ".join(map(str, group)) for group in chosen)
+
+    across = [group for group in groups if several(parts, group)]
     if across:
-        severity = findings.error if subject.entry is None else findings.warning
-        severity(
-            f"the same {what} in several parts of the split (rows {named})", where, sum(map(len, across))
+        rows = few(
+            " = ".join(f"{row} ({PARTS[parts[row]] if parts[row] >= 0 else 'no part'})" for row in group)
+            for group in across
         )
-    mixed = [one for one in groups if labels is not None and len({int(labels[row]) for row in one}) > 1]
+        findings.add(
+            "error" if entry is None else "warning",
+            f"the same {what} in several parts of the split (rows {rows})",
+            where,
+            sum(map(len, across)),
+        )
+    else:
+        findings.ok(f"no {what} in several parts of the split", where)
+    mixed = [group for group in groups if several(labels, group)]
     if mixed:
-        rows = few(" = ".join(map(str, one)) for one in mixed)
-        findings.warning(f"the same {what} with several labels (rows {rows})", where, sum(map(len, mixed)))
-    rest = [one for one in groups if one not in across and one not in mixed]
-    if rest:
-        rows = few(" = ".join(map(str, one)) for one in rest)
-        findings.ok(
-            f"the same {what} several times within one part (rows {rows})", where, sum(map(len, rest))
-        )
-    if not across:
-        findings.ok(f"no {what} stand in several parts of the split", where)
+        text = f"the same {what} with several labels (rows {listed(mixed)})"
+        findings.warning(text, where, sum(map(len, mixed)))
+    if rest := [group for group in groups if group not in across and group not in mixed]:
+        text = f"the same {what} several times within one part (rows {listed(rest)})"
+        findings.ok(text, where, sum(map(len, rest)))

@@ -1,4 +1,4 @@
-"""Checks of region features: values, agreement with the splits, means against global features, checksums."""
+"""Checks region features: values, agreement with the split, means against global features, checksums."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 
 from zslbench.data import (
     SPLITS_FILE,
+    Findings,
+    FolderContents,
     RegionMetadata,
     RegionStore,
     as_float32,
@@ -18,19 +20,19 @@ from zslbench.data import (
     read_hdf5_metadata,
 )
 from zslbench.errors import DataError
-from zslbench_data.checking.features import check_repeated, feature_blocks, report
-from zslbench_data.checking.findings import Findings
+from zslbench_data.checking.features import check_duplicates, feature_blocks, part_numbers, report_values
 from zslbench_data.checking.scan import Scan, scan
-from zslbench_data.checking.subject import Subject
 from zslbench_data.checking.words import check_vectors
+from zslbench_data.download.catalogue import Entry
 
 _FAR = 0.1
-"""Share of the largest global feature by which a mean over regions may differ before it is told."""
-_ROW = 1e-3
+"""Differences between features and means are a warning from this share of the largest feature on."""
+_STORED_FAR = 1e-3
+"""Likewise for the means in a store, as an error."""
 
 
-class _Walk:
-    """The regions of a source as float32 rows for :func:`scan`, and the mean over them on the way."""
+class _FloatRegions:
+    """The regions of a source as float32 rows for :func:`scan`; collects the mean over them on the way."""
 
     def __init__(self, blocks: Iterator[np.ndarray], scale: float | None) -> None:
         self._blocks, self._scale = blocks, scale
@@ -48,73 +50,62 @@ class _Walk:
 def open_source(
     path: Path,
 ) -> tuple[RegionMetadata, tuple[int, int, int], float | None, Iterator[np.ndarray]]:
-    """What a region file says, its shape, scale and blocks; an HDF5 file is read as it is, never copied."""
+    """Metadata, shape, scale and blocks of region features; an HDF5 file is not copied to a store first."""
     if path.is_dir():
         store = RegionStore.open(path)
         return store, store.shape, store.scale, store.blocks()
-    facts = read_hdf5_metadata(path)
-    return facts, facts.shape, facts.scale, read_hdf5_blocks(path)
+    metadata = read_hdf5_metadata(path)
+    return metadata, metadata.shape, metadata.scale, read_hdf5_blocks(path)
 
 
-def check_regions(subject: Subject, path: Path, stems: list[str], where: str, findings: Findings) -> None:
-    """Look region features over.
+def check_regions(
+    contents: FolderContents, path: Path, stems: list[str], where: str, entry: Entry | None
+) -> None:
+    """Check region features.
 
     Args:
         stems: features files that may be means over these regions.
         where: what to call them.
     """
+    findings = contents.findings
     with findings.guard(where):
-        source, shape, scale, blocks = open_source(path)
-        _agreement(subject, source, where, findings)
+        source, (images, regions, _), scale, blocks = open_source(path)
+        _check_agreement(contents, source, where)
         vectors = source.companions.get("attribute_vectors")
         if vectors is not None:
             check_vectors(vectors, None, where, findings)
-        walk = _Walk(blocks, scale)
-        found = scan(walk)
-        images, regions, _ = shape
-        # Rows of the walk are regions: an image is as many of them.
-        of_images = Scan(
-            images,
-            found.nan,
-            found.inf,
-            sorted({row // regions for row in found.bad_rows}),
-            _whole(found.zero_rows, regions),
-            found.constant,
-            found.largest,
-        )
-        report(of_images, where, findings)
-        means = np.concatenate(walk.means)
-        if len(means) == len(subject.part_of()):
-            digests = [one.tobytes() for one in np.ascontiguousarray(means)]
-            check_repeated(subject, digests, of_images.zero_rows, "means over regions", where, findings)
+        rows = _FloatRegions(blocks, scale)
+        found = scan(rows)
+        # A row of the scan is a region; an image is zero if all of its regions are.
+        numbers, counts = np.unique(np.array(found.zero_rows, np.int64) // regions, return_counts=True)
+        zero = numbers[counts == regions].tolist()
+        bad = sorted({row // regions for row in found.bad_rows})
+        per_image = Scan(images, found.nan, found.inf, bad, zero, found.constant, found.largest)
+        report_values(per_image, where, findings)
+        means = np.concatenate(rows.means)
+        if len(means) == len(part_numbers(contents)):
+            digests = [row.tobytes() for row in np.ascontiguousarray(means)]
+            check_duplicates(contents, digests, zero, "mean over regions", where, entry)
         for stem in stems:
             with findings.guard(f"{stem}.mat"):
-                _against(means, subject.folder / f"{stem}.mat", where, findings)
+                _compare_means(means, contents.folder / f"{stem}.mat", where, findings)
         if isinstance(source, RegionStore):
-            _stored(source, means, where, findings)
+            _check_store(source, means, where, findings)
 
 
-def _whole(zero_rows: list[int], regions: int) -> list[int]:
-    """Images all of whose regions are zero."""
-    numbers, counts = np.unique(np.array(zero_rows, dtype=np.int64) // regions, return_counts=True)
-    return [int(one) for one in numbers[counts == regions]]
-
-
-def _agreement(subject: Subject, source: RegionMetadata, where: str, findings: Findings) -> None:
-    if subject.att is None:
+def _check_agreement(contents: FolderContents, source: RegionMetadata, where: str) -> None:
+    dataset = contents.unchecked("att")
+    if dataset is None or contents.images is None:
         return
-    dataset = subject.dataset(subject.att, "att")
-    if dataset is None:
-        return
-    theirs = subject.labels_from or "labels"
-    if not findings.faults(
-        [one.what for one in disagreements(source, dataset, subject.att, SPLITS_FILE, theirs)], where
-    ):
-        findings.ok("images, labels, attributes and split are those of the data set", where)
+    file = contents.images.file
+    different = disagreements(source, dataset, dataset.semantics, SPLITS_FILE, file)
+    contents.findings.extend(different, where)
+    if not different:
+        contents.findings.ok("images, labels, attributes and split are those of the data set", where)
 
 
-def _against(means: np.ndarray, path: Path, where: str, findings: Findings) -> None:
-    """Means over regions against a features file of the same width, as the largest difference."""
+def _compare_means(means: np.ndarray, path: Path, where: str, findings: Findings) -> None:
+    """Report the largest difference between means over regions and a features file of the same width."""
     start, largest, highest, far = 0, 0.0, 0.0, 0
     for block in feature_blocks(path):
         if block.shape[1] != means.shape[1] or start + len(block) > len(means):
@@ -133,13 +124,12 @@ def _against(means: np.ndarray, path: Path, where: str, findings: Findings) -> N
         findings.ok(text, where)
 
 
-def _stored(store: RegionStore, means: np.ndarray, where: str, findings: Findings) -> None:
-    """The store's checksums, and its means."""
+def _check_store(store: RegionStore, means: np.ndarray, where: str, findings: Findings) -> None:
     damaged = store.verify()
     for name in damaged:
-        findings.error(f"the bytes of {name} are not those that were written", where)
+        findings.error(f"{name} differs from its checksum", where)
     if not damaged:
-        findings.ok("checksums of all arrays are right", where)
+        findings.ok("all arrays have their checksums", where)
     gap = float(np.nanmax(np.abs(store.features - means), initial=0))
-    if gap > _ROW * max(1.0, float(np.nanmax(np.abs(means), initial=0))):
-        raise DataError(store.path, [f"features.npy is not the mean over regions (by up to {gap:.3g})"])
+    if gap > _STORED_FAR * max(1.0, float(np.nanmax(np.abs(means), initial=0))):
+        raise DataError(store.path, [f"features.npy differs from the mean over regions by up to {gap:.3g}"])

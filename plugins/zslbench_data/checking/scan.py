@@ -1,4 +1,4 @@
-"""What one walk through the rows of a large array tells: nothing is kept but a digest of each row."""
+"""Scans the rows of a large array in one pass; of a row it keeps no more than a digest."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Scan:
     bad_rows: list[int] = field(default_factory=list)
     """Rows with values that are NaN or infinite."""
     zero_rows: list[int] = field(default_factory=list)
-    """Rows that are zero throughout."""
+    """Rows that are all zero."""
     constant: tuple[int, ...] = ()
-    """Columns that have one value in every row."""
+    """Columns with the same value in every row."""
     largest: float = 0.0
     """The largest absolute value among finite ones."""
     digests: list[bytes] = field(default_factory=list)
-    """One for each row: equal rows, equal digests."""
+    """One for each row; equal rows have equal digests."""
 
 
 def scan(blocks: Iterable[np.ndarray], *, digests: bool = False) -> Scan:
-    """Walk through an array that comes in blocks of rows, each (n, ...) of real numbers.
+    """Scan an array that comes in blocks of rows, each (n, ...) of real numbers.
 
     Args:
         digests: whether to compute a digest of every row.
@@ -62,11 +62,11 @@ def scan(blocks: Iterable[np.ndarray], *, digests: bool = False) -> Scan:
     return found
 
 
-def repeated(digests: list[bytes], ignore: Iterable[int] = ()) -> list[list[int]]:
-    """Groups of rows with the same digest, two or more in each, in the order of their first rows.
+def duplicates(digests: list[bytes], ignore: Iterable[int] = ()) -> list[list[int]]:
+    """Groups of two or more rows with the same digest, in the order of their first rows.
 
     Args:
-        ignore: rows that are left out.
+        ignore: rows to leave out.
     """
     left_out = set(ignore)
     groups: dict[bytes, list[int]] = {}

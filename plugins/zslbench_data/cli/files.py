@@ -12,7 +12,7 @@ from zslbench.errors import Interrupted, SettingsError
 
 if TYPE_CHECKING:
     from zslbench_data.exporting.export import Layout
-    from zslbench_data.importing.place import Imported
+    from zslbench_data.importing.records import Imported
     from zslbench_data.progress import Display
 
 _FILE = click.Path(path_type=Path)
@@ -62,8 +62,8 @@ def import_(source: Path, name: str | None, data_root: Path | None, **options: A
     for text in done.notes:
         note(text)
     click.echo(f"{done.name}: {done.text}, in {done.folder}")
-    click.echo("what to type next:")
-    for line in done.following:
+    click.echo("next:")
+    for line in done.next_commands:
         click.echo(f"  {line}")
 
 
@@ -97,15 +97,19 @@ def _import_custom(
     source: Path, root: Path, name: str | None, options: dict[str, Any], force: bool, display: Display
 ) -> Imported:
     """The custom data set whose images or array is ``source``."""
-    from zslbench_data.importing.arrays import axes
-    from zslbench_data.importing.custom_write import Custom, import_custom
+    from zslbench.data import Findings
+    from zslbench_data.importing.arrays import open_array
+    from zslbench_data.importing.custom_write import CustomFiles, import_custom
 
     if options["attributes"] is None or options["split"] is None or name is None:
         raise SettingsError("a custom set needs --name, --attributes and --split")
-    what = "images" if source.is_dir() else "features" if axes(source) == 2 else "regions"
+    findings = Findings()
+    array = None if source.is_dir() else open_array(source, findings)
+    findings.raise_errors(source.parent)
+    what = "images" if array is None else "features" if array.ndim == 2 else "regions"
     if options.get(what) is not None:
         raise SettingsError(f"--{what}: {source} already has the {what}")
-    return import_custom(root, name, Custom(**{**options, what: source}), force=force, display=display)
+    return import_custom(root, name, CustomFiles(**{**options, what: source}), force=force, display=display)
 
 
 @click.command()

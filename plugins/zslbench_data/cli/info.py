@@ -119,13 +119,16 @@ def _about(name: str, entry: Entry | None, presence: Presence) -> Row:
 
 def _read_counts(presence: Presence) -> Row:
     """Counts from the splits file, for a data set outside the catalogue."""
-    from zslbench.data import PARTS, SPLITS_FILE, read_mat
+    from zslbench.data import PARTS, read_folder
 
-    found = read_mat(presence.folder / SPLITS_FILE, {"att", *(f"{one}_loc" for one in PARTS)})
-    sizes = {one: getattr(found.get(f"{one}_loc"), "size", None) for one in PARTS}
-    attributes, *_, classes = getattr(found.get("att"), "shape", (None, None))
-    images = None if None in sizes.values() else sum(one or 0 for one in sizes.values())
-    return {"images": images, "classes": classes, "attributes": attributes, **sizes}
+    contents = read_folder(presence.folder)
+    if not contents.variables:
+        contents.findings.raise_errors(presence.folder)
+    sizes = {part: len(contents.parts[part]) if part in contents.parts else None for part in PARTS}
+    known = [size for size in sizes.values() if size is not None]
+    images = sum(known) if len(known) == len(PARTS) else None
+    shape = (None, None) if contents.semantics is None else contents.semantics.shape
+    return {"images": images, "classes": shape[0], "attributes": shape[1], **sizes}
 
 
 def _semantics(entry: Entry | None, presence: Presence) -> list[str]:

@@ -13,7 +13,6 @@ from zslbench.data import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS,
     SPLITS_FILE,
-    Described,
     StoredRegions,
     attribute_names,
     attribute_vectors,
@@ -21,8 +20,9 @@ from zslbench.data import (
     find_dataset,
     find_folder,
     mat_variables,
-    read_described,
+    original_attributes,
     read_mat,
+    read_without_features,
     require_space,
 )
 from zslbench.errors import DataError, MissingData
@@ -201,34 +201,17 @@ def read_exportable(
     except MissingData:
         if folder is None or needs_features or semantics == "sentence":
             raise
-        described = read_described(folder)
-        if described is None:
+        found = read_without_features(folder, semantics=semantics or "att")
+        if found is None:
             raise
-        dataset = _without_features(registered.name, described, semantics or "att")
+        dataset = replace(found, name=registered.name)
     files = dataset.image_files
     if files is None and folder is not None:
         files = _image_files(folder, dataset)
     if folder is None or dataset.semantics_name == "sentence":
         return Exportable(dataset, None, files)
-    att = read_mat(folder / SPLITS_FILE, {"original_att"}).get("original_att")
-    original = np.ascontiguousarray(att.T, dtype=np.float32) if isinstance(att, np.ndarray) else None
+    original = original_attributes(folder)
     return Exportable(_with_words(dataset, folder), original, files)
-
-
-def _without_features(name: str, described: Described, semantics: str) -> Dataset:
-    att = described.original_att if semantics == "original_att" else described.att
-    if att is None:
-        raise MissingData(f"data set '{name}'", [f"{SPLITS_FILE} has no variable '{semantics}'"])
-    return Dataset(
-        name=name,
-        features=np.zeros((len(described.labels), 1), dtype=np.float32),
-        labels=described.labels,
-        class_names=described.class_names,
-        semantics=att,
-        split=described.split,
-        features_name="none",
-        semantics_name=semantics,
-    )
 
 
 def _image_files(folder: Path, dataset: Dataset) -> tuple[str, ...] | None:

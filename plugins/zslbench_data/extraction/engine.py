@@ -310,7 +310,7 @@ def _locked(path: Path) -> Iterator[None]:
 def _digest(images: ImageList) -> str:
     """Of paths, labels and file sizes: a size tells most replaced images without reading them."""
     digest = hashlib.sha256()
-    for place, label, path in zip(images.places, images.labels.tolist(), images.paths, strict=True):
+    for place, label, path in zip(images.files, images.labels.tolist(), images.paths, strict=True):
         try:
             size = path.stat().st_size
         except OSError as error:

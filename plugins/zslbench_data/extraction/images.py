@@ -1,10 +1,10 @@
-"""The images of a data set in its own order, and where each is below ``<root>/<DS>/images``.
+"""Finds the images of a data set, in its own order, below ``<root>/<DS>/images``.
 
 Order and labels come from ``image_files`` and ``labels`` in ``res101.mat``, another features file,
 ``labels.mat`` or ``att_splits.mat``, in this order. If no file lists the images, they are sorted by path,
 their class is the folder named after one, and the split must fit this order.
 
-Listed names are paths on somebody else's machine. They are matched by their last k components, where k is the
+Listed names are paths on another machine. They are matched by their last k components, where k is the
 smallest number that makes all listed names distinct.
 """
 
@@ -12,22 +12,20 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Int
 
-from zslbench.data import IMAGES, SPLITS_FILE, Variables, features_files, read_mat
+from zslbench.data import IMAGES, PARTS, SPLITS_FILE, Findings, ImageLabels, label_files, read_folder
 from zslbench.errors import DataError, MissingData
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-"""Of image files, when no list names them."""
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+"""Of image files, if no list names them."""
 
-_DEFAULT = "res101"
 _SHOWN = 10
-_PARTS = ("trainval", "test_seen", "test_unseen")
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class ImageList:
     """As in the data set's list."""
     labels: Int[np.ndarray, " images"]
     """Class id of each, 0-based."""
-    places: tuple[str, ...]
+    files: tuple[str, ...]
     """The path of each below ``folder``, with ``/``."""
     folder: Path
     listed_in: str
@@ -46,7 +44,7 @@ class ImageList:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        return tuple(self.folder / one for one in self.places)
+        return tuple(self.folder / one for one in self.files)
 
 
 def list_images(folder: Path, advice: str = "") -> ImageList:
@@ -60,15 +58,15 @@ def list_images(folder: Path, advice: str = "") -> ImageList:
         DataError: a name fits several files, or the class or row of an image is unknown.
     """
     root = folder / IMAGES
-    files = _files(root)
+    files = files_below(root)
     if not files:
         raise MissingData(root, ["no images here"], advice)
     listed = _listed(folder)
     if listed is None:
         return _by_folder(folder, root, files)
-    names, labels, file = listed
-    places = match(names, files, root, file, advice)
-    return ImageList(names, labels, tuple(places), root, file)
+    images, names = listed
+    matched = match(names, files, root, images.file, advice)
+    return ImageList(names, images.labels, tuple(matched), root, images.file)
 
 
 def match(
@@ -122,80 +120,57 @@ def match(
     return found
 
 
-def _listed(folder: Path) -> tuple[tuple[str, ...], np.ndarray, str] | None:
-    """Names, labels, and the file that has both."""
-    stems = sorted(features_files(folder), key=lambda stem: stem != _DEFAULT)
-    for file in [*(f"{stem}.mat" for stem in stems), "labels.mat", SPLITS_FILE]:
-        if not (folder / file).is_file():
-            continue
-        here = read_mat(folder / file, {"image_files", "labels"})
-        names = here.get("image_files")
-        if not isinstance(names, list) or "labels" not in here:
-            continue
-        faults: list[str] = []
-        labels = Variables(faults).indices(here, file, "labels")
-        if labels is not None and len(labels) != len(names):
-            faults.append(f"{file}: {len(names)} image_files, {len(labels)} labels")
-        if faults or labels is None:
-            raise DataError(folder, faults)
-        return tuple(names), np.asarray(labels, dtype=np.int64), file
+def _listed(folder: Path) -> tuple[ImageLabels, tuple[str, ...]] | None:
+    """Labels and names from the first file that has both."""
+    findings = Findings()
+    for images in label_files(folder, findings, unreadable="warning"):
+        findings.raise_errors(folder)
+        if images.image_files is not None:
+            return images, images.image_files
+    findings.raise_errors(folder)
     return None
 
 
 def _by_folder(folder: Path, root: Path, files: Sequence[str]) -> ImageList:
     """Images sorted by path, their classes from the names of folders."""
-    where = folder / SPLITS_FILE
-    if not where.is_file():
+    if not (folder / SPLITS_FILE).is_file():
         raise MissingData(folder, [f"{SPLITS_FILE} is missing, so the classes are unknown"])
-    keys = {"allclasses_names", *(f"{part}_loc" for part in _PARTS)}
-    splits = read_mat(where, keys)
-    classes = splits.get("allclasses_names")
-    if not isinstance(classes, list):
-        raise DataError(
-            folder,
-            [f"no file lists the images (image_files, labels), and {SPLITS_FILE} has no allclasses_names"],
-        )
-    number = {name.strip(): one for one, name in enumerate(classes)}
-    images = sorted(one for one in files if one.lower().endswith(_SUFFIXES))
-    labels, unplaced = [], []
-    for file in images:
-        found = {number[part] for part in PurePosixPath(file).parent.parts if part in number}
-        if len(found) == 1:
-            labels.append(found.pop())
-        else:
-            unplaced.append(file)
-    if unplaced:
-        fault = f"{len(unplaced)} images are not in a folder named after exactly one of allclasses_names"
-        raise DataError(root, [f"{fault}: {', '.join(unplaced[:_SHOWN])}"])
-    ids = np.asarray(labels, dtype=np.int64)
-    faults: list[str] = []
-    rows = [Variables(faults).indices(splits, SPLITS_FILE, f"{part}_loc") for part in _PARTS]
-    if not faults:
-        faults = _split_faults(ids, [one for one in rows if one is not None])
-    if faults:
-        raise DataError(root, faults, f"List the images in {SPLITS_FILE} (image_files, labels)")
-    return ImageList(tuple(images), ids, tuple(images), root, IMAGES)
+    contents = read_folder(folder)
+    if contents.variables and not contents.class_names:
+        fault = f"no file lists the images (image_files, labels), and {SPLITS_FILE} has no allclasses_names"
+        raise DataError(folder, [fault])
+    contents.findings.raise_errors(folder)
+    number = {name: label for label, name in enumerate(contents.class_names)}
+    names = [file for file in files if file.lower().endswith(IMAGE_SUFFIXES)]
+    found = [{number[part] for part in PurePosixPath(file).parent.parts if part in number} for file in names]
+    if unclear := [file for file, classes in zip(names, found, strict=True) if len(classes) != 1]:
+        fault = f"{len(unclear)} images are not in a folder named after exactly one of allclasses_names"
+        raise DataError(root, [f"{fault}: {', '.join(unclear[:_SHOWN])}"])
+    labels = np.array([classes.pop() for classes in found], dtype=np.int64)
+    if fault := _split_fault(labels, contents.parts):
+        raise DataError(root, [fault], f"List the images in {SPLITS_FILE} (image_files, labels)")
+    return ImageList(tuple(names), labels, tuple(names), root, IMAGES)
 
 
-def _split_faults(labels: np.ndarray, rows: Sequence[np.ndarray]) -> list[str]:
-    """Why the split cannot belong to images in sorted order."""
-    all_rows = np.sort(np.concatenate(rows))
-    if not np.array_equal(all_rows, np.arange(len(labels))):
-        return [f"{len(labels)} images, but the split in {SPLITS_FILE} has {len(all_rows)}"]
-    trained, tested, unseen = (set(labels[one].tolist()) for one in rows)
+def _split_fault(labels: np.ndarray, parts: Mapping[str, np.ndarray]) -> str:
+    """Why the split cannot belong to images in sorted order; empty: it can."""
+    rows = np.sort(np.concatenate(list(parts.values())))
+    if not np.array_equal(rows, np.arange(len(labels))):
+        return f"{len(labels)} images, but the split in {SPLITS_FILE} has {len(rows)}"
+    trained, tested, unseen = (set(labels[parts[part]].tolist()) for part in PARTS)
     mixed = (trained & unseen) | (tested - trained)
-    if mixed:
-        return [f"images sorted by path do not fit the split: it would mix up {len(mixed)} classes"]
-    return []
+    return (
+        f"images sorted by path do not fit the split: it would mix up {len(mixed)} classes" if mixed else ""
+    )
 
 
-def _files(root: Path) -> list[str]:
-    """Every file below, as a path with ``/``; hidden files and folders are skipped."""
+def files_below(root: Path) -> list[str]:
+    """Every file below a folder, as a path with ``/``, sorted; hidden files and folders are skipped."""
     found = []
     for folder, inner, files in os.walk(root, followlinks=True):
-        inner[:] = sorted(one for one in inner if not one.startswith("."))
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
         below = Path(folder).relative_to(root)
-        found += [(below / one).as_posix() for one in files if not one.startswith(".")]
+        found += [(below / name).as_posix() for name in files if not name.startswith(".")]
     return sorted(found)
 
 

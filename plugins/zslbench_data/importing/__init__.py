@@ -1,1 +1,1 @@
-"""Brings data sets of other origin below the data root: checked, whole, and recorded."""
+"""Imports data sets from elsewhere below the data root: checked, written whole, and recorded."""

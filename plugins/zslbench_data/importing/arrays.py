@@ -1,4 +1,4 @@
-"""Arrays of a custom data set: memory-mapped, and looked over before anything is written."""
+"""The arrays of a custom data set: memory-mapped, and checked before anything is written."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from zslbench.data import BLOCK_BYTES, STORED_TYPES
-from zslbench.errors import DataError, MissingData
+from zslbench.data import BLOCK_BYTES, STORED_TYPES, Findings
+from zslbench.errors import MissingData
 from zslbench_data.checking.scan import scan
 from zslbench_data.exporting.xlsa17 import blocks
 
@@ -28,38 +28,33 @@ class Regions:
     dtype: np.dtype[Any]
     """The type to store them in."""
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        images, regions, channels = self.array.shape
-        return images, regions, channels
-
     def blocks(self) -> Iterator[np.ndarray]:
-        """The regions as they are in the file, a bounded number at a time."""
+        """The regions as in the file, a bounded number at a time."""
         images, regions, channels = self.array.shape
         size = max(1, BLOCK_BYTES // (regions * channels * self.array.dtype.itemsize))
         for start in range(0, images, size):
             yield np.asarray(self.array[start : start + size])
 
 
-def open_features(path: Path, faults: list[str], notes: list[str]) -> np.ndarray | None:
-    """Global features (images, d) of any real type; what is wrong joins ``faults``."""
-    array = open_array(path, faults)
+def open_features(path: Path, findings: Findings) -> np.ndarray | None:
+    """Global features (images, d) of any real type; None and a finding if they are something else."""
+    array = open_array(path, findings)
     if array is None:
         return None
     if array.ndim != 2:
-        faults.append(f"{path.name} has {array.ndim} axes: features are (images, d)")
+        findings.error(f"{array.ndim} axes: features are (images, d)", path.name)
         return None
-    _values(path, blocks(array), faults, notes)
+    _check_values(path, blocks(array), findings)
     return array
 
 
-def open_regions(path: Path, dtype: str, faults: list[str], notes: list[str]) -> Regions | None:
+def open_regions(path: Path, dtype: str, findings: Findings) -> Regions | None:
     """Region features (images, regions, channels), or (images, channels, height, width).
 
     Args:
-        dtype: what to store them in: ``keep``, ``float16`` or ``float32``.
+        dtype: to store them in: ``keep``, ``float16`` or ``float32``.
     """
-    array = open_array(path, faults)
+    array = open_array(path, findings)
     if array is None:
         return None
     grid: tuple[int, int] | None = None
@@ -68,14 +63,11 @@ def open_regions(path: Path, dtype: str, faults: list[str], notes: list[str]) ->
         grid = (height, width)
         array = array.reshape(images, channels, height * width).swapaxes(1, 2)
     if array.ndim != 3:
-        faults.append(
-            f"{path.name} has {array.ndim} axes: regions are (images, regions, channels) or "
-            "(images, channels, height, width)"
-        )
+        shapes = "(images, regions, channels) or (images, channels, height, width)"
+        findings.error(f"{array.ndim} axes: regions are {shapes}", path.name)
         return None
-    stored = stored_as(array.dtype, dtype)
-    found = Regions(path, array, grid, stored)
-    _values(path, found.blocks(), faults, notes, stored)
+    found = Regions(path, array, grid, stored_as(array.dtype, dtype))
+    _check_values(path, found.blocks(), findings, found.dtype)
     return found
 
 
@@ -84,8 +76,8 @@ def stored_as(given: np.dtype[Any], dtype: str) -> np.dtype[Any]:
     return STORED_TYPES.get(given.name, STORED_TYPES["float32"]) if dtype == "keep" else STORED_TYPES[dtype]
 
 
-def open_array(path: Path, faults: list[str]) -> np.ndarray | None:
-    """A ``.npy`` file of real numbers, memory-mapped.
+def open_array(path: Path, findings: Findings) -> np.ndarray | None:
+    """A ``.npy`` file of real numbers, memory-mapped; None and a finding if it is something else.
 
     Raises:
         MissingData: there is no such file.
@@ -95,44 +87,23 @@ def open_array(path: Path, faults: list[str]) -> np.ndarray | None:
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        faults.append(f"{path.name} is no .npy array of numbers ({error})")
+        findings.error(f"not a .npy array of numbers ({error})", path.name)
         return None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or 0 in array.shape:
-        faults.append(f"{path.name} holds no table of numbers")
+        findings.error("not an array of numbers, or an empty one", path.name)
         return None
     return array
 
 
-def axes(path: Path) -> int:
-    """How many axes the array in a ``.npy`` file has.
-
-    Raises:
-        MissingData: there is no such file.
-        DataError: it is no array.
-    """
-    faults: list[str] = []
-    array = open_array(path, faults)
-    if array is None:
-        raise DataError(path, faults)
-    return array.ndim
-
-
-def _values(
-    path: Path,
-    rows: Iterator[np.ndarray],
-    faults: list[str],
-    notes: list[str],
-    stored: np.dtype[Any] | None = None,
+def _check_values(
+    path: Path, rows: Iterator[np.ndarray], findings: Findings, stored: np.dtype[Any] | None = None
 ) -> None:
     found = scan(rows)
     if found.nan or found.inf:
-        faults.append(
-            f"{path.name}: {found.nan} NaN and {found.inf} infinite values in {len(found.bad_rows)} rows "
-            f"(row {found.bad_rows[0]})"
-        )
+        text = f"{found.nan} NaN and {found.inf} infinite values in {len(found.bad_rows)} rows"
+        findings.error(f"{text} (row {found.bad_rows[0]})", path.name)
     if stored == np.float16 and found.largest > _LARGEST_HALF:
-        faults.append(
-            f"{path.name}: values up to {found.largest:.3g}, float16 holds up to {_LARGEST_HALF:.0f}"
-        )
+        text = f"values up to {found.largest:.3g}, float16 holds up to {_LARGEST_HALF:.0f}"
+        findings.error(text, path.name)
     if found.zero_rows:
-        notes.append(f"{path.name}: {len(found.zero_rows)} rows are zero (row {found.zero_rows[0]})")
+        findings.note(f"{path.name}: {len(found.zero_rows)} rows are zero (row {found.zero_rows[0]})")

@@ -1,11 +1,11 @@
-"""Imports a folder in the xlsa17 format: read and validated where it is, then copied or linked."""
+"""Imports a folder in the xlsa17 format: validated in place, then copied or linked."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,29 @@ from zslbench.data import (
     SEMANTICS_FILES,
     SPLITS_FILE,
     ExpectedCounts,
-    dataset_faults,
+    Findings,
     features_files,
     is_region_store,
-    read_described,
+    read_without_features,
     read_xlsa17,
     require_space,
 )
 from zslbench.errors import DataError, MissingData
 from zslbench.store import sha256_of
 from zslbench_data.download.catalogue import catalogue
-from zslbench_data.importing.place import Imported, alone, is_done, key_of, target, write_record
-from zslbench_data.progress import Display, Silent
+from zslbench_data.importing.records import (
+    Imported,
+    import_key,
+    is_done,
+    locked,
+    target_folder,
+    write_import,
+)
+from zslbench_data.progress import SILENT, Display
 from zslbench_data.staging import staged_folder
 
-_WHAT = "xlsa17"
-_WANTED = {".mat", ".txt", ".npy", ".sha256", *HDF5_SUFFIXES}
+_KIND = "xlsa17"
+_SUFFIXES = {".mat", ".txt", ".npy", ".sha256", *HDF5_SUFFIXES}
 _SPARE = 1 << 20
 
 
@@ -41,11 +48,11 @@ def import_folder(
     *,
     link: bool = False,
     force: bool = False,
-    display: Display | None = None,
+    display: Display = SILENT,
 ) -> Imported:
-    """Bring an xlsa17 folder below the data root; the same one again is found done.
+    """Import an xlsa17 folder; repeating an import changes nothing.
 
-    Brought are ``.mat``, ``.txt``, ``.npy`` and HDF5 files, region stores and the folder ``images``.
+    Its ``.mat``, ``.txt``, ``.npy`` and HDF5 files, region stores and the folder ``images`` are imported.
 
     Args:
         name: the data set's; one of the catalogue must have the official counts.
@@ -54,141 +61,124 @@ def import_folder(
 
     Raises:
         MissingData: there is no splits file.
-        DataError: every fault of the data; or files of other content are there; or no room.
+        DataError: every fault of the data; or files of other content are there; or no space.
         SettingsError: the name cannot be used.
     """
-    folder = target(root, name)
+    folder = target_folder(root, name)
     if folder.name.lower() in catalogue().datasets and not folder.exists():
         folder = root / catalogue().entry(name).folder
     if not (source / SPLITS_FILE).is_file():
-        raise MissingData(source, [f"no {SPLITS_FILE}: is no folder in the xlsa17 format"])
+        raise MissingData(source, [f"no {SPLITS_FILE}: not a folder in the xlsa17 format"])
     if folder.exists() and folder.resolve() == source.resolve():
-        raise DataError(
-            source, ["lies below the data root already"], f"zslbench data check {name} looks it over"
-        )
-    shown = display or Silent()
-    with alone(folder):
+        raise DataError(source, ["is already below the data root"], f"Check it: zslbench data check {name}")
+    name = folder.name.lower()
+    commands = (f"zslbench data info {name}", f"zslbench data check {name}")
+    with locked(folder):
         files = sorted(_files(source))
-        shown.message(f"looking at {len(files)} files of {source}")
-        sums = {one: _sum(source / one) for one in files}
-        key = key_of({"files": sums, "link": link})
-        following = (
-            f"zslbench data info {folder.name.lower()}",
-            f"zslbench data check {folder.name.lower()}",
-        )
-        if is_done(folder, _WHAT, key) and _same(folder, sums):
-            return Imported(folder.name.lower(), folder, False, "already there", (), following)
-        strange = [one for one in files if (folder / one).exists() and _sum(folder / one) != sums[one]]
-        if strange and not force:
+        display.message(f"checking {len(files)} files of {source}")
+        digests = {file: _digest(source / file) for file in files}
+        different = [
+            file for file in files if (folder / file).exists() and _digest(folder / file) != digests[file]
+        ]
+        key = import_key({"files": digests, "link": link})
+        if is_done(folder, _KIND, key) and not different:
+            return Imported(name, folder, "already there", (), commands)
+        if different and not force:
             raise DataError(
                 folder,
-                [f"{len(strange)} files there have other content: {', '.join(strange)}"],
+                [f"{len(different)} files there have other content: {', '.join(different)}"],
                 "Choose another --name, or pass --force to replace them",
             )
-        counts, notes = _validate(source, folder.name.lower())
+        counts, notes = _validate(source, name)
         if not link:
-            require_space(folder / SPLITS_FILE, sum(_size(source / one) for one in files) + _SPARE)
-        with staged_folder(folder) as aside:
-            for one in files:
-                (aside / one).parent.mkdir(parents=True, exist_ok=True)
-                _bring(source / one, aside / one, link, shown)
-            if {one: _sum(aside / one) for one in files} != sums:
+            require_space(folder / SPLITS_FILE, sum(_size(source / file) for file in files) + _SPARE)
+        with staged_folder(folder) as staging:
+            for file in files:
+                (staging / file).parent.mkdir(parents=True, exist_ok=True)
+                _bring(source / file, staging / file, link, display)
+            if {file: _digest(staging / file) for file in files} != digests:
                 raise DataError(source, ["changed while it was copied"], "Try again")
-            write_record(
-                folder, aside, _WHAT, key, {one: {"archive": source.name, "member": one} for one in files}
-            )
-        return Imported(folder.name.lower(), folder, True, f"{counts}; {len(files)} files", notes, following)
+            origins = {file: {"archive": source.name, "member": file} for file in files}
+            write_import(folder, staging, _KIND, key, origins)
+    return Imported(name, folder, f"{counts}; {len(files)} files", notes, commands)
 
 
 def _files(source: Path) -> Iterator[str]:
-    """What belongs to the data set: names of files, region stores and the folder of pictures."""
-    for one in source.iterdir():
-        if one.name.startswith("."):
+    """Names of the files, region stores and image folder of a data set."""
+    for path in source.iterdir():
+        if path.name.startswith("."):
             continue
-        if one.is_dir():
-            if one.name == "regions":
-                yield from (f"regions/{inner.name}" for inner in one.iterdir() if _regions(inner))
-            elif one.name == IMAGES or is_region_store(one):
-                yield one.name
-        elif one.suffix.lower() in _WANTED or one.name == "attribute_vectors.json":
-            yield one.name
+        if path.is_dir():
+            if path.name == "regions":
+                yield from (f"regions/{inner.name}" for inner in path.iterdir() if _has_regions(inner))
+            elif path.name == IMAGES or is_region_store(path):
+                yield path.name
+        elif path.suffix.lower() in _SUFFIXES or path.name == "attribute_vectors.json":
+            yield path.name
 
 
-def _regions(path: Path) -> bool:
+def _has_regions(path: Path) -> bool:
     return not path.name.startswith(".") and (is_region_store(path) or path.suffix.lower() in HDF5_SUFFIXES)
 
 
 def _validate(source: Path, name: str) -> tuple[str, tuple[str, ...]]:
-    """Read everything once; gives counts and notes.
+    """Read everything once; returns counts and notes.
 
     Raises:
         DataError: the faults of all files together.
     """
     entry = catalogue().datasets.get(name)
     expected = None if entry is None else ExpectedCounts(**entry.counts)
-    faults: list[str] = []
-    notes: list[str] = []
-    counts = ""
+    findings, counts = Findings(), ""
     stems = features_files(source)
-    readings = [(stem, "att") for stem in stems]
+    readings: list[tuple[str | None, str]] = [(stem, "att") for stem in stems] or [(None, "att")]
     if stems and (source / SEMANTICS_FILES["sentence"]).is_file():
         readings.append((stems[0], "sentence"))
     for stem, semantics in readings:
-        try:
-            found = read_xlsa17(
-                source, name=name, features=stem, semantics=semantics, expected=expected, image_files=True
-            )
-        except DataError as error:
-            faults += [one for one in error.faults if one not in faults]
-            continue
-        counts = f"{len(found.labels)} images of {len(found.class_names)} classes"
-        notes += [one for one in found.notes if one not in notes]
-    if not stems:
-        described = read_described(source)
-        if described is None:
-            notes.append(f"no features and no labels: only {SPLITS_FILE} could be looked at")
-            counts = "splits"
-        else:
-            faults += dataset_faults(described.dataset(name))
-            counts = f"{len(described.labels)} images of {len(described.class_names)} classes, no features"
-            notes += described.notes
-    if faults:
-        raise DataError(source, faults, "Nothing was imported")
-    return counts, tuple(notes)
+        with findings.guard(""):
+            if stem is None:
+                dataset = read_without_features(source)
+            else:
+                dataset = read_xlsa17(
+                    source, name=name, features=stem, semantics=semantics, expected=expected, image_files=True
+                )
+            if dataset is None:
+                counts = "splits"
+                findings.note(f"no features and no labels: only {SPLITS_FILE} could be checked")
+                continue
+            counts = f"{len(dataset.labels)} images of {len(dataset.class_names)} classes"
+            counts += ", no features" if stem is None else ""
+            for text in dataset.notes:
+                findings.note(text)
+    findings.raise_errors(source, "Nothing was imported")
+    return counts, findings.notes
 
 
-def _sum(path: Path) -> str:
+def _digest(path: Path) -> str:
     """sha256 of a file; of a folder, of its files' names and sha256."""
     if not path.is_dir():
         return sha256_of(path)
-    made = hashlib.sha256()
+    digest = hashlib.sha256()
     for base, inner, files in os.walk(path, followlinks=True):
         inner.sort()
-        for one in sorted(files):
-            below = (Path(base) / one).relative_to(path).as_posix()
-            made.update(f"{below}\0{sha256_of(Path(base) / one)}\n".encode())
-    return made.hexdigest()
-
-
-def _same(folder: Path, sums: Mapping[str, str]) -> bool:
-    return all((folder / one).exists() and _sum(folder / one) == digest for one, digest in sums.items())
+        for file in sorted(files):
+            below = (Path(base) / file).relative_to(path).as_posix()
+            digest.update(f"{below}\0{sha256_of(Path(base) / file)}\n".encode())
+    return digest.hexdigest()
 
 
 def _size(path: Path) -> int:
     if not path.is_dir():
         return path.stat().st_size
-    return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
-def _bring(source: Path, to: Path, link: bool, display: Display) -> None:
+def _bring(source: Path, target: Path, link: bool, display: Display) -> None:
     if link:
-        to.symlink_to(source.resolve(), target_is_directory=source.is_dir())
+        target.symlink_to(source.resolve(), target_is_directory=source.is_dir())
         return
     size = _size(source)
-    display.begin(f"copying {source.name}", size)
-    try:
+    with display.task(f"copying {source.name}", size):
         copy: Any = shutil.copytree if source.is_dir() else shutil.copyfile
-        copy(source, to)
+        copy(source, target)
         display.advance(size)
-    finally:
-        display.end()

@@ -23,7 +23,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,11 +40,11 @@ from zslbench.data.regions.layout import (
     STORED_TYPES,
     MappedRows,
     mean_over_regions,
-    require_finite,
+    not_finite,
     stored_type,
 )
 from zslbench.data.regions.store import FORMAT, StoredRegions
-from zslbench.data.regions.writer import RegionWriter
+from zslbench.data.regions.writer import RegionWriter, log_progress
 from zslbench.data.validate import PARTS
 from zslbench.errors import DataError
 from zslbench.store.files import write_whole
@@ -60,7 +59,6 @@ _SMALL = {
     **{f"{part}_loc": part for part in PARTS},
 }
 _log = logging.getLogger("zslbench")
-_PROGRESS_SECONDS = 30
 
 
 def is_region_file(path: Path) -> bool:
@@ -158,22 +156,23 @@ def import_hdf5(path: Path, folder: Path) -> None:
         DataError: the file cannot be read or has unusable values; or the store cannot be written.
     """
     given = read_hdf5_metadata(path)
-    images, regions, channels = given.shape
-    size = images * regions * channels * given.dtype.itemsize
+    size = int(np.prod(given.shape, dtype=np.int64)) * given.dtype.itemsize
     _log.info("copying %s to %s, once (%.1f GB)", path, folder, size / 1e9)
-    reported, start, files = time.monotonic(), 0, given.image_files
-    companions, provenance = given.companions, given.provenance
-    writer = RegionWriter(
-        folder, given.shape, given.dtype, given.scale, companions=companions, provenance=provenance
-    )
-    with writer:
-        for block in read_hdf5_blocks(path):
-            stop = start + len(block)
-            writer.append(block, given.labels[start:stop], None if files is None else files[start:stop])
-            start = stop
-            if time.monotonic() - reported > _PROGRESS_SECONDS:
-                reported = time.monotonic()
-                _log.info("copying %s: %d %%", path.name, 100 * stop // images)
+    with RegionWriter(
+        folder,
+        given.shape,
+        given.dtype,
+        given.scale,
+        companions=given.companions,
+        provenance=given.provenance,
+    ) as writer:
+        writer.extend(
+            read_hdf5_blocks(path),
+            given.labels,
+            given.image_files,
+            source=path,
+            advance=log_progress(f"copying {path.name}", size),
+        )
 
 
 class MappedHdf5(StoredRegions):
@@ -198,7 +197,9 @@ class MappedHdf5(StoredRegions):
             digest.update(block)
             means[done : done + len(block)] = mean_over_regions(block, self.scale)
             done += len(block)
-        require_finite(means, self.dtype, self.path)
+        bad = np.flatnonzero(~np.isfinite(means).all(axis=1))
+        if len(bad):
+            raise DataError(self.path, [not_finite(len(bad), int(bad[0]), self.dtype)])
         part = folder.with_name(f".{folder.name}.new.part")
         part.mkdir()
         np.save(part / "features.npy", means)

@@ -107,25 +107,8 @@ def mean_over_regions(
     return means
 
 
-def require_finite(
-    values: Shaped[np.ndarray, "n ..."], dtype: np.dtype[Any], where: object, first: int = 0
-) -> None:
-    """Refuse regions with NaN or infinite values.
-
-    Args:
-        values: regions, or their means, which are finite only if everything that they sum is.
-        first: number of the first of these images.
-
-    Raises:
-        DataError: says how many images there are, and the row of one.
-    """
-    bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
-    if len(bad):
-        raise DataError(where, [not_finite(len(bad), first + int(bad[0]), dtype)])
-
-
 def not_finite(count: int, row: int, dtype: np.dtype[Any]) -> str:
-    """The fault of regions that cannot be stored as ``dtype``: in how many images, and the row of one."""
+    """The fault of regions that cannot be stored as ``dtype``: the number of images, and the row of one."""
     kind = ", or too large for float16" if dtype == np.float16 else ""
     return f"{count} images have NaN or infinite regions{kind} (row {row})"
 

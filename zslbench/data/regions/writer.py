@@ -1,13 +1,15 @@
-"""Writes a region store block by block in constant memory; the store is complete or absent."""
+"""Writes a region store block by block in constant memory; it appears complete or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -16,10 +18,13 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from zslbench.data.provenance import ArrayDigest, array_sha256
-from zslbench.data.regions.layout import as_stored, mean_over_regions, require_finite, stored_type
+from zslbench.data.regions.layout import as_stored, mean_over_regions, not_finite, stored_type
 from zslbench.data.regions.store import DESCRIPTION, FORMAT, INDEX
 from zslbench.errors import DataError
 from zslbench.store.files import sha256_of, sync_folder, write_synced
+
+_log = logging.getLogger("zslbench")
+_LOG_SECONDS = 30
 
 
 class RegionWriter:
@@ -30,7 +35,7 @@ class RegionWriter:
                 writer.append(block, labels)
 
     Everything is written to a folder ``.<name>.<random>.part`` next to the target, flushed to the disk and
-    renamed. An error removes it; a killed process leaves it, and nothing takes it for a store.
+    renamed. An error removes that folder; a killed process leaves it, and it is never taken for a store.
 
     Args:
         path: the store's folder; it must not exist.
@@ -102,24 +107,69 @@ class RegionWriter:
         """Write the next images.
 
         Args:
-            block: their regions: in the stored type, or floats to be converted.
+            block: their regions, in the stored type or as floats to be converted.
             labels: their class ids, 0-based.
             image_files: their names, if known.
 
         Raises:
             ValueError: they do not fit the announced shape.
-            DataError: a value is NaN or infinite, or does not fit into the type; or the disk fails.
+            DataError: a value is NaN, infinite or too large for the type; or the disk fails.
         """
+        first = self._done
+        if bad := self._write(block, labels, image_files):
+            raise DataError(self.path, [not_finite(len(bad), first + bad[0], self.dtype)])
+
+    def extend(
+        self,
+        blocks: Iterable[Shaped[np.ndarray, "_ regions channels"]],
+        labels: Int[np.ndarray, " images"],
+        image_files: Sequence[str] | None = None,
+        *,
+        source: object = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> None:
+        """Write all images; unusable values are counted in all blocks before they are reported.
+
+        Args:
+            source: what an error about values names; None: the store.
+            advance: called after each block with its bytes.
+
+        Raises:
+            ValueError, DataError: as :meth:`append`.
+        """
+        bad: list[int] = []
+        start = 0
+        for block in blocks:
+            stop = start + len(block)
+            files = None if image_files is None else image_files[start:stop]
+            bad += [start + row for row in self._write(block, labels[start:stop], files, discard=bool(bad))]
+            start = stop
+            if advance is not None:
+                advance(block.size * self.dtype.itemsize)
+        if bad:
+            fault = not_finite(len(bad), bad[0], self.dtype)
+            raise DataError(self.path if source is None else source, [fault], "Nothing was written")
+
+    def _write(
+        self,
+        block: np.ndarray,
+        labels: np.ndarray,
+        image_files: Sequence[str] | None,
+        *,
+        discard: bool = False,
+    ) -> list[int]:
+        """Write images unless values are unusable; returns the rows of the block that have some."""
         count = len(block)
         if block.shape[1:] != self.shape[1:] or self._done + count > self.shape[0]:
             raise ValueError(f"{self._done} + {block.shape} rows do not fit into {self.shape}")
         if len(labels) != count or (image_files is not None and len(image_files) != count):
             raise ValueError(f"{count} images, {len(labels)} labels")
-        if self.dtype == np.uint8 and block.dtype != np.uint8:  # means of integers are always finite
-            require_finite(block, self.dtype, self.path, self._done)
         stored = as_stored(block, self.dtype, self.scale)
         means = mean_over_regions(stored, self.scale)
-        require_finite(means, self.dtype, self.path, self._done)
+        converted = self.dtype == np.uint8 and block.dtype != np.uint8  # means of integers are always finite
+        finite = np.isfinite(block.reshape(count, -1) if converted else means).all(axis=1)
+        if discard or not finite.all():
+            return np.flatnonzero(~finite).tolist()
         with self._disk_errors():
             for name, part in (("regions", stored), ("features", means)):
                 self._digests[name].update(part)
@@ -127,6 +177,7 @@ class RegionWriter:
         self._labels.append(np.array(labels, dtype=np.int64))
         self._files.extend(image_files if image_files is not None else [None] * count)
         self._done += count
+        return []
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -200,6 +251,20 @@ class RegionWriter:
             yield
         except OSError as error:
             raise DataError(self.path, [f"cannot be written ({error.strerror or error})"]) from None
+
+
+def log_progress(text: str, size: int) -> Callable[[int], None]:
+    """A function to call with bytes that are done; it logs their share of ``size`` every 30 seconds."""
+    done, logged = 0, time.monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal done, logged
+        done += count
+        if time.monotonic() - logged > _LOG_SECONDS:
+            logged = time.monotonic()
+            _log.info("%s: %d %%", text, 100 * done // size)
+
+    return advance
 
 
 def require_space(path: Path, needed: int, advice: str = "") -> None:

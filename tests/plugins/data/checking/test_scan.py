@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zslbench_data.checking.scan import repeated, scan
+from zslbench_data.checking.scan import duplicates, scan
 
 
 @pytest.mark.parametrize("step", [1, 3, 100])
@@ -24,7 +24,7 @@ def test_against_the_whole_array(step: int, dtype: type) -> None:
     assert found.zero_rows == [row for row in range(40) if (flat[row] == 0).all()]
     assert found.constant == tuple(one for one in range(8) if len(set(flat[:, one])) == 1)
     assert found.largest == np.abs(flat[np.isfinite(flat)]).max()
-    groups = repeated(found.digests)
+    groups = duplicates(found.digests)
     expected = [
         rows
         for row in range(40)
@@ -33,7 +33,7 @@ def test_against_the_whole_array(step: int, dtype: type) -> None:
     ]
     assert groups == expected
     assert [8, 9] in [[one for one in group if one in (8, 9)] for group in groups]
-    assert all(8 not in group for group in repeated(found.digests, [8]))
+    assert all(8 not in group for group in duplicates(found.digests, [8]))
 
 
 def test_nothing() -> None:

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from zslbench.data import RegionStore
+from zslbench.data import RegionStore, read_without_features
 from zslbench.data.locations import dataset_folders
 from zslbench.data.xlsa17 import FolderSource
-from zslbench.data.xlsa17_described import read_described
 from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench.plugin.settings import NoSettings
 from zslbench_data.importing.arrays import Regions
@@ -84,7 +83,7 @@ def test_an_image_folder_waits_for_features(files: Any, run: Callable[..., Any],
     result = run(files.folder / "photos", *custom(files, "images.csv"))
     assert result.exit_code == 0, result.stderr
     assert "zslbench data extract zoo --backbone resnet101" in result.stdout
-    described = read_described(root / "Zoo")
+    described = read_without_features(root / "Zoo")
     assert described is not None
     images = scipy.io.loadmat(root / "Zoo" / "att_splits.mat")["image_files"]
     names = [str(one[0][0]) for one in images]
@@ -128,7 +127,7 @@ def test_a_split_of_classes(files: Any, run: Callable[..., Any], root: Path) -> 
 
 def test_an_image_folder_with_a_split_of_classes(files: Any, run: Callable[..., Any], root: Path) -> None:
     assert run(files.folder / "photos", *custom(files, "classes.csv")).exit_code == 0
-    described = read_described(root / "Zoo")
+    described = read_without_features(root / "Zoo")
     assert described is not None and len(described.split.trainval) == 25
 
 
@@ -216,14 +215,14 @@ def test_every_fault_at_once(files: Any, run: Callable[..., Any], root: Path) ->
     assert result.exit_code == 1
     for fault in (
         "own.npy: 1 NaN and 1 infinite values in 2 rows (row 4)",
-        "attributes.csv: 1 classes stand there twice (bee)",
+        "attributes.csv: 1 duplicate classes (bee)",
         "attributes.csv: 1 classes have no attribute at all (gnu)",
         "features of 42 images, regions of 40",
     ):
         assert fault in result.stderr
     result = run(files.folder / "own.npy", *custom(files))
     assert "1 classes of images have no attributes (ant)" in result.stderr
-    assert "rows.csv: 1 parts are none of trainval, test_seen, test_unseen (training)" in result.stderr
+    assert "rows.csv: 1 parts are not one of trainval, test_seen, test_unseen (training)" in result.stderr
     assert not (root / "Zoo").exists()
     assert dataset_folders(root) == {}
 
@@ -231,21 +230,21 @@ def test_every_fault_at_once(files: Any, run: Callable[..., Any], root: Path) ->
 @pytest.mark.parametrize(
     ("name", "lines", "fault"),
     [
-        ("attributes.csv", ["name,a", "x,1,2", "y,1"], "1 rows have not the 2 cells of the header (2)"),
+        ("attributes.csv", ["name,a", "x,1,2", "y,1"], "1 rows do not have the header's 2 cells (2)"),
         ("attributes.csv", ["name,a", "ant,many", "bee,-", "cat,3"],
-         "2 cells are no numbers ('many' of ant, '-' of bee)"),
+         "2 cells are not numbers ('many' of ant, '-' of bee)"),
         ("attributes.csv", ["name,a", "ant,nan"], "1 values are NaN or infinite (ant)"),
-        ("attributes.csv", ["name,a"], "has no rows below a header"),
-        ("attributes.csv", ["name,a,a", "ant,1,2"], "1 attributes stand there twice (a)"),
-        ("rows.csv", ["row,class", "0,ant"], "has no column 'part'"),
-        ("rows.csv", ["part", "trainval"], "has no column 'image', 'row' or 'class'"),
-        ("rows.csv", ["row,part", "0,trainval"], "has no column 'class', and no image folder says it"),
+        ("attributes.csv", ["name,a"], "no rows below a header"),
+        ("attributes.csv", ["name,a,a", "ant,1,2"], "1 duplicate attributes (a)"),
+        ("rows.csv", ["row,class", "0,ant"], "no column 'part'"),
+        ("rows.csv", ["part", "trainval"], "no column 'image', 'row' or 'class'"),
+        ("rows.csv", ["row,part", "0,trainval"], "no column 'class', and no image folder"),
         ("rows.csv", ["row,class,part", "0,ant,trainval", "0,ant,trainval", "1,ant,trainval"],
-         "1 rows stand there twice, 40 of 42 rows not at all"),
+         "1 duplicate rows, 40 of 42 rows are missing"),
         ("rows.csv", ["row,class,part", "42,ant,trainval", "-1,ant,trainval"],
          "2 values of row are not from 0 to 41"),
-        ("rows.csv", ["image,class,part", "a,ant,trainval"], "tells of 1 rows, the arrays have 42"),
-        ("rows.csv", ["class,part", "ant,seen"], "is a split of classes: --labels must say each row's class"),
+        ("rows.csv", ["image,class,part", "a,ant,trainval"], "1 rows, the arrays have 42"),
+        ("rows.csv", ["class,part", "ant,seen"], "a split of classes needs --labels"),
     ],
 )  # fmt: skip
 def test_a_fault_is_one_line(
@@ -271,12 +270,12 @@ def test_pictures_that_are_not_there(files: Any, run: Callable[..., Any], root: 
         (files.folder / "photos" / one).unlink()
     (files.folder / "photos" / "ant" / "extra.jpg").write_bytes(b"")
     result = run(files.folder / "photos", *custom(files, "images.csv"))
-    assert "2 images of images.csv are not in the image folder" in result.stderr
+    assert "images.csv: 2 images are not in the image folder" in result.stderr
     lines = (files.folder / "images.csv").read_text().splitlines()
     files.csv("images.csv", [one for one in lines if one.partition(",")[0] not in files.names[:2]])
     result = run(files.folder / "photos", *custom(files, "images.csv"))
     assert result.exit_code == 0, result.stderr
-    assert "note: 1 pictures of the image folder are in no part and left out (ant/extra.jpg)" in result.stderr
+    assert "note: 1 images of the folder are in no part and left out (ant/extra.jpg)" in result.stderr
     assert not (root / "Zoo" / "images" / "ant" / "extra.jpg").exists()
 
 
@@ -297,7 +296,7 @@ def test_values_too_large_for_half_precision(files: Any, run: Callable[..., Any]
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--name", "cub"], "is the name of an official data set"),
+        (["--name", "cub"], "the name of an official data set"),
         (["--name", "../evil"], "use letters, digits"),
         ([], "needs --name, --attributes and --split"),
     ],
@@ -311,7 +310,7 @@ def test_names(files: Any, run: Callable[..., Any], arguments: list[str], fault:
 def test_no_pickle_is_opened(files: Any, run: Callable[..., Any]) -> None:
     np.save(files.folder / "own.npy", np.array([{"a": 1}] * 42, dtype=object), allow_pickle=True)
     result = run(files.folder / "own.npy", *custom(files))
-    assert (result.exit_code, "is no .npy array of numbers" in result.stderr) == (1, True)
+    assert (result.exit_code, "not a .npy array of numbers" in result.stderr) == (1, True)
 
 
 def test_a_stop_leaves_nothing(

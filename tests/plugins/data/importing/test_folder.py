@@ -138,7 +138,7 @@ def test_what_changes_while_it_is_copied(
 def test_a_folder_below_the_root_stays(theirs: Path, run: Run, root: Path) -> None:
     shutil.copytree(theirs, root / "Small")
     result = run(root / "Small")
-    assert (result.exit_code, "lies below the data root already" in result.stderr) == (1, True)
+    assert (result.exit_code, "is already below the data root" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +183,16 @@ def test_regions_of_another_order_are_refused(theirs: Path, run: Run, root: Path
     assert not (root / "Small" / "regions").exists()
 
 
+def test_regions_are_not_compared_with_a_faulty_data_set(theirs: Path, run: Run, root: Path) -> None:
+    """Class lists that contradict the split may mean another order of classes."""
+    assert run(theirs).exit_code == 0
+    (root / "Small" / "testclasses.txt").write_text("dog\ncat\n")
+    result = run(theirs.parent / "Small_net.hdf5")
+    assert result.exit_code == 1
+    assert "testclasses.txt" in result.stderr and "2 classes (cat, eel)" in result.stderr
+    assert not (root / "Small" / "regions").exists()
+
+
 def test_unusable_values_are_counted_through_the_file(
     theirs: Path, run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +216,7 @@ def test_unusable_values_are_counted_through_the_file(
 def test_a_region_file_can_be_a_data_set_of_its_own(theirs: Path, run: Run, root: Path) -> None:
     path = theirs.parent / "Small_net.hdf5"
     result = run(path)
-    assert (result.exit_code, "is named after no data set" in result.stderr) == (2, True)
+    assert (result.exit_code, "is not named after a data set" in result.stderr) == (2, True)
     result = run(path, "--name", "fresh")
     assert result.exit_code == 0, result.stderr
     dataset = load(root, "fresh", needs_regions=True)
@@ -224,7 +234,7 @@ def test_another_file_beside_is_told(theirs: Path, run: Run, root: Path) -> None
     assert run(theirs).exit_code == 0
     shutil.copy(theirs.parent / "Small_net.hdf5", root / "Small" / "Small_net.hdf5")
     result = run(root / "Small" / "Small_net.hdf5", "--regions-name", "copy")
-    assert "is there too: --regions copy chooses this one" in result.stderr
+    assert "exists too: --regions copy selects this one" in result.stderr
     assert load(root, "small", regions="copy").regions is not None
 
 

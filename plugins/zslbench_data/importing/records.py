@@ -1,4 +1,4 @@
-"""Where an import goes, whether it is there already, and the record of it in ``sources.json``."""
+"""The folder that an import writes to, whether it was done before, and its record in ``sources.json``."""
 
 from __future__ import annotations
 
@@ -27,25 +27,22 @@ _IMPORTS = "imports"
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of an import."""
+    """The outcome of an import."""
 
     name: str
     """What ``--dataset`` takes."""
     folder: Path
-    new: bool
-    """False: it was there already."""
     text: str
-    """What lies there, for people."""
+    """What was imported, in words."""
     notes: tuple[str, ...] = ()
-    following: tuple[str, ...] = ()
-    """What to type next."""
+    next_commands: tuple[str, ...] = ()
 
 
-def target(root: Path, name: str) -> Path:
+def target_folder(root: Path, name: str) -> Path:
     """The folder of a data set below the data root; it need not exist.
 
     Raises:
-        SettingsError: the name is none that a folder and a command line can have.
+        SettingsError: the name cannot be used for a folder and on a command line.
     """
     if not _NAME.fullmatch(name):
         raise SettingsError(f"--name {name}: use letters, digits and '-_.+', as in 'my-birds'")
@@ -53,76 +50,73 @@ def target(root: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep other imports of the same data set out, and remove what killed ones left."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".{folder.name}.import.lock"))
-        with lock:
+        with FileLock(folder.with_name(f".{folder.name}.import.lock")):
             remove_abandoned(folder)
             yield
     except PermissionError as error:
         raise DataError(folder.parent, [f"cannot be written ({error.strerror})"]) from None
 
 
-def key_of(facts: Mapping[str, Any]) -> str:
+def import_key(inputs: Mapping[str, Any]) -> str:
     """The digest of everything that an import's result depends on, given as plain data."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
-def recorded(folder: Path, what: str) -> dict[str, Any]:
-    """The record of an import into a folder: ``key`` and ``files`` with their bytes; empty: none."""
-    found = read_sources(folder).get(_IMPORTS, {}).get(what, {})
+def read_import(folder: Path, kind: str) -> dict[str, Any]:
+    """The record of an import into a folder: ``key``, and ``files`` with their sizes; empty: none."""
+    found = read_sources(folder).get(_IMPORTS, {}).get(kind, {})
     return dict(found) if isinstance(found, dict) else {}
 
 
-def is_done(folder: Path, what: str, key: str) -> bool:
-    """Whether this very import was done and its files are still there."""
-    found = recorded(folder, what)
+def is_done(folder: Path, kind: str, key: str) -> bool:
+    """Whether an import with this key was done and its files are still there."""
+    found = read_import(folder, kind)
     return found.get("key") == key and all(
         (folder / name).exists() and (size is None or (folder / name).stat().st_size == size)
         for name, size in found.get("files", {}).items()
     )
 
 
-def write_record(
+def write_import(
     folder: Path,
-    into: Path,
-    what: str,
+    staging: Path,
+    kind: str,
     key: str,
     origins: Mapping[str, Mapping[str, Any]],
     **more: str | None,
 ) -> None:
-    """Write the records of ``folder``, with this import added, to ``into``.
+    """Write the records of ``folder`` with this import added to ``staging``.
 
     Args:
-        origins: where each file or folder is from: ``archive`` and ``member``, and for files in ``into``
-            their bytes and sha256 are added.
+        origins: where each file or folder is from: ``archive`` and ``member``; size and sha256 are added.
         more: to be recorded with the import.
     """
-    found = read_sources(folder)
+    records = read_sources(folder)
     sizes: dict[str, int | None] = {}
     for name, origin in origins.items():
-        path = into / name
-        facts: dict[str, Any] = dict(origin)
+        path, record = staging / name, dict(origin)
         if path.is_file():
-            facts |= {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-        sizes[name] = facts.get("bytes")
-        found["files"][name] = facts
-    found.setdefault(_IMPORTS, {})[what] = {"key": key, "files": sizes, **more}
-    write_records(into / SOURCES, found)
+            record |= {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        sizes[name] = record.get("bytes")
+        records["files"][name] = record
+    records.setdefault(_IMPORTS, {})[kind] = {"key": key, "files": sizes, **more}
+    write_records(staging / SOURCES, records)
 
 
-def drop_replaced(folder: Path, before: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
-    """After an import that replaced another one: remove the files of the old one that the new one has not.
+def remove_replaced(folder: Path, replaced: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Remove the files of a replaced import that the current one does not have.
 
     Args:
-        before: the old one's record.
-        kept: the new one's files.
+        replaced: the old record.
+        current: the new files.
     """
-    for name in before.get("files", {}):
+    for name in replaced.get("files", {}):
         path = folder / name
-        if name in kept or ".." in Path(name).parts:
+        if name in current or ".." in Path(name).parts:
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
