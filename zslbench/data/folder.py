@@ -24,7 +24,7 @@ SEMANTICS_FILES = {"att": SPLITS_FILE, "original_att": SPLITS_FILE, "sentence": 
 """Class semantics by name, and the file each is in."""
 
 _LOCATIONS = tuple(f"{part}_loc" for part in (*PARTS, "train", "val"))
-_SHARED = ("allclasses_names", *_LOCATIONS)
+SPLIT_VARIABLES = ("allclasses_names", *_LOCATIONS)
 """Variables that ``att_splits.mat`` and ``sent_splits.mat`` share."""
 
 _LABEL_FILES = {"res101.mat": 0, "labels.mat": 2, SPLITS_FILE: 3}
@@ -244,7 +244,7 @@ def _numbers(variables: Mapping[str, MatValue], file: str, key: str, findings: F
 
 
 def _read_splits(path: Path) -> dict[str, MatValue]:
-    return read_mat(path, {*_SHARED, "att", "original_att"})
+    return read_mat(path, {*SPLIT_VARIABLES, "att", "original_att"})
 
 
 def _read_split(contents: FolderContents) -> None:
@@ -376,7 +376,7 @@ def _compare_splits(
     ours: Mapping[str, MatValue], theirs: Mapping[str, MatValue], file: str, findings: Findings
 ) -> None:
     """Report where another splits file has other images or another order of classes."""
-    for key in sorted({*_SHARED} & ours.keys() & theirs.keys()):
+    for key in sorted({*SPLIT_VARIABLES} & ours.keys() & theirs.keys()):
         one, other = ours[key], theirs[key]
         if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
             same = np.array_equal(np.sort(one, axis=None), np.sort(other, axis=None))

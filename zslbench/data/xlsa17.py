@@ -67,7 +67,7 @@ class ExpectedCounts:
             *((f"{part} images", len(getattr(split, part)), getattr(self, part)) for part in PARTS),
         ]
         return [
-            Finding("error", f"{found} {what}, officially {official}", SPLITS_FILE, found)
+            Finding("error", f"{found} {what}, officially {official}", count=found)
             for what, found, official in compared
             if official not in (None, found)
         ]

@@ -75,7 +75,7 @@ def _check_one(
     findings.extend(faults, where)
     if dataset is not None and entry is not None:
         wrong = ExpectedCounts(**entry.counts).differences(dataset)
-        findings.extend(wrong)
+        findings.extend(wrong, SPLITS_FILE)
         prints = tuple(fingerprint(getattr(dataset.split, part)) for part in PARTS)
         if entry.split and prints != entry.split:
             text = f"the split is not the published one ({', '.join(prints)}): results cannot be compared"
