@@ -22,7 +22,12 @@ from .locations import (
     require_folder as require_folder,
     sidecar as sidecar,
 )
-from .matfile import MatValue as MatValue, mat_variables as mat_variables, read_mat as read_mat
+from .matfile import (
+    MatValue as MatValue,
+    features_files as features_files,
+    mat_variables as mat_variables,
+    read_mat as read_mat,
+)
 from .provenance import array_sha256 as array_sha256, source as source
 from .regions.attach import (
     RegionMetadata as RegionMetadata,
@@ -71,7 +76,6 @@ from .validate import (
 from .xlsa17 import (
     DEFAULT_FEATURES as DEFAULT_FEATURES,
     ExpectedCounts as ExpectedCounts,
-    features_files as features_files,
     features_stem as features_stem,
     read_xlsa17 as read_xlsa17,
 )

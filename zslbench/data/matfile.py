@@ -49,6 +49,18 @@ def mat_variables(path: Path) -> list[str]:
     return _guarded(path, lambda: variables(path), names73)
 
 
+def features_files(folder: Path) -> list[str]:
+    """Stems of the folder's readable .mat files that hold features."""
+    found = []
+    for path in sorted(folder.glob("*.mat")):
+        try:
+            if "features" in mat_variables(path):
+                found.append(path.stem)
+        except DataError:
+            continue
+    return found
+
+
 def _guarded(path: Path, version5: Callable[[], T], version73: Callable[[], T]) -> T:
     if not path.is_file():
         raise MissingData(path, ["no such file"])

@@ -16,7 +16,7 @@ from zslbench.data.folder import (
     transposed,
 )
 from zslbench.data.locations import HOW_TO_CHOOSE, SPLITS_FILE, require_folder
-from zslbench.data.matfile import mat_variables, read_mat
+from zslbench.data.matfile import features_files, read_mat
 from zslbench.data.provenance import source
 from zslbench.data.regions.attach import MEAN, RegionRequest, attach, mean_name
 from zslbench.data.validate import PARTS, Finding, Findings, dataset_findings
@@ -183,18 +183,6 @@ def features_stem(features: str) -> str:
     if not stem or Path(stem).name != stem:
         raise UnknownName(f"features '{features}': give the name of a .mat file in the data set's folder")
     return stem
-
-
-def features_files(folder: Path) -> list[str]:
-    """Stems of the folder's readable .mat files that hold features."""
-    found = []
-    for path in sorted(folder.glob("*.mat")):
-        try:
-            if "features" in mat_variables(path):
-                found.append(path.stem)
-        except DataError:
-            continue
-    return found
 
 
 def _require_files(folder: Path, features: str | None, semantics_file: str) -> None:
