@@ -1,31 +1,64 @@
-"""What the benchmarks share: where results lie, commands of zslbench, and a line about the machine."""
+"""What the benchmarks share: pages of results, commands of zslbench, paired measurements."""
 
 from __future__ import annotations
 
+import json
+import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
+
+from zslbench.report import render
+from zslbench.store import Store
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def write_page(name: str, lines: Sequence[str]) -> None:
-    """Write ``benchmarks/results/<name>.md``."""
+def write_page(name: str, title: str, *blocks: str) -> None:
+    """Write ``benchmarks/results/<name>.md``: a heading and blocks of text."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.md").write_text("\n".join(lines), "utf-8")
+    text = "\n\n".join([f"# {title}", *(block.strip("\n") for block in blocks)])
+    (RESULTS / f"{name}.md").write_text(f"{text}\n", "utf-8")
 
 
-def output(command: str, options: Sequence[str], fmt: str = "json") -> str:
-    """Run ``zslbench <command>`` and return what it writes.
+def processor() -> str:
+    """The name of the processor."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown processor"
+
+
+# --- Commands -----------------------------------------------------------------------------------------------
+
+
+def run_parser(doc: str, data: str) -> ArgumentParser:
+    """Options of a benchmark that runs methods on real data."""
+    parser = ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--data-root", help=f"folder with {data}; default: ZSLBENCH_DATA")
+    parser.add_argument("--store", help="run store; default: ZSLBENCH_STORE")
+    return parser
+
+
+def output(command: str, arguments: Namespace, fmt: str = "json", threads: str = "1") -> str:
+    """Run ``zslbench <command>`` on the CPU and return its output.
 
     Raises:
-        SystemExit: it failed; what it said has been passed on.
+        SystemExit: it failed; its error messages are passed on.
     """
     sys.stderr.write(f"zslbench {command}\n")
+    options = ["--device", "cpu", "--threads", threads, "--format", fmt]
+    options += ["--data-root", arguments.data_root] if arguments.data_root else []
+    options += ["--store", arguments.store] if arguments.store else []
     done = subprocess.run(
-        [sys.executable, "-m", "zslbench", *command.split(), *options, "--format", fmt],
+        [sys.executable, "-m", "zslbench", *command.split(), *options],
         capture_output=True,
         text=True,
         check=False,
@@ -36,15 +69,20 @@ def output(command: str, options: Sequence[str], fmt: str = "json") -> str:
     return done.stdout
 
 
-def run_options(arguments: Any, threads: str = "1") -> list[str]:
-    """Device, threads and folders for a command."""
-    options = ["--device", "cpu", "--threads", threads]
-    options += ["--data-root", arguments.data_root] if arguments.data_root else []
-    return options + (["--store", arguments.store] if arguments.store else [])
+def run(command: str, arguments: Namespace, threads: str = "1") -> list[dict[str, Any]]:
+    """The runs of a command, one row per seed."""
+    rows: list[dict[str, Any]] = json.loads(output(command, arguments, threads=threads))
+    return rows
 
 
-def hardware(environment: dict[str, Any], threads: str) -> str:
-    """The machine and versions that a run was computed with."""
+def environment(arguments: Namespace, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The recorded environment of a run."""
+    found: dict[str, Any] = Store.default(arguments.store).resolve(row["run"]).environment
+    return found
+
+
+def hardware(environment: Mapping[str, Any], threads: str) -> str:
+    """The machine and the versions of a run."""
     versions = f"torch {environment['packages']['torch']}, zslbench {environment['zslbench']}"
     return (
         f"Hardware: {environment['device']}, {environment['cpu_count']} cores, {threads}, no GPU. "
@@ -52,9 +90,120 @@ def hardware(environment: dict[str, Any], threads: str) -> str:
     )
 
 
-def processor() -> str:
-    """The processor's name."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown processor"
+def numbered_table(rows: Sequence[Mapping[str, Any]], commands: Sequence[str], decimals: int = 1) -> str:
+    """A Markdown table with numbered rows, and the command of each row."""
+    numbered = [{"row": number, **row} for number, row in enumerate(rows, 1)]
+    listed = [f"{number}. `zslbench {command}`" for number, command in enumerate(commands, 1)]
+    return "\n".join([render(numbered, "markdown", decimals=decimals), "", *listed])
+
+
+# --- Measurements -------------------------------------------------------------------------------------------
+
+
+class OutOfTime(Exception):
+    """There was no time for the base of a comparison."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Measurements of one call."""
+
+    seconds: tuple[float, ...]
+    """One per turn; empty if there was no time."""
+    processor_seconds: tuple[float, ...] = ()
+    """The same in processor time of the calling thread."""
+    peak: int | None = None
+    """Bytes that the first call allocated on the GPU, at most; None on a CPU."""
+
+    @property
+    def median(self) -> float:
+        """Of the seconds."""
+        if not self.seconds:
+            raise OutOfTime
+        return statistics.median(self.seconds)
+
+    def spread(self) -> str:
+        """Minimum and maximum, as multiples of the median."""
+        return f"{min(self.seconds) / self.median:.2f}-{max(self.seconds) / self.median:.2f}"
+
+
+def interleaved(
+    calls: Mapping[str, Callable[[], Any]],
+    repeats: int,
+    *,
+    device: torch.device | None = None,
+    is_late: Callable[[], bool] = lambda: False,
+    prepare: Callable[[], Any] = lambda: None,
+) -> dict[str, Timed]:
+    """Time the calls in turns, so that other work on the machine affects all of them.
+
+    Each call runs once before: by then memory is allocated, graphs are captured and pages are read. The call
+    that goes first changes from turn to turn.
+
+    Args:
+        is_late: once true, no call is started.
+        prepare: called before the first calls and before each turn.
+    """
+    cuda = device is not None and device.type == "cuda"
+    synchronise = torch.cuda.synchronize if cuda else lambda: None
+    peaks: dict[str, int | None] = {}
+    prepare()
+    for name, call in calls.items():
+        if is_late():
+            break
+        if cuda:
+            torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated() if cuda else 0
+        call()
+        synchronise()
+        peaks[name] = torch.cuda.max_memory_allocated() - before if cuda else None
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    names = list(peaks)
+    for turn in range(repeats):
+        prepare()
+        first = turn % max(1, len(names))
+        for name in names[first:] + names[:first]:
+            if is_late():
+                break
+            synchronise()
+            started = time.perf_counter(), time.thread_time()
+            calls[name]()
+            synchronise()
+            seconds[name].append((time.perf_counter() - started[0], time.thread_time() - started[1]))
+    return {
+        name: Timed(tuple(wall for wall, _ in pairs), tuple(own for _, own in pairs), peaks.get(name))
+        for name, pairs in seconds.items()
+    }
+
+
+def sampled(command: Sequence[str], limit: float | None = None) -> tuple[float, dict[str, float]]:
+    """Seconds of a command, and the peaks of its RssAnon and RssFile in GB.
+
+    Raises:
+        TimeoutError: it took more than ``limit`` seconds and was killed.
+        SystemExit: it failed.
+    """
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    peaks = {"RssAnon": 0.0, "RssFile": 0.0}
+    while process.poll() is None:
+        for name, value in memory_of(process.pid).items():
+            peaks[name] = max(peaks[name], value)
+        if limit is not None and time.monotonic() - started > limit:
+            process.kill()
+            process.wait()
+            raise TimeoutError(" ".join(command))
+        time.sleep(0.05)
+    if process.returncode:
+        raise SystemExit(f"failed: {' '.join(command)}")
+    return time.monotonic() - started, peaks
+
+
+def memory_of(pid: int) -> dict[str, float]:
+    """RssAnon and RssFile of a process in GB; empty once it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return {}
+    fields = {line.partition(":")[0]: line.split()[1] for line in lines if line.startswith("Rss")}
+    return {name: int(fields[name]) * 1024 / 1e9 for name in ("RssAnon", "RssFile") if name in fields}

@@ -2,7 +2,6 @@
 
     python -m benchmarks.speed [--quick] [--out FOLDER]
 
-``__main__`` runs the parts one after the other. ``literal`` has the plain loops that ours are compared with:
-the equations and the training of the published codes as they are described, one seed, eager, with the copies,
-re-computations and host decisions that they have.
+``literal`` has the plain loops: the equations and the training of the published code, one seed, eager, with
+the copies, recomputations and host decisions that the code has.
 """

@@ -1,8 +1,8 @@
 """The plain loops that ours are compared with: torch.nn modules, one backward pass for each term.
 
-The mathematics is that of the reading ``authors`` of SC-EGG. The work is laid out as the published training
-loop is described: batches are drawn on the host, features are copied to the device and pooled by the frozen
-attention in each sub-step, the weight of the gradient penalty is decided on the host.
+They compute the reading ``authors`` of SC-EGG as the published training loop does: batches are drawn on the
+host, features are copied to the device and pooled by the frozen attention in each sub-step, and the weight of
+the gradient penalty is decided on the host.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from benchmarks.speed.problem import HostRegions, Problem
 from zslbench.plugin.interfaces import Batch, Networks
 
 Features = Callable[[Tensor], Tensor]
-"""Row numbers on the host to features g on the device."""
+"""From row numbers on the host to features g on the device."""
 
 
 class Layers(nn.Module):
-    """Linear layers under the names that ours have, so that weights can be copied."""
+    """Linear layers with the names of ours, so that weights can be copied."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class LiteralSCEN(nn.Module):
 
 
 class LiteralStage1:
-    """Its loop: a batch from the host's memory, one step of RMSprop."""
+    """The loop: a batch from the host's memory, a step of RMSprop."""
 
     def __init__(self, problem: Problem, nets: Networks, host: HostRegions) -> None:
         s: Any = problem.embedding.settings.stage1
@@ -100,7 +100,7 @@ class LiteralStage1:
         self.batches = Balanced(self.labels, problem.space.seen, problem.sizes.batch)
 
     def step(self) -> float:
-        """One update; gives the loss."""
+        """One update; returns the loss."""
         rows = self.batches.rows()
         self.optimizer.zero_grad()
         loss = self.model.loss(self.host.batch(rows), self.labels[rows].to(self.problem.device))
@@ -110,7 +110,7 @@ class LiteralStage1:
 
 
 class LiteralStage3:
-    """The loop with its networks, optimisers and host state."""
+    """The loop, with its networks, optimisers and host state."""
 
     def __init__(self, problem: Problem, nets: Networks, features: Features) -> None:
         s: Any = problem.eggn.settings
@@ -131,8 +131,6 @@ class LiteralStage3:
         self.weight = s.lambda_gp
         self.labels = problem.view.labels.cpu()
         self.batches = Balanced(self.labels, problem.space.seen, problem.sizes.batch)
-
-    # --- the networks ------------------------------------------------------------------------------
 
     def encode(self, g: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
         x = F.leaky_relu(self.encoder.layer("hidden", torch.cat([g, a], 1)), 0.2)
@@ -162,12 +160,10 @@ class LiteralStage3:
         back = F.leaky_relu(self.feedback.layer("second", back), 0.2)
         return self.generate(z, a, self.s.a1 * back)
 
-    # --- the steps -----------------------------------------------------------------------------------
-
     def critic_step(
         self, batch: Batch, noise: dict[str, Tensor], later: bool, *, update: bool = True
     ) -> tuple[float, float]:
-        """One update of the decoder and the critic; gives the loss and the penalty."""
+        """One update of the decoder and the critic; returns the loss and the penalty."""
         s, (g, _, a) = self.s, batch
         self.optimizers["decoder"].zero_grad()
         semantic = s.lambda_r * _weighted_l1(self.decode(g)[0], a)
@@ -195,7 +191,7 @@ class LiteralStage3:
     def generator_step(
         self, batch: Batch, noise: dict[str, Tensor], later: bool, *, update: bool = True
     ) -> float:
-        """One update of encoder, generator, decoder and feedback module; gives the loss."""
+        """One update of encoder, generator, decoder and feedback module; returns the loss."""
         s, (g, labels, a) = self.s, batch
         trained = ["encoder", "generator", "decoder", *(["feedback"] if later else [])]
         for name in trained:
@@ -219,8 +215,6 @@ class LiteralStage3:
     def guided(self, g: Tensor) -> Tensor:
         return self.guide.layer("second", F.leaky_relu(self.guide.layer("first", g), 0.01))
 
-    # --- the loop ------------------------------------------------------------------------------------
-
     def draw(self) -> Batch:
         """A batch on the device."""
         rows = self.batches.rows()
@@ -238,7 +232,7 @@ class LiteralStage3:
         }
 
     def iterations(self, count: int) -> Iterator[None]:
-        """So many iterations of each pass: critic steps, then a generator step on a fresh batch."""
+        """``count`` iterations of each pass: critic steps, then a generator step on a new batch."""
         s = self.s
         for later in [False, True][: s.feedback_loops]:
             for _ in range(count):

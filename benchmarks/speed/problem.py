@@ -1,4 +1,4 @@
-"""What is measured: random features of the right sizes, our programs on them, and timed blocks of these."""
+"""What is measured: random features of the right sizes, and our programs on them in calls of one epoch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Problem:
     view: TrainView
     recipe: Recipe
     scen: Networks
-    """A stage-1 embedding, with weights as they are before training, and the range of its g."""
+    """An untrained stage-1 embedding, and the range of its g."""
 
     @property
     def eggn(self) -> EGGN:
@@ -48,7 +48,7 @@ class Problem:
         return SCEN(self.recipe.parts["embedding"].settings, self.space)
 
     def program(self, iterations: int) -> Program:
-        """Stage 3 with so many iterations in each pass of an epoch, and epochs without end."""
+        """Stage 3 with this many iterations in each pass of an epoch, and endless epochs."""
         made = self.eggn.fit(self.view)
         assert isinstance(made, Program)
         return replace(made, iterations=iterations, epochs=10**6)
@@ -64,21 +64,18 @@ class Problem:
 
 
 def recipe_for(sizes: Sizes) -> Recipe:
-    """SC-EGG as its authors' code has it on SUN, with networks of these sizes."""
+    """SC-EGG as in its authors' code for SUN, with networks of these sizes."""
     settings = {
         "generator.hidden": sizes.hidden,
         "generator.latent": sizes.attributes,
         "generator.batch_size": sizes.batch,
-        "generator.per_class": sizes.per_class,
         "embedding.stage1.batch_size": sizes.batch,
-        "classifier.epochs": sizes.classifier_epochs,
-        "classifier.batch_size": sizes.per_class,
     }
     return resolve(registry(), "sim-sun", method="sc-egg", reading="authors", preset="sun", settings=settings)
 
 
 def problem(sizes: Sizes, device: torch.device) -> Problem:
-    """Draw it."""
+    """Generate a problem."""
     random = torch.Generator().manual_seed(0)
     classes = sizes.seen + sizes.unseen
     semantics = torch.nn.functional.normalize(torch.rand(classes, sizes.attributes, generator=random))
@@ -120,7 +117,7 @@ def regions_of(sizes: Sizes) -> np.ndarray:
 
 
 class HostRegions:
-    """Region features in the host's memory as the published code keeps them: channels first, float32."""
+    """Region features in the host's memory, laid out as in the published code: channels first, float32."""
 
     def __init__(self, regions: np.ndarray, device: torch.device) -> None:
         self.maps = torch.from_numpy(np.ascontiguousarray(regions.swapaxes(1, 2)))
@@ -132,10 +129,9 @@ class HostRegions:
 
 
 class Repooled:
-    """Features that are pooled from region features each time they are read.
+    """A program's features that are pooled from region features each time they are read.
 
-    Stands in for a program's features: it has as many rows as there are images, and takes the regions of
-    those that are stored in turns.
+    There is a row for every image; the stored regions are used in turn.
     """
 
     def __init__(self, problem: Problem, host: HostRegions) -> None:
@@ -150,16 +146,16 @@ class Repooled:
 
 
 MOMENTS = {"adam": 2, "rmsprop": 2, "sgd": 1}
-"""Tensors of running state that an optimiser keeps for each parameter, at most."""
+"""Tensors of running state that an optimiser has for each parameter, at most."""
 
 
-def block(program: Program, semantics: Tensor, streams: Streams, **how: Any) -> Callable[[], None]:
-    """A function that trains one epoch more.
+def block(program: Program, semantics: Tensor, streams: Streams, **options: Any) -> Callable[[], None]:
+    """A function that trains one more epoch.
 
     Args:
-        how: further fields of :class:`~zslbench.training.context.Training`.
+        options: further fields of :class:`~zslbench.training.context.Training`.
     """
-    run = ProgramRun(program, semantics, Training(streams=streams, stage="benchmark", **how))
+    run = ProgramRun(program, semantics, Training(streams=streams, stage="benchmark", **options))
 
     def call() -> None:
         run.train_epoch()
@@ -169,13 +165,10 @@ def block(program: Program, semantics: Tensor, streams: Streams, **how: Any) -> 
 
 
 def replicas(
-    program: Program, semantics: Tensor, device: torch.device, count: int, **how: Any
+    program: Program, semantics: Tensor, device: torch.device, count: int, **options: Any
 ) -> Callable[[], None]:
-    """The same for so many seeds that train together."""
-    requests = {
-        slot: Request(program, semantics, Training(streams=Streams(slot, device), stage="benchmark", **how))
-        for slot in range(count)
-    }
+    """The same for ``count`` seeds that train together."""
+    requests = _requests(program, semantics, device, count, **options)
     run = LiftedRun(requests, range(count), None)
 
     def call() -> None:
@@ -187,11 +180,8 @@ def replicas(
 
 
 def draws(program: Program, semantics: Tensor, device: torch.device, count: int) -> Callable[[], None]:
-    """What so many seeds draw for one epoch, without computing on it."""
-    requests = {
-        slot: Request(program, semantics, Training(streams=Streams(slot, device))) for slot in range(count)
-    }
-    inputs = ReplicaInputs(requests, range(count))
+    """Draws the batches and noise of one epoch for ``count`` seeds, and computes nothing."""
+    inputs = ReplicaInputs(_requests(program, semantics, device, count), range(count))
 
     def call() -> None:
         for number in range(len(program.passes)):
@@ -201,8 +191,17 @@ def draws(program: Program, semantics: Tensor, device: torch.device, count: int)
     return as_in_runs(call, device)
 
 
+def _requests(
+    program: Program, semantics: Tensor, device: torch.device, count: int, **options: Any
+) -> dict[int, Request]:
+    def training(seed: int) -> Training:
+        return Training(streams=Streams(seed, device), stage="benchmark", **options)
+
+    return {seed: Request(program, semantics, training(seed)) for seed in range(count)}
+
+
 def as_in_runs(call: Callable[[], Any], device: torch.device) -> Callable[[], None]:
-    """With deterministic algorithms on a GPU, as runs are computed; the literal loops do without."""
+    """With deterministic algorithms on a GPU, as in runs; the literal loops do without."""
     settings: Any = torch.utils.deterministic
 
     def deterministic() -> None:
@@ -220,7 +219,7 @@ def as_in_runs(call: Callable[[], Any], device: torch.device) -> Callable[[], No
 def example(
     program: Program, semantics: Tensor, streams: Streams, step: Step, rows: Tensor
 ) -> tuple[Any, Any]:
-    """A batch of these rows, and noise for the step."""
+    """A batch of these rows, and noise for a step."""
     labels = program.labels[rows]
     batch = Batch(program.features[rows], labels, semantics[labels])
     noise = {name: draw(spec, len(rows), streams, name) for name, spec in step.noise.items()}
@@ -228,23 +227,20 @@ def example(
 
 
 def work_of(program: Program, nets: Networks, semantics: Tensor, streams: Streams, rows: Tensor) -> Work:
-    """The work of one sub-step, as the mean over all passes.
+    """The least work of one sub-step, as the mean over all passes.
 
-    At least, each network that a step reads is read once, and of those that it updates weights and moments
-    are read and written: gradients and all else could stay in a cache.
+    Each network that a step reads is read once; weights and moments of those that it updates are read and
+    written. Gradients and everything else could stay in a cache.
     """
     steps = [step for steps in program.passes for step in steps]
-    known = [tensor for net in (nets | program.frozen).values() for tensor in net.values()]
-    total = Work(0, 0, 0)
+    everything = nets | program.frozen
+    known = [tensor for net in everything.values() for tensor in net.values()]
+    total = Work(0, 0)
     for step in steps:
         batch, noise = example(program, semantics, streams, step, rows)
-        call, everything = step_function(step), nets | program.frozen
         updated = sum(tensor.nbytes for name in step.updates for tensor in nets[name].values())
         moments = max(MOMENTS[program.optimizers[name].kind] for name in step.updates)
         # Weights are written once, each moment is read and written.
-        total += counted(
-            partial(call, everything, batch, noise),
-            [*known, batch.features],
-            written=(1 + 2 * moments) * updated,
-        )
+        call = partial(step_function(step), everything, batch, noise)
+        total += counted(call, [*known, batch.features], written=(1 + 2 * moments) * updated)
     return total / len(steps)

@@ -1,116 +1,94 @@
-"""(d), (e), (h) Whole processes: SC-EGG from start to end with its memory, and the start of commands."""
+"""Whole processes: SC-EGG from start to end with its memory, and the start-up of commands."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import re
 import statistics
 import subprocess
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
-from benchmarks.memory import sampled
-from benchmarks.speed.machine import Machine
+from benchmarks.common import interleaved, sampled
+from benchmarks.speed.machine import Machine, Sizes
 from benchmarks.speed.measuring import OUT_OF_TIME, Part
 from zslbench.data import RegionStore, RegionWriter
-from zslbench.store.store import Store
+from zslbench.store import Store
 
 
-def whole(machine: Machine, sizes: Any) -> Part:
-    """``zslbench run sc-egg`` in a process of its own, twice over the same data: drawn, then found."""
+def whole(machine: Machine, sizes: Sizes) -> Part:
+    """``zslbench run sc-egg`` in its own process, on data that a run of eszsl generated before."""
     device = machine.device.type
-    options = [*sizes.whole, "--device", device, *(["--threads", "1"] if device == "cpu" else [])]
-    shown = f"zslbench run sc-egg --dataset sim-sun --reading authors {' '.join(options)}"
+    options = f"{sizes.whole} --device {device}{' --threads 1' if device == 'cpu' else ''}"
+    command = f"run sc-egg --dataset sim-sun --reading authors {options}"
     part = Part(
         "whole",
-        "(d, e) SC-EGG on `sim-sun` from start to end, and its memory",
-        f"`{shown}`. The data set is drawn before, by a run of eszsl. `stages` are the seconds of stages 1 "
-        "and 2 with g of all images; the rest of a run is stage 3, the classifiers and reading the data.",
+        "SC-EGG on `sim-sun` from start to end, and its memory",
+        f"`zslbench {command}`. A run of eszsl generates the data before. `stages` are the seconds of "
+        "stages 1 and 2 with g of all images; the rest is stage 3, the classifiers and reading the data.",
     )
-    with TemporaryDirectory() as folder:
-        drawn = [*(one for one in options if not one.startswith("embedding"))]
-        data = _pairs(drawn, "dataset.")
-        first = ["run", "eszsl", "--dataset", "sim-sun", "--select", "last", "--device", device, *data]
-        command = ["run", "sc-egg", "--dataset", "sim-sun", "--reading", "authors", *options]
+    data = " ".join(re.findall(r"--set dataset\.\S+", options))
+    with TemporaryDirectory() as store:
         try:
-            _run(first, folder, machine)
-            seconds, peaks, record = _run(command, folder, machine)
+            _run(f"run eszsl --dataset sim-sun --select last --device {device} {data}", store, machine)
+            seconds, peaks = _run(command, store, machine)
         except TimeoutError:
             part.rows.append({"run": "SC-EGG", "seconds, with start-up": OUT_OF_TIME})
             return part
-        stages = sum(event["seconds"] for event in record.environment["stages"] if not event["reused"])
+        (record,) = (one for one in Store(Path(store)).records() if one.info.method == "sc-egg")
+        found = record.environment
         part.rows.append(
             {
                 "run": "SC-EGG",
                 "seconds, with start-up": seconds,
-                "seconds of the run": record.environment["seconds"],
-                "stages": stages,
+                "seconds of the run": found["seconds"],
+                "stages": sum(stage["seconds"] for stage in found["stages"] if not stage["reused"]),
                 "peak RssAnon, GB": peaks["RssAnon"],
-                "peak GPU memory, GB": record.environment.get("gpu_memory_peak", 0) / 1e9 or None,
-                "execution": json.dumps(record.environment["execution"]),
+                "peak GPU memory, GB": found.get("gpu_memory_peak", 0) / 1e9 or None,
+                "execution": json.dumps(found["execution"]),
             }
         )
     return part
 
 
-def _pairs(options: list[str], prefix: str) -> list[str]:
-    """The ``--set`` options of one component."""
-    return [
-        word
-        for flag, value in pairwise(options)
-        if flag == "--set" and value.startswith(prefix)
-        for word in (flag, value)
-    ]
-
-
-def _run(arguments: list[str], store: str, machine: Machine) -> tuple[float, dict[str, float], Any]:
-    command = [sys.executable, "-m", "zslbench", *arguments, "--store", store, "--format", "json"]
+def _run(command: str, store: str, machine: Machine) -> tuple[float, dict[str, float]]:
     left = machine.deadline - time.monotonic()
-    seconds, peaks = sampled(command, None if math.isinf(left) else left)
-    records = list(Store(Path(store)).records())
-    newest = max(records, key=lambda record: (record.info.method != "eszsl", record.info.id))
-    return seconds, peaks, newest
+    words = [*command.split(), "--store", store, "--format", "json"]
+    return sampled([sys.executable, "-m", "zslbench", *words], None if math.isinf(left) else left)
 
 
 COMMANDS = (("--help", 0.3), ("methods", 0.6))
-"""Arguments, and what issue and tests ask of them at most, in seconds."""
+"""Arguments, and the seconds that they may take."""
 GIGABYTES = 23
 
 
-def startup(machine: Machine, sizes: Any) -> Part:
+def startup(machine: Machine, sizes: Sizes) -> Part:
     """Processor time, user and system, of a new process."""
-    part = Part("startup", "(h) Start-up", "Processor time (user and system) of a new process; medians.")
+    part = Part("startup", "Start-up", "Processor time (user and system) of a new process; medians.")
     for argument, most in COMMANDS:
         times = [processor_seconds([sys.executable, "-m", "zslbench", argument]) for _ in range(5)]
-        part.rows.append(
-            {"what": f"zslbench {argument}", "ms": 1e3 * statistics.median(times), "aim, ms": 1e3 * most}
-        )
+        row = {"what": f"zslbench {argument}", "ms": 1e3 * statistics.median(times), "limit, ms": 1e3 * most}
+        part.rows.append(row)
     with TemporaryDirectory() as folder:
         store = sparse_store(Path(folder) / "large", 4 if sizes.name == "TINY" else GIGABYTES)
-        times = []
-        for _ in range(21):
-            started = time.perf_counter()
-            RegionStore.open(store)
-            times.append(time.perf_counter() - started)
-    part.rows.append(
-        {
-            "what": f"open a region store of {GIGABYTES} GB (sparse file)",
-            "ms": 1e3 * statistics.median(times),
-            "aim, ms": 50.0,
-        }
-    )
+        opening = interleaved({"open": lambda: RegionStore.open(store)}, 21)["open"]
+    what = f"open a region store of {GIGABYTES} GB (sparse file)"
+    part.rows.append({"what": what, "ms": 1e3 * opening.median, "limit, ms": 50.0})
     return part
 
 
 def processor_seconds(command: list[str]) -> float:
-    """User and system time of a command, which must succeed."""
+    """User and system time of a command.
+
+    Raises:
+        SystemExit: it failed.
+    """
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     if status:
@@ -119,9 +97,9 @@ def processor_seconds(command: list[str]) -> float:
 
 
 def sparse_store(folder: Path, gigabytes: int) -> Path:
-    """A region store whose array seems so large: a small one, with the array and its description stretched.
+    """A region store whose array has this size: a small store, with its array and description enlarged.
 
-    Its digests are those of the small one: opening does not read the array.
+    The digests stay those of the small store, since opening does not read the array.
     """
     regions, channels = 196, 2048
     images = gigabytes * 10**9 // (regions * channels * 2)

@@ -1,25 +1,23 @@
-"""(b), (g) Region features: stage 1 of SC-EGG, and how fast the store is read."""
+"""Region features: stage 1 of SC-EGG, and reading from the store."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.speed.literal import LiteralSCEN, LiteralStage1
-from benchmarks.speed.machine import Machine
-from benchmarks.speed.measuring import Part, Work, interleaved, rates
+from benchmarks.speed.machine import Machine, Sizes
+from benchmarks.speed.measuring import Part, Work, rates
 from benchmarks.speed.problem import HostRegions, Problem, block, example, problem, regions_of, work_of
 from benchmarks.store import gathered
 from zslbench.data import RegionStore, RegionWriter
 from zslbench.evaluation.region_rows import RegionRows
 from zslbench.plugin.interfaces import Program, TrainView
 from zslbench.plugin.streams import Streams
-from zslbench.training.batches import Batches
 from zslbench.training.graphs import Graphs
 from zslbench.training.step import step_function
 
@@ -29,14 +27,14 @@ RESIDENT = "ours, float16 resident on the device"
 GRAPH = "ours, float16 resident, CUDA graph"
 
 
-def stage1(machine: Machine, sizes: Any) -> Part:
-    """Images per second; the literal step and ours have the same loss."""
+def stage1(machine: Machine, sizes: Sizes) -> Part:
+    """Images per second."""
     device = machine.device
     given = problem(sizes, device)
     regions, semantics = regions_of(sizes).astype(np.float16), given.space.semantics
     part = Part(
         "stage1",
-        "(b) Stage 1: images per second",
+        "Stage 1: images per second",
         f"Batches of {sizes.batch} images of {sizes.regions} regions of {sizes.width}, "
         f"{sizes.attributes} attributes; {sizes.stored:,} images in all.",
     )
@@ -63,18 +61,18 @@ def stage1(machine: Machine, sizes: Any) -> Part:
         if device.type == "cuda":
             graphs = Graphs(required=True)
             calls[GRAPH] = block(_program(given, store, 2**62), semantics, Streams(0, device), graphs=graphs)
-        times = interleaved(calls, sizes.repeats, machine)
+        times = machine.interleaved(calls, sizes.repeats)
         work = work_of(resident, nets, semantics, Streams(0, device), rows)
-    # The batch's regions are read at least once, as they are stored.
+    # The regions of the batch are read at least once, as stored.
     read = rows.numel() * sizes.regions * sizes.width * 2
-    work = Work(work.flops, work.least_bytes - batch.features.nbytes + read, work.executed_bytes)
+    work = Work(work.flops, work.least_bytes - batch.features.nbytes + read)
     images = float(sizes.stage1_iterations * sizes.batch)
     part.rows = rates(times, images, "images", LITERAL, work / sizes.batch, machine, on_gpu=[GRAPH])
     return part
 
 
 def _program(given: Problem, store: RegionStore, room: int = 0) -> Program:
-    """Stage 1 on stored regions, with epochs without end.
+    """Stage 1 on stored regions, with endless epochs.
 
     Args:
         room: bytes for regions on the device.
@@ -88,7 +86,7 @@ def _program(given: Problem, store: RegionStore, room: int = 0) -> Program:
 
 
 def written(folder: Path, regions: np.ndarray, labels: torch.Tensor) -> RegionStore:
-    """A region store of these regions."""
+    """A region store with these regions."""
     classes = labels.cpu().numpy()
     with RegionWriter(folder, regions.shape, regions.dtype.name) as writer:
         for start in range(0, len(regions), 256):
@@ -96,67 +94,15 @@ def written(folder: Path, regions: np.ndarray, labels: torch.Tensor) -> RegionSt
     return RegionStore.open(folder)
 
 
-def reading(machine: Machine, sizes: Any) -> list[Part]:
-    """Both tables."""
-    given = problem(sizes, machine.device)
+def reading(machine: Machine, sizes: Sizes) -> Part:
+    """Milliseconds to gather regions from a store."""
     with TemporaryDirectory() as folder:
-        regions = regions_of(sizes).astype(np.float16)
-        store = written(Path(folder) / "store", regions, given.view.labels)
-        part = Part(
+        labels = torch.arange(sizes.stored) % sizes.seen
+        store = written(Path(folder) / "store", regions_of(sizes).astype(np.float16), labels)
+        return Part(
             "gather",
-            "(g) Region store: gather beside a bare memory map",
+            "Region store: gather compared with a bare memory map",
             f"Regions of 64 random images of {sizes.regions} x {sizes.width} float16, pages in memory, on "
-            "the processor (`python -m benchmarks.store` has it for SUN's whole size).",
+            "the processor (`python -m benchmarks.store` measures SUN's whole size).",
             rows=gathered(store, 4 * sizes.repeats, min(64, sizes.stored)),
         )
-        return [part, overlap(machine, given, store)]
-
-
-def overlap(machine: Machine, given: Problem, store: RegionStore) -> Part:
-    """Steps of stage 1 on one batch that is there, on batches read one by one, and on batches read ahead."""
-    device, sizes = machine.device, given.sizes
-    part = Part(
-        "overlap",
-        "(g) Reading that overlaps with computing",
-        f"Steps of stage 1 on {sizes.batch} images. `hidden`: the part of the reading's time that is no "
-        "longer seen once the next batch is read while the last one is computed.",
-    )
-    program = _program(given, store)
-    apart = program.features
-    streams, semantics = Streams(0, device), given.space.semantics
-    nets, step = program.initial(streams), program.passes[0][0]
-    function = step_function(step)
-    same, noise = example(program, semantics, streams, step, torch.arange(sizes.batch, device=device))
-    ahead = Batches(program, semantics, streams)
-    count = sizes.stage1_iterations
-
-    def compute() -> None:
-        for _ in range(count):
-            function(nets, same, noise)
-
-    def one_by_one() -> None:
-        generator = torch.Generator(device).manual_seed(0)
-        for _ in range(count):
-            rows = torch.randint(sizes.stored, (sizes.batch,), generator=generator, device=device)
-            function(nets, same._replace(features=apart[rows]), noise)
-
-    def read_ahead() -> None:
-        for _ in range(count):
-            function(nets, ahead.next(), noise)
-
-    calls = {"compute alone": compute, "read, then compute": one_by_one, "read ahead": read_ahead}
-    times = interleaved(calls, sizes.repeats, machine)
-    ahead.close()
-    alone, both = times["compute alone"].median, times["read, then compute"].median
-    for name, timed in times.items():
-        hidden = (both - timed.median) / (both - alone) if both > alone else float("nan")
-        part.rows.append(
-            {
-                "way": name,
-                "ms/step": 1e3 * timed.median / count,
-                "beside compute alone": timed.median / alone,
-                "hidden": hidden if name == "read ahead" else None,
-                "spread": timed.spread(),
-            }
-        )
-    return part
