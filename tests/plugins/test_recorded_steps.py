@@ -36,7 +36,7 @@ from zslbench.plugin import (
     load_class,
     registry,
 )
-from zslbench.testing.inputs import TinyRegions
+from zslbench.testing.harness import TinyRegions
 
 RECORDED = Path(__file__).parent / "recorded" / "steps.json"
 SEEN, UNSEEN = [0, 2, 3, 5], [1, 4]

@@ -17,7 +17,7 @@ from zslbench.testing import (
     checks_for,
     checks_for_method,
 )
-from zslbench.testing.suites import _DATASET, _OF_KIND
+from zslbench.testing.conformance import _DATASET, _OF_KIND
 
 SOUND = [(kind, one.__name__) for kind, one in classes() if one.__name__.startswith("Sound")]
 PARTICULAR = [("embedding", "NineTiles")]

@@ -11,7 +11,7 @@ from zsl_fakes import named
 from zslbench import Component
 from zslbench.plugin.lookup import Registry
 from zslbench.testing import ConformanceError, checks_for
-from zslbench.testing.suites import _DECLARED
+from zslbench.testing.conformance import _DECLARED
 
 
 def declared(settings: str = "settings:SoundSettings", **more: Any) -> Component:
@@ -36,7 +36,7 @@ DECLARED = [
     ("settings_documented", declared("settings:NoDescription"), "setting 'size' has no description"),
     ("settings_documented", declared("settings:Thawed"), "Thawed is not frozen"),
     ("settings_documented", declared("settings:Lax"), "Lax accepts unknown keys"),
-    ("settings_round_trip", declared("settings:Changing"), "setting 'sizes' is (1, 2), but [1, 2] from JSON"),
+    ("settings_round_trip", declared("settings:Changing"), "setting 'sizes' is (1, 2), but [1, 2]"),
     (
         "cheap_to_list",
         declared("heavy:HeavySettings"),

@@ -19,7 +19,8 @@ from zslbench.testing import (
     checks_for,
     parametrize_with_checks,
 )
-from zslbench.testing.check import Fault, run_all, with_expected_failures
+from zslbench.testing.check import Fault
+from zslbench.testing.conformance import run_all, with_expected_failures
 
 
 def check(name: str, raises: Exception | None = None, expected: str | None = None) -> Check:
@@ -33,16 +34,16 @@ def check(name: str, raises: Exception | None = None, expected: str | None = Non
 def test_a_fault_names_subject_check_and_demand() -> None:
     with pytest.raises(ConformanceError) as caught:
         check("a", Fault("it is blue"))()
-    assert str(caught.value) == "embedding 'x' fails check 'a': it is blue (asked for: It works.)"
+    assert str(caught.value) == "embedding 'x' fails check 'a': it is blue (rule: It works.)"
     assert caught.value.__cause__ is None
 
 
 def test_an_exception_of_the_component_keeps_its_traceback() -> None:
     error = KeyError("critic")
-    with pytest.raises(ConformanceError, match=r"fails check 'a': KeyError: 'critic' \(asked") as caught:
+    with pytest.raises(ConformanceError, match=r"fails check 'a': KeyError: 'critic' \(rule") as caught:
         check("a", error)()
     assert caught.value.__cause__ is error
-    with pytest.raises(ConformanceError, match=r"fails check 'a': ValueError \(asked"):
+    with pytest.raises(ConformanceError, match=r"fails check 'a': ValueError \(rule"):
         check("a", ValueError())()
 
 
@@ -51,8 +52,8 @@ def test_run_all_reports_every_fault_at_once() -> None:
     with pytest.raises(ConformanceError) as caught:
         run_all([check("a", Fault("one")), check("b"), check("c", Fault("two")), check("d", None, "slow")])
     lines = str(caught.value).splitlines()
-    assert lines[0] == "3 of 4 checks: embedding 'x' fails check 'a': one (asked for: It works.)"
-    assert lines[1] == "embedding 'x' fails check 'c': two (asked for: It works.)"
+    assert lines[0] == "3 of 4 checks: embedding 'x' fails check 'a': one (rule: It works.)"
+    assert lines[1] == "embedding 'x' fails check 'c': two (rule: It works.)"
     assert lines[2].startswith("embedding 'x' passes check 'd', which expected_failures lists (slow)")
 
 

@@ -1,6 +1,6 @@
-"""Plugins that live in memory and runs that were never computed, for tests of plugins and of their tools.
+"""Plugins that exist in memory only and runs that were never computed, for tests.
 
-A test of a component that no installed package registers::
+For example, run a component that no installed package registers::
 
     plugin = fake_plugin("my_fakes", components=[Component(kind="classifier", name="mine", ...)])
     with using_registry(registry_with(FakeEntryPoint("mine", "my_fakes", plugin))):
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from zslbench.store.store import Store
 
 ARRAY = {"array": "features", "file": "res101.mat", "sha256": "a" * 64}
-"""The one array that a fake run was computed on."""
+"""The only array of a fake run."""
 
 
 @dataclass(frozen=True)
 class FakeDistribution:
-    """The package that a fake plugin comes from."""
+    """The distribution of a fake plugin."""
 
     name: str
     version: str = "1.2"
@@ -48,9 +48,9 @@ class FakeEntryPoint:
 
     name: str
     value: str
-    """Name of the plugin's module."""
+    """The name of the plugin's module."""
     plugin: Any
-    """The module; or a function that loads it; or an exception, which loading raises."""
+    """The module, a function that returns it, or an exception that loading raises."""
     dist: Any = None
 
     def load(self) -> Any:
@@ -69,7 +69,7 @@ def fake_plugin(
     commands: Iterable[Command] = (),
     **hooks: Callable[..., Any],
 ) -> ModuleType:
-    """A plugin's module that registers these; ``hooks`` are further hooks by name, or replace those."""
+    """A plugin's module that registers these declarations; ``hooks`` adds or replaces hooks by name."""
     registered: dict[str, Iterable[Any]] = {
         "zslbench_components": components,
         "zslbench_methods": methods,
@@ -88,7 +88,7 @@ def registry_with(*entry_points: EntryPointLike, installed: bool = True, strict:
     """A registry of these plugins.
 
     Args:
-        installed: the installed plugins, too.
+        installed: include the installed plugins.
         strict: a broken plugin is an error.
 
     Raises:
@@ -100,7 +100,7 @@ def registry_with(*entry_points: EntryPointLike, installed: bool = True, strict:
 
 @contextmanager
 def using_registry(registry: Registry) -> Iterator[Registry]:
-    """Within the block, the library and the command line find these plugins instead of the installed ones."""
+    """Within the context, use these plugins instead of the installed ones, also on the command line."""
     with mock.patch.object(discovery, "_installed", lambda: registry):
         yield registry
 
@@ -121,13 +121,12 @@ def fake_record(
     environment: Mapping[str, Any] | None = None,
     **figures: float | None,
 ) -> RunRecord:
-    """Write a run that was never computed.
+    """Store a run that was never computed.
 
     Args:
-        identity: replaces entries of the run's identity by path, ``{"settings/classifier/lr": 0.5}``.
-        metrics: further metrics by name.
-        environment: further entries of its environment.
-        figures: metrics by key, ``acc``, ``u``, ... as fractions; None: the run lacks it.
+        identity: replaces entries of the identity by path, ``{"settings/classifier/lr": 0.5}``.
+        metrics, environment: further entries.
+        figures: metrics by key, ``acc``, ``u``, ..., as fractions; None: the run lacks it.
     """
     import pandas as pd
 

@@ -8,7 +8,7 @@ import torch
 
 from zslbench.plugin.interfaces import ClassSpace, TrainView
 from zslbench.plugin.streams import Streams
-from zslbench.testing.inputs import TinyRegions
+from zslbench.testing.harness import TinyRegions
 from zslbench.training import batches
 from zslbench.training.loop import Training, complete
 from zslbench_common.embeddings import Pooled

@@ -12,8 +12,7 @@ import torch
 from zslbench.plugin.interfaces import Batch, TrainView
 from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
-from zslbench.testing.bits import differing, leaves, snapshot
-from zslbench.testing.inputs import TinyRegions
+from zslbench.testing.harness import TinyRegions, differing, leaves, snapshot
 from zslbench.training import loop
 from zslbench.training.step import draw, step_function
 from zslbench_sc_egg.eggn import EGGN

@@ -37,14 +37,14 @@ class SoundExamples(Classifier):
 
 
 class SeenOnly(Sound):
-    """output_shape: scores gives shape (24, 4), not (24, 6)"""
+    """output_shape: shape (24, 4), not (24, 6)"""
 
     def scores(self, nets, features):
         return super().scores(nets, features)[:, self.space.seen]
 
 
 class MinusInfinity(Sound):
-    """output_shape: scores gives NaN or infinite values"""
+    """output_shape: NaN or infinite"""
 
     def scores(self, nets, features):
         return super().scores(nets, features).index_fill(1, self.space.unseen, -torch.inf)
@@ -58,14 +58,14 @@ class UnseenAlike(Sound):
 
 
 class SoftmaxOverImages(Sound):
-    """rows_independent: scores gives rows other values"""
+    """rows_independent: scores returns other values for rows"""
 
     def scores(self, nets, features):
         return super().scores(nets, features).softmax(dim=0)
 
 
 class Undecided(Sound):
-    """scores_unseen_classes: does not say needs_examples"""
+    """scores_unseen_classes: does not set needs_examples"""
 
     needs_examples = None
 
@@ -79,7 +79,7 @@ class WantsSeenClasses(SoundExamples):
 
 
 class AllClassesAlways(SoundExamples):
-    """scores_unseen_classes: scores in the space of the unseen classes gives shape (36, 6), not (36, 2)"""
+    """scores_unseen_classes: shape (36, 6), not (36, 2)"""
 
     def scores(self, nets, features):
         return torch.nn.functional.pad(super().scores(nets, features), (0, 6 - len(self.space.names)))

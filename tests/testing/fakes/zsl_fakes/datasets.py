@@ -53,7 +53,7 @@ class Writes(Sound):
 
 
 class Dictionary(Sound):
-    """dataset_valid: load gives a dict, not a Dataset"""
+    """dataset_valid: a dict, not a Dataset"""
 
     def load(self, request):
         return vars(super().load(request))
@@ -129,7 +129,7 @@ class _Double(ArrayRegions):
 
 
 class SortedRegions(Sound):
-    """regions_by_row: regions do not come in the order asked for"""
+    """regions_by_row: regions are not in the order"""
 
     def load(self, request):
         found = super().load(request)

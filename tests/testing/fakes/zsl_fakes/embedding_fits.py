@@ -13,7 +13,7 @@ from zslbench.plugin.interfaces import Optimizer, Step
 
 
 class GivesList(Sound):
-    """fit_form: fit gave a list"""
+    """fit_form: a list"""
 
     def fit(self, view):
         return []
@@ -56,7 +56,7 @@ class NoOptimizer(Sound):
 
 
 class StrangeNoise(Sound):
-    """fit_form: noise 'mask' is no Normal, Uniform or Choice"""
+    """fit_form: noise 'mask' is not a Normal"""
 
     def fit(self, view):
         program = super().fit(view)
@@ -109,7 +109,7 @@ class Gradients(Sound):
 
 
 class ScalesTheView(SoundRegions):
-    """view_unchanged: fit changed view/regions/tensor"""
+    """view_unchanged: view/regions/tensor in place"""
 
     def fit(self, view):
         view.regions.tensor.mul_(2)
@@ -117,7 +117,7 @@ class ScalesTheView(SoundRegions):
 
 
 class ScalesSemantics(SoundRegions):
-    """view_unchanged: fit changed space/semantics"""
+    """view_unchanged: space/semantics in place"""
 
     def fit(self, view):
         self.space.semantics.add_(1)
@@ -136,7 +136,7 @@ class Clock(Sound):
 
 
 class OneInitial(Sound):
-    """follows_the_seed: gives 'map/out.weight' the same values for every seed"""
+    """follows_the_seed: the same 'map/out.weight'"""
 
     def initial(self, streams):
         nets = super().initial(streams)
@@ -146,7 +146,7 @@ class OneInitial(Sound):
 
 
 class DrawsInVain(Sound):
-    """follows_the_seed: draws from its streams, yet gives the same networks"""
+    """follows_the_seed: the same networks for every seed"""
 
     def initial(self, streams):
         return {
@@ -177,7 +177,7 @@ class PythonGlobal(Sound):
 
 
 class KeepsState(SoundRegions):
-    """state_in_networks: embed needs something that fit left on the component"""
+    """state_in_networks: embed reads an attribute that fit sets"""
 
     def fit(self, view):
         self.mean = super().fit(view)["centre"]["mean"]
@@ -188,7 +188,7 @@ class KeepsState(SoundRegions):
 
 
 class KeepsScale(SoundRegions):
-    """state_in_networks: embed depends on something that fit left on the component"""
+    """state_in_networks: embed depends on an attribute"""
 
     scale = 1
 

@@ -34,14 +34,14 @@ class SoundKeyed(Sound):
 
 
 class ProgramForgets(SoundKeyed):
-    """reuse_changes_nothing: with another 'size' a stage of the old setting is used again"""
+    """reuse_changes_nothing: with another 'size' a stage"""
 
     def program_key(self):
         return {}
 
 
 class DerivedForgets(SoundKeyed):
-    """reuse_changes_nothing: gives other networks (scale/x); name 'size' in the key"""
+    """reuse_changes_nothing: (scale/x); add 'size' to the key"""
 
     # The program leaves the setting alone, so that what the tensors follow from stays the same.
     def losses(self, nets, batch, noise):
@@ -52,7 +52,7 @@ class DerivedForgets(SoundKeyed):
 
 
 class DerivedForgetsItsSource(SoundKeyed):
-    """reuse_changes_nothing: gives other networks (scale/x); name 'size' in the key"""
+    """reuse_changes_nothing: (scale/x); add 'size' to the key"""
 
     def compute(self, nets):
         return {"scale": {"x": nets["map"]["out.weight"].amax(dim=0)}}

@@ -11,21 +11,21 @@ from zslbench.plugin.interfaces import Normal, Step, Uniform
 
 
 class VectorLoss(Sound):
-    """step_losses: 'total' is no scalar tensor (shape (1,))"""
+    """step_losses: 'total' is not a scalar tensor (shape (1,))"""
 
     def losses(self, nets, batch, noise):
         return super().losses(nets, batch, noise)._replace(total=torch.zeros(1))
 
 
 class FloatLog(Sound):
-    """step_losses: 'weight' is no scalar tensor (float)"""
+    """step_losses: 'weight' is not a scalar tensor (float)"""
 
     def losses(self, nets, batch, noise):
         return super().losses(nets, batch, noise)._replace(log={"weight": 1.0})
 
 
 class TupleLosses(Sound):
-    """step_losses: gives a tuple, not Losses"""
+    """step_losses: a tuple, not Losses"""
 
     def losses(self, nets, batch, noise):
         return tuple(super().losses(nets, batch, noise))
@@ -62,7 +62,7 @@ class ScalesTheBatch(Sound):
 
 
 class ChanceInStep(Sound):
-    """steps_pure: gives other values when called again (total)"""
+    """steps_pure: other values when called again (total)"""
 
     def losses(self, nets, batch, noise):
         losses = super().losses(nets, batch, noise)
@@ -127,14 +127,14 @@ class OtherBatches(Sound):
 
 
 class Undeclared(Sound):
-    """noise_declared: reads noise 'mask', which it does not declare"""
+    """noise_declared: reads noise 'mask'"""
 
     def fit(self, view):
         return replace(super().fit(view), passes=((Step("fit", self.losses, ("map", "head")),),))
 
 
 class UndeclaredMaybe(Sound):
-    """noise_declared: reads noise 'jitter', which it does not declare"""
+    """noise_declared: reads noise 'jitter'"""
 
     def losses(self, nets, batch, noise):
         noise.get("jitter")
@@ -142,7 +142,7 @@ class UndeclaredMaybe(Sound):
 
 
 class Unread(Sound):
-    """noise_declared: declares noise 'jitter' and does not read it"""
+    """noise_declared: does not read noise 'jitter'"""
 
     def fit(self, view):
         noise = {"mask": Uniform((self.width_of(view),)), "jitter": Normal((2,))}

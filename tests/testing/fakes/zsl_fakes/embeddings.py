@@ -93,28 +93,28 @@ class NineTiles(SoundRegions):
 
 
 class DropsAxis(SoundRegions):
-    """output_shape: embed gives torch.float32 (24,), not a table of floats"""
+    """output_shape: torch.float32 (24,), not a table"""
 
     def embed(self, nets, inputs):
         return super().embed(nets, inputs).sum(dim=1)
 
 
 class OneRow(SoundRegions):
-    """output_shape: embed gives shape (1, 8), not (24, d)"""
+    """output_shape: shape (1, 8), not (24, d)"""
 
     def embed(self, nets, inputs):
         return super().embed(nets, inputs)[:1]
 
 
 class LogOfNegative(SoundRegions):
-    """output_shape: embed gives NaN or infinite values"""
+    """output_shape: NaN or infinite"""
 
     def embed(self, nets, inputs):
         return super().embed(nets, inputs).log()
 
 
 class Centres(SoundRegions):
-    """rows_independent: embed gives rows other values when they come in part"""
+    """rows_independent: rows with fewer others"""
 
     def embed(self, nets, inputs):
         g = super().embed(nets, inputs)
@@ -129,7 +129,7 @@ class EmbedsInPlace(SoundRegions):
 
 
 class EmbedsWithChance(SoundRegions):
-    """use_is_pure: embed gives other values when called again"""
+    """use_is_pure: other values when called again"""
 
     def embed(self, nets, inputs):
         return torch.dropout(super().embed(nets, inputs), 0.5, True)
@@ -139,7 +139,7 @@ class EmbedsWithChance(SoundRegions):
 
 
 class GuideOfSeen(Sound):
-    """guide_scores: guide.scores gives shape (24, 4), not (24, 6)"""
+    """guide_scores: shape (24, 4), not (24, 6)"""
 
     def guide(self, nets):
         guide = super().guide(nets)
@@ -147,7 +147,7 @@ class GuideOfSeen(Sound):
 
 
 class GuideIsFunction(Sound):
-    """guide_scores: guide gives a function, not a Guide"""
+    """guide_scores: a function, not a Guide"""
 
     def guide(self, nets):
         return super().guide(nets).scores
@@ -162,7 +162,7 @@ class GuideDetaches(Sound):
 
 
 class GuideOverBatch(Sound):
-    """guide_scores: guide.scores gives rows other values"""
+    """guide_scores: guide.scores returns other values for rows"""
 
     def guide(self, nets):
         guide = super().guide(nets)

@@ -24,21 +24,21 @@ class NoSize(Sound):
 
 
 class GlobalFeatures(Sound):
-    """extracts_regions: extract gives Tensor (3, 5), not (b, regions, dv)"""
+    """extracts_regions: Tensor (3, 5), not (b, regions, dv)"""
 
     def extract(self, images):
         return super().extract(images).mean(dim=1)
 
 
 class LosesImages(Sound):
-    """extracts_regions: extract gives 1 rows for 3 images"""
+    """extracts_regions: 1 rows for 3 images"""
 
     def extract(self, images):
         return super().extract(images)[:1]
 
 
 class Roots(Sound):
-    """extracts_regions: extract gives NaN"""
+    """extracts_regions: NaN"""
 
     def extract(self, images):
         return super().extract(images).sqrt()

@@ -45,7 +45,7 @@ class TakesGuideForGranted(Sound):
 
 
 class ChangesGuide(Sound):
-    """view_unchanged: fit changed view/guide/tiny_guide/out.weight"""
+    """view_unchanged: view/guide/tiny_guide/out.weight in place"""
 
     def fit(self, view):
         if view.guide:
@@ -60,20 +60,20 @@ class NoneEach(Sound):
 
 
 class TooWide(Sound):
-    """sample_shape: sample gives shape (10, 24), not (10, 12)"""
+    """sample_shape: shape (10, 24), not (10, 12)"""
 
     def sample(self, nets, semantics, noise):
         return super().sample(nets, semantics, noise).repeat(1, 2)
 
 
 class UndeclaredPrior(Sound):
-    """sample_uses_semantics_and_noise: sample reads 'prior', which sample_noise does not declare"""
+    """sample_uses_semantics_and_noise: sample reads noise 'prior'"""
 
     sample_noise = {}  # noqa: RUF012
 
 
 class UndeclaredMaybe(Sound):
-    """sample_uses_semantics_and_noise: sample reads noise 'shift', which sample_noise does not declare"""
+    """sample_uses_semantics_and_noise: sample reads noise 'shift'"""
 
     def sample(self, nets, semantics, noise):
         noise.get("shift")
@@ -81,14 +81,14 @@ class UndeclaredMaybe(Sound):
 
 
 class UnreadPrior(Sound):
-    """sample_uses_semantics_and_noise: declares 'prior' and sample does not read it"""
+    """sample_uses_semantics_and_noise: sample does not read noise 'prior'"""
 
     def sample(self, nets, semantics, noise):
         return semantics @ nets["ridge"]["W"]
 
 
 class OwnNoise(Sound):
-    """sample_uses_semantics_and_noise: sample gives other values when called again"""
+    """sample_uses_semantics_and_noise: other values when called again"""
 
     def sample(self, nets, semantics, noise):
         return super().sample(nets, semantics, noise) + torch.randn(12)
@@ -102,7 +102,7 @@ class NoiseInPlace(Sound):
 
 
 class BatchStatistics(Sound):
-    """sample_uses_semantics_and_noise: other values when they come in part"""
+    """sample_uses_semantics_and_noise: rows with fewer others"""
 
     def sample(self, nets, semantics, noise):
         found = super().sample(nets, semantics, noise)
@@ -110,7 +110,7 @@ class BatchStatistics(Sound):
 
 
 class IgnoresSemantics(Sound):
-    """sample_uses_semantics_and_noise: the same features whatever the semantics"""
+    """sample_uses_semantics_and_noise: the same features for other semantics"""
 
     def sample(self, nets, semantics, noise):
         return noise["prior"]
@@ -124,7 +124,7 @@ class OtherType(Sound):
 
 
 class TransformCentres(Sound):
-    """rows_independent: transform gives rows other values"""
+    """rows_independent: transform returns other values for rows"""
 
     def transform(self, nets, g):
         return g - g.mean(dim=0)

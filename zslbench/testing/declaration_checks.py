@@ -1,4 +1,4 @@
-"""Checks of what is declared: the registration, the class, the settings."""
+"""Checks of a component's registration, class and settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zslbench.plugin.declarations import Component
 from zslbench.plugin.lookup import Registered
 from zslbench.plugin.settings import fields_of, groups_of
 from zslbench.plugin.targets import load_class, settings_model
-from zslbench.testing.check import Fault
+from zslbench.testing.check import Fault, require
 
 _HEAVY = ("torch", "pandas", "sklearn", "scipy", "jaxtyping", "h5py")
 _LISTING = f"""
@@ -26,31 +26,27 @@ for module in sys.argv[1:]:
 
 def declaration(registered: Registered[Component]) -> None:
     """The summary is one line, and the class can be imported and implements its kind's interface."""
-    summary = registered.declaration.summary
-    if not summary.strip():
-        raise Fault("the summary is empty; listings show it")
-    if "\n" in summary:
-        raise Fault("the summary has several lines; listings show one")
+    require_summary(registered.declaration.summary)
     load_class(registered)
+
+
+def require_summary(summary: str, where: str = "") -> None:
+    """A summary is one line of text; ``where`` is a prefix of the fault."""
+    require(summary.strip(), f"{where}the summary is empty; listings show it")
+    require("\n" not in summary, f"{where}the summary has several lines; listings show one")
 
 
 def settings_documented(registered: Registered[Component]) -> None:
     """The settings are frozen, refuse unknown keys, and every field has a default and a description."""
     model = settings_model(registered)
-    if not model.model_config.get("frozen"):
-        raise Fault(f"{model.__name__} is not frozen; leave model_config as ComponentSettings has it")
-    if model.model_config.get("extra") != "forbid":
-        raise Fault(f"{model.__name__} accepts unknown keys; leave model_config as ComponentSettings has it")
-    for name, group in groups_of(model).items():
-        if not group.model_config.get("frozen") or group.model_config.get("extra") != "forbid":
-            raise Fault(
-                f"group '{name}' is not frozen or accepts unknown keys; leave its model_config as it is"
-            )
+    for one in (model, *groups_of(model).values()):
+        advice = "do not change the model_config of ComponentSettings and SettingsGroup"
+        require(one.model_config.get("frozen"), f"{one.__name__} is not frozen; {advice}")
+        require(one.model_config.get("extra") == "forbid", f"{one.__name__} accepts unknown keys; {advice}")
     for name, field in {**model.model_fields, **fields_of(model)}.items():
-        if field.is_required():
-            raise Fault(f"setting '{name}' has no default; a run without a preset needs one")
-        if not (field.description or "").strip():
-            raise Fault(f"setting '{name}' has no description; write a docstring below the field")
+        require(not field.is_required(), f"setting '{name}' has no default; runs without a preset need one")
+        described = (field.description or "").strip()
+        require(described, f"setting '{name}' has no description; write a docstring below the field")
 
 
 def settings_round_trip(registered: Registered[Component]) -> None:
@@ -59,25 +55,23 @@ def settings_round_trip(registered: Registered[Component]) -> None:
     defaults = model()
     back = model.model_validate_json(defaults.model_dump_json())
     for name in model.model_fields:
-        if getattr(back, name) != getattr(defaults, name):
-            raise Fault(
-                f"setting '{name}' is {getattr(defaults, name)!r}, but {getattr(back, name)!r} from JSON"
-            )
+        before, after = getattr(defaults, name), getattr(back, name)
+        require(before == after, f"setting '{name}' is {before!r}, but {after!r} when read back from JSON")
 
 
 def cheap_to_list(registered: Registered[Component]) -> None:
-    """Importing the plugin's module and the settings' module imports nothing heavy, as torch."""
+    """Importing the plugin's module and the settings' module does not import torch or other heavy
+    libraries."""
     modules = [registered.plugin.module]
     if registered.declaration.settings is not None:
         modules.append(registered.declaration.settings.partition(":")[0])
-    fault = heavy_import(tuple(modules))
-    if fault:
-        raise Fault(f"{fault}; every command that lists plugins would pay for it")
+    if fault := heavy_import(tuple(modules)):
+        raise Fault(f"{fault}; this slows down every command that lists plugins")
 
 
 @cache
 def heavy_import(modules: tuple[str, ...]) -> str:
-    """What a fresh interpreter says of importing these modules; empty: nothing."""
+    """Which heavy library a fresh interpreter imports with these modules, or the error; empty: none."""
     path = os.pathsep.join(one for one in sys.path if one)
     done = subprocess.run(
         [sys.executable, "-c", _LISTING, *modules],

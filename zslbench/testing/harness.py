@@ -1,0 +1,332 @@
+"""What checks work with: small generated inputs, a component fitted on them, and comparing tensors bit by
+bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Generator as Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from zslbench.evaluation.folds import unseen_space
+from zslbench.plugin.declarations import Component
+from zslbench.plugin.interfaces import ClassSpace, Derived, Fit, Guide, Networks, Program, TrainView
+from zslbench.plugin.lookup import Registered
+from zslbench.plugin.settings import ComponentSettings
+from zslbench.plugin.streams import Streams
+from zslbench.plugin.targets import load_class
+from zslbench.training import linear
+from zslbench.training.loop import Training, complete
+from zslbench.training.stages import Stages
+
+USES = {"embedding": "embed", "generator": "transform", "classifier": "scores"}
+"""By kind: the method that maps rows of features with fitted networks."""
+
+# --- inputs --------------------------------------------------------------------------------------
+
+
+class TinyRegions:
+    """Region features that can only be read by row, like those of a data set too large for memory."""
+
+    def __init__(self, tensor: Float[Tensor, "n regions dv"]) -> None:
+        self.tensor = tensor
+
+    def __len__(self) -> int:
+        return len(self.tensor)
+
+    def __getitem__(self, rows: Int[Tensor, " n"], /) -> Float[Tensor, "n regions dv"]:
+        return self.tensor[rows]
+
+
+@dataclass(frozen=True)
+class TinyInputs:
+    """Sizes of the generated inputs; change them for a component that needs particular ones.
+
+    Seen and unseen classes alternate, so ids of unseen classes are not contiguous.
+    """
+
+    seen: int = 4
+    unseen: int = 2
+    attributes: int = 5
+    per_class: int = 6
+    """Training images of each class."""
+    width: int = 12
+    """Length of a global feature vector."""
+    regions: int = 4
+    """Regions of an image."""
+    channels: int = 8
+    """Length of a region's feature vector."""
+    words: int = 11
+    """Length of an attribute's word vector. Products of words with a matrix (words, channels) then have 440
+    multiplications; products with fewer than 400 are rounded differently by torch once they are batched."""
+    images: int = 3
+    """Images per call of an extractor."""
+
+    def space(self, data: int = 0, device: torch.device | str = "cpu") -> ClassSpace:
+        """Classes with semantics of unit length, which depend on ``data``."""
+        streams = Streams(data, device, "tiny/")
+        classes = self.seen + self.unseen
+        unseen = torch.arange(1, 2 * self.unseen, 2, device=streams.device) % classes
+        everything = torch.arange(classes, device=streams.device)
+        return ClassSpace(
+            names=tuple(f"class {one}" for one in range(classes)),
+            semantics=torch.nn.functional.normalize(streams.uniform("semantics", (classes, self.attributes))),
+            seen=everything[~torch.isin(everything, unseen)],
+            unseen=unseen,
+            attribute_names=tuple(f"attribute {one}" for one in range(self.attributes)),
+            attribute_vectors=streams.normal("words", (self.attributes, self.words)),
+        )
+
+    def raw_view(self, space: ClassSpace, data: int = 0) -> TrainView:
+        """An embedding's view: non-negative features and regions of images of seen classes."""
+        streams = Streams(data, space.semantics.device, "tiny/raw/")
+        labels = self._labels(space.seen, streams)
+        regions = streams.normal("regions", (len(labels), self.regions, self.channels)).abs()
+        features = 3 * streams.uniform("features", (len(labels), self.width))
+        return TrainView(features=features, labels=labels, regions=TinyRegions(regions))
+
+    def view(
+        self, space: ClassSpace, classes: Int[Tensor, " k"], data: int = 0, *, guide: bool = False
+    ) -> TrainView:
+        """A generator's or classifier's view: features in [0, 1] of images of ``classes``."""
+        streams = Streams(data, space.semantics.device, "tiny/embedded/")
+        labels = self._labels(classes, streams)
+        return TrainView(
+            features=streams.uniform("features", (len(labels), self.width)),
+            labels=labels,
+            guide=self.guide(space, streams) if guide else None,
+        )
+
+    def guide(self, space: ClassSpace, streams: Streams) -> Guide:
+        """A linear guide over all classes of the space."""
+        classes = len(space.names)
+        net = {
+            "out.weight": streams.normal("guide", (classes, self.width)),
+            "out.bias": torch.zeros(classes, device=streams.device),
+        }
+
+        def scores(nets: Networks, g: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
+            return linear(nets["tiny_guide"], "out", g)
+
+        return Guide({"tiny_guide": net}, scores)
+
+    def _labels(self, classes: Int[Tensor, " k"], streams: Streams) -> Int[Tensor, " n"]:
+        labels = classes.repeat_interleave(self.per_class)
+        order = torch.randperm(len(labels), generator=streams["order"], device=streams.device)
+        return labels[order]
+
+
+# --- a component on these inputs -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ComponentCase:
+    """A component with the settings and inputs of its checks."""
+
+    registered: Registered[Component]
+    settings: ComponentSettings
+    inputs: TinyInputs = field(default_factory=TinyInputs)
+    device: str = "cpu"
+
+    @property
+    def kind(self) -> str:
+        return self.registered.declaration.kind
+
+    @property
+    def cls(self) -> Any:
+        """The component's class."""
+        return load_class(self.registered)
+
+    def space(self, data: int = 0) -> ClassSpace:
+        return self.inputs.space(data, self.device)
+
+    def make(self, space: ClassSpace | None = None) -> Any:
+        """A new instance."""
+        return self.cls(self.settings, space or self.space())
+
+    def view(self, space: ClassSpace, data: int = 0) -> TrainView:
+        """The argument of ``fit``."""
+        if self.kind == "embedding":
+            return self.inputs.raw_view(space, data)
+        if self.kind == "generator":
+            return self.inputs.view(space, space.seen, data, guide=True)
+        everything = torch.arange(len(space.names), device=space.semantics.device)
+        return self.inputs.view(space, everything if self.cls.needs_examples else space.seen, data)
+
+    def unseen_space(self) -> ClassSpace:
+        """The unseen classes alone."""
+        return unseen_space(self.space())
+
+    def rows(self, data: int = 1) -> Tensor:
+        """The argument of ``embed``, ``transform`` or ``scores``: images that were not fitted on."""
+        view = self.view(self.space(data), data)
+        if self.kind == "embedding" and self.cls.inputs == "regions":
+            assert view.regions is not None
+            return view.regions[torch.arange(len(view.labels), device=view.labels.device)]
+        return view.features
+
+    def fit(self, seed: int = 0, data: int = 0) -> tuple[Any, Networks]:
+        """A new instance and its networks after a short training."""
+        space = self.space(data)
+        component = self.make(space)
+        return component, finish(component.fit(self.view(space, data)), space, seed)
+
+    @cached_property
+    def _networks(self) -> Networks:
+        return self.fit()[1]
+
+    def fitted(self) -> tuple[Any, Networks]:
+        """An instance that was not fitted itself, and a copy of the networks that another one fitted."""
+        nets = {net: {name: t.clone() for name, t in ts.items()} for net, ts in self._networks.items()}
+        return self.make(), nets
+
+    def use(self, component: Any, nets: Networks, rows: Tensor) -> Tensor:
+        """``embed``, ``transform`` or ``scores`` of these rows."""
+        with torch.no_grad():
+            result: Tensor = getattr(component, USES[self.kind])(nets, rows)
+        return result
+
+    def programs(self, seed: int = 0, data: int = 0) -> list[Program]:
+        """The programs of ``fit``; none for a closed form."""
+        space = self.space(data)
+        fit = self.make(space).fit(self.view(space, data))
+        if isinstance(fit, dict | Program):
+            return [fit] if isinstance(fit, Program) else []
+        # A generator function's later programs build on the networks of earlier ones.
+        programs: list[Program] = []
+        finish(fit, space, seed, programs)
+        return programs
+
+
+def finish(
+    fit: Fit,
+    space: ClassSpace,
+    seed: int,
+    programs: list[Program] | None = None,
+    stages: Stages | None = None,
+) -> Networks:
+    """The networks of what ``fit`` returned, trained for one epoch; appends each program to ``programs``."""
+    seen = [] if programs is None else programs
+    if isinstance(fit, Program):
+        seen.append(fit)
+        fit = shortened(fit)
+    elif not isinstance(fit, dict):
+        fit = _each(fit, seen)
+    training = Training(Streams(seed, space.semantics.device), stage="check", stages=stages)
+    return complete(fit, space.semantics, training).networks
+
+
+def shortened(program: Program) -> Program:
+    """The program with one epoch, which runs each of its passes."""
+    return replace(program, epochs=min(program.epochs, 1))
+
+
+def _each(
+    fit: Coroutine[Program | Derived, Networks, Networks], seen: list[Program]
+) -> Coroutine[Program | Derived, Networks, Networks]:
+    try:
+        part = next(fit)
+        while True:
+            if isinstance(part, Program):
+                seen.append(part)
+                part = shortened(part)
+            part = fit.send((yield part))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+@contextmanager
+def global_seed(seed: int, numpy: int | None = None, python: int | None = None) -> Iterator[None]:
+    """Seed the global generators of torch, numpy and random, and restore their states afterwards.
+
+    Args:
+        seed: torch's seed, and that of the others unless they are given one.
+    """
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        torch.manual_seed(seed)
+        np.random.seed(seed if numpy is None else numpy)  # noqa: NPY002
+        random.seed(seed if python is None else python)
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        random.setstate(before[2])
+
+
+# --- comparing tensors ---------------------------------------------------------------------------
+
+
+def leaves(thing: Any, path: str = "") -> dict[str, Tensor]:
+    """Every tensor in dictionaries, tuples and dataclasses, by its path; other values are left out.
+
+    >>> list(leaves({"critic": {"out.bias": torch.zeros(1)}}))
+    ['critic/out.bias']
+    """
+    if isinstance(thing, Tensor):
+        return {path: thing}
+    parts: Mapping[Any, Any] = {}
+    if isinstance(thing, Mapping):
+        parts = thing
+    elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        parts = {one.name: getattr(thing, one.name) for one in dataclasses.fields(thing)}
+    elif hasattr(thing, "_fields"):
+        parts = thing._asdict()
+    elif isinstance(thing, tuple | list):
+        parts = dict(enumerate(thing))
+    elif isinstance(thing, TinyRegions):
+        parts = {"tensor": thing.tensor}
+    return {
+        name: tensor
+        for key, value in parts.items()
+        for name, tensor in leaves(value, f"{path}/{key}" if path else str(key)).items()
+    }
+
+
+def snapshot(thing: Any) -> dict[str, Tensor]:
+    """Copies of all tensors in ``thing``."""
+    return {path: tensor.detach().clone() for path, tensor in leaves(thing).items()}
+
+
+def same_bits(a: Tensor, b: Tensor) -> bool:
+    """Equal dtype, shape and bits; a NaN equals the same NaN."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.numel() == 0:
+        return True
+    raw = (one.detach().cpu().contiguous().reshape(-1).view(torch.uint8) for one in (a, b))
+    return torch.equal(*raw)
+
+
+def differing(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
+    """Paths that only one side has, or whose tensors differ in any bit."""
+    return sorted(
+        path
+        for path in before.keys() | after.keys()
+        if path not in before or path not in after or not same_bits(before[path], after[path])
+    )
+
+
+def close(a: Tensor, b: Tensor) -> bool:
+    """Equal up to rounding: differences below 1e-4 of the largest magnitude (1e-9 for float64)."""
+    if a.shape != b.shape:
+        return False
+    if not a.numel():
+        return True
+    tolerance = 1e-9 if a.dtype == b.dtype == torch.float64 else 1e-4
+    wide_a, wide_b = a.detach().double(), b.detach().double()
+    scale = float(torch.maximum(wide_a.abs().max(), wide_b.abs().max()))
+    return bool(((wide_a - wide_b).abs() <= tolerance * scale).all())
+
+
+def listed(paths: list[str]) -> str:
+    """The first few paths, for a message."""
+    return ", ".join(paths[:4]) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")

@@ -1,0 +1,257 @@
+"""Checks of methods: what they declare resolves, and tiny runs end with sensible figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from zslbench.data.locations import find_dataset
+from zslbench.errors import PluginError, UnknownName, did_you_mean
+from zslbench.evaluation.metrics import headline_metrics
+from zslbench.evaluation.selection import Mode, Selection
+from zslbench.experiment import pipeline
+from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.published import published_ablation
+from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.plugin.dataset import Dataset
+from zslbench.plugin.declarations import FULL, Component, Method, Options
+from zslbench.plugin.lookup import Registered, Registry
+from zslbench.plugin.presets import preset_names, read_preset
+from zslbench.plugin.settings import fields_of
+from zslbench.plugin.streams import Streams
+from zslbench.plugin.targets import settings_model
+from zslbench.report.one_run import explain_settings
+from zslbench.testing.check import Fault, require
+from zslbench.testing.declaration_checks import heavy_import, require_summary
+from zslbench.training.loop import Training
+
+
+@dataclass(frozen=True)
+class MethodCase:
+    """A method with the data set and settings of its checks."""
+
+    registry: Registry
+    registered: Registered[Method]
+    dataset: str = "toy"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data_root: Path | None = None
+
+    @property
+    def method(self) -> Method:
+        return self.registered.declaration
+
+    def recipe(self, variant: str | None = None, **more: Any) -> Recipe:
+        """The resolved recipe, without the case's settings; ``more`` as of :func:`resolve`."""
+        return resolve(
+            self.registry,
+            more.pop("dataset", self.dataset),
+            method=self.method.name,
+            variant=variant,
+            data_root=self.data_root,
+            **more,
+        )
+
+    def try_recipe(self, where: str, variant: str | None = None, **more: Any) -> Recipe:
+        """The resolved recipe; a fault says ``where`` it cannot be resolved."""
+        try:
+            return self.recipe(variant, **more)
+        except Exception as error:
+            raise Fault(f"{where}: {error}") from error
+
+    def composition(self) -> dict[str, Registered[Component] | None]:
+        """The method's components by kind; None where it has none."""
+        return dict(self.registry.composition(self.method).items())
+
+    def overlays(self) -> list[tuple[str | None, str | None, str]]:
+        """Every reading with every variant, and with none, and a text for messages.
+
+        The default reading is not named.
+        """
+        readings = (None, *(one.name for one in self.method.readings[1:]))
+        variants = (None, *(one.name for one in self.method.variants))
+        return [
+            (
+                reading,
+                variant,
+                (f" in reading '{reading}'" if reading else "")
+                + (f" with variant '{variant}'" if variant else ""),
+            )
+            for reading in readings
+            for variant in variants
+        ]
+
+    def run(self, mode: Mode, variant: str | None = None) -> dict[str, Any]:
+        """The figures of a tiny run of one seed; nothing is stored. A variant ignores settings of components
+        that it replaces."""
+        recipe, settings = self.recipe(variant), dict(self.settings)
+        if variant is not None:
+            known = {
+                f"{kind}.{name}"
+                for kind, part in recipe.parts.items()
+                for name in fields_of(type(part.settings))
+            }
+            settings = {key: value for key, value in settings.items() if key in known}
+        recipe = recipe.with_settings(settings)
+        outcome = pipeline.run(recipe, self._data, Selection(mode), Training(Streams(0)))
+        return dict(outcome.metrics)
+
+    @cached_property
+    def _data(self) -> Dataset:
+        source = self.recipe().with_settings(self.settings).parts["dataset"]
+        return load_dataset(source, root=self.data_root, features=None, semantics=None)
+
+
+def method_declared(case: MethodCase) -> None:
+    """The summary is one line."""
+    require_summary(case.method.summary)
+
+
+def components_exist(case: MethodCase) -> None:
+    """Every component that the method or a variant names is registered."""
+    for variant in (None, *case.method.variants):
+        for kind, name in case.registry.missing(case.method, variant):
+            where = f"variant '{variant.name}': " if variant else ""
+            raise Fault(f"{where}no {kind} '{name}' is registered")
+
+
+def settings_valid(case: MethodCase) -> None:
+    """The method's own settings exist in its components and have valid values."""
+    case.recipe()
+
+
+def presets_valid(case: MethodCase) -> None:
+    """Every preset can be read, and its settings are valid under each reading and with each variant."""
+    package = case.method.presets
+    names = preset_names(package)
+    if package is not None and not names:
+        raise Fault(f"package {package} holds no preset; ship its TOML files, or declare presets=None")
+    composition = case.composition() if names else {}
+    for name in names:
+        for key in read_preset(package, name).settings:
+            kind, _, setting = key.partition(".")
+            chosen = composition.get(kind)
+            if kind != "dataset" and chosen is None:
+                raise Fault(f"preset '{name}' sets {key}, but the method has no {kind}")
+            if chosen is not None and setting not in fields_of(settings_model(chosen)):
+                raise Fault(f"preset '{name}': {kind} '{chosen.name}' has no setting '{setting}'")
+        for reading, variant, where in case.overlays():
+            dataset = _dataset_of(case, name)
+            case.try_recipe(f"preset '{name}'{where}", variant, reading=reading, preset=name, dataset=dataset)
+
+
+def _dataset_of(case: MethodCase, preset: str) -> str:
+    """The data set that a preset is named after, or else the case's."""
+    try:
+        return find_dataset(case.registry, preset, root=case.data_root).name
+    except UnknownName:
+        return case.dataset
+
+
+def readings_resolve(case: MethodCase) -> None:
+    """Every reading resolves, alone and with each variant, has a summary of one line, and is different."""
+    found: dict[str, dict[str, Any]] = {}
+    composition = case.composition()
+    for reading in case.method.readings:
+        where = f"reading '{reading.name}'"
+        require_summary(reading.summary, f"{where}: ")
+        for key in reading.settings:
+            present = composition.get(key.partition(".")[0], True) is not None
+            require(present, f"{where} sets {key}, but the method has no such component")
+        found[reading.name] = _content(case.try_recipe(where, reading=reading.name))
+        for variant in case.method.variants:
+            case.try_recipe(f"{where} with variant '{variant.name}'", variant.name, reading=reading.name)
+    presets = preset_names(case.method.presets)
+    names = list(found)
+    for other, name in ((other, name) for place, name in enumerate(names) for other in names[:place]):
+        special = any(one.endswith((f"-{name}", f"-{other}")) for one in presets)
+        same = found[name] == found[other] and not special
+        require(not same, f"readings '{other}' and '{name}' are the same; remove one")
+
+
+def variants_resolve(case: MethodCase) -> None:
+    """Every variant resolves, has a summary, and changes something (unless it is named ``full``)."""
+    base = _content(case.recipe())
+    for variant in case.method.variants:
+        where = f"variant '{variant.name}'"
+        require_summary(variant.summary, f"{where}: ")
+        same = _content(case.try_recipe(where, variant.name)) == base
+        whole = variant.name == FULL and not variant.settings and not variant.components
+        require(not same or whole, f"{where} changes nothing; remove it")
+
+
+def _content(recipe: Recipe) -> dict[str, Any]:
+    """The parts of a recipe that its results depend on."""
+    return {kind: (part.name, part.values()) for kind, part in recipe.parts.items()}
+
+
+def explains(case: MethodCase) -> None:
+    """``explain`` returns rows for the settings of every reading and variant, and imports nothing heavy."""
+    target = case.method.explain
+    if target is None:
+        return
+    for reading, variant, where in case.overlays():
+        recipe = case.recipe(variant, reading=reading)
+        try:
+            explain_settings(case.registered, {kind: part.values() for kind, part in recipe.parts.items()})
+        except PluginError as error:
+            raise Fault(f"{error}{where}") from error
+    if fault := heavy_import((target.partition(":")[0],)):
+        raise Fault(f"explain {target}: {fault}; zslbench show would be slow")
+
+
+def published_figures(case: MethodCase) -> None:
+    """The published figures can be read and belong to the whole method and its own variants."""
+    found = published_ablation(case.method)
+    declared = {one.name for one in case.method.variants} | {FULL}
+    if unknown := sorted({variant for variant, _ in found} - declared):
+        raise Fault(f"published figures of '{unknown[0]}', {did_you_mean(unknown[0], declared)}")
+    for dataset in sorted({dataset for _, dataset in found}):
+        whole = (FULL, dataset) in found
+        require(whole, f"published figures on {dataset} lack the whole method; add a row '{FULL}'")
+
+
+def search_valid(case: MethodCase) -> None:
+    """Searched and tunable settings exist and accept their values, and no candidate is listed twice."""
+    for key, candidates in case.method.search.items():
+        distinct = len({repr(one) for one in candidates}) == len(candidates)
+        require(distinct, f"search lists a candidate of '{key}' twice")
+    for _ in case.recipe().candidates():
+        pass
+    for key, space in case.method.tunable.items():
+        for value in space.values if isinstance(space, Options) else (space.low, space.high):
+            case.recipe().with_settings({key: value})
+
+
+def runs(case: MethodCase) -> None:
+    """A tiny run of one seed, with model selection on validation, ends with sensible figures."""
+    _require_sensible(case, case.run("val"))
+
+
+def repeats(case: MethodCase) -> None:
+    """Two tiny runs of one seed give the same figures."""
+    first, second = case.run("last"), case.run("last")
+    different = ", ".join(sorted(key for key in first if first[key] != second[key]))
+    require(first == second, f"two runs of the same seed differ in {different}; draw from the streams only")
+
+
+def variants_run(case: MethodCase) -> None:
+    """A tiny run of every variant ends with sensible figures."""
+    for variant in case.method.variants:
+        try:
+            _require_sensible(case, case.run("last", variant.name))
+        except Exception as error:
+            raise Fault(f"variant '{variant.name}': {error}") from error
+
+
+def _require_sensible(case: MethodCase, figures: Mapping[str, Any]) -> None:
+    for metric in headline_metrics():
+        if metric.group.lower() not in case.method.tasks:
+            continue
+        value = figures.get(metric.key)
+        finite = isinstance(value, float) and math.isfinite(value)
+        sensible = finite and (not metric.percent or 0 <= float(value or 0) <= 1)
+        require(sensible, f"{metric.key} is {value!r}, not a fraction between 0 and 1")
