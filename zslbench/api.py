@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from zslbench.experiment.events import Display
     from zslbench.experiment.options import AllKeywords
-    from zslbench.experiment.suites import Suite
     from zslbench.experiment.suites.cells import SuiteOutcome
+    from zslbench.experiment.suites.definition import Suite
     from zslbench.experiment.suites.run import Bench, BenchKeywords, Watcher
     from zslbench.report.ablation import Ablation
     from zslbench.store.record import RunRecord
@@ -127,10 +127,10 @@ def bench(
         ZslbenchError: anything else that the caller can put right, before a run begins.
         Interrupted: stopped on request; the same call goes on from there.
     """
-    from zslbench.experiment.suites.run import Unwatched, prepare
+    from zslbench.experiment.suites.run import SilentWatcher, prepare
     from zslbench.plugin.discovery import registry
 
-    return prepare(suite, registry(), **options).run(watcher or Unwatched())
+    return prepare(suite, registry(), **options).run(watcher or SilentWatcher())
 
 
 def ablate(
@@ -164,8 +164,8 @@ def ablate(
     """
     from zslbench.experiment.job import seed_numbers
     from zslbench.experiment.options import RunOptions, split_options
-    from zslbench.experiment.suites import ablation_suite
-    from zslbench.experiment.suites.run import Unwatched, prepare
+    from zslbench.experiment.suites.definition import ablation_suite
+    from zslbench.experiment.suites.run import SilentWatcher, prepare
     from zslbench.plugin.discovery import registry
     from zslbench.report.ablation import ablation_of
 
@@ -185,20 +185,20 @@ def ablate(
     missing = _checked(prepared, suite.datasets)
     for reason in missing:
         prepared.display.say(reason)
-    outcome = prepared.run(watcher or Unwatched())
+    outcome = prepared.run(watcher or SilentWatcher())
     return ablation_of(outcome, declared, fit.reading, len(outcome.records) - prepared.computed, missing)
 
 
 def _checked(prepared: Bench, datasets: Sequence[str]) -> list[str]:
     """Reasons of absent data sets; anything else that an ablation lacks is an error before its first run."""
-    for place in prepared.plan.resolved.places.values():
-        if place.state != "ok":
-            raise UnknownName(place.reason)
-    for step in prepared.plan.steps:
-        if step.status == "cannot run" and step.error is not None:
-            raise step.error
-    absent = [step for step in prepared.plan.steps if step.status == "no data"]
-    missing = list(dict.fromkeys(step.reason for step in absent))
-    if len(absent) == len(prepared.plan.steps):
+    for setup in prepared.plan.resolved.setups.values():
+        if setup.state != "ok":
+            raise UnknownName(setup.reason)
+    for planned in prepared.plan.cells:
+        if planned.status == "cannot run" and planned.error is not None:
+            raise planned.error
+    absent = [one for one in prepared.plan.cells if one.status == "no data"]
+    missing = list(dict.fromkeys(one.reason for one in absent))
+    if len(absent) == len(prepared.plan.cells):
         raise MissingData(", ".join(datasets), missing)
     return missing

@@ -151,7 +151,7 @@ def test_filters_narrow_the_suite(lab: Any, mine: Any) -> None:
         (("--dataset", "cub"), "'cub', known: toy"),
         (("--seeds", "9"), "seeds 0, 1"),
         (("--set", "classifier.rige=1"), "did you mean 'classifier.ridge'"),
-        (("--only-missing", "--retry-failed"), "give one"),
+        (("--only-missing", "--retry-failed"), "--retry-failed"),
     ):
         wrong = lab("bench", suite, "--threads", "1", *option)
         assert (wrong.exit_code, wrong.stdout) == (2, "")

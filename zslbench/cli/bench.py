@@ -10,7 +10,7 @@ import click
 from zslbench.cli.options import format_option, note, options_of, running_options
 
 if TYPE_CHECKING:
-    from zslbench.experiment.suites.plan import Plan
+    from zslbench.experiment.suites.plan import SuitePlan
 
 
 @click.command()
@@ -44,7 +44,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
     """
     from zslbench.cli.grid import watching
     from zslbench.errors import ZslbenchError
-    from zslbench.experiment.suites.run import failures, prepare
+    from zslbench.experiment.suites.run import prepare
     from zslbench.plugin.discovery import registry
     from zslbench.report.figures import parse_choices
     from zslbench.report.suite import DEFAULT, SHOW, suite_table
@@ -58,11 +58,11 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
             return
         outcome = prepared.run(watcher)
     emit(suite_table(outcome, show=shown), fmt)
-    if failed := failures(prepared.plan, outcome):
+    if failed := prepared.failures(outcome):
         for text in failed:
             click.echo(f"failed: {text}", err=True)
         raise ZslbenchError(
-            f"{len(failed)} of {len(prepared.plan.steps)} cells failed; --retry-failed runs them again"
+            f"{len(failed)} of {len(prepared.plan.cells)} cells failed; --retry-failed runs them again"
         )
 
 
@@ -71,7 +71,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
 @format_option
 def suites(name: str | None, fmt: str) -> None:
     """List the packaged suites, or the rows of SUITE (a name, or the path of a TOML file)."""
-    from zslbench.experiment.suites import find_suite, suite_names
+    from zslbench.experiment.suites.definition import find_suite, suite_names
     from zslbench.report.tables.render import emit
 
     if name is not None:
@@ -106,26 +106,26 @@ def _numbers(seeds: tuple[int, ...]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def _emit_plan(plan: Plan, fmt: str) -> None:
+def _emit_plan(plan: SuitePlan, fmt: str) -> None:
     from zslbench.cli.grid import cells
     from zslbench.cli.progress import duration
     from zslbench.report.tables.render import emit
 
     title = f"plan of {plan.resolved.suite.name}"
     emit(_each(plan) if fmt in ("csv", "json") else _gathered(plan), fmt, title=title)
-    there = Counter(step.status for step in plan.steps)
-    note(f"{cells(len(plan.steps))}: " + ", ".join(f"{count} {status}" for status, count in there.items()))
+    there = Counter(step.status for step in plan.cells)
+    note(f"{cells(len(plan.cells))}: " + ", ".join(f"{count} {status}" for status, count in there.items()))
     if plan.pending:
         known = len(plan.pending) - plan.unknown
         unknown = f"{plan.unknown} of unknown cost" if plan.unknown else ""
         cost = f"{known} of about {duration(plan.seconds)} together" if known else ""
         note(f"to compute: {', '.join(text for text in (cost, unknown) if text)}")
-    reasons = (step.reason for step in plan.steps if step.reason)
+    reasons = (step.reason for step in plan.cells if step.reason)
     for reason in dict.fromkeys([*plan.resolved.remarks, *reasons]):
         note(reason)
 
 
-def _each(plan: Plan) -> list[dict[str, Any]]:
+def _each(plan: SuitePlan) -> list[dict[str, Any]]:
     """A row per cell."""
     return [
         {
@@ -136,16 +136,16 @@ def _each(plan: Plan) -> list[dict[str, Any]]:
             "run": step.run,
             "reason": step.reason or None,
         }
-        for step in plan.steps
+        for step in plan.cells
     ]
 
 
-def _gathered(plan: Plan) -> list[dict[str, Any]]:
+def _gathered(plan: SuitePlan) -> list[dict[str, Any]]:
     """A row per line, data set and selection: states of its seeds, and the cost of pending ones."""
     from zslbench.cli.progress import duration
 
     rows: dict[tuple[str, str, str], list[Any]] = {}
-    for step in plan.steps:
+    for step in plan.cells:
         key = (step.cell.line.label, step.cell.dataset, step.cell.selection.mode)
         rows.setdefault(key, []).append(step)
     found = []

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zslbench.cli.progress import Bars, TerminalDisplay, duration, stage_bars
-from zslbench.experiment.suites.plan import PENDING, Plan, Step
+from zslbench.experiment.suites.plan import PENDING, PlannedCell, SuitePlan
 from zslbench.experiment.suites.run import End
 from zslbench.report.results import selection_label
 
@@ -49,7 +49,7 @@ class Lines(TerminalDisplay):
 
     def __init__(self) -> None:
         super().__init__()
-        self._pending: tuple[Step, ...] = ()
+        self._pending: tuple[PlannedCell, ...] = ()
         self._place = 0
 
     def __enter__(self) -> Lines:
@@ -57,21 +57,21 @@ class Lines(TerminalDisplay):
 
     def __exit__(self, *error: object) -> None: ...
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: SuitePlan) -> None:
         """Say how many cells there are in which state."""
         self._pending = plan.pending
-        there = Counter(step.status for step in plan.steps)
-        self.say(f"{cells(len(plan.steps))}: " + ", ".join(f"{n} {status}" for status, n in there.items()))
+        there = Counter(step.status for step in plan.cells)
+        self.say(f"{cells(len(plan.cells))}: " + ", ".join(f"{n} {status}" for status, n in there.items()))
         for text in plan.resolved.remarks:  # now, not when everything has finished
             self.say(text)
 
-    def started(self, step: Step, left: float | None) -> None:
+    def started(self, step: PlannedCell, left: float | None) -> None:
         """Say which run starts and how long the rest may take."""
         self._place += 1
         rest = "" if left is None else f" (about {duration(left)} left)"
         self.say(f"run {self._place} of {len(self._pending)}: {step.cell.label}{rest}")
 
-    def ended(self, step: Step, end: End, message: str, left: float | None) -> None:
+    def ended(self, step: PlannedCell, end: End, message: str, left: float | None) -> None:
         """Report a failed run, or one that was left to another process."""
         if end in ("failed", "left"):
             self.say(f"{end}: {step.cell.label}: {message}")
@@ -82,7 +82,7 @@ class Grid(Lines):
 
     def __init__(self) -> None:
         super().__init__()
-        self._plan: Plan | None = None
+        self._plan: SuitePlan | None = None
         self._cells: dict[Place, dict[int, str]] = {}
         self._stages: Progress | None = None
         self._title = ""
@@ -100,23 +100,23 @@ class Grid(Lines):
     def __exit__(self, *error: object) -> None:
         self._live.stop()
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: SuitePlan) -> None:
         """Show the grid."""
         super().planned(plan)
         self._plan = plan
-        for step in plan.steps:
+        for step in plan.cells:
             state = _STATES.get(step.status, step.status)
             self._cells.setdefault(_place(step), {})[step.cell.seed] = state
         self._overall.add_task(plan.resolved.suite.name, total=len(plan.pending), left="")
         if plan.pending:
             self._live.start()
 
-    def started(self, step: Step, left: float | None) -> None:
+    def started(self, step: PlannedCell, left: float | None) -> None:
         """Mark the cell as running."""
         self._cells[_place(step)][step.cell.seed] = "running"
         self._estimated(left)
 
-    def ended(self, step: Step, end: End, message: str, left: float | None) -> None:
+    def ended(self, step: PlannedCell, end: End, message: str, left: float | None) -> None:
         """Mark how it ended; a failure is printed above the grid."""
         state = {"done": "found", "left": "running elsewhere"}.get(end, end)
         self._cells[_place(step)][step.cell.seed] = state
@@ -150,7 +150,7 @@ class Grid(Lines):
         return Group(*parts)
 
 
-def grid(plan: Plan, states: Mapping[Place, Mapping[int, str]]) -> Table:
+def grid(plan: SuitePlan, states: Mapping[Place, Mapping[int, str]]) -> Table:
     """Lines by data sets and selections; each cell counts its finished, failed and running seeds.
 
     Args:
@@ -180,5 +180,5 @@ def _cell(states: Mapping[int, str]) -> Text:
     return text
 
 
-def _place(step: Step) -> Place:
+def _place(step: PlannedCell) -> Place:
     return step.cell.line.label, step.cell.dataset, step.cell.selection.mode

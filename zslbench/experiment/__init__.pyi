@@ -30,6 +30,6 @@ from .published import (
     published_ablation as published_ablation,
 )
 from .recipe import Part as Part, Recipe as Recipe, label_text as label_text, resolve as resolve
-from .suites import Suite as Suite, find_suite as find_suite, suite_names as suite_names
 from .suites.cells import Entry as Entry, SuiteOutcome as SuiteOutcome, suite_outcome as suite_outcome
-from .suites.resolving import Line as Line
+from .suites.definition import Suite as Suite, find_suite as find_suite, suite_names as suite_names
+from .suites.lines import Line as Line

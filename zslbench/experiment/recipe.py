@@ -1,10 +1,10 @@
-"""A recipe: which components, with which settings, everything resolved. Nothing here imports torch."""
+"""A recipe: the components of a method with all settings resolved. Imports no torch."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -47,17 +47,17 @@ class Recipe:
     parts: Mapping[Kind, Part]
     """``dataset``, ``embedding``, ``classifier`` and, where the method has one, ``generator``."""
     search: Mapping[str, tuple[Any, ...]]
-    """Hyper-parameters left to validation, each with its candidates."""
+    """Hyperparameters chosen on validation, with the candidates of each."""
     preset: str | None
-    """Names of the presets in use; None: the components' defaults."""
+    """Names of the presets in use; None: none."""
     plugins: tuple[PluginInfo, ...] = ()
-    """Every plugin that takes part."""
+    """The plugins that provide its components."""
     reading: Reading | None = None
-    """How the paper is read; None: the method has no readings."""
+    """Which reading of the paper it follows; None: the method has no readings."""
     default_reading: bool = True
     """Whether it is the method's first."""
     tuned: tuple[Mapping[str, Any], ...] = ()
-    """Name (``preset``) and provenance of each preset in use that a search found."""
+    """Name (``preset``) and provenance of each preset in use that came from a search."""
 
     @property
     def label(self) -> str:
@@ -66,43 +66,52 @@ class Recipe:
         return label_text(self.method, self.variant, shown)
 
     @property
-    def schedule(self) -> str | None:
-        """The setting that is the schedule's length, ``"generator.epochs"``; None: closed form."""
-        for kind in ("generator", "embedding", "classifier"):
+    def paced(self) -> Kind | None:
+        """The kind of component whose training is as long as the schedule; None: closed form."""
+        kinds: tuple[Kind, ...] = ("generator", "embedding", "classifier")
+        for kind in kinds:
             if kind in self.parts and "epochs" in type(self.parts[kind].settings).model_fields:
-                return f"{kind}.epochs"
+                return kind
         return None
 
     @property
-    def paced(self) -> str | None:
-        """The kind of the component whose training's length is selected."""
-        return self.schedule.partition(".")[0] if self.schedule else None
+    def schedule(self) -> str | None:
+        """The setting that holds the length of the schedule, ``"generator.epochs"``."""
+        return f"{self.paced}.epochs" if self.paced else None
 
     @property
     def epochs(self) -> int | None:
-        """The schedule's length."""
-        if self.schedule is None:
-            return None
-        kind, _, name = self.schedule.partition(".")
-        length = getattr(self.parts[kind].settings, name)  # type: ignore[index]
-        return int(length)
+        """The length of the schedule."""
+        return int(getattr(self.parts[self.paced].settings, "epochs")) if self.paced else None  # noqa: B009
+
+    def setting_names(self) -> set[str]:
+        """The settings that its components have, ``"generator.lr"`` and so on."""
+        return {
+            f"{kind}.{name}" for kind, part in self.parts.items() for name in fields_of(type(part.settings))
+        }
 
     def with_settings(self, overlay: Mapping[str, Any]) -> Recipe:
         """The recipe with some settings changed.
 
         Raises:
-            SettingsError: unknown setting or wrong value.
+            SettingsError: an unknown setting or a wrong value.
         """
+        changed: dict[Kind, dict[str, Any]] = {}
+        for key, value in overlay.items():
+            kind, _, name = key.partition(".")
+            if kind not in self.parts:
+                has = ", ".join(self.parts)
+                raise SettingsError(f"setting '{key}': method '{self.method}' has no {kind}; it has {has}")
+            changed.setdefault(kind, {})[name] = value  # type: ignore[arg-type]
         parts = dict(self.parts)
-        for kind, values in _by_kind(overlay, parts, f"method '{self.method}'").items():
-            part = parts[kind]
+        for of, values in changed.items():
+            part = parts[of]
             given = part.settings.flat("python") | values
-            where = f"{kind} '{part.name}'"
-            parts[kind] = replace(part, settings=build(type(part.settings), given, where))
+            parts[of] = replace(part, settings=build(type(part.settings), given, f"{of} '{part.name}'"))
         return replace(self, parts=MappingProxyType(parts))
 
     def candidates(self) -> Iterator[tuple[dict[str, Any], Recipe]]:
-        """Every combination of the searched hyper-parameters, as an overlay and the recipe with it."""
+        """Every combination of the searched hyperparameters: the settings, and the recipe with them."""
         for values in itertools.product(*self.search.values()):
             overlay = dict(zip(self.search, values, strict=True))
             yield overlay, self.with_settings(overlay)
@@ -121,62 +130,57 @@ def resolve(
     epochs: int | None = None,
     data_root: str | Path | None = None,
 ) -> Recipe:
-    """Resolve what a user requests.
+    """Resolve a request to a recipe.
 
-    Later wins: components' defaults, the method's settings, the reading's, the presets', the variant's, the
-    user's. Settings of the method, reading or presets for a component that the variant swaps out do not
-    apply.
+    Settings come from, later ones winning: components' defaults, the method, the reading, the presets, the
+    variant, the user. Those of the method, reading or presets for a component that the variant swaps out do
+    not apply.
 
     Args:
-        method: registered method; None: composed by hand from ``components``.
-        variant: one of the method's; one that changes nothing is the method itself and has no name.
-        reading: one of the method's ways of reading its paper; None: its first.
-        components: ``{"embedding": "identity"}`` and so on, for a composition by hand.
-        preset: a preset's name, ``method:name`` for another method's, or a TOML file; of several the later
-            win; None: the data set's preset where the method has one. Under a reading other than the
-            method's first, ``<name>-<reading>`` is taken in place of ``<name>`` where there is one.
+        method: a registered method; None: a composition of ``components``.
+        variant: one of the method's; one that changes nothing is the method itself.
+        reading: one of the method's readings of its paper; None: its first.
+        components: ``{"embedding": "identity"}`` and so on.
+        preset: a preset's name, ``method:name`` for another method's, or a TOML file; of several, later ones
+            win; None: the data set's preset where the method has one. Under a reading other than the first,
+            ``<name>-<reading>`` replaces ``<name>`` where it exists.
         settings: the user's, ``{"generator.lr": 1e-4}``.
         epochs: the schedule's length, whichever component it belongs to.
 
     Raises:
-        UnknownName: a method, variant, reading, component, data set or preset that is not registered.
-        SettingsError: unknown setting or wrong value.
-        ZslbenchError: the parts do not make a method.
+        UnknownName: no such method, variant, reading, component, data set or preset.
+        SettingsError: an unknown setting or a wrong value.
+        ZslbenchError: the components do not make up a method.
     """
     declared = _declared(registry, method, {k: v for k, v in (components or {}).items() if v is not None})
-    overlay = _named("variant", declared, declared.variants, variant)
-    if overlay is not None and not overlay.settings and not overlay.components:
-        overlay = None
+    chosen_variant = _named("variant", declared, declared.variants, variant)
+    if chosen_variant is not None and not chosen_variant.settings and not chosen_variant.components:
+        chosen_variant = None
     default = declared.readings[0] if declared.readings else None
     chosen_reading = _named("reading", declared, declared.readings, reading) or default
-    composition = registry.composition(declared, overlay)
+    composition = registry.composition(declared, chosen_variant)
     chosen: dict[Kind, Registered[Component]] = {"dataset": find_dataset(registry, dataset, root=data_root)}
     chosen |= {kind: one for kind, one in composition.items() if one is not None}
-    swapped = overlay.components if overlay else {}
-    unchanged = {kind for kind in chosen if kind not in swapped}
+    unchanged = chosen.keys() - (chosen_variant.components if chosen_variant else {})
 
     def unswapped(values: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in values.items() if key.partition(".")[0] in unchanged}
 
     suffix = None if chosen_reading is None or chosen_reading is default else chosen_reading.name
     presets = select_presets(
-        declared.presets, preset, dataset.lower(), suffix, lambda name: _presets_of(registry, name)
-    )
-    read = unswapped(chosen_reading.settings) if chosen_reading else {}
-    layers = (
-        unswapped(declared.settings),
-        read,
-        unswapped({key: value for one in presets for key, value in one.settings.items()}),
-        dict(overlay.settings) if overlay else {},
+        declared.presets,
+        preset,
+        dataset.lower(),
+        suffix,
+        lambda name: registry.method(name).declaration.presets,
     )
     plugins = {one.plugin.name: one.plugin for one in chosen.values()}
-    parts = {kind: Part(one, settings_model(one)()) for kind, one in chosen.items()}
     recipe = Recipe(
         method=declared.name,
-        variant=overlay.name if overlay else None,
+        variant=chosen_variant.name if chosen_variant else None,
         group=declared.group,
         tasks=tuple(declared.tasks),
-        parts=MappingProxyType(parts),
+        parts=MappingProxyType({kind: Part(one, settings_model(one)()) for kind, one in chosen.items()}),
         search=MappingProxyType({}),
         preset=" + ".join(one.name for one in presets) or None,
         plugins=tuple(plugins[name] for name in sorted(plugins)),
@@ -184,84 +188,28 @@ def resolve(
         default_reading=suffix is None,
         tuned=tuple({"preset": one.name, **one.provenance} for one in presets if one.provenance),
     )
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        merged |= layer
-    fixed = read | dict(overlay.settings if overlay else {}) | dict(settings or {})
-    for one in presets:
-        if one.provenance:  # what a search has chosen on validation is not searched again
-            fixed |= one.settings
-    merged |= settings or {}
+    of_reading = unswapped(chosen_reading.settings) if chosen_reading else {}
+    of_presets = unswapped({key: value for one in presets for key, value in one.settings.items()})
+    nearest = dict(chosen_variant.settings if chosen_variant else {}) | dict(settings or {})
+    merged = unswapped(declared.settings) | of_reading | of_presets | nearest
     if epochs is not None:
         if recipe.schedule is None:
             raise SettingsError(
                 f"--epochs {epochs}: method '{recipe.method}' is closed form, it has no schedule"
             )
         merged[recipe.schedule] = epochs
+    names = recipe.setting_names()
     try:
         recipe = recipe.with_settings(merged)
     except SettingsError as error:
-        if foreign := [one.name for one in presets if _foreign(unswapped(one.settings), parts)]:
+        if foreign := [one.name for one in presets if not names.issuperset(unswapped(one.settings))]:
             raise SettingsError(f"preset {', '.join(foreign)}: {error}") from None
         raise
+    # Tuned presets were chosen on validation: what they hold is not searched again.
+    tuned = {key for one in presets if one.provenance for key in one.settings}
+    fixed = {*of_reading, *nearest, *tuned}
     search = {k: tuple(v) for k, v in unswapped(declared.search).items() if k not in fixed}
     return replace(recipe, search=MappingProxyType(search))
-
-
-@dataclass
-class Request:
-    """What a user requests for the variants of one method, as far as each variant has it.
-
-    A variant may swap components out. Settings of theirs, and the length of a schedule, that it does not have
-    are left out for it, which becomes a remark.
-    """
-
-    registry: Registry
-    method: Method
-    settings: Mapping[str, Any]
-    epochs: int | None
-    others: Mapping[str, Any]
-    """Further arguments of :func:`resolve`."""
-    remarks: list[str] = field(default_factory=list)
-
-    def recipe(self, variant: Variant | None, dataset: str) -> Recipe:
-        """The recipe of a variant, or of the method itself, on a data set.
-
-        Raises:
-            ZslbenchError: as :func:`resolve` does.
-        """
-        lacking = [] if variant is None else [key for key in self.settings if self._lacks(variant, key)]
-        settings = {key: value for key, value in self.settings.items() if key not in lacking}
-
-        def resolved(epochs: int | None) -> Recipe:
-            return resolve(
-                self.registry,
-                dataset,
-                method=self.method.name,
-                variant=variant.name if variant else None,
-                settings=settings,
-                epochs=epochs,
-                **self.others,
-            )
-
-        epochs = self.epochs
-        if variant is not None and variant.components and epochs is not None and not resolved(None).schedule:
-            lacking, epochs = [*lacking, "a schedule"], None
-        self._remark(variant, lacking)
-        return resolved(epochs)
-
-    def _lacks(self, variant: Variant, key: str) -> bool:
-        kind, _, name = key.partition(".")
-        if kind not in variant.components:
-            return False
-        component = self.registry.composition(self.method, variant)[kind]  # type: ignore[index]
-        return component is None or name not in fields_of(settings_model(component))
-
-    def _remark(self, variant: Variant | None, lacking: Sequence[str]) -> None:
-        if variant is not None and lacking:
-            text = f"variant '{variant.name}' does not have {', '.join(lacking)}: left out there"
-            if text not in self.remarks:
-                self.remarks.append(text)
 
 
 def label_text(method: str, variant: str | None, reading: str | None) -> str:
@@ -271,12 +219,6 @@ def label_text(method: str, variant: str | None, reading: str | None) -> str:
     'sc-egg (no-lce) [authors]'
     """
     return method + (f" ({variant})" if variant else "") + (f" [{reading}]" if reading else "")
-
-
-def _foreign(settings: Mapping[str, Any], parts: Mapping[Kind, Part]) -> bool:
-    """Whether the components lack one of the settings: they were made for others."""
-    known = {f"{kind}.{name}" for kind, one in parts.items() for name in fields_of(type(one.settings))}
-    return not known.issuperset(settings)
 
 
 def _declared(registry: Registry, method: str | None, components: Mapping[str, str]) -> Method:
@@ -305,19 +247,3 @@ def _named(what: str, method: Method, options: Sequence[Overlay], name: str | No
     if name not in known:
         raise UnknownName(f"method '{method.name}' has no {what} '{name}', {did_you_mean(name, known)}")
     return known[name]
-
-
-def _presets_of(registry: Registry, method: str) -> str | None:
-    return registry.method(method).declaration.presets
-
-
-def _by_kind(
-    overlay: Mapping[str, Any], parts: Mapping[Kind, Part], where: str
-) -> dict[Kind, dict[str, Any]]:
-    grouped: dict[Kind, dict[str, Any]] = {}
-    for key, value in overlay.items():
-        kind, _, name = key.partition(".")
-        if kind not in parts:
-            raise SettingsError(f"setting '{key}': {where} has no {kind}; it has {', '.join(parts)}")
-        grouped.setdefault(kind, {})[name] = value  # type: ignore[arg-type]
-    return grouped

@@ -17,7 +17,7 @@ from zslbench.report.tables.model import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
     from zslbench.experiment.suites.cells import SuiteOutcome
-    from zslbench.experiment.suites.resolving import Line
+    from zslbench.experiment.suites.lines import Line
 
 UNLIKE_MARK = "§"
 

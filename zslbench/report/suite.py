@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.experiment.suites.cells import Entry, SuiteOutcome
-from zslbench.experiment.suites.resolving import Line
+from zslbench.experiment.suites.lines import Line
 from zslbench.report.figures import (
     EMPTY,
     Ranks,

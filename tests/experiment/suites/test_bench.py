@@ -10,7 +10,7 @@ import pytest
 import zslbench
 from zslbench.errors import Interrupted, MissingData, SettingsError
 from zslbench.experiment import Quiet, Suite, SuiteOutcome, suite_outcome
-from zslbench.experiment.suites.run import Bench, Unwatched, failures, prepare as prepare_suite
+from zslbench.experiment.suites.run import Bench, SilentWatcher, prepare as prepare_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.store.store import Store
 
@@ -31,14 +31,14 @@ def bench(suite: Suite, **more: Any) -> SuiteOutcome:
 
 
 def statuses(suite: Suite, **more: Any) -> list[str]:
-    return [step.status for step in prepare(suite, **{"threads": 1, **more}).plan.steps]
+    return [step.status for step in prepare(suite, **{"threads": 1, **more}).plan.cells]
 
 
 def count(world: Path, what: str = "fits") -> int:
     return len((world / what).read_text("utf-8")) if (world / what).exists() else 0
 
 
-class Told(Unwatched):
+class Told(SilentWatcher):
     """A watcher that remembers what it was told."""
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ def test_a_cell_that_fails_takes_no_other_with_it_and_is_remembered(
     assert entry.failures[0] == "RuntimeError: it cannot be fitted"
     assert found.entries["lab (solid)", "there", "last"].state == "done"
     assert watcher.ends == ["failed", "done", "failed", "done"]
-    assert failures(prepared.plan, found) == [
+    assert prepared.failures(found) == [
         f"lab on there, last, seed {seed}: RuntimeError: it cannot be fitted" for seed in (0, 1)
     ]
     # Repaired, but nobody asked for it again.
@@ -188,12 +188,12 @@ def test_a_setting_makes_another_cell(known: Registry, suite: Any) -> None:
 def test_planning_computes_and_writes_nothing(known: Registry, suite: Any, world: Path) -> None:
     asked = suite(BOTH + ABSENT, 'datasets = ["there", "nowhere"]\nseeds = 2')
     plan = prepare(asked, threads=1).plan
-    assert [step.status for step in plan.steps if step.cell.dataset == "there"] == [
+    assert [step.status for step in plan.cells if step.cell.dataset == "there"] == [
         "to run",
         "to run",
         "no plugin",
     ] * 2
-    assert {step.status for step in plan.steps if step.cell.dataset == "nowhere"} == {"no data", "no plugin"}
+    assert {step.status for step in plan.cells if step.cell.dataset == "nowhere"} == {"no data", "no plugin"}
     assert count(world) == 0
     assert not Store.default().root.exists()
     assert (len(plan.pending), plan.unknown, plan.seconds) == (4, 4, 0.0)
@@ -248,12 +248,13 @@ def test_a_run_that_is_gone_is_missing(known: Registry, suite: Any, world: Path)
 
 def test_what_another_process_computes_is_left_to_it(known: Registry, suite: Any, world: Path) -> None:
     asked = suite(LAB, "seeds = 2")
-    first = prepare(asked, threads=1).plan.steps[0].run
+    first = prepare(asked, threads=1).plan.cells[0].run
     assert first is not None
     with Store.default().workspace(first):
         assert statuses(asked) == ["running elsewhere", "to run"]
         found = bench(asked)
-    assert found.remarks == ("1 of the runs are computed by other processes: left to them",)
+    (remark,) = found.remarks
+    assert remark.startswith("1 of the runs")
     entry = found.entries["lab", "there", "last"]
     assert (entry.state, set(entry.records)) == ("partial", {1})
     assert statuses(asked) == ["to run", "found"]
@@ -263,7 +264,7 @@ def test_one_that_another_process_begins_meanwhile_is_left_too(
     known: Registry, suite: Any, world: Path
 ) -> None:
     prepared = prepare(suite(LAB, "seeds = 2"), threads=1)
-    second = prepared.plan.steps[1].run
+    second = prepared.plan.cells[1].run
     assert second is not None
     watcher = Told()
     with Store.default().workspace(second):

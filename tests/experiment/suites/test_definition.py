@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zslbench.errors import SettingsError
-from zslbench.experiment.suites import Definition, parse
+from zslbench.experiment.suites.definition import Definition, parse
 
 HEAD = 'datasets = ["toy", "cub"]\n'
 ROW = '[[methods]]\nmethod = "m"\n'

@@ -12,7 +12,7 @@ import pytest
 
 import zslbench
 from zslbench.experiment import find_suite, suite_outcome
-from zslbench.experiment.suites.cells import CellMemory, Memory
+from zslbench.experiment.suites.cells import CellRecord, Ledger
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.lookup import Registry
 from zslbench.store.files import checked_json
@@ -22,20 +22,20 @@ LAB = '[[methods]]\nmethod = "lab"\n'
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> CellMemory:
-    return CellMemory(Store(tmp_path / "store"))
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(Store(tmp_path / "store"))
 
 
-def test_what_is_remembered_is_found_and_the_last_word_stands(ledger: CellMemory) -> None:
+def test_what_is_remembered_is_found_and_the_last_one_counts(ledger: Ledger) -> None:
     assert ledger.find("a") is None
     assert not ledger.folder.exists()  # looking makes nothing
-    ledger.remember("a", Memory("failed", message="no", data="d", facts={"seed": 1}))
+    ledger.write("a", CellRecord("failed", message="no", data="d", facts={"seed": 1}))
     found = ledger.find("a")
     assert found is not None
     assert (found.state, found.message, found.data, found.facts) == ("failed", "no", "d", {"seed": 1})
     assert found.when  # of itself
-    ledger.remember("a", Memory("run", "r"))
-    ledger.remember("b", Memory("run", "s"))
+    ledger.write("a", CellRecord("run", "r"))
+    ledger.write("b", CellRecord("run", "s"))
     assert [one.run for name in ("a", "b") if (one := ledger.find(name))] == ["r", "s"]
     assert sorted(path.name for path in ledger.folder.iterdir()) == ["a.json", "b.json"]
 
@@ -55,29 +55,28 @@ def test_what_is_remembered_is_found_and_the_last_word_stands(ledger: CellMemory
     ],
 )
 def test_a_damaged_file_is_set_aside_with_a_warning(
-    ledger: CellMemory, damage: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, damage: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from zslbench.store.files import parse_checked_json
 
     monkeypatch.setattr(logging.getLogger("zslbench"), "propagate", True)
-    ledger.remember("a", Memory("run", "r"))
+    ledger.write("a", CellRecord("run", "r"))
     path = ledger.folder / "a.json"
     text = path.read_bytes()
     path.write_bytes(damage(text, parse_checked_json(text)))
     assert ledger.find("a") is None
     assert "damaged" in caplog.text
-    assert "set aside" in caplog.text
     assert list(ledger.folder.iterdir()) == []
     (aside,) = (ledger.folder.parent / "damaged").iterdir()
     assert aside.name.startswith("cell-a.")
-    ledger.remember("a", Memory("run", "r"))
+    ledger.write("a", CellRecord("run", "r"))
     assert ledger.find("a") is not None
 
 
 def test_a_cell_is_found_by_its_run_without_the_ledger(known: Registry, suite: Any, world: Path) -> None:
     asked = suite(LAB)
     (record,) = zslbench.bench(asked, threads=1).records
-    for path in CellMemory(Store.default()).folder.iterdir():
+    for path in Ledger(Store.default()).folder.iterdir():
         path.write_text("{", "utf-8")
     assert suite_outcome(asked, Store.default(), known).records == ()
     (again,) = zslbench.bench(asked, threads=1).records

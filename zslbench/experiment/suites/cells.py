@@ -1,9 +1,9 @@
-"""The cells of a suite (a line on a data set under a selection with a seed: one run), and their states.
+"""The cells of a suite (a line on a data set under a selection with a seed: one run), and what a store has.
 
-``<store>/cells/<cell id>.json`` says which run a cell has, or the error it ended with. Each file is written
-whole, so any number of processes may write at once; of two that write the same cell the last wins. The files
-only point to runs: if a run is gone its cell is missing, and a cell without a file finds its run by identity
-as soon as the data are read.
+The ledger, ``<store>/cells/<cell id>.json``, holds the run of each cell, or the error that it ended with.
+Each file is written whole, so any number of processes may write at once; of two that write one cell the last
+wins. The files only point to runs: if a run is gone its cell is missing, and a cell without a file finds its
+run by identity as soon as the data are read.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from zslbench.errors import ZslbenchError
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.job import requested, versions
 from zslbench.experiment.recipe import Recipe
-from zslbench.experiment.suites import Suite
-from zslbench.experiment.suites.resolving import Line, Resolved, ResolvedSuite, resolve_suite
+from zslbench.experiment.suites.definition import Suite
+from zslbench.experiment.suites.lines import Line, ResolvedSuite, Setup, resolve_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.store.files import checked_json, parse_checked_json, write_whole
 from zslbench.store.identity import run_id
@@ -34,38 +34,45 @@ from zslbench.store.store import Store
 if TYPE_CHECKING:
     from zslbench.training.step import Precision
 
-
 CELL_FORMAT = 1
 """Raised when the meaning of a cell's definition changes."""
 
-MEMORY_FORMAT = 1
+LEDGER_FORMAT = 1
 CellState = Literal["run", "failed", "no data"]
+Place = tuple[str, str, str]
+"""Label of a line, data set, selection: an entry of the table."""
+
 _log = logging.getLogger("zslbench")
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One cell."""
+    """One run of a suite."""
 
     line: Line
     dataset: str
     selection: Selection
     seed: int
-    resolved: Resolved
+    setup: Setup
     precision: Precision = "float32"
     """Of matrix products; a cell in another precision is another cell."""
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe of a cell that can be computed."""
-        assert self.resolved.recipe is not None
-        return self.resolved.recipe
+        """The recipe of a cell that can be run."""
+        assert self.setup.recipe is not None
+        return self.setup.recipe
+
+    @property
+    def place(self) -> Place:
+        """Where it belongs in the table."""
+        return self.line.label, self.dataset, self.selection.mode
 
     @cached_property
     def id(self) -> str:
-        """A hash of everything that the cell's figures depend on but the data and the machine.
+        """A hash of everything that its figures depend on, except the data and the machine.
 
-        So it is known without reading a data set; an edited plugin makes a new cell.
+        It is known before any data set is read; an edited plugin makes a new cell.
         """
         precision = {} if self.precision == "float32" else {"precision": self.precision}
         return run_id(self.definition | precision | {"seed": self.seed, "versions": versions(self.recipe)})
@@ -76,7 +83,7 @@ class Cell:
         return {
             "format": CELL_FORMAT,
             **requested(self.recipe, self.selection),
-            "files": asdict(self.resolved.files),
+            "files": asdict(self.setup.files),
         }
 
     @property
@@ -85,7 +92,7 @@ class Cell:
         return f"{self.line.label} on {self.dataset}, {self.selection.mode}, seed {self.seed}"
 
     def facts(self) -> dict[str, Any]:
-        """What it is, for readers of its files."""
+        """What it is, for readers of plans and of the ledger."""
         line = self.line
         return {
             "method": line.method, "variant": line.variant, "reading": line.reading,
@@ -96,24 +103,24 @@ class Cell:
 def cells(resolved: ResolvedSuite, precision: Precision = "float32") -> Iterator[Cell]:
     """Every cell in the order of computing.
 
-    One data set after the other, seed by seed, so that a whole column of one seed is there early.
+    One data set after the other, seed by seed, so that a whole column of one seed is complete early.
     """
     suite = resolved.suite
     for dataset in suite.datasets:
         for seed in suite.seeds:
             for mode in suite.selections:
                 for line in resolved.lines:
-                    place = resolved.places[line.label, dataset]
-                    selection = Selection(mode, place.every)  # type: ignore[arg-type]
-                    yield Cell(line, dataset, selection, seed, place, precision)
+                    setup = resolved.setups[line.label, dataset]
+                    selection = Selection(mode, setup.every)  # type: ignore[arg-type]
+                    yield Cell(line, dataset, selection, seed, setup, precision)
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What is known of a cell."""
+class CellRecord:
+    """What the ledger has of a cell."""
 
     state: CellState
-    """``run``: it has one; ``failed``; ``no data``: the data set was not there."""
+    """``run``: it has one; ``failed``; ``no data``: the data set was missing."""
     run: str | None = None
     """The run's id."""
     message: str = ""
@@ -121,49 +128,50 @@ class Memory:
     data: str | None = None
     """Digest of the data that it failed on; None: they could not be read."""
     when: str = ""
-    """UTC."""
+    """UTC; empty: now."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Method, data set, seed and so on, and the versions of everything that took part; for people."""
+    """Method, data set, seed and so on, and the versions of all code involved; for people."""
 
 
-class CellMemory:
-    """What a store remembers of cells.
-
-    Args:
-        store: the folder ``cells`` in it is made when something is first remembered.
-    """
+class Ledger:
+    """The ledger of cells in a store; its folder is made when something is first written."""
 
     def __init__(self, store: Store) -> None:
         self.folder = store.root / "cells"
 
-    def find(self, cell: str) -> Memory | None:
-        """What is known of a cell; None: nothing. A damaged file is moved away with a warning."""
+    def find(self, cell: str) -> CellRecord | None:
+        """The record of a cell; None: there is none. A damaged file is moved away with a warning."""
         path = self.folder / f"{cell}.json"
         try:
             content = parse_checked_json(path.read_bytes())
-            if content.pop("format") != MEMORY_FORMAT or content.pop("cell") != cell:
+            if content.pop("format") != LEDGER_FORMAT or content.pop("cell") != cell:
                 raise ValueError("it belongs to another cell, or has another format")
-            found = Memory(**content)
+            found = CellRecord(**content)
             if found.state not in get_args(CellState) or (found.state == "run") != isinstance(found.run, str):
                 raise ValueError(f"state {found.state!r} with run {found.run!r}")
         except FileNotFoundError:
             return None
         except OSError as error:
-            _log.warning("%s: cannot be read (%s); the cell is looked up by its run", path, error.strerror)
+            _log.warning("%s: cannot be read (%s); looking for the cell's run instead", path, error.strerror)
             return None
         except (ValueError, KeyError, TypeError) as error:
-            _move_away(path, error)
+            unique = f"cell-{cell}.{os.getpid()}.{secrets.token_hex(4)}.json"
+            target = self.folder.with_name("damaged") / unique
+            with contextlib.suppress(OSError):  # in a read-only store it stays where it is
+                target.parent.mkdir(exist_ok=True)
+                path.rename(target)
+            _log.warning("%s: damaged (%s), moved to %s; looking for the cell's run", path, error, target)
             return None
         return found
 
-    def remember(self, cell: str, memory: Memory) -> None:
-        """Replace what is known of a cell.
+    def write(self, cell: str, record: CellRecord) -> None:
+        """Replace the record of a cell.
 
         Raises:
             ZslbenchError: it cannot be written.
         """
-        when = memory.when or datetime.now(UTC).isoformat(timespec="seconds")
-        content = {"format": MEMORY_FORMAT, "cell": cell, **asdict(memory), "when": when}
+        when = record.when or datetime.now(UTC).isoformat(timespec="seconds")
+        content = {"format": LEDGER_FORMAT, "cell": cell, **asdict(record), "when": when}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder / f"{cell}.json", checked_json(content))
@@ -174,25 +182,15 @@ class CellMemory:
             ) from error
 
 
-def _move_away(path: Path, error: Exception) -> None:
-    target = path.parent.with_name("damaged") / f"cell-{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.json"
-    with contextlib.suppress(OSError):  # in a store that this user may only read, it stays
-        target.parent.mkdir(exist_ok=True)
-        path.rename(target)
-    _log.warning(
-        "%s: damaged (%s) and set aside in %s; the cell is looked up by its run", path, error, target
-    )
-
-
 EntryState = Literal["done", "partial", "failed", "missing", "no data", "no plugin", "not applicable"]
-"""``partial``: some seeds are there; ``failed``: none is and one ended with an error; ``missing``: not run;
-``no data``: the data set is not on this machine; ``no plugin``: nobody registered the method; ``not
+"""``partial``: some seeds have finished; ``failed``: none has and one ended with an error; ``missing``: not
+run; ``no data``: the data set is not on this machine; ``no plugin``: no plugin provides the method; ``not
 applicable``: the method does not do this, as an oracle selection of a closed form."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line on one data set under one selection."""
+    """An entry of a suite's table: one line on one data set under one selection."""
 
     state: EntryState
     records: Mapping[int, RunRecord] = field(default_factory=dict)
@@ -200,7 +198,7 @@ class Entry:
     failures: Mapping[int, str] = field(default_factory=dict)
     """Messages of seeds that ended with an error."""
     reason: str = ""
-    """One line that says why runs are missing."""
+    """Why runs are missing, one line."""
 
 
 @dataclass(frozen=True)
@@ -213,12 +211,12 @@ class SuiteOutcome:
     datasets: tuple[str, ...]
     """Names of data sets, in the order of the table's columns."""
     selections: tuple[str, ...]
-    """``val``, ``last`` and ``oracle``, those that the suite runs; the first one ranks."""
+    """Those of ``val``, ``last`` and ``oracle`` that the suite runs; the first one ranks."""
     seeds: tuple[int, ...]
-    entries: Mapping[tuple[str, str, str], Entry]
+    entries: Mapping[Place, Entry]
     """By label of a line, data set and selection; one for every combination."""
     published_source: str | None = None
-    """The source whose published numbers go before others, as ``SC-EGG IJCAI-22 Table 1``."""
+    """The source whose published figures are preferred, as ``SC-EGG IJCAI-22 Table 1``."""
     remarks: tuple[str, ...] = ()
     """What else a reader must know, a line each."""
 
@@ -231,30 +229,30 @@ class SuiteOutcome:
 def suite_outcome(
     suite: Suite, store: Store, registry: Registry, *, data_root: str | Path | None = None
 ) -> SuiteOutcome:
-    """What the store has of a suite, in float32.
+    """What a store has of a suite, in float32.
 
     Args:
-        data_root: where data sets are that are folders and not registered by a plugin.
+        data_root: where data sets are that no plugin registers.
 
     Raises:
         SettingsError: the suite asks for something that its methods do not have.
     """
-    return gather(resolve_suite(suite, registry, data_root), store)
+    return stored_outcome(resolve_suite(suite, registry, data_root), store)
 
 
-def gather(
+def stored_outcome(
     resolved: ResolvedSuite, store: Store, remarks: Iterable[str] = (), precision: Precision = "float32"
 ) -> SuiteOutcome:
-    """The same of a resolved suite, with further remarks, in this precision."""
-    suite, memory = resolved.suite, CellMemory(store)
-    by_entry: dict[tuple[str, str, str], list[Cell]] = {
+    """What a store has of a resolved suite in this precision."""
+    suite, ledger = resolved.suite, Ledger(store)
+    by_place: dict[Place, list[Cell]] = {
         (line.label, dataset, mode): []
         for line in resolved.lines
         for dataset in suite.datasets
         for mode in suite.selections
     }
     for cell in cells(resolved, precision):
-        by_entry[cell.line.label, cell.dataset, cell.selection.mode].append(cell)
+        by_place[cell.place].append(cell)
     return SuiteOutcome(
         name=suite.name,
         title=suite.title,
@@ -262,21 +260,21 @@ def gather(
         datasets=suite.datasets,
         selections=suite.selections,
         seeds=suite.seeds,
-        entries={key: _entry(found, store, memory) for key, found in by_entry.items()},
+        entries={place: _entry(seeds, store, ledger) for place, seeds in by_place.items()},
         published_source=suite.definition.published_source,
         remarks=(*resolved.remarks, *remarks),
     )
 
 
-def _entry(seeds: Sequence[Cell], store: Store, memory: CellMemory) -> Entry:
-    place = seeds[0].resolved
-    if place.state != "ok":
-        return Entry(place.state, reason=place.reason)
+def _entry(seeds: Sequence[Cell], store: Store, ledger: Ledger) -> Entry:
+    setup = seeds[0].setup
+    if setup.state != "ok":
+        return Entry(setup.state, reason=setup.reason)
     records: dict[int, RunRecord] = {}
     failures: dict[int, str] = {}
     absent = ""
     for cell in seeds:
-        known = memory.find(cell.id)
+        known = ledger.find(cell.id)
         if known is None:
             continue
         if known.state == "failed":
@@ -288,9 +286,7 @@ def _entry(seeds: Sequence[Cell], store: Store, memory: CellMemory) -> Entry:
     missing = [str(cell.seed) for cell in seeds if cell.seed not in records]
     if not missing:
         return Entry("done", records)
+    reason = "; ".join(f"seed {seed}: {message}" for seed, message in failures.items())
+    reason = reason or absent or f"not run: seed {', '.join(missing)}"
     state: EntryState = "partial" if records else "failed" if failures else "no data" if absent else "missing"
-    if failures:
-        reason = "; ".join(f"seed {seed}: {message}" for seed, message in failures.items())
-    else:
-        reason = absent or f"not run: seed {', '.join(missing)}"
     return Entry(state, records, failures, reason)

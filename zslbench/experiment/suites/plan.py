@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from statistics import fmean
 from typing import Any, Literal
 
 from zslbench.errors import MissingData, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.group import lift_key, replicas_for
 from zslbench.experiment.job import ExecutionMode, Job
-from zslbench.experiment.suites.cells import Cell, CellMemory, Memory, cells
-from zslbench.experiment.suites.resolving import ResolvedSuite
+from zslbench.experiment.suites.cells import Cell, CellRecord, Ledger, cells
+from zslbench.experiment.suites.lines import ResolvedSuite
 from zslbench.plugin.lookup import one_line
 from zslbench.store.identity import canonical, run_id
 from zslbench.store.record import RunRecord
@@ -31,12 +33,9 @@ Status = Literal[
 PENDING: tuple[Status, ...] = ("to run", "goes on")
 """What is computed; ``interrupted``, ``failed before`` and ``running elsewhere`` are left alone."""
 
-Groups = Mapping[Cell, tuple[Cell, ...]]
-"""Each cell's group: those that are trained together, itself among them."""
-
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class PlannedCell:
     """A cell, and what is to be done about it."""
 
     cell: Cell
@@ -48,38 +47,39 @@ class Step:
     seconds: float | None = None
     """Estimated cost; None: unknown."""
     reason: str = ""
-    """Why there is nothing to do about it, or the error that it ended with."""
+    """Why there is nothing to do, or the error that it ended with."""
     error: Exception | None = None
     """Of ``cannot run`` and ``no data``."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class SuitePlan:
     """All cells in the order of computing."""
 
     resolved: ResolvedSuite
-    steps: tuple[Step, ...]
-    groups: Groups
+    cells: tuple[PlannedCell, ...]
+    groups: Mapping[Cell, tuple[Cell, ...]]
+    """Each cell's group: those that are trained together, itself among them."""
 
     @property
-    def pending(self) -> tuple[Step, ...]:
+    def pending(self) -> tuple[PlannedCell, ...]:
         """Those that are computed."""
-        return tuple(step for step in self.steps if step.status in PENDING)
+        return tuple(one for one in self.cells if one.status in PENDING)
 
     @property
     def seconds(self) -> float:
         """Known cost of those that are computed."""
-        return sum((step.seconds or 0.0 for step in self.pending), 0.0)
+        return sum((one.seconds or 0.0 for one in self.pending), 0.0)
 
     @property
     def unknown(self) -> int:
         """How many of them have no known cost."""
-        return sum(step.seconds is None for step in self.pending)
+        return sum(one.seconds is None for one in self.pending)
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Looks at each cell of a suite."""
+    """Decides what is to be done about each cell of a suite."""
 
     store: Store
     datasets: DatasetCache
@@ -91,42 +91,48 @@ class Planner:
     across_lines: bool = False
     """Whether cells of several lines may be trained together, where their recipes allow it."""
 
-    def plan(self, resolved: ResolvedSuite) -> Plan:
+    def plan(self, resolved: ResolvedSuite) -> SuitePlan:
         """Reads the data sets of the suite, one after the other; computes nothing.
 
         Raises:
             ZslbenchError: the store cannot be read.
         """
-        memory, begun = CellMemory(self.store), {one.id for one in self.store.unfinished()}
+        ledger, begun = Ledger(self.store), {one.id for one in self.store.unfinished()}
         costs = Costs(self.store.records(), self.mode)
         faults: dict[int, Exception] = {}
         every = list(cells(resolved, self.mode.precision))
         groups = self._groups(resolved, every)
-        steps = []
+        planned = []
         for cell in every:
-            if cell.resolved.state != "ok":
-                steps.append(Step(cell, cell.resolved.state, reason=cell.resolved.reason))
-                continue
-            step = self._step(cell, len(groups[cell]), memory.find(cell.id), begun, faults)
-            steps.append(replace(step, seconds=costs.known(cell)))
-        return Plan(resolved, tuple(steps), groups)
+            if cell.setup.state != "ok":
+                planned.append(PlannedCell(cell, cell.setup.state, reason=cell.setup.reason))
+            else:
+                known, cost = ledger.find(cell.id), costs.known(cell)
+                planned.append(self._planned(cell, len(groups[cell]), known, cost, begun, faults))
+        return SuitePlan(resolved, tuple(planned), groups)
 
     def job(self, cell: Cell, replicas: int) -> Job:
-        """The run of a cell, in a group of so many.
+        """The run of a cell, in a group of this size.
 
         Raises:
-            MissingData: its data set is not there.
+            MissingData: its data set is missing.
             DataError: its data set cannot be used.
         """
-        place = cell.resolved
-        dataset, data = self.datasets.load(cell.recipe, place.files)
-        mode = replace(self.mode, replicas=replicas)
-        return Job(cell.recipe, dataset, data, cell.seed, cell.selection, mode, place.keep_weights)
+        dataset, data = self.datasets.load(cell.recipe, cell.setup.files)
+        return Job(
+            recipe=cell.recipe,
+            dataset=dataset,
+            data=data,
+            seed=cell.seed,
+            selection=cell.selection,
+            mode=replace(self.mode, replicas=replicas),
+            keep_weights=cell.setup.keep_weights,
+        )
 
-    def _groups(self, resolved: ResolvedSuite, every: Sequence[Cell]) -> Groups:
+    def _groups(self, resolved: ResolvedSuite, every: Sequence[Cell]) -> dict[Cell, tuple[Cell, ...]]:
         families: dict[Hashable, list[Cell]] = {}
         for cell in every:
-            if cell.resolved.recipe is not None:
+            if cell.setup.recipe is not None:
                 same = lift_key(cell.recipe) if self.across_lines else cell.line.label
                 families.setdefault((cell.dataset, cell.selection.mode, same), []).append(cell)
         groups: dict[Cell, tuple[Cell, ...]] = {}
@@ -138,40 +144,46 @@ class Planner:
                 groups |= dict.fromkeys(group, group)
         return groups
 
-    def _step(
-        self, cell: Cell, replicas: int, known: Memory | None, begun: set[str], faults: dict[int, Exception]
-    ) -> Step:
-        has = self.store.find(known.run) if known is not None and known.run is not None else None
+    def _planned(
+        self,
+        cell: Cell,
+        replicas: int,
+        known: CellRecord | None,
+        seconds: float | None,
+        begun: set[str],
+        faults: dict[int, Exception],
+    ) -> PlannedCell:
+        record = self.store.find(known.run) if known is not None and known.run is not None else None
         recipe = id(cell.recipe)  # a faulty data set is not read again for each seed
+        planned = partial(PlannedCell, cell, seconds=seconds)
         try:
             if recipe in faults:
                 raise faults[recipe]
-            job = self.job(cell, replicas)
+            identity = self.job(cell, replicas).identity()
         except Exception as error:
             faults[recipe] = error
-            if has is not None:
-                return Step(cell, "found", has.info.id, reason="its data set is not here to compare with")
+            if record is not None:
+                return planned("found", record.info.id, reason="its data set is not here to compare with")
             status: Status = "no data" if isinstance(error, MissingData) else "cannot run"
-            return Step(cell, status, reason=message_of(error), error=error)
-        identity = job.identity()
+            return planned(status, reason=message_of(error), error=error)
         run, data = run_id(identity), run_id(identity["data"])
         if self.store.find(run) is not None:
-            return Step(cell, "found", run, data)
-        if has is not None and same_figures(has.info.identity, identity):
-            return Step(cell, "found", has.info.id, data)
+            return planned("found", run, data)
+        if record is not None and same_figures(record.info.identity, identity):
+            return planned("found", record.info.id, data)
         if self.store.is_running(run):
-            return Step(cell, "running elsewhere", run, data, reason="another process computes it")
+            return planned("running elsewhere", run, data, reason="another process computes it")
         if run in begun:
             if self.only_missing:
-                return Step(cell, "interrupted", run, data, reason="it was begun; --only-missing leaves it")
-            return Step(cell, "goes on", run, data)
+                return planned("interrupted", run, data, reason="it was begun; --only-missing leaves it")
+            return planned("goes on", run, data)
         if known is not None and known.state == "failed" and known.data == data and not self.retry_failed:
-            return Step(cell, "failed before", run, data, reason=known.message)
-        return Step(cell, "to run", run, data)
+            return planned("failed before", run, data, reason=known.message)
+        return planned("to run", run, data)
 
 
 def message_of(error: Exception) -> str:
-    """One line, with the kind of an error that is not a user's."""
+    """One line, with the type of an error that is not a user's."""
     return str(error) if isinstance(error, ZslbenchError) else one_line(error)
 
 
@@ -189,7 +201,7 @@ def same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 _COMPARED = ("method", "variant", "reading", "components", "settings", "search", "tasks", "selection")
-"""What runs of equal cost share: all of a cell's definition but the seed, the data and the versions."""
+"""What runs of equal cost share: all of a cell's definition except the seed, the data and the versions."""
 
 
 class Costs:
@@ -202,7 +214,8 @@ class Costs:
 
     def __init__(self, records: Iterable[RunRecord], mode: ExecutionMode) -> None:
         self._stored: dict[str, list[float]] = {}
-        self._measured: dict[tuple[str, ...], list[float]] = {}
+        self._measured: dict[str | None, list[float]] = {}
+        """By data set; None: of all of them."""
         for one in records:
             seconds = one.environment.get("seconds")
             device = (one.info.identity.get("execution") or {}).get("device")
@@ -210,22 +223,22 @@ class Costs:
                 self._stored.setdefault(_cost_key(one.info.identity), []).append(float(seconds))
 
     def known(self, cell: Cell) -> float | None:
-        """The mean of such runs in the store; None: there is none."""
+        """The mean of equal runs in the store; None: there is none."""
         found = self._stored.get(_cost_key(cell.definition))
-        return sum(found) / len(found) if found else None
+        return fmean(found) if found else None
 
     def measured(self, cell: Cell, seconds: float) -> None:
-        """A cell was computed just now."""
+        """Add a cell that has just been computed."""
         self._stored.setdefault(_cost_key(cell.definition), []).append(seconds)
-        for key in ((), (cell.dataset,)):
-            self._measured.setdefault(key, []).append(seconds)
+        for dataset in (None, cell.dataset):
+            self._measured.setdefault(dataset, []).append(seconds)
 
     def estimate(self, cell: Cell) -> float | None:
-        """The mean of such runs, else of those measured on its data set, else of all; None: unknown."""
+        """The mean of equal runs, else of those measured on its data set, else of all; None: unknown."""
         if (known := self.known(cell)) is not None:
             return known
-        found = self._measured.get((cell.dataset,)) or self._measured.get(())
-        return sum(found) / len(found) if found else None
+        found = self._measured.get(cell.dataset) or self._measured.get(None)
+        return fmean(found) if found else None
 
 
 def _cost_key(identity: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Computes what a suite still needs, cell by cell, and remembers what became of each."""
+"""Computes what a suite still needs, cell by cell, and records how each cell ended."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from zslbench.experiment.events import Display, Quiet, tracked
 from zslbench.experiment.group import Ended, compute_group
 from zslbench.experiment.job import versions
 from zslbench.experiment.options import RunKeywords, RunOptions
-from zslbench.experiment.suites import Suite, find_suite
-from zslbench.experiment.suites.cells import CellMemory, CellState, Memory, SuiteOutcome, gather
-from zslbench.experiment.suites.plan import Costs, Plan, Planner, Step, message_of
-from zslbench.experiment.suites.resolving import resolve_suite
+from zslbench.experiment.suites.cells import Cell, CellRecord, CellState, Ledger, SuiteOutcome, stored_outcome
+from zslbench.experiment.suites.definition import Suite, as_list, find_suite
+from zslbench.experiment.suites.lines import resolve_suite
+from zslbench.experiment.suites.plan import Costs, PlannedCell, Planner, SuitePlan, message_of
 from zslbench.plugin.lookup import Registry
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 
 End = Literal["done", "found", "failed", "left"]
-"""How a cell ended; ``found``: another process finished it meanwhile; ``left``: another one computes it."""
+"""How a cell ended; ``found``: another process had finished it; ``left``: another process computes it."""
 
 
 @runtime_checkable
 class Watcher(Protocol):
-    """Follows the cells of a suite while it is run."""
+    """Follows the cells of a suite that runs."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: SuitePlan) -> None:
         """Before the first run."""
 
-    def started(self, step: Step, left: float | None) -> None:
-        """A cell begins; ``left``: estimated seconds to the end, this cell included; None: unknown."""
+    def started(self, planned: PlannedCell, left: float | None) -> None:
+        """A cell begins; ``left``: estimated seconds to the end of the suite; None: unknown."""
 
-    def ended(self, step: Step, end: End, message: str, left: float | None) -> None:
+    def ended(self, planned: PlannedCell, end: End, message: str, left: float | None) -> None:
         """A cell ended; ``message`` is its error."""
 
 
-class Unwatched:
-    """A watcher that does nothing."""
+class SilentWatcher:
+    """A watcher that ignores everything."""
 
-    def planned(self, plan: Plan) -> None: ...
+    def planned(self, plan: SuitePlan) -> None: ...
 
-    def started(self, step: Step, left: float | None) -> None: ...
+    def started(self, planned: PlannedCell, left: float | None) -> None: ...
 
-    def ended(self, step: Step, end: End, message: str, left: float | None) -> None: ...
+    def ended(self, planned: PlannedCell, end: End, message: str, left: float | None) -> None: ...
 
 
 class BenchKeywords(RunKeywords, total=False):
-    """What :func:`zslbench.bench` takes: a part of the suite, what is changed in it, and how it is run."""
+    """What :func:`zslbench.bench` takes: which part of a suite, its changes, and how it runs."""
 
     methods: str | Sequence[str] | None
     datasets: str | Sequence[str] | None
@@ -80,14 +80,16 @@ def prepare(
     across_lines: bool = False,
     **options: Unpack[RunKeywords],
 ) -> Bench:
-    """Settle everything before the first run, which ``run`` of the result begins.
+    """Resolve and plan a suite; :meth:`Bench.run` of the result computes it.
 
     Arguments and errors are those of :func:`zslbench.bench`; ``across_lines`` is that of :class:`Planner`.
     """
     if only_missing and retry_failed:
-        raise SettingsError("--only-missing leaves failed cells alone and --retry-failed runs them: give one")
+        raise SettingsError(
+            "--only-missing leaves failed cells alone and --retry-failed runs them: choose one"
+        )
     narrowed = (suite if isinstance(suite, Suite) else find_suite(suite)).narrowed(
-        methods=_listed(methods), datasets=_listed(datasets), seeds=seeds, select=_listed(select)
+        methods=as_list(methods), datasets=as_list(datasets), seeds=seeds, select=as_list(select)
     )
     if settings or preset:
         narrowed = narrowed.overridden(settings or {}, preset)
@@ -106,23 +108,19 @@ def prepare(
     return Bench(plan, planner, registry, display, run.track)
 
 
-def _listed(value: str | Sequence[str] | None) -> Sequence[str] | None:
-    return [value] if isinstance(value, str) else value
-
-
 @dataclass
 class Bench:
     """A suite that is ready to run."""
 
-    plan: Plan
+    plan: SuitePlan
     planner: Planner
     registry: Registry
     display: Display
     track: str | Sequence[str] | None = None
     computed: int = 0
-    """How many runs this process has computed."""
-    _ended: dict[Step, Ended] = field(default_factory=dict)
-    """Of cells that were computed together with an earlier one."""
+    """Number of runs that this process has computed."""
+    _ended: dict[Cell, Ended] = field(default_factory=dict)
+    """Cells that were computed together with an earlier one."""
 
     @property
     def store(self) -> Store:
@@ -135,57 +133,65 @@ class Bench:
             MissingData: none of the data sets is here, and nothing of the suite is in the store.
             Interrupted: stopped on request.
         """
-        self._remember_plan()
+        self._record_plan()
         watcher.planned(self.plan)
         pending, done = self.plan.pending, 0
         costs = Costs(self.store.records(), self.planner.mode)
-        left = [step for step in self.plan.steps if step.status == "running elsewhere"]
+        left = [one for one in self.plan.cells if one.status == "running elsewhere"]
         with (
             stoppable(lambda: f"stopped after {done} of {len(pending)} runs; the same command goes on"),
             tracked(self.registry, self.track, self.store.root, self.display.say),
         ):
-            for place, step in enumerate(pending):
-                watcher.started(step, _left(costs, pending[place:]))
-                end, message = self._compute(step, costs)
+            for place, planned in enumerate(pending):
+                watcher.started(planned, _left(costs, pending[place:]))
+                end, message = self._compute(planned, costs)
                 if end == "left":
-                    left.append(step)
+                    left.append(planned)
                 done += 1
-                watcher.ended(step, end, message, _left(costs, pending[place + 1 :]))
-            elsewhere = [step for step in left if not self._finished_elsewhere(step)]
+                watcher.ended(planned, end, message, _left(costs, pending[place + 1 :]))
+            elsewhere = [planned for planned in left if not self._finished_elsewhere(planned)]
         remarks = []
         if elsewhere:
-            remarks.append(f"{len(elsewhere)} of the runs are computed by other processes: left to them")
-        found = gather(self.plan.resolved, self.store, remarks, self.planner.mode.precision)
-        provided = [step for step in self.plan.steps if step.status != "no plugin"]
-        if provided and not found.records and all(step.status == "no data" for step in provided):
-            raise MissingData(f"suite '{found.name}'", list(dict.fromkeys(step.reason for step in provided)))
+            remarks.append(f"{len(elsewhere)} of the runs are left to other processes, which compute them")
+        found = stored_outcome(self.plan.resolved, self.store, remarks, self.planner.mode.precision)
+        provided = [one for one in self.plan.cells if one.status != "no plugin"]
+        if provided and not found.records and all(one.status == "no data" for one in provided):
+            raise MissingData(f"suite '{found.name}'", list(dict.fromkeys(one.reason for one in provided)))
         return found
 
-    def _compute(self, step: Step, costs: Costs) -> tuple[End, str]:
-        assert step.run is not None
-        if self.store.is_running(step.run):
+    def failures(self, outcome: SuiteOutcome) -> list[str]:
+        """A line for each cell that ended with an error, now or before."""
+        return [
+            f"{one.cell.label}: {message}"
+            for one in self.plan.cells
+            if (message := outcome.entries[one.cell.place].failures.get(one.cell.seed)) is not None
+        ]
+
+    def _compute(self, planned: PlannedCell, costs: Costs) -> tuple[End, str]:
+        assert planned.run is not None
+        if self.store.is_running(planned.run):
             return "left", "another process computes it"
         try:
-            record, found = self._record(step)
+            record, found = self._record(planned)
         except Interrupted:
             raise
         except Exception as error:
             message = message_of(error)
-            self._remember(step, "failed", message=message)
+            self._write(planned, "failed", message=message)
             return "failed", message
-        self._remember(step, "run", run=record.info.id)
+        self._write(planned, "run", run=record.info.id)
         if found:
             return "found", ""
         self.computed += 1
-        costs.measured(step.cell, float(record.environment["seconds"]))
+        costs.measured(planned.cell, float(record.environment["seconds"]))
         return "done", ""
 
-    def _record(self, step: Step) -> tuple[RunRecord, bool]:
+    def _record(self, planned: PlannedCell) -> tuple[RunRecord, bool]:
         """The run of a cell; all of a group are computed when the first of them is due."""
-        if step not in self._ended:
-            group = self.plan.groups[step.cell]
-            pending = {one.cell: one for one in self.plan.pending}
-            wanted = {place for place, cell in enumerate(group) if cell in pending}
+        if planned.cell not in self._ended:
+            group = self.plan.groups[planned.cell]
+            pending = {one.cell for one in self.plan.pending}
+            wanted = {slot for slot, cell in enumerate(group) if cell in pending}
             try:
                 jobs = [self.planner.job(cell, len(group)) for cell in group]
                 ended = compute_group(jobs, self.store, self.registry, self.display, wanted=wanted)
@@ -193,53 +199,46 @@ class Bench:
                 raise
             except Exception as error:
                 ended = [Ended(None, error=error)] * len(group)
-            self._ended |= {pending[group[place]]: ended[place] for place in wanted}
-        return self._ended.pop(step).result()
+            self._ended |= {group[slot]: ended[slot] for slot in wanted}
+        return self._ended.pop(planned.cell).result()
 
-    def _finished_elsewhere(self, step: Step) -> bool:
+    def _finished_elsewhere(self, planned: PlannedCell) -> bool:
         """Whether the process that computed the cell has finished it by now."""
-        if step.run is None or self.store.find(step.run) is None:
+        if planned.run is None or self.store.find(planned.run) is None:
             return False
-        self._remember(step, "run", run=step.run)
+        self._write(planned, "run", run=planned.run)
         return True
 
-    def _remember_plan(self) -> None:
-        for step in self.plan.steps:
-            if step.status == "found":
-                self._remember(step, "run", run=step.run)
-            elif step.status == "no data" and step.cell.resolved.recipe is not None:
-                self._remember(step, "no data", message=step.reason)
-            elif step.status == "cannot run":
-                self._remember(step, "failed", message=step.reason)
+    def _record_plan(self) -> None:
+        """Write what is known before the first run into the ledger."""
+        for planned in self.plan.cells:
+            if planned.status == "found":
+                self._write(planned, "run", run=planned.run)
+            elif planned.status == "no data" and planned.cell.setup.recipe is not None:
+                self._write(planned, "no data", message=planned.reason)
+            elif planned.status == "cannot run":
+                self._write(planned, "failed", message=planned.reason)
 
-    def _remember(self, step: Step, state: CellState, *, run: str | None = None, message: str = "") -> None:
-        memory, cell = CellMemory(self.store), step.cell
+    def _write(
+        self, planned: PlannedCell, state: CellState, *, run: str | None = None, message: str = ""
+    ) -> None:
+        ledger, cell = Ledger(self.store), planned.cell
         facts = cell.facts() | {"versions": versions(cell.recipe)}
-        new = Memory(state, run, message, step.data, facts=facts)
-        old = memory.find(cell.id)
+        new = CellRecord(state, run, message, planned.data, facts=facts)
+        old = ledger.find(cell.id)
         if old is None or replace(old, when="") != new:
-            memory.remember(cell.id, new)
+            ledger.write(cell.id, new)
 
 
-def failures(plan: Plan, outcome: SuiteOutcome) -> list[str]:
-    """A line for each cell of the plan that ended with an error, now or before."""
-    return [
-        f"{step.cell.label}: {message}"
-        for step in plan.steps
-        if (entry := outcome.entries[step.cell.line.label, step.cell.dataset, step.cell.selection.mode])
-        and (message := entry.failures.get(step.cell.seed)) is not None
-    ]
-
-
-def _left(costs: Costs, steps: Sequence[Step]) -> float | None:
+def _left(costs: Costs, planned: Sequence[PlannedCell]) -> float | None:
     """Estimated seconds of these; None: the cost of one of them is unknown."""
-    each = [costs.estimate(step.cell) for step in steps]
+    each = [costs.estimate(one.cell) for one in planned]
     return None if None in each else sum((one for one in each if one is not None), 0.0)
 
 
 @contextmanager
 def stoppable(message: Callable[[], str]) -> Iterator[None]:
-    """Ctrl-C ends it with one line."""
+    """End with one line on Ctrl-C."""
     try:
         yield
     except (KeyboardInterrupt, Interrupted):

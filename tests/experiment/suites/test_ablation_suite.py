@@ -13,8 +13,9 @@ from zslbench.errors import SettingsError, UnknownName
 from zslbench.experiment import datasets as loading
 from zslbench.experiment.datasets import DataFiles, DatasetCache
 from zslbench.experiment.options import FitOptions
-from zslbench.experiment.recipe import Request, resolve
-from zslbench.experiment.suites import ablation_suite
+from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.experiment.suites.definition import ablation_suite
+from zslbench.experiment.suites.lines import ResolvedSuite, resolve_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with
 
@@ -63,30 +64,41 @@ def known() -> Registry:
     return registry_with(FakeEntryPoint("plan", "plan_fake", plugin))
 
 
+def resolved(known: Registry, variants: list[str], datasets: list[str], **options: Any) -> ResolvedSuite:
+    suite = ablation_suite(GAN, variants, datasets, [0], "last", FitOptions(**options))
+    return resolve_suite(suite, known)
+
+
+def recipe_of(found: ResolvedSuite, variant: str, dataset: str = "toy") -> Recipe:
+    recipe = found.setups[variant, dataset].recipe
+    assert recipe is not None
+    return recipe
+
+
 def test_every_variant_gets_what_the_user_set(known: Registry) -> None:
-    asked = Request(known, GAN, {"generator.hidden": 8, "dataset.seed": 3}, 5, {"preset": "tf-vaegan:cpu"})
-    whole, part = asked.recipe(None, "toy"), asked.recipe(PART, "toy")
+    settings = {"generator.hidden": 8, "dataset.seed": 3}
+    found = resolved(known, ["part"], ["toy"], settings=settings, epochs=5, preset="tf-vaegan:cpu")
+    whole, part = recipe_of(found, "full"), recipe_of(found, "part")
     for recipe in (whole, part):
         assert recipe.parts["generator"].values()["hidden"] == 8
         assert recipe.parts["dataset"].values()["seed"] == 3
         assert (recipe.epochs, recipe.preset) == (5, "tf-vaegan:cpu")
-    assert (whole.variant, part.variant, asked.remarks) == (None, "part", [])
+    assert (whole.variant, part.variant, found.remarks) == (None, "part", ())
 
 
-def test_what_a_swapped_component_does_not_have_is_left_out_and_remarked(known: Registry) -> None:
-    """Of a closed-form variant: no generator, another classifier, and no schedule."""
+def test_settings_of_swapped_components_are_ignored_with_a_remark(known: Registry) -> None:
+    """In a closed-form variant: no generator, another classifier, and no schedule."""
     given = {"generator.hidden": 8, "classifier.lr": 0.1, "embedding.normalize": "l2"}
-    asked = Request(known, GAN, given, 5, {})
+    found = resolved(known, ["closed"], ["one", "two"], settings=given, epochs=5)
     for dataset in ("one", "two"):
-        found = asked.recipe(CLOSED, dataset)
-        assert list(found.parts) == ["dataset", "embedding", "classifier"]
-        assert found.parts["embedding"].values()["normalize"] == "l2"
-    assert asked.remarks == [
-        "variant 'closed' does not have generator.hidden, classifier.lr, a schedule: left out there"
-    ]
+        recipe = recipe_of(found, "closed", dataset)
+        assert list(recipe.parts) == ["dataset", "embedding", "classifier"]
+        assert recipe.parts["embedding"].values()["normalize"] == "l2"
+    (remark,) = found.remarks
+    assert "'closed' has no generator.hidden, classifier.lr, epochs" in remark
     # A typing error is none of these: it is one in the whole method, which is always among the rows.
     with pytest.raises(SettingsError, match="did you mean 'hidden'"):
-        Request(known, GAN, {"generator.hiden": 8}, None, {}).recipe(None, "toy")
+        resolved(known, ["closed"], ["toy"], settings={"generator.hiden": 8})
 
 
 def test_a_data_set_is_read_once_for_all_variants(known: Registry) -> None:

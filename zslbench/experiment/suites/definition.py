@@ -1,0 +1,390 @@
+"""Definitions of suites, read from TOML files: those of the package by name, a user's by path.
+
+An unknown key is an error that names the nearest known one, the file and the row.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from zslbench.errors import SettingsError, UnknownName, did_you_mean
+from zslbench.evaluation.selection import Mode, Selection
+from zslbench.experiment.options import FitOptions
+from zslbench.experiment.recipe import label_text
+from zslbench.plugin.declarations import FULL, KINDS, Method
+from zslbench.plugin.presets import flatten
+
+
+def as_list(value: Any) -> Any:
+    """A single text as a list of one; anything else as it is."""
+    return [value] if isinstance(value, str) else value
+
+
+def _flat(value: Any) -> Any:
+    """``{generator = {lr = 1}}`` as ``{"generator.lr" = 1}``."""
+    if not isinstance(value, Mapping):
+        return value
+    flat: dict[str, Any] = {}
+    for key, one in value.items():
+        flat |= flatten(one, f"{key}.") if isinstance(one, Mapping) else {key: one}
+    for key in flat:
+        kind, dot, name = key.partition(".")
+        if kind not in KINDS or not dot or not name:
+            raise ValueError(f"'{key}': write <kind>.<setting>, as generator.lr; {did_you_mean(kind, KINDS)}")
+    return flat
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(as_list)]
+Settings = Annotated[dict[str, Any], BeforeValidator(_flat)]
+
+
+class RowOptions(BaseModel):
+    """Options of the whole suite, of a row, and of either on one data set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    settings: Settings = {}
+    """As ``--set``: ``settings.generator.lr = 1e-4``."""
+    preset: Names = ()
+    """As ``--preset``; files are relative to the suite's."""
+    epochs: PositiveInt | None = None
+    """Length of the schedule."""
+    every: PositiveInt | None = None
+    """Epochs between evaluations."""
+    features: str | None = None
+    """Features file of the data set."""
+    semantics: str | None = None
+    """Class semantics."""
+    regions: str | None = None
+    """Region features: a name or a path."""
+    keep_weights: bool | None = None
+    """Whether to keep the fitted networks with the runs."""
+
+
+class Row(RowOptions):
+    """One ``[[methods]]``: a line of the table, or one for each of its variants and readings."""
+
+    method: str
+    """As plugins register it; a method that no plugin provides stays in the table."""
+    variants: Names = ()
+    """Variants of the method, ``full`` for the method itself; empty: the method itself."""
+    readings: Names = ()
+    """Readings of its paper; empty: the method's first."""
+    label: str | None = None
+    """Its name in tables; None: the method's name, its variant and the readings listed here."""
+    group: Literal["embedding", "generative"] | None = None
+    """Its group in the table; None: the one that the method's plugin declares."""
+    published: str | Literal[False] | None = None
+    """The method's name in the published results; None: its own name; false: nothing is compared."""
+    on: dict[str, RowOptions] = {}
+    """Options on single data sets: ``[methods.on.cub]``."""
+
+    def split(self) -> Iterator[Row]:
+        """One row for each variant and reading, with its label."""
+        for variant in self.variants or (None,):
+            for reading in self.readings or (None,):
+                shown = reading if self.label is None or len(self.readings) > 1 else None
+                named = variant if self.label is None or len(self.variants) > 1 else None
+                label = label_text(self.label or self.method, None if named == FULL else named, shown)
+                chosen = {"variants": (variant,) if variant else (), "label": label}
+                yield self.model_copy(update=chosen | {"readings": (reading,) if reading else ()})
+
+
+class Definition(RowOptions):
+    """A whole suite: rows × data sets × selections × seeds."""
+
+    name: str = Field("", pattern=r"^[a-z0-9][a-z0-9_.+-]*$|^$")
+    """Empty: the file's name."""
+    title: str = ""
+    """Heading of its table."""
+    summary: str = ""
+    """One line for listings."""
+    datasets: Names
+    """Columns of the table."""
+    seeds: PositiveInt | tuple[Annotated[int, Field(ge=0)], ...] = 1
+    """A number n for seeds 0 to n-1, or the seeds themselves."""
+    select: Annotated[tuple[Mode, ...], BeforeValidator(as_list)] = ("val",)
+    """``val``, ``last``, ``oracle``; the first ranks."""
+    published_source: str | None = None
+    """The source whose published figures are preferred."""
+    methods: tuple[Row, ...]
+    """Rows of the table."""
+    on: dict[str, RowOptions] = {}
+    """Options on single data sets: ``[on.cub]``."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Definition:
+        faults = []
+        for what, values in (("datasets", self.datasets), ("select", self.select), ("methods", self.methods)):
+            if not values:
+                faults.append(f"'{what}' is empty")
+        for what, values in (("datasets", self.datasets), ("select", self.select)):
+            if len(set(values)) != len(values):
+                faults.append(f"'{what}' names one of {', '.join(values)} twice")
+        if isinstance(self.seeds, tuple) and len(set(self.seeds)) != max(1, len(self.seeds)):
+            faults.append("'seeds': give a number of seeds, or different seeds of 0 or more")
+        places = [
+            ("", self.on),
+            *((f"{_row(i, one.method)}: ", one.on) for i, one in enumerate(self.methods)),
+        ]
+        for where, overlays in places:
+            faults += [
+                f"{where}'on.{name}' is not a data set of the suite, {did_you_mean(name, self.datasets)}"
+                for name in overlays
+                if name not in self.datasets
+            ]
+        labels: dict[str, str] = {}
+        for number, row in enumerate(self.methods):
+            for one in row.split():
+                where, label = _row(number, row.method), str(one.label)
+                if label in labels:
+                    faults.append(
+                        f"{labels[label]} and {where} are both called '{label}': give one a 'label'"
+                    )
+                labels[label] = where
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def parse(text: str, where: str) -> Definition:
+    """Read the text of a suite.
+
+    Args:
+        where: the file, for messages.
+
+    Raises:
+        SettingsError: it is not TOML, or has unknown keys or wrong values; lists all of them.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"suite {where}: not valid TOML: {error}") from None
+    if isinstance(content.get("methods"), Mapping):
+        raise SettingsError(f"suite {where}: write [[methods]] above each row, not [methods]")
+    try:
+        return Definition.model_validate(content)
+    except ValidationError as error:
+        lines: dict[str, str] = {}
+        for one in error.errors():  # a key of several types has a fault for each: one is enough
+            lines.setdefault(*_explain(one, content))
+        raise SettingsError(f"suite {where}: " + "; ".join(lines.values())) from None
+
+
+def _row(number: int, method: object) -> str:
+    return f"row {number + 1} ({method})"
+
+
+def _explain(error: Any, content: Mapping[str, Any]) -> tuple[str, str]:
+    """The key at fault, and what is wrong with it."""
+    path = [str(part) for part in error["loc"]]
+    model: type[BaseModel] = Definition
+    where = ""
+    if path[:1] == ["methods"] and len(path) > 2:
+        number, model = int(path[1]), Row
+        row = content["methods"][number]
+        where = f"{_row(number, row.get('method', '?') if isinstance(row, Mapping) else row)}: "
+        path = path[2:]
+    if path[:1] == ["on"] and len(path) > 2:
+        where, model, path = f"{where}on {path[1]}: ", RowOptions, path[2:]
+    # After the key come the alternatives of its type, which nobody wrote.
+    key = path[0] if path else ""
+    if error["type"] == "extra_forbidden":
+        return where + key, f"{where}no key '{key}', {did_you_mean(key, model.model_fields)}"
+    if error["type"] == "missing":
+        return where + key, f"{where}key '{key}' is missing"
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return where + key, f"{where}'{key}' = {error['input']!r}: {text}" if key else f"{where}{text}"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite, with the changes of a command line."""
+
+    definition: Definition
+    name: str
+    where: str
+    """The suite and its file, for messages."""
+    folder: Path | None = None
+    """What file names in it are relative to; None: it is a packaged suite."""
+    override: RowOptions = field(default_factory=RowOptions)
+    """Wins over everything in the file, for the methods that have it."""
+    part: bool = False
+    """Whether it is only a part of the file."""
+
+    @property
+    def title(self) -> str:
+        return self.definition.title or self.name
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return self.definition.datasets
+
+    @property
+    def selections(self) -> tuple[str, ...]:
+        return self.definition.select
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        given = self.definition.seeds
+        return tuple(range(given)) if isinstance(given, int) else given
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """One for each line of the table."""
+        return tuple(one for row in self.definition.methods for one in row.split())
+
+    def narrowed(
+        self,
+        *,
+        methods: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+        seeds: int | Sequence[int] | None = None,
+        select: Sequence[str] | None = None,
+    ) -> Suite:
+        """A part of the suite, in its own order.
+
+        Args:
+            methods: names of methods or labels of lines.
+            seeds: the first n, or these.
+
+        Raises:
+            UnknownName: the suite has no such method, data set or selection.
+            SettingsError: it has no such seed.
+        """
+        changed: dict[str, Any] = {}
+        if methods:
+            labels = [str(name) for row in self.rows for name in (row.method, row.label)]
+            names = {one.lower() for one in self._known("method or line", methods, labels)}
+            changed["methods"] = tuple(
+                row for row in self.rows if {row.method.lower(), str(row.label).lower()} & names
+            )
+        if datasets:
+            changed["datasets"] = self._known("data set", datasets, self.datasets)
+        if select:
+            changed["select"] = self._known("selection", select, self.selections)
+        if seeds is not None:
+            chosen_seeds = self.seeds[:seeds] if isinstance(seeds, int) else tuple(seeds)
+            short = isinstance(seeds, int) and seeds > len(self.seeds)
+            if short or not chosen_seeds or not set(chosen_seeds) <= set(self.seeds):
+                raise SettingsError(
+                    f"seeds {seeds}: suite '{self.name}' has the seeds {', '.join(map(str, self.seeds))}"
+                )
+            changed["seeds"] = tuple(one for one in self.seeds if one in chosen_seeds)
+        part = self.part or bool(changed)
+        return replace(self, definition=self.definition.model_copy(update=changed), part=part)
+
+    def overridden(self, settings: Mapping[str, Any], preset: str | Sequence[str] | None = None) -> Suite:
+        """The suite with settings and presets changed for every method that has them."""
+        override = RowOptions(settings=dict(settings), preset=tuple(as_list(preset) or ()))
+        return replace(self, override=override)
+
+    def _known(self, what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+        """The known names that are among these, whatever their case."""
+        for name in names:
+            if name.lower() not in map(str.lower, known):
+                hint = did_you_mean(name, set(known))
+                raise UnknownName(f"suite '{self.name}' has no {what} '{name}', {hint}")
+        wanted = {one.lower() for one in names}
+        return tuple(one for one in known if one.lower() in wanted)
+
+
+def suite_names() -> tuple[str, ...]:
+    """The packaged suites."""
+    found = (one.name for one in _packaged().iterdir())
+    return tuple(sorted(one.removesuffix(".toml") for one in found if one.endswith(".toml")))
+
+
+def find_suite(name_or_path: str | Path) -> Suite:
+    """A packaged suite by name, or a user's by the path of its TOML file.
+
+    Raises:
+        UnknownName: no such suite.
+        SettingsError: the file cannot be read or is not a suite.
+    """
+    if str(name_or_path) in suite_names():
+        name = str(name_or_path)
+        text = _packaged().joinpath(f"{name}.toml").read_text("utf-8")
+        return Suite(parse(text, f"{name}.toml"), name, f"suite {name}.toml")
+    path = Path(name_or_path).expanduser()
+    if path.suffix != ".toml":
+        hint = did_you_mean(str(name_or_path), suite_names())
+        raise UnknownName(f"no suite '{name_or_path}', {hint} (or give the path of a .toml file)")
+    if not path.is_file():
+        raise SettingsError(f"suite {path}: no such file")
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"suite {path}: cannot be read ({error})") from None
+    definition = parse(text, str(path))
+    return Suite(definition, definition.name or path.stem, f"suite {path}", path.parent)
+
+
+def ablation_suite(
+    method: Method,
+    variants: Sequence[str] | None,
+    datasets: Sequence[str],
+    seeds: Sequence[int],
+    select: str,
+    fit: FitOptions,
+) -> Suite:
+    """The variants of a method as a suite: lines are labelled by variant, in the order of declaration.
+
+    Args:
+        variants: only these, and always the whole method (``full``) to compare with; None: all.
+
+    Raises:
+        SettingsError: the method has no variants, or there is no data set.
+        UnknownName: it has no such variant.
+    """
+    mode = Selection(select, fit.every).mode  # type: ignore[arg-type]  # checks it
+    names = [variant.name for variant in method.variants]
+    if not names:
+        raise SettingsError(f"method '{method.name}' has no variants, which an ablation compares")
+    if not datasets:
+        raise SettingsError("an ablation needs a data set")
+    if FULL not in names:
+        names.append(FULL)
+    for name in variants or ():
+        if name not in names:
+            raise UnknownName(f"method '{method.name}' has no variant '{name}', {did_you_mean(name, names)}")
+    options = {name: getattr(fit, name) for name in ("epochs", "every", "features", "semantics", "regions")}
+    rows = [
+        # Not validated here: faults are found, and explained, when the row is resolved to a recipe.
+        Row.model_construct(
+            method=method.name,
+            variants=(name,),
+            readings=(fit.reading,) if fit.reading else (),
+            label=name,
+            settings=dict(fit.settings or {}),
+            preset=tuple(as_list(fit.preset) or ()),
+            **options,
+        )
+        for name in names
+        if variants is None or name in (*variants, FULL)
+    ]
+    definition = Definition.model_construct(
+        datasets=tuple(dict.fromkeys(datasets)), seeds=tuple(seeds), select=(mode,), methods=tuple(rows)
+    )
+    name = f"ablation of {method.name}"
+    return Suite(definition, name, name)
+
+
+def _packaged() -> Traversable:
+    return files("zslbench.experiment.suites").joinpath("packaged")
