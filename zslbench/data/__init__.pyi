@@ -62,6 +62,7 @@ from .regions.store import (
 from .regions.writer import (
     RegionWriter as RegionWriter,
     log_progress as log_progress,
+    npy_header as npy_header,
     require_space as require_space,
 )
 from .validate import (

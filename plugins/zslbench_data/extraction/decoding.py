@@ -1,4 +1,4 @@
-"""Image files to pixels, in several processes: RGB, one size, uint8.
+"""Decodes image files in several processes: RGB, one size, uint8.
 
 * Colour: everything becomes RGB. Grey is repeated, palettes are looked up, Pillow converts CMYK and other
   colour spaces, 16-bit grey keeps its upper eight bits, transparency is put on white. 32-bit grey values
@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ _PREFETCHED = 2
 
 
 class Unreadable(Exception):
-    """A file that is not an image or cannot be decoded; the message says why in a few words."""
+    """A file is not an image or cannot be decoded."""
 
 
 @dataclass(frozen=True)
@@ -113,32 +113,29 @@ def as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-@dataclass(frozen=True)
-class DecodedBatch:
+class DecodedBatch(NamedTuple):
     """Some decoded images."""
 
-    first: int
-    """Row of the first."""
-    count: int
+    rows: range
     pixels: UInt8[Tensor, "b 3 h w"]
-    faults: tuple[tuple[int, str], ...]
-    """Row and fault of each image that could not be read; its pixels are zero."""
+    faults: dict[int, str]
+    """The fault of each image that could not be read, by row; its pixels are zero."""
 
 
-class _Batches(Dataset[tuple[int, int, Tensor, list[tuple[int, str]]]]):
+class _Batches(Dataset[DecodedBatch]):
     def __init__(self, paths: Sequence[Path], decoder: Decoder) -> None:
         self._paths, self._decoder = list(paths), decoder
 
-    def __getitem__(self, rows: range) -> tuple[int, int, Tensor, list[tuple[int, str]]]:
+    def __getitem__(self, rows: range) -> DecodedBatch:
         size = self._decoder.size
         pixels = torch.zeros((len(rows), 3, size, size), dtype=torch.uint8)
-        faults = []
-        for place, row in enumerate(rows):
+        faults = {}
+        for image, row in zip(pixels, rows, strict=True):
             try:
-                pixels[place] = torch.from_numpy(self._decoder.read(self._paths[row]))
+                image.copy_(torch.from_numpy(self._decoder.read(self._paths[row])))
             except Unreadable as fault:
-                faults.append((row, str(fault)))
-        return rows.start, len(rows), pixels, faults
+                faults[row] = str(fault)
+        return DecodedBatch(rows, pixels, faults)
 
 
 def decoded_batches(
@@ -165,14 +162,13 @@ def decoded_batches(
         worker_init_fn=_leave_interrupts_to_the_parent,
     )
     try:
-        for start, count, pixels, faults in loader:
-            yield DecodedBatch(start, count, pixels, tuple((row, text) for row, text in faults))
+        yield from loader
     except RuntimeError as error:
         if "worker" not in str(error):
             raise
         raise ZslbenchError(
             f"a decoding process ended ({str(error).splitlines()[0]}): give the machine more shared memory "
-            "(/dev/shm), or pass --workers 0; finished images are kept"
+            "(/dev/shm), or pass --workers 0; finished images are saved"
         ) from None
 
 

@@ -32,7 +32,7 @@ from zslbench_data.exporting.xlsa17 import write_images
 from zslbench_data.extraction.decoding import EXIF, Decoder, Resize, decoded_batches
 from zslbench_data.extraction.images import ImageList, list_images
 from zslbench_data.extraction.writer import BackgroundWriter, ResumableWriter, differences
-from zslbench_data.progress import Display, Silent
+from zslbench_data.progress import SILENT, Display
 
 CHECKPOINT_SECONDS = 10.0
 """Shortest time between checkpoints."""
@@ -43,7 +43,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 @dataclass(frozen=True)
 class Options:
-    """What a user requested."""
+    """Options of an extraction."""
 
     backbone: str
     """Name of the extractor."""
@@ -80,7 +80,7 @@ def extract(
     options: Options,
     mode: ExecutionMode,
     *,
-    display: Display | None = None,
+    display: Display = SILENT,
     advice: str = "",
 ) -> Extracted:
     """Region features of a data set's images, in ``<folder>/regions/<name>`` and ``<folder>/<name>.mat``.
@@ -99,13 +99,10 @@ def extract(
         Interrupted: it was stopped; the same call resumes it.
     """
     with applied(mode) as device:
-        run = _Run(folder, extractor, options, device, display or Silent(), advice)
-        return run()
+        return _Extraction(folder, extractor, options, device, display, advice).run()
 
 
-class _Run:
-    """One extraction."""
-
+class _Extraction:
     def __init__(
         self,
         folder: Path,
@@ -130,7 +127,7 @@ class _Run:
         self.workers = default_workers(gpu) if options.workers is None else options.workers
         self.settings = self._settings()
         self.provenance = {
-            "source": f"pictures of {folder.name} as listed in {self.images.listed_in}",
+            "source": f"images of {folder.name} as listed in {self.images.listed_in}",
             "backbone": str(self.described.get("name") or options.backbone),
             "grid": list(self.described["grid"]) if "grid" in self.described else None,
             "simulated": False,
@@ -138,7 +135,7 @@ class _Run:
             "settings": self.settings,
         }
 
-    def __call__(self) -> Extracted:
+    def run(self) -> Extracted:
         with _locked(self.store):
             began, computed = time.monotonic(), 0
             if self.store.exists():
@@ -204,7 +201,7 @@ class _Run:
     def _compute(self) -> int:
         """Write the store; returns the number of images computed."""
         size = self.decoder.size
-        # One grey image tells the numbers of regions and channels.
+        # One grey image shows the numbers of regions and channels.
         _, *shape = self.forward(torch.full((1, 3, size, size), 127, dtype=torch.uint8)).shape
         writer = ResumableWriter(
             self.store,
@@ -224,7 +221,7 @@ class _Run:
                     raise DataError(
                         self.store,
                         [f"{len(faults)} images cannot be read", *faults],
-                        "Replace them and repeat the command: finished images are kept",
+                        "Replace them and repeat the command; finished images are saved",
                     )
                 return writer.done - first
         except KeyboardInterrupt:
@@ -232,7 +229,7 @@ class _Run:
         except torch.OutOfMemoryError:
             raise ZslbenchError(
                 f"the GPU has too little memory for {self.batch} images at a time: pass --batch "
-                f"{max(1, self.batch // 2)}; finished images are kept"
+                f"{max(1, self.batch // 2)}; finished images are saved"
             ) from None
 
     def _batches(self, writer: ResumableWriter) -> list[str]:
@@ -240,7 +237,6 @@ class _Run:
         paths, first = self.images.paths, writer.done
         faults: list[str] = []
         saved = time.monotonic()
-        self.display.begin(f"{self.options.backbone} on {self.device.type}", len(paths), first)
         decoded = decoded_batches(
             paths,
             self.decoder,
@@ -249,18 +245,16 @@ class _Run:
             workers=self.workers,
             pin=self.device.type == "cuda",
         )
-        try:
-            with contextlib.closing(decoded), BackgroundWriter(writer) as background:
-                for batch in decoded:
-                    faults += [f"{paths[row]} {fault}" for row, fault in batch.faults]
-                    if not faults:
-                        background.add(*self._regions(batch.pixels))
-                        if time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                            saved = time.monotonic()
-                            background.checkpoint()
-                    self.display.advance(batch.count)
-        finally:
-            self.display.end()
+        task = self.display.task(f"{self.options.backbone} on {self.device.type}", len(paths), first)
+        with task, contextlib.closing(decoded), BackgroundWriter(writer) as background:
+            for batch in decoded:
+                faults += [f"{paths[row]} {fault}" for row, fault in batch.faults.items()]
+                if not faults:
+                    background.add(*self._regions(batch.pixels))
+                    if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                        saved = time.monotonic()
+                        background.checkpoint()
+                self.display.advance(len(batch.rows))
         return faults
 
     def _regions(self, pixels: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
@@ -296,7 +290,7 @@ def default_workers(gpu: bool) -> int:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Only one process writes this store at a time."""
+    """Keep other processes from writing this store."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
@@ -308,7 +302,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _digest(images: ImageList) -> str:
-    """Of paths, labels and file sizes: a size tells most replaced images without reading them."""
+    """Of paths, labels and file sizes: the size of most replaced images changes, and needs no reading."""
     digest = hashlib.sha256()
     for place, label, path in zip(images.files, images.labels.tolist(), images.paths, strict=True):
         try:

@@ -1,9 +1,8 @@
-"""Writes a region store in a way that can be interrupted and resumed, in a thread of its own.
+"""Writes a region store so that it can be interrupted and resumed, in a background thread.
 
-It grows in ``.<name>.part`` next to its final place. A checkpoint flushes the appended rows to the disk and
-then writes their number to ``progress.json``; what a killed process wrote after that is cut off.
-``plan.json`` says what is being computed, so that nothing else is resumed. The finished store has neither
-file.
+It grows in ``.<name>.part`` next to its final path. A checkpoint flushes the appended rows to the disk and
+then writes their number to ``progress.json``, with the settings, so that nothing else is resumed; what a
+killed process wrote after that is cut off.
 """
 
 from __future__ import annotations
@@ -24,18 +23,17 @@ import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
-from zslbench.data import BLOCK_BYTES, MappedRows, RegionWriter, mean_over_regions, require_space
+from zslbench.data import BLOCK_BYTES, MappedRows, RegionWriter, mean_over_regions, npy_header
 from zslbench.errors import DataError
-from zslbench.store import remove_parts, write_whole
+from zslbench.store import write_whole
 
-PLAN, PROGRESS = "plan.json", "progress.json"
-_ARRAYS = ("regions", "features")
+PROGRESS = "progress.json"
 _PENDING = 2
 """Batches that may wait to be written."""
 
 
 class ResumableWriter(RegionWriter):
-    """A :class:`~zslbench.data.RegionWriter` that keeps the finished rows if it ends with an error.
+    """A :class:`~zslbench.data.RegionWriter` that keeps the finished rows when it ends with an error.
 
     The caller ensures that only one process writes a store at a time.
 
@@ -45,7 +43,7 @@ class ResumableWriter(RegionWriter):
         dtype: ``float16`` or ``float32``.
         labels: class ids of all images, 0-based.
         names: file names of all images.
-        provenance: as for the base class; only unfinished work with the same ``settings`` is resumed.
+        provenance: as for the base class; only unfinished work with the same provenance is resumed.
         restart: discard unfinished work.
 
     Raises:
@@ -65,7 +63,6 @@ class ResumableWriter(RegionWriter):
         advice: str = "",
     ) -> None:
         super().__init__(path, shape, dtype, provenance=provenance, advice=advice)
-        self._plan = dict(provenance)
         self._all_labels, self._all_names = labels, list(names)
         self._part = path.with_name(f".{path.name}.part")
         self._restart = restart
@@ -75,54 +72,47 @@ class ResumableWriter(RegionWriter):
         """Number of rows written."""
         return self._done
 
-    def __enter__(self) -> ResumableWriter:
-        if self.path.exists():
-            raise DataError(self.path, ["is already there"])
-        images, regions, channels = self.shape
-        row = channels * (regions * self.dtype.itemsize + 4)
-        if self._restart and self._part.exists():
-            shutil.rmtree(self._part)
-        rows = self._finished_rows()
-        with self._disk_errors():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            require_space(self.path, (images - rows) * row, self._advice)
-        if rows == 0:
-            self._create()
-        else:
-            self._resume(rows)
-        return self
-
     def add(self, block: Shaped[np.ndarray, "n regions channels"]) -> None:
         """Append the next images' regions; raises as ``append``."""
         rows = slice(self._done, self._done + len(block))
         self.append(block, self._all_labels[rows], self._all_names[rows])
 
     def checkpoint(self) -> None:
-        """Make sure that the rows added so far survive a crash."""
+        """Make the rows added so far survive a crash."""
         with self._disk_errors():
             for file in self._open.values():
                 file.flush()
                 os.fsync(file.fileno())
-            write_whole(self._part / PROGRESS, json.dumps({"rows": self._done}).encode())
+            progress = {"rows": self._done, "provenance": self._provenance}
+            write_whole(self._part / PROGRESS, json.dumps(progress).encode())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
             super().__exit__(kind, error, trace)
-            for one in (PLAN, PROGRESS):
-                (self.path / one).unlink(missing_ok=True)
+            (self.path / PROGRESS).unlink(missing_ok=True)
             return
         with contextlib.suppress(DataError):  # the first error says more
             self.checkpoint()
         self._discard()
 
     def _discard(self) -> None:
-        """Close the files and keep them."""
+        """Close the files, without removing them."""
         for file in self._open.values():
             with contextlib.suppress(OSError):
                 file.close()
         self._open = {}
+
+    def _open_files(self) -> None:
+        if self._restart and self._part.exists():
+            shutil.rmtree(self._part)
+        if rows := self._finished_rows():
+            self._require_space(self.shape[0] - rows)
+            self._resume(rows)
+        else:
+            shutil.rmtree(self._part, ignore_errors=True)
+            super()._open_files()
 
     def _finished_rows(self) -> int:
         """Rows up to the last checkpoint of an earlier process.
@@ -131,14 +121,13 @@ class ResumableWriter(RegionWriter):
             DataError: it computed something else.
         """
         try:
-            plan = json.loads((self._part / PLAN).read_bytes())
-            rows = int(json.loads((self._part / PROGRESS).read_bytes())["rows"])
+            progress = json.loads((self._part / PROGRESS).read_bytes())
+            theirs, rows = progress["provenance"], int(progress["rows"])
         except (OSError, ValueError, KeyError, TypeError):
             return 0
-        theirs = {**plan, **plan.get("settings", {})}
-        ours = json.loads(json.dumps({**self._plan, **self._plan.get("settings", {})}))
-        other = [one for one in differences(theirs, ours) if not one.startswith("settings:")]
-        if other:
+        ours = json.loads(json.dumps(self._provenance))
+        both = [{**one.pop("settings", {}), **one} for one in (theirs, ours)]
+        if other := differences(*both):
             raise DataError(
                 self._part,
                 ["an unfinished extraction with other settings: " + "; ".join(other)],
@@ -146,72 +135,34 @@ class ResumableWriter(RegionWriter):
             )
         return min(rows, self.shape[0])
 
-    def _create(self) -> None:
-        with self._disk_errors():
-            shutil.rmtree(self._part, ignore_errors=True)
-            self._part.mkdir()
-            write_whole(self._part / PLAN, json.dumps(self._plan).encode())
-            for name, dtype, shape in self._layout():
-                path = self._part / f"{name}.npy"
-                header = {
-                    "descr": np.lib.format.dtype_to_descr(dtype),
-                    "fortran_order": False,
-                    "shape": shape,
-                }
-                self._open[name] = path.open("x+b")
-                np.lib.format.write_array_header_1_0(self._open[name], header)
-
     def _resume(self, rows: int) -> None:
         """Continue after ``rows`` rows: read them for the digests, and compare the means with the regions."""
-        with self._disk_errors():
-            remove_parts(self._part)
-            known = {PLAN, PROGRESS, *(f"{name}.npy" for name in _ARRAYS)}
-            for left in self._part.iterdir():  # by a process killed while it finished the store
-                if left.name not in known:
-                    left.unlink()
-            offsets = {}
-            for name, dtype, shape in self._layout():
-                file = self._open[name] = (self._part / f"{name}.npy").open("r+b")
-                offsets[name] = _offset(file, dtype, shape, self._part / f"{name}.npy")
-        regions, features = (
-            MappedRows(self._part / f"{name}.npy", dtype, (rows, *shape[1:]), offset=offsets[name])
-            for name, dtype, shape in self._layout()
+        damaged = DataError(
+            self._part, ["the unfinished extraction is damaged"], "Pass --restart to discard it"
         )
+        for left in self._part.iterdir():  # by a process killed while it finished the store
+            if left.name != PROGRESS and left.stem not in self._digests:
+                left.unlink()
+        finished = {}
+        for name, digest in self._digests.items():
+            path, header = self._part / f"{name}.npy", npy_header(digest.dtype, digest.shape)
+            file = self._open[name] = path.open("r+b")
+            if file.read(len(header)) != header:
+                raise damaged
+            shape = (rows, *digest.shape[1:])
+            finished[name] = MappedRows(path, digest.dtype, shape, offset=len(header)).array
+            file.truncate(len(header) + finished[name].nbytes)
+            file.seek(0, os.SEEK_END)
         size = max(1, BLOCK_BYTES // (self.shape[1] * self.shape[2] * self.dtype.itemsize))
         for start in range(0, rows, size):
             stop = min(start + size, rows)
-            block, means = np.array(regions.array[start:stop]), features.array[start:stop]
+            block, means = np.array(finished["regions"][start:stop]), finished["features"][start:stop]
             if mean_over_regions(block, None).tobytes() != means.tobytes():
-                raise _damaged(self._part)
+                raise damaged
             self._digests["regions"].update(block)
             self._digests["features"].update(means)
         self._done = rows
         self._labels, self._files = [self._all_labels[:rows]], list(self._all_names[:rows])
-        with self._disk_errors():
-            for name, dtype, shape in self._layout():
-                end = offsets[name] + rows * int(np.prod(shape[1:])) * dtype.itemsize
-                self._open[name].truncate(end)
-                self._open[name].seek(end)
-
-    def _layout(self) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
-        images, _, channels = self.shape
-        return [("regions", self.dtype, self.shape), ("features", np.dtype("<f4"), (images, channels))]
-
-
-def _offset(file: Any, dtype: np.dtype[Any], shape: tuple[int, ...], path: Path) -> int:
-    """Where the values of an array file begin, which must have this type and shape."""
-    try:
-        np.lib.format.read_magic(file)
-        found = np.lib.format.read_array_header_1_0(file)
-    except ValueError:
-        found = None
-    if found != (shape, False, dtype):
-        raise _damaged(path)
-    return int(file.tell())
-
-
-def _damaged(path: Path) -> DataError:
-    return DataError(path, ["the unfinished extraction is damaged"], "Pass --restart to discard it")
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -221,7 +172,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 class BackgroundWriter:
-    """Writes batches in order in a thread, so that the backbone need not wait for the disk.
+    """Writes batches in order in a thread, so that the backbone does not wait for the disk.
 
     An error in the thread is raised by the next call here.
     """
@@ -245,7 +196,7 @@ class BackgroundWriter:
         self._submit(write)
 
     def checkpoint(self) -> None:
-        """Make sure that the batches added so far survive a crash."""
+        """Make the batches added so far survive a crash."""
         self._submit(self._writer.checkpoint)
 
     def _submit(self, work: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -77,26 +78,30 @@ class RegionWriter:
             "features": ArrayDigest(np.dtype("<f4"), (shape[0], shape[2])),
         }
         self._open: dict[str, IO[bytes]] = {}
+        self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
 
     def __enter__(self) -> RegionWriter:
         if self.path.exists():
             raise DataError(self.path, ["already exists"])
-        images, regions, channels = self.shape
-        self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
-        with self._disk_errors():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            require_space(self.path, images * channels * (regions * self.dtype.itemsize + 4), self._advice)
-            self._part.mkdir()
         try:
             with self._disk_errors():
-                self._open["regions"] = _begin(self._part / "regions.npy", self.dtype, self.shape)
-                self._open["features"] = _begin(
-                    self._part / "features.npy", np.dtype("<f4"), (images, channels)
-                )
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._open_files()
         except BaseException:
             self._discard()
             raise
         return self
+
+    def _open_files(self) -> None:
+        self._require_space(self.shape[0])
+        self._part.mkdir()
+        for name, digest in self._digests.items():
+            self._open[name] = _begin(self._part / f"{name}.npy", digest.dtype, digest.shape)
+
+    def _require_space(self, images: int) -> None:
+        _, regions, channels = self.shape
+        row = channels * (regions * self.dtype.itemsize + 4)
+        require_space(self.path, images * row, self._advice)
 
     def append(
         self,
@@ -310,6 +315,13 @@ def _begin(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> IO[bytes
     process.
     """
     file = path.open("xb")
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
+    file.write(npy_header(dtype, shape))
     return file
+
+
+def npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """The bytes of a ``.npy`` file before the values."""
+    header = io.BytesIO()
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, described)
+    return header.getvalue()

@@ -96,7 +96,7 @@ def test_the_store_says_what_made_it(zoo: Path, tmp_path: Path) -> None:
     assert (said["backbone"], said["grid"], said["source"]) == (
         "blocks",
         [4, 4],
-        "pictures of Zoo as listed in images",
+        "images of Zoo as listed in images",
     )
     assert said["finetuned"] is False
     assert store.describe()["finetuned"] is False  # which runs quote
