@@ -52,7 +52,6 @@ class Display:
 
 
 SILENT = Display()
-Silent = Display
 
 
 def human(size: int | None) -> str:
