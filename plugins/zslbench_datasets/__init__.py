@@ -12,7 +12,7 @@ _OFFICIAL = {
     "cub": "200 bird species, 312 attributes",
     "sun": "717 scene categories, 102 attributes",
     "awa1": "50 animal classes, 85 attributes",
-    "awa2": "50 animal classes, 85 attributes, pictures free to share",
+    "awa2": "50 animal classes, 85 attributes, freely licensed images",
     "apy": "32 object classes of aPascal and aYahoo, 64 attributes",
     "flo": "102 flower species, 1024-d text embeddings as semantics",
 }
@@ -40,7 +40,7 @@ def zslbench_components() -> Iterator[Component]:
         name="toy",
         target="zslbench_datasets.toy:ToySource",
         settings="zslbench_datasets.settings:ToySettings",
-        summary="20 simulated classes made of attributes, ready in a blink; for trying things out",
+        summary="20 simulated classes with attributes, generated at once; for trying things out",
     )
     for name, summary in _SIMULATED.items():
         yield Component(

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from zslbench.data import ExpectedCounts, RegionRequest, read_xlsa17, require_folder
+from zslbench.data import PARTS, ExpectedCounts, RegionRequest, read_xlsa17, require_folder
 from zslbench.errors import UnknownName, did_you_mean
 from zslbench.evaluation import fingerprint
 from zslbench.plugin import DataRequest, Dataset, DatasetSource
 from zslbench_data import catalogue, how_to_get, how_to_get_region_features
 
-
-@dataclass(frozen=True)
-class Official:
-    """What is known of one official data set beside its counts."""
-
-    fingerprints: tuple[str, ...]
-    """Of trainval, test_seen and test_unseen, as in public copies of the proposed split."""
-
-
-OFFICIAL = {
-    name: Official(catalogue().entry(name).split) for name in ("cub", "sun", "awa1", "awa2", "apy", "flo")
-}
+OFFICIAL = ("cub", "sun", "awa1", "awa2", "apy", "flo")
 
 
 class OfficialSource(DatasetSource):
     """Reads the official data set that the request names."""
 
     def load(self, request: DataRequest) -> Dataset:
-        """Read the data set and hold its counts against the official ones.
+        """Read the data set and compare its counts with the official ones.
 
-        Another split than the published one is no error but is noted: its results cannot be compared.
+        Another split than the published one is not an error but a note: its results cannot be compared.
         """
         name = request.name.lower()
         if name not in OFFICIAL:
@@ -49,21 +38,14 @@ class OfficialSource(DatasetSource):
             expected=ExpectedCounts(**entry.counts),
             regions=regions,
         )
-        split = dataset.split
-        found = (fingerprint(split.trainval), fingerprint(split.test_seen), fingerprint(split.test_unseen))
+        found = tuple(fingerprint(getattr(dataset.split, part)) for part in PARTS)
         notes = dataset.notes
-        if found != OFFICIAL[name].fingerprints:
-            published = ", ".join(OFFICIAL[name].fingerprints)
-            notes += (
-                f"the split is not the published one: fingerprints {', '.join(found)}, published {published}",
-            )
+        if found != entry.split:
+            published = ", ".join(entry.split)
+            text = f"the split is not the published one: fingerprints {', '.join(found)}"
+            notes += (f"{text}, published {published}",)
         kind = "text embedding" if dataset.semantics_name == "sentence" else entry.semantics
-        extra = {
-            **dataset.extra,
-            "citation": entry.citation,
-            "semantics_kind": kind,
-            "licence": entry.licence,
-        }
+        extra = {"citation": entry.citation, "semantics_kind": kind, "licence": entry.licence}
         # res101 are ImageNet features, not fine-tuned (Xian et al., section 4); of others nothing is known.
         finetuned = False if dataset.features_name == "res101" else None
-        return replace(dataset, notes=notes, extra=extra, finetuned=finetuned)
+        return replace(dataset, notes=notes, extra={**dataset.extra, **extra}, finetuned=finetuned)

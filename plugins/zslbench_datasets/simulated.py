@@ -1,36 +1,32 @@
 """``sim-cub``, ``sim-sun`` and ``sim-awa2``: simulated region features of true size, for speed and memory.
 
-Classes, images, attributes and regions count as in the real data sets. Class attributes, names, word vectors
-and the split are the real ones where they lie under the data root (``zslbench_datasets.simulated_classes``);
-images are drawn (``zslbench_datasets.simulated_images`` has the equations), written once to a region store in
-the cache; a run's record says that they are simulated.
+There are as many classes, images, attributes and regions as in the real data sets. Class attributes, names,
+word vectors and the split are the real ones if they are under the data root
+(``zslbench_datasets.simulated_classes``). Images are drawn (``zslbench_datasets.simulated_images`` has the
+equations) and written once to a region store in the cache; a run's record says that they are simulated.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 
 import numpy as np
 
-from zslbench.data import RegionStore, RegionWriter, cached_store, find_folder, source
-from zslbench.errors import UnknownName, did_you_mean
+from zslbench.data import RegionStore, RegionWriter, cached_store, find_folder, log_progress, source
 from zslbench.plugin import DataRequest, Dataset, DatasetSource, Source
 from zslbench_data import catalogue
-from zslbench_datasets.settings import SimulatedSettings
+from zslbench_datasets.settings import FEATURES, SimulatedSettings, check_request
 from zslbench_datasets.simulated_classes import Classes, classes_of, part_of
 from zslbench_datasets.simulated_images import Images
 
-FEATURES = "simulated"
 PREFIX = "sim-"
 
 _ADVICE = "Draw fewer images (--set dataset.scale=0.1), or set ZSLBENCH_CACHE to a folder on a larger disk"
 _VERSION = 1
-"""Of the drawing; raised when the same settings give other images."""
+"""Of the drawing; increased when the same settings give other images."""
 _UINT8_MAX = 10.0
 """Largest value that uint8 holds; about one in a million values is larger."""
-_TOLD_SECONDS = 30
 _log = logging.getLogger("zslbench")
 
 
@@ -43,18 +39,11 @@ class SimulatedSource(DatasetSource):
         """The simulated data set, with ``att`` (rows of unit length) or ``original_att``.
 
         Raises:
-            UnknownName: other features, regions or semantics were asked for.
-            DataError: the disk has no room for the regions, or files of the real data set are unusable.
+            UnknownName: other features, regions or semantics were requested.
+            DataError: the disk has no space for the regions, or files of the real data set are unusable.
         """
         name = request.name.lower()
-        if request.features not in (None, FEATURES):
-            raise UnknownName(f"{name} has no features '{request.features}', it has '{FEATURES}'")
-        if request.regions not in (None, FEATURES):
-            raise UnknownName(f"{name} has no regions '{request.regions}', it has '{FEATURES}'")
-        semantics_name = request.semantics or "att"
-        if semantics_name not in ("att", "original_att"):
-            known = did_you_mean(semantics_name, ["att", "original_att"])
-            raise UnknownName(f"{name} has no class semantics '{semantics_name}', {known}")
+        semantics_name = check_request(request, regions=(FEATURES,))
         entry = catalogue().entry(name.removeprefix(PREFIX))
         folder = find_folder(request.root, entry.folder)
         whole = classes_of(folder, entry.name, entry.counts, self.settings.seed)
@@ -63,12 +52,8 @@ class SimulatedSource(DatasetSource):
 
 
 def _store(name: str, settings: SimulatedSettings, classes: Classes) -> RegionStore:
-    """The images' regions, drawn where the cache does not hold them."""
-    arrays = {
-        "strength": classes.strength,
-        "labels": classes.labels,
-        "vectors": classes.vectors,
-    }
+    """The images' regions, drawn unless the cache has them."""
+    arrays = {"strength": classes.strength, "labels": classes.labels, "vectors": classes.vectors}
     content = settings.model_dump(mode="json")
     key = {"version": _VERSION, "settings": content} | {
         key: source(key, "", array).sha256 for key, array in arrays.items()
@@ -78,8 +63,8 @@ def _store(name: str, settings: SimulatedSettings, classes: Classes) -> RegionSt
         images, regions = len(classes.labels), settings.grid**2
         shape = images, regions, settings.channels
         scale = _UINT8_MAX / 255 if settings.dtype == "uint8" else None
-        size = np.prod(shape, dtype=np.float64) * np.dtype(settings.dtype).itemsize / 1e9
-        writer = RegionWriter(
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(settings.dtype).itemsize
+        with RegionWriter(
             folder,
             shape,
             settings.dtype,
@@ -92,16 +77,14 @@ def _store(name: str, settings: SimulatedSettings, classes: Classes) -> RegionSt
                 "settings": content,
             },
             advice=_ADVICE,
-        )
-        with writer:
-            _log.info("drawing %d images of %s to %s, once (%.1f GB)", images, name, folder, size)
-            told, done = time.monotonic(), 0
-            for block, labels in Images(settings, classes.strength, classes.vectors).blocks(classes.labels):
-                writer.append(block, labels)
-                done += len(labels)
-                if time.monotonic() - told > _TOLD_SECONDS:
-                    told = time.monotonic()
-                    _log.info("drawing %s: %d %%", name, 100 * done // images)
+        ) as writer:
+            _log.info("drawing %d images of %s to %s, once (%.1f GB)", images, name, folder, size / 1e9)
+            drawn = Images(settings, classes.strength, classes.vectors).blocks(classes.labels)
+            writer.extend(
+                (block for block, _ in drawn),
+                classes.labels,
+                advance=log_progress(f"drawing {name}", size),
+            )
 
     return cached_store(name, key, make, known_as=FEATURES)
 

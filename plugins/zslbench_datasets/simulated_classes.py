@@ -9,24 +9,29 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from zslbench.data import attribute_names, attribute_vectors, original_attributes, read_without_features
+from zslbench.data import (
+    PARTS,
+    attribute_names,
+    attribute_vectors,
+    original_attributes,
+    read_without_features,
+)
 from zslbench.plugin import OfficialSplit
 
 WORDS = 300
 """Length of an invented word vector, as of the real ones."""
 
 _DENSITY = {"cub": 0.1, "sun": 0.08, "awa2": 0.35}
-"""About the share of attributes that a class of the real data set has."""
+"""About the share of all attributes that a class of the real data set has."""
 _VALIDATION = {"cub": 50, "sun": 65, "awa2": 13}
 """Official validation classes (Xian et al. 2018)."""
-_PARTS = ("trainval", "test_seen", "test_unseen")
 _LEAST = {"trainval": 2, "test_seen": 1, "test_unseen": 1}
-"""Images that every class keeps in a part: one to fit on and one to hold out for validation, one to test."""
+"""Images of every class that stay in a part: one to fit on and one for validation, one to test."""
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Everything about a data set but its images."""
+    """A data set without its images."""
 
     names: tuple[str, ...]
     att: Float[np.ndarray, "classes attributes"]
@@ -37,7 +42,7 @@ class Classes:
     vectors: Float[np.ndarray, "attributes words"]
     attribute_names: tuple[str, ...] | None
     where: str
-    """The file that they are from; that they are invented."""
+    """Their file, or that they are simulated."""
     notes: tuple[str, ...]
 
     @property
@@ -49,7 +54,7 @@ class Classes:
 
 
 def classes_of(folder: Path | None, name: str, counts: Mapping[str, int], seed: int) -> Classes:
-    """The classes of a data set: those in ``folder`` where it holds them, else invented ones of its size.
+    """The classes of a data set: those in ``folder`` if it has them, else invented ones of its size.
 
     Args:
         name: ``cub``, ``sun`` or ``awa2``.
@@ -86,7 +91,7 @@ def _invented(name: str, counts: Mapping[str, int], random: np.random.Generator)
     original = original.astype(np.float32)
     order = random.permutation(classes)
     sides = {"trainval": order[unseen:], "test_seen": order[unseen:], "test_unseen": order[:unseen]}
-    labels = [np.resize(np.sort(sides[part]), counts[part]) for part in _PARTS]
+    labels = [np.resize(np.sort(sides[part]), counts[part]) for part in PARTS]
     ends = np.cumsum([len(one) for one in labels])
     parts = np.split(np.arange(ends[-1]), ends[:-1])
     validation = np.sort(order[unseen : unseen + _VALIDATION[name]])
@@ -111,7 +116,7 @@ def part_of(classes: Classes, scale: float) -> Classes:
     if scale == 1:
         return classes
     kept = {}
-    for part in _PARTS:
+    for part in PARTS:
         rows = np.sort(getattr(classes.split, part))
         mine = [rows[classes.labels[rows] == one] for one in np.unique(classes.labels[rows])]
         kept[part] = np.concatenate([one[: max(_LEAST[part], round(scale * len(one)))] for one in mine])

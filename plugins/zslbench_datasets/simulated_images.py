@@ -6,12 +6,13 @@ one linear map M of its word vector v_a and a little noise, about unit variance 
     m_a = 0.9 sqrt(d) v_a M / |v_a M| + 0.4 n_a             M (words, d) and n_a standard normal
 
 Image i of class y shows attribute a with probability p q_ya, where q in [0, 1] is how strongly the class has
-it (p: ``visibility``). Each shown attribute lies at one place, a square of side max(1, round(g / 5)) with a
-uniform corner, with amount a_ia = (0.5 + 0.5 q_ya) u, u uniform on [0.7, 1.3]. ``JUNK`` patches of nuisance
-lie about in the same way, each one of ``KINDS`` prototypes c_k (standard normal) chosen uniformly, whatever
-the class, with amount b = ``clutter`` u. Noise e is standard normal::
+it (p: ``visibility``). Each shown attribute covers a square of side max(1, round(g / 5)) with a uniform
+corner, with amount a_ia = (0.5 + 0.5 q_ya) u, u uniform on [0.7, 1.3]. ``JUNK`` nuisance patches are placed
+in the same way, each one of ``KINDS`` prototypes c_k (standard normal) chosen uniformly, whatever the class,
+with amount
+b = ``clutter`` u. Noise e is standard normal::
 
-    x_ir = max(0, sum_a a_ia [r in place_ia] m_a + sum_j b_ij [r in place_ij] c_kij + ``noise`` e_ir)
+    x_ir = max(0, sum_a a_ia [r in square_ia] m_a + sum_j b_ij [r in square_ij] c_kij + ``noise`` e_ir)
 
 Six billion normal numbers would take most of the time. So e is the sum of two windows, at random offsets, of
 one long row of normal numbers of variance 1/2: the values of one window are independent, and two images share
@@ -82,11 +83,8 @@ class Images:
         for i in range(count):
             first, second = offsets[i].tolist()
             flat = out[i].reshape(-1)
-            np.add(
-                self._row[first : first + self._window],
-                self._row[second : second + self._window],
-                out=flat,
-            )
+            windows = (self._row[start : start + self._window] for start in (first, second))
+            np.add(*windows, out=flat)
             for a in np.flatnonzero(shown[i]).tolist():
                 self._put(out[i], corners[i, a].tolist(), amounts[i, a], self._attributes[a])
             for j in range(JUNK):

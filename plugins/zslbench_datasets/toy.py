@@ -1,4 +1,4 @@
-"""A small simulated data set: classes are made of attributes, and attributes show in the regions of images.
+"""A small simulated data set: classes have attributes, and attributes are visible in regions of images.
 
 Every attribute has a word vector and, derived from it by one linear map and a little noise, a visual
 prototype. An image shows most of its class's attributes; each adds its prototype at one or two places of
@@ -11,11 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from zslbench.data import ArrayRegions, source
-from zslbench.errors import UnknownName, did_you_mean
 from zslbench.plugin import DataRequest, Dataset, DatasetSource, OfficialSplit
-from zslbench_datasets.settings import ToySettings
-
-FEATURES = "simulated"
+from zslbench_datasets.settings import FEATURES, ToySettings, check_request
 
 # fmt: off
 ATTRIBUTES = (
@@ -47,23 +44,15 @@ class ToySource(DatasetSource):
         """The data set of these settings, with ``att`` (rows of unit length) or ``original_att`` (0 to 1).
 
         Raises:
-            UnknownName: other features, regions or semantics were asked for.
+            UnknownName: other features, regions or semantics were requested.
         """
-        if request.features not in (None, FEATURES):
-            raise UnknownName(f"toy has no features '{request.features}', it has '{FEATURES}'")
-        if request.regions is not None:
-            raise UnknownName(f"toy simulates its regions and has none called '{request.regions}'")
-        semantics_name = request.semantics or "att"
-        if semantics_name not in ("att", "original_att"):
-            known = did_you_mean(semantics_name, ["att", "original_att"])
-            raise UnknownName(f"toy has no class semantics '{semantics_name}', {known}")
-        return generate(self.settings, request.name, semantics_name)
+        return generate(self.settings, request.name, check_request(request, regions=()))
 
 
 def generate(s: ToySettings, name: str = "toy", semantics_name: str = "att") -> Dataset:
     """The simulated data set: images in random order, with the proposed split's parts."""
-    # A stream for each part, so that a change of one setting leaves the other parts as they are.
-    classes, looks, pictures, order = (np.random.default_rng([s.seed, part]) for part in range(4))
+    # A stream for each part, so that a change of one setting does not change the other parts.
+    classes, looks, images, order = (np.random.default_rng([s.seed, part]) for part in range(4))
     has = _signatures(s, classes)
     strength = np.where(has, classes.uniform(0.5, 1, has.shape), classes.uniform(0, _FAINT, has.shape))
     words = looks.normal(size=(s.attributes, s.words))
@@ -72,7 +61,7 @@ def generate(s: ToySettings, name: str = "toy", semantics_name: str = "att") -> 
     clutter = looks.normal(size=(_CLUTTER_KINDS, s.channels))
 
     labels = order.permutation(np.repeat(np.arange(s.classes), s.images_per_class))
-    regions = _regions(s, has[labels], strength[labels], prototypes, clutter, pictures)
+    regions = _regions(s, has[labels], strength[labels], prototypes, clutter, images)
     features = regions.mean(axis=1)
     unit = strength / np.linalg.norm(strength, axis=1, keepdims=True)
     semantics = (unit if semantics_name == "att" else strength).astype(np.float32)
@@ -99,16 +88,15 @@ def generate(s: ToySettings, name: str = "toy", semantics_name: str = "att") -> 
 
 
 def _signatures(s: ToySettings, random: np.random.Generator) -> Bool[np.ndarray, "classes attributes"]:
-    """Which attributes each class has: two in five, no two classes alike in all but two."""
+    """Which attributes each class has: two in five; two classes differ in at least four."""
     have = round(0.4 * s.attributes)
     chosen: list[np.ndarray] = []
-    apart = 4
-    tries = 0
+    apart, tries = 4, 0
     while len(chosen) < s.classes:
         candidate = np.zeros(s.attributes, dtype=bool)
         candidate[random.permutation(s.attributes)[:have]] = True
         tries += 1
-        if tries > 100 * s.classes:  # very many classes on few attributes: settle for different ones
+        if tries > 100 * s.classes:  # many classes of few attributes: accept any difference
             apart = 1
         if all(np.count_nonzero(candidate != other) >= apart for other in chosen):
             chosen.append(candidate)

@@ -1,13 +1,13 @@
-"""Names and word vectors of a data set's attributes, where they lie beside it.
+"""Reads the names and word vectors of a data set's attributes.
 
-Looked for, for the data set folder ``<root>/<DS>`` (upper and lower case of <DS> do not matter):
+For the data set folder ``<root>/<DS>`` (upper and lower case of <DS> do not matter), these are searched:
 
 * vectors: ``<root>/<DS>/attribute_vectors.npy``, ``<root>/attribute_vectors/<DS>.npy``, and the same one
   folder up; rows in the order of ``att``;
 * names: ``<root>/<DS>/attribute_names.txt``, ``<root>/attribute_names/<DS>.txt`` and the same one folder up;
   one name per line. Line numbers before the names, as in the data sets' own files, are dropped.
 
-Attributes without names of their own take those of another data set whose word vectors are the very same.
+Attributes without a file of names take those of another data set with equal word vectors.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ Vectors = Float[np.ndarray, "attributes words"]
 
 
 def attribute_vectors(folder: Path, count: int) -> tuple[Vectors, Path] | None:
-    """Word vectors of the attributes and the file they are from; None: there are none.
+    """Word vectors of the attributes and their file; None: there are none.
 
     Raises:
-        DataError: the file has another number of attributes, or is no table of numbers.
+        DataError: the file has another number of attributes, or is not a matrix of numbers.
     """
     path = sidecar(folder, ATTRIBUTE_VECTORS)
     if path is None:
         return None
-    vectors = _table(path)
+    vectors = _matrix(path)
     if len(vectors) != count:
         raise DataError(path, [f"has vectors of {len(vectors)} attributes, the data set {count} attributes"])
     return vectors, path
 
 
 def attribute_names(folder: Path, count: int, vectors: Vectors | None) -> tuple[tuple[str, ...], Path] | None:
-    """Names of the attributes and the file they are from; None: there are none.
+    """Names of the attributes and their file; None: there are none.
 
     Raises:
         DataError: the file has another number of names.
@@ -64,23 +64,23 @@ def _unnumbered(lines: list[str]) -> tuple[str, ...]:
 
 
 def _same_vectors(folder: Path, vectors: Vectors | None) -> Path | None:
-    """The names beside a table of the same vectors."""
+    """The file of names of another data set with equal vectors."""
     if vectors is None:
         return None
-    for place in (folder.parent, folder.parent.parent):
-        for path in sorted((place / "attribute_vectors").glob("*.npy")):
-            names = place / "attribute_names" / f"{path.stem}.txt"
+    for parent in (folder.parent, folder.parent.parent):
+        for path in sorted((parent / "attribute_vectors").glob("*.npy")):
+            names = parent / "attribute_names" / f"{path.stem}.txt"
             with contextlib.suppress(DataError):
-                if names.is_file() and np.array_equal(_table(path), vectors):
+                if names.is_file() and np.array_equal(_matrix(path), vectors):
                     return names
     return None
 
 
-def _table(path: Path) -> Vectors:
+def _matrix(path: Path) -> Vectors:
     try:
-        table = np.load(path, allow_pickle=False)
+        matrix = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(path, [f"is no NumPy array ({error})"]) from None
-    if table.ndim != 2 or table.dtype.kind not in "fiu":
-        raise DataError(path, [f"is {table.dtype} {table.shape}, not a table of numbers"])
-    return np.ascontiguousarray(table, dtype=np.float32)
+        raise DataError(path, [f"not a NumPy array ({error})"]) from None
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+        raise DataError(path, [f"is {matrix.dtype} {matrix.shape}, not a matrix of numbers"])
+    return np.ascontiguousarray(matrix, dtype=np.float32)

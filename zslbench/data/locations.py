@@ -1,4 +1,4 @@
-"""Where data sets and the files that belong to them are found. Imports nothing heavy: listings use it."""
+"""Finds data sets and the files that belong to them. Imports nothing heavy, since listings use it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPLITS_FILE = "att_splits.mat"
 """The file that makes a folder a data set in the xlsa17 format."""
 
 IMAGES = "images"
-"""Folder of a data set's pictures, laid out as in the data set's own archive."""
+"""Folder of a data set's images, laid out as in the data set's own archive."""
 
 ATTRIBUTE_NAMES = "attribute_names.txt"
 """Sidecar file with the names of the attributes, one per line."""
@@ -36,7 +36,7 @@ _SAME_ATTRIBUTES = {"awa1": "awa2"}
 """Data sets that share another one's attributes (Lampert et al. 2014; Xian et al. 2018)."""
 
 _FOLDER_PLUGIN = PluginInfo("folder", "zslbench.data.xlsa17", CORE, __version__)
-"""Stands in as the plugin of data sets that are plain folders in the xlsa17 format."""
+"""Given as the plugin of data sets that are folders in the xlsa17 format."""
 
 
 def data_root(option: str | Path | None = None) -> Path:
@@ -90,13 +90,12 @@ def require_folder(root: Path, folder: str, dataset: str, advice: str = HOW_TO_C
     Raises:
         MissingData: names the folder, the data sets found instead, and ``advice``.
     """
-    place = data_root(root)
-    found = find_folder(place, folder)
+    root = data_root(root)
+    found = find_folder(root, folder)
     if found is None:
-        others = ", ".join(one.name for one in dataset_folders(place).values()) or "no data sets"
-        raise MissingData(
-            f"data set '{dataset}'", [f"no folder {folder} in {place} (found: {others})"], advice
-        )
+        others = ", ".join(one.name for one in dataset_folders(root).values()) or "no data sets"
+        fault = f"no folder {folder} in {root} (found: {others})"
+        raise MissingData(f"data set '{dataset}'", [fault], advice)
     return found
 
 
@@ -126,7 +125,7 @@ def find_dataset(registry: Registry, name: str, *, root: str | Path | None = Non
     """The data set of this name: a plugin's, or else a folder in the xlsa17 format under the data root.
 
     Args:
-        root: as given to ``--data-root``; None: the configured place.
+        root: as given to ``--data-root``; None: the configured folder.
 
     Raises:
         UnknownName: there is neither; names the nearest.

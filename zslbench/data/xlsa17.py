@@ -169,9 +169,7 @@ def read_xlsa17(
     if region_source is not None and not findings.errors:
         att = described.semantics if semantics == "att" else contents.read_semantics("att")
         if att is not None:
-            dataset, different = attach(
-                dataset, region_source, folder, att, splits_file=SPLITS_FILE, features_file=file
-            )
+            dataset, different = attach(dataset, region_source, folder, att, file)
             findings.extend([*different, *dataset_findings(dataset)])
     findings.raise_errors(folder)
     return dataset

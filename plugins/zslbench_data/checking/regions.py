@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from zslbench.data import (
-    SPLITS_FILE,
     Findings,
     FolderContents,
     RegionMetadata,
@@ -98,7 +97,7 @@ def _check_agreement(contents: FolderContents, source: RegionMetadata, where: st
     if dataset is None or contents.images is None:
         return
     file = contents.images.file
-    different = disagreements(source, dataset, dataset.semantics, SPLITS_FILE, file)
+    different = disagreements(source, dataset, dataset.semantics, file)
     contents.findings.extend(different, where)
     if not different:
         contents.findings.ok("images, labels, attributes and split are those of the data set", where)

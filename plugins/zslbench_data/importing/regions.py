@@ -142,7 +142,7 @@ def _compare(folder: Path, metadata: Hdf5Metadata) -> None:
         dataset = read_without_features(folder, images)
     if dataset is not None:
         labels_file = f"the files of {folder.name}"
-        if found := disagreements(metadata, dataset, dataset.semantics, SPLITS_FILE, labels_file):
+        if found := disagreements(metadata, dataset, dataset.semantics, labels_file):
             raise DataError(metadata.path, [finding.what for finding in found], "Nothing was imported")
 
 

@@ -174,7 +174,7 @@ CLASSES = np.array([0, 2, 1, 3, 4, 5])
         ),
         (
             lambda c: {"image_files": np.where(np.arange(60) == 7, b"a/z.jpg", c["image_files"])},
-            "image 7 is z in x.hdf5 and 7 in res101.mat",
+            "image 7 is z in x.hdf5, 7 in res101.mat",
         ),
         (
             lambda c: {key: c[key][:50] for key in ("feature_map", "labels", "image_files")},

@@ -119,9 +119,9 @@ def test_large_chunks_are_read_whole_and_blocks_add_up(
         ({"feature_map": np.zeros((60, 4, 6))}, "is (60, 4, 6), not (images, channels, height, width)"),
         ({"feature_map": np.zeros((60, 4, 2, 3), dtype=np.int32)}, "is of type int32"),
         ({"labels": None}, "has no 'labels'"),
-        ({"labels": np.zeros(59)}, "of 59 images, feature_map of 60"),
+        ({"labels": np.zeros(59)}, "labels: 59 of type float64, images: 60"),
         ({"att": np.zeros(6)}, "att is float64 (6,), not numbers of 2 axes"),
-        ({"image_files": np.array([b"x"] * 3, dtype=object)}, "image_files are 3, feature_map of 60"),
+        ({"image_files": np.array([b"x"] * 3, dtype=object)}, "image_files: 3, images: 60"),
         ({"scale": -1.0}, "scale -1.0 of float32: only uint8 has one"),
     ],
 )
@@ -169,12 +169,12 @@ def test_two_processes_that_copy_at_once_both_end_well(
         import sys, time
         from pathlib import Path
         from zslbench.data.regions import hdf5
-        original = hdf5.import_hdf5
+        original = hdf5._copy
         def slow(path, folder):
             time.sleep(0.3)
             print("copied")
             original(path, folder)
-        hdf5.import_hdf5 = slow
+        hdf5._copy = slow
         print(hdf5.open_hdf5(Path(sys.argv[1])).sha256)
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(path)]

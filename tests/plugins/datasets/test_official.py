@@ -15,6 +15,7 @@ from zslbench.errors import DataError, MissingData, UnknownName
 from zslbench.evaluation.splits import fingerprint, validation_split
 from zslbench.plugin.dataset import DataRequest
 from zslbench.plugin.settings import NoSettings
+from zslbench_data import catalogue
 from zslbench_datasets import zslbench_components
 from zslbench_datasets.official import OFFICIAL, OfficialSource
 
@@ -44,7 +45,7 @@ def test_fingerprints_of_the_files(real_data: Path, folder: str) -> None:
     read = read_mat(real_data / "xlsa17" / folder / "att_splits.mat", parts)
     found = [fingerprint(np.ravel(read[part]).astype(np.int64) - 1) for part in parts if part in read]
     assert found == FINGERPRINTS[folder].split()
-    assert tuple(found[:3]) == OFFICIAL[folder.lower()].fingerprints
+    assert tuple(found[:3]) == catalogue().entry(folder.lower()).split
 
 
 @pytest.mark.parametrize("folder", COUNTS)

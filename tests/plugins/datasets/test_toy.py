@@ -112,7 +112,7 @@ def test_extreme_settings_give_sound_data(settings: dict[str, float]) -> None:
 
 
 def test_settings_that_leave_too_few_seen_classes_are_refused() -> None:
-    with pytest.raises(ValidationError, match="three classes must stay seen"):
+    with pytest.raises(ValidationError, match="three classes must be seen"):
         ToySettings(classes=6, unseen=4)
 
 

@@ -1,7 +1,7 @@
-"""Stores that are made once, from a region file or by simulation, and then found in the user's cache folder.
+"""Region stores that are made once, from a region file or by simulation, and then found in the user's cache
+folder.
 
-The folder is ``ZSLBENCH_CACHE``, else the user's cache folder for zslbench. Everything in it can be
-recreated, so it may be deleted at any time.
+The folder is ``ZSLBENCH_CACHE``, else the user's cache folder for zslbench. It may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -20,21 +20,16 @@ from filelock import FileLock
 from zslbench.data.regions.store import FORMAT, RegionStore, is_region_store
 from zslbench.errors import DataError
 
-VARIABLE = "ZSLBENCH_CACHE"
-ADVICE = f"{VARIABLE} selects another folder"
+_VARIABLE = "ZSLBENCH_CACHE"
+_ADVICE = f"{_VARIABLE} selects another folder"
 
 
-def cache_folder() -> Path:
-    """The folder of the region stores that zslbench makes by itself; it need not exist."""
-    given = os.environ.get(VARIABLE)
+def cached_path(name: str, key: dict[str, Any]) -> Path:
+    """The path for this key in the cache: ``<name>-<digest of the key>``."""
+    given = os.environ.get(_VARIABLE)
     root = Path(given).expanduser() if given else platformdirs.user_cache_path("zslbench", False)
-    return root / "regions"
-
-
-def cached(name: str, key: dict[str, Any]) -> Path:
-    """The place for this key: a folder or file named ``<name>-<digest of the key>``."""
-    text = json.dumps(key, sort_keys=True)
-    return cache_folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return root / "regions" / f"{name}-{digest[:16]}"
 
 
 def file_key(path: Path) -> dict[str, Any]:
@@ -50,7 +45,7 @@ def file_key(path: Path) -> dict[str, Any]:
     return {"path": str(path.resolve()), "size": found.st_size, "changed": found.st_mtime_ns}
 
 
-def once(target: Path, make: Callable[[Path], None]) -> Path:
+def make_once(target: Path, make: Callable[[Path], None]) -> Path:
     """``target``, made by ``make(target)`` if it does not exist; of several processes, one makes it.
 
     Raises:
@@ -62,27 +57,16 @@ def once(target: Path, make: Callable[[Path], None]) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):
             if not target.exists():
-                for left in target.parent.glob(f".{target.name}.*.part"):  # by a killed process
-                    shutil.rmtree(left, ignore_errors=True)
+                for abandoned in target.parent.glob(f".{target.name}.*.part"):  # by a killed process
+                    shutil.rmtree(abandoned, ignore_errors=True)
                 make(target)
     except OSError as error:
-        raise DataError(target, [f"cannot be written ({error.strerror or error})"], ADVICE) from None
+        raise DataError(target, [f"cannot be written ({error.strerror or error})"], _ADVICE) from None
     return target
 
 
-def stored_once(target: Path, make: Callable[[Path], None], source: Path | None = None) -> RegionStore:
-    """The region store at ``target``, made if it does not exist.
-
-    Args:
-        source: the file that it is copied from, if it is to go by that name.
-    """
-    if not is_region_store(target) and target.exists():
-        raise DataError(target, ["is not a region store"], f"Delete it; {ADVICE}")
-    return RegionStore.open(once(target, make), source)
-
-
 def cached_store(
-    name: str, key: dict[str, Any], make: Callable[[Path], None], known_as: str | None = None
+    name: str, key: dict[str, Any], make: Callable[[Path], None], known_as: str | Path | None = None
 ) -> RegionStore:
     """The region store of this key in the cache, written by ``make(folder)`` if it does not exist yet.
 
@@ -90,10 +74,12 @@ def cached_store(
         name: what its folder's name begins with.
         key: everything that its contents depend on, as plain data.
         make: writes it with a :class:`~zslbench.data.regions.writer.RegionWriter`.
-        known_as: its name in runs; None: its folder's.
+        known_as: its name in runs, or the file that it is a copy of; None: its folder's.
 
     Raises:
         DataError: the cache cannot be written.
     """
-    source = None if known_as is None else Path(known_as)
-    return stored_once(cached(name, {"store": FORMAT, **key}), make, source)
+    target = cached_path(name, {"store": FORMAT, **key})
+    if not is_region_store(target) and target.exists():
+        raise DataError(target, ["is not a region store"], f"Delete it; {_ADVICE}")
+    return RegionStore.open(make_once(target, make), None if known_as is None else Path(known_as))

@@ -43,7 +43,7 @@ from zslbench.data.regions.layout import (
     not_finite,
     stored_type,
 )
-from zslbench.data.regions.store import FORMAT, StoredRegions
+from zslbench.data.regions.store import StoredRegions
 from zslbench.data.regions.writer import RegionWriter, log_progress
 from zslbench.data.validate import PARTS
 from zslbench.errors import DataError
@@ -76,22 +76,16 @@ def open_hdf5(path: Path) -> StoredRegions:
     Raises:
         DataError: it cannot be read, or is not in this layout.
     """
-    with _reading(path), h5py.File(path, "r") as file:
+    with _open(path) as file:
         features = _feature_map(path, file)
-        scale = _scale(path, features)
-        of = features.dtype
-        offset = features.id.get_offset()
-        small = _companions(path, file)
-        provenance = _provenance(path, features)
-        shape = features.shape
-        direct = features.chunks is None and offset is not None and of.name in STORED_TYPES
-        if direct and of.newbyteorder("<") == of:
-            stored_type(of, scale, path)
-            images, channels, height, width = shape
-            rows = MappedRows(path, of, (images, channels, height * width), offset=offset, transposed=True)
-            return MappedHdf5(path, rows, scale, small, provenance)
-    target = cache.cached(path.stem, {"store": FORMAT, **cache.file_key(path)})
-    return cache.stored_once(target, lambda folder: import_hdf5(path, folder), path)
+        scale, dtype, offset = _scale(path, features), features.dtype, features.id.get_offset()
+        contiguous = features.chunks is None and offset is not None
+        if contiguous and dtype.name in STORED_TYPES and dtype.newbyteorder("<") == dtype:
+            images, channels, height, width = features.shape
+            shape = (images, channels, height * width)
+            rows = MappedRows(path, dtype, shape, offset=offset, transposed=True)
+            return MappedHdf5(path, rows, scale, _companions(path, file), _provenance(path, features))
+    return cache.cached_store(path.stem, cache.file_key(path), lambda folder: _copy(path, folder), path)
 
 
 @dataclass(frozen=True)
@@ -116,7 +110,7 @@ def read_hdf5_metadata(path: Path) -> Hdf5Metadata:
     Raises:
         DataError: it cannot be read, or is not in this layout.
     """
-    with _reading(path), h5py.File(path, "r") as file:
+    with _open(path) as file:
         features = _feature_map(path, file)
         images, channels, height, width = features.shape
         return Hdf5Metadata(
@@ -137,7 +131,7 @@ def read_hdf5_blocks(path: Path) -> Iterator[Shaped[np.ndarray, "n regions dv"]]
     Raises:
         DataError: it cannot be read.
     """
-    with _reading(path), h5py.File(path, "r") as file:
+    with _open(path) as file:
         features = _feature_map(path, file)
         images, channels, height, width = features.shape
         chunk = features.chunks[0] if features.chunks else 1
@@ -149,7 +143,7 @@ def read_hdf5_blocks(path: Path) -> Iterator[Shaped[np.ndarray, "n regions dv"]]
             yield block.reshape(len(block), channels, height * width).swapaxes(1, 2)
 
 
-def import_hdf5(path: Path, folder: Path) -> None:
+def _copy(path: Path, folder: Path) -> None:
     """Copy the region features of an HDF5 file to a new store, in constant memory.
 
     Raises:
@@ -184,7 +178,7 @@ class MappedHdf5(StoredRegions):
     @cached_property
     def _computed(self) -> Path:
         key = {"digest": 1, **cache.file_key(self.path)}
-        return cache.once(cache.cached(self.path.stem, key), self._compute)
+        return cache.make_once(cache.cached_path(self.path.stem, key), self._compute)
 
     def _compute(self, folder: Path) -> None:
         images, regions, channels = self.shape
@@ -219,19 +213,20 @@ class MappedHdf5(StoredRegions):
 
     @cached_property
     def labels(self) -> Int[np.ndarray, " images"]:
-        with _reading(self.path), h5py.File(self.path, "r") as file:
+        with _open(self.path) as file:
             return _labels(self.path, file)
 
     @cached_property
     def image_files(self) -> tuple[str, ...] | None:
-        with _reading(self.path), h5py.File(self.path, "r") as file:
+        with _open(self.path) as file:
             return _image_files(self.path, file)
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _open(path: Path) -> Iterator[h5py.File]:
     try:
-        yield
+        with h5py.File(path, "r") as file:
+            yield file
     except (OSError, RuntimeError, KeyError) as error:
         raise DataError(path, [f"cannot be read as HDF5 ({error})"]) from None
 
@@ -268,15 +263,13 @@ def _provenance(path: Path, features: h5py.Dataset) -> dict[str, Any]:
 def _companions(path: Path, file: h5py.File) -> dict[str, np.ndarray]:
     found = {}
     for key, name in _SMALL.items():
-        if not isinstance(file.get(key), h5py.Dataset):
-            continue
-        axes = 1 if name in PARTS else 2
-        array = np.asarray(file[key][()])
-        if name in PARTS:
-            array = array.reshape(-1)
-        if array.ndim != axes or array.dtype.kind not in "iuf":
-            raise DataError(path, [f"{key} is {array.dtype} {array.shape}, not numbers of {axes} axes"])
-        found[name] = array.astype(np.int64 if name in PARTS else np.float32)
+        if isinstance(file.get(key), h5py.Dataset):
+            axes = 1 if name in PARTS else 2
+            array = np.asarray(file[key][()])
+            array = array.reshape(-1) if axes == 1 else array
+            if array.ndim != axes or array.dtype.kind not in "iuf":
+                raise DataError(path, [f"{key} is {array.dtype} {array.shape}, not numbers of {axes} axes"])
+            found[name] = array.astype(np.int64 if axes == 1 else np.float32)
     return found
 
 
@@ -286,9 +279,7 @@ def _labels(path: Path, file: h5py.File) -> Int[np.ndarray, " images"]:
         raise DataError(path, ["has no 'labels'"])
     labels = np.asarray(file["labels"][()]).reshape(-1)
     if labels.dtype.kind not in "iuf" or len(labels) != images:
-        raise DataError(
-            path, [f"labels are {labels.dtype} of {len(labels)} images, {FEATURE_MAP} of {images}"]
-        )
+        raise DataError(path, [f"labels: {len(labels)} of type {labels.dtype}, images: {images}"])
     return labels.astype(np.int64)
 
 
@@ -298,7 +289,5 @@ def _image_files(path: Path, file: h5py.File) -> tuple[str, ...] | None:
         return None
     names = np.asarray(found[()]).reshape(-1)
     if len(names) != file[FEATURE_MAP].shape[0]:
-        raise DataError(
-            path, [f"image_files are {len(names)}, {FEATURE_MAP} of {file[FEATURE_MAP].shape[0]}"]
-        )
+        raise DataError(path, [f"image_files: {len(names)}, images: {file[FEATURE_MAP].shape[0]}"])
     return tuple(one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in names)

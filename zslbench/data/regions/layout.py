@@ -1,5 +1,4 @@
-"""How region values lie on the disk: stored types, conversion to and from float32, rows read by memory
-map."""
+"""Stored types of region values, their conversion to and from float32, and rows read by memory map."""
 
 from __future__ import annotations
 

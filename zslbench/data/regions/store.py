@@ -202,7 +202,7 @@ class RegionStore(StoredRegions):
         """Open the store in this folder.
 
         Args:
-            source: the file that it was copied from, if it is to go by that name.
+            source: the file that it was copied from, to be known by that name.
 
         Raises:
             DataError: it is not a store or has a newer format, or a file is missing, cut off or replaced.
