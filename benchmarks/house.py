@@ -19,6 +19,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 CORE, PLUGINS, BENCHMARKS = ROOT / "zslbench", ROOT / "plugins", ROOT / "benchmarks"
 MANY = 12
+SHOWN = 5
+"""Places in a row of the table."""
 
 
 def sources(*folders: Path) -> list[Path]:
@@ -38,26 +40,36 @@ def nodes() -> Iterator[tuple[str, ast.AST]]:
             yield path.relative_to(ROOT).as_posix(), node
 
 
-def imports() -> tuple[list[str], list[str]]:
-    """Packages whose parts import each other, and imports of a higher floor; no exception is left out."""
+def import_graph() -> tuple[Any, list[str]]:
+    """The import graph of the core and the plugins, and the floors of the core from the ground up."""
     import grimp
 
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
-    graph = grimp.build_graph(*settings["root_packages"], cache_dir=None)
-    packages = sorted(name for name in graph.modules if graph.find_children(name))
-    circles = [name for name in packages if graph.nominate_cycle_breakers(name)]
     floors = next(one for one in settings["contracts"] if one["id"] == "floors")["layers"][::-1]
+    return grimp.build_graph(*settings["root_packages"], cache_dir=None), floors
+
+
+def circles(graph: Any) -> list[str]:
+    """Packages whose parts import each other, each with an import that closes the circle."""
+    found = []
+    for name in sorted(name for name in graph.modules if graph.find_children(name)):
+        if closing := sorted(graph.nominate_cycle_breakers(name)):
+            found.append(f"{name} ({closing[0][0]} -> {closing[0][1]})")
+    return found
+
+
+def upward_imports(graph: Any, floors: Sequence[str]) -> list[str]:
+    """Imports of a module on a higher floor."""
 
     def height(module: str) -> int:
         return next((i for i, name in enumerate(floors) if f"{module}.".startswith(f"{name}.")), -1)
 
-    upward = [
+    return [
         f"{module} -> {imported}"
         for module in sorted(graph.modules)
         for imported in sorted(graph.find_modules_directly_imported_by(module))
         if 0 <= height(module) < height(imported)
     ]
-    return circles, upward
 
 
 def metric_lists() -> list[str]:
@@ -174,17 +186,18 @@ def feature_functions() -> set[tuple[str, str]]:
 
 
 def table() -> list[tuple[str, str, str]]:
-    """What is counted, the count, and where the things are if there are few."""
-    circles, upward = imports()
+    """What is counted, the count, and where the first few are."""
 
     def counted(name: str, found: Sequence[str]) -> tuple[str, str, str]:
-        return name, str(len(found)), ", ".join(found) if len(found) <= 5 else ""
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        return name, str(len(found)), ", ".join(f"`{one}`" for one in found[:SHOWN]) + more
 
+    graph, floors = import_graph()
     rows = [
         ("lines / files of the core", f"{lines(CORE):,} / {len(sources(CORE))}", ""),
         ("lines of core, plugins and benchmarks", f"{lines(CORE, PLUGINS, BENCHMARKS):,}", ""),
-        counted("packages with an import circle", circles),
-        counted("imports of a higher floor", upward),
+        counted("packages with an import circle", circles(graph)),
+        counted("imports of a higher floor", upward_imports(graph, floors)),
         counted("lists of metrics written by hand", metric_lists()),
         counted(f"functions with more than {MANY} of a run's arguments", argument_lists()),
         counted("functions that parse the splits of xlsa17 folders", split_parsers()),
