@@ -28,7 +28,7 @@ RUN = ("run", "tf-vaegan", "--dataset=toy", "--threads=1")
         ((*RUN, "--set=generator.lr=-1"), 2, ["'lr' = -1", "greater than 0"]),
         ((*RUN, "--set=generator.lr=inf"), 2, ["'lr' = inf", "finite number"]),
         ((*RUN, "--set=generator.hidden=1.5"), 2, ["'hidden' = 1.5", "valid integer"]),
-        ((*RUN, "--set=generator.decoder=false"), 2, ["without a decoder set feedback and transform"]),
+        ((*RUN, "--set=generator.decoder=false"), 2, ["feedback", "transform", "decoder"]),
         ((*RUN, "--set=embedding.normalize=l3"), 2, ["'minmax', 'l2' or 'none'"]),
         ((*RUN, "--set=generator.lr"), 2, ["--set generator.lr", "<kind>.<setting>=<value>"]),
         ((*RUN, "--set=lr=1"), 2, ["--set lr=1", "generator.lr=1e-4"]),
