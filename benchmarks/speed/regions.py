@@ -15,7 +15,7 @@ from benchmarks.speed.measuring import Part, Work, rates
 from benchmarks.speed.problem import HostRegions, Problem, block, example, problem, regions_of, work_of
 from benchmarks.store import gathered
 from zslbench.data import RegionStore, RegionWriter
-from zslbench.evaluation.region_rows import RegionRows
+from zslbench.evaluation.folds import RegionRows
 from zslbench.plugin.interfaces import Program, TrainView
 from zslbench.plugin.streams import Streams
 from zslbench.training.graphs import Graphs

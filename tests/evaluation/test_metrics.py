@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zslbench.evaluation.formulas import (
+from zslbench.evaluation.evaluator import (
     Curve,
     accuracy_per_class,
     best_offset,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zslbench.evaluation.formulas import (
+from zslbench.evaluation.evaluator import (
     Curve,
     accuracy_per_class,
     best_offset,

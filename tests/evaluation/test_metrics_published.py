@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from zslbench.evaluation.formulas import (
+from zslbench.evaluation.evaluator import (
     accuracy_per_class,
     best_offset,
     correct,

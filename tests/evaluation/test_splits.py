@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from zslbench.errors import DataError
-from zslbench.evaluation.splits import ValidationSplit, fingerprint, split_fingerprint, validation_split
+from zslbench.evaluation.splits import FoldSplit, fingerprint, split_fingerprint, validation_split
 from zslbench.plugin.dataset import Dataset, OfficialSplit
 
 
@@ -37,7 +37,7 @@ def make(
     )
 
 
-def same(one: ValidationSplit, two: ValidationSplit) -> bool:
+def same(one: FoldSplit, two: FoldSplit) -> bool:
     names = ("fit_rows", "test_seen_rows", "test_unseen_rows", "seen_classes", "unseen_classes")
     return all(np.array_equal(getattr(one, name), getattr(two, name)) for name in names)
 

@@ -12,7 +12,7 @@ from small_stages import IMAGES, LABELS, STAGES, WIDTH, drawn, space_on, stage
 
 from zslbench.data import RegionStore, RegionWriter
 from zslbench.errors import Interrupted
-from zslbench.evaluation.region_rows import RegionRows
+from zslbench.evaluation.folds import RegionRows
 from zslbench.plugin.interfaces import Optimizer
 from zslbench.plugin.streams import Streams
 from zslbench.training import optimizers

@@ -1,7 +1,7 @@
 """The one evaluator. It alone holds test labels; a method hands over scores and nothing else.
 
-CZSL Acc, GZSL U, S, H (Xian et al. 2018), the seen-unseen curve and its area (Chao et al. 2016), and
-calibrated stacking with an offset that comes from validation. All figures are fractions in [0, 1].
+CZSL Acc, GZSL U, S, H (Xian et al., TPAMI 2018), the seen-unseen curve and its area (Chao et al., ECCV 2016),
+and calibrated stacking with an offset that comes from validation. All figures are fractions in [0, 1].
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from zslbench.errors import PluginError
-from zslbench.evaluation import formulas
 from zslbench.evaluation.folds import Fold, HeldOut
 from zslbench.evaluation.metrics import METRICS
 from zslbench.plugin.interfaces import ClassSpace
@@ -26,6 +25,120 @@ if TYPE_CHECKING:
 
 Score = Callable[[Tensor], Tensor]
 """Features (n, d) to scores (n, classes)."""
+
+Scores = Float[np.ndarray, "n classes"]
+Labels = Int[np.ndarray, " n"]
+ClassIds = Int[np.ndarray, " _"]
+
+
+def correct(scores: Scores, labels: Labels) -> Bool[np.ndarray, " n"]:
+    """Whether the true class alone has the highest score; a tie that involves it counts as wrong.
+
+    ``labels`` index the columns of ``scores``. A row with a NaN anywhere counts as wrong.
+    """
+    if not len(labels):
+        return np.zeros(0, dtype=bool)
+    # Where a row holds a NaN its maximum is NaN, which equals nothing.
+    on_top = scores == scores.max(axis=1, keepdims=True)
+    return np.asarray(on_top[np.arange(len(labels)), labels] & (on_top.sum(axis=1) == 1))
+
+
+def accuracy_per_class(
+    hits: Bool[np.ndarray, " n"], labels: Labels, classes: ClassIds
+) -> Float[np.ndarray, " _"]:
+    """Share of hits among the images of each class in ``classes``; NaN for a class without images."""
+    total = np.array([np.count_nonzero(labels == one) for one in classes], dtype=np.float64)
+    hit = np.array([np.count_nonzero(hits & (labels == one)) for one in classes], dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.where(total > 0, hit / np.maximum(total, 1), np.nan)
+
+
+def mean_over_classes(per_class: Float[np.ndarray, " _"]) -> float:
+    """Unweighted mean over the classes that have images; NaN when none has."""
+    present = per_class[~np.isnan(per_class)]
+    return float(present.mean()) if len(present) else float("nan")
+
+
+def harmonic_mean(unseen: float, seen: float) -> float:
+    """H = 2US/(U+S), 0 when both are 0."""
+    return 2 * unseen * seen / (unseen + seen) if unseen + seen > 0 else 0.0 * (unseen + seen)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The seen-unseen curve: accuracy on each side as an offset γ is taken from all seen scores.
+
+    Point i holds for every γ strictly between ``breaks[i - 1]`` and ``breaks[i]`` (with -inf and inf
+    beyond the ends), so there is one point more than breaks; the first is γ -> -inf, the last γ -> inf.
+    """
+
+    breaks: Float[np.ndarray, " k"]
+    seen: Float[np.ndarray, " k1"]
+    unseen: Float[np.ndarray, " k1"]
+
+    @property
+    def area(self) -> float:
+        """AUSUC: the area under the curve of S against U, by the trapezoid rule; exact, no grid."""
+        return float(np.sum((self.unseen[1:] + self.unseen[:-1]) / 2 * (self.seen[:-1] - self.seen[1:])))
+
+
+def seen_unseen_curve(scores: Scores, labels: Labels, seen: ClassIds, unseen: ClassIds) -> Curve:
+    """The exact curve by one sort of the margins m = max seen score - max unseen score.
+
+    A seen image is right iff its best seen class is its own and m > γ; an unseen image iff its best
+    unseen class is its own and m < γ; ties within a side count as wrong. Classes without images are
+    left out of the averages, images of further classes are ignored, and a side without images is NaN. The
+    end points are the accuracies with the classes restricted to one side.
+    """
+    # Margins of float32 scores need float64: in float32 two different ones can become equal.
+    wide = scores.astype(np.float64)
+    is_seen, is_unseen = np.isin(labels, seen), np.isin(labels, unseen)
+    with np.errstate(invalid="ignore"):
+        margin = wide[:, seen].max(axis=1) - wide[:, unseen].max(axis=1)
+    # Infinite on both sides: no finite offset decides for the image's own side.
+    undecided = np.isnan(margin) & ~np.isnan(wide).any(axis=1)
+    margin[undecided] = np.where(is_seen[undecided], -np.inf, np.inf)
+    weight = np.zeros(len(labels))
+    for side, of_side in ((seen, is_seen), (unseen, is_unseen)):
+        column = np.full(scores.shape[1], -1)
+        column[side] = np.arange(len(side))
+        own = labels[of_side]
+        hits = correct(scores[np.ix_(of_side, side)], column[own])
+        sizes = np.bincount(own, minlength=scores.shape[1])
+        weight[of_side] = hits / (sizes[own] * max(1, np.count_nonzero(sizes)))
+    usable = ~np.isnan(margin)
+    breaks, where = np.unique(margin[usable], return_inverse=True)
+    lost = np.bincount(where, weight[usable] * is_seen[usable], len(breaks))
+    won = np.bincount(where, weight[usable] * is_unseen[usable], len(breaks))
+    s = np.append(lost[::-1].cumsum()[::-1], 0.0)
+    u = np.append(0.0, won.cumsum())
+    missing = np.full(len(s), np.nan)
+    return Curve(
+        breaks=breaks,
+        seen=s if is_seen.any() else missing,
+        unseen=u if is_unseen.any() else missing,
+    )
+
+
+def best_offset(curve: Curve) -> tuple[float, float]:
+    """The calibration offset γ with the highest H, and that H.
+
+    γ is the middle of its interval, the outer intervals reaching as far as the margins spread; of several
+    equally good intervals the one whose middle is nearest to 0 is taken. Subtract it in float64.
+    """
+    finite = curve.breaks[np.isfinite(curve.breaks)]
+    total = curve.seen + curve.unseen
+    h = np.divide(2 * curve.seen * curve.unseen, total, out=np.zeros_like(total), where=total > 0)
+    if not len(finite):
+        return 0.0, float(h[np.searchsorted(curve.breaks, 0.0)])
+    spread = float(finite[-1] - finite[0]) or 1.0
+    edges = np.concatenate([[-np.inf], curve.breaks, [np.inf]]).clip(finite[0] - spread, finite[-1] + spread)
+    # Beyond an infinite break lies no offset.
+    h[edges[1:] == edges[:-1]] = -1.0
+    middles = (edges[1:] + edges[:-1]) / 2
+    best = np.flatnonzero(h >= h.max() - 1e-12)
+    pick = best[np.argmin(np.abs(middles[best]))]
+    return float(middles[pick]), float(h[pick])
 
 
 @dataclass(frozen=True)
@@ -54,7 +167,7 @@ class Evaluation:
         classes = np.arange(len(self.class_names))
         if self.gzsl is None:
             return np.full(len(classes), np.nan)
-        return formulas.accuracy_per_class(formulas.correct(self.gzsl, self.labels), self.labels, classes)
+        return accuracy_per_class(correct(self.gzsl, self.labels), self.labels, classes)
 
     @cached_property
     def czsl_accuracy_per_class(self) -> np.ndarray:
@@ -62,35 +175,35 @@ class Evaluation:
         if self.czsl is None:
             return np.full(len(self.unseen), np.nan)
         labels = np.searchsorted(self.unseen, self.labels[self.is_unseen])
-        hits = formulas.correct(self.czsl, labels)
-        return formulas.accuracy_per_class(hits, labels, np.arange(len(self.unseen)))
+        hits = correct(self.czsl, labels)
+        return accuracy_per_class(hits, labels, np.arange(len(self.unseen)))
 
     @cached_property
-    def curve(self) -> formulas.Curve | None:
+    def curve(self) -> Curve | None:
         """f_gzsl's own seen-unseen curve."""
         if self.gzsl is None:
             return None
-        return formulas.seen_unseen_curve(self.gzsl, self.labels, self.seen, self.unseen)
+        return seen_unseen_curve(self.gzsl, self.labels, self.seen, self.unseen)
 
     @property
     def acc(self) -> float:
         """CZSL Acc."""
-        return formulas.mean_over_classes(self.czsl_accuracy_per_class)
+        return mean_over_classes(self.czsl_accuracy_per_class)
 
     @property
     def u(self) -> float:
         """GZSL accuracy of unseen classes."""
-        return formulas.mean_over_classes(self.accuracy_per_class[self.unseen])
+        return mean_over_classes(self.accuracy_per_class[self.unseen])
 
     @property
     def s(self) -> float:
         """GZSL accuracy of seen classes."""
-        return formulas.mean_over_classes(self.accuracy_per_class[self.seen])
+        return mean_over_classes(self.accuracy_per_class[self.seen])
 
     @property
     def h(self) -> float:
         """Harmonic mean of U and S."""
-        return formulas.harmonic_mean(self.u, self.s)
+        return harmonic_mean(self.u, self.s)
 
     @property
     def ausuc(self) -> float:
@@ -99,7 +212,7 @@ class Evaluation:
 
     def best_offset(self) -> float | None:
         """The calibration offset with the highest H on these images; meant for validation images."""
-        return None if self.curve is None else formulas.best_offset(self.curve)[0]
+        return None if self.curve is None else best_offset(self.curve)[0]
 
     def calibrated(self, offset: float) -> Evaluation:
         """The same images with ``offset`` subtracted from every seen class's score, in float64."""
@@ -151,13 +264,13 @@ class Evaluation:
         }
         if self.gzsl is not None:
             table["gzsl_prediction"] = self.gzsl.argmax(axis=1)
-            table["gzsl_correct"] = formulas.correct(self.gzsl, self.labels)
+            table["gzsl_correct"] = correct(self.gzsl, self.labels)
             table["gzsl_margin"] = self.gzsl[:, self.seen].max(axis=1) - self.gzsl[:, self.unseen].max(axis=1)
         if self.czsl is not None:
             predicted, right = np.full(n, -1), np.zeros(n, dtype=bool)
             labels = np.searchsorted(self.unseen, self.labels[self.is_unseen])
             predicted[self.is_unseen] = self.unseen[self.czsl.argmax(axis=1)]
-            right[self.is_unseen] = formulas.correct(self.czsl, labels)
+            right[self.is_unseen] = correct(self.czsl, labels)
             table["czsl_prediction"], table["czsl_correct"] = predicted, right
         return pd.DataFrame(table)
 

@@ -1,24 +1,29 @@
-"""Folds: what a method is fitted on, and, kept apart, what it is judged on.
+"""Folds: what a method is fitted on and, separately, what it is evaluated on.
 
-The final fold and the validation fold are the same kind of thing, so a method is fitted on either by the
-same code. A fold's view is made of copies: it shares no memory with held-out images and names none.
+The final fold and the validation fold have the same form, so a method is fitted on either by the same code. A
+fold's view is made of copies: it shares no memory with held-out images and has no reference to them.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from zslbench.evaluation.region_rows import RegionRows, Room, half_of_free_memory
-from zslbench.evaluation.splits import ValidationSplit, validation_split
-from zslbench.plugin.dataset import Dataset, Indices
+from zslbench.data.regions.layout import BLOCK_BYTES
+from zslbench.data.regions.store import StoredRegions
+from zslbench.evaluation.splits import FoldSplit, validation_split
+from zslbench.plugin.dataset import Dataset, Indices, RegionSource
 from zslbench.plugin.interfaces import ClassSpace, Rows, TrainView
 from zslbench.training.batches import in_chunks
+
+Memory = Callable[[torch.device], int]
+"""How many bytes of region features may stay on a device."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class HeldOut:
     """Test images of one side of a fold. Only the evaluator holds one."""
 
     features: Rows
-    """What the embedding reads, (n, d0) or (n, regions, dv); after :meth:`embedded`, g (n, d)."""
+    """The embedding's input, (n, d0) or (n, regions, dv); once embedded, g (n, d)."""
     labels: Int[np.ndarray, " n"]
     """Class ids of the fold's space."""
     rows: Indices
@@ -37,14 +42,12 @@ class HeldOut:
         """Chunks of test inputs, in order.
 
         Args:
-            chunk: rows of each; None: 1024 of global features, of regions so many that memory stays small.
+            chunk: rows of each; None: as :func:`zslbench.training.in_chunks` chooses.
         """
         if chunk is None:
-            yield from in_chunks(self.features, self.device)
-            return
-        for start in range(0, len(self.rows), chunk):
-            stop = min(start + chunk, len(self.rows))
-            yield self.features[torch.arange(start, stop, device=self.device)]
+            return in_chunks(self.features, self.device)
+        rows = torch.arange(len(self.rows), device=self.device)
+        return (self.features[part] for part in rows.split(chunk))
 
     def embedded(self, embed: Callable[[Tensor], Tensor]) -> HeldOut:
         """The same images as embedded features, computed once."""
@@ -63,73 +66,51 @@ class Fold:
     test_unseen: HeldOut
 
 
+def half_of_free_memory(device: torch.device) -> int:
+    """Half of a GPU's free memory; nothing on the CPU, where the system caches files by itself."""
+    if device.type != "cuda":
+        return 0
+    free, _ = torch.cuda.mem_get_info(device)
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return (free + unused) // 2
+
+
 def final_fold(
     dataset: Dataset,
     device: torch.device,
     inputs: str = "features",
-    room: Room = half_of_free_memory,
+    memory: Memory = half_of_free_memory,
 ) -> Fold:
-    """Train on trainval, judge on the test images: the fold that published numbers are about.
+    """Train on trainval, evaluate on the test images: the fold of published numbers.
 
     Args:
         inputs: what the embedding reads, ``features`` or ``regions``.
-        room: how many bytes of region features may stay on the device.
+        memory: how many bytes of region features may stay on the device.
     """
-    split = dataset.split
-    classes = np.arange(len(dataset.class_names))
-    seen = np.unique(dataset.labels[split.trainval])
-    return _fold(
-        "final",
-        dataset,
-        classes,
-        np.setdiff1d(classes, seen),
-        split.trainval,
-        split.test_seen,
-        split.test_unseen,
-        device,
-        inputs,
-        room,
-    )
+    official = dataset.split
+    seen = np.unique(dataset.labels[official.trainval])
+    unseen = np.setdiff1d(np.arange(len(dataset.class_names)), seen)
+    split = FoldSplit(official.trainval, official.test_seen, official.test_unseen, seen, unseen)
+    return _fold("final", dataset, split, device, inputs, memory)
 
 
 def validation_fold(
     dataset: Dataset,
     device: torch.device,
     inputs: str = "features",
-    room: Room = half_of_free_memory,
+    memory: Memory = half_of_free_memory,
 ) -> Fold:
     """The same inside trainval (:func:`zslbench.evaluation.splits.validation_split`).
 
-    Its space holds the seen classes only: the real unseen classes take no part in validation.
+    Its space holds the seen classes only: the real unseen classes have no part in validation.
     """
-    split: ValidationSplit = validation_split(dataset)
-    classes = np.sort(np.concatenate([split.seen_classes, split.unseen_classes]))
-    return _fold(
-        "validation",
-        dataset,
-        classes,
-        split.unseen_classes,
-        split.fit_rows,
-        split.test_seen_rows,
-        split.test_unseen_rows,
-        device,
-        inputs,
-        room,
-    )
+    return _fold("validation", dataset, validation_split(dataset), device, inputs, memory)
 
 
 def _fold(
-    name: str,
-    dataset: Dataset,
-    classes: Indices,
-    unseen: Indices,
-    fit: Indices,
-    test_seen: Indices,
-    test_unseen: Indices,
-    device: torch.device,
-    inputs: str,
-    room: Room,
+    name: str, dataset: Dataset, split: FoldSplit, device: torch.device, inputs: str, memory: Memory
 ) -> Fold:
+    classes = np.sort(np.concatenate([split.seen_classes, split.unseen_classes]))
     number = np.full(len(dataset.class_names), -1, dtype=np.int64)
     number[classes] = np.arange(len(classes))
 
@@ -137,31 +118,30 @@ def _fold(
         # A copy: no view may share memory with the whole data set.
         return torch.from_numpy(np.array(array)).to(device)
 
-    vectors = dataset.attribute_vectors
+    vectors, regions = dataset.attribute_vectors, dataset.regions
     space = ClassSpace(
         names=tuple(dataset.class_names[one] for one in classes),
         semantics=tensor(dataset.semantics[classes]),
-        seen=tensor(np.sort(number[np.setdiff1d(classes, unseen)])),
-        unseen=tensor(np.sort(number[unseen])),
+        seen=tensor(number[split.seen_classes]),
+        unseen=tensor(number[split.unseen_classes]),
         attribute_names=dataset.attribute_names,
         attribute_vectors=None if vectors is None else tensor(vectors),
     )
-    regions = dataset.regions
 
     def held_out(rows: Indices) -> HeldOut:
         features: Rows
         if inputs == "regions" and regions is not None:
-            features = RegionRows(regions, rows, device, room)
+            features = RegionRows(regions, rows, device, memory)
         else:
             features = tensor(dataset.features[rows])
         return HeldOut(features, number[dataset.labels[rows]], rows, device)
 
     view = TrainView(
-        features=tensor(dataset.features[fit]),
-        labels=tensor(number[dataset.labels[fit]]),
-        regions=None if regions is None else RegionRows(regions, fit, device, room),
+        features=tensor(dataset.features[split.fit_rows]),
+        labels=tensor(number[dataset.labels[split.fit_rows]]),
+        regions=None if regions is None else RegionRows(regions, split.fit_rows, device, memory),
     )
-    return Fold(name, view, space, held_out(test_seen), held_out(test_unseen))
+    return Fold(name, view, space, held_out(split.test_seen_rows), held_out(split.test_unseen_rows))
 
 
 def unseen_space(space: ClassSpace) -> ClassSpace:
@@ -174,3 +154,84 @@ def unseen_space(space: ClassSpace) -> ClassSpace:
         attribute_names=space.attribute_names,
         attribute_vectors=space.attribute_vectors,
     )
+
+
+_TORCH = {"float16": torch.float16, "float32": torch.float32, "uint8": torch.uint8}
+
+
+class RegionRows:
+    """Some images' regions, float32 on the device; a :class:`zslbench.plugin.interfaces.Rows`.
+
+    If they fit into ``memory`` as they are stored, the first access copies them to the device, and rows are
+    converted when taken; otherwise rows are read from the source each time, with the same bits.
+
+    The source, which holds all images, is only in a closure: no attribute of a view leads to it.
+
+    Args:
+        rows: which images, by row in the source.
+        memory: bytes that may stay on the device.
+    """
+
+    def __init__(
+        self, source: RegionSource, rows: Indices, device: torch.device, memory: Memory = half_of_free_memory
+    ) -> None:
+        images, regions, channels = len(rows), *source.shape[1:]
+        stored = source if isinstance(source, StoredRegions) else None
+        dtype = np.dtype(np.float32) if stored is None else stored.dtype
+        scale = None if stored is None or stored.scale is None else float(np.float32(stored.scale))
+        on_device: list[Tensor | None] = []  # empty until it is decided whether they stay
+        lock = threading.Lock()
+
+        def load(numbers: Indices) -> Tensor:
+            """Rows on the device, as they are stored."""
+            shape = (len(numbers), regions, channels)
+            # A copy to a GPU from pinned memory overlaps with computation there.
+            host = torch.empty(shape, dtype=_TORCH[dtype.name], pin_memory=device.type == "cuda")
+            if stored is None:
+                host.numpy()[...] = source[rows[numbers]]
+            else:
+                stored.raw(rows[numbers], host.numpy())
+            return host.to(device, non_blocking=True)
+
+        def stays() -> bool:
+            if not on_device and images * regions * channels * dtype.itemsize > memory(device):
+                on_device.append(None)
+            return not on_device or on_device[0] is not None
+
+        def resident() -> Tensor | None:
+            with lock:
+                if stays() and not on_device:
+                    shape = (images, regions, channels)
+                    everything = torch.empty(shape, dtype=_TORCH[dtype.name], device=device)
+                    size = max(1, BLOCK_BYTES // (regions * channels * dtype.itemsize))
+                    for start in range(0, images, size):
+                        part = np.arange(start, min(start + size, images))
+                        everything[start : start + len(part)] = load(part)
+                    on_device.append(everything)
+                return on_device[0]
+
+        def read(numbers: Tensor) -> Tensor:
+            whole = resident()
+            if whole is not None:
+                values = whole[numbers]
+            elif device.type == "cuda":
+                values = load(numbers.cpu().numpy())
+            else:
+                return torch.from_numpy(source[rows[numbers.cpu().numpy()]]).to(device)
+            values = values.to(torch.float32)
+            return values if scale is None else values.mul_(scale)
+
+        self.shape = (images, regions, channels)
+        self._read: Callable[[Tensor], Tensor] = read
+        self._is_slow: Callable[[], bool] = lambda: stored is not None and not stays()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def read_ahead(self) -> bool:
+        """Whether reading is slow enough to read the next rows while computing on the last."""
+        return self._is_slow()
+
+    def __getitem__(self, rows: Int[Tensor, " n"], /) -> Float[Tensor, "n regions dv"]:
+        return self._read(rows)

@@ -1,6 +1,6 @@
 """The table of metrics. A metric is declared here, once, and every record, table, report and export follows.
 
-Imports nothing heavy; the arithmetic is in :mod:`zslbench.evaluation.formulas`.
+Imports nothing heavy; the arithmetic is in :mod:`zslbench.evaluation.evaluator`.
 """
 
 from __future__ import annotations

@@ -34,18 +34,19 @@ HOLD_OUT = 5
 
 
 @dataclass(frozen=True)
-class ValidationSplit:
-    """Rows (of the data set) and classes of the validation split, each in ascending order."""
+class FoldSplit:
+    """Rows (of the data set) and classes of a fold."""
 
     fit_rows: Indices
     test_seen_rows: Indices
-    """Pseudo-seen hold-out: images of ``seen_classes`` that are not fitted on."""
+    """Images of ``seen_classes`` that are not fitted on."""
     test_unseen_rows: Indices
-    """Pseudo-unseen images: those of ``unseen_classes``."""
+    """Images of ``unseen_classes``."""
     seen_classes: Indices
+    """Ascending, as ``unseen_classes``."""
     unseen_classes: Indices
-    note: str
-    """Where the pseudo-unseen classes came from."""
+    note: str = ""
+    """Where the unseen classes of a validation split came from."""
 
     def fingerprint(self) -> str:
         """12 hex digits that tell one validation split from another."""
@@ -70,7 +71,7 @@ def _combined(**parts: Indices) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def validation_split(dataset: Dataset) -> ValidationSplit:
+def validation_split(dataset: Dataset) -> FoldSplit:
     """Divide the trainval images for model selection, as this module defines.
 
     Reads the labels of trainval images alone; never test features, test labels or test indices.
@@ -95,7 +96,7 @@ def validation_split(dataset: Dataset) -> ValidationSplit:
     kept = np.setdiff1d(seen, unseen)
     held_out = np.concatenate([_held_out(rows[labels == one]) for one in kept])
     pseudo_unseen = rows[np.isin(labels, unseen)]
-    return ValidationSplit(
+    return FoldSplit(
         fit_rows=np.setdiff1d(rows, np.concatenate([held_out, pseudo_unseen])),
         test_seen_rows=np.sort(held_out),
         test_unseen_rows=pseudo_unseen,
