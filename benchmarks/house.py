@@ -133,7 +133,12 @@ def arrays(value: Any, depth: int = 3, inside: str = "") -> Iterator[Any]:
 
 
 def feature_functions() -> set[tuple[str, str]]:
-    """File and name of each function that gets features, or what is computed from them, in a short run.
+    """File and name of each function on the path from a feature matrix to H, in a short run of ``tf-vaegan``.
+
+    A function is on the path if it is given features, or something computed from them, and hands on something
+    computed from them: it returns or yields an array, tensor or number (alone, or in what it returns), keeps
+    features in the object that it initialises, or calls such a function. So digests, checks, provenance, names
+    of settings and tables are not on it. The path ends when H is known.
 
     Features are what a field ``features`` of a data set, fold or batch holds, and all that torch computes
     from it except gradients. Of arrays that NumPy computes, those that such a function returns count.
@@ -145,6 +150,10 @@ def feature_functions() -> set[tuple[str, str]]:
 
     derived: dict[int, Any] = {}  # holds what it knows, so that an id is not used again
     functions: set[tuple[str, str]] = set()
+    active: list[
+        bool | None
+    ] = []  # for each active function whether it called one on the path; None: after H
+    ended = False
 
     def known(value: Any) -> bool:
         return any(id(one) in derived or getattr(one, "_from_features", False) for one in arrays(value))
@@ -165,16 +174,29 @@ def feature_functions() -> set[tuple[str, str]]:
             return result
 
     def profile(frame: FrameType, event: str, result: Any) -> None:
+        nonlocal ended
         code = frame.f_code
         if event not in ("call", "return") or not code.co_filename.startswith((str(CORE), str(PLUGINS))):
             return
+        if event == "call":
+            active.append(None if ended else False)
         count = code.co_argcount + code.co_kwonlyargcount
         given = [frame.f_locals.get(name) for name in code.co_varnames[:count]]
         mark(list(arrays(given, depth=4, inside="features")))
+        if event == "call" or not active or (on_path := active.pop()) is None:
+            return
         if known(given) and not code.co_name.startswith("<"):
-            functions.add((code.co_filename, code.co_qualname))
-            if event == "return" and "numpy" in type(result).__module__:
+            is_number = isinstance(result, float) or hasattr(result, "dtype")
+            parts = members(result).values()
+            gives = is_number or known(result) or any(isinstance(one, float) for one in parts)
+            if on_path or gives or code.co_name == "__init__":
+                functions.add((code.co_filename, code.co_qualname))
+                on_path = True
+            if "numpy" in type(result).__module__:
                 mark(result)
+        ended = ended or code.co_qualname == "Evaluation.h"
+        if active and on_path and active[-1] is not None:
+            active[-1] = True
 
     with tempfile.TemporaryDirectory() as store, Follow():
         sys.setprofile(profile)
