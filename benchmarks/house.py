@@ -10,7 +10,7 @@ import inspect
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import FrameType
@@ -122,23 +122,28 @@ def members(value: Any) -> Mapping[Any, Any]:
     return vars(value) if is_dataclass(value) and hasattr(value, "__dict__") else {}
 
 
-def arrays(value: Any, depth: int = 3, inside: str = "") -> Iterator[Any]:
-    """Arrays and tensors of one or more dimensions in a value; with ``inside`` only those in such fields."""
+def arrays(value: Any, depth: int = 3, inside: str = "", skip: Collection[int] = ()) -> Iterator[Any]:
+    """Arrays and tensors of one or more dimensions in a value.
+
+    Args:
+        inside: only those in a field of this name.
+        skip: ids of objects that are not looked into.
+    """
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         if not inside and len(value.shape):
             yield value
-    elif depth and not isinstance(value, type):
+    elif depth and not isinstance(value, type) and id(value) not in skip:
         for name, part in members(value).items():
-            yield from arrays(part, depth - 1, "" if name == inside else inside)
+            yield from arrays(part, depth - 1, "" if name == inside else inside, skip)
 
 
 def feature_functions() -> set[tuple[str, str]]:
-    """File and name of each function on the path from a feature matrix to H, in a short run of ``tf-vaegan``.
+    """File and name of each function on the path from a feature matrix to H, in a short run of tf-vaegan.
 
-    A function is on the path if it is given features, or something computed from them, and hands on something
-    computed from them: it returns or yields an array, tensor or number (alone, or in what it returns), keeps
-    features in the object that it initialises, or calls such a function. So digests, checks, provenance, names
-    of settings and tables are not on it. The path ends when H is known.
+    A function is on the path if its arguments hold features, or something computed from them, and it hands on
+    an array, tensor or number: it returns or yields one, alone or in an object other than its arguments; it
+    initialises an object; or it calls such a function. So functions that only check features, digest them or
+    pass the object that holds them back and forth are not on the path. It ends when H is known.
 
     Features are what a field ``features`` of a data set, fold or batch holds, and all that torch computes
     from it except gradients. Of arrays that NumPy computes, those that such a function returns count.
@@ -150,9 +155,7 @@ def feature_functions() -> set[tuple[str, str]]:
 
     derived: dict[int, Any] = {}  # holds what it knows, so that an id is not used again
     functions: set[tuple[str, str]] = set()
-    active: list[
-        bool | None
-    ] = []  # for each active function whether it called one on the path; None: after H
+    active: list[bool | None] = []  # whether each active function called one on the path; None: after H
     ended = False
 
     def known(value: Any) -> bool:
@@ -186,10 +189,14 @@ def feature_functions() -> set[tuple[str, str]]:
         if event == "call" or not active or (on_path := active.pop()) is None:
             return
         if known(given) and not code.co_name.startswith("<"):
-            is_number = isinstance(result, float) or hasattr(result, "dtype")
-            parts = members(result).values()
-            gives = is_number or known(result) or any(isinstance(one, float) for one in parts)
-            if on_path or gives or code.co_name == "__init__":
+            mark(list(arrays([result], depth=4, inside="features")))
+            hands_on = (
+                isinstance(result, float)
+                or hasattr(result, "dtype")
+                or any(isinstance(one, float) for one in members(result).values())
+                or any(map(known, arrays(result, skip={id(one) for one in given})))
+            )
+            if on_path or hands_on or code.co_name == "__init__":
                 functions.add((code.co_filename, code.co_qualname))
                 on_path = True
             if "numpy" in type(result).__module__:

@@ -49,10 +49,6 @@ class Identity(Embedding):
         return {"identity": net}
 
     def embed(self, nets: Networks, inputs: Tensor) -> Float[Tensor, "n d"]:
-        return self.scaled(nets, inputs)
-
-    def scaled(self, nets: Networks, inputs: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """Scaled by the method that ``normalize`` names."""
         if self.settings.normalize == "minmax":
             return to_range(nets["identity"], inputs)
         if self.settings.normalize == "l2":
@@ -78,4 +74,4 @@ class Pooled(Identity):
         return self.ranges(pooled)
 
     def embed(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Float[Tensor, "n dv"]:
-        return self.scaled(nets, inputs.mean(dim=1))
+        return super().embed(nets, inputs.mean(dim=1))

@@ -76,7 +76,7 @@ def test_parts_are_the_rows_of_the_split_under_their_names(made):
     real_names = np.array(data.class_names)
     assert (names[fold.view.labels] == real_names[data.labels[fit]]).all()
     for side, rows in ((fold.test_seen, seen), (fold.test_unseen, unseen)):
-        assert np.array_equal(torch.cat(list(side.inputs(7))), data.features[rows])
+        assert np.array_equal(torch.cat(list(side.inputs())), data.features[rows])
         assert (names[side.labels] == real_names[data.labels[rows]]).all()
         assert np.array_equal(side.rows, rows)
     for number, name in enumerate(fold.space.names):
@@ -230,8 +230,8 @@ def test_regions_are_those_of_the_training_images_and_no_others(name):
     allowed = {tuple(row) for row in data.features[fit].tolist()}
     for number in range(-len(fit), len(fit)):
         assert tuple(regions[torch.tensor([number])][0, 0].tolist()) in allowed
-    assert np.array_equal(torch.cat(list(fold.test_seen.inputs(4))), data.regions.array[seen])
-    assert np.array_equal(torch.cat(list(fold.test_unseen.inputs(4))), data.regions.array[unseen])
+    assert np.array_equal(torch.cat(list(fold.test_seen.inputs())), data.regions.array[seen])
+    assert np.array_equal(torch.cat(list(fold.test_unseen.inputs())), data.regions.array[unseen])
 
 
 def test_a_data_set_without_regions():

@@ -285,13 +285,16 @@ class Evaluation:
 
 
 class Evaluator:
-    """Holds a fold's test images and labels; gives out images to be scored and takes scores back."""
+    """Holds a fold's test images and labels; gives out images to be scored and takes scores back.
 
-    def __init__(self, fold: Fold, embed: Callable[[Tensor], Tensor]) -> None:
-        """``embed`` maps raw test inputs to g (n, d); it is applied once."""
+    Args:
+        fold: its test images are embedded, g (n, d).
+    """
+
+    def __init__(self, fold: Fold) -> None:
         self._space: ClassSpace = fold.space
-        self._seen: HeldOut = fold.test_seen.embedded(embed)
-        self._unseen: HeldOut = fold.test_unseen.embedded(embed)
+        self._seen: HeldOut = fold.test_seen
+        self._unseen: HeldOut = fold.test_unseen
 
     def evaluate(self, gzsl: Score | None, czsl: Score | None) -> Evaluation:
         """Score the held-out images.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -38,20 +38,9 @@ class HeldOut:
     """Row numbers in the data set, for the record of predictions."""
     device: torch.device
 
-    def inputs(self, chunk: int | None = None) -> Iterator[Tensor]:
-        """Chunks of test inputs, in order.
-
-        Args:
-            chunk: rows of each; None: as :func:`zslbench.training.in_chunks` chooses.
-        """
-        if chunk is None:
-            return in_chunks(self.features, self.device)
-        rows = torch.arange(len(self.rows), device=self.device)
-        return (self.features[part] for part in rows.split(chunk))
-
-    def embedded(self, embed: Callable[[Tensor], Tensor]) -> HeldOut:
-        """The same images as embedded features, computed once."""
-        return replace(self, features=torch.cat([embed(chunk) for chunk in self.inputs()]))
+    def inputs(self) -> Iterator[Tensor]:
+        """Chunks of test inputs, in order."""
+        return in_chunks(self.features, self.device)
 
 
 @dataclass(frozen=True)

@@ -69,10 +69,12 @@ class FinalClassifiers:
             view: embedded training images g.
             each: called after every epoch of a classifier's training; None: nobody looks.
         """
-        real, synthetic = self._real(generator, view), self._synthetic(generator, view, training)
+        with torch.no_grad():
+            parts = [self._transformed(generator, part) for part in torch.split(view.features, 1024)]
+        synthetic = self._synthetic(generator, view, training)
         both = TrainView(
-            features=torch.cat([real.features, synthetic.features]),
-            labels=torch.cat([real.labels, synthetic.labels]),
+            features=torch.cat([*parts, synthetic.features]),
+            labels=torch.cat([view.labels, synthetic.labels]),
         )
         alone = replace(synthetic, labels=torch.searchsorted(self.space.unseen, synthetic.labels))
         tasks = (
@@ -129,12 +131,6 @@ class FinalClassifiers:
 
     def _transformed(self, generator: Networks, g: Tensor) -> Tensor:
         return g if self.generator is None else self.generator.transform(generator, g)
-
-    def _real(self, generator: Networks, view: TrainView) -> TrainView:
-        """Training images as the classifier sees them."""
-        with torch.no_grad():
-            parts = [self._transformed(generator, part) for part in torch.split(view.features, 1024)]
-        return TrainView(torch.cat(parts), view.labels)
 
     def _synthetic(self, generator: Networks, view: TrainView, training: Training) -> TrainView:
         """Synthetic images of the unseen classes, one class at a time, as the classifier sees them."""

@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from zslbench.errors import ZslbenchError
 from zslbench.evaluation.evaluator import Evaluation, Evaluator
-from zslbench.evaluation.folds import Fold, HeldOut
+from zslbench.evaluation.folds import Fold
 from zslbench.experiment.classifying import EachClassifierEpoch, FinalClassifiers
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.interfaces import Derived, Embedding, Generator, Networks, TrainView
 from zslbench.plugin.targets import load_class
 from zslbench.training.batches import in_chunks
-from zslbench.training.loop import OnEpoch, Trained, Training, complete, derive
+from zslbench.training.loop import OnEpoch, Training, complete, derive
 
 Assess = Callable[[int, Evaluation], Mapping[str, float]]
 """Called with an epoch and what the evaluator found after it; returns figures for the epoch's row."""
@@ -77,7 +76,7 @@ class Fitter:
             evaluates: after which epochs of the paced training ``assess`` is called as well.
             each: called after every epoch of the final classifiers' training.
         """
-        paced = self.recipe.paced
+        paced, semantics = self.recipe.paced, self.fold.space.semantics
 
         def hook(kind: str, evaluate: Callable[[Networks], Evaluation]) -> OnEpoch | None:
             if assess is None or paced != kind:
@@ -87,12 +86,14 @@ class Fitter:
         def after_embedding(nets: Networks) -> Evaluation:
             training = self.training.unsaved()
             view, evaluator = self._embedded(nets, replace(training, stages=None))
-            generator = self._generator(view, training.child("generator"), None)
+            generator = complete(
+                self.generator.fit(view) if self.generator else {}, semantics, training.child("generator")
+            )
             return self.classifiers.fit(generator.networks, view, evaluator, training, each).evaluation
 
         embedding = complete(
             self.embedding.fit(self.fold.view),
-            self.fold.space.semantics,
+            semantics,
             self._part("embedding"),
             hook("embedding", after_embedding),
         )
@@ -102,7 +103,12 @@ class Fitter:
             training = self.training.unsaved()
             return self.classifiers.fit(nets, view, evaluator, training, each).evaluation
 
-        generator = self._generator(view, self._part("generator"), hook("generator", after_generator))
+        generator = complete(
+            self.generator.fit(view) if self.generator else {},
+            semantics,
+            self._part("generator"),
+            hook("generator", after_generator),
+        )
         # Whoever looks at each epoch of the final classifiers must see all of them again after an
         # interruption, so they are then repeated rather than resumed.
         training = self.training if each is None else replace(self.training, folder=None)
@@ -123,42 +129,36 @@ class Fitter:
         return replace(training, stages=training.stages.of_part(component=registered.name, source=source))
 
     def _embedded(self, nets: Networks, training: Training) -> tuple[TrainView, Evaluator]:
-        """What follows the embedding: the training view with g, and an evaluator of embedded test images.
+        """The training view with g, and an evaluator of embedded test images.
 
-        Of region features, which take long to go through, g is kept with the other stages' results.
+        Computing g from region features takes long, so it is stored with the results of stages.
         """
         view, fold = self.fold.view, self.fold
-        rows = view.features if self.embedding.inputs == "features" else view.regions
+        of_features = self.embedding.inputs == "features"
+        rows = view.features if of_features else view.regions
         assert rows is not None
-        held = {"test_seen": fold.test_seen, "test_unseen": fold.test_unseen}
-
-        def embed(inputs: Tensor) -> Tensor:
-            with torch.no_grad():
-                return self.embedding.embed(nets, inputs)
+        sides = {"test_seen": fold.test_seen, "test_unseen": fold.test_unseen}
+        inputs = {"train": rows} | {name: side.features for name, side in sides.items()}
 
         def compute() -> Networks:
-            g = torch.cat([embed(part) for part in in_chunks(rows, view.labels.device)])
-            return {"g": {"train": g, **{name: _features(one.embedded(embed)) for name, one in held.items()}}}
+            with torch.no_grad():
+                return {
+                    "g": {
+                        name: torch.cat(
+                            [self.embedding.embed(nets, part) for part in in_chunks(one, view.labels.device)]
+                        )
+                        for name, one in inputs.items()
+                    }
+                }
 
         settings = self.recipe.parts["embedding"].values()
         derived = Derived(compute, source=nets, key={"settings": settings}, name="g")
-        of_features = self.embedding.inputs == "features"
-        unkept = replace(training, stages=None) if of_features else training
-        g = derive(derived, unkept.child("g"))["g"]
+        if of_features:
+            training = replace(training, stages=None)
+        g = derive(derived, training.child("g"))["g"]
         embedded = TrainView(features=g["train"], labels=view.labels, guide=self.embedding.guide(nets))
-        seen, unseen = (replace(one, features=g[name]) for name, one in held.items())
-        return embedded, Evaluator(replace(fold, test_seen=seen, test_unseen=unseen), lambda inputs: inputs)
-
-    def _generator(self, view: TrainView, training: Training, on_epoch: OnEpoch | None) -> Trained:
-        if self.generator is None:
-            return Trained({})
-        return complete(self.generator.fit(view), self.fold.space.semantics, training, on_epoch)
-
-
-def _features(held: HeldOut) -> Tensor:
-    features = held.features
-    assert isinstance(features, Tensor)
-    return features
+        seen, unseen = (replace(side, features=g[name]) for name, side in sides.items())
+        return embedded, Evaluator(replace(fold, test_seen=seen, test_unseen=unseen))
 
 
 def _paced(

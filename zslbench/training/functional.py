@@ -23,7 +23,7 @@ from zslbench.training.step import in_float32
 def linear(net: Mapping[str, Tensor], name: str, x: Float[Tensor, "*batch i"]) -> Float[Tensor, "*batch o"]:
     """The layer ``name`` of a network: x Wᵀ + b with W = ``net[name + ".weight"]``, (o, i).
 
-    A product and a sum: ``torch.nn.functional.linear`` rounds differently once it is lifted over replicas.
+    A product and a sum, since ``torch.nn.functional.linear`` rounds differently once lifted over replicas.
     """
     return x @ net[f"{name}.weight"].T + net[f"{name}.bias"]
 
@@ -49,8 +49,8 @@ def leaky_relu(x: Float[Tensor, "*shape"], slope: float = 0.2) -> Float[Tensor, 
 def pick(x: Float[Tensor, "b classes"], labels: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
     """The entry of each row at its label: ``x.gather(1, labels[:, None])[:, 0]``, value and gradient.
 
-    A comparison and a sum. The gradient of ``gather`` scatters, which several releases of torch do by
-    synchronising with the host when they compute deterministically; no CUDA graph can hold that.
+    A comparison and a sum, since the gradient of ``gather`` scatters: several releases of torch synchronise
+    with the host for that in deterministic mode, which a CUDA graph cannot capture.
     """
     chosen = labels[:, None] == torch.arange(x.shape[1], device=x.device)
     return torch.where(chosen, x, 0).sum(dim=1)
@@ -90,7 +90,7 @@ def binary_cross_entropy(
 ) -> Float[Tensor, ""]:
     """-(t log p + (1 − t) log(1 − p)) with targets in [0, 1], over all entries.
 
-    torch's function checks the values on the host. Where p is 0 or 1 a sigmoid's slope is 0; bounding the
+    torch's function checks values on the host. Where p is 0 or 1 a sigmoid's slope is 0; bounding the
     logarithm's argument only keeps 0 · inf out of the gradient.
     """
     tiny = torch.finfo(targets.dtype).tiny
@@ -122,8 +122,9 @@ def gradient_penalty(
         mix: uniform on [0, 1), one per example.
     """
     between = mix * real + (1 - mix) * fake
-    with in_float32(real.device):  # a bfloat16 product has three digits, the length is held near 1
-        return _distance_from_one(torch.func.grad(lambda g: critic(g).sum())(between))
+    with in_float32(real.device):  # bfloat16 has three digits, and the length stays near 1
+        gradient = torch.func.grad(lambda g: critic(g).sum())(between)
+        return ((gradient.norm(2, dim=1) - 1) ** 2).mean()  # type: ignore[no-any-return]
 
 
 def two_layer_gradient_penalty(
@@ -149,14 +150,10 @@ def two_layer_gradient_penalty(
     weight, out = net["hidden.weight"], net["out.weight"]
     with in_float32(real.device):
         before = torch.cat([between, given], dim=-1) @ weight.T + net["hidden.bias"]
-        # Which side of 0 a unit is on teaches nothing: a comparison has no gradient.
+        # Which side of 0 a unit is on has no gradient, so a comparison is enough.
         active = torch.where(before > 0, out, slope * out)
-        return _distance_from_one(active @ weight[:, : real.shape[-1]])
-
-
-def _distance_from_one(gradient: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
-    penalty: Tensor = ((gradient.norm(2, dim=1) - 1) ** 2).mean()
-    return penalty
+        gradient = active @ weight[:, : real.shape[-1]]
+        return ((gradient.norm(2, dim=1) - 1) ** 2).mean()  # type: ignore[no-any-return]
 
 
 def adapt_penalty_weight(weight: Float[Tensor, "*r"], penalty: Float[Tensor, "*r"]) -> Float[Tensor, "*r"]:

@@ -1,10 +1,11 @@
-"""The loop. Methods describe their training as a Program; this is the only code that runs one."""
+"""The loop, the only code that runs a Program: methods describe their training, they do not run it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator as Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ OnEpoch = Callable[[int, Networks], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Trained:
-    """Networks and the per-epoch figures of the training that made them."""
+    """Networks, and the figures of each epoch of their training."""
 
     networks: Networks
     epochs: tuple[dict[str, Any], ...] = ()
@@ -29,10 +30,10 @@ class Trained:
 
 
 def complete(fit: Fit, semantics: Tensor, training: Training, on_epoch: OnEpoch | None = None) -> Trained:
-    """Take what a component's ``fit`` gave to fitted networks, running any programs in it.
+    """Turn the result of a component's ``fit`` into fitted networks, running any programs in it.
 
     Args:
-        semantics: class semantics (classes, attributes) of the component's space, for the batches.
+        semantics: class semantics (classes, attributes) of the component's space, for batches.
         on_epoch: called after each epoch of the paced program.
     """
     if isinstance(fit, Program):
@@ -61,14 +62,16 @@ def complete(fit: Fit, semantics: Tensor, training: Training, on_epoch: OnEpoch 
 
 
 def _fitted(nets: Any, stage: str) -> Networks:
-    """What a component says are its networks, detached."""
+    """A component's networks, checked and detached."""
     if not isinstance(nets, dict) or not all(isinstance(net, dict) for net in nets.values()):
-        raise PluginError(f"stage '{stage}': fit must give networks, {{net: {{name: tensor}}}}, or a program")
+        raise PluginError(
+            f"stage '{stage}': fit must return networks, {{net: {{name: tensor}}}}, or a program"
+        )
     return {net: {name: tensor.detach() for name, tensor in ts.items()} for net, ts in nets.items()}
 
 
 def derive(derived: Derived, training: Training) -> Networks:
-    """Compute derived tensors, or find them where they were computed before."""
+    """Compute derived tensors, or find those of an earlier run."""
     stages = training.stages
     key = stages.derived_key(derived, training.streams) if stages else ""
     if stages and (found := stages.find(training.stage, key, training.streams)):
@@ -84,10 +87,9 @@ def derive(derived: Derived, training: Training) -> Networks:
 def train(
     program: Program, semantics: Tensor, training: Training, on_epoch: OnEpoch | None = None
 ) -> Trained:
-    """Run a program to its end, going on from its checkpoint where there is one.
+    """Run a program to its end, from its checkpoint if there is one.
 
-    A program with a key is found again where a run has finished it before, unless ``on_epoch`` has to see its
-    epochs.
+    The result of a program with a key is reused from an earlier run, unless ``on_epoch`` must see its epochs.
 
     Raises:
         Interrupted: a stop was requested; the state is in the checkpoint.
@@ -100,28 +102,25 @@ def train(
     key = stages.program_key(program, training.streams) if stages else None
     if stages and key and (found := stages.find(training.stage, key, training.streams)):
         return Trained(found[0], tuple(found[1]))
-    run = _finished(program, semantics, training, on_epoch if watched else None)
+    finish = partial(_finish, on_epoch=on_epoch if watched else None)
+    run: Run | None = None
+    if training.member is not None:
+        run = training.member.train_together(program, semantics, training, finish)
+    run = run or finish(ProgramRun(program, semantics, training))
     if stages and key:
         stages.keep(training.stage, key, run.networks(), run.history, run.seconds)
     return Trained(run.networks(), tuple(run.history))
 
 
-def _finished(program: Program, semantics: Tensor, training: Training, on_epoch: OnEpoch | None) -> Run:
-    """The program's run at its end: with those of other seeds, where there are any and it can be lifted."""
-
-    def finish(run: Run) -> Run:
-        try:
-            _train(run, on_epoch)
-        except BaseException as error:
-            run.close(error)
-            raise
-        run.close()
-        return run
-
-    together: Run | None = None
-    if training.member is not None:
-        together = training.member.train_together(program, semantics, training, finish)
-    return together or finish(ProgramRun(program, semantics, training))
+def _finish(run: Run, on_epoch: OnEpoch | None) -> Run:
+    """Train a run to its end, however it ends, and close it."""
+    try:
+        _train(run, on_epoch)
+    except BaseException as error:
+        run.close(error)
+        raise
+    run.close()
+    return run
 
 
 def _train(run: Run, on_epoch: OnEpoch | None) -> None:
@@ -135,7 +134,7 @@ def _train(run: Run, on_epoch: OnEpoch | None) -> None:
             try:
                 with run.evaluation():
                     metrics |= on_epoch(run.epoch + 1, run.networks())
-            except Interrupted:  # what was trained is kept, only the evaluation is repeated
+            except Interrupted:  # the training is saved, only the evaluation is repeated
                 run.save()
                 raise
         run.end_epoch(metrics)
@@ -145,7 +144,7 @@ def _train(run: Run, on_epoch: OnEpoch | None) -> None:
 
 
 def check_program(program: Program, stage: str) -> None:
-    """Faults of a program that would otherwise surface as odd errors deep in the loop."""
+    """Check for faults that would otherwise surface as obscure errors deep in the loop."""
     where = f"stage '{stage}': the program"
     least = min(program.epochs, program.batch_size, 1 if program.iterations is None else program.iterations)
     if least < 1 or not program.passes:
@@ -154,12 +153,10 @@ def check_program(program: Program, stage: str) -> None:
         )
     if len(program.features) != len(program.labels) or not len(program.labels):
         count = f"{len(program.features)} features and {len(program.labels)} labels"
-        raise PluginError(
-            f"{where} has {count}; it needs as many of the one as of the other, and at least one"
-        )
+        raise PluginError(f"{where} has {count}; it needs equally many, and at least one")
     for steps in program.passes:
         if not steps or not steps[0].fresh_batch:
-            raise PluginError(f"{where} has a pass that is empty or whose first step asks for no batch")
+            raise PluginError(f"{where} has a pass that is empty or whose first step takes no batch")
         for step in steps:
             missing = [net for net in step.updates if net not in program.optimizers]
             if missing:
