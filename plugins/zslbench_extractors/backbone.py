@@ -1,4 +1,4 @@
-"""Base class of the extractors: a frozen network with its name and the normalisation of its images."""
+"""Base class of the extractors: a frozen network and the normalisation of its images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,17 @@ class Backbone:
     std: tuple[float, ...]
     weights_sha256: str
     about: dict[str, Any]
-    """Anything else that identifies it, as JSON data."""
+    """Whatever else identifies it, as JSON data."""
+
+
+def feature_map(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The last feature map of a transformers ResNet as regions, row by row."""
+
+    def regions(images: Tensor) -> Tensor:
+        found: Tensor = network(images).last_hidden_state
+        return found.flatten(2).transpose(1, 2)
+
+    return regions
 
 
 class BackboneExtractor(FeatureExtractor):

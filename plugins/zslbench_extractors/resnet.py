@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from zslbench.errors import DataError
 from zslbench.store import sha256_of
-from zslbench_extractors.backbone import IMAGENET, Backbone, BackboneExtractor
+from zslbench_extractors.backbone import IMAGENET, Backbone, BackboneExtractor, feature_map
 from zslbench_extractors.settings import ResNetSettings
 from zslbench_extractors.vision import load_vision, name_of
 from zslbench_extractors.weights import TORCHVISION, library, model_folder, torchvision_file
@@ -52,14 +52,10 @@ def torchvision_backbone(path: Path, image_size: int) -> Backbone:
     network, depths = from_torchvision(state, path)
     side = -(-image_size // 32)
 
-    def regions(images: Tensor) -> Tensor:
-        found: Tensor = network(images).last_hidden_state
-        return found.flatten(2).transpose(1, 2)
-
     return Backbone(
         name="resnet101" if depths == _DEPTHS else f"resnet-{'-'.join(map(str, depths))}",
         network=network,
-        regions=regions,
+        regions=feature_map(network),
         grid=(side, side),
         image_size=image_size,
         interpolation="bilinear",
@@ -82,7 +78,7 @@ def from_torchvision(state: Mapping[str, Tensor], where: Path) -> tuple[nn.Modul
     stages = sorted({stage for stage, _ in blocks})
     last = [f"layer{stage}.0.conv3.weight" for stage in stages]
     if stages != list(range(1, len(stages) + 1)) or not stages or not {*last, "conv1.weight"} <= state.keys():
-        raise DataError(where, ["holds no bottleneck ResNet with torchvision's names"])
+        raise DataError(where, ["is not a bottleneck ResNet with torchvision's names"])
     depths = tuple(1 + max(block for one, block in blocks if one == stage) for stage in stages)
     config = transformers.ResNetConfig(
         embedding_size=state["conv1.weight"].shape[0],
@@ -104,18 +100,18 @@ def from_torchvision(state: Mapping[str, Tensor], where: Path) -> tuple[nn.Modul
 
 
 def _renamed(key: str) -> str:
-    """torchvision's name of a tensor under the name that transformers uses."""
-    if key.startswith(("conv1.", "bn1.")):
-        part, _, tensor = key.partition(".")
-        return f"embedder.embedder.{'convolution' if part == 'conv1' else 'normalization'}.{tensor}"
+    """The name that transformers uses for a tensor, from torchvision's."""
+    for part, name in (("conv1.", "convolution."), ("bn1.", "normalization.")):
+        if key.startswith(part):
+            return f"embedder.embedder.{name}{key.removeprefix(part)}"
     found = _BLOCK.fullmatch(key)
     if found is None:
         return key
     stage, block, what, number, shortcut, tensor = found.groups()
-    place = f"encoder.stages.{int(stage) - 1}.layers.{block}"
+    layer = f"encoder.stages.{int(stage) - 1}.layers.{block}"
     if shortcut is not None:
-        return f"{place}.shortcut.{'convolution' if shortcut == '0' else 'normalization'}.{tensor}"
-    return f"{place}.layer.{int(number) - 1}.{'convolution' if what == 'conv' else 'normalization'}.{tensor}"
+        return f"{layer}.shortcut.{'convolution' if shortcut == '0' else 'normalization'}.{tensor}"
+    return f"{layer}.layer.{int(number) - 1}.{'convolution' if what == 'conv' else 'normalization'}.{tensor}"
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -132,5 +128,5 @@ def _read(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch and safetensors raise errors of many types
         raise DataError(path, [f"cannot be read as weights ({type(error).__name__})"]) from None
     if not isinstance(found, Mapping) or not all(isinstance(one, Tensor) for one in found.values()):
-        raise DataError(path, ["holds no named tensors"])
+        raise DataError(path, ["is not a file of named tensors"])
     return dict(found)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from zslbench.errors import DataError, SettingsError
-from zslbench_extractors.backbone import Backbone, BackboneExtractor
+from zslbench_extractors.backbone import Backbone, BackboneExtractor, feature_map
 from zslbench_extractors.settings import VisionSettings
 from zslbench_extractors.weights import CONFIG, PROCESSOR, digest_of, library, model_folder
 
@@ -73,11 +73,7 @@ def load_vision(folder: Path, name: str, image_size: int | None, kinds: tuple[st
     network = _network(folder, str(kind))
     about: dict[str, Any] = {"model_type": kind}
     if kind == "resnet":
-        side = -(-size // 32)  # five halvings, each rounding up
-
-        def regions(images: Tensor) -> Tensor:
-            found: Tensor = network(images).last_hidden_state
-            return found.flatten(2).transpose(1, 2)
+        side, regions = -(-size // 32), feature_map(network)  # five halvings, each rounding up
     else:
         patch = int(network.config.patch_size)
         side, rest = divmod(size, patch)

@@ -1,6 +1,6 @@
-"""Finds a backbone's files: in a folder, in the caches of libraries, or on the web if allowed.
+"""Finds the files of a backbone: in a folder, in the caches of libraries, or on the web.
 
-The network is not used where ``HF_HUB_OFFLINE`` is set (``--offline`` sets it) or the files are already here.
+The network is not used if ``HF_HUB_OFFLINE`` is set (``--offline`` sets it) or the files are on this machine.
 """
 
 from __future__ import annotations
@@ -21,12 +21,8 @@ _PATTERNS = [CONFIG, PROCESSOR, "model*.safetensors", "model.safetensors.index.j
 TORCHVISION = "torchvision"
 _TORCHVISION_FILES = ("resnet101-63fe2227.pth", "resnet101-5d3b4d8f.pth")
 """IMAGENET1K_V1 as newer and older versions of torchvision name it; the ending is the digest's beginning."""
+_OFFLINE = "network access is off (--offline, HF_HUB_OFFLINE)"
 _TORCHVISION_URL = "https://download.pytorch.org/models"
-
-
-def offline() -> bool:
-    """Whether network access is off."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def library() -> Any:
@@ -54,33 +50,31 @@ def model_folder(model: str, setting: str) -> Path:
     Raises:
         MissingData: names the files to download and the folder for them.
     """
-    path = Path(model).expanduser()
+    path, files = Path(model).expanduser(), f"{CONFIG}, {PROCESSOR} and {WEIGHTS}"
     if path.is_dir():
-        return _complete(path, setting)
-    files = f"{CONFIG}, {PROCESSOR} and {WEIGHTS}"
+        if missing := _missing(path):
+            advice = f"{setting} names a folder with {files}, as on the hub"
+            raise MissingData(path, [f"{', '.join(missing)} missing"], advice)
+        return path
     if path.is_absolute() or model.count("/") != 1 or model.startswith("."):
-        raise MissingData(
-            path, ["no such folder"], f"Put {files} there, or set {setting} to a name on the hub"
-        )
+        advice = f"Put {files} there, or set {setting} to a name on the hub"
+        raise MissingData(path, ["no such folder"], advice)
     library()
     found = _snapshot(model, local=True)
-    reason = "network access is off (--offline, HF_HUB_OFFLINE)"
-    if not _missing(found) and found is not None:
-        return found
-    if not offline():
+    reason = _OFFLINE
+    if _missing(found) and not _offline():
         try:
             found = _snapshot(model, local=False)
+            reason = "the hub does not have them"
         except Exception as error:  # from the hub's library, the network or the disk
             reason = f"the download from the hub failed: {type(error).__name__}"
-        else:
-            if found is not None and not _missing(found):
-                return found
-            reason = f"the hub has no {', '.join(_missing(found))} for it"
-    raise MissingData(
-        f"model {model}",
-        [f"{', '.join(_missing(found))} not on this machine, and {reason}"],
-        f"Download {files} from https://huggingface.co/{model} to a folder, and pass --set {setting}=FOLDER",
-    )
+    if found is None or _missing(found):
+        raise MissingData(
+            f"model {model}",
+            [f"{', '.join(_missing(found))} not on this machine, and {reason}"],
+            f"Download {files} from https://huggingface.co/{model} to a folder; pass --set {setting}=FOLDER",
+        )
+    return found
 
 
 def torchvision_file() -> Path:
@@ -90,30 +84,35 @@ def torchvision_file() -> Path:
         MissingData: names the file to download and the folder for it.
     """
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    for name in _TORCHVISION_FILES:
-        path = folder / name
+    advice = (
+        f"Download {_TORCHVISION_URL}/{_TORCHVISION_FILES[0]} (179 MB) to {folder}, or pass "
+        "--set extractor.weights=FILE"
+    )
+    for path in (folder / name for name in _TORCHVISION_FILES):
         if path.is_file():
-            wanted = path.stem.partition("-")[2]
-            if not sha256_of(path).startswith(wanted):
-                raise MissingData(
-                    path, [f"is damaged: its sha256 does not begin with {wanted}"], _how_to_get(folder)
-                )
+            prefix = _digest_prefix(path)
+            if not sha256_of(path).startswith(prefix):
+                raise MissingData(path, [f"is damaged: its sha256 does not begin with {prefix}"], advice)
             return path
-    target = folder / _TORCHVISION_FILES[0]
-    reason = "network access is off (--offline, HF_HUB_OFFLINE)"
-    if not offline():
+    target, reason = folder / _TORCHVISION_FILES[0], _OFFLINE
+    if not _offline():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            prefix = target.stem.partition("-")[2]
-            torch.hub.download_url_to_file(f"{_TORCHVISION_URL}/{target.name}", str(target), prefix)
+            url = f"{_TORCHVISION_URL}/{target.name}"
+            torch.hub.download_url_to_file(url, str(target), _digest_prefix(target))
             return target
         except Exception as error:  # from the network or the disk, or a wrong checksum
             reason = f"it could not be downloaded: {type(error).__name__}"
-    raise MissingData(
-        "ImageNet weights of ResNet-101",
-        [f"{target.name} is not on this machine, and {reason}"],
-        _how_to_get(folder),
-    )
+    fault = f"{target.name} is not on this machine, and {reason}"
+    raise MissingData("ImageNet weights of ResNet-101", [fault], advice)
+
+
+def _digest_prefix(path: Path) -> str:
+    return path.stem.partition("-")[2]
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def digest_of(folder: Path) -> str:
@@ -122,15 +121,8 @@ def digest_of(folder: Path) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _how_to_get(folder: Path) -> str:
-    return (
-        f"Download {_TORCHVISION_URL}/{_TORCHVISION_FILES[0]} (179 MB) to {folder}, or pass "
-        "--set extractor.weights=FILE"
-    )
-
-
 def _snapshot(model: str, local: bool) -> Path | None:
-    """The hub library's folder of a model; None: the model is not on this machine."""
+    """The folder of a model in the hub library's cache; None: the model is not on this machine."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -149,14 +141,3 @@ def _missing(folder: Path | None) -> list[str]:
         return [CONFIG, PROCESSOR, WEIGHTS]
     missing = [one for one in (CONFIG, PROCESSOR) if not (folder / one).is_file()]
     return missing + ([] if any(folder.glob("model*.safetensors")) else [WEIGHTS])
-
-
-def _complete(folder: Path, setting: str) -> Path:
-    missing = _missing(folder)
-    if missing:
-        raise MissingData(
-            folder,
-            [f"{', '.join(missing)} missing"],
-            f"{setting} names a folder with {CONFIG}, {PROCESSOR} and {WEIGHTS}, as on the hub",
-        )
-    return folder

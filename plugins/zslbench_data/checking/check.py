@@ -147,10 +147,10 @@ def _region_files(folder: Path, requested: str | None, findings: Findings) -> li
 
 def _check_loaded(name: str, root: str | Path | None, findings: Findings) -> None:
     """Check a data set that is not a folder of files by loading it."""
-    from zslbench_data.exporting.export import read_exportable
+    from zslbench_data.exporting.export import read_complete
 
     try:
-        dataset = read_exportable(name, root).dataset
+        dataset, _ = read_complete(name, root)
     except DataError as error:
         for fault in error.faults:
             findings.error(fault, name)

@@ -7,36 +7,31 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 
 from zslbench.data import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS,
     SPLITS_FILE,
-    StoredRegions,
+    Findings,
     attribute_names,
     attribute_vectors,
     data_root,
     find_dataset,
     find_folder,
-    mat_variables,
+    label_files,
     original_attributes,
-    read_mat,
     read_without_features,
     require_space,
 )
 from zslbench.errors import DataError, MissingData
 from zslbench.experiment import Part, load_dataset
 from zslbench.plugin import Dataset, registry, settings_model
-from zslbench_data.exporting.layouts import grid, write_hdf5, write_parquet
+from zslbench_data.exporting.layouts import SPARE, OriginalAtt, write_hdf5, write_parquet
 from zslbench_data.exporting.xlsa17 import write_images, write_splits
 from zslbench_data.progress import SILENT, Display, human
 from zslbench_data.staging import staged_folder
 
 Layout = Literal["xlsa17", "hdf5", "arrow"]
-
-_SPARE = 1 << 20
-"""Bytes for everything but the features."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +40,6 @@ class Exported:
 
     files: tuple[Path, ...]
     text: str
-
-
-@dataclass(frozen=True)
-class Exportable:
-    """A data set, with what a run does not read."""
-
-    dataset: Dataset
-    """If there are no global features, ``dataset.features`` is a column of zeros."""
-    original_att: Float[np.ndarray, "classes attributes"] | None
-    """Only if ``dataset.semantics`` are attributes."""
-    image_files: tuple[str, ...] | None
 
 
 def export(
@@ -83,7 +67,7 @@ def export(
     # xlsa17 files may go into an existing folder.
     if path.exists() and not force and (layout != "xlsa17" or not path.is_dir()):
         raise DataError(path, ["already exists"], "Pass --force to replace it")
-    found = read_exportable(
+    dataset, original_att = read_complete(
         name,
         root,
         features=features,
@@ -92,17 +76,16 @@ def export(
         needs_regions=layout == "hdf5",
         needs_features=layout != "arrow",
     )
-    if layout == "xlsa17":
-        return _xlsa17(found, path, force, display)
     if layout == "hdf5":
-        return _hdf5(found, path, display)
-    require_space(path, len(found.dataset.labels) * found.dataset.semantics.shape[1] * 4 + _SPARE)
-    write_parquet(path, found.dataset, found.image_files)
-    return Exported((path,), f"{len(found.dataset.labels)} images, {human(path.stat().st_size)}")
+        return Exported((path,), write_hdf5(path, dataset, original_att, display))
+    if layout == "arrow":
+        return Exported((path,), write_parquet(path, dataset))
+    return _write_xlsa17(path, dataset, original_att, force, display)
 
 
-def _xlsa17(found: Exportable, folder: Path, force: bool, display: Display) -> Exported:
-    dataset = found.dataset
+def _write_xlsa17(
+    folder: Path, dataset: Dataset, original_att: OriginalAtt | None, force: bool, display: Display
+) -> Exported:
     features = f"{dataset.features_name.replace(' ', '_')}.mat"
     files = [features]
     files += [ATTRIBUTE_NAMES] if dataset.attribute_names is not None else []
@@ -111,14 +94,14 @@ def _xlsa17(found: Exportable, folder: Path, force: bool, display: Display) -> E
     existing = [one for one in files if (folder / one).exists()]
     if existing and not force:
         raise DataError(folder, [f"already has {', '.join(sorted(existing))}"], "Pass --force to replace")
-    size = dataset.features.nbytes + 8 * dataset.semantics.size + _SPARE
+    size = dataset.features.nbytes + 8 * dataset.semantics.size + SPARE
     require_space(folder / SPLITS_FILE, size)
     display.message(f"writing {human(size)} to {folder}")
     with staged_folder(folder) as staging:
         write_images(
             staging / features,
             labels=dataset.labels,
-            image_files=found.image_files,
+            image_files=dataset.image_files,
             features=dataset.features,
         )
         if dataset.attribute_names is not None:
@@ -133,7 +116,7 @@ def _xlsa17(found: Exportable, folder: Path, force: bool, display: Display) -> E
             class_names=dataset.class_names,
             labels=dataset.labels,
             split=dataset.split,
-            original_att=found.original_att,
+            original_att=original_att,
         )
     validation = ""
     if dataset.split.validation_classes is not None:
@@ -142,32 +125,7 @@ def _xlsa17(found: Exportable, folder: Path, force: bool, display: Display) -> E
     return Exported(tuple(folder / one for one in files), text)
 
 
-def _hdf5(found: Exportable, path: Path, display: Display) -> Exported:
-    dataset = found.dataset
-    regions = dataset.regions
-    if regions is None:
-        raise MissingData(f"data set '{dataset.name}'", ["has no region features to export"])
-    provenance = dict(regions.provenance) if isinstance(regions, StoredRegions) else {}
-    provenance["simulated"] = bool(provenance.get("simulated") or dataset.extra.get("simulated", False))
-    images, count, channels = regions.shape
-    height, width = grid(count, provenance.get("grid"), path)
-    size = images * count * channels * 4
-    require_space(path, size + _SPARE)
-    with display.task(f"writing {path.name}", size):
-        write_hdf5(
-            path,
-            dataset,
-            regions,
-            original_att=found.original_att,
-            image_files=found.image_files,
-            provenance=provenance,
-            advance=display.advance,
-        )
-    text = f"feature_map {images} x {channels} x {height} x {width} float32, {human(path.stat().st_size)}"
-    return Exported((path,), text)
-
-
-def read_exportable(
+def read_complete(
     name: str,
     root: str | Path | None,
     *,
@@ -176,12 +134,16 @@ def read_exportable(
     regions: str | None = None,
     needs_regions: bool = False,
     needs_features: bool = True,
-) -> Exportable:
-    """Read a data set by the name that ``zslbench run --dataset`` takes.
+) -> tuple[Dataset, OriginalAtt | None]:
+    """Read a data set by the name that ``zslbench run --dataset`` takes, also what a run does not read.
 
     Args:
         features, semantics, regions: as the options of a run.
-        needs_features: False: without a features file, labels and splits suffice.
+        needs_features: False: if there is no features file, the features are a column of zeros.
+
+    Returns:
+        The data set, with image files and names and word vectors of attributes if they exist; and the ratings
+        before normalisation, if its semantics are attributes.
 
     Raises:
         UnknownName: there is no such data set.
@@ -205,32 +167,25 @@ def read_exportable(
         if found is None:
             raise
         dataset = replace(found, name=registered.name)
-    files = dataset.image_files
-    if files is None and folder is not None:
-        files = _image_files(folder, dataset)
-    if folder is None or dataset.semantics_name == "sentence":
-        return Exportable(dataset, None, files)
-    original = original_attributes(folder)
-    return Exportable(_with_words(dataset, folder), original, files)
+    if folder is None:
+        return dataset, None
+    if dataset.image_files is None:
+        dataset = replace(dataset, image_files=_image_files(folder, dataset))
+    if dataset.semantics_name == "sentence":
+        return dataset, None
+    count = dataset.semantics.shape[1]
+    vectors, names = dataset.attribute_vectors, dataset.attribute_names
+    if vectors is None and (stored := attribute_vectors(folder, count)) is not None:
+        vectors = stored[0]
+    if names is None and (listed := attribute_names(folder, count, vectors)) is not None:
+        names = listed[0]
+    dataset = replace(dataset, attribute_vectors=vectors, attribute_names=names)
+    return dataset, original_attributes(folder)
 
 
 def _image_files(folder: Path, dataset: Dataset) -> tuple[str, ...] | None:
-    """Image names from the features file or ``labels.mat``."""
-    for stem in (dataset.features_name, "labels"):
-        path = folder / f"{stem}.mat"
-        if path.is_file() and "image_files" in mat_variables(path):
-            found = read_mat(path, {"image_files"})["image_files"]
-            if isinstance(found, list) and len(found) == len(dataset.labels):
-                return tuple(found)
+    """Image names from a file with the same labels."""
+    for images in label_files(folder, Findings()):
+        if images.image_files is not None and np.array_equal(images.labels, dataset.labels):
+            return images.image_files
     return None
-
-
-def _with_words(dataset: Dataset, folder: Path) -> Dataset:
-    """With names and word vectors of the attributes from files."""
-    count = dataset.semantics.shape[1]
-    vectors, names = dataset.attribute_vectors, dataset.attribute_names
-    if vectors is None and (read := attribute_vectors(folder, count)) is not None:
-        vectors = read[0]
-    if names is None and (named := attribute_names(folder, count, vectors)) is not None:
-        names = named[0]
-    return replace(dataset, attribute_vectors=vectors, attribute_names=names)

@@ -14,58 +14,61 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from jaxtyping import Float
 
-from zslbench.data import BLOCK_BYTES, PARTS
-from zslbench.errors import DataError
-from zslbench.plugin import Dataset, RegionSource
+from zslbench.data import BLOCK_BYTES, PARTS, StoredRegions, require_space
+from zslbench.errors import DataError, MissingData
+from zslbench.plugin import Dataset
+from zslbench_data.progress import SILENT, Display, human
 from zslbench_data.staging import staged_file
 
+OriginalAtt = Float[np.ndarray, "classes attributes"]
+
 METADATA = b"zslbench"
+SPARE = 1 << 20
+"""Bytes for everything but the features."""
 _ROWS = 8192
 """Of a row group."""
 
 
 def write_hdf5(
-    path: Path,
-    dataset: Dataset,
-    regions: RegionSource,
-    *,
-    original_att: Float[np.ndarray, "classes attributes"] | None = None,
-    image_files: Sequence[str] | None = None,
-    provenance: Mapping[str, Any] | None = None,
-    advance: Callable[[int], None] = lambda _: None,
-) -> None:
+    path: Path, dataset: Dataset, original_att: OriginalAtt | None = None, display: Display = SILENT
+) -> str:
     """Write region features, labels, splits and class semantics.
 
-    Args:
-        provenance: of the regions: ``grid``, ``backbone``, ``simulated``.
-        advance: called with the bytes of each block written.
+    Returns:
+        The contents, in a few words.
 
     Raises:
-        DataError: it cannot be written, or the grid does not fit the number of regions.
+        MissingData: the data set has no region features.
+        DataError: it cannot be written, the disk is too full, or the grid does not fit the number of regions.
     """
-    known = provenance or {}
+    regions = dataset.regions
+    if regions is None:
+        raise MissingData(f"data set '{dataset.name}'", ["has no region features to export"])
+    provenance = regions.provenance if isinstance(regions, StoredRegions) else {}
     images, count, channels = regions.shape
-    height, width = grid(count, known.get("grid"), path)
+    height, width = grid(count, provenance.get("grid"), path)
     row = count * channels * 4
-    size = max(1, BLOCK_BYTES // row)
-    with staged_file(path) as part, h5py.File(part, "x") as file:
+    require_space(path, images * row + SPARE)
+    rows = max(1, BLOCK_BYTES // row)
+    task = display.task(f"writing {path.name}", images * row)
+    with task, staged_file(path) as part, h5py.File(part, "x") as file:
         features = file.create_dataset("feature_map", (images, channels, height, width), dtype="<f4")
-        for name in ("backbone", "simulated"):
-            if known.get(name):
-                features.attrs[name] = known[name]
-        for start in range(0, images, size):
-            stop = min(start + size, images)
+        if provenance.get("backbone"):
+            features.attrs["backbone"] = provenance["backbone"]
+        if provenance.get("simulated") or dataset.extra.get("simulated"):
+            features.attrs["simulated"] = True
+        for start in range(0, images, rows):
+            stop = min(start + rows, images)
             block = regions[np.arange(start, stop)]
             features[start:stop] = block.swapaxes(1, 2).reshape(stop - start, channels, height, width)
-            advance((stop - start) * row)
+            display.advance((stop - start) * row)
         file["labels"] = dataset.labels
         for name in PARTS:
             file[f"{name}_loc"] = getattr(dataset.split, name)
@@ -74,12 +77,13 @@ def write_hdf5(
             file["original_att"] = original_att
         if dataset.attribute_vectors is not None:
             file["w2v_att"] = dataset.attribute_vectors
-        if image_files is not None:
-            file.create_dataset("image_files", data=list(image_files), dtype=h5py.string_dtype())
+        if dataset.image_files is not None:
+            file.create_dataset("image_files", data=list(dataset.image_files), dtype=h5py.string_dtype())
+    return f"feature_map {images} x {channels} x {height} x {width} float32, {human(path.stat().st_size)}"
 
 
 def grid(regions: int, given: Sequence[int] | None, where: object) -> tuple[int, int]:
-    """Height and width of the map: as given, else a square, else one row.
+    """Height and width of the map: as given, else a square if possible, else one row.
 
     Raises:
         DataError: the given grid has another number of cells.
@@ -93,20 +97,24 @@ def grid(regions: int, given: Sequence[int] | None, where: object) -> tuple[int,
     return (side, side) if side * side == regions else (1, regions)
 
 
-def write_parquet(path: Path, dataset: Dataset, image_files: Sequence[str] | None) -> None:
+def write_parquet(path: Path, dataset: Dataset) -> str:
     """Write labels, splits and class semantics of every image.
 
+    Returns:
+        The contents, in a few words.
+
     Raises:
-        DataError: it cannot be written.
+        DataError: it cannot be written, or the disk is too full.
     """
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
     images, attributes = len(dataset.labels), dataset.semantics.shape[1]
+    require_space(path, images * attributes * 4 + SPARE)
     parts = np.full(images, None, dtype=object)
     for part in PARTS:
         parts[getattr(dataset.split, part)] = part
-    names = np.array(image_files if image_files is not None else [None] * images, dtype=object)
+    names = np.array(dataset.image_files or [None] * images, dtype=object)
     classes = np.array(dataset.class_names, dtype=object)
     validation = dataset.split.validation_classes
     about = {
@@ -129,3 +137,4 @@ def write_parquet(path: Path, dataset: Dataset, image_files: Sequence[str] | Non
     table = pa.table(columns, metadata={METADATA: json.dumps(about)})
     with staged_file(path) as temporary:
         parquet.write_table(table, temporary, row_group_size=_ROWS)
+    return f"{images} images, {human(path.stat().st_size)}"

@@ -244,8 +244,8 @@ def test_other_weights_are_refused(reference: Reference, tmp_path: Path) -> None
     refused({k: v for k, v in state.items() if k != "layer3.0.conv2.weight"}, "1 weights missing")
     refused({**state, "layer5.extra": torch.zeros(1)}, "1 unknown")
     refused({**state, "layer2.0.bn2.weight": torch.zeros(3)}, "of other shapes")
-    refused({"features.0.weight": torch.zeros(1)}, "no bottleneck ResNet")
-    refused([1, 2], "no named tensors")
+    refused({"features.0.weight": torch.zeros(1)}, "not a bottleneck ResNet")
+    refused([1, 2], "not a file of named tensors")
     refused(Path("x"), "cannot be read as weights")  # an object: its code is not run
     with pytest.raises(DataError, match=r"no such file"):
         ResNet101(ResNetSettings(weights=str(tmp_path / "none.pth")))
