@@ -115,21 +115,19 @@ def part_of(classes: Classes, scale: float) -> Classes:
     """The same classes with this fraction of each one's images in every part of the split, in file order."""
     if scale == 1:
         return classes
-    kept = {}
+    chosen = {}
     for part in PARTS:
         rows = np.sort(getattr(classes.split, part))
         mine = [rows[classes.labels[rows] == one] for one in np.unique(classes.labels[rows])]
-        kept[part] = np.concatenate([one[: max(_LEAST[part], round(scale * len(one)))] for one in mine])
-    images = np.sort(np.concatenate(list(kept.values())))
+        chosen[part] = np.concatenate([one[: max(_LEAST[part], round(scale * len(one)))] for one in mine])
+    images = np.sort(np.concatenate(list(chosen.values())))
     number = np.full(len(classes.labels), -1, dtype=np.int64)
     number[images] = np.arange(len(images))
     return replace(
         classes,
         labels=classes.labels[images],
         split=OfficialSplit(
-            number[kept["trainval"]],
-            number[kept["test_seen"]],
-            number[kept["test_unseen"]],
-            classes.split.validation_classes,
+            **{part: number[rows] for part, rows in chosen.items()},
+            validation_classes=classes.split.validation_classes,
         ),
     )

@@ -78,17 +78,17 @@ class Images:
         corners = random.integers(s.grid - self._side + 1, size=(*strength.shape, 2))
         kinds = random.integers(KINDS, size=(count, JUNK))
         weights = s.clutter * random.uniform(0.7, 1.3, (count, JUNK))
-        places = random.integers(s.grid - self._side + 1, size=(count, JUNK, 2))
+        junk_corners = random.integers(s.grid - self._side + 1, size=(count, JUNK, 2))
         offsets = random.integers(_ROW, size=(count, 2))
         for i in range(count):
             first, second = offsets[i].tolist()
             flat = out[i].reshape(-1)
-            windows = (self._row[start : start + self._window] for start in (first, second))
-            np.add(*windows, out=flat)
+            window = self._row[second : second + self._window]
+            np.add(self._row[first : first + self._window], window, out=flat)
             for a in np.flatnonzero(shown[i]).tolist():
                 self._put(out[i], corners[i, a].tolist(), amounts[i, a], self._attributes[a])
             for j in range(JUNK):
-                self._put(out[i], places[i, j].tolist(), weights[i, j], self._junk[kinds[i, j]])
+                self._put(out[i], junk_corners[i, j].tolist(), weights[i, j], self._junk[kinds[i, j]])
             np.maximum(flat, 0, out=flat)
 
     def _put(self, image: np.ndarray, corner: list[int], amount: float, prototype: np.ndarray) -> None:

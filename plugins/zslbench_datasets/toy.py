@@ -1,7 +1,7 @@
 """A small simulated data set: classes have attributes, and attributes are visible in regions of images.
 
 Every attribute has a word vector and, derived from it by one linear map and a little noise, a visual
-prototype. An image shows most of its class's attributes; each adds its prototype at one or two places of
+prototype. An image shows most of its class's attributes; each adds its prototype to one or two cells of
 a grid, on top of background clutter and noise. Features are non-negative, as after a ReLU.
 """
 
@@ -118,16 +118,16 @@ def _regions(
     random: np.random.Generator,
 ) -> Float[np.ndarray, "images regions channels"]:
     """Region features, float32, non-negative."""
-    images, places = len(has), s.grid**2
+    images, cells = len(has), s.grid**2
     shown = has & (random.random(has.shape) < s.visibility)
-    # An attribute's first place, and for half of them a second one (it may fall on the first).
-    first, second = random.integers(places, size=(2, *has.shape))
+    # The cell of each attribute, and for half of them a second one, which may be the same.
+    first, second = random.integers(cells, size=(2, *has.shape))
     twice = random.random(has.shape) < 0.5
-    grid = np.arange(places)[None, :, None]
+    grid = np.arange(cells)[None, :, None]
     at = (first[:, None] == grid) | (twice[:, None] & (second[:, None] == grid))
     amount = np.where(shown, strength * random.uniform(0.7, 1.3, has.shape), 0.0)
     maps = (at * amount[:, None]).astype(np.float32) @ prototypes.astype(np.float32)
-    kinds = random.dirichlet(np.full(len(clutter), 0.5), size=(images, places)).astype(np.float32)
+    kinds = random.dirichlet(np.full(len(clutter), 0.5), size=(images, cells)).astype(np.float32)
     maps += s.clutter * (kinds @ clutter.astype(np.float32))
     maps += s.noise * random.standard_normal(maps.shape, dtype=np.float32)
     return np.asarray(np.maximum(maps, 0))

@@ -201,7 +201,7 @@ def no_features(images: int) -> np.ndarray:
 def matrix_of(
     variables: Mapping[str, MatValue], file: str, key: str, findings: Findings
 ) -> np.ndarray | None:
-    """A matrix as it is in the file; None and a finding if it is missing or is something else."""
+    """A matrix as in the file; None and a finding if it is missing or something else."""
     values = _numbers(variables, file, key, findings)
     if values is not None and values.ndim != 2:
         findings.error(f"{key} has {values.ndim} axes instead of 2", file)

@@ -6,47 +6,48 @@ versions are read by SciPy, after :mod:`zslbench.data.mat5` has checked that it 
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from zslbench.data.mat5 import DEEPEST, RATIO, Garbled, variables
+from zslbench.data.mat5 import DEEPEST, RATIO, Malformed, variables
 from zslbench.errors import DataError, MissingData
 
 MatValue: TypeAlias = "np.ndarray | list[str]"
-T = TypeVar("T")
 
 _UTF = {1: "utf-8", 2: "utf-16-le", 4: "utf-32-le"}
 """Encoding by bytes per code unit."""
 
 
 def read_mat(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
-    """The variables named in ``keys``, as far as the file has them; others are not read.
+    """The variables named in ``keys`` that the file has; others are not read.
 
     Numbers come as arrays with MATLAB's axis order (``att`` is attributes x classes) and the file's own
     dtype, text and cell arrays of text as a list of strings in column order.
 
     Raises:
         MissingData: there is no such file.
-        DataError: the file is empty, cut off, garbled or not a MATLAB file, or a wanted variable holds
+        DataError: the file is empty, cut off, malformed or not a MATLAB file, or a wanted variable holds
             neither real numbers nor text.
     """
-    return _guarded(path, lambda: _read5(path, keys), lambda: _read73(path, keys))
+    with _one_error(path):
+        return _read73(path, keys) if _is_hdf5(path) else _read5(path, keys)
 
 
 def mat_variables(path: Path) -> list[str]:
     """Names of all variables of a MATLAB file. Raises as :func:`read_mat`."""
 
-    def names73() -> list[str]:
+    with _one_error(path):
+        if not _is_hdf5(path):
+            return variables(path)
         import h5py
 
         with h5py.File(path, "r") as file:
             return [name for name in file if not name.startswith("#")]
-
-    return _guarded(path, lambda: variables(path), names73)
 
 
 def features_files(folder: Path) -> list[str]:
@@ -61,22 +62,24 @@ def features_files(folder: Path) -> list[str]:
     return found
 
 
-def _guarded(path: Path, version5: Callable[[], T], version73: Callable[[], T]) -> T:
+@contextlib.contextmanager
+def _one_error(path: Path) -> Iterator[None]:
+    """Turn whatever the parsers raise into one error that names the file."""
     if not path.is_file():
         raise MissingData(path, ["no such file"])
     advice = "Get a fresh copy of the file"
     try:
         if path.stat().st_size == 0:
-            raise Garbled("is empty")
-        return version73() if _is_hdf5(path) else version5()
-    except Garbled as fault:
+            raise Malformed("is empty")
+        yield
+    except Malformed as fault:
         raise DataError(path, [f"the file {fault}"], advice) from None
     except MemoryError:
         raise DataError(path, ["the file does not fit into memory"]) from None
     except Exception as error:
-        # SciPy and HDF5 raise whatever their parsers stumble over; to the user it is all a damaged file.
-        what = f"the file cannot be read ({type(error).__name__}: {error})"
-        raise DataError(path, [what], advice) from error
+        raise DataError(
+            path, [f"the file cannot be read ({type(error).__name__}: {error})"], advice
+        ) from error
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -103,7 +106,7 @@ def _read5(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
         contents = scipy.io.loadmat(path, variable_names=names)
     missing = [name for name in names if name not in contents]
     if missing:
-        raise Garbled(f"loses {', '.join(missing)} when read")
+        raise Malformed(f"loses {', '.join(missing)} when read")
     return {name: _numbers_or_text(name, contents[name]) for name in names}
 
 
@@ -111,7 +114,7 @@ def _numbers_or_text(name: str, value: Any) -> MatValue:
     if value.dtype.kind in "OU":
         return _strings(name, value)
     if value.dtype.kind not in "fiub":
-        raise Garbled(f"variable '{name}' holds values of type {value.dtype}, not real numbers or text")
+        raise Malformed(f"variable '{name}' holds values of type {value.dtype}, not real numbers or text")
     return np.asarray(value)
 
 
@@ -122,7 +125,7 @@ def _strings(name: str, value: Any) -> list[str]:
     strings: list[str] = []
     for cell in value.ravel(order="F"):
         if not isinstance(cell, np.ndarray) or (cell.size and cell.dtype.kind not in "OU"):
-            raise Garbled(f"variable '{name}' is a cell array of numbers, not text")
+            raise Malformed(f"variable '{name}' is a cell array of numbers, not text")
         strings.extend(_strings(name, cell) if cell.size else [""])
     return strings
 
@@ -139,8 +142,8 @@ def _read73(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
             if key in file:
                 try:
                     found[key] = _value73(file, file[key], 0)
-                except Garbled as fault:
-                    raise Garbled(f"variable '{key}' {fault}") from None
+                except Malformed as fault:
+                    raise Malformed(f"variable '{key}' {fault}") from None
     return found
 
 
@@ -148,21 +151,21 @@ def _value73(file: Any, item: Any, depth: int) -> MatValue:
     import h5py
 
     if not isinstance(item, h5py.Dataset):
-        raise Garbled("is a struct or a sparse array, not numbers or text")
+        raise Malformed("is a struct or a sparse array, not numbers or text")
     stored = item.id.get_storage_size()
     if item.is_virtual or item.external:
-        raise Garbled("keeps its values in another file")
+        raise Malformed("keeps its values in another file")
     if item.shape is None or item.ndim > 4 or item.nbytes > stored * (RATIO if item.compression else 1):
-        raise Garbled(f"claims shape {item.shape} in {stored} stored bytes")
+        raise Malformed(f"claims shape {item.shape} in {stored} stored bytes")
     if item.dtype == h5py.ref_dtype:
         if depth == DEEPEST:
-            raise Garbled("nests cells too deeply")
+            raise Malformed("nests cells too deeply")
         return _cells73(file, item, depth)
     matlab_class = item.attrs.get("MATLAB_class", b"")
     if matlab_class in (b"char", "char"):
         return _text73(item)
     if item.dtype.kind not in "fiub":
-        raise Garbled(f"holds values of type {item.dtype}, not real numbers or text")
+        raise Malformed(f"holds values of type {item.dtype}, not real numbers or text")
     return _array73(item).T
 
 
@@ -172,7 +175,7 @@ def _array73(item: Any) -> np.ndarray:
     # MATLAB stores an empty array as its dimensions, marked by an attribute.
     shape = tuple(int(n) for n in np.ravel(item[()])[::-1])
     if 0 not in shape:
-        raise Garbled(f"is marked empty with shape {shape}")
+        raise Malformed(f"is marked empty with shape {shape}")
     return np.zeros(shape, item.dtype)
 
 
@@ -183,14 +186,14 @@ def _cells73(file: Any, item: Any, depth: int) -> list[str]:
         return strings
     for reference in np.ravel(item[()]):
         if not reference:
-            raise Garbled("has a cell that refers to nothing")
+            raise Malformed("has a cell that refers to nothing")
         target = file[reference]
         value = _value73(file, target, depth + 1)
         # Files written by other tools often lack the class mark; code units of two bytes are text.
         if isinstance(value, np.ndarray) and target.dtype == np.uint16:
             value = _text73(target)
         if isinstance(value, np.ndarray):
-            raise Garbled("is a cell array of numbers, not text")
+            raise Malformed("is a cell array of numbers, not text")
         strings.extend(value)
     return strings
 
@@ -200,7 +203,7 @@ def _text73(item: Any) -> list[str]:
     if item.attrs.get("MATLAB_empty", 0):
         return [""]
     if item.dtype.kind != "u" or item.dtype.itemsize not in _UTF or item.ndim > 2:
-        raise Garbled(f"holds text of type {item.dtype} and shape {item.shape}")
+        raise Malformed(f"holds text of type {item.dtype} and shape {item.shape}")
     rows = np.atleast_2d(_array73(item).T)
     little = rows.astype(rows.dtype.newbyteorder("<"))
     return [row.tobytes().decode(_UTF[item.dtype.itemsize]).rstrip(" \0") for row in little]

@@ -1,7 +1,6 @@
 """Checks every data set, whichever plugin read it, before anything is computed from it.
 
-What a check notices is a :class:`Finding`; the reader of folders, ``data check`` and ``data import`` collect
-theirs in :class:`Findings` too.
+The reader of folders, ``data check`` and ``data import`` collect what they find in :class:`Findings` too.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _CHUNK = 4096  # rows of features examined together; keeps the memory for the ch
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was noticed about a data set's files."""
+    """One thing that was found out about a data set's files."""
 
     severity: Severity
     what: str
@@ -71,7 +70,7 @@ class Findings:
         self.add("ok", what, where, count)
 
     def extend(self, found: Iterable[Finding], where: object = "") -> None:
-        """Add findings; those that name no place are about ``where``."""
+        """Add findings; those without a ``where`` get this one."""
         for one in found:
             row = one if one.where else replace(one, where=str(where))
             if row not in self.rows:

@@ -48,7 +48,7 @@ class ExpectedCounts:
     test_seen: int
     test_unseen: int
     sentence: int | None = None
-    """Columns of the sentence embeddings, where there are any."""
+    """Columns of the sentence embeddings, if there are any."""
 
     def differences(self, dataset: Dataset) -> list[Finding]:
         """An error for every count that is not the official one."""
@@ -79,7 +79,7 @@ class FolderSource(DatasetSource):
     def load(self, request: DataRequest) -> Dataset:
         """Read the folder called ``request.name`` (in upper or lower case) below the data root.
 
-        Where there is no ``res101``, the features that came with an imported set are the default.
+        Without ``res101``, the features that came with an imported set are the default.
         """
         folder, regions = require_folder(request.root, request.name, request.name), RegionRequest.of(request)
         features = request.features
@@ -113,8 +113,8 @@ def read_xlsa17(
         semantics: ``att``, ``original_att`` or ``sentence`` (the ``att`` of ``sent_splits.mat``).
         expected: counts that the data set must have.
         image_files: whether to read the images' file names too (half a second for 37,000 images).
-        regions: which region features to read too; they then say which features are meant, and if there is no
-            features file, labels come with them and global features are means over regions.
+        regions: which region features to read too; their request then selects the features, and without a
+            features file, labels come from them and global features are means over regions.
 
     Raises:
         UnknownName: unknown ``semantics``, or ``features`` is not a file's name.

@@ -55,14 +55,14 @@ def check_dataset(
         UnknownName: there is no such data set, or no such semantics.
         MissingData: an official data set that is not on the disk.
     """
-    place = data_root(root)
-    folder = find_folder(place, name)
+    data = data_root(root)
+    folder = find_folder(data, name)
     if semantics is not None and semantics not in SEMANTICS_FILES:
         raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
     entry = catalogue().datasets.get(name.lower())
     if folder is None and entry is not None:
         raise MissingData(
-            f"data set '{name}'", [f"no folder {entry.folder} in {place}"], f"zslbench data get {name}"
+            f"data set '{name}'", [f"no folder {entry.folder} in {data}"], f"zslbench data get {name}"
         )
     findings = Findings()
     if folder is None:
@@ -91,7 +91,7 @@ def _check_folder(
             source = open_source(sources[0])[0]
             images = ImageLabels(source.labels, sources[0].name, source.image_files)
     elif images is None:
-        findings.error("no file has labels, which say the class of each image", folder.name)
+        findings.error("no file has labels", folder.name)
     contents = read_folder(folder, images, findings=findings)
     check_semantics(contents, _semantics(contents, semantics), entry)
     check_class_folders(contents)

@@ -82,7 +82,7 @@ def _order(vectors: np.ndarray, names: Sequence[str], where: str, findings: Find
             counts[row, vocabulary[word]] += 1
     free = len(rows) - np.linalg.matrix_rank(counts) if counts.size else 0
     if free < len(rows) * _MISFIT:
-        return  # nearly every name has a word of its own: any order fits
+        return  # nearly every name has a word that no other has: any order fits
     given = vectors[rows].astype(np.float64)
     residuals = []
     for table in (counts, counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)):

@@ -45,7 +45,7 @@ class ClassAttributes:
 
 @dataclass(frozen=True)
 class ImageRow:
-    """What the tables say about one image."""
+    """One image, according to the tables."""
 
     class_name: str
     image: str | None
@@ -139,7 +139,7 @@ def read_rows(
     rows: int | None,
     findings: Findings,
 ) -> list[ImageRow] | None:
-    """What the tables say about each image, in the order of the arrays' rows; None: they do not say enough.
+    """Each image in the order of the arrays' rows; None: the tables are insufficient.
 
     Args:
         split, labels, images, rows: as for :func:`zslbench_data.importing.custom.plan`.

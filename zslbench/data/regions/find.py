@@ -38,7 +38,7 @@ def find_regions(folder: Path, name: str | None = None, advice: str = "") -> Pat
         advice: where to get some, for the message if there are none.
 
     Raises:
-        MissingData: there are none; says what was searched for and where.
+        MissingData: there are none; names what was searched for and where.
         DataError: there are several and no name was given; lists them.
         UnknownName: none has that name, and there is no such path.
     """
@@ -60,9 +60,9 @@ def find_regions(folder: Path, name: str | None = None, advice: str = "") -> Pat
 def region_files(folder: Path) -> list[Path]:
     """Every store and file with region features of the data set in ``folder``, in the order of the search."""
     name = folder.name.lower()
-    found = [path for place in _own_folders(folder) for path in _entries(place)]
-    for place in _shared_folders(folder):
-        for path in _entries(place):
+    found = [path for parent in _own_folders(folder) for path in _entries(parent)]
+    for parent in _shared_folders(folder):
+        for path in _entries(parent):
             stem = _stem(path).lower()
             if stem.startswith(f"{name}_") or stem in (name, f"feature_map_resnet_101_{name}"):
                 found.append(path)

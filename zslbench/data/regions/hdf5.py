@@ -11,7 +11,7 @@ data set            shape               meaning
 ``image_files``     (N,)                names of the images
 ==================  ==================  =====================================================
 
-Only ``feature_map`` and ``labels`` are required. A region is one place of the h x w map, row by row.
+Only ``feature_map`` and ``labels`` are required. A region is one cell of the h x w map, row by row.
 Source: hbdat/cvpr20_DAZLE and HHHZM/SC-EGG, extract_feature and preprocessing scripts.
 
 A contiguous feature map is memory-mapped. A chunked one (compressed or not) is copied once to a region store

@@ -27,7 +27,7 @@ _PIECE = 1 << 23
 """Bytes of float32 values that are summed at a time: they stay in the processor's cache."""
 
 _PREFETCH = 1 << 16
-"""Bytes of a row from which the kernel is told in advance which rows will be read."""
+"""Bytes of a row from which the kernel is asked to read rows ahead."""
 
 
 def stored_type(dtype: Any, scale: float | None, where: object) -> np.dtype[Any]:
@@ -120,7 +120,7 @@ class MappedRows:
         dtype: type of an element.
         shape: of the whole array.
         offset: where its first byte is.
-        transposed: whether a row (channels, places) is returned as (places, channels).
+        transposed: whether a row (channels, regions) is returned as (regions, channels).
 
     Raises:
         DataError: the file cannot be opened, or is too short for the array.

@@ -70,10 +70,10 @@ class StoredRegions(ABC):
     """Region features on the disk in any layout; a :class:`~zslbench.plugin.dataset.RegionSource`.
 
     Args:
-        path: the file or folder that a user knows.
+        path: the file or folder that users see.
         rows: its regions, (images, regions, channels).
         scale: what uint8 values are multiplied with.
-        companions: small arrays that came with them: ``att`` and ``original_att`` (C, A),
+        companions: small arrays from the same source: ``att`` and ``original_att`` (C, A),
             ``attribute_vectors`` (A, words), and rows of the split's parts (0-based).
         provenance: where values come from: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``.
     """
@@ -92,7 +92,7 @@ class StoredRegions(ABC):
 
     @property
     def name(self) -> str:
-        """What ``--regions`` may call it: the name of the file or folder without its suffix."""
+        """Its name for ``--regions``: that of the file or folder without its suffix."""
         return self.path.stem if self.path.suffix in (".h5", ".hdf5") else self.path.name
 
     @property
@@ -108,7 +108,7 @@ class StoredRegions(ABC):
 
     @property
     def simulated(self) -> bool:
-        """Whether the values come from no real image."""
+        """Whether the values do not come from real images."""
         return bool(self.provenance.get("simulated", False))
 
     def __getitem__(self, rows: Indices) -> Float[np.ndarray, "n regions dv"]:
@@ -121,7 +121,7 @@ class StoredRegions(ABC):
         """The regions of these images as stored, not multiplied with ``scale``.
 
         Args:
-            out: where to put them; None: a new array.
+            out: filled and returned; None: a new array.
         """
         if out is None:
             out = np.empty((len(rows), *self.shape[1:]), dtype=self.dtype)
@@ -184,7 +184,7 @@ class RegionStore(StoredRegions):
 
     def __init__(self, folder: Path, description: dict[str, Any], path: Path | None = None) -> None:
         self.folder = folder
-        """Where the store is; ``path`` names it, and may be the file it was copied from."""
+        """Of the store; ``path`` may be the file that it was copied from."""
         self._arrays: dict[str, dict[str, Any]] = description["arrays"]
         self._index: dict[str, Any] = description["index"]
         regions = self._arrays["regions"]

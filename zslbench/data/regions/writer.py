@@ -29,7 +29,7 @@ _LOG_SECONDS = 30
 
 
 class RegionWriter:
-    """A region store being written; use it as a context, which ends with the store in its place::
+    """Writes a region store; used as a context, at whose end the store appears::
 
         with RegionWriter(path, (images, regions, channels), "float16") as writer:
             for block, labels in blocks:
@@ -42,7 +42,7 @@ class RegionWriter:
         path: the store's folder; it must not exist.
         shape: (images, regions, channels).
         dtype: ``float16``, ``float32`` or ``uint8``.
-        scale: of uint8: value = integer times scale.
+        scale: for uint8: value = integer times scale.
         companions: small arrays to store with them, by the names in :mod:`zslbench.data.regions.store`.
         provenance: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``; plain data.
         advice: what to do if the disk has too little space.
@@ -276,12 +276,12 @@ def require_space(path: Path, needed: int, advice: str = "") -> None:
     """Refuse to write what the disk has no space for.
 
     Args:
-        path: where it is to be written.
+        path: what will be written.
         needed: bytes.
         advice: what to do.
 
     Raises:
-        DataError: says how much is needed and how much is free.
+        DataError: names the space that is needed and that is free.
     """
     parent = next(one for one in path.absolute().parents if one.exists())
     free = shutil.disk_usage(parent).free
