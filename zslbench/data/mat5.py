@@ -1,8 +1,8 @@
 """Checks that SciPy can read a MATLAB 5 file safely.
 
 SciPy's reader trusts the sizes in a file: a flipped byte can crash the process or allocate all memory. So the
-header of every variable, and all that SciPy will read of a wanted variable, is compared with what the file can
-hold. Format: MathWorks, "MAT-File Format" (level 5).
+header of every variable, and all that SciPy will read of a wanted variable, is compared with what the file
+can hold. Format: MathWorks, "MAT-File Format" (level 5).
 """
 
 from __future__ import annotations
