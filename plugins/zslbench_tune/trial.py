@@ -148,7 +148,7 @@ def _checkpoint_folder(parent: Path, name: str) -> Iterator[Path | None]:
     """
     parent.mkdir(parents=True, exist_ok=True)
     workspaces = Workspaces(parent)
-    lock = workspaces.take(name)
+    lock = workspaces.acquire(name)
     if lock is None:
         yield None
         return
@@ -160,4 +160,4 @@ def _checkpoint_folder(parent: Path, name: str) -> Iterator[Path | None]:
         remove = False
         raise
     finally:
-        workspaces.give_back(name, lock, remove=remove)
+        workspaces.release(name, lock, remove=remove)

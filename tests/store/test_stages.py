@@ -92,7 +92,7 @@ def test_any_flipped_bit_is_noticed_and_put_right(
         path.write_bytes(damaged)
         caplog.clear()
         assert stages.find(KEY) is None, position
-        assert "damaged and not used" in caplog.text and KEY in caplog.text
+        assert "damaged" in caplog.text and KEY in caplog.text
     stages.keep(KEY, TENSORS, FACTS)
     caplog.clear()
     assert stages.find(KEY) is not None and caplog.text == ""
@@ -137,7 +137,7 @@ def test_the_folder_may_be_deleted(stages: StageStore) -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_line(stages: StageStore) -> None:
     stages.folder.write_text("a file in its place")
-    with pytest.raises(ZslbenchError, match="cannot keep the stage") as caught:
+    with pytest.raises(ZslbenchError, match=str(stages.folder)) as caught:
         stages.keep(KEY, TENSORS, FACTS)
     assert "\n" not in str(caught.value) and "--store" in str(caught.value)
     assert stages.find(KEY) is None

@@ -102,7 +102,7 @@ def test_the_first_result_stays_unless_replaced(store: Store, make_run: Make) ->
     early = store.find("0123456789abcdef")
     assert store.write(make_run(metrics={"H": 3}, tables={}), replace=True).metrics == {"H": 3}
     assert early is not None
-    with pytest.raises(DataError, match="another process replaced the run"):
+    with pytest.raises(DataError, match="another process has just replaced"):
         early.table("epochs")
     assert len(store.records()) == 1 and not list((store.root / "tmp").iterdir())
 

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and contents that prove they are what was written."""
+"""Files that are whole or absent, and that carry a checksum of their content."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DIGITS = 64
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write a new file and wait until the disk has it. A crash may leave part of it under this name.
+    """Write a new file and wait until it is on the disk. A crash may leave part of it under this name.
 
     Raises:
         OSError: the disk is full, or the folder is missing or not writable.
@@ -33,8 +33,8 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the folder's names: until then a renamed file is not safe."""
-    if os.name == "nt":  # Windows neither offers this nor needs it.
+    """Wait until the folder's names are on the disk; only then a renamed file is safe."""
+    if os.name == "nt":  # Windows neither offers nor needs this.
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -49,7 +49,7 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OSError: nothing was changed: the disk is full, or the folder is missing or not writable.
     """
-    # Readers of the folder recognise what a killed writer left by the dot and the suffix.
+    # The dot and the suffix mark what a killed writer left.
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         write_synced(part, data)
@@ -62,7 +62,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder and its missing parents, and wait until the disk has them."""
+    """Make the folder and its missing parents, and wait until they are on the disk."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for one in reversed(missing):
@@ -70,7 +70,7 @@ def make_folder(folder: Path) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what killed calls of :func:`write_whole` left in a folder that only this process writes to."""
+    """Remove what killed calls of :func:`write_whole` left. Only this process may write to the folder."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
 
@@ -86,10 +86,10 @@ def sha256_of(path: Path) -> str:
 
 
 def read_records(path: Path) -> dict[str, Any]:
-    """The records of a JSON file, by name; empty where there is no file.
+    """The records of a JSON file by name; empty if there is no file.
 
     Raises:
-        DataError: the file is not such a JSON file.
+        DataError: the file is not a JSON object of objects.
     """
     if not path.is_file():
         return {}
@@ -99,16 +99,16 @@ def read_records(path: Path) -> dict[str, Any]:
             return found
     except (ValueError, UnicodeDecodeError):
         pass
-    raise DataError(path, ["is damaged"], "Move it away; a new one is then written")
+    raise DataError(path, ["is damaged"], "Move it away; a new one will be written")
 
 
 def checked_json(content: Mapping[str, Any], *, allow_nan: bool = False) -> bytes:
-    """JSON text of ``content`` that holds its own sha256, so that no flipped bit or edit goes unnoticed.
+    """JSON text of ``content`` that holds its own sha256, so that damage and edits are noticed.
 
-    The first entry, ``sha256``, is that of the text with this entry left empty.
+    The first entry, ``sha256``, is the digest of the text with this entry empty.
 
     Args:
-        allow_nan: write NaN and infinities the way Python reads them back; otherwise they are a ValueError.
+        allow_nan: write NaN and infinities, as Python reads them back; otherwise they are a ValueError.
 
     Raises:
         TypeError, ValueError: ``content`` is not JSON data, or has a key ``sha256`` already.
@@ -128,7 +128,7 @@ def parse_checked_json(data: bytes) -> dict[str, Any]:
     """
     digest, rest = data[len(_HEAD) : len(_HEAD) + _DIGITS], data[len(_HEAD) + _DIGITS :]
     if not data.startswith(_HEAD) or hashlib.sha256(_HEAD + rest).hexdigest().encode("ascii") != digest:
-        raise ValueError("the text does not have the sha256 it records")
+        raise ValueError("its sha256 is not the recorded one")
     content: dict[str, Any] = json.loads(data)
     del content["sha256"]
     return content
@@ -160,3 +160,35 @@ def unpack_tensors(data: bytes) -> dict[str, Tensor]:
     import safetensors.torch
 
     return {name: tensor.clone() for name, tensor in safetensors.torch.load(data).items()}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any]) -> None:
+    """Write tensors and what is known about them as two files: safetensors, then the JSON file ``path``.
+
+    The JSON file makes the pair exist; it has the sha256 of both, so damage is noticed.
+
+    Raises:
+        OSError: the files cannot be written.
+        TypeError: a tensor's dtype or something in ``content`` cannot be stored.
+    """
+    data = pack_tensors(tensors)
+    text = checked_json({**content, "tensors_sha256": hashlib.sha256(data).hexdigest()}, allow_nan=True)
+    write_whole(path.with_suffix(".safetensors"), data)
+    write_whole(path, text)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors, on the CPU, and the content that :func:`write_tensors` wrote.
+
+    Raises:
+        OSError: a file is missing or cannot be read.
+        ValueError: a file is not the one that was written.
+    """
+    try:
+        content = parse_checked_json(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    data = path.with_suffix(".safetensors").read_bytes()
+    if hashlib.sha256(data).hexdigest() != content.pop("tensors_sha256", None):
+        raise ValueError(f"{path.stem}.safetensors does not have the sha256 recorded for it")
+    return unpack_tensors(data), content

@@ -1,4 +1,4 @@
-"""How a finished folder becomes a run of the store: one rename, or two where it replaces another run."""
+"""Publishing a finished folder as a run of the store: one rename, or two if it replaces another run."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pathlib import Path
 from zslbench.errors import DataError
 from zslbench.store.files import make_folder, sync_folder
 from zslbench.store.record import NoRunError, RunRecord
-from zslbench.store.workspace import taken_over
+from zslbench.store.workspace import dead_folder
 
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 _PATIENCE = 1.0
-"""Seconds to wait for a living process to carry out its second rename."""
+"""Seconds to wait for the second rename of a living process."""
 _log = logging.getLogger("zslbench")
 
 
-class AlreadyThereError(Exception):
-    """A whole run with this id is in the store and stays."""
+class RunExistsError(Exception):
+    """A whole run with this id is in the store already."""
 
 
 def open_run(folder: Path, run: str) -> RunRecord | None:
-    """The run in this folder; None with a warning where there is no whole one, or it has another id."""
+    """The run in this folder; None, with a warning, if it is not whole or has another id."""
     try:
         return _opened(folder, run)
     except DataError as error:
@@ -37,8 +37,8 @@ def open_run(folder: Path, run: str) -> RunRecord | None:
 def read_run(tmp: Path, runs: Path, run: str) -> RunRecord:
     """The run of this id in the store.
 
-    A process that replaces the run leaves its place empty between two renames, but has an ``old-<k>`` then:
-    as long as there is one, the look is repeated.
+    Its place is empty between the two renames of a process that replaces it; while that process has an
+    ``old-<k>``, this tries again.
 
     Raises:
         DataError: there is no whole run.
@@ -51,7 +51,7 @@ def read_run(tmp: Path, runs: Path, run: str) -> RunRecord:
         try:
             return _opened(runs / run, run)
         except NoRunError:
-            # Twice: a replacement that ended between the look at the run and the look for its old-<k>.
+            # Twice: a replacement may end after the run was looked up and before its old-<k> is looked for.
             quiet = 0 if any(tmp.glob(f"{run}.*/old-*")) else quiet + 1
             if quiet == 2 or time.monotonic() > end:
                 raise
@@ -61,19 +61,19 @@ def read_run(tmp: Path, runs: Path, run: str) -> RunRecord:
 def _opened(folder: Path, run: str) -> RunRecord:
     record = RunRecord(folder)
     if record.info.id != run:
-        raise DataError(folder, [f"holds run {record.info.id}: not the place of that run"])
+        raise DataError(folder, [f"has run {record.info.id} in it, which belongs elsewhere"])
     return record
 
 
 def publish(own: Path, target: Path, replace: bool) -> None:
     """Rename ``own/new``, whose files are on the disk, to the run's folder ``target``.
 
-    A run that stands there is moved to ``own/old-<k>`` first (``replace``); a folder that is no whole run
-    is moved to the store's ``damaged``.
+    With ``replace``, a run there is first moved to ``own/old-<k>``; a folder that is not a whole run is moved
+    to the store's ``damaged``.
 
     Raises:
-        AlreadyThereError: a whole run stands there and ``replace`` is false.
-        OSError: it cannot be done; what stood there stands there.
+        RunExistsError: there is a whole run and ``replace`` is false.
+        OSError: it cannot be done; the target is as before.
     """
     try:
         for turn in range(1000):
@@ -81,13 +81,13 @@ def publish(own: Path, target: Path, replace: bool) -> None:
                 sync_folder(target.parent)
                 return
             if not replace and open_run(target, target.name) is not None:
-                raise AlreadyThereError
+                raise RunExistsError
             old = own / f"old-{turn}"
             try:
                 target.rename(old)
             except FileNotFoundError:
                 continue  # Another process is replacing it too.
-            # Only what was moved can be judged: the folder looked at above may have been replaced since.
+            # Judge what was moved: the folder looked at above may have been replaced since.
             if open_run(old, target.name) is None:
                 _set_aside(old, target)
             elif not replace:
@@ -101,13 +101,13 @@ def publish(own: Path, target: Path, replace: bool) -> None:
 
 
 def finish_swaps(tmp: Path, runs: Path, pattern: str) -> None:
-    """Carry out the second rename of replacements whose process was killed between the two.
+    """Complete replacements whose process was killed between the two renames.
 
     Args:
-        pattern: which of the folders in ``tmp``, as ``"<run>.*"``.
+        pattern: which folders in ``tmp``, for example ``"<run>.*"``.
     """
     for own in {old.parent for old in tmp.glob(f"{pattern}/old-*")}:
-        with taken_over(own) as dead:
+        with dead_folder(own) as dead:
             if dead:
                 finish_swap(own, runs)
                 continue
@@ -117,10 +117,10 @@ def finish_swaps(tmp: Path, runs: Path, pattern: str) -> None:
 
 
 def finish_swap(own: Path, runs: Path) -> None:
-    """The same for one folder in ``tmp``, whose process is dead."""
+    """Complete the replacement of one folder in ``tmp``, whose process is dead."""
     olds = sorted(own.glob("old-*"))
     for one in (own / "new", *olds) if olds else ():
-        # A kill while the folder was being deleted may have left a part of either.
+        # A process killed while it deleted the folder may have left a part of either.
         with contextlib.suppress(DataError, OSError):
             if not (runs / _run_of(own)).exists() and not RunRecord(one).verify():
                 _moved(one, runs / _run_of(own))
@@ -128,7 +128,7 @@ def finish_swap(own: Path, runs: Path) -> None:
 
 
 def _moved(folder: Path, target: Path) -> bool:
-    """Rename a folder; False: another one stands at the target."""
+    """Rename a folder. False: there is another one at the target."""
     try:
         folder.rename(target)
     except OSError as error:
@@ -146,4 +146,4 @@ def _set_aside(folder: Path, target: Path) -> None:
     aside = target.parent.with_name("damaged") / f"{target.name}.{os.getpid()}.{secrets.token_hex(4)}"
     make_folder(aside.parent)
     folder.rename(aside)
-    _log.warning("what stood in the place of run %s was damaged; it is now %s", target.name, aside)
+    _log.warning("the folder of run %s was damaged; moved it to %s", target.name, aside)

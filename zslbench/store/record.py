@@ -1,4 +1,4 @@
-"""A run as its parts see it: what it is, what it produced, and how it is read back."""
+"""A run: what identifies it, what it produced, and the record that reads it back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ADVICE = "Remove the folder, or compute the run again with --force"
 
 @dataclass(frozen=True)
 class RunInfo:
-    """Which run it is; what lifecycle hooks see."""
+    """What identifies a run; lifecycle hooks receive it."""
 
     id: str
     """:func:`zslbench.store.identity.run_id` of ``identity``."""
@@ -42,20 +42,20 @@ class RunInfo:
     dataset: str
     seed: int
     selection: str
-    """How the epoch was chosen: ``last``, ``val`` or ``oracle``."""
+    """How the epoch was selected: ``last``, ``val`` or ``oracle``."""
     identity: Mapping[str, Any]
     """Everything that the run's numbers depend on."""
     folder: Path
     """Where the finished run will be."""
     resumed: bool = False
-    """Whether it goes on from a checkpoint."""
+    """Whether it continues from a checkpoint."""
     reading: str | None = None
-    """How the method's paper is read; None: the method has no readings."""
+    """The reading of the method's paper; None: the method has no readings."""
 
 
 @dataclass(frozen=True)
 class RunContent:
-    """All that a finished run leaves behind."""
+    """The content of a finished run."""
 
     info: RunInfo
     metrics: Mapping[str, float | int | str | None]
@@ -70,17 +70,17 @@ class RunContent:
 
 
 class NoRunError(DataError):
-    """The folder is not there, or holds no run at all."""
+    """The folder is missing, or there is no run in it."""
 
 
 class RunRecord:
-    """A finished run. Opening it reads ``run.json`` alone; tables and networks are read when asked for.
+    """A finished run. Opening it reads only ``run.json``; tables and networks are read on demand.
 
     Args:
         folder: the run's folder in the store.
 
     Raises:
-        DataError: the folder holds no readable run.
+        DataError: there is no readable run in the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -99,7 +99,7 @@ class RunRecord:
             self.notes: tuple[str, ...] = tuple(content["notes"])
             self._files: dict[str, str] = content["files"]
         except FileNotFoundError:
-            raise NoRunError(folder, [f"no {RUN_FILE}: not a run of zslbench"]) from None
+            raise NoRunError(folder, [f"has no {RUN_FILE}, so it is not a run of zslbench"]) from None
         except OSError as error:
             raise DataError(folder / RUN_FILE, [f"cannot be read: {error.strerror or error}"]) from None
         except (ValueError, KeyError, TypeError) as error:
@@ -107,7 +107,7 @@ class RunRecord:
 
     @property
     def table_names(self) -> list[str]:
-        """Names that :meth:`table` knows, sorted."""
+        """Names of the run's tables, sorted."""
         return sorted(name.removesuffix(".parquet") for name in self._files if name.endswith(".parquet"))
 
     def table(self, name: str) -> pandas.DataFrame:
@@ -134,7 +134,7 @@ class RunRecord:
         return unpack_tensors(self._read(NETWORKS_FILE)) if NETWORKS_FILE in self._files else {}
 
     def verify(self) -> list[str]:
-        """One line for each file of the run that is missing, changed or not the run's; else none."""
+        """One line for each file that is missing, changed or not part of the run."""
         faults = []
         try:
             parse_checked_json((self.folder / RUN_FILE).read_bytes())
@@ -165,7 +165,7 @@ class RunRecord:
             fault = "damaged: its sha256 is not the recorded one"
         with contextlib.suppress(OSError):
             if (self.folder / RUN_FILE).read_bytes() != self._text:
-                raise DataError(path, ["another process replaced the run meanwhile"], "Read it again")
+                raise DataError(path, ["another process has just replaced the run"], "Read it again")
         raise DataError(path, [fault], _ADVICE)
 
 
@@ -173,7 +173,7 @@ def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
     """The files of a run's folder: Parquet tables, the networks, and ``run.json`` with the sha256 of each.
 
     Raises:
-        ValueError: a table's name cannot be a file's.
+        ValueError: a table's name cannot be a file name.
         TypeError: a tensor's dtype cannot be stored.
     """
     files = {}
@@ -202,7 +202,8 @@ def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
 
 
 def _storable(value: Any) -> Any:
-    """JSON form of anything: a run of hours is not lost because its environment holds a path or an array."""
+    """JSON form of any value: a run of hours is not lost because its environment has a path or an array in
+    it."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (int, float)):

@@ -4,22 +4,21 @@ Layout::
 
     <store>/
       runs/<id>/            a finished run
-        run.json              what it is, metrics, environment, data, notes; sha256 of itself and of each file
+        run.json              identity, metrics, environment, data, notes; sha256 of itself and of each file
         <table>.parquet       epochs, predictions, classes, curve, ...
-        networks.safetensors  fitted tensors, where the run kept them
+        networks.safetensors  fitted tensors, if the run saved them
       unfinished/<id>/      checkpoints and info.json of a run that is being computed or was interrupted
       unfinished/<id>.lock  held by the process that computes it (zslbench.store.workspace)
-      tmp/<id>.<host>.<random>/  of one living process (zslbench.store.workspace)
+      tmp/<id>.<host>.<random>/  of one process (zslbench.store.workspace)
         new/                  a run being written; renamed to runs/<id> when all of it is on the disk
-        old-<k>/              what a replaced run was, until it is deleted
-      damaged/              unreadable folders that stood where a run had to be written
+        old-<k>/              a replaced run, until it is deleted
+      damaged/              unreadable folders found where a run had to be written
 
-No file is shared between runs, so any number of processes may write at once. Of two that finish the same run,
-the first one's rename wins and the other takes that result. To replace a run, ``runs/<id>`` is renamed to
-``old-0`` and ``new`` to ``runs/<id>``; when the process is killed between the two, whoever next looks for the
-run or writes carries out the second rename. What killed processes leave in ``tmp`` is removed by the next
-write, by the rule that :mod:`zslbench.store.workspace` states.
-"""
+No file is shared between runs, so any number of processes may write at once. If two finish the same run, the
+first rename wins and the other process uses that result. To replace a run, ``runs/<id>`` is renamed to
+``old-0`` and ``new`` to ``runs/<id>``; if the process is killed between the two, the next process that looks
+for the run or writes does the second rename. The next write removes what killed processes left in ``tmp``, by
+the rule stated in :mod:`zslbench.store.workspace`."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ from typing import Any
 
 from zslbench.errors import DataError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.store.files import make_folder, sync_folder, write_synced
-from zslbench.store.publish import AlreadyThereError, finish_swap, finish_swaps, publish, read_run
+from zslbench.store.publish import RunExistsError, finish_swap, finish_swaps, publish, read_run
 from zslbench.store.record import RunContent, RunRecord, files_of
 from zslbench.store.workspace import Unfinished, Workspaces, describe, remove_dead, scratch
 
@@ -44,7 +43,7 @@ _log = logging.getLogger("zslbench")
 
 
 class Store:
-    """Finished and unfinished runs in one folder, which is made when something is first written.
+    """Finished and unfinished runs in one folder, created with the first write.
 
     Args:
         root: the store's folder.
@@ -59,7 +58,7 @@ class Store:
 
     @classmethod
     def default(cls, option: str | Path | None = None) -> Store:
-        """The store that ``option`` names, or ``ZSLBENCH_STORE``, or ``store`` in the user's data folder."""
+        """The store at ``option``, else at ``ZSLBENCH_STORE``, else ``store`` in the user's data folder."""
         if given := option or os.environ.get("ZSLBENCH_STORE"):
             return cls(given)
         from platformdirs import user_data_path
@@ -69,11 +68,11 @@ class Store:
     # --- reading ---------------------------------------------------------------------------------
 
     def find(self, run: str) -> RunRecord | None:
-        """The finished run with this id; None: there is none, or it is damaged (a warning says so)."""
+        """The finished run with this id. None: there is none, or it is damaged (with a warning)."""
         return self._look_up(run) if _ID.fullmatch(run) else None
 
     def records(self) -> list[RunRecord]:
-        """Every finished run, by time of finishing, then id. A folder without a whole run is a warning."""
+        """Every finished run by time of finishing, then id; with a warning for each damaged one."""
         finish_swaps(self._tmp, self.runs, "*")
         found = [self._look_up(name) for name in self._names()]
         return sorted((one for one in found if one is not None), key=lambda one: (one.finished, one.info.id))
@@ -100,7 +99,7 @@ class Store:
         raise UnknownName(f"no run '{prefix}' in {self.root}, {hint}")
 
     def unfinished(self) -> list[Unfinished]:
-        """Runs that began and have not finished, latest change last; ``running``: being computed now."""
+        """Runs that began and have not finished, the latest change last."""
         return sorted(self._workspaces.unfinished(), key=lambda one: (one.when, one.id))
 
     def is_running(self, run: str) -> bool:
@@ -110,23 +109,23 @@ class Store:
     # --- writing ---------------------------------------------------------------------------------
 
     def write(self, content: RunContent, replace: bool = False) -> RunRecord:
-        """Put a finished run into the store, whole, and drop its workspace.
+        """Store a finished run, whole, and remove its workspace.
 
         Args:
-            replace: replace a run with the same id; otherwise an existing run stays and is returned (the same
-                id is the same result).
+            replace: replace a run with the same id; otherwise an existing one is returned, since the same id
+                means the same result.
 
         Raises:
-            ZslbenchError: it cannot be written (disk full, not writable); the store is as it was.
+            ZslbenchError: it cannot be written (disk full, not writable); the store is unchanged.
             ValueError, TypeError: part of ``content`` cannot be stored.
         """
         run = _checked(content.info.id)
-        with self._explained(), contextlib.suppress(AlreadyThereError):
+        with self._explained(), contextlib.suppress(RunExistsError):
             make_folder(self.runs)
             make_folder(self._tmp)
             remove_dead(self._tmp, before=lambda own: finish_swap(own, self.runs))
             if not replace and self.find(run) is not None:
-                raise AlreadyThereError
+                raise RunExistsError
             with scratch(self._tmp, run) as own:
                 new = own / "new"
                 new.mkdir()
@@ -135,16 +134,16 @@ class Store:
                 sync_folder(new)
                 publish(own, self.runs / run, replace)
         self._written.add(run)
-        with contextlib.suppress(OSError):  # The run is written; a leftover workspace does no harm.
+        with contextlib.suppress(OSError):  # The run is written; a workspace left behind does no harm.
             self._workspaces.remove_if_free(run)
         return self.find(run) or read_run(self._tmp, self.runs, run)
 
     @contextlib.contextmanager
     def workspace(self, run: str) -> Iterator[Path]:
-        """A folder for the checkpoints of an unfinished run, with those that an interrupted process left.
+        """The folder for an unfinished run's checkpoints, with those of an interrupted process.
 
-        It is removed if the run was written or the context ends normally, and stays if the context ends with
-        an exception. While another process holds it, this one gets an empty folder instead.
+        It is removed when the run was written or the context ends normally, and remains after an exception.
+        If another process holds it, this one gets an empty folder instead.
 
         Raises:
             ZslbenchError: the store cannot be written.
@@ -154,9 +153,9 @@ class Store:
         with self._explained():
             make_folder(self._workspaces.parent)
             make_folder(self._tmp)
-            lock = self._workspaces.take(run)
+            lock = self._workspaces.acquire(run)
         if lock is None:
-            _log.warning("another process is computing run %s; computing it separately", run)
+            _log.warning("another process is computing run %s too; this one computes it separately", run)
             with contextlib.ExitStack() as held:
                 with self._explained():
                     own = held.enter_context(scratch(self._tmp, run))
@@ -169,7 +168,7 @@ class Store:
             yield self._workspaces.parent / run
             done = True
         finally:
-            self._workspaces.give_back(run, lock, remove=done or run in self._written)
+            self._workspaces.release(run, lock, remove=done or run in self._written)
 
     def describe(self, folder: Path, info: Mapping[str, Any]) -> None:
         """Record in a workspace what its run is, for :meth:`unfinished`.
@@ -203,14 +202,14 @@ class Store:
         except OSError as error:
             where = error.filename or self.root
             raise ZslbenchError(
-                f"{where}: cannot {verb} the run store ({error.strerror or error}); make room or set "
-                "permissions, or use another store (--store, ZSLBENCH_STORE)"
+                f"{where}: cannot {verb} the run store ({error.strerror or error}); free space or set "
+                "permissions there, or use another store (--store, ZSLBENCH_STORE)"
             ) from error
 
 
 def _checked(run: str) -> str:
     if not _ID.fullmatch(run):
-        raise ValueError(f"run id {run!r}: use letters, digits, '-' and '_', 64 at most")
+        raise ValueError(f"run id {run!r}: use at most 64 letters, digits, '-' and '_'")
     return run
 
 

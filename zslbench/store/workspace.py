@@ -1,15 +1,14 @@
-"""Folders that one process holds at a time: workspaces of unfinished runs, and scratch folders.
+"""Folders that belong to one process at a time: workspaces of unfinished runs, and scratch folders.
 
-``<store>/unfinished/<run>/`` is a workspace, in which a run saves its checkpoints. It belongs to the process
-that holds the lock on ``<run>.lock`` next to it; the kernel frees the lock of a killed process. A run's lock
-file is only opened, locked or removed by a process that holds ``.mutex`` (for microseconds): otherwise one
-process could lock a file that another has just removed, and a third lock the file made in its place.
+A workspace, ``<store>/unfinished/<run>/``, has a run's checkpoints. It belongs to the process that holds the
+lock on ``<run>.lock`` next to it; the kernel releases the lock of a killed process. A lock file is opened,
+locked or removed only by a process that holds ``.mutex`` (for microseconds). Otherwise one process could lock
+a file that another has just removed, while a third locks the new file of that name.
 
-``<store>/tmp/<run>.<host>.<random>/`` is a scratch folder. It belongs to the process that holds the lock on
-the file of the same name with ``.lock`` added. The lock is taken before the folder is made, so a folder whose
-lock is free belongs to a dead process. Because some network disks lock within one machine only, a folder made
-on another machine counts as dead only if, in addition, nothing in it changed for a day.
-"""
+A scratch folder, ``<store>/tmp/<run>.<host>.<random>/``, belongs to the process that holds the lock on the
+file of the same name with ``.lock`` added. The lock is taken before the folder is made, so a folder whose
+lock is free belongs to a dead process. Some network disks lock within one machine only: a folder made on
+another machine is dead only if, in addition, nothing in it changed for a day."""
 
 from __future__ import annotations
 
@@ -45,14 +44,14 @@ class Unfinished:
     when: datetime
     """When its folder last changed, UTC."""
     info: dict[str, Any]
-    """What was given to :func:`describe`; empty if nothing was."""
+    """What :func:`describe` recorded; empty if nothing."""
     running: bool
     """Whether a process is computing it now."""
     folder: Path
 
 
 def describe(folder: Path, info: Mapping[str, Any]) -> None:
-    """Record in the workspace what the unfinished run is: JSON data; other values are stored as text.
+    """Record in the workspace what its run is, as JSON; other values become text.
 
     Raises:
         OSError: it cannot be written.
@@ -70,8 +69,8 @@ class Workspaces:
     def __init__(self, parent: Path) -> None:
         self.parent = parent
 
-    def take(self, run: str) -> FileLock | None:
-        """Hold the run's workspace, which need not exist yet; None: another process holds it.
+    def acquire(self, run: str) -> FileLock | None:
+        """Hold the run's workspace, which need not exist yet. None: another process holds it.
 
         Raises:
             OSError: the store cannot be written.
@@ -84,8 +83,9 @@ class Workspaces:
             return None
         return lock
 
-    def give_back(self, run: str, lock: FileLock, *, remove: bool) -> None:
-        """Release the workspace, which the caller holds, and remove its folder or leave it for later."""
+    def release(self, run: str, lock: FileLock, *, remove: bool) -> None:
+        """Release a workspace that this process holds; ``remove`` its folder or leave it for a later
+        process."""
         folder = self.parent / run
         if remove:
             shutil.rmtree(folder, ignore_errors=True)
@@ -97,9 +97,9 @@ class Workspaces:
             lock.release()
 
     def remove_if_free(self, run: str) -> None:
-        """Remove the workspace unless a process holds it."""
-        if (self.parent / run).is_dir() and (lock := self.take(run)) is not None:
-            self.give_back(run, lock, remove=True)
+        """Remove the workspace, unless a process holds it."""
+        if (self.parent / run).is_dir() and (lock := self.acquire(run)) is not None:
+            self.release(run, lock, remove=True)
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Every workspace of the store."""
@@ -116,8 +116,7 @@ class Workspaces:
     def _is_held(self, run: str) -> bool:
         try:
             lock = FileLock(self._lock(run), thread_local=False)
-            # Within the mutex, so that a process that begins the run now does not mistake this check for a
-            # computation of it.
+            # Within the mutex: a process that begins the run now must not take this check for a computation.
             with self._mutex():
                 try:
                     lock.acquire(timeout=0)
@@ -144,19 +143,19 @@ def _info(folder: Path) -> dict[str, Any]:
 
 
 def host() -> str:
-    """This machine's name as it stands in folder names."""
+    """This machine's name, as used in folder names."""
     return re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "unnamed"
 
 
 @contextlib.contextmanager
 def scratch(parent: Path, run: str) -> Iterator[Path]:
-    """A new folder of this process alone, removed in the end.
+    """A new folder that belongs to this process, removed at the end.
 
     Raises:
         OSError: it cannot be made.
     """
     folder = parent / f"{run}.{host()}.{secrets.token_hex(6)}"
-    # No other process knows the name before the folder exists, so this waits for nobody.
+    # No other process knows the name yet, so this does not wait.
     with FileLock(_lock_of(folder), thread_local=False):
         try:
             folder.mkdir()
@@ -167,8 +166,8 @@ def scratch(parent: Path, run: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def taken_over(folder: Path) -> Iterator[bool]:
-    """Whether the folder's process is dead; within the context no other process takes the folder over."""
+def dead_folder(folder: Path) -> Iterator[bool]:
+    """Whether the folder's process is dead; within the context no other process can take the folder."""
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(FileLock(_lock_of(folder), thread_local=False, timeout=0))
@@ -180,13 +179,13 @@ def taken_over(folder: Path) -> Iterator[bool]:
 
 
 def remove_dead(parent: Path, before: Callable[[Path], None]) -> None:
-    """Remove the folders of dead processes, and lock files that a kill left without a folder a day ago.
+    """Remove the folders of dead processes, and lock files without a folder that are a day old.
 
     Args:
-        before: called with each folder before it goes.
+        before: called with each folder before it is removed.
     """
     for folder in [path for path in parent.iterdir() if path.is_dir()]:
-        with taken_over(folder) as dead:
+        with dead_folder(folder) as dead:
             if dead:
                 before(folder)
                 shutil.rmtree(folder, ignore_errors=True)
@@ -198,7 +197,7 @@ def remove_dead(parent: Path, before: Callable[[Path], None]) -> None:
 
 
 def last_change(folder: Path) -> float:
-    """When anything in the folder was last written, seconds since 1970; 0 where it is gone."""
+    """When anything in the folder was last written, seconds since 1970; 0 if it is gone."""
     times = [0.0]
     with contextlib.suppress(FileNotFoundError):
         times.append(folder.stat().st_mtime)

@@ -7,7 +7,6 @@ The last two checkpoints are kept. Nothing is pickled.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Mapping
@@ -18,14 +17,7 @@ from torch import Tensor
 
 from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import Networks
-from zslbench.store.files import (
-    checked_json,
-    pack_tensors,
-    parse_checked_json,
-    remove_parts,
-    unpack_tensors,
-    write_whole,
-)
+from zslbench.store.files import read_tensors, remove_parts, write_tensors
 from zslbench.store.identity import plain_data
 
 _KEPT = 2
@@ -46,16 +38,12 @@ def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -
         ZslbenchError: it cannot be written (disk full, no permission); earlier checkpoints stay.
         TypeError: a tensor's dtype or something in ``meta`` cannot be stored.
     """
-    data = pack_tensors(tensors)
-    content = {"tensors_sha256": hashlib.sha256(data).hexdigest(), "meta": plain_data(meta, "meta")}
+    content = {"meta": plain_data(meta, "meta")}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_parts(folder)
         new = max(_generations(folder, "json"), default=0) + 1
-        write_whole(folder / f"checkpoint-{new}.safetensors", data)
-        write_whole(
-            folder / f"checkpoint-{new}.json", checked_json({"generation": new, **content}, allow_nan=True)
-        )
+        write_tensors(folder / f"checkpoint-{new}.json", tensors, {"generation": new, **content})
         # JSON first: without it a checkpoint does not exist, so none is ever half removed.
         for suffix in ("json", "safetensors"):
             for old in _generations(folder, suffix):
@@ -98,17 +86,10 @@ def _generations(folder: Path, suffix: str) -> list[int]:
 
 
 def _read(folder: Path, generation: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    path = folder / f"checkpoint-{generation}.json"
-    try:
-        content = parse_checked_json(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from None
+    tensors, content = read_tensors(folder / f"checkpoint-{generation}.json")
     if content["generation"] != generation:
-        raise ValueError(f"{path.name} belongs to checkpoint {content['generation']}")
-    data = path.with_suffix(".safetensors").read_bytes()
-    if hashlib.sha256(data).hexdigest() != content["tensors_sha256"]:
-        raise ValueError(f"checkpoint-{generation}.safetensors does not match its recorded sha256")
-    return unpack_tensors(data), content["meta"]
+        raise ValueError(f"checkpoint-{generation}.json belongs to checkpoint {content['generation']}")
+    return tensors, content["meta"]
 
 
 def _set_aside(folder: Path, generation: int) -> None:
