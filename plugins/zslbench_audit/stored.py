@@ -1,4 +1,4 @@
-"""Results of audits, how the run store keeps them (``audits/<id>.json``), and which one applies to a run.
+"""Results of audits, their files in the run store (``audits/<id>.json``), and which one applies to a run.
 
 Nothing here imports torch.
 """

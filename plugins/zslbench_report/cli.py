@@ -116,17 +116,15 @@ def _outcome(
     if runs:
         records = list({record.info.id: record for record in map(store.resolve, runs)}.values())
         return outcome_of_runs(records, f"{len(records)} runs" if len(records) > 1 else "One run")
-    method, dataset, select = (filters[name] for name in ("method", "dataset", "select"))
+    columns = {"method": "method", "dataset": "dataset", "select": "selection"}
     records = [
         record
         for record in store.records()
-        if method in (None, record.info.method)
-        and dataset in (None, record.info.dataset)
-        and select in (None, record.info.selection)
+        if all(filters[name] in (None, getattr(record.info, column)) for name, column in columns.items())
     ]
-    words = [method, f"on {dataset}" if dataset else None, f"selected by {select}" if select else None]
-    title = f"Runs of {' '.join(filter(None, words))}" if any(words) else "All runs in the store"
-    return outcome_of_runs(records, title)
+    texts = {"method": "{}", "dataset": "on {}", "select": "selected by {}"}
+    words = [text.format(filters[name]) for name, text in texts.items() if filters[name]]
+    return outcome_of_runs(records, f"Runs of {' '.join(words)}" if words else "All runs in the store")
 
 
 def _command_line(
@@ -160,7 +158,7 @@ def _other_runs(store: Store, outcome: SuiteOutcome) -> int:
 
 @contextmanager
 def _collected_warnings() -> Iterator[list[str]]:
-    """What the library warns about meanwhile (a damaged run that it skips), for the report's notes."""
+    """The warnings of the library within the block (such as a skipped damaged run), for the notes of the report."""
     warnings: list[str] = []
 
     class Collect(logging.Handler):
@@ -241,14 +239,14 @@ def attention(
     RUN may be a shortened id.
     """
     from zslbench.store import Store
-    from zslbench_report.plots.attention import figure
+    from zslbench_report.plots.attention import compute, figure
     from zslbench_report.plots.canvas import save
     from zslbench_report.plots.images import read_attribute_names
 
     record = Store.default(store).resolve(run_id)
     path = _plot_file(output or Path(f"attention-{record.info.id}.png"))
     names = None if attribute_names is None else read_attribute_names(attribute_names)
-    save(figure(record, attribute_names=names, notify=note, **options), path)
+    save(figure(record, compute(record, attribute_names=names, notify=note, **options)), path)
     _list_files([path], fmt)
 
 

@@ -1,7 +1,6 @@
-"""The charts of a report, one function each; all return an inline SVG.
+"""The charts of a report, one function each, drawn within :func:`chart_style`. Accuracies are in percent.
 
-Everywhere, ``key`` is a prefix of ids that is unique within the page, and ``label`` says what the chart shows
-to readers who cannot see it. Accuracies are in percent. Drawing needs matplotlib, the extra ``plot``.
+Drawing needs matplotlib, the extra ``plot``; importing this module does not.
 """
 
 from __future__ import annotations
@@ -14,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
-from markupsafe import Markup
 
 from zslbench.report import Interval, interval
-from zslbench_report.html.svg import as_svg
 from zslbench_report.theme import Tone, ink
 
 if TYPE_CHECKING:
@@ -127,9 +124,7 @@ class Spread:
         return interval(self.values)
 
 
-def spread_chart(
-    key: str, label: str, spreads: Sequence[Spread], figure: str, *, bars: bool = False
-) -> Markup:
+def spread_chart(spreads: Sequence[Spread], figure: str, *, bars: bool = False) -> Figure:
     """A row per method or variant: a dot per seed, the mean and its interval.
 
     Args:
@@ -140,13 +135,12 @@ def spread_chart(
     values = [value for one in spreads for value in (*one.values, one.published) if math.isfinite(value)]
     low, high = min(values), max(values)
     margin = max(3.0, 0.25 * (high - low))
-    with chart_style():
-        made, axes = _new_row_chart([one.label for one in spreads], 0.44)
-        axes.set_xlim(0.0 if bars else max(0.0, low - margin), min(100.0, high + margin))
-        for place, one in enumerate(spreads):
-            _draw_spread(axes, one, place + 0.72, bars)
-        axes.set_xlabel(f"{figure} (%)")
-        return as_svg(made, key, label)
+    made, axes = _new_row_chart([one.label for one in spreads], 0.44)
+    axes.set_xlim(0.0 if bars else max(0.0, low - margin), min(100.0, high + margin))
+    for place, one in enumerate(spreads):
+        _draw_spread(axes, one, place + 0.72, bars)
+    axes.set_xlabel(f"{figure} (%)")
+    return made
 
 
 def _draw_spread(axes: Axes, one: Spread, y: float, bars: bool) -> None:
@@ -172,29 +166,26 @@ def _draw_spread(axes: Axes, one: Spread, y: float, bars: bool) -> None:
         axes.plot([one.published], [y], "D", markersize=5.5, **hollow)
 
 
-def class_chart(
-    key: str, label: str, methods: Sequence[tuple[str, Tone, Mapping[str, Float[np.ndarray, " n"]]]]
-) -> Markup:
+def class_chart(methods: Sequence[tuple[str, Tone, Mapping[str, Float[np.ndarray, " n"]]]]) -> Figure:
     """How class accuracies are spread: full dots are unseen classes, rings seen ones, bars their means.
 
     Args:
         methods: for each its label, its tone, and the accuracies of its ``seen`` and ``unseen`` classes.
     """
-    with chart_style():
-        made, axes = _new_row_chart([name for name, _, _ in methods], 0.52)
-        axes.set_xlim(-2, 102)
-        for place, (_, tone, sides) in enumerate(methods):
-            full: dict[str, Any] = {"color": tone.ink, "linewidths": 0.0}
-            ring: dict[str, Any] = {"facecolors": "none", "edgecolors": tone.ink, "linewidths": 0.9}
-            for side, y, face in (("unseen", place + 0.60, full), ("seen", place + 0.86, ring)):
-                # Equal values would hide each other: draw one mark, larger the more classes it stands for.
-                distinct, count = np.unique(sides[side].round(1), return_counts=True)
-                sizes = 13.0 + 5.0 * np.minimum(count, 9)
-                axes.scatter(distinct, np.full(len(distinct), y), s=sizes, alpha=0.6, **face)
-                if len(sides[side]):
-                    axes.plot([sides[side].mean()] * 2, [y - 0.1, y + 0.1], color=ink("fg"), linewidth=1.6)
-        axes.set_xlabel("accuracy of a class (%)")
-        return as_svg(made, key, label)
+    made, axes = _new_row_chart([name for name, _, _ in methods], 0.52)
+    axes.set_xlim(-2, 102)
+    for place, (_, tone, sides) in enumerate(methods):
+        full: dict[str, Any] = {"color": tone.ink, "linewidths": 0.0}
+        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": tone.ink, "linewidths": 0.9}
+        for side, y, face in (("unseen", place + 0.60, full), ("seen", place + 0.86, ring)):
+            # Equal values would hide each other: draw one mark, larger the more classes it stands for.
+            distinct, count = np.unique(sides[side].round(1), return_counts=True)
+            sizes = 13.0 + 5.0 * np.minimum(count, 9)
+            axes.scatter(distinct, np.full(len(distinct), y), s=sizes, alpha=0.6, **face)
+            if len(sides[side]):
+                axes.plot([sides[side].mean()] * 2, [y - 0.1, y + 0.1], color=ink("fg"), linewidth=1.6)
+    axes.set_xlabel("accuracy of a class (%)")
+    return made
 
 
 # --- lines ---------------------------------------------------------------------------------------
@@ -213,39 +204,36 @@ class Trace:
     """A point to mark."""
 
 
-def curve_chart(key: str, label: str, traces: Sequence[Trace]) -> Markup:
+def curve_chart(traces: Sequence[Trace]) -> Figure:
     """S against U as the seen classes' scores are lowered, with the operating points marked."""
-    with chart_style():
-        made, axes = new_chart(WIDTH, WIDTH - 0.2)
-        _draw_traces(axes, traces, 1.7)
-        axes.set_xlim(left=0.0)
-        axes.set_ylim(bottom=0.0)
-        axes.set_xlabel("U, accuracy of unseen classes (%)")
-        axes.set_ylabel("S, accuracy of seen classes (%)")
-        return as_svg(made, key, label)
+    made, axes = new_chart(WIDTH, WIDTH - 0.2)
+    _draw_traces(axes, traces, 1.7)
+    axes.set_xlim(left=0.0)
+    axes.set_ylim(bottom=0.0)
+    axes.set_xlabel("U, accuracy of unseen classes (%)")
+    axes.set_ylabel("S, accuracy of seen classes (%)")
+    return made
 
 
-def criterion_chart(key: str, label: str, traces: Sequence[Trace], what: str) -> Markup:
+def criterion_chart(traces: Sequence[Trace], what: str) -> Figure:
     """Validation (or test) figures by epoch, the chosen epochs marked."""
-    with chart_style():
-        made, axes = new_chart(WIDTH, 2.9)
-        _draw_traces(axes, traces, 1.6)
-        axes.set_ylim(bottom=0.0)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(f"{what} (%)")
-        _set_epoch_ticks(axes, traces)
-        return as_svg(made, key, label)
+    made, axes = new_chart(WIDTH, 2.9)
+    _draw_traces(axes, traces, 1.6)
+    axes.set_ylim(bottom=0.0)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{what} (%)")
+    _set_epoch_ticks(axes, traces)
+    return made
 
 
-def loss_chart(key: str, label: str, traces: Sequence[Trace], title: str) -> Markup:
-    """One loss by epoch in a small chart with a scale of its own."""
-    with chart_style():
-        made, axes = new_chart(2.3, 1.45, left=0.48, top=0.25, bottom=0.2, right=0.06)
-        _draw_traces(axes, traces, 1.3)
-        axes.set_title(_shortened(title, 34), loc="left", pad=4)
-        axes.locator_params(axis="y", nbins=4)
-        _set_epoch_ticks(axes, traces, 4)
-        return as_svg(made, key, label)
+def loss_chart(traces: Sequence[Trace], title: str) -> Figure:
+    """One loss by epoch in a small chart with its own scale."""
+    made, axes = new_chart(2.3, 1.45, left=0.48, top=0.25, bottom=0.2, right=0.06)
+    _draw_traces(axes, traces, 1.3)
+    axes.set_title(_shortened(title, 34), loc="left", pad=4)
+    axes.locator_params(axis="y", nbins=4)
+    _set_epoch_ticks(axes, traces, 4)
+    return made
 
 
 def _draw_traces(axes: Axes, traces: Sequence[Trace], width: float) -> None:
@@ -275,28 +263,27 @@ def thinned(
     x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], step: float
 ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
     """A line without the points closer than ``step`` to the last remaining one; both ends remain."""
-    kept = [0]
+    places = [0]
     for place in range(1, len(x) - 1):
-        if max(abs(x[place] - x[kept[-1]]), abs(y[place] - y[kept[-1]])) >= step:
-            kept.append(place)
+        if max(abs(x[place] - x[places[-1]]), abs(y[place] - y[places[-1]])) >= step:
+            places.append(place)
     if len(x) > 1:
-        kept.append(len(x) - 1)
-    return x[kept], y[kept]
+        places.append(len(x) - 1)
+    return x[places], y[places]
 
 
 # --- t-SNE ---------------------------------------------------------------------------------------
 
 
-def tsne_chart(key: str, label: str, panel: Panel, colours: Mapping[int, str]) -> Markup:
+def tsne_chart(panel: Panel, colours: Mapping[int, str]) -> Figure:
     """One panel of a t-SNE, with a placeholder colour for each class."""
     from zslbench_report.plots.tsne import scatter
 
     side, margin = 4.0, 0.06
-    with chart_style():
-        made, axes = new_chart(side, side, left=margin, right=margin, top=margin, bottom=margin)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for edge in ("top", "right"):
-            axes.spines[edge].set_visible(True)
-        scatter(axes, panel, colours, ink("surface"))
-        return as_svg(made, key, label)
+    made, axes = new_chart(side, side, left=margin, right=margin, top=margin, bottom=margin)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for edge in ("top", "right"):
+        axes.spines[edge].set_visible(True)
+    scatter(axes, panel, colours, ink("surface"))
+    return made

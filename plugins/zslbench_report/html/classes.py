@@ -167,7 +167,7 @@ def _confusion(report: Report, series: Series) -> dict[str, Any] | None:
 
 
 def shares(runs: Sequence[pd.DataFrame], column: str, classes: list[int]) -> Float[np.ndarray, "n n"]:
-    """Share of the images of each class (row) that were taken for each class (column), over runs."""
+    """Share of the images of each class (row) that were predicted as each class (column), over runs."""
     every = pd.concat(runs)
     counts = pd.crosstab(every["label"], every[column])
     part = counts.reindex(index=classes, columns=classes, fill_value=0).to_numpy(float)
@@ -176,7 +176,7 @@ def shares(runs: Sequence[pd.DataFrame], column: str, classes: list[int]) -> Flo
 
 
 def most_confused(matrix: Float[np.ndarray, "n n"], most: int) -> list[int]:
-    """Up to ``most`` classes of the strongest confusions, pairs kept together, strongest first."""
+    """Up to ``most`` classes of the strongest confusions, in pairs, strongest first."""
     errors = matrix.copy()
     np.fill_diagonal(errors, 0.0)
     mutual = np.triu(errors + errors.T)
@@ -193,11 +193,11 @@ def most_confused(matrix: Float[np.ndarray, "n n"], most: int) -> list[int]:
 
 def _matrix(runs: list[pd.DataFrame], names: _Classes) -> dict[str, Any] | None:
     classes = sorted({int(label) for table in runs for label in table["label"]})
-    whole = shares(runs, "czsl_prediction", classes)
-    chosen = most_confused(whole, MOST_CLASSES)
+    matrix = shares(runs, "czsl_prediction", classes)
+    chosen = most_confused(matrix, MOST_CLASSES)
     if not chosen:
         return None
-    part = 100 * whole[np.ix_(chosen, chosen)]
+    part = 100 * matrix[np.ix_(chosen, chosen)]
     return {
         "names": [_name(names, classes[at]) for at in chosen],
         "rows": part.tolist(),

@@ -138,17 +138,12 @@ def attention(report: Report) -> Mapping[str, Any] | None:
         return None
 
     def look(series: Series, record: RunRecord) -> dict[str, Any]:
-        from zslbench_report.plots.attention import look_at
-        from zslbench_report.plots.fitted import open_run
+        from zslbench_report.plots.attention import compute
 
-        options, remarks = report.options, list[str]()
-        run = open_run(record, options.data_root, notify=remarks.append, embedding_only=True)
-        images = [
-            (image, [(tile, _source(tile)) for tile in image.tiles])
-            for image in look_at(
-                run, count=IMAGES, top=ATTRIBUTES, images=options.images, notify=remarks.append
-            )
-        ]
+        root, pictures, remarks = report.options.data_root, report.options.images, list[str]()
+        options: dict[str, Any] = {"count": IMAGES, "top": ATTRIBUTES, "notify": remarks.append}
+        found = compute(record, data_root=root, images=pictures, **options)
+        images = [(image, [(tile, _source(tile)) for tile in image.tiles]) for image in found]
         title = f"{series.label} on {report.dataset_title(series.dataset)}, seed {record.info.seed}"
         return {"title": title, "images": images, "remarks": remarks}
 

@@ -25,7 +25,7 @@ from zslbench_report.html.networks import attention, tsne
 from zslbench_report.html.report import Report
 from zslbench_report.html.results import audits, missing, results, variants
 from zslbench_report.html.runs import notes, protocol, provenance, runs, settings
-from zslbench_report.theme import SHADE, Tone, variables
+from zslbench_report.theme import SHADE, variables
 
 _log = logging.getLogger("zslbench")
 _JOINT = re.compile(r"(?<=[._/:])(?=\w)")
@@ -75,8 +75,8 @@ def page(report: Report) -> str:
         "seed": len(outcome.seeds),
         "run": len(outcome.records),
     }
-    style = _template("style.css.j2").render(shade=SHADE, light=variables(False), dark=variables(True))
-    return _template("page.html.j2").render(
+    style = template("style.css.j2").render(shade=SHADE, light=variables(False), dark=variables(True))
+    return template("page.html.j2").render(
         outcome=outcome,
         sections=[(section, body) for section, body in bodies if body is not None],
         counts=counts,
@@ -86,8 +86,8 @@ def page(report: Report) -> str:
         command=report.options.command,
         version=__version__,
         style=Markup(style),
-        early=Markup(_template("early.js").render()),
-        script=Markup(_template("script.js").render()),
+        early=Markup(template("early.js").render()),
+        script=Markup(template("script.js").render()),
     )
 
 
@@ -96,8 +96,8 @@ def _body(report: Report, section: Section) -> Markup | None:
         content = section.build(report)
         if content is None:
             return None
-        template = _template(f"sections/{section.id}.html.j2")
-        return Markup(template.render(**content, without_charts=report.without_charts))
+        made = template(f"sections/{section.id}.html.j2")
+        return Markup(made.render(**content, without_charts=report.without_charts))
     except Exception as error:
         text = str(error)
         if not isinstance(error, ZslbenchError):
@@ -110,7 +110,8 @@ def _body(report: Report, section: Section) -> Markup | None:
 # --- templates -----------------------------------------------------------------------------------
 
 
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A template of the page by its file name."""
     return _templates().get_template(name)
 
 
@@ -125,7 +126,7 @@ def _templates() -> jinja2.Environment:
     )
     made.filters |= {"decimal": _decimal, "shown": _shown, "signed": signed}
     made.filters |= {"words": _unbroken_words, "breaks": _breakable}
-    made.globals["swatch"] = _swatch
+    made.globals["swatch"] = vars(made.get_template("macros.html.j2").module)["swatch"]
     return made
 
 
@@ -148,26 +149,3 @@ def _unbroken_words(text: str) -> Markup:
 def _breakable(text: str) -> Markup:
     """The text with optional line breaks after the joints of names such as ``164.Cerulean_Warbler``."""
     return Markup("<wbr>").join(escape(part) for part in _JOINT.split(text))
-
-
-_SHAPES: Mapping[str, str] = {
-    "o": '<circle cx="14" cy="6" r="3.6"/>',
-    "s": '<rect x="10.8" y="2.8" width="6.4" height="6.4"/>',
-    "D": '<path d="M14 1.4 18.6 6 14 10.6 9.4 6z"/>',
-    "^": '<path d="M14 1.6 18.4 9.6H9.6z"/>',
-    "v": '<path d="M14 10.4 18.4 2.4H9.6z"/>',
-    "P": '<path d="M12.4 1.6h3.2v2.8h2.8v3.2h-2.8v2.8h-3.2V7.6H9.6V4.4h2.8z"/>',
-    "X": '<path d="M11 1.4 14 4.2 17 1.4 18.6 3 15.8 6 18.6 9 17 10.6 14 7.8 11 10.6 9.4 9 12.2 6 9.4 3z"/>',
-}
-"""Markers of charts, in a box of 28 × 12."""
-
-
-def _swatch(tone: Tone) -> Markup:
-    """A piece of a method's line with its marker."""
-    dash = f' stroke-dasharray="{" ".join(str(2 * one) for one in tone.dash)}"' if tone.dash else ""
-    line = f'<path d="M1 6h26" fill="none" stroke="currentColor" stroke-width="2"{dash}/>'
-    style = f"color:var(--{tone.colour});fill:var(--{tone.colour})"
-    return Markup(
-        f'<svg class="swatch" viewBox="0 0 28 12" width="28" height="12" aria-hidden="true" style="{style}">'
-        f"{line}{_SHAPES[tone.marker]}</svg>"
-    )

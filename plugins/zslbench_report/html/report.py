@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from markupsafe import Markup
 
@@ -15,6 +15,8 @@ from zslbench.evaluation import Metric, criteria
 from zslbench.experiment import Entry, Line, SuiteOutcome
 from zslbench.report import dataset_label, distinct_runs, method_label, selection_mark
 from zslbench.store import RunRecord
+from zslbench_report.html.charts import chart_style
+from zslbench_report.html.svg import as_svg
 from zslbench_report.theme import Tone, tone
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from zslbench.plugin import Registry
     from zslbench.store import Store
+    from zslbench_report.plots.canvas import Figure
 
 P = ParamSpec("P")
 
@@ -105,17 +108,23 @@ class Report:
 
     def draw(
         self,
-        chart: Callable[Concatenate[str, str, P], Markup],
+        chart: Callable[P, Figure],
         name: str,
         label: str,
         *content: P.args,
         **options: P.kwargs,
     ) -> Markup | None:
-        """A chart whose ids no other has: ``<name>-1-...``, ``<name>-2-...``; None: without charts."""
+        """A chart as inline SVG; None: without charts.
+
+        Args:
+            name: prefix of its ids, which no other chart has.
+            label: what it shows, for readers who cannot see it.
+        """
         if self.without_charts:
             return None
         self._keys[name] = self._keys.get(name, 0) + 1
-        return chart(f"{name}-{self._keys[name]}", label, *content, **options)
+        with chart_style():
+            return as_svg(chart(*content, **options), f"{name}-{self._keys[name]}", label)
 
     def add_fault(self, fault: str) -> None:
         """Add a line to the section of notes, once."""
@@ -169,8 +178,8 @@ class Report:
         table = self._tables[key]
         if table is None:
             return None
-        if lacking := [column for column in columns if column not in table.columns]:
-            self.add_fault(f"run {record.info.id}: table '{name}' has no column {', '.join(lacking)}")
+        if missing := [column for column in columns if column not in table.columns]:
+            self.add_fault(f"run {record.info.id}: table '{name}' has no column {', '.join(missing)}")
             return None
         return table  # type: ignore[no-any-return]
 
@@ -194,7 +203,7 @@ class Report:
 def outcome_of_runs(records: Sequence[RunRecord], title: str) -> SuiteOutcome:
     """Any runs as a table: one line per method, variant and reading.
 
-    Runs that differ in anything but their seed never share a cell: each such group has a line of its own,
+    Runs that differ in anything but their seed never share a cell: each such group has its own line,
     labelled with what sets it apart.
     """
     groups: dict[tuple[str, str, str], list[RunRecord]] = {}
@@ -232,6 +241,6 @@ def _entry(records: dict[int, RunRecord], seeds: Sequence[int], ranking: bool) -
     """One cell. Nobody planned this grid: only cells of the ranking selection count as missing."""
     if not records:
         return Entry("missing", reason="not run") if ranking else Entry("not applicable")
-    lacking = [seed for seed in seeds if seed not in records]
-    reason = f"not run with seed {', '.join(map(str, lacking))}" if lacking else ""
-    return Entry("partial" if lacking else "done", records, reason=reason)
+    missing = [seed for seed in seeds if seed not in records]
+    reason = f"not run with seed {', '.join(map(str, missing))}" if missing else ""
+    return Entry("partial" if missing else "done", records, reason=reason)

@@ -10,9 +10,6 @@ from zslbench.evaluation import Metric, criteria
 from zslbench.experiment import Line, PublishedResults
 from zslbench.plugin import FULL
 from zslbench.report import (
-    MISSING,
-    Cell,
-    Row,
     Table,
     header_spans,
     interval,
@@ -46,9 +43,13 @@ def results(report: Report) -> Mapping[str, Any] | None:
             if svg := _spread_chart(report, "spread", title, spreads, metric):
                 any_published = any(math.isfinite(one.published) for one in spreads)
                 charts.append({"title": title, "svg": svg, "published": any_published})
-    links = {audit["label"]: audit for audit in _audits(report)}
+    table = suite_table(report.outcome).for_readers()
     return {
-        "table": sortable(suite_table(report.outcome), links),
+        "table": table,
+        "headings": headings(table),
+        "levels": header_spans(table.columns)[:-1],
+        "notes": table_notes(table, "bold", "underlined"),
+        "audits": {audit["label"]: audit for audit in _audits(report)},
         "charts": charts,
         "published": any(chart["published"] for chart in charts),
     }
@@ -69,61 +70,14 @@ def _spread_chart(
     return report.draw(spread_chart, name, label, spreads, metric.name, bars=bars) if spreads else None
 
 
-def sortable(table: Table, links: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What the template shows of a table: header cells by level, bodies (one per group), and notes.
-
-    Args:
-        links: audits (:func:`_audits`) by the text of a row's first cell; they make up a last column, if
-            there are any.
-    """
-    shown = table.for_readers()
-    levels = header_spans(shown.columns)
-    return {
-        "title": shown.title,
-        "upper": levels[:-1],
-        "columns": [
-            {"text": span.text, "numeric": column.numeric, "first": _starts_group(shown, place)}
-            for place, (span, column) in enumerate(zip(levels[-1], shown.columns, strict=True))
-        ],
-        "linked": bool(links),
-        "bodies": [
-            {"group": group, "rows": [_sortable_row(shown, row, links) for row in rows]}
-            for group, rows in shown.grouped()
-        ],
-        "notes": table_notes(shown, "bold", "underlined"),
-        "width": len(shown.columns) + bool(links),
-    }
-
-
-def _sortable_row(table: Table, row: Row, links: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    cells = [
-        {
-            "text": MISSING if cell.text is None else cell.text,
-            "tail": cell.marks,
-            "emphasis": cell.emphasis,
-            "note": cell.note,
-            "missing": _is_missing(cell, column.numeric),
-            "sort": ""
-            if _is_missing(cell, column.numeric)
-            else str(cell.text if cell.value is None else cell.value),
-            "numeric": column.numeric,
-            "first": _starts_group(table, place),
-        }
-        for place, (cell, column) in enumerate(zip(row.cells, table.columns, strict=True))
+def headings(table: Table) -> list[tuple[str, bool, bool]]:
+    """The lowest header of each column, whether it holds numbers, and whether it begins a data set."""
+    tops = [column.header[0] for column in table.columns]
+    lowest = header_spans(table.columns)[-1]
+    return [
+        (span.text, column.numeric, place > 0 and tops[place] != tops[place - 1])
+        for place, (span, column) in enumerate(zip(lowest, table.columns, strict=True))
     ]
-    first = row.cells[0].text or ""
-    return {"cells": cells, "kind": row.kind, "link": links.get(first) if not row.kind else None}
-
-
-def _starts_group(table: Table, place: int) -> bool:
-    """Whether a column is the first under its topmost header, where a rule separates data sets."""
-    tops: Sequence[str] = [column.header[0] for column in table.columns]
-    return place > 0 and tops[place] != tops[place - 1]
-
-
-def _is_missing(cell: Cell, numeric: bool) -> bool:
-    """Whether the cell has no figure, though it may say why, as ``no plugin``; such cells sort last."""
-    return cell.text is None or (numeric and cell.value is None)
 
 
 # --- audits --------------------------------------------------------------------------------------

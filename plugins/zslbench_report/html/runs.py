@@ -16,34 +16,9 @@ from zslbench_report.html.report import Report, Series
 
 # --- selection -----------------------------------------------------------------------------------
 
-SELECTIONS: Mapping[str, str] = {
-    "val": (
-        "The number of epochs, and the hyper-parameters that a method offers for search, were chosen by the "
-        "highest H (Acc for a method without GZSL) on validation classes and images held out from the "
-        "training images. The method was then refitted on all training images with these choices and "
-        "evaluated once. Test images played no part in any choice."
-    ),
-    "last": (
-        "Nothing was chosen: the method was fitted on all training images with the given number of epochs "
-        "and settings, and evaluated once after its last epoch."
-    ),
-    "oracle": (
-        "Epochs and classifiers were chosen on the test images themselves, separately for Acc and for H, as "
-        f"published code does. These numbers, marked {ORACLE_MARK}, are biased upwards by construction and "
-        "are not comparable with any others."
-    ),
-}
-EVALUATOR = (
-    "All numbers come from one evaluator, the only part that sees test labels; methods only hand it scores. "
-    "Acc is the accuracy averaged over unseen classes when only unseen classes can be predicted (CZSL). U "
-    "and S are the accuracies averaged over unseen and over seen classes when all classes can be predicted "
-    "(GZSL), and H = 2US/(U+S). Every class has the same weight, however many test images it has; a tie for "
-    "the highest score counts as wrong. AUSUC is the area under the exact seen–unseen curve."
-)
-
 
 def protocol(report: Report) -> Mapping[str, Any] | None:
-    """Text on selections, splits and evaluator, then a row per run: what was chosen, and by which value."""
+    """How selections, splits and the evaluator work, and what was chosen in each run, and by which value."""
     outcome = report.outcome
     used = {record.info.selection for record in outcome.records}
     splits: dict[str, dict[str, None]] = {}
@@ -59,9 +34,9 @@ def protocol(report: Report) -> Mapping[str, Any] | None:
         for record in report.records(line.label, dataset, selection)
     ]
     return {
-        "selections": [(one, SELECTIONS[one]) for one in outcome.selections if one in used & set(SELECTIONS)],
+        "selections": [one for one in outcome.selections if one in used],
         "splits": splits,
-        "evaluator": EVALUATOR,
+        "oracle_mark": ORACLE_MARK,
         "columns": [(name, name in ("seed", "epochs", "candidates", "value")) for name in _CHOICES],
         "rows": rows,
         "ranking": outcome.selections[0] if outcome.selections else None,
@@ -93,7 +68,7 @@ def _choices(report: Report, label: str, record: RunRecord) -> list[Any]:
 
 
 def _epochs(metrics: Mapping[str, Any]) -> str | None:
-    """Under oracle selection H and Acc may come from two epochs, each with a classifier of its own."""
+    """Under oracle selection H and Acc may come from two epochs, each with its own classifier."""
     if metrics.get("epochs"):
         return str(metrics["epochs"])
     parts = []

@@ -1,4 +1,4 @@
-"""A chart as inline SVG: the page's colours, ids of its own, text that stays text."""
+"""A chart as inline SVG: the page's colours, unique ids, text that remains text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Where an embedding looks: its overall map, and those of the highest-scoring attributes (SC-EGG, Figure 3).
 
-A region grid is taken to cover the whole image, and images are shown square, as extractors read them.
+A region grid is assumed to cover the image, and images are shown square, as extractors read them.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class ImageTiles:
     """The image (or the mean activation of its regions), the overall map, then attributes by their scores."""
 
 
-def figure(
+def compute(
     record: RunRecord,
     *,
     images: str | Path | None = None,
@@ -93,8 +93,8 @@ def figure(
     data_root: str | Path | None = None,
     regions: str | None = None,
     notify: Notify = ignore,
-) -> Figure:
-    """One row of panels per image: the image, the overall map, the maps of its ``top`` attributes.
+) -> list[ImageTiles]:
+    """For each image its tiles: the image, the overall map, the maps of its ``top`` attributes.
 
     Args:
         record: a run whose embedding has attention.
@@ -111,57 +111,13 @@ def figure(
             or names or rows do not fit the data set.
     """
     run = open_run(record, data_root, regions=regions, notify=notify, embedding_only=True)
-    shown = look_at(
-        run,
-        rows=rows,
-        count=count,
-        top=top,
-        images=images,
-        attribute_names=attribute_names,
-        notify=notify,
-    )
-    with plot_style():
-        return _draw(record, shown)
-
-
-def _draw(record: RunRecord, shown: Sequence[ImageTiles]) -> Figure:
-    columns = len(shown[0].tiles)
-    made = new_figure(columns * (_PANEL + 0.08) + 0.9, len(shown) * (_PANEL + _HEADING) + 0.5)
-    made.suptitle(run_title(record), fontsize=9)
-    axes = made.subplots(len(shown), columns, squeeze=False)
-    for line, image in zip(axes, shown, strict=True):
-        label = f"{wrapped(image.class_name, _LINE)}\n({image.side})\n{wrapped(image.outcome, _LINE)}"
-        line[0].set_ylabel(label, fontsize=7)
-        for panel, tile in zip(line, image.tiles, strict=True):
-            hide_ticks(panel)
-            heading = f"{wrapped(tile.name, _LINE)}\n{tile.score}".strip()
-            if tile is image.tiles[0]:
-                heading = f"image {image.row}" if tile.name == "image" else f"image {image.row}\n{heading}"
-            panel.set_title(heading, fontsize=7)
-            if tile.pixels is not None:
-                panel.imshow(tile.pixels, cmap=tile.colours, vmin=0, vmax=1, aspect="auto")
-    add_colorbar(made, axes, COLOUR_MAP, "weight of a region, each map scaled separately", ("0", "max"))
-    return made
-
-
-def look_at(
-    run: FittedRun,
-    *,
-    rows: Sequence[int] = (),
-    count: int,
-    top: int,
-    images: str | Path | None = None,
-    attribute_names: Sequence[str] | None = None,
-    notify: Notify = ignore,
-) -> list[ImageTiles]:
-    """The tiles of each image; the arguments and errors are those of :func:`figure`."""
     dataset = run.dataset
     names = attribute_names_of(dataset, attribute_names)
-    chosen = choose_rows(run.record, dataset, rows, count)
+    chosen = choose_rows(record, dataset, rows, count)
     found = attention_of(run, chosen)
     pictures = pictures_of(dataset, chosen, images, notify)
     grid = grid_of(dataset.regions, found.maps.shape[2])
-    outcome, unseen = outcomes(run.record, dataset), set(run.fold.space.unseen.tolist())
+    outcome, unseen = outcomes(record, dataset), set(run.fold.space.unseen.tolist())
     maps, scores, overall = (part.numpy() for part in found)
     shown = []
     for place, row in enumerate(chosen.tolist()):
@@ -259,7 +215,7 @@ def overlay(
 ) -> Float[np.ndarray, "height width 3"]:
     """The heat over the picture, more opaque where it is stronger.
 
-    The picture is turned grey and pale, so that none of its own colours reads as heat.
+    The picture is made grey and pale, so that its colours are not mistaken for heat.
     """
     grey = picture @ np.array([0.299, 0.587, 0.114], dtype=picture.dtype)
     pale = (PALENESS + (1 - PALENESS) * grey)[:, :, None]
@@ -274,3 +230,29 @@ def heat_over(
     """A map over its picture, in the colours of ``COLOUR_MAP``."""
     strength = enlarged(cells, picture.shape[0], picture.shape[1])
     return overlay(picture, colormapped(COLOUR_MAP, strength), strength)
+
+
+def figure(record: RunRecord, shown: Sequence[ImageTiles]) -> Figure:
+    """One row of panels per image of a run."""
+    with plot_style():
+        return _draw(record, shown)
+
+
+def _draw(record: RunRecord, shown: Sequence[ImageTiles]) -> Figure:
+    columns = len(shown[0].tiles)
+    made = new_figure(columns * (_PANEL + 0.08) + 0.9, len(shown) * (_PANEL + _HEADING) + 0.5)
+    made.suptitle(run_title(record), fontsize=9)
+    axes = made.subplots(len(shown), columns, squeeze=False)
+    for line, image in zip(axes, shown, strict=True):
+        label = f"{wrapped(image.class_name, _LINE)}\n({image.side})\n{wrapped(image.outcome, _LINE)}"
+        line[0].set_ylabel(label, fontsize=7)
+        for panel, tile in zip(line, image.tiles, strict=True):
+            hide_ticks(panel)
+            heading = f"{wrapped(tile.name, _LINE)}\n{tile.score}".strip()
+            if tile is image.tiles[0]:
+                heading = f"image {image.row}" if tile.name == "image" else f"image {image.row}\n{heading}"
+            panel.set_title(heading, fontsize=7)
+            if tile.pixels is not None:
+                panel.imshow(tile.pixels, cmap=tile.colours, vmin=0, vmax=1, aspect="auto")
+    add_colorbar(made, axes, COLOUR_MAP, "weight of a region, each map scaled separately", ("0", "max"))
+    return made

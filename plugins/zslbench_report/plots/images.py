@@ -61,7 +61,7 @@ def _ordered(table: pd.DataFrame) -> list[int]:
 
 
 def outcomes(record: RunRecord, dataset: Dataset) -> dict[int, str]:
-    """By row number how the run classified an image: "correct", "taken for" a class, or "training image".
+    """By row number how the run classified an image: "correct", "predicted as" a class, or "training image".
 
     Images without scores (seen ones, for a method that does CZSL only) are left out.
     """
@@ -70,7 +70,7 @@ def outcomes(record: RunRecord, dataset: Dataset) -> dict[int, str]:
     scored = table[table[f"{task}_prediction"] >= 0]
     trained = dict.fromkeys(dataset.split.trainval.tolist(), "training image")
     return trained | {
-        int(row): "correct" if correct else f"taken for {dataset.class_names[int(predicted)]}"
+        int(row): "correct" if correct else f"predicted as {dataset.class_names[int(predicted)]}"
         for row, correct, predicted in zip(
             scored["image"], scored[f"{task}_correct"], scored[f"{task}_prediction"], strict=True
         )

@@ -50,6 +50,8 @@ _PERPLEXITY = 30.0
 _FEWEST = 4
 _SIDE = 4.4  # of a panel, inches
 _NAME = 24  # characters of a line of the legend
+Samples = tuple[Float[np.ndarray, "_ d"], pd.DataFrame]
+"""Features, and of each its ``kind``, ``class_id`` and ``image`` (row number; NA: synthetic)."""
 _NO_BASELINE = "real features only: no baseline run with a generator of these features was given"
 
 # --- the points ----------------------------------------------------------------------------------
@@ -63,15 +65,6 @@ class Selection:
     unseen: Int[np.ndarray, " b"]
     rows: Int[np.ndarray, " n"]
     """Images, as row numbers of the data set."""
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Features of real images or synthetic ones."""
-
-    features: Float[np.ndarray, "n d"]
-    about: pd.DataFrame
-    """Of each feature its ``kind`` (of ``KINDS``), ``class_id`` and ``image`` (row number; NA: synthetic)."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +185,7 @@ def _real_samples(run: FittedRun, selection: Selection, features: Float[np.ndarr
     """The selected test images with these features."""
     labels = run.dataset.labels[selection.rows]
     kinds = np.where(np.isin(labels, selection.unseen), KINDS[1], KINDS[0])
-    return Samples(features, _about(kinds, labels, selection.rows))
+    return features, _about(kinds, labels, selection.rows)
 
 
 def synthetic_samples(run: FittedRun, selection: Selection, per_class: int, seed: int) -> Samples | None:
@@ -212,7 +205,7 @@ def synthetic_samples(run: FittedRun, selection: Selection, per_class: int, seed
     g = torch.cat(made)
     labels = np.repeat(selection.unseen, per_class)
     features = require_shape("generator's sample", run.record, (len(labels), g.shape[-1]), g).numpy()
-    return Samples(features, _about(SYNTHETIC, labels, None))
+    return features, _about(SYNTHETIC, labels, None)
 
 
 def _about(kinds: Any, labels: np.ndarray, rows: np.ndarray | None) -> pd.DataFrame:
@@ -221,8 +214,8 @@ def _about(kinds: Any, labels: np.ndarray, rows: np.ndarray | None) -> pd.DataFr
 
 
 def _panel(name: str, title: str, note: str, seed: int, *samples: Samples) -> Panel:
-    points = project(np.concatenate([one.features for one in samples]), seed)
-    about = pd.concat([one.about for one in samples], ignore_index=True)
+    points = project(np.concatenate([features for features, _ in samples]), seed)
+    about = pd.concat([about for _, about in samples], ignore_index=True)
     return Panel(name, title, note, about.assign(x=points[:, 0], y=points[:, 1]))
 
 
@@ -248,7 +241,7 @@ def project(features: Float[np.ndarray, "n d"], seed: int) -> Float[np.ndarray, 
 
 
 def _is_discriminative(run: FittedRun) -> bool:
-    """Whether the embedding was trained to tell classes apart: it has class scores of its own."""
+    """Whether the embedding was trained to tell classes apart, so that it has class scores."""
     return run.embedding.guide(run.embedding_networks) is not None
 
 

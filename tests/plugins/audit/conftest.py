@@ -1,4 +1,4 @@
-"""Methods that leak, registered beside the installed ones, and a data set on which an audit takes a blink."""
+"""Methods that leak, registered with the installed ones, and settings of a tiny data set."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def known(_with_leaky: Registry) -> Iterator[Registry]:
 
 @pytest.fixture
 def audited(known: Registry) -> Callable[..., AuditResult]:
-    """An audit on a tiny toy, kept nowhere."""
+    """An audit on the tiny data set, not saved."""
 
     def one(method: str | None = None, **options: Any) -> AuditResult:
         settings = SMALL | options.pop("settings", {})
@@ -57,5 +57,5 @@ def audited(known: Registry) -> Callable[..., AuditResult]:
 
 @pytest.fixture(scope="session")
 def small() -> dict[str, Any]:
-    """Settings of that tiny toy."""
+    """Settings of the tiny data set."""
     return dict(SMALL)

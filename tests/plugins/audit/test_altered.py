@@ -1,4 +1,4 @@
-"""Altered data sets differ in test images alone, in what they say they do, and share no memory."""
+"""Altered data sets differ only in test images, as described, and share no memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def dataset(known, small):
 
 
 @pytest.mark.parametrize("alter", ALTERED)
-def test_training_images_stay_and_the_data_set_is_sound(dataset, alter):
+def test_training_images_are_unchanged_and_the_data_set_is_valid(dataset, alter):
     before = digests(dataset)
     changed = alter(dataset, 3)
     train = dataset.split.trainval

@@ -33,7 +33,7 @@ def test_a_method_that_passes(call):
     assert (row["method"], row["result"], row["version"]) == ("honest", "7 of 7 probes passed", "installed")
 
 
-def test_a_method_that_leaks_ends_with_one(call):
+def test_a_leak_gives_exit_code_1(call):
     done = call("counting", "--format", "csv")
     assert done.exit_code == 1
     assert "counting: 5 of 7 probes passed, failed: labels, rows" in done.stderr
@@ -51,7 +51,7 @@ def test_all_methods(call, known, monkeypatch):
     assert "dicing: 6 of 7 probes passed, failed: globals" in done.stderr
 
 
-def test_a_method_that_cannot_run_does_not_keep_the_others_from_it(call, known, monkeypatch):
+def test_a_method_that_cannot_run_does_not_stop_the_others(call, known, monkeypatch):
     from dataclasses import replace
 
     honest = known.method("honest")
@@ -79,14 +79,14 @@ def test_bad_input_is_one_line(call, arguments, words):
     assert done.stdout == ""
 
 
-def test_an_empty_store_says_what_to_do(call):
+def test_an_empty_store_names_the_command(call):
     done = call("--list", small=False)
     assert done.exit_code == 0
     assert "zslbench audit METHOD makes one" in done.stderr
 
 
 def test_every_line_of_a_suite(call, tmp_path, monkeypatch):
-    """One audit for each method, variant and reading; what no plugin provides is said."""
+    """One audit for each method, variant and reading; methods without a plugin are reported."""
     lines = """
     datasets = ["toy"]
     [[methods]]

@@ -1,4 +1,4 @@
-"""Every probe catches the methods that leak what it looks for, and leaves the others in peace."""
+"""Every probe catches the methods that leak what it looks for, and no others."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_selecting_on_the_final_fold_is_caught(audited, monkeypatch):
     assert {"images", "labels", "rows", "selection"} <= set(found.failed)
 
 
-def test_details_say_what_was_seen(audited):
+def test_details_name_what_differed(audited):
     found = {one.name: one for one in audited("counting").probes}
     assert "prior/counts" in found["labels"].detail
     assert "final gzsl" in found["labels"].detail
@@ -132,7 +132,7 @@ def test_details_say_what_was_seen(audited):
     assert "ValueError: these are no features" in failing["images"].detail
 
 
-def test_a_run_that_widens_numbers_does_not_spoil_the_process(audited):
+def test_probes_restore_the_process(audited):
     before = (torch.get_default_dtype(), os.getcwd(), torch.get_rng_state())  # noqa: PTH109
     numpy_before = np.random.get_state()[1].copy()  # noqa: NPY002
     audited("widening"), audited("dicing"), audited("numpy-dicing")
@@ -142,7 +142,7 @@ def test_a_run_that_widens_numbers_does_not_spoil_the_process(audited):
     assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
 
 
-def test_labels_probe_tells_that_figures_fall_to_chance(audited):
+def test_labels_probe_reports_that_figures_fall_to_chance(audited):
     found = {one.name: one for one in audited("honest", settings={"dataset.images_per_class": 40}).probes}
     words = found["labels"].detail.split("Acc against these labels is ")[1].replace(",", " ").split()
     acc, true = float(words[0]), float(words[2])

@@ -60,7 +60,7 @@ def test_a_saved_audit_is_read_back(store):
     assert audit.find(store, CODE) == RESULT
 
 
-def test_a_repeated_audit_takes_the_place_of_the_earlier(store):
+def test_a_repeated_audit_replaces_the_earlier_one(store):
     audit.save(store, RESULT)
     later = replace(RESULT, when=WHEN + timedelta(days=1), seconds=9.0)
     audit.save(store, later)
@@ -100,13 +100,13 @@ def test_an_audit_of_something_else_does_not_apply(store, change):
     assert audit.find(store, identity(**change)) is None
 
 
-def test_an_audit_under_oracle_is_of_no_run(store):
+def test_an_audit_under_oracle_applies_to_no_run(store):
     audit.save(store, replace(FAILED, selection="oracle"))
     assert audit.find(store, CODE) is None
     assert audit.status_of(store, CODE).state == "none"
 
 
-def test_of_several_audits_one_that_failed_goes_first_then_the_latest(store):
+def test_a_failed_audit_takes_precedence_then_the_latest(store):
     other = {"classifier": {"lr": 0.2}, "dataset": {}}
     later = replace(RESULT, settings=other, when=WHEN + timedelta(days=1))
     audit.save(store, RESULT)
@@ -117,7 +117,7 @@ def test_of_several_audits_one_that_failed_goes_first_then_the_latest(store):
     assert audit.find(store, CODE) == failed
 
 
-def test_what_reports_say(store):
+def test_status_for_reports(store):
     assert audit.status_of(store, CODE).label == "not audited"
     assert "zslbench audit m --reading paper" in audit.status_of(store, CODE).details[0]
     audit.save(store, RESULT)
@@ -134,7 +134,7 @@ def test_what_reports_say(store):
     assert failed.details[0] == "images, failed: Other values."
 
 
-def test_a_damaged_file_is_a_warning_and_no_audit(store, caplog):
+def test_a_damaged_file_is_skipped_with_a_warning(store, caplog):
     audit.save(store, RESULT)
     path = next((store.root / "audits").iterdir())
     path.write_bytes(path.read_bytes().replace(b"Nothing depends on rows", b"Everything depends on it"))
@@ -144,14 +144,14 @@ def test_a_damaged_file_is_a_warning_and_no_audit(store, caplog):
     assert json.loads(path.read_bytes())["method"] == "m"
 
 
-def test_a_file_under_another_name_is_no_audit(store):
+def test_a_file_under_another_name_is_skipped(store):
     audit.save(store, RESULT)
     path = next((store.root / "audits").iterdir())
     path.rename(path.with_name("0123456789abcdef.json"))
     assert audit.stored(store) == []
 
 
-def test_a_store_that_cannot_be_written_is_one_line(tmp_path):
+def test_a_store_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ZslbenchError, match="cannot save the audit"):
         audit.save(Store(tmp_path / "file"), RESULT)

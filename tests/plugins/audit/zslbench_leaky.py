@@ -116,7 +116,7 @@ class Counting(Ridge):
 
 
 class Knowing(Ridge):
-    """Raises the score of the right class of each test image: nothing that is fitted tells of it."""
+    """Raises the score of the right class of each test image: no fitted tensor shows it."""
 
     def scores(self, nets, features):
         found = super().scores(nets, features)
@@ -195,7 +195,7 @@ class Epochs(ComponentSettings):
 
 
 class Stubborn(Ridge):
-    """Trained, yet without chance: no seed tells it from another."""
+    """Trained without randomness: all seeds give the same result."""
 
     def fit(self, view):
         def losses(nets, batch, noise):

@@ -1,4 +1,4 @@
-"""A tiny run that can be stopped after an epoch, and what each tracker says of it when it is read back."""
+"""A tiny run that can be stopped after an epoch, and what each tracker wrote of it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Attempt:
 
 @dataclass
 class Listener:
-    """Stops a run after an epoch, once trackers have been told of it."""
+    """Stops a run after an epoch, after its trackers were called."""
 
     stage: str
     epoch: int
@@ -61,7 +61,7 @@ Run = Callable[..., RunRecord | None]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run of tf-vaegan, stopped after an epoch of a stage where that is asked for (None is then given)."""
+    """A run of tf-vaegan, stopped after an epoch of a stage if requested (None is then given)."""
     monkeypatch.delenv("ZSLBENCH_TRACK", raising=False)
     # A checkpoint after every iteration: the last one lies just before the end of the epoch.
     monkeypatch.setenv("ZSLBENCH_CHECKPOINT_SECONDS", "0")
@@ -95,8 +95,8 @@ def read_jsonl(folder: Path) -> list[Attempt]:
             one.facts = {k: str(v) for k, v in (line["parameters"] | line["tags"]).items()}
         if line["event"] == "stopped":
             one.stopped = line["reason"]
-        told = [line] if line["event"] == "epoch" else line.get("evaluations", [])
-        one.epochs += [(it["stage"], it["epoch"], k, v) for it in told for k, v in it["metrics"].items()]
+        lines = [line] if line["event"] == "epoch" else line.get("evaluations", [])
+        one.epochs += [(it["stage"], it["epoch"], k, v) for it in lines for k, v in it["metrics"].items()]
         if line["event"] == "finished":
             one.final, one.stopped = line["figures"], None
     return list(attempts.values())
@@ -160,7 +160,7 @@ READERS = {"jsonl": read_jsonl, "tensorboard": read_tensorboard, "mlflow": read_
 
 @dataclass(frozen=True)
 class Followed:
-    """A tracker under test, with a folder of its own."""
+    """A tracker under test, with its own folder."""
 
     name: str
     folder: Path

@@ -1,4 +1,4 @@
-"""What the built-in trackers keep of real runs, read back with the libraries that they write for."""
+"""What the built-in trackers write of real runs, read back with the libraries that they write for."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def figures(record: RunRecord) -> dict[str, float]:
     return {f"final/{k}": v for k, v in record.metrics.items() if isinstance(v, int | float)}
 
 
-def test_a_run_is_kept_whole(run: Any, followed: Any) -> None:
+def test_a_run_is_recorded_completely(run: Any, followed: Any) -> None:
     record = run(track=followed.track)
     (one,) = followed.attempts()
     assert same(one.epochs, table(record))
@@ -60,13 +60,13 @@ def test_a_run_is_kept_whole(run: Any, followed: Any) -> None:
     assert expected.items() <= one.facts.items()
 
 
-def test_a_run_that_goes_on_goes_on_in_the_tracker(run: Any, followed: Any) -> None:
+def test_a_resumed_run_continues_in_the_tracker(run: Any, followed: Any) -> None:
     whole = run(store="other")
     run(track=followed.track, stop=(STAGE, 2))
     (one,) = followed.attempts()
     assert {(stage, epoch) for stage, epoch, _, _ in one.epochs} == {(STAGE, 1), (STAGE, 2)}
     assert one.stopped == "interrupted"
-    # The checkpoint lies before the end of epoch 2, so the run tells of it once more.
+    # The checkpoint lies before the end of epoch 2, so the run reports it again.
     record = run(track=followed.track)
     assert record.info.resumed
     (one,) = followed.attempts()
@@ -75,9 +75,9 @@ def test_a_run_that_goes_on_goes_on_in_the_tracker(run: Any, followed: Any) -> N
     assert one.stopped is None
 
 
-def test_a_run_computed_anew_is_another_attempt(run: Any, followed: Any) -> None:
+def test_a_run_computed_again_is_another_attempt(run: Any, followed: Any) -> None:
     record = run(track=followed.track, epochs=1)
-    run(track=followed.track, epochs=1)  # found: nothing is computed, nothing is told
+    run(track=followed.track, epochs=1)  # found: nothing is computed or reported
     assert len(followed.attempts()) == 1
     run(track=followed.track, epochs=1, force=True)
     one, two = followed.attempts()
@@ -85,7 +85,7 @@ def test_a_run_computed_anew_is_another_attempt(run: Any, followed: Any) -> None
     assert same(two.epochs, table(record))
 
 
-def test_a_run_that_fails_says_why(run: Any, followed: Any) -> None:
+def test_a_failed_run_has_its_reason(run: Any, followed: Any) -> None:
     with pytest.raises(Diverged):
         run(track=followed.track, settings={"generator.lr": 1e30, "generator.decoder_lr": 1e30})
     (one,) = followed.attempts()
@@ -94,7 +94,7 @@ def test_a_run_that_fails_says_why(run: Any, followed: Any) -> None:
     assert not one.final
 
 
-def test_figures_chosen_on_test_images_have_names_of_their_own(run: Any, followed: Any) -> None:
+def test_figures_chosen_on_test_images_have_other_names(run: Any, followed: Any) -> None:
     record = run(track=followed.track, select="oracle", epochs=2)
     (one,) = followed.attempts()
     assert set(one.final) == {f"oracle/{k}" for k, v in record.metrics.items() if isinstance(v, int | float)}
@@ -102,7 +102,7 @@ def test_figures_chosen_on_test_images_have_names_of_their_own(run: Any, followe
     assert same(one.epochs, table(record))
 
 
-def test_seeds_that_are_trained_together_are_runs_of_their_own(run: Any, followed: Any) -> None:
+def test_seeds_trained_together_are_separate_runs(run: Any, followed: Any) -> None:
     run(track=followed.track, epochs=1, seeds=2, replicas=2)
     if followed.name == "jsonl":
         assert len(list(followed.folder.glob("*.jsonl"))) == 2
@@ -110,7 +110,7 @@ def test_seeds_that_are_trained_together_are_runs_of_their_own(run: Any, followe
     assert sorted(one.facts["seed"] for one in followed.attempts()) == ["0", "1"]
 
 
-def test_mlflow_keeps_the_record_beside_the_run(run: Any, tmp_path: Any) -> None:
+def test_mlflow_stores_the_record_with_the_run(run: Any, tmp_path: Any) -> None:
     pytest.importorskip("mlflow", reason="needs the extra mlflow")
     from mlflow.tracking import MlflowClient
 
@@ -121,8 +121,8 @@ def test_mlflow_keeps_the_record_beside_the_run(run: Any, tmp_path: Any) -> None
     assert experiment is not None
     (found,) = client.search_runs([experiment.experiment_id])
     assert [one.path for one in client.list_artifacts(found.info.run_id)] == ["run.json"]
-    (kept,) = folder.rglob("run.json")
-    assert kept.read_bytes() == (record.folder / "run.json").read_bytes()
+    (copy,) = folder.rglob("run.json")
+    assert copy.read_bytes() == (record.folder / "run.json").read_bytes()
 
 
 def test_tensorboard_has_hyper_parameters(run: Any, tmp_path: Any) -> None:

@@ -45,13 +45,13 @@ CONTRAST = """() => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const node = texts.currentNode.parentElement;
-    const said = texts.currentNode.textContent.trim();
-    if (!said || !node.checkVisibility() || node.closest("script, title")) continue;
+    const text = texts.currentNode.textContent.trim();
+    if (!text || !node.checkVisibility() || node.closest("script, title")) continue;
     const style = getComputedStyle(node), svg = node.namespaceURI.endsWith("svg");
     const below = ground(svg ? node.closest("figure") : node);
     const ink = over(parse(svg ? style.fill : style.color), below);
     const [low, high] = [luminance(ink), luminance(below)].sort((a, b) => a - b);
-    found.push([(high + 0.05) / (low + 0.05), node.tagName, said.slice(0, 40)]);
+    found.push([(high + 0.05) / (low + 0.05), node.tagName, text.slice(0, 40)]);
   }
   return found;
 }"""
@@ -88,7 +88,7 @@ def address(quick_html: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def opened(browser: Any, address: str) -> Iterator[Any]:
-    """Open the page at a width and in a mode; what it logs and asks for is kept and must stay empty."""
+    """Open the page at a width and in a mode; it may log and request nothing."""
     contexts, wrong = [], []
 
     def open_page(width: int = 1280, mode: str = "light") -> Any:
@@ -224,7 +224,7 @@ def test_text_of_charts_can_be_read_on_a_phone(opened: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
-def test_every_text_can_be_read(opened: Any, mode: str) -> None:
+def test_all_text_is_legible(opened: Any, mode: str) -> None:
     page = opened(mode=mode)
     open_all(page)
     found = page.evaluate(CONTRAST)
@@ -250,7 +250,7 @@ def test_dark_follows_the_system_and_the_button_decides(opened: Any) -> None:
     assert light.evaluate(ground) == dark.evaluate(ground)
 
 
-def test_pictures_of_the_page_show_something(opened: Any) -> None:
+def test_screenshots_are_not_blank(opened: Any) -> None:
     pictures = {}
     for mode in ("light", "dark"):
         page = opened(mode=mode)
@@ -266,7 +266,7 @@ def test_pictures_of_the_page_show_something(opened: Any) -> None:
         assert np.abs(pictures["light", section] - pictures["dark", section]).mean() > 50
 
 
-def test_a_link_to_a_closed_part_opens_it(opened: Any) -> None:
+def test_a_link_opens_a_closed_part(opened: Any) -> None:
     page = opened()
     audit = page.locator("#audits details").first
     assert audit.get_attribute("open") is None
@@ -275,7 +275,7 @@ def test_a_link_to_a_closed_part_opens_it(opened: Any) -> None:
     assert audit.locator("ul").is_visible()
 
 
-def test_nothing_moves_after_the_page_is_there(opened: Any) -> None:
+def test_the_layout_does_not_shift(opened: Any) -> None:
     page = opened(375)
     moved = page.evaluate(
         """() => new Promise((done) => {
@@ -288,7 +288,7 @@ def test_nothing_moves_after_the_page_is_there(opened: Any) -> None:
     assert moved < 0.05
 
 
-def test_without_scripts_all_of_it_is_there(browser: Any, address: str) -> None:
+def test_without_scripts_everything_is_visible(browser: Any, address: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
@@ -298,7 +298,7 @@ def test_without_scripts_all_of_it_is_there(browser: Any, address: str) -> None:
     context.close()
 
 
-def test_on_paper_it_is_black_on_white(opened: Any) -> None:
+def test_print_is_black_on_white(opened: Any) -> None:
     page = opened(mode="dark")
     page.emulate_media(media="print")
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -306,7 +306,7 @@ def test_on_paper_it_is_black_on_white(opened: Any) -> None:
     assert page.evaluate("() => getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
 
 
-def test_words_of_a_header_stand_in_their_order(opened: Any) -> None:
+def test_words_of_a_header_are_in_order(opened: Any) -> None:
     page = opened()
     orders = page.evaluate("""() => [...document.querySelectorAll("th .sort")].map((button) => {
         const words = [...button.querySelectorAll(".nb")].map((word) => word.getBoundingClientRect());

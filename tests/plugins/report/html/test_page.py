@@ -1,4 +1,4 @@
-"""The page of the suite ``quick``: its numbers, its form, and that it needs nothing else."""
+"""The page of the suite ``quick``: its numbers, its form, and that it is self-contained."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def figures(record: RunRecord) -> dict[str, float]:
     return {"Acc": acc, "U": u, "S": s, "H": 2 * u * s / (u + s) if u + s else 0.0}
 
 
-def told(values: list[float]) -> str:
+def mean_std(values: list[float]) -> str:
     return f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}"
 
 
@@ -52,7 +52,7 @@ def test_every_number_of_the_headline_follows_from_the_predictions(
             found[line, "oracle" if row[0].startswith("oracle") else "val"] = row[1:5]
     expected = {
         (label, selection): [
-            told([figures(record)[name] for record in entry.records.values()])
+            mean_std([figures(record)[name] for record in entry.records.values()])
             for name in ("Acc", "U", "S", "H")
         ]
         for (label, _, selection), entry in outcome.entries.items()
@@ -73,7 +73,7 @@ def test_ausuc_is_the_area_under_the_drawn_curve(quick_page: Node, quick_store: 
         return 100 * float(np.trapezoid(curve["seen"], curve["unseen"]))
 
     expected = {
-        label: told([area(record) for record in entry.records.values()])
+        label: mean_std([area(record) for record in entry.records.values()])
         for (label, _, selection), entry in outcome.entries.items()
         if selection == "val"
     }
@@ -127,7 +127,7 @@ def test_one_run_has_intervals_over_classes(quick_page: Node, quick_store: Any) 
             assert f"({20 if name == 'H' else 15 if name == 'S' else 5} classes" in shown[name]
 
 
-def test_nothing_is_asked_for_elsewhere(quick_html: str, quick_page: Node) -> None:
+def test_the_page_requests_nothing(quick_html: str, quick_page: Node) -> None:
     for node in quick_page.walk():
         assert node.tag not in (
             "link",
@@ -152,7 +152,7 @@ def test_nothing_is_asked_for_elsewhere(quick_html: str, quick_page: Node) -> No
     assert not re.search(r"fetch|XMLHttp|WebSocket|sendBeacon|import\s*\(|\.src\b", script)
 
 
-def test_every_reference_has_its_target_and_every_id_is_there_once(quick_page: Node) -> None:
+def test_ids_are_unique_and_references_have_targets(quick_page: Node) -> None:
     ids = [node.attributes["id"] for node in quick_page.walk() if "id" in node.attributes]
     assert len(ids) == len(set(ids))
     for node in quick_page.walk():
@@ -183,7 +183,7 @@ def test_charts_follow_the_mode_and_can_be_read_out(quick_html: str, quick_page:
     assert "DejaVu" not in drawn
 
 
-def test_the_sections_stand_in_the_contents(quick_page: Node) -> None:
+def test_the_contents_list_the_sections(quick_page: Node) -> None:
     sections = [node.attributes["id"] for node in quick_page.one("main").all("section")]
     links = [node.attributes["href"][1:] for node in quick_page.one("nav").all("a")]
     assert sections == links
@@ -206,7 +206,7 @@ def test_the_protocol_says_how_each_number_was_selected(quick_page: Node, quick_
             assert row[4] == str(record.metrics["epochs"] or "–")
 
 
-def test_methods_lead_to_their_audits(quick_page: Node) -> None:
+def test_methods_link_to_their_audits(quick_page: Node) -> None:
     links = quick_page.one("section", id="results").all("a", class_="chip")
     assert len(links) == 4
     audits = quick_page.one("section", id="audits")
@@ -228,7 +228,7 @@ def test_settings_show_only_what_differs(quick_page: Node) -> None:
         assert len({value for value in values if value != "–"}) > 1
 
 
-def test_hashes_of_the_data_are_told_once(quick_page: Node, quick_store: Any) -> None:
+def test_hashes_of_the_data_are_shown_once(quick_page: Node, quick_store: Any) -> None:
     _, outcome = quick_store
     text = quick_page.one("section", id="provenance").text
     for one in outcome.records[0].data["arrays"]:
@@ -239,7 +239,7 @@ def test_hashes_of_the_data_are_told_once(quick_page: Node, quick_store: Any) ->
         assert [*pair] in rows
 
 
-def test_another_process_makes_the_same_bytes(quick_html: str, quick_store: Any, tmp_path: Path) -> None:
+def test_another_process_writes_the_same_bytes(quick_html: str, quick_store: Any, tmp_path: Path) -> None:
     store, _ = quick_store
     file = tmp_path / "r.html"
     made = subprocess.run(

@@ -1,4 +1,4 @@
-"""Parts of a report by themselves: colours, drawings, confusions, thinning."""
+"""Parts of a report: colours, charts, tables, confusions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
+from page_reader import Node, read
 
 from zslbench.report.tables.model import Cell, Column, Row, Table
 from zslbench_report.html.charts import chart_style, new_chart, thinned
 from zslbench_report.html.classes import most_confused, shares
-from zslbench_report.html.results import sortable
+from zslbench_report.html.page import template
+from zslbench_report.html.results import headings
 from zslbench_report.html.svg import as_svg
 from zslbench_report.theme import CLASSES, DARK, LIGHT, METHODS, SHADE, SHADES, ink, tone
 
@@ -61,7 +63,7 @@ def mixed(over: str, share: float, below: str) -> str:
 
 
 @pytest.mark.parametrize("mode", [LIGHT, DARK], ids=["light", "dark"])
-def test_text_can_be_read_on_every_ground(mode: dict[str, str]) -> None:
+def test_text_is_legible_on_every_background(mode: dict[str, str]) -> None:
     dark = mode is DARK
     for text in ("fg", "muted", "accent", "warn", "bad", "good"):
         for ground in ("bg", "surface", "soft"):
@@ -71,7 +73,7 @@ def test_text_can_be_read_on_every_ground(mode: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("mode", [LIGHT, DARK], ids=["light", "dark"])
-def test_methods_stay_apart_for_every_eye(mode: dict[str, str]) -> None:
+def test_method_colours_differ_for_every_kind_of_colour_vision(mode: dict[str, str]) -> None:
     colours = [mode[f"m{place}"] for place in range(METHODS)]
     for colour in colours:
         assert contrast(colour, mode["surface"]) >= 3.0, colour
@@ -81,20 +83,20 @@ def test_methods_stay_apart_for_every_eye(mode: dict[str, str]) -> None:
         assert least >= 0.10, (name, least)
 
 
-def test_classes_show_on_their_ground() -> None:
+def test_class_colours_contrast_with_the_surface() -> None:
     for light, dark in CLASSES:
         assert contrast(light, LIGHT["surface"]) >= 2.4
         assert contrast(dark, DARK["surface"]) >= 3.0
 
 
-def test_no_two_of_many_methods_look_alike() -> None:
+def test_28_methods_have_28_styles() -> None:
     tones = [tone(place) for place in range(28)]
     assert len(set(tones)) == 28
     assert len({one.colour for one in tones[:METHODS]}) == METHODS
     assert len({one.marker for one in tones[:METHODS]}) == METHODS
 
 
-def test_two_drawings_share_no_id_and_keep_what_names_say() -> None:
+def test_charts_share_no_id_and_labels_are_verbatim() -> None:
     made = []
     for key in ("a-1", "a-2"):
         with chart_style():
@@ -117,9 +119,7 @@ def test_two_drawings_share_no_id_and_keep_what_names_say() -> None:
     arrays(float, st.integers(1, 60), elements=st.floats(0, 100)),
     st.floats(0.1, 30),
 )
-def test_a_thinned_line_keeps_its_ends_and_strays_no_further_than_the_step(
-    y: np.ndarray, step: float
-) -> None:
+def test_a_thinned_line_has_both_ends_and_deviates_less_than_the_step(y: np.ndarray, step: float) -> None:
     x = np.arange(len(y), dtype=float)
     kept_x, kept_y = thinned(x, y, step)
     assert (kept_x[0], kept_x[-1], kept_y[-1]) == (0, len(y) - 1, y[-1])
@@ -140,7 +140,7 @@ def test_confused_classes_by_counting() -> None:
     assert most_confused(np.eye(3), 3) == []
 
 
-def test_a_cell_that_says_why_it_has_no_figure_is_sorted_with_the_missing_ones() -> None:
+def test_cells_without_a_figure_have_no_sort_key() -> None:
     columns = (Column(("", "method"), "m", numeric=False), Column(("cub", "H"), "h"))
     rows = (
         Row((Cell("b"), Cell(9.5))),
@@ -148,17 +148,18 @@ def test_a_cell_that_says_why_it_has_no_figure_is_sorted_with_the_missing_ones()
         Row((Cell("c"), Cell())),
         Row((Cell("published"), Cell(60.1)), kind="published"),
     )
-    link = {"anchor": "audit-0", "state": "passed"}
-    made = sortable(Table(columns, rows), {"b": link, "published": link})
-    (body,) = made["bodies"]
-    assert [[cell["sort"] for cell in row["cells"]] for row in body["rows"]] == [
-        ["b", "9.5"],
-        ["a", ""],
-        ["c", ""],
-        ["published", "60.1"],
-    ]
-    assert [row["link"] for row in body["rows"]] == [link, None, None, None]
-    assert (made["width"], [one["text"] for one in made["columns"]]) == (3, ["method", "H"])
+    table, audit = (
+        Table(columns, rows),
+        {"anchor": "audit-0", "audit": {"state": "passed"}, "state": "passed"},
+    )
+    content = {"table": table, "headings": headings(table), "levels": [], "notes": [], "charts": []}
+    html = template("sections/results.html.j2").render(content, audits={"b": audit, "published": audit})
+    head, *body = read(html).all("tr")
+    assert [cell.text for cell in head.all("th")] == ["method", "H", "audit"]
+    cells = [[cell for cell in row.children if isinstance(cell, Node)] for row in body]
+    sort = [[cell.attributes.get("data-sort") for cell in row[:2]] for row in cells]
+    assert sort == [["b", "9.5"], ["a", None], ["c", None], ["published", "60.1"]]
+    assert [cell.text for cell in (row[2] for row in cells)] == ["passed", "", "", ""]
 
 
 @given(arrays(float, (6, 6), elements=st.floats(0, 1)), st.integers(2, 6))

@@ -53,7 +53,7 @@ def made(records: list[RunRecord], store: Store | None = None, **options: Any) -
     return read(page(report)), report
 
 
-def test_names_and_notes_are_text_whatever_they_hold(quick_store: Any, tmp_path: Path) -> None:
+def test_names_and_notes_are_escaped(quick_store: Any, tmp_path: Path) -> None:
     _, outcome = quick_store
     store = Store(tmp_path / "store")
     record = of(outcome, "tf-vaegan")[0]
@@ -81,7 +81,7 @@ def test_names_and_notes_are_text_whatever_they_hold(quick_store: Any, tmp_path:
     assert labels and all("<script>" in one for one in labels)
 
 
-def test_a_damaged_table_is_a_note_and_the_rest_stays(quick_store: Any, tmp_path: Path) -> None:
+def test_a_damaged_table_becomes_a_note(quick_store: Any, tmp_path: Path) -> None:
     store, outcome = quick_store
     copy = Store(tmp_path / "store")
     chosen = [*of(outcome, "eszsl"), *of(outcome, "tf-vaegan")]
@@ -103,7 +103,7 @@ def test_a_damaged_table_is_a_note_and_the_rest_stays(quick_store: Any, tmp_path
     assert len(document.one("section", id="curves").one("table").rows()) == 3
 
 
-def test_a_run_of_an_odd_plugin_leaves_parts_out(quick_store: Any, tmp_path: Path) -> None:
+def test_missing_metrics_and_columns_leave_parts_out(quick_store: Any, tmp_path: Path) -> None:
     """No f_gzsl, no epochs, metrics that are missing, tables with other columns."""
     _, outcome = quick_store
     store = Store(tmp_path / "store")
@@ -132,7 +132,7 @@ def test_a_run_of_an_odd_plugin_leaves_parts_out(quick_store: Any, tmp_path: Pat
     assert "50.0" in document.one("section", id="results").one("table").text
 
 
-def test_a_section_that_fails_is_a_sentence(
+def test_a_section_that_fails_becomes_a_sentence(
     quick_store: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(report: Report) -> None:
@@ -147,7 +147,7 @@ def test_a_section_that_fails_is_a_sentence(
     assert document.one("section", id="classes").all("table")
 
 
-def test_unlike_runs_of_one_method_have_lines_of_their_own(quick_store: Any, tmp_path: Path) -> None:
+def test_runs_that_differ_get_separate_lines(quick_store: Any, tmp_path: Path) -> None:
     _, outcome = quick_store
     store = Store(tmp_path / "store")
     records = of(outcome, "tf-vaegan")
@@ -169,7 +169,7 @@ def test_unlike_runs_of_one_method_have_lines_of_their_own(quick_store: Any, tmp
     assert set(rows) == {"classifier.lr"} and "9.5" in rows["classifier.lr"]
 
 
-def test_variants_are_set_against_the_whole_method(quick_store: Any, tmp_path: Path) -> None:
+def test_variants_are_compared_with_the_full_method(quick_store: Any, tmp_path: Path) -> None:
     _, outcome = quick_store
     store = Store(tmp_path / "store")
     whole = of(outcome, "tf-vaegan")
@@ -191,7 +191,7 @@ def test_variants_are_set_against_the_whole_method(quick_store: Any, tmp_path: P
     assert len(section.all("svg", role="img")) == 2
 
 
-def test_attention_is_drawn_of_runs_that_kept_their_embedding(quick_page: Node) -> None:
+def test_attention_of_runs_with_a_stored_embedding(quick_page: Node) -> None:
     section = quick_page.one("section", id="attention")
     pictures = section.all("img")
     assert len(pictures) == 2 * 4 * (2 + 6)
@@ -199,7 +199,7 @@ def test_attention_is_drawn_of_runs_that_kept_their_embedding(quick_page: Node) 
     assert all(one.attributes["alt"] for one in pictures)
 
 
-def test_tsne_of_a_run_that_kept_its_networks(quick_store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tsne_of_a_run_with_stored_networks(quick_store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "MOST_PROJECTIONS", 1)
     _, outcome = quick_store
     without = frozenset(one.id for one in SECTIONS) - {"tsne", "notes"}
@@ -211,7 +211,7 @@ def test_tsne_of_a_run_that_kept_its_networks(quick_store: Any, monkeypatch: pyt
     assert legend.count(" seen") >= 5 and "unseen, synthetic" not in legend  # eszsl makes none
 
 
-def test_without_kept_networks_it_says_how_to_keep_them(quick_store: Any, tmp_path: Path) -> None:
+def test_without_networks_the_page_says_how_to_store_them(quick_store: Any, tmp_path: Path) -> None:
     _, outcome = quick_store
     store = Store(tmp_path / "store")
     record = of(outcome, "tf-vaegan")[0]
@@ -221,7 +221,7 @@ def test_without_kept_networks_it_says_how_to_keep_them(quick_store: Any, tmp_pa
     assert "--keep-weights" in section.text
 
 
-def test_without_matplotlib_numbers_stay_and_a_sentence_says_why(quick_store: Any, tmp_path: Path) -> None:
+def test_without_matplotlib_the_numbers_are_there(quick_store: Any, tmp_path: Path) -> None:
     store, _ = quick_store
     file = tmp_path / "r.html"
     code = (
@@ -283,7 +283,7 @@ def test_runs_by_filter_and_an_unreadable_run(call: Any, quick_store: Any, tmp_p
     assert len(document.one("section", id="runs").one("table").rows()) == 3
 
 
-def test_a_suite_without_runs_tells_of_those_that_are_not_its(
+def test_a_suite_without_runs_counts_the_other_runs_of_its_methods(
     call: Any, quick_store: Any, tmp_path: Path
 ) -> None:
     store, outcome = quick_store
@@ -296,7 +296,7 @@ def test_a_suite_without_runs_tells_of_those_that_are_not_its(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "text"),
     [
         (("quick", "--run", "abc"), "give SUITE, or --run"),
         (("--run", "abc", "--method", "eszsl"), "give --run, or --method"),
@@ -307,12 +307,12 @@ def test_a_suite_without_runs_tells_of_those_that_are_not_its(
         (("--run", "zzz"), "no run 'zzz'"),
     ],
 )
-def test_what_cannot_be_reported_is_one_line(
-    call: Any, tmp_path: Path, arguments: tuple[str, ...], said: str
+def test_bad_arguments_end_in_one_line(
+    call: Any, tmp_path: Path, arguments: tuple[str, ...], text: str
 ) -> None:
     result = call(*arguments)
     assert result.exit_code != 0
-    assert said in result.stderr
+    assert text in result.stderr
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
 

@@ -22,6 +22,10 @@ def dataset(looking: Any) -> Any:
     return fitted.open_run(looking).dataset
 
 
+def draw(record: Any, **options: Any) -> Any:
+    return attention.figure(record, attention.compute(record, **options))
+
+
 def panels(figure: Any, line: int, columns: int) -> list[Any]:
     """The axes of one image, left to right (the last axes of a figure are the colour bar's)."""
     return figure.axes[line * columns : (line + 1) * columns]
@@ -36,19 +40,19 @@ def place(values: np.ndarray) -> tuple[int, ...]:
     return tuple(int(one) for one in np.unravel_index(values.argmax(), values.shape))
 
 
-def test_a_run_kept_without_weights_still_has_its_embedding(finished: Callable[..., Any]) -> None:
+def test_a_run_without_weights_has_its_embedding(finished: Callable[..., Any]) -> None:
     """Its maps can be drawn; what needs the generator says how to get it."""
     record = finished(keep_weights=False, seeds=(3,))
     assert record.environment["weights"] == "embedding"
     assert {name.partition("/")[0] for name in record.networks()} == {"embedding"}
-    assert len(attention.figure(record, rows=[5], top=2).axes) == 2 + 2 + 1
+    assert len(draw(record, rows=[5], top=2).axes) == 2 + 2 + 1
     with pytest.raises(ZslbenchError, match="--keep-weights --force"):
         fitted.open_run(record)
 
 
-def test_maps_lie_at_the_places_looked_at(looking: Any, dataset: Any) -> None:
+def test_maps_show_where_the_embedding_looks(looking: Any, dataset: Any) -> None:
     rows, top = [5, 61, 100], 6
-    figure = attention.figure(looking, rows=rows, top=top)
+    figure = draw(looking, rows=rows, top=top)
     for line, row in enumerate(rows):
         first, overall, *maps = panels(figure, line, 2 + top)
         regions = dataset.regions[np.array([row])][0]
@@ -71,49 +75,47 @@ def test_maps_lie_at_the_places_looked_at(looking: Any, dataset: Any) -> None:
         assert f"image {row}" in first.get_title()
 
 
-def test_beside_an_image_stands_what_the_run_made_of_it(looking: Any, dataset: Any) -> None:
+def test_an_image_is_labelled_with_its_outcome(looking: Any, dataset: Any) -> None:
     table = looking.table("predictions")
     wrong, right = (table[table["gzsl_correct"] == one]["image"].iloc[0] for one in (False, True))
     trained = dataset.split.trainval[0]
-    figure = attention.figure(looking, rows=[int(wrong), int(right), int(trained)], top=1)
-    said = [panels(figure, line, 3)[0].get_ylabel().replace("\n", " ") for line in range(3)]
+    figure = draw(looking, rows=[int(wrong), int(right), int(trained)], top=1)
+    notes = [panels(figure, line, 3)[0].get_ylabel().replace("\n", " ") for line in range(3)]
     prediction = dataset.class_names[table.set_index("image").loc[wrong, "gzsl_prediction"]]
-    assert said[0].endswith(f"taken for {prediction}")
-    assert said[1].endswith(") correct")
-    assert said[2].endswith("(seen) training image")
+    assert notes[0].endswith(f"predicted as {prediction}")
+    assert notes[1].endswith(") correct")
+    assert notes[2].endswith("(seen) training image")
 
 
-def test_the_title_says_what_it_is_of(looking: Any) -> None:
-    title = attention.figure(looking, count=1, top=1).get_suptitle()
+def test_the_title_names_the_run(looking: Any) -> None:
+    title = draw(looking, count=1, top=1).get_suptitle()
     for part in ("looker+blobs+softmax", "toy", looking.info.id, "simulated data"):
         assert part in title
 
 
 def test_names_given_and_names_missing(looking: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     given = [f"has_colour::number_{one}" for one in range(10)]
-    figure = attention.figure(looking, rows=[0], top=10, attribute_names=given)
+    figure = draw(looking, rows=[0], top=10, attribute_names=given)
     names = {" ".join(panel.get_title().split()[:-1]) for panel in panels(figure, 0, 12)[2:]}
     assert names == {f"has colour: number {one}" for one in range(10)}
     load = fitted.load_dataset
     monkeypatch.setattr(
         fitted, "load_dataset", lambda *a, **k: dataclasses.replace(load(*a, **k), attribute_names=None)
     )
-    figure = attention.figure(looking, rows=[0], top=20)  # there are ten
+    figure = draw(looking, rows=[0], top=20)  # there are ten
     assert {panel.get_title().split("\n")[0] for panel in panels(figure, 0, 12)[2:]} == {
         f"attribute {one}" for one in range(10)
     }
 
 
 def test_long_names_stay_on_three_lines(looking: Any) -> None:
-    figure = attention.figure(looking, rows=[0], top=1, attribute_names=["very long name " * 20] * 10)
+    figure = draw(looking, rows=[0], top=1, attribute_names=["very long name " * 20] * 10)
     *name, _ = panels(figure, 0, 3)[2].get_title().split("\n")
     assert len(name) == 3
     assert name[-1].endswith("…")
 
 
-def test_default_images_are_right_ones_of_both_sides_and_of_different_classes(
-    looking: Any, dataset: Any
-) -> None:
+def test_default_images_are_correct_ones_of_several_classes(looking: Any, dataset: Any) -> None:
     table = looking.table("predictions").set_index("image")
     rows = choose_rows(looking, dataset, (), 4)
     assert list(rows) == list(choose_rows(looking, dataset, (), 4))
@@ -142,32 +144,32 @@ def test_pictures_are_found_by_the_end_of_their_path(
     # The same file name in another folder is another picture.
     (tmp_path / "2.kind").mkdir()
     Image.new("RGB", (90, 60), (255, 0, 0)).save(tmp_path / "2.kind" / "bird_5.png")
-    said: list[str] = []
-    figure = attention.figure(looking, rows=[5, 6], top=2, images=tmp_path, notify=said.append)
+    notes: list[str] = []
+    figure = draw(looking, rows=[5, 6], top=2, images=tmp_path, notify=notes.append)
     first, _, best, _ = panels(figure, 0, 4)
     np.testing.assert_allclose(drawn(first), np.full((60, 90, 3), [40, 120, 200]) / 255, atol=1e-6)
     # Over a picture the strongest place is the middle of its region, and far from it the picture is grey.
     heat = drawn(best)
     assert heat.shape == (60, 90, 3)
     reddest = place(heat[:, :, 0] - heat[:, :, 2])
-    plain = attention.figure(looking, rows=[5], top=2)
+    plain = draw(looking, rows=[5], top=2)
     row, column = place(drawn(panels(plain, 0, 4)[2]))
     assert abs(reddest[0] - (row + 0.5) * 20) <= 10
     assert abs(reddest[1] - (column + 0.5) * 30) <= 15
     assert np.ptp(heat, axis=2).min() < 1e-6
-    # The other image has no picture: its panels show the grid, and that is said.
+    # The other image has no picture: its panels show the grid, and a note says so.
     assert drawn(panels(figure, 1, 4)[0]).shape == (3, 3)
-    (line,) = said
+    (line,) = notes
     assert line.startswith("1 of 2 pictures") and str(tmp_path) in line and files[6] in line
 
 
-def test_a_data_set_without_file_names_says_so(looking: Any, tmp_path: Path) -> None:
-    said: list[str] = []
-    attention.figure(looking, rows=[1], top=1, images=tmp_path, notify=said.append)
-    assert len(said) == 1 and "'toy'" in said[0]
+def test_a_data_set_without_file_names_leaves_a_note(looking: Any, tmp_path: Path) -> None:
+    notes: list[str] = []
+    draw(looking, rows=[1], top=1, images=tmp_path, notify=notes.append)
+    assert len(notes) == 1 and "'toy'" in notes[0]
 
 
-def test_a_broken_picture_is_one_line(looking: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_picture_is_an_error(looking: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load = fitted.load_dataset
     monkeypatch.setattr(
         fitted,
@@ -177,7 +179,7 @@ def test_a_broken_picture_is_one_line(looking: Any, tmp_path: Path, monkeypatch:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"a/b\.jpg: cannot be read as a picture"):
-        attention.figure(looking, rows=[1], images=tmp_path)
+        draw(looking, rows=[1], images=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -192,11 +194,11 @@ def test_a_broken_picture_is_one_line(looking: Any, tmp_path: Path, monkeypatch:
         ("lost", PluginError, "attention of embedding 'lost': maps has values that are not finite"),
     ],
 )
-def test_what_cannot_be_drawn(
+def test_bad_attention_is_refused(
     finished: Callable[..., Any], embedding: str, error: type[Exception], line: str
 ) -> None:
     with pytest.raises(error, match=line):
-        attention.figure(finished(embedding), rows=[0])
+        draw(finished(embedding), rows=[0])
 
 
 @pytest.mark.parametrize(
@@ -206,6 +208,6 @@ def test_what_cannot_be_drawn(
         ({"attribute_names": ["one"]}, "1 attribute names, but data set 'toy' has 10 attributes"),
     ],
 )
-def test_what_does_not_fit_the_data(looking: Any, options: dict[str, Any], line: str) -> None:
+def test_bad_arguments_are_refused(looking: Any, options: dict[str, Any], line: str) -> None:
     with pytest.raises(SettingsError, match=line):
-        attention.figure(looking, **options)
+        draw(looking, **options)

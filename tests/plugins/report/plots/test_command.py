@@ -1,4 +1,4 @@
-"""``zslbench plot``: files, what is said, and the lines that end it."""
+"""``zslbench plot``: files, output and errors."""
 
 from __future__ import annotations
 

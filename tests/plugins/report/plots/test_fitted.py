@@ -1,4 +1,4 @@
-"""Opening a finished run again: what it must say when it cannot."""
+"""Opening a finished run again: and the errors where it cannot be opened."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_run_without_networks_says_how_to_get_them(
         fitted.open_run(record)
 
 
-def test_other_data_are_refused_with_what_differs(plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_data_are_refused(plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     load = fitted.load_dataset
 
     def changed(*arguments: Any, **options: Any) -> Any:
@@ -71,7 +71,7 @@ def test_other_data_are_refused_with_what_differs(plain: Any, monkeypatch: pytes
     assert "semantics" not in str(caught.value)
 
 
-def test_an_embedding_of_regions_needs_them(looking: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_embedding_of_regions_needs_regions(looking: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     load = fitted.load_dataset
     monkeypatch.setattr(
         fitted, "load_dataset", lambda *a, **k: dataclasses.replace(load(*a, **k), regions=None)
@@ -80,14 +80,14 @@ def test_an_embedding_of_regions_needs_them(looking: Any, monkeypatch: pytest.Mo
         fitted.open_run(looking)
 
 
-def test_a_changed_plugin_is_told(looking: Any) -> None:
-    said: list[str] = []
-    fitted.open_run(looking, notify=said.append)
-    assert said == []
+def test_a_changed_plugin_leaves_a_note(looking: Any) -> None:
+    notes: list[str] = []
+    fitted.open_run(looking, notify=notes.append)
+    assert notes == []
     before = looking.info.identity["versions"]["plugin fakes"]
     looking.info.identity["versions"]["plugin fakes"] = "0 abc"
     try:
-        fitted.open_run(looking, notify=said.append)
+        fitted.open_run(looking, notify=notes.append)
     finally:
         looking.info.identity["versions"]["plugin fakes"] = before
-    assert len(said) == 1 and "plugin 'fakes'" in said[0] and looking.info.id in said[0]
+    assert len(notes) == 1 and "plugin 'fakes'" in notes[0] and looking.info.id in notes[0]

@@ -72,11 +72,12 @@ def test_synthetic_features_are_the_generators(looking: Any) -> None:
     chosen = select(run, 4, 5, 0)
     made = synthetic_samples(run, chosen, 5, 0)
     assert made is not None
+    features, about = made
     centres = (
-        run.fold.space.semantics[torch.tensor(made.about["class_id"].to_numpy())]
+        run.fold.space.semantics[torch.tensor(about["class_id"].to_numpy())]
         @ run.networks["generator"]["map"]["W"]
     )
-    shift = made.features - centres.numpy()
+    shift = features - centres.numpy()
     np.testing.assert_allclose(shift, np.repeat(shift[:, :1], shift.shape[1], axis=1), atol=1e-6)
     assert 0 < np.abs(shift).max() < 0.1
 

@@ -1,4 +1,4 @@
-"""HTML to a tree, strictly: what is opened is closed, in order. Knows nothing of how reports are made."""
+"""HTML as a tree. Strict: every element must be closed, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How trackers are asked for, and what becomes of those that fail."""
+"""How trackers are requested, and what happens to those that fail."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from zslbench.plugin import RunTracker
 class Theirs(RunTracker):
     def __init__(self, where, folder):
         self.where = where
-        self.said = SAID
+        self.calls = SAID
     place = "a list"
-    def run_started(self, run): self.said.append(("started", run.id))
-    def epoch_ended(self, run, stage, epoch, metrics): self.said.append((stage, epoch, dict(metrics)))
-    def run_finished(self, run, record): self.said.append(("finished", record.metrics))
-    def run_stopped(self, run, error, interrupted): self.said.append(("stopped", interrupted))
-    def close(self): self.said.append("closed")
+    def run_started(self, run): self.calls.append(("started", run.id))
+    def epoch_ended(self, run, stage, epoch, metrics): self.calls.append((stage, epoch, dict(metrics)))
+    def run_finished(self, run, record): self.calls.append(("finished", record.metrics))
+    def run_stopped(self, run, error, interrupted): self.calls.append(("stopped", interrupted))
+    def close(self): self.calls.append("closed")
 
 SAID = []
 
@@ -67,8 +67,8 @@ class Odd: ...
 
 
 @pytest.fixture
-def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Registers the fakes; gives what the tracker ``theirs`` was told."""
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Registers the fakes; gives the calls of the tracker ``theirs``."""
     package = tmp_path / "path" / "tracker_fake"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(PLUGIN, "utf-8")
@@ -106,13 +106,13 @@ def eszsl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (["jsonl", "jsonl", "jsonl=a"], "", [("jsonl", None), ("jsonl", "a")]),
     ],
 )
-def test_what_is_asked_for(track: Any, variable: str, found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests(track: Any, variable: str, found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZSLBENCH_TRACK", variable)
     assert wanted(track) == found
 
 
 @pytest.mark.parametrize("text", ["=x", "jsonl=", " "])
-def test_malformed_wishes(text: str) -> None:
+def test_malformed_requests(text: str) -> None:
     with pytest.raises(SettingsError, match="--track"):
         wanted(text)
 
@@ -124,22 +124,22 @@ def test_what_the_variable_cannot_ask_for(text: str, eszsl: Any, monkeypatch: py
         eszsl()
 
 
-def test_a_third_partys_tracker(said: Any, eszsl: Any) -> None:
+def test_a_third_partys_tracker(calls: Any, eszsl: Any) -> None:
     record = eszsl(track="theirs")
-    assert said == [("started", record.info.id), ("finished", record.metrics), "closed"]
-    eszsl(track=(), seeds=[1])  # it is asked for by each command anew
-    assert len(said) == 3
+    assert calls == [("started", record.info.id), ("finished", record.metrics), "closed"]
+    eszsl(track=(), seeds=[1])  # each command requests trackers anew
+    assert len(calls) == 3
 
 
-def test_the_variable_asks_as_well(said: Any, eszsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_requests_trackers(calls: Any, eszsl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZSLBENCH_TRACK", "theirs")
     eszsl()
-    assert said[0][0] == "started"
+    assert calls[0][0] == "started"
 
 
 @pytest.mark.parametrize("where", ["early", "late"])
 def test_a_failing_tracker_harms_nothing(
-    where: str, said: Any, eszsl: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    where: str, calls: Any, eszsl: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings: Mapping[str, Any] = {"generator.hidden": 8, "generator.per_class": 4, "classifier.epochs": 2}
     options = {"epochs": 2, "threads": 1, "device": "cpu", "settings": settings, "select": "last"}
@@ -148,18 +148,21 @@ def test_a_failing_tracker_harms_nothing(
     ).records[0]
     plain = zslbench.run("tf-vaegan", dataset="toy", store=tmp_path / "b", track=(), **options).records[0]
     assert record.metrics == plain.metrics
-    told = [one.getMessage() for one in caplog.records if one.name == "zslbench"]
+    warnings = [one.getMessage() for one in caplog.records if one.name == "zslbench"]
     start = ["tracker 'lame': run_started failed: RuntimeError: no start"]
     reason = "TypeError: 'mappingproxy' object does not support item assignment"
     late = [
         f"tracker 'lame': epoch_ended failed: {reason}",
         "tracker 'lame': run_finished failed: SystemExit: no end",
     ]
-    assert told == [*(start if where == "early" else late), "tracker 'lame': close failed: OSError: no close"]
+    assert warnings == [
+        *(start if where == "early" else late),
+        "tracker 'lame': close failed: OSError: no close",
+    ]
     assert set(record.notes) == (set() if where == "early" else {late[0]})
-    assert [one[0] for one in said] == ["started", *["final/generator"] * 2, "final/gzsl", "final/gzsl",
+    assert [one[0] for one in calls] == ["started", *["final/generator"] * 2, "final/gzsl", "final/gzsl",
                                         "final/czsl", "final/czsl", "finished", "c"]  # fmt: skip
-    assert all(one[2]["softmax_loss"] > 0 for one in said if one[0] == "final/gzsl")
+    assert all(one[2]["softmax_loss"] > 0 for one in calls if one[0] == "final/gzsl")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +180,7 @@ def test_a_failing_tracker_harms_nothing(
     ],
 )
 def test_what_cannot_be_had_is_said_before_the_first_run(
-    track: str, error: Any, text: str, said: Any, eszsl: Any, tmp_path: Path
+    track: str, error: Any, text: str, calls: Any, eszsl: Any, tmp_path: Path
 ) -> None:
     name = track.partition("=")[0]
     if name in ("tensorboard", "mlflow"):
@@ -190,7 +193,7 @@ def test_what_cannot_be_had_is_said_before_the_first_run(
     assert not (tmp_path / "store" / "runs").exists()
 
 
-def test_command_line(said: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_line(calls: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZSLBENCH_STORE", str(tmp_path / "store"))
     file = tmp_path / "deep" / "all.jsonl"
     command = ["run", "eszsl", "--dataset", "toy", "--threads", "1", "--seeds", "2", "--format", "json"]
@@ -202,19 +205,19 @@ def test_command_line(said: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     lines = [json.loads(one) for one in file.read_text("utf-8").splitlines()]
     assert [one["event"] for one in lines] == ["started", "finished"] * 2
     assert {one["run"] for one in lines} == runs
-    assert [one[0] for one in said] == ["started", "finished", "started", "finished", "c", "c"]
+    assert [one[0] for one in calls] == ["started", "finished", "started", "finished", "c", "c"]
 
 
-def test_ablations_are_followed_too(said: Any, tmp_path: Path) -> None:
+def test_ablations_are_followed_too(calls: Any, tmp_path: Path) -> None:
     settings = {"generator.hidden": 8, "generator.per_class": 4, "classifier.epochs": 1}
     zslbench.ablate(
         "tf-vaegan", dataset="toy", variants=["no-transform"], epochs=1, select="last", threads=1,
         settings=settings, store=tmp_path, track="theirs",
     )  # fmt: skip
-    assert [one[0] for one in said].count("finished") == 2
+    assert [one[0] for one in calls].count("finished") == 2
 
 
-def test_listing(said: Any) -> None:
+def test_listing(calls: Any) -> None:
     result = CliRunner().invoke(cli, ["trackers", "--format", "json"])
     found = {row["tracker"]: (row["plugin"], row["status"]) for row in json.loads(result.stdout)}
     assert found["jsonl"] == ("trackers", "ok")
