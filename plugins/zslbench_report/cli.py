@@ -158,7 +158,7 @@ def _other_runs(store: Store, outcome: SuiteOutcome) -> int:
 
 @contextmanager
 def _collected_warnings() -> Iterator[list[str]]:
-    """The warnings of the library within the block (such as a skipped damaged run), for the notes of the report."""
+    """The warnings within the block (such as a skipped damaged run), for the notes of the report."""
     warnings: list[str] = []
 
     class Collect(logging.Handler):
