@@ -21,6 +21,13 @@ CORE, PLUGINS, BENCHMARKS = ROOT / "zslbench", ROOT / "plugins", ROOT / "benchma
 MANY = 12
 SHOWN = 5
 """Places in a row of the table."""
+SMALL = {
+    "dataset.images_per_class": 10,
+    "generator.hidden": 16,
+    "generator.per_class": 10,
+    "classifier.epochs": 2,
+}
+"""Settings that keep the run short; it calls the same functions as a long one."""
 
 
 def sources(*folders: Path) -> list[Path]:
@@ -208,7 +215,9 @@ def feature_functions() -> set[tuple[str, str]]:
     with tempfile.TemporaryDirectory() as store, Follow():
         sys.setprofile(profile)
         try:
-            zslbench.run("tf-vaegan", dataset="toy", select="last", epochs=1, store=store, device="cpu")
+            zslbench.run(
+                "tf-vaegan", dataset="toy", select="last", epochs=1, settings=SMALL, store=store, device="cpu"
+            )
         finally:
             sys.setprofile(None)
     return functions

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from processes import Start, started_processes
 
 from zslbench.store.record import RunContent, RunInfo
 from zslbench.store.store import Store
@@ -52,17 +51,7 @@ def make_run(store: Store) -> Callable[..., RunContent]:
 
 
 @pytest.fixture
-def helper() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts ``writer_process.py`` with arguments; whatever still runs in the end is killed."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, str(Path(__file__).with_name("writer_process.py")), *map(str, arguments)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+def helper() -> Iterator[Start]:
+    """Starts ``writer_process.py`` with arguments."""
+    with started_processes(Path(__file__).with_name("writer_process.py")) as start:
+        yield start

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
+from processes import end_at_line
+
 from zslbench.store.stages import StageStore
 
 KEY = "0123456789abcdef"
@@ -26,27 +30,10 @@ def killed(folder: Path) -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            stop_at_line(int(line))
+            end_at_line(int(line))
             store.keep(KEY, *content(2))
             os._exit(0)
         print("done" if os.waitpid(child, 0)[1] == 0 else "killed", flush=True)
-
-
-def stop_at_line(number: int) -> None:
-    left = number
-    os.fsync = lambda handle: None  # Slow, and a killed process, unlike a power cut, loses nothing by it.
-
-    def trace(frame, event, argument):  # type: ignore[no-untyped-def]
-        nonlocal left
-        if f"{os.sep}zslbench{os.sep}" not in frame.f_code.co_filename:
-            return None
-        if event == "line":
-            left -= 1
-            if left == 0:
-                os._exit(9)
-        return trace
-
-    sys.settrace(trace)
 
 
 def race(folder: Path, number: int, times: int) -> None:

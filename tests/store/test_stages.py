@@ -6,14 +6,13 @@ import itertools
 import math
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from processes import Start, started_processes
 
 from zslbench.errors import ZslbenchError
 from zslbench.store.stages import StageStore
@@ -33,21 +32,10 @@ def stages(tmp_path: Path) -> StageStore:
 
 
 @pytest.fixture
-def other_process(stages: StageStore) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts ``stages_process.py`` on the same folder; whatever still runs in the end is killed."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(what: str, *arguments: object) -> subprocess.Popen[str]:
-        script = str(Path(__file__).with_name("stages_process.py"))
-        command = [sys.executable, script, what, str(stages.folder), *map(str, arguments)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+def other_process(stages: StageStore) -> Iterator[Start]:
+    """Starts ``stages_process.py`` on the same folder, with what it does and further arguments."""
+    with started_processes(Path(__file__).with_name("stages_process.py")) as start:
+        yield lambda what, *arguments: start(what, stages.folder, *arguments)
 
 
 def bits(tensor: torch.Tensor) -> bytes:

@@ -12,8 +12,15 @@ from pathlib import Path
 
 import pandas as pd
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
+from processes import end_at_line
+
 from zslbench.store.record import RunContent, RunInfo, files_of
 from zslbench.store.store import Store
+
+DISK = ("files.py", "publish.py", "store.py", "workspace.py")
+"""Modules that write to the disk."""
 
 
 def content(store: Store, run: str, seed: int, size: int = 3) -> RunContent:
@@ -60,7 +67,7 @@ def forked(store: Store, replace: int) -> None:
         child = os.fork()
         if child == 0:
             if kind == "line":
-                stop_at_line(int(number))
+                end_at_line(int(number), lambda file: Path(file).name in DISK)
                 store.write(content(store, "run", int(number)), replace=bool(replace))
                 os._exit(0)
             for i in range(10_000):
@@ -71,24 +78,6 @@ def forked(store: Store, replace: int) -> None:
             threading.Timer(float(number), os.kill, (child, 9)).start()
         status = os.waitpid(child, 0)[1]
         print("done" if status == 0 else "killed", flush=True)
-
-
-def stop_at_line(number: int) -> None:
-    left = number
-    files = ("files.py", "publish.py", "store.py", "workspace.py")  # Those that touch the disk.
-    os.fsync = lambda handle: None  # Slow, and a killed process, unlike a power cut, loses nothing by it.
-
-    def trace(frame, event, argument):  # type: ignore[no-untyped-def]
-        nonlocal left
-        if Path(frame.f_code.co_filename).name not in files:
-            return None
-        if event == "line":
-            left -= 1
-            if left == 0:
-                os._exit(9)
-        return trace
-
-    sys.settrace(trace)
 
 
 def hold(store: Store, run: str) -> None:

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
+from processes import end_at_line
+
 from zslbench.training.checkpoint import load, save
 
 
@@ -31,7 +35,7 @@ def main(folder: Path) -> None:
         child = os.fork()
         if child == 0:
             if kind == "line":
-                stop_at_line(int(number))
+                end_at_line(int(number))
             found = load(folder)
             step = 0 if found is None else found[1]["step"]
             for _ in range(1 if kind == "line" else 10_000):
@@ -46,23 +50,6 @@ def main(folder: Path) -> None:
             saved = answers.read().split()
         status = os.waitpid(child, 0)[1]
         print(saved[-1] if saved else -1, "done" if status == 0 else "killed", flush=True)
-
-
-def stop_at_line(number: int) -> None:
-    left = number
-    os.fsync = lambda handle: None  # Slow, and a killed process, unlike a power cut, loses nothing by it.
-
-    def trace(frame, event, argument):  # type: ignore[no-untyped-def]
-        nonlocal left
-        if f"{os.sep}zslbench{os.sep}" not in frame.f_code.co_filename:
-            return None
-        if event == "line":
-            left -= 1
-            if left == 0:
-                os._exit(9)
-        return trace
-
-    sys.settrace(trace)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from processes import started_processes
 
 from zslbench.errors import ZslbenchError
 from zslbench.training.checkpoint import load, save
@@ -176,12 +176,8 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch: p
 
 @pytest.fixture
 def saver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    script = Path(__file__).with_name("checkpoint_process.py")
-    command = [sys.executable, str(script), str(tmp_path / "here")]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    yield process
-    process.kill()
-    process.communicate()
+    with started_processes(Path(__file__).with_name("checkpoint_process.py")) as start:
+        yield start(tmp_path / "here")
 
 
 def ask(process: subprocess.Popen[str], command: str) -> tuple[int, str]:

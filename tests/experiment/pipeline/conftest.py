@@ -13,26 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small import TF_VAEGAN
 
 import zslbench
 from zslbench.plugin.lookup import Registry
 from zslbench.store.record import RunRecord
 from zslbench.testing.fakes import registry_with, using_registry
 
-SMALL: dict[str, Any] = {
-    "dataset.classes": 10,
-    "dataset.unseen": 3,
-    "dataset.images_per_class": 15,
-    "dataset.attributes": 10,
-    "dataset.channels": 12,
-    "generator.hidden": 16,
-    "generator.batch_size": 32,
-    "generator.per_class": 10,
-    "generator.critic_steps": 2,
-    "classifier.epochs": 2,
-    "classifier.batch_size": 30,
-}
-"""tf-vaegan on a toy data set of 10 classes, so small that a run takes about a second."""
+SMALL: dict[str, Any] = TF_VAEGAN | {"classifier.batch_size": 30}
+"""A run of tf-vaegan that takes about a second."""
 
 
 @pytest.fixture(scope="session")
