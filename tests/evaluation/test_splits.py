@@ -145,7 +145,7 @@ def test_note_says_where_the_classes_came_from() -> None:
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
-        (make([5]), "1 seen class, validation needs two"),
+        (make([5]), "1 seen class"),
         (make([5, 5], official=[0, 1]), "2 of 2 seen classes are validation classes"),
         (make([5, 5], official=[2]), "0 of 2 seen classes are validation classes"),
     ],

@@ -76,8 +76,8 @@ def test_fused_updates_are_the_plain_ones(
 ) -> None:
     rule = Optimizer(kind, lr=1e-2, momentum=0.9 if kind != "adam" else 0.0, weight_decay=1e-3)  # type: ignore[arg-type]
     ends = []
-    for ways in (optimizers.ways_on, lambda device, kind: {"foreach": False}):
-        monkeypatch.setattr(optimizers, "ways_on", ways)
+    for ways in (optimizers.torch_options, lambda device, kind: {"foreach": False}):
+        monkeypatch.setattr(optimizers, "torch_options", ways)
         net = {"w": drawn(50, 40, seed=1).to(gpu), "b": drawn(40, seed=2).to(gpu)}
         optimizer = NetworkOptimizer(rule, net)
         for number in range(20):

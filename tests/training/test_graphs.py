@@ -37,7 +37,9 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture
 def fused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Optimisers that do not look at step counts on the host, as on a GPU."""
-    monkeypatch.setattr(optimizers, "ways_on", lambda device, kind: {"fused": True} if kind == "adam" else {})
+    monkeypatch.setattr(
+        optimizers, "torch_options", lambda device, kind: {"fused": True} if kind == "adam" else {}
+    )
 
 
 def run(program: Program, recorder: Callable[[], Any] | None, **how: Any) -> tuple[Trained, Graphs | None]:

@@ -46,7 +46,7 @@ def training(folder=None):
         ({"optimizers": {}}, r"updates \['net'\] in step 'step' without an optimizer"),
         ({"frozen": {"net": {"w": torch.zeros(1)}}}, r"updates \['net'\] in step 'step', which are frozen"),
         ({"passes": ((replace(STEP, updates=("net", "nte")),),)}, r"updates \['nte'\].*without an optimizer"),
-        ({"optimizers": {"net": Optimizer(), "critic": Optimizer()}}, r"optimizer for \['critic'\]"),
+        ({"optimizers": {"net": Optimizer(), "critic": Optimizer()}}, r"optimizers for \['critic'\]"),
         ({"labels": torch.zeros(3, dtype=torch.int64)}, "4 features and 3 labels"),
         (
             {"features": torch.zeros(0, 2), "labels": torch.zeros(0, dtype=torch.int64)},

@@ -87,15 +87,15 @@ def seen_unseen_curve(scores: Scores, labels: Labels, seen: ClassIds, unseen: Cl
 
     A seen image is right iff its best seen class is its own and m > γ; an unseen image iff its best
     unseen class is its own and m < γ; ties within a side count as wrong. Classes without images are
-    left out of the averages, images of further classes are ignored, and a side without images is NaN. The
+    left out of the averages, images of other classes are ignored, and a side without images is NaN. The
     end points are the accuracies with the classes restricted to one side.
     """
-    # Margins of float32 scores need float64: in float32 two different ones can become equal.
+    # In float32, different margins of float32 scores could become equal.
     wide = scores.astype(np.float64)
     is_seen, is_unseen = np.isin(labels, seen), np.isin(labels, unseen)
     with np.errstate(invalid="ignore"):
         margin = wide[:, seen].max(axis=1) - wide[:, unseen].max(axis=1)
-    # Infinite on both sides: no finite offset decides for the image's own side.
+    # Infinite on both sides: no finite offset can favour the image's own side.
     undecided = np.isnan(margin) & ~np.isnan(wide).any(axis=1)
     margin[undecided] = np.where(is_seen[undecided], -np.inf, np.inf)
     weight = np.zeros(len(labels))
@@ -123,7 +123,7 @@ def seen_unseen_curve(scores: Scores, labels: Labels, seen: ClassIds, unseen: Cl
 def best_offset(curve: Curve) -> tuple[float, float]:
     """The calibration offset γ with the highest H, and that H.
 
-    γ is the middle of its interval, the outer intervals reaching as far as the margins spread; of several
+    γ is the middle of its interval, where the outer intervals are as wide as the spread of the margins; of
     equally good intervals the one whose middle is nearest to 0 is taken. Subtract it in float64.
     """
     finite = curve.breaks[np.isfinite(curve.breaks)]
@@ -133,7 +133,7 @@ def best_offset(curve: Curve) -> tuple[float, float]:
         return 0.0, float(h[np.searchsorted(curve.breaks, 0.0)])
     spread = float(finite[-1] - finite[0]) or 1.0
     edges = np.concatenate([[-np.inf], curve.breaks, [np.inf]]).clip(finite[0] - spread, finite[-1] + spread)
-    # Beyond an infinite break lies no offset.
+    # No offset lies beyond an infinite break.
     h[edges[1:] == edges[:-1]] = -1.0
     middles = (edges[1:] + edges[:-1]) / 2
     best = np.flatnonzero(h >= h.max() - 1e-12)
@@ -143,7 +143,7 @@ def best_offset(curve: Curve) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of the held-out images of a fold, and every figure that follows from them."""
+    """Scores of a fold's held-out images, and every figure computed from them."""
 
     class_names: tuple[str, ...]
     seen: Int[np.ndarray, " seen"]
@@ -154,7 +154,7 @@ class Evaluation:
     gzsl: Float[np.ndarray, "n classes"] | None
     """f_gzsl's scores over all classes; None for a method that does CZSL only."""
     czsl: Float[np.ndarray, "m unseen"] | None
-    """f_czsl's scores of the test_unseen images over the unseen classes; None where not asked for."""
+    """f_czsl's scores of the test_unseen images over the unseen classes; None if not wanted."""
 
     @property
     def is_unseen(self) -> np.ndarray:
@@ -163,7 +163,7 @@ class Evaluation:
 
     @cached_property
     def accuracy_per_class(self) -> np.ndarray:
-        """GZSL accuracy of every class of the space, NaN without test images or without f_gzsl."""
+        """GZSL accuracy of every class of the space; NaN without test images or f_gzsl."""
         classes = np.arange(len(self.class_names))
         if self.gzsl is None:
             return np.full(len(classes), np.nan)
@@ -211,7 +211,7 @@ class Evaluation:
         return float("nan") if self.curve is None else self.curve.area
 
     def best_offset(self) -> float | None:
-        """The calibration offset with the highest H on these images; meant for validation images."""
+        """The calibration offset with the highest H on these images, for validation images."""
         return None if self.curve is None else best_offset(self.curve)[0]
 
     def calibrated(self, offset: float) -> Evaluation:
@@ -301,7 +301,7 @@ class Evaluator:
 
         Args:
             gzsl: f_gzsl, g to scores over all classes; None: CZSL only.
-            czsl: f_czsl, g to scores over the unseen classes; None: not asked for.
+            czsl: f_czsl, g to scores over the unseen classes; None: not wanted.
 
         Raises:
             PluginError: scores of a wrong shape, or NaN.

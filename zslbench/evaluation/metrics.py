@@ -1,4 +1,4 @@
-"""The table of metrics. A metric is declared here, once, and every record, table, report and export follows.
+"""The table of metrics. A metric is declared here, once; every record, table, report and export follows.
 
 Imports nothing heavy; the arithmetic is in :mod:`zslbench.evaluation.evaluator`.
 """
@@ -18,33 +18,33 @@ class Metric:
     """One metric: how it is measured, what it is called, and where it is shown."""
 
     key: str
-    """Its name in run records, as ``h``; in keys of tables, as ``cub_h_mean``."""
+    """Its name in run records (``h``) and in keys of tables (``cub_h_mean``)."""
     name: str
-    """Its column and heading, as ``H``."""
+    """Its column and heading (``H``)."""
     group: Group
-    """``calibrated``: measured with the validation's offset subtracted from the scores of seen classes."""
+    """``calibrated``: measured with the validation's offset subtracted from scores of seen classes."""
     measure: Callable[[Any], float]
-    """From an :class:`~zslbench.evaluation.evaluator.Evaluation`; a fraction where ``percent`` is set, NaN
-    where the evaluation lacks the scores."""
+    """From an :class:`~zslbench.evaluation.evaluator.Evaluation`; a fraction if ``percent``; NaN without
+    scores."""
     higher_is_better: bool = True
     percent: bool = True
     """Whether records hold a fraction that tables show in percent."""
     headline: bool = False
     """Whether comparisons, suites and ablations give it a column for each data set. Other metrics are shown
-    with single runs, where a run has them."""
+    with single runs."""
     criterion: bool = False
-    """Whether models are selected and searched by it; one in each of CZSL and GZSL. Ablations and charts
-    show these."""
+    """Whether models are selected and searched by it, and ablations and charts show it; one each for CZSL and
+    GZSL."""
     published: bool = False
-    """Whether published results have it, in the column ``key`` of their files."""
+    """Whether files of published results have it, in the column ``key``."""
     classes: tuple[str, ...] = ()
-    """For a mean over classes, whose: ``czsl``, ``unseen``, ``seen``; of two, the harmonic mean of both. Such
-    metrics get an interval over classes."""
+    """For a mean over classes, which: ``czsl``, ``unseen`` or ``seen``; two for a harmonic mean. Such metrics
+    get an interval over classes."""
 
     def __post_init__(self) -> None:
         if self.criterion and not self.higher_is_better:
             raise ValueError(
-                f"metric '{self.key}': models are selected by a metric that is better when higher"
+                f"metric '{self.key}': models are only selected by a metric that is better when higher"
             )
 
     @property
@@ -53,7 +53,7 @@ class Metric:
         return 1 if self.percent else 3
 
     def of(self, figures: Mapping[str, object]) -> float:
-        """Its value in ``record.metrics`` of a run, as tables show it; NaN where it is missing."""
+        """Its value in a run's ``record.metrics``, as tables show it; NaN if missing."""
         value = figures.get(self.key)
         if not isinstance(value, int | float):
             return math.nan
@@ -89,7 +89,7 @@ METRICS: dict[str, Metric] = {
 
 
 def headline_metrics() -> tuple[Metric, ...]:
-    """The metrics that comparisons show, those of CZSL first."""
+    """The metrics of comparisons, those of CZSL first."""
     shown = [one for one in METRICS.values() if one.headline]
     return tuple(sorted(shown, key=lambda one: ("CZSL", "GZSL", "calibrated").index(one.group)))
 

@@ -1,6 +1,6 @@
-"""The best figures on the test images over a run: what most published codes report (protocol leaks L1-L3).
+"""The best figures on the test images over a run, which most published codes report (protocol leaks L1-L3).
 
-Kept apart from honest selection so that nothing of it can be reached by ``last`` or ``val``.
+Separate from honest selection, so that ``last`` and ``val`` cannot reach any of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zslbench.training import checkpoint
 
 @dataclass(frozen=True)
 class Best:
-    """The best evaluation of one task so far and where it was found."""
+    """The best evaluation of one task so far, and where it was found."""
 
     evaluation: Evaluation
     value: float
@@ -29,14 +29,14 @@ class Best:
 
     @property
     def order(self) -> tuple[float, int, int, int]:
-        """Of equal values the earliest wins, whatever the order in which they were found."""
+        """Of equal values the earliest wins, in whatever order they are found."""
         return self.value, -self.candidate, -self.epoch, -(self.classifier_epoch or 0)
 
 
 class Oracle:
-    """Keeps the evaluation with the highest test H and, independently, the one with the highest test Acc.
+    """Holds the evaluation with the highest test H and, independently, the one with the highest test Acc.
 
-    The best so far is kept in ``folder`` as well, so that an interrupted run does not forget it.
+    They are also saved in ``folder``, so that a run can be interrupted and resumed.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -55,7 +55,7 @@ class Oracle:
         return {}
 
     def assess(self, epoch: int, evaluation: Evaluation) -> dict[str, float]:
-        """After an epoch of the paced training (leak L1); H and Acc are taken apart (leak L3)."""
+        """After an epoch of the paced training (leak L1); H and Acc are selected separately (leak L3)."""
         figures: dict[str, float] = {}
         for task in ("gzsl", "czsl"):
             if getattr(evaluation, task) is None:
@@ -88,7 +88,7 @@ class Oracle:
             checkpoint.save(self._folder / f"oracle-{task}", {"scores": scores}, meta)
 
     def _restore(self, task: str, like: Evaluation) -> None:
-        """What an interrupted run had found; ``like`` lends labels and classes, which are the same."""
+        """The best of an interrupted run; labels and classes are those of ``like``."""
         if self._folder is None or task in self.best:
             return
         saved = checkpoint.load(self._folder / f"oracle-{task}")

@@ -1,9 +1,9 @@
-"""Model selection: how the number of epochs and the offered hyper-parameters are chosen.
+"""Model selection: how the number of epochs and searched hyper-parameters are chosen.
 
-``last``: nothing is chosen; the schedule and settings as given.
+``last``: nothing is chosen; schedule and settings are used as given.
 ``val``: chosen on the validation fold inside trainval, then refitted on all of trainval. The default.
-``oracle``: chosen on the test images, as most published codes do, twice (the final classifier's epoch and
-the training's). Only for comparing like with like; marked wherever it is shown.
+``oracle``: chosen on the test images, as most published codes do: the epochs of the training and of the final
+classifier. Only for comparison with published figures; marked wherever it is shown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Mode = Literal["last", "val", "oracle"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 EVALUATIONS = 20
-"""Evaluations along a schedule when ``every`` is not given."""
+"""Evaluations along a schedule by default."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,5 @@ class Selection:
         return self.every or math.ceil(epochs / EVALUATIONS)
 
     def along(self, epochs: int) -> Callable[[int], bool]:
-        """Whether to evaluate after an epoch of a schedule of this length: every ``step`` epochs.
-
-        Not after the last one, which is evaluated whatever the selection.
-        """
+        """Whether to evaluate after an epoch: every ``step`` epochs, except the last, which always is."""
         return lambda epoch: epoch < epochs and epoch % self.step(epochs) == 0

@@ -1,22 +1,21 @@
-"""Fingerprints of splits, and the validation split that hyper-parameters are chosen on.
+"""Fingerprints of splits, and the validation split on which hyper-parameters are chosen.
 
-The final split is the proposed split of Xian et al. (TPAMI 2018). The validation split is defined here,
-and only here.
+The final split is the proposed split of Xian et al. (TPAMI 2018). The validation split is defined here.
 
-**Definition of the validation split.** It divides the trainval images and nothing else, since the official
-``train_loc`` and ``val_loc`` contain every test_seen image and must not be used as they are.
+**Definition of the validation split.** It divides only the trainval images, since the official ``train_loc``
+and ``val_loc`` contain every test_seen image.
 
-1. *Pseudo-unseen classes* are the official validation classes that have trainval images. Where a data set
-   has none, one third of the seen classes (rounded down, at least one) is taken: those whose
+1. *Pseudo-unseen classes* are the official validation classes that have trainval images. If a data set
+   has none, they are the third of the seen classes (rounded down, at least one) whose
    sha256("zslbench validation class <id>") is smallest, ids counted from 0.
 2. *Pseudo-unseen images* (``test_unseen_rows``) are all trainval images of these classes.
 3. *Pseudo-seen images* (``test_seen_rows``) are, of each other seen class with n trainval images, the
    max(1, round(n / 5)) whose sha256("zslbench validation image <row>") is smallest, rows counted from 0
-   (halves round up; a class with a single image holds none out).
+   (halves round up; of a class with a single image none is held out).
 4. Models are fitted on what remains (``fit_rows``): every pseudo-seen class keeps at least one image.
 
-Digests stand in for random numbers because they depend on nothing else: not on the run's seed, the order
-of the file, the test images or the version of a random generator.
+Digests replace random numbers because they depend on nothing else: not on the run's seed, the order of the
+file, the test images or the version of a random generator.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from zslbench.errors import DataError
 from zslbench.plugin.dataset import Dataset, Indices, OfficialSplit
 
 HOLD_OUT = 5
-"""One image in this many of each pseudo-seen class is held out."""
+"""One in this many images of each pseudo-seen class is held out."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class FoldSplit:
     """Where the unseen classes of a validation split came from."""
 
     def fingerprint(self) -> str:
-        """12 hex digits that tell one validation split from another."""
+        """12 hex digits that identify the rows of the split."""
         return _combined(fit=self.fit_rows, test_seen=self.test_seen_rows, test_unseen=self.test_unseen_rows)
 
 
@@ -72,22 +71,22 @@ def _combined(**parts: Indices) -> str:
 
 
 def validation_split(dataset: Dataset) -> FoldSplit:
-    """Divide the trainval images for model selection, as this module defines.
+    """The validation split that this module defines.
 
-    Reads the labels of trainval images alone; never test features, test labels or test indices.
+    Reads only the labels of trainval images; no test features, test labels or test indices.
 
     Raises:
-        DataError: fewer than two seen classes, or no class would be left to fit on.
+        DataError: fewer than two seen classes, or no class is left to fit on.
     """
     rows = np.unique(dataset.split.trainval).astype(np.int64)
     labels = dataset.labels[rows]
     seen = np.unique(labels).astype(np.int64)
     if len(seen) < 2:
-        raise DataError(dataset.name, [f"{len(seen)} seen class, validation needs two"])
+        raise DataError(dataset.name, [f"{len(seen)} seen class; validation needs two"])
     official = dataset.split.validation_classes
     if official is None:
         unseen = _smallest("class", seen, max(1, len(seen) // 3))
-        note = f"{len(unseen)} of {len(seen)} seen classes, chosen by zslbench for want of official ones"
+        note = f"{len(unseen)} of {len(seen)} seen classes, chosen by zslbench since the data set names none"
     else:
         unseen = np.intersect1d(seen, official)
         note = f"{len(unseen)} of {len(seen)} seen classes, the data set's own validation classes"

@@ -1,7 +1,7 @@
-"""One iteration of a program: what it draws, and the computation that follows from it on the device alone.
+"""One iteration of a program: drawing its inputs, and the computation on the device that follows from them.
 
-The two halves are apart so that the second can be captured in a CUDA graph or lifted over replicas: it waits
-for nothing, looks at no value, and changes every tensor that lives on from step to step where it lies.
+The two are separate so that the computation can be captured in a CUDA graph or lifted over replicas: it waits
+for nothing, reads no value on the host, and updates every tensor that outlives a step in place.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, draw
 
 STATE = "state"
-"""The name under which steps find ``Program.state`` among their networks."""
+"""The name of ``Program.state`` among the networks of steps."""
 
 
 def initial_networks(program: Program, streams: Streams) -> Networks:
-    """The program's networks before training, with its state; copies, so a plugin's own tensors stay intact.
+    """Copies of the program's initial networks, with its state.
 
     Raises:
         PluginError: an optimizer has no network, or the state is trained or frozen.
     """
     nets = program.initial(streams.child("initial"))
-    if program.state or STATE in nets:  # networks of an earlier program bring its state along
+    if program.state or STATE in nets:  # networks of an earlier program come with its state
         nets = {**nets, STATE: {**program.state, **nets.get(STATE, {})}}
         if STATE in program.optimizers or STATE in program.frozen:
             raise PluginError(
-                f"program '{program.name}': '{STATE}' is the program's state and can be neither trained nor "
+                f"program '{program.name}': '{STATE}' names the program's state, which is not trained or "
                 "frozen; rename that network"
             )
     if missing := [name for name in program.optimizers if name not in nets]:
-        raise PluginError(f"program '{program.name}': an optimizer for {missing}, but no such network")
+        raise PluginError(f"program '{program.name}': optimizers for {missing}, but no such networks")
     return {name: {key: tensor.detach().clone() for key, tensor in net.items()} for name, net in nets.items()}
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one iteration reads beside the networks; its shapes are the same in every iteration of a pass."""
+    """What one iteration reads besides the networks; shapes are equal in all iterations of a pass."""
 
     batches: tuple[Batch, ...]
-    """The batches in the order in which steps ask for fresh ones, see :func:`batch_numbers`."""
+    """In the order in which steps take fresh ones, see :func:`batch_numbers`."""
     noise: tuple[Noise, ...]
     """The noise of each step."""
 
 
 def batch_numbers(steps: Sequence[Step]) -> tuple[int, ...]:
-    """Which of the iteration's batches each step is given."""
+    """Which of the iteration's batches each step gets."""
     numbers, last = [], -1
     for step in steps:
         last += step.fresh_batch or last < 0
@@ -82,10 +82,10 @@ class Iteration:
 
     Args:
         steps: the pass.
-        functions: the step function of each step, plain or lifted.
-        nets: networks that change; trained ones are held by ``optimizers``; ``state`` among them.
+        functions: the step function of each step, lifted or not.
+        nets: networks that change, with ``state``.
         frozen: networks that do not.
-        sums: running sums of the losses and logged figures; a figure seen for the first time gets its sum.
+        sums: running sums of losses and logged figures, created when a figure first occurs.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Iteration:
         self.everything = {**nets, **frozen}
         self.numbers = batch_numbers(steps)
         self.counts: dict[str, int] = {}
-        """How many values an iteration adds to each sum; known once it was called."""
+        """How many values an iteration adds to each sum; known after the first call."""
 
     def __call__(self, inputs: Inputs) -> None:
         counts: dict[str, int] = {}
@@ -110,7 +110,7 @@ class Iteration:
             self.steps, self.functions, self.numbers, inputs.noise, strict=True
         ):
             gradients, losses = function(self.everything, inputs.batches[number], noise)
-            # A loss or a new state may be one of the networks' own tensors: it is read before they change.
+            # A loss or a new state may be one of the networks' own tensors: read it before they change.
             for key, value in self._figures(step, losses):
                 self._sum(key, value).add_(value)
                 counts[key] = counts.get(key, 0) + 1
@@ -128,7 +128,7 @@ class Iteration:
 
     def _sum(self, key: str, value: Tensor) -> Tensor:
         if key not in self.sums:
-            # Of figures in half precision a sum would lose the small ones.
+            # A sum in half precision would lose small figures.
             dtype = torch.promote_types(value.dtype, torch.float32)
             self.sums[key] = torch.zeros_like(value, dtype=dtype)
         return self.sums[key]

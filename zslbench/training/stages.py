@@ -1,8 +1,8 @@
-"""What a stage's result depends on, as a key under which it is kept and found again by other runs.
+"""Results of stages, stored under a key by which other runs find and reuse them.
 
-A key covers everything that the result follows from: the settings that the author names (``Program.key``),
-the initial and frozen networks, optimisers, batches and noise, labels and features, the part of the run
-(which names the fold) and its seed, and what every stage of the run shares (data, versions, execution mode).
+A key covers everything that the result depends on: the settings that the author names (``Program.key``),
+initial and frozen networks, optimisers, batches and noise, labels and features, the part of the run (which
+names the fold) and its seed, and what every stage of the run depends on (data, versions, execution mode).
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from zslbench.training.checkpoint import flatten, unflatten
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages of one run: looked up before they are computed, kept when they are done.
+    """The stages of one run: looked up before they are computed, stored afterwards.
 
     Args:
-        store: where results are kept.
         identity: what every stage depends on, as plain data.
-        fresh: look nothing up (``--force``), but keep what is computed.
-        say: told of each result that is found.
+        fresh: reuse nothing (``--force``), but store what is computed.
+        say: called with a line about each result that is reused.
     """
 
     store: StageStore
@@ -37,35 +36,34 @@ class Stages:
     fresh: bool = False
     say: Callable[[str], None] = lambda text: None
     events: list[dict[str, Any]] = field(default_factory=list)
-    """One entry for each stage with a key: ``stage``, ``key``, ``reused``, and ``seconds``: what computing it
-    cost when it was computed."""
+    """For each stage with a key: ``stage``, ``key``, ``reused``, and ``seconds`` that computing it took."""
 
     def of_part(self, **identity: Any) -> Stages:
-        """The stages of one component, which depend on more."""
+        """The stages of one component, which also depend on ``identity``."""
         return replace(self, identity={**self.identity, **identity})
 
     def find(self, stage: str, key: str, streams: Streams) -> tuple[Networks, list[dict[str, Any]]] | None:
-        """Networks and rows of epochs of a stage that was computed before; None: it was not."""
+        """Networks and rows of epochs of a stage that was computed before, or None."""
         if self.fresh and not any(event["key"] == key for event in self.events):
             return None
         found = self.store.find(key)
         if found is None:
             return None
         tensors, facts = found
-        self._tell(stage, key, True, facts["seconds"])
-        self.say(f"stage {stage} was computed before (in {facts['seconds']:.0f} s) and is used again")
+        self._record(stage, key, True, facts["seconds"])
+        self.say(f"stage {stage} was computed before (in {facts['seconds']:.0f} s) and is reused")
         nets = unflatten({path: tensor.to(streams.device) for path, tensor in tensors.items()})
         return nets, [{**row, "stage": stage} for row in facts["epochs"]]
 
     def keep(
         self, stage: str, key: str, nets: Networks, epochs: list[dict[str, Any]], seconds: float
     ) -> None:
-        """Keep a stage that was computed."""
+        """Store a stage that was computed."""
         self.store.keep(key, flatten(nets), {"stage": stage, "epochs": epochs, "seconds": seconds})
-        self._tell(stage, key, False, seconds)
+        self._record(stage, key, False, seconds)
 
     def program_key(self, program: Program, streams: Streams) -> str | None:
-        """The key of a program's result; None: the program names none."""
+        """The key of a program's result; None if it has no ``Program.key``."""
         if program.key is None:
             return None
         noise = {
@@ -90,16 +88,16 @@ class Stages:
         )
 
     def derived_key(self, derived: Derived, streams: Streams) -> str:
-        """The key of derived tensors; a seed matters only through the networks that they follow from."""
+        """The key of derived tensors; a seed matters only through the networks they are derived from."""
         return self._key(
             streams, None, kind="derived", settings=dict(derived.key), follows=_digests(derived.source)
         )
 
     def _key(self, streams: Streams, seed: int | None, **content: Any) -> str:
-        # Apart from each other, so that no name of the one hides one of the other.
+        # Nested, so that names of one part cannot hide those of another.
         return run_id({"of": dict(self.identity), "part": streams.prefix, "seed": seed, "content": content})
 
-    def _tell(self, stage: str, key: str, reused: bool, seconds: float) -> None:
+    def _record(self, stage: str, key: str, reused: bool, seconds: float) -> None:
         self.events.append({"stage": stage, "key": key, "reused": reused, "seconds": seconds})
 
 
