@@ -17,5 +17,5 @@ def zslbench_commands() -> Iterator[Command]:
     yield Command(
         name="data",
         target="zslbench_data.cli:data",
-        summary="Get data sets, and see what is there and what is missing.",
+        summary="Download, import, check, export and list data sets; extract features.",
     )

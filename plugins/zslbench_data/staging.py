@@ -1,6 +1,6 @@
-"""Files and folders that appear whole or not at all: written next to their place, flushed, then renamed.
+"""Files and folders that appear complete or not at all: written next to their target, flushed, then renamed.
 
-:func:`zslbench.store.write_whole` does so for bytes in memory; these are for files of any size and number.
+:func:`zslbench.store.write_whole` does this for bytes in memory; these are for files of any size and number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zslbench.store import sync_folder
 
 @contextlib.contextmanager
 def staged_file(path: Path) -> Iterator[Path]:
-    """A temporary path; what the block writes there replaces ``path``. An error leaves ``path`` as it was.
+    """A temporary path; the file that the block writes to it replaces ``path``. An error changes nothing.
 
     Raises:
         DataError: the disk is full or not writable.
@@ -39,10 +39,10 @@ def staged_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def staged_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder; what the block puts there is moved into ``folder`` when it ends.
+    """An empty folder, whose contents are moved into ``folder`` when the block ends.
 
     Files and region stores of the same name are replaced, others stay. The splits file, which makes a folder
-    a data set, is moved last. An error leaves ``folder`` as it was; a killed process leaves
+    a data set, is moved last. An error changes nothing; a killed process leaves
     ``.<name>.<random>.part``, which is not a data set.
 
     Raises:
@@ -69,7 +69,7 @@ def staged_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes left next to ``folder``; only this process may be writing to it."""
+    """Remove what killed processes left next to ``folder``, to which no other process may be writing."""
     for one in folder.parent.glob(f".{folder.name}.*.part"):
         shutil.rmtree(one, ignore_errors=True)
 
@@ -106,7 +106,7 @@ def _named_errors(path: Path) -> Iterator[None]:
 
 
 def _flush(path: Path) -> None:
-    """Wait until the disk has a file's bytes, whoever wrote them."""
+    """Wait until a file's bytes are on the disk."""
     handle = os.open(path, os.O_RDWR)  # Windows flushes only what is open for writing
     try:
         os.fsync(handle)

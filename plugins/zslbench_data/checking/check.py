@@ -29,7 +29,7 @@ from zslbench_data.checking.features import check_duplicates, check_features, pa
 from zslbench_data.checking.regions import check_regions, open_source
 from zslbench_data.checking.scan import scan
 from zslbench_data.checking.words import check_words, short_path
-from zslbench_data.download.catalogue import Entry, catalogue
+from zslbench_data.download.catalogue import CatalogueEntry, catalogue
 from zslbench_data.download.get import LISTING, SOURCES, read_sources
 from zslbench_data.download.presence import SENTENCES_FILE
 from zslbench_data.exporting.xlsa17 import blocks
@@ -74,7 +74,7 @@ def check_dataset(
 
 def _check_folder(
     folder: Path,
-    entry: Entry | None,
+    entry: CatalogueEntry | None,
     features: str | None,
     regions: str | None,
     semantics: str | None,
@@ -161,7 +161,7 @@ def _check_loaded(name: str, root: str | Path | None, findings: Findings) -> Non
         findings.note(note, name)
 
 
-def _check_images(contents: FolderContents, entry: Entry | None) -> None:
+def _check_images(contents: FolderContents, entry: CatalogueEntry | None) -> None:
     """Image files: all present, not empty, as in ``images.sha256``, and not in several parts of the split."""
     from zslbench_data.extraction.images import list_images
 

@@ -23,7 +23,7 @@ from zslbench.data import (
 from zslbench.evaluation import fingerprint
 from zslbench_data.checking.features import part_numbers
 from zslbench_data.checking.scan import duplicates
-from zslbench_data.download.catalogue import Entry
+from zslbench_data.download.catalogue import CatalogueEntry
 
 _DEEPEST = 3
 
@@ -49,7 +49,7 @@ def compare_labels(folder: Path, findings: Findings) -> ImageLabels | None:
     return first
 
 
-def check_semantics(contents: FolderContents, names: Iterable[str], entry: Entry | None) -> None:
+def check_semantics(contents: FolderContents, names: Iterable[str], entry: CatalogueEntry | None) -> None:
     """Check these class semantics, and the split with each."""
     findings, sound = contents.findings, True
     for name in names:
@@ -66,7 +66,7 @@ def check_semantics(contents: FolderContents, names: Iterable[str], entry: Entry
 
 
 def _check_one(
-    contents: FolderContents, name: str, where: str, values: np.ndarray, entry: Entry | None
+    contents: FolderContents, name: str, where: str, values: np.ndarray, entry: CatalogueEntry | None
 ) -> bool:
     """Whether these semantics and the split are free of errors."""
     findings = contents.findings

@@ -11,13 +11,13 @@ import numpy as np
 from zslbench.data import PARTS, Findings, FolderContents, few, read_mat
 from zslbench.errors import DataError
 from zslbench_data.checking.scan import Scan, duplicates, scan
-from zslbench_data.download.catalogue import Entry
+from zslbench_data.download.catalogue import CatalogueEntry
 from zslbench_data.exporting.xlsa17 import blocks
 
 _ROWS = 1024
 
 
-def check_features(contents: FolderContents, stem: str, entry: Entry | None) -> None:
+def check_features(contents: FolderContents, stem: str, entry: CatalogueEntry | None) -> None:
     """Check a features file."""
     file, images, findings = f"{stem}.mat", contents.images, contents.findings
     found: Scan | None = None
@@ -86,7 +86,7 @@ def check_duplicates(
     ignore: Sequence[int],
     what: str,
     where: str,
-    entry: Entry | None,
+    entry: CatalogueEntry | None,
 ) -> None:
     """Check for images with the same digest in several parts of the split or of several classes.
 

@@ -22,7 +22,7 @@ from zslbench.errors import DataError
 from zslbench_data.checking.features import check_duplicates, feature_blocks, part_numbers, report_values
 from zslbench_data.checking.scan import Scan, scan
 from zslbench_data.checking.words import check_vectors
-from zslbench_data.download.catalogue import Entry
+from zslbench_data.download.catalogue import CatalogueEntry
 
 _FAR = 0.1
 """Differences between features and means are a warning from this share of the largest feature on."""
@@ -58,7 +58,7 @@ def open_source(
 
 
 def check_regions(
-    contents: FolderContents, path: Path, stems: list[str], where: str, entry: Entry | None
+    contents: FolderContents, path: Path, stems: list[str], where: str, entry: CatalogueEntry | None
 ) -> None:
     """Check region features.
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zslbench.cli import data_root_option
-from zslbench.errors import MissingData, SettingsError
+from zslbench.errors import SettingsError
 
 if TYPE_CHECKING:
     from zslbench.plugin import FeatureExtractor
 
 _OFFLINE = "HF_HUB_OFFLINE"
-"""Read by the libraries of backbones before they use the network."""
+"""Keeps the libraries of backbones from using the network."""
 
 
 @click.command()
@@ -32,7 +32,7 @@ _OFFLINE = "HF_HUB_OFFLINE"
     metavar="extractor.NAME=VALUE",
     help="Change a setting, as extractor.model=facebook/dinov2-base; repeatable.",
 )
-@click.option("--name", help="Of the store and the features file.  [default: the backbone's]")
+@click.option("--name", help="Name of the store and the features file.  [default: the backbone's]")
 @click.option(
     "--dtype",
     type=click.Choice(["float16", "float32"]),
@@ -82,21 +82,17 @@ def extract(
     Writes region features to <data root>/<DS>/regions/NAME and their means to <data root>/<DS>/NAME.mat, for
     --regions NAME and --features NAME. If it is interrupted, the same command resumes it.
     """
-    from zslbench.data import HOW_TO_CHOOSE, data_root as choose_root, find_folder
+    from zslbench.data import HOW_TO_CHOOSE, IMAGES, data_root as choose_root, require_folder
     from zslbench.experiment import choose_mode
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import how_to_get, how_to_get_part
     from zslbench_data.extraction import Options, extract as run
     from zslbench_data.progress import ImageProgress, human
 
-    root = choose_root(data_root)
     entry = catalogue().datasets.get(dataset.lower())
-    name = entry.folder if entry else dataset
-    folder = find_folder(root, name)
-    if folder is None:
-        advice = how_to_get(entry.name) if entry else HOW_TO_CHOOSE
-        raise MissingData(f"data set '{dataset}'", [f"no folder {name} in {root}"], advice)
-    advice = how_to_get_part(entry, "images") if entry else f"Put them into {folder / 'images'}"
+    advice = how_to_get(entry.name) if entry else HOW_TO_CHOOSE
+    folder = require_folder(choose_root(data_root), entry.folder if entry else dataset, dataset, advice)
+    advice = how_to_get_part(entry, "images") if entry else f"Put them into {folder / IMAGES}"
     mode = choose_mode(device, threads)
     with _offline(offline):
         extractor = _extractor(backbone, assignments)
@@ -104,7 +100,7 @@ def extract(
         done = run(folder, extractor, requested, mode, display=ImageProgress(), advice=advice)
     images, regions, channels = done.store.shape
     size = human(images * regions * channels * done.store.dtype.itemsize)
-    how = f"{done.computed:,} computed in {done.seconds:.0f} s" if done.computed else "already there"
+    how = f"{done.computed:,} computed in {done.seconds:.0f} s" if done.computed else "already extracted"
     click.echo(f"{dataset} regions {done.store.name}: {images:,} x {regions} x {channels}, {size}; {how}")
     click.echo(f"{dataset} features {done.features.stem}: {images:,} x {channels}, means over regions")
 
@@ -118,7 +114,7 @@ def _extractor(backbone: str, assignments: tuple[str, ...]) -> FeatureExtractor:
         key, value = parse_assignment(text)
         kind, _, name = key.partition(".")
         if kind != "extractor":
-            raise SettingsError(f"--set {text}: only settings of the extractor, as extractor.{name}=...")
+            raise SettingsError(f"--set {text}: not a setting of the extractor; write extractor.{name}=...")
         values[name] = value
     settings = build(settings_model(registered), values, f"extractor '{registered.name}'")
     made: FeatureExtractor = load_class(registered)(settings)
@@ -133,7 +129,6 @@ def _offline(requested: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        if requested:
-            os.environ.pop(_OFFLINE)
-            if before is not None:
-                os.environ[_OFFLINE] = before
+        os.environ.pop(_OFFLINE, None)
+        if before is not None:
+            os.environ[_OFFLINE] = before

@@ -20,14 +20,14 @@ _FILE = click.Path(path_type=Path)
 
 @click.command("import")
 @click.argument("source", type=_FILE)
-@click.option("--name", help="Of the data set (default: the folder's, or from the HDF5 file's name).")
+@click.option("--name", help="Name of the data set (default: from the source's name).")
 @click.option("--attributes", type=_FILE, metavar="CSV", help="Custom set: classes and their attributes.")
 @click.option("--split", type=_FILE, metavar="CSV", help="Custom set: the part of each image or class.")
 @click.option("--labels", type=_FILE, metavar="CSV", help="Custom set: the class of each row of the arrays.")
 @click.option("--images", type=_FILE, metavar="FOLDER", help="Custom set of arrays: its images.")
 @click.option("--regions", type=_FILE, metavar="NPY", help="Custom set: an array of region features.")
-@click.option("--features-name", help="Of the features (default: that of their file).")
-@click.option("--regions-name", help="Of the region store (default: that of its file).")
+@click.option("--features-name", help="Name of the features (default: their file's).")
+@click.option("--regions-name", help="Name of the region store (default: its file's).")
 @click.option(
     "--dtype",
     type=click.Choice(["keep", "float16", "float32"]),
@@ -41,7 +41,11 @@ _FILE = click.Path(path_type=Path)
     help="Link files and images instead of copying them; they must stay where they are.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the automatic test_seen."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the automatic test_seen.",
 )
 @click.option("--force", is_flag=True, help="Replace a data set of this name with other content.")
 @data_root_option
@@ -154,20 +158,20 @@ def check(dataset: str, strict: bool, data_root: Path | None, fmt: str, **option
     "arrow: a Parquet file with images, labels, parts and attributes.",
 )
 @click.option("-o", "--output", type=_FILE, required=True, metavar="PATH", help="Folder (xlsa17) or file.")
-@click.option("--features", help="Which features file (default: res101); mean: means over regions.")
-@click.option("--regions", help="Which region features: a name, or a path.")
-@click.option("--semantics", help="What is written as att: att, original_att or sentence (default: att).")
+@click.option("--features", help="Features file (default: res101); mean: means over regions.")
+@click.option("--regions", help="Region features: a name, or a path.")
+@click.option("--semantics", help="Semantics to write as att: att, original_att or sentence (default: att).")
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @data_root_option
 def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, **options: Any) -> None:
-    """Write a data set in the layouts of the field, so that other code can run on the same values."""
+    """Write a data set in a layout of the field, so that other code can run on the same values."""
     from zslbench_data.exporting.export import export as write
     from zslbench_data.progress import ByteProgress
 
     try:
         done = write(dataset, layout, output, data_root, display=ByteProgress(), **options)
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; no file of {output} is half-written") from None
+        raise Interrupted(f"interrupted; {output} has no incomplete files") from None
     for path in done.files:
         click.echo(f"wrote {path}")
     click.echo(done.text)

@@ -13,7 +13,7 @@ from zslbench.cli import data_root_option, note
 from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError, did_you_mean
 
 if TYPE_CHECKING:
-    from zslbench_data.download.catalogue import Entry
+    from zslbench_data.download.catalogue import CatalogueEntry
     from zslbench_data.words.attributes import Rule
 
 _VECTORS = "vectors"
@@ -77,7 +77,7 @@ def get(
 ) -> None:
     """Download data sets (cub, sun, awa1, awa2, apy, flo) and word vectors (vectors) below the data root.
 
-    Existing files stay as they are; an interrupted transfer is resumed.
+    Existing files stay; an interrupted transfer is resumed.
     """
     from zslbench.data import data_root as choose_root
     from zslbench_data.download.archives import ARCHIVES, Fetcher
@@ -94,7 +94,7 @@ def get(
     root = choose_root(data_root)
     fetcher = Fetcher(root / ARCHIVES, mirrors, offline, force, ByteProgress())
 
-    def one_part(entry: Entry, part: str) -> None:
+    def one_part(entry: CatalogueEntry, part: str) -> None:
         text = get_part(known, entry, part, root, fetcher, force=force)
         click.echo(f"{entry.name} {part}: {text}")
 
@@ -109,32 +109,28 @@ def get(
                 note(f"{result.dataset}: {warning}")
             click.echo(f"{result.dataset} vectors: {result.text}")
 
-    failures: list[ZslbenchError] = []  # reported at the end, when all else is done
+    jobs: list[Callable[[], None]] = [partial(one_part, entry, part) for entry in entries for part in parts]
+    if _VECTORS in lower:
+        jobs.append(vectors)
+    failures: list[ZslbenchError] = []  # reported at the end, when everything else is done
     try:
-        for entry in entries:
-            for part in parts:
-                _collect(failures, partial(one_part, entry, part))
-        if _VECTORS in lower:
-            _collect(failures, vectors)
+        for job in jobs:
+            try:
+                job()
+            except ZslbenchError as error:
+                failures.append(error)
         if not keep_archives:
             fetcher.remove_downloaded()
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command resumes from here") from None
-    for error in failures[:-1]:
-        click.echo(f"Error: {error}", err=True)
+    for failure in failures[:-1]:
+        click.echo(f"Error: {failure}", err=True)
     if failures:
         raise failures[-1]
 
 
-def _collect(failures: list[ZslbenchError], work: Callable[[], None]) -> None:
-    try:
-        work()
-    except ZslbenchError as error:
-        failures.append(error)
-
-
-def _for_vectors(datasets: tuple[str, ...], entries: list[Entry], root: Path) -> tuple[str, ...]:
-    """The data sets to make vectors for: as requested, else every one here that has attribute names."""
+def _for_vectors(datasets: tuple[str, ...], entries: list[CatalogueEntry], root: Path) -> tuple[str, ...]:
+    """The data sets to make vectors for: as requested, else every one that has attribute names."""
     from zslbench.data import ATTRIBUTE_NAMES, dataset_folders, sidecar
 
     chosen = datasets or tuple(one.name for one in entries if _VECTORS not in one.never)
@@ -142,8 +138,8 @@ def _for_vectors(datasets: tuple[str, ...], entries: list[Entry], root: Path) ->
         key for key, one in dataset_folders(root).items() if sidecar(one, ATTRIBUTE_NAMES)
     )
     if not chosen:
-        advice = "Get one first: zslbench data get sun --what names"
-        raise MissingData(root, ["no data set here has attribute names"], advice)
+        advice = "Get some first: zslbench data get sun --what names"
+        raise MissingData(root, ["no data set has attribute names"], advice)
     return chosen
 
 

@@ -12,7 +12,7 @@ from zslbench.cli import data_root_option, format_option
 from zslbench.errors import DataError, PluginError, UnknownName, did_you_mean
 
 if TYPE_CHECKING:
-    from zslbench_data.download.catalogue import Entry
+    from zslbench_data.download.catalogue import CatalogueEntry
     from zslbench_data.download.presence import Presence
 
 Row = dict[str, Any]
@@ -101,7 +101,7 @@ def info(name: str, data_root: Path | None, fmt: str) -> None:
     click.echo(f"\n{_REGIONS}")
 
 
-def _about(name: str, entry: Entry | None, presence: Presence) -> Row:
+def _about(name: str, entry: CatalogueEntry | None, presence: Presence) -> Row:
     able, unable = _methods(presence)
     return {
         "dataset": name,
@@ -131,7 +131,7 @@ def _read_counts(presence: Presence) -> Row:
     return {"images": images, "classes": shape[0], "attributes": shape[1], **sizes}
 
 
-def _semantics(entry: Entry | None, presence: Presence) -> list[str]:
+def _semantics(entry: CatalogueEntry | None, presence: Presence) -> list[str]:
     """What ``--semantics`` accepts, with explanations."""
     from zslbench.data import SPLITS_FILE, mat_variables
 
@@ -172,7 +172,7 @@ def _methods(presence: Presence) -> tuple[list[str], list[str]]:
     return able, unable
 
 
-def _archives(entry: Entry, root: Path) -> Iterator[Row]:
+def _archives(entry: CatalogueEntry, root: Path) -> Iterator[Row]:
     from zslbench_data.download.archives import ARCHIVES
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.progress import human

@@ -56,7 +56,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """One data set."""
 
     name: str
@@ -99,10 +99,10 @@ class Catalogue:
     """Archives, data sets and word vectors by name."""
 
     archives: Mapping[str, Archive]
-    datasets: Mapping[str, Entry]
+    datasets: Mapping[str, CatalogueEntry]
     vectors: Mapping[str, Vectors]
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> CatalogueEntry:
         """The data set of this name.
 
         Raises:
@@ -127,7 +127,7 @@ def read(tables: Mapping[str, Any]) -> Catalogue:
     datasets = {}
     for name, table in tables["datasets"].items():
         parts = tuple(Part(**_frozen(one)) for one in table["parts"])
-        datasets[name] = Entry(name, **{**_frozen(table), "parts": parts})
+        datasets[name] = CatalogueEntry(name, **{**_frozen(table), "parts": parts})
     return Catalogue(
         MappingProxyType({key: Archive(key, **_frozen(one)) for key, one in tables["archives"].items()}),
         MappingProxyType(datasets),

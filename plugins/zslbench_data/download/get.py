@@ -16,7 +16,7 @@ from zslbench.data import ATTRIBUTE_NAMES, IMAGES, SPLITS_FILE, find_folder, req
 from zslbench.errors import DataError, MissingData
 from zslbench.store import read_records, sha256_of, sync_folder, write_whole
 from zslbench_data.download.archives import Fetched, Fetcher, write_records
-from zslbench_data.download.catalogue import Catalogue, Entry, Part
+from zslbench_data.download.catalogue import Catalogue, CatalogueEntry, Part
 from zslbench_data.download.unpack import STAMP, Unpacked, unpack
 
 LISTING = "images.sha256"
@@ -34,7 +34,7 @@ _NUMBERED = re.compile(r"\s*(\d+)\s+(\S.*?)\s*")
 class _Unpacking:
     """The unpacked files of one part."""
 
-    entry: Entry
+    entry: CatalogueEntry
     part: Part
     folder: Path
     staging: Path
@@ -50,7 +50,13 @@ class _Unpacking:
 
 
 def get_part(
-    catalogue: Catalogue, entry: Entry, what: str, root: Path, fetcher: Fetcher, *, force: bool = False
+    catalogue: Catalogue,
+    entry: CatalogueEntry,
+    what: str,
+    root: Path,
+    fetcher: Fetcher,
+    *,
+    force: bool = False,
 ) -> str:
     """Get one part of a data set into its folder below ``root``; existing files stay.
 

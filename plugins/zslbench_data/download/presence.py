@@ -16,7 +16,7 @@ from zslbench.data import (
     find_folder,
     sidecar,
 )
-from zslbench_data.download.catalogue import Entry, catalogue
+from zslbench_data.download.catalogue import CatalogueEntry, catalogue
 from zslbench_data.progress import human
 
 SENTENCES_FILE = "sent_splits.mat"
@@ -48,7 +48,7 @@ class Presence:
         splits = ["splits"] if self.splits else []
         return (*splits, *self.features, *regions, *(one for one in others if getattr(self, one)))
 
-    def missing(self, entry: Entry | None = None) -> tuple[str, ...]:
+    def missing(self, entry: CatalogueEntry | None = None) -> tuple[str, ...]:
         """What is not on the disk but exists for this data set."""
         kinds = ("splits", "features", "names", "vectors", "regions", "images")
         never = entry.never if entry else ()
@@ -137,7 +137,7 @@ def how_to_get(name: str) -> str:
     return f"Download it with: zslbench data get {entry.name} ({archives}); {HOW_TO_CHOOSE}"
 
 
-def how_to_get_part(entry: Entry, what: str) -> str:
+def how_to_get_part(entry: CatalogueEntry, what: str) -> str:
     """The command that downloads one part of a data set, or what to do by hand."""
     if entry.part(what) is None:
         advice = entry.by_hand.get(what, "none exist")
@@ -157,7 +157,9 @@ def how_to_get_region_features(name: str, root: Path) -> str:
     return "To get them: " + "; ".join(steps)
 
 
-def next_steps(name: str, entry: Entry | None, presence: Presence, missing: Collection[str]) -> list[str]:
+def next_steps(
+    name: str, entry: CatalogueEntry | None, presence: Presence, missing: Collection[str]
+) -> list[str]:
     """The commands that get what is missing, with sizes and times, in the order in which it is needed.
 
     Args:
@@ -185,12 +187,12 @@ def next_steps(name: str, entry: Entry | None, presence: Presence, missing: Coll
     return steps
 
 
-def region_bytes(entry: Entry, width: int = 2) -> int:
+def region_bytes(entry: CatalogueEntry, width: int = 2) -> int:
     """Bytes of 14 x 14 regions of 2048 channels for every image, ``width`` bytes per number."""
     return entry.counts["images"] * 14 * 14 * 2048 * width
 
 
-def _archives(entry: Entry, *names: str) -> str:
+def _archives(entry: CatalogueEntry, *names: str) -> str:
     """``"xlsa17.zip, 919.9 MB: 2 minutes at 10.0 MB/s"``."""
     parts = [one for one in map(entry.part, names) if one is not None]
     archives = [catalogue().archives[key] for key in dict.fromkeys(one.archive for one in parts)]

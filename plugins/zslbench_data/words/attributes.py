@@ -38,8 +38,8 @@ from zslbench.data import (
     array_sha256,
     attribute_names,
     few,
-    find_folder,
     read_mat,
+    require_folder,
 )
 from zslbench.errors import DataError, MissingData
 from zslbench.store import sha256_of, write_whole
@@ -169,7 +169,10 @@ def get_vectors(
     results: list[VectorsResult] = []
     missing: dict[str, tuple[Path, tuple[str, ...]]] = {}
     ready = source.lower().endswith(".npy")
-    folders = {name: _folder(root, name) for name in dict.fromkeys(one.lower() for one in datasets)}
+    folders = {
+        name: require_folder(root, name, name, f"Download it with: zslbench data get {name}")
+        for name in dict.fromkeys(one.lower() for one in datasets)
+    }
     if ready and len(folders) != 1:
         raise DataError(source, ["a ready array is for one data set"], "Name it with --dataset")
     for name, folder in folders.items():
@@ -295,14 +298,6 @@ def _write(
 
 def _file_record(path: Path) -> dict[str, Any]:
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
-
-
-def _folder(root: Path, name: str) -> Path:
-    folder = find_folder(root, name)
-    if folder is None:
-        advice = f"Download it with: zslbench data get {name}"
-        raise MissingData(f"data set '{name}'", [f"no such folder in {root}"], advice)
-    return folder
 
 
 def _names(catalogue: Catalogue, name: str, folder: Path) -> tuple[str, ...]:

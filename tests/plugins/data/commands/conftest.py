@@ -1,4 +1,4 @@
-"""A web server on this machine that behaves as badly as the web does, and small archives to serve."""
+"""A local web server that misbehaves like real ones, and small archives to serve."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from zslbench_data.download.transfer import Policy
 from zslbench_data.progress import Display
 
 MOST_REQUESTS = 60
-"""A test that asks for more has a loop without end."""
+"""A test that sends more has an endless loop."""
 
 
 @dataclass
 class File:
-    """How one path is served. Lists give what each request in turn gets; the last entry stays."""
+    """How one path is served. Lists have an entry for each request in turn; the last one is repeated."""
 
     body: bytes
     cut: list[int | None] = field(default_factory=lambda: [None])
-    """Bytes of the answer's body after which the connection is closed; None: all are sent."""
+    """Bytes of the body after which the connection is closed; None: all are sent."""
     status: list[int] = field(default_factory=lambda: [200])
     ranges: bool = True
     etag: str | None = '"one"'
     announced: int | None = None
-    """Content-Length where it is a lie."""
+    """A wrong Content-Length."""
     redirect: str | None = None
     pause: float = 0.0
     """Seconds before every quarter of the body."""
@@ -48,14 +48,14 @@ class File:
 
 @dataclass
 class Web:
-    """The server: files by path, and what was asked for."""
+    """The server: files by path, and the requests it received."""
 
     address: str
     files: dict[str, File] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     def serve(self, path: str, body: bytes, **how: Any) -> str:
-        """Serve a file; gives its address."""
+        """Serve a file; returns its address."""
         self.files[path] = File(body, **how)
         return f"{self.address}{path}"
 
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path.startswith("http://"):  # asked as a proxy
+        if path.startswith("http://"):  # a request to a proxy
             path = "/" + path.split("/", 3)[3]
         self.web.requests.append((path, dict(self.headers)))
         if len(self.web.requests) > MOST_REQUESTS:
@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    """The server, on a free port of 127.0.0.1 alone, until the test ends."""
+    """The server, on a free port of 127.0.0.1, until the test ends."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

@@ -1,4 +1,4 @@
-"""The catalogue that the package ships says what it must, once."""
+"""The catalogue that ships with the package is complete, and pages quote it correctly."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from pages import ROOT
 
 from zslbench.data import ExpectedCounts
 from zslbench.errors import UnknownName
 from zslbench_data import how_to_get
 from zslbench_data.download.catalogue import PARTS, catalogue, read
 from zslbench_data.download.presence import how_to_get_part, region_bytes
+from zslbench_data.progress import human
 
 KNOWN = catalogue()
-WHOLE = {"file": "a.zip", "urls": [], "page": "", "holds": "", "licence": ""}
+COMPLETE = {"file": "a.zip", "urls": [], "page": "", "holds": "", "licence": ""}
 
 
 @pytest.mark.parametrize("one", KNOWN.archives.values(), ids=lambda one: one.key)
@@ -34,14 +36,14 @@ def test_archives_can_be_fetched_and_checked(one: Any) -> None:
     assert not one.exact or one.size
 
 
-def test_every_archive_is_used_and_every_part_has_one() -> None:
+def test_archives_and_parts_belong_together() -> None:
     used = {part.archive for entry in KNOWN.datasets.values() for part in entry.parts}
     assert used | {one.archive for one in KNOWN.vectors.values()} == set(KNOWN.archives)
     assert len({one.file for one in KNOWN.archives.values()}) == len(KNOWN.archives)
 
 
 @pytest.mark.parametrize("entry", KNOWN.datasets.values(), ids=lambda one: one.name)
-def test_data_sets_are_described_whole(entry: Any) -> None:
+def test_data_sets_are_complete(entry: Any) -> None:
     counts = ExpectedCounts(**entry.counts)
     assert counts.trainval + counts.test_seen + counts.test_unseen == counts.images
     for what in PARTS:  # downloaded, or there is a word on what to do
@@ -53,18 +55,18 @@ def test_data_sets_are_described_whole(entry: Any) -> None:
     assert set(entry.never) <= {"names", "vectors", "images"}
 
 
-def test_a_field_that_does_not_exist_is_noticed() -> None:
+def test_an_unknown_field_is_an_error() -> None:
     with pytest.raises(TypeError, match="licnce"):
-        read({"archives": {"a": {**WHOLE, "licnce": "none"}}, "datasets": {}})
+        read({"archives": {"a": {**COMPLETE, "licnce": "none"}}, "datasets": {}})
 
 
-def test_an_unknown_name_tells_the_nearest() -> None:
+def test_an_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(UnknownName, match="no data set 'awa3', did you mean"):
         KNOWN.entry("awa3")
     assert KNOWN.entry(" CUB ").name == "cub"
 
 
-def test_region_features_of_the_paper_have_the_size_that_is_told() -> None:
+def test_size_of_the_papers_region_features() -> None:
     assert round(region_bytes(KNOWN.entry("sun"), width=4) / 1e9, 1) == 23.0
     assert round(region_bytes(KNOWN.entry("awa2"), width=4) / 1e9, 1) == 59.9
 
@@ -94,3 +96,19 @@ def test_reading_the_catalogue_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_archive_of_a_data_set_is_documented() -> None:
+    page = (ROOT / "docs" / "data.md").read_text("utf-8")
+    for entry in KNOWN.datasets.values():
+        for part in entry.parts:
+            assert KNOWN.archives[part.archive].file in page
+
+
+def test_documented_sizes_of_sun() -> None:
+    page = (ROOT / "docs" / "from-nothing-to-sc-egg-on-sun.md").read_text("utf-8")
+    sun = KNOWN.entry("sun")
+    for size in (region_bytes(sun), region_bytes(sun, 4), KNOWN.archives["sun-images"].size):
+        assert human(size) in page
+    assert f"{sun.counts['images']:,} images" in page
+    assert f"({sun.counts['attributes']} × 300)" in page

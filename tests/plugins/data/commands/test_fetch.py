@@ -1,4 +1,4 @@
-"""Archives: mirrors, checksums known and first seen, files brought by hand."""
+"""Archives: mirrors, published and recorded checksums, files put there by hand."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_archive_is_recorded_when_first_seen(web: Any, fetcher: Any, archive:
     assert len(web.requests) == 1
 
 
-def test_other_bytes_than_those_first_seen_are_an_error(
+def test_an_archive_that_differs_from_its_record_is_an_error(
     web: Any, fetcher: Any, archive: Any, body: bytes, make_zip: Any
 ) -> None:
     one = archive(web.serve("/set.zip", body))
@@ -79,7 +79,7 @@ def test_wrong_bytes_never_look_complete(
     assert got.record["sha256"] == digest(body)
 
 
-def test_a_bad_beginning_is_not_kept_for_ever(
+def test_a_corrupt_part_file_is_discarded(
     web: Any, fetcher: Any, archive: Any, body: bytes, display: Any
 ) -> None:
     # The first half comes damaged, the connection is cut, and the rest is sound.
@@ -91,7 +91,7 @@ def test_a_bad_beginning_is_not_kept_for_ever(
     assert any("starting over" in line for line in display.messages)
 
 
-def test_a_length_that_is_a_lie_is_noticed(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
+def test_a_wrong_content_length_is_detected(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
     # Announced shorter: what comes ends early and seems complete.
     url = web.serve("/set.zip", body, announced=len(body) - 30)
     with pytest.raises(DownloadError, match="is a damaged archive"):
@@ -104,7 +104,7 @@ def test_a_length_that_is_a_lie_is_noticed(web: Any, fetcher: Any, archive: Any,
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_file_without_end_is_left(
+def test_an_endless_file_is_aborted(
     web: Any, fetcher: Any, archive: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunked: bool
 ) -> None:
     monkeypatch.setattr("zslbench_data.download.archives._BLOCK", 1000)
@@ -115,7 +115,7 @@ def test_a_file_without_end_is_left(
     assert names(tmp_path / "archives") == set()
 
 
-def test_a_cut_gzip_is_noticed(web: Any, fetcher: Any, archive: Any, make_tar: Any) -> None:
+def test_a_truncated_gzip_is_detected(web: Any, fetcher: Any, archive: Any, make_tar: Any) -> None:
     body = make_tar({"a": bytes(range(256)) * 100})
     url = web.serve("/set.tgz", body, announced=len(body) - 20)
     with pytest.raises(DownloadError, match="is a damaged archive"):
@@ -126,7 +126,7 @@ def test_a_cut_gzip_is_noticed(web: Any, fetcher: Any, archive: Any, make_tar: A
     ("page", "words"),
     [(b"<!DOCTYPE html><p>moved", "is a web page"), (b"", "is empty"), (b"what", "not a zip or gzip")],
 )
-def test_a_page_in_place_of_an_archive(
+def test_a_web_page_is_not_an_archive(
     web: Any, fetcher: Any, archive: Any, page: bytes, words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DownloadError, match=words):
@@ -150,7 +150,7 @@ def test_mirrors_are_tried_in_order(web: Any, fetcher: Any, archive: Any, body: 
     assert got.record["url"] == good
 
 
-def test_all_addresses_are_named_where_none_works(web: Any, fetcher: Any, archive: Any) -> None:
+def test_if_every_address_fails_all_are_named(web: Any, fetcher: Any, archive: Any) -> None:
     one = archive(f"{web.address}/a/set.zip", f"{web.address}/b/set.zip")
     with pytest.raises(DownloadError) as caught:
         fetcher(mirrors=[f"{web.address}/c/set.zip"]).fetch(one)
@@ -179,7 +179,7 @@ def test_redirects_are_recorded(web: Any, fetcher: Any, archive: Any, body: byte
     assert (record["url"], record["asked"]) == (end, one.urls[0])
 
 
-def test_offline_takes_what_was_brought_by_hand(
+def test_offline_uses_archives_put_there_by_hand(
     web: Any, fetcher: Any, archive: Any, body: bytes, tmp_path: Path
 ) -> None:
     one = archive(f"{web.address}/set.zip", body=body, size=len(body))
@@ -195,7 +195,9 @@ def test_offline_takes_what_was_brought_by_hand(
     assert web.requests == []
 
 
-def test_junk_brought_by_hand_is_not_recorded(fetcher: Any, archive: Any, tmp_path: Path) -> None:
+def test_an_invalid_archive_put_there_by_hand_is_not_recorded(
+    fetcher: Any, archive: Any, tmp_path: Path
+) -> None:
     (tmp_path / "archives").mkdir()
     (tmp_path / "archives" / "set.zip").write_bytes(b"<html>login")
     with pytest.raises(DataError, match="is a web page"):
@@ -203,7 +205,7 @@ def test_junk_brought_by_hand_is_not_recorded(fetcher: Any, archive: Any, tmp_pa
     assert not (tmp_path / "archives" / "checksums.json").exists()
 
 
-def test_one_fetcher_asks_once(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
+def test_a_fetcher_downloads_an_archive_once(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
     forced = fetcher(force=True)
     good, bad = archive(web.serve("/set.zip", body)), f"{web.address}/none/set.zip"
     assert forced.fetch(good) is forced.fetch(good)
@@ -215,7 +217,7 @@ def test_one_fetcher_asks_once(web: Any, fetcher: Any, archive: Any, body: bytes
     assert len(web.requests) == 2
 
 
-def test_archives_may_go_but_their_records_stay(
+def test_removed_archives_stay_recorded(
     web: Any, fetcher: Any, archive: Any, body: bytes, tmp_path: Path
 ) -> None:
     one = archive(web.serve("/set.zip", body))
@@ -227,10 +229,10 @@ def test_archives_may_go_but_their_records_stay(
     kept = fetcher(offline=True)
     kept.fetch(archive(file="mine.zip"))
     kept.remove_downloaded()
-    assert (tmp_path / "archives" / "mine.zip").is_file()  # nobody could bring it back
+    assert (tmp_path / "archives" / "mine.zip").is_file()  # it cannot be downloaded again
 
 
-def test_two_at_once_download_once(web: Any, fetcher: Any, archive: Any, body: bytes, display: Any) -> None:
+def test_two_processes_download_once(web: Any, fetcher: Any, archive: Any, body: bytes, display: Any) -> None:
     one = archive(web.serve("/set.zip", body, pause=0.05))
     got = []
     threads = [threading.Thread(target=lambda: got.append(fetcher().fetch(one))) for _ in range(2)]
@@ -255,7 +257,7 @@ Fetcher(Path(sys.argv[2]), policy=Policy(chunk=4096)).fetch(one)
 """
 
 
-def test_a_killed_process_leaves_what_came(
+def test_a_killed_download_is_resumed(
     web: Any, fetcher: Any, archive: Any, make_zip: Any, tmp_path: Path
 ) -> None:
     body = make_zip({"noise.bin": random.Random(1).randbytes(400_000)})
@@ -275,7 +277,7 @@ def test_a_killed_process_leaves_what_came(
     assert web.requested_ranges("/set.zip") == [None, f"bytes={kept}-"]
 
 
-def test_a_damaged_ledger_is_one_error(
+def test_a_damaged_checksums_file_is_an_error(
     web: Any, fetcher: Any, archive: Any, body: bytes, tmp_path: Path
 ) -> None:
     one = archive(web.serve("/set.zip", body))

@@ -151,7 +151,7 @@ def test_splits_features_and_names(get: Any, tmp_path: Path) -> None:
     assert (dataset.features.shape, dataset.class_names[0]) == ((60, 5), "ant")
 
 
-def test_every_file_names_the_bytes_it_came_from(get: Any, served: Any, tmp_path: Path) -> None:
+def test_the_origin_of_every_file_is_recorded(get: Any, served: Any, tmp_path: Path) -> None:
     assert get("mini", "--images").exit_code == 0
     folder = tmp_path / "data" / "MINI"
     records = json.loads((folder / "sources.json").read_text())
@@ -175,7 +175,7 @@ def test_every_file_names_the_bytes_it_came_from(get: Any, served: Any, tmp_path
     assert (images["files"], images["bytes"]) == (6, sum(map(len, PICTURES.values())))
 
 
-def test_pictures_and_their_checksums(get: Any, tmp_path: Path) -> None:
+def test_images_and_their_checksums(get: Any, tmp_path: Path) -> None:
     result = get("mini", "--what", "images")
     folder = tmp_path / "data" / "MINI"
     assert result.stdout == f"mini images: 6 images in {folder / 'images'}, from mini.tgz\n"
@@ -185,7 +185,7 @@ def test_pictures_and_their_checksums(get: Any, tmp_path: Path) -> None:
     assert lines == [f"{hashlib.sha256(data).hexdigest()}  images/{name}" for name, data in PICTURES.items()]
 
 
-def test_what_is_there_is_left_alone(get: Any, served: Any) -> None:
+def test_existing_files_stay(get: Any, served: Any) -> None:
     assert get("mini").exit_code == 0
     asked = len(served.requests)
     result = get("MINI", "--offline")
@@ -195,14 +195,14 @@ def test_what_is_there_is_left_alone(get: Any, served: Any) -> None:
     assert len(served.requests) == asked + 2
 
 
-def test_archives_are_shared_and_may_go(get: Any, served: Any, tmp_path: Path) -> None:
+def test_archives_are_shared_and_can_be_removed(get: Any, served: Any, tmp_path: Path) -> None:
     assert get("mini", "--what", "names").exit_code == 0
     assert get("mini", "--images", "--no-keep-archives").exit_code == 0
     assert [path for path, _ in served.requests] == ["/mini.tgz", "/all.zip"]
     assert listing(tmp_path / "data" / "archives") == {"checksums.json"}
 
 
-def test_offline_unpacks_what_was_brought(get: Any, served: Any, tmp_path: Path) -> None:
+def test_offline_unpacks_existing_archives(get: Any, served: Any, tmp_path: Path) -> None:
     archives = tmp_path / "data" / "archives"
     archives.mkdir(parents=True)
     (archives / "all.zip").write_bytes(served.files["/all.zip"].body)
@@ -245,7 +245,9 @@ def test_files_of_another_origin_are_not_replaced(get: Any, tmp_path: Path) -> N
     assert read_xlsa17(folder, name="mini").name == "mini"
 
 
-def test_no_room_to_unpack_is_told_before(get: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_space_is_an_error_before_unpacking(
+    get: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert get("mini", "--what", "names").exit_code == 0  # the archive is there now
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2000}))
     result = get("mini", "--what", "images")
@@ -253,7 +255,7 @@ def test_no_room_to_unpack_is_told_before(get: Any, tmp_path: Path, monkeypatch:
     assert not (tmp_path / "data" / "MINI" / "images").exists()
 
 
-def test_pictures_that_cannot_be_downloaded(get: Any, tmp_path: Path) -> None:
+def test_images_that_cannot_be_downloaded(get: Any, tmp_path: Path) -> None:
     result = get("bare", "--what", "images")
     place = tmp_path / "data" / "BARE" / "images"
     assert result.exit_code == 1
@@ -286,7 +288,7 @@ def test_names_that_do_not_fit(
     assert not (tmp_path / "data" / "MINI" / "attribute_names.txt").exists()
 
 
-def test_a_stop_is_one_line_and_the_same_command_goes_on(
+def test_an_interrupted_command_is_resumed(
     get: Any, served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0

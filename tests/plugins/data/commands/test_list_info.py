@@ -64,7 +64,7 @@ def test_an_empty_root_lists_the_catalogue(run: Any) -> None:
     assert (cub["classes"], cub["images"], cub["attributes"]) == (200, 11788, 312)
     assert (cub["on disk"], cub["runs"]) == ([], "none")
     assert cub["missing"] == ["splits", "features", "names", "vectors", "regions", "images"]
-    assert "images" not in rows[2]["missing"]  # nobody can have them
+    assert "images" not in rows[2]["missing"]  # they are not distributed
     assert "names" not in rows[5]["missing"]
 
 
@@ -91,7 +91,7 @@ def test_what_is_on_disk_decides_what_runs(run: Any, root: Path) -> None:
     assert state() == (on_disk, "all")
 
 
-def test_regions_alone_serve_with_their_own_vectors(root: Path) -> None:
+def test_a_region_file_may_hold_the_vectors(root: Path) -> None:
     put_splits(root / "SUN")
     put_regions(root / "region_features" / "SUN_net.hdf5", vectors=True)
     there = look(root, "SUN")
@@ -105,28 +105,28 @@ def test_other_folders_are_listed(run: Any, root: Path) -> None:
     assert (row["dataset"], row["classes"], row["on disk"]) == ("own", None, ["splits"])
 
 
-def test_info_of_a_data_set_that_is_not_there(run: Any) -> None:
-    told = run("info", "sun")
-    assert (told["dataset"], told["images"], told["semantics"]) == ("sun", 14340, [])
-    assert "Patterson" in told["citation"]
-    assert told["methods that can run"] == []
-    assert "tf-vaegan (needs splits, features)" in told["methods that cannot"]
+def test_info_of_a_missing_data_set(run: Any) -> None:
+    info = run("info", "sun")
+    assert (info["dataset"], info["images"], info["semantics"]) == ("sun", 14340, [])
+    assert "Patterson" in info["citation"]
+    assert info["methods that can run"] == []
+    assert "tf-vaegan (needs splits, features)" in info["methods that cannot"]
     assert any(
         one.startswith("sc-egg (needs splits, region features, word vectors)")
-        for one in told["methods that cannot"]
+        for one in info["methods that cannot"]
     )
-    assert [one["archive"] for one in told["archives"]] == [
+    assert [one["archive"] for one in info["archives"]] == [
         "xlsa17.zip", "SUNAttributeDB.tar.gz", "SUNAttributeDB_Images.tar.gz",
     ]  # fmt: skip
-    assert all(one["addresses"] and one["licence"] for one in told["archives"])
-    following = "\n".join(told["next"])
+    assert all(one["addresses"] and one["licence"] for one in info["archives"])
+    following = "\n".join(info["next"])
     steps = ("sun --what splits", "sun --what names", "vectors --dataset sun", "sun --images")
     places = [following.index(f"zslbench data get {one}") for one in steps]
     assert places == sorted(places)
-    assert told["next"][-1] == "zslbench run METHOD --dataset sun"
+    assert info["next"][-1] == "zslbench run METHOD --dataset sun"
 
 
-def test_what_to_type_next_names_commands_that_there_are(run: Any) -> None:
+def test_next_commands_exist(run: Any) -> None:
     from zslbench_data.cli import COMMANDS
 
     for name in ("cub", "sun", "awa1", "awa2", "apy", "flo"):
@@ -134,33 +134,33 @@ def test_what_to_type_next_names_commands_that_there_are(run: Any) -> None:
             assert word in {one.name for one in COMMANDS}
 
 
-def test_info_of_one_that_is_there(run: Any, root: Path) -> None:
+def test_info_of_an_existing_data_set(run: Any, root: Path) -> None:
     folder = root / "Own"
     put_splits(folder)
     put_features(folder)
     put_regions(folder / "net.hdf5", vectors=True)
     scipy.io.savemat(folder / "sent_splits.mat", {"att": [[1]]})
-    told = run("info", "OWN")
+    info = run("info", "OWN")
     counts = {"images": 6, "classes": 4, "attributes": 5, "trainval": 3, "test_seen": 2, "test_unseen": 1}
-    assert counts.items() <= told.items()
-    assert {"tf-vaegan", "eszsl", "sc-egg"} <= set(told["methods that can run"])
-    assert told["methods that cannot"] == []
-    assert [one.split()[0] for one in told["semantics"]] == ["att", "sentence"]
-    assert {Path(one["file"]).name for one in told["files"]} == {
+    assert counts.items() <= info.items()
+    assert {"tf-vaegan", "eszsl", "sc-egg"} <= set(info["methods that can run"])
+    assert info["methods that cannot"] == []
+    assert [one.split()[0] for one in info["semantics"]] == ["att", "sentence"]
+    assert {Path(one["file"]).name for one in info["files"]} == {
         "att_splits.mat", "net.hdf5", "res101.mat", "sent_splits.mat",
     }  # fmt: skip
-    assert told["next"] == ["zslbench run METHOD --dataset own"]
+    assert info["next"] == ["zslbench run METHOD --dataset own"]
 
 
-def test_info_tells_where_files_are_from(run: Any, root: Path) -> None:
+def test_info_shows_the_origin_of_files(run: Any, root: Path) -> None:
     put_splits(root / "SUN")
     record = {"files": {"att_splits.mat": {"archive": "xlsa17.zip", "member": "a/SUN/att_splits.mat"}}}
     (root / "SUN" / "sources.json").write_text(json.dumps(record))
     (root / "archives").mkdir()
     (root / "archives" / "xlsa17.zip").write_bytes(bytes(1500))
-    told = run("info", "sun")
-    assert told["files"][0]["from"] == "xlsa17.zip / a/SUN/att_splits.mat"
-    assert told["archives"][0]["here"] == "1.5 kB"
+    info = run("info", "sun")
+    assert info["files"][0]["from"] == "xlsa17.zip / a/SUN/att_splits.mat"
+    assert info["archives"][0]["here"] == "1.5 kB"
 
 
 @pytest.mark.parametrize("fmt", ["terminal", "markdown", "csv", "latex"])
@@ -203,7 +203,7 @@ def test_listing_imports_nothing_heavy(root: Path) -> None:
     assert "those on global features" in done.stdout
 
 
-def test_every_command_of_the_group_is_there() -> None:
+def test_every_command_of_the_group_can_be_imported() -> None:
     import click
 
     from zslbench_data.cli import COMMANDS, data

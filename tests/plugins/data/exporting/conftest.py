@@ -1,4 +1,4 @@
-"""A small data set of one's own on disk: seven classes, regions, names, vectors, pictures' names."""
+"""A small data set on disk: seven classes, regions, names, vectors, image names."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def test_nothing_is_replaced_without_force(root: Path, tmp_path: Path, layout: s
 
 
 @pytest.mark.parametrize("layout", ["xlsa17", "hdf5", "arrow"])
-def test_a_full_disk_is_told_before(
+def test_a_full_disk_is_an_error_before_writing(
     root: Path, tmp_path: Path, layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
@@ -175,7 +175,7 @@ def test_a_full_disk_is_told_before(
     assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
 
 
-def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
+def test_missing_inputs(root: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="mine"):
         export("mnie", "arrow", tmp_path / "out", root)
     (root / "Mine" / "net.hdf5").unlink()

@@ -15,7 +15,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(one.relative_to(folder)): one.read_text() for one in folder.rglob("*") if one.is_file()}
 
 
-def test_files_come_and_others_stay(tmp_path: Path) -> None:
+def test_new_files_are_added_and_others_stay(tmp_path: Path) -> None:
     target = tmp_path / "Set"
     with staged_folder(target) as aside:
         (aside / "att_splits.mat").write_text("one")
@@ -51,7 +51,7 @@ def test_an_error_changes_nothing(tmp_path: Path, there: bool, error: type[BaseE
     assert not there or contents(target) == {"att_splits.mat": "one"}
 
 
-def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
+def test_files_left_by_a_killed_process_are_removed(tmp_path: Path) -> None:
     left = tmp_path / ".Set.0a1b.part" / "files"
     left.mkdir(parents=True)
     (left / "att_splits.mat").write_text("half")
@@ -61,10 +61,10 @@ def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == [".Other.0a1b.part"]
 
 
-def test_a_store_is_replaced_as_one_and_links_give_way(tmp_path: Path) -> None:
+def test_stores_are_replaced_whole_and_links_too(tmp_path: Path) -> None:
     target, elsewhere = tmp_path / "Set", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "picture").write_text("mine")
+    (elsewhere / "image").write_text("mine")
     for number in ("one", "two"):
         with staged_folder(target) as aside:
             (aside / "regions" / "net").mkdir(parents=True)
@@ -77,7 +77,7 @@ def test_a_store_is_replaced_as_one_and_links_give_way(tmp_path: Path) -> None:
                 (aside / "images" / "copy").write_text("copied")
     found = contents(target)
     assert found == {"regions/net/store.json": "two", "regions/net/two": "", "images/copy": "copied"}
-    assert contents(elsewhere) == {"picture": "mine"}
+    assert contents(elsewhere) == {"image": "mine"}
     with pytest.raises(DataError, match="a folder with this name"), staged_folder(target) as aside:
         (aside / "images").symlink_to(elsewhere)
     assert contents(target) == found

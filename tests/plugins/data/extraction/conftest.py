@@ -1,4 +1,4 @@
-"""Small pictures, tiny randomly initialised models, and a data set made of both."""
+"""Small images, tiny randomly initialised models, and a data set made of both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NORMALISATION = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.25]}
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test asks the network, or finds weights of the machine that it runs on."""
+    """No test uses the network or finds weights on this machine."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
@@ -83,21 +83,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {kind: save(tiny(kind), root / f"tiny-{kind}") for kind in MODELS}
 
 
-def picture(number: int, width: int = 48, height: int = 40) -> Image.Image:
-    """Coloured blobs: no two numbers give the same picture."""
+def make(number: int, width: int = 48, height: int = 40) -> Image.Image:
+    """Coloured blobs: no two numbers give the same image."""
     random = np.random.default_rng(number)
     small = random.integers(0, 256, (5, 6, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture
-def make_picture() -> Callable[..., Image.Image]:
-    return picture
+def make_image() -> Callable[..., Image.Image]:
+    return make
 
 
 @pytest.fixture
 def data_root(tmp_path: Path) -> Path:
-    """``<root>/Zoo``: pictures in folders of their classes, a split, and nothing that lists them.
+    """``<root>/Zoo``: images in folders of their classes, a split, and no list of them.
 
     The last two classes are unseen; of each seen class six images are for training.
     """
@@ -106,9 +106,7 @@ def data_root(tmp_path: Path) -> Path:
     for name in CLASSES:
         (folder / "images" / name).mkdir(parents=True)
         for one in range(PER_CLASS):
-            picture(number, 48 + number % 7, 40 + number % 5).save(
-                folder / "images" / name / f"{one:02d}.jpg"
-            )
+            make(number, 48 + number % 7, 40 + number % 5).save(folder / "images" / name / f"{one:02d}.jpg")
             number += 1
     rows = 1 + np.arange(number).reshape(len(CLASSES), PER_CLASS)
     names = np.empty((len(CLASSES), 1), dtype=object)

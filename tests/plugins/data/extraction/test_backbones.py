@@ -1,4 +1,4 @@
-"""Extractors give what the backbone's own forward pass gives, and say which file is missing."""
+"""Extractors agree with the backbone's own forward pass and name missing files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def images() -> Tensor:
 
 
 def own_forward(kind: str, folder: Path, images: Tensor) -> Tensor:
-    """The library's model of the whole checkpoint, image by image, asked as its documentation says."""
+    """The library's model of the whole checkpoint, image by image, called as its documentation says."""
     model = transformers.AutoModel.from_pretrained(folder).eval()
     found = []
     with torch.no_grad():
@@ -109,7 +109,7 @@ def test_image_processing_comes_from_the_models_file(models: dict[str, Path], tm
         processing(size=36, **colours)
 
 
-def test_weights_are_named_and_whole(models: dict[str, Path], tmp_path: Path) -> None:
+def test_weights_are_identified_and_complete(models: dict[str, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(models["vit"], tmp_path / "own")
     file = folder / "model.safetensors"
     described = VisionModel(VisionSettings(model=str(folder))).describe()
@@ -127,9 +127,9 @@ def test_weights_are_named_and_whole(models: dict[str, Path], tmp_path: Path) ->
         VisionModel(VisionSettings(model=str(folder)))
 
 
-def test_missing_weights_say_what_to_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_name_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def reached(*_: Any, **__: Any) -> None:
-        raise AssertionError("the network was asked")
+        raise AssertionError("the network was used")
 
     monkeypatch.setattr("socket.getaddrinfo", reached)
     monkeypatch.setattr("socket.create_connection", reached)
@@ -141,10 +141,10 @@ def test_missing_weights_say_what_to_bring(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "half" / "config.json").write_text("{}")
     with pytest.raises(MissingData, match=r"preprocessor_config.json, model.safetensors missing"):
         VisionModel(VisionSettings(model=str(tmp_path / "half")))
-    with pytest.raises(MissingData) as told:
+    with pytest.raises(MissingData) as caught:
         ResNet101(ResNetSettings())
-    assert "resnet101-63fe2227.pth" in str(told.value)
-    assert str(tmp_path / "torch" / "hub" / "checkpoints") in str(told.value)
+    assert "resnet101-63fe2227.pth" in str(caught.value)
+    assert str(tmp_path / "torch" / "hub" / "checkpoints") in str(caught.value)
 
 
 # --- torchvision's weights -----------------------------------------------------------------------

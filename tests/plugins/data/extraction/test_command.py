@@ -1,4 +1,4 @@
-"""``zslbench data extract``: from a folder of pictures to methods that run on what was extracted."""
+"""``zslbench data extract``: from a folder of images to methods that run on the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def call(root: Path, *arguments: str) -> Any:
     return CliRunner().invoke(cli, words)
 
 
-def test_from_pictures_to_methods(
+def test_from_images_to_methods(
     data_root: Path, models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = f"extractor.model={models['dinov2']}"
@@ -36,7 +36,7 @@ def test_from_pictures_to_methods(
     assert "48 images" in done.stderr
     assert "images/s" in done.stderr
     again = call(data_root, "zoo", "--backbone", "transformers", "--set", model)
-    assert "already there" in again.stdout
+    assert "already extracted" in again.stdout
 
     # Methods on global features read the features file ...
     monkeypatch.setenv("ZSLBENCH_DATA", str(data_root))
@@ -65,7 +65,7 @@ def test_faults_are_one_line(data_root: Path, models: dict[str, Path]) -> None:
         (["sun"], "zslbench data get sun ("),
         (["zoo"], "resnet101-63fe2227.pth"),
         (["zoo", "--backbone", "resnet"], "did you mean 'resnet101'?"),
-        (["zoo", "--set", "generator.lr=1"], "only settings of the extractor"),
+        (["zoo", "--set", "generator.lr=1"], "not a setting of the extractor"),
         (["zoo", "--set", "extractor.size=1"], "no setting 'size', did you mean"),
         (["zoo", "--backbone", "transformers", "--offline"], "huggingface.co/facebook/dinov2-base"),
     ):
@@ -76,7 +76,7 @@ def test_faults_are_one_line(data_root: Path, models: dict[str, Path]) -> None:
         assert done.stdout == ""
 
 
-def test_offline_is_put_back(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_is_restored(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
@@ -84,7 +84,7 @@ def test_offline_is_put_back(data_root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert os.environ["HF_HUB_OFFLINE"] == "0"
 
 
-def test_progress_tells_rate_and_time_left() -> None:
+def test_progress_shows_rate_and_time_left() -> None:
     out = io.StringIO()
     now = [0.0]
     bar = ImageProgress(Console(file=out, width=200), lambda: now[0])

@@ -1,4 +1,4 @@
-"""Pictures become RGB of one size, as torchvision's arithmetic has it; what cannot be read is said."""
+"""Images become RGB of one size, with torchvision's arithmetic; unreadable ones are reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read(path: Path, size: int = 16, **how: Any) -> np.ndarray:
 
 
 def stripes(width: int, height: int) -> Image.Image:
-    """A picture whose columns (or rows, where it is high) tell their number in red."""
+    """An image whose columns (or rows, if it is high) have their number in red."""
     long = np.arange(max(width, height), dtype=np.uint8)
     plane = np.tile(long, (height, 1)) if width >= height else np.tile(long[:, None], (1, width))
     return Image.fromarray(np.stack([plane] * 3, axis=2))
@@ -26,7 +26,7 @@ def stripes(width: int, height: int) -> Image.Image:
 
 @pytest.mark.parametrize(("width", "height"), [(16, 16), (30, 16), (16, 31), (19, 16), (21, 16)])
 def test_crop_takes_the_middle(tmp_path: Path, width: int, height: int) -> None:
-    """No scaling is needed here, so the values tell which columns were kept: from round((long - 16) / 2)."""
+    """No scaling is needed here, so the values show which columns remain: from round((long - 16) / 2)."""
     stripes(width, height).save(tmp_path / "a.png")
     found = read(tmp_path / "a.png")
     assert found.shape == (3, 16, 16)
@@ -52,8 +52,8 @@ def test_whole_keeps_the_margins(tmp_path: Path) -> None:
     assert (np.diff(row) > 0).all()
 
 
-def test_filters_differ(tmp_path: Path, make_picture: Callable[..., Image.Image]) -> None:
-    make_picture(1).save(tmp_path / "a.png")
+def test_filters_differ(tmp_path: Path, make_image: Callable[..., Image.Image]) -> None:
+    make_image(1).save(tmp_path / "a.png")
     assert not np.array_equal(read(tmp_path / "a.png"), read(tmp_path / "a.png", interpolation="bicubic"))
 
 
@@ -72,7 +72,7 @@ def test_every_colour_space_becomes_rgb() -> None:
     assert np.asarray(as_rgb(Image.new("1", (4, 4), 1)))[0, 0].tolist() == [255, 255, 255]
 
 
-def test_transparency_lies_on_white(tmp_path: Path) -> None:
+def test_transparency_becomes_white(tmp_path: Path) -> None:
     for mode, colour in (("RGBA", (10, 20, 30, 0)), ("LA", (10, 0))):
         assert set(np.asarray(as_rgb(Image.new(mode, (4, 4), colour))).ravel()) == {255}
     half = np.asarray(as_rgb(Image.new("RGBA", (4, 4), (0, 0, 0, 128))))
@@ -83,8 +83,8 @@ def test_transparency_lies_on_white(tmp_path: Path) -> None:
     assert set(read(tmp_path / "a.png").ravel()) == {255}
 
 
-def test_orientation_is_ignored(tmp_path: Path, make_picture: Callable[..., Image.Image]) -> None:
-    image = make_picture(2)
+def test_orientation_is_ignored(tmp_path: Path, make_image: Callable[..., Image.Image]) -> None:
+    image = make_image(2)
     image.save(tmp_path / "plain.jpg", quality=95)
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
@@ -92,15 +92,15 @@ def test_orientation_is_ignored(tmp_path: Path, make_picture: Callable[..., Imag
     assert np.array_equal(read(tmp_path / "plain.jpg"), read(tmp_path / "turned.jpg"))
 
 
-def test_of_moving_pictures_the_first(tmp_path: Path) -> None:
+def test_animated_images_give_the_first_frame(tmp_path: Path) -> None:
     first, second = (Image.new("RGB", (16, 16), colour) for colour in ((255, 0, 0), (0, 0, 255)))
     first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
     assert read(tmp_path / "a.gif")[:, 3, 3].tolist() == [255, 0, 0]
 
 
-def test_what_cannot_be_read_is_said(tmp_path: Path, make_picture: Callable[..., Image.Image]) -> None:
+def test_unreadable_images(tmp_path: Path, make_image: Callable[..., Image.Image]) -> None:
     path = tmp_path / "a.jpg"
-    make_picture(3).save(path)
+    make_image(3).save(path)
     whole = path.read_bytes()
     for content, words in (
         (b"", "is empty"),

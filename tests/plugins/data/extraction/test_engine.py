@@ -1,4 +1,4 @@
-"""Pictures go in, a store and pooled features come out: in order, whole, the same after any stop."""
+"""Extraction from images to a store and means: in order, complete, the same after any interruption."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(folder: Path, extractor: Any = None, **how: Any) -> Any:
 
 
 def content(folder: Path, name: str = "blocks") -> dict[str, str]:
-    """Every file that an extraction has made, with the digest of its bytes."""
+    """Every file that an extraction wrote, with the digest of its bytes."""
     files = [*sorted((folder / "regions").rglob("*")), folder / f"{name}.mat"]
     return {
         one.relative_to(folder).as_posix(): hashlib.sha256(one.read_bytes()).hexdigest()
@@ -70,7 +70,7 @@ def by_hand(path: Path) -> np.ndarray:
     return np.tile(np.array(means), (1, 2)) ** 2
 
 
-def test_regions_and_means_of_every_picture_in_order(zoo: Path) -> None:
+def test_regions_and_means_of_every_image_in_order(zoo: Path) -> None:
     made = run(zoo, dtype="float32")
     store = RegionStore.open(zoo / "regions" / "blocks")
     assert made.computed == 48
@@ -89,18 +89,18 @@ def test_regions_and_means_of_every_picture_in_order(zoo: Path) -> None:
     assert file["image_files"].tolist() == list(store.image_files)
 
 
-def test_the_store_says_what_made_it(zoo: Path, tmp_path: Path) -> None:
+def test_the_store_records_its_provenance(zoo: Path, tmp_path: Path) -> None:
     store = run(zoo).store
-    said = store.provenance
+    provenance = store.provenance
     assert store.dtype == np.float16
-    assert (said["backbone"], said["grid"], said["source"]) == (
+    assert (provenance["backbone"], provenance["grid"], provenance["source"]) == (
         "blocks",
         [4, 4],
         "images of Zoo as listed in images",
     )
-    assert said["finetuned"] is False
+    assert provenance["finetuned"] is False
     assert store.describe()["finetuned"] is False  # which runs quote
-    settings = said["settings"]
+    settings = provenance["settings"]
     assert (settings["resize"], settings["interpolation"], settings["image_size"]) == ("crop", "bilinear", 16)
     assert (settings["factor"], settings["precision"], settings["exif_orientation"]) == (
         1.0,
@@ -108,7 +108,7 @@ def test_the_store_says_what_made_it(zoo: Path, tmp_path: Path) -> None:
         "ignored",
     )
     assert settings["images"]["count"] == 48
-    assert str(tmp_path) not in json.dumps(dict(said))
+    assert str(tmp_path) not in json.dumps(dict(provenance))
 
 
 def test_processes_and_batches_change_no_bit(zoo: Path) -> None:
@@ -132,7 +132,7 @@ def process(folder: Path, moment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_killed_at_any_moment_it_goes_on_with_the_same_bytes(zoo: Path, tmp_path: Path) -> None:
+def test_a_killed_extraction_resumes_to_the_same_bytes(zoo: Path, tmp_path: Path) -> None:
     other = shutil.copytree(zoo, tmp_path / "other" / "Zoo")
     run(other)
     left: list[int] = []
@@ -142,7 +142,7 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_bytes(zoo: Path, tmp_path
         assert not (zoo / "blocks.mat").exists()
         if (part := zoo / "regions" / ".blocks.part" / "progress.json").exists():
             left.append(json.loads(part.read_text())["rows"])
-    # A checkpoint is on its way while the next batch is computed, so the last of them may be lost.
+    # A checkpoint is written while the next batch is computed, so the last one may be lost.
     assert 20 <= left[0] <= 30
     assert 40 <= left[1] <= 48
     assert run(zoo).computed == 0
@@ -167,7 +167,7 @@ def test_an_interrupt_keeps_every_row(zoo: Path, monkeypatch: pytest.MonkeyPatch
     assert again.calls == 1 + 7
 
 
-def test_what_is_there_is_left_alone(zoo: Path) -> None:
+def test_existing_files_stay(zoo: Path) -> None:
     run(zoo)
     before = content(zoo)
     idle = blocks.Blocks()
@@ -180,7 +180,7 @@ def test_what_is_there_is_left_alone(zoo: Path) -> None:
     assert content(zoo).items() >= before.items()
 
 
-def test_other_work_is_not_continued(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_settings_are_not_resumed(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -194,14 +194,14 @@ def test_other_work_is_not_continued(zoo: Path, monkeypatch: pytest.MonkeyPatch)
     begin()
     with pytest.raises(DataError, match=r"unfinished .* other settings: resize: crop, whole. Pass --restart"):
         run(zoo, resize="whole")
-    picture = zoo / "images" / "ant" / "00.jpg"
-    shutil.copy(zoo / "images" / "ant" / "01.jpg", picture)
+    image = zoo / "images" / "ant" / "00.jpg"
+    shutil.copy(zoo / "images" / "ant" / "01.jpg", image)
     with pytest.raises(DataError, match=r"other settings: images: "):
         run(zoo)
     assert run(zoo, resize="whole", restart=True).computed == 48
 
 
-def test_a_damaged_rest_is_refused(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_unfinished_store_is_refused(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     extractor = blocks.Blocks()
     own = extractor.extract
 
@@ -226,17 +226,17 @@ def test_a_damaged_rest_is_refused(zoo: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_all_pictures_that_cannot_be_read_are_listed(
-    zoo: Path, make_picture: Callable[..., Image.Image], workers: int
+def test_all_unreadable_images_are_listed(
+    zoo: Path, make_image: Callable[..., Image.Image], workers: int
 ) -> None:
     bad = [zoo / "images" / one for one in ("bee/03.jpg", "cat/00.jpg", "fox/07.jpg")]
     sound = [one.read_bytes() for one in bad]
     bad[0].write_bytes(b"")
     bad[1].write_bytes(sound[1][:-60] + b"0" * 60)  # of the right size
     bad[2].write_bytes(b"<html>not found</html>")
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as caught:
         run(zoo, workers=workers)
-    text = str(told.value)
+    text = str(caught.value)
     assert "3 images cannot be read" in text
     assert all(str(one) in text for one in bad)
     assert not (zoo / "blocks.mat").exists()
@@ -245,15 +245,15 @@ def test_all_pictures_that_cannot_be_read_are_listed(
         path.write_bytes(data)
 
 
-def test_mended_pictures_let_the_work_go_on(zoo: Path) -> None:
-    """A picture that is mended in place, with as many bytes, leaves what is done as it is."""
+def test_after_replacing_unreadable_images_it_resumes(zoo: Path) -> None:
+    """An image that is replaced by one of the same size does not discard finished work."""
     path = zoo / "images" / "cat" / "00.jpg"
     sound = path.read_bytes()
     path.write_bytes(b"0" * len(sound))
     with pytest.raises(DataError, match=r"1 images cannot be read; .*cat/00.jpg"):
         run(zoo)
     path.write_bytes(sound)
-    assert run(zoo).computed == 48 - 15  # three whole batches of five lie before picture 16
+    assert run(zoo).computed == 48 - 15  # three whole batches of five precede image 16
 
 
 def test_features_of_another_origin_are_not_replaced(zoo: Path) -> None:
@@ -267,13 +267,13 @@ def test_features_of_another_origin_are_not_replaced(zoo: Path) -> None:
         run(zoo, name="own")
 
 
-def test_features_that_are_no_numbers_are_refused(zoo: Path) -> None:
+def test_values_that_do_not_fit_are_refused(zoo: Path) -> None:
     with pytest.raises(DataError, match=r"too large for float16"):
         run(zoo, blocks.Blocks(factor=1e4))
     assert run(zoo, blocks.Blocks(factor=1e4), dtype="float32", restart=True).computed == 48
 
 
-def test_a_full_disk_is_said_before_anything_is_computed(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error_before_computing(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = types.SimpleNamespace(total=10**9, used=10**9 - 100, free=100)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     idle = blocks.Blocks()
@@ -282,12 +282,12 @@ def test_a_full_disk_is_said_before_anything_is_computed(zoo: Path, monkeypatch:
     assert idle.calls == 1  # to learn the shape
 
 
-def test_two_at_once(zoo: Path) -> None:
+def test_two_processes(zoo: Path) -> None:
     with engine._locked(zoo / "regions" / "blocks"), pytest.raises(DataError, match=r"another process"):
         run(zoo)
 
 
-def test_what_does_not_fit_is_said(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_options_and_extractors(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"--name a/b"):
         run(zoo, name="a/b")
     with pytest.raises(SettingsError, match=r"needs a GPU"):

@@ -52,7 +52,7 @@ def test_many_missing_are_counted_and_some_listed() -> None:
 
 
 @given(st.sets(st.tuples(*[st.sampled_from("abc")] * 3), min_size=1), st.randoms())
-def test_every_tree_is_found_again(tree: set[tuple[str, ...]], random: Any) -> None:
+def test_any_tree_matches(tree: set[tuple[str, ...]], random: Any) -> None:
     """Files listed under any other root, in any order, are matched to themselves."""
     files = ["/".join(one) for one in sorted(tree)]
     order = random.sample(files, len(files))
@@ -81,8 +81,8 @@ def test_res101_gives_order_and_labels(data_root: Path) -> None:
     ]
 
 
-def test_names_of_a_real_list(real_data: Path) -> None:
-    """Every picture of SUN is found below another root; the other lists take longer and are alike."""
+def test_a_real_list(real_data: Path) -> None:
+    """Every image of SUN is found below another root; the other lists take longer and are similar."""
     listed = read_mat(real_data / "xlsa17" / "SUN" / "labels.mat", {"image_files"})["image_files"]
     assert isinstance(listed, list)
     files = ["/".join(one.replace("//", "/").split("/")[-4:]) for one in listed]
@@ -91,7 +91,7 @@ def test_names_of_a_real_list(real_data: Path) -> None:
 
 def test_without_a_list_folders_are_classes(data_root: Path) -> None:
     folder = data_root / "Zoo"
-    (folder / "images" / "readme.txt").write_text("about these pictures")
+    (folder / "images" / "readme.txt").write_text("about these images")
     (folder / "images" / ".hidden.jpg").write_bytes(b"")
     found = list_images(folder)
     assert found.listed_in == "images"
@@ -113,7 +113,7 @@ def test_folders_that_do_not_fit_the_split_are_refused(data_root: Path) -> None:
         list_images(folder)
 
 
-def test_no_pictures(data_root: Path) -> None:
+def test_no_images(data_root: Path) -> None:
     (data_root / "Empty").mkdir()
     with pytest.raises(MissingData, match=r"no images here. Get them"):
         list_images(data_root / "Empty", "Get them")

@@ -1,4 +1,4 @@
-"""The words of attribute names, on all official names that are at hand."""
+"""The words of attribute names, on all official names that are available."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from zslbench_data.words.attributes import REPLACEMENTS, words_of
 
-KNOWN_OTHERWISE = {
-    "wood (not part of a tree)": "wood",  # the known form keeps what stands in parentheses
-    "man-made": "man made",  # the known form is one word, and has no vector
+EXCEPTIONS = {
+    "wood (not part of a tree)": "wood",  # the known vectors include the parentheses
+    "man-made": "man made",  # the known vectors have one word, which has no vector
 }
 COMPOUNDS = {name for name, words in REPLACEMENTS.items() if " " in words} | {"quadrapedal", "flys"}
 
@@ -51,8 +51,8 @@ def test_official_names_give_the_known_words(real_data: Path, dataset: str, coun
     assert len(names) == len(known) == count
     for name, words in zip(names, known, strict=True):
         ours = words_of(name)
-        if name in KNOWN_OTHERWISE:
-            assert " ".join(ours) == KNOWN_OTHERWISE[name]
+        if name in EXCEPTIONS:
+            assert " ".join(ours) == EXCEPTIONS[name]
         elif name in COMPOUNDS:
             assert "".join(ours) in (name, "quadrupedal", "flies")
         else:
@@ -76,7 +76,7 @@ def test_the_known_vectors_are_sums_over_these_words(real_data: Path) -> None:
         vectors = np.load(real_data / "attribute_vectors" / f"{dataset}.npy").astype(np.float64)
         listed = (real_data / "attribute_names" / f"{dataset}.txt").read_text().splitlines()
         for name, vector in zip(listed, vectors, strict=True):
-            if name not in KNOWN_OTHERWISE:
+            if name not in EXCEPTIONS:
                 names.append(name)
                 rows.append(vector)
     vocabulary = sorted({word for name in names for word in words_of(name)})
