@@ -19,11 +19,11 @@ import torch
 import zslbench
 from benchmarks.common import RESULTS, OutOfTime
 from benchmarks.speed import machine as machines
+from benchmarks.speed.evaluator import evaluator
 from benchmarks.speed.machine import TINY, Sizes, sizes_for
 from benchmarks.speed.measuring import OUT_OF_TIME, Part
 from benchmarks.speed.processes import startup, whole
-from benchmarks.speed.regions import reading, stage1
-from benchmarks.speed.scoring import evaluator
+from benchmarks.speed.stage1 import stage1
 from benchmarks.speed.stage3 import stage3
 from zslbench.store import write_whole
 
@@ -31,7 +31,6 @@ PARTS: dict[str, Callable[[machines.Machine, Sizes], Part]] = {
     "stage3": stage3,
     "stage1": stage1,
     "evaluator": evaluator,
-    "reading": reading,
     "startup": startup,
     "whole": whole,
 }

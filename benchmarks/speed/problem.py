@@ -19,7 +19,7 @@ from zslbench.plugin.interfaces import Batch, ClassSpace, Networks, Program, Ste
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.program_run import ProgramRun
-from zslbench.training.replicas.inputs import ReplicaInputs, Request
+from zslbench.training.replicas.inputs import Request
 from zslbench.training.replicas.lifted import LiftedRun
 from zslbench.training.step import draw, step_function
 from zslbench_sc_egg import networks
@@ -128,23 +128,6 @@ class HostRegions:
         return self.maps[rows.cpu() % len(self.maps)].to(self.device)
 
 
-class Repooled:
-    """A program's features that are pooled from region features each time they are read.
-
-    There is a row for every image; the stored regions are used in turn.
-    """
-
-    def __init__(self, problem: Problem, host: HostRegions) -> None:
-        self._problem, self._host = problem, host
-
-    def __len__(self) -> int:
-        return len(self._problem.view.labels)
-
-    def __getitem__(self, rows: Tensor) -> Tensor:
-        regions = self._host.batch(rows).transpose(1, 2)
-        return self._problem.embedding.embed(self._problem.scen, regions)
-
-
 MOMENTS = {"adam": 2, "rmsprop": 2, "sgd": 1}
 """Tensors of running state that an optimiser has for each parameter, at most."""
 
@@ -168,36 +151,20 @@ def replicas(
     program: Program, semantics: Tensor, device: torch.device, count: int, **options: Any
 ) -> Callable[[], None]:
     """The same for ``count`` seeds that train together."""
-    requests = _requests(program, semantics, device, count, **options)
+    requests = {
+        seed: Request(
+            program, semantics, Training(streams=Streams(seed, device), stage="benchmark", **options)
+        )
+        for seed in range(count)
+    }
     run = LiftedRun(requests, range(count), None)
 
     def call() -> None:
         run.train_epoch()
-        for slot in requests:
-            run.end_epoch_of(slot, run.figures_of(slot))
+        for seed in requests:
+            run.end_epoch_of(seed, run.figures_of(seed))
 
     return as_in_runs(call, device)
-
-
-def draws(program: Program, semantics: Tensor, device: torch.device, count: int) -> Callable[[], None]:
-    """Draws the batches and noise of one epoch for ``count`` seeds, and computes nothing."""
-    inputs = ReplicaInputs(_requests(program, semantics, device, count), range(count))
-
-    def call() -> None:
-        for number in range(len(program.passes)):
-            for _ in range(program.iterations or 1):
-                inputs.draw(number)
-
-    return as_in_runs(call, device)
-
-
-def _requests(
-    program: Program, semantics: Tensor, device: torch.device, count: int, **options: Any
-) -> dict[int, Request]:
-    def training(seed: int) -> Training:
-        return Training(streams=Streams(seed, device), stage="benchmark", **options)
-
-    return {seed: Request(program, semantics, training(seed)) for seed in range(count)}
 
 
 def as_in_runs(call: Callable[[], Any], device: torch.device) -> Callable[[], None]:

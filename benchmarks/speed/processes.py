@@ -13,12 +13,9 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from benchmarks.common import interleaved, sampled
+from benchmarks.common import sampled
 from benchmarks.speed.machine import Machine, Sizes
 from benchmarks.speed.measuring import OUT_OF_TIME, Part
-from zslbench.data import RegionStore, RegionWriter
 from zslbench.store import Store
 
 
@@ -65,7 +62,6 @@ def _run(command: str, store: str, machine: Machine) -> tuple[float, dict[str, f
 
 COMMANDS = (("--help", 0.3), ("methods", 0.6))
 """Arguments, and the seconds that they may take."""
-GIGABYTES = 23
 
 
 def startup(machine: Machine, sizes: Sizes) -> Part:
@@ -75,11 +71,6 @@ def startup(machine: Machine, sizes: Sizes) -> Part:
         times = [processor_seconds([sys.executable, "-m", "zslbench", argument]) for _ in range(5)]
         row = {"what": f"zslbench {argument}", "ms": 1e3 * statistics.median(times), "limit, ms": 1e3 * most}
         part.rows.append(row)
-    with TemporaryDirectory() as folder:
-        store = sparse_store(Path(folder) / "large", 4 if sizes.name == "TINY" else GIGABYTES)
-        opening = interleaved({"open": lambda: RegionStore.open(store)}, 21)["open"]
-    what = f"open a region store of {GIGABYTES} GB (sparse file)"
-    part.rows.append({"what": what, "ms": 1e3 * opening.median, "limit, ms": 50.0})
     return part
 
 
@@ -94,27 +85,3 @@ def processor_seconds(command: list[str]) -> float:
     if status:
         raise SystemExit(f"failed: {' '.join(command)}")
     return used.ru_utime + used.ru_stime
-
-
-def sparse_store(folder: Path, gigabytes: int) -> Path:
-    """A region store whose array has this size: a small store, with its array and description enlarged.
-
-    The digests stay those of the small store, since opening does not read the array.
-    """
-    regions, channels = 196, 2048
-    images = gigabytes * 10**9 // (regions * channels * 2)
-    labels = np.arange(images) % 7
-    with RegionWriter(folder, (images, 1, 1), "float16") as writer:
-        for start in range(0, images, 4096):
-            part = labels[start : start + 4096]
-            writer.append(np.zeros((len(part), 1, 1), dtype=np.float16), part)
-    description = folder / "store.json"
-    content = json.loads(description.read_text())
-    for name, shape, dtype in (
-        ("regions", (images, regions, channels), "<f2"),
-        ("features", (images, channels), "<f4"),
-    ):
-        content["arrays"][name]["shape"] = list(shape)
-        np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
-    description.write_text(json.dumps(content))
-    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,16 +14,14 @@ from benchmarks.speed.measuring import Part, Work, counted, rates
 from benchmarks.speed.problem import (
     HostRegions,
     Problem,
-    Repooled,
     block,
-    draws,
     example,
     problem,
     regions_of,
     replicas,
     work_of,
 )
-from zslbench.plugin.interfaces import Networks, Program
+from zslbench.plugin.interfaces import Networks
 from zslbench.plugin.streams import Streams
 from zslbench.training.graphs import CAPTURED, Graphs
 from zslbench.training.iteration import initial_networks
@@ -32,8 +29,7 @@ from zslbench.training.step import float32_products, step_function
 
 LITERAL = "literal, regions copied and pooled in each sub-step"
 LITERAL_CACHED = "literal, g cached"
-OURS = "ours, regions copied and pooled in each sub-step"
-EAGER = "ours, g cached (eager)"
+OURS = "ours, g cached (eager)"
 GRAPH = "ours, g cached, CUDA graph"
 TF32 = "ours, g cached, CUDA graph, TF32"
 BF16 = "ours, g cached, CUDA graph, bfloat16"
@@ -48,19 +44,18 @@ def stage3(machine: Machine, sizes: Sizes) -> Part:
     program, semantics = given.program(sizes.iterations), given.space.semantics
     nets = initial_networks(program, Streams(0, device))
     host, cached = HostRegions(regions_of(sizes), device), given.view.features
-    pooled, repooled = LiteralSCEN(given.scen, given), Repooled(given, host)
+    pooled = LiteralSCEN(given.scen, given)
     part = Part("stage3", "Stage 3: sub-steps per second", _about(given))
     part.checks += check(given, nets, host, pooled)
     graphs = Graphs(required=True)
 
-    def ours(program: Program = program, **options: Any) -> Callable[[], None]:
+    def ours(**options: Any) -> Callable[[], None]:
         return block(program, semantics, Streams(0, device), **options)
 
     calls: dict[str, Callable[[], Any]] = {
         LITERAL: _literal(given, nets, lambda rows: pooled.pooled(host.batch(rows))),
         LITERAL_CACHED: _literal(given, nets, lambda rows: cached[rows.to(device)]),
-        OURS: ours(replace(program, features=repooled)),
-        EAGER: ours(),
+        OURS: ours(),
     }
     if cuda:
         calls[GRAPH] = ours(graphs=graphs)
@@ -73,21 +68,17 @@ def stage3(machine: Machine, sizes: Sizes) -> Part:
         options = {"graphs": graphs} if cuda else {}
         calls[name] = replicas(program, semantics, device, count, **options)
         units[name] = float(count * per_call)
-    most = max(sizes.replicas)
-    drawing = f"of that, drawing batches and noise alone, {most} replicas"
-    calls[drawing] = draws(program, semantics, device, most)
-    units[drawing] = float(most * per_call)
     times = machine.interleaved(calls, sizes.repeats)
     rows = torch.arange(sizes.batch, device=device)
     work = work_of(program, nets, semantics, Streams(0, device), rows)
     # Of the host's regions only the batch is read; on a GPU they are then copied as well.
-    read = sizes.batch * sizes.regions * sizes.width * 4
-    pooling = Work(counted(lambda: repooled[rows], [host.maps]).flops, read)
-    works = {name: work + pooling if name in (LITERAL, OURS) else work for name in times if name != drawing}
+    pooling = counted(lambda: pooled.pooled(host.batch(rows)), [])
+    pooling = Work(pooling.flops, sizes.batch * sizes.regions * sizes.width * 4)
+    works = dict.fromkeys(times, work) | {LITERAL: work + pooling}
     coarse = {TF32: "tf32", BF16: "bf16"}
     part.rows = rates(times, units, "sub-steps", LITERAL, works, machine, coarse, on_gpu=[GRAPH, TF32, BF16])
     for row in part.rows:
-        if row["way"] != drawing and isinstance(row["sub-steps/s"], float):
+        if isinstance(row["sub-steps/s"], float):
             row[f"{SUN_SUB_STEPS:,} sub-steps: seeds/h"] = 3600 * row["sub-steps/s"] / SUN_SUB_STEPS
     if cuda:
         assert set(graphs.stages.values()) == {CAPTURED}, graphs.stages
@@ -130,8 +121,9 @@ def check(given: Problem, nets: Networks, host: HostRegions, pooled: LiteralSCEN
     """
     device = given.device
     rows = torch.arange(given.sizes.batch, device=device)
-    g = Repooled(given, host)[rows]
-    torch.testing.assert_close(pooled.pooled(host.batch(rows)), g, rtol=1e-3, atol=1e-5)
+    regions = host.batch(rows)
+    g = given.embedding.embed(given.scen, regions.transpose(1, 2))
+    torch.testing.assert_close(pooled.pooled(regions), g, rtol=1e-3, atol=1e-5)
     program = given.program(1)
     for later, steps in enumerate(program.passes):
         for step in (steps[0], steps[-1]):

@@ -1,4 +1,4 @@
-"""Region features: stage 1 of SC-EGG, and reading from the store."""
+"""Stage 1 of SC-EGG on region features: images per second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from benchmarks.speed.literal import LiteralSCEN, LiteralStage1
 from benchmarks.speed.machine import Machine, Sizes
 from benchmarks.speed.measuring import Part, Work, rates
 from benchmarks.speed.problem import HostRegions, Problem, block, example, problem, regions_of, work_of
-from benchmarks.store import gathered
 from zslbench.data import RegionStore, RegionWriter
 from zslbench.evaluation.folds import RegionRows
 from zslbench.plugin.interfaces import Program, TrainView
@@ -92,17 +91,3 @@ def written(folder: Path, regions: np.ndarray, labels: torch.Tensor) -> RegionSt
         for start in range(0, len(regions), 256):
             writer.append(regions[start : start + 256], classes[start : min(start + 256, len(regions))])
     return RegionStore.open(folder)
-
-
-def reading(machine: Machine, sizes: Sizes) -> Part:
-    """Milliseconds to gather regions from a store."""
-    with TemporaryDirectory() as folder:
-        labels = torch.arange(sizes.stored) % sizes.seen
-        store = written(Path(folder) / "store", regions_of(sizes).astype(np.float16), labels)
-        return Part(
-            "gather",
-            "Region store: gather compared with a bare memory map",
-            f"Regions of 64 random images of {sizes.regions} x {sizes.width} float16, pages in memory, on "
-            "the processor (`python -m benchmarks.store` measures SUN's whole size).",
-            rows=gathered(store, 4 * sizes.repeats, min(64, sizes.stored)),
-        )
