@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Literal, TypeAlias, get_args
 
 import torch
@@ -58,21 +58,17 @@ Precision: TypeAlias = Literal["float32", "tf32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
-class _OfThread(threading.local):
-    precision: Precision = "float32"
-
-
-_of_thread = _OfThread()
+_precision: ContextVar[Precision] = ContextVar("precision", default="float32")  # of this thread's steps
 
 
 @contextlib.contextmanager
 def step_precision(precision: Precision) -> Iterator[None]:
     """Compute this thread's steps at a precision, see :func:`forward_precision`."""
-    before, _of_thread.precision = _of_thread.precision, precision
+    token = _precision.set(precision)
     try:
         yield
     finally:
-        _of_thread.precision = before
+        _precision.reset(token)
 
 
 @contextlib.contextmanager
@@ -88,7 +84,7 @@ def float32_products(precision: Precision) -> Iterator[None]:
 
 def is_reduced() -> bool:
     """Whether float32 products currently round their operands."""
-    return _of_thread.precision == "bf16" or torch.get_float32_matmul_precision() != "highest"
+    return _precision.get() == "bf16" or torch.get_float32_matmul_precision() != "highest"
 
 
 def forward_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:
@@ -98,7 +94,7 @@ def forward_precision(device: torch.device) -> contextlib.AbstractContextManager
     products that were made in float32. Networks, sums and optimisers stay float32. Casts are not cached,
     since a cache would hold on to tensors of a captured graph.
     """
-    if _of_thread.precision != "bf16":
+    if _precision.get() != "bf16":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 

@@ -69,7 +69,7 @@ def lifted_step(
     build, numbers = merge_losses([steps.get(slot, steps[min(steps)]).losses for slot in slots])
     if not numbers:
         one = singles[slots.index(min(steps))]
-        return CheckedStep(where, torch.func.vmap(one, in_dims=(axes, 0, 0)), singles, axes, checked)
+        return _checked_once(where, torch.func.vmap(one, in_dims=(axes, 0, 0)), singles, axes, checked)
 
     def with_numbers(
         nets: Networks, batch: Batch, noise: Noise, values: list[Tensor]
@@ -78,54 +78,41 @@ def lifted_step(
 
     stacked = [torch.tensor(one, dtype=torch.get_default_dtype(), device=device) for one in numbers]
     lifted: Callable[..., Any] = torch.func.vmap(with_numbers, in_dims=(axes, 0, 0, 0))
-    return CheckedStep(where, lambda *arguments: lifted(*arguments, stacked), singles, axes, checked)
+    return _checked_once(where, lambda *arguments: lifted(*arguments, stacked), singles, axes, checked)
 
 
 # --- comparison with single steps ------------------------------------------------------------------
 
 
-class CheckedStep:
-    """A lifted step function whose first call is compared with each seed's own.
+def _checked_once(
+    where: str, lifted: StepFunction, singles: Mapping[int, StepFunction], axes: Axes, checked: bool
+) -> StepFunction:
+    """The lifted function; its first call is compared with each seed's own, by position in ``singles``."""
 
-    Args:
-        where: names the step in messages.
-        singles: the seeds' own step functions, by position on the replica axis.
-        axes: of the networks.
-        checked: it was compared before.
-    """
-
-    def __init__(
-        self,
-        where: str,
-        lifted: StepFunction,
-        singles: Mapping[int, StepFunction],
-        axes: Mapping[str, Mapping[str, int | None]],
-        checked: bool = False,
-    ) -> None:
-        self._where, self._lifted, self._singles, self._axes = where, lifted, singles, axes
-        self._checked = checked
-
-    def __call__(self, nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
-        if self._checked:
-            return self._lifted(nets, batch, noise)
+    def run(nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
+        nonlocal checked
+        if checked:
+            return lifted(nets, batch, noise)
         try:
-            found = self._lifted(nets, batch, noise)
+            found = lifted(nets, batch, noise)
         except ZslbenchError:
             raise
         except Exception as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise CannotLift(f"{self._where} cannot be lifted: {first[:200]}") from error
-        for position, function in self._singles.items():
+            raise CannotLift(f"{where} cannot be lifted: {first[:200]}") from error
+        for position, function in singles.items():
             single = function(
-                replica(nets, position, self._axes), replica(batch, position), replica(noise, position)
+                replica(nets, position, axes), replica(batch, position), replica(noise, position)
             )
             if what := _difference(single, replica(found, position)):
                 raise CannotLift(
-                    f"{self._where} gives a different {what} when lifted: its losses read something that "
-                    "depends on the seed and is not among the program's networks; put it into frozen"
+                    f"{where} gives a different {what} when lifted: its losses read something of the seed "
+                    "that is not among the program's networks; put it into frozen"
                 )
-        self._checked = True
+        checked = True
         return found
+
+    return run
 
 
 def _difference(single: tuple[Networks, Losses], lifted: tuple[Networks, Losses]) -> str:
