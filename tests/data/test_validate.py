@@ -22,6 +22,11 @@ def altered(thing: Any, **changes: Any) -> Any:
     return other
 
 
+def has_facts(text: str, facts: str) -> bool:
+    """Whether a message has all of these facts, separated by ``&``."""
+    return all(fact in text for fact in facts.split(" & "))
+
+
 def poked(array: np.ndarray, where: Any, value: Any) -> np.ndarray:
     array = array.copy()
     array[where] = value
@@ -55,49 +60,49 @@ def test_a_sound_data_set_has_no_faults(sound: Dataset) -> None:
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "nan": (
         {"features": lambda d: poked(d.features, (3, [0, 2]), np.nan)},
-        "features: 2 NaN and 0 infinite values",
+        "features & 2 NaN & 0 infinite",
     ),
     "inf": (
         {"features": lambda d: poked(d.features, (3, 1), -np.inf)},
-        "features: 0 NaN and 1 infinite values",
+        "features & 0 NaN & 1 infinite",
     ),
     "semantics nan": (
         {"semantics": lambda d: poked(d.semantics, (0, 0), np.nan)},
-        "semantics: 1 NaN and 0 infinite",
+        "semantics & 1 NaN & 0 infinite",
     ),
     "no vector": (
         {"semantics": lambda d: poked(d.semantics, [1, 4], 0)},
-        "2 classes without a semantic vector (bee, elk)",
+        "2 classes & (bee, elk)",
     ),
     "nan vector": (
         {"semantics": lambda d: poked(d.semantics, 2, np.nan)},
-        "1 classes without a semantic vector (cat)",
+        "1 classes & (cat)",
     ),
-    "label": ({"labels": lambda d: poked(d.labels, [0, 1], [-1, 6])}, "2 labels outside 0 to 5 (-1, 6)"),
-    "images": ({"features": lambda d: d.features[:-2]}, "features of 28 images, labels of 30"),
+    "label": ({"labels": lambda d: poked(d.labels, [0, 1], [-1, 6])}, "2 labels & 0 to 5 & (-1, 6)"),
+    "images": ({"features": lambda d: d.features[:-2]}, "features of 28 & labels of 30"),
     "regions": (
         {"regions": lambda d: ArrayRegions(np.zeros((9, 2, 4), np.float32))},
-        "regions of 9 images, labels of 30",
+        "regions of 9 & labels of 30",
     ),
-    "names": ({"class_names": lambda d: d.class_names[:5]}, "semantics of 6 classes, names of 5"),
-    "twice": ({"class_names": lambda d: (*d.class_names[:5], "ant")}, "1 duplicate class names (ant)"),
-    "attributes": ({"attribute_names": lambda d: ("big", "red")}, "names of 2 attributes, semantics with 3"),
+    "names": ({"class_names": lambda d: d.class_names[:5]}, "6 classes & names of 5"),
+    "twice": ({"class_names": lambda d: (*d.class_names[:5], "ant")}, "1 duplicate & (ant)"),
+    "attributes": ({"attribute_names": lambda d: ("big", "red")}, "names of 2 & semantics with 3"),
     "vectors": (
         {"attribute_vectors": lambda d: np.zeros((2, 9), np.float32)},
-        "vectors of 2 attributes, semantics with 3",
+        "vectors of 2 & semantics with 3",
     ),
-    "files": ({"image_files": lambda d: ("a.jpg",)}, "file names of 1 images, labels of 30"),
-    "float64": ({"features": lambda d: d.features.astype(float)}, "features: float64 instead of float32"),
-    "axes": ({"labels": lambda d: d.labels[:, None]}, "labels: 2 axes instead of 1"),
-    "list": ({"semantics": lambda d: d.semantics.tolist()}, "semantics: list instead of a NumPy array"),
+    "files": ({"image_files": lambda d: ("a.jpg",)}, "names of 1 & labels of 30"),
+    "float64": ({"features": lambda d: d.features.astype(float)}, "features & float64 & float32"),
+    "axes": ({"labels": lambda d: d.labels[:, None]}, "labels & 2 axes"),
+    "list": ({"semantics": lambda d: d.semantics.tolist()}, "semantics & list"),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_faults_of_arrays(sound: Dataset, case: str) -> None:
-    changes, message = CASES[case]
+    changes, facts = CASES[case]
     found = dataset_faults(altered(sound, **{name: change(sound) for name, change in changes.items()}))
-    assert any(message in one for one in found), found
+    assert any(has_facts(fault, facts) for fault in found), found
     assert len(found) <= 2
 
 
@@ -105,38 +110,38 @@ SPLITS: dict[str, tuple[dict[str, Any], str]] = {
     "empty": ({"test_seen": lambda s: s.test_seen[:0]}, "test_seen is empty"),
     "range": (
         {"trainval": lambda s: poked(s.trainval, [0, 5], [-1, 30])},
-        "trainval: 2 indices outside 0 to 29",
+        "trainval & 2 indices & 0 to 29",
     ),
-    "double": ({"test_unseen": lambda s: poked(s.test_unseen, 1, 20)}, "test_unseen: 1 duplicate indices"),
+    "double": ({"test_unseen": lambda s: poked(s.test_unseen, 1, 20)}, "test_unseen & 1 duplicate"),
     "leak": (
         {"test_seen": lambda s: np.append(s.test_seen, [0, 1, 5])},
-        "trainval and test_seen share 3 images",
+        "trainval & test_seen & 3 images",
     ),
     "unseen": (
         {"trainval": lambda s: np.append(s.trainval, 25)},
-        "1 unseen classes have training images (fox)",
+        "1 unseen classes & (fox)",
     ),
-    "shared": ({"trainval": lambda s: np.append(s.trainval, 25)}, "trainval and test_unseen share 1 images"),
+    "shared": ({"trainval": lambda s: np.append(s.trainval, 25)}, "trainval & test_unseen & 1 images"),
     "stranger": (
         {"test_seen": lambda s: np.append(s.test_seen, 20)},
-        "1 classes of test_seen have no training images (elk)",
+        "1 classes & test_seen & (elk)",
     ),
     "validation": (
         {"validation_classes": lambda s: np.array([3, 4, 9])},
-        "2 validation classes are not seen classes (elk, class id 9)",
+        "2 validation classes & (elk, class id 9)",
     ),
-    "no train": ({"validation_classes": lambda s: np.arange(4)}, "every seen class is a validation class"),
-    "none": ({"validation_classes": lambda s: np.arange(0)}, "given but empty"),
-    "float": ({"trainval": lambda s: s.trainval.astype(float)}, "trainval: float64 instead of int64"),
+    "no train": ({"validation_classes": lambda s: np.arange(4)}, "every seen class & validation"),
+    "none": ({"validation_classes": lambda s: np.arange(0)}, "validation classes & empty"),
+    "float": ({"trainval": lambda s: s.trainval.astype(float)}, "trainval & float64 & int64"),
 }
 
 
 @pytest.mark.parametrize("case", SPLITS)
 def test_faults_of_splits(sound: Dataset, case: str) -> None:
-    changes, message = SPLITS[case]
+    changes, facts = SPLITS[case]
     split = altered(sound.split, **{name: change(sound.split) for name, change in changes.items()})
     found = dataset_faults(altered(sound, split=split))
-    assert any(message in one for one in found), found
+    assert any(has_facts(fault, facts) for fault in found), found
 
 
 def test_all_faults_are_listed_at_once(sound: Dataset) -> None:
@@ -151,5 +156,5 @@ def test_all_faults_are_listed_at_once(sound: Dataset) -> None:
     with pytest.raises(DataError) as caught:
         require_valid(bad, "data set 'bad'")
     assert str(caught.value).startswith("data set 'bad': ")
-    for part in ("4 NaN", "1 labels outside 0 to 5 (77)", "duplicate class names", "share 2 images"):
+    for part in ("4 NaN", "1 labels", "(77)", "1 duplicate class names", "share 2 images"):
         assert part in str(caught.value)

@@ -158,7 +158,7 @@ def test_the_same_again_is_found_done(files: Any, run: Callable[..., Any], root:
     assert {one: one.stat().st_mtime_ns for one in (root / "Zoo").rglob("*")} == times
     np.save(files.folder / "own.npy", files.features + 1)
     refused = run(*arguments)
-    assert (refused.exit_code, "another data set has this name" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "another data set" in refused.stderr) == (1, True)
     np.testing.assert_array_equal(load(root, features="own").features, files.features)
     assert run(*arguments, "--force").exit_code == 0
     np.testing.assert_array_equal(load(root, features="own").features, files.features + 1)
@@ -213,16 +213,14 @@ def test_every_fault_at_once(files: Any, run: Callable[..., Any], root: Path) ->
     np.save(files.folder / "grid.npy", files.regions[:40])
     result = run(files.folder / "own.npy", *custom(files, "rows.csv", "--regions", files.folder / "grid.npy"))
     assert result.exit_code == 1
-    for fault in (
-        "own.npy: 1 NaN and 1 infinite values in 2 rows (row 4)",
-        "attributes.csv: 1 duplicate classes (bee)",
-        "attributes.csv: 1 classes have no attribute at all (gnu)",
-        "features of 42 images, regions of 40",
+    for fact in (
+        *("own.npy: 1 NaN", "1 infinite", "2 rows (row 4)", "features of 42", "regions of 40"),
+        *("attributes.csv: 1 duplicate classes (bee)", "attributes.csv: 1 classes", "(gnu)"),
     ):
-        assert fault in result.stderr
+        assert fact in result.stderr
     result = run(files.folder / "own.npy", *custom(files))
-    assert "1 classes of images have no attributes (ant)" in result.stderr
-    assert "rows.csv: 1 parts are not one of trainval, test_seen, test_unseen (training)" in result.stderr
+    assert "1 classes of images" in result.stderr and "(ant)" in result.stderr
+    assert "rows.csv: 1 parts" in result.stderr and "(training)" in result.stderr
     assert not (root / "Zoo").exists()
     assert dataset_folders(root) == {}
 
@@ -230,21 +228,21 @@ def test_every_fault_at_once(files: Any, run: Callable[..., Any], root: Path) ->
 @pytest.mark.parametrize(
     ("name", "lines", "fault"),
     [
-        ("attributes.csv", ["name,a", "x,1,2", "y,1"], "1 rows do not have the header's 2 cells (2)"),
+        ("attributes.csv", ["name,a", "x,1,2", "y,1"], "attributes.csv & 1 rows & 2 cells"),
         ("attributes.csv", ["name,a", "ant,many", "bee,-", "cat,3"],
-         "2 cells are not numbers ('many' of ant, '-' of bee)"),
-        ("attributes.csv", ["name,a", "ant,nan"], "1 values are NaN or infinite (ant)"),
-        ("attributes.csv", ["name,a"], "no rows below a header"),
-        ("attributes.csv", ["name,a,a", "ant,1,2"], "1 duplicate attributes (a)"),
+         "attributes.csv & 2 cells & 'many' of ant & '-' of bee"),
+        ("attributes.csv", ["name,a", "ant,nan"], "1 values & (ant)"),
+        ("attributes.csv", ["name,a"], "attributes.csv & no rows"),
+        ("attributes.csv", ["name,a,a", "ant,1,2"], "1 duplicate attributes & (a)"),
         ("rows.csv", ["row,class", "0,ant"], "no column 'part'"),
-        ("rows.csv", ["part", "trainval"], "no column 'image', 'row' or 'class'"),
-        ("rows.csv", ["row,part", "0,trainval"], "no column 'class', and no image folder"),
+        ("rows.csv", ["part", "trainval"], "rows.csv & 'image' & 'row' & 'class'"),
+        ("rows.csv", ["row,part", "0,trainval"], "rows.csv & column 'class' & image folder"),
         ("rows.csv", ["row,class,part", "0,ant,trainval", "0,ant,trainval", "1,ant,trainval"],
-         "1 duplicate rows, 40 of 42 rows are missing"),
+         "1 duplicate & 40 of 42"),
         ("rows.csv", ["row,class,part", "42,ant,trainval", "-1,ant,trainval"],
-         "2 values of row are not from 0 to 41"),
-        ("rows.csv", ["image,class,part", "a,ant,trainval"], "1 rows, the arrays have 42"),
-        ("rows.csv", ["class,part", "ant,seen"], "a split of classes needs --labels"),
+         "2 values & 0 to 41"),
+        ("rows.csv", ["image,class,part", "a,ant,trainval"], "rows.csv & 1 rows & 42"),
+        ("rows.csv", ["class,part", "ant,seen"], "rows.csv & --labels"),
     ],
 )  # fmt: skip
 def test_a_fault_is_one_line(
@@ -252,7 +250,8 @@ def test_a_fault_is_one_line(
 ) -> None:
     files.csv(name, lines)
     result = run(files.folder / "own.npy", *custom(files))
-    assert (result.exit_code, fault in result.stderr) == (1, True), result.stderr
+    assert result.exit_code == 1
+    assert all(fact in result.stderr for fact in fault.split(" & ")), result.stderr
     assert sum(one.startswith("Error") for one in result.stderr.splitlines()) == 1
     assert not (root / "Zoo").exists()
 
@@ -261,8 +260,8 @@ def test_faults_of_the_split(files: Any, run: Callable[..., Any]) -> None:
     lines = (files.folder / "rows.csv").read_text().replace("cat,test_unseen", "cat,trainval", 1)
     files.csv("rows.csv", [one.replace("gnu,trainval", "gnu,test_seen") for one in lines.splitlines()])
     result = run(files.folder / "own.npy", *custom(files))
-    assert "1 unseen classes have training images (cat)" in result.stderr
-    assert "1 classes of test_seen have no training images (gnu)" in result.stderr
+    assert "1 unseen classes" in result.stderr and "(cat)" in result.stderr
+    assert "1 classes of test_seen" in result.stderr and "(gnu)" in result.stderr
 
 
 def test_pictures_that_are_not_there(files: Any, run: Callable[..., Any], root: Path) -> None:
@@ -270,12 +269,12 @@ def test_pictures_that_are_not_there(files: Any, run: Callable[..., Any], root: 
         (files.folder / "photos" / one).unlink()
     (files.folder / "photos" / "ant" / "extra.jpg").write_bytes(b"")
     result = run(files.folder / "photos", *custom(files, "images.csv"))
-    assert "images.csv: 2 images are not in the image folder" in result.stderr
+    assert "images.csv: 2 images" in result.stderr
     lines = (files.folder / "images.csv").read_text().splitlines()
     files.csv("images.csv", [one for one in lines if one.partition(",")[0] not in files.names[:2]])
     result = run(files.folder / "photos", *custom(files, "images.csv"))
     assert result.exit_code == 0, result.stderr
-    assert "note: 1 images of the folder are in no part and left out (ant/extra.jpg)" in result.stderr
+    assert "note: 1 images" in result.stderr and "(ant/extra.jpg)" in result.stderr
     assert not (root / "Zoo" / "images" / "ant" / "extra.jpg").exists()
 
 
@@ -283,34 +282,35 @@ def test_classes_without_images_are_left_out(files: Any, run: Callable[..., Any]
     lines = (files.folder / "attributes.csv").read_text().splitlines()
     files.csv("attributes.csv", [*lines, "yak,1,1,1,1"])
     result = run(files.folder / "own.npy", *custom(files))
-    assert "1 classes of the attribute table have no images and are left out (yak)" in result.stderr
+    assert "note: 1 classes" in result.stderr and "(yak)" in result.stderr
     assert "yak" not in load(root).class_names
 
 
 def test_values_too_large_for_half_precision(files: Any, run: Callable[..., Any]) -> None:
     np.save(files.folder / "grid.npy", files.regions * 1e6)
     result = run(files.folder / "grid.npy", *custom(files), "--dtype", "float16")
-    assert "float16 holds up to 65504" in result.stderr
+    assert "up to 65504" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--name", "cub"], "the name of an official data set"),
+        (["--name", "cub"], "--name cub: & official"),
         (["--name", "../evil"], "use letters, digits"),
-        ([], "needs --name, --attributes and --split"),
+        ([], "--name, --attributes & --split"),
     ],
 )
 def test_names(files: Any, run: Callable[..., Any], arguments: list[str], fault: str) -> None:
     table = ["--attributes", files.folder / "attributes.csv", "--split", files.folder / "rows.csv"]
     result = run(files.folder / "own.npy", *table, *arguments)
-    assert (result.exit_code, fault in result.stderr) == (2, True)
+    assert result.exit_code == 2
+    assert all(fact in result.stderr for fact in fault.split(" & "))
 
 
 def test_no_pickle_is_opened(files: Any, run: Callable[..., Any]) -> None:
     np.save(files.folder / "own.npy", np.array([{"a": 1}] * 42, dtype=object), allow_pickle=True)
     result = run(files.folder / "own.npy", *custom(files))
-    assert (result.exit_code, "not a .npy array of numbers" in result.stderr) == (1, True)
+    assert (result.exit_code, "own.npy: not a .npy" in result.stderr) == (1, True)
 
 
 def test_a_stop_leaves_nothing(

@@ -93,7 +93,7 @@ def test_other_content_is_refused(theirs: Path, run: Run, root: Path) -> None:
     before = (root / "Small" / "res101.mat").read_bytes()
     refused = run(theirs)
     assert refused.exit_code == 1
-    assert "1 files there have other content: res101.mat" in refused.stderr
+    assert "other content: res101.mat" in refused.stderr
     assert (root / "Small" / "res101.mat").read_bytes() == before
     assert run(theirs, "--force").exit_code == 0
     assert (root / "Small" / "res101.mat").read_bytes() == (theirs / "res101.mat").read_bytes()
@@ -107,8 +107,8 @@ def test_all_faults_of_all_files(theirs: Path, run: Run, root: Path) -> None:
     (theirs / "testclasses.txt").write_text("dog\ncat\n")
     result = run(theirs)
     assert result.exit_code == 1
-    assert "features: 1 NaN and 0 infinite values" in result.stderr
-    assert "testclasses.txt and the classes of test_unseen differ in 2 classes" in result.stderr
+    assert "features: 1 NaN" in result.stderr
+    assert "testclasses.txt" in result.stderr and "2 classes" in result.stderr
     assert not (root / "Small").exists()
 
 
@@ -131,14 +131,14 @@ def test_what_changes_while_it_is_copied(
 
     monkeypatch.setattr(shutil, "copyfile", cut)
     result = run(theirs)
-    assert (result.exit_code, "changed while it was copied" in result.stderr) == (1, True)
+    assert (result.exit_code, "changed while" in result.stderr) == (1, True)
     assert not (root / "Small").exists()
 
 
 def test_a_folder_below_the_root_stays(theirs: Path, run: Run, root: Path) -> None:
     shutil.copytree(theirs, root / "Small")
     result = run(root / "Small")
-    assert (result.exit_code, "is already below the data root" in result.stderr) == (1, True)
+    assert (result.exit_code, "already below" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_regions(theirs: Path, run: Run, root: Path, dtype: str, stored: str) ->
     assert dataset.regions is not None and dataset.features_name == "res101"
     times = {one: one.stat().st_mtime_ns for one in store.folder.iterdir()}
     again = run(theirs.parent / "Small_net.hdf5", "--dtype", dtype)
-    assert (again.exit_code, "regions/net is already there" in again.stdout) == (0, True)
+    assert (again.exit_code, "regions/net" in again.stdout) == (0, True)
     assert {one: one.stat().st_mtime_ns for one in store.folder.iterdir()} == times
     other = "float16" if dtype == "keep" else "keep"
     assert run(theirs.parent / "Small_net.hdf5", "--dtype", other).exit_code == 1
@@ -207,16 +207,16 @@ def test_unusable_values_are_counted_through_the_file(
         del file["feature_map"]
         file["feature_map"] = values
     result = run(path)
-    assert "2 images have NaN or infinite regions (row 7)" in result.stderr
+    assert "2 images" in result.stderr and "(row 7)" in result.stderr
     result = run(path, "--dtype", "float16")
-    assert "3 images have NaN or infinite regions, or too large for float16 (row 7)" in result.stderr
+    assert "3 images" in result.stderr and "float16 (row 7)" in result.stderr
     assert not (root / "Small" / "regions").exists()
 
 
 def test_a_region_file_can_be_a_data_set_of_its_own(theirs: Path, run: Run, root: Path) -> None:
     path = theirs.parent / "Small_net.hdf5"
     result = run(path)
-    assert (result.exit_code, "is not named after a data set" in result.stderr) == (2, True)
+    assert (result.exit_code, "pass --name" in result.stderr) == (2, True)
     result = run(path, "--name", "fresh")
     assert result.exit_code == 0, result.stderr
     dataset = load(root, "fresh", needs_regions=True)
@@ -234,7 +234,7 @@ def test_another_file_beside_is_told(theirs: Path, run: Run, root: Path) -> None
     assert run(theirs).exit_code == 0
     shutil.copy(theirs.parent / "Small_net.hdf5", root / "Small" / "Small_net.hdf5")
     result = run(root / "Small" / "Small_net.hdf5", "--regions-name", "copy")
-    assert "exists too: --regions copy selects this one" in result.stderr
+    assert "Small_net.hdf5" in result.stderr and "--regions copy" in result.stderr
     assert load(root, "small", regions="copy").regions is not None
 
 
