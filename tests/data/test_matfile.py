@@ -112,7 +112,7 @@ def test_claims_beyond_the_file_are_refused_without_allocating(tmp_path: Path) -
     compressed = bytes(raw[:128]) + np.array([15, len(packed)], "<u4").tobytes() + packed
     for name, data in (("plain.mat", bytes(raw)), ("packed.mat", compressed)):
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(DataError, match="claims 4611686014132420609 values"):
+        with pytest.raises(DataError, match="4611686014132420609 values"):
             read_mat(tmp_path / name, ["att"])
     with h5py.File(tmp_path / "huge.mat", "w") as file:
         file.create_dataset("att", shape=(10**7, 10**7), dtype="f8", chunks=(100, 100), compression="gzip")

@@ -54,8 +54,8 @@ def test_unsigned_numbers_do_not_wrap(write_set: Any, contents: Any) -> None:
     labels[0] = test_seen[0] = 0
     with pytest.raises(DataError) as caught:
         read_xlsa17(write_set(labels=labels, test_seen_loc=test_seen), name="mini")
-    assert "1 labels outside 0 to 5 (-1)" in str(caught.value)
-    assert "test_seen: 1 indices outside 0 to 59" in str(caught.value)
+    assert "1 labels" in str(caught.value) and "(-1)" in str(caught.value)
+    assert "test_seen: 1 indices" in str(caught.value)
 
 
 def test_semantics_by_name(write_set: Any, contents: Any) -> None:
@@ -85,7 +85,7 @@ def test_missing_attribute_values_are_kept_and_noted(write_set: Any, contents: A
     original[:2, 1] = -1
     dataset = read_xlsa17(write_set(original_att=original), name="mini", semantics="original_att")
     assert dataset.semantics[1, 0] == -1
-    assert any("2 attribute values are missing" in one and "bee" in one for one in dataset.notes)
+    assert any("2 attribute values" in one and "bee" in one for one in dataset.notes)
 
 
 def test_names_without_allclasses_names(write_set: Any) -> None:
@@ -107,16 +107,14 @@ def test_a_class_list_in_another_order_is_not_taken_for_the_names(write_set: Any
     folder = write_set(allclasses_names=None)
     (folder / "allclasses.txt").write_text("f\ne\nd\nc\nb\na\n")
     (folder / "testclasses.txt").write_text("e\nf\n")
-    with pytest.raises(DataError, match=r"testclasses\.txt lists 2 unknown classes"):
+    with pytest.raises(DataError, match=r"testclasses\.txt .*2 unknown classes"):
         read_xlsa17(folder, name="mini")
 
 
 def test_unseen_classes_must_be_those_of_testclasses(write_set: Any) -> None:
     folder = write_set()
     (folder / "testclasses.txt").write_text("elk\ndog\n")
-    with pytest.raises(
-        DataError, match=r"testclasses\.txt and the classes of test_unseen differ in 2 classes"
-    ):
+    with pytest.raises(DataError, match=r"testclasses\.txt .*2 classes"):
         read_xlsa17(folder, name="mini")
 
 
@@ -129,40 +127,36 @@ def test_validation_classes_of_version_2_of_intersected_and_of_poorer_copies(
     write_set: Any, contents: Any
 ) -> None:
     folder = write_set()
-    assert any("contain 8 test_seen images" in one for one in read_xlsa17(folder, name="mini").notes)
+    assert any("8 test_seen images" in one for one in read_xlsa17(folder, name="mini").notes)
     assert validation_of(folder) == [3]
     both = {
         key: np.intersect1d(contents[key], contents["trainval_loc"])[:, None]
         for key in ("train_loc", "val_loc")
     }
     folder = write_set(**both)
-    assert any(
-        "hold no test_seen images (24 and 8 images)" in one for one in read_xlsa17(folder, name="mini").notes
-    )
+    assert any("(24 and 8 images)" in one for one in read_xlsa17(folder, name="mini").notes)
     assert validation_of(folder) == [3]
     folder = write_set(train_loc=None, val_loc=None)
     assert validation_of(folder) is None
     (folder / "valclasses1.txt").write_text("bee\nant\n")
     assert validation_of(folder) == [0, 1]
     (folder / "valclasses1.txt").write_text("bee\nwasp\n")
-    with pytest.raises(DataError, match=r"valclasses1\.txt lists 1 unknown classes \(wasp\)"):
+    with pytest.raises(DataError, match=r"valclasses1\.txt .*\(wasp\)"):
         validation_of(folder)
 
 
 def test_wrong_validation_locations_are_refused(write_set: Any, contents: Any) -> None:
     val = contents["val_loc"]
     folder = write_set(val_loc=np.append(val, [[41], [42]], axis=0))
-    with pytest.raises(DataError, match=r"contain 2 test_unseen images.*1 validation classes are not seen"):
+    with pytest.raises(DataError, match=r"2 test_unseen images.*1 validation classes"):
         validation_of(folder)
     with pytest.raises(DataError, match="share 1 classes"):
         validation_of(write_set(val_loc=np.append(val, [[1]], axis=0)))
-    with pytest.raises(DataError, match="1 indices outside 1 to 60"):
+    with pytest.raises(DataError, match=r"1 indices .*60"):
         validation_of(write_set(val_loc=np.append(val, [[61]], axis=0)))
     folder = write_set()
     (folder / "valclasses1.txt").write_text("cat\n")
-    with pytest.raises(
-        DataError, match=r"valclasses1\.txt and the classes of val_loc differ in 2 classes \(cat, dog\)"
-    ):
+    with pytest.raises(DataError, match=r"valclasses1\.txt .*2 classes \(cat, dog\)"):
         validation_of(folder)
 
 
@@ -178,34 +172,34 @@ def test_all_faults_come_in_one_message_that_names_the_folder(write_set: Any, co
         str(folder),
         "3 NaN",
         "1 labels outside",
-        "3 attributes, officially 312",
-        "8 test_seen images, officially 9",
+        "officially 312",
+        "officially 9",
     ):
         assert part in message
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "facts"),
     [
-        ({"features": np.ones((60, 5))}, "features are 60 x 5 (d x images), labels 60"),
-        ({"labels": None}, "res101.mat: no variable 'labels'"),
-        ({"labels": np.full((60, 1), 1.5)}, "60 values of labels are not whole numbers"),
-        ({"labels": np.full((60, 1), np.nan)}, "60 values of labels are not whole numbers"),
-        ({"labels": np.ones((30, 2))}, "labels is (30, 2), not a vector"),
+        ({"features": np.ones((60, 5))}, "60 x 5 & labels 60"),
+        ({"labels": None}, "res101.mat & 'labels'"),
+        ({"labels": np.full((60, 1), 1.5)}, "60 values & labels"),
+        ({"labels": np.full((60, 1), np.nan)}, "60 values & labels"),
+        ({"labels": np.ones((30, 2))}, "labels & (30, 2)"),
         (
             {"att": None, "trainval_loc": None},
-            "no variable 'att'; att_splits.mat: no variable 'trainval_loc'",
+            "'att' & att_splits.mat & 'trainval_loc'",
         ),
-        ({"features": np.array(["words"])}, "features is text"),
+        ({"features": np.array(["words"])}, "features & text"),
         ({"features": np.full((5, 60), 1e300)}, "300 infinite values"),
-        ({"att": np.ones((3, 7))}, "semantics of 7 classes, names of 6"),
+        ({"att": np.ones((3, 7))}, "7 classes & names of 6"),
         ({"test_unseen_loc": np.zeros((0, 1))}, "test_unseen is empty"),
     ],
 )
-def test_faults_of_files(write_set: Any, changes: dict[str, Any], message: str) -> None:
+def test_faults_of_files(write_set: Any, changes: dict[str, Any], facts: str) -> None:
     with pytest.raises(DataError) as caught:
         read_xlsa17(write_set(**changes), name="mini")
-    assert message in str(caught.value)
+    assert all(fact in str(caught.value) for fact in facts.split(" & "))
 
 
 def test_missing_files_say_what_is_there_and_how_to_get_the_rest(write_set: Any, tmp_path: Path) -> None:

@@ -233,17 +233,17 @@ def test_word_vectors_and_names_beside_the_data_set(
     np.save(folder / "attribute_vectors.npy", own)
     dataset = load(folder)
     np.testing.assert_array_equal(dataset.attribute_vectors, own)
-    assert "1 attributes without a word vector (all zero): number 3" in dataset.notes
+    assert any(one.startswith("1 attributes") and "number 3" in one for one in dataset.notes)
     (folder / "attribute_names.txt").write_text("1 big\n2 2 legs\n3 furry\n4 man-made\n5 wet\n\n")
     dataset = load(folder)
     assert dataset.attribute_names == ("big", "2 legs", "furry", "man-made", "wet")
-    assert "1 attributes without a word vector (all zero): man-made" in dataset.notes
+    assert any(one.startswith("1 attributes") and "man-made" in one for one in dataset.notes)
     (folder / "attribute_names.txt").write_text("big\n2 legs\nfurry\n")
-    with pytest.raises(DataError, match=r"has 3 attribute names, the data set 5 attributes"):
+    with pytest.raises(DataError, match=r"3 attribute names.* 5 attributes"):
         load(folder)
     (folder / "attribute_names.txt").unlink()
     np.save(folder / "attribute_vectors.npy", own[:2])
-    with pytest.raises(DataError, match=r"has vectors of 2 attributes, the data set 5"):
+    with pytest.raises(DataError, match=r"vectors of 2 .*5"):
         load(folder)
 
 
@@ -257,7 +257,7 @@ def test_word_vectors_of_the_region_file_win_and_others_are_noted(
     np.save(folder / "attribute_vectors.npy", contents["w2v_att"] + 1)
     dataset = load(folder)
     np.testing.assert_array_equal(dataset.attribute_vectors, contents["w2v_att"])
-    assert "word vectors are those of x.hdf5; attribute_vectors.npy has others" in dataset.notes
+    assert any("x.hdf5" in one and "attribute_vectors.npy" in one for one in dataset.notes)
 
 
 def test_names_come_with_equal_vectors(

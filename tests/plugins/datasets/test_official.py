@@ -122,7 +122,7 @@ def test_where_only_the_region_file_is_missing_only_that_is_said(
     assert "To get them: zslbench data extract sun --backbone resnet101" in message
     assert "zslbench data get" not in message
     for name in ("apy", "awa1"):  # whose images no command downloads
-        with pytest.raises(MissingData, match="put a region store or an HDF5 file"):
+        with pytest.raises(MissingData, match="region store"):
             SOURCE.load(DataRequest(name, root, needs_regions=True))
 
 
@@ -158,13 +158,13 @@ def test_a_real_format_folder_with_a_region_file_is_all_that_it_takes(
     dataset = SOURCE.load(DataRequest("sun", tmp_path, needs_regions=True))
     assert dataset.features_name == "feature_map_ResNet_101_SUN mean"
     assert dataset.regions is not None and dataset.regions.shape == (14340, 4, 4)
-    assert any("1 attributes without a word vector (all zero): number 88" in one for one in dataset.notes)
+    assert any("1 attributes" in one and "number 88" in one for one in dataset.notes)
     order = np.roll(np.arange(102), 1)
     write(att=splits["att"].T[:, order], w2v_att=contents["w2v_att"][order])
-    with pytest.raises(DataError, match=r"attribute order differs between att of feature_map_ResNet_101_SUN"):
+    with pytest.raises(DataError, match=r"attribute order differs .*feature_map_ResNet_101_SUN"):
         SOURCE.load(DataRequest("sun", tmp_path, needs_regions=True))
     write(att=np.sort(splits["att"].T, axis=0)[::-1][:, :85])
-    with pytest.raises(DataError, match=r"717 classes by 85 attributes, att_splits\.mat 717 by 102"):
+    with pytest.raises(DataError, match=r"85 attributes.* 717 by 102"):
         SOURCE.load(DataRequest("sun", tmp_path, needs_regions=True))
 
 
@@ -181,7 +181,7 @@ def test_folders_are_found_in_upper_and_lower_case(real_data: Path, tmp_path: Pa
 
 def test_other_data_under_an_official_name_is_refused(real_data: Path, tmp_path: Path) -> None:
     (tmp_path / "AWA2").symlink_to(real_data / "xlsa17" / "AWA2mini")
-    with pytest.raises(DataError, match=r"747 images, officially 37322; 8 classes, officially 50; 2 unseen"):
+    with pytest.raises(DataError, match=r"747 images.* 37322.*8 classes.* 50.*2 unseen"):
         SOURCE.load(DataRequest("awa2", tmp_path, features="mobilenet_v2"))
 
 
@@ -196,7 +196,7 @@ def test_another_split_of_the_right_size_is_noted(with_features: Callable[[str],
     path.unlink()
     scipy.io.savemat(path, splits)
     dataset = SOURCE.load(DataRequest("flo", root))
-    assert any("not the published one" in one and "53c404b71d37" in one for one in dataset.notes)
+    assert any("published" in one and "53c404b71d37" in one for one in dataset.notes)
 
 
 def test_every_official_data_set_is_registered() -> None:

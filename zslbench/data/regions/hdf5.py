@@ -62,7 +62,7 @@ _log = logging.getLogger("zslbench")
 
 
 def is_region_file(path: Path) -> bool:
-    """Whether an HDF5 file holds region features."""
+    """Whether an HDF5 file has region features."""
     try:
         with h5py.File(path, "r") as file:
             return isinstance(file.get(FEATURE_MAP), h5py.Dataset)
@@ -212,14 +212,16 @@ class MappedHdf5(StoredRegions):
         return means
 
     @cached_property
-    def labels(self) -> Int[np.ndarray, " images"]:
-        with _open(self.path) as file:
-            return _labels(self.path, file)
+    def _metadata(self) -> Hdf5Metadata:
+        return read_hdf5_metadata(self.path)
 
-    @cached_property
+    @property
+    def labels(self) -> Int[np.ndarray, " images"]:
+        return self._metadata.labels
+
+    @property
     def image_files(self) -> tuple[str, ...] | None:
-        with _open(self.path) as file:
-            return _image_files(self.path, file)
+        return self._metadata.image_files
 
 
 @contextlib.contextmanager

@@ -30,16 +30,16 @@ def test_a_sound_data_set(zoo: Any, run: Run) -> None:
     assert found["error"] == found["warning"] == []
     for where, text in (
         ("att_splits.mat", "trainval 18, test_seen 6, test_unseen 16"),
-        ("res101.mat", "no dimension is constant (40)"),
-        ("res101.mat", "no features in several parts"),
-        ("image_files, res101.mat", "labels agree with the images' class folders (40)"),
-        ("regions/net", "images, labels, attributes and split are those of the data set"),
-        ("regions/net", "mean over regions and res101.mat: largest difference"),
-        ("regions/net", "all arrays have their checksums"),
-        ("attribute_vectors.npy", "6 word vectors of 9 numbers"),
-        ("attribute_vectors.npy", "fit the words shared between names"),
-        ("images", "all images of the data set exist (40)"),
-        ("sources.json", "files have the recorded checksums (2)"),
+        ("res101.mat", "(40)"),
+        ("res101.mat", "no features"),
+        ("image_files, res101.mat", "labels agree"),
+        ("regions/net", "attributes and split"),
+        ("regions/net", "mean over regions"),
+        ("regions/net", "checksums"),
+        ("attribute_vectors.npy", "6 word vectors"),
+        ("attribute_vectors.npy", "fit the words"),
+        ("images", "(40)"),
+        ("sources.json", "checksums (2)"),
     ):
         assert has(found["ok"], where, text), (where, text, found["ok"])
 
@@ -54,11 +54,11 @@ def test_values_of_features(zoo: Any, run: Run) -> None:
     values[9, 4] = 0
     zoo.write(features=values.T)
     found = run()
-    assert has(found["error"], "res101.mat", "1 NaN and 2 infinite values in 2 images (row 3, 5)", "(3)")
-    assert has(found["error"], "res101.mat", "images are all zero (row 9)", "(1)")
+    assert has(found["error"], "res101.mat", "1 NaN", "2 infinite", "2 images (row 3, 5)", "(3)")
+    assert has(found["error"], "res101.mat", "all zero (row 9)", "(1)")
     values[9, 4] = 7
     zoo.write(features=values.T)
-    assert has(run()["warning"], "res101.mat", "dimensions have the same value in every image (4)", "(1)")
+    assert has(run()["warning"], "res101.mat", "dimensions", "(4)", "(1)")
 
 
 def test_the_same_image_twice(zoo: Any, run: Run) -> None:
@@ -74,11 +74,11 @@ def test_the_same_image_twice(zoo: Any, run: Run) -> None:
     (pictures / names[seen]).write_bytes((pictures / names[train]).read_bytes())
     (pictures / names[other]).write_bytes(b"")
     found = run()
-    assert has(found["error"], "res101.mat", "the same features in several parts of the split", "(4)")
+    assert has(found["error"], "res101.mat", "same features", "several parts", "(4)")
     assert has(found["error"], f"{min(train, seen)} (", f"= {max(train, seen)} (")
-    assert has(found["warning"], "res101.mat", "the same features with several labels", "(2)")
-    assert has(found["ok"], "res101.mat", "the same features several times within one part", "(2)")
-    assert has(found["error"], "images:", "the same image in several parts of the split", "(2)")
+    assert has(found["warning"], "res101.mat", "same features", "several labels", "(2)")
+    assert has(found["ok"], "res101.mat", "same features", "one part", "(2)")
+    assert has(found["error"], "images:", "same image", "several parts", "(2)")
     assert has(found["error"], "images:", "empty image files", "(1)")
 
 
@@ -87,10 +87,10 @@ def test_splits(zoo: Any, run: Run) -> None:
     zoo.parts["trainval"] = np.append(zoo.parts["trainval"], [zoo.parts["test_unseen"][0], 40])
     zoo.write()
     found = run()["error"]
-    assert has(found, "trainval and test_seen share 2 images", "(2)")
-    assert has(found, "trainval and test_unseen share 1 images", "(1)")
-    assert has(found, "1 unseen classes have training images", "(1)")
-    assert has(found, "trainval: 1 indices outside 0 to 39", "(1)")
+    assert has(found, "trainval", "test_seen", "2 images", "(2)")
+    assert has(found, "trainval", "test_unseen", "1 images", "(1)")
+    assert has(found, "1 unseen classes", "(1)")
+    assert has(found, "trainval", "1 indices", "0 to 39", "(1)")
 
 
 def test_class_semantics(zoo: Any, run: Run) -> None:
@@ -100,13 +100,11 @@ def test_class_semantics(zoo: Any, run: Run) -> None:
     zoo.att[3, 3] = np.nan
     zoo.write(original_att=np.ones((6, 4)))
     found = run()
-    assert has(found["error"], "att_splits.mat: att", "semantics: 1 NaN and 0 infinite values")
-    assert has(found["error"], "att_splits.mat: att", "1 classes without a semantic vector (eel)", "(1)")
-    assert has(found["error"], "att_splits.mat: original_att", "semantics of 4 classes, names of 5")
-    assert has(found["warning"], "att_splits.mat: att", "equal semantics (ant = bee)", "(2)")
-    assert has(
-        found["warning"], "att_splits.mat: original_att", "columns have the same value for every class"
-    )
+    assert has(found["error"], "att_splits.mat: att", "1 NaN", "0 infinite")
+    assert has(found["error"], "att_splits.mat: att", "1 classes", "(eel)", "(1)")
+    assert has(found["error"], "att_splits.mat: original_att", "4 classes", "names of 5")
+    assert has(found["warning"], "att_splits.mat: att", "(ant = bee)", "(2)")
+    assert has(found["warning"], "att_splits.mat: original_att", "columns")
 
 
 def test_class_order(zoo: Any, run: Run) -> None:
@@ -114,12 +112,12 @@ def test_class_order(zoo: Any, run: Run) -> None:
     names[:, 0] = ["bee", "ant", "big cat", "dog", "eel"]
     zoo.write(allclasses_names=names)
     found = run()
-    assert has(found["error"], "labels disagree with the images' class folders", "(16)")
+    assert has(found["error"], "labels disagree", "(16)")
     names[:, 0] = ["one", "two", "three", "four", "five"]
     zoo.write(allclasses_names=names)
-    assert has(run()["ok"], "image names contain no class")
+    assert has(run()["ok"], "no class")
     (zoo.folder / "testclasses.txt").write_text("four\nthree\n")
-    assert has(run()["error"], "testclasses.txt and the classes of test_unseen differ in 2 classes", "(2)")
+    assert has(run()["error"], "testclasses.txt", "test_unseen", "2 classes", "(2)")
 
 
 def test_files_that_contradict_each_other(zoo: Any, run: Run) -> None:
@@ -129,9 +127,9 @@ def test_files_that_contradict_each_other(zoo: Any, run: Run) -> None:
     scipy.io.savemat(zoo.folder / "short.mat", {"labels": np.ones((3, 1)), "features": np.ones((6, 3))})
     found = run()["error"]
     differ = int(np.count_nonzero(np.roll(zoo.labels, 1) != zoo.labels))
-    assert has(found, "other.mat", "labels differ from those of res101.mat", f"({differ})")
-    assert has(found, "short.mat", "3 images, res101.mat has 40")
-    assert has(found, "short.mat", "features of 3 images, labels of 40")
+    assert has(found, "other.mat", "labels differ", "res101.mat", f"({differ})")
+    assert has(found, "short.mat", "3 images", "40")
+    assert has(found, "short.mat", "features of 3", "labels of 40")
 
 
 @pytest.mark.parametrize(
@@ -159,24 +157,24 @@ def test_regions(zoo: Any, run: Run) -> None:
     values.flush()
     found = run()
     assert has(found["error"], "regions/bad", "another order")
-    assert has(found["error"], "regions/bad", "class order differs between att")
-    assert has(found["error"], "regions/bad", "1 NaN and 0 infinite values in 1 images (row 2)")
-    assert has(found["error"], "regions/bad", "images are all zero (row 7)", "(1)")
-    assert has(found["error"], "regions/bad", "regions differs from its checksum")
-    assert has(found["warning"], "regions/bad", "are they of the same images and network?", "(1)")
+    assert has(found["error"], "regions/bad", "class order")
+    assert has(found["error"], "regions/bad", "1 NaN", "1 images (row 2)")
+    assert has(found["error"], "regions/bad", "all zero (row 7)", "(1)")
+    assert has(found["error"], "regions/bad", "regions differs")
+    assert has(found["warning"], "regions/bad", "largest difference", "(1)")
     assert not has(found["error"], "regions/good")
     assert has(run("--regions", "good")["ok"], "regions/good")
     assert run("--regions", "good")["error"] == []
-    assert has(run("--regions", "none")["error"], "no region features 'none'")
+    assert has(run("--regions", "none")["error"], "'none'")
 
 
 def test_the_largest_difference(zoo: Any, run: Run) -> None:
     zoo.write(features=zoo.regions.mean(axis=1).T + np.float32(0.03125))
     zoo.store()
     found = run()
-    assert has(found["ok"], "mean over regions and res101.mat: largest difference 0.0313"), found
+    assert has(found["ok"], "res101.mat", "difference 0.0313"), found
     zoo.write(features=np.roll(zoo.regions.mean(axis=1).T, 1, axis=1))
-    assert has(run()["warning"], "are they of the same images and network?")
+    assert has(run()["warning"], "largest difference")
 
 
 def test_regions_alone(zoo: Any, run: Run) -> None:
@@ -208,16 +206,16 @@ def test_words(zoo: Any, run: Run) -> None:
     assert has(found["warning"], "attribute_vectors.npy", "variance unexplained")
     zoo.vectors[2] = 0
     zoo.write()
-    assert has(run()["warning"], "no word vector (all zero): shape red", "(1)")
+    assert has(run()["warning"], "(all zero): shape red", "(1)")
     zoo.vectors[3, 1] = np.inf
     zoo.write()
-    assert has(run()["error"], "word vectors are not finite (attribute 3)", "(1)")
+    assert has(run()["error"], "not finite (attribute 3)", "(1)")
     zoo.vectors = zoo.vectors[:5]
     zoo.write()
     (zoo.folder / "attribute_names.txt").write_text("a\nb\n")
     found = run()
-    assert has(found["error"], "has vectors of 5 attributes, the data set 6 attributes")
-    assert has(found["error"], "has 2 attribute names, the data set 6 attributes")
+    assert has(found["error"], "vectors of 5", "6 attributes")
+    assert has(found["error"], "2 attribute names", "6 attributes")
 
 
 def test_checksums(zoo: Any, run: Run) -> None:
@@ -227,9 +225,9 @@ def test_checksums(zoo: Any, run: Run) -> None:
     content[20] ^= 1  # in the text of the head, where no reader looks
     (zoo.folder / "res101.mat").write_bytes(content)
     found = run()
-    assert has(found["error"], "res101.mat", "differs from the checksum")
-    assert has(found["error"], "attribute_names.txt", "differs from the checksum")
-    assert has(found["ok"], "sources.json", "files have the recorded checksums (1)")
+    assert has(found["error"], "res101.mat", "checksum")
+    assert has(found["error"], "attribute_names.txt", "checksum")
+    assert has(found["ok"], "sources.json", "checksums (1)")
     (zoo.folder / "sources.json").write_text("{")
     assert has(run()["error"], "sources.json", "is damaged")
 
@@ -240,7 +238,7 @@ def test_pictures_against_the_listing(zoo: Any, run: Run) -> None:
     picture = zoo.files[3].removeprefix("x/")
     sums = hashlib.sha256(b"another").hexdigest()
     (zoo.folder / "images.sha256").write_text(f"{sums}  images/{picture}\n")
-    assert has(run()["error"], "images differ from images.sha256", picture, "(1)")
+    assert has(run()["error"], "images.sha256", picture, "(1)")
     (zoo.folder / "images" / picture).unlink()
     assert has(run()["error"], "images", "1 of 40 images", "missing")
 
@@ -249,7 +247,7 @@ def test_official_counts(zoo: Any, run: Run, tmp_path: Path) -> None:
     zoo.folder.rename(tmp_path / "data" / "AWA2")
     rows = run(name="awa2")
     found = rows["error"]
-    assert has(rows["warning"], "att_splits.mat", "the split is not the published one")
+    assert has(rows["warning"], "att_splits.mat", "published")
     for count in (
         "40 images, officially 37322",
         "5 classes, officially 50",
@@ -284,11 +282,11 @@ def test_large_files_are_read_in_pieces(zoo: Any, run: Run, monkeypatch: pytest.
     write_images(zoo.folder / "res101.mat", labels=zoo.labels, image_files=zoo.files, features=values)
     assert max(len(one) for one in features.feature_blocks(zoo.folder / "res101.mat")) == 7
     found = run()
-    assert has(found["error"], "res101.mat", "1 NaN and 0 infinite values in 1 images (row 33)")
+    assert has(found["error"], "res101.mat", "1 NaN", "1 images (row 33)")
 
 
 def test_simulated_data_and_unknown_names(run: Run) -> None:
-    assert has(run(name="toy")["ok"], "loads, 800 images of 20 classes")
+    assert has(run(name="toy")["ok"], "800 images", "20 classes")
     for name, status, text in (("tyo", 2, "did you mean 'toy'"), ("sun", 1, "zslbench data get sun")):
         result = CliRunner().invoke(cli, ["data", "check", name, "--data-root", "nowhere"])
         assert (result.exit_code, text in result.stderr) == (status, True)
@@ -300,11 +298,11 @@ def test_real_data(real_data: Path, run: Run) -> None:
     )
     assert result.exit_code == 0, result.stdout
     assert '"counts are the official ones of cub, with sentence"' in result.stdout
-    assert "word vectors fit the words shared between names" in result.stdout
-    assert "not the published one" not in result.stdout
+    assert "word vectors fit" in result.stdout
+    assert "published" not in result.stdout
     result = CliRunner().invoke(cli, ["data", "check", "awa2mini", "--data-root", str(real_data)])
     # Its pictures were gathered from the web, and some were gathered twice.
     assert result.exit_code == 1
-    assert "the same features in several parts of the split" in result.stdout
+    assert "several parts" in result.stdout
     assert "largest difference 0.0632" in result.stdout
     assert result.stderr.splitlines()[-1].startswith("2 errors")
