@@ -1,4 +1,4 @@
-"""``zslbench methods NAME``: one method with its settings, presets, readings and variants."""
+"""``zslbench methods NAME``: a method with its settings, presets, readings and variants."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import click
 
 from zslbench.cli.options import note
 from zslbench.errors import PluginError
-from zslbench.plugin.declarations import Component, Kind, Method
+from zslbench.plugin.declarations import Kind, Method
 from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import preset_names, read_preset
 from zslbench.plugin.settings import default_of, fields_of
 from zslbench.plugin.targets import settings_model
 from zslbench.report.tables.render import emit, json_text
 
-Row = dict[str, Any]
+Record = dict[str, Any]
 
 
-def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) -> None:
+def show_method(known: Registry, one: Registered[Method], facts: Record, fmt: str) -> None:
     """Write everything about a method: facts, settings, readings and variants.
 
     ``json`` is one object, ``csv`` only the table of settings.
@@ -31,26 +31,32 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
     method = one.declaration
     presets = {name: read_preset(method.presets, name).settings for name in preset_names(method.presets)}
     settings = _settings(known, method)
-    overlays = {f"[{one.name}]": dict(one.settings) for one in method.readings if one.settings} | presets
-    readings: list[Row] = [
-        {"reading": one.name, "summary": one.summary, "settings": dict(one.settings), "default": not place}
-        for place, one in enumerate(method.readings)
-    ]
-    variants: list[Row] = [
-        {
-            "variant": variant.name,
-            "summary": variant.summary,
-            "settings": dict(variant.settings),
-            "components": dict(variant.components),
-        }
-        for variant in method.variants
-    ]
     if fmt == "json":
-        with_presets = [{**row, "presets": _set_by(presets, row["setting"])} for row in settings]
+        readings = [
+            {
+                "reading": one.name,
+                "summary": one.summary,
+                "settings": dict(one.settings),
+                "default": one is method.readings[0],
+            }
+            for one in method.readings
+        ]
+        variants = [
+            {
+                "variant": one.name,
+                "summary": one.summary,
+                "settings": dict(one.settings),
+                "components": dict(one.components),
+            }
+            for one in method.variants
+        ]
+        for row in settings:
+            row["presets"] = _values(presets, row["setting"])
         sys.stdout.write(
-            json_text({**facts, "settings": with_presets, "readings": readings, "variants": variants})
+            json_text({**facts, "settings": settings, "readings": readings, "variants": variants})
         )
         return
+    overlays = {f"[{one.name}]": dict(one.settings) for one in method.readings if one.settings} | presets
     rows = [_settings_row(row, overlays) for row in settings]
     if fmt == "csv":
         emit(rows, fmt)
@@ -63,24 +69,21 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
     else:
         emit([{"": name, method.name: value} for name, value in facts.items()], fmt)
     title = "settings, with the values of each [reading] and preset" if overlays else "settings"
-    tables = [
-        (title, rows),
-        ("readings", [_reading_row(row) for row in readings]),
-        ("variants", [_variant_row(row) for row in variants]),
-    ]
+    tables = [(title, rows)]
     if fmt == "terminal":  # descriptions are too long for a column
         values = [{key: value for key, value in row.items() if key != "description"} for row in rows]
-        meanings = [{"setting": row["setting"], "meaning": row["description"]} for row in rows]
-        tables[:1] = [(title, values), ("descriptions", meanings)]
+        descriptions = [{"setting": row["setting"], "description": row["description"]} for row in rows]
+        tables = [(title, values), ("descriptions", descriptions)]
+    tables += [("readings", _reading_rows(method)), ("variants", _variant_rows(method))]
     for heading, table in tables:
         if table:
             click.echo()
             emit(table, fmt, title=heading)
 
 
-def _settings(known: Registry, method: Method) -> list[Row]:
+def _settings(known: Registry, method: Method) -> list[Record]:
     """Each setting of each registered component, with this method's default."""
-    rows: list[Row] = []
+    rows: list[Record] = []
     missing = dict(known.missing(method))
     names: dict[Kind, str | None] = {
         "embedding": method.embedding,
@@ -88,60 +91,58 @@ def _settings(known: Registry, method: Method) -> list[Row]:
         "classifier": method.classifier,
     }
     for kind, name in names.items():
-        if name is not None and kind not in missing:
-            try:
-                rows += _component_settings(known.component(kind, name), method)
-            except PluginError as error:  # the rest can still be shown
-                note(str(error))
+        if name is None or kind in missing:
+            continue
+        try:
+            model = settings_model(known.component(kind, name))
+        except PluginError as error:  # the rest can still be shown
+            note(str(error))
+            continue
+        for field, info in fields_of(model).items():
+            key = f"{kind}.{field}"
+            rows.append(
+                {
+                    "setting": key,
+                    "type": type_text(info.annotation),
+                    "default": method.settings.get(key, default_of(model, field)),
+                    "search": list(method.search.get(key, ())),
+                    "tune": str(method.tunable[key]) if key in method.tunable else None,
+                    "description": info.description,
+                }
+            )
     return rows
 
 
-def _component_settings(component: Registered[Component], method: Method) -> list[Row]:
+def _values(overlays: dict[str, Record], setting: str) -> Record:
+    """The values of a setting, by the preset or reading that sets it."""
+    return {name: values[setting] for name, values in overlays.items() if setting in values}
+
+
+def _settings_row(row: Record, overlays: dict[str, Record]) -> Record:
+    given = {name: _value_text(value) for name, value in _values(overlays, row["setting"]).items()}
+    shown = {"setting": row["setting"], "type": row["type"], "default": _value_text(row["default"])}
+    shown |= dict.fromkeys(overlays) | given
+    shown |= {"search": ", ".join(map(_value_text, row["search"]))} if row["search"] else {}
+    shown |= {"tune": row["tune"]} if row["tune"] else {}
+    return shown | {"description": row["description"]}
+
+
+def _reading_rows(method: Method) -> list[Record]:
+    """Without their settings, which are columns of the table of settings."""
+    labels = (f"{one.name}{'' if place else ' (default)'}" for place, one in enumerate(method.readings))
+    return [
+        {"reading": name, "summary": one.summary} for name, one in zip(labels, method.readings, strict=True)
+    ]
+
+
+def _variant_rows(method: Method) -> list[Record]:
     rows = []
-    model = settings_model(component)
-    for name, info in fields_of(model).items():
-        key = f"{component.declaration.kind}.{name}"
-        rows.append(
-            {
-                "setting": key,
-                "type": type_text(info.annotation),
-                "default": method.settings.get(key, default_of(model, name)),
-                "search": list(method.search.get(key, ())),
-                "tune": str(method.tunable[key]) if key in method.tunable else None,
-                "description": info.description,
-            }
+    for one in method.variants:
+        changes = ", ".join(
+            f"{key}={_value_text(v)}" for key, v in {**one.components, **one.settings}.items()
         )
+        rows.append({"variant": one.name, "changes": changes, "summary": one.summary})
     return rows
-
-
-def _set_by(presets: dict[str, Row], setting: str) -> Row:
-    return {name: values[setting] for name, values in presets.items() if setting in values}
-
-
-def _settings_row(row: Row, overlays: dict[str, Row]) -> Row:
-    given = _set_by(overlays, row["setting"])
-    searched = {"search": ", ".join(map(_value_text, row["search"]))} if row["search"] else {}
-    searched |= {"tune": row["tune"]} if row["tune"] else {}
-    columns = {name: _value_text(given[name]) if name in given else None for name in overlays}
-    return {
-        "setting": row["setting"],
-        "type": row["type"],
-        "default": _value_text(row["default"]),
-        **columns,
-        **searched,
-        "description": row["description"],
-    }
-
-
-def _reading_row(row: Row) -> Row:
-    name = f"{row['reading']} (default)" if row["default"] else row["reading"]
-    return {"reading": name, "summary": row["summary"]}  # its settings are a column of their table
-
-
-def _variant_row(row: Row) -> Row:
-    changes = {**row["components"], **row["settings"]}
-    texts = [f"{key}={_value_text(value)}" for key, value in changes.items()]
-    return {"variant": row["variant"], "changes": ", ".join(texts), "summary": row["summary"]}
 
 
 def _value_text(value: object) -> str:

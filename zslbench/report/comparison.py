@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
-from zslbench.report.figures import EMPTY, Ranks, ranking_notes, ranks, seed_values
+from zslbench.report.figures import EMPTY, marked, ranked, ranking_notes, seed_values
 from zslbench.report.published import PublishedCells, own_ablation
 from zslbench.report.results import (
     ORACLE_NOTE,
@@ -24,6 +24,7 @@ from zslbench.report.results import (
     method_label,
     selection_label,
 )
+from zslbench.report.statistics import Ranking
 from zslbench.report.tables.model import Cell, Column, Row, Table
 from zslbench.store.record import RunRecord
 
@@ -124,7 +125,7 @@ class _Comparison:
         self.groups = _groups(records)
         self.cells = PublishedCells()
         self._results = PublishedResults.load() if published is None else published
-        self._ranks: dict[tuple[_Key, str, str], Ranks] = {}
+        self._ranks: dict[tuple[_Key, str, str], Ranking | None] = {}
         comparable: dict[tuple[str, ...], list[_Group]] = {}
         for one in self.groups:
             if one.key.selection != "oracle":
@@ -132,8 +133,8 @@ class _Comparison:
                 comparable.setdefault(alike, []).append(one)
         for members in comparable.values():
             for metric in headline_metrics():
-                ranked = ranks({_name(one): seed_values(one.records, metric) for one in members})
-                self._ranks |= {(one.key, one.dataset, metric.key): ranked for one in members}
+                ranking = ranked({_name(one): seed_values(one.records, metric) for one in members})
+                self._ranks |= {(one.key, one.dataset, metric.key): ranking for one in members}
 
     def _published(self, one: _Group) -> PublishedRow | None:
         """The published row of the method, or of the variant in the method's own ablation."""
@@ -144,8 +145,7 @@ class _Comparison:
 
     def _ranked(self, one: _Group, metric: Metric, cell: Cell) -> Cell:
         """The cell with its rank."""
-        found = self._ranks.get((one.key, one.dataset, metric.key))
-        return cell if found is None else found.marked(_name(one), cell)
+        return marked(cell, _name(one), self._ranks.get((one.key, one.dataset, metric.key)))
 
     # --- for programs ----------------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class _Comparison:
 
     def _notes(self) -> tuple[str, ...]:
         lines = ranking_notes(self._ranks.values())
-        if any(one.ranking for one in self._ranks.values()):
+        if any(self._ranks.values()):
             lines.insert(0, "ranked among rows of one selection, features and semantics")
         lines += self.cells.notes()
         return (*lines, ORACLE_NOTE) if has_oracle(self.records) else tuple(lines)

@@ -55,47 +55,37 @@ def seed_values(records: Mapping[int, RunRecord], metric: Metric, requested: int
 # --- ranking -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Ranks:
-    """The marks of one column's cells."""
+def ranked(column: Mapping[str, SeedValues]) -> Ranking | None:
+    """Rank a column; None: fewer than two can be compared.
 
-    ranking: Ranking | None = None
-    """None: there are fewer than two to compare."""
-
-    def emphasis(self, name: str) -> Emphasis | None:
-        """All that share the best mean are best; there is a second if only one is best."""
-        if self.ranking is None or self.ranking.best is None or name not in self.ranking.verdicts:
-            return None
-        mean = self.ranking.verdicts[name].mean
-        best = self.ranking.verdicts[self.ranking.best].mean
-        if math.isnan(mean):
-            return None
-        if abs(best - mean) <= SAME:
-            return "best"
-        second = self.ranking.verdicts[self.ranking.second or self.ranking.best].mean
-        return "second" if abs(best - second) > SAME and abs(second - mean) <= SAME else None
-
-    def marked(self, name: str, cell: Cell) -> Cell:
-        """The cell with its marks."""
-        emphasis = self.emphasis(name)
-        tied = self.ranking is not None and name in self.ranking.tied and emphasis != "best"
-        return replace(cell, emphasis=emphasis, tied=tied)
-
-
-def ranks(column: Mapping[str, SeedValues]) -> Ranks:
-    """Rank a column; what lacks the metric or some of the requested seeds takes no part."""
+    Rows that lack the metric or some of the requested seeds take no part.
+    """
     higher = all(one.metric.higher_is_better for one in column.values())
     complete = {
         name: one.values
         for name, one in column.items()
         if one.values and not one.partial and not any(map(math.isnan, one.values.values()))
     }
-    return Ranks(against_best(complete, higher=higher) if len(complete) > 1 else None)
+    return against_best(complete, higher=higher) if len(complete) > 1 else None
 
 
-def ranking_notes(columns: Iterable[Ranks]) -> list[str]:
-    """How ties were judged, and where they could not be; nothing where nothing was ranked."""
-    rankings = [one.ranking for one in columns if one.ranking is not None]
+def marked(cell: Cell, name: str, ranking: Ranking | None) -> Cell:
+    """The cell of a row with its marks: all that share the best mean are best, which leaves no second."""
+    if ranking is None or ranking.best is None or name not in ranking.verdicts:
+        return cell
+    best, mean = ranking.verdicts[ranking.best].mean, ranking.verdicts[name].mean
+    second = ranking.verdicts[ranking.second or ranking.best].mean
+    emphasis: Emphasis | None = None
+    if abs(best - mean) <= SAME:
+        emphasis = "best"
+    elif abs(best - second) > SAME and abs(second - mean) <= SAME:
+        emphasis = "second"
+    return replace(cell, emphasis=emphasis, tied=name in ranking.tied and emphasis != "best")
+
+
+def ranking_notes(columns: Iterable[Ranking | None]) -> list[str]:
+    """How ties were judged, and where they could not be; empty: nothing was ranked."""
+    rankings = [one for one in columns if one is not None]
     notes = [family_text(rankings[0].alpha)] if any(one.comparisons for one in rankings) else []
     if refused := {reason for one in rankings for reason in one.not_judged.values()}:
         notes.append(f"ties with the best are not judged everywhere: {word_list(sorted(refused), 3)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zslbench.evaluation.metrics import METRICS, Metric, criteria
 from zslbench.experiment.recipe import label_text
+from zslbench.plugin.presets import flatten
 from zslbench.report.statistics import interval
 from zslbench.report.tables.model import Cell, Table, as_table
 from zslbench.store.record import RunRecord
@@ -145,12 +146,8 @@ def shortened(value: str) -> str:
     return value[:8] if re.fullmatch("[0-9a-f]{64}", value) else value
 
 
-def _flat_identity(identity: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def _flat_identity(identity: Mapping[str, Any]) -> dict[str, str]:
     """Everything that a run's numbers depend on except its seed, as ``{"generator.lr": "0.0001"}``."""
-    flat: dict[str, str] = {}
-    for name, value in identity.items():
-        if isinstance(value, Mapping):
-            flat |= _flat_identity(value, prefix if name == "settings" else f"{prefix}{name}.")
-        elif prefix or name != "seed":
-            flat[f"{prefix}{name}"] = str(value)
-    return flat
+    others = {name: value for name, value in identity.items() if name not in ("seed", "settings")}
+    flat = flatten(others) | flatten(identity.get("settings", {}))
+    return {name: str(value) for name, value in flat.items()}

@@ -7,8 +7,9 @@ different kinds never share a row, a column's ranking or a mean.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
@@ -16,17 +17,18 @@ from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.experiment.suites.lines import Line
 from zslbench.report.figures import (
     EMPTY,
-    Ranks,
     SeedValues,
+    marked,
     parse_choices,
     place_list,
+    ranked,
     ranking_notes,
-    ranks,
     seed_values,
     word_list,
 )
-from zslbench.report.published import Lookup, PublishedCells, published_lookup
-from zslbench.report.results import ORACLE_NOTE, dataset_label, is_simulated, selection_label
+from zslbench.report.published import PublishedCells, published_lookup
+from zslbench.report.results import ORACLE_MARK, ORACLE_NOTE, dataset_label, is_simulated, selection_label
+from zslbench.report.statistics import Ranking
 from zslbench.report.tables.model import Cell, Column, Row, Table
 
 SHOW = ("oracle", "published", "difference", "interval")
@@ -61,56 +63,42 @@ def suite_table(
         SettingsError: ``show`` names something else.
     """
     shown = frozenset(parse_choices(",".join(show), SHOW))
-    found = PublishedResults.load() if published is None else published
-    cells = PublishedCells(outcome.published_source)
-    return _Builder(outcome, shown, cells, published_lookup(outcome, found)).table()
+    return _Builder(outcome, shown, PublishedResults.load() if published is None else published).table()
 
 
-@dataclass
 class _Builder:
-    outcome: SuiteOutcome
-    show: frozenset[str]
-    published: PublishedCells
-    find: Lookup
-
-    def table(self) -> Table:
-        ranked = {
-            (dataset, metric.key): self._ranks(dataset, metric)
-            for dataset in self.outcome.datasets
-            for metric in headline_metrics()
-        }
-        rows = tuple(row for line in self.outcome.lines for row in self._rows(line, ranked))
-        return Table(tuple(self._columns()), rows, self._title(), tuple(self._notes(ranked.values())))
-
-    @property
-    def _first(self) -> str:
+    def __init__(self, outcome: SuiteOutcome, show: frozenset[str], results: PublishedResults) -> None:
+        self.outcome, self.show = outcome, show
+        self.first = outcome.selections[0]
         """The selection that ranks."""
-        return self.outcome.selections[0]
+        self.selections = outcome.selections if "oracle" in show else outcome.selections[:1]
+        self.intervals = "interval" in show
+        self.published = PublishedCells(outcome.published_source)
+        self.find = published_lookup(outcome, results)
+        self.ranks: dict[tuple[str, str], Ranking | None] = {}
+        """By data set and metric."""
+        if self.first != "oracle":  # results chosen on test images are not ranked
+            for dataset in outcome.datasets:
+                entries = {line.label: self.entry(line, dataset, self.first) for line in outcome.lines}
+                for metric in headline_metrics():
+                    values = {label: self.values(entry, metric) for label, entry in entries.items()}
+                    self.ranks[dataset, metric.key] = ranked(values)
 
-    @property
-    def _selections(self) -> tuple[str, ...]:
-        return self.outcome.selections if "oracle" in self.show else self.outcome.selections[:1]
-
-    @property
-    def _intervals(self) -> bool:
-        return "interval" in self.show
-
-    def _entry(self, line: Line, dataset: str, selection: str) -> Entry:
+    def entry(self, line: Line, dataset: str, selection: str) -> Entry:
         return self.outcome.entries[line.label, dataset, selection]
 
-    def _values(self, entry: Entry, metric: Metric) -> SeedValues:
+    def values(self, entry: Entry, metric: Metric) -> SeedValues:
         return seed_values(entry.records, metric, len(self.outcome.seeds))
 
-    def _ranks(self, dataset: str, metric: Metric) -> Ranks:
-        """Among the runs of the selection that ranks; results chosen on test images are not ranked."""
-        if self._first == "oracle":
-            return Ranks()
-        entries = {line.label: self._entry(line, dataset, self._first) for line in self.outcome.lines}
-        return ranks({label: self._values(entry, metric) for label, entry in entries.items()})
+    def table(self) -> Table:
+        rows = tuple(row for line in self.outcome.lines for row in self.rows(line))
+        count = len(self.outcome.seeds)
+        spread = "half of the 95 % interval" if self.intervals else "std"
+        seeds = f", mean ± {spread} over {count} seeds" if count > 1 else ", one seed"
+        title = f"{self.outcome.title or self.outcome.name}: per-class accuracy in %{seeds}"
+        return Table(tuple(self.columns()), rows, title, tuple(self.notes()))
 
-    # --- columns ---------------------------------------------------------------------------------
-
-    def _columns(self) -> Iterable[Column]:
+    def columns(self) -> Iterator[Column]:
         """For readers the method and the headline metrics of each data set; for programs everything."""
         yield Column(("", "", "method"), "line", numeric=False)
         for name in _PROGRAMS:
@@ -127,125 +115,114 @@ class _Builder:
                     numeric = name != "verdict"
                     yield Column((*header, f"{metric.name} {name}"), f"{key}_{name}", numeric, readers=False)
 
-    @staticmethod
-    def _about(name: Cell, line: Line, row: str, selection: str | None) -> list[Cell]:
-        """The first cells of a row; ``row`` is ``ours``, another selection, ``published``, ``difference``."""
-        values = (line.method, line.variant, line.reading, row, selection)
-        return [replace(name, value=line.label), *map(Cell, values)]
-
     # --- rows ------------------------------------------------------------------------------------
 
-    def _rows(self, line: Line, ranked: Mapping[tuple[str, str], Ranks]) -> list[Row]:
-        rows = [self._ours(line, self._first, ranked)]
-        for selection in self._selections[1:]:
-            if self._adds_something(line, selection):
-                rows.append(self._ours(line, selection, {}))
-        published = {dataset: self._published(line, dataset) for dataset in self.outcome.datasets}
-        if any(published.values()):
-            if "published" in self.show:
-                rows.append(self._published_row(line, published))
-            if "difference" in self.show:
-                rows += [
-                    self._difference(line, selection, published)
-                    for selection in self._selections
-                    if any(self._entry(line, dataset, selection).records for dataset in published)
-                ]
-        return rows
+    def rows(self, line: Line) -> Iterator[Row]:
+        yield self.ours(line, self.first)
+        for selection in self.selections[1:]:
+            if self.adds_something(line, selection):
+                yield self.ours(line, selection)
+        published = {}
+        for dataset in self.outcome.datasets:
+            published[dataset] = self.find(line, dataset, self.inputs(line, dataset)[0])
+        if not any(published.values()):
+            return
+        if "published" in self.show:
+            yield self.published_row(line, published)
+        if "difference" in self.show:
+            for selection in self.selections:
+                if any(self.entry(line, dataset, selection).records for dataset in published):
+                    yield self.difference(line, selection, published)
 
-    def _adds_something(self, line: Line, selection: str) -> bool:
+    def adds_something(self, line: Line, selection: str) -> bool:
         """Whether another selection adds anything to the row above it."""
         return any(
-            (entry := self._entry(line, dataset, selection)).records
-            or entry.state not in ("not applicable", self._entry(line, dataset, self._first).state)
+            (entry := self.entry(line, dataset, selection)).records
+            or entry.state not in ("not applicable", self.entry(line, dataset, self.first).state)
             for dataset in self.outcome.datasets
         )
 
-    def _ours(self, line: Line, selection: str, ranked: Mapping[tuple[str, str], Ranks]) -> Row:
-        first = selection == self._first
-        mark = {"val": "", "oracle": selection_label("oracle").removeprefix("oracle")}
-        name = (
-            Cell(words=line.label, mark=mark.get(selection, f" ({selection})"))
-            if first
-            else Cell(words=selection_label(selection))
-        )
-        cells = self._about(name, line, "ours" if first else selection, selection)
+    def ours(self, line: Line, selection: str) -> Row:
+        first = selection == self.first
+        if first:
+            mark = {"val": "", "oracle": ORACLE_MARK}.get(selection, f" ({selection})")
+            cells = _leading(Cell(words=line.label, mark=mark), line, "ours", selection)
+        else:
+            cells = _leading(Cell(words=selection_label(selection)), line, selection, selection)
         for dataset in self.outcome.datasets:
-            entry = self._entry(line, dataset, selection)
+            entry = self.entry(line, dataset, selection)
             cells += [Cell(entry.state), EMPTY, Cell(len(entry.records))]
             for place, metric in enumerate(headline_metrics()):
-                values = self._values(entry, metric)
-                cell = self._figure(entry, values, with_state=not place)
-                rank = ranked.get((dataset, metric.key))
+                values = self.values(entry, metric)
+                cell = self.figure(entry, values, with_state=not place)
+                if first:
+                    cell = marked(cell, line.label, self.ranks.get((dataset, metric.key)))
                 found = values.interval
-                cells.append(cell if rank is None else rank.marked(line.label, cell))
-                cells += [Cell(found.std), Cell(found.low), Cell(found.high), EMPTY]
+                cells += [cell, Cell(found.std), Cell(found.low), Cell(found.high), EMPTY]
         return Row(tuple(cells), line.group, "" if first else selection)
 
-    def _figure(self, entry: Entry, values: SeedValues, *, with_state: bool) -> Cell:
+    def figure(self, entry: Entry, values: SeedValues, *, with_state: bool) -> Cell:
         """A mean with its spread, or why there is none."""
         reason = entry.reason if entry.state != "done" else ""
-        cell = values.cell(intervals=self._intervals)
+        cell = values.cell(intervals=self.intervals)
         if cell.number:
             return replace(cell, mark=values.mark, note=reason)
         if entry.records:
             return Cell(note=values.interval.reason)
         return Cell(words=entry.state, note=reason) if with_state else EMPTY
 
-    def _published(self, line: Line, dataset: str) -> PublishedRow | None:
-        return self.find(line, dataset, self._inputs_of(line, dataset)[0])
-
-    def _inputs_of(self, line: Line, dataset: str) -> tuple[str, str]:
+    def inputs(self, line: Line, dataset: str) -> tuple[str, str]:
         """Semantics and features of the line's runs; without any, those of published rows."""
         for selection in self.outcome.selections:
-            for record in self._entry(line, dataset, selection).records.values():
+            for record in self.entry(line, dataset, selection).records.values():
                 return str(record.data["semantics"]), str(record.data["features"])
         return "att", "res101"
 
-    def _published_row(self, line: Line, published: Mapping[str, PublishedRow | None]) -> Row:
-        cells = self._about(Cell(words="published"), line, "published", None)
+    def published_row(self, line: Line, published: Mapping[str, PublishedRow | None]) -> Row:
+        cells = _leading(Cell(words="published"), line, "published", None)
         for dataset, row in published.items():
-            inputs = self._inputs_of(line, dataset)
+            inputs = self.inputs(line, dataset)
             cells += [EMPTY, Cell(row.source) if row else EMPTY, EMPTY]
             for metric in headline_metrics():
                 cells += [self.published.figure(line.label, row, metric, *inputs), *[EMPTY] * 4]
         return Row(tuple(cells), line.group, "published")
 
-    def _difference(self, line: Line, selection: str, published: Mapping[str, PublishedRow | None]) -> Row:
-        text = "− published" if selection == self._first else f"{selection_label(selection)} − published"
-        cells = self._about(Cell(words=text), line, "difference", selection)
+    def difference(self, line: Line, selection: str, published: Mapping[str, PublishedRow | None]) -> Row:
+        text = "− published" if selection == self.first else f"{selection_label(selection)} − published"
+        cells = _leading(Cell(words=text), line, "difference", selection)
         for dataset, row in published.items():
-            entry = self._entry(line, dataset, selection)
+            entry = self.entry(line, dataset, selection)
             cells += [EMPTY, Cell(row.source) if row else EMPTY, Cell(len(entry.records))]
             for metric in headline_metrics():
-                values = self._values(entry, metric)
+                values = self.values(entry, metric)
                 cell, place = self.published.difference(values, row)
-                less = row.figures[metric.name] if row and cell.number else float("nan")
-                ends = (Cell(values.interval.low - less), Cell(values.interval.high - less))
-                cells += [cell, EMPTY, *ends, Cell(place)]
+                less = row.figures[metric.name] if row and cell.number else math.nan
+                found = values.interval
+                cells += [cell, EMPTY, Cell(found.low - less), Cell(found.high - less), Cell(place)]
         return Row(tuple(cells), line.group, "difference")
 
-    # --- title and notes -------------------------------------------------------------------------
+    # --- notes -----------------------------------------------------------------------------------
 
-    def _title(self) -> str:
-        count = len(self.outcome.seeds)
-        spread = "half of the 95 % interval" if self._intervals else "std"
-        seeds = f", mean ± {spread} over {count} seeds" if count > 1 else ", one seed"
-        return f"{self.outcome.title or self.outcome.name}: per-class accuracy in %{seeds}"
-
-    def _notes(self, ranked: Iterable[Ranks]) -> list[str]:
+    def notes(self) -> list[str]:
         """A sentence each: selection, ranking, seeds, published figures, missing cells, the runs' inputs."""
-        shown = {key: one for key, one in self.outcome.entries.items() if key[2] in self._selections}
+        shown = {key: one for key, one in self.outcome.entries.items() if key[2] in self.selections}
         ran = {key[2] for key, entry in shown.items() if entry.records}
-        lines = [_SELECTED[selection] for selection in self._selections if selection in ran]
-        lines += ranking_notes(ranked)
+        lines = [_SELECTED[selection] for selection in self.selections if selection in ran]
+        lines += ranking_notes(self.ranks.values())
         if any(one.state == "partial" for one in shown.values()):
             lines.append(f"(n): the mean of n of the {len(self.outcome.seeds)} seeds, not ranked")
-        if self._intervals:
+        if self.intervals:
             lines.append("no ± where seeds give no interval: one seed, or the same figure for each")
         lines += self.published.notes()
-        lines += _missing_notes(shown, several=len(self._selections) > 1)
+        lines += _missing_notes(shown, several=len(self.selections) > 1)
         lines += _input_notes(self.outcome)
         return [*lines, *self.outcome.remarks]
+
+
+def _leading(name: Cell, line: Line, row: str, selection: str | None) -> list[Cell]:
+    """The first cells of a row; ``row`` is ``ours``, another selection, ``published`` or ``difference``."""
+    values = (line.method, line.variant, line.reading, row, selection)
+    return [replace(name, value=line.label), *map(Cell, values)]
 
 
 def _missing_notes(entries: Mapping[tuple[str, str, str], Entry], *, several: bool) -> list[str]:
