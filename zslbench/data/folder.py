@@ -53,7 +53,6 @@ class FolderContents:
     images: ImageLabels | None
     variables: dict[str, MatValue] = field(default_factory=dict)
     """Of ``att_splits.mat``, as in the file."""
-    semantics_name: str = "att"
     semantics: Attributes | None = None
     parts: dict[str, Indices] = field(default_factory=dict)
     """Rows of each readable part of the split."""
@@ -112,14 +111,15 @@ def read_folder(
         semantics: a key of ``SEMANTICS_FILES``.
         findings: where to collect what is wrong or worth noting; None: a new list.
     """
-    contents = FolderContents(folder, findings or Findings(), images, semantics_name=semantics)
-    found = contents.findings
+    contents = FolderContents(folder, findings or Findings(), images)
+    readable = False
     if (folder / SPLITS_FILE).is_file():
-        with found.guard(SPLITS_FILE):
+        with contents.findings.guard(SPLITS_FILE):
             contents.variables = _read_splits(folder / SPLITS_FILE)
-    if not contents.variables:
+            readable = True
+    if not readable:
         return contents
-    with found.guard(SEMANTICS_FILES[semantics]):
+    with contents.findings.guard(SEMANTICS_FILES[semantics]):
         contents.semantics = contents.read_semantics(semantics)
     _read_split(contents)
     if semantics != "sentence":
