@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +49,7 @@ def write_whole(path: Path, data: bytes) -> None:
         OSError: nothing was changed: the disk is full, or the folder is missing or not writable.
     """
     # The dot and the suffix mark what a killed writer left.
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
         write_synced(part, data)
         part.replace(path)
