@@ -77,8 +77,8 @@ def run(
     from zslbench.evaluation.selection import Selection
     from zslbench.experiment.datasets import DatasetCache
     from zslbench.experiment.events import Quiet, tracked
-    from zslbench.experiment.group import compute_all, replicas_for
-    from zslbench.experiment.job import Job, seed_numbers
+    from zslbench.experiment.execution import compute_all
+    from zslbench.experiment.job import Job, replicas_for, seed_numbers
     from zslbench.experiment.options import RunOptions, split_options
     from zslbench.experiment.recipe import resolve
     from zslbench.plugin.discovery import registry

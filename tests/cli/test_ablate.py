@@ -187,17 +187,17 @@ def test_show_tells_the_reading(lab: Any) -> None:
 
 def test_one_that_was_stopped_goes_on(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    from zslbench.experiment import execution
+    from zslbench.experiment import pipeline
 
-    compute, calls = execution.compute, []
+    run, calls = pipeline.run, []
 
-    def stopped(job: Any, *others: Any, **options: Any) -> Any:
-        calls.append(job.recipe.variant)
+    def stopped(recipe: Any, *others: Any) -> Any:
+        calls.append(recipe.variant)
         if len(calls) == 2:
             raise Interrupted("stopped; run the same command again to continue")
-        return compute(job, *others, **options)
+        return run(recipe, *others)
 
-    monkeypatch.setattr(execution, "compute", stopped)
+    monkeypatch.setattr(pipeline, "run", stopped)
     first = lab("ablate", "lab", "--dataset", "toy", *SMALL)
     assert (first.exit_code, first.stdout, calls) == (130, "", ["weak", "other"])
     assert "1 of 3" in first.stderr.splitlines()[-1]

@@ -6,7 +6,7 @@ from .datasets import (
     provenance as provenance,
 )
 from .events import Display as Display, Quiet as Quiet, stop_requests as stop_requests
-from .execution import STAGES as STAGES, checkpoint_seconds as checkpoint_seconds
+from .execution import checkpoint_seconds as checkpoint_seconds
 from .fitting import embedding_inputs as embedding_inputs
 from .job import (
     ExecutionMode as ExecutionMode,
@@ -16,6 +16,7 @@ from .job import (
     core_version as core_version,
     seed_numbers as seed_numbers,
 )
+from .open_run import STAGES as STAGES
 from .options import (
     FitOptions as FitOptions,
     MachineOptions as MachineOptions,

@@ -1,50 +1,44 @@
-"""Computes one run in this process, or finds it; what the store keeps of it."""
+"""Computes runs, one alone or several trained together as replicas, or finds them in the store."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
-import platform
-import shutil
-import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-import zslbench
-from zslbench.data.provenance import array_sha256
 from zslbench.errors import Interrupted, SettingsError
 from zslbench.experiment import pipeline
-from zslbench.experiment.events import Display, PluginObserver, collected_warnings, stop_requests
-from zslbench.experiment.fitting import embedding_inputs
-from zslbench.experiment.job import ExecutionMode, Job, applied
-from zslbench.experiment.pipeline import Outcome
-from zslbench.experiment.recipe import Recipe
+from zslbench.experiment.events import (
+    Display,
+    GroupObserver,
+    PluginObserver,
+    collected_warnings,
+    stop_requests,
+)
+from zslbench.experiment.job import Job, applied, in_groups
+from zslbench.experiment.open_run import STAGES, OpenRun, has_checkpoint, open_run
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.streams import Streams
 from zslbench.store.identity import run_id
-from zslbench.store.record import RunContent, RunInfo, RunRecord
-from zslbench.store.stages import StageStore
+from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
-from zslbench.training.checkpoint import flatten
 from zslbench.training.graphs import Graphs
 from zslbench.training.loop import Observer, Training
-from zslbench.training.stages import Stages
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-STAGES = "stages"
-"""Folder of a run's checkpoints in its workspace, and of kept stages in the store."""
+from zslbench.training.replicas.group import Group, Member
 
 CHECKPOINT_VARIABLE = "ZSLBENCH_CHECKPOINT_SECONDS"
+
+Outcomes = Mapping[int, "tuple[pipeline.Outcome, list[str]] | BaseException"]
+"""By position of a job: the outcome of its run and its notes, or its error."""
 
 
 def checkpoint_seconds() -> float:
@@ -63,290 +57,240 @@ def checkpoint_seconds() -> float:
     return seconds
 
 
-def compute(
-    job: Job, store: Store, registry: Registry, display: Display, *, force: bool = False
-) -> tuple[RunRecord, bool]:
-    """Compute a run, or find it; the second value says whether it was found.
+@dataclass(frozen=True)
+class Ended:
+    """How a job ended: with a record, or with an error."""
+
+    record: RunRecord | None
+    found: bool = False
+    """Whether the run was in the store."""
+    error: Exception | None = None
+
+    def result(self) -> tuple[RunRecord, bool]:
+        """The record, and whether it was found.
+
+        Raises:
+            Exception: the run's error.
+        """
+        if self.record is None:
+            assert self.error is not None
+            raise self.error
+        return self.record, self.found
+
+
+def compute_all(
+    jobs: Sequence[Job], replicas: int, store: Store, registry: Registry, display: Display, *, force: bool
+) -> list[tuple[RunRecord, bool]]:
+    """Compute or find the runs of several jobs, ``replicas`` at a time; second values: whether it was found.
 
     Raises:
         Interrupted: stopped on request, resumable.
+        Exception: that of the first run that failed, once the others of its group have ended.
     """
-    if (found := find(job, store, display, force=force)) is not None:
-        return found, True
-    with open_run(job, store, registry, display, force=force) as run:
-        started = time.monotonic()
-        with (
-            applied(job.mode, job.seed) as device,
-            stop_requests(display.say) as stopped,
-            display.observer(run.title) as shown,
-            collected_warnings() as notes,
-        ):
-            training = run.training(device, shown, stopped)
-            outcome = pipeline.run(job.recipe, job.dataset, job.selection, training)
-        record = run.write(outcome, notes, {"seconds": time.monotonic() - started})
-    registry.call_hook("zslbench_run_finished", run=run.info, record=record)
-    return record, False
+    return [
+        one.result()
+        for group in in_groups(jobs, replicas)
+        for one in compute_group(group, store, registry, display, force=force)
+    ]
 
 
-def find(job: Job, store: Store, display: Display, *, force: bool = False) -> RunRecord | None:
-    """The finished run of a job; None: it is to be computed."""
-    found = None if force else store.find(run_id(job.identity()))
-    if found is not None and job.keep_weights and found.environment.get("weights") != "all":
-        display.say(f"run {found.info.id} was kept without weights; --force computes it again and keeps them")
-    return found
-
-
-@dataclass(frozen=True)
-class OpenRun:
-    """A run that has begun, with the workspace that it holds."""
-
-    job: Job
-    info: RunInfo
-    folder: Path
-    store: Store
-    registry: Registry
-    stages: Stages
-    force: bool
-    graphs: Graphs | None = None
-
-    @property
-    def title(self) -> str:
-        """The heading of its progress."""
-        return f"{self.job.recipe.label} · {self.info.dataset} · seed {self.info.seed}"
-
-    def training(self, device: torch.device, shown: Observer, stopped: Callable[[], bool]) -> Training:
-        """Where and how it is trained."""
-        return Training(
-            streams=Streams(self.job.seed, device),
-            folder=self.folder / STAGES,
-            observer=PluginObserver(shown, self.registry, self.info),
-            checkpoint_seconds=checkpoint_seconds(),
-            stop_requested=stopped,
-            stages=self.stages,
-            precision=self.job.mode.precision,
-            graphs=self.graphs,
-        )
-
-    def write(
-        self, outcome: pipeline.Outcome, notes: Sequence[str], environment: Mapping[str, Any]
-    ) -> RunRecord:
-        """Put its result into the store."""
-        on_gpu: dict[str, Any] = {} if self.graphs is None else {"graphs": self.graphs.describe()}
-        if self.job.mode.device == "cuda":
-            on_gpu["gpu_memory_peak"] = torch.cuda.max_memory_allocated()
-        notes, environment = [*self.job.dataset.notes, *notes], {**on_gpu, **environment}
-        content = content_of(self.job, self.info, outcome, notes, environment, self.stages.events)
-        return self.store.write(content, replace=self.force)
-
-
-@contextlib.contextmanager
-def open_run(
-    job: Job,
+def compute_group(
+    jobs: Sequence[Job],
     store: Store,
     registry: Registry,
     display: Display,
     *,
     force: bool = False,
-    resumed: bool = False,
-) -> Iterator[OpenRun]:
-    """Hold a run's workspace, and tell plugins when it begins and if it fails.
+    wanted: Collection[int] | None = None,
+) -> list[Ended]:
+    """Compute those runs of one group that are not in the store; how each job ended, in order.
+
+    Several are trained together. A run that is found, or that fails, leaves its replica as padding, which
+    changes nothing for the others.
 
     Args:
-        resumed: it goes on from a checkpoint outside its own workspace.
+        jobs: of one data set and device; ``mode.replicas`` is their number.
+        wanted: positions of those to compute; the others get neither record nor error. None: all.
+
+    Raises:
+        Interrupted: stopped on request, resumable.
     """
-    identity = job.identity()
-    ident = run_id(identity)
-    with store.workspace(ident) as folder, _removed_if_useless(folder), _stops_reported(registry) as begun:
-        if force:  # from the start, not from what an interrupted run left
-            shutil.rmtree(folder / STAGES, ignore_errors=True)
-        info = RunInfo(
-            id=ident,
-            method=job.recipe.method,
-            variant=job.recipe.variant,
-            dataset=job.recipe.parts["dataset"].name,
-            seed=job.seed,
-            selection=job.selection.mode,
-            identity=identity,
-            folder=store.runs / ident,
-            resumed=resumed or _has_checkpoint(folder),
-            reading=job.recipe.reading.name if job.recipe.reading else None,
-        )
-        labels = {
-            "method": info.method, "variant": info.variant, "dataset": info.dataset,
-            "seed": info.seed, "selection": info.selection, "label": job.recipe.label,
-        }  # fmt: skip
-        store.describe(folder, labels)
-        if info.resumed:
-            display.say(f"run {ident} goes on from its last checkpoint")
-        begun.append(info)
-        registry.call_hook("zslbench_run_started", run=info)
-        stages = Stages(StageStore(store.root / STAGES), job.stage_identity(), fresh=force, say=display.say)
-        if job.mode.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        yield OpenRun(job, info, folder, store, registry, stages, force, job.mode.new_graphs())
+    ended: dict[int, Ended] = {}
+    for slot, job in enumerate(jobs):
+        if wanted is not None and slot not in wanted:
+            ended[slot] = Ended(None)
+        elif (record := _find(job, store, display, force)) is not None:
+            ended[slot] = Ended(record, found=True)
+    if missing := {slot: job for slot, job in enumerate(jobs) if slot not in ended}:
+        ended |= _Computation(jobs, missing, store, registry, display, force).compute()
+    return [ended[slot] for slot in range(len(jobs))]
 
 
-def _has_checkpoint(folder: Path) -> bool:
-    return any((folder / STAGES).rglob("*.safetensors"))
+def _find(job: Job, store: Store, display: Display, force: bool) -> RunRecord | None:
+    found = None if force else store.find(run_id(job.identity()))
+    if found is not None and job.keep_weights and found.environment.get("weights") != "all":
+        display.say(f"run {found.info.id} has no weights; --force computes it again and keeps them")
+    return found
 
 
-@contextlib.contextmanager
-def _removed_if_useless(folder: Path) -> Iterator[None]:
-    """Remove the workspace of a run that fails before its first checkpoint: it has nothing to go on from."""
-    try:
-        yield
-    except Interrupted:
-        raise
-    except Exception:
-        if not _has_checkpoint(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+@dataclass
+class _Computation:
+    """The missing runs of one group. Each opened run is closed by itself; at the end, those that are left."""
 
+    jobs: Sequence[Job]
+    missing: Mapping[int, Job]
+    store: Store
+    registry: Registry
+    display: Display
+    force: bool
+    runs: dict[int, OpenRun] = field(default_factory=dict)
+    _open: dict[int, contextlib.ExitStack] = field(default_factory=dict)
 
-@contextlib.contextmanager
-def _stops_reported(registry: Registry) -> Iterator[list[RunInfo]]:
-    """Tell plugins of the runs that are put into the list and then end without a result."""
-    begun: list[RunInfo] = []
-    try:
-        yield begun
-    except BaseException as error:
-        for info in begun:
-            registry.call_hook("zslbench_run_stopped", run=info, error=error)
-        raise
+    def compute(self) -> dict[int, Ended]:
+        started = time.monotonic()
+        try:
+            with contextlib.ExitStack() as held:
+                ended = self._compute(None if len(self.jobs) == 1 else self._folder(held), started)
+        except BaseException as error:
+            for slot in sorted(self._open):
+                self._close(slot, error)
+            raise
+        for slot, one in ended.items():
+            if one.record is not None:
+                info = self.runs[slot].info
+                self.registry.call_hook("zslbench_run_finished", run=info, record=one.record)
+        for one in ended.values():
+            if isinstance(one.error, Interrupted):
+                raise one.error
+        return ended
 
+    def _compute(self, folder: Path | None, started: float) -> dict[int, Ended]:
+        first = next(iter(self.missing.values()))
+        resumed = folder is not None and has_checkpoint(folder)
+        for slot in self.missing:
+            self._opened(slot, resumed)
+        graphs = first.mode.new_graphs()
+        group = Group(len(self.jobs), folder) if folder is not None else None
+        with (
+            applied(first.mode, first.seed) as device,
+            stop_requests(self.display.say) as stopped,
+            self.display.observer(self._title()) as shown,
+        ):
+            train = partial(_train, device=device, stopped=stopped, graphs=graphs)
+            outcomes = self._together(group, train, shown) if group else self._alone(train, shown)
+        seconds = time.monotonic() - started
+        environment: dict[str, Any] = {"seconds": seconds / len(self.missing)}
+        if graphs is not None:
+            environment["graphs"] = graphs.describe()
+        if group is not None:
+            environment["replicas"] = self._replicas(group, seconds)
+        ended: dict[int, Ended] = {}
+        for slot, outcome in outcomes.items():
+            if isinstance(outcome, Exception):
+                ended[slot] = Ended(None, error=outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                ended[slot] = Ended(self.runs[slot].write(*outcome, environment))
+        # All are written before the first workspace goes: one of them holds what the others resume from.
+        for slot, one in ended.items():
+            self._close(slot, one.error)
+        return ended
 
-_PACKAGES = ("torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "pydantic", "pluggy")
+    def _alone(self, train: Callable[..., Any], shown: Observer) -> Outcomes:
+        ((slot, run),) = self.runs.items()
+        with collected_warnings() as notes:
+            try:
+                return {slot: (train(run, shown), notes)}
+            except Exception as error:
+                return {slot: error}
 
+    def _together(self, group: Group, train: Callable[..., Any], shown: Observer) -> Outcomes:
+        observer = GroupObserver(shown)
+        on_gpu = next(iter(self.missing.values())).mode.device == "cuda"
+        gpu = torch.cuda.current_device() if on_gpu else None
 
-def content_of(
-    job: Job,
-    info: RunInfo,
-    outcome: Outcome,
-    notes: Sequence[str],
-    environment: Mapping[str, Any],
-    stages: list[dict[str, Any]],
-) -> RunContent:
-    """Everything that the store keeps of a run that has ended.
+        def work(run: OpenRun, member: Member) -> tuple[pipeline.Outcome, list[str]]:
+            """One run, in a thread of its own."""
+            if gpu is not None:  # the current GPU is set for each thread
+                torch.cuda.set_device(gpu)
+            with collected_warnings(threading.get_ident()) as notes, observer.member(member.slot) as own:
+                return train(run, own, member=member), notes
 
-    An embedding that reads regions is kept with every run, so that its attention maps can be drawn.
+        return group.run({slot: partial(work, run) for slot, run in self.runs.items()})
 
-    Args:
-        environment: facts to record beside :func:`describe`.
-        stages: which stages were found and which computed.
-    """
-    import pandas as pd
+    def _opened(self, slot: int, resumed: bool = False) -> OpenRun:
+        if slot not in self.runs:
+            stack = self._open[slot] = contextlib.ExitStack()
+            opening = open_run(
+                self.missing[slot], self.store, self.registry, self.display, force=self.force, resumed=resumed
+            )
+            self.runs[slot] = stack.enter_context(opening)
+        return self.runs[slot]
 
-    evaluation, reads_regions = outcome.evaluation, embedding_inputs(job.recipe) == "regions"
-    tensors = {
-        f"{prefix}{kind}/{path}": tensor.detach().cpu()
-        for prefix, networks in (("", outcome.networks), ("validation/", outcome.validation_networks))
-        for kind, nets in networks.items()
-        for path, tensor in flatten(nets).items()
-    }
+    def _close(self, slot: int, error: BaseException | None) -> None:
+        stack = self._open.pop(slot)
+        if error is None:
+            stack.close()
+        else:
+            stack.__exit__(type(error), error, error.__traceback__)
 
-    def is_kept(tensor: str) -> bool:
-        if tensor.startswith("validation/"):
-            return False
-        return job.keep_weights or (reads_regions and tensor.startswith("embedding/"))
+    def _folder(self, held: contextlib.ExitStack) -> Path:
+        """Where the group's checkpoints are: in the workspace of one of its runs.
 
-    return RunContent(
-        info=info,
-        metrics=outcome.metrics,
-        environment={
-            **describe(job.mode, job.recipe),
-            **environment,
-            "preset": job.recipe.preset,
-            "chosen": dict(outcome.settings),
-            "group": job.recipe.group,
-            "stages": stages,
-            "weights": "all" if job.keep_weights else "embedding" if reads_regions else None,
-        },
-        data=job.data,
-        notes=notes,
-        tables={
-            "epochs": pd.DataFrame(list(outcome.epochs)),
-            "candidates": pd.DataFrame(list(outcome.candidates)),
-            "classes": evaluation.classes_table(),
-            "predictions": evaluation.predictions_table(),
-            "curve": evaluation.curve_table(),
-            "networks": _networks_table(tensors),
-        },
-        networks={name: tensor for name, tensor in tensors.items() if is_kept(name)},
-    )
+        The folder has the group's own name, since a run may be in several groups.
+        """
+        slots = {run_id(job.identity()): slot for slot, job in enumerate(self.jobs)}
+        name = f"group-{run_id({'runs': list(slots)})}"
+        unfinished = self.store.root / "unfinished"
+        holders = [ident for ident in slots if (unfinished / ident / STAGES / name).is_dir()]
+        slot = slots[holders[0]] if holders else min(self.missing)
+        if slot in self.missing:
+            return self._opened(slot).folder / STAGES / name
+        # The group was killed while it wrote its runs: the holder's record exists already.
+        return held.enter_context(self.store.workspace(holders[0])) / STAGES / name
 
+    def _title(self) -> str:
+        """The heading of the progress."""
+        run = next(iter(self.runs.values()))
+        if len(self.jobs) == 1:
+            return f"{run.job.recipe.label} · {run.info.dataset} · seed {run.info.seed}"
+        labels = list(dict.fromkeys(job.recipe.label for job in self.missing.values()))
+        seeds = ", ".join(str(job.seed) for job in self.missing.values())
+        return f"{', '.join(labels)} · {run.info.dataset} · seeds {seeds} together"
 
-def _networks_table(tensors: Mapping[str, torch.Tensor]) -> pd.DataFrame:
-    """sha256 of every fitted tensor, so that two runs can be compared although weights are not kept."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        {
-            "tensor": list(tensors),
-            "shape": ["x".join(map(str, t.shape)) for t in tensors.values()],
-            "dtype": [str(t.dtype).removeprefix("torch.") for t in tensors.values()],
-            "sha256": [array_sha256(t.contiguous().numpy()) for t in tensors.values()],
+    def _replicas(self, group: Group, seconds: float) -> dict[str, Any]:
+        """What the record of a run says about its group."""
+        return {
+            "seeds": [job.seed for job in self.jobs],
+            "labels": list(dict.fromkeys(job.recipe.label for job in self.jobs)),
+            "computed": [job.seed for job in self.missing.values()],
+            "seconds": seconds,
+            "one by one": dict(group.one_by_one),
+            "parts": dict(group.split),
         }
+
+
+def _train(
+    run: OpenRun,
+    shown: Observer,
+    *,
+    device: torch.device,
+    stopped: Callable[[], bool],
+    graphs: Graphs | None,
+    member: Member | None = None,
+) -> pipeline.Outcome:
+    job = run.job
+    training = Training(
+        streams=Streams(job.seed, device),
+        folder=run.folder / STAGES,
+        observer=PluginObserver(shown, run.registry, run.info),
+        checkpoint_seconds=checkpoint_seconds(),
+        stop_requested=stopped,
+        stages=run.stages,
+        precision=job.mode.precision,
+        graphs=graphs,
     )
-
-
-def describe(mode: ExecutionMode, recipe: Recipe) -> dict[str, Any]:
-    """Versions, device, how the paper was read and, in a checkout, the git revision."""
-    reading = recipe.reading
-    return {
-        "zslbench": zslbench.__version__,
-        "plugins": {
-            one.name: {
-                "distribution": one.distribution,
-                "version": one.version,
-                "source": one.source_digest(),
-            }
-            for one in recipe.plugins
-        },
-        "reading": reading
-        and {"name": reading.name, "summary": reading.summary, "default": recipe.default_reading},
-        **({"tuned": [dict(one) for one in recipe.tuned]} if recipe.tuned else {}),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-        "device": device_name(mode),
-        "cpu_count": os.cpu_count(),
-        "cuda": torch.version.cuda,
-        "execution": mode.as_dict(),
-        "git": _git(),
-    }
-
-
-def device_name(mode: ExecutionMode) -> str:
-    """The name of the GPU or of the processor."""
-    if mode.device == "cuda":
-        return torch.cuda.get_device_name()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _git() -> dict[str, Any] | None:
-    """Revision of the checkout that zslbench runs from, and whether it has local changes."""
-    folder = Path(zslbench.__file__).resolve().parent
-    if not (folder.parent / ".git").exists():
-        return None
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
-    try:
-        return {"revision": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
+    if member is not None:
+        training = replace(training, member=member)
+    return pipeline.run(job.recipe, job.dataset, job.selection, training)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -230,3 +232,47 @@ def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
     if not numbers or any(seed < 0 for seed in numbers) or len(set(numbers)) != len(numbers):
         raise SettingsError(f"seeds {seeds}: give a number of seeds, or different seeds of 0 or more")
     return numbers
+
+
+def replicas_for(requested: int | None, runs: int, recipe: Recipe, mode: ExecutionMode) -> int:
+    """The largest number of runs of a recipe to train together.
+
+    By default all of them on a GPU and one on a CPU, where a replica takes about as long as a run by itself.
+    A closed form has nothing to share.
+
+    Raises:
+        SettingsError: fewer than one is requested.
+    """
+    if requested is not None and requested < 1:
+        raise SettingsError(f"replicas {requested}: give 1 or more")
+    if recipe.paced is None:
+        return 1
+    return requested or (runs if mode.device == "cuda" else 1)
+
+
+def lift_key(recipe: Recipe) -> Hashable:
+    """Equal for recipes that may be trained together: they differ only in floats of the same sign.
+
+    A float of 0 often switches a term off, which makes another training step, and an optimiser has one rate
+    for everything that it updates.
+    """
+
+    def key(name: str, value: Any) -> Any:
+        if type(value) is not float or _OPTIMISER_RATE.search(name):
+            return json.dumps(value, sort_keys=True, default=str)
+        return (value > 0) - (value < 0)
+
+    parts = tuple(
+        (kind, part.name, tuple((name, key(name, value)) for name, value in sorted(part.values().items())))
+        for kind, part in sorted(recipe.parts.items())
+    )
+    return recipe.tasks, tuple(sorted(recipe.search.items())), parts
+
+
+_OPTIMISER_RATE = re.compile(r"(^|[._])(lr|beta|momentum|weight_decay|learning_rate)")
+
+
+def in_groups(jobs: Sequence[Job], size: int) -> list[list[Job]]:
+    """The jobs in order, in groups of at most ``size``; the size of a group is part of their identity."""
+    groups = [jobs[start : start + size] for start in range(0, len(jobs), size)]
+    return [[replace(job, mode=replace(job.mode, replicas=len(group))) for job in group] for group in groups]

@@ -9,8 +9,7 @@ import pytest
 
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.datasets import load_dataset, provenance
-from zslbench.experiment.execution import Job
-from zslbench.experiment.job import ExecutionMode
+from zslbench.experiment.job import ExecutionMode, Job
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
 

@@ -12,14 +12,13 @@ import pytest
 import torch
 
 import zslbench
-from zslbench.experiment import execution
-from zslbench.experiment.execution import describe, device_name
+from zslbench.experiment import open_run
 from zslbench.experiment.job import ExecutionMode
 
 
 def test_versions_device_and_plugins(job: Any) -> None:
     one = job()
-    found = describe(one.mode, one.recipe)
+    found = open_run.describe(one.mode, one.recipe)
     assert json.loads(json.dumps(found)) == found
     assert found["zslbench"] == zslbench.__version__
     assert set(found["plugins"]) == {"common", "datasets", "tf-vaegan"}
@@ -35,17 +34,17 @@ def test_versions_device_and_plugins(job: Any) -> None:
 
 def test_name_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA Something")
-    assert device_name(ExecutionMode("cuda")) == "NVIDIA Something"
+    assert open_run.device_name(ExecutionMode("cuda")) == "NVIDIA Something"
     monkeypatch.setattr(
         Path, "read_text", lambda self: "processor: 0\nmodel name\t: Fast CPU\nmodel name: x\n"
     )
-    assert device_name(ExecutionMode("cpu")) == "Fast CPU"
+    assert open_run.device_name(ExecutionMode("cpu")) == "Fast CPU"
 
     def unreadable(self: Path) -> str:
         raise OSError
 
     monkeypatch.setattr(Path, "read_text", unreadable)
-    assert device_name(ExecutionMode("cpu"))
+    assert open_run.device_name(ExecutionMode("cpu"))
 
 
 def test_revision_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +52,7 @@ def test_revision_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     package.mkdir()
     (package / "__init__.py").touch()
     monkeypatch.setattr(zslbench, "__file__", str(package / "__init__.py"))
-    assert execution._git() is None  # installed from a wheel
+    assert open_run._git() is None  # installed from a wheel
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
     def git(*arguments: str) -> str:
@@ -62,11 +61,11 @@ def test_revision_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     git("init", "-q")
-    assert execution._git() is None  # nothing committed: no revision
+    assert open_run._git() is None  # nothing committed: no revision
     git("add", "zslbench")
     git("commit", "-q", "-m", "first")
-    assert execution._git() == {"revision": git("rev-parse", "HEAD"), "changed": False}
+    assert open_run._git() == {"revision": git("rev-parse", "HEAD"), "changed": False}
     (package / "__init__.py").write_text("x = 1\n", "utf-8")
-    assert execution._git() == {"revision": git("rev-parse", "HEAD"), "changed": True}
+    assert open_run._git() == {"revision": git("rev-parse", "HEAD"), "changed": True}
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    assert execution._git() is None  # no git on this machine
+    assert open_run._git() is None  # no git on this machine

@@ -14,10 +14,19 @@ import pytest
 from zslbench.errors import Interrupted
 from zslbench.experiment import Quiet, pipeline
 from zslbench.experiment.events import stop_requests
-from zslbench.experiment.execution import STAGES, compute
+from zslbench.experiment.execution import compute_all
+from zslbench.experiment.open_run import STAGES
 from zslbench.plugin.discovery import registry
+from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 from zslbench.training.loop import Silent
+
+
+def compute(
+    job: Any, store: Store, known: Any, display: Quiet, *, force: bool = False
+) -> tuple[RunRecord, bool]:
+    (result,) = compute_all([job], 1, store, known, display, force=force)
+    return result
 
 
 class Told(Quiet):
@@ -151,7 +160,7 @@ def test_weights_on_request(job: Any, store: Store) -> None:
     display = Told()
     record, was_there = compute(job(keep_weights=True), store, registry(), display)
     assert was_there
-    assert "kept without weights; --force" in display.said[0]
+    assert "--force" in display.said[0]
     record, _ = compute(job(keep_weights=True), store, registry(), Told(), force=True)
     assert sorted(record.networks()) == sorted(record.table("networks")["tensor"])
 

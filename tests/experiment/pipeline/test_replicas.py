@@ -185,8 +185,7 @@ def test_replicas_are_part_of_a_run_s_identity_and_seeds_beyond_them_form_anothe
 
 
 def test_a_cpu_computes_one_after_the_other_by_default_and_a_gpu_all_together(known, seeds):
-    from zslbench.experiment.group import replicas_for
-    from zslbench.experiment.job import ExecutionMode
+    from zslbench.experiment.job import ExecutionMode, replicas_for
 
     trained, closed = (resolve(known, "toy", method=name) for name in ("tf-vaegan", "eszsl"))
     cpu, gpu = ExecutionMode("cpu"), ExecutionMode("cuda", threads=0)

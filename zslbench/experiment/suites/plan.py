@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from zslbench.errors import MissingData, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
-from zslbench.experiment.group import lift_key, replicas_for
-from zslbench.experiment.job import ExecutionMode, Job
+from zslbench.experiment.job import ExecutionMode, Job, lift_key, replicas_for
 from zslbench.experiment.suites.cells import Cell, CellRecord, Ledger, cells
 from zslbench.experiment.suites.lines import ResolvedSuite
 from zslbench.plugin.lookup import one_line

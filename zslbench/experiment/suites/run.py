@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, Unpack, runtime_checkable
 from zslbench.errors import Interrupted, MissingData, SettingsError
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
-from zslbench.experiment.group import Ended, compute_group
+from zslbench.experiment.execution import Ended, compute_group
 from zslbench.experiment.job import versions
 from zslbench.experiment.options import RunKeywords, RunOptions
 from zslbench.experiment.suites.cells import Cell, CellRecord, CellState, Ledger, SuiteOutcome, stored_outcome

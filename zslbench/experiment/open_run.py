@@ -1,0 +1,265 @@
+"""A run under way: it holds a workspace, notifies plugins, and is written into the store at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import zslbench
+from zslbench.data.provenance import array_sha256
+from zslbench.errors import Interrupted
+from zslbench.experiment.events import Display
+from zslbench.experiment.fitting import embedding_inputs
+from zslbench.experiment.job import ExecutionMode, Job
+from zslbench.experiment.pipeline import Outcome
+from zslbench.experiment.recipe import Recipe
+from zslbench.plugin.lookup import Registry
+from zslbench.store.identity import run_id
+from zslbench.store.record import RunContent, RunInfo, RunRecord
+from zslbench.store.stages import StageStore
+from zslbench.store.store import Store
+from zslbench.training.checkpoint import flatten
+from zslbench.training.stages import Stages
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STAGES = "stages"
+"""Folder of a run's checkpoints in its workspace, and of saved stages in the store."""
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that has begun and holds its workspace."""
+
+    job: Job
+    info: RunInfo
+    folder: Path
+    store: Store
+    registry: Registry
+    stages: Stages
+    force: bool
+
+    def write(self, outcome: Outcome, notes: Sequence[str], environment: Mapping[str, Any]) -> RunRecord:
+        """Put its result into the store."""
+        if self.job.mode.device == "cuda":
+            environment = {"gpu_memory_peak": torch.cuda.max_memory_allocated(), **environment}
+        notes = [*self.job.dataset.notes, *notes]
+        content = run_content(self.job, self.info, outcome, notes, environment, self.stages.events)
+        return self.store.write(content, replace=self.force)
+
+
+@contextlib.contextmanager
+def open_run(
+    job: Job,
+    store: Store,
+    registry: Registry,
+    display: Display,
+    *,
+    force: bool = False,
+    resumed: bool = False,
+) -> Iterator[OpenRun]:
+    """Hold a run's workspace, and notify plugins when it begins and if it ends without a result.
+
+    Args:
+        resumed: it goes on from a checkpoint outside its own workspace.
+    """
+    identity = job.identity()
+    ident = run_id(identity)
+    with store.workspace(ident) as folder, _removed_if_useless(folder):
+        if force:  # from the start, not from what an interrupted run left
+            shutil.rmtree(folder / STAGES, ignore_errors=True)
+        info = RunInfo(
+            id=ident,
+            method=job.recipe.method,
+            variant=job.recipe.variant,
+            dataset=job.recipe.parts["dataset"].name,
+            seed=job.seed,
+            selection=job.selection.mode,
+            identity=identity,
+            folder=store.runs / ident,
+            resumed=resumed or has_checkpoint(folder / STAGES),
+            reading=job.recipe.reading.name if job.recipe.reading else None,
+        )
+        labels = {
+            "method": info.method, "variant": info.variant, "dataset": info.dataset,
+            "seed": info.seed, "selection": info.selection, "label": job.recipe.label,
+        }  # fmt: skip
+        store.describe(folder, labels)
+        if info.resumed:
+            display.say(f"run {ident} goes on from its last checkpoint")
+        try:
+            registry.call_hook("zslbench_run_started", run=info)
+            stages = Stages(
+                StageStore(store.root / STAGES), job.stage_identity(), fresh=force, say=display.say
+            )
+            if job.mode.device == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            yield OpenRun(job, info, folder, store, registry, stages, force)
+        except BaseException as error:
+            registry.call_hook("zslbench_run_stopped", run=info, error=error)
+            raise
+
+
+def has_checkpoint(folder: Path) -> bool:
+    return any(folder.rglob("*.safetensors"))
+
+
+@contextlib.contextmanager
+def _removed_if_useless(folder: Path) -> Iterator[None]:
+    """Remove the workspace of a run that fails before its first checkpoint: there is nothing to resume."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception:
+        if not has_checkpoint(folder / STAGES):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+_PACKAGES = ("torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "pydantic", "pluggy")
+
+
+def run_content(
+    job: Job,
+    info: RunInfo,
+    outcome: Outcome,
+    notes: Sequence[str],
+    environment: Mapping[str, Any],
+    stages: list[dict[str, Any]],
+) -> RunContent:
+    """Everything that the store keeps of a finished run.
+
+    An embedding that reads regions is kept with every run, so that its attention maps can be drawn.
+
+    Args:
+        environment: further facts, added to those of :func:`describe`.
+        stages: which stages were found and which were computed.
+    """
+    import pandas as pd
+
+    evaluation, reads_regions = outcome.evaluation, embedding_inputs(job.recipe) == "regions"
+    tensors = {
+        f"{prefix}{kind}/{path}": tensor.detach().cpu()
+        for prefix, networks in (("", outcome.networks), ("validation/", outcome.validation_networks))
+        for kind, nets in networks.items()
+        for path, tensor in flatten(nets).items()
+    }
+
+    def is_kept(tensor: str) -> bool:
+        if tensor.startswith("validation/"):
+            return False
+        return job.keep_weights or (reads_regions and tensor.startswith("embedding/"))
+
+    return RunContent(
+        info=info,
+        metrics=outcome.metrics,
+        environment={
+            **describe(job.mode, job.recipe),
+            **environment,
+            "preset": job.recipe.preset,
+            "chosen": dict(outcome.settings),
+            "group": job.recipe.group,
+            "stages": stages,
+            "weights": "all" if job.keep_weights else "embedding" if reads_regions else None,
+        },
+        data=job.data,
+        notes=notes,
+        tables={
+            "epochs": pd.DataFrame(list(outcome.epochs)),
+            "candidates": pd.DataFrame(list(outcome.candidates)),
+            "classes": evaluation.classes_table(),
+            "predictions": evaluation.predictions_table(),
+            "curve": evaluation.curve_table(),
+            "networks": _networks_table(tensors),
+        },
+        networks={name: tensor for name, tensor in tensors.items() if is_kept(name)},
+    )
+
+
+def _networks_table(tensors: Mapping[str, torch.Tensor]) -> pd.DataFrame:
+    """sha256 of every fitted tensor, so that runs can be compared without their weights."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "tensor": list(tensors),
+            "shape": ["x".join(map(str, t.shape)) for t in tensors.values()],
+            "dtype": [str(t.dtype).removeprefix("torch.") for t in tensors.values()],
+            "sha256": [array_sha256(t.contiguous().numpy()) for t in tensors.values()],
+        }
+    )
+
+
+def describe(mode: ExecutionMode, recipe: Recipe) -> dict[str, Any]:
+    """Versions, device, reading of the paper and, in a checkout, the git revision."""
+    reading = recipe.reading
+    return {
+        "zslbench": zslbench.__version__,
+        "plugins": {
+            one.name: {
+                "distribution": one.distribution,
+                "version": one.version,
+                "source": one.source_digest(),
+            }
+            for one in recipe.plugins
+        },
+        "reading": reading
+        and {"name": reading.name, "summary": reading.summary, "default": recipe.default_reading},
+        **({"tuned": [dict(one) for one in recipe.tuned]} if recipe.tuned else {}),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "device": device_name(mode),
+        "cpu_count": os.cpu_count(),
+        "cuda": torch.version.cuda,
+        "execution": mode.as_dict(),
+        "git": _git(),
+    }
+
+
+def device_name(mode: ExecutionMode) -> str:
+    """The name of the GPU or of the processor."""
+    if mode.device == "cuda":
+        return torch.cuda.get_device_name()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git() -> dict[str, Any] | None:
+    """Revision of the checkout that zslbench runs from, and whether it has local changes."""
+    folder = Path(zslbench.__file__).resolve().parent
+    if not (folder.parent / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        return {"revision": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
