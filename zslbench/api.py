@@ -29,7 +29,7 @@ class Result:
 
     records: tuple[RunRecord, ...]
     found: int
-    """How many of them had been computed before."""
+    """How many of them were in the store."""
 
     def frame(self) -> pd.DataFrame:
         """One row per seed; figures in percent (Acc, U, S, H, AUSUC; calibrated: U_cal, S_cal, H_cal)."""
@@ -38,7 +38,7 @@ class Result:
         return runs_frame(self.records)
 
     def summary(self) -> pd.DataFrame:
-        """The same with a last row ``mean ± std``, ready to be shown."""
+        """The same as texts, with a last row ``mean ± std``."""
         from zslbench.report.results import seeds_table
 
         return seeds_table(self.records).frame()
@@ -59,20 +59,20 @@ def run(
     display: Display | None = None,
     **options: Unpack[AllKeywords],
 ) -> Result:
-    """Run a method, or a composition of components, on a data set; finished runs are found again.
+    """Run a method, or a composition of components, on a data set. Finished runs are reused.
 
     Args:
-        method: a registered method; None: composed of ``embedding``, ``generator`` and ``classifier``.
+        method: a registered method; None: a composition of ``embedding``, ``generator`` and ``classifier``.
         variant: one of the method's variants.
         seeds: a number n for seeds 0 to n-1, or the seeds themselves.
         select: ``val``, ``last`` or ``oracle`` (:mod:`zslbench.evaluation.selection`).
-        force: compute again what is already in the store.
+        force: compute runs that are already in the store again.
         keep_weights: keep the fitted networks with the run.
-        options: what is fitted (``settings``, ``preset``, ``epochs``, ...) and where and how it is computed
-            (``device``, ``threads``, ``store``, ...): :mod:`zslbench.experiment.options` explains each.
+        options: what to fit (``settings``, ``preset``, ``epochs``, ...) and where and how to compute it
+            (``device``, ``threads``, ``store``, ...); see :mod:`zslbench.experiment.options`.
 
     Raises:
-        ZslbenchError: anything that the caller can put right, as one line.
+        ZslbenchError: anything that the caller can correct, in one line.
     """
     from zslbench.evaluation.selection import Selection
     from zslbench.experiment.datasets import DatasetCache
@@ -109,23 +109,23 @@ def run(
 def bench(
     suite: str | Path | Suite, *, watcher: Watcher | None = None, **options: Unpack[BenchKeywords]
 ) -> SuiteOutcome:
-    """Run what a suite still needs; finished runs are found again and interrupted ones go on.
+    """Run what a suite still needs. Finished runs are reused and interrupted ones resume.
 
-    A run that fails is remembered and the others are computed: ``entries`` of the outcome have its message.
-    What another process computes at this moment is left to it.
+    A run that fails does not stop the others; ``entries`` of the outcome have its message. Runs that another
+    process is computing are left to it.
 
     Args:
         suite: a packaged suite's name, or the path of a TOML file.
         watcher: follows the cells.
         options: ``methods``, ``datasets``, ``seeds`` (the first n, or these) and ``select``: only this part
             of the suite. ``settings`` and ``preset``: for every method that has them. ``only_missing``: only
-            cells that are neither finished, failed nor begun; ``retry_failed``: run again what failed before.
-            Where and how runs are computed: :class:`zslbench.experiment.options.RunOptions`.
+            cells that are neither finished, failed nor begun; ``retry_failed``: failed ones too.
+            Where and how to compute runs: :class:`zslbench.experiment.options.RunOptions`.
 
     Raises:
-        MissingData: none of the suite's data sets is here, and nothing of it is in the store.
-        ZslbenchError: anything else that the caller can put right, before a run begins.
-        Interrupted: stopped on request; the same call goes on from there.
+        MissingData: none of the suite's data sets is on this machine, and the store has nothing of it.
+        ZslbenchError: anything else that the caller can correct, before a run begins.
+        Interrupted: stopped on request; the same call resumes.
     """
     from zslbench.experiment.suites.run import SilentWatcher, prepare
     from zslbench.plugin.discovery import registry
@@ -144,23 +144,23 @@ def ablate(
     watcher: Watcher | None = None,
     **options: Unpack[AllKeywords],
 ) -> Ablation:
-    """Run every variant of a method on every data set, as a suite; finished runs are found again.
+    """Run every variant of a method on every data set, as a suite. Finished runs are reused.
 
-    A run that fails is reported and the others are computed. A data set that is not there is marked as
-    missing, unless none of them is there.
+    A run that fails does not stop the others. A data set that is not on this machine is marked as missing,
+    unless all of them are.
 
     Args:
         method: a registered method that declares variants.
         dataset: one or several data sets.
-        variants: only these variants, and always the whole method; None: all.
-        options: those of :func:`zslbench.run`; settings that a variant's swapped components do not have are
-            left out there.
+        variants: only these, and always the whole method; None: all.
+        options: those of :func:`zslbench.run`; settings that a variant's swapped components lack are ignored
+            there.
         watcher: follows the runs.
 
     Raises:
-        MissingData: none of the data sets is there.
-        ZslbenchError: anything else that the caller can put right, before a run begins.
-        Interrupted: stopped on request; the same call goes on from there.
+        MissingData: none of the data sets is on this machine.
+        ZslbenchError: anything else that the caller can correct, before a run begins.
+        Interrupted: stopped on request; the same call resumes.
     """
     from zslbench.experiment.job import seed_numbers
     from zslbench.experiment.options import RunOptions, split_options
@@ -190,7 +190,7 @@ def ablate(
 
 
 def _checked(prepared: Bench, datasets: Sequence[str]) -> list[str]:
-    """Reasons of absent data sets; anything else that an ablation lacks is an error before its first run."""
+    """Why data sets are absent; anything else that an ablation lacks is an error before its first run."""
     for setup in prepared.plan.resolved.setups.values():
         if setup.state != "ok":
             raise UnknownName(setup.reason)

@@ -1,4 +1,4 @@
-"""Loads data sets through their plugins, refuses what cannot be used, and records where data came from."""
+"""Loads data sets through their plugins, validates them, and records where data came from."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def load_dataset(
         needs_regions: whether the run reads region features.
 
     Raises:
-        MissingData: it is not there, with what to do.
-        DataError: all its faults.
+        MissingData: it is missing; says what to do.
+        DataError: it has faults; lists all of them.
     """
     request = DataRequest(part.name, data_root(root), features, semantics, needs_regions, regions)
     dataset = load_class(part.registered)(part.settings).load(request)
@@ -54,7 +54,7 @@ def load_dataset(
 
 
 def arrays(dataset: Dataset) -> tuple[Source, ...]:
-    """File and sha256 of every array that a run's numbers depend on, as it is given to the run."""
+    """File and sha256 of every array that a run's numbers depend on."""
     of: dict[str, np.ndarray[Any, Any] | None] = {
         "features": dataset.features,
         "labels": dataset.labels,
@@ -69,7 +69,7 @@ def arrays(dataset: Dataset) -> tuple[Source, ...]:
 
 
 def provenance(dataset: Dataset) -> dict[str, Any]:
-    """What a run's record holds of its data."""
+    """What a run's record says about its data."""
     split = validation_split(dataset)
     return {
         "dataset": dataset.name,
@@ -91,7 +91,7 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class DataFiles:
-    """Which of a data set's files are read: arguments of :func:`load_dataset`."""
+    """Which of a data set's files to read: arguments of :func:`load_dataset`."""
 
     features: str | None = None
     semantics: str | None = None
@@ -102,7 +102,7 @@ class DatasetCache:
     """The data sets of several runs, one in memory at a time, with and without region features.
 
     Args:
-        root: the data root, as ``--data-root`` gives it.
+        root: as ``--data-root``.
         say: called once with each note about a data set.
     """
 
@@ -115,7 +115,7 @@ class DatasetCache:
         """The recipe's data set and its provenance.
 
         Raises:
-            MissingData: it is not there.
+            MissingData: it is missing.
             DataError: it cannot be used.
         """
         part, inputs = recipe.parts["dataset"], embedding_inputs(recipe)
@@ -132,34 +132,33 @@ class DatasetCache:
 
 
 def preset_mismatches(recipe: Recipe, dataset: Dataset) -> list[str]:
-    """One line for each preset in use that a search tuned for something other than this run.
+    """One line for each preset in use that was tuned under other conditions than this run's.
 
-    That is another data set, features, semantics, validation split, method, variant or reading: the settings
+    Conditions are data set, features, semantics, validation split, method, variant and reading. The settings
     may still be good, but nothing shows it.
     """
+    here = {
+        "method": recipe.method,
+        "variant": recipe.variant or "none",
+        "reading": recipe.reading.name if recipe.reading else "none",
+        "data set": recipe.parts["dataset"].name,
+        "features": dataset.features_name,
+        "semantics": dataset.semantics_name,
+    }
     lines = []
     for one in recipe.tuned:
+        data = one.get("data")
+        data = data if isinstance(data, Mapping) else {}
+        there = {name: one.get(name) for name in ("method", "variant", "reading")}
+        there |= {"data set": one.get("dataset")}
+        there |= {name: data.get(name) for name in ("features", "semantics")}
+        there |= {"validation split": data.get("validation")}
+        now = here | {"validation split": validation_split(dataset).fingerprint()}
         differences = [
-            f"{name} {there}, not {here}"
-            for name, there, here in _compared(one, recipe, dataset)
-            if there is not None and there != here
+            f"{name} {value}, not {now[name]}"
+            for name, value in there.items()
+            if value is not None and value != now[name]
         ]
         if differences:
             lines.append(f"preset {one['preset']} was tuned for {'; '.join(differences)}")
     return lines
-
-
-def _compared(provenance: Mapping[str, Any], recipe: Recipe, dataset: Dataset) -> list[tuple[str, Any, Any]]:
-    """Name, value in the preset (None: it has none) and value in the run of each fact that is compared."""
-    there = {name: provenance.get(name) for name in ("method", "variant", "reading", "dataset")}
-    data = provenance.get("data")
-    data = data if isinstance(data, Mapping) else {}
-    return [
-        ("method", there["method"], recipe.method),
-        ("variant", there["variant"], recipe.variant or "none"),
-        ("reading", there["reading"], recipe.reading.name if recipe.reading else "none"),
-        ("data set", there["dataset"], recipe.parts["dataset"].name),
-        ("features", data.get("features"), dataset.features_name),
-        ("semantics", data.get("semantics"), dataset.semantics_name),
-        ("validation split", data.get("validation"), validation_split(dataset).fingerprint()),
-    ]

@@ -1,4 +1,4 @@
-"""What follows a running computation: displays, plugins, trackers, warnings; and requests to stop it."""
+"""What observes a run: displays, plugins, trackers and collected warnings; and requests to stop it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Quiet:
 
 
 class PluginObserver:
-    """Passes a run's events on to its display and to plugins' lifecycle hooks."""
+    """Passes the events of a run on to its display and to plugins."""
 
     def __init__(self, shown: Observer, registry: Registry, info: RunInfo) -> None:
         self._shown, self._registry, self._info = shown, registry, info
@@ -61,15 +61,15 @@ class PluginObserver:
 
 
 class GroupObserver:
-    """One display for runs that train together: in each stage it shows the run that began the stage first.
+    """One display for runs that train together: each stage shows the run that began it first.
 
-    Once that run has failed, the next one that reports anything of the stage takes its place.
+    If that run fails, the next one that reports anything in the stage takes its place.
     """
 
     def __init__(self, shown: Observer) -> None:
         self.shown = shown
         self.leaders: dict[str, int | None] = {}
-        """Which run is shown in each stage under way; None: the next one that reports."""
+        """The run shown in each active stage; None: the next one that reports."""
 
     @contextlib.contextmanager
     def member(self, slot: int) -> Iterator[Observer]:
@@ -107,10 +107,10 @@ class _MemberObserver:
 
 @contextlib.contextmanager
 def collected_warnings(thread: int | None = None) -> Iterator[list[str]]:
-    """Warnings of zslbench and its plugins while a run is computed; they become notes of its record.
+    """Collect warnings of zslbench and its plugins during a run; they become notes of its record.
 
     Args:
-        thread: only those of this thread; None: of all.
+        thread: only those of this thread; None: of all threads.
     """
     notes: list[str] = []
 
@@ -131,10 +131,10 @@ def collected_warnings(thread: int | None = None) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Catch Ctrl-C and SIGTERM (as a cluster sends): a run then ends at its next checkpoint.
+    """Catch Ctrl-C and SIGTERM (which clusters send): a run then ends at its next checkpoint.
 
-    Yields a function that says whether a stop was requested. A second signal acts at once. Outside the main
-    thread signals cannot be caught, and none is.
+    Yields a function that returns whether a stop was requested. A second signal acts at once. Outside the
+    main thread signals cannot be caught.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -160,56 +160,54 @@ def stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
 
 VARIABLE = "ZSLBENCH_TRACK"
 
-NOTHING = "none"
-"""What is asked for to have no tracker in spite of ``ZSLBENCH_TRACK``."""
+NO_TRACKER = "none"
+"""Requests no tracker although ``ZSLBENCH_TRACK`` is set."""
 
 _log = logging.getLogger("zslbench")
 
 
-def wanted(track: str | Sequence[str] | None) -> list[tuple[str, str | None]]:
-    """The trackers that a user asked for, as (name, where).
+def requested_trackers(track: str | Sequence[str] | None) -> list[tuple[str, str | None]]:
+    """The trackers that a user requests, as (name, place).
 
     Args:
-        track: ``"NAME"`` or ``"NAME=WHERE"``, one or several; None: what ``ZSLBENCH_TRACK`` lists, separated
-            by commas; empty or ``"none"``: none at all.
+        track: ``"NAME"`` or ``"NAME=WHERE"``, one or several; None: those of ``ZSLBENCH_TRACK``, separated by
+            commas; empty or ``"none"``: none.
 
     Raises:
-        SettingsError: an entry has no name, or a place that is empty.
+        SettingsError: an entry has no name, or an empty place.
     """
-    asked = "--track "
+    origin = "--track "
     if track is None:
-        asked = f"{VARIABLE}: "
+        origin = f"{VARIABLE}: "
         track = [one for one in os.environ.get(VARIABLE, "").split(",") if one.strip()]
     given = [track] if isinstance(track, str) else list(track)
     found: dict[tuple[str, str | None], None] = {}
     for text in given:
         name, equals, where = (part.strip() for part in text.partition("="))
         if not name or (equals and not where):
-            raise SettingsError(f"{asked}{text}: write NAME or NAME=WHERE, as tensorboard=logs")
+            raise SettingsError(f"{origin}{text}: write NAME or NAME=WHERE, as tensorboard=logs")
         found[name.lower(), where or None] = None
-    return [one for one in found if one != (NOTHING, None)]
+    return [one for one in found if one != (NO_TRACKER, None)]
 
 
 @contextlib.contextmanager
 def tracked(
     known: Registry, track: str | Sequence[str] | None, store: Path, say: Callable[[str], None]
 ) -> Iterator[None]:
-    """While the context lasts, the trackers that a user asked for follow every run that is computed.
-
-    Runs that are found finished are not computed and so not followed.
+    """Let the trackers that a user requests follow every run that is computed in this context.
 
     Args:
-        track: as for :func:`wanted`.
-        store: the store's folder; a tracker without a place has ``trackers/<name>`` in it.
-        say: told where each tracker writes.
+        track: as for :func:`requested_trackers`.
+        store: the store's folder; a tracker without a place writes to ``trackers/<name>`` in it.
+        say: shows where each tracker writes.
 
     Raises:
-        UnknownName: nobody registered a tracker of this name.
+        UnknownName: no such tracker.
         MissingExtra: a library that it needs is not installed.
-        ZslbenchError: it cannot write to the place that was given.
+        ZslbenchError: it cannot write to its place.
     """
     with contextlib.ExitStack() as held:
-        for name, where in wanted(track):
+        for name, where in requested_trackers(track):
             try:
                 registered = known.tracker(name)
             except UnknownName as error:
@@ -223,7 +221,7 @@ def tracked(
 
 
 class _Listener:
-    """A tracker in the shape of a plugin with lifecycle hooks. What it raises becomes a warning."""
+    """Makes a tracker a plugin with lifecycle hooks. Its errors become warnings."""
 
     def __init__(self, name: str, tracker: RunTracker) -> None:
         self._name, self._tracker = name, tracker
@@ -233,27 +231,27 @@ class _Listener:
     @hookimpl
     def zslbench_run_started(self, run: RunInfo) -> None:
         self._lost.discard(run.id)
-        if not self._tell("run_started", run):
-            self._lost.add(run.id)  # it knows nothing of this run: whatever follows would fail as well
+        if not self._notify("run_started", run):
+            self._lost.add(run.id)  # it does not know this run: later events would fail too
 
     @hookimpl
     def zslbench_epoch_ended(
         self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]
     ) -> None:
-        self._tell("epoch_ended", run, stage, epoch, metrics)
+        self._notify("epoch_ended", run, stage, epoch, metrics)
 
     @hookimpl
     def zslbench_run_finished(self, run: RunInfo, record: RunRecord) -> None:
-        self._tell("run_finished", run, record)
+        self._notify("run_finished", run, record)
 
     @hookimpl
     def zslbench_run_stopped(self, run: RunInfo, error: BaseException) -> None:
-        self._tell("run_stopped", run, error, isinstance(error, KeyboardInterrupt | Interrupted))
+        self._notify("run_stopped", run, error, isinstance(error, KeyboardInterrupt | Interrupted))
 
     def close(self) -> None:
         self._call("close")
 
-    def _tell(self, event: str, run: RunInfo, *arguments: Any) -> bool:
+    def _notify(self, event: str, run: RunInfo, *arguments: Any) -> bool:
         return run.id not in self._lost and self._call(event, run, *arguments)
 
     def _call(self, event: str, *arguments: Any) -> bool:

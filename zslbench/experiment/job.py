@@ -27,7 +27,7 @@ from zslbench.training.step import PRECISIONS, Precision, float32_products
 
 _memory: Any = torch.utils.deterministic  # a module whose setting is a property
 MOST_THREADS = 1024
-"""torch takes any number and ends the process when the system refuses that many threads."""
+"""torch accepts any number, and ends the process when the system refuses so many threads."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class ExecutionMode:
 
     device: Literal["cpu", "cuda"]
     precision: Precision = "float32"
-    """Of matrix products: ``tf32`` in all of a run, ``bf16`` in steps of paced programs alone."""
+    """Of matrix products: ``tf32`` in the whole run, ``bf16`` only in steps of paced programs."""
     threads: int = 1
-    """CPU threads of torch; 0 where the run is on a GPU (they do not change its numbers)."""
+    """CPU threads of torch; 0 on a GPU, where they do not change the numbers."""
     replicas: int = 1
     """Seeds trained together in one step."""
     graphs: Literal["auto", "on", "off"] = "off"
-    """Whether iterations are captured in CUDA graphs: where it works (``auto``), all (``on``) or none."""
+    """Whether to capture iterations in CUDA graphs: where possible (``auto``), all (``on``) or none."""
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain data. Of ``graphs`` it says only whether there are any, and nothing on a CPU."""
+        """As plain data; ``graphs`` becomes whether there are any, and is left out on a CPU."""
         values = asdict(self)
         values["graphs"] = self.graphs != "off"
         if self.device == "cpu":
@@ -53,18 +53,18 @@ class ExecutionMode:
         return values
 
     def new_graphs(self) -> Graphs | None:
-        """What captures the iterations of a run; None: nothing does."""
+        """What captures the iterations of a run; None: they are not captured."""
         return None if self.graphs == "off" else Graphs(required=self.graphs == "on")
 
 
 def choose_mode(
     device: str = "auto", threads: int | None = None, precision: str = "float32", graphs: str = "auto"
 ) -> ExecutionMode:
-    """The mode that a user asked for; ``auto`` takes a GPU where there is one.
+    """The mode that a user requests; device ``auto`` is a GPU if there is one.
 
     Raises:
-        ZslbenchError: unknown device, or a GPU asked for where torch sees none; a precision or graphs that
-            the device does not have.
+        ZslbenchError: an unknown device, a GPU where torch sees none, or a precision or graphs that the
+            device does not support.
     """
     if precision not in PRECISIONS:
         raise ZslbenchError(f"--precision {precision}: choose {', '.join(PRECISIONS)}")
@@ -72,13 +72,13 @@ def choose_mode(
         raise ZslbenchError(f"--graphs {graphs}: choose auto, on or off")
     if device not in ("auto", "cpu", "cuda"):
         raise ZslbenchError(f"--device {device}: choose auto, cpu or cuda")
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
         raise ZslbenchError(
             "--device cuda: torch sees no GPU here; check nvidia-smi and that torch is a CUDA build, "
             "or use --device cpu"
         )
-    if there and device != "cpu":
+    if available and device != "cpu":
         return ExecutionMode("cuda", precision, threads=0, graphs=graphs)  # type: ignore[arg-type]
     if precision == "tf32":
         raise ZslbenchError("--precision tf32: only a GPU has it; use float32 or bf16")
@@ -93,12 +93,12 @@ def choose_mode(
 
 @contextlib.contextmanager
 def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
-    """Compute in this mode, and leave the process's global state as it was.
+    """Compute in this mode, and restore the process's global state afterwards.
 
-    Global random generators are put back too: building modules or data loaders in a plugin draws from
-    them. They start from ``seed``, so that a plugin which wrongly uses what it draws is at least repeatable.
-    On a GPU deterministic algorithms are switched on; an operation without one warns. Memory that torch has
-    not written to yet is left as it is: filling it would double the kernels of every draw.
+    This includes the global random generators, from which plugins draw when they build modules or data
+    loaders. They start from ``seed``, so that a plugin which wrongly uses them is at least repeatable. On a
+    GPU deterministic algorithms are switched on; an operation without one warns. Uninitialised memory is not
+    filled, which would double the kernels of every draw.
     """
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
@@ -130,10 +130,10 @@ def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
 
 
 IDENTITY_FORMAT = 2
-"""Raised when the meaning of a run's identity changes, so that no old run passes for a new one."""
+"""Raised when the meaning of a run's identity changes, so that no old run is taken for a new one."""
 
 NUMERIC_FLOORS = ("plugin", "data", "training", "evaluation", "experiment")
-"""Packages of the core whose code decides numbers: every file in them counts, a new one by default."""
+"""Packages of the core whose code affects numbers: all files in them count, new ones by default."""
 
 NOT_NUMERIC = (
     "experiment/suites",
@@ -141,7 +141,7 @@ NOT_NUMERIC = (
     "experiment/events.py",
     "experiment/options.py",
 )
-"""What does not count in them: which runs a suite asks for, printed figures, who follows a run."""
+"""What does not count in them: suites, published figures, observers of runs, declarations of options."""
 
 
 @dataclass(frozen=True)
@@ -176,13 +176,13 @@ class Job:
         }
 
     def stage_identity(self) -> dict[str, Any]:
-        """What every kept stage of the run depends on."""
+        """What every saved stage of the run depends on."""
         identity = self.identity()
         return {key: identity[key] for key in ("format", "data", "execution")} | {"zslbench": core_version()}
 
 
 def requested(recipe: Recipe, selection: Selection) -> dict[str, Any]:
-    """The part of an identity that is known without data, seed, machine and versions."""
+    """The part of an identity that does not depend on data, seed, machine and versions."""
     validated = selection.mode != "last"
     return {
         "method": recipe.method,
@@ -200,7 +200,7 @@ def requested(recipe: Recipe, selection: Selection) -> dict[str, Any]:
 
 
 def versions(recipe: Recipe) -> dict[str, str]:
-    """Versions and source digests of everything that computes the recipe."""
+    """Versions and source digests of the core and of the recipe's plugins."""
     plugins = {f"plugin {one.name}": f"{one.version} {one.source_digest()}".strip() for one in recipe.plugins}
     return {"zslbench": core_version(), **plugins}
 
@@ -212,25 +212,24 @@ def core_version() -> str:
 
 @functools.cache
 def _core_digest(core: Path) -> str:
-    files = (path for floor in NUMERIC_FLOORS for path in (core / floor).rglob("*.py"))
-    names = {path.relative_to(core).as_posix(): path for path in files}
-    counted = [
-        names[name]
-        for name in sorted(names)
-        if not any(f"{name}/".startswith(f"{one}/") for one in NOT_NUMERIC)
-    ]
-    return files_digest(core, counted)
+    files = {
+        path.relative_to(core).as_posix(): path
+        for floor in NUMERIC_FLOORS
+        for path in (core / floor).rglob("*.py")
+    }
+    skipped = tuple(f"{one}/" for one in NOT_NUMERIC)
+    return files_digest(core, [files[name] for name in sorted(files) if not f"{name}/".startswith(skipped)])
 
 
 def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    """The seeds that a number of seeds (0 to n-1), or a list of them, means.
+    """Seeds 0 to n-1 for a number n, or the seeds of a list.
 
     Raises:
-        SettingsError: there is none, one is negative or given twice.
+        SettingsError: there is none, or one is negative or given twice.
     """
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not numbers or any(seed < 0 for seed in numbers) or len(set(numbers)) != len(numbers):
-        raise SettingsError(f"seeds {seeds}: give a number of seeds, or different seeds of 0 or more")
+        raise SettingsError(f"seeds {seeds}: give the number of seeds, or different seeds of 0 or more")
     return numbers
 
 

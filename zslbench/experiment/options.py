@@ -1,9 +1,8 @@
-"""The arguments of a run, each declared once: the Python API, the command line, suites and tuning share them.
+"""The arguments of a run, declared once for the Python API, the command line, suites and tuning.
 
-A dataclass holds the values and, for the command line, how an option is written and explained. The
-``…Keywords`` beside it name the same fields, so that functions can take them as typed keywords
-(``**options: Unpack[RunKeywords]``) and make the object of them (``RunOptions(**options)``). Imports nothing
-heavy.
+A dataclass holds the values and, for the command line, the form and help of each option. The matching
+``…Keywords`` give functions the same fields as typed keywords (``**options: Unpack[RunKeywords]``), from
+which they make the object (``RunOptions(**options)``). Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Kind = Literal["text", "count", "folder", "settings"]
 
 @dataclass(frozen=True)
 class OptionInfo:
-    """How a field is written on the command line."""
+    """A field as an option of the command line."""
 
     help: str = ""
     kind: Kind = "text"
@@ -41,11 +40,9 @@ def _option(default: Any, help: str = "", **info: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
-    """What is fitted, and on which files of a data set."""
+    """What to fit, and on which files of a data set."""
 
-    reading: str | None = _option(
-        None, "How the method's paper is read; zslbench methods METHOD lists readings."
-    )
+    reading: str | None = _option(None, "Reading of the method's paper; zslbench methods METHOD lists them.")
     settings: Mapping[str, Any] | None = _option(
         None,
         "Change a setting, as generator.lr=1e-4; repeatable.",
@@ -53,14 +50,14 @@ class FitOptions:
         flag="--set",
         metavar="KIND.NAME=VALUE",
     )
-    """``{"generator.lr": 1e-4}``; what is given here is not searched on validation."""
+    """``{"generator.lr": 1e-4}``; settings given here are not searched on validation."""
     preset: str | Sequence[str] | None = _option(
         None,
         "Preset name, METHOD:NAME, or a TOML file; repeatable, later ones win (default: the data set's own).",
         repeatable=True,
     )
     epochs: int | None = _option(None, "Length of the schedule.", kind="count")
-    """The longest schedule that ``val`` considers."""
+    """Under ``val``, the longest schedule considered."""
     every: int | None = _option(
         None, "Epochs between evaluations (default: a twentieth of the schedule).", kind="count"
     )
@@ -73,7 +70,7 @@ class FitOptions:
     )
 
     def resolved(self) -> dict[str, Any]:
-        """Those of them that :func:`zslbench.experiment.recipe.resolve` takes."""
+        """The arguments of :func:`zslbench.experiment.recipe.resolve` among them."""
         return {
             "reading": self.reading,
             "settings": self.settings,
@@ -83,7 +80,7 @@ class FitOptions:
 
     @property
     def files(self) -> DataFiles:
-        """Which of a data set's files are read."""
+        """Which of a data set's files to read."""
         from zslbench.experiment.datasets import DataFiles
 
         return DataFiles(self.features, self.semantics, self.regions)
@@ -91,19 +88,19 @@ class FitOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineOptions:
-    """Where runs are computed and kept, and in which arithmetic."""
+    """Where to compute and store runs, and in which arithmetic."""
 
     device: str = _option("auto", choices=("auto", "cpu", "cuda"))
     threads: int | None = _option(None, "CPU threads (default: torch's).", kind="count")
     precision: str = _option(
         "float32",
-        "Of matrix products: tf32 on a GPU; bf16 in steps of the selected schedule.",
+        "Precision of matrix products: tf32 (GPU only), or bf16 in steps of the selected schedule.",
         choices=("float32", "tf32", "bf16"),
     )
-    """Part of a run's identity. With ``bf16`` preparatory stages stay in float32."""
+    """Part of a run's identity. With ``bf16``, preparatory stages stay in float32."""
     graphs: str = _option(
         "auto",
-        "Capture training in CUDA graphs: where it works, or fail, or never.",
+        "Capture training in CUDA graphs: where possible, always (or fail), or never.",
         choices=("auto", "on", "off"),
     )
     data_root: str | Path | None = _option(  # noqa: RUF009
@@ -117,7 +114,7 @@ class MachineOptions:
         """The execution mode on this machine.
 
         Raises:
-            ZslbenchError: the machine does not have it.
+            ZslbenchError: this machine does not support it.
         """
         from zslbench.experiment.job import choose_mode
 
@@ -132,12 +129,12 @@ class MachineOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(MachineOptions):
-    """How runs are computed and followed."""
+    """How to compute and track runs."""
 
     replicas: int | None = _option(
         None, "Seeds trained together at most (default: all on a GPU, 1 on a CPU).", kind="count"
     )
-    """Part of a run's identity; 1: one after the other."""
+    """Part of a run's identity; 1: one at a time."""
     track: str | Sequence[str] | None = _option(
         None,
         "Follow runs with this tracker, as tensorboard=logs (zslbench trackers lists them); repeatable; "
@@ -183,17 +180,17 @@ class AllKeywords(FitKeywords, RunKeywords, total=False):
 
 
 class SearchKeywords(FitKeywords, MachineKeywords, total=False):
-    """What a search of settings takes of them."""
+    """What a search of settings takes."""
 
 
 MachineT = TypeVar("MachineT", bound=MachineOptions)
 
 
 def split_options(options: Mapping[str, Any], machine: type[MachineT]) -> tuple[FitOptions, MachineT]:
-    """Keywords as the two objects.
+    """Keywords divided into the two objects.
 
     Raises:
-        TypeError: a keyword that is in neither.
+        TypeError: an unknown keyword.
     """
     fitting = {key: value for key, value in options.items() if key in FitOptions.__dataclass_fields__}
     rest = {key: value for key, value in options.items() if key not in fitting}

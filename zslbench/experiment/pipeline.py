@@ -1,4 +1,4 @@
-"""Method × data set × seed → result: the three ways of selecting a model, on top of fitting and evaluating.
+"""Method × data set × seed → result: fitting and evaluating under each of the three selections.
 
 Nothing here reads files of the store or knows the command line.
 """
@@ -6,7 +6,7 @@ Nothing here reads files of the store or knows the command line.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,20 +26,20 @@ log = logging.getLogger("zslbench")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run found."""
+    """The result of a run."""
 
     evaluation: Evaluation
-    """Scores on the test images (under ``oracle`` those of Acc may be another model's than those of H)."""
+    """Scores on the test images (under ``oracle``, Acc and H may come from different models)."""
     metrics: dict[str, float | int | str | None]
     """Fractions: acc, u, s, h, ausuc, and with a validation model u_cal, s_cal, h_cal and its offset."""
     epochs: tuple[dict[str, Any], ...]
     """Per-epoch rows of every stage, validation included."""
     candidates: tuple[dict[str, Any], ...]
-    """One row per combination of searched hyper-parameters with what was found for it."""
+    """One row per combination of searched hyperparameters, with its best figures."""
     networks: Mapping[str, Any] = field(default_factory=dict)
-    """Networks by kind, of the final fit (empty under ``oracle``: its figures are of several models)."""
+    """Networks of the final fit by kind; empty under ``oracle``, whose figures are of several models."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Hyper-parameters that were chosen."""
+    """The hyperparameters chosen."""
     validation_networks: Mapping[str, Any] = field(default_factory=dict)
     """Networks of the chosen candidate on the validation fold, at the end of its schedule."""
 
@@ -56,18 +56,18 @@ class _Choice:
     networks: Mapping[str, Any]
 
 
-Told = Callable[[int | None, Mapping[str, float]], None]
-"""Called with an epoch (None: closed form) and what was found on the validation fold after it."""
+OnEvaluation = Callable[[int | None, Mapping[str, float]], None]
+"""Called with an epoch (None: closed form) and the figures on the validation fold after it."""
 
 
 @dataclass(frozen=True)
 class Validated:
-    """What a recipe comes to on the validation fold."""
+    """A recipe's figures on the validation fold."""
 
     criterion: str
     """``h``, or ``acc`` for a method without GZSL."""
     points: tuple[dict[str, Any], ...]
-    """One row per evaluation along the schedule, its end included: ``epoch``, ``val_h``, ... (fractions)."""
+    """One row per evaluation along the schedule, including its end: ``epoch``, ``val_h``, ... (fractions)."""
 
 
 def validate(
@@ -75,19 +75,18 @@ def validate(
     fold: Fold,
     selection: Selection,
     training: Training,
-    told: Told = lambda epoch, figures: None,
+    on_evaluation: OnEvaluation = lambda epoch, figures: None,
 ) -> Validated:
-    """Fit a recipe as it is on a validation fold and evaluate it there along its schedule, as ``val`` does.
+    """Fit a recipe on a validation fold and evaluate it there along its schedule, as ``val`` does.
 
-    What the recipe leaves to validation (``search``) is not searched. With the same seed the figures are
-    those that a run selected by ``val`` has.
+    Its hyperparameters are not searched. With the same seed, the figures are those of a run under ``val``.
 
     Args:
-        told: called after each evaluation that is computed (not of those that a checkpoint holds).
+        on_evaluation: called after each evaluation, except those restored from a checkpoint.
     """
     criterion, tasks = _criterion(recipe)
     part = training.child("validation")
-    _, points = _points(recipe, fold, selection, part, tasks, told)
+    _, points = _points(recipe, fold, selection, part, tasks, on_evaluation)
     return Validated(criterion, tuple(points))
 
 
@@ -95,17 +94,14 @@ def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Traini
     """Run a recipe on a data set with one seed (the seed is in ``training.streams``)."""
     for text in preset_mismatches(recipe, dataset):
         log.warning(text)
-    torch_device = training.streams.device
-    inputs = embedding_inputs(recipe)
-    final = training.shared(
-        ("final fold", id(dataset), inputs), lambda: final_fold(dataset, torch_device, inputs)
-    )
+    device, inputs = training.streams.device, embedding_inputs(recipe)
+    final = training.shared(("final fold", id(dataset), inputs), lambda: final_fold(dataset, device, inputs))
     if selection.mode == "oracle":
         return _oracle(recipe, final, selection, training)
     if selection.mode == "last":
         return _final(recipe, final, training, (), (), None)
     validation = training.shared(
-        ("validation fold", id(dataset), inputs), lambda: validation_fold(dataset, torch_device, inputs)
+        ("validation fold", id(dataset), inputs), lambda: validation_fold(dataset, device, inputs)
     )
     choice, epochs, candidates = _validate(recipe, validation, selection, training)
     chosen = recipe.with_settings(choice.overlay)
@@ -122,7 +118,7 @@ def _final(
     candidates: tuple[dict[str, Any], ...],
     choice: _Choice | None,
 ) -> Outcome:
-    """Fit on trainval for the schedule given and evaluate once on the test images."""
+    """Fit on trainval for the whole schedule and evaluate once on the test images."""
     fitted, evaluation = Fitter(recipe, fold, training.child("final"), recipe.tasks).fit()
     metrics: dict[str, float | int | str | None] = {**evaluation.figures(), "epochs": recipe.epochs}
     if choice is not None:
@@ -152,14 +148,12 @@ def _validate(
     best: _Choice | None = None
     rows: list[dict[str, Any]] = []
     table: list[dict[str, Any]] = []
-    several = len(list(recipe.candidates())) > 1
-
-    for number, (overlay, candidate) in enumerate(recipe.candidates()):
-        part = training.child(f"validation-{number}" if several else "validation", stream="validation")
+    for number, overlay, candidate, part in _candidates(recipe, training, "validation"):
         fitted, points = _points(candidate, fold, selection, part, tasks)
         top = max(points, key=lambda row: (row[f"val_{criterion}"], -(row["epoch"] or 0)))
         rows.extend({**row, "candidate": number} for row in fitted.epochs)
-        table.append({"candidate": number, **overlay, **{k: v for k, v in top.items() if _reported(k)}})
+        shown = {key: value for key, value in top.items() if key == "epoch" or key.startswith("val_")}
+        table.append({"candidate": number, **overlay, **shown})
         if best is None or top[f"val_{criterion}"] > best.value:
             best = _Choice(
                 value=top[f"val_{criterion}"],
@@ -173,8 +167,18 @@ def _validate(
     return best, tuple(rows), tuple(table)
 
 
+def _candidates(
+    recipe: Recipe, training: Training, fold: str
+) -> Iterator[tuple[int, dict[str, Any], Recipe, Training]]:
+    """Number, searched settings, recipe and training context of each candidate, all with the same noise."""
+    candidates = list(recipe.candidates())
+    for number, (overlay, candidate) in enumerate(candidates):
+        name = f"{fold}-{number}" if len(candidates) > 1 else fold
+        yield number, overlay, candidate, training.child(name, stream=fold)
+
+
 def _criterion(recipe: Recipe) -> tuple[str, tuple[str, ...]]:
-    """What is compared on the validation fold, and the tasks that it takes."""
+    """The figure that is compared on the validation fold, and the tasks needed for it."""
     metric = criterion(recipe.tasks)
     return metric.key, (metric.group.lower(),)
 
@@ -185,26 +189,26 @@ def _points(
     selection: Selection,
     training: Training,
     tasks: tuple[str, ...],
-    told: Told = lambda epoch, figures: None,
+    on_evaluation: OnEvaluation = lambda epoch, figures: None,
 ) -> tuple[Fitted, list[dict[str, Any]]]:
-    """Fit on the validation fold; the rows of the epochs after which it was evaluated."""
+    """Fit on the validation fold; also the rows of the epochs after which it was evaluated."""
 
     def assess(epoch: int, evaluation: Evaluation) -> dict[str, float]:
         figures = _validation_figures(evaluation)
-        told(epoch, figures)
+        on_evaluation(epoch, figures)
         return figures
 
     evaluates = selection.along(recipe.epochs or 0)
     fitted, evaluation = Fitter(recipe, fold, training, tasks).fit(evaluates=evaluates, assess=assess)
     last = _validation_figures(evaluation)
-    told(recipe.epochs, last)
+    on_evaluation(recipe.epochs, last)
     _complete_last_row(fitted, recipe, last)
     rows = [row for row in fitted.epochs if any(f"val_{one.key}" in row for one in criteria())]
     return fitted, rows or [{"epoch": None, **last}]
 
 
 def _validation_figures(evaluation: Evaluation) -> dict[str, float]:
-    """What a validation evaluation adds to its epoch's row: the criterion and what goes with it."""
+    """What a validation evaluation adds to its epoch's row: the criterion and related figures."""
     metric = criterion(() if evaluation.gzsl is None else ("gzsl",))
     others = [one for one in headline_metrics() if one.group == metric.group and one != metric]
     figures = {f"val_{one.key}": one.measure(evaluation) for one in (metric, *others)}
@@ -214,13 +218,11 @@ def _validation_figures(evaluation: Evaluation) -> dict[str, float]:
 
 
 def _oracle(recipe: Recipe, fold: Fold, selection: Selection, training: Training) -> Outcome:
-    """All that ``val`` chooses on validation images, and the classifiers' epoch, chosen on test images."""
+    """Choose on test images what ``val`` chooses on validation images, and the classifiers' epoch too."""
     judge = Oracle(training.folder)
     rows: list[dict[str, Any]] = []
     table: list[dict[str, Any]] = []
-    several = len(list(recipe.candidates())) > 1
-    for number, (overlay, candidate) in enumerate(recipe.candidates()):
-        part = training.child(f"final-{number}" if several else "final", stream="final")
+    for number, overlay, candidate, part in _candidates(recipe, training, "final"):
         judge.candidate = number
         fitted, evaluation = Fitter(candidate, fold, part, candidate.tasks).fit(
             evaluates=selection.along(candidate.epochs or 0),
@@ -231,12 +233,6 @@ def _oracle(recipe: Recipe, fold: Fold, selection: Selection, training: Training
         _complete_last_row(fitted, candidate, last)
         rows.extend({**row, "candidate": number} for row in fitted.epochs)
         table.append({"candidate": number, **overlay, **last})
-    return _oracle_outcome(recipe, judge, tuple(rows), tuple(table))
-
-
-def _oracle_outcome(
-    recipe: Recipe, judge: Oracle, rows: tuple[dict[str, Any], ...], table: tuple[dict[str, Any], ...]
-) -> Outcome:
     gzsl, czsl = judge.best.get("gzsl"), judge.best.get("czsl")
     parts = [one for one in (gzsl, czsl) if one is not None]
     evaluation = replace(
@@ -252,10 +248,10 @@ def _oracle_outcome(
             metrics[f"{name}_epoch"] = best.epoch or None
             metrics[f"{name}_classifier_epoch"] = best.classifier_epoch
     if gzsl and czsl and (gzsl.candidate, gzsl.epoch) != (czsl.candidate, czsl.epoch):
-        log.warning("oracle: Acc is of %s, U, S and H are of %s: two models", _where(czsl), _where(gzsl))
+        log.warning("oracle: two models: Acc is from %s; U, S and H are from %s", _where(czsl), _where(gzsl))
     overlays = [overlay for overlay, _ in recipe.candidates()]
     chosen = overlays[parts[0].candidate] if parts else {}
-    return Outcome(evaluation, metrics, rows, table, {}, chosen)
+    return Outcome(evaluation, metrics, tuple(rows), tuple(table), {}, chosen)
 
 
 def _where(best: Best) -> str:
@@ -268,16 +264,9 @@ def _where(best: Best) -> str:
 
 
 def _complete_last_row(fitted: Fitted, recipe: Recipe, figures: Mapping[str, float]) -> None:
-    """The end of the schedule is evaluated after training; its figures belong to its last epoch's row."""
+    """Add figures of the end of the schedule, which are measured after training, to its last row."""
+    part = "gzsl" if recipe.paced == "classifier" else recipe.paced
     for row in reversed(fitted.epochs):
-        if row["epoch"] == recipe.epochs and f"/{_part(recipe)}" in row["stage"]:
+        if row["epoch"] == recipe.epochs and f"/{part}" in row["stage"]:
             row.update(figures)
             return
-
-
-def _part(recipe: Recipe) -> str:
-    return "gzsl" if recipe.paced == "classifier" else str(recipe.paced)
-
-
-def _reported(key: str) -> bool:
-    return key == "epoch" or key.startswith("val_")

@@ -9,7 +9,7 @@ import pytest
 
 import zslbench
 from zslbench.evaluation.evaluator import Evaluator
-from zslbench.experiment.classifying import FinalClassifiers
+from zslbench.experiment.fitting import FinalClassifiers
 
 SETTINGS = {
     "generator.hidden": 4, "generator.per_class": 2, "generator.batch_size": 256, "generator.critic_steps": 1,

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import zslbench
 from zslbench.cli.main import cli
 from zslbench.errors import MissingExtra, PluginError, SettingsError, UnknownName
-from zslbench.experiment.events import wanted
+from zslbench.experiment.events import requested_trackers
 from zslbench.testing.fakes import registry_with, using_registry
 
 PLUGIN = """
@@ -108,13 +108,13 @@ def eszsl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 )
 def test_requests(track: Any, variable: str, found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZSLBENCH_TRACK", variable)
-    assert wanted(track) == found
+    assert requested_trackers(track) == found
 
 
 @pytest.mark.parametrize("text", ["=x", "jsonl=", " "])
 def test_malformed_requests(text: str) -> None:
     with pytest.raises(SettingsError, match="--track"):
-        wanted(text)
+        requested_trackers(text)
 
 
 @pytest.mark.parametrize("text", ["jsonl=", "none-such"])
