@@ -45,7 +45,7 @@ def test_parts_without_processes_run_and_are_written(tmp_path: Path) -> None:
 
 
 def test_the_check_finds_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A literal loop with another penalty is noticed before anything is timed."""
+    """A literal loop with another penalty is detected before anything is timed."""
     given = problem(TINY, torch.device("cpu"))
     nets = initial_networks(given.program(1), stage3.Streams(0))
     host = HostRegions(regions_of(TINY), given.device)

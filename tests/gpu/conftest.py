@@ -1,4 +1,4 @@
-"""What a GPU alone can show. Everything here skips where torch sees none."""
+"""Tests that need a GPU; all are skipped without one."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "training" / "recorders"))  # for ``small_stages``
 
-# cuBLAS reads it when its first handle is made.
+# cuBLAS reads this when it makes its first handle.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @pytest.fixture(autouse=True)
 def gpu() -> Iterator[torch.device]:
-    """The GPU, computing as a run does."""
+    """The GPU, in the execution mode of a run."""
     if not torch.cuda.is_available():
-        pytest.skip("torch sees no GPU here")
+        pytest.skip("torch finds no GPU")
     from zslbench.experiment.job import ExecutionMode, applied
 
     with applied(ExecutionMode("cuda", threads=0)) as device:

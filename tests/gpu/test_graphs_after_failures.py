@@ -1,4 +1,4 @@
-"""On a GPU: what a capture that failed leaves behind, and what many programs leave behind."""
+"""On a GPU: the state after a failed capture, and after many programs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from zslbench.training.graphs import CAPTURED, CudaRecorder, Graphs
 from zslbench.training.loop import Training, train
 
 
-def looking(tensor: torch.Tensor) -> None:
+def read_value(tensor: torch.Tensor) -> None:
     torch.ones(1000, device=tensor.device).sum().item()
 
 
-def test_after_a_failed_capture_torch_is_as_before(gpu: torch.device) -> None:
-    """The allocator collects what streams shared, its cache can be emptied, generators draw, graphs work."""
+def test_a_failed_capture_leaves_torch_intact(gpu: torch.device) -> None:
+    """Memory shared by streams is freed, the cache can be emptied, generators draw, graphs work."""
     recorder, one = CudaRecorder(), torch.zeros(4, device=gpu)
     recorder.warm(lambda: one.add_(1))
     first = recorder.capture(lambda: one.add_(1))
     with pytest.raises(RuntimeError):
-        recorder.capture(lambda: looking(one))
+        recorder.capture(lambda: read_value(one))
     assert not torch.cuda.is_current_stream_capturing()
-    torch.rand(3, device=gpu)  # of the default generator
+    torch.rand(3, device=gpu)  # from the default generator
     torch.cuda.empty_cache()
     second = recorder.capture(lambda: one.mul_(2))  # in another pool
     first()
@@ -35,7 +35,7 @@ def test_after_a_failed_capture_torch_is_as_before(gpu: torch.device) -> None:
     assert one.tolist() == [4.0] * 4
     other = torch.cuda.Stream()
     before = torch.cuda.memory_allocated()
-    for _ in range(3):  # memory that streams share comes back
+    for _ in range(3):  # memory that streams share is freed
         shared = torch.empty(2**24, device=gpu)
         shared.record_stream(other)
         del shared
@@ -44,7 +44,7 @@ def test_after_a_failed_capture_torch_is_as_before(gpu: torch.device) -> None:
     assert torch.cuda.memory_allocated() <= before + 512
 
 
-def test_a_python_error_in_a_capture_is_a_failure_like_others(gpu: torch.device) -> None:
+def test_a_python_error_in_a_capture_is_handled_too(gpu: torch.device) -> None:
     recorder = CudaRecorder()
 
     def wrong() -> None:
@@ -58,29 +58,29 @@ def test_a_python_error_in_a_capture_is_a_failure_like_others(gpu: torch.device)
     assert one.item() == 1
 
 
-def test_one_pass_that_cannot_be_captured_takes_no_other_with_it(
+def test_a_pass_that_cannot_be_captured_does_not_affect_others(
     gpu: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first pass looks at a value; the second one, and the next program, are captured."""
+    """The first pass reads a value; the second pass and the next program are captured."""
     program = stage("tf-vaegan/generator", gpu)
     first = program.passes[0][0]
     right = first.losses
 
     def losses(nets: Any, batch: Any, noise: Any) -> Losses:
-        looking(batch.labels)
+        read_value(batch.labels)
         return right(nets, batch, noise)
 
     object.__setattr__(first, "losses", losses)
     captured: list[bool] = []
     capture = CudaRecorder.capture
 
-    def told(self: CudaRecorder, call: Any) -> Any:
+    def recorded(self: CudaRecorder, call: Any) -> Any:
         captured.append(False)
         made = capture(self, call)
         captured[-1] = True
         return made
 
-    monkeypatch.setattr(CudaRecorder, "capture", told)
+    monkeypatch.setattr(CudaRecorder, "capture", recorded)
     graphs = Graphs()
     train(program, space_on(gpu).semantics, Training(Streams(0, gpu), stage="part", graphs=graphs))
     assert captured == [False, True]
@@ -95,7 +95,7 @@ def test_one_pass_that_cannot_be_captured_takes_no_other_with_it(
 
 
 def test_memory_does_not_grow_over_many_programs(gpu: torch.device) -> None:
-    """As the classifiers of many validation candidates: graphs go with their programs."""
+    """As for classifiers of many validation candidates: graphs are freed with their programs."""
     graphs = Graphs(required=True)
 
     def once() -> None:
@@ -106,14 +106,14 @@ def test_memory_does_not_grow_over_many_programs(gpu: torch.device) -> None:
         )
 
     once()
-    gc.disable()  # graphs must not wait for Python to look for cycles
+    gc.disable()  # graphs must be freed without it
     try:
         torch.cuda.empty_cache()
         allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
         for _ in range(10):
             once()
         assert torch.cuda.memory_allocated() <= allocated + 2**20
-        torch.cuda.empty_cache()  # pools of graphs that are gone can be given back
+        torch.cuda.empty_cache()  # pools of freed graphs can be released
         assert torch.cuda.memory_reserved() <= reserved + 2**22
     finally:
         gc.enable()

@@ -58,7 +58,7 @@ def test_captured_replicas_are_eager_ones_bit_for_bit(name: str, gpu: torch.devi
 
 @pytest.mark.parametrize("after", [2, 4, 17])
 @pytest.mark.parametrize("name", ["tf-vaegan/generator", "sc-egg/stage1 authors"])
-def test_resumed_captured_replicas_go_on_bit_for_bit(
+def test_resumed_captured_replicas_continue_bit_for_bit(
     name: str, after: int, gpu: torch.device, tmp_path: Path
 ) -> None:
     stop = iter([False] * (after - 1) + [True]).__next__
@@ -72,7 +72,7 @@ def test_resumed_captured_replicas_go_on_bit_for_bit(
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_nothing_waits_for_the_device_within_an_epoch(count: int, gpu: torch.device) -> None:
-    """Once it is warm and captured, no iteration looks at a value: torch tells every wait."""
+    """After warm-up and capture, no iteration reads a value: torch raises at every wait."""
     requests = {
         seed: Request(
             stage("tf-vaegan/generator", gpu),

@@ -1,4 +1,4 @@
-"""On a GPU: captured is eager, lifted is single, resident is streamed, fused is plain, reading overlaps."""
+"""On a GPU: captured, replicated, resident and fused training equals eager training; reading overlaps."""
 
 from __future__ import annotations
 
@@ -50,28 +50,26 @@ def test_captured_and_resumed_is_eager(name: str, after: int, gpu: torch.device,
     same(run(name, gpu), run(name, gpu, graphs=Graphs(required=True), folder=tmp_path))
 
 
-def test_a_step_that_looks_at_a_value_is_computed_as_it_comes(
-    gpu: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_that_reads_a_value_runs_eagerly(gpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
     from zslbench_common.softmax import Softmax
 
     plain, right = run("tf-vaegan/classifier", gpu), Softmax.losses
 
-    def looking(self: Softmax, nets: Any, batch: Any, noise: Any) -> Any:
+    def reading(self: Softmax, nets: Any, batch: Any, noise: Any) -> Any:
         assert float(batch.features.sum()) > 0
         return right(self, nets, batch, noise)
 
-    monkeypatch.setattr(Softmax, "losses", looking)
+    monkeypatch.setattr(Softmax, "losses", reading)
     graphs = Graphs()
     same(plain, run("tf-vaegan/classifier", gpu, graphs=graphs))
     assert graphs.stages["part"].startswith("pass 1: ")
-    # The device is as good as before: the next program is captured.
+    # The next program is captured again.
     monkeypatch.setattr(Softmax, "losses", right)
     same(plain, run("tf-vaegan/classifier", gpu, graphs=Graphs(required=True)))
 
 
 @pytest.mark.parametrize("kind", ["adam", "rmsprop", "sgd"])
-def test_fused_updates_are_the_plain_ones(
+def test_fused_updates_equal_unfused_ones(
     kind: str, gpu: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rule = Optimizer(kind, lr=1e-2, momentum=0.9 if kind != "adam" else 0.0, weight_decay=1e-3)  # type: ignore[arg-type]
@@ -96,9 +94,7 @@ def store(tmp_path: Path) -> RegionStore:
 
 
 @pytest.mark.parametrize("graphs", [False, True])
-def test_regions_that_stay_are_those_that_are_read_ahead(
-    graphs: bool, store: RegionStore, gpu: torch.device
-) -> None:
+def test_resident_regions_equal_those_read_ahead(graphs: bool, store: RegionStore, gpu: torch.device) -> None:
     ends = []
     for room in (2**40, 0):
         rows = RegionRows(store, np.arange(IMAGES), gpu, lambda device, room=room: room)
@@ -112,7 +108,7 @@ def test_regions_that_stay_are_those_that_are_read_ahead(
 
 
 def test_reading_ahead_overlaps_with_computing(store: RegionStore, gpu: torch.device) -> None:
-    """What is read never waits for what is computed: rows are there while the device is still busy."""
+    """Reading never waits for computing: rows arrive while the device is still busy."""
     from zslbench.training.batches import Reader
 
     reader = Reader(RegionRows(store, np.arange(IMAGES), gpu, lambda device: 0), gpu)
@@ -156,7 +152,7 @@ def test_replicas_are_single_runs_within_rounding(method: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
-def test_coarser_products_give_losses_near_float32s(precision: str, tmp_path: Path) -> None:
+def test_coarser_products_give_losses_close_to_float32(precision: str, tmp_path: Path) -> None:
     import zslbench
 
     rows = {}

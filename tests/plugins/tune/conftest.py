@@ -12,7 +12,7 @@ import pytest
 import zslbench
 
 pytest.importorskip("optuna", reason="needs the extra tune")
-sys.path.insert(0, str(Path(__file__).parent))  # for the module ``tiny``, which processes import too
+sys.path.insert(0, str(Path(__file__).parent))  # for ``tiny``, which worker processes import too
 
 from tiny import RATES, RIDGES, TOY, TRAINED
 
@@ -21,7 +21,7 @@ Tune = Callable[..., Any]
 
 @pytest.fixture
 def tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tune:
-    """A search in a store of the test's own: of ESZSL's ridges, or (``trained``) a tiny TF-VAEGAN's rate."""
+    """A search in the test's store: of ESZSL's regularisers, or (``trained``) of a tiny TF-VAEGAN's rate."""
     monkeypatch.setenv("ZSLBENCH_CHECKPOINT_SECONDS", "0")
     monkeypatch.delenv("ZSLBENCH_TRACK", raising=False)
 
@@ -38,7 +38,7 @@ def tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tune:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Any]:
-    """``zslbench.run`` with the same data set; gives the record of one seed."""
+    """``zslbench.run`` on the same data set; returns the record of one seed."""
 
     def one(method: str, seed: int = 0, **options: Any) -> Any:
         options = {"threads": 1, "device": "cpu", "store": tmp_path / "runs", "settings": TOY} | options

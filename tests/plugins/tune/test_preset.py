@@ -30,13 +30,13 @@ def test_the_winner_as_a_preset_and_its_runs(tune: Any, run: Any, tmp_path: Path
     found = tune(trained=True, output=file)
     assert found.preset == file
     record = run("tf-vaegan", settings=dataset_settings(TRAINED), preset=str(file), select="last")
-    # Every setting is the winner's; the rest are those that held in the search.
+    # Every setting is the winner's or was fixed in the search.
     settings = record.info.identity["settings"]
     expected = TRAINED | dict(found.best.settings) | {"generator.epochs": found.best.epochs}
     assert {key: settings[key.partition(".")[0]][key.partition(".")[2]] for key in expected} == expected
     toy = resolve(registry(), "toy", method="tf-vaegan", settings=expected).parts
     assert {kind: part.values() for kind, part in toy.items()} == settings
-    # And the record says where they come from.
+    # The record has their provenance.
     (tuned,) = record.environment["tuned"]
     provenance = tomllib.loads(file.read_text("utf-8"))["provenance"]
     assert tuned == {"preset": str(file), **provenance}
@@ -76,21 +76,21 @@ def test_what_was_tuned_is_not_searched_again(tune: Any, run: Any) -> None:
         ({}, None),
     ],
 )
-def test_a_preset_for_something_else_is_doubted(tune: Any, run: Any, options: Any, words: Any) -> None:
+def test_a_preset_for_another_search_gets_a_note(tune: Any, run: Any, options: Any, words: Any) -> None:
     found = tune(trials=1)
     text = found.preset.read_text("utf-8")
     settings = options.get("settings", TOY)
-    if options.get("method"):  # what the two have in common
+    if options.get("method"):  # only settings that both methods have
         text = "[embedding]\nnormalize = 'l2'\n" + text[text.index("\n[provenance]") :]
         found.preset.write_text(text, "utf-8")
         settings = settings | {"generator.hidden": 8, "generator.per_class": 4, "classifier.epochs": 1}
     options = {"method": "eszsl"} | options | {"settings": settings}
     record = run(options.pop("method"), preset=str(found.preset), **options)
-    doubts = [note for note in record.notes if "was tuned for" in note]
-    assert len(doubts) == (words is not None)
+    notes = [note for note in record.notes if "was tuned for" in note]
+    assert len(notes) == (words is not None)
     if words:
-        assert words in doubts[0]
-        assert str(found.preset) in doubts[0]
+        assert words in notes[0]
+        assert str(found.preset) in notes[0]
 
 
 def test_a_preset_for_another_data_set(tune: Any) -> None:
@@ -127,7 +127,7 @@ def test_provenance_that_is_not_a_table() -> None:
     assert parse_preset("[generator]\nlr = 1.0", "x").provenance is None
 
 
-def test_where_a_preset_may_be_written(tune: Any, tmp_path: Path) -> None:
+def test_presets_replace_only_their_own(tune: Any, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"x\.txt"):
         tune(output=tmp_path / "x.txt")
     mine = tmp_path / "mine.toml"
@@ -136,7 +136,7 @@ def test_where_a_preset_may_be_written(tune: Any, tmp_path: Path) -> None:
         tune(output=mine)
     assert mine.read_text("utf-8") == "[generator]\nlr = 1.0\n"
     first = tune(trials=1, output=tmp_path / "own.toml")
-    again = tune(trials=6, output=tmp_path / "own.toml")  # its own it may replace
+    again = tune(trials=6, output=tmp_path / "own.toml")  # replaces its own preset
     assert parse_preset(again.preset.read_text("utf-8"), "x").provenance["trials"] == 6  # type: ignore[index]
     assert first.preset == again.preset
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []

@@ -1,4 +1,4 @@
-"""Searches that are stopped, killed, shared or mixed up."""
+"""Searches that are interrupted, killed, shared or confused with others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORKER = Path(__file__).with_name("worker_process.py")
 
 
 class StopsAt:
-    """A display that asks for a stop, as Ctrl-C does, after an epoch of the n-th fit."""
+    """A display that requests a stop, as Ctrl-C does, after an epoch of the n-th fit."""
 
     def __init__(self, fit: int, epoch: int) -> None:
         self.fit, self.epoch, self.fits, self.said = fit, epoch, 0, list[str]()
@@ -52,20 +52,20 @@ class StopsAt:
         yield Stopper()
 
 
-def test_a_stopped_search_goes_on(tune: Any) -> None:
+def test_a_stopped_search_is_resumed(tune: Any) -> None:
     whole = tune(trained=True, trials=1, seeds=2, store="whole")
     first, second = StopsAt(fit=2, epoch=2), StopsAt(fit=99, epoch=0)
     with pytest.raises(Interrupted):  # in the second seed
         tune(trained=True, trials=1, seeds=2, display=first)
     found = tune(trained=True, trials=1, seeds=2, display=second)
     assert content(found) == content(whole)
-    assert [one.number for one in found.trials] == [1]  # trial 0 was given up, 1 repeats it
-    # The first seed is at its end, the second goes on after epoch 2.
+    assert [one.number for one in found.trials] == [1]  # trial 0 was interrupted, 1 repeats it
+    # The first seed is complete, the second resumes after epoch 2.
     generators = [done for stage, done in second.resumed if stage == "validation/generator"]
     assert generators == [3, 2]
 
 
-def test_the_number_of_trials_is_that_of_the_study(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_count_the_whole_study(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = tune(trials=5, store="whole")
     tune(trials=2)
     found = tune(trials=5)
@@ -80,7 +80,7 @@ def test_the_number_of_trials_is_that_of_the_study(tune: Any, monkeypatch: pytes
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Two trials of the search that ``worker_process`` joins, computed by one process in one go."""
+    """Two trials of the search of ``worker_process``, computed by one process without interruption."""
     return zslbench.tune(
         "tf-vaegan", dataset="toy", trials=2, search=RATES, settings=TRAINED, epochs=3, every=1, threads=1,
         device="cpu", store=tmp_path_factory.mktemp("undisturbed"),
@@ -95,7 +95,7 @@ def test_a_killed_workers_trial_is_repeated(
     assert killed.returncode == -signal.SIGKILL
     display = StopsAt(fit=99, epoch=0)
     found = tune(trained=True, trials=2, display=display)
-    # Trial 0 is repeated under another number, once its process has sent no heartbeat for a while.
+    # Trial 0 is repeated under another number, once its process has sent no heartbeat for a time.
     assert {one.number for one in found.trials} == {1, 2}
     assert sorted(content(found), key=str) == sorted(content(undisturbed), key=str)
     generators = [done for stage, done in display.resumed if stage == "validation/generator"]
@@ -109,9 +109,9 @@ def test_two_processes_share_a_study(tune: Any, undisturbed: Any, tmp_path: Path
     assert [one.wait(120) for one in processes] == [0, 0]
     (file,) = (tmp_path / "store" / "tuning").glob("*.db")
     trials = optuna.load_study(study_name="zslbench", storage=f"sqlite:///{file}").trials
-    assert [one.state.name for one in trials] == ["COMPLETE"] * 2  # not one too many
+    assert [one.state.name for one in trials] == ["COMPLETE"] * 2  # no surplus trial
     assert len({one.user_attrs["worker"] for one in trials}) == 2
-    # The first ten are drawn at random, each from a generator of its own: who computes them changes nothing.
+    # The first ten trials are random, each from its own generator, whichever process computes them.
     assert content(tune(trained=True, trials=2)) == content(undisturbed)
 
 
@@ -170,7 +170,7 @@ def test_a_file_with_an_odd_name(tune: Any, tmp_path: Path) -> None:
 
 
 def test_a_trial_that_another_process_took_over(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that sleeps for long looks dead to the others, which repeat its trial."""
+    """A suspended process looks dead to the others, which repeat its trial."""
     whole = tune(trials=2, store="whole")
     compute = Objective.__call__
     stolen = []
@@ -199,6 +199,6 @@ def test_a_trial_that_another_process_took_over(tune: Any, monkeypatch: pytest.M
         ({"seeds": 0}, "seeds 0"),
     ],
 )
-def test_what_cannot_be_asked_for(tune: Any, options: Any, words: str) -> None:
+def test_invalid_arguments(tune: Any, options: Any, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         tune(**options)

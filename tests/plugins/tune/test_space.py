@@ -70,7 +70,7 @@ def space(recipe: Any, *texts: str, fixed: Any = None) -> Any:
     return space_of(recipe, requested=dict(map(parse_search, texts)), tunable={}, fixed=fixed or {})
 
 
-def test_whole_numbers_and_others(recipe: Any) -> None:
+def test_integers_and_floats(recipe: Any) -> None:
     lr, hidden, a1, latent = space(
         recipe,
         "generator.lr=1:2",
@@ -84,7 +84,7 @@ def test_whole_numbers_and_others(recipe: Any) -> None:
     assert isinstance(hidden.value(8), int)
 
 
-def test_options_become_what_the_settings_take(recipe: Any) -> None:
+def test_options_are_converted_to_the_types_of_settings(recipe: Any) -> None:
     latent, bounds, rate = space(
         recipe, "generator.latent=none,16", "generator.penalty_bounds=[1, 2],none", "generator.lr=1,2"
     ).dimensions
@@ -110,7 +110,7 @@ def test_options_become_what_the_settings_take(recipe: Any) -> None:
         ("dataset.classes=10:20", "data set"),
     ],
 )
-def test_what_the_settings_do_not_take(recipe: Any, text: str, words: str) -> None:
+def test_values_that_settings_refuse(recipe: Any, text: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         space(recipe, text)
     assert words in str(caught.value)
@@ -121,7 +121,7 @@ def test_searched_and_set_at_once(recipe: Any) -> None:
         space(recipe, "generator.lr=1:2", fixed={"generator.lr": 1.0})
 
 
-def test_what_holds_where_the_user_names_nothing(recipe: Any) -> None:
+def test_the_space_without_a_request(recipe: Any) -> None:
     declared = {"generator.lr": Range(1, 2), "generator.a1": Range(0, 1), "nothing.x": Range(0, 1)}
     found = space_of(recipe, requested={}, tunable=declared, fixed={"generator.a1": 0.5})
     assert (list(found.as_dict()), found.origin) == (["generator.lr"], "tunable")
@@ -133,7 +133,7 @@ def test_what_holds_where_the_user_names_nothing(recipe: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [one.name for one in registry().methods() if one.declaration.tunable])
-def test_what_first_party_methods_declare_is_theirs(name: str) -> None:
+def test_first_party_methods_declare_their_own_settings(name: str) -> None:
     declared = registry().method(name).declaration
     for reading in (None, *(one.name for one in declared.readings)):
         recipe = resolve(registry(), "toy", method=name, reading=reading)

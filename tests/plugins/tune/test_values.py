@@ -1,4 +1,4 @@
-"""What a trial's value is, and that nothing but the validation fold has a part in it."""
+"""The value of a trial, which depends on the validation fold alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import zslbench.experiment.datasets
 from zslbench.experiment.datasets import load_dataset
 
 
-def test_a_value_is_what_val_finds_for_these_settings(tune: Any, run: Any) -> None:
+def test_a_value_is_that_of_selection_val(tune: Any, run: Any) -> None:
     found = tune(trials=5)
     for one in found.trials:
         record = run("eszsl", settings=TOY | dict(one.settings) | {"classifier.coding": "pm1"})
@@ -23,7 +23,7 @@ def test_a_value_is_what_val_finds_for_these_settings(tune: Any, run: Any) -> No
     assert len({one.value for one in found.trials}) > 2
 
 
-def test_epochs_are_those_that_are_best_on_the_mean_of_the_seeds(tune: Any, run: Any) -> None:
+def test_epochs_have_the_best_mean_over_seeds(tune: Any, run: Any) -> None:
     found = tune(trained=True, seeds=2, trials=1)
     for one in found.trials:
         curves = []
@@ -58,7 +58,7 @@ def test_no_test_image_is_ever_seen(tune: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(zslbench.experiment.datasets, "load_dataset", poisoned)
     for trained, expected in honest.items():
         found = tune(trained=trained, trials=2, store="poisoned")
-        assert found.study != expected.study  # it is another data set
+        assert found.study != expected.study  # another data set
         assert content(found) == content(expected)
 
 
@@ -83,7 +83,7 @@ def test_median_pruning(tune: Any) -> None:
     assert found.best.state == "done"
 
 
-def test_settings_that_were_tried_are_not_computed_again(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_settings_are_not_computed_again(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from zslbench_tune.trial import Objective
 
     computed = []
@@ -111,7 +111,7 @@ def test_a_trial_that_fails_is_a_failed_trial(tune: Any) -> None:
     assert frame["state"].tolist() == sorted(frame["state"])  # done, then failed
 
 
-def test_settings_that_do_not_go_together_fail_alone(tune: Any) -> None:
+def test_incompatible_settings_fail_alone(tune: Any) -> None:
     search = {"generator.decoder": [True, False], "generator.feedback": [True, False]}
     found = tune(trained=True, search=search, trials=8, settings={"generator.transform": False}, epochs=1)
     for one in found.trials:
@@ -120,9 +120,7 @@ def test_settings_that_do_not_go_together_fail_alone(tune: Any) -> None:
     assert "without a decoder" in str([one.reason for one in found.trials])
 
 
-def test_trials_are_computed_in_the_precision_that_was_asked_for(
-    tune: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trials_use_the_requested_precision(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from zslbench.experiment import pipeline
     from zslbench.experiment.job import ExecutionMode
     from zslbench.training.graphs import Graphs
@@ -137,7 +135,7 @@ def test_trials_are_computed_in_the_precision_that_was_asked_for(
     monkeypatch.setattr("zslbench_tune.trial.validate", validate)
     plain, coarse = (tune(trials=1, precision=one) for one in ("float32", "bf16"))
     assert seen == [("float32", None), ("bf16", None)]
-    assert plain.study != coarse.study  # their values are not compared with each other
+    assert plain.study != coarse.study  # values in different precisions are not compared
     made = Graphs(required=False)
     monkeypatch.setattr(ExecutionMode, "new_graphs", lambda self: made)
     tune(trials=2)

@@ -12,7 +12,7 @@ TOY: dict[str, Any] = {
     "dataset.channels": 12,
 }
 TRAINED: dict[str, Any] = TOY | {
-    "dataset.images_per_class": 15,  # clear enough that something is learnt in three epochs
+    "dataset.images_per_class": 15,  # so that three epochs learn something
     "dataset.visibility": 1.0,
     "dataset.clutter": 0.2,
     "dataset.noise": 0.3,
@@ -30,5 +30,5 @@ RIDGES = {"classifier.gamma": "1e-3:1e3:log", "classifier.lam": "1e-3:1e3:log"}
 
 
 def content(found: Any) -> list[tuple[Any, ...]]:
-    """What the trials of a search tried and found, in order; numbers and times aside."""
+    """Settings and results of the trials of a search, in order, without numbers and times."""
     return [(one.state, dict(one.settings), one.value, one.epochs, dict(one.seeds)) for one in found.trials]

@@ -1,7 +1,7 @@
-"""One worker as a process of its own: ``python worker_process.py STORE kill|wait``.
+"""One worker process: ``python worker_process.py STORE kill|wait``.
 
-``kill``: it is killed after the second epoch of its first trial. ``wait``: it computes nothing before another
-worker is there as well.
+``kill``: it is killed after the second epoch of its first trial. ``wait``: it computes nothing until another
+worker has started.
 """
 
 from __future__ import annotations
