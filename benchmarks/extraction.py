@@ -32,7 +32,7 @@ from benchmarks.common import Timed, interleaved, processor, write_page
 from zslbench.experiment import ExecutionMode, applied, choose_mode
 from zslbench.plugin import FeatureExtractor
 from zslbench.report import render
-from zslbench_data.extraction import Options, extract
+from zslbench_data.extraction import ExtractionOptions, extract
 from zslbench_extractors.settings import VisionSettings
 from zslbench_extractors.vision import VisionModel
 
@@ -94,7 +94,7 @@ def bare(extractor: FeatureExtractor, mode: ExecutionMode, count: int, batch: in
 
 def whole(folder: Path, extractor: FeatureExtractor, mode: ExecutionMode, count: int, batch: int) -> None:
     """From JPEGs to a finished store and features file."""
-    made = extract(folder, extractor, Options("benchmark", name="made", batch=batch), mode)
+    made = extract(folder, extractor, ExtractionOptions("benchmark", name="made", batch=batch), mode)
     assert made.computed == count
     shutil.rmtree(folder / "regions")
     made.features.unlink()

@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 from jaxtyping import install_import_hook
 
-sys.path.insert(0, str(Path(__file__).parent / "helpers"))  # for ``pages``, ``processes`` and ``small``
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))  # for the helper modules of tests
 
 # Shapes and types of our own functions are checked at every call in every test.
 _hook = install_import_hook(

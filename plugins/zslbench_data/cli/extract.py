@@ -86,7 +86,7 @@ def extract(
     from zslbench.experiment import choose_mode
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import how_to_get, how_to_get_part
-    from zslbench_data.extraction import Options, extract as run
+    from zslbench_data.extraction import ExtractionOptions, extract as run
     from zslbench_data.progress import ImageProgress, human
 
     entry = catalogue().datasets.get(dataset.lower())
@@ -96,7 +96,7 @@ def extract(
     mode = choose_mode(device, threads)
     with _offline(offline):
         extractor = _extractor(backbone, assignments)
-        requested = Options(backbone=backbone, **options)
+        requested = ExtractionOptions(backbone=backbone, **options)
         done = run(folder, extractor, requested, mode, display=ImageProgress(), advice=advice)
     images, regions, channels = done.store.shape
     size = human(images * regions * channels * done.store.dtype.itemsize)

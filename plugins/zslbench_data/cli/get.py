@@ -144,10 +144,10 @@ def _for_vectors(datasets: tuple[str, ...], entries: list[CatalogueEntry], root:
 
 
 def _parts(what: str, images: bool) -> tuple[str, ...]:
-    from zslbench_data.download.catalogue import PARTS
+    from zslbench_data.download.catalogue import DOWNLOAD_PARTS
 
     requested = [one.strip().lower() for one in what.split(",") if one.strip()]
     for one in requested:
-        if one not in PARTS:
-            raise SettingsError(f"--what {what}: no part '{one}', {did_you_mean(one, PARTS)}")
-    return tuple(one for one in PARTS if one in requested or (images and one == "images"))
+        if one not in DOWNLOAD_PARTS:
+            raise SettingsError(f"--what {what}: no part '{one}', {did_you_mean(one, DOWNLOAD_PARTS)}")
+    return tuple(one for one in DOWNLOAD_PARTS if one in requested or (images and one == "images"))

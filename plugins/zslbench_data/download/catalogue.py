@@ -12,7 +12,7 @@ from typing import Any
 
 from zslbench.errors import UnknownName, did_you_mean
 
-PARTS = ("splits", "names", "images")
+DOWNLOAD_PARTS = ("splits", "names", "images")
 """The parts of a data set: official splits with the features in their archive, attribute names, images."""
 
 
@@ -38,7 +38,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Part:
+class DownloadPart:
     """Which files of an archive make up one part of a data set."""
 
     what: str
@@ -67,7 +67,7 @@ class CatalogueEntry:
     counts: Mapping[str, int]
     """``images``, ``classes``, ``unseen``, ``attributes``, ``trainval``, ``test_seen``, ``test_unseen``;
     ``sentence`` for data sets with sentence embeddings."""
-    parts: tuple[Part, ...]
+    parts: tuple[DownloadPart, ...]
     semantics: str = "attributes"
     """What ``att`` holds."""
     by_hand: Mapping[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class CatalogueEntry:
     split: tuple[str, ...] = ()
     """Fingerprints of the published trainval, test_seen and test_unseen."""
 
-    def part(self, what: str) -> Part | None:
+    def part(self, what: str) -> DownloadPart | None:
         """The part of this kind; None: it cannot be downloaded."""
         return next((one for one in self.parts if one.what == what), None)
 
@@ -126,7 +126,7 @@ def read(tables: Mapping[str, Any]) -> Catalogue:
     """A catalogue from TOML tables. An unknown field is a TypeError, not a user's error: the file is ours."""
     datasets = {}
     for name, table in tables["datasets"].items():
-        parts = tuple(Part(**_frozen(one)) for one in table["parts"])
+        parts = tuple(DownloadPart(**_frozen(one)) for one in table["parts"])
         datasets[name] = CatalogueEntry(name, **{**_frozen(table), "parts": parts})
     return Catalogue(
         MappingProxyType({key: Archive(key, **_frozen(one)) for key, one in tables["archives"].items()}),

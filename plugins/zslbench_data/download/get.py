@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,7 +15,7 @@ from zslbench.data import ATTRIBUTE_NAMES, IMAGES, SPLITS_FILE, find_folder, req
 from zslbench.errors import DataError, MissingData
 from zslbench.store import read_records, sha256_of, sync_folder, write_whole
 from zslbench_data.download.archives import Fetched, Fetcher, write_records
-from zslbench_data.download.catalogue import Catalogue, CatalogueEntry, Part
+from zslbench_data.download.catalogue import Catalogue, CatalogueEntry, DownloadPart
 from zslbench_data.download.unpack import STAMP, Unpacked, unpack
 
 LISTING = "images.sha256"
@@ -35,7 +34,7 @@ class _Unpacking:
     """The unpacked files of one part."""
 
     entry: CatalogueEntry
-    part: Part
+    part: DownloadPart
     folder: Path
     staging: Path
     files: Mapping[str, Unpacked]
@@ -101,7 +100,7 @@ def get_part(
     return f"{text}, from {fetched.path.name}"
 
 
-def is_present(folder: Path, part: Part | None, what: str) -> bool:
+def is_present(folder: Path, part: DownloadPart | None, what: str) -> bool:
     """Whether a part of a data set is on the disk."""
     if what == "names":
         return sidecar(folder, ATTRIBUTE_NAMES) is not None
@@ -111,9 +110,8 @@ def is_present(folder: Path, part: Part | None, what: str) -> bool:
     return all((folder / one).is_file() for one in members)
 
 
-def chooser(part: Part) -> Callable[[tuple[str, ...]], str | None]:
+def chooser(part: DownloadPart) -> Callable[[tuple[str, ...]], str | None]:
     """A function from the parts of a member's path to the file it becomes; None: it is not part of this."""
-    patterns = [PurePosixPath(one).parts for one in (*part.members, *part.optional)]
     below = PurePosixPath(part.below).parts if part.below else None
 
     def choose(parts: tuple[str, ...]) -> str | None:
@@ -121,14 +119,10 @@ def chooser(part: Part) -> Callable[[tuple[str, ...]], str | None]:
             return None  # what macOS adds to archives
         if below is not None:
             return _image_path(below, parts)
-        return parts[-1] if any(_ends_with(parts, one) for one in patterns) else None
+        path = PurePosixPath(*parts)
+        return path.name if any(map(path.match, (*part.members, *part.optional))) else None
 
     return choose
-
-
-def _ends_with(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    tail = parts[-len(pattern) :]
-    return len(tail) == len(pattern) and all(map(fnmatchcase, tail, pattern))
 
 
 def _image_path(below: tuple[str, ...], parts: tuple[str, ...]) -> str | None:
@@ -139,7 +133,7 @@ def _image_path(below: tuple[str, ...], parts: tuple[str, ...]) -> str | None:
     return None
 
 
-def _refuse_incomplete(part: Part, files: Mapping[str, Unpacked], fetched: Fetched) -> None:
+def _refuse_incomplete(part: DownloadPart, files: Mapping[str, Unpacked], fetched: Fetched) -> None:
     missing = [one for one in part.members if one.rpartition("/")[2] not in files]
     if part.below and not files:
         missing = [f"images below {part.below}"]

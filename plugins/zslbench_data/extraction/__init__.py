@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from zslbench_data.extraction.engine import Extracted, Options, extract
+from zslbench_data.extraction.engine import Extracted, ExtractionOptions, extract
 
-__all__ = ["Extracted", "Options", "extract"]
+__all__ = ["Extracted", "ExtractionOptions", "extract"]

@@ -42,7 +42,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
 @dataclass(frozen=True)
-class Options:
+class ExtractionOptions:
     """Options of an extraction."""
 
     backbone: str
@@ -77,7 +77,7 @@ class Extracted:
 def extract(
     folder: Path,
     extractor: FeatureExtractor,
-    options: Options,
+    options: ExtractionOptions,
     mode: ExecutionMode,
     *,
     display: Display = SILENT,
@@ -107,7 +107,7 @@ class _Extraction:
         self,
         folder: Path,
         extractor: FeatureExtractor,
-        options: Options,
+        options: ExtractionOptions,
         device: torch.device,
         display: Display,
         advice: str,

@@ -10,6 +10,7 @@ smallest number that makes all listed names distinct.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -180,9 +181,5 @@ def _parts(name: str) -> tuple[str, ...]:
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:
     """The number of equal components at the end."""
-    count = 0
-    for a, b in zip(reversed(one), reversed(other), strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))

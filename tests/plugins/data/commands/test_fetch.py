@@ -54,12 +54,12 @@ def test_an_archive_that_differs_from_its_record_is_an_error(
     other = make_zip({"a.txt": b"two"})
     got.path.unlink()
     web.serve("/set.zip", other)
-    with pytest.raises(DownloadError, match=f"is not the archive first seen .*{digest(other)}"):
+    with pytest.raises(DownloadError, match=f"first seen .*{digest(other)}"):
         fetcher().fetch(one)
     assert names(got.path.parent) == {"checksums.json"}
     assert fetcher(force=True).fetch(one).record["sha256"] == digest(other)
     got.path.write_bytes(body)
-    with pytest.raises(DataError, match=r"is not the archive first seen.*--force"):
+    with pytest.raises(DataError, match=r"first seen.*--force"):
         fetcher().fetch(one)
 
 
@@ -69,7 +69,7 @@ def test_wrong_bytes_never_look_complete(
 ) -> None:
     wrong = body[:-1] + bytes([body[-1] ^ 1])
     one = archive(web.serve("/set.zip", wrong), checksum=f"{algorithm}:{digest(body, algorithm)}")
-    with pytest.raises(DownloadError, match="is not the published archive") as caught:
+    with pytest.raises(DownloadError, match="not the published") as caught:
         fetcher().fetch(one)
     assert "http://example.invalid/set" in str(caught.value)
     assert names(tmp_path / "archives") == set()
@@ -94,12 +94,12 @@ def test_a_corrupt_part_file_is_discarded(
 def test_a_wrong_content_length_is_detected(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
     # Announced shorter: what comes ends early and seems complete.
     url = web.serve("/set.zip", body, announced=len(body) - 30)
-    with pytest.raises(DownloadError, match="is a damaged archive"):
+    with pytest.raises(DownloadError, match="damaged archive"):
         fetcher().fetch(archive(url))
     with pytest.raises(DownloadError, match="published archive"):
         fetcher().fetch(archive(url, body=body))
     web.files["/set.zip"].announced = len(body) - 30
-    with pytest.raises(DownloadError, match=f"has {len(body) - 30} bytes, the published archive {len(body)}"):
+    with pytest.raises(DownloadError, match=f"has {len(body) - 30} bytes, .* {len(body)}"):
         fetcher().fetch(archive(url, size=len(body), exact=True))
 
 
@@ -118,13 +118,13 @@ def test_an_endless_file_is_aborted(
 def test_a_truncated_gzip_is_detected(web: Any, fetcher: Any, archive: Any, make_tar: Any) -> None:
     body = make_tar({"a": bytes(range(256)) * 100})
     url = web.serve("/set.tgz", body, announced=len(body) - 20)
-    with pytest.raises(DownloadError, match="is a damaged archive"):
+    with pytest.raises(DownloadError, match="damaged archive"):
         fetcher().fetch(archive(url, file="set.tgz"))
 
 
 @pytest.mark.parametrize(
     ("page", "words"),
-    [(b"<!DOCTYPE html><p>moved", "is a web page"), (b"", "is empty"), (b"what", "not a zip or gzip")],
+    [(b"<!DOCTYPE html><p>moved", "web page"), (b"", "is empty"), (b"what", "not a zip or gzip")],
 )
 def test_a_web_page_is_not_an_archive(
     web: Any, fetcher: Any, archive: Any, page: bytes, words: str, tmp_path: Path
@@ -190,7 +190,7 @@ def test_offline_uses_archives_put_there_by_hand(
     (tmp_path / "archives" / "set.zip").write_bytes(body)
     assert fetcher(offline=True).fetch(one).record["url"] is None
     (tmp_path / "archives" / "set.zip").write_bytes(body[:-1])
-    with pytest.raises(DataError, match="is not the published archive"):
+    with pytest.raises(DataError, match="not the published"):
         fetcher(offline=True).fetch(one)
     assert web.requests == []
 
@@ -200,7 +200,7 @@ def test_an_invalid_archive_put_there_by_hand_is_not_recorded(
 ) -> None:
     (tmp_path / "archives").mkdir()
     (tmp_path / "archives" / "set.zip").write_bytes(b"<html>login")
-    with pytest.raises(DataError, match="is a web page"):
+    with pytest.raises(DataError, match="web page"):
         fetcher().fetch(archive("http://127.0.0.1:9/set.zip"))
     assert not (tmp_path / "archives" / "checksums.json").exists()
 
@@ -283,5 +283,5 @@ def test_a_damaged_checksums_file_is_an_error(
     one = archive(web.serve("/set.zip", body))
     fetcher().fetch(one)
     (tmp_path / "archives" / "checksums.json").write_text('{"set.zip": 3}')
-    with pytest.raises(DataError, match=r"checksums.json: is damaged. Move it away"):
+    with pytest.raises(DataError, match=r"checksums.json: is damaged"):
         fetcher().fetch(one)

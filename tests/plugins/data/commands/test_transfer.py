@@ -183,8 +183,8 @@ def test_the_proxy_of_the_environment_is_used(
     [
         ("http://127.0.0.1:9/set.zip", "refused, 3 times"),
         ("http://host.invalid/set.zip", "cannot be resolved"),
-        ("ftp://127.0.0.1/set.zip", "not an http or https"),
-        ("set.zip", "not an http or https"),
+        ("ftp://127.0.0.1/set.zip", "http or https"),
+        ("set.zip", "http or https"),
     ],
 )
 def test_unreachable_addresses(web: Any, download: Any, url: str, words: str) -> None:

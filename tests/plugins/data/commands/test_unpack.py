@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from zslbench.errors import DataError
-from zslbench_data.download.catalogue import Part
+from zslbench_data.download.catalogue import DownloadPart
 from zslbench_data.download.get import chooser
 from zslbench_data.download.unpack import STAMP, unpack
 
@@ -31,7 +31,7 @@ FILES = {
     "readme.txt": b"read me",
 }
 NOISE = random.Random(3).randbytes(25_000)
-PART = Part("splits", "set", 10_000, ("CUB/att_splits.mat", "CUB/res101.mat"), ("CUB/*classes*.txt",))
+PART = DownloadPart("splits", "set", 10_000, ("CUB/att_splits.mat", "CUB/res101.mat"), ("CUB/*classes*.txt",))
 
 
 @pytest.fixture(params=["zip", "tar.gz", "tar"])
@@ -41,7 +41,7 @@ def pack(request: pytest.FixtureRequest, make_zip: Any, make_tar: Any) -> Callab
 
 @pytest.fixture
 def run(tmp_path: Path, display: Any) -> Callable[..., dict[str, Any]]:
-    def call(body: bytes, part: Part = PART, stamp: str = "one", name: str = "set") -> dict[str, Any]:
+    def call(body: bytes, part: DownloadPart = PART, stamp: str = "one", name: str = "set") -> dict[str, Any]:
         (tmp_path / name).write_bytes(body)
         return unpack(
             tmp_path / name,
@@ -84,7 +84,7 @@ def test_the_shallower_of_two_matching_members_is_unpacked(
 ) -> None:
     files = {"attributes.txt": b"right", "x/y/attributes.txt": b"wrong!"}
     files = dict(reversed(files.items())) if order else files
-    got = run(pack(files), Part("names", "set", 100, ("attributes.txt",)))
+    got = run(pack(files), DownloadPart("names", "set", 100, ("attributes.txt",)))
     assert (staging / "attributes.txt").read_bytes() == b"right"
     assert got["attributes.txt"].member == "attributes.txt"
 
@@ -98,7 +98,7 @@ def test_images_keep_their_folders(run: Any, pack: Any, staging: Path) -> None:
         "./d/parts/images.jpg": b"elsewhere",
         "images/z.jpg": b"elsewhere too",
     }
-    got = run(pack(files), Part("images", "set", 100, below="d/images"))
+    got = run(pack(files), DownloadPart("images", "set", 100, below="d/images"))
     assert got.keys() == {"001.A/x.jpg", "002.B/deep/y.JPG"}
     assert (staging / "002.B" / "deep" / "y.JPG").read_bytes() == b"2"
 
@@ -108,7 +108,7 @@ def test_images_keep_their_folders(run: Any, pack: Any, staging: Path) -> None:
              "top\\..\\..\\CUB\\res101.mat", "../elsewhere.txt"]
 )  # fmt: skip
 def test_no_archive_writes_outside(run: Any, pack: Any, tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"would leave its folder"):
+    with pytest.raises(DataError, match=r"leave its folder"):
         run(pack({**FILES, name: b"evil"}))
     assert around(tmp_path) == {"inner"}
 
@@ -120,7 +120,7 @@ def test_links_and_devices_in_a_tar_are_refused(run: Any, tmp_path: Path, kind: 
         info = tarfile.TarInfo("top/CUB/att_splits.mat")
         info.type, info.linkname = kind, "/etc/hostname"
         tape.addfile(info)
-    with pytest.raises(DataError, match="not an ordinary file"):
+    with pytest.raises(DataError, match="ordinary file"):
         run(out.getvalue())
     assert around(tmp_path) == {"inner"}
 
@@ -131,7 +131,7 @@ def test_a_link_in_a_zip_is_refused(run: Any) -> None:
         info = zipfile.ZipInfo("CUB/att_splits.mat")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         pack.writestr(info, "/etc/hostname")
-    with pytest.raises(DataError, match="not an ordinary file"):
+    with pytest.raises(DataError, match="ordinary file"):
         run(out.getvalue())
 
 
@@ -180,8 +180,11 @@ def test_a_tar_header_that_claims_terabytes(run: Any) -> None:
 def test_truncated_archives_are_an_error(run: Any, pack: Any, tmp_path: Path, at: float) -> None:
     files = {name: hashlib.sha256(name.encode()).digest() * 400 for name in FILES}
     body = pack(files)
-    with pytest.raises(DataError, match=r"the archive is damaged .*--force"):
-        run(body[: int(len(body) * at)], Part("splits", "set", 100_000, ("readme.txt", "CUB/res101.mat")))
+    with pytest.raises(DataError, match=r"is damaged .*--force"):
+        run(
+            body[: int(len(body) * at)],
+            DownloadPart("splits", "set", 100_000, ("readme.txt", "CUB/res101.mat")),
+        )
     assert around(tmp_path) == {"inner"}
 
 
@@ -190,7 +193,7 @@ def test_flipped_bytes_are_detected(run: Any, make_zip: Any, make_tar: Any) -> N
     for body in (make_zip(files), make_tar(files)):
         spoilt = bytearray(body)
         spoilt[len(body) // 2] ^= 0xFF
-        with pytest.raises(DataError, match="the archive is damaged"):
+        with pytest.raises(DataError, match="is damaged"):
             run(bytes(spoilt))
 
 
@@ -198,7 +201,7 @@ def test_a_zip_member_larger_than_its_header_says(run: Any, make_zip: Any) -> No
     body = bytearray(make_zip({"CUB/res101.mat": b"a" * 5000}))
     for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         struct.pack_into("<I", body, body.index(signature) + offset, 100)  # the size unpacked
-    with pytest.raises(DataError, match="the archive is damaged"):
+    with pytest.raises(DataError, match="is damaged"):
         run(bytes(body))
 
 
@@ -212,7 +215,7 @@ def test_an_encrypted_member_is_refused(run: Any, make_zip: Any) -> None:
 
 def test_unpacking_is_resumed(run: Any, pack: Any, staging: Path, display: Any) -> None:
     files = {f"images/{number}.jpg": bytes([number]) * 1000 for number in range(8)}
-    part = Part("images", "set", 8000, below="images")
+    part = DownloadPart("images", "set", 8000, below="images")
     body = pack(files)
 
     def stop(step: int) -> None:

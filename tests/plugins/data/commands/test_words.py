@@ -106,20 +106,20 @@ def test_reading_ends_when_all_words_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "not a file of word vectors"),
-        (b"<html>\n", "not a file of word vectors"),
-        (b"word one two three\n", "not a file of word vectors"),
+        (b"", "file of word vectors"),
+        (b"<html>\n", "file of word vectors"),
+        (b"word one two three\n", "file of word vectors"),
         (b"3 900000\nabc", "dimension of 900000"),
-        (b"bill 1 2 3\nzebra 1 2\n", r"line 2 \('zebra'\) has 2 numbers, not 3"),
-        (b"bill 1 2 3\nzebra 1 x 3\n", "vector of 'zebra' contains something other"),
-        (b"bill 1 2 3\nzebra 1 nan 3\n", "vector of 'zebra' is not finite"),
-        (b"bill 1 2 3\n" + b"x" * 70_000, "line 2 is longer than"),
-        (binary()[:-3], "corrupt at word 7 of 7"),
-        (b"9" + binary()[1:], "corrupt at word 8 of 9"),
-        (binary(vectors={"zebra": np.full(4, np.inf)}), "vector of 'zebra' is not finite"),
-        (b"2 4\n" + b"\xff" * 3_000_000, "corrupt at word 1 of 2"),
-        (gzip.compress(text())[:-20], "the file is damaged"),
-        (struct.pack("<I", 0x04034B50) + b"junk", "the file is damaged"),
+        (b"bill 1 2 3\nzebra 1 2\n", r"line 2 \('zebra'\) has 2 numbers"),
+        (b"bill 1 2 3\nzebra 1 x 3\n", "'zebra' contains"),
+        (b"bill 1 2 3\nzebra 1 nan 3\n", "'zebra' is not finite"),
+        (b"bill 1 2 3\n" + b"x" * 70_000, "line 2 is longer"),
+        (binary()[:-3], "at word 7 of 7"),
+        (b"9" + binary()[1:], "at word 8 of 9"),
+        (binary(vectors={"zebra": np.full(4, np.inf)}), "'zebra' is not finite"),
+        (b"2 4\n" + b"\xff" * 3_000_000, "at word 1 of 2"),
+        (gzip.compress(text())[:-20], "is damaged"),
+        (struct.pack("<I", 0x04034B50) + b"junk", "is damaged"),
     ],
 )
 def test_broken_files_are_one_error(tmp_path: Path, body: bytes, words: str) -> None:
@@ -181,7 +181,7 @@ def test_vectors_from_a_file(get: Any, root: Path, tmp_path: Path) -> None:
     path = root / "Birds" / "attribute_vectors.npy"
     assert result.exit_code == 0
     assert result.stdout == f"birds vectors: 3 x 4 in {path}, sum over words of own.bin\n"
-    assert "note: birds: vectors have 4 numbers" in result.stderr
+    assert "birds: vectors have 4" in result.stderr
     rows = [VECTORS["bill"] + VECTORS["red"], VECTORS["ground"], VECTORS["bill"] + VECTORS["shape"]]
     np.testing.assert_array_equal(np.load(path), np.stack(rows))
     record = json.loads((root / "Birds" / "attribute_vectors.json").read_text())
@@ -214,7 +214,7 @@ def test_glove_comes_from_its_archive(
     sources = json.loads((root / "Birds" / "sources.json").read_text())
     assert sources["files"]["attribute_vectors.npy"]["member"] == "glove.300d.txt"
     assert "glove.zip" in sources["archives"]
-    assert "left unchanged; --force replaces it" in get().stdout
+    assert "--force" in get().stdout
     assert len(web.requests) == 1
 
 
@@ -236,11 +236,11 @@ def test_a_row_without_a_known_word_is_an_error(get: Any, root: Path, tmp_path: 
     source.write_bytes(text(vectors=few))
     result = get("--source", str(source))
     assert result.exit_code == 1
-    assert "no word of 1 attributes is known: ground" in result.stderr
+    assert "known: ground" in result.stderr
     assert not (root / "Birds" / "attribute_vectors.npy").exists()
     result = get("--source", str(source), "--allow-missing")
     assert result.exit_code == 0
-    assert "note: birds: 1 rows are zero: ground" in result.stderr
+    assert "zero: ground" in result.stderr
     assert not np.load(root / "Birds" / "attribute_vectors.npy")[1].any()
 
 
@@ -258,8 +258,8 @@ def test_a_ready_array_is_checked_and_imported(get: Any, root: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((2, 300)), "has 2 rows, birds has 3 attributes"),
-        (np.full((3, 300), np.nan), "holds values that are not finite"),
+        (np.zeros((2, 300)), "has 2 rows.* 3 attributes"),
+        (np.full((3, 300), np.nan), "not finite"),
         (np.zeros(3), "two-dimensional"),
         (np.array([{}] * 3), r"not a \.npy array"),
         (None, r"not a \.npy array"),
@@ -278,8 +278,8 @@ def test_ready_arrays_that_do_not_fit(get: Any, root: Path, tmp_path: Path, arra
     ("arguments", "words"),
     [
         (["--source", "nowhere.bin"], "(glove, glove-840b)"),
-        (["--dataset", "cub"], "no folder cub in"),
-        (["--source", "x.npy", "--dataset", "birds", "--dataset", "cub"], "no folder cub in"),
+        (["--dataset", "cub"], "no folder cub"),
+        (["--source", "x.npy", "--dataset", "birds", "--dataset", "cub"], "no folder cub"),
     ],
 )
 def test_missing_inputs(get: Any, arguments: list[str], words: str) -> None:
@@ -300,7 +300,7 @@ def test_missing_names_are_an_error(get: Any, root: Path) -> None:
     ("folder", "words"),
     [
         ("CUB", "zslbench data get cub --what names"),
-        ("FLO", "the class semantics of FLO are text embeddings"),
+        ("FLO", "semantics of FLO"),
     ],
 )
 def test_official_data_sets_without_names(get: Any, root: Path, folder: str, words: str) -> None:
@@ -311,7 +311,7 @@ def test_official_data_sets_without_names(get: Any, root: Path, folder: str, wor
 
 def test_names_that_do_not_fit_the_splits(get: Any, root: Path) -> None:
     (root / "Birds" / "attribute_names.txt").write_text("one\ntwo\n")
-    assert "has 2 attribute names, the data set 3 attributes" in get().stderr
+    assert "has 2 attribute names" in get().stderr
 
 
 @pytest.mark.parametrize("dataset", ["CUB", "SUN", "AWA2"])

@@ -19,7 +19,7 @@ from torch import Tensor
 from zslbench.data.regions.writer import RegionWriter
 from zslbench.experiment.job import ExecutionMode
 from zslbench.plugin.interfaces import FeatureExtractor
-from zslbench_data.extraction import Options, engine, extract
+from zslbench_data.extraction import ExtractionOptions, engine, extract
 
 
 class Blocks(FeatureExtractor):
@@ -69,7 +69,7 @@ def main(folder: Path, moment: str) -> None:
         RegionWriter._write_index = index_and_die  # type: ignore[method-assign]
     elif moment == "features":
         engine.write_images = die  # type: ignore[assignment]
-    extract(folder, extractor, Options("blocks", batch=5, workers=0), CPU)
+    extract(folder, extractor, ExtractionOptions("blocks", batch=5, workers=0), CPU)
 
 
 if __name__ == "__main__":

@@ -40,9 +40,9 @@ def test_equal_file_names_need_their_folders() -> None:
 
 def test_the_longer_match_wins_and_a_tie_is_an_error() -> None:
     assert matched(["x/train/a/1.jpg"], ["val/a/1.jpg", "train/a/1.jpg"]) == ["train/a/1.jpg"]
-    with pytest.raises(DataError, match=r"fit several files; x/1.jpg could be a/1.jpg or b/1.jpg"):
+    with pytest.raises(DataError, match=r"x/1.jpg .* a/1.jpg or b/1.jpg"):
         matched(["x/1.jpg"], ["a/1.jpg", "b/1.jpg"])
-    with pytest.raises(DataError, match=r"lists an image twice: x/1.jpg"):
+    with pytest.raises(DataError, match=r"twice: x/1.jpg"):
         matched(["x/1.jpg", "y/2.jpg", "x//1.jpg"], ["1.jpg", "2.jpg"])
 
 
@@ -109,11 +109,11 @@ def test_folders_that_do_not_fit_the_split_are_refused(data_root: Path) -> None:
     with pytest.raises(DataError, match=r"1 images .*: 01.jpg"):
         list_images(folder)
     (folder / "images" / "01.jpg").rename(folder / "images" / "fox" / "ant.jpg")
-    with pytest.raises(DataError, match=r"do not fit the split"):
+    with pytest.raises(DataError, match=r"not fit the split"):
         list_images(folder)
 
 
 def test_no_images(data_root: Path) -> None:
     (data_root / "Empty").mkdir()
-    with pytest.raises(MissingData, match=r"no images here. Get them"):
+    with pytest.raises(MissingData, match=r"no images.*Get them"):
         list_images(data_root / "Empty", "Get them")
