@@ -162,7 +162,7 @@ def test_scores_of_a_wrong_shape_are_the_plugins_fault(task, change):
     score = {"gzsl": case.of(case.gzsl), "czsl": case.of(case.czsl)}
     plain = score[task]
     score[task] = lambda g: change(plain(g))
-    with pytest.raises(PluginError, match="one score per image and class") as caught:
+    with pytest.raises(PluginError, match="shape") as caught:
         case.evaluator.evaluate(**score)
     assert "\n" not in str(caught.value)
 

@@ -146,8 +146,8 @@ def test_note_says_where_the_classes_came_from() -> None:
     ("dataset", "message"),
     [
         (make([5]), "1 seen class"),
-        (make([5, 5], official=[0, 1]), "2 of 2 seen classes are validation classes"),
-        (make([5, 5], official=[2]), "0 of 2 seen classes are validation classes"),
+        (make([5, 5], official=[0, 1]), "2 of 2 seen classes"),
+        (make([5, 5], official=[2]), "0 of 2 seen classes"),
     ],
 )
 def test_impossible_validation_is_refused(dataset: Dataset, message: str) -> None:

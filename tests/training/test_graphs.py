@@ -160,9 +160,7 @@ def test_one_pass_may_be_captured_and_another_not() -> None:
 
 
 def test_where_graphs_are_required_a_failure_is_an_error() -> None:
-    with pytest.raises(
-        ZslbenchError, match=r"stage 'part': pass 1 cannot be captured .* --graphs auto or off"
-    ):
+    with pytest.raises(ZslbenchError, match=r"'part'.*pass 1 .*--graphs auto"):
         run(stage("tf-vaegan/classifier"), Failing, required=True)
 
 

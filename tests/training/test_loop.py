@@ -283,7 +283,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_line(value):
         return Losses((nets["net"]["w"] ** 2).sum() * bad, {}, {"t": nets["state"]["t"] + 1})
 
     nets, state = {"net": {"w": torch.tensor([1.0])}}, {"t": torch.tensor(0.0)}
-    with pytest.raises(Diverged, match=r"stage 'part': step_loss not finite in epoch 2") as caught:
+    with pytest.raises(Diverged, match=r"'part'.*step_loss.*epoch 2") as caught:
         run(program(losses, nets, epochs=3, state=state))
     assert "\n" not in str(caught.value)
 

@@ -37,15 +37,15 @@ def training(folder=None):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"epochs": 0}, "at least one epoch"),
-        ({"epochs": -1}, "at least one epoch"),
-        ({"batch_size": 0}, "batch size of at least 1"),
+        ({"epochs": 0}, "one epoch"),
+        ({"epochs": -1}, "one epoch"),
+        ({"batch_size": 0}, "batch size"),
         ({"passes": ()}, "one pass"),
-        ({"passes": ((STEP,), ())}, "a pass that is empty"),
-        ({"passes": ((replace(STEP, fresh_batch=False), STEP),)}, "first step takes no batch"),
-        ({"optimizers": {}}, r"updates \['net'\] in step 'step' without an optimizer"),
-        ({"frozen": {"net": {"w": torch.zeros(1)}}}, r"updates \['net'\] in step 'step', which are frozen"),
-        ({"passes": ((replace(STEP, updates=("net", "nte")),),)}, r"updates \['nte'\].*without an optimizer"),
+        ({"passes": ((STEP,), ())}, "empty"),
+        ({"passes": ((replace(STEP, fresh_batch=False), STEP),)}, "first step"),
+        ({"optimizers": {}}, r"\['net'\] in step 'step'.*optimizer"),
+        ({"frozen": {"net": {"w": torch.zeros(1)}}}, r"\['net'\] in step 'step'.*frozen"),
+        ({"passes": ((replace(STEP, updates=("net", "nte")),),)}, r"\['nte'\].*optimizer"),
         ({"optimizers": {"net": Optimizer(), "critic": Optimizer()}}, r"optimizers for \['critic'\]"),
         ({"labels": torch.zeros(3, dtype=torch.int64)}, "4 features and 3 labels"),
         (
@@ -161,7 +161,7 @@ def test_two_programs_of_one_name_are_a_fault(tmp_path):
         return (yield replace(GOOD, passes=((replace(STEP, losses=toward(7.0)),),)))
 
     for folder in (None, tmp_path):
-        with pytest.raises(PluginError, match="two programs named 'training'"):
+        with pytest.raises(PluginError, match="'training'"):
             complete(twice(), SEMANTICS, training(folder))
 
 

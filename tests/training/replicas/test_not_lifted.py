@@ -96,7 +96,7 @@ def test_programs_that_differ_run_seed_by_seed(toy, change, named):
         return replace(program, **made)
 
     reason = plain_ones(toy, make, [0, 1])
-    assert reason.startswith("the programs differ in their ") and named in reason
+    assert named in reason
 
 
 def test_seeds_that_run_one_by_one_still_share_what_is_trained_between_their_epochs(toy, monkeypatch):
