@@ -1,4 +1,4 @@
-"""Where data sets are looked for."""
+"""Where data sets are searched for."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from zslbench_datasets.settings import ToySettings
 from zslbench_datasets.toy import generate
 
 
-def test_rows_come_in_the_order_asked_for_as_copies() -> None:
+def test_rows_are_copies_in_the_requested_order() -> None:
     array = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
     regions = ArrayRegions(array.copy())
     assert regions.shape == (4, 3, 2)
@@ -32,7 +32,7 @@ def test_digest_depends_on_values_shape_and_dtype_not_on_layout() -> None:
     assert source("labels", "CUB/res101.mat", array).sha256 == digest
 
 
-def test_regions_in_memory_are_part_of_what_a_run_depends_on() -> None:
+def test_regions_in_memory_are_part_of_a_runs_identity() -> None:
     sound = generate(ToySettings(classes=4, unseen=1, images_per_class=5))
     first = np.random.default_rng(0).random((len(sound.labels), 4, 3), dtype=np.float32)
     second = first.copy()

@@ -1,4 +1,4 @@
-"""Reading the xlsa17 format, on a small set with hand-countable contents."""
+"""Reading the xlsa17 format, on a small set with contents small enough to count."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_arrays_are_zero_based_rows_of_images_and_classes(
     assert (dataset.features_name, dataset.semantics_name) == ("res101", "att")
 
 
-def test_sources_name_every_array_with_the_digest_of_what_was_used(write_set: Any) -> None:
+def test_sources_have_the_digest_of_every_array_used(write_set: Any) -> None:
     dataset = read_xlsa17(write_set(), name="mini")
     sources = {one.array: one for one in dataset.sources}
     assert set(sources) == {"features", "labels", "semantics", "trainval", "test_seen", "test_unseen"}
@@ -202,7 +202,7 @@ def test_faults_of_files(write_set: Any, changes: dict[str, Any], facts: str) ->
     assert all(fact in str(caught.value) for fact in facts.split(" & "))
 
 
-def test_missing_files_say_what_is_there_and_how_to_get_the_rest(write_set: Any, tmp_path: Path) -> None:
+def test_missing_files_come_with_existing_ones_and_advice(write_set: Any, tmp_path: Path) -> None:
     folder = write_set(stem="bow_pca512")
     scipy.io.savemat(folder / "labels.mat", {"labels": np.ones((60, 1))})
     with pytest.raises(MissingData) as caught:

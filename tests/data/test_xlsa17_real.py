@@ -61,7 +61,7 @@ def test_class_names_sorted_by_folder_number_are_noticed(real_data: Path, tmp_pa
         read_xlsa17(tmp_path, name="cub", features="mobilenet_v2")
 
 
-def test_awa1_notes_what_it_found(real_data: Path) -> None:
+def test_notes_of_awa1(real_data: Path) -> None:
     dataset = read_xlsa17(
         real_data / "xlsa17" / "AWA1", name="awa1", features="bow_pca512", semantics="original_att"
     )

@@ -1,4 +1,4 @@
-"""A cache of each test's own, and a small data set with region features in the authors' HDF5 layout."""
+"""A cache for each test, and a small data set with region features in the authors' HDF5 layout."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_a_data_set_with_features_and_regions(write_folder: Write, write_hdf5: W
     assert {"regions", "attribute_vectors"} <= {one["array"] for one in recorded["arrays"]}
 
 
-def test_nothing_is_looked_for_unless_it_is_needed(
+def test_nothing_is_searched_for_unless_needed(
     write_folder: Write, write_hdf5: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_folder("res101")
@@ -214,7 +214,7 @@ def test_small_rounding_and_another_order_inside_a_part_are_no_disagreement(
     assert load(folder).regions is not None
 
 
-def test_word_vectors_and_names_beside_the_data_set(
+def test_word_vectors_and_names_of_the_data_set(
     tmp_path: Path, write_folder: Write, write_hdf5: Write, contents: Any
 ) -> None:
     folder = write_folder()
@@ -282,7 +282,7 @@ BOUND = 0.071
 """Between means over regions and pooled features, as the data's own description has it: both are rounded."""
 
 
-def test_the_real_awa2mini_agrees_with_the_pooled_features_beside_it(real_data: Path) -> None:
+def test_the_real_awa2mini_agrees_with_its_pooled_features(real_data: Path) -> None:
     request = DataRequest("awa2mini", real_data / "xlsa17", features="mobilenet_v2", needs_regions=True)
     source = FolderSource(NoSettings())
     dataset = source.load(request)

@@ -1,4 +1,4 @@
-"""Where region features are looked for, and what is said when there are none or several."""
+"""Where region features are searched for, and the messages if there are none or several."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_places(folder: Path, make: Callable[[Path], Path], where: str) -> None:
     assert find_regions(folder) == made
 
 
-def test_what_is_none(folder: Path) -> None:
+def test_files_that_are_not_region_features(folder: Path) -> None:
     (folder / "notes.txt").touch()
     (folder / "damaged.hdf5").write_bytes(b"no HDF5")
     (folder / "plain").mkdir()
@@ -95,7 +95,7 @@ def test_of_several_one_must_be_named(folder: Path) -> None:
         find_regions(folder, "resnt")
 
 
-def test_equal_names_are_told_apart(folder: Path) -> None:
+def test_equal_names_are_distinguished(folder: Path) -> None:
     one, other = hdf5(folder / "x.hdf5"), hdf5(folder / "x.h5")
     third = hdf5(folder / "regions" / "x.h5")
     with pytest.raises(DataError) as caught:

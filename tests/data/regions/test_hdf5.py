@@ -187,7 +187,7 @@ def test_two_processes_that_copy_at_once_both_end_well(
     assert len([one for one in cache.iterdir() if one.is_dir()]) == 1
 
 
-def test_what_a_killed_copy_left_is_cleared_away(tmp_path: Path, cache: Path, write_hdf5: Write) -> None:
+def test_leftovers_of_a_killed_copy_are_removed(tmp_path: Path, cache: Path, write_hdf5: Write) -> None:
     path = write_hdf5(tmp_path / "x.hdf5", layout=GZIP)
     code = """
         import os, sys

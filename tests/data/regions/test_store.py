@@ -38,7 +38,7 @@ def write(path: Path, array: np.ndarray, scale: float | None = None, **given: An
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "uint8"])
-def test_what_was_written_is_read(tmp_path: Path, dtype: str) -> None:
+def test_reading_gives_what_was_written(tmp_path: Path, dtype: str) -> None:
     array = values(dtype)
     scale = 0.3 if dtype == "uint8" else None
     store = write(tmp_path / "s", array, scale, provenance={"source": "x.hdf5", "grid": [2, 3]})
@@ -67,7 +67,7 @@ def test_what_was_written_is_read(tmp_path: Path, dtype: str) -> None:
             store[np.array([0, row])]
 
 
-def test_the_files_are_what_the_format_says(tmp_path: Path) -> None:
+def test_the_files_follow_the_format(tmp_path: Path) -> None:
     array = values("float16")
     att = np.arange(6, dtype=">f8").reshape(2, 3)
     store = write(tmp_path / "s", array, companions={"att": att}, provenance={"simulated": True})
@@ -86,7 +86,7 @@ def test_the_files_are_what_the_format_says(tmp_path: Path) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["s"]
 
 
-def test_the_scale_is_part_of_what_the_digest_is_of(tmp_path: Path) -> None:
+def test_the_digest_covers_the_scale(tmp_path: Path) -> None:
     array = values("uint8")
     stores = [write(tmp_path / str(scale), array, scale) for scale in (None, 0.25, 0.5)]
     assert len({one.array_sha256 for one in stores}) == 1
@@ -157,7 +157,7 @@ def test_a_killed_writer_leaves_nothing_that_looks_complete(tmp_path: Path) -> N
         write(tmp_path / "s", values("float32"))
 
 
-def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_full_disk_is_reported_before_anything_is_written(tmp_path: Path, monkeypatch: Any) -> None:
     usage = type("usage", (), {"free": 10**9})
     monkeypatch.setattr(writing.shutil, "disk_usage", lambda path: usage)
     message = r"needs 11\.6 GB, the disk has 1\.0 GB free; nothing was written"
@@ -167,7 +167,7 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypa
     assert not any(tmp_path.rglob("*.npy")) and not any(tmp_path.rglob("*.part"))
 
 
-def test_types_and_scales_that_are_none(tmp_path: Path) -> None:
+def test_invalid_types_and_scales(tmp_path: Path) -> None:
     for dtype, scale, message in (
         ("float64", None, "regions of type float64; stored types are float16, float32, uint8"),
         ("float16", 0.5, "only uint8"),

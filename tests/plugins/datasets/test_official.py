@@ -96,7 +96,7 @@ def test_without_features_the_message_names_the_file_and_the_archive(real_data: 
 
 
 @pytest.mark.parametrize(("name", "size"), [("sun", "11.5 GB"), ("cub", "9.5 GB"), ("awa2", "30 GB")])
-def test_without_anything_a_method_on_regions_says_every_step(tmp_path: Path, name: str, size: str) -> None:
+def test_a_method_on_regions_lists_every_step_to_get_them(tmp_path: Path, name: str, size: str) -> None:
     with pytest.raises(MissingData) as caught:
         SOURCE.load(DataRequest(name, tmp_path, needs_regions=True))
     message, ds = str(caught.value), name.upper()
@@ -110,7 +110,7 @@ def test_without_anything_a_method_on_regions_says_every_step(tmp_path: Path, na
     assert "\n" not in message
 
 
-def test_where_only_the_region_file_is_missing_only_that_is_said(
+def test_only_the_missing_region_file_is_reported(
     with_features: Callable[[str], Path],
 ) -> None:
     root = with_features("SUN")

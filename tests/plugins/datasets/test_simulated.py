@@ -131,7 +131,7 @@ def test_drawn_once_and_the_same_again(cache: Path, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "uint8"])
-def test_the_store_holds_what_was_drawn_in_its_type(dtype: str) -> None:
+def test_the_store_has_the_drawn_values_in_its_type(dtype: str) -> None:
     dataset = load("sim-awa2", dtype=dtype)
     regions = store(dataset)
     exact = store(load("sim-awa2", dtype="float32"))[np.arange(130)]
@@ -191,7 +191,7 @@ def per_class(predicted: np.ndarray, true: np.ndarray) -> float:
     return float(np.mean([np.mean(predicted[true == one] == one) for one in np.unique(true)]))
 
 
-def test_unseen_classes_are_told_apart_well_above_chance() -> None:
+def test_unseen_classes_are_recognised_well_above_chance() -> None:
     """ESZSL (Romera-Paredes and Torr 2015) with 0/1 targets on unit-length means over regions."""
     dataset = load("sim-awa2", scale=0.02, grid=5, channels=128)
     x = dataset.features / np.linalg.norm(dataset.features, axis=1, keepdims=True)
@@ -205,7 +205,7 @@ def test_unseen_classes_are_told_apart_well_above_chance() -> None:
     assert per_class(unseen[scores.argmax(axis=1)], dataset.labels[test]) > 0.25  # chance: 0.1
 
 
-def test_a_disk_without_room_is_told_before_anything_is_written(cache: Path, monkeypatch: Any) -> None:
+def test_a_full_disk_is_reported_before_drawing(cache: Path, monkeypatch: Any) -> None:
     usage = type("usage", (), {"free": 10**9})
     monkeypatch.setattr(writer.shutil, "disk_usage", lambda path: usage)
     message = r"needs 60\.2 GB, the disk has 1\.0 GB free.*dataset\.scale=0\.1.*ZSLBENCH_CACHE"

@@ -1,4 +1,4 @@
-"""A sound data set with everything that can be checked, which tests then damage."""
+"""A sound data set with everything that can be checked, for tests to damage."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Set:
         self.write()
 
     def write(self, stem: str = "res101", **changed: Any) -> None:
-        """Splits, features, words and pictures."""
+        """Splits, features, words and images."""
         rows = {f"{key}_loc": one[:, None] + 1 for key, one in self.parts.items()}
         splits = {"att": self.att.T, "allclasses_names": cells(list(CLASSES)), **rows}
         images = {
@@ -77,7 +77,7 @@ class Set:
         return path
 
     def record(self, *names: str) -> None:
-        """Have ``sources.json`` say what these files are."""
+        """Record these files in ``sources.json``."""
         files = {
             one: {"sha256": hashlib.sha256((self.folder / one).read_bytes()).hexdigest()} for one in names
         }

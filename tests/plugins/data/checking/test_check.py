@@ -69,10 +69,10 @@ def test_the_same_image_twice(zoo: Any, run: Run) -> None:
     values[unseen] = values[zoo.parts["trainval"][-1]]
     values[other] = values[zoo.parts["trainval"][2]]
     zoo.write(features=values.T)
-    pictures = zoo.folder / "images"
+    folder = zoo.folder / "images"
     names = [one.removeprefix("x/") for one in zoo.files]
-    (pictures / names[seen]).write_bytes((pictures / names[train]).read_bytes())
-    (pictures / names[other]).write_bytes(b"")
+    (folder / names[seen]).write_bytes((pictures / names[train]).read_bytes())
+    (folder / names[other]).write_bytes(b"")
     found = run()
     assert has(found["error"], "res101.mat", "same features", "several parts", "(4)")
     assert has(found["error"], f"{min(train, seen)} (", f"= {max(train, seen)} (")
@@ -232,7 +232,7 @@ def test_checksums(zoo: Any, run: Run) -> None:
     assert has(run()["error"], "sources.json", "is damaged")
 
 
-def test_pictures_against_the_listing(zoo: Any, run: Run) -> None:
+def test_images_against_the_listing(zoo: Any, run: Run) -> None:
     import hashlib
 
     picture = zoo.files[3].removeprefix("x/")
@@ -301,7 +301,7 @@ def test_real_data(real_data: Path, run: Run) -> None:
     assert "word vectors fit" in result.stdout
     assert "published" not in result.stdout
     result = CliRunner().invoke(cli, ["data", "check", "awa2mini", "--data-root", str(real_data)])
-    # Its pictures were gathered from the web, and some were gathered twice.
+    # Its images were gathered from the web, and some were gathered twice.
     assert result.exit_code == 1
     assert "several parts" in result.stdout
     assert "largest difference 0.0632" in result.stdout

@@ -1,4 +1,4 @@
-"""One walk in pieces tells what NumPy tells of the whole array."""
+"""A scan in blocks gives what NumPy gives for the whole array."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A custom set's files: pictures in sub-folders, arrays, CSV files. Seven classes of six images."""
+"""A custom set's files: images in sub-folders, arrays, CSV files. Seven classes of six images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from zslbench.cli.main import cli
 
 CLASSES = ("ant", "bee", "cat", "dog", "eel", "fox", "gnu")
-"""In the order of the attribute table, which is not that of names."""
+"""Not in the order of the attribute table."""
 ORDER = ("gnu", "bee", "ant", "dog", "cat", "fox", "eel")
 UNSEEN = ("cat", "fox")
 EACH, ATTRIBUTES, WIDTH = 6, 4, 5

@@ -1,4 +1,4 @@
-"""Custom sets: what is read back is what the files say, and everything wrong with them is told at once."""
+"""Custom sets: an import reads back as in the files, and all faults of the files are reported at once."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def check_truth(files: Any, dataset: Dataset, names: list[str]) -> None:
     for name, row in zip(dataset.class_names, dataset.semantics, strict=True):
         unit = files.values[name] / np.sqrt((files.values[name] ** 2).sum())
         np.testing.assert_allclose(row, unit, rtol=1e-6)
-    told = {names[row]: part for part in PARTS for row in getattr(dataset.split, part)}
-    assert told == {one: files.part[one] for one in names}
+    found = {names[row]: part for part in PARTS for row in getattr(dataset.split, part)}
+    assert found == {one: files.part[one] for one in names}
 
 
 def test_features_and_regions(files: Any, run: Callable[..., Any], root: Path) -> None:
@@ -69,8 +69,8 @@ def test_features_and_regions(files: Any, run: Callable[..., Any], root: Path) -
 
 def test_lines_tell_of_rows_in_order(files: Any, run: Callable[..., Any], root: Path) -> None:
     lines = (files.folder / "rows.csv").read_text().splitlines()
-    told = [one.partition(",")[2] for one in lines[1:]]
-    files.csv("plain.csv", ["image,class,part", *(f"x/{k}.jpg,{one}" for k, one in enumerate(told))])
+    rest = [one.partition(",")[2] for one in lines[1:]]
+    files.csv("plain.csv", ["image,class,part", *(f"x/{k}.jpg,{one}" for k, one in enumerate(rest))])
     assert run(files.folder / "own.npy", *custom(files, "plain.csv")).exit_code == 0
     check_truth(files, load(root), files.names)
     # Shuffled lines with a column row say the same.
@@ -96,7 +96,7 @@ def test_an_image_folder_waits_for_features(files: Any, run: Callable[..., Any],
         assert (root / "Zoo" / "images" / one).read_bytes() == f"picture {one}".encode()
 
 
-def test_extraction_finds_the_pictures(files: Any, run: Callable[..., Any], root: Path) -> None:
+def test_extraction_finds_the_images(files: Any, run: Callable[..., Any], root: Path) -> None:
     images = pytest.importorskip("zslbench_data.extraction.images")
     assert run(files.folder / "photos", *custom(files, "images.csv"), "--link").exit_code == 0
     found = images.list_images(root / "Zoo")
@@ -264,7 +264,7 @@ def test_faults_of_the_split(files: Any, run: Callable[..., Any]) -> None:
     assert "1 classes of test_seen" in result.stderr and "(gnu)" in result.stderr
 
 
-def test_pictures_that_are_not_there(files: Any, run: Callable[..., Any], root: Path) -> None:
+def test_missing_images(files: Any, run: Callable[..., Any], root: Path) -> None:
     for one in files.names[:2]:
         (files.folder / "photos" / one).unlink()
     (files.folder / "photos" / "ant" / "extra.jpg").write_bytes(b"")
@@ -368,7 +368,7 @@ def test_memory_does_not_grow_with_the_data(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
-def test_pictures_may_be_linked(files: Any, run: Callable[..., Any], root: Path) -> None:
+def test_images_may_be_linked(files: Any, run: Callable[..., Any], root: Path) -> None:
     arguments = (files.folder / "photos", *custom(files, "images.csv"), "--link")
     assert run(*arguments).exit_code == 0
     assert (root / "Zoo" / "images").is_symlink()

@@ -118,7 +118,7 @@ def test_official_names_mean_official_counts(theirs: Path, run: Run, root: Path)
     assert not (root / "CUB").exists()
 
 
-def test_what_changes_while_it_is_copied(
+def test_a_change_during_the_copy(
     theirs: Path, run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = shutil.copyfile
@@ -230,7 +230,7 @@ def test_a_region_file_can_be_a_data_set_of_its_own(theirs: Path, run: Run, root
     assert (result.exit_code, "zslbench data get sun" in result.stderr) == (1, True)
 
 
-def test_another_file_beside_is_told(theirs: Path, run: Run, root: Path) -> None:
+def test_another_region_file_is_reported(theirs: Path, run: Run, root: Path) -> None:
     assert run(theirs).exit_code == 0
     shutil.copy(theirs.parent / "Small_net.hdf5", root / "Small" / "Small_net.hdf5")
     result = run(root / "Small" / "Small_net.hdf5", "--regions-name", "copy")
@@ -239,7 +239,7 @@ def test_another_file_beside_is_told(theirs: Path, run: Run, root: Path) -> None
 
 
 @pytest.mark.parametrize("what", ["nothing", "folder", "text"])
-def test_what_cannot_be_imported(tmp_path: Path, run: Run, what: str) -> None:
+def test_sources_that_cannot_be_imported(tmp_path: Path, run: Run, what: str) -> None:
     path = tmp_path / "thing"
     if what == "folder":
         path.mkdir()
