@@ -71,7 +71,7 @@ def test_the_same_image_twice(zoo: Any, run: Run) -> None:
     zoo.write(features=values.T)
     folder = zoo.folder / "images"
     names = [one.removeprefix("x/") for one in zoo.files]
-    (folder / names[seen]).write_bytes((pictures / names[train]).read_bytes())
+    (folder / names[seen]).write_bytes((folder / names[train]).read_bytes())
     (folder / names[other]).write_bytes(b"")
     found = run()
     assert has(found["error"], "res101.mat", "same features", "several parts", "(4)")

@@ -67,7 +67,7 @@ def test_features_and_regions(files: Any, run: Callable[..., Any], root: Path) -
     np.testing.assert_array_equal(original.T, [files.values[one] for one in dataset.class_names])
 
 
-def test_lines_tell_of_rows_in_order(files: Any, run: Callable[..., Any], root: Path) -> None:
+def test_lines_are_rows_in_order(files: Any, run: Callable[..., Any], root: Path) -> None:
     lines = (files.folder / "rows.csv").read_text().splitlines()
     rest = [one.partition(",")[2] for one in lines[1:]]
     files.csv("plain.csv", ["image,class,part", *(f"x/{k}.jpg,{one}" for k, one in enumerate(rest))])
