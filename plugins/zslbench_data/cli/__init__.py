@@ -8,12 +8,12 @@ from zslbench import Command
 from zslbench.cli import LazyGroup
 
 _COMMANDS = {
-    "list": ("info:list_", "List data sets: what is on disk, what is missing."),
-    "info": ("info:info", "Show one data set: counts, licence, files, what to type next."),
+    "list": ("info:list_", "List data sets: files on disk and files missing."),
+    "info": ("info:info", "Show one data set: counts, licence, files, next commands."),
     "get": ("get:get", "Download splits, features, names, images and word vectors."),
     "import": ("files:import_", "Import an xlsa17 folder, region HDF5 or a custom set."),
-    "check": ("files:check", "Check a data set: everything that can be wrong, at once."),
-    "export": ("files:export", "Write a data set in the layouts that other code reads."),
+    "check": ("files:check", "Check a data set: all faults at once."),
+    "export": ("files:export", "Write a data set in a layout that other code reads."),
     "extract": ("extract:extract", "Run a backbone over images: region features."),
 }
 COMMANDS = tuple(
@@ -24,4 +24,4 @@ COMMANDS = tuple(
 
 @click.group(cls=LazyGroup, table=COMMANDS)
 def data() -> None:
-    """Get data sets, and see what is on disk and what is missing."""
+    """Download, import, check, export and list data sets; extract features."""

@@ -58,7 +58,7 @@ def list_(data_root: Path | None, fmt: str) -> None:
 @data_root_option
 @format_option
 def info(name: str, data_root: Path | None, fmt: str) -> None:
-    """Show one data set: counts, citation, licence, archives, files, semantics, what to type next."""
+    """Show one data set: counts, citation, licence, archives, files, semantics, next commands."""
     from zslbench.data import data_root as choose_root, dataset_folders
     from zslbench.report import emit, json_text
     from zslbench_data.download.catalogue import catalogue
@@ -95,7 +95,7 @@ def info(name: str, data_root: Path | None, fmt: str) -> None:
     if files:
         click.echo()
         emit(files, fmt, title="files")
-    click.echo("\nwhat to type next:")
+    click.echo("\nnext:")
     for line in following:
         click.echo(f"  {line}")
     click.echo(f"\n{_REGIONS}")
