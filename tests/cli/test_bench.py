@@ -228,7 +228,7 @@ def test_ctrl_c_ends_it_with_one_line_and_it_goes_on(tmp_path: Path, mine: Any) 
     plan = subprocess.run(
         [*command, "--dry-run"], env=environment, text=True, capture_output=True, check=True
     )
-    assert [one["state"] for one in json.loads(plan.stdout)] == ["goes on"]
+    assert [one["state"] for one in json.loads(plan.stdout)] == ["to resume"]
 
 
 def test_the_grid_tells_each_cell(lab: Any, mine: Any, monkeypatch: pytest.MonkeyPatch) -> None:

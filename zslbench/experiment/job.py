@@ -27,7 +27,7 @@ from zslbench.training.step import PRECISIONS, Precision, float32_products
 
 _memory: Any = torch.utils.deterministic  # a module whose setting is a property
 MOST_THREADS = 1024
-"""torch accepts any number, and ends the process when the system refuses so many threads."""
+"""torch accepts any number, and ends the process when the system refuses that many."""
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def open_run(
     """Hold a run's workspace, and notify plugins when it begins and if it ends without a result.
 
     Args:
-        resumed: it goes on from a checkpoint outside its own workspace.
+        resumed: it resumes from a checkpoint outside its own workspace.
     """
     identity = job.identity()
     ident = run_id(identity)
@@ -97,7 +97,7 @@ def open_run(
         }  # fmt: skip
         store.describe(folder, labels)
         if info.resumed:
-            display.say(f"run {ident} goes on from its last checkpoint")
+            display.say(f"run {ident} resumes from its last checkpoint")
         try:
             registry.call_hook("zslbench_run_started", run=info)
             stages = Stages(
@@ -141,7 +141,7 @@ def run_content(
 ) -> RunContent:
     """Everything that the store keeps of a finished run.
 
-    An embedding that reads regions is kept with every run, so that its attention maps can be drawn.
+    An embedding that reads regions is stored with every run, so that its attention maps can be drawn.
 
     Args:
         environment: further facts, added to those of :func:`describe`.

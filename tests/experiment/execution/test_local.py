@@ -29,8 +29,8 @@ def compute(
     return result
 
 
-class Told(Quiet):
-    """A display that remembers what it was told."""
+class Recorder(Quiet):
+    """A display that records what it shows."""
 
     def __init__(self, at_epoch: Any = None) -> None:
         self.said: list[str] = []
@@ -41,7 +41,7 @@ class Told(Quiet):
         self.said.append(text)
 
     def observer(self, title: str) -> Any:
-        told = self
+        recorder = self
 
         class Observer(Silent):
             def __enter__(self) -> Any:
@@ -50,9 +50,9 @@ class Told(Quiet):
             def __exit__(self, *error: object) -> None: ...
 
             def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Any) -> None:
-                told.stages.append((stage, epoch))
-                if told.at_epoch is not None:
-                    told.at_epoch(stage, epoch)
+                recorder.stages.append((stage, epoch))
+                if recorder.at_epoch is not None:
+                    recorder.at_epoch(stage, epoch)
 
         return Observer()
 
@@ -63,7 +63,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_a_run_is_computed_once(job: Any, store: Store) -> None:
-    display = Told()
+    display = Recorder()
     record, was_there = compute(job(), store, registry(), display)
     assert not was_there
     assert display.stages == [
@@ -74,11 +74,11 @@ def test_a_run_is_computed_once(job: Any, store: Store) -> None:
     ]
     assert record.verify() == []
     assert {"epochs", "classes", "predictions", "curve", "networks"} <= set(record.table_names)
-    again = Told()
+    again = Recorder()
     found, was_there = compute(job(), store, registry(), again)
     assert was_there
     assert (found.info, again.stages) == (record.info, [])
-    forced, was_there = compute(job(), store, registry(), Told(), force=True)
+    forced, was_there = compute(job(), store, registry(), Recorder(), force=True)
     assert not was_there
     assert forced.metrics == record.metrics
     assert forced.table("networks").equals(record.table("networks"))
@@ -89,7 +89,7 @@ def test_an_interrupted_run_goes_on_where_it_was(job: Any, store: Store, tmp_pat
         if (stage, epoch) == ("final/generator", 2):
             os.kill(os.getpid(), signal.SIGTERM)  # as a cluster does
 
-    display = Told(stop)
+    display = Recorder(stop)
     with pytest.raises(Interrupted, match="run the same command again to continue"):
         compute(job(epochs=4), store, registry(), display)
     (left,) = store.unfinished()
@@ -97,13 +97,13 @@ def test_an_interrupted_run_goes_on_where_it_was(job: Any, store: Store, tmp_pat
     (line,) = display.said
     assert "next checkpoint" in line
 
-    resumed = Told()
+    resumed = Recorder()
     record, _ = compute(job(epochs=4), store, registry(), resumed)
     assert resumed.stages[:2] == [("final/generator", 3), ("final/generator", 4)]
-    assert "goes on from its last checkpoint" in resumed.said[0]
+    assert "resumes" in resumed.said[0]
     assert record.info.resumed
     assert store.unfinished() == []
-    whole, _ = compute(job(epochs=4), Store(tmp_path / "other"), registry(), Told())
+    whole, _ = compute(job(epochs=4), Store(tmp_path / "other"), registry(), Recorder())
     assert whole.metrics == record.metrics
     assert whole.table("networks").equals(record.table("networks"))
     assert list(whole.table("epochs")["epoch"]) == list(record.table("epochs")["epoch"])
@@ -114,8 +114,8 @@ def test_force_starts_over_after_an_interruption(job: Any, store: Store) -> None
         os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted):
-        compute(job(), store, registry(), Told(stop))
-    display = Told()
+        compute(job(), store, registry(), Recorder(stop))
+    display = Recorder()
     record, _ = compute(job(), store, registry(), display, force=True)
     assert display.stages[0] == ("final/generator", 1)
     assert not record.info.resumed
@@ -129,7 +129,7 @@ def test_a_run_that_fails_at_once_leaves_nothing(
 
     monkeypatch.setattr(pipeline, "run", broken)
     with pytest.raises(ValueError, match="a plugin's fault"):
-        compute(job(), store, registry(), Told())
+        compute(job(), store, registry(), Recorder())
     assert store.unfinished() == []
     assert store.records() == []
 
@@ -140,7 +140,7 @@ def test_a_run_that_fails_late_keeps_its_checkpoints(job: Any, store: Store) -> 
             raise ValueError("late")
 
     with pytest.raises(ValueError, match="late"):
-        compute(job(), store, registry(), Told(fail))
+        compute(job(), store, registry(), Recorder(fail))
     (left,) = store.unfinished()
     assert list((left.folder / STAGES).rglob("*.safetensors"))
 
@@ -149,19 +149,19 @@ def test_warnings_become_notes(job: Any, store: Store) -> None:
     def warn(stage: str, epoch: int) -> None:
         logging.getLogger("zslbench").warning("watch out at %s", stage)
 
-    record, _ = compute(job(), store, registry(), Told(warn))
+    record, _ = compute(job(), store, registry(), Recorder(warn))
     notes = ["watch out at final/generator", "watch out at final/gzsl", "watch out at final/czsl"]
     assert list(record.notes)[-3:] == notes  # each once
     logging.getLogger("zslbench").warning("not of this run")
 
 
 def test_weights_on_request(job: Any, store: Store) -> None:
-    assert compute(job(), store, registry(), Told())[0].networks() == {}
-    display = Told()
+    assert compute(job(), store, registry(), Recorder())[0].networks() == {}
+    display = Recorder()
     record, was_there = compute(job(keep_weights=True), store, registry(), display)
     assert was_there
     assert "--force" in display.said[0]
-    record, _ = compute(job(keep_weights=True), store, registry(), Told(), force=True)
+    record, _ = compute(job(keep_weights=True), store, registry(), Recorder(), force=True)
     assert sorted(record.networks()) == sorted(record.table("networks")["tensor"])
 
 

@@ -35,7 +35,7 @@ def main(store: str) -> None:
     options = {"dataset": "scripted", "store": store, "device": "cpu", "threads": 1}
     failing = {"embedding": "restless", "generator": "tf-vaegan", "classifier": "softmax"}
     with using_registry(registry_with(scripted)):
-        for asked in (
+        for request in (
             {"method": "restless", "select": "last"},
             {"method": "restless"},
             {"method": "restless", "select": "oracle"},
@@ -47,7 +47,7 @@ def main(store: str) -> None:
                 torch.manual_seed(seed)
                 before, ended = state(), "finished"
                 try:
-                    zslbench.run(**asked, **options, force=True)
+                    zslbench.run(**request, **options, force=True)
                 except zslbench.ZslbenchError:
                     ended = "failed"
                 print(ended, *moved(before, state()))

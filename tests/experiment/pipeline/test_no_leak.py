@@ -41,10 +41,10 @@ METHODS = {
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("mode", ["last", "val"])
 def test_training_and_choices_do_not_depend_on_test_images(known, small, name, mode):
-    asked = dict(METHODS[name])
-    settings = {k: v for k, v in small.items() if k.startswith("dataset.") or asked["method"] == "tf-vaegan"}
-    asked["settings"] = settings | asked.get("settings", {})
-    recipe = resolve(known, "toy", **asked)
+    given = dict(METHODS[name])
+    settings = {k: v for k, v in small.items() if k.startswith("dataset.") or given["method"] == "tf-vaegan"}
+    given["settings"] = settings | given.get("settings", {})
+    recipe = resolve(known, "toy", **given)
     dataset = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=None)
 
     def outcome(of: Dataset) -> pipeline.Outcome:
@@ -58,7 +58,7 @@ def test_training_and_choices_do_not_depend_on_test_images(known, small, name, m
     assert not np.array_equal(honest.evaluation.gzsl, noise.evaluation.gzsl)
     if mode == "val":
         assert "validation's h" in choices(honest)
-        assert len(honest.candidates) > (1 if asked["method"] == "eszsl" else 0)
+        assert len(honest.candidates) > (1 if given["method"] == "eszsl" else 0)
 
 
 def test_the_spoilt_data_would_be_noticed(known, small):

@@ -147,8 +147,8 @@ def test_training_and_choices_of_a_group_do_not_depend_on_test_images(case, meth
 # --- in the store ------------------------------------------------------------------------------------
 
 
-class Told(Quiet):
-    """A display that remembers what it was told."""
+class Recorder(Quiet):
+    """A display that records what it shows."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -191,7 +191,7 @@ def test_a_cpu_computes_one_after_the_other_by_default_and_a_gpu_all_together(kn
     cpu, gpu = ExecutionMode("cpu"), ExecutionMode("cuda", threads=0)
     assert [replicas_for(None, 7, trained, mode) for mode in (cpu, gpu)] == [1, 7]
     assert [replicas_for(4, 7, trained, mode) for mode in (cpu, gpu)] == [4, 4]
-    assert [replicas_for(asked, 7, closed, gpu) for asked in (None, 4)] == [1, 1]
+    assert [replicas_for(requested, 7, closed, gpu) for requested in (None, 4)] == [1, 1]
     with pytest.raises(SettingsError, match="replicas 0: give 1 or more"):
         seeds(2, replicas=0)
 
@@ -199,10 +199,10 @@ def test_a_cpu_computes_one_after_the_other_by_default_and_a_gpu_all_together(kn
 def test_records_tell_of_the_group_and_share_its_time(seeds):
     done = seeds(3, replicas=3)
     for one in done.records:
-        told = one.environment["replicas"]
-        assert told["computed"] == [0, 1, 2]
-        assert told["one by one"] == {} and told["parts"] == {}
-        assert one.environment["seconds"] == pytest.approx(told["seconds"] / 3)
+        replicas = one.environment["replicas"]
+        assert replicas["computed"] == [0, 1, 2]
+        assert replicas["one by one"] == {} and replicas["parts"] == {}
+        assert one.environment["seconds"] == pytest.approx(replicas["seconds"] / 3)
         assert one.verify() == []
 
 
@@ -215,7 +215,7 @@ def test_forced_groups_are_the_same(seeds):
         assert one.table("networks").equals(other.table("networks"))
 
 
-def test_a_seed_that_fails_is_told_after_the_others_are_written(seeds, tmp_path, monkeypatch):
+def test_a_failed_seed_is_reported_after_the_others_are_written(seeds, tmp_path, monkeypatch):
     plain = pipeline.run
 
     def failing(recipe: Any, dataset: Any, selection: Any, training: Training) -> Outcome:
@@ -261,7 +261,7 @@ def test_plugins_hear_of_every_seed_and_the_display_of_one(known, seeds, monkeyp
     monkeypatch.setattr(type(known), "call_hook", lambda self, hook, **given: call(hook, **given))
     shown: list[tuple[str, int]] = []
 
-    class Shown(Told):
+    class Shown(Recorder):
         def observer(self, title: str) -> Any:
             import contextlib
 
@@ -375,10 +375,10 @@ def test_a_suite_trains_the_seeds_of_a_line_together(known, tmp_path, small):
     first = zslbench.bench(path, seeds=[1], **options)
     assert [one.environment["execution"]["replicas"] for one in first.records] == [1]
     whole = zslbench.bench(path, replicas=3, **options)
-    told = {one.info.seed: one.environment.get("replicas") for one in whole.records}
-    assert told[1] is None
-    assert told[0]["seeds"] == told[2]["seeds"] == [0, 1, 2]
-    assert told[0]["computed"] == told[2]["computed"] == [0, 2]
+    replicas = {one.info.seed: one.environment.get("replicas") for one in whole.records}
+    assert replicas[1] is None
+    assert replicas[0]["seeds"] == replicas[2]["seeds"] == [0, 1, 2]
+    assert replicas[0]["computed"] == replicas[2]["computed"] == [0, 2]
     before = {one.info.id for one in Store(options["store"]).records()}
     zslbench.bench(path, replicas=3, **options)
     assert {one.info.id for one in Store(options["store"]).records()} == before and len(before) == 3

@@ -38,8 +38,8 @@ def count(world: Path, what: str = "fits") -> int:
     return len((world / what).read_text("utf-8")) if (world / what).exists() else 0
 
 
-class Told(SilentWatcher):
-    """A watcher that remembers what it was told."""
+class Recorder(SilentWatcher):
+    """A watcher that records what it is called with."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[str, str, int]] = []
@@ -55,9 +55,9 @@ class Told(SilentWatcher):
 
 
 def test_what_is_missing_is_run_and_nothing_twice(known: Registry, suite: Any, world: Path) -> None:
-    asked = suite(BOTH + ABSENT, "seeds = 2")
-    watcher = Told()
-    found = bench(asked, watcher=watcher)
+    mine = suite(BOTH + ABSENT, "seeds = 2")
+    watcher = Recorder()
+    found = bench(mine, watcher=watcher)
     assert {key[0]: entry.state for key, entry in found.entries.items()} == {
         "lab": "done",
         "lab (solid)": "done",
@@ -68,7 +68,7 @@ def test_what_is_missing_is_run_and_nothing_twice(known: Registry, suite: Any, w
         1: 1,
     }
     assert found.entries["absent", "there", "last"].reason == "no plugin provides method 'absent'"
-    # Seed by seed: a whole column is there early.
+    # Seed by seed: a whole column is complete early.
     assert [(label, seed) for label, _, seed in watcher.steps] == [
         ("lab", 0),
         ("lab (solid)", 0),
@@ -76,35 +76,35 @@ def test_what_is_missing_is_run_and_nothing_twice(known: Registry, suite: Any, w
         ("lab (solid)", 1),
     ]
     assert watcher.ends == ["done"] * 4
-    # Nothing is known of the first; then what was measured stands for the others.
+    # Nothing is known about the first; its measured cost then serves as estimate for the others.
     assert watcher.left[0] is None
     assert all(left is not None and left >= 0 for left in watcher.left[1:])
     fits = count(world)
-    again = Told()
-    assert bench(asked, watcher=again).entries.keys() == found.entries.keys()
+    again = Recorder()
+    assert bench(mine, watcher=again).entries.keys() == found.entries.keys()
     assert (again.steps, count(world)) == ([], fits)
 
 
 def test_the_figures_are_those_of_a_run_alone(known: Registry, suite: Any) -> None:
     """And a run that was computed by itself is found, though no cell knows of it."""
     alone = zslbench.run("lab", dataset="there", reading="code", seeds=[1], select="last", threads=1)
-    asked = suite(LAB + 'readings = "code"\n', "seeds = 2")
-    assert statuses(asked) == ["to run", "found"]
-    found = bench(asked).entries["lab [code]", "there", "last"]
+    mine = suite(LAB + 'readings = "code"\n', "seeds = 2")
+    assert statuses(mine) == ["to run", "found"]
+    found = bench(mine).entries["lab [code]", "there", "last"]
     assert found.records[1].info == alone.records[0].info
     assert found.records[1].metrics == alone.records[0].metrics
 
 
 def test_the_store_alone_tells_the_same(known: Registry, suite: Any, world: Path) -> None:
-    asked = suite(BOTH + ABSENT, "seeds = 2")
-    found = bench(asked)
+    mine = suite(BOTH + ABSENT, "seeds = 2")
+    found = bench(mine)
     loads = count(world, "loads")
-    told = suite_outcome(asked, Store.default(), known)
+    stored = suite_outcome(mine, Store.default(), known)
     assert count(world, "loads") == loads  # no data set is opened
-    assert told.lines == found.lines
+    assert stored.lines == found.lines
     for key, entry in found.entries.items():
-        assert (told.entries[key].state, told.entries[key].reason) == (entry.state, entry.reason)
-        assert {s: r.info.id for s, r in told.entries[key].records.items()} == {
+        assert (stored.entries[key].state, stored.entries[key].reason) == (entry.state, entry.reason)
+        assert {s: r.info.id for s, r in stored.entries[key].records.items()} == {
             s: r.info.id for s, r in entry.records.items()
         }
     assert len(found.records) == 4
@@ -114,9 +114,9 @@ def test_a_cell_that_fails_takes_no_other_with_it_and_is_remembered(
     known: Registry, suite: Any, world: Path
 ) -> None:
     (world / "broken").touch()
-    asked = suite(BOTH, "seeds = 2")
-    prepared = prepare(asked, threads=1)
-    watcher = Told()
+    mine = suite(BOTH, "seeds = 2")
+    prepared = prepare(mine, threads=1)
+    watcher = Recorder()
     found = prepared.run(watcher)
     entry = found.entries["lab", "there", "last"]
     assert (entry.state, set(entry.failures), dict(entry.records)) == ("failed", {0, 1}, {})
@@ -126,68 +126,68 @@ def test_a_cell_that_fails_takes_no_other_with_it_and_is_remembered(
     assert prepared.failures(found) == [
         f"lab on there, last, seed {seed}: RuntimeError: it cannot be fitted" for seed in (0, 1)
     ]
-    # Repaired, but nobody asked for it again.
+    # Repaired, but no one requested it again.
     (world / "broken").unlink()
     fits = count(world)
-    assert statuses(asked) == ["failed before", "found"] * 2
-    assert bench(asked).entries["lab", "there", "last"].state == "failed"
-    assert bench(asked, only_missing=True).entries["lab", "there", "last"].state == "failed"
+    assert statuses(mine) == ["failed before", "found"] * 2
+    assert bench(mine).entries["lab", "there", "last"].state == "failed"
+    assert bench(mine, only_missing=True).entries["lab", "there", "last"].state == "failed"
     assert count(world) == fits
-    assert bench(asked, retry_failed=True).entries["lab", "there", "last"].state == "done"
-    assert statuses(asked) == ["found"] * 4
-    assert suite_outcome(asked, Store.default(), known).entries["lab", "there", "last"].failures == {}
+    assert bench(mine, retry_failed=True).entries["lab", "there", "last"].state == "done"
+    assert statuses(mine) == ["found"] * 4
+    assert suite_outcome(mine, Store.default(), known).entries["lab", "there", "last"].failures == {}
 
 
 def test_some_seeds_are_there(known: Registry, suite: Any, world: Path) -> None:
-    asked = suite(LAB, "seeds = 3")
-    bench(asked, seeds=1)
+    mine = suite(LAB, "seeds = 3")
+    bench(mine, seeds=1)
     (world / "broken").touch()
-    entry = bench(asked, seeds=[0, 2]).entries["lab", "there", "last"]
+    entry = bench(mine, seeds=[0, 2]).entries["lab", "there", "last"]
     assert (entry.state, set(entry.records), set(entry.failures)) == ("partial", {0}, {2})
-    whole = suite_outcome(asked, Store.default(), known).entries["lab", "there", "last"]
+    whole = suite_outcome(mine, Store.default(), known).entries["lab", "there", "last"]
     assert (whole.state, set(whole.records), set(whole.failures)) == ("partial", {0}, {2})
 
 
 def test_a_failure_on_other_data_is_no_failure_of_these(known: Registry, suite: Any, world: Path) -> None:
     (world / "broken").touch()
-    asked = suite(LAB)
-    bench(asked)
+    mine = suite(LAB)
+    bench(mine)
     (world / "broken").unlink()
     (world / "other").touch()
-    assert statuses(asked) == ["to run"]
+    assert statuses(mine) == ["to run"]
 
 
 def test_figures_of_other_data_are_not_taken_for_these(known: Registry, suite: Any, world: Path) -> None:
-    asked = suite(LAB)
-    first = bench(asked).records
+    mine = suite(LAB)
+    first = bench(mine).records
     (world / "other").touch()
-    assert statuses(asked) == ["to run"]
-    second = bench(asked).records
+    assert statuses(mine) == ["to run"]
+    second = bench(mine).records
     assert first[0].metrics != second[0].metrics
 
 
 def test_a_run_on_other_threads_is_the_same_cell(known: Registry, suite: Any, world: Path) -> None:
-    asked = suite(LAB)
-    first = bench(asked).records
+    mine = suite(LAB)
+    first = bench(mine).records
     fits = count(world)
-    assert statuses(asked, threads=2) == ["found"]
-    assert [one.info for one in bench(asked, threads=2).records] == [one.info for one in first]
+    assert statuses(mine, threads=2) == ["found"]
+    assert [one.info for one in bench(mine, threads=2).records] == [one.info for one in first]
     assert count(world) == fits
 
 
 def test_a_setting_makes_another_cell(known: Registry, suite: Any) -> None:
-    asked = suite(LAB)
-    bench(asked)
+    mine = suite(LAB)
+    bench(mine)
     given = {"classifier.ridge": 9.0}
-    assert statuses(asked, settings=given) == ["to run"]
-    (record,) = bench(asked, settings=given).records
+    assert statuses(mine, settings=given) == ["to run"]
+    (record,) = bench(mine, settings=given).records
     assert record.info.identity["settings"]["classifier"]["ridge"] == 9.0
-    assert statuses(asked) == statuses(asked, settings=given) == ["found"]
+    assert statuses(mine) == statuses(mine, settings=given) == ["found"]
 
 
 def test_planning_computes_and_writes_nothing(known: Registry, suite: Any, world: Path) -> None:
-    asked = suite(BOTH + ABSENT, 'datasets = ["there", "nowhere"]\nseeds = 2')
-    plan = prepare(asked, threads=1).plan
+    mine = suite(BOTH + ABSENT, 'datasets = ["there", "nowhere"]\nseeds = 2')
+    plan = prepare(mine, threads=1).plan
     assert [step.status for step in plan.cells if step.cell.dataset == "there"] == [
         "to run",
         "to run",
@@ -200,9 +200,9 @@ def test_planning_computes_and_writes_nothing(known: Registry, suite: Any, world
 
 
 def test_like_runs_tell_what_it_costs(known: Registry, suite: Any) -> None:
-    asked = suite(BOTH, "seeds = 3")
-    ours = [one for one in bench(asked, seeds=2).records if one.info.variant is None]
-    plan = prepare(asked, threads=1).plan
+    mine = suite(BOTH, "seeds = 3")
+    ours = [one for one in bench(mine, seeds=2).records if one.info.variant is None]
+    plan = prepare(mine, threads=1).plan
     assert (len(plan.pending), plan.unknown) == (2, 0)
     mean = sum(one.environment["seconds"] for one in ours) / 2
     (lab,) = [step for step in plan.pending if step.cell.line.label == "lab"]
@@ -210,54 +210,54 @@ def test_like_runs_tell_what_it_costs(known: Registry, suite: Any) -> None:
 
 
 def test_data_that_are_not_here(known: Registry, suite: Any, world: Path) -> None:
-    asked = suite(LAB)
+    mine = suite(LAB)
     (world / "gone").touch()
     with pytest.raises(MissingData, match="it is not here"):
-        bench(asked)
-    told = suite_outcome(asked, Store.default(), known).entries["lab", "there", "last"]
-    assert told.state == "no data"
-    assert "it is not here. Get it from nowhere" in told.reason
+        bench(mine)
+    stored = suite_outcome(mine, Store.default(), known).entries["lab", "there", "last"]
+    assert stored.state == "no data"
+    assert "it is not here. Get it from nowhere" in stored.reason
     (world / "gone").unlink()
-    assert bench(asked).entries["lab", "there", "last"].state == "done"
+    assert bench(mine).entries["lab", "there", "last"].state == "done"
     (world / "gone").touch()  # taken away again: its figures stay
-    assert statuses(asked) == ["found"]
-    assert bench(asked).entries["lab", "there", "last"].state == "done"
+    assert statuses(mine) == ["found"]
+    assert bench(mine).entries["lab", "there", "last"].state == "done"
 
 
 def test_data_that_cannot_be_used(known: Registry, suite: Any, world: Path) -> None:
     (world / "spoilt").touch()
-    asked = suite(LAB, "seeds = 2")
-    entry = bench(asked).entries["lab", "there", "last"]
+    mine = suite(LAB, "seeds = 2")
+    entry = bench(mine).entries["lab", "there", "last"]
     assert (entry.state, set(entry.failures.values())) == ("failed", {"ValueError: spoilt"})
     assert count(world, "loads") == 1  # not once for each seed
     (world / "spoilt").unlink()
-    assert bench(asked).entries["lab", "there", "last"].state == "done"  # it was never computed: no retry
+    assert bench(mine).entries["lab", "there", "last"].state == "done"  # it was never computed: no retry
 
 
 def test_a_run_that_is_gone_is_missing(known: Registry, suite: Any, world: Path) -> None:
     import shutil
 
-    asked = suite(LAB)
-    (record,) = bench(asked).records
+    mine = suite(LAB)
+    (record,) = bench(mine).records
     shutil.rmtree(record.folder)
-    told = suite_outcome(asked, Store.default(), known).entries["lab", "there", "last"]
-    assert (told.state, told.reason) == ("missing", "not run: seed 0")
-    assert statuses(asked) == ["to run"]
-    assert bench(asked).entries["lab", "there", "last"].state == "done"
+    stored = suite_outcome(mine, Store.default(), known).entries["lab", "there", "last"]
+    assert (stored.state, stored.reason) == ("missing", "not run: seed 0")
+    assert statuses(mine) == ["to run"]
+    assert bench(mine).entries["lab", "there", "last"].state == "done"
 
 
 def test_what_another_process_computes_is_left_to_it(known: Registry, suite: Any, world: Path) -> None:
-    asked = suite(LAB, "seeds = 2")
-    first = prepare(asked, threads=1).plan.cells[0].run
+    mine = suite(LAB, "seeds = 2")
+    first = prepare(mine, threads=1).plan.cells[0].run
     assert first is not None
     with Store.default().workspace(first):
-        assert statuses(asked) == ["running elsewhere", "to run"]
-        found = bench(asked)
+        assert statuses(mine) == ["running elsewhere", "to run"]
+        found = bench(mine)
     (remark,) = found.remarks
     assert remark.startswith("1 of the runs")
     entry = found.entries["lab", "there", "last"]
     assert (entry.state, set(entry.records)) == ("partial", {1})
-    assert statuses(asked) == ["to run", "found"]
+    assert statuses(mine) == ["to run", "found"]
 
 
 def test_one_that_another_process_begins_meanwhile_is_left_too(
@@ -266,7 +266,7 @@ def test_one_that_another_process_begins_meanwhile_is_left_too(
     prepared = prepare(suite(LAB, "seeds = 2"), threads=1)
     second = prepared.plan.cells[1].run
     assert second is not None
-    watcher = Told()
+    watcher = Recorder()
     with Store.default().workspace(second):
         found = prepared.run(watcher)
     assert watcher.ends == ["done", "left"]
@@ -303,21 +303,21 @@ def test_one_that_was_stopped_goes_on(
     known: Registry, suite: Any, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZSLBENCH_CHECKPOINT_SECONDS", "0")
-    asked = suite(LAB + GAN)
-    with pytest.raises(Interrupted, match="stopped after 1 of 2 runs; the same command goes on"):
-        bench(asked, display=Stopping())
-    assert statuses(asked) == ["found", "goes on"]
-    assert statuses(asked, only_missing=True) == ["found", "interrupted"]
-    left = bench(asked, only_missing=True)
+    mine = suite(LAB + GAN)
+    with pytest.raises(Interrupted, match="1 of 2 runs"):
+        bench(mine, display=Stopping())
+    assert statuses(mine) == ["found", "to resume"]
+    assert statuses(mine, only_missing=True) == ["found", "interrupted"]
+    left = bench(mine, only_missing=True)
     assert left.entries["tf-vaegan", "there", "last"].state == "missing"
-    found = bench(asked)
+    found = bench(mine)
     (record,) = found.entries["tf-vaegan", "there", "last"].records.values()
     assert record.info.resumed
-    assert statuses(asked) == ["found", "found"]
+    assert statuses(mine) == ["found", "found"]
 
 
 def test_ctrl_c_between_runs_is_one_line_too(known: Registry, suite: Any) -> None:
-    class Impatient(Told):
+    class Impatient(Recorder):
         def ended(self, *arguments: Any) -> None:
             raise KeyboardInterrupt
 

@@ -75,12 +75,12 @@ def test_a_part_of_it_keeps_its_order(suite: Callable[..., Suite]) -> None:
     assert [one.label for one in whole.narrowed(methods=["M"]).rows] == ["m [p]", "m [c]"]
     assert whole.narrowed(seeds=[2, 0]).seeds == (0, 2)
     assert whole.narrowed().rows == whole.rows
-    for asked, told in (
+    for part, message in (
         ({"methods": ["lap"]}, "has no method or line 'lap', did you mean 'lab'"),
         ({"datasets": ["z"]}, "has no data set 'z', known: x, y"),
         ({"select": ["last"]}, "has no selection 'last'"),
         ({"seeds": 4}, "seeds 4: suite 'mine' has the seeds 0, 1, 2"),
         ({"seeds": [5]}, "has the seeds 0, 1, 2"),
     ):
-        with pytest.raises((UnknownName, SettingsError), match=told):
-            whole.narrowed(**asked)  # type: ignore[arg-type]
+        with pytest.raises((UnknownName, SettingsError), match=message):
+            whole.narrowed(**part)  # type: ignore[arg-type]

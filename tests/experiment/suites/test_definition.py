@@ -1,4 +1,4 @@
-"""What a suite's file may say, and how it is told what it may not."""
+"""Keys of a suite file, and messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def labels(text: str) -> list[str | None]:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("epoch = 3\n" + ROW, "suite f.toml: no key 'epoch', did you mean 'epochs'?"),
         (ROW + "lable = 'x'\n", "suite f.toml: row 1 (m): no key 'lable', did you mean 'label'?"),
@@ -43,11 +43,11 @@ def labels(text: str) -> list[str | None]:
         ("seeds = \n", "not valid TOML"),
     ],
 )
-def test_faults_name_the_file_the_row_and_the_nearest_key(text: str, told: str) -> None:
+def test_faults_name_the_file_the_row_and_the_nearest_key(text: str, expected: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse(HEAD + text, "f.toml")
     message = str(caught.value)
-    assert told in message
+    assert expected in message
     assert message.startswith("suite f.toml: ")
     assert "\n" not in message
 

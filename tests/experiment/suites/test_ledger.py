@@ -1,4 +1,4 @@
-"""What is remembered of cells, and what becomes of damage."""
+"""The ledger of cells, and damaged files in it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(Store(tmp_path / "store"))
 
 
-def test_what_is_remembered_is_found_and_the_last_one_counts(ledger: Ledger) -> None:
+def test_what_is_written_is_found_and_the_last_one_counts(ledger: Ledger) -> None:
     assert ledger.find("a") is None
-    assert not ledger.folder.exists()  # looking makes nothing
+    assert not ledger.folder.exists()  # reading creates nothing
     ledger.write("a", CellRecord("failed", message="no", data="d", facts={"seed": 1}))
     found = ledger.find("a")
     assert found is not None
     assert (found.state, found.message, found.data, found.facts) == ("failed", "no", "d", {"seed": 1})
-    assert found.when  # of itself
+    assert found.when  # set by default
     ledger.write("a", CellRecord("run", "r"))
     ledger.write("b", CellRecord("run", "s"))
     assert [one.run for name in ("a", "b") if (one := ledger.find(name))] == ["r", "s"]
@@ -74,15 +74,15 @@ def test_a_damaged_file_is_set_aside_with_a_warning(
 
 
 def test_a_cell_is_found_by_its_run_without_the_ledger(known: Registry, suite: Any, world: Path) -> None:
-    asked = suite(LAB)
-    (record,) = zslbench.bench(asked, threads=1).records
+    mine = suite(LAB)
+    (record,) = zslbench.bench(mine, threads=1).records
     for path in Ledger(Store.default()).folder.iterdir():
         path.write_text("{", "utf-8")
-    assert suite_outcome(asked, Store.default(), known).records == ()
-    (again,) = zslbench.bench(asked, threads=1).records
+    assert suite_outcome(mine, Store.default(), known).records == ()
+    (again,) = zslbench.bench(mine, threads=1).records
     assert again.info == record.info
     assert len((world / "fits").read_text("utf-8")) == 1
-    assert suite_outcome(asked, Store.default(), known).entries["lab", "there", "last"].state == "done"
+    assert suite_outcome(mine, Store.default(), known).entries["lab", "there", "last"].state == "done"
 
 
 SUITE = """
@@ -96,7 +96,7 @@ method = "eszsl"
 
 
 def test_processes_share_a_suite(tmp_path: Path) -> None:
-    """Each takes what nobody has, neither fails, and all of it is there in the end."""
+    """Each takes what the other has not, neither fails, and everything is complete in the end."""
     path, store = tmp_path / "shared.toml", tmp_path / "store"
     path.write_text(SUITE, "utf-8")
     command = [sys.executable, "-m", "zslbench", "bench", str(path), "--threads=1", f"--store={store}"]
@@ -105,7 +105,7 @@ def test_processes_share_a_suite(tmp_path: Path) -> None:
     ]
     ends = [(one.communicate(timeout=120), one.returncode) for one in processes]
     assert [code for _, code in ends] == [0, 0], ends
-    told = suite_outcome(find_suite(path), Store(store), registry())
-    assert len(told.records) == 6
+    stored = suite_outcome(find_suite(path), Store(store), registry())
+    assert len(stored.records) == 6
     assert len(list((store / "runs").iterdir())) == 6
-    assert all(one.verify() == [] for one in told.records)
+    assert all(one.verify() == [] for one in stored.records)

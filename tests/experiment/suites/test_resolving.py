@@ -1,4 +1,4 @@
-"""From what a suite says to recipes."""
+"""Resolving the lines of a suite to recipes."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_the_nearer_word_wins(known: Registry, suite: Any) -> None:
     head = TWO + "epochs = 7\nevery = 3\nsettings.generator = { hidden = 8, per_class = 3 }\n"
     head += "on.there = { epochs = 6, settings.generator.per_class = 4 }\n"
     row = GAN + "settings.generator.hidden = 9\non.there = { epochs = 5, settings.generator.hidden = 10 }\n"
-    asked = suite(row, head)
-    toy, there = (resolve_suite(asked, known).setups["tf-vaegan", one] for one in ("toy", "there"))
+    mine = suite(row, head)
+    toy, there = (resolve_suite(mine, known).setups["tf-vaegan", one] for one in ("toy", "there"))
     keys = ("generator.hidden", "generator.per_class", "generator.epochs")
     assert [value(toy, key) for key in keys] == [9, 3, 7]
     assert [value(there, key) for key in keys] == [10, 4, 5]
     assert (toy.every, there.every) == (3, 3)
-    changed = asked.overridden({"generator.hidden": 11, "generator.epochs": 2})
+    changed = mine.overridden({"generator.hidden": 11, "generator.epochs": 2})
     for dataset in ("toy", "there"):
         place = resolve_suite(changed, known).setups["tf-vaegan", dataset]
         assert [value(place, key) for key in keys[::2]] == [11, 2]
@@ -56,7 +56,7 @@ def test_a_row_may_name_the_setting_of_its_schedule(known: Registry, suite: Any)
 
 
 @pytest.mark.parametrize(
-    ("rows", "head", "told"),
+    ("rows", "head", "expected"),
     [
         (LAB + "settings.classifier.rige = 1\n", "", "line 'lab' on there: .*did you mean 'ridge'"),
         (LAB + "settings.classifier.ridge = 'x'\n", "", "line 'lab' on there: .*'ridge' = 'x'"),
@@ -68,19 +68,19 @@ def test_a_row_may_name_the_setting_of_its_schedule(known: Registry, suite: Any)
     ],
 )
 def test_what_no_method_has_is_an_error_of_the_line(
-    known: Registry, suite: Any, rows: str, head: str, told: str
+    known: Registry, suite: Any, rows: str, head: str, expected: str
 ) -> None:
-    with pytest.raises(SettingsError, match=told) as caught:
+    with pytest.raises(SettingsError, match=expected) as caught:
         resolve_suite(suite(rows, head), known)
     assert "mine.toml" in str(caught.value)
 
 
 def test_a_setting_of_the_command_line_that_no_line_has(known: Registry, suite: Any) -> None:
     other = '[[methods]]\nmethod = "absent"\n'
-    # A file may set what only a method that nobody provides yet would have; a command line may not.
+    # A file may set what only a missing plugin could have; a command line may not.
     found = resolve_suite(suite(LAB + other, "settings.generator.x = 1\n"), known)
-    (told,) = [one for one in found.remarks if "generator.x" in one]
-    assert told.startswith("no line has setting 'generator.x'")
+    (remark,) = [one for one in found.remarks if "generator.x" in one]
+    assert remark.startswith("no line has setting 'generator.x'")
     with pytest.raises(SettingsError, match=r"no line has setting 'generator\.x'"):
         resolve_suite(suite(LAB + other).overridden({"generator.x": 1}), known)
 
@@ -110,15 +110,15 @@ def test_lines_say_what_their_figures_are_compared_with(known: Registry, suite: 
     rows += LAB + 'label = "A"\n' + LAB + 'label = "B"\npublished = "DAZLE"\nvariants = "weak"\n'
     rows += LAB + 'label = "C"\npublished = false\nvariants = "weak"\ngroup = "generative"\n'
     lines = resolve_suite(suite(rows), known).lines
-    told = {one.label: (one.variant, one.published, one.published_variant, one.group) for one in lines}
-    assert told == {
+    found = {one.label: (one.variant, one.published, one.published_variant, one.group) for one in lines}
+    assert found == {
         "lab": (None, "lab", "full", "embedding"),
         "lab (weak)": ("weak", "lab", "weak", "embedding"),
         "A": (None, "lab", None, "embedding"),
         "B": ("weak", "DAZLE", None, "embedding"),
         "C": ("weak", None, None, "generative"),
     }
-    # Of a method that nobody provides yet the published results tell the group.
+    # The published results have the group of a method that no plugin provides.
     absent = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("dazle", "f_clswgan", "zzz"))
     groups = [one.group for one in resolve_suite(suite(absent), known).lines]
     assert groups == ["embedding", "generative", ""]
@@ -139,10 +139,10 @@ def test_a_preset_lies_beside_the_suite(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    asked = suite(LAB + 'preset = "my.toml"\n')
-    assert value(resolve_suite(asked, known).setups["lab", "there"], "classifier.ridge") == 3.5
+    mine = suite(LAB + 'preset = "my.toml"\n')
+    assert value(resolve_suite(mine, known).setups["lab", "there"], "classifier.ridge") == 3.5
     (elsewhere / "my.toml").write_text("[classifier]\nridge = 4.5\n", "utf-8")
-    given = asked.overridden({}, "my.toml")  # of the command line: where the user is
+    given = mine.overridden({}, "my.toml")  # on the command line: relative to the working directory
     assert value(resolve_suite(given, known).setups["lab", "there"], "classifier.ridge") == 4.5
 
 

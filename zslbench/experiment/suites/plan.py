@@ -21,7 +21,7 @@ from zslbench.store.store import Store
 Status = Literal[
     "found",
     "to run",
-    "goes on",
+    "to resume",
     "interrupted",
     "failed before",
     "running elsewhere",
@@ -29,7 +29,7 @@ Status = Literal[
     "no data",
     "no plugin",
 ]
-PENDING: tuple[Status, ...] = ("to run", "goes on")
+PENDING: tuple[Status, ...] = ("to run", "to resume")
 """What is computed; ``interrupted``, ``failed before`` and ``running elsewhere`` are left alone."""
 
 
@@ -175,7 +175,7 @@ class Planner:
         if run in begun:
             if self.only_missing:
                 return planned("interrupted", run, data, reason="it was begun; --only-missing leaves it")
-            return planned("goes on", run, data)
+            return planned("to resume", run, data)
         if known is not None and known.state == "failed" and known.data == data and not self.retry_failed:
             return planned("failed before", run, data, reason=known.message)
         return planned("to run", run, data)

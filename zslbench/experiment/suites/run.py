@@ -139,7 +139,7 @@ class Bench:
         costs = Costs(self.store.records(), self.planner.mode)
         left = [one for one in self.plan.cells if one.status == "running elsewhere"]
         with (
-            stoppable(lambda: f"stopped after {done} of {len(pending)} runs; the same command goes on"),
+            stoppable(lambda: f"stopped after {done} of {len(pending)} runs; the same command resumes"),
             tracked(self.registry, self.track, self.store.root, self.display.say),
         ):
             for place, planned in enumerate(pending):
