@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from zslbench.cli import format_option, note, store_option
+from zslbench.cli import format_option, note, options_of, store_option
 
 if TYPE_CHECKING:
     from zslbench_audit import AuditResult
@@ -17,18 +17,10 @@ if TYPE_CHECKING:
 @click.argument("method", required=False)
 @click.option("--suite", help="Audit every line of this suite (a name, or a TOML file).")
 @click.option("--variant", help="One of the method's variants.")
-@click.option("--reading", help="A reading of the method's paper; zslbench methods METHOD lists them.")
+@options_of("reading", "settings", "preset")
 @click.option("--embedding", help="Embedding of a composition by hand.")
 @click.option("--generator", help="Generator of a composition by hand, if the classifier needs one.")
 @click.option("--classifier", help="Classifier of a composition by hand.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KIND.NAME=VALUE",
-    help="Change a setting of the probe runs, as dataset.classes=12; repeatable.",
-)
-@click.option("--preset", multiple=True, help="Preset name, METHOD:NAME, or a TOML file. Default: toy's own.")
 @click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Longest schedule.")
 @click.option(
     "--select",
@@ -44,7 +36,6 @@ def audit(
     method: str | None,
     suite: str | None,
     listed: bool,
-    assignments: tuple[str, ...],
     store: Path | None,
     fmt: str,
     select: Literal["val", "oracle"],
@@ -53,27 +44,25 @@ def audit(
     """Test METHOD on the toy data with leak probes and report what each proved.
 
     Without METHOD, all installed methods are audited. The exit code is 1 if a probe fails. Reports show the
-    audit of each row's method, variant and reading, as long as the plugin's source is what was audited.
+    audit of each row's method, variant and reading until the plugin's source changes.
     """
     import zslbench_audit as auditing
     from zslbench.cli import TerminalDisplay
     from zslbench.errors import ZslbenchError
-    from zslbench.plugin import parse_assignment
     from zslbench.report import emit
 
     if listed:
         _list(store, method, fmt)
         return
     composed = any(options[kind] for kind in ("embedding", "generator", "classifier"))
-    of_one = options["variant"] or options["reading"] or assignments or options["preset"] or composed
+    of_one = composed or any(options[name] for name in ("variant", "reading", "settings", "preset"))
     if suite and (method or of_one):
         raise click.UsageError(
-            "--suite selects methods, variants and readings: it cannot be combined with METHOD or its options"
+            "--suite selects methods, variants and readings; do not combine it with METHOD or its options"
         )
     if not (method or composed) and of_one:
         raise click.UsageError("--variant, --reading, --set and --preset need a METHOD: name it")
     targets: list[dict[str, Any]] = [{"method": method}] if method or composed else _targets(suite)
-    options["settings"] = dict(parse_assignment(text) for text in assignments)
     display = TerminalDisplay()
     results: list[AuditResult] = []
     failures: list[str] = []

@@ -5,6 +5,7 @@ from .options import (
     format_option as format_option,
     machine_options as machine_options,
     note as note,
+    options_of as options_of,
     running_options as running_options,
     select_option as select_option,
     store_option as store_option,

@@ -127,7 +127,7 @@ class Report:
             return as_svg(chart(*content, **options), f"{name}-{self._keys[name]}", label)
 
     def add_fault(self, fault: str) -> None:
-        """Add a line to the section of notes, once."""
+        """Add a line to the section of notes, unless it is there."""
         if fault not in self.faults:
             self.faults.append(fault)
 

@@ -29,7 +29,7 @@ from zslbench.store import RunRecord
 from zslbench.training import unflatten
 
 Notify = Callable[[str], None]
-"""Called with each line that the user should read along with a figure."""
+"""Called with each line that the user should read with a figure."""
 
 _CHUNK = 256
 
@@ -78,7 +78,7 @@ def fitted_networks(record: RunRecord, *, embedding_only: bool = False) -> dict[
     """The networks of a run's parts, on the CPU.
 
     Args:
-        embedding_only: accept a run stored with its embedding alone, as every run that reads regions is.
+        embedding_only: accept a run stored with its embedding only, as all runs that read regions are.
 
     Raises:
         ZslbenchError: the run was stored without them; the message says how to get them.
@@ -115,7 +115,7 @@ def open_run(
         data_root: folder of data sets; None: the configured one.
         regions: name or path of the run's region features; None: the name in its record.
         notify: called if a plugin has changed since the run.
-        embedding_only: the embedding is all that is needed.
+        embedding_only: only the embedding is needed.
 
     Raises:
         ZslbenchError: the networks were not stored, the data are missing or differ from the run's, or a
@@ -137,7 +137,7 @@ def open_run(
     if embedding_class.inputs == "regions" and dataset.regions is None:
         raise ZslbenchError(
             f"run {record.info.id}: embedding '{parts['embedding'].name}' reads region features, which data "
-            f"set '{dataset.name}' lacks here; give --regions"
+            f"set '{dataset.name}' does not have; give --regions"
         )
     _require_same_data(record, dataset)
     _report_changed_plugins(record, parts, notify)
@@ -165,7 +165,7 @@ def _part(record: RunRecord, kind: Kind, data_root: str | Path | None) -> Part:
 
 
 def _require_same_data(record: RunRecord, dataset: Dataset) -> None:
-    """Refuse other data than the run's: a figure of them would look just as convincing."""
+    """Refuse other data than the run's, since a figure of them would look just as convincing."""
     here = {array.array: array.sha256 for array in arrays(dataset)}
     differ = [
         f"{array['array']} ({array['file']})" if array["file"] else array["array"]

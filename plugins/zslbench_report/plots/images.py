@@ -1,4 +1,4 @@
-"""Which test images a figure shows, their pictures, and the names of the attributes."""
+"""Which test images a figure shows, their pictures, and the names of attributes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zslbench.store import RunRecord
 from zslbench_report.plots.fitted import Notify
 
 _PIXELS = 448
-"""Longest side of a picture; more would only make files larger."""
+"""Longest side of a picture in pixels."""
 _MOST_LINES = 3
 
 
@@ -27,8 +27,8 @@ def choose_rows(
 ) -> Int[np.ndarray, " n"]:
     """Row numbers of the images to show: ``rows``, or, if it is empty, ``count`` test images.
 
-    Half of the test images are of seen and half of unseen classes, as far as there are both. Correctly
-    classified ones come first, from as many classes as possible. The choice depends on the run alone.
+    Half of the test images are of seen and half of unseen classes, if there are both. Correctly classified
+    ones come first, from as many classes as possible. The choice depends only on the run.
 
     Raises:
         SettingsError: a row number is out of range.
@@ -49,11 +49,11 @@ def choose_rows(
 
 
 def _ordered(table: pd.DataFrame) -> list[int]:
-    """Images of one side: correct ones first, and among these one of each class before any second one."""
+    """Images of one side: correct ones first, and among these one of each class before a second of any."""
     correct = "gzsl_correct" if "gzsl_correct" in table else "czsl_correct"
     order = table.assign(wrong=~table[correct].astype(bool)).sort_values("image")
     order["turn"] = order.groupby(["wrong", "label"]).cumcount()
-    # Neighbouring classes of the list are often similar, so they are visited in a shuffled order.
+    # Classes that are close in the list are often similar, so their order is shuffled.
     labels = np.sort(order["label"].unique())
     shuffled = dict(zip(np.random.default_rng(0).permutation(labels), range(len(labels)), strict=True))
     order["place"] = order["label"].map(shuffled)
@@ -108,7 +108,7 @@ def picture_files(folder: Path, names: Sequence[str], rows: Iterable[int]) -> di
     for base, folders, files in os.walk(folder):
         if not missing:
             break
-        folders.sort()  # of two pictures with one name, always take the same
+        folders.sort()  # of two pictures with the same name, always take the same one
         for file in files:
             row = missing.pop(f"{Path(base).name}/{file}", None)
             if row is not None:

@@ -146,9 +146,9 @@ def compute(
 
 
 def select(run: FittedRun, classes: int, per_class: int, seed: int) -> Selection:
-    """Classes and test images, drawn by the seed; half of the classes unseen, as far as there are enough.
+    """Classes and test images, drawn by the seed; half of the classes unseen if there are enough.
 
-    Only test images are shown: the embedding was trained on the others, which would flatter it.
+    Only test images are shown, since the embedding was trained on the others.
 
     Raises:
         SettingsError: ``classes`` or ``per_class`` is out of range.
@@ -321,7 +321,7 @@ def figure(projection: Projection) -> Figure:
 
 
 def scatter(axes: Axes, panel: Panel, colours: Mapping[int, str], edge: str) -> None:
-    """Draw a panel's points; the synthetic ones first, since there are most and they must not hide others.
+    """Draw a panel's points; the synthetic ones first, so that the many do not hide the others.
 
     Args:
         edge: colour of the synthetic points' edges.
