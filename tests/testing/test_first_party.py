@@ -27,7 +27,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         ("dataset", name): [{"scale": 0.001, "grid": 2, "channels": 8}]
         for name in ("sim-cub", "sim-sun", "sim-awa2")
     },
-    # They need weights, which tests/plugins/data/extraction makes; the same checks run there.
+    # They need weights, which tests/plugins/extractors makes; the same checks run there.
     **{("extractor", name): [] for name in ("resnet101", "transformers")},
     ("embedding", "identity"): [{}, {"normalize": "l2"}, {"normalize": "none"}],
     ("embedding", "pooled"): [{}, {"normalize": "l2"}],
