@@ -6,6 +6,7 @@ Only the validation fold is made, so nothing here can see a test image.
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from zslbench.experiment import (
     validate,
 )
 from zslbench.plugin import Dataset, Streams
-from zslbench.store import StageStore, Workspaces, run_id
+from zslbench.store import StageStore, Store, run_id
 from zslbench.training import Stages, Training
 
 STUDIES = "tuning"
@@ -118,7 +119,7 @@ class Objective:
         checkpoints: contextlib.ExitStack,
     ) -> Curve:
         job = replace(self.job(seed), recipe=recipe)
-        folder = _checkpoint_folder(self.store / STUDIES / "unfinished", run_id(job.identity()))
+        folder = _checkpoint_folder(Store(self.store / STUDIES), run_id(job.identity()))
         with applied(self.mode, seed) as device, self.display.observer(title) as observer:
             if self._fold is None:  # no searched setting affects it
                 self._fold = validation_fold(self.dataset, device, embedding_inputs(recipe))
@@ -141,23 +142,13 @@ def _mean(values: Sequence[float]) -> float:
 
 
 @contextlib.contextmanager
-def _checkpoint_folder(parent: Path, name: str) -> Iterator[Path | None]:
-    """The checkpoints of a trial with these settings; None while another process has the folder.
-
-    The folder is removed at the end, unless the trial is interrupted.
-    """
-    parent.mkdir(parents=True, exist_ok=True)
-    workspaces = Workspaces(parent)
-    lock = workspaces.acquire(name)
-    if lock is None:
-        yield None
-        return
-    remove = True
-    try:
-        (parent / name).mkdir(exist_ok=True)
-        yield parent / name
-    except (Interrupted, KeyboardInterrupt):
-        remove = False
-        raise
-    finally:
-        workspaces.release(name, lock, remove=remove)
+def _checkpoint_folder(studies: Store, trial: str) -> Iterator[Path]:
+    """The folder with the checkpoints of a trial, which only remains if the trial is interrupted."""
+    with studies.workspace(trial) as folder:
+        try:
+            yield folder
+        except (Interrupted, KeyboardInterrupt):
+            raise
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise

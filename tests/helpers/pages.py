@@ -40,7 +40,7 @@ def inline_commands(text: str) -> list[str]:
 
 
 def find_command(line: str) -> tuple[click.Command, list[str]]:
-    """The command that a line calls, and its arguments. Fails if there is no such command."""
+    """The command that a line calls, and its arguments. Fails if the command does not exist."""
     command: click.Command = cli
     words = shlex.split(line)[1:]
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):

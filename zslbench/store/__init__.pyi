@@ -12,4 +12,3 @@ from .identity import canonical as canonical, run_id as run_id
 from .record import RunContent as RunContent, RunInfo as RunInfo, RunRecord as RunRecord
 from .stages import StageStore as StageStore
 from .store import Store as Store
-from .workspace import Workspaces as Workspaces
