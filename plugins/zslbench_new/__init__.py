@@ -1,4 +1,4 @@
-"""``zslbench new``: plugin packages to begin from."""
+"""``zslbench new``: plugin packages to start from."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from zslbench import Command, hookimpl
 
 @hookimpl
 def zslbench_commands() -> Iterator[Command]:
-    yield Command(name="new", target="zslbench_new.cli:new", summary="Write a plugin package to begin from.")
+    yield Command(name="new", target="zslbench_new.cli:new", summary="Write a plugin package to start from.")

@@ -1,4 +1,4 @@
-"""``zslbench new method NAME``: a plugin package that runs on toy at once, and whose tests pass."""
+"""``zslbench new method NAME``: a plugin package that runs on toy at once and passes its tests."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from zslbench.cli import note
 from zslbench.errors import SettingsError, ZslbenchError
 
 KINDS = ("generator", "embedding", "classifier")
-"""The components that a new method can bring; each has a template of its own."""
+"""The kinds of component that a new method can bring; each has its own template."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 @click.group()
 def new() -> None:
-    """Write a plugin package to begin from."""
+    """Write a plugin package to start from."""
 
 
 @new.command()
@@ -32,17 +32,17 @@ def new() -> None:
     type=click.Choice(KINDS),
     default="generator",
     show_default=True,
-    help="The component that the method brings; the others are installed ones.",
+    help="The component that the package defines; the method's other components are installed ones.",
 )
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where to write it. Default: a folder NAME here.",
+    help="Where to write it (default: a folder NAME in the current one).",
 )
 def method(name: str, kind: str, folder: Path | None) -> None:
     """Write a package with a method NAME: settings, a preset for toy, conformance tests, a README.
 
-    It runs at once, and its tests pass as they are: replace the mathematics by your method's.
+    It runs at once and passes its tests. Replace the mathematics with that of your method.
     """
     target = folder or Path(name)
     written = write_method(name, kind, target)
@@ -52,17 +52,17 @@ def method(name: str, kind: str, folder: Path | None) -> None:
 
 
 def write_method(name: str, kind: str, folder: Path) -> list[str]:
-    """Write the package into ``folder``, which must be empty or absent; returns the files' relative paths.
+    """Write the package into ``folder``, which must be empty or missing; returns the files' relative paths.
 
     Raises:
-        SettingsError: the name cannot be used, or is taken.
-        ZslbenchError: the folder has files in it, or cannot be written.
+        SettingsError: the name is invalid or taken.
+        ZslbenchError: the folder is not empty or cannot be written.
     """
     import jinja2
 
     package = _package_name(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ZslbenchError(f"{folder}: exists and is not an empty folder; name another with --folder")
+        raise ZslbenchError(f"{folder}: is not an empty folder; choose another with --folder")
     values = {"name": name, "package": package, "kind": kind, "cls": name.title().replace("-", "")}
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
@@ -83,19 +83,19 @@ def write_method(name: str, kind: str, folder: Path) -> list[str]:
 
 
 def _package_name(name: str) -> str:
-    """The Python package of a method, once its name is known to be free."""
+    """The Python package of a method whose name is valid and free."""
     from zslbench.plugin import registry
 
     package = name.replace("-", "_")
     if not _NAME.fullmatch(name) or keyword.iskeyword(package):
         raise SettingsError(
-            f"method name '{name}': use lower-case letters and digits joined by '-', as in my-method"
+            f"method name '{name}': use lower-case letters and digits joined by '-', for example my-method"
         )
     known = registry()
     taken = {one.name: one.plugin.origin for one in known.methods()}
     taken |= {one.name: one.plugin.origin for one in known.components()}
     if name in taken:
-        raise SettingsError(f"method name '{name}': plugin {taken[name]} has it already; choose another")
+        raise SettingsError(f"method name '{name}': plugin {taken[name]} already has it; choose another")
     if importlib.util.find_spec(package) is not None:
         raise SettingsError(f"method name '{name}': a Python package {package} is installed; choose another")
     return package

@@ -2,7 +2,8 @@
 
 Where a row changes a computation, the reading's class overrides a method; the setting ``reading`` chooses the
 class. "Code" is HHHZM/SC-EGG at c6a188f, which covers SUN only. ``zslbench show`` lists the rows of a
-finished run, so this module does not import torch."""
+finished run, so this module does not import torch.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +14,12 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Row:
-    """One difference.
+class Diff:
+    """One row: what the paper says and what the code does.
 
     ``settings`` maps a setting to its value as printed and as in the code. The preset ``sun-authors``, not
-    the reading, sets values that the code has for SUN alone (``sun_only``)."""
+    the reading, sets values that the code has for SUN alone (``sun_only``).
+    """
 
     number: int
     topic: str
@@ -35,65 +37,67 @@ def _both(**values: tuple[Any, Any]) -> dict[str, tuple[Any, Any]]:
 _SCEN, _EGGN = ({f"{kind}.reading": ("paper", "authors")} for kind in ("embedding", "generator"))
 
 # fmt: off
-ROWS = (
-    Row(1, "optimiser, stages 1 and 2", "Adam", "RMSprop, weight decay 1e-4, momentum 0.9",
+DIFFERENCES = (
+    Diff(1, "optimiser, stages 1 and 2", "Adam", "RMSprop, weight decay 1e-4, momentum 0.9",
         _both(optimizer=("adam", "rmsprop"), weight_decay=(0.0, 1e-4), momentum=(0.0, 0.9))),
-    Row(2, "learning rate, stage 3", "1e-4", "1e-3 for E, G, D; 1e-4 for Dec and F",
+    Diff(2, "learning rate, stage 3", "1e-4", "1e-3 for E, G, D; 1e-4 for Dec and F",
         {"generator.lr": (1e-4, 1e-3)}, sun_only=True),
-    Row(3, "classes in the cross-entropies of stage 1", "all", "seen",
+    Diff(3, "classes in the cross-entropies of stage 1", "all", "seen",
         {"embedding.stage1.classes": ("all", "seen")}),
-    Row(4, "composition of g after stage 1", "MLP", "mean over attributes", _SCEN),
-    Row(5, "scale of g", "not stated; here min-max over the training images after stage 2",
+    Diff(4, "composition of g after stage 1", "MLP", "mean over attributes", _SCEN),
+    Diff(5, "scale of g", "not stated; here min-max over the training images after stage 2",
         "min-max over trainval after stage 1 (g does not change after it), constant dimensions unguarded"),
-    Row(6, "what stage 2 trains", "SC and CLS_g", "a new classifier of two layers", _SCEN),
-    Row(7, "L_SCR", "squared norm", "mean over batch and classes", _SCEN),
-    Row(8, "frozen in stage 2", "LEN (sections 3.1 and 3.3 contradict each other)",
+    Diff(6, "what stage 2 trains", "SC and CLS_g", "a new classifier of two layers", _SCEN),
+    Diff(7, "L_SCR", "squared norm", "mean over batch and classes", _SCEN),
+    Diff(8, "frozen in stage 2", "LEN (sections 3.1 and 3.3 contradict each other)",
         "everything but the new classifier (row 6)"),
-    Row(9, "classifier that guides stage 3", "CLS_g", "stage 2's new classifier (row 6)"),
-    Row(10, "lengths of the stages", "20, 20 and at most 200 epochs", "2000 and 4000 batches, 50 epochs", {
+    Diff(9, "classifier that guides stage 3", "CLS_g", "stage 2's new classifier (row 6)"),
+    Diff(10, "lengths of the stages", "20, 20 and at most 200 epochs", "2000 and 4000 batches, 50 epochs", {
         "embedding.stage1.epochs": (20, 20), "embedding.stage1.iterations": (None, 100),
         "embedding.stage2.epochs": (20, 40), "embedding.stage2.iterations": (None, 100)}),
-    Row(11, "region features", "raw", "of unit length", _SCEN),
-    Row(12, "class semantics in p_l", "a", "of unit length", _SCEN),
-    Row(13, "attribute vectors v", "fixed; here of unit length", "of unit length, then trained",
+    Diff(11, "region features", "raw", "of unit length", _SCEN),
+    Diff(12, "class semantics in p_l", "a", "of unit length", _SCEN),
+    Diff(13, "attribute vectors v", "fixed; here of unit length", "of unit length, then trained",
         {"embedding.stage1.normalize_vectors": (True, True), **_SCEN}),
-    Row(14, "word vectors", "GloVe", "word2vec (not shipped); here the data set's own"),
-    Row(15, "initial W_α, W_β and SC", "not stated; here 0, N(0, s²) for e_l of unit variance, near the mean",
+    Diff(14, "word vectors", "GloVe", "word2vec (not shipped); here the data set's own"),
+    Diff(15, "initial W_α, W_β, SC", "not stated; here 0, N(0, s²) for e_l of unit variance, near the mean",
         "0, N(0, 1) and random", {
         "embedding.stage1.alpha_std": (0.0, 0.0), "embedding.stage1.beta_std": (None, 1.0), **_SCEN}),
-    Row(16, "attention over attributes", "none", "computed but unused; left out here"),
-    Row(17, "batches", "not stated; here permutations (stages 1, 2) and independent draws (stage 3)",
+    Diff(16, "attention over attributes", "none", "computed but unused; left out here"),
+    Diff(17, "batches", "not stated; here permutations (stages 1, 2) and independent draws (stage 3)",
         "balanced over classes", {
             **_both(sampler=("shuffled", "balanced")), "generator.sampler": ("independent", "balanced")}),
-    Row(18, "λ_s and λ_u", "0.1 and 0.1", "1.0 and 0.001",
+    Diff(18, "λ_s and λ_u", "0.1 and 0.1", "1.0 and 0.001",
         {"generator.lambda_s": (0.1, 1.0), "generator.lambda_u": (0.1, 0.001)}, sun_only=True),
-    Row(19, "ĝ_s in L_SCE", "synthetic seen", "the reconstruction", _EGGN),
-    Row(20, "ĝ_u in L_UCE", "synthetic unseen", "G(ε, a_u), classes uniform, no feedback; so here in both"),
-    Row(21, "λ_w", "10", "1", {"generator.lambda_w": (10.0, 1.0)}, sun_only=True),
-    Row(22, "λ_r", "0.01", "0.01"),
-    Row(23, "feedback strengths a1, a2", "TF-VAEGAN's", "0: F has no effect",
+    Diff(19, "ĝ_s in L_SCE", "synthetic seen", "the reconstruction", _EGGN),
+    Diff(20, "ĝ_u in L_UCE", "synthetic unseen", "G(ε, a_u), classes uniform, no feedback; so here in both"),
+    Diff(21, "λ_w", "10", "1", {"generator.lambda_w": (10.0, 1.0)}, sun_only=True),
+    Diff(22, "λ_r", "0.01", "0.01"),
+    Diff(23, "feedback strengths a1, a2", "TF-VAEGAN's", "0: F has no effect",
         {"generator.a1": (None, 0.0), "generator.a2": (None, 0.0)}, sun_only=True),
-    Row(24, "batch of the generator step", "TF-VAEGAN's: the last critic step's", "a fresh one", _EGGN),
-    Row(25, "decoder", "TF-VAEGAN's", "trained in critic and generator steps"),
-    Row(26, "what the critic sees as fake", "TF-VAEGAN's", "the reconstruction"),
-    Row(27, "weight λ of the gradient penalty", "constant", "adaptive, unbounded; here bounded",
+    Diff(24, "batch of the generator step", "TF-VAEGAN's: the last critic step's", "a fresh one", _EGGN),
+    Diff(25, "decoder", "TF-VAEGAN's", "trained in critic and generator steps"),
+    Diff(26, "what the critic sees as fake", "TF-VAEGAN's", "the reconstruction"),
+    Diff(27, "weight λ of the gradient penalty", "constant", "adaptive, unbounded; here bounded",
         {"generator.adaptive_penalty": (False, True)}),
-    Row(28, "input of the final classifier", "g", "[g, Dec(g), hidden]; so here in both"),
-    Row(29, "final classifier", "one layer", "one layer, 25 epochs, batch = synthetic features per class"),
-    Row(30, "training set of f_gzsl", "g_s and ĝ_u", "all real g and ĝ_u; so here in both"),
-    Row(31, "training set of f_czsl", "g_s and ĝ_u", "ĝ_u alone; so here in both: f_czsl has N outputs"),
-    Row(32, "synthesis", "not stated", "TF-VAEGAN's; so here in both"),
-    Row(33, "model selection", "not stated",
+    Diff(28, "input of the final classifier", "g", "[g, Dec(g), hidden]; so here in both"),
+    Diff(29, "final classifier", "one layer", "one layer, 25 epochs, batch = synthetic features per class"),
+    Diff(30, "training set of f_gzsl", "g_s and ĝ_u", "all real g and ĝ_u; so here in both"),
+    Diff(31, "training set of f_czsl", "g_s and ĝ_u", "ĝ_u alone; so here in both: f_czsl has N outputs"),
+    Diff(32, "synthesis", "not stated", "TF-VAEGAN's; so here in both"),
+    Diff(33, "model selection", "not stated",
         "best on test over 50 x 25 epochs, H and Acc apart; here only with --select oracle"),
-    Row(34, "seed", "not stated", "56441; here --seed"),
-    Row(35, "unused work", "none", "a second loader and a logged loss; left out here"),
+    Diff(34, "seed", "not stated", "56441; here --seed"),
+    Diff(35, "unused work", "none", "a second loader and a logged loss; left out here"),
 )
 # fmt: on
 
 
 def authors_settings() -> dict[str, Any]:
     """The overlay of the reading ``authors``: the code's value of every row that is not SUN's alone."""
-    values = {name: code for row in ROWS if not row.sun_only for name, (paper, code) in row.settings.items()}
+    values = {
+        name: code for row in DIFFERENCES if not row.sun_only for name, (paper, code) in row.settings.items()
+    }
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -108,7 +112,7 @@ def explain(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, st
         return
     flat = {f"{kind}.{name}": value for kind, values in settings.items() for name, value in values.items()}
     differing = 0
-    for row in ROWS:
+    for row in DIFFERENCES:
         known = {name: pair for name, pair in row.settings.items() if name in flat}
         # A printed value of None means TF-VAEGAN's own, which depends on the data set.
         odd = {n: flat[n] for n, (paper, _) in known.items() if flat[n] != paper and not _open(n, paper)}
@@ -123,7 +127,7 @@ def explain(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, st
         yield f"row {row.number}: {row.topic}", f"{what}; printed: {row.paper}"
     yield (
         "rows that differ from the paper",
-        f"{differing} of {sum(1 for row in ROWS if row.settings)} that are settings",
+        f"{differing} of {sum(1 for row in DIFFERENCES if row.settings)} that are settings",
     )
 
 
@@ -135,7 +139,7 @@ def warn_of_uneven_batches(who: str, sampler: str, batch_size: int, classes: int
     """Warn if balanced batches give some classes one image more, which the code drops (row 17)."""
     if sampler == "balanced" and batch_size > classes and batch_size % classes:
         logging.getLogger("zslbench").warning(
-            "%s: in balanced batches of %d from %d classes, %d classes get one image more (the authors' code "
+            "%s: balanced batches of %d from %d classes give %d of them one image more (the authors' code "
             "would drop these images)",
             who,
             batch_size,

@@ -36,7 +36,7 @@ def initial_gen(streams: Streams, attributes: int, dv: int, classes: int, *, mea
     Args:
         mean: let SC start near the mean over the attributes. Region features are non-negative, after a
             ReLU, so with weights around 1/inputs LeakyReLU passes them and g is their mean; weights around 0
-            give every hidden unit a sign of its own and mix them.
+            give hidden units different signs and mix them.
     """
     half = attributes // 2
     sc = _layer(streams, "sc", "first", attributes, half) | _layer(streams, "sc", "second", half, 1)

@@ -49,14 +49,15 @@ from zslbench_sc_egg.networks import SLOPE, initial_gen, initial_len, initial_re
 from zslbench_sc_egg.settings import SCENSettings
 
 log = logging.getLogger("zslbench")
-Stages = Coroutine[Program | Derived, Networks, Networks]
+StagedFit = Coroutine[Program | Derived, Networks, Networks]
 
 
 class SCEN(Embedding):
     """As printed. Region features r (b, R, dv) → attribute scores e_l (b, A) and global feature g (b, dv).
 
     LEN is ``vectors`` (v), ``attention`` (W_α) and ``projection`` (W_β); GEN is ``sc`` and ``cls_g``. The
-    local features h (b, A, dv) are never formed: what reads them is linear in h, so r is pooled last."""
+    local features h (b, A, dv) are never formed: what reads them is linear in h, so r is pooled last.
+    """
 
     inputs = "regions"
     settings: SCENSettings
@@ -138,7 +139,7 @@ class SCEN(Embedding):
         slopes = torch.where(before > 0, 1.0, SLOPE) * sc["second.weight"].T  # (b, half, dv)
         return (mixed @ slopes) * r
 
-    def stages(self, view: TrainView) -> Stages:
+    def stages(self, view: TrainView) -> StagedFit:
         """Stage 1, stage 2 (section 3.3: SC and CLS_g, LEN is frozen), then the range of g."""
         nets = yield self.stage1(view)
         if self.uses_scr:
@@ -296,7 +297,7 @@ class AuthorsSCEN(SCEN):
         """Row 12: of unit length."""
         return unit(self.space.semantics)
 
-    def stages(self, view: TrainView) -> Stages:
+    def stages(self, view: TrainView) -> StagedFit:
         """Rows 5, 6 and 8: g is scaled after stage 1, then a new classifier of it is trained alone."""
         nets = yield self.stage1(view)
         nets |= warn_of_constants((yield self.range_of_g(view, nets, "stage1")))

@@ -2,7 +2,8 @@
 
 :mod:`zslbench.plugin.interfaces` has the interfaces and their types, :mod:`zslbench.plugin.declarations` what
 a plugin registers, :mod:`zslbench.plugin.hookspecs` when it is called. Import from here; modules load when
-first used."""
+first used.
+"""
 
 import lazy_loader
 

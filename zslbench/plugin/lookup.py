@@ -47,7 +47,7 @@ class PluginInfo:
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
     def source_digest(self) -> str:
-        """First 12 hex digits of a sha256 over the plugin's source, as it is part of a run's identity.
+        """First 12 hex digits of a sha256 over the plugin's source, for the identity of runs.
 
         It covers the path and bytes of every ``.py`` file of the plugin's top-level package or module (the
         settings of presets are part of the identity themselves) and is computed once. Where the files cannot

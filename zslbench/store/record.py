@@ -170,12 +170,7 @@ class RunRecord:
 
 
 def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
-    """The files of a run's folder: Parquet tables, the networks, and ``run.json`` with the sha256 of each.
-
-    Raises:
-        ValueError: a table's name cannot be a file name.
-        TypeError: a tensor's dtype cannot be stored.
-    """
+    """The files of a run's folder: Parquet tables, the networks, and ``run.json`` with the sha256 of each."""
     files = {}
     for name, table in content.tables.items():
         if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():

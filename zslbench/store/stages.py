@@ -2,7 +2,8 @@
 
 ``<store>/stages/<key>.safetensors`` and ``<key>.json`` hold a result's tensors and facts about it. Nothing
 else refers to these files: the folder may be deleted whenever no run is being computed; the stages are then
-trained again."""
+trained again.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ No file is shared between runs, so any number of processes may write at once. If
 first rename wins and the other process uses that result. To replace a run, ``runs/<id>`` is renamed to
 ``old-0`` and ``new`` to ``runs/<id>``; if the process is killed between the two, the next process that looks
 for the run or writes does the second rename. The next write removes what killed processes left in ``tmp``, by
-the rule stated in :mod:`zslbench.store.workspace`."""
+the rule stated in :mod:`zslbench.store.workspace`.
+"""
 
 from __future__ import annotations
 

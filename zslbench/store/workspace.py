@@ -8,7 +8,8 @@ a file that another has just removed, while a third locks the new file of that n
 A scratch folder, ``<store>/tmp/<run>.<host>.<random>/``, belongs to the process that holds the lock on the
 file of the same name with ``.lock`` added. The lock is taken before the folder is made, so a folder whose
 lock is free belongs to a dead process. Some network disks lock within one machine only: a folder made on
-another machine is dead only if, in addition, nothing in it changed for a day."""
+another machine is dead only if, in addition, nothing in it changed for a day.
+"""
 
 from __future__ import annotations
 
@@ -51,11 +52,7 @@ class Unfinished:
 
 
 def describe(folder: Path, info: Mapping[str, Any]) -> None:
-    """Record in the workspace what its run is, as JSON; other values become text.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Record in the workspace what its run is, as JSON; other values become text."""
     write_whole(folder / INFO_FILE, json.dumps(dict(info), indent=1, default=str).encode("ascii"))
 
 
@@ -70,11 +67,7 @@ class Workspaces:
         self.parent = parent
 
     def acquire(self, run: str) -> FileLock | None:
-        """Hold the run's workspace, which need not exist yet. None: another process holds it.
-
-        Raises:
-            OSError: the store cannot be written.
-        """
+        """Hold the run's workspace, which need not exist yet. None: another process holds it."""
         lock = FileLock(self._lock(run), thread_local=False)
         try:
             with self._mutex():
@@ -149,11 +142,7 @@ def host() -> str:
 
 @contextlib.contextmanager
 def scratch(parent: Path, run: str) -> Iterator[Path]:
-    """A new folder that belongs to this process, removed at the end.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """A new folder that belongs to this process, removed at the end."""
     folder = parent / f"{run}.{host()}.{secrets.token_hex(6)}"
     # No other process knows the name yet, so this does not wait.
     with FileLock(_lock_of(folder), thread_local=False):

@@ -176,11 +176,7 @@ def _bound(subject: str, functions: Sequence[Callable[[CaseT], None]], case: Cas
 
 
 def with_expected_failures(checks: Sequence[Check], expected: Mapping[str, str]) -> tuple[Check, ...]:
-    """The checks, with the reasons of those named in ``expected``.
-
-    Raises:
-        UnknownName: there is no check of a name.
-    """
+    """The checks, with the reasons of those named in ``expected``; UnknownName if there is no such check."""
     known = [check.name for check in checks]
     for name in expected:
         if name not in known:
@@ -189,11 +185,7 @@ def with_expected_failures(checks: Sequence[Check], expected: Mapping[str, str])
 
 
 def run_all(checks: Sequence[Check]) -> None:
-    """Run every check, then report all faults at once.
-
-    Raises:
-        ConformanceError: lists the checks that fail, and those that were expected to fail but pass.
-    """
+    """Run every check, then raise one error that lists all faults, and expected failures that pass."""
     faults = []
     for check in checks:
         try:

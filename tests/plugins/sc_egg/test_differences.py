@@ -9,7 +9,7 @@ import pytest
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin import fields_of
 from zslbench.plugin.discovery import registry
-from zslbench_sc_egg.differences import ROWS, explain
+from zslbench_sc_egg.differences import DIFFERENCES, explain
 from zslbench_sc_egg.settings import EGGNSettings, SCENSettings
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
 
@@ -66,8 +66,8 @@ def flat(parts):
 
 
 def test_all_rows_are_there():
-    assert [row.number for row in ROWS] == list(range(1, 36))
-    for row in ROWS:
+    assert [row.number for row in DIFFERENCES] == list(range(1, 36))
+    for row in DIFFERENCES:
         assert row.topic and row.paper and row.code
         assert row.paper != row.code or row.number == 22  # "agrees"
 
@@ -81,7 +81,7 @@ def test_the_reading_authors_does_what_the_code_does(dataset):
                 assert found[name] == value, (number, name)
 
 
-EVERYWHERE = {name for row in ROWS for name in row.settings if not row.sun_only}
+EVERYWHERE = {name for row in DIFFERENCES for name in row.settings if not row.sun_only}
 
 
 def test_on_sun_it_is_the_authors_configuration():
@@ -96,7 +96,7 @@ def test_on_sun_it_is_the_authors_configuration():
 
 def test_the_code_column_is_what_the_reading_resolves_to():
     everywhere, on_sun = flat(parts_of("cub", reading="authors")), flat(parts_of("sun", reading="authors"))
-    for row in ROWS:
+    for row in DIFFERENCES:
         for name, (_, code) in row.settings.items():
             assert on_sun[name] == code, (row.number, name)
             assert row.sun_only or everywhere[name] == code, (row.number, name)
@@ -106,7 +106,7 @@ def test_the_paper_column_is_what_the_reading_resolves_to():
     """None stands for a value that depends on the data set (TF-VAEGAN's), or for ours."""
     for dataset in ("cub", "sun", "awa2"):
         found = flat(parts_of(dataset))
-        for row in ROWS:
+        for row in DIFFERENCES:
             for name, (paper, _) in row.settings.items():
                 if paper is not None:
                     assert found[name] == paper, (row.number, name)
@@ -114,9 +114,9 @@ def test_the_paper_column_is_what_the_reading_resolves_to():
 
 def test_every_row_with_a_choice_is_one():
     """Rows whose two sides differ in what a run computes are settings, or say what is done here instead."""
-    choices = {row.number for row in ROWS if row.settings}
+    choices = {row.number for row in DIFFERENCES if row.settings}
     assert choices >= CODE.keys() - {25, 26, 28, 29} | {2, 10, 18, 21, 23}
-    for row in ROWS:
+    for row in DIFFERENCES:
         for name, (paper, code) in row.settings.items():
             assert paper != code or len(row.settings) > 1, name
 
@@ -139,8 +139,8 @@ def test_nothing_is_told_of_the_paper_but_that(dataset):
 
 def test_of_the_authors_every_row_that_is_a_setting_is_told():
     rows, summary = told(parts_of("cub", reading="authors"))
-    settings = [row.number for row in ROWS if row.settings]
-    assert rows == [row.number for row in ROWS if row.settings and not row.sun_only]
+    settings = [row.number for row in DIFFERENCES if row.settings]
+    assert rows == [row.number for row in DIFFERENCES if row.settings and not row.sun_only]
     assert summary.startswith(f"{len(rows)} of {len(settings)} ")
     rows, summary = told(parts_of("sun", reading="authors"))
     assert rows == settings and summary.startswith(f"{len(settings)} of {len(settings)} ")
@@ -161,7 +161,7 @@ def test_one_setting_changed_is_one_row(name, value, row):
     rows, _ = told(parts)
     assert rows == [row]
     ((_, text), _) = explain(parts)
-    matches = {(n, v) for one in ROWS if one.number == row for n, (_, v) in one.settings.items()}
+    matches = {(n, v) for one in DIFFERENCES if one.number == row for n, (_, v) in one.settings.items()}
     if matches == {(name, value)}:
         assert "as in the authors' code" in text
     else:
@@ -210,9 +210,9 @@ def rows_named(text):
 
 
 def test_settings_and_rows_name_each_other():
-    for row in ROWS:
+    for row in DIFFERENCES:
         for name in row.settings:
             if name in DESCRIPTIONS:
                 assert row.number in rows_named(DESCRIPTIONS[name]), (row.number, name)
-    numbers = {row.number for row in ROWS}
+    numbers = {row.number for row in DIFFERENCES}
     assert all(rows_named(text) <= numbers for text in DESCRIPTIONS.values())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +14,10 @@ from hypothesis import given, settings, strategies as st
 
 from zslbench.plugin import ClassSpace, Streams
 from zslbench.training import cross_entropy
-from zslbench_sc_egg import networks
+from zslbench_sc_egg import eggn, networks, scen as scen_module
 from zslbench_sc_egg.scen import SCEN
 from zslbench_sc_egg.settings import SCENSettings
+from zslbench_tf_vaegan import generator
 
 EXACT = 1e-12
 sizes = st.tuples(st.integers(1, 5), st.integers(2, 7), st.integers(0, 1000))
@@ -23,6 +26,17 @@ sizes = st.tuples(st.integers(1, 5), st.integers(2, 7), st.integers(0, 1000))
 def scen(reading: str = "paper", semantics: torch.Tensor | None = None) -> SCEN:
     a = torch.ones(1, 2) if semantics is None else semantics
     return SCEN(SCENSettings(reading=reading), ClassSpace(("x",), a, torch.tensor([0]), torch.arange(0)))
+
+
+@pytest.mark.parametrize(
+    ("module", "numbers"), [(scen_module, [*range(1, 9), 16, 17]), (eggn, [*range(9, 16), 18])]
+)
+def test_every_equation_is_named_on_the_first_screen(module, numbers) -> None:
+    """And each method or function that the table names exists."""
+    screen = Path(module.__file__).read_text("utf-8").splitlines()[:20]
+    assert [number for number in numbers if not any(f"({number})" in line for line in screen)] == []
+    for name in re.findall(r":(?:meth|func):`(?:[\w.]*\.)?(\w+)`", "\n".join(screen)):
+        assert hasattr(SCEN, name) or hasattr(eggn.EGGN, name) or hasattr(generator, name), name
 
 
 def scores_and_labels(images: int, classes: int, seed: int, scale: float = 2.0):
