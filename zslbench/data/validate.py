@@ -33,7 +33,7 @@ class Finding:
     severity: Severity
     what: str
     where: str = ""
-    """File or folder, relative to the data set if it is inside; empty: the data set as a whole."""
+    """File or folder, relative to the data set if it is inside, or empty for the data set as a whole."""
     count: int | None = None
     """The number of images, values, classes, ... concerned."""
     fix: str = ""
