@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,20 +27,26 @@ SECONDS = 10
 """Shortest time between lines."""
 
 
+def human(size: int | None) -> str:
+    """A readable number of bytes.
+
+    >>> human(1_150_585_339), human(920_000_000), human(None)
+    ('1.2 GB', '920 MB', 'unknown size')
+    """
+    return "unknown size" if size is None else decimal(size).replace(".0 ", " ")
+
+
 class Display:
-    """Receives messages and the progress of one task after another; this one shows nothing."""
+    """Shows messages and one task after another, measured in bytes."""
+
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._clock, self._shown = clock, 0.0
+        self._bars: Progress | None = None
 
     def message(self, text: str) -> None:
         """Show a line, such as ``"retrying in 2 s"``."""
-
-    def begin(self, what: str, total: int | None, done: int = 0) -> None:
-        """A task of ``total`` units starts (None: unknown), of which ``done`` were finished earlier."""
-
-    def advance(self, step: int) -> None:
-        """``step`` more units are finished."""
-
-    def end(self) -> None:
-        """The task is over, finished or not."""
+        self._console.print(text, markup=False, soft_wrap=True)
 
     @contextlib.contextmanager
     def task(self, what: str, total: int | None, done: int = 0) -> Iterator[None]:
@@ -50,31 +57,8 @@ class Display:
         finally:
             self.end()
 
-
-SILENT = Display()
-
-
-def human(size: int | None) -> str:
-    """A readable number of bytes.
-
-    >>> human(1_150_585_339), human(920_000_000), human(None)
-    ('1.2 GB', '920 MB', 'unknown size')
-    """
-    return "unknown size" if size is None else decimal(size).replace(".0 ", " ")
-
-
-class ByteProgress(Display):
-    """Shows tasks that are measured in bytes."""
-
-    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = console or Console(stderr=True, highlight=False)
-        self._clock, self._shown = clock, 0.0
-        self._bars: Progress | None = None
-
-    def message(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
-
     def begin(self, what: str, total: int | None, done: int = 0) -> None:
+        """A task of ``total`` units starts (None: unknown), of which ``done`` were finished earlier."""
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
@@ -92,6 +76,7 @@ class ByteProgress(Display):
             self.message(f"{what}: {self._amount(total)}{resumed}")
 
     def advance(self, step: int) -> None:
+        """``step`` more units are finished."""
         if self._bars is None:
             return
         (task,) = self._bars.tasks
@@ -101,6 +86,7 @@ class ByteProgress(Display):
             self.message(f"{task.description}: {self._line(task)}")
 
     def end(self) -> None:
+        """The task is over, finished or not."""
         if self._bars is not None and not self._bars.disable:
             self._bars.stop()
         self._bars = None
@@ -118,7 +104,11 @@ class ByteProgress(Display):
         return f"{self._amount(task.completed)} of {self._amount(task.total)}"
 
 
-class ImageProgress(ByteProgress):
+SILENT = Display(Console(quiet=True, file=io.StringIO()))
+"""Shows nothing."""
+
+
+class ImageDisplay(Display):
     """Shows tasks that are measured in images, with images per second."""
 
     def _is_due(self, task: Task) -> bool:

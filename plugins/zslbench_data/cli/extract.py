@@ -87,7 +87,7 @@ def extract(
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import how_to_get, how_to_get_part
     from zslbench_data.extraction import ExtractionOptions, extract as run
-    from zslbench_data.progress import ImageProgress, human
+    from zslbench_data.progress import ImageDisplay, human
 
     entry = catalogue().datasets.get(dataset.lower())
     advice = how_to_get(entry.name) if entry else HOW_TO_CHOOSE
@@ -97,7 +97,7 @@ def extract(
     with _offline(offline):
         extractor = _extractor(backbone, assignments)
         requested = ExtractionOptions(backbone=backbone, **options)
-        done = run(folder, extractor, requested, mode, display=ImageProgress(), advice=advice)
+        done = run(folder, extractor, requested, mode, display=ImageDisplay(), advice=advice)
     images, regions, channels = done.store.shape
     size = human(images * regions * channels * done.store.dtype.itemsize)
     how = f"{done.computed:,} computed in {done.seconds:.0f} s" if done.computed else "already extracted"

@@ -13,7 +13,6 @@ from zslbench.errors import Interrupted, SettingsError
 if TYPE_CHECKING:
     from zslbench_data.exporting.export import Layout
     from zslbench_data.importing.records import Imported
-    from zslbench_data.progress import Display
 
 _FILE = click.Path(path_type=Path)
 
@@ -49,7 +48,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--force", is_flag=True, help="Replace a data set of this name with other content.")
 @data_root_option
-def import_(source: Path, name: str | None, data_root: Path | None, **options: Any) -> None:
+def import_(source: Path, name: str | None, data_root: Path | None, force: bool, **options: Any) -> None:
     """Import a data set below the data root: checked as a whole, then copied.
 
     SOURCE is an xlsa17 folder (with att_splits.mat), a region file (HDF5), or for a custom set with
@@ -57,10 +56,10 @@ def import_(source: Path, name: str | None, data_root: Path | None, **options: A
     (images x d) or regions (images x regions x channels). docs/data.md describes the CSV files.
     """
     from zslbench.data import data_root as choose_root
-    from zslbench_data.progress import ByteProgress
+    from zslbench_data.progress import Display
 
     try:
-        done = _import(source, choose_root(data_root), name, options, ByteProgress())
+        done = _import(source, choose_root(data_root), name, options, force=force, display=Display())
     except KeyboardInterrupt:
         raise Interrupted("interrupted; nothing was imported") from None
     for text in done.notes:
@@ -71,14 +70,11 @@ def import_(source: Path, name: str | None, data_root: Path | None, **options: A
         click.echo(f"  {line}")
 
 
-def _import(
-    source: Path, root: Path, name: str | None, options: dict[str, Any], display: Display
-) -> Imported:
+def _import(source: Path, root: Path, name: str | None, options: dict[str, Any], **common: Any) -> Imported:
     from zslbench.data import SPLITS_FILE
 
-    force = options.pop("force")
     if options["attributes"] is not None or options["split"] is not None:
-        return _import_custom(source, root, name, options, force, display)
+        return _import_custom(source, root, name, options, **common)
     custom = ("attributes", "split", "labels", "images", "regions", "features_name")
     if given := [f"--{one.replace('_', '-')}" for one in custom if options[one] is not None]:
         raise SettingsError(f"{', '.join(given)}: a custom set needs --attributes and --split")
@@ -90,15 +86,15 @@ def _import(
                 f"{source} has no {SPLITS_FILE}; for an image folder pass --attributes and --split"
             )
         name = name or source.resolve().name
-        return import_folder(root, name, source, link=options["link"], force=force, display=display)
+        return import_folder(root, name, source, link=options["link"], **common)
     from zslbench_data.importing.regions import import_regions
 
     stored = {"regions_name": options["regions_name"], "dtype": options["dtype"]}
-    return import_regions(root, source, name=name, force=force, display=display, **stored)
+    return import_regions(root, source, name=name, **stored, **common)
 
 
 def _import_custom(
-    source: Path, root: Path, name: str | None, options: dict[str, Any], force: bool, display: Display
+    source: Path, root: Path, name: str | None, options: dict[str, Any], **common: Any
 ) -> Imported:
     """The custom data set whose images or array is ``source``."""
     from zslbench.data import Findings
@@ -113,7 +109,7 @@ def _import_custom(
     what = "images" if array is None else "features" if array.ndim == 2 else "regions"
     if options.get(what) is not None:
         raise SettingsError(f"--{what}: {source} already has the {what}")
-    return import_custom(root, name, CustomFiles(**{**options, what: source}), force=force, display=display)
+    return import_custom(root, name, CustomFiles(**{**options, what: source}), **common)
 
 
 @click.command()
@@ -132,10 +128,10 @@ def check(dataset: str, strict: bool, data_root: Path | None, fmt: str, **option
     """
     from zslbench.report import emit
     from zslbench_data.checking.check import check_dataset
-    from zslbench_data.progress import ByteProgress
+    from zslbench_data.progress import Display
 
     try:
-        found = check_dataset(dataset, data_root, display=ByteProgress(), **options)
+        found = check_dataset(dataset, data_root, display=Display(), **options)
     except KeyboardInterrupt:
         raise Interrupted("interrupted") from None
     order = ("error", "warning", "ok")
@@ -166,10 +162,10 @@ def check(dataset: str, strict: bool, data_root: Path | None, fmt: str, **option
 def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, **options: Any) -> None:
     """Write a data set in a layout of the field, so that other code can run on the same values."""
     from zslbench_data.exporting.export import export as write
-    from zslbench_data.progress import ByteProgress
+    from zslbench_data.progress import Display
 
     try:
-        done = write(dataset, layout, output, data_root, display=ByteProgress(), **options)
+        done = write(dataset, layout, output, data_root, display=Display(), **options)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; {output} has no incomplete files") from None
     for path in done.files:

@@ -83,7 +83,7 @@ def get(
     from zslbench_data.download.archives import ARCHIVES, Fetcher
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.get import get_part
-    from zslbench_data.progress import ByteProgress
+    from zslbench_data.progress import Display
 
     known = catalogue()
     parts = _parts(what, images)
@@ -92,7 +92,7 @@ def get(
     if _VECTORS not in lower and (datasets or allow_missing or rule):
         raise SettingsError("--dataset, --rule and --allow-missing belong to: zslbench data get vectors")
     root = choose_root(data_root)
-    fetcher = Fetcher(root / ARCHIVES, mirrors, offline, force, ByteProgress())
+    fetcher = Fetcher(root / ARCHIVES, mirrors, offline, force, Display())
 
     def one_part(entry: CatalogueEntry, part: str) -> None:
         text = get_part(known, entry, part, root, fetcher, force=force)

@@ -15,6 +15,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +32,7 @@ from zslbench.plugin import FeatureExtractor
 from zslbench_data.exporting.xlsa17 import write_images
 from zslbench_data.extraction.decoding import EXIF, Decoder, Resize, decoded_batches
 from zslbench_data.extraction.images import ImageList, list_images
-from zslbench_data.extraction.writer import BackgroundWriter, ResumableWriter, differences
+from zslbench_data.extraction.writer import ResumableWriter, differences
 from zslbench_data.progress import SILENT, Display
 
 CHECKPOINT_SECONDS = 10.0
@@ -236,7 +237,8 @@ class _Extraction:
         """Compute the missing batches. After an unreadable image the rest is only decoded, to find all."""
         paths, first = self.images.paths, writer.done
         faults: list[str] = []
-        saved = time.monotonic()
+        writing: Future[None] | None = None
+        self.saved = time.monotonic()
         decoded = decoded_batches(
             paths,
             self.decoder,
@@ -246,16 +248,27 @@ class _Extraction:
             pin=self.device.type == "cuda",
         )
         task = self.display.task(f"{self.options.backbone} on {self.device.type}", len(paths), first)
-        with task, contextlib.closing(decoded), BackgroundWriter(writer) as background:
+        with task, contextlib.closing(decoded), ThreadPoolExecutor(1) as thread:
             for batch in decoded:
                 faults += [f"{paths[row]} {fault}" for row, fault in batch.faults.items()]
                 if not faults:
-                    background.add(*self._regions(batch.pixels))
-                    if time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                        saved = time.monotonic()
-                        background.checkpoint()
+                    computed = self._regions(batch.pixels)
+                    if writing is not None:
+                        writing.result()
+                    writing = thread.submit(self._write, writer, *computed)
                 self.display.advance(len(batch.rows))
+            if writing is not None:
+                writing.result()
         return faults
+
+    def _write(self, writer: ResumableWriter, regions: Tensor, ready: torch.cuda.Event | None) -> None:
+        """Write a batch when ``ready`` has happened."""
+        if ready is not None:
+            ready.synchronize()
+        writer.add(regions.numpy())
+        if time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
+            writer.checkpoint()
+            self.saved = time.monotonic()
 
     def _regions(self, pixels: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
         """Regions of a batch in the stored type; from a GPU they have arrived when the event happens."""

@@ -1,4 +1,4 @@
-"""Writes a region store so that it can be interrupted and resumed, in a background thread.
+"""Writes a region store so that it can be interrupted and resumed.
 
 It grows in ``.<name>.part`` next to its final path. A checkpoint flushes the appended rows to the disk and
 then writes their number to ``progress.json``, with the settings, so that nothing else is resumed; what a
@@ -11,25 +11,19 @@ import contextlib
 import json
 import os
 import shutil
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Int, Shaped
-from torch import Tensor
 
 from zslbench.data import BLOCK_BYTES, MappedRows, RegionWriter, mean_over_regions, npy_header
 from zslbench.errors import DataError
 from zslbench.store import write_whole
 
 PROGRESS = "progress.json"
-_PENDING = 2
-"""Batches that may wait to be written."""
 
 
 class ResumableWriter(RegionWriter):
@@ -118,20 +112,24 @@ class ResumableWriter(RegionWriter):
         """Rows up to the last checkpoint of an earlier process.
 
         Raises:
-            DataError: it computed something else.
+            DataError: it computed something else, or what it left cannot be read.
         """
+        if not (self._part / PROGRESS).exists():
+            return 0
+        advice = "Pass --restart to discard it, or --name to keep it"
         try:
             progress = json.loads((self._part / PROGRESS).read_bytes())
             theirs, rows = progress["provenance"], int(progress["rows"])
         except (OSError, ValueError, KeyError, TypeError):
-            return 0
+            fault = "an unfinished extraction that this version of zslbench cannot resume"
+            raise DataError(self._part, [fault], advice) from None
         ours = json.loads(json.dumps(self._provenance))
         both = [{**one.pop("settings", {}), **one} for one in (theirs, ours)]
         if other := differences(*both):
             raise DataError(
                 self._part,
                 ["an unfinished extraction with other settings: " + "; ".join(other)],
-                "Pass --restart to discard it, or --name to keep it",
+                advice,
             )
         return min(rows, self.shape[0])
 
@@ -169,43 +167,3 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """How two settings differ, as ``"dtype: float16, float32"``."""
     keys = dict.fromkeys([*one, *other])
     return [f"{key}: {one.get(key)}, {other.get(key)}" for key in keys if one.get(key) != other.get(key)]
-
-
-class BackgroundWriter:
-    """Writes batches in order in a thread, so that the backbone does not wait for the disk.
-
-    An error in the thread is raised by the next call here.
-    """
-
-    def __init__(self, writer: ResumableWriter) -> None:
-        self._writer = writer
-        self._thread = ThreadPoolExecutor(1, "zslbench-regions")
-        self._pending: deque[Future[None]] = deque()
-
-    def __enter__(self) -> BackgroundWriter:
-        return self
-
-    def add(self, regions: Tensor, ready: torch.cuda.Event | None) -> None:
-        """Write a batch when ``ready`` has happened."""
-
-        def write() -> None:
-            if ready is not None:
-                ready.synchronize()
-            self._writer.add(regions.numpy())
-
-        self._submit(write)
-
-    def checkpoint(self) -> None:
-        """Make the batches added so far survive a crash."""
-        self._submit(self._writer.checkpoint)
-
-    def _submit(self, work: Callable[[], None]) -> None:
-        while len(self._pending) >= _PENDING:
-            self._pending.popleft().result()
-        self._pending.append(self._thread.submit(work))
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._thread.shutdown(wait=True)
-        if kind is None:
-            for one in self._pending:
-                one.result()

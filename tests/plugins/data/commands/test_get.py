@@ -300,7 +300,7 @@ def test_an_interrupted_command_is_resumed(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(progress.ByteProgress, "advance", stop)
+        patch.setattr(progress.Display, "advance", stop)
         result = get("mini", "--what", "images")
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1].startswith("Error: interrupted")

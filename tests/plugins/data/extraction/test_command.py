@@ -18,7 +18,7 @@ from zslbench.cli.main import cli
 from zslbench.experiment.datasets import load_dataset
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
-from zslbench_data.progress import ImageProgress
+from zslbench_data.progress import ImageDisplay
 
 
 def call(root: Path, *arguments: str) -> Any:
@@ -87,7 +87,7 @@ def test_offline_is_restored(data_root: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_progress_shows_rate_and_time_left() -> None:
     out = io.StringIO()
     now = [0.0]
-    bar = ImageProgress(Console(file=out, width=200), lambda: now[0])
+    bar = ImageDisplay(Console(file=out, width=200), lambda: now[0])
     bar.begin("resnet101 on cuda", 14_340, 340)
     for _ in range(40):
         now[0] += 1

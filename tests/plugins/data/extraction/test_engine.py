@@ -225,6 +225,19 @@ def test_a_damaged_unfinished_store_is_refused(zoo: Path, monkeypatch: pytest.Mo
     assert run(zoo, restart=True).store.verify() == []
 
 
+def test_unfinished_work_of_an_earlier_version_is_discarded_only_on_request(zoo: Path) -> None:
+    part = zoo / "regions" / ".blocks.part"
+    part.mkdir(parents=True)
+    (part / "plan.json").write_text("{}")  # in earlier versions a separate file
+    (part / "progress.json").write_text('{"rows": 20}')
+    with pytest.raises(DataError, match=r"unfinished.* --restart") as refused:
+        run(zoo)
+    assert str(part) in str(refused.value)
+    assert sorted(one.name for one in part.iterdir()) == ["plan.json", "progress.json"]
+    assert run(zoo, restart=True).computed == 48
+    assert [one.name for one in (zoo / "regions").iterdir() if one.is_dir()] == ["blocks"]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_all_unreadable_images_are_listed(
     zoo: Path, make_image: Callable[..., Image.Image], workers: int
