@@ -1,4 +1,8 @@
-from .attributes import attribute_names as attribute_names, attribute_vectors as attribute_vectors
+from .attributes import (
+    attribute_names as attribute_names,
+    attribute_vectors as attribute_vectors,
+    read_vectors as read_vectors,
+)
 from .folder import (
     SEMANTICS_FILES as SEMANTICS_FILES,
     FolderContents as FolderContents,

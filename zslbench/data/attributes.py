@@ -34,7 +34,7 @@ def attribute_vectors(folder: Path, count: int) -> tuple[Vectors, Path] | None:
     path = sidecar(folder, ATTRIBUTE_VECTORS)
     if path is None:
         return None
-    vectors = _matrix(path)
+    vectors = read_vectors(path)
     if len(vectors) != count:
         raise DataError(path, [f"has vectors of {len(vectors)} attributes, the data set {count} attributes"])
     return vectors, path
@@ -71,16 +71,22 @@ def _same_vectors(folder: Path, vectors: Vectors | None) -> Path | None:
         for path in sorted((parent / "attribute_vectors").glob("*.npy")):
             names = parent / "attribute_names" / f"{path.stem}.txt"
             with contextlib.suppress(DataError):
-                if names.is_file() and np.array_equal(_matrix(path), vectors):
+                if names.is_file() and np.array_equal(read_vectors(path), vectors):
                     return names
     return None
 
 
-def _matrix(path: Path) -> Vectors:
+def read_vectors(path: Path) -> Vectors:
+    """The vectors in a ``.npy`` file.
+
+    Raises:
+        DataError: it cannot be read or is not a matrix of numbers.
+    """
     try:
         matrix = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(path, [f"not a NumPy array ({error})"]) from None
-    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
-        raise DataError(path, [f"is {matrix.dtype} {matrix.shape}, not a matrix of numbers"])
-    return np.ascontiguousarray(matrix, dtype=np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(path, [f"is not a .npy array of numbers ({error})"]) from None
+    if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+        raise DataError(path, ["is not a two-dimensional array of numbers"])
+    with np.errstate(over="ignore"):  # callers judge values
+        return np.ascontiguousarray(matrix, dtype=np.float32)

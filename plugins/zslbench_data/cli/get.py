@@ -13,8 +13,7 @@ from zslbench.cli import data_root_option, note
 from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError, did_you_mean
 
 if TYPE_CHECKING:
-    from zslbench_data.download.catalogue import CatalogueEntry
-    from zslbench_data.words.attributes import Rule
+    from zslbench_data.download.catalogue import CatalogueEntry, Rule
 
 _VECTORS = "vectors"
 

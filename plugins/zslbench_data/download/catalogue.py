@@ -7,13 +7,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from zslbench.errors import UnknownName, did_you_mean
 
 DOWNLOAD_PARTS = ("splits", "names", "images")
 """The parts of a data set: official splits with the features in their archive, attribute names, images."""
+
+Rule = Literal["sum", "mean"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Vectors:
     name: str
     archive: str
     member: str
-    rule: str
+    rule: Rule
     """How the vectors of several words are combined by default."""
     citation: str
 
@@ -129,9 +130,9 @@ def read(tables: Mapping[str, Any]) -> Catalogue:
         parts = tuple(DownloadPart(**_frozen(one)) for one in table["parts"])
         datasets[name] = CatalogueEntry(name, **{**_frozen(table), "parts": parts})
     return Catalogue(
-        MappingProxyType({key: Archive(key, **_frozen(one)) for key, one in tables["archives"].items()}),
-        MappingProxyType(datasets),
-        MappingProxyType({key: Vectors(key, **one) for key, one in tables.get("vectors", {}).items()}),
+        {key: Archive(key, **_frozen(one)) for key, one in tables["archives"].items()},
+        datasets,
+        {key: Vectors(key, **one) for key, one in tables.get("vectors", {}).items()},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,8 +20,6 @@ from zslbench_data.download.unpack import STAMP, Unpacked, unpack
 
 LISTING = "images.sha256"
 """sha256 of every image, in the format of ``sha256sum``."""
-NAMES_FILE = ATTRIBUTE_NAMES
-"""The official attribute names, one per line, in the order of the rows of ``att``."""
 SOURCES = "sources.json"
 """Which archive, address, date and bytes each file of a data set comes from."""
 
@@ -173,10 +171,10 @@ def _install_names(new: _Unpacking) -> str:
         fault = f"{one.member} has {len(names)} names, {new.entry.name} has {count} attributes"
         raise DataError(new.fetched.path, [fault])
     write_names(new.folder, names)
-    path = new.folder / NAMES_FILE
+    path = new.folder / ATTRIBUTE_NAMES
     written = {"bytes": path.stat().st_size, "sha256": sha256_of(path), "member_sha256": one.sha256}
-    record_sources(new.folder, {NAMES_FILE: {**new.origin(file), **written}}, new.fetched)
-    return f"{len(names)} attribute names in {NAMES_FILE}"
+    record_sources(new.folder, {ATTRIBUTE_NAMES: {**new.origin(file), **written}}, new.fetched)
+    return f"{len(names)} attribute names in {ATTRIBUTE_NAMES}"
 
 
 def _install_images(new: _Unpacking) -> str:
@@ -223,9 +221,9 @@ def parse_names(path: Path, form: str) -> list[str]:
     return [one[2] for one in matches if one]
 
 
-def write_names(folder: Path, names: list[str]) -> None:
+def write_names(folder: Path, names: Iterable[str]) -> None:
     """Write the file of attribute names."""
-    write_whole(folder / NAMES_FILE, ("\n".join(names) + "\n").encode())
+    write_whole(folder / ATTRIBUTE_NAMES, ("\n".join(names) + "\n").encode())
 
 
 def read_sources(folder: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from zslbench.data import (
 from zslbench.errors import DataError, MissingData
 from zslbench.experiment import Part, load_dataset
 from zslbench.plugin import Dataset, registry, settings_model
+from zslbench_data.download.get import write_names
 from zslbench_data.exporting.layouts import SPARE, OriginalAtt, write_hdf5, write_parquet
 from zslbench_data.exporting.xlsa17 import write_images, write_splits
 from zslbench_data.progress import SILENT, Display, human
@@ -105,9 +106,7 @@ def _write_xlsa17(
             features=dataset.features,
         )
         if dataset.attribute_names is not None:
-            (staging / ATTRIBUTE_NAMES).write_text(
-                "\n".join(dataset.attribute_names) + "\n", encoding="utf-8"
-            )
+            write_names(staging, dataset.attribute_names)
         if dataset.attribute_vectors is not None:
             np.save(staging / ATTRIBUTE_VECTORS, dataset.attribute_vectors, allow_pickle=False)
         write_splits(

@@ -11,11 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from zslbench.data import IMAGES, PARTS, SPLITS_FILE, Findings, RegionWriter, require_space
+from zslbench.data import (
+    ATTRIBUTE_NAMES,
+    ATTRIBUTE_VECTORS,
+    IMAGES,
+    PARTS,
+    SPLITS_FILE,
+    Findings,
+    RegionWriter,
+    require_space,
+)
 from zslbench.errors import DataError, MissingData, SettingsError
 from zslbench.store import sha256_of
 from zslbench_data.download.catalogue import catalogue
-from zslbench_data.download.get import NAMES_FILE, write_names
+from zslbench_data.download.get import write_names
 from zslbench_data.exporting.xlsa17 import write_images, write_splits
 from zslbench_data.extraction.images import IMAGE_SUFFIXES, files_below
 from zslbench_data.importing.arrays import Regions, open_features, open_regions
@@ -147,8 +156,8 @@ def _write(
     if given.images is not None and dataset.image_files is not None:
         _bring_images(given.images, dataset.image_files, staging / IMAGES, given.link, display)
         origins[IMAGES] = {"archive": given.images.name}
-    write_names(staging, list(dataset.attribute_names or ()))
-    origins[NAMES_FILE] = {"archive": given.attributes.name}
+    write_names(staging, dataset.attribute_names or ())
+    origins[ATTRIBUTE_NAMES] = {"archive": given.attributes.name}
     write_splits(
         staging / SPLITS_FILE,
         att=planned.att,
@@ -243,7 +252,7 @@ def _imported(folder: Path, text: str, notes: tuple[str, ...], given: CustomFile
     commands = []
     if given.features is None and given.regions is None:
         commands.append(f"zslbench data extract {name} --backbone resnet101")
-    if given.regions is not None and not (folder / "attribute_vectors.npy").is_file():
+    if given.regions is not None and not (folder / ATTRIBUTE_VECTORS).is_file():
         commands.append(f"zslbench data get vectors --dataset {name}")
     commands += [f"zslbench data check {name}", f"zslbench run METHOD --dataset {name}"]
     return Imported(name, folder, text, notes, tuple(commands))

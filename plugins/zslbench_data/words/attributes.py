@@ -26,7 +26,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -39,12 +39,13 @@ from zslbench.data import (
     attribute_names,
     few,
     read_mat,
+    read_vectors,
     require_folder,
 )
 from zslbench.errors import DataError, MissingData
 from zslbench.store import sha256_of, write_whole
 from zslbench_data.download.archives import Fetched, Fetcher
-from zslbench_data.download.catalogue import Catalogue
+from zslbench_data.download.catalogue import Catalogue, Rule
 from zslbench_data.download.get import record_sources
 from zslbench_data.words.vector_files import read_words
 
@@ -77,21 +78,9 @@ REPLACEMENTS = {
 }
 """Words, or sequences of words, and what is looked up instead."""
 
-Rule = Literal["sum", "mean"]
 _PARENTHESES = re.compile(r"\([^()]*\)")
 _SEPARATORS = re.compile(r"[\s_\-/+.,:]+")
 _REPLACED = re.compile(r"\b(" + "|".join(sorted(REPLACEMENTS, key=len, reverse=True)) + r")\b")
-
-
-@dataclass(frozen=True)
-class Combined:
-    """Vectors of attributes."""
-
-    array: Float[np.ndarray, "attributes dimension"]
-    unknown: Mapping[str, tuple[str, ...]]
-    """Words without a vector, with the names that contain them."""
-    empty: tuple[str, ...]
-    """Names without any known word; their rows are zero."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +109,14 @@ def words_of(name: str) -> tuple[str, ...]:
 
 def combine(
     names: Sequence[str], vectors: Mapping[str, Float[np.ndarray, " _"]], dimension: int, rule: Rule
-) -> Combined:
+) -> tuple[Float[np.ndarray, "attributes dimension"], dict[str, list[str]], list[str]]:
     """Combine the vectors of each name's words.
 
     ``sum`` adds the vectors of the known words, ``mean`` divides by their number.
+
+    Returns:
+        The array; words without a vector, with the names that contain them; and names without any known word,
+        whose rows are zero.
     """
     array = np.zeros((len(names), dimension), dtype=np.float32)
     unknown: dict[str, list[str]] = {}
@@ -138,7 +131,7 @@ def combine(
             continue
         total = np.sum(np.asarray(known, dtype=np.float64), axis=0)
         array[row] = total if rule == "sum" else total / len(known)
-    return Combined(array, {key: tuple(one) for key, one in unknown.items()}, tuple(empty))
+    return array, unknown, empty
 
 
 def get_vectors(
@@ -201,42 +194,40 @@ def _look_up(
     if source in catalogue.vectors:
         offer = catalogue.vectors[source]
         fetched = fetcher.fetch(catalogue.archives[offer.archive])
-        path, member, default = fetched.path, offer.member, offer.rule
+        path, member, rule = fetched.path, offer.member, rule or offer.rule
         origin: dict[str, Any] = {"name": source, "member": member, **fetched.record}
     else:
-        path, default = Path(source).expanduser(), "sum"
+        path, rule = Path(source).expanduser(), rule or "sum"
         if not path.is_file():
             known = ", ".join(catalogue.vectors)
             raise MissingData(path, [f"no such file, and not one of the known sources ({known})"])
         origin = _file_record(path)
-    chosen: Rule = rule or ("mean" if default == "mean" else "sum")
     words = {word for _, names in datasets.values() for name in names for word in words_of(name)}
     fetcher.display.message(f"looking up {len(words)} words in {path.name}")
     found = read_words(path, words, member=member)
     results = []
     for dataset, (folder, names) in datasets.items():
-        combined = combine(names, found.vectors, found.dimension, chosen)
-        if combined.empty and not allow_missing:
+        array, unknown, empty = combine(names, found.vectors, found.dimension, rule)
+        if empty and not allow_missing:
             raise DataError(
                 f"{origin['name']}, for {dataset}",
-                [f"no word of {len(combined.empty)} attributes is known: {few(combined.empty)}"],
+                [f"no word of {len(empty)} attributes is known: {few(empty)}"],
                 "Use another source, or pass --allow-missing for rows of zeros",
             )
         record = {
             "source": {**origin, "form": found.form},
-            "rule": chosen,
+            "rule": rule,
             "words": {name: list(words_of(name)) for name in names},
-            "unknown_words": {word: list(users) for word, users in combined.unknown.items()},
-            "zero_rows": list(combined.empty),
+            "unknown_words": unknown,
+            "zero_rows": empty,
         }
         warnings = [
-            f"no vector for '{word}' (in {len(users)} names: {few(users)})"
-            for word, users in combined.unknown.items()
+            f"no vector for '{word}' (in {len(users)} names: {few(users)})" for word, users in unknown.items()
         ]
-        if combined.empty:
-            warnings.append(f"{len(combined.empty)} rows are zero: {few(combined.empty)}")
-        how = f"{chosen} over words of {origin['name']}"
-        results.append(_write(dataset, folder, combined.array, record, how, warnings, fetched))
+        if empty:
+            warnings.append(f"{len(empty)} rows are zero: {few(empty)}")
+        how = f"{rule} over words of {origin['name']}"
+        results.append(_write(dataset, folder, array, record, how, warnings, fetched))
     return results
 
 
@@ -244,12 +235,7 @@ def _copy(dataset: str, folder: Path, path: Path) -> VectorsResult:
     """Import a ready array."""
     if not path.is_file():
         raise MissingData(path, ["no such file"])
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(path, [f"is not a .npy array of numbers ({error})"]) from None
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise DataError(path, ["is not a two-dimensional array of numbers"])
+    array = read_vectors(path)
     faults, attributes = [], _attributes(folder)
     if len(array) != attributes:
         faults.append(f"has {len(array)} rows, {dataset} has {attributes} attributes")
@@ -262,8 +248,7 @@ def _copy(dataset: str, folder: Path, path: Path) -> VectorsResult:
     zero = np.flatnonzero(~array.any(axis=1)).tolist()
     record = {"source": {**_file_record(path), "form": "ready array"}, "rule": None, "zero_rows": zero}
     warnings = [f"{len(zero)} rows are zero: {few(zero)} (from 0)"] if zero else []
-    values = np.ascontiguousarray(array, dtype=np.float32)
-    return _write(dataset, folder, values, record, f"imported from {path.name}", warnings, None)
+    return _write(dataset, folder, array, record, f"imported from {path.name}", warnings, None)
 
 
 def _write(

@@ -145,13 +145,13 @@ def test_a_zip_must_hold_one_file_of_vectors(tmp_path: Path) -> None:
 def test_rows_by_hand() -> None:
     vectors = {"a": np.array([1.0, 2.0]), "b": np.array([10.0, 20.0])}
     names = ["a", "has_a::b", "a b a", "b unheard", "unheard of", "b (a)"]
-    total = combine(names, vectors, 2, "sum")
-    assert total.array.tolist() == [[1, 2], [11, 22], [12, 24], [10, 20], [0, 0], [10, 20]]
-    mean = combine(names, vectors, 2, "mean")
-    assert mean.array.tolist() == [[1, 2], [5.5, 11], [4, 8], [10, 20], [0, 0], [10, 20]]
-    assert total.unknown == {"unheard": ("b unheard", "unheard of"), "of": ("unheard of",)}
-    assert total.empty == ("unheard of",)
-    assert total.array.dtype == np.float32
+    total, unknown, empty = combine(names, vectors, 2, "sum")
+    assert total.tolist() == [[1, 2], [11, 22], [12, 24], [10, 20], [0, 0], [10, 20]]
+    mean, *_ = combine(names, vectors, 2, "mean")
+    assert mean.tolist() == [[1, 2], [5.5, 11], [4, 8], [10, 20], [0, 0], [10, 20]]
+    assert unknown == {"unheard": ["b unheard", "unheard of"], "of": ["unheard of"]}
+    assert empty == ["unheard of"]
+    assert total.dtype == np.float32
 
 
 NAMES = ["has_bill::red_(dark)", "ground", "bill shape"]
@@ -262,12 +262,14 @@ def test_a_ready_array_is_checked_and_imported(get: Any, root: Path, tmp_path: P
         (np.full((3, 300), np.nan), "not finite"),
         (np.zeros(3), "two-dimensional"),
         (np.array([{}] * 3), r"not a \.npy array"),
-        (None, r"not a \.npy array"),
+        (np.full((3, 300), 1e300), "not finite"),  # float32 holds up to 3.4e38
+        (b"no array", r"not a \.npy array"),
+        (b"", r"not a \.npy array"),
     ],
 )
 def test_ready_arrays_that_do_not_fit(get: Any, root: Path, tmp_path: Path, array: Any, words: str) -> None:
     path = tmp_path / "ready.npy"
-    np.save(path, array, allow_pickle=True) if array is not None else path.write_bytes(b"no array")
+    path.write_bytes(array) if isinstance(array, bytes) else np.save(path, array, allow_pickle=True)
     result = get("--source", str(path), "--dataset", "birds")
     assert result.exit_code == 1
     assert re.search(words, result.stderr)
