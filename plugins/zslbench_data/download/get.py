@@ -110,25 +110,17 @@ def is_present(folder: Path, part: DownloadPart | None, what: str) -> bool:
 
 def chooser(part: DownloadPart) -> Callable[[tuple[str, ...]], str | None]:
     """A function from the parts of a member's path to the file it becomes; None: it is not part of this."""
-    below = PurePosixPath(part.below).parts if part.below else None
 
     def choose(parts: tuple[str, ...]) -> str | None:
         if not parts or "__MACOSX" in parts or parts[-1].startswith("._"):
             return None  # what macOS adds to archives
-        if below is not None:
-            return _image_path(below, parts)
+        if part.below:
+            rest = f"/{'/'.join(parts)}".partition(f"/{part.below}/")[2]
+            return rest if rest.lower().endswith(_IMAGE_SUFFIXES) else None
         path = PurePosixPath(*parts)
         return path.name if any(map(path.match, (*part.members, *part.optional))) else None
 
     return choose
-
-
-def _image_path(below: tuple[str, ...], parts: tuple[str, ...]) -> str | None:
-    if parts[-1].lower().endswith(_IMAGE_SUFFIXES):
-        for start in range(len(parts) - len(below)):
-            if parts[start : start + len(below)] == below:
-                return "/".join(parts[start + len(below) :])
-    return None
 
 
 def _refuse_incomplete(part: DownloadPart, files: Mapping[str, Unpacked], fetched: Fetched) -> None:

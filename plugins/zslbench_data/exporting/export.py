@@ -49,17 +49,15 @@ def export(
     path: Path,
     root: str | Path | None = None,
     *,
-    features: str | None = None,
-    semantics: str | None = None,
-    regions: str | None = None,
     force: bool = False,
     display: Display = SILENT,
+    **selected: str | None,
 ) -> Exported:
     """Write a data set to ``path``: a folder (``xlsa17``) or a file (``hdf5``, ``arrow``).
 
     Args:
-        features, semantics, regions: as the options of a run.
         force: replace existing files.
+        selected: ``features``, ``semantics`` and ``regions`` as the options of a run.
 
     Raises:
         MissingData: the data set, or what the layout needs of it, is missing.
@@ -69,13 +67,7 @@ def export(
     if path.exists() and not force and (layout != "xlsa17" or not path.is_dir()):
         raise DataError(path, ["already exists"], "Pass --force to replace it")
     dataset, original_att = read_complete(
-        name,
-        root,
-        features=features,
-        semantics=semantics,
-        regions=regions,
-        needs_regions=layout == "hdf5",
-        needs_features=layout != "arrow",
+        name, root, needs_regions=layout == "hdf5", needs_features=layout != "arrow", **selected
     )
     if layout == "hdf5":
         return Exported((path,), write_hdf5(path, dataset, original_att, display))
@@ -88,10 +80,8 @@ def _write_xlsa17(
     folder: Path, dataset: Dataset, original_att: OriginalAtt | None, force: bool, display: Display
 ) -> Exported:
     features = f"{dataset.features_name.replace(' ', '_')}.mat"
-    files = [features]
-    files += [ATTRIBUTE_NAMES] if dataset.attribute_names is not None else []
-    files += [ATTRIBUTE_VECTORS] if dataset.attribute_vectors is not None else []
-    files.append(SPLITS_FILE)
+    optional = {ATTRIBUTE_NAMES: dataset.attribute_names, ATTRIBUTE_VECTORS: dataset.attribute_vectors}
+    files = [features, *(file for file, one in optional.items() if one is not None), SPLITS_FILE]
     existing = [one for one in files if (folder / one).exists()]
     if existing and not force:
         raise DataError(folder, [f"already has {', '.join(sorted(existing))}"], "Pass --force to replace")
