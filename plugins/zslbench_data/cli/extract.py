@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import data_root_option
+from zslbench.cli import options_of
 from zslbench.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -62,11 +62,9 @@ _OFFLINE = "HF_HUB_OFFLINE"
     type=click.IntRange(min=0),
     help="Processes that decode.  [default: one per core up to 16 on a GPU, one on a CPU]",
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's).")
+@options_of("device", "threads", "data_root")
 @click.option("--offline", is_flag=True, help="Do not use the network for weights.")
 @click.option("--restart", is_flag=True, help="Discard an unfinished extraction.")
-@data_root_option
 def extract(
     dataset: str,
     backbone: str,

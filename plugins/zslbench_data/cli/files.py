@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import data_root_option, format_option, note
+from zslbench.cli import data_root_option, format_option, note, options_of
 from zslbench.errors import Interrupted, SettingsError
 
 if TYPE_CHECKING:
@@ -154,13 +154,13 @@ def check(dataset: str, strict: bool, data_root: Path | None, fmt: str, **option
     "arrow: a Parquet file with images, labels, parts and attributes.",
 )
 @click.option("-o", "--output", type=_FILE, required=True, metavar="PATH", help="Folder (xlsa17) or file.")
-@click.option("--features", help="Features file (default: res101); mean: means over regions.")
-@click.option("--regions", help="Region features: a name, or a path.")
-@click.option("--semantics", help="Semantics to write as att: att, original_att or sentence (default: att).")
+@options_of("features", "regions", "semantics", "data_root")
 @click.option("--force", is_flag=True, help="Replace existing files.")
-@data_root_option
 def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, **options: Any) -> None:
-    """Write a data set in a layout of the field, so that other code can run on the same values."""
+    """Write a data set in a layout of the field, so that other code can run on the same values.
+
+    The chosen class semantics are written as att.
+    """
     from zslbench_data.exporting.export import export as write
     from zslbench_data.progress import Display
 
