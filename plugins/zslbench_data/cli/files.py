@@ -130,10 +130,7 @@ def check(dataset: str, strict: bool, data_root: Path | None, fmt: str, **option
     from zslbench_data.checking.check import check_dataset
     from zslbench_data.progress import Display
 
-    try:
-        found = check_dataset(dataset, data_root, display=Display(), **options)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted") from None
+    found = check_dataset(dataset, data_root, display=Display(), **options)
     order = ("error", "warning", "ok")
     rows = sorted(found, key=lambda one: order.index(one.severity))
     emit([one.row() for one in rows], fmt, title=f"data set {dataset}")
