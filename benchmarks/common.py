@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import statistics
 import subprocess
 import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +106,13 @@ class OutOfTime(Exception):
     """There was no time for the base of a comparison."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Timed:
     """Measurements of one call."""
 
-    seconds: tuple[float, ...]
+    seconds: list[float] = field(default_factory=list)
     """One per turn; empty if there was no time."""
-    processor_seconds: tuple[float, ...] = ()
+    processor_seconds: list[float] = field(default_factory=list)
     """The same in processor time of the calling thread."""
     peak: int | None = None
     """Bytes that the first call allocated on the GPU, at most; None on a CPU."""
@@ -146,19 +148,19 @@ def interleaved(
     """
     cuda = device is not None and device.type == "cuda"
     synchronise = torch.cuda.synchronize if cuda else lambda: None
-    peaks: dict[str, int | None] = {}
+    times = {name: Timed() for name in calls}
+    names = []
     prepare()
     for name, call in calls.items():
         if is_late():
             break
+        before = torch.cuda.memory_allocated() if cuda else 0
         if cuda:
             torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated() if cuda else 0
         call()
         synchronise()
-        peaks[name] = torch.cuda.max_memory_allocated() - before if cuda else None
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
-    names = list(peaks)
+        times[name].peak = torch.cuda.max_memory_allocated() - before if cuda else None
+        names.append(name)
     for turn in range(repeats):
         prepare()
         first = turn % max(1, len(names))
@@ -169,14 +171,12 @@ def interleaved(
             started = time.perf_counter(), time.thread_time()
             calls[name]()
             synchronise()
-            seconds[name].append((time.perf_counter() - started[0], time.thread_time() - started[1]))
-    return {
-        name: Timed(tuple(wall for wall, _ in pairs), tuple(own for _, own in pairs), peaks.get(name))
-        for name, pairs in seconds.items()
-    }
+            times[name].seconds.append(time.perf_counter() - started[0])
+            times[name].processor_seconds.append(time.thread_time() - started[1])
+    return times
 
 
-def sampled(command: Sequence[str], limit: float | None = None) -> tuple[float, dict[str, float]]:
+def sampled(command: Sequence[str], limit: float = math.inf) -> tuple[float, dict[str, float]]:
     """Seconds of a command, and the peaks of its RssAnon and RssFile in GB.
 
     Raises:
@@ -187,9 +187,12 @@ def sampled(command: Sequence[str], limit: float | None = None) -> tuple[float, 
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     peaks = {"RssAnon": 0.0, "RssFile": 0.0}
     while process.poll() is None:
-        for name, value in memory_of(process.pid).items():
-            peaks[name] = max(peaks[name], value)
-        if limit is not None and time.monotonic() - started > limit:
+        with contextlib.suppress(OSError):  # it has just ended
+            for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+                name, _, value = line.partition(":")
+                if name in peaks:
+                    peaks[name] = max(peaks[name], int(value.split()[0]) * 1024 / 1e9)
+        if time.monotonic() - started > limit:
             process.kill()
             process.wait()
             raise TimeoutError(" ".join(command))
@@ -197,13 +200,3 @@ def sampled(command: Sequence[str], limit: float | None = None) -> tuple[float, 
     if process.returncode:
         raise SystemExit(f"failed: {' '.join(command)}")
     return time.monotonic() - started, peaks
-
-
-def memory_of(pid: int) -> dict[str, float]:
-    """RssAnon and RssFile of a process in GB; empty once it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return {}
-    fields = {line.partition(":")[0]: line.split()[1] for line in lines if line.startswith("Rss")}
-    return {name: int(fields[name]) * 1024 / 1e9 for name in ("RssAnon", "RssFile") if name in fields}

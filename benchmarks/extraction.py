@@ -28,7 +28,7 @@ import torch
 import transformers
 from PIL import Image
 
-from benchmarks.common import Timed, interleaved, processor, write_page
+from benchmarks.common import interleaved, processor, write_page
 from zslbench.experiment import ExecutionMode, applied, choose_mode
 from zslbench.plugin import FeatureExtractor
 from zslbench.report import render
@@ -121,7 +121,19 @@ def main() -> None:
                 "extract": partial(whole, folder, extractor, mode, count, given.batch),
             }
             times = interleaved(calls, given.repeats, device=torch.device(mode.device))
-            rows.append(row(name, count, times["bare"], times["extract"]))
+            loop, ours = times["bare"], times["extract"]
+            turns = zip(loop.seconds, ours.seconds, strict=True)
+            own = statistics.median(loop.processor_seconds) / statistics.median(ours.processor_seconds)
+            rows.append(
+                {
+                    "backbone": name,
+                    "bare loop, images/s": f"{count / loop.median:.2f}",
+                    "extract, images/s": f"{count / ours.median:.2f}",
+                    "ratio": f"{loop.median / ours.median:.3f}",
+                    "ratio of each turn": ", ".join(f"{one / other:.2f}" for one, other in turns),
+                    "ratio in processor time": f"{own:.3f}",
+                }
+            )
     where = (
         torch.cuda.get_device_name() if mode.device == "cuda" else f"torch on {mode.threads} thread, no GPU"
     )
@@ -138,20 +150,6 @@ def main() -> None:
         f"Python {platform.python_version()}, {versions}.",
         render(rows, "markdown"),
     )
-
-
-def row(name: str, count: int, bare: Timed, ours: Timed) -> dict[str, Any]:
-    """Rates in images per second, and their ratios."""
-    turns = zip(bare.seconds, ours.seconds, strict=True)
-    own = [statistics.median(timed.processor_seconds) for timed in (bare, ours)]
-    return {
-        "backbone": name,
-        "bare loop, images/s": f"{count / bare.median:.2f}",
-        "extract, images/s": f"{count / ours.median:.2f}",
-        "ratio": f"{bare.median / ours.median:.3f}",
-        "ratio of each turn": ", ".join(f"{one / other:.2f}" for one, other in turns),
-        "ratio in processor time": f"{own[0] / own[1]:.3f}",
-    }
 
 
 if __name__ == "__main__":

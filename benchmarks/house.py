@@ -10,7 +10,7 @@ import inspect
 import sys
 import tempfile
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import FrameType
@@ -93,6 +93,12 @@ def metric_lists() -> list[str]:
     return found
 
 
+def functions(matches: Callable[[ast.FunctionDef], bool]) -> list[str]:
+    """The functions that match, with their files."""
+    found = ((path, node) for path, node in nodes() if isinstance(node, ast.FunctionDef))
+    return [f"{path}:{node.name}" for path, node in found if matches(node)]
+
+
 def argument_lists() -> list[str]:
     """Functions with more than ``MANY`` of a run's arguments: they repeat the list of them."""
     from zslbench.api import run
@@ -100,24 +106,22 @@ def argument_lists() -> list[str]:
 
     known = {field.name for options in (FitOptions, RunOptions) for field in fields(options)}
     known |= inspect.signature(run).parameters.keys()
-    found = []
-    for path, node in nodes():
-        if isinstance(node, ast.FunctionDef):
-            names = {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
-            if len(names & known) > MANY:
-                found.append(f"{path}:{node.name}")
-    return found
+
+    def repeats(node: ast.FunctionDef) -> bool:
+        names = {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+        return len(names & known) > MANY
+
+    return functions(repeats)
 
 
 def split_parsers() -> list[str]:
     """Functions that read the indices of training and test images from a .mat file of an xlsa17 folder."""
-    found = []
-    for path, node in nodes():
-        if isinstance(node, ast.FunctionDef):
-            code = ast.unparse(node)
-            if ("read_mat(" in code or "loadmat(" in code) and ("_loc" in code or "SPLIT_VARIABLES" in code):
-                found.append(f"{path}:{node.name}")
-    return found
+
+    def parses(node: ast.FunctionDef) -> bool:
+        code = ast.unparse(node)
+        return ("read_mat(" in code or "loadmat(" in code) and ("_loc" in code or "SPLIT_VARIABLES" in code)
+
+    return functions(parses)
 
 
 def members(value: Any) -> Mapping[Any, Any]:
@@ -161,7 +165,7 @@ def feature_functions() -> set[tuple[str, str]]:
     import zslbench
 
     derived: dict[int, Any] = {}  # holds what it knows, so that an id is not used again
-    functions: set[tuple[str, str]] = set()
+    on_paths: set[tuple[str, str]] = set()
     active: list[bool | None] = []  # whether each active function called one on the path; None: after H
     ended = False
 
@@ -204,7 +208,7 @@ def feature_functions() -> set[tuple[str, str]]:
                 or any(map(known, arrays(result, skip={id(one) for one in given})))
             )
             if on_path or hands_on or code.co_name == "__init__":
-                functions.add((code.co_filename, code.co_qualname))
+                on_paths.add((code.co_filename, code.co_qualname))
                 on_path = True
             if "numpy" in type(result).__module__:
                 mark(result)
@@ -220,7 +224,7 @@ def feature_functions() -> set[tuple[str, str]]:
             )
         finally:
             sys.setprofile(None)
-    return functions
+    return on_paths
 
 
 def table() -> list[tuple[str, str, str]]:

@@ -7,7 +7,8 @@ the gradient penalty is decided on the host.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import torch
@@ -21,35 +22,29 @@ Features = Callable[[Tensor], Tensor]
 """From row numbers on the host to features g on the device."""
 
 
-class Layers(nn.Module):
-    """Linear layers with the names of ours, so that weights can be copied."""
-
-    def __init__(self, weights: dict[str, Tensor]) -> None:
-        super().__init__()
-        for name in (key.removesuffix(".weight") for key in weights if key.endswith(".weight")):
-            outputs, inputs = weights[f"{name}.weight"].shape
-            self.add_module(name, nn.Linear(inputs, outputs))
-        self.load_state_dict(weights)
-        self.to(next(iter(weights.values())).device)
-
-    def layer(self, name: str, x: Tensor) -> Tensor:
-        made: Tensor = self.get_submodule(name)(x)
-        return made
+def layers(weights: Mapping[str, Tensor]) -> nn.ModuleDict:
+    """Linear layers with the names and weights of ours."""
+    made = nn.ModuleDict()
+    for name in (key.removesuffix(".weight") for key in weights if key.endswith(".weight")):
+        outputs, inputs = weights[f"{name}.weight"].shape
+        made[name] = nn.Linear(inputs, outputs)
+    made.load_state_dict(weights)
+    return made.to(next(iter(weights.values())).device)
 
 
-class Balanced:
-    """Batches with images of different classes, drawn on the host."""
+def hidden(net: nn.ModuleDict, x: Tensor, *names: str) -> Tensor:
+    """x after some layers, each followed by LeakyReLU."""
+    for name in names:
+        x = F.leaky_relu(net[name](x), 0.2)
+    return x
 
-    def __init__(self, labels: Tensor, classes: Tensor, batch: int) -> None:
-        found = (torch.where(labels == one)[0] for one in classes.cpu())
-        self.of_class, self.batch = [rows for rows in found if len(rows)], batch
 
-    def rows(self) -> Tensor:
-        """Row numbers of a batch."""
-        chosen = torch.randperm(len(self.of_class))[: self.batch].tolist()
-        return torch.stack(
-            [rows[int(torch.randint(len(rows), ()))] for rows in (self.of_class[one] for one in chosen)]
-        )
+def balanced(labels: Tensor, classes: Tensor, batch: int) -> Iterator[Tensor]:
+    """Row numbers of batches with images of different classes, drawn on the host."""
+    of_class = [rows for one in classes.cpu() if len(rows := torch.where(labels == one)[0])]
+    while True:
+        chosen = [of_class[one] for one in torch.randperm(len(of_class))[:batch].tolist()]
+        yield torch.stack([rows[int(torch.randint(len(rows), ()))] for rows in chosen])
 
 
 class LiteralSCEN(nn.Module):
@@ -60,7 +55,7 @@ class LiteralSCEN(nn.Module):
         self.v = nn.Parameter(nets["vectors"]["v"].clone())
         self.w_alpha = nn.Parameter(nets["attention"]["w_alpha"].clone())
         self.w_beta = nn.Parameter(nets["projection"]["w_beta"].clone())
-        self.sc, self.cls_g = Layers(nets["sc"]), Layers(nets["cls_g"])
+        self.sc, self.cls_g = layers(nets["sc"]), layers(nets["cls_g"])
         self.semantics = F.normalize(problem.space.semantics)
         self.seen = problem.space.seen
         self.range = problem.scen["range"]
@@ -75,9 +70,9 @@ class LiteralSCEN(nn.Module):
     def loss(self, maps: Tensor, labels: Tensor) -> Tensor:
         """L_LCE + L_GCE over the seen classes."""
         h, e = self.local(maps)
-        g = self.sc.layer("second", F.leaky_relu(self.sc.layer("first", h.transpose(1, 2)))).squeeze(2)
+        g = self.sc["second"](F.leaky_relu(self.sc["first"](h.transpose(1, 2)))).squeeze(2)
         total: Tensor = F.cross_entropy((e @ self.semantics.T)[:, self.seen], labels)
-        return total + F.cross_entropy(self.cls_g.layer("out", g)[:, self.seen], labels)
+        return total + F.cross_entropy(self.cls_g["out"](g)[:, self.seen], labels)
 
     @torch.no_grad()
     def pooled(self, maps: Tensor) -> Tensor:
@@ -86,27 +81,23 @@ class LiteralSCEN(nn.Module):
         return (g - self.range["low"]) / self.range["spread"]
 
 
-class LiteralStage1:
-    """The loop: a batch from the host's memory, a step of RMSprop."""
+def literal_stage1(problem: Problem, nets: Networks, host: HostRegions) -> Callable[[], None]:
+    """The loop: batches from the host's memory, steps of RMSprop."""
+    s: Any = problem.embedding.settings.stage1
+    model = LiteralSCEN(nets, problem)
+    rule = torch.optim.RMSprop(model.parameters(), lr=s.lr, weight_decay=s.weight_decay, momentum=s.momentum)
+    labels = problem.view.labels.cpu()[: len(host.maps)]
+    batches = balanced(labels, problem.space.seen, problem.sizes.batch)
 
-    def __init__(self, problem: Problem, nets: Networks, host: HostRegions) -> None:
-        s: Any = problem.embedding.settings.stage1
-        self.model = LiteralSCEN(nets, problem)
-        self.host, self.problem = host, problem
-        self.optimizer = torch.optim.RMSprop(
-            self.model.parameters(), lr=s.lr, weight_decay=s.weight_decay, momentum=s.momentum
-        )
-        self.labels = problem.view.labels.cpu()[: len(host.maps)]
-        self.batches = Balanced(self.labels, problem.space.seen, problem.sizes.batch)
+    def call() -> None:
+        for rows in islice(batches, problem.sizes.stage1_iterations):
+            rule.zero_grad()
+            loss = model.loss(host.batch(rows), labels[rows].to(problem.device))
+            loss.backward()  # type: ignore[no-untyped-call]
+            rule.step()
+            float(loss.detach())  # the host reads it
 
-    def step(self) -> float:
-        """One update; returns the loss."""
-        rows = self.batches.rows()
-        self.optimizer.zero_grad()
-        loss = self.model.loss(self.host.batch(rows), self.labels[rows].to(self.problem.device))
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return float(loss.detach())
+    return call
 
 
 class LiteralStage3:
@@ -117,9 +108,9 @@ class LiteralStage3:
         self.s, self.space, self.features = s, problem.space, features
         self.device = problem.device
         self.encoder, self.generator, self.critic, self.decoder, self.feedback = (
-            Layers(nets[name]) for name in ("encoder", "generator", "critic", "decoder", "feedback")
+            layers(nets[name]) for name in ("encoder", "generator", "critic", "decoder", "feedback")
         )
-        self.guide = Layers(problem.scen["regressor"]).requires_grad_(False)
+        self.guide = layers(problem.scen["regressor"]).requires_grad_(False)
         rates = {
             "encoder": (s.lr, 0.9), "generator": (s.lr, s.beta1), "critic": (s.lr, s.beta1),
             "decoder": (s.decoder_lr, s.beta1), "feedback": (s.feedback_lr, s.beta1),
@@ -130,34 +121,29 @@ class LiteralStage3:
         }
         self.weight = s.lambda_gp
         self.labels = problem.view.labels.cpu()
-        self.batches = Balanced(self.labels, problem.space.seen, problem.sizes.batch)
+        self.batches = balanced(self.labels, problem.space.seen, problem.sizes.batch)
 
     def encode(self, g: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
-        x = F.leaky_relu(self.encoder.layer("hidden", torch.cat([g, a], 1)), 0.2)
-        x = F.leaky_relu(self.encoder.layer("middle", x), 0.2)
-        return self.encoder.layer("mean", x), self.encoder.layer("logvar", x)
+        x = hidden(self.encoder, torch.cat([g, a], 1), "hidden", "middle")
+        return self.encoder["mean"](x), self.encoder["logvar"](x)
 
     def generate(self, z: Tensor, a: Tensor, refined: Tensor | None = None) -> Tensor:
-        x = F.leaky_relu(self.generator.layer("hidden", torch.cat([z, a], 1)), 0.2)
-        if refined is not None:
-            x = x + refined
-        return torch.sigmoid(self.generator.layer("out", x))
+        x = hidden(self.generator, torch.cat([z, a], 1), "hidden")
+        return torch.sigmoid(self.generator["out"](x if refined is None else x + refined))
 
     def criticise(self, x: Tensor, a: Tensor) -> Tensor:
-        hidden = F.leaky_relu(self.critic.layer("hidden", torch.cat([x, a], 1)), 0.2)
-        return self.critic.layer("out", hidden)
+        score: Tensor = self.critic["out"](hidden(self.critic, torch.cat([x, a], 1), "hidden"))
+        return score
 
     def decode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = F.leaky_relu(self.decoder.layer("hidden", x), 0.2)
-        return F.normalize(self.decoder.layer("out", hidden), dim=1), hidden
+        x = hidden(self.decoder, x, "hidden")
+        return F.normalize(self.decoder["out"](x), dim=1), x
 
     def reconstruct(self, z: Tensor, a: Tensor, later: bool) -> Tensor:
         fake = self.generate(z, a)
         if not later:
             return fake
-        hidden = self.decode(fake)[1].detach()
-        back = F.leaky_relu(self.feedback.layer("first", hidden), 0.2)
-        back = F.leaky_relu(self.feedback.layer("second", back), 0.2)
+        back = hidden(self.feedback, self.decode(fake)[1].detach(), "first", "second")
         return self.generate(z, a, self.s.a1 * back)
 
     def critic_step(
@@ -213,11 +199,11 @@ class LiteralStage3:
         return float(loss.detach())
 
     def guided(self, g: Tensor) -> Tensor:
-        return self.guide.layer("second", F.leaky_relu(self.guide.layer("first", g), 0.01))
+        return self.guide["second"](F.leaky_relu(self.guide["first"](g), 0.01))
 
     def draw(self) -> Batch:
         """A batch on the device."""
-        rows = self.batches.rows()
+        rows = next(self.batches)
         labels = self.labels[rows].to(self.device)
         return Batch(self.features(rows), labels, self.space.semantics[labels])
 
@@ -231,11 +217,11 @@ class LiteralStage3:
             "unseen_prior": torch.randn(rows, latent, device=self.device),
         }
 
-    def iterations(self, count: int) -> Iterator[None]:
-        """``count`` iterations of each pass: critic steps, then a generator step on a new batch."""
+    def train(self, iterations: int) -> None:
+        """Iterations of each pass: critic steps, then a generator step on a new batch."""
         s = self.s
         for later in [False, True][: s.feedback_loops]:
-            for _ in range(count):
+            for _ in range(iterations):
                 penalties = 0.0
                 for _ in range(s.critic_steps):
                     batch = self.draw()
@@ -247,7 +233,6 @@ class LiteralStage3:
                     self.weight /= 1.1
                 batch = self.draw()
                 self.generator_step(batch, self.noise(len(batch.labels)), later)
-                yield
 
 
 def _weighted_l1(found: Tensor, target: Tensor) -> Tensor:

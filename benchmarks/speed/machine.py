@@ -117,10 +117,6 @@ class Machine:
         """:func:`benchmarks.common.interleaved` on this machine until its deadline."""
         return interleaved(calls, repeats, device=self.device, is_late=self.is_late)
 
-    def at(self, precision: str | None) -> Machine:
-        """The machine with its rate of products in a coarser precision."""
-        return self if precision is None else replace(self, multiplied=self.coarse[precision])
-
     @property
     def hardware(self) -> str:
         """The name of the GPU or the processor."""

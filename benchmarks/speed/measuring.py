@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -28,9 +27,10 @@ class Work:
     least_bytes: float
     """Read or written even if every intermediate result stayed in a cache."""
 
-    def limit(self, machine: Machine) -> float:
+    def limit(self, machine: Machine, precision: str | None = None) -> float:
         """The least seconds on a machine: for the operations, or for the bytes."""
-        return max(self.flops / machine.multiplied, self.least_bytes / machine.copied)
+        rate = machine.coarse[precision] if precision else machine.multiplied
+        return max(self.flops / rate, self.least_bytes / machine.copied)
 
     def __add__(self, other: Work) -> Work:
         return Work(self.flops + other.flops, self.least_bytes + other.least_bytes)
@@ -91,39 +91,46 @@ class Part:
         ]
 
 
+@dataclass(frozen=True)
+class Way:
+    """One way to do the work of a part."""
+
+    call: Callable[[], Any]
+    units: float
+    """Units per call: sub-steps, images, ..."""
+    work: Work | None = None
+    """The least work of one unit; without it, no limit is shown."""
+    precision: str | None = None
+    """``tf32`` or ``bf16`` for the machine's limits there; None: float32."""
+
+
 def rates(
+    ways: Mapping[str, Way],
     times: Mapping[str, Timed],
-    units: float | Mapping[str, float],
     unit: str,
-    base: str,
-    work: Work | Mapping[str, Work],
     machine: Machine,
-    coarse: Mapping[str, str] = MappingProxyType({}),
     on_gpu: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """A row for each way: units per second, ratio to ``base``, and how close to the machine's limit.
+    """A row for each way: units per second, ratio to the first, and how close to the machine's limit.
 
     Args:
-        units: units per call, of all ways or of each.
-        work: the least work of one unit, of all ways or of each; without it, no limit is shown.
-        machine: whose limits count; for ways in a coarser precision (``coarse``), those of that.
         on_gpu: ways that only a GPU has; without one their rows say so.
 
     Raises:
-        OutOfTime: there was no time for ``base``.
+        OutOfTime: there was no time for the first.
     """
-    counts = units if isinstance(units, Mapping) else dict.fromkeys(times, units)
-    works = work if isinstance(work, Mapping) else dict.fromkeys(times, work)
     rows: list[dict[str, Any]] = []
-    first = counts[base] / times[base].median
-    for name, timed in times.items():
+    first = next(iter(ways))
+    base = ways[first].units / times[first].median
+    for name, way in ways.items():
+        timed = times[name]
         row: dict[str, Any] = {"way": name, f"{unit}/s": OUT_OF_TIME}
         if timed.seconds:
-            rate = counts[name] / timed.median
-            row |= {f"{unit}/s": rate, "ratio": rate / first, "spread": timed.spread()}
-            if name in works:
-                least, limit = works[name], works[name].limit(machine.at(coarse.get(name)))
-                row |= {"GFLOP": least.flops / 1e9, "MB, at least": least.least_bytes / 1e6}
+            rate = way.units / timed.median
+            row |= {f"{unit}/s": rate, "ratio": rate / base, "spread": timed.spread()}
+            if way.work is not None:
+                limit = way.work.limit(machine, way.precision)
+                row |= {"GFLOP": way.work.flops / 1e9, "MB, at least": way.work.least_bytes / 1e6}
                 row |= {"limit, ms": 1e3 * limit, "of the limit": limit * rate}
             row["peak GPU memory, GB"] = None if timed.peak is None else timed.peak / 1e9
         rows.append(row)

@@ -26,6 +26,9 @@ from zslbench_sc_egg import networks
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.scen import SCEN
 
+MOMENTS = {"adam": 2, "rmsprop": 2, "sgd": 1}
+"""Tensors of running state that an optimiser has for each parameter, at most."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -47,55 +50,105 @@ class Problem:
     def embedding(self) -> SCEN:
         return SCEN(self.recipe.parts["embedding"].settings, self.space)
 
-    def program(self, iterations: int) -> Program:
-        """Stage 3 with this many iterations in each pass of an epoch, and endless epochs."""
+    @property
+    def program(self) -> Program:
+        """Stage 3 with few iterations in each pass of an epoch, and endless epochs."""
         made = self.eggn.fit(self.view)
         assert isinstance(made, Program)
-        return replace(made, iterations=iterations, epochs=10**6)
+        return replace(made, iterations=self.sizes.iterations, epochs=10**6)
 
     @property
-    def sub_steps(self) -> int:
-        """Critic and generator steps of one iteration."""
-        return len(self.program(1).passes[0])
+    def rows(self) -> Tensor:
+        """Those of one batch."""
+        return torch.arange(self.sizes.batch, device=self.device)
 
-    @property
-    def passes(self) -> int:
-        return len(self.program(1).passes)
+    def example(self, program: Program, step: Step, seed: int = 0) -> tuple[Batch, dict[str, Tensor]]:
+        """A batch of these rows, and noise for a step."""
+        labels, streams = program.labels[self.rows], Streams(seed, self.device)
+        batch = Batch(program.features[self.rows], labels, self.space.semantics[labels])
+        return batch, {name: draw(spec, len(labels), streams, name) for name, spec in step.noise.items()}
+
+    def work(self, program: Program, nets: Networks) -> Work:
+        """The least work of one sub-step, as the mean over all passes.
+
+        Each network that a step reads is read once; weights and moments of those that it updates are read and
+        written. Gradients and everything else could stay in a cache.
+        """
+        steps = [step for steps in program.passes for step in steps]
+        everything = nets | program.frozen
+        known = [tensor for net in everything.values() for tensor in net.values()]
+        total = Work(0, 0)
+        for step in steps:
+            batch, noise = self.example(program, step)
+            updated = sum(tensor.nbytes for name in step.updates for tensor in nets[name].values())
+            moments = max(MOMENTS[program.optimizers[name].kind] for name in step.updates)
+            # Weights are written once, each moment is read and written.
+            call = partial(step_function(step), everything, batch, noise)
+            total += counted(call, [*known, batch.features], written=(1 + 2 * moments) * updated)
+        return total / len(steps)
+
+    def epoch(self, program: Program, **options: Any) -> Callable[[], None]:
+        """A function that trains one more epoch.
+
+        Args:
+            options: further fields of :class:`~zslbench.training.context.Training`.
+        """
+        training = Training(streams=Streams(0, self.device), stage="benchmark", **options)
+        run = ProgramRun(program, self.space.semantics, training)
+
+        def call() -> None:
+            run.train_epoch()
+            run.end_epoch(run.figures())
+
+        return as_in_runs(call, self.device)
+
+    def epoch_of_replicas(self, program: Program, count: int, **options: Any) -> Callable[[], None]:
+        """The same for ``count`` seeds that train together."""
+        trainings = [
+            Training(streams=Streams(seed, self.device), stage="benchmark", **options)
+            for seed in range(count)
+        ]
+        requests = {seed: Request(program, self.space.semantics, one) for seed, one in enumerate(trainings)}
+        run = LiftedRun(requests, range(count), None)
+
+        def call() -> None:
+            run.train_epoch()
+            for seed in requests:
+                run.end_epoch_of(seed, run.figures_of(seed))
+
+        return as_in_runs(call, self.device)
 
 
-def recipe_for(sizes: Sizes) -> Recipe:
-    """SC-EGG as in its authors' code for SUN, with networks of these sizes."""
+def problem(sizes: Sizes, device: torch.device) -> Problem:
+    """Generate a problem: SC-EGG as in its authors' code for SUN, with networks of these sizes."""
     settings = {
         "generator.hidden": sizes.hidden,
         "generator.latent": sizes.attributes,
         "generator.batch_size": sizes.batch,
         "embedding.stage1.batch_size": sizes.batch,
     }
-    return resolve(registry(), "sim-sun", method="sc-egg", reading="authors", preset="sun", settings=settings)
-
-
-def problem(sizes: Sizes, device: torch.device) -> Problem:
-    """Generate a problem."""
+    recipe = resolve(
+        registry(), "sim-sun", method="sc-egg", reading="authors", preset="sun", settings=settings
+    )
     random = torch.Generator().manual_seed(0)
     classes = sizes.seen + sizes.unseen
     semantics = torch.nn.functional.normalize(torch.rand(classes, sizes.attributes, generator=random))
-    vectors = torch.randn(sizes.attributes, 300, generator=random)
+    vectors = torch.randn(sizes.attributes, 300, generator=random).to(device)
     space = ClassSpace(
         names=tuple(f"class {one}" for one in range(classes)),
         semantics=semantics.to(device),
         seen=torch.arange(sizes.seen, device=device),
         unseen=torch.arange(sizes.seen, classes, device=device),
-        attribute_vectors=vectors.to(device),
+        attribute_vectors=vectors,
     )
     features = torch.rand(sizes.images, sizes.width, generator=random).to(device)
     labels = (torch.arange(sizes.images) % sizes.seen).to(device)
-    recipe = recipe_for(sizes)
     streams = Streams(0, device)
     scen_settings: Any = recipe.parts["embedding"].settings
     hidden = scen_settings.stage2.regressor_hidden
     scen = {
         **networks.initial_regressor(streams, sizes.width, hidden, classes),
-        **networks.initial_len(streams, networks.unit(vectors.to(device)), sizes.width, 0.01, 0.1),
+        **networks.initial_len(streams, networks.unit(vectors), sizes.width, 0.01, 0.1),
         **networks.initial_gen(streams, sizes.attributes, sizes.width, classes, mean=False),
         "range": {
             "low": torch.zeros(sizes.width, device=device),
@@ -103,8 +156,7 @@ def problem(sizes: Sizes, device: torch.device) -> Problem:
             "varies": torch.ones(sizes.width, device=device),
         },
     }
-    guide = SCEN(scen_settings, space).guide(scen)
-    view = TrainView(features=features, labels=labels, guide=guide)
+    view = TrainView(features=features, labels=labels, guide=SCEN(scen_settings, space).guide(scen))
     return Problem(sizes, device, space, view, recipe, scen)
 
 
@@ -128,45 +180,6 @@ class HostRegions:
         return self.maps[rows.cpu() % len(self.maps)].to(self.device)
 
 
-MOMENTS = {"adam": 2, "rmsprop": 2, "sgd": 1}
-"""Tensors of running state that an optimiser has for each parameter, at most."""
-
-
-def block(program: Program, semantics: Tensor, streams: Streams, **options: Any) -> Callable[[], None]:
-    """A function that trains one more epoch.
-
-    Args:
-        options: further fields of :class:`~zslbench.training.context.Training`.
-    """
-    run = ProgramRun(program, semantics, Training(streams=streams, stage="benchmark", **options))
-
-    def call() -> None:
-        run.train_epoch()
-        run.end_epoch(run.figures())
-
-    return as_in_runs(call, streams.device)
-
-
-def replicas(
-    program: Program, semantics: Tensor, device: torch.device, count: int, **options: Any
-) -> Callable[[], None]:
-    """The same for ``count`` seeds that train together."""
-    requests = {
-        seed: Request(
-            program, semantics, Training(streams=Streams(seed, device), stage="benchmark", **options)
-        )
-        for seed in range(count)
-    }
-    run = LiftedRun(requests, range(count), None)
-
-    def call() -> None:
-        run.train_epoch()
-        for seed in requests:
-            run.end_epoch_of(seed, run.figures_of(seed))
-
-    return as_in_runs(call, device)
-
-
 def as_in_runs(call: Callable[[], Any], device: torch.device) -> Callable[[], None]:
     """With deterministic algorithms on a GPU, as in runs; the literal loops do without."""
     settings: Any = torch.utils.deterministic
@@ -181,33 +194,3 @@ def as_in_runs(call: Callable[[], Any], device: torch.device) -> Callable[[], No
             settings.fill_uninitialized_memory = True
 
     return deterministic if device.type == "cuda" else call
-
-
-def example(
-    program: Program, semantics: Tensor, streams: Streams, step: Step, rows: Tensor
-) -> tuple[Any, Any]:
-    """A batch of these rows, and noise for a step."""
-    labels = program.labels[rows]
-    batch = Batch(program.features[rows], labels, semantics[labels])
-    noise = {name: draw(spec, len(rows), streams, name) for name, spec in step.noise.items()}
-    return batch, noise
-
-
-def work_of(program: Program, nets: Networks, semantics: Tensor, streams: Streams, rows: Tensor) -> Work:
-    """The least work of one sub-step, as the mean over all passes.
-
-    Each network that a step reads is read once; weights and moments of those that it updates are read and
-    written. Gradients and everything else could stay in a cache.
-    """
-    steps = [step for steps in program.passes for step in steps]
-    everything = nets | program.frozen
-    known = [tensor for net in everything.values() for tensor in net.values()]
-    total = Work(0, 0)
-    for step in steps:
-        batch, noise = example(program, semantics, streams, step, rows)
-        updated = sum(tensor.nbytes for name in step.updates for tensor in nets[name].values())
-        moments = max(MOMENTS[program.optimizers[name].kind] for name in step.updates)
-        # Weights are written once, each moment is read and written.
-        call = partial(step_function(step), everything, batch, noise)
-        total += counted(call, [*known, batch.features], written=(1 + 2 * moments) * updated)
-    return total / len(steps)

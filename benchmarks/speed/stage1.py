@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from benchmarks.speed.literal import LiteralSCEN, LiteralStage1
+from benchmarks.speed.literal import LiteralSCEN, literal_stage1
 from benchmarks.speed.machine import Machine, Sizes
-from benchmarks.speed.measuring import Part, Work, rates
-from benchmarks.speed.problem import HostRegions, Problem, block, example, problem, regions_of, work_of
+from benchmarks.speed.measuring import Part, Way, Work, rates
+from benchmarks.speed.problem import HostRegions, Problem, problem, regions_of
 from zslbench.data import RegionStore, RegionWriter
 from zslbench.evaluation.folds import RegionRows
 from zslbench.plugin.interfaces import Program, TrainView
@@ -30,7 +30,7 @@ def stage1(machine: Machine, sizes: Sizes) -> Part:
     """Images per second."""
     device = machine.device
     given = problem(sizes, device)
-    regions, semantics = regions_of(sizes).astype(np.float16), given.space.semantics
+    regions = regions_of(sizes).astype(np.float16)
     part = Part(
         "stage1",
         "Stage 1: images per second",
@@ -39,34 +39,29 @@ def stage1(machine: Machine, sizes: Sizes) -> Part:
     )
     with TemporaryDirectory() as folder:
         store = written(Path(folder) / "store", regions, given.view.labels)
-        programs = {STORE: _program(given, store), RESIDENT: _program(given, store, 2**62)}
-        resident = programs[RESIDENT]
+        resident = _program(given, store, 2**62)
         nets = resident.initial(Streams(0, device))
         host = HostRegions(regions.astype(np.float32), device)
-        rows, step = torch.arange(sizes.batch, device=device), resident.passes[0][0]
-        batch, noise = example(resident, semantics, Streams(0, device), step, rows)
+        step = resident.passes[0][0]
+        batch, noise = given.example(resident, step)
         ours = float(step_function(step)(nets, batch, noise)[1].total)
-        loss = LiteralSCEN(nets, given).loss(host.batch(rows), batch.labels)
+        loss = LiteralSCEN(nets, given).loss(host.batch(given.rows), batch.labels)
         torch.testing.assert_close(float(loss.detach()), ours, rtol=1e-4, atol=1e-5)
         part.checks.append("the literal step and ours have the same loss (1e-4)")
-        literal = LiteralStage1(given, nets, host)
-
-        def plain() -> None:
-            for _ in range(sizes.stage1_iterations):
-                literal.step()
-
-        calls = {LITERAL: plain}
-        calls |= {name: block(one, semantics, Streams(0, device)) for name, one in programs.items()}
+        work = given.work(resident, nets)
+        # The regions of the batch are read at least once, as stored.
+        read = sizes.batch * sizes.regions * sizes.width * 2
+        work = Work(work.flops, work.least_bytes - batch.features.nbytes + read) / sizes.batch
+        calls = {
+            LITERAL: literal_stage1(given, nets, host),
+            STORE: given.epoch(_program(given, store)),
+            RESIDENT: given.epoch(resident),
+        }
         if device.type == "cuda":
-            graphs = Graphs(required=True)
-            calls[GRAPH] = block(_program(given, store, 2**62), semantics, Streams(0, device), graphs=graphs)
-        times = machine.interleaved(calls, sizes.repeats)
-        work = work_of(resident, nets, semantics, Streams(0, device), rows)
-    # The regions of the batch are read at least once, as stored.
-    read = rows.numel() * sizes.regions * sizes.width * 2
-    work = Work(work.flops, work.least_bytes - batch.features.nbytes + read)
-    images = float(sizes.stage1_iterations * sizes.batch)
-    part.rows = rates(times, images, "images", LITERAL, work / sizes.batch, machine, on_gpu=[GRAPH])
+            calls[GRAPH] = given.epoch(_program(given, store, 2**62), graphs=Graphs(required=True))
+        images = float(sizes.stage1_iterations * sizes.batch)
+        ways = {name: Way(call, images, work) for name, call in calls.items()}
+        part.rows = rates(ways, machine.interleaved(calls, sizes.repeats), "images", machine, [GRAPH])
     return part
 
 
@@ -76,8 +71,8 @@ def _program(given: Problem, store: RegionStore, room: int = 0) -> Program:
     Args:
         room: bytes for regions on the device.
     """
-    stored, device = given.sizes.stored, given.device
-    rows = RegionRows(store, np.arange(stored), device, lambda device: room)
+    stored = given.sizes.stored
+    rows = RegionRows(store, np.arange(stored), given.device, lambda device: room)
     view = TrainView(given.view.features[:stored], given.view.labels[:stored], regions=rows)
     made = next(given.embedding.fit(view))  # type: ignore[arg-type]
     assert isinstance(made, Program)
@@ -86,8 +81,8 @@ def _program(given: Problem, store: RegionStore, room: int = 0) -> Program:
 
 def written(folder: Path, regions: np.ndarray, labels: torch.Tensor) -> RegionStore:
     """A region store with these regions."""
-    classes = labels.cpu().numpy()
+    classes = labels[: len(regions)].cpu().numpy()
     with RegionWriter(folder, regions.shape, regions.dtype.name) as writer:
         for start in range(0, len(regions), 256):
-            writer.append(regions[start : start + 256], classes[start : min(start + 256, len(regions))])
+            writer.append(regions[start : start + 256], classes[start : start + 256])
     return RegionStore.open(folder)

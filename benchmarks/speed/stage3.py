@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from benchmarks.speed.literal import LiteralSCEN, LiteralStage3
+from benchmarks.speed.literal import Features, LiteralSCEN, LiteralStage3
 from benchmarks.speed.machine import Machine, Sizes
-from benchmarks.speed.measuring import Part, Work, counted, rates
-from benchmarks.speed.problem import (
-    HostRegions,
-    Problem,
-    block,
-    example,
-    problem,
-    regions_of,
-    replicas,
-    work_of,
-)
+from benchmarks.speed.measuring import Part, Way, Work, counted, rates
+from benchmarks.speed.problem import HostRegions, Problem, problem, regions_of
 from zslbench.plugin.interfaces import Networks
 from zslbench.plugin.streams import Streams
 from zslbench.training.graphs import CAPTURED, Graphs
@@ -41,42 +32,44 @@ def stage3(machine: Machine, sizes: Sizes) -> Part:
     """Sub-steps per second of literal loops, ours, and ours in CUDA graphs and with replicas."""
     device, cuda = machine.device, machine.device.type == "cuda"
     given = problem(sizes, device)
-    program, semantics = given.program(sizes.iterations), given.space.semantics
+    program, cached = given.program, given.view.features
     nets = initial_networks(program, Streams(0, device))
-    host, cached = HostRegions(regions_of(sizes), device), given.view.features
-    pooled = LiteralSCEN(given.scen, given)
-    part = Part("stage3", "Stage 3: sub-steps per second", _about(given))
-    part.checks += check(given, nets, host, pooled)
+    host, pooled = HostRegions(regions_of(sizes), device), LiteralSCEN(given.scen, given)
+    part = Part(
+        "stage3",
+        "Stage 3: sub-steps per second",
+        f"Batch {sizes.batch}, features of {sizes.width}, hidden layers of {sizes.hidden}, "
+        f"{sizes.attributes} attributes, {sizes.seen + sizes.unseen} classes, {sizes.images:,} images; "
+        f"reading `authors`, preset `sun`. An iteration is {len(program.passes[0]) - 1} critic steps and a "
+        "generator step, once with and once without feedback.",
+        checks=check(given, nets, host, pooled),
+    )
     graphs = Graphs(required=True)
+    units = float(sizes.iterations * sum(map(len, program.passes)))
+    work = given.work(program, nets)
+    # Of the host's regions only the batch is read; on a GPU they are then copied as well.
+    pooling = counted(lambda: pooled.pooled(host.batch(given.rows)), []).flops
+    with_pooling = work + Work(pooling, sizes.batch * sizes.regions * sizes.width * 4)
 
-    def ours(**options: Any) -> Callable[[], None]:
-        return block(program, semantics, Streams(0, device), **options)
+    def literal(features: Features) -> Callable[[], None]:
+        return partial(LiteralStage3(given, nets, features).train, sizes.iterations)
 
-    calls: dict[str, Callable[[], Any]] = {
-        LITERAL: _literal(given, nets, lambda rows: pooled.pooled(host.batch(rows))),
-        LITERAL_CACHED: _literal(given, nets, lambda rows: cached[rows.to(device)]),
-        OURS: ours(),
+    ways = {
+        LITERAL: Way(literal(lambda rows: pooled.pooled(host.batch(rows))), units, with_pooling),
+        LITERAL_CACHED: Way(literal(lambda rows: cached[rows.to(device)]), units, work),
+        OURS: Way(given.epoch(program), units, work),
     }
     if cuda:
-        calls[GRAPH] = ours(graphs=graphs)
-        calls[TF32] = _with_tf32(ours(graphs=graphs))
-        calls[BF16] = ours(graphs=graphs, precision="bf16")
-    per_call = given.passes * sizes.iterations * given.sub_steps
-    units = dict.fromkeys(calls, float(per_call))
+        ways[GRAPH] = Way(given.epoch(program, graphs=graphs), units, work)
+        tf32 = float32_products("tf32")(given.epoch(program, graphs=graphs))
+        ways[TF32] = Way(tf32, units, work, "tf32")
+        ways[BF16] = Way(given.epoch(program, graphs=graphs, precision="bf16"), units, work, "bf16")
     for count in sizes.replicas:
         name = f"ours, g cached, {'CUDA graph, ' if cuda else ''}{count} replica{'s' * (count > 1)}"
         options = {"graphs": graphs} if cuda else {}
-        calls[name] = replicas(program, semantics, device, count, **options)
-        units[name] = float(count * per_call)
-    times = machine.interleaved(calls, sizes.repeats)
-    rows = torch.arange(sizes.batch, device=device)
-    work = work_of(program, nets, semantics, Streams(0, device), rows)
-    # Of the host's regions only the batch is read; on a GPU they are then copied as well.
-    pooling = counted(lambda: pooled.pooled(host.batch(rows)), [])
-    pooling = Work(pooling.flops, sizes.batch * sizes.regions * sizes.width * 4)
-    works = dict.fromkeys(times, work) | {LITERAL: work + pooling}
-    coarse = {TF32: "tf32", BF16: "bf16"}
-    part.rows = rates(times, units, "sub-steps", LITERAL, works, machine, coarse, on_gpu=[GRAPH, TF32, BF16])
+        ways[name] = Way(given.epoch_of_replicas(program, count, **options), count * units, work)
+    times = machine.interleaved({name: way.call for name, way in ways.items()}, sizes.repeats)
+    part.rows = rates(ways, times, "sub-steps", machine, [GRAPH, TF32, BF16])
     for row in part.rows:
         if isinstance(row["sub-steps/s"], float):
             row[f"{SUN_SUB_STEPS:,} sub-steps: seeds/h"] = 3600 * row["sub-steps/s"] / SUN_SUB_STEPS
@@ -86,48 +79,19 @@ def stage3(machine: Machine, sizes: Sizes) -> Part:
     return part
 
 
-def _with_tf32(call: Callable[[], Any]) -> Callable[[], None]:
-    def with_tf32() -> None:
-        with float32_products("tf32"):
-            call()
-
-    return with_tf32
-
-
-def _about(given: Problem) -> str:
-    s = given.sizes
-    return (
-        f"Batch {s.batch}, features of {s.width}, hidden layers of {s.hidden}, {s.attributes} attributes, "
-        f"{s.seen + s.unseen} classes, {s.images:,} images; reading `authors`, preset `sun`. An iteration is "
-        f"{given.sub_steps - 1} critic steps and a generator step, once with and once without feedback."
-    )
-
-
-def _literal(given: Problem, nets: Networks, features: Callable[[Tensor], Tensor]) -> Callable[[], None]:
-    loop = LiteralStage3(given, nets, features)
-
-    def call() -> None:
-        for _ in loop.iterations(given.sizes.iterations):
-            pass
-
-    return call
-
-
 def check(given: Problem, nets: Networks, host: HostRegions, pooled: LiteralSCEN) -> list[str]:
     """Check that the literal loop and ours have the same losses and gradients.
 
     Raises:
         AssertionError: they differ for the same weights, batch and noise.
     """
-    device = given.device
-    rows = torch.arange(given.sizes.batch, device=device)
-    regions = host.batch(rows)
+    regions = host.batch(given.rows)
     g = given.embedding.embed(given.scen, regions.transpose(1, 2))
     torch.testing.assert_close(pooled.pooled(regions), g, rtol=1e-3, atol=1e-5)
-    program = given.program(1)
+    program = given.program
     for later, steps in enumerate(program.passes):
         for step in (steps[0], steps[-1]):
-            batch, noise = example(program, given.space.semantics, Streams(1, device), step, rows)
+            batch, noise = given.example(program, step, seed=1)
             literal = LiteralStage3(given, nets, lambda rows: rows)
             gradients, losses = step_function(step)(nets | program.frozen, batch, noise)
             if step.name == "critic":

@@ -21,7 +21,7 @@ from zslbench_tune.space import Space
 if TYPE_CHECKING:
     import pandas as pd
 
-    from zslbench_tune.plan import Plan
+    from zslbench_tune.search import Sampling, Search
 
 _CLOSED_FORM = "closed form"
 
@@ -46,6 +46,16 @@ class TrialResult:
     def rank(self) -> tuple[int, float, int]:
         """Sorts trials: the highest value first, then pruned and then failed ones."""
         return ("done", "pruned", "failed").index(self.state), -(self.value or 0.0), self.number
+
+    @property
+    def figure(self) -> str:
+        """The value in percent."""
+        return f"{percent(self.value):.1f} %" if self.value is not None else ""
+
+    @property
+    def length(self) -> str:
+        """The length of its schedule as a suffix for messages."""
+        return f" after {self.epochs} epoch{'s' * (self.epochs > 1)}" if self.epochs else ""
 
 
 @dataclass(frozen=True)
@@ -84,19 +94,6 @@ class Tuning:
         return pd.DataFrame(rows).astype({"epochs": "Int64"})
 
 
-def best_of(trials: Sequence[TrialResult], study: str) -> TrialResult:
-    """The trial with the highest value; of equals the first.
-
-    Raises:
-        ZslbenchError: no trial has a value; gives the reasons.
-    """
-    best = min(trials, key=lambda trial: trial.rank)
-    if best.state != "done":
-        reasons = "; ".join(dict.fromkeys(one.reason for one in trials if one.reason)) or "all were pruned"
-        raise ZslbenchError(f"search {study}: none of {len(trials)} trials has a value: {reasons}")
-    return best
-
-
 def check_output(path: Path, study: str) -> None:
     """Check that a search may write its preset to ``path``.
 
@@ -115,47 +112,62 @@ def check_output(path: Path, study: str) -> None:
         raise SettingsError(f"{path}: exists and is not a preset of this search; choose another file")
 
 
-def write_preset(path: Path, plan: Plan, trials: Sequence[TrialResult]) -> None:
-    """Write the settings of the best trial as a preset with its provenance.
+def write_preset(
+    path: Path, search: Search, sampling: Sampling, trials: Sequence[TrialResult]
+) -> TrialResult:
+    """Write the settings of the best trial, of equals the first, as a preset with its provenance.
+
+    Returns:
+        The best trial.
 
     Raises:
-        ZslbenchError: the file cannot be written.
+        ZslbenchError: no trial has a value (gives the reasons), or the file cannot be written.
     """
-    best = best_of(trials, plan.name)
-    recipe = plan.recipe.with_settings(best.settings)
+    best = min(trials, key=lambda trial: trial.rank)
+    if best.state != "done":
+        reasons = "; ".join(dict.fromkeys(one.reason for one in trials if one.reason)) or "all were pruned"
+        raise ZslbenchError(f"search {search.name}: none of {len(trials)} trials has a value: {reasons}")
+    recipe = search.recipe.with_settings(best.settings)
     if best.epochs is not None and recipe.schedule is not None:
         recipe = recipe.with_settings({recipe.schedule: best.epochs})
-    text = preset_text(recipe, plan.space, _provenance(plan, trials, best))
+    text = preset_text(recipe, search.space, _provenance(search, sampling, trials, best))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text.encode("utf-8"))
     except OSError as error:
         raise ZslbenchError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return best
 
 
-def _provenance(plan: Plan, trials: Sequence[TrialResult], best: TrialResult) -> dict[str, Any]:
-    recipe, objective, data, sampling = plan.recipe, plan.objective, plan.objective.data, plan.sampling
+def _provenance(
+    search: Search, sampling: Sampling, trials: Sequence[TrialResult], best: TrialResult
+) -> dict[str, Any]:
+    recipe, data = search.recipe, search.data
     states = [trial.state for trial in trials]
+    content = {  # without the times
+        str(one.number): [one.state, dict(one.settings), one.value, one.epochs, list(one.seeds.values())]
+        for one in trials
+    }
     return {
-        "study": plan.name,
+        "study": search.name,
         "method": recipe.method,
         "variant": recipe.variant or "none",
         "reading": recipe.reading.name if recipe.reading else "none",
         "dataset": recipe.parts["dataset"].name,
-        "objective": f"{plan.metric.name} on the validation split, mean over seeds",
+        "objective": f"{search.metric.name} on the validation split, mean over seeds",
         "value": best.value,
-        "seeds": list(objective.seeds),
-        "values": [best.seeds[seed] for seed in objective.seeds],
+        "seeds": list(search.seeds),
+        "values": [best.seeds[seed] for seed in search.seeds],
         "trial": best.number,
         "trials": len(trials),
         "pruned": states.count("pruned"),
         "failed": states.count("failed"),
-        "trials_sha256": _digest(trials),
-        "journal": plan.file.name,
+        "trials_sha256": hashlib.sha256(canonical(content).encode("ascii")).hexdigest(),
+        "journal": search.file.name,
         "sampler": f"{sampling.sampler}, seed {sampling.seed}",
         "pruner": sampling.pruner,
         "longest": recipe.epochs or _CLOSED_FORM,
-        "every": objective.selection.step(recipe.epochs) if recipe.epochs else _CLOSED_FORM,
+        "every": search.selection.step(recipe.epochs) if recipe.epochs else _CLOSED_FORM,
         "start": recipe.preset or "defaults",
         "zslbench": __version__,
         "date": datetime.now(UTC).date().isoformat(),
@@ -166,18 +178,9 @@ def _provenance(plan: Plan, trials: Sequence[TrialResult], best: TrialResult) ->
             "validation": data["validation_fingerprint"],
             **{f"sha256 of {one['array']}": one["sha256"] for one in data["arrays"]},
         },
-        "space": plan.space.as_dict(),
+        "space": search.space.as_dict(),
         "plugins": {one.name: f"{one.version} {one.source_digest()}".strip() for one in recipe.plugins},
     }
-
-
-def _digest(trials: Sequence[TrialResult]) -> str:
-    """sha256 of the settings and results of all trials, but not of their times."""
-    content = {
-        str(one.number): [one.state, dict(one.settings), one.value, one.epochs, list(one.seeds.values())]
-        for one in trials
-    }
-    return hashlib.sha256(canonical(content).encode("ascii")).hexdigest()
 
 
 def preset_text(recipe: Recipe, space: Space, provenance: Mapping[str, Any]) -> str:

@@ -14,8 +14,9 @@ import platform
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,13 +24,10 @@ import pandas as pd
 from filelock import FileLock
 
 from zslbench.errors import Interrupted, MissingExtra, SettingsError, ZslbenchError
-from zslbench.evaluation import Metric
-from zslbench.experiment import Display
 from zslbench.plugin import one_line
-from zslbench.report import percent
 from zslbench.store import run_id
-from zslbench_tune.plan import Plan
 from zslbench_tune.result import TrialResult
+from zslbench_tune.search import Sampling, Search
 
 try:
     import optuna
@@ -48,16 +46,22 @@ STUDY = "zslbench"
 """Optuna's name of the study in its file."""
 IDENTITY = "identity"
 """The study's attribute with the identity of the search."""
-WORKER, EPOCHS, SEEDS, SECONDS, REASON, SAME = "worker", "epochs", "seeds", "seconds", "reason", "same_as"
-"""Attributes of trials."""
 STATES: dict[TrialState, Literal["done", "pruned", "failed"]] = {
     TrialState.COMPLETE: "done",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
 }
 
-SAMPLERS = ("tpe", "random")
-PRUNERS = ("none", "median")
+SAMPLERS: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
+    # Running trials count as bad ones, so that processes do not all try the same region.
+    "tpe": partial(optuna.samplers.TPESampler, constant_liar=True),
+    "random": optuna.samplers.RandomSampler,
+}
+"""``tpe``: Bergstra et al., NeurIPS 2011; its first ten trials are random."""
+PRUNERS: dict[str, Callable[[], optuna.pruners.BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "median": partial(optuna.pruners.MedianPruner, n_startup_trials=5),
+}
 
 HEARTBEAT_SECONDS = 10
 GRACE_SECONDS = 60
@@ -80,7 +84,8 @@ class Study:
     """An open study; see :func:`open_study`."""
 
     optuna: optuna.Study
-    plan: Plan
+    search: Search
+    sampling: Sampling
     lock: FileLock
 
     def _trials(self) -> list[FrozenTrial]:
@@ -93,11 +98,11 @@ class Study:
                 number=trial.number,
                 state=STATES[trial.state],
                 value=trial.values[0] if trial.values else None,
-                epochs=trial.user_attrs.get(EPOCHS),
-                settings=self.plan.space.values(trial.params),
-                seeds={int(seed): value for seed, value in trial.user_attrs.get(SEEDS, {}).items()},
-                seconds=trial.user_attrs.get(SECONDS),
-                reason=trial.user_attrs.get(REASON),
+                epochs=trial.user_attrs.get("epochs"),
+                settings=self.search.space.values(trial.params),
+                seeds={int(seed): value for seed, value in trial.user_attrs.get("seeds", {}).items()},
+                seconds=trial.user_attrs.get("seconds"),
+                reason=trial.user_attrs.get("reason"),
             )
             for trial in self._trials()
             if trial.state in STATES and not _is_abandoned(trial)
@@ -114,15 +119,15 @@ class Study:
         Raises:
             Interrupted: stopped on request; the same search resumes the current trial.
         """
-        objective, wanted = self.plan.objective, self.plan.sampling.trials
-        reporter = _Reporter(wanted, objective.display, self.plan.metric)
+        search, wanted = self.search, self.sampling.trials
+        announced: set[int] | None = None
         waiting = False
-        while not objective.stop_requested():
+        while not search.stop_requested():
             with contextlib.ExitStack() as claim:
                 claim.enter_context(self.lock)
                 self._retry_abandoned()
                 results = self.results()
-                reporter.report(results)
+                announced = self._announce(results, announced)
                 running = sum(trial.state == TrialState.RUNNING for trial in self._trials())
                 if len(results) >= wanted:
                     return results
@@ -131,10 +136,26 @@ class Study:
                     self._compute_next(claim, f"({len(results) + 1} of {wanted})")
                     continue
             if not waiting:
-                objective.display.say(f"waiting for {running} trials of other processes")
+                search.display.say(f"waiting for {running} trials of other processes")
                 waiting = True
             time.sleep(POLL_SECONDS)
         raise Interrupted("stopped on request; the same command resumes the search")
+
+    def _announce(self, results: Sequence[TrialResult], announced: set[int] | None) -> set[int]:
+        """Say how trials ended, those of other processes included; at first only how many there are."""
+        say, best = self.search.display.say, min(results, key=lambda one: one.rank, default=None)
+        summary = f" (best: trial {best.number}, {best.figure})" if best and best.state == "done" else ""
+        if announced is None and results:
+            say(f"the study has {len(results)} of {self.sampling.trials} trials{summary}")
+        for one in results:
+            if announced is not None and one.number not in announced:
+                outcome = {
+                    "done": f"validation {self.search.metric.name} {one.figure}{one.length}",
+                    "pruned": "pruned",
+                    "failed": f"failed: {one.reason}",
+                }
+                say(f"trial {one.number}: {outcome[one.state]}{summary}")
+        return {one.number for one in results}
 
     def _retry_abandoned(self) -> None:
         fail_stale_trials(self.optuna)
@@ -147,20 +168,17 @@ class Study:
     def _compute_next(self, claim: contextlib.ExitStack, progress: str) -> None:
         """Start the next trial, release ``claim``, and compute the trial."""
         # Each trial has a sampler seeded for it, so repeating an interrupted trial shifts no later one.
-        sampling = self.plan.sampling
+        sampling = self.sampling
         ordinal = sum(not Retry.retry_history(trial) for trial in self._trials())
         seed = int(run_id({"sampler": sampling.seed, "trial": ordinal})[:8], 16)
-        self.optuna.sampler = _sampler(sampling.sampler, seed)
-        median = sampling.pruner == "median"
-        self.optuna.pruner = (
-            optuna.pruners.MedianPruner(n_startup_trials=5) if median else optuna.pruners.NopPruner()
-        )
+        self.optuna.sampler = SAMPLERS[sampling.sampler](seed=seed)
+        self.optuna.pruner = PRUNERS[sampling.pruner]()
         taken_over = False
 
         def compute(trial: Trial) -> float:
             nonlocal taken_over
-            trial.set_user_attr(WORKER, f"{platform.node()} {os.getpid()}")
-            choices = self.plan.space.suggest(trial)
+            trial.set_user_attr("worker", f"{platform.node()} {os.getpid()}")
+            choices = self.search.space.suggest(trial)
             claim.close()
             try:
                 return self._value(trial, choices, progress)
@@ -174,7 +192,7 @@ class Study:
             if not taken_over:
                 raise
             # This process was suspended for so long that another one repeats the trial.
-            self.plan.objective.display.say("a trial was taken over by another process")
+            self.search.display.say("a trial was taken over by another process")
 
     def _value(self, trial: Trial, choices: Mapping[str, Any], progress: str) -> float:
         started = time.monotonic()
@@ -185,40 +203,42 @@ class Study:
                 raise optuna.TrialPruned
 
         def describe(**attributes: Any) -> None:
-            for name, value in {SECONDS: round(time.monotonic() - started, 3), **attributes}.items():
+            for name, value in {"seconds": round(time.monotonic() - started, 3), **attributes}.items():
                 trial.set_user_attr(name, value)
 
         for other in self._trials():  # the same settings have the same value
             if other.state == TrialState.COMPLETE and other.params == choices:
-                known = {name: other.user_attrs[name] for name in (EPOCHS, SEEDS)}
-                describe(**known, **{SAME: other.number, SECONDS: 0.0})
+                known = {name: other.user_attrs[name] for name in ("epochs", "seeds")}
+                describe(**known, same_as=other.number, seconds=0.0)
                 return float(other.values[0])
-        settings = self.plan.space.values(choices)
+        settings = self.search.space.values(choices)
         shown = {key: f"{one:.4g}" if isinstance(one, float) else one for key, one in settings.items()}
         title = ", ".join(f"{key}={one}" for key, one in shown.items())
         try:
-            found = self.plan.objective(settings, f"trial {trial.number} {progress} · {title}", report)
+            value, epochs, seeds = self.search.value(
+                settings, f"trial {trial.number} {progress} · {title}", report
+            )
         except optuna.TrialPruned:
             describe()
             raise
         except (Interrupted, KeyboardInterrupt, UpdateFinishedTrialError):
             raise
         except Exception as error:  # incompatible settings, a diverging loss, out of memory, ...
-            describe(**{REASON: str(error) if isinstance(error, ZslbenchError) else one_line(error)})
+            describe(reason=str(error) if isinstance(error, ZslbenchError) else one_line(error))
             raise _Failed from error
-        describe(**{EPOCHS: found.epochs, SEEDS: {str(seed): value for seed, value in found.seeds.items()}})
-        return found.value
+        describe(epochs=epochs, seeds={str(seed): one for seed, one in seeds.items()})
+        return value
 
 
 @contextlib.contextmanager
-def open_study(plan: Plan) -> Iterator[Study]:
+def open_study(search: Search, sampling: Sampling) -> Iterator[Study]:
     """Open the study of a search, or create it.
 
     Raises:
         SettingsError: the file is not a study, or belongs to another search; lists the differences.
         ZslbenchError: the file cannot be read or written.
     """
-    path, storage = plan.file, None
+    path, storage = search.file, None
     with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # heartbeat and retries
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -234,7 +254,7 @@ def open_study(plan: Plan) -> Iterator[Study]:
                 study = optuna.create_study(
                     storage=storage, study_name=STUDY, direction="maximize", load_if_exists=True
                 )
-                text = json.dumps(plan.identity, sort_keys=True)
+                text = json.dumps(search.identity, sort_keys=True)
                 if IDENTITY not in study.user_attrs:
                     study.set_user_attr(IDENTITY, text)
         except (OSError, OptunaError, SQLAlchemyError, sqlite3.Error, RuntimeError) as error:
@@ -247,7 +267,7 @@ def open_study(plan: Plan) -> Iterator[Study]:
                     f"study {path} belongs to another search ({'; '.join(differences[:_SHOWN])}{more}): "
                     "choose another file, or none"
                 )
-            yield Study(study, plan, lock)
+            yield Study(study, search, sampling, lock)
         finally:
             storage.remove_session()
             storage.engine.dispose()
@@ -268,14 +288,6 @@ def _check_file(path: Path) -> None:
         raise SettingsError(f"study {path}: a database of another program; choose another file")
 
 
-def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    """``tpe`` (Bergstra et al., NeurIPS 2011; the first ten trials are random) or ``random``."""
-    if name == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    # Running trials count as bad ones, so that processes do not all try the same region.
-    return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-
-
 def _differences(study: Mapping[str, Any], search: Mapping[str, Any]) -> list[str]:
     flat = [pd.json_normalize(dict(one)).iloc[0].to_dict() for one in (study, search)]
     pairs = {key: [one.get(key, "absent") for one in flat] for key in sorted(map(str, flat[0] | flat[1]))}
@@ -284,35 +296,4 @@ def _differences(study: Mapping[str, Any], search: Mapping[str, Any]) -> list[st
 
 def _is_abandoned(trial: FrozenTrial) -> bool:
     """Whether the trial was interrupted or its process killed."""
-    return trial.state == TrialState.FAIL and REASON not in trial.user_attrs
-
-
-class _Reporter:
-    """Announces how trials ended, those of other processes included."""
-
-    def __init__(self, requested: int, display: Display, metric: Metric) -> None:
-        self._requested, self._say, self._metric = requested, display.say, metric
-        self._reported: set[int] | None = None
-
-    def report(self, results: Sequence[TrialResult]) -> None:
-        best = min(results, key=lambda one: one.rank, default=None)
-        summary = (
-            f" (best: trial {best.number}, {self._figure(best)})" if best and best.state == "done" else ""
-        )
-        if self._reported is None and results:
-            self._say(f"the study has {len(results)} of {self._requested} trials{summary}")
-        elif self._reported is not None:
-            for one in results:
-                if one.number not in self._reported:
-                    self._say(f"trial {one.number}: {self._outcome(one)}{summary}")
-        self._reported = {one.number for one in results}
-
-    def _outcome(self, trial: TrialResult) -> str:
-        if trial.state != "done":
-            return f"failed: {trial.reason}" if trial.state == "failed" else "pruned"
-        plural = "" if trial.epochs == 1 else "s"
-        after = f" after {trial.epochs} epoch{plural}" if trial.epochs else ""
-        return f"validation {self._metric.name} {self._figure(trial)}{after}"
-
-    def _figure(self, trial: TrialResult) -> str:
-        return f"{percent(trial.value):.1f} %" if trial.value is not None else ""
+    return trial.state == TrialState.FAIL and "reason" not in trial.user_attrs

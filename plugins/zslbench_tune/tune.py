@@ -15,6 +15,7 @@ from zslbench_tune.space import SearchSpec
 if TYPE_CHECKING:
     from zslbench.experiment import Display, SearchKeywords
     from zslbench_tune.result import Tuning
+    from zslbench_tune.search import Sampling
 
 _STOP_SECONDS = 60.0
 """How long a worker process may take to stop at a checkpoint before it is killed."""
@@ -66,8 +67,8 @@ def tune(
         Interrupted: stopped on request; the same call resumes the search.
     """
     from zslbench.experiment import Quiet, stop_requests
-    from zslbench_tune.plan import Sampling, make_plan
-    from zslbench_tune.result import Tuning, best_of, check_output, write_preset
+    from zslbench_tune.result import Tuning, check_output, write_preset
+    from zslbench_tune.search import Sampling, resolve_search
     from zslbench_tune.study import PRUNERS, SAMPLERS, open_study
 
     for name, value, known in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
@@ -75,8 +76,8 @@ def tune(
             raise SettingsError(f"{name} '{value}', {did_you_mean(value, known)}")
     if min(trials, workers) < 1:
         raise SettingsError(f"{trials} trials on {workers} workers: both must be at least 1")
+    sampling = Sampling(trials, sampler, sampler_seed, pruner)
     arguments: dict[str, Any] = {
-        "sampling": Sampling(trials, sampler, sampler_seed, pruner),
         "method": method,
         "dataset": dataset,
         "search": search,
@@ -86,27 +87,29 @@ def tune(
         **options,
     }
     display = display or Quiet()
-    plan = make_plan(display, **arguments)
-    preset = (Path(output) if output else plan.file.with_suffix(".toml")).expanduser().absolute()
-    with open_study(plan) as study:
-        check_output(preset, plan.name)
-        display.say(f"search {plan.name}: {plan.space}")
-        with stop_requests(display.say) as stopped, _worker_processes(workers - 1, arguments):
-            plan.objective.stop_requested = stopped
+    resolved = resolve_search(display, **arguments)
+    preset = (Path(output) if output else resolved.file.with_suffix(".toml")).expanduser().absolute()
+    with open_study(resolved, sampling) as study:
+        check_output(preset, resolved.name)
+        display.say(f"search {resolved.name}: {resolved.space}")
+        with (
+            stop_requests(display.say) as resolved.stop_requested,
+            _worker_processes(workers - 1, sampling, arguments),
+        ):
             results = study.compute()
-    write_preset(preset, plan, results)
-    best = best_of(results, plan.name)
-    return Tuning(plan.name, plan.metric.key, tuple(results), best, preset, plan.file, plan.space.as_dict())
+    best = write_preset(preset, resolved, sampling, results)
+    key, space = resolved.metric.key, resolved.space.as_dict()
+    return Tuning(resolved.name, key, tuple(results), best, preset, resolved.file, space)
 
 
 @contextlib.contextmanager
-def _worker_processes(count: int, arguments: Mapping[str, Any]) -> Iterator[None]:
+def _worker_processes(count: int, *arguments: Any) -> Iterator[None]:
     """Let ``count`` more processes compute trials of the study; an exception in the context stops them.
 
     They print nothing; this process reports their trials.
     """
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_work, args=(arguments,), daemon=True) for _ in range(count)]
+    processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(count)]
     for process in processes:
         process.start()
     try:
@@ -122,17 +125,16 @@ def _worker_processes(count: int, arguments: Mapping[str, Any]) -> Iterator[None
                 process.kill()
 
 
-def _work(arguments: Mapping[str, Any]) -> None:
+def _work(sampling: Sampling, arguments: Mapping[str, Any]) -> None:
     from zslbench.experiment import Quiet, stop_requests
-    from zslbench_tune.plan import make_plan
+    from zslbench_tune.search import resolve_search
     from zslbench_tune.study import open_study
 
-    display = Quiet()
     try:
-        with stop_requests(display.say) as stopped:
-            plan = make_plan(display, **arguments)
-            plan.objective.stop_requested = stopped
-            with open_study(plan) as study:
+        with stop_requests(Quiet().say) as stopped:
+            search = resolve_search(Quiet(), **arguments)
+            search.stop_requested = stopped
+            with open_study(search, sampling) as study:
                 study.compute()
     except ZslbenchError as error:  # the main process was stopped too, or reports the error itself
         sys.exit(error.exit_code)

@@ -13,7 +13,7 @@ import torch
 from benchmarks.common import OutOfTime, interleaved
 from benchmarks.speed import __main__ as suite, stage3
 from benchmarks.speed.machine import TINY, Machine
-from benchmarks.speed.measuring import OUT_OF_TIME, Part, counted, rates
+from benchmarks.speed.measuring import OUT_OF_TIME, Part, Way, counted, rates
 from benchmarks.speed.problem import HostRegions, problem, regions_of
 from zslbench.training.iteration import initial_networks
 
@@ -47,7 +47,7 @@ def test_parts_without_processes_run_and_are_written(tmp_path: Path) -> None:
 def test_the_check_finds_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """A literal loop with another penalty is detected before anything is timed."""
     given = problem(TINY, torch.device("cpu"))
-    nets = initial_networks(given.program(1), stage3.Streams(0))
+    nets = initial_networks(given.program, stage3.Streams(0))
     host = HostRegions(regions_of(TINY), given.device)
     stage3.check(given, nets, host, stage3.LiteralSCEN(given.scen, given))
     loop = stage3.LiteralStage3
@@ -120,10 +120,11 @@ def test_no_call_is_started_after_the_deadline() -> None:
     times = interleaved({"first": slow, "second": lambda: None}, 5, is_late=clock.is_late)
     assert [len(times[name].seconds) for name in ("first", "second")] == [2, 2]
     none = clock.interleaved({"first": slow, "second": slow}, 5)
+    ways = {"first": Way(slow, 1), "second": Way(slow, 1)}
     with pytest.raises(OutOfTime):
-        rates(none, {"first": 1, "second": 1}, "calls", "first", {}, clock)
+        rates(ways, none, "calls", clock)
     half = {"first": times["first"], "second": none["second"]}
-    rows = rates(half, {"first": 1, "second": 1}, "calls", "first", {}, clock)
+    rows = rates(ways, half, "calls", clock)
     assert [rows[0]["ratio"], rows[1]["calls/s"]] == [1, OUT_OF_TIME]
 
 

@@ -21,7 +21,7 @@ import zslbench
 from zslbench.errors import Interrupted, SettingsError, ZslbenchError
 from zslbench.training.context import Silent
 from zslbench_tune import study
-from zslbench_tune.trial import Objective
+from zslbench_tune.search import Search
 
 WORKER = Path(__file__).with_name("worker_process.py")
 
@@ -74,7 +74,7 @@ def test_trials_count_the_whole_study(tune: Any, monkeypatch: pytest.MonkeyPatch
     def never(*arguments: Any) -> Any:
         raise AssertionError("computed")
 
-    monkeypatch.setattr(Objective, "__call__", never)
+    monkeypatch.setattr(Search, "value", never)
     assert content(tune(trials=5)) == content(tune(trials=3)) == content(whole)
 
 
@@ -172,7 +172,7 @@ def test_a_file_with_an_odd_name(tune: Any, tmp_path: Path) -> None:
 def test_a_trial_that_another_process_took_over(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A suspended process looks dead to the others, which repeat its trial."""
     whole = tune(trials=2, store="whole")
-    compute = Objective.__call__
+    compute = Search.value
     stolen = []
 
     def suspended(self: Any, *arguments: Any) -> Any:
@@ -185,7 +185,7 @@ def test_a_trial_that_another_process_took_over(tune: Any, monkeypatch: pytest.M
             stolen.append(True)
         return value
 
-    monkeypatch.setattr(Objective, "__call__", suspended)
+    monkeypatch.setattr(Search, "value", suspended)
     assert content(tune(trials=2)) == content(whole)
 
 

@@ -84,16 +84,16 @@ def test_median_pruning(tune: Any) -> None:
 
 
 def test_repeated_settings_are_not_computed_again(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zslbench_tune.trial import Objective
+    from zslbench_tune.search import Search
 
     computed = []
-    original = Objective.__call__
+    original = Search.value
 
     def counted(self: Any, settings: Any, *arguments: Any) -> Any:
         computed.append(dict(settings))
         return original(self, settings, *arguments)
 
-    monkeypatch.setattr(Objective, "__call__", counted)
+    monkeypatch.setattr(Search, "value", counted)
     found = tune(search={"classifier.coding": ["pm1", "01"]}, trials=6)
     assert len(found.trials) == 6
     assert sorted(one["classifier.coding"] for one in computed) == ["01", "pm1"]
@@ -133,7 +133,7 @@ def test_trials_use_the_requested_precision(tune: Any, monkeypatch: pytest.Monke
         seen.append((training.precision, training.graphs))
         return right(recipe, fold, selection, replace(training, graphs=None), on_evaluated)
 
-    monkeypatch.setattr("zslbench_tune.trial.validate", validate)
+    monkeypatch.setattr("zslbench_tune.search.validate", validate)
     plain, coarse = (tune(trials=1, precision=one) for one in ("float32", "bf16"))
     assert seen == [("float32", None), ("bf16", None)]
     assert plain.study != coarse.study  # values in different precisions are not compared

@@ -20,7 +20,7 @@ from tiny import RATES, TRAINED
 
 import zslbench
 from zslbench.training.context import Silent
-from zslbench_tune.trial import Objective
+from zslbench_tune.search import Search
 
 
 class Killed(Silent):
@@ -44,7 +44,7 @@ def main(store: Path, what: str) -> None:
     if what == "kill":
         zslbench.tune("tf-vaegan", dataset="toy", trials=2, display=KillsItself(), **options)
         return
-    original = Objective.__call__
+    original = Search.value
 
     def together(self: Any, *arguments: Any) -> Any:
         deadline = time.monotonic() + 60
@@ -55,7 +55,7 @@ def main(store: Path, what: str) -> None:
             time.sleep(0.05)
         return original(self, *arguments)
 
-    Objective.__call__ = together  # type: ignore[method-assign]
+    Search.value = together  # type: ignore[method-assign]
     zslbench.tune("tf-vaegan", dataset="toy", trials=2, **options)
 
 

@@ -1,0 +1,230 @@
+"""A search with everything that its trials need, resolved before the first one.
+
+A trial is a recipe on the validation fold with every seed, at the epoch with the best mean. Only that fold is
+made, so nothing here can see a test image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Unpack
+
+from zslbench.errors import Interrupted
+from zslbench.evaluation import Fold, Metric, Selection, criterion, validation_fold
+from zslbench.experiment import (
+    STAGES,
+    DatasetCache,
+    Display,
+    ExecutionMode,
+    Job,
+    MachineOptions,
+    Recipe,
+    SearchKeywords,
+    applied,
+    checkpoint_seconds,
+    embedding_inputs,
+    resolve,
+    seed_numbers,
+    split_options,
+    validate,
+)
+from zslbench.plugin import Dataset, Streams, registry
+from zslbench.store import StageStore, Store, run_id
+from zslbench.training import Stages, Training
+from zslbench_tune.space import SearchSpec, Space, space_of
+
+STUDIES = "tuning"
+"""The store's folder of studies, presets and checkpoints of searches."""
+
+Curve = dict[int | None, float]
+"""One seed's value after each evaluated epoch; the only epoch of a closed form is None."""
+Report = Callable[[int, float, bool], None]
+"""Receives each step (counted from 0), the value so far, and whether it is the last step. Raises to end the
+trial."""
+EpochReport = Callable[[int | None, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The number of trials and how they are sampled; not part of a study's identity."""
+
+    trials: int
+    sampler: str
+    seed: int
+    pruner: str
+
+
+@dataclass
+class Search:
+    """A search of a recipe's settings on a data set."""
+
+    recipe: Recipe
+    """The method with the settings that all trials share."""
+    dataset: Dataset
+    data: Mapping[str, Any]
+    """Provenance of the data set."""
+    seeds: tuple[int, ...]
+    selection: Selection
+    mode: ExecutionMode
+    space: Space
+    store: Path
+    """The store's folder; trials reuse training stages through it."""
+    journal: str | Path | None
+    """The study's file; None: one in the store."""
+    display: Display
+    stop_requested: Callable[[], bool] = lambda: False
+    _fold: Fold | None = field(default=None, init=False)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything that the values of trials depend on except the machine; and the space."""
+        job, searched = self.job(0).identity(), self.space.as_dict()
+        settings = {
+            kind: {name: value for name, value in values.items() if f"{kind}.{name}" not in searched}
+            for kind, values in job["settings"].items()
+        }
+        common = {key: value for key, value in job.items() if key not in ("seed", "execution", "search")}
+        precision = job["execution"]["precision"]
+        if precision != "float32":
+            common["precision"] = precision
+        return {**common, "settings": settings, "space": searched, "seeds": list(self.seeds)}
+
+    @property
+    def name(self) -> str:
+        """Method, data set and a digest of the identity."""
+        return f"{self.recipe.method}-{self.recipe.parts['dataset'].name}-{run_id(self.identity)[:8]}"
+
+    @property
+    def file(self) -> Path:
+        """The study's SQLite file."""
+        return Path(self.journal or self.store / STUDIES / f"{self.name}.db").expanduser().absolute()
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of trials on the validation split: H, or Acc for a method without GZSL."""
+        return criterion(self.recipe.tasks)
+
+    def job(self, seed: int) -> Job:
+        """The recipe with one seed."""
+        return Job(self.recipe, self.dataset, self.data, seed, self.selection, self.mode)
+
+    def value(
+        self, settings: Mapping[str, Any], title: str, report: Report
+    ) -> tuple[float, int | None, dict[int, float]]:
+        """Compute the trial with these settings.
+
+        Returns:
+            The best mean of the metric over the seeds, a fraction; the length of the schedule with it (None
+            for a closed form); and each seed's value there.
+
+        Raises:
+            Interrupted: stopped on request; a trial with the same settings resumes from the checkpoints.
+            Diverged: a loss is not finite.
+        """
+        recipe = replace(self.recipe.with_settings(settings), search={})
+        curves: dict[int, Curve] = {}
+        with contextlib.ExitStack() as checkpoints:  # of all seeds, until the trial is complete
+            for seed in self.seeds:
+                if self.stop_requested():
+                    raise Interrupted("stopped on request")
+                report_epoch = self._epoch_reporter(recipe, list(curves.values()), report)
+                curves[seed] = self._curve(recipe, seed, f"{title} · seed {seed}", report_epoch, checkpoints)
+        # The best epoch on average; of equals the first, as selection ``val`` chooses.
+        epochs = set.intersection(*(set(curve) for curve in curves.values()))
+        means = {epoch: _mean([curve[epoch] for curve in curves.values()]) for epoch in epochs}
+        best = max(means, key=lambda epoch: (means[epoch], -(epoch or 0)))
+        return means[best], best, {seed: curve[best] for seed, curve in curves.items()}
+
+    def _epoch_reporter(self, recipe: Recipe, previous: Sequence[Curve], report: Report) -> EpochReport:
+        """Reports one seed's value after each epoch, averaged with those of the previous seeds."""
+        epochs = recipe.epochs or 1
+
+        def report_epoch(epoch: int | None, figures: Mapping[str, float]) -> None:
+            step = len(previous) * epochs + (epoch or 1) - 1
+            values = [figures[f"val_{self.metric.key}"]]
+            values += [curve[epoch] for curve in previous if epoch in curve]
+            report(step, _mean(values), step == len(self.seeds) * epochs - 1)
+
+        return report_epoch
+
+    def _curve(
+        self,
+        recipe: Recipe,
+        seed: int,
+        title: str,
+        report_epoch: EpochReport,
+        checkpoints: contextlib.ExitStack,
+    ) -> Curve:
+        job = replace(self.job(seed), recipe=recipe)
+        folder = _checkpoint_folder(Store(self.store / STUDIES), run_id(job.identity()))
+        with applied(self.mode, seed) as device, self.display.observer(title) as observer:
+            if self._fold is None:  # no searched setting affects it
+                self._fold = validation_fold(self.dataset, device, embedding_inputs(recipe))
+            training = Training(
+                streams=Streams(seed, device),
+                folder=checkpoints.enter_context(folder),
+                observer=observer,
+                checkpoint_seconds=checkpoint_seconds(),
+                stop_requested=self.stop_requested,
+                stages=Stages(StageStore(self.store / STAGES), job.stage_identity()),
+                precision=self.mode.precision,
+                graphs=self.mode.new_graphs(),
+            )
+            found = validate(recipe, self._fold, self.selection, training, report_epoch)
+        return {row["epoch"]: row[f"val_{found.criterion}"] for row in found.points}
+
+
+def resolve_search(
+    display: Display,
+    *,
+    method: str,
+    dataset: str,
+    search: Mapping[str, SearchSpec] | None,
+    seeds: int | Sequence[int],
+    variant: str | None,
+    journal: str | Path | None,
+    **options: Unpack[SearchKeywords],
+) -> Search:
+    """Resolve a search and load its data; for the arguments see :func:`zslbench_tune.tune.tune`.
+
+    Raises:
+        ZslbenchError: anything that the caller can correct.
+    """
+    fit, machine = split_options(options, MachineOptions)
+    known = registry()
+    recipe = resolve(
+        known, dataset, method=method, variant=variant, data_root=machine.data_root, **fit.resolved()
+    )
+    declaration = known.method(method).declaration
+    overlays = [recipe.reading, *(one for one in declaration.variants if one.name == recipe.variant)]
+    fixed = {key for one in overlays if one is not None for key in one.settings}
+    tunable = {key: spec for key, spec in declaration.tunable.items() if key not in fixed}
+    space = space_of(recipe, requested=search or {}, tunable=tunable, fixed=fit.settings or {})
+    numbers, selection = seed_numbers(seeds), Selection("val", fit.every)
+    loaded, provenance = DatasetCache(machine.data_root, display.say).load(recipe, fit.files)
+    root = machine.open_store().root
+    return Search(
+        recipe, loaded, provenance, numbers, selection, machine.mode(), space, root, journal, display
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+@contextlib.contextmanager
+def _checkpoint_folder(studies: Store, trial: str) -> Iterator[Path]:
+    """The folder with the checkpoints of a trial, which only remains if the trial is interrupted."""
+    with studies.workspace(trial) as folder:
+        try:
+            yield folder
+        except (Interrupted, KeyboardInterrupt):
+            raise
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
