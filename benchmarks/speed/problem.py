@@ -113,8 +113,8 @@ class Problem:
 
         def call() -> None:
             run.train_epoch()
-            for seed in requests:
-                run.end_epoch_of(seed, run.figures_of(seed))
+            for one in run.members.values():
+                one.end_epoch(one.figures())
 
         return as_in_runs(call, self.device)
 

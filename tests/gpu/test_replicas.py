@@ -32,13 +32,12 @@ def lifted(name: str, device: torch.device, folder: Path | None = None, **how: A
 
 
 def to_the_end(run: LiftedRun) -> list[Any]:
-    run.load()
-    while run.epoch < run.program.epochs and run.active:
+    run.resume()
+    while run.epoch < run.program.epochs and run.active():
         run.train_epoch()
-        for seed in sorted(run.active):
-            run.end_epoch_of(seed, run.figures_of(seed))
-        run.save_epoch()
-    return [(run.networks_of(seed), run.histories[seed]) for seed in SEEDS]
+        for seed in sorted(run.active()):
+            run.members[seed].end_epoch(run.members[seed].figures())
+    return [(one.networks(), one.history) for one in run.members.values()]
 
 
 def same(one: list[Any], other: list[Any]) -> None:
@@ -83,8 +82,8 @@ def test_nothing_waits_for_the_device_within_an_epoch(count: int, gpu: torch.dev
     }
     run = LiftedRun(requests, range(count), None)
     run.train_epoch()
-    for seed in requests:
-        run.end_epoch_of(seed, run.figures_of(seed))
+    for one in run.members.values():
+        one.end_epoch(one.figures())
     torch.cuda.set_sync_debug_mode("error")
     try:
         run.train_epoch()

@@ -114,8 +114,8 @@ def test_seeds_that_train_together_are_captured_as_well(name: str, fused: None) 
         for _ in range(2):
             together.train_epoch()
             for slot in requests:
-                together.end_epoch_of(slot, together.figures_of(slot))
-        ends.append([(together.networks_of(slot), together.histories[slot]) for slot in requests])
+                together.members[slot].end_epoch(together.members[slot].figures())
+        ends.append([(one.networks(), one.history) for one in together.members.values()])
     assert all(tape.captured and tape.replayed for tape in tapes)
     for (nets, rows), (other, other_rows) in zip(*ends, strict=True):
         same(Trained(nets, tuple(rows)), Trained(other, tuple(other_rows)))

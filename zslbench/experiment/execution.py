@@ -33,7 +33,7 @@ from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 from zslbench.training.graphs import Graphs
 from zslbench.training.loop import Observer, Training
-from zslbench.training.replicas.group import Group, Member
+from zslbench.training.threads import Group, Member
 
 CHECKPOINT_VARIABLE = "ZSLBENCH_CHECKPOINT_SECONDS"
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
-from torch import Tensor
-
-from zslbench.plugin.interfaces import Networks, Program
 from zslbench.plugin.streams import Streams
 from zslbench.training.graphs import Graphs
 from zslbench.training.stages import Stages
 from zslbench.training.step import Precision
+from zslbench.training.threads import Member
 
 T = TypeVar("T")
 
@@ -40,54 +37,6 @@ class Silent:
     def stage_ended(self, stage: str) -> None: ...
 
 
-@runtime_checkable
-class Run(Protocol):
-    """A program being trained, as the loop sees it: alone, or one seed's share of several together."""
-
-    program: Program
-    training: Training
-
-    @property
-    def epoch(self) -> int: ...
-
-    @property
-    def history(self) -> list[dict[str, Any]]: ...
-
-    @property
-    def seconds(self) -> float: ...
-
-    def networks(self) -> Networks: ...
-
-    def resume(self) -> None: ...
-
-    def train_epoch(self) -> None: ...
-
-    def figures(self) -> dict[str, float]: ...
-
-    def evaluation(self) -> contextlib.AbstractContextManager[None]: ...
-
-    def end_epoch(self, metrics: Mapping[str, float]) -> None: ...
-
-    def save_epoch(self) -> None: ...
-
-    def save(self) -> None: ...
-
-    def close(self, error: BaseException | None = None) -> None: ...
-
-
-@runtime_checkable
-class GroupMember(Protocol):
-    """A seed among seeds that train together (:class:`zslbench.training.replicas.group.Member`)."""
-
-    def train_together(
-        self, program: Program, semantics: Tensor, training: Training, finish: Callable[[Run], Run]
-    ) -> Run | None: ...
-
-    def inside(self) -> contextlib.AbstractContextManager[None]: ...
-
-    def share(self, key: tuple[object, ...], make: Callable[[], T]) -> T: ...
-
-
 @dataclass(frozen=True)
 class Training:
     """Where and how a stage of training runs. :meth:`child` gives the context of a part of it."""
@@ -106,7 +55,7 @@ class Training:
     """Of matrix products in steps."""
     graphs: Graphs | None = None
     """Captures iterations in CUDA graphs; None: they are computed step by step."""
-    member: GroupMember | None = None
+    member: Member | None = None
     """Set if several seeds train together."""
 
     def child(self, name: str, *, stream: str | None = None) -> Training:
@@ -125,4 +74,4 @@ class Training:
 
     def shared(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
         """What does not depend on the seed, made once for all seeds that train together."""
-        return make() if self.member is None else self.member.share(key, make)
+        return make() if self.member is None else self.member.group.share(key, make)

@@ -6,15 +6,20 @@ import time
 from collections.abc import Callable, Generator as Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from zslbench.errors import Interrupted, PluginError
 from zslbench.plugin.interfaces import Derived, Fit, Networks, Program
-from zslbench.training.context import Observer as Observer, Run, Silent as Silent, Training as Training
+from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
 from zslbench.training.program_run import ProgramRun
+from zslbench.training.replicas.group import train_together
+from zslbench.training.replicas.lifted import MemberRun
+
+Run: TypeAlias = ProgramRun | MemberRun
+"""A program being trained alone, or one seed's share of several together."""
 
 OnEpoch = Callable[[int, Networks], Mapping[str, float]]
 """Called after an epoch with its number (from 1) and the networks; returns figures for the epoch's row."""
@@ -103,9 +108,7 @@ def train(
     if stages and key and (found := stages.find(training.stage, key, training.streams)):
         return Trained(found[0], tuple(found[1]))
     finish = partial(_finish, on_epoch=on_epoch if watched else None)
-    run: Run | None = None
-    if training.member is not None:
-        run = training.member.train_together(program, semantics, training, finish)
+    run = train_together(program, semantics, training, finish) if training.member else None
     run = run or finish(ProgramRun(program, semantics, training))
     if stages and key:
         stages.keep(training.stage, key, run.networks(), run.history, run.seconds)
@@ -137,9 +140,8 @@ def _train(run: Run, on_epoch: OnEpoch | None) -> None:
             except Interrupted:  # the training is saved, only the evaluation is repeated
                 run.save()
                 raise
+        observer.epoch_ended(training.stage, run.epoch + 1, program.epochs, metrics)
         run.end_epoch(metrics)
-        observer.epoch_ended(training.stage, run.epoch, program.epochs, metrics)
-        run.save_epoch()
     observer.stage_ended(training.stage)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from zslbench.errors import Diverged, Interrupted
 from zslbench.plugin.interfaces import Networks, Program, Step
@@ -24,6 +26,9 @@ from zslbench.training.step import StepFunction, step_function as step_function,
 
 class ProgramRun:
     """State of one program being trained: everything that a checkpoint holds."""
+
+    _started: float | None = None
+    _seconds_before = 0.0
 
     def __init__(self, program: Program, semantics: Tensor, training: Training) -> None:
         self.program = program
@@ -53,17 +58,17 @@ class ProgramRun:
         if graphs is not None:
             self.passes = graphs.capture(passes, stage, self.iterations * program.epochs)
         self._started = self._saved_at = time.monotonic()
-        self._seconds_before = 0.0
         self._saving_took = 0.0
 
     @property
     def seconds(self) -> float:
         """Training time so far, over all processes that took part."""
-        return self._seconds_before + time.monotonic() - self._started
+        now = 0.0 if self._started is None else time.monotonic() - self._started
+        return self._seconds_before + now
 
     def networks(self) -> Networks:
         """Copies of the current networks, without frozen ones."""
-        return {name: {key: t.detach().clone() for key, t in net.items()} for name, net in self.nets.items()}
+        return copied(self.nets)
 
     # --- epochs ----------------------------------------------------------------------------------
 
@@ -73,14 +78,6 @@ class ProgramRun:
         Raises:
             Interrupted: a stop was requested; the state is in the checkpoint.
         """
-        for _ in self._rest_of_epoch():
-            if self.training.stop_requested():
-                self.save()
-                raise Interrupted("stopped on request; run the same command again to continue")
-            self.save_if_due()
-
-    def _rest_of_epoch(self) -> Iterator[None]:
-        """Yields between iterations."""
         total = self.iterations * len(self.passes)
         while self.iteration < total:
             number = self.iteration // self.iterations
@@ -92,22 +89,20 @@ class ProgramRun:
             for key, count in iteration.counts.items():
                 self.counts[key] = self.counts.get(key, 0) + count
             self.iteration += 1
-            if self.iteration < total:
-                yield
+            if self.iteration == total:
+                return
+            if self.training.stop_requested():
+                self.save()
+                raise Interrupted("stopped on request; run the same command again to continue")
+            self.save_if_due()
 
     def _draw(self, number: int) -> Inputs:
         """The inputs of an iteration of pass ``number``."""
         return draw_inputs(self.program.passes[number], self.batches, self.streams)
 
     def figures(self) -> dict[str, float]:
-        """Means over the epoch, once all its iterations are done.
-
-        Raises:
-            Diverged: one of them is NaN or infinite.
-        """
-        metrics = {key: float(self.sums[key]) / count for key, count in self.counts.items()}
-        check_finite(metrics, self.training.stage, self.epoch + 1)
-        return metrics
+        """See :func:`epoch_means`."""
+        return epoch_means(self.sums, self.counts, self.training.stage, self.epoch + 1)
 
     def evaluation(self) -> contextlib.AbstractContextManager[None]:
         """Entered while an epoch is evaluated."""
@@ -115,9 +110,13 @@ class ProgramRun:
         return contextlib.nullcontext() if member is None else member.inside()
 
     def end_epoch(self, metrics: Mapping[str, float]) -> None:
-        """Add the epoch's row to the history and move on to the next epoch."""
+        """Add the epoch's row to the history and move on; save if it was the last or a checkpoint is due."""
         self._next_epoch()
         self.history.append({"stage": self.training.stage, "epoch": self.epoch, **metrics})
+        if self.epoch == self.program.epochs:
+            self.save()
+        else:
+            self.save_if_due()
 
     def _next_epoch(self) -> None:
         self.epoch += 1
@@ -125,13 +124,6 @@ class ProgramRun:
         self.counts = {}
         for total in self.sums.values():
             total.zero_()
-
-    def save_epoch(self) -> None:
-        """Save after an epoch if it was the last one or a checkpoint is due."""
-        if self.epoch == self.program.epochs:
-            self.save()
-        else:
-            self.save_if_due()
 
     def close(self, error: BaseException | None = None) -> None:
         """End reading ahead and drop graphs, since an error's traceback may keep this object alive.
@@ -196,16 +188,33 @@ class ProgramRun:
             optimizer.restore(select(tensors, f"optimizers/{name}/"))
         for key, value in select(tensors, "sums/").items():
             self.sums[key] = value.to(self.training.streams.device)
-        self._seconds_before = float(meta.get("seconds", 0.0))
+        self._seconds_before = float(meta["seconds"])
         self.epoch, self.iteration = meta["epoch"], meta["iteration"]
         self.counts = dict(meta["counts"])
 
 
-def check_finite(metrics: Mapping[str, float], stage: str, epoch: int) -> None:
-    """Raise Diverged if a figure of the epoch is NaN or infinite."""
-    bad = sorted(key for key, value in metrics.items() if not math.isfinite(value))
+def epoch_means(
+    sums: Mapping[str, Tensor], counts: Mapping[str, int], stage: str, epoch: int
+) -> dict[str, float]:
+    """Means over an epoch, once all its iterations are done.
+
+    Raises:
+        Diverged: one of them is NaN or infinite.
+    """
+    means = {key: float(sums[key]) / count for key, count in counts.items()}
+    bad = sorted(key for key, value in means.items() if not math.isfinite(value))
     if bad:
         raise Diverged(
             f"stage '{stage}': {', '.join(bad)} not finite in epoch {epoch}; "
             "lower the learning rate or check the features' scale"
         )
+    return means
+
+
+def copied(nets: Networks, position: int | None = None, device: torch.device | None = None) -> Networks:
+    """Copies of networks, or of one replica's, on their own device or another."""
+
+    def copy(tensor: Tensor) -> Tensor:
+        return (tensor if position is None else tensor[position]).detach().to(device).clone()
+
+    return tree_map(copy, nets)  # type: ignore[no-any-return]

@@ -24,7 +24,7 @@ from zslbench.plugin.streams import Streams
 from zslbench.store.store import Store
 from zslbench.training.checkpoint import flatten
 from zslbench.training.loop import Training
-from zslbench.training.replicas.group import Group
+from zslbench.training.threads import Group
 
 METHODS = ["tf-vaegan", "sc-egg"]
 # Products of fewer than 400 multiplications are rounded differently once they are lifted.

@@ -12,7 +12,7 @@ import torch
 from zslbench.plugin.interfaces import Choice, Losses, Normal, Optimizer, Program, Step, Uniform
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Trained, Training, train
-from zslbench.training.replicas.group import Group
+from zslbench.training.threads import Group
 
 ROWS, WIDTH, CLASSES, HIDDEN = 60, 12, 5, 16
 # torch computes a batched product of fewer than 400 multiplications by another kernel than a plain one.

@@ -10,7 +10,7 @@ from zslbench.errors import Diverged, Interrupted
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
 from zslbench.training.replicas import group as groups
-from zslbench.training.replicas.group import Group
+from zslbench.training.threads import Group
 
 EPOCHS = {0: 2, 1: 1, 2: 3}
 ITERATIONS = 2 * 2

@@ -8,8 +8,7 @@ import time
 import pytest
 
 from zslbench.errors import Interrupted
-from zslbench.training.replicas.group import Group
-from zslbench.training.replicas.threads import Abandoned
+from zslbench.training.threads import Abandoned, Group
 
 
 def summed(brought):

@@ -13,8 +13,8 @@ from zslbench.errors import Diverged
 from zslbench.plugin.streams import Streams
 from zslbench.training import iteration
 from zslbench.training.loop import train
-from zslbench.training.replicas.group import Group
 from zslbench.training.replicas.lifted import LiftedRun
+from zslbench.training.threads import Group
 
 CLOSE = 1e-9
 """Largest relative distance of figures and networks in float64."""

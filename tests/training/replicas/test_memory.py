@@ -10,7 +10,7 @@ import torch
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.replicas import group as groups
-from zslbench.training.replicas.group import equal_parts, replica_memory
+from zslbench.training.replicas.group import replica_memory
 from zslbench.training.replicas.inputs import Request
 from zslbench.training.replicas.lifted import LiftedRun
 
@@ -60,15 +60,6 @@ def test_the_width_follows_from_the_total_alone(toy, monkeypatch):
             groups, "total_memory", lambda device, room=room: int((room + 0.01) * each / groups.SHARE)
         )
         assert groups.parts(one, 7) == count, room
-
-
-@pytest.mark.parametrize(
-    ("count", "sizes"), [(1, [7]), (2, [4, 3]), (3, [3, 2, 2]), (4, [2, 2, 2, 1]), (7, [1] * 7)]
-)
-def test_parts_are_equal(count, sizes):
-    parts = equal_parts(range(7), count)
-    assert [len(part) for part in parts] == sizes
-    assert [slot for part in parts for slot in part] == list(range(7))
 
 
 def test_replicas_that_do_not_fit_are_trained_in_parts_one_after_the_other(toy, monkeypatch):

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
-from zslbench.training.replicas.group import Group
 from zslbench.training.replicas.lifting import CannotLift, ReplicaNumber, merge_losses
+from zslbench.training.threads import Group
 
 
 class Settings(BaseModel):

@@ -1,5 +1,5 @@
 """Seeds that train together: each runs the pipeline in its own thread, and their programs run as one.
 
-``threads`` lets one thread run at a time and makes them meet; ``group`` lifts the programs of those who meet,
-as many as fit into memory; ``lifted`` trains them, ``lifting`` makes and checks steps, ``inputs`` draws.
+:mod:`zslbench.training.threads` makes them meet; ``group`` lifts the programs of those who meet, as many as
+fit into memory; ``lifted`` trains them, ``lifting`` makes and checks steps, ``inputs`` draws.
 """

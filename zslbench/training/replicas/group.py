@@ -2,124 +2,54 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from zslbench.errors import Diverged, Interrupted, ZslbenchError
+from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import Batch, Networks, Program
 from zslbench.plugin.streams import Streams
-from zslbench.training.context import Run, Training
+from zslbench.training.context import Training
 from zslbench.training.iteration import draw_noise, initial_networks
 from zslbench.training.replicas.inputs import CannotLift, Request, check_equal, signature
-from zslbench.training.replicas.lifted import LiftedRun
-from zslbench.training.replicas.threads import ThreadGroup, ThreadMember
+from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import step_function
+from zslbench.training.threads import Group
+
+T = TypeVar("T")
 
 
-class Member(ThreadMember):
-    """One seed of a group."""
+def train_together(
+    program: Program, semantics: Tensor, training: Training, finish: Callable[[MemberRun], T]
+) -> T | None:
+    """Train a program as one with those of the other members; None: it cannot be lifted.
 
-    def train_together(
-        self, program: Program, semantics: Tensor, training: Training, finish: Callable[[Run], Run]
-    ) -> Run | None:
-        """Train a program as one with those of the other members; None: it cannot be lifted.
-
-        Args:
-            finish: trains the member's run to its end.
-        """
-        request = Request(program, semantics, training)
-        key = ("train", training.stage, self.base)
-        try:
-            run: LiftedRun = self.meet(key, request, partial(_lift, self.group, self.base))
-            return finish(MemberRun(run, self, request))
-        except CannotLift as reason:
-            self.group.note_one_by_one(training.stage, str(reason))
-            return None
-
-
-class Group(ThreadGroup):
-    """Seeds that train together; each slot's work is called with its :class:`Member`."""
-
-    def member(self, slot: int) -> Member:
-        return Member(self, slot, base=tuple(range(self.width)))
-
-
-class MemberRun:
-    """One seed's share of a lifted run, with the interface of a ``ProgramRun``.
-
-    Epochs are trained together; what follows each of them (figures, evaluation, row) belongs to the seed.
+    Args:
+        training: of a seed that trains together with others.
+        finish: trains the member's run to its end.
     """
-
-    def __init__(self, run: LiftedRun, member: ThreadMember, request: Request) -> None:
-        self.program, self.training = request.program, request.training
-        self._run, self._member, self._slot = run, member, member.slot
-
-    @property
-    def history(self) -> list[dict[str, Any]]:
-        return self._run.histories[self._slot]
-
-    @property
-    def epoch(self) -> int:
-        return len(self.history) + self._run.has_ended(self._slot)
-
-    @property
-    def seconds(self) -> float:
-        """Training time so far, of all seeds together."""
-        return self._run.seconds
-
-    def networks(self) -> Networks:
-        return self._run.networks_of(self._slot)
-
-    def resume(self) -> None:
-        self._run.load()
-
-    def train_epoch(self) -> None:
-        run = self._run
-        if self._slot in run.failed:
-            raise Diverged(run.failed[self._slot])
-
-        def compute(slots: Mapping[int, Any]) -> Mapping[int, None]:
-            run.train_epoch()
-            return dict.fromkeys(slots)
-
-        self._member.meet(("epoch", self.training.stage, id(run)), None, compute, needs=lambda: run.active)
-
-    def figures(self) -> dict[str, float]:
-        return self._run.figures_of(self._slot)
-
-    def evaluation(self) -> contextlib.AbstractContextManager[None]:
-        return self._member.inside(self._run.slots)
-
-    def end_epoch(self, metrics: Mapping[str, float]) -> None:
-        self._run.end_epoch_of(self._slot, metrics)
-
-    def save_epoch(self) -> None:
-        self._run.save_epoch()
-
-    def save(self) -> None:
-        self._run.save()
-
-    def close(self, error: BaseException | None = None) -> None:
-        # A requested stop stops all seeds and leaves the state as it was saved.
-        if error is None or (isinstance(error, Exception) and not isinstance(error, Interrupted)):
-            self._run.leave(self._slot, usable=error is None)
-        self._run.release(self._slot)
+    member = training.member
+    assert member is not None
+    lift = partial(_lift, member.group, member.base)
+    try:
+        return finish(
+            member.meet(("train", training.stage, member.base), Request(program, semantics, training), lift)
+        )
+    except CannotLift as reason:
+        member.group.note_one_by_one(training.stage, str(reason))
+        return None
 
 
-def _lift(
-    group: ThreadGroup, base: tuple[int, ...], requests: Mapping[int, Request]
-) -> Mapping[int, LiftedRun]:
-    """The lifted run of each slot that brought a request."""
+def _lift(group: Group, base: tuple[int, ...], requests: Mapping[int, Request]) -> Mapping[int, MemberRun]:
+    """The run of each slot that brought a request."""
     check_equal({slot: signature(one) for slot, one in requests.items()})
     first = requests[min(requests)]
     training = first.training
@@ -132,20 +62,12 @@ def _lift(
     if count > 1:
         group.note_split(training.stage, count)
     folder = group.folder / training.stage if group.folder and training.folder else None
-    runs: dict[int, LiftedRun] = {}
-    for slots in equal_parts(base, count):
+    runs: dict[int, MemberRun] = {}
+    for part in np.array_split(base, count):
+        slots = tuple(part.tolist())
         if present := {slot: requests[slot] for slot in slots if slot in requests}:
-            runs |= dict.fromkeys(present, LiftedRun(present, slots, folder))
+            runs |= LiftedRun(present, slots, folder).members
     return runs
-
-
-def equal_parts(slots: Sequence[int], count: int) -> list[tuple[int, ...]]:
-    """The slots in order, in ``count`` parts whose sizes differ by at most one."""
-    size, larger = divmod(len(slots), count)
-    ends = [0]
-    for number in range(count):
-        ends.append(ends[-1] + size + (number < larger))
-    return [tuple(slots[start:end]) for start, end in itertools.pairwise(ends)]
 
 
 # --- memory ----------------------------------------------------------------------------------------

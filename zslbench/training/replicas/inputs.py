@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Batch, Choice, Losses, Networks, Noise, NoiseSpec, Program
+from zslbench.plugin.interfaces import Batch, Choice, Networks, Noise, NoiseSpec, Program
 from zslbench.training.batches import Batches
 from zslbench.training.checkpoint import flatten, prefixed, select
 from zslbench.training.context import Training
@@ -80,16 +81,8 @@ def check_equal(signatures: Mapping[int, Mapping[str, Any]]) -> None:
 # --- stacked tensors -------------------------------------------------------------------------------
 
 
-def stack(nets: Sequence[Networks]) -> Networks:
-    """Networks of equal shapes, stacked along a leading replica axis."""
-    return {
-        net: {name: torch.stack([one[net][name] for one in nets]) for name in tensors}
-        for net, tensors in nets[0].items()
-    }
-
-
 def stack_or_share(nets: Sequence[Networks]) -> tuple[Networks, Axes]:
-    """As :func:`stack`, but a tensor that is equal in all of them is kept once, without the axis."""
+    """Stacked along a leading replica axis; a tensor that is equal in all is held once, without the axis."""
     stacked: Networks = {}
     axes: Axes = {}
     for net, tensors in nets[0].items():
@@ -107,23 +100,15 @@ def _are_equal(tensors: Sequence[Tensor]) -> bool:
     return all(one is first or (one.shape == first.shape and torch.equal(one, first)) for one in others)
 
 
-def replica(tree: Any, position: int, axes: Any = 0) -> Any:
+def replica(tree: Any, position: int, axes: Axes | None = None) -> Any:
     """One replica's part of a tree of stacked tensors.
 
     Args:
-        axes: a tree of the same structure, or one value for all of it; None where a tensor is not stacked.
+        axes: of each tensor; None: all of them are stacked.
     """
-    if isinstance(tree, Tensor):
-        return tree if axes is None else tree[position]
-    if isinstance(tree, dict):
-        return {
-            key: replica(one, position, axes[key] if isinstance(axes, dict) else axes)
-            for key, one in tree.items()
-        }
-    if tree is None:
-        return None
-    parts = [replica(one, position, axes) for one in tree]
-    return type(tree)(*parts) if isinstance(tree, Batch | Losses) else tuple(parts)
+    if axes is None:
+        return tree_map(lambda one: one[position], tree)
+    return tree_map(lambda one, axis: one if axis is None else one[position], tree, axes)
 
 
 # --- inputs of iterations --------------------------------------------------------------------------
@@ -134,13 +119,11 @@ class ReplicaInputs:
 
     Args:
         requests: by slot.
-        slots: the slot of each position on the replica axis; a slot without a request repeats the inputs of
-            the first one that has one.
+        sources: the slot whose inputs each position on the replica axis gets.
     """
 
-    def __init__(self, requests: Mapping[int, Request], slots: Sequence[int]) -> None:
-        self._requests = requests
-        self._sources = [slot if slot in requests else min(requests) for slot in slots]
+    def __init__(self, requests: Mapping[int, Request], sources: Sequence[int]) -> None:
+        self._requests, self._sources = requests, sources
         self._streams = {slot: one.training.streams.child("noise") for slot, one in requests.items()}
         self._batches = {
             slot: Batches(one.program, one.semantics, self._streams[slot]) for slot, one in requests.items()

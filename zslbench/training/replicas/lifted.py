@@ -2,31 +2,129 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
-from zslbench.errors import Diverged
+from zslbench.errors import Diverged, Interrupted
 from zslbench.plugin.interfaces import Networks, Step
 from zslbench.training import checkpoint
 from zslbench.training.checkpoint import flatten, prefixed, select, unflatten
 from zslbench.training.iteration import Inputs, initial_networks
-from zslbench.training.program_run import ProgramRun, check_finite
+from zslbench.training.program_run import ProgramRun, copied, epoch_means
 from zslbench.training.replicas.inputs import (
     Axes,
     ReplicaInputs,
     Request,
     check_equal,
     shapes,
-    stack,
     stack_or_share,
 )
 from zslbench.training.replicas.lifting import lifted_step
 from zslbench.training.step import StepFunction
+
+
+class MemberRun:
+    """One seed's share of a lifted run, with the interface of a ``ProgramRun``.
+
+    Epochs are trained together; what follows each of them (figures, evaluation, row) belongs to the seed.
+    """
+
+    def __init__(self, run: LiftedRun, position: int, request: Request) -> None:
+        self.program, self.training = request.program, request.training
+        self.history: list[dict[str, Any]] = []
+        self.row: dict[str, Any] | None = None
+        """Of the current epoch, until all seeds ended it."""
+        self.final: Networks | None = None
+        """Once the seed's schedule has ended."""
+        self.failure = ""
+        """What made it diverge."""
+        self.is_active = True
+        """Whether it still trains."""
+        self.is_usable = True
+        """Whether a checkpoint may hold its state: it did not fail for another reason than divergence."""
+        self.is_open = True
+        self._run, self._position = run, position
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history) + (self.row is not None)
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far, of all seeds together."""
+        return self._run.seconds
+
+    def networks(self) -> Networks:
+        """Copies of the seed's current or final networks."""
+        if self.final is not None:
+            return copied(self.final, device=self.training.streams.device)
+        return copied(self._run.nets, self._position)
+
+    def resume(self) -> None:
+        self._run.resume()
+
+    def train_epoch(self) -> None:
+        run, member = self._run, self.training.member
+        assert member is not None
+        if self.failure:
+            raise Diverged(self.failure)
+
+        def compute(slots: Mapping[int, Any]) -> Mapping[int, None]:
+            run.train_epoch()
+            return dict.fromkeys(slots)
+
+        member.meet(("epoch", self.training.stage, id(run)), None, compute, needs=run.active)
+
+    def figures(self) -> dict[str, float]:
+        """The seed's means over the epoch."""
+        run = self._run
+        sums = {key: total[self._position] for key, total in run.sums.items()}
+        try:
+            return epoch_means(sums, run.counts, self.training.stage, run.epoch + 1)
+        except Diverged as error:
+            self.failure = str(error)
+            raise
+
+    def evaluation(self) -> contextlib.AbstractContextManager[None]:
+        assert self.training.member is not None
+        return self.training.member.inside(self._run.slots)
+
+    def end_epoch(self, metrics: Mapping[str, float]) -> None:
+        """Add the seed's row; with its program's last epoch its networks are final."""
+        run = self._run
+        self.row = {"stage": self.training.stage, "epoch": run.epoch + 1, **metrics}
+        if run.epoch + 1 == self.program.epochs:
+            self.final = self.networks()
+            self.is_active = False
+            self.add_row()
+        run.move_on()
+        run.save_epoch()
+
+    def add_row(self) -> None:
+        """Move the row to the history."""
+        if self.row is not None:
+            self.history.append(self.row)
+            self.row = None
+
+    def save(self) -> None:
+        self._run.save()
+
+    def close(self, error: BaseException | None = None) -> None:
+        # A requested stop stops all seeds and leaves the state as it was saved.
+        if error is None or (isinstance(error, Exception) and not isinstance(error, Interrupted)):
+            self.is_active, self.row = False, None
+            self.is_usable = error is None or bool(self.failure)
+            self._run.move_on()
+        self.is_open = False
+        if not any(one.is_open for one in self._run.members.values()):
+            self._run.close()
 
 
 class LiftedRun(ProgramRun):
@@ -42,102 +140,40 @@ class LiftedRun(ProgramRun):
     """
 
     def __init__(self, requests: Mapping[int, Request], slots: Sequence[int], folder: Path | None) -> None:
-        first = requests[min(requests)]
+        first = min(requests)
         self.requests, self.slots = dict(requests), tuple(slots)
-        self.program, self.epoch = first.program, 0
-        self.active = set(requests)
-        """Slots that still train."""
-        self._open = set(requests)  # slots whose run was not closed
-        self.histories: dict[int, list[dict[str, Any]]] = {slot: [] for slot in requests}
-        self.done: dict[int, Networks] = {}
-        """Final networks of the slots that have ended."""
-        self.failed: dict[int, str] = {}
-        """Slots that diverged, with the message."""
-        self._ended: dict[int, dict[str, Any]] = {}  # rows of the current epoch, until all slots ended it
-        self._unusable: set[int] = set()  # slots that left for another reason than divergence
+        self.sources = [slot if slot in requests else first for slot in slots]
+        """The request that each position on the replica axis is computed from."""
+        self.members = {
+            slot: MemberRun(self, self.sources.index(slot), one) for slot, one in requests.items()
+        }
+        self.program, self.epoch = requests[first].program, 0
         self._inputs: ReplicaInputs | None = None
         self._loaded: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self._is_loaded = False
-        self._spent = 0.0
         own = "-".join(map(str, sorted(requests)))
-        self.training = replace(first.training, folder=folder / f"slots-{own}" if folder else None)
+        self.training = replace(requests[first].training, folder=folder / f"slots-{own}" if folder else None)
         self._axes: Axes = {}
-        self._figures: dict[str, list[float]] | None = None
 
-    # --- ends of epochs, one slot after the other ---------------------------------------------------
+    def active(self) -> set[int]:
+        """Slots that still train."""
+        return {slot for slot, one in self.members.items() if one.is_active}
 
-    def networks_of(self, slot: int) -> Networks:
-        """A slot's current or final networks."""
-        device = self.training.streams.device
-        if slot in self.done:
-            return {
-                net: {k: t.to(device).clone() for k, t in ts.items()} for net, ts in self.done[slot].items()
-            }
-        here = self.slots.index(slot)
-        return {net: {k: t[here].detach().clone() for k, t in ts.items()} for net, ts in self.nets.items()}
-
-    def figures_of(self, slot: int) -> dict[str, float]:
-        """A slot's means over the epoch."""
-        if self._figures is None:
-            self._figures = {key: self.sums[key].tolist() for key in self.counts}
-        here = self.slots.index(slot)
-        metrics = {key: self._figures[key][here] / count for key, count in self.counts.items()}
-        try:
-            check_finite(metrics, self.training.stage, self.epoch + 1)
-        except Diverged as error:
-            self.failed[slot] = str(error)
-            raise
-        return metrics
-
-    def has_ended(self, slot: int) -> bool:
-        """Whether a slot has ended the epoch that others are still in."""
-        return slot in self._ended
-
-    def end_epoch_of(self, slot: int, metrics: Mapping[str, float]) -> None:
-        """Add a slot's row; after its program's last epoch it is done."""
-        row = {"stage": self.training.stage, "epoch": self.epoch + 1, **metrics}
-        if self.epoch + 1 == self.requests[slot].program.epochs:
-            self.done[slot] = self.networks_of(slot)
-            self.histories[slot].append(row)
-            self.active.discard(slot)
-        else:
-            self._ended[slot] = row
-        self._move_on()
-
-    def leave(self, slot: int, *, usable: bool) -> None:
-        """A slot stops training.
-
-        Args:
-            usable: whether a checkpoint may hold its state.
-        """
-        self.active.discard(slot)
-        if not usable and slot not in self.failed:
-            self._unusable.add(slot)
-        self._ended.pop(slot, None)
-        self._move_on()
-
-    def release(self, slot: int) -> None:
-        """A slot needs nothing more; the last one closes the run."""
-        self._open.discard(slot)
-        if not self._open:
-            self.close()
-
-    def _move_on(self) -> None:
-        """To the next epoch, once every active slot has ended this one."""
-        if self._inputs is None or not self.active <= self._ended.keys():
+    def move_on(self) -> None:
+        """To the next epoch, once every active seed has ended this one."""
+        members = self.members.values()
+        if self._inputs is None or any(one.is_active and one.row is None for one in members):
             return
         if self.iteration < self.iterations * len(self.passes):
             return
-        for slot, row in self._ended.items():
-            self.histories[slot].append(row)
-        self._ended = {}
-        self._figures = None
+        for one in members:
+            one.add_row()
         self._next_epoch()
 
     def save_epoch(self) -> None:
-        if self._inputs is None or self._ended or self.iteration:  # others are still in the epoch
+        if self.iteration:  # other seeds are still in the epoch
             return
-        if any(len(self.histories[slot]) == self.epoch for slot in self.done):
+        if any(one.final is not None and len(one.history) == self.epoch for one in self.members.values()):
             self.save()
         else:
             self.save_if_due()
@@ -147,7 +183,6 @@ class LiftedRun(ProgramRun):
     def train_epoch(self) -> None:
         self._build()
         super().train_epoch()
-        self._figures = None
 
     def _build(self) -> None:
         """Create networks, optimisers and inputs when the first epoch begins: of programs that are split to
@@ -158,15 +193,13 @@ class LiftedRun(ProgramRun):
             slot: initial_networks(one.program, one.training.streams) for slot, one in self.requests.items()
         }
         check_equal({slot: {"networks": shapes(nets)} for slot, nets in initial.items()})
-        sources = [slot if slot in self.requests else min(self.requests) for slot in self.slots]
-        frozen, axes = stack_or_share([self.requests[slot].program.frozen for slot in sources])
-        nets = stack([initial[slot] for slot in sources])
+        frozen, axes = stack_or_share([self.requests[slot].program.frozen for slot in self.sources])
+        nets: Networks = tree_map(lambda *each: torch.stack(each), *(initial[slot] for slot in self.sources))
+        # In the order of the networks that steps get: vmap pairs them by position.
         stacked: Axes = {net: dict.fromkeys(tensors, 0) for net, tensors in nets.items()}
-        self._axes = (
-            stacked | axes
-        )  # in the order of the networks that steps get: vmap pairs them by position
+        self._axes = stacked | axes
         self._begin(nets, frozen, self._lifted)
-        inputs = ReplicaInputs(self.requests, self.slots)
+        inputs = ReplicaInputs(self.requests, self.sources)
         if self._loaded is not None:
             self._restore(*self._loaded)
             inputs.restore(self._loaded[0])
@@ -177,7 +210,7 @@ class LiftedRun(ProgramRun):
         where = f"stage '{self.training.stage}': step '{step.name}'"
         programs = {slot: one.program for slot, one in self.requests.items()}
         return lifted_step(
-            step, self.program, programs, self.slots, self._axes, where, self.training.streams.device,
+            step, self.program, programs, self.sources, self._axes, where, self.training.streams.device,
             checked=self.epoch > 0,
         )  # fmt: skip
 
@@ -192,7 +225,7 @@ class LiftedRun(ProgramRun):
         """
         if self._inputs is None:
             return
-        self._spent = self.seconds
+        self._seconds_before, self._started = self.seconds, None
         self._inputs.close()
         for net in self.nets.values():
             net.clear()
@@ -203,36 +236,30 @@ class LiftedRun(ProgramRun):
 
     # --- checkpoints -------------------------------------------------------------------------------
 
-    def load(self) -> None:
+    def resume(self) -> None:
         """Read the checkpoint, once; networks are created when training continues."""
-        if self._is_loaded:
+        was_loaded, self._is_loaded = self._is_loaded, True
+        own = self.training.folder
+        if was_loaded or own is None or not own.parent.is_dir():
             return
-        self._is_loaded = True
-        for folder in self._folders():
+        for folder in (own, *sorted(one for one in own.parent.glob("slots-*") if one != own)):
             saved = checkpoint.load(folder)
-            if saved is None or not self._is_usable(saved[1]):
+            if saved is None or not self._can_use(saved[1]):
                 continue
             tensors, meta = saved
             self.training = replace(self.training, folder=folder)
-            self.epoch = meta["epoch"]
-            for slot in self.requests:
-                self.histories[slot] = list(meta["histories"][str(slot)])
-                if str(slot) in meta["failed"]:
-                    self.failed[slot] = meta["failed"][str(slot)]
+            self.epoch, self._seconds_before = meta["epoch"], float(meta["seconds"])
+            for slot, one in self.members.items():
+                one.history = list(meta["histories"][str(slot)])
+                one.failure = meta["failed"].get(str(slot), "")
                 if slot in meta["done"]:
                     final = select(tensors, f"done/{slot}/")
-                    self.done[slot] = unflatten({path: final[path] for path in meta["networks"]})
-            self.active -= self.done.keys() | self.failed.keys()
+                    one.final = unflatten({path: final[path] for path in meta["networks"]})
+                one.is_active = one.final is None and not one.failure
             self._loaded = saved
             return
 
-    def _folders(self) -> list[Path]:
-        own = self.training.folder
-        if own is None or not own.parent.is_dir():
-            return []
-        return [own, *sorted(one for one in own.parent.glob("slots-*") if one != own)]
-
-    def _is_usable(self, meta: Mapping[str, Any]) -> bool:
+    def _can_use(self, meta: Mapping[str, Any]) -> bool:
         return (
             meta["slots"] == list(self.slots)
             and not meta["unusable"]
@@ -242,23 +269,14 @@ class LiftedRun(ProgramRun):
     def _own_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         assert self._inputs is not None
         tensors = self._inputs.state()
-        for slot, nets in self.done.items():
+        finals = {slot: one.final for slot, one in self.members.items() if one.final is not None}
+        for slot, nets in finals.items():
             tensors |= prefixed(f"done/{slot}/", flatten(nets))
         return tensors, {
             "slots": list(self.slots),
-            "histories": {str(slot): rows for slot, rows in self.histories.items()},
-            "done": sorted(self.done),
+            "histories": {str(slot): one.history for slot, one in self.members.items()},
+            "done": sorted(finals),
             "networks": list(flatten(self.nets)),  # in order, which the file of tensors does not preserve
-            "failed": {str(slot): text for slot, text in self.failed.items()},
-            "unusable": sorted(self._unusable),
+            "failed": {str(slot): one.failure for slot, one in self.members.items() if one.failure},
+            "unusable": sorted(slot for slot, one in self.members.items() if not one.is_usable),
         }
-
-    def save(self) -> None:
-        if self._inputs is not None:
-            super().save()
-
-    @property
-    def seconds(self) -> float:
-        if self._inputs is None:
-            return float(self._loaded[1]["seconds"]) if self._loaded else self._spent
-        return self._seconds_before + time.monotonic() - self._started

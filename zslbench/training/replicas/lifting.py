@@ -41,7 +41,7 @@ def lifted_step(
     step: Step,
     program: Program,
     programs: Mapping[int, Program],
-    slots: Sequence[int],
+    sources: Sequence[int],
     axes: Axes,
     where: str,
     device: torch.device,
@@ -53,7 +53,7 @@ def lifted_step(
     Args:
         step: one of ``program``'s.
         programs: by slot, of equal signatures, each with its own steps.
-        slots: the slot of each position on the replica axis; one without a program repeats the first.
+        sources: the slot that each position on the replica axis is computed from.
         axes: of the networks.
         where: names the step in messages.
         checked: it was compared before.
@@ -65,10 +65,10 @@ def lifted_step(
         (n, k) for n, steps in enumerate(program.passes) for k, one in enumerate(steps) if one is step
     )
     steps = {slot: one.passes[number][place] for slot, one in programs.items()}
-    singles = {slots.index(slot): program_run.step_function(one) for slot, one in steps.items()}
-    build, numbers = merge_losses([steps.get(slot, steps[min(steps)]).losses for slot in slots])
+    singles = {sources.index(slot): program_run.step_function(one) for slot, one in steps.items()}
+    build, numbers = merge_losses([steps[slot].losses for slot in sources])
     if not numbers:
-        one = singles[slots.index(min(steps))]
+        one = singles[sources.index(min(steps))]
         return _checked_once(where, torch.func.vmap(one, in_dims=(axes, 0, 0)), singles, axes, checked)
 
     def with_numbers(

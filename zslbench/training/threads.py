@@ -38,10 +38,10 @@ class _Meeting:
 
 
 @dataclass
-class ThreadMember:
+class Member:
     """One seed of a group, in its thread."""
 
-    group: ThreadGroup
+    group: Group
     slot: int
     depth: int = 0
     """How many evaluations of epochs it is inside; inner meetings come first."""
@@ -66,10 +66,6 @@ class ThreadMember:
         """
         return self.group.meet(self.slot, _Meeting(key, brought, compute, needs, self.depth))
 
-    def share(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What the first member made under this key; it must not be changed."""
-        return self.group.share(key, make)
-
     @contextlib.contextmanager
     def inside(self, slots: tuple[int, ...] | None = None) -> Iterator[None]:
         """While an epoch is evaluated; ``slots``: those of the program whose epoch it is."""
@@ -82,8 +78,8 @@ class ThreadMember:
 
 
 @dataclass
-class ThreadGroup:
-    """The members of a group.
+class Group:
+    """Seeds that train together.
 
     Args:
         width: replicas that programs are lifted over; slots are 0 to width - 1.
@@ -108,7 +104,7 @@ class ThreadGroup:
         self._abandoned = False
         self._over = threading.Event()
 
-    def run(self, work: Mapping[int, Callable[[Any], T]]) -> dict[int, T | BaseException]:
+    def run(self, work: Mapping[int, Callable[[Member], T]]) -> dict[int, T | BaseException]:
         """Do each slot's work in its own thread; gives what it returned or raised."""
         ends: dict[int, T | BaseException] = {}
 
@@ -117,7 +113,7 @@ class ThreadGroup:
             try:
                 if self._abandoned:
                     raise Abandoned
-                ends[slot] = work[slot](self.member(slot))
+                ends[slot] = work[slot](Member(self, slot, base=tuple(range(self.width))))
             except BaseException as error:
                 ends[slot] = error
             self._leave(slot, ends[slot])
@@ -161,10 +157,6 @@ class ThreadGroup:
         if stage not in self.split:
             self.split[stage] = count
             _log.info("%s: the seeds are trained in %d parts, to fit into memory", stage, count)
-
-    def member(self, slot: int) -> ThreadMember:
-        """The argument of a slot's work."""
-        return ThreadMember(self, slot, base=tuple(range(self.width)))
 
     # --- all of this is called by the one thread that runs ------------------------------------------
 
