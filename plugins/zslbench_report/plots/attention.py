@@ -115,7 +115,7 @@ def compute(
     names = attribute_names_of(dataset, attribute_names)
     chosen = choose_rows(record, dataset, rows, count)
     found = attention_of(run, chosen)
-    pictures = pictures_of(dataset, chosen, images, notify)
+    pictures = pictures_of(dataset, chosen.tolist(), images, notify)
     grid = grid_of(dataset.regions, found.maps.shape[2])
     outcome, unseen = outcomes(record, dataset), set(run.fold.space.unseen.tolist())
     maps, scores, overall = (part.numpy() for part in found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -41,11 +41,9 @@ def choose_rows(
             )
         return np.array(list(dict.fromkeys(rows)), dtype=np.int64)
     table = record.table("predictions")
-    sides = [_ordered(table[table["side"] == side]) for side in ("seen", "unseen")]
-    unseen = min(count - count // 2, len(sides[1]))
-    seen = min(count - unseen, len(sides[0]))
-    chosen = [*sides[0][:seen], *sides[1][: count - seen]]
-    return np.array(chosen, dtype=np.int64)
+    seen, unseen = (_ordered(table[table["side"] == side]) for side in ("seen", "unseen"))
+    seen = seen[: count - min(count - count // 2, len(unseen))]
+    return np.array([*seen, *unseen[: count - len(seen)]], dtype=np.int64)
 
 
 def _ordered(table: pd.DataFrame) -> list[int]:
@@ -67,18 +65,16 @@ def outcomes(record: RunRecord, dataset: Dataset) -> dict[int, str]:
     """
     table = record.table("predictions")
     task = "gzsl" if "gzsl_prediction" in table else "czsl"
-    scored = table[table[f"{task}_prediction"] >= 0]
+    columns = table[table[f"{task}_prediction"] >= 0][["image", f"{task}_correct", f"{task}_prediction"]]
     trained = dict.fromkeys(dataset.split.trainval.tolist(), "training image")
     return trained | {
         int(row): "correct" if correct else f"predicted as {dataset.class_names[int(predicted)]}"
-        for row, correct, predicted in zip(
-            scored["image"], scored[f"{task}_correct"], scored[f"{task}_prediction"], strict=True
-        )
+        for row, correct, predicted in columns.itertuples(index=False)
     }
 
 
 def pictures_of(
-    dataset: Dataset, rows: np.ndarray, folder: str | Path | None, notify: Notify
+    dataset: Dataset, rows: Sequence[int], folder: str | Path | None, notify: Notify
 ) -> dict[int, Float[np.ndarray, "_ _ 3"]]:
     """The pictures found below ``folder``, by row number; missing ones are reported to ``notify``."""
     if folder is None:
@@ -87,8 +83,8 @@ def pictures_of(
     if names is None:
         notify(f"data set '{dataset.name}' does not name its image files; showing region activations instead")
         return {}
-    found = picture_files(Path(folder), names, [int(row) for row in rows])
-    if missing := [int(row) for row in rows if int(row) not in found]:
+    found = picture_files(Path(folder), names, rows)
+    if missing := [row for row in rows if row not in found]:
         notify(
             f"{len(missing)} of {len(rows)} pictures not found below {folder} (first: {names[missing[0]]}); "
             "showing region activations instead"
@@ -96,24 +92,23 @@ def pictures_of(
     return {row: read_picture(path) for row, path in found.items()}
 
 
-def picture_files(folder: Path, names: Sequence[str], rows: Iterable[int]) -> dict[int, Path]:
+def picture_files(folder: Path, names: Sequence[str], rows: Sequence[int]) -> dict[int, Path]:
     """Files of these rows' pictures below ``folder``; rows without one are left out.
 
     Data sets name images by paths on the machine that made them, so files are matched by the last two
     components, as ``001.Black_footed_Albatross/one.jpg``.
     """
     wanted = {row: "/".join(PurePosixPath(names[row].replace("\\", "/")).parts[-2:]) for row in rows}
-    found = {row: folder / tail for row, tail in wanted.items() if (folder / tail).is_file()}
-    missing = {tail: row for row, tail in wanted.items() if row not in found}
+    found = {tail: folder / tail for tail in wanted.values() if (folder / tail).is_file()}
+    missing = set(wanted.values()) - found.keys()
     for base, folders, files in os.walk(folder):
         if not missing:
             break
         folders.sort()  # of two pictures with the same name, always take the same one
-        for file in files:
-            row = missing.pop(f"{Path(base).name}/{file}", None)
-            if row is not None:
-                found[row] = Path(base) / file
-    return found
+        for tail in missing & {f"{Path(base).name}/{file}" for file in files}:
+            found[tail] = Path(base).parent / tail
+            missing.remove(tail)
+    return {row: found[tail] for row, tail in wanted.items() if tail in found}
 
 
 def read_picture(path: Path) -> Float[np.ndarray, "h w 3"]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from zslbench.errors import DataError, PluginError, SettingsError, ZslbenchError
 from zslbench_report.plots import attention, fitted
-from zslbench_report.plots.images import choose_rows
+from zslbench_report.plots.images import choose_rows, picture_files
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +161,16 @@ def test_pictures_are_found_by_the_end_of_their_path(
     assert drawn(panels(figure, 1, 4)[0]).shape == (3, 3)
     (line,) = notes
     assert line.startswith("1 of 2 pictures") and str(tmp_path) in line and files[6] in line
+
+
+def test_rows_with_equally_named_files_share_the_picture(tmp_path: Path) -> None:
+    """Some data sets list an image twice, or name images by less than their whole path."""
+    names = ("/one/1.kind/bird.png", "/two/1.kind/bird.png", "C:\\two\\1.kind\\bird.png", "2.kind/bird.png")
+    path = tmp_path / "deep" / "1.kind" / "bird.png"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    for folder in (tmp_path, tmp_path / "deep"):
+        assert picture_files(folder, names, range(4)) == {0: path, 1: path, 2: path}
 
 
 def test_a_data_set_without_file_names_leaves_a_note(looking: Any, tmp_path: Path) -> None:
