@@ -181,10 +181,7 @@ def _require_same_fit(one: Outcome, other: Outcome, change: str) -> None:
 
 def same_scores(one: Outcome, other: Outcome) -> bool:
     """Whether both runs give every test image the same scores, to the last bit."""
-    pairs = (
-        (one.evaluation.gzsl, other.evaluation.gzsl),
-        (one.evaluation.czsl, other.evaluation.czsl),
-    )
+    pairs = [(getattr(one.evaluation, task), getattr(other.evaluation, task)) for task in ("gzsl", "czsl")]
     return all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
 
 
@@ -200,12 +197,11 @@ def networks(outcome: Outcome) -> Artefacts:
 
 def choices(outcome: Outcome) -> Artefacts:
     """What selection chose: epochs, hyper-parameters, offset; and every figure that led to the choice."""
-    metrics = {key: outcome.metrics[key] for key in _CHOSEN if key in outcome.metrics}
-    found = {key: value for key, value in outcome.metrics.items() if key.startswith("val_")}
+    metrics = outcome.metrics
     return {
-        **{f"chosen {key}": value for key, value in metrics.items()},
+        **{f"chosen {key}": metrics[key] for key in _CHOSEN if key in metrics},
         **{f"chosen {key}": value for key, value in outcome.settings.items()},
-        **{f"validation's {key.removeprefix('val_')}": value for key, value in found.items()},
+        **{f"validation's {key[4:]}": value for key, value in metrics.items() if key.startswith("val_")},
         # As text, because a missing figure is a NaN, which equals nothing.
         "figures of the candidates": repr(outcome.candidates),
         "figures of the epochs": repr(outcome.epochs),

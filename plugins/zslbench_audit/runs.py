@@ -37,9 +37,7 @@ class ProbeRuns:
     dataset: Dataset
     selection: Selection
     seed: int = 0
-    _computed: dict[tuple[str, int, int, int], tuple[Outcome, Traces]] = field(
-        default_factory=dict, repr=False
-    )
+    _computed: dict[tuple[str, int, int, int], tuple[Outcome, Traces]] = field(default_factory=dict)
 
     def run(
         self,
@@ -57,20 +55,17 @@ class ProbeRuns:
             global_seed: of the process's global random generators.
             repetition: another number computes the same run once more.
         """
-        return self._get(alter, self.seed if seed is None else seed, global_seed, repetition)[0]
-
-    def traces(self, *, global_seed: int = GLOBAL_SEED) -> Traces:
-        """What a run on the unaltered data set changed in the process."""
-        return self._get(None, self.seed, global_seed, 0)[1]
-
-    def _get(
-        self, alter: Alter | None, seed: int, global_seed: int, repetition: int
-    ) -> tuple[Outcome, Traces]:
+        seed = self.seed if seed is None else seed
         key = (alter.__name__ if alter else "", seed, global_seed, repetition)
         if key not in self._computed:
             data = alter(self.dataset, self.seed) if alter else copied(self.dataset)
             self._computed[key] = self.compute(data, seed, global_seed)
-        return self._computed[key]
+        return self._computed[key][0]
+
+    def traces(self) -> Traces:
+        """What a run on the unaltered data set changed in the process."""
+        self.run()
+        return self._computed["", self.seed, GLOBAL_SEED, 0][1]
 
     def compute(self, data: Dataset, seed: int, global_seed: int) -> tuple[Outcome, Traces]:
         """A run on this data set, which may be written to, and what it changed in the process."""
@@ -83,8 +78,7 @@ def quiet(active: bool) -> Iterator[None]:
     """Suppress warnings, which the first run has already shown."""
     logger = logging.getLogger("zslbench")
     level = logger.level
-    if active:
-        logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.ERROR if active else level)
     try:
         yield
     finally:
@@ -116,16 +110,11 @@ def isolated(seed: int, start: int) -> Iterator[Traces]:
         try:
             yield traces
         finally:
-            after = _settings()
-            traces.settings = [
-                f"{name} ({before} before, {after[name]} after)"
-                for name, before in settings.items()
-                if after[name] != before
-            ]
-            moved = _generator_states()
+            after, moved = _settings(), _generator_states()
             traces.drawn = [name for name, before in generators.items() if moved[name] != before]
             for name, before in settings.items():
                 if after[name] != before:
+                    traces.settings.append(f"{name} ({before} before, {after[name]} after)")
                     _PROCESS[name][1](before)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Mapping
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zslbench.cli import data_root_option, format_option, note, store_option
+from zslbench.cli import format_option, note, options_of
 
 if TYPE_CHECKING:
     from zslbench.experiment import SuiteOutcome
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from zslbench.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
+Filters = Mapping[str, str | None]
+"""Wanted method, data set and selection by option; None: any."""
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -45,8 +48,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--images", type=_FOLDER, help="Folder with the data sets' pictures, for attention maps.")
 @click.option("--without", multiple=True, metavar="SECTION", help="Leave out a section, as tsne; repeatable.")
-@data_root_option
-@store_option
+@options_of("data_root", "store")
 def report(
     suite: str | None,
     output: Path,
@@ -66,7 +68,7 @@ def report(
     from zslbench.plugin import registry
     from zslbench.store import Store, write_whole
     from zslbench_report.html.page import SECTIONS, page
-    from zslbench_report.html.report import Report, ReportOptions
+    from zslbench_report.html.report import Report
 
     if suite is not None and (runs or any(filters.values())):
         raise click.UsageError("give SUITE, or --run, or --method, --dataset and --select")
@@ -78,8 +80,13 @@ def report(
             raise click.UsageError(f"--without {name}: no such section, {did_you_mean(name, sections)}")
     _require_folder(output)
     run_store, plugins = Store.default(store), registry()
-    with _collected_warnings() as warnings:
+    logger, warnings = logging.getLogger("zslbench"), BufferingHandler(sys.maxsize)
+    warnings.setLevel(logging.WARNING)
+    logger.addHandler(warnings)
+    try:
         outcome = _outcome(suite, runs, filters, run_store, plugins, data_root)
+    finally:
+        logger.removeHandler(warnings)
     if not outcome.records:
         if suite is None:
             raise ZslbenchError("no such run in the store; zslbench run METHOD --dataset NAME makes one")
@@ -90,9 +97,16 @@ def report(
                 "zslbench report without a suite shows them)"
             )
         note(text)
-    command = _command_line(suite, runs, filters, images is not None, without)
-    options = ReportOptions(command, data_root, images, frozenset(without))
-    made = Report(outcome, options, run_store, plugins, faults=warnings)
+    made = Report(
+        outcome,
+        run_store,
+        plugins,
+        command=_command_line(suite, runs, filters, images is not None, without),
+        data_root=data_root,
+        images=images,
+        without=frozenset(without),
+        faults=list(dict.fromkeys(one.getMessage() for one in warnings.buffer)),
+    )
     write_whole(output, page(made).encode())
     for fault in made.faults:
         note(fault)
@@ -102,7 +116,7 @@ def report(
 def _outcome(
     suite: str | None,
     runs: tuple[str, ...],
-    filters: Mapping[str, str | None],
+    filters: Filters,
     store: Store,
     plugins: Registry,
     data_root: Path | None,
@@ -116,23 +130,20 @@ def _outcome(
     if runs:
         records = list({record.info.id: record for record in map(store.resolve, runs)}.values())
         return outcome_of_runs(records, f"{len(records)} runs" if len(records) > 1 else "One run")
+    wanted = {name: value for name, value in filters.items() if value}
     columns = {"method": "method", "dataset": "dataset", "select": "selection"}
     records = [
         record
         for record in store.records()
-        if all(filters[name] in (None, getattr(record.info, column)) for name, column in columns.items())
+        if all(getattr(record.info, columns[name]) == value for name, value in wanted.items())
     ]
     texts = {"method": "{}", "dataset": "on {}", "select": "selected by {}"}
-    words = [text.format(filters[name]) for name, text in texts.items() if filters[name]]
+    words = [texts[name].format(value) for name, value in wanted.items()]
     return outcome_of_runs(records, f"Runs of {' '.join(words)}" if words else "All runs in the store")
 
 
 def _command_line(
-    suite: str | None,
-    runs: tuple[str, ...],
-    filters: Mapping[str, str | None],
-    images: bool,
-    without: tuple[str, ...],
+    suite: str | None, runs: tuple[str, ...], filters: Filters, images: bool, without: tuple[str, ...]
 ) -> str:
     """The command that makes the report, without paths of this machine, which the file must not disclose."""
     words = ["zslbench", "report"]
@@ -156,24 +167,6 @@ def _other_runs(store: Store, outcome: SuiteOutcome) -> int:
     )
 
 
-@contextmanager
-def _collected_warnings() -> Iterator[list[str]]:
-    """The warnings within the block (such as a skipped damaged run), for the notes of the report."""
-    warnings: list[str] = []
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if (text := record.getMessage()) not in warnings:
-                warnings.append(text)
-
-    handler, logger = Collect(logging.WARNING), logging.getLogger("zslbench")
-    logger.addHandler(handler)
-    try:
-        yield warnings
-    finally:
-        logger.removeHandler(handler)
-
-
 def _require_folder(path: Path) -> None:
     """Refuse a file whose folder does not exist, before anything is computed."""
     from zslbench.errors import SettingsError
@@ -184,16 +177,24 @@ def _require_folder(path: Path) -> None:
 
 # --- plot ----------------------------------------------------------------------------------------
 
-_output_option = click.option(
-    "-o",
-    "--output",
-    type=_FILE,
-    metavar="FILE",
-    help="PNG or SVG file to write.  [default: KIND-RUN.png]",
-)
-_regions_option = click.option(
-    "--regions", metavar="NAME|PATH", help="The run's region features, if they have moved."
-)
+
+def _figure_options(command: F) -> F:
+    """The argument and options that all figures share."""
+    for decorate in (
+        format_option,
+        options_of("data_root", "store"),
+        click.option("--regions", metavar="NAME|PATH", help="The run's region features, if they have moved."),
+        click.option(
+            "-o",
+            "--output",
+            type=_FILE,
+            metavar="FILE",
+            help="PNG or SVG file to write.  [default: KIND-RUN.png]",
+        ),
+        click.argument("run_id", metavar="RUN"),
+    ):
+        command = decorate(command)
+    return command
 
 
 def _count_option(flag: str, default: int, least: int, most: int | None, text: str) -> Callable[[F], F]:
@@ -206,7 +207,6 @@ def plot() -> None:
 
 
 @plot.command()
-@click.argument("run_id", metavar="RUN")
 @click.option(
     "--images",
     type=_FOLDER,
@@ -221,11 +221,7 @@ def plot() -> None:
     metavar="FILE",
     help="Names of the attributes, one per line.",
 )
-@_output_option
-@_regions_option
-@data_root_option
-@store_option
-@format_option
+@_figure_options
 def attention(
     run_id: str,
     attribute_names: Path | None,
@@ -251,7 +247,6 @@ def attention(
 
 
 @plot.command()
-@click.argument("run_id", metavar="RUN")
 @click.option(
     "--baseline",
     metavar="RUN",
@@ -261,11 +256,7 @@ def attention(
 @_count_option("--per-class", 50, 1, None, "Test images (at most) and synthetic features per class.")
 @_count_option("--seed", 0, 0, None, "For the choice of images, noise and t-SNE.")
 @click.option("--data-out", type=_FILE, metavar="FILE.csv", help="Also write the points as CSV.")
-@_output_option
-@_regions_option
-@data_root_option
-@store_option
-@format_option
+@_figure_options
 def tsne(
     run_id: str,
     baseline: str | None,

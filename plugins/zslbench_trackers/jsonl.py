@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import to_json
 
 from zslbench.errors import SettingsError
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags
@@ -30,12 +31,13 @@ class JsonLines(LogTracker["_Attempt"]):
     def __init__(self, where: str | None, folder: Path) -> None:
         super().__init__()
         self._file: Path | None = None
-        if where is not None and Path(where).suffix in SUFFIXES:
-            self._file = Path(where).expanduser().absolute()
-            folder_of("jsonl", str(self._file.parent), folder)
-            if self._file.is_dir():
-                raise SettingsError(f"--track jsonl={where}: is a folder, not a file")
-        self._folder = folder_of("jsonl", where, folder) if self._file is None else self._file.parent
+        if where is None or Path(where).suffix not in SUFFIXES:
+            self._folder = folder_of("jsonl", where, folder)
+            return
+        self._folder = folder_of("jsonl", str(Path(where).parent), folder)
+        self._file = self._folder / Path(where).name
+        if self._file.is_dir():
+            raise SettingsError(f"--track jsonl={where}: is a folder, not a file")
 
     @property
     def place(self) -> str:
@@ -67,11 +69,10 @@ class JsonLines(LogTracker["_Attempt"]):
             selection=run.selection,
             figures=final_metrics(record),
             evaluations=[
-                {"stage": stage, "epoch": epoch, "metrics": figures}
-                for stage, epoch, figures in last_evaluations(record)
+                dict(zip(("stage", "epoch", "metrics"), one, strict=True)) for one in last_evaluations(record)
             ],
-            notes=list(record.notes),
-            folder=str(record.folder),
+            notes=record.notes,
+            folder=record.folder,
         )
 
     def stop(self, log: _Attempt, reason: str, interrupted: bool) -> None:
@@ -88,7 +89,7 @@ class _Attempt:
         """Append a line by one call."""
         about = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
         line = {**about, "run": self.run, "attempt": self.attempt, **content}
-        data = (json.dumps(_json_value(line), ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+        data = to_json(line, inf_nan_mode="null", fallback=str) + b"\n"
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             if (size := os.fstat(handle).st_size) and os.pread(handle, 1, size - 1) != b"\n":
@@ -109,14 +110,3 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(line, dict) and {"event", "attempt"} <= line.keys():
                 yield line
-
-
-def _json_value(value: Any) -> Any:
-    """JSON has no NaN and no infinities: they become null."""
-    if isinstance(value, Mapping):
-        return {str(key): _json_value(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

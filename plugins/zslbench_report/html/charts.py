@@ -89,8 +89,7 @@ def _new_row_chart(labels: Sequence[str], step: float) -> tuple[Figure, Axes]:
     """
     height = step * len(labels)
     figure, axes = new_chart(WIDTH, height + 0.45, left=0.12, top=0.05, bottom=0.4)
-    axes.set_ylim(height / step, 0.0)
-    axes.set_yticks([])
+    axes.set(ylim=(height / step, 0.0), yticks=[])
     axes.grid(False, axis="y")
     axes.spines["left"].set_visible(False)
     place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center"}
@@ -145,25 +144,18 @@ def spread_chart(spreads: Sequence[Spread], figure: str, *, bars: bool = False) 
 
 def _draw_spread(axes: Axes, one: Spread, y: float, bars: bool) -> None:
     colour, found = one.tone.ink, one.interval
-    seeds: dict[str, Any] = {"color": colour, "alpha": 0.6, "markersize": 4.0, "markeredgewidth": 0}
-    mean: dict[str, Any] = {"marker": one.tone.marker, "markersize": 6.5, "markeredgewidth": 0.9}
-    edge = ink("surface")
+    marker, size, width, edge = one.tone.marker, 6.5, 0.9, ink("surface")
     if bars:
         axes.barh([y], [found.mean], height=0.3, color=colour, alpha=0.55, linewidth=0)
-        seeds["color"] = edge = ink("fg")
-        mean = {"marker": "|", "markersize": 8.0, "markeredgewidth": 1.6}
+        marker, size, width, edge = "|", 8.0, 1.6, ink("fg")
     if math.isfinite(found.low):
         ends = np.clip([found.low, found.high], 0.0, 100.0)
         axes.plot(ends, [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
-    axes.plot(one.values, [y] * len(one.values), "o", **seeds)
-    axes.plot([found.mean], [y], color=colour, markeredgecolor=edge, clip_on=False, **mean)
+    seeds = ink("fg") if bars else colour
+    axes.plot(one.values, [y] * len(one.values), "o", color=seeds, alpha=0.6, markersize=4.0, mew=0)
+    axes.plot([found.mean], [y], marker, color=colour, markersize=size, mew=width, mec=edge, clip_on=False)
     if math.isfinite(one.published):
-        hollow: dict[str, Any] = {
-            "markerfacecolor": "none",
-            "markeredgecolor": ink("fg"),
-            "markeredgewidth": 1.0,
-        }
-        axes.plot([one.published], [y], "D", markersize=5.5, **hollow)
+        axes.plot([one.published], [y], "D", markersize=5.5, mfc="none", mec=ink("fg"), mew=1.0)
 
 
 def class_chart(methods: Sequence[tuple[str, Tone, Mapping[str, Float[np.ndarray, " n"]]]]) -> Figure:
@@ -175,13 +167,16 @@ def class_chart(methods: Sequence[tuple[str, Tone, Mapping[str, Float[np.ndarray
     made, axes = _new_row_chart([name for name, _, _ in methods], 0.52)
     axes.set_xlim(-2, 102)
     for place, (_, tone, sides) in enumerate(methods):
-        full: dict[str, Any] = {"color": tone.ink, "linewidths": 0.0}
-        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": tone.ink, "linewidths": 0.9}
-        for side, y, face in (("unseen", place + 0.60, full), ("seen", place + 0.86, ring)):
+        for side, y, face, edge in (
+            ("unseen", place + 0.60, tone.ink, 0.0),
+            ("seen", place + 0.86, "none", 0.9),
+        ):
             # Equal values would hide each other: draw one mark, larger the more classes it stands for.
             distinct, count = np.unique(sides[side].round(1), return_counts=True)
-            sizes = 13.0 + 5.0 * np.minimum(count, 9)
-            axes.scatter(distinct, np.full(len(distinct), y), s=sizes, alpha=0.6, **face)
+            style: dict[str, Any] = {"facecolors": face, "edgecolors": tone.ink, "linewidths": edge}
+            axes.scatter(
+                distinct, np.full(len(distinct), y), s=13.0 + 5.0 * np.minimum(count, 9), alpha=0.6, **style
+            )
             if len(sides[side]):
                 axes.plot([sides[side].mean()] * 2, [y - 0.1, y + 0.1], color=ink("fg"), linewidth=1.6)
     axes.set_xlabel("accuracy of a class (%)")
@@ -208,10 +203,8 @@ def curve_chart(traces: Sequence[Trace]) -> Figure:
     """S against U as the seen classes' scores are lowered, with the operating points marked."""
     made, axes = new_chart(WIDTH, WIDTH - 0.2)
     _draw_traces(axes, traces, 1.7)
-    axes.set_xlim(left=0.0)
-    axes.set_ylim(bottom=0.0)
-    axes.set_xlabel("U, accuracy of unseen classes (%)")
-    axes.set_ylabel("S, accuracy of seen classes (%)")
+    axes.set(xlim=(0.0, None), xlabel="U, accuracy of unseen classes (%)")
+    axes.set(ylim=(0.0, None), ylabel="S, accuracy of seen classes (%)")
     return made
 
 
@@ -219,9 +212,7 @@ def criterion_chart(traces: Sequence[Trace], what: str) -> Figure:
     """Validation (or test) figures by epoch, the chosen epochs marked."""
     made, axes = new_chart(WIDTH, 2.9)
     _draw_traces(axes, traces, 1.6)
-    axes.set_ylim(bottom=0.0)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(f"{what} (%)")
+    axes.set(ylim=(0.0, None), xlabel="epoch", ylabel=f"{what} (%)")
     _set_epoch_ticks(axes, traces)
     return made
 
@@ -256,7 +247,7 @@ def _set_epoch_ticks(axes: Axes, traces: Sequence[Trace], most: int = 8) -> None
     steps = (size * 10**power for power in range(9) for size in (1, 2, 5))
     step = next((step for step in steps if last / step <= most), last)
     axes.set_xlim(0.5 if last < 10 else 0.0, last + 0.5)
-    axes.set_xticks([1, *range(step, last + 1, step)] if step > 1 else list(range(1, last + 1)))
+    axes.set_xticks(sorted({1, *range(step, last + 1, step)}))
 
 
 def thinned(
@@ -281,9 +272,7 @@ def tsne_chart(panel: Panel, colours: Mapping[int, str]) -> Figure:
 
     side, margin = 4.0, 0.06
     made, axes = new_chart(side, side, left=margin, right=margin, top=margin, bottom=margin)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for edge in ("top", "right"):
-        axes.spines[edge].set_visible(True)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[["top", "right"]].set_visible(True)
     scatter(axes, panel, colours, ink("surface"))
     return made

@@ -35,15 +35,14 @@ def class_accuracies(report: Report) -> Mapping[str, Any] | None:
     def panel(title: str, shown: list[Series]) -> dict[str, Any] | None:
         means = [(series, _mean_accuracies(report, series)) for series in shown]
         found = [(series, table) for series, table in means if table is not None]
+        tables = [_class_table(found, *each) for each in _TABLES]
         return {
-            "tables": [table for each in _TABLES if (table := _class_table(found, *each)) is not None],
+            "tables": [table for table in tables if table is not None],
             "svg": _class_chart(report, title, found),
             "intervals": [row for series, _ in found for row in _interval_row(report, series)],
         } if found else None  # fmt: skip
 
-    panels = report.panels(panel)
-    names = [one.name for one in METRICS.values() if one.classes]
-    return {"panels": panels, "metrics": names} if panels else None
+    return report.panels(panel, metrics=[one.name for one in METRICS.values() if one.classes])
 
 
 def _mean_accuracies(report: Report, series: Series) -> pd.DataFrame | None:
@@ -77,31 +76,31 @@ def _interval_row(report: Report, series: Series) -> list[dict[str, Any]]:
 
 def _class_table(found: _Means, side: str, column: str, title: str) -> dict[str, Any] | None:
     """One row per class; None: no method has the column for classes of this side."""
-    parts = [
-        (series, table[(table["side"] == side) & table[column].notna()].set_index("name"))
+    parts = {
+        series.label: table[(table["side"] == side) & table[column].notna()].set_index("name")
         for series, table in found
-    ]
-    methods = [(series, table) for series, table in parts if len(table)]
+    }
+    methods = {label: table for label, table in parts.items() if len(table)}
     if not methods:
         return None
-    frame = pd.concat([table[column] for _, table in methods], axis=1, keys=range(len(methods)))
-    images = methods[0][1]["images"]
-    order = frame.mean(axis=1).sort_values(kind="stable").index
+    frame = pd.concat({label: table[column] for label, table in methods.items()}, axis=1)
+    images = next(iter(methods.values()))["images"].to_dict()
+    means = frame.mean(axis=1).sort_values(kind="stable")
     rows = [
         {
             "name": str(name),
-            "images": int(images[name]) if name in images.index else None,
-            "mean": 100 * float(frame.loc[name].mean()),
+            "images": images.get(name),
+            "mean": 100 * float(means[name]),
             "values": [None if pd.isna(value) else 100 * float(value) for value in frame.loc[name]],
         }
-        for name in order[:MOST_ROWS]
+        for name in means.index[:MOST_ROWS]
     ]
     return {
         "title": title,
-        "labels": [series.label for series, _ in methods],
+        "labels": list(methods),
         "rows": rows,
-        "left_out": max(0, len(order) - MOST_ROWS),
-        "count": len(order),
+        "left_out": max(0, len(means) - MOST_ROWS),
+        "count": len(means),
         "open": column == "gzsl_accuracy" and side == "unseen",
     }
 
@@ -126,8 +125,8 @@ MOST_CLASSES = 10
 MOST_PAIRS = 8
 """Confusions among all classes in the list."""
 
-_Classes = Mapping[int, tuple[str, str]]
-"""Name and side of each class, by class id."""
+_Names = Mapping[int, str]
+"""Names, or sides, of classes by class id."""
 
 
 def confusion(report: Report) -> Mapping[str, Any] | None:
@@ -137,29 +136,29 @@ def confusion(report: Report) -> Mapping[str, Any] | None:
         methods = [found for series in shown if (found := _confusion(report, series)) is not None]
         return {"methods": methods} if methods else None
 
-    panels = report.panels(panel)
-    return {"panels": panels, "most": MOST_CLASSES} if panels else None
+    return report.panels(panel, most=MOST_CLASSES)
 
 
 def _confusion(report: Report, series: Series) -> dict[str, Any] | None:
-    runs: list[pd.DataFrame] = []
-    classes: dict[int, tuple[str, str]] = {}
+    runs, tables = list[pd.DataFrame](), list[pd.DataFrame]()
     for record in series.records:
         table = report.table(record, "classes", ("class_id", "name", "side"))
         predictions = report.table(record, "predictions", ("side", "label"))
         if table is not None and predictions is not None:
-            columns = zip(table["class_id"], table["name"], table["side"], strict=True)
-            classes |= {int(number): (str(name), str(side)) for number, name, side in columns}
+            tables.append(table.set_index("class_id")[["name", "side"]].astype(str))
             runs.append(predictions[predictions["side"] == "unseen"])
     if not runs:
         return None
+    classes = pd.concat(tables)
+    names: dict[Any, str] = classes["name"].to_dict()
+    sides: dict[Any, str] = classes["side"].to_dict()
     matrix, pairs, to_seen = None, [], None
     if all("czsl_prediction" in table for table in runs):
-        matrix = _matrix(runs, classes)
+        matrix = _matrix(runs, names)
     if all("gzsl_prediction" in table for table in runs):
-        pairs = _worst_pairs(pd.concat(runs), classes)
-        seen = [number for number, (_, side) in classes.items() if side == "seen"]
-        to_seen = 100 * float(np.mean([table["gzsl_prediction"].isin(seen).mean() for table in runs]))
+        pairs = _worst_pairs(pd.concat(runs), names, sides)
+        parts = [table["gzsl_prediction"].map(sides).eq("seen").mean() for table in runs]
+        to_seen = 100 * float(np.mean(parts))
     if not matrix and not pairs:
         return None
     found = {"matrix": matrix, "pairs": pairs, "to_seen": to_seen}
@@ -170,9 +169,8 @@ def shares(runs: Sequence[pd.DataFrame], column: str, classes: list[int]) -> Flo
     """Share of the images of each class (row) that were predicted as each class (column), over runs."""
     every = pd.concat(runs)
     counts = pd.crosstab(every["label"], every[column])
-    part = counts.reindex(index=classes, columns=classes, fill_value=0).to_numpy(float)
-    totals = counts.sum(axis=1).reindex(classes, fill_value=0).to_numpy(float)
-    return np.asarray(part / np.maximum(totals, 1)[:, None])
+    part = counts.div(counts.sum(axis=1), axis=0).reindex(index=classes, columns=classes, fill_value=0)
+    return part.to_numpy(float)
 
 
 def most_confused(matrix: Float[np.ndarray, "n n"], most: int) -> list[int]:
@@ -191,7 +189,7 @@ def most_confused(matrix: Float[np.ndarray, "n n"], most: int) -> list[int]:
     return chosen
 
 
-def _matrix(runs: list[pd.DataFrame], names: _Classes) -> dict[str, Any] | None:
+def _matrix(runs: list[pd.DataFrame], names: _Names) -> dict[str, Any] | None:
     classes = sorted({int(label) for table in runs for label in table["label"]})
     matrix = shares(runs, "czsl_prediction", classes)
     chosen = most_confused(matrix, MOST_CLASSES)
@@ -206,25 +204,20 @@ def _matrix(runs: list[pd.DataFrame], names: _Classes) -> dict[str, Any] | None:
     }
 
 
-def _worst_pairs(every: pd.DataFrame, names: _Classes) -> list[dict[str, Any]]:
+def _worst_pairs(every: pd.DataFrame, names: _Names, sides: _Names) -> list[dict[str, Any]]:
     """The largest shares of an unseen class that went to one other class, among all classes."""
-    totals = every.groupby("label").size()
-    wrong = every[every["label"] != every["gzsl_prediction"]]
-    counts = wrong.groupby(["label", "gzsl_prediction"], as_index=False).size()
-    found = sorted(
-        (-float(number) / float(totals[label]), int(label), int(predicted))
-        for label, predicted, number in counts.itertuples(index=False, name=None)
-    )
+    wrong = every[every["label"] != every["gzsl_prediction"]].groupby(["label", "gzsl_prediction"]).size()
+    part = wrong.div(every.groupby("label").size(), level="label").sort_values(ascending=False, kind="stable")
     return [
         {
             "true": _name(names, label),
             "predicted": _name(names, predicted),
-            "side": names.get(predicted, ("", "unknown"))[1],
-            "share": -100 * share,
+            "side": sides.get(predicted, "unknown"),
+            "share": 100 * share,
         }
-        for share, label, predicted in found[:MOST_PAIRS]
+        for label, predicted, share in part[:MOST_PAIRS].reset_index().itertuples(index=False, name=None)
     ]
 
 
-def _name(names: _Classes, number: int) -> str:
-    return names[number][0] if number in names else f"class {number}"
+def _name(names: _Names, number: int) -> str:
+    return names.get(number, f"class {number}")

@@ -37,8 +37,7 @@ def seen_unseen_curves(report: Report) -> Mapping[str, Any] | None:
         label = f"Seen–unseen curves on {title}; AUSUC in %: {areas}"
         return {"rows": rows, "svg": report.draw(curve_chart, "curves", label, traces)} if rows else None
 
-    panels = report.panels(panel)
-    return {"panels": panels} if panels else None
+    return report.panels(panel)
 
 
 def _curve_row(series: Series) -> dict[str, Any]:
@@ -97,8 +96,8 @@ def training_curves(report: Report) -> Mapping[str, Any] | None:
             "methods": methods,
         }
 
-    panels = report.panels(panel)
-    return {"panels": panels, "most": MOST_CHARTS} if any(one["methods"] for one in panels) else None
+    content = report.panels(panel, most=MOST_CHARTS)
+    return content if content and any(one["methods"] for one in content["panels"]) else None
 
 
 def _epoch_tables(report: Report, series: Series) -> _Tables:

@@ -38,8 +38,7 @@ def _drawn(
     runs: list[tuple[Series, RunRecord]], most: int, draw: Callable[[Series, RunRecord], T]
 ) -> tuple[list[T], list[str]]:
     """The first ``most`` runs drawn, and why the others are not."""
-    made: list[T] = []
-    reasons: list[str] = []
+    made, reasons = list[T](), list[str]()
     for series, record in runs:
         where = f"{series.label} on {series.dataset}"
         if len(made) == most:
@@ -75,23 +74,16 @@ def tsne(report: Report) -> Mapping[str, Any] | None:
     def project(series: Series, record: RunRecord) -> tuple[Series, Projection]:
         from zslbench_report.plots.tsne import compute
 
-        def notify(text: str) -> None:
-            known = remarks.setdefault(series.dataset, [])
-            known += [text] if text not in known else []
-
-        root = report.options.data_root
-        return series, compute(record, data_root=root, backbone=False, notify=notify)
+        noted = remarks.setdefault(series.dataset, [])
+        return series, compute(record, data_root=report.data_root, backbone=False, notify=noted.append)
 
     panels, reasons = _drawn([] if report.without_charts else runs, MOST_PROJECTIONS, project)
     # On equal data the same images were chosen: such panels share a legend.
     groups: dict[tuple[Any, ...], list[tuple[Series, Projection]]] = {}
     for series, projection in panels:
-        chosen = projection.selection
-        numbers = (tuple(part.tolist()) for part in (chosen.seen, chosen.unseen, chosen.rows))
-        groups.setdefault((series.dataset, *projection.class_names, *numbers), []).append(
-            (series, projection)
-        )
-    shown = [_tsne_group(report, same, remarks.get(same[0][0].dataset, [])) for same in groups.values()]
+        key = (series.dataset, projection.class_names, *map(bytes, projection.selection))
+        groups.setdefault(key, []).append((series, projection))
+    shown = [_tsne_group(report, same, remarks[dataset]) for (dataset, *_), same in groups.items()]
     return {"groups": shown, "reasons": reasons, "stored": bool(runs)}
 
 
@@ -106,15 +98,10 @@ def _tsne_group(
     made = []
     for series, projection in panels:
         (panel,) = projection.panels
-        label = f"t-SNE of {series.label} on {dataset}, {panel.title}"
-        made.append(
-            {
-                "label": series.label,
-                "seed": projection.record.info.seed,
-                "panel": panel,
-                "svg": report.draw(tsne_chart, "tsne", label, panel, inks),
-            }
+        svg = report.draw(
+            tsne_chart, "tsne", f"t-SNE of {series.label} on {dataset}, {panel.title}", panel, inks
         )
+        made.append({"label": series.label, "seed": projection.record.info.seed, "panel": panel, "svg": svg})
     return {
         "title": report.dataset_title(dataset),
         "panels": made,
@@ -123,8 +110,8 @@ def _tsne_group(
             for side, numbers in (("seen", first.selection.seen), ("unseen", first.selection.unseen))
             for number in numbers.tolist()
         ],
-        "synthetic": any(SYNTHETIC in set(one.panels[0].points["kind"]) for _, one in panels),
-        "remarks": remarks,
+        "synthetic": any((one.panels[0].points["kind"] == SYNTHETIC).any() for _, one in panels),
+        "remarks": list(dict.fromkeys(remarks)),
     }
 
 
@@ -140,15 +127,21 @@ def attention(report: Report) -> Mapping[str, Any] | None:
     def look(series: Series, record: RunRecord) -> dict[str, Any]:
         from zslbench_report.plots.attention import compute
 
-        root, pictures, remarks = report.options.data_root, report.options.images, list[str]()
-        options: dict[str, Any] = {"count": IMAGES, "top": ATTRIBUTES, "notify": remarks.append}
-        found = compute(record, data_root=root, images=pictures, **options)
+        remarks: list[str] = []
+        found = compute(
+            record,
+            images=report.images,
+            count=IMAGES,
+            top=ATTRIBUTES,
+            data_root=report.data_root,
+            notify=remarks.append,
+        )
         images = [(image, [(tile, _source(tile)) for tile in image.tiles]) for image in found]
         title = f"{series.label} on {report.dataset_title(series.dataset)}, seed {record.info.seed}"
         return {"title": title, "images": images, "remarks": remarks}
 
     made, reasons = _drawn([] if report.without_charts else runs, MOST_RUNS, look)
-    return {"made": made, "reasons": reasons, "pictures": report.options.images is not None}
+    return {"made": made, "reasons": reasons, "pictures": report.images is not None}
 
 
 def _reads_regions(record: RunRecord) -> bool:
@@ -168,9 +161,6 @@ def _source(tile: Tile) -> str:
     image = Image.fromarray((255 * pixels.clip(0, 1)).round().astype(np.uint8), "RGB")
     data = io.BytesIO()
     kind = "jpeg" if max(image.size) > 64 else "png"
-    if kind == "jpeg":
-        image.thumbnail((SIDE, SIDE))
-        image.save(data, "JPEG", quality=82)
-    else:
-        image.save(data, "PNG", optimize=True)
+    image.thumbnail((SIDE, SIDE))
+    image.save(data, kind, quality=82, optimize=kind == "png")
     return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

@@ -67,7 +67,7 @@ def page(report: Report) -> str:
 
     A section that fails becomes one sentence and leaves the others alone.
     """
-    bodies = [(one, _body(report, one)) for one in SECTIONS if one.id not in report.options.without]
+    bodies = [(one, _body(report, one)) for one in SECTIONS if one.id not in report.without]
     outcome = report.outcome
     counts = {
         "method": len(outcome.lines),
@@ -83,7 +83,7 @@ def page(report: Report) -> str:
         simulated=sorted({one.info.dataset for one in outcome.records if is_simulated(one)}),
         oracle=ORACLE_NOTE if has_oracle(outcome.records) else "",
         without_charts=report.without_charts,
-        command=report.options.command,
+        command=report.command,
         version=__version__,
         style=Markup(style),
         early=Markup(template("early.js").render()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,20 +32,6 @@ P = ParamSpec("P")
 _SELECTIONS = ("val", "last", "oracle")
 _LONGEST = 60
 """Characters of a label's difference to the other runs of its method."""
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """What the user asked for."""
-
-    command: str = ""
-    """The command line that makes this report again."""
-    data_root: Path | None = None
-    """Folder of data sets, for t-SNE and attention; None: the configured one."""
-    images: Path | None = None
-    """Folder with pictures, for attention."""
-    without: frozenset[str] = frozenset()
-    """Ids of sections to leave out."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +75,21 @@ class Report:
     """What is reported. Sections read run tables through it, so that a damaged one only leaves a note."""
 
     outcome: SuiteOutcome
-    options: ReportOptions = field(default_factory=ReportOptions)
     store: Store | None = None
+    """For audits; None: leave them out."""
     plugins: Registry | None = None
     """For explanations of settings; None: leave them out."""
+    command: str = ""
+    """The command line that makes this report again."""
+    data_root: Path | None = None
+    """Folder of data sets, for t-SNE and attention; None: the configured one."""
+    images: Path | None = None
+    """Folder with pictures, for attention."""
+    without: frozenset[str] = frozenset()
+    """Ids of sections to leave out."""
     faults: list[str] = field(default_factory=list)
     """What could not be read or drawn, one line each."""
-    _tables: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _tables: dict[tuple[str, str], pd.DataFrame | None] = field(default_factory=dict)
     _keys: dict[str, int] = field(default_factory=dict)
 
     @cached_property
@@ -107,12 +102,7 @@ class Report:
         return ""
 
     def draw(
-        self,
-        chart: Callable[P, Figure],
-        name: str,
-        label: str,
-        *content: P.args,
-        **options: P.kwargs,
+        self, chart: Callable[P, Figure], name: str, label: str, *content: P.args, **options: P.kwargs
     ) -> Markup | None:
         """A chart as inline SVG; None: without charts.
 
@@ -138,7 +128,7 @@ class Report:
     def records(self, line: str, dataset: str, selection: str) -> list[RunRecord]:
         """The runs of one cell by seed; may be empty."""
         entry = self.outcome.entries.get((line, dataset, selection))
-        return [entry.records[seed] for seed in sorted(entry.records)] if entry else []
+        return [record for _, record in sorted(entry.records.items())] if entry else []
 
     @cached_property
     def tones(self) -> Mapping[str, Tone]:
@@ -149,39 +139,47 @@ class Report:
 
     def series(self, dataset: str) -> list[Series]:
         """Each line that has runs on this data set, under its first selection that has any."""
-        found = []
-        for line in self.outcome.lines:
-            for selection in self.outcome.selections:
-                if records := self.records(line.label, dataset, selection):
-                    found.append(Series(line, dataset, selection, tuple(records), self.tones[line.label]))
-                    break
-        return found
+        found: dict[str, Series] = {}
+        for line, selection in itertools.product(self.outcome.lines, self.outcome.selections):
+            records = self.records(line.label, dataset, selection)
+            if records and line.label not in found:
+                found[line.label] = Series(line, dataset, selection, tuple(records), self.tones[line.label])
+        return list(found.values())
 
-    def panels(self, build: Callable[[str, list[Series]], Mapping[str, Any] | None]) -> list[dict[str, Any]]:
-        """What a section shows of each data set, under the data set's title.
+    def panels(
+        self, build: Callable[[str, list[Series]], Mapping[str, Any] | None], **content: Any
+    ) -> dict[str, Any] | None:
+        """What a section shows of each data set, as ``panels``; None: nothing.
 
         Args:
             build: from a data set's title and series; None: nothing to show.
+            content: what else the section's template needs.
         """
         panels = []
         for dataset in self.outcome.datasets:
             title, series = self.dataset_title(dataset), self.series(dataset)
             if series and (panel := build(title, series)) is not None:
                 panels.append({"title": title, **panel})
-        return panels
+        return {"panels": panels, **content} if panels else None
 
     def table(self, record: RunRecord, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
         """A run's table with at least these columns; None: unreadable, which adds a fault."""
         key = (record.info.id, name)
         if key not in self._tables:
-            self._tables[key] = self._read(record, name)
+            self._tables[key] = None
+            try:
+                self._tables[key] = record.table(name)
+            except ZslbenchError as error:
+                self.add_fault(str(error))
+            except Exception as error:  # the file has the recorded bytes but is not a table
+                self.add_fault(f"run {record.info.id}: table '{name}' cannot be read ({error})")
         table = self._tables[key]
         if table is None:
             return None
         if missing := [column for column in columns if column not in table.columns]:
             self.add_fault(f"run {record.info.id}: table '{name}' has no column {', '.join(missing)}")
             return None
-        return table  # type: ignore[no-any-return]
+        return table
 
     def tables(
         self, records: Sequence[RunRecord], name: str, columns: Sequence[str]
@@ -189,15 +187,6 @@ class Report:
         """Those of the runs whose table can be read and is not empty, each with its table."""
         read = [(record, self.table(record, name, columns)) for record in records]
         return [(record, table) for record, table in read if table is not None and len(table)]
-
-    def _read(self, record: RunRecord, name: str) -> pd.DataFrame | None:
-        try:
-            return record.table(name)
-        except ZslbenchError as error:
-            self.add_fault(str(error))
-        except Exception as error:  # the file has the recorded bytes but is not a table
-            self.add_fault(f"run {record.info.id}: table '{name}' cannot be read ({error})")
-        return None
 
 
 def outcome_of_runs(records: Sequence[RunRecord], title: str) -> SuiteOutcome:
@@ -227,12 +216,8 @@ def outcome_of_runs(records: Sequence[RunRecord], title: str) -> SuiteOutcome:
     seeds = tuple(sorted({record.info.seed for record in records}))
     ordered = sorted(lines.values(), key=lambda line: (line.group, line.label))
     entries = {
-        (line.label, dataset, selection): _entry(
-            cells.get((line.label, dataset, selection), {}), seeds, selection == selections[0]
-        )
-        for line in ordered
-        for dataset in datasets
-        for selection in selections
+        place: _entry(cells.get(place, {}), seeds, place[2] == selections[0])
+        for place in itertools.product([line.label for line in ordered], datasets, selections)
     }
     return SuiteOutcome("", title, tuple(ordered), datasets, selections, seeds, entries)
 

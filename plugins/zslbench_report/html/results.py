@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zslbench.evaluation import Metric, criteria
-from zslbench.experiment import Line, PublishedResults
+from zslbench.experiment import PublishedResults
 from zslbench.plugin import FULL
 from zslbench.report import (
     Table,
@@ -19,7 +20,7 @@ from zslbench.report import (
     suite_table,
     table_notes,
 )
-from zslbench_audit import AuditStatus, status_of
+from zslbench_audit import status_of
 from zslbench_report.html.charts import Spread, spread_chart
 from zslbench_report.html.report import Report, Series
 
@@ -30,19 +31,17 @@ def results(report: Report) -> Mapping[str, Any] | None:
     """The table, with a link from each method to its audit, and one chart per data set and figure."""
     published = published_lookup(report.outcome, PublishedResults.load())
     charts = []
-    for dataset in report.outcome.datasets:
-        shown = report.series(dataset)
-        for metric in reversed(criteria()):
-            spreads = []
-            for series in shown:
-                found = published(series.line, dataset, str(series.records[0].data["semantics"]))
-                figure = found.figures.get(metric.name, math.nan) if found else math.nan
-                spreads += _spreads(series, metric, figure)
-            spreads.sort(key=lambda one: -one.interval.mean)
-            title = f"{metric.name} on {report.dataset_title(dataset)}"
-            if svg := _spread_chart(report, "spread", title, spreads, metric):
-                any_published = any(math.isfinite(one.published) for one in spreads)
-                charts.append({"title": title, "svg": svg, "published": any_published})
+    for dataset, metric in itertools.product(report.outcome.datasets, reversed(criteria())):
+        spreads = []
+        for series in report.series(dataset):
+            found = published(series.line, dataset, str(series.records[0].data["semantics"]))
+            figure = found.figures.get(metric.name, math.nan) if found else math.nan
+            spreads += _spreads(series, metric, figure)
+        spreads.sort(key=lambda one: -one.interval.mean)
+        title = f"{metric.name} on {report.dataset_title(dataset)}"
+        if svg := _spread_chart(report, "spread", title, spreads, metric):
+            any_published = any(math.isfinite(one.published) for one in spreads)
+            charts.append({"title": title, "svg": svg, "published": any_published})
     table = suite_table(report.outcome).for_readers()
     return {
         "table": table,
@@ -91,21 +90,13 @@ def audits(report: Report) -> Mapping[str, Any] | None:
 
 def _audits(report: Report) -> list[dict[str, Any]]:
     """The audit of each line that has runs, with the id of its place on the page; empty without a store."""
-    found = []
-    for place, line in enumerate(report.outcome.lines):
-        audit = _audit_of(report, line)
-        if audit is not None:
+    found: dict[str, dict[str, Any]] = {}
+    for (label, _, _), entry in report.outcome.entries.items():
+        if report.store is not None and label not in found and entry.records:
+            audit = status_of(report.store, next(iter(entry.records.values())))
             state = "not audited" if audit.state == "none" else audit.state
-            found.append({"anchor": f"audit-{place}", "label": line.label, "audit": audit, "state": state})
-    return found
-
-
-def _audit_of(report: Report, line: Line) -> AuditStatus | None:
-    if report.store is not None:
-        for (label, _, _), entry in report.outcome.entries.items():
-            if label == line.label and entry.records:
-                return status_of(report.store, next(iter(entry.records.values())))
-    return None
+            found[label] = {"anchor": f"audit-{len(found)}", "label": label, "audit": audit, "state": state}
+    return list(found.values())
 
 
 # --- missing cells -------------------------------------------------------------------------------
@@ -121,7 +112,7 @@ def missing(report: Report) -> Mapping[str, Any] | None:
             "state": entry.state,
             "seeds": f"{len(entry.records)} of {len(report.outcome.seeds)}",
             "reason": entry.reason,
-            "failures": [(seed, entry.failures[seed]) for seed in sorted(entry.failures)],
+            "failures": sorted(entry.failures.items()),
         }
         for (label, dataset, selection), entry in report.outcome.entries.items()
         if entry.state not in ("done", "not applicable")
@@ -134,35 +125,26 @@ def missing(report: Report) -> Mapping[str, Any] | None:
 
 def variants(report: Report) -> Mapping[str, Any] | None:
     """For each method with several variants and each data set: bars, and differences to the full method."""
+    families: dict[tuple[Any, ...], list[Series]] = {}
+    for series in (series for dataset in report.outcome.datasets for series in report.series(dataset)):
+        key = (series.line.method, series.dataset, series.line.reading, series.selection)
+        families.setdefault(key, []).append(series)
     panels = []
-    for dataset in report.outcome.datasets:
-        families: dict[tuple[str, str | None, str], list[Series]] = {}
-        for series in report.series(dataset):
-            key = (series.line.method, series.line.reading, series.selection)
-            families.setdefault(key, []).append(series)
-        for (method, _, _), family in families.items():
-            if len({series.line.variant for series in family}) > 1:
-                title = f"{method} on {report.dataset_title(dataset)}"
-                panels.append({"title": title, **_variants(report, title, family)})
+    for (method, dataset, *_), family in families.items():
+        if len({series.line.variant for series in family}) > 1:
+            title = f"{method} on {report.dataset_title(dataset)}"
+            panels.append({"title": title, **_variants(report, title, family)})
     return {"panels": panels, "metrics": [one.name for one in reversed(criteria())]} if panels else None
 
 
 def _variants(report: Report, title: str, family: list[Series]) -> dict[str, Any]:
     full = next((series for series in family if series.line.variant in (None, FULL)), None)
-    rows = [
-        {
-            "label": series.label,
-            "full": series is full,
-            "figures": [
-                (
-                    mean_std(list(series.percents(metric).values()), metric).text,
-                    _difference(series, full, metric),
-                )
-                for metric in reversed(criteria())
-            ],
-        }
-        for series in family
-    ]
+    rows = []
+    for series in family:
+        means = [mean_std([*series.percents(one).values()], one).text for one in reversed(criteria())]
+        differences = [_difference(series, full, one) for one in reversed(criteria())]
+        figures = list(zip(means, differences, strict=True))
+        rows.append({"label": series.label, "full": series is full, "figures": figures})
     charts = []
     for metric in reversed(criteria()):
         spreads = [one for series in family for one in _spreads(series, metric)]

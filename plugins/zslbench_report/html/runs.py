@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -14,57 +15,53 @@ from zslbench.report import ORACLE_MARK, explain_run, percent, selection_label, 
 from zslbench.store import RunRecord
 from zslbench_report.html.report import Report, Series
 
+
+def _places(report: Report) -> Iterator[tuple[RunRecord, dict[str, Any]]]:
+    """Every run in the order of the table, with the first columns of its row."""
+    for label, dataset, selection in report.outcome.entries:
+        title = report.dataset_title(dataset)
+        for record in report.records(label, dataset, selection):
+            seed = record.info.seed
+            yield record, {"method": label, "data set": title, "selection": selection, "seed": seed}
+
+
+def _grid(rows: Sequence[Mapping[str, Any]], *numbers: str) -> dict[str, Any]:
+    """Rows for the macro of sortable tables; ``numbers`` are the columns that hold numbers."""
+    columns = [(name, name in numbers) for name in rows[0]] if rows else []
+    return {"columns": columns, "rows": [list(row.values()) for row in rows]}
+
+
 # --- selection -----------------------------------------------------------------------------------
 
 
 def protocol(report: Report) -> Mapping[str, Any] | None:
     """How selections, splits and the evaluator work, and what was chosen in each run, and by which value."""
-    outcome = report.outcome
-    used = {record.info.selection for record in outcome.records}
     splits: dict[str, dict[str, None]] = {}
-    for record in outcome.records:
-        if record.info.selection == "val":
+    rows = []
+    for record, place in _places(report):
+        metrics, selection = record.metrics, record.info.selection
+        if selection == "val":
             note = str(record.data.get("validation_note") or "not recorded")
-            splits.setdefault(report.dataset_title(record.info.dataset), {})[note] = None
-    rows = [
-        _choices(report, line.label, record)
-        for line in outcome.lines
-        for dataset in outcome.datasets
-        for selection in outcome.selections
-        for record in report.records(line.label, dataset, selection)
-    ]
+            splits.setdefault(place["data set"], {})[note] = None
+        chosen: Mapping[str, Any] = record.environment.get("chosen") or {}
+        criterion = next((one for one in reversed(criteria()) if f"val_{one.key}" in metrics), None)
+        candidates = report.table(record, "candidates", ())
+        row = {
+            "epochs": _epochs(metrics),
+            "chosen hyper-parameters": ", ".join(f"{key}={value}" for key, value in chosen.items()),
+            "candidates": None if candidates is None or selection == "last" else len(candidates),
+            "chosen by": f"validation {criterion.name}" if criterion else None,
+            "value": percent(metrics[f"val_{criterion.key}"]) if criterion else None,
+        }
+        rows.append(place | row)
+    used = {row["selection"] for row in rows}
     return {
-        "selections": [one for one in outcome.selections if one in used],
+        **_grid(rows, "seed", "epochs", "candidates", "value"),
+        "selections": [one for one in report.outcome.selections if one in used],
         "splits": splits,
         "oracle_mark": ORACLE_MARK,
-        "columns": [(name, name in ("seed", "epochs", "candidates", "value")) for name in _CHOICES],
-        "rows": rows,
-        "ranking": outcome.selections[0] if outcome.selections else None,
+        "ranking": next(iter(report.outcome.selections), None),
     }
-
-
-_CHOICES = (
-    "method", "data set", "selection", "seed", "epochs", "chosen hyper-parameters", "candidates", "chosen by",
-    "value",
-)  # fmt: skip
-
-
-def _choices(report: Report, label: str, record: RunRecord) -> list[Any]:
-    info, metrics = record.info, record.metrics
-    chosen: Mapping[str, Any] = record.environment.get("chosen") or {}
-    criterion = next((one for one in reversed(criteria()) if f"val_{one.key}" in metrics), None)
-    candidates = report.table(record, "candidates", ())
-    return [
-        label,
-        report.dataset_title(info.dataset),
-        info.selection,
-        info.seed,
-        _epochs(metrics),
-        ", ".join(f"{key}={value}" for key, value in chosen.items()),
-        None if candidates is None or info.selection == "last" else len(candidates),
-        f"validation {criterion.name}" if criterion else None,
-        percent(metrics[f"val_{criterion.key}"]) if criterion else None,
-    ]
 
 
 def _epochs(metrics: Mapping[str, Any]) -> str | None:
@@ -86,37 +83,32 @@ def runs(report: Report) -> Mapping[str, Any] | None:
     """One row per run: its figures, its cost, and the stages it reused."""
     records = report.outcome.records
     shown = [one for one in METRICS.values() if any(math.isfinite(one.of(run.metrics)) for run in records)]
-    rows = []
-    for label, dataset, selection in report.outcome.entries:
-        for record in report.records(label, dataset, selection):
-            title, finished = report.dataset_title(record.info.dataset), f"{record.finished:%Y-%m-%d %H:%M}"
-            rows.append(
-                [
-                    *(label, title, selection_label(selection), record.info.seed),
-                    *(one.of(record.metrics) for one in shown),
-                    *(record.environment.get("seconds"), _stages(record), finished),
-                    Markup("<code>{}</code>").format(record.info.id),
-                ]
-            )
-    numbers = ("seed", *(one.name for one in shown), "seconds")
-    names = ("method", "data set", "selection", *numbers, "stages", "finished (UTC)", "run")
-    columns = [(name, name in numbers) for name in names]
-    return {"columns": columns, "rows": rows, "stages": stages_line(records)} if rows else None
+    rows = [
+        {
+            **place,
+            "selection": selection_label(place["selection"]),
+            **{one.name: one.of(record.metrics) for one in shown},
+            "seconds": record.environment.get("seconds"),
+            "stages": _stages(record),
+            "finished (UTC)": f"{record.finished:%Y-%m-%d %H:%M}",
+            "run": Markup("<code>{}</code>").format(record.info.id),
+        }
+        for record, place in _places(report)
+    ]
+    numbers = ("seed", "seconds", *(one.name for one in shown))
+    return {**_grid(rows, *numbers), "stages": stages_line(records)} if rows else None
 
 
 def _stages(record: RunRecord) -> Markup | None:
     """``10 trained, 4 reused``, with the stages as its title; None: the run has none."""
     stages = stage_rows(record)
-    reused = sum(text.startswith("reused") for _, text in stages)
-    counts = {"trained": len(stages) - reused, "reused": reused}
-    text = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+    counts = Counter("reused" if text.startswith("reused") else "trained" for _, text in stages)
+    text = ", ".join(f"{number} {what}" for what, number in sorted(counts.items(), reverse=True))
     details = "; ".join(f"{name} {text}" for name, text in stages)
     return Markup('<span title="{}">{}</span>').format(details, text) if stages else None
 
 
 # --- settings ------------------------------------------------------------------------------------
-
-_ABSENT = object()
 
 
 def settings(report: Report) -> Mapping[str, Any] | None:
@@ -131,20 +123,19 @@ def settings(report: Report) -> Mapping[str, Any] | None:
             "lines": [_all_settings(report, *pair) for pair in zip(shown, columns, strict=True)],
         }
 
-    panels = report.panels(panel)
-    return {"panels": panels} if panels else None
+    return report.panels(panel)
 
 
 def _settings_of(record: RunRecord) -> dict[str, Any]:
     """Settings by dotted name with components, reading and data; with the values that validation chose."""
-    identity = record.info.identity
-    components = identity.get("components", {})
-    flat: dict[str, Any] = {kind: name for kind, name in components.items() if kind != "dataset"}
-    if record.info.reading is not None:
-        flat["reading"] = record.info.reading
-    flat |= _flat_settings(identity)
-    flat |= {f"data.{kind}": record.data.get(kind) for kind in ("features", "semantics")}
-    return flat | dict(record.environment.get("chosen") or {})
+    identity, reading = record.info.identity, record.info.reading
+    return {
+        **{kind: name for kind, name in identity.get("components", {}).items() if kind != "dataset"},
+        **({} if reading is None else {"reading": reading}),
+        **_flat_settings(identity),
+        **{f"data.{kind}": record.data.get(kind) for kind in ("features", "semantics")},
+        **(record.environment.get("chosen") or {}),
+    }
 
 
 def _flat_settings(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,13 +150,14 @@ def _differing(columns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Settings that several lines have, with different values; a line without one shows a dash."""
     rows = []
     for name in dict.fromkeys(name for values in columns for name in values):
-        values = [column.get(name, _ABSENT) for column in columns]
-        present = [_canonical(value) for value in values if value is not _ABSENT]
-        if len(present) > 1 and len(set(present)) > 1:
-            usual = max(set(present), key=lambda one: (present.count(one), -present.index(one)))
+        counts = Counter(_canonical(values[name]) for values in columns if name in values)
+        if len(counts) > 1:
+            usual = max(counts, key=counts.__getitem__)  # of several, the first
             cells = [
-                (None, False) if value is _ABSENT else (_setting(value), _canonical(value) != usual)
-                for value in values
+                (_setting(values[name]), _canonical(values[name]) != usual)
+                if name in values
+                else (None, False)
+                for values in columns
             ]
             rows.append({"name": name, "cells": cells})
     return rows
@@ -174,11 +166,10 @@ def _differing(columns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _uneven_seeds(series: Series) -> list[str]:
     """What differs between the seeds of one line although nothing should, except chosen values."""
     facts = []
-    for record in series.records:
-        identity = record.info.identity
-        facts.append(_flat_settings(identity))
-        for part in ("versions", "execution"):
-            facts[-1] |= {f"{part}: {name}": value for name, value in identity.get(part, {}).items()}
+    for identity in (record.info.identity for record in series.records):
+        parts = [(part, identity.get(part, {})) for part in ("versions", "execution")]
+        named = {f"{part}: {name}": value for part, values in parts for name, value in values.items()}
+        facts.append(_flat_settings(identity) | named)
     names = [name for name in facts[0] if any(other.get(name) != facts[0][name] for other in facts)]
     return [
         f"{series.label}: {name} differs between seeds "
@@ -207,10 +198,7 @@ def _all_settings(report: Report, series: Series, values: Mapping[str, Any]) -> 
 
 # --- data and environment ------------------------------------------------------------------------
 
-_ENVIRONMENT = (
-    "git", "python", "platform", "device", "cpu_count", "cuda", "execution",
-    "packages",
-)  # fmt: skip
+_ENVIRONMENT = ("git", "python", "platform", "device", "cpu_count", "cuda", "execution", "packages")
 
 
 def provenance(report: Report) -> Mapping[str, Any] | None:
@@ -222,11 +210,8 @@ def provenance(report: Report) -> Mapping[str, Any] | None:
     for same in _grouped(records, lambda one: [one.info.dataset, one.data]):
         facts = same[0].data
         rows = [(name, _text(value)) for name, value in facts.items() if name not in ("arrays", "extra")]
-        for array in facts["arrays"]:
-            sha256 = Markup('<code class="hash">{}</code> {}').format(
-                array["sha256"], array.get("file") or ""
-            )
-            rows.append((array["array"], sha256))
+        sha256 = Markup('<code class="hash">{}</code> {}').format
+        rows += [(one["array"], sha256(one["sha256"], one.get("file") or "")) for one in facts["arrays"]]
         data.append({"title": report.dataset_title(same[0].info.dataset), "rows": rows, "runs": same})
     groups = _grouped(records, lambda one: [one.environment.get(name) for name in _ENVIRONMENT])
     environments = [_environment(same[0]) for same in groups]

@@ -22,7 +22,6 @@ from zslbench_report.plots.canvas import (
     Figure,
     add_colorbar,
     colormapped,
-    hide_ticks,
     new_figure,
     plot_style,
     run_title,
@@ -139,7 +138,10 @@ def compute(
 
 
 def _map_tile(name: str, score: str, cells: np.ndarray, picture: np.ndarray | None) -> Tile:
-    return Tile(name, score, cells if picture is None else heat_over(cells, picture))
+    if picture is None:
+        return Tile(name, score, cells)
+    strength = enlarged(cells, picture.shape[0], picture.shape[1])
+    return Tile(name, score, overlay(picture, colormapped(COLOUR_MAP, strength), strength))
 
 
 def attention_of(run: FittedRun, rows: np.ndarray) -> Attention:
@@ -202,10 +204,7 @@ def enlarged(
 ) -> Float[np.ndarray, "height width"]:
     """The map at this size, bilinear between the centres of its regions."""
     source = torch.from_numpy(np.ascontiguousarray(values))[None, None]
-    bigger = torch.nn.functional.interpolate(
-        source, size=(height, width), mode="bilinear", align_corners=False
-    )
-    return np.asarray(bigger[0, 0])
+    return np.asarray(torch.nn.functional.interpolate(source, size=(height, width), mode="bilinear")[0, 0])
 
 
 def overlay(
@@ -224,21 +223,9 @@ def overlay(
     return mixed
 
 
-def heat_over(
-    cells: Float[np.ndarray, "rows columns"], picture: Float[np.ndarray, "height width 3"]
-) -> Float[np.ndarray, "height width 3"]:
-    """A map over its picture, in the colours of ``COLOUR_MAP``."""
-    strength = enlarged(cells, picture.shape[0], picture.shape[1])
-    return overlay(picture, colormapped(COLOUR_MAP, strength), strength)
-
-
+@plot_style()
 def figure(record: RunRecord, shown: Sequence[ImageTiles]) -> Figure:
     """One row of panels per image of a run."""
-    with plot_style():
-        return _draw(record, shown)
-
-
-def _draw(record: RunRecord, shown: Sequence[ImageTiles]) -> Figure:
     columns = len(shown[0].tiles)
     made = new_figure(columns * (_PANEL + 0.08) + 0.9, len(shown) * (_PANEL + _HEADING) + 0.5)
     made.suptitle(run_title(record), fontsize=9)
@@ -247,7 +234,7 @@ def _draw(record: RunRecord, shown: Sequence[ImageTiles]) -> Figure:
         label = f"{wrapped(image.class_name, _LINE)}\n({image.side})\n{wrapped(image.outcome, _LINE)}"
         line[0].set_ylabel(label, fontsize=7)
         for panel, tile in zip(line, image.tiles, strict=True):
-            hide_ticks(panel)
+            panel.set(xticks=[], yticks=[], box_aspect=1)
             heading = f"{wrapped(tile.name, _LINE)}\n{tile.score}".strip()
             if tile is image.tiles[0]:
                 heading = f"image {image.row}" if tile.name == "image" else f"image {image.row}\n{heading}"

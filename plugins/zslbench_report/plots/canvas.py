@@ -59,13 +59,6 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def hide_ticks(axes: Axes) -> None:
-    """Square axes without ticks."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.set_box_aspect(1)
-
-
 def colormapped(name: str, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape 3"]:
     """RGB in [0, 1] of values in [0, 1], by one of matplotlib's colour maps."""
     return np.asarray(colormaps[name](values)[..., :3], dtype=values.dtype)
@@ -73,8 +66,8 @@ def colormapped(name: str, values: Float[np.ndarray, "*shape"]) -> Float[np.ndar
 
 def add_colorbar(figure: Figure, axes: np.ndarray, name: str, label: str, ends: tuple[str, str]) -> None:
     """A colour bar from 0 to 1 next to all panels, with ``ends`` as its tick labels."""
-    shape: dict[str, Any] = {"fraction": 0.01, "pad": 0.01, "aspect": 30}
-    bar = figure.colorbar(ScalarMappable(cmap=name), ax=axes, ticks=[0, 1], **shape)
+    colours = ScalarMappable(cmap=name)
+    bar = figure.colorbar(colours, ax=axes, ticks=[0, 1], fraction=0.01, pad=0.01, aspect=30)
     bar.ax.set_yticklabels(ends)
     bar.set_label(label, fontsize=7)
 

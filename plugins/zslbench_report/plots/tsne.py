@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,6 @@ from zslbench_report.plots.canvas import (
     Figure,
     Line2D,
     Patch,
-    hide_ticks,
     new_figure,
     plot_style,
     run_title,
@@ -52,13 +51,11 @@ _SIDE = 4.4  # of a panel, inches
 _NAME = 24  # characters of a line of the legend
 Samples = tuple[Float[np.ndarray, "_ d"], pd.DataFrame]
 """Features, and of each its ``kind``, ``class_id`` and ``image`` (row number; NA: synthetic)."""
-_NO_BASELINE = "real features only: no baseline run with a generator of these features was given"
 
 # --- the points ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """The classes and test images of a figure; all of its panels show the same."""
 
     seen: Int[np.ndarray, " a"]
@@ -129,14 +126,15 @@ def compute(
     run = open_run(record, data_root, regions=regions, notify=notify)
     selection = select(run, classes, per_class, seed)
     panels = []
-    if backbone and baseline is None:
-        real = _real_samples(run, selection, run.dataset.features[selection.rows])
-        panels.append(_panel("backbone", _backbone_title(run), _NO_BASELINE, seed, real))
-    elif backbone and baseline is not None:
-        other = _open_baseline(run, baseline, data_root, regions, notify)
-        note = f"synthetic features: {method_label(baseline)}, run {baseline.info.id}"
-        made = _real_and_synthetic(other, selection, per_class, seed)
-        panels.append(_panel("backbone", _backbone_title(other), note, seed, *made))
+    if backbone:
+        other, note = run, "real features only: no baseline run with a generator of these features was given"
+        made = [_real_samples(run, selection, run.dataset.features[selection.rows])]
+        if baseline is not None:
+            other = _open_baseline(run, baseline, data_root, regions, notify)
+            note = f"synthetic features: {method_label(baseline)}, run {baseline.info.id}"
+            made = _real_and_synthetic(other, selection, per_class, seed)
+        title = f"Backbone space: {other.dataset.features_name}"
+        panels.append(_panel("backbone", title, note, seed, *made))
     space = "Dense-semantic space" if _is_discriminative(run) else "Embedding space"
     title = f"{space}: {record.info.identity['components']['embedding']}"
     note = "" if run.generator else f"real features only: {record.info.method} has no generator"
@@ -245,10 +243,6 @@ def _is_discriminative(run: FittedRun) -> bool:
     return run.embedding.guide(run.embedding_networks) is not None
 
 
-def _backbone_title(run: FittedRun) -> str:
-    return f"Backbone space: {run.dataset.features_name}"
-
-
 def _open_baseline(
     run: FittedRun, baseline: RunRecord, data_root: str | Path | None, regions: str | None, notify: Notify
 ) -> FittedRun:
@@ -258,7 +252,11 @@ def _open_baseline(
     """
     where = f"baseline run {baseline.info.id}"
     own, others = (
-        (one.info.dataset, _sha256(one, "labels"), one.data["split_fingerprint"])
+        (
+            one.info.dataset,
+            [array["sha256"] for array in one.data["arrays"] if array["array"] == "labels"],
+            one.data["split_fingerprint"],
+        )
         for one in (run.record, baseline)
     )
     if own != others:
@@ -281,43 +279,40 @@ def _open_baseline(
     return other
 
 
-def _sha256(record: RunRecord, array: str) -> str | None:
-    return next((one["sha256"] for one in record.data["arrays"] if one["array"] == array), None)
-
-
 # --- the figure ----------------------------------------------------------------------------------
 
 
+@plot_style()
 def figure(projection: Projection) -> Figure:
     """The panels of a projection next to each other, with one legend: colours by class, markers by kind."""
-    with plot_style():
-        panels, selection = projection.panels, projection.selection
-        made = new_figure(len(panels) * (_SIDE + 0.15) + 2.0, _SIDE + 0.9)
-        made.suptitle(run_title(projection.record), fontsize=9)
-        colours = {number: CLASSES[place][0] for number, place in palette(selection).items()}
-        for axes, panel in zip(made.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            hide_ticks(axes)
-            scatter(axes, panel, colours, "white")
-            axes.set_title(panel.title, fontsize=9)
-            axes.set_xlabel(panel.note, fontsize=7)
-        shown = {kind for panel in panels for kind in panel.points["kind"]}
-        mark: dict[str, Any] = {"color": "#404040", "linestyle": "none", "markersize": 6, "mew": 1.3}
-        handles: list[Line2D | Patch] = [
-            Line2D([], [], label=kind, marker=style["marker"], **mark)
-            for kind, style in MARKERS.items()
-            if kind in shown
-        ]
-        headings = {"seen classes": selection.seen, "unseen classes": selection.unseen}
-        for heading, classes in headings.items():
-            handles.append(Line2D([], [], label=heading, linestyle="none"))
-            names = {number: wrapped(projection.class_names[number], _NAME) for number in classes.tolist()}
-            handles += [Patch(color=colours[number], label=name) for number, name in names.items()]
-        place: dict[str, Any] = {"loc": "outside right upper", "frameon": False, "alignment": "left"}
-        legend = made.legend(handles=handles, fontsize=8, **place)
-        for handle, text in zip(handles, legend.get_texts(), strict=True):
-            if handle.get_label() in headings:
-                text.set_fontweight("bold")
-        return made
+    panels, selection = projection.panels, projection.selection
+    made = new_figure(len(panels) * (_SIDE + 0.15) + 2.0, _SIDE + 0.9)
+    made.suptitle(run_title(projection.record), fontsize=9)
+    colours = {number: CLASSES[place][0] for number, place in palette(selection).items()}
+    for axes, panel in zip(made.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        axes.set(xticks=[], yticks=[], box_aspect=1)
+        scatter(axes, panel, colours, "white")
+        axes.set_title(panel.title, fontsize=9)
+        axes.set_xlabel(panel.note, fontsize=7)
+    shown = {kind for panel in panels for kind in panel.points["kind"]}
+    mark: dict[str, Any] = {"color": "#404040", "linestyle": "none", "markersize": 6, "mew": 1.3}
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], label=kind, marker=style["marker"], **mark)
+        for kind, style in MARKERS.items()
+        if kind in shown
+    ]
+    headings = {"seen classes": selection.seen, "unseen classes": selection.unseen}
+    for heading, classes in headings.items():
+        handles.append(Line2D([], [], label=heading, linestyle="none"))
+        for number in classes.tolist():
+            label = wrapped(projection.class_names[number], _NAME)
+            handles.append(Patch(color=colours[number], label=label))
+    place: dict[str, Any] = {"loc": "outside right upper", "frameon": False, "alignment": "left"}
+    legend = made.legend(handles=handles, fontsize=8, **place)
+    for handle, text in zip(handles, legend.get_texts(), strict=True):
+        if handle.get_label() in headings:
+            text.set_fontweight("bold")
+    return made
 
 
 def scatter(axes: Axes, panel: Panel, colours: Mapping[int, str], edge: str) -> None:

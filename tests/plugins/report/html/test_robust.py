@@ -19,7 +19,7 @@ from zslbench.store.record import RunContent, RunRecord
 from zslbench.store.store import Store
 from zslbench_report.html import networks, page as page_module
 from zslbench_report.html.page import SECTIONS, Section, page
-from zslbench_report.html.report import Report, ReportOptions, outcome_of_runs
+from zslbench_report.html.report import Report, outcome_of_runs
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> --> $\\frac{ &amp; </svg></style> \u202e"
 FAST = ("--without", "tsne", "--without", "attention")
@@ -45,11 +45,8 @@ def rewritten(store: Store, record: RunRecord, ident: str, **changes: Any) -> Ru
 
 
 def made(records: list[RunRecord], store: Store | None = None, **options: Any) -> tuple[Node, Report]:
-    report = Report(
-        outcome_of_runs(records, "Some runs"),
-        ReportOptions(without=frozenset({"tsne", "attention"}), **options),
-        store,
-    )
+    without = frozenset({"tsne", "attention"})
+    report = Report(outcome_of_runs(records, "Some runs"), store, without=without, **options)
     return read(page(report)), report
 
 
@@ -204,7 +201,7 @@ def test_tsne_of_a_run_with_stored_networks(quick_store: Any, monkeypatch: pytes
     _, outcome = quick_store
     without = frozenset(one.id for one in SECTIONS) - {"tsne", "notes"}
     runs = outcome_of_runs([*of(outcome, "sc-egg"), *of(outcome, "eszsl")], "")
-    section = read(page(Report(runs, ReportOptions(without=without)))).one("section", id="tsne")
+    section = read(page(Report(runs, without=without))).one("section", id="tsne")
     assert len(section.all("svg", role="img")) == 1
     assert "sc-egg" in section.text
     legend = section.one("ul", class_="legend").text
@@ -217,7 +214,7 @@ def test_without_networks_the_page_says_how_to_store_them(quick_store: Any, tmp_
     record = of(outcome, "tf-vaegan")[0]
     plain = rewritten(store, record, "plain", environment={**record.environment, "weights": None})
     without = frozenset(one.id for one in SECTIONS) - {"tsne"}
-    section = read(page(Report(outcome_of_runs([plain], ""), ReportOptions(without=without)))).one("section")
+    section = read(page(Report(outcome_of_runs([plain], ""), without=without))).one("section")
     assert "--keep-weights" in section.text
 
 
