@@ -33,23 +33,14 @@ from .matfile import (
     read_mat as read_mat,
 )
 from .provenance import array_sha256 as array_sha256, source as source
-from .regions.attach import (
-    RegionMetadata as RegionMetadata,
-    RegionRequest as RegionRequest,
-    disagreements as disagreements,
-)
+from .regions.attach import RegionRequest as RegionRequest, disagreements as disagreements
 from .regions.cache import cached_store as cached_store
 from .regions.find import (
     find_regions as find_regions,
     open_regions as open_regions,
     region_files as region_files,
 )
-from .regions.hdf5 import (
-    HDF5_SUFFIXES as HDF5_SUFFIXES,
-    Hdf5Metadata as Hdf5Metadata,
-    read_hdf5_blocks as read_hdf5_blocks,
-    read_hdf5_metadata as read_hdf5_metadata,
-)
+from .regions.hdf5 import HDF5_SUFFIXES as HDF5_SUFFIXES, RegionFile as RegionFile
 from .regions.layout import (
     BLOCK_BYTES as BLOCK_BYTES,
     STORED_TYPES as STORED_TYPES,

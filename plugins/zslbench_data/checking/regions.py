@@ -10,13 +10,11 @@ import numpy as np
 from zslbench.data import (
     Findings,
     FolderContents,
-    RegionMetadata,
+    RegionFile,
     RegionStore,
     as_float32,
     disagreements,
     mean_over_regions,
-    read_hdf5_blocks,
-    read_hdf5_metadata,
 )
 from zslbench.errors import DataError
 from zslbench_data.checking.features import check_duplicates, feature_blocks, part_numbers, report_values
@@ -33,28 +31,22 @@ _STORED_FAR = 1e-3
 class _FloatRegions:
     """The regions of a source as float32 rows for :func:`scan`; collects the mean over them on the way."""
 
-    def __init__(self, blocks: Iterator[np.ndarray], scale: float | None) -> None:
-        self._blocks, self._scale = blocks, scale
+    def __init__(self, source: RegionStore | RegionFile) -> None:
+        self._source = source
         self.means: list[np.ndarray] = []
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for block in self._blocks:
-            stored = np.ascontiguousarray(block)
+        for block in self._source.blocks():
+            stored, scale = np.ascontiguousarray(block), self._source.scale
             with np.errstate(invalid="ignore", over="ignore"):
-                self.means.append(mean_over_regions(stored, self._scale))
-            values = as_float32(stored, self._scale)
+                self.means.append(mean_over_regions(stored, scale))
+            values = as_float32(stored, scale)
             yield values.reshape(-1, values.shape[-1])  # a channel is a dimension, whichever the region
 
 
-def open_source(
-    path: Path,
-) -> tuple[RegionMetadata, tuple[int, int, int], float | None, Iterator[np.ndarray]]:
-    """Metadata, shape, scale and blocks of region features; an HDF5 file is not copied to a store first."""
-    if path.is_dir():
-        store = RegionStore.open(path)
-        return store, store.shape, store.scale, store.blocks()
-    metadata = read_hdf5_metadata(path)
-    return metadata, metadata.shape, metadata.scale, read_hdf5_blocks(path)
+def open_source(path: Path) -> RegionStore | RegionFile:
+    """Region features at a path; an HDF5 file is not copied to a store first."""
+    return RegionStore.open(path) if path.is_dir() else RegionFile.read(path)
 
 
 def check_regions(
@@ -68,12 +60,13 @@ def check_regions(
     """
     findings = contents.findings
     with findings.guard(where):
-        source, (images, regions, _), scale, blocks = open_source(path)
+        source = open_source(path)
+        images, regions, _ = source.shape
         _check_agreement(contents, source, where)
         vectors = source.companions.get("attribute_vectors")
         if vectors is not None:
             check_vectors(vectors, None, where, findings)
-        rows = _FloatRegions(blocks, scale)
+        rows = _FloatRegions(source)
         found = scan(rows)
         # A row of the scan is a region; an image is zero if all of its regions are.
         numbers, counts = np.unique(np.array(found.zero_rows, np.int64) // regions, return_counts=True)
@@ -92,7 +85,7 @@ def check_regions(
             _check_store(source, means, where, findings)
 
 
-def _check_agreement(contents: FolderContents, source: RegionMetadata, where: str) -> None:
+def _check_agreement(contents: FolderContents, source: RegionStore | RegionFile, where: str) -> None:
     dataset = contents.unchecked("att")
     if dataset is None or contents.images is None:
         return

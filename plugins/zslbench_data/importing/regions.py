@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -10,16 +9,12 @@ import numpy as np
 from zslbench.data import (
     PARTS,
     SPLITS_FILE,
-    Hdf5Metadata,
     ImageLabels,
-    RegionWriter,
-    as_float32,
+    RegionFile,
     dataset_faults,
     dataset_folders,
     disagreements,
     no_features,
-    read_hdf5_blocks,
-    read_hdf5_metadata,
     read_without_features,
     region_files,
 )
@@ -80,7 +75,7 @@ def import_regions(
     kind = f"regions/{store.name}"
     commands, notes = [f"zslbench data check {name}"], []
     with locked(folder):
-        metadata = read_hdf5_metadata(path)
+        file = RegionFile.read(path)
         display.message(f"checking {path}")
         key = import_key({"file": path.name, "sha256": sha256_of(path), "dtype": dtype})
         if is_done(folder, kind, key):
@@ -91,18 +86,20 @@ def import_regions(
                 ["already exists, made from another file or with another --dtype"],
                 "Choose another --regions-name, or pass --force to replace it",
             )
-        new = None if (folder / SPLITS_FILE).is_file() else _dataset_in(metadata, folder)
+        new = None if (folder / SPLITS_FILE).is_file() else _dataset_in(file, folder)
         if new is None:
-            _compare(folder, metadata)
-        stored = stored_as(metadata.dtype, dtype)
+            _compare(folder, file)
+        stored = stored_as(file.dtype, dtype)
         with staged_folder(folder) as staging:
-            size = _copy(metadata, staging / kind, stored, display)
+            size = int(np.prod(file.shape, dtype=np.int64)) * stored.itemsize
+            with display.task(f"writing regions {store.name}", size):
+                file.copy(staging / kind, stored, display.advance)
             origins = {kind: {"archive": path.name}}
             if new is not None:
                 write_splits(
                     staging / SPLITS_FILE,
                     att=new.semantics,
-                    original_att=metadata.companions.get("original_att"),
+                    original_att=file.companions.get("original_att"),
                     class_names=new.class_names,
                     labels=new.labels,
                     split=new.split,
@@ -114,7 +111,7 @@ def import_regions(
         commands.append(f"zslbench run METHOD --dataset {name} --regions {store.name}")
         choice = f"--regions {store.name} selects this one"
         notes.append(f"{', '.join(others)} exists too: {choice}, or move the other away")
-    shape = " x ".join(map(str, metadata.shape))
+    shape = " x ".join(map(str, file.shape))
     text = f"{kind}: {shape} {stored.name}, {human(size)}"
     return Imported(name, folder, text, tuple(notes), tuple(commands))
 
@@ -134,75 +131,49 @@ def _dataset_of(root: Path, path: Path) -> str:
     raise SettingsError(f"{path.name} is not named after a data set under {root}: pass --name")
 
 
-def _compare(folder: Path, metadata: Hdf5Metadata) -> None:
+def _compare(folder: Path, file: RegionFile) -> None:
     """Raise DataError if the file is not of this data set's images, classes, attributes and split."""
     dataset = read_without_features(folder)
     if dataset is None:  # no file of the folder has labels
-        images = ImageLabels(metadata.labels, metadata.path.name, metadata.image_files)
+        images = ImageLabels(file.labels, file.path.name, file.image_files)
         dataset = read_without_features(folder, images)
     if dataset is not None:
         labels_file = f"the files of {folder.name}"
-        if found := disagreements(metadata, dataset, dataset.semantics, labels_file):
-            raise DataError(metadata.path, [finding.what for finding in found], "Nothing was imported")
+        if found := disagreements(file, dataset, dataset.semantics, labels_file):
+            raise DataError(file.path, [finding.what for finding in found], "Nothing was imported")
 
 
-def _dataset_in(metadata: Hdf5Metadata, folder: Path) -> Dataset:
+def _dataset_in(file: RegionFile, folder: Path) -> Dataset:
     """The data set that a region file describes by itself."""
     entry = catalogue().datasets.get(folder.name.lower())
-    if entry is not None or not {"att", *PARTS} <= metadata.companions.keys():
+    if entry is not None or not {"att", *PARTS} <= file.companions.keys():
         how = f"zslbench data get {entry.name}" if entry else "Import or write its att_splits.mat first"
         raise MissingData(folder, [f"{SPLITS_FILE} is missing"], f"{how}, then import again")
-    att = metadata.companions["att"]
+    att = file.companions["att"]
     dataset = Dataset(
         name=folder.name,
-        features=no_features(metadata.shape[0]),
-        labels=metadata.labels,
-        class_names=_class_names(metadata, len(att)),
+        features=no_features(file.shape[0]),
+        labels=file.labels,
+        class_names=_class_names(file, len(att)),
         semantics=att,
-        split=OfficialSplit(*(metadata.companions[part] for part in PARTS)),
+        split=OfficialSplit(*(file.companions[part] for part in PARTS)),
         features_name="none",
         semantics_name="att",
-        image_files=metadata.image_files,
+        image_files=file.image_files,
     )
     if faults := dataset_faults(dataset):
-        raise DataError(metadata.path, faults, "Nothing was imported")
+        raise DataError(file.path, faults, "Nothing was imported")
     return dataset
 
 
-def _class_names(metadata: Hdf5Metadata, count: int) -> tuple[str, ...]:
+def _class_names(file: RegionFile, count: int) -> tuple[str, ...]:
     """The images' folders if each class has its own, else numbers."""
     numbered = tuple(f"class_{number:03d}" for number in range(1, count + 1))
-    if metadata.image_files is None:
+    if file.image_files is None:
         return numbered
-    folders = [PurePosixPath(file.replace("\\", "/")).parent.name for file in metadata.image_files]
-    pairs = set(zip(metadata.labels.tolist(), folders, strict=True))
+    folders = [PurePosixPath(name.replace("\\", "/")).parent.name for name in file.image_files]
+    pairs = set(zip(file.labels.tolist(), folders, strict=True))
     names = dict(pairs)
     if not len(pairs) == len(names) == len(set(names.values())) == count or "" in folders:
         return numbered
     return tuple(names[label] for label in sorted(names)) if set(names) == set(range(count)) else numbered
-
-
-def _copy(metadata: Hdf5Metadata, store: Path, stored: np.dtype[np.generic], display: Display) -> int:
-    """Write the store; returns its bytes."""
-    scale = metadata.scale if stored == np.uint8 else None
-    size = int(np.prod(metadata.shape, dtype=np.int64)) * stored.itemsize
-
-    def blocks() -> Iterator[np.ndarray]:
-        for block in read_hdf5_blocks(metadata.path):
-            yield block if scale is not None or metadata.scale is None else as_float32(block, metadata.scale)
-
-    with (
-        display.task(f"writing regions {store.name}", size),
-        RegionWriter(
-            store,
-            metadata.shape,
-            stored,
-            scale,
-            companions=metadata.companions,
-            provenance=metadata.provenance,
-        ) as writer,
-    ):
-        writer.extend(
-            blocks(), metadata.labels, metadata.image_files, source=metadata.path, advance=display.advance
-        )
-    return size

@@ -170,12 +170,12 @@ def test_two_processes_that_copy_at_once_both_end_well(
         import sys, time
         from pathlib import Path
         from zslbench.data.regions import hdf5
-        original = hdf5._copy
-        def slow(path, folder):
+        original = hdf5.RegionFile.copy
+        def slow(*arguments):
             time.sleep(0.3)
             print("copied")
-            original(path, folder)
-        hdf5._copy = slow
+            original(*arguments)
+        hdf5.RegionFile.copy = slow
         print(hdf5.open_hdf5(Path(sys.argv[1])).sha256)
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(path)]

@@ -6,10 +6,8 @@ evaluate without any error, on the wrong labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +16,7 @@ from zslbench.data.attributes import attribute_names, attribute_vectors
 from zslbench.data.locations import SPLITS_FILE
 from zslbench.data.provenance import source as source_of
 from zslbench.data.regions.find import find_regions, open_regions
+from zslbench.data.regions.hdf5 import RegionFile
 from zslbench.data.regions.store import StoredRegions
 from zslbench.data.validate import PARTS, Finding, Findings, few
 from zslbench.plugin.dataset import DataRequest, Dataset, Source
@@ -120,25 +119,8 @@ def _recorded(path: Path) -> str:
 # --- agreement with the data set ------------------------------------------------------------------
 
 
-@runtime_checkable
-class RegionMetadata(Protocol):
-    """What comes with region features, such as :class:`~zslbench.data.regions.store.StoredRegions`."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def labels(self) -> np.ndarray: ...
-
-    @property
-    def image_files(self) -> tuple[str, ...] | None: ...
-
-    @property
-    def companions(self) -> Mapping[str, np.ndarray]: ...
-
-
 def disagreements(
-    source: RegionMetadata, dataset: Dataset, att: Attributes, labels_file: str
+    source: StoredRegions | RegionFile, dataset: Dataset, att: Attributes, labels_file: str
 ) -> list[Finding]:
     """Errors where region features contradict the data set; each names both files.
 
@@ -159,7 +141,9 @@ def disagreements(
     return findings.rows
 
 
-def _compare_images(source: RegionMetadata, dataset: Dataset, other: str, findings: Findings) -> None:
+def _compare_images(
+    source: StoredRegions | RegionFile, dataset: Dataset, other: str, findings: Findings
+) -> None:
     ours, theirs, file = dataset.labels, source.labels, source.path.name
     if len(ours) != len(theirs):
         findings.error(f"{file} has {len(theirs)} images, {other} {len(ours)}")
@@ -197,7 +181,7 @@ def _stems(files: tuple[str, ...]) -> list[str]:
     return [PurePosixPath(Path(file).as_posix()).stem for file in files]
 
 
-def _compare_splits(source: RegionMetadata, dataset: Dataset, findings: Findings) -> None:
+def _compare_splits(source: StoredRegions | RegionFile, dataset: Dataset, findings: Findings) -> None:
     file = source.path.name
     ours = {part: np.sort(getattr(dataset.split, part)) for part in PARTS}
     theirs = {part: np.sort(source.companions[part]) for part in PARTS if part in source.companions}

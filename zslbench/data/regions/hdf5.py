@@ -23,7 +23,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +39,7 @@ from zslbench.data.regions.layout import (
     BLOCK_BYTES,
     STORED_TYPES,
     MappedRows,
+    as_float32,
     mean_over_regions,
     not_finite,
     stored_type,
@@ -52,7 +53,7 @@ from zslbench.store.files import write_whole
 FEATURE_MAP = "feature_map"
 HDF5_SUFFIXES = (".hdf5", ".h5")
 
-_SMALL = {
+_COMPANIONS = {
     "att": "att",
     "original_att": "original_att",
     "w2v_att": "attribute_vectors",
@@ -76,21 +77,20 @@ def open_hdf5(path: Path) -> StoredRegions:
     Raises:
         DataError: it cannot be read, or is not in this layout.
     """
-    with _open(path) as file:
-        features = _feature_map(path, file)
-        scale, dtype, offset = _scale(path, features), features.dtype, features.id.get_offset()
-        contiguous = features.chunks is None and offset is not None
-        if contiguous and dtype.name in STORED_TYPES and dtype.newbyteorder("<") == dtype:
-            images, channels, height, width = features.shape
-            shape = (images, channels, height * width)
-            rows = MappedRows(path, dtype, shape, offset=offset, transposed=True)
-            return MappedHdf5(path, rows, scale, _companions(path, file), _provenance(path, features))
-    return cache.cached_store(path.stem, cache.file_key(path), lambda folder: _copy(path, folder), path)
+    file = RegionFile.read(path)
+    if file.offset is not None:
+        return MappedHdf5(file)
+
+    def copy(folder: Path) -> None:
+        _log.info("copying %s to %s, once (%.1f GB)", path, folder, file.size / 1e9)
+        file.copy(folder, file.dtype, log_progress(f"copying {path.name}", file.size))
+
+    return cache.cached_store(path.stem, cache.file_key(path), copy, path)
 
 
 @dataclass(frozen=True)
-class Hdf5Metadata:
-    """Everything in an HDF5 file but its feature map."""
+class RegionFile:
+    """An HDF5 file with region features: everything in it but the feature map."""
 
     path: Path
     shape: tuple[int, int, int]
@@ -102,71 +102,97 @@ class Hdf5Metadata:
     image_files: tuple[str, ...] | None
     companions: dict[str, np.ndarray]
     provenance: dict[str, Any]
+    offset: int | None
+    """Where the feature map begins; None: it is in chunks or of another type, and cannot be memory-mapped."""
 
+    @classmethod
+    def read(cls, path: Path) -> RegionFile:
+        """Read everything but the feature map.
 
-def read_hdf5_metadata(path: Path) -> Hdf5Metadata:
-    """Everything in an HDF5 file but its feature map.
+        Raises:
+            DataError: it cannot be read, or is not in this layout.
+        """
+        with _open(path) as (file, features):
+            images, channels, height, width = features.shape
+            dtype = STORED_TYPES.get(features.dtype.name, STORED_TYPES["float32"])
+            attributes = features.attrs
+            scale = None
+            if "scale" in attributes:
+                scale = float(np.asarray(attributes["scale"]).reshape(-1)[0])
+                stored_type(dtype, scale, path)
+            provenance = {"source": path.name, "grid": [height, width], "simulated": False}
+            for name, kind in (("backbone", str), ("simulated", bool)):
+                if name in attributes:
+                    provenance[name] = kind(attributes[name])
+            labels = _numbers(path, file, "labels", 1)
+            if labels is None:
+                raise DataError(path, ["has no 'labels'"])
+            image_files = None
+            if isinstance(file.get("image_files"), h5py.Dataset):
+                names = np.asarray(file["image_files"][()]).reshape(-1)
+                image_files = tuple(
+                    one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in names
+                )
+            for key, given in (("labels", labels), ("image_files", image_files)):
+                if given is not None and len(given) != images:
+                    raise DataError(path, [f"{key}: {len(given)}, images: {images}"])
+            companions = {}
+            for key, name in _COMPANIONS.items():
+                array = _numbers(path, file, key, 1 if name in PARTS else 2)
+                if array is not None:
+                    companions[name] = array
+            mappable = features.chunks is None and features.dtype == dtype
+            return cls(
+                path,
+                (images, height * width, channels),
+                dtype,
+                scale,
+                labels,
+                image_files,
+                companions,
+                provenance,
+                features.id.get_offset() if mappable else None,
+            )
 
-    Raises:
-        DataError: it cannot be read, or is not in this layout.
-    """
-    with _open(path) as file:
-        features = _feature_map(path, file)
-        images, channels, height, width = features.shape
-        return Hdf5Metadata(
-            path,
-            (images, height * width, channels),
-            STORED_TYPES.get(features.dtype.name, STORED_TYPES["float32"]),
-            _scale(path, features),
-            _labels(path, file),
-            _image_files(path, file),
-            _companions(path, file),
-            _provenance(path, features),
-        )
+    @property
+    def size(self) -> int:
+        """Bytes of the regions in a store of the same type."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
+    def blocks(self) -> Iterator[Shaped[np.ndarray, "n regions dv"]]:
+        """The regions as in the file, in order, a bounded number at a time.
 
-def read_hdf5_blocks(path: Path) -> Iterator[Shaped[np.ndarray, "n regions dv"]]:
-    """The regions of an HDF5 file as stored, in order, a bounded number at a time.
+        Raises:
+            DataError: it cannot be read.
+        """
+        with _open(self.path) as (_, features):
+            images, regions, channels = self.shape
+            chunk = features.chunks[0] if features.chunks else 1
+            row = channels * regions * features.dtype.itemsize
+            # Whole chunks at a time, so that each is decompressed once.
+            size = chunk * max(1, BLOCK_BYTES // (chunk * row))
+            for start in range(0, images, size):
+                block = features[start : start + size]
+                yield block.reshape(len(block), channels, regions).swapaxes(1, 2)
 
-    Raises:
-        DataError: it cannot be read.
-    """
-    with _open(path) as file:
-        features = _feature_map(path, file)
-        images, channels, height, width = features.shape
-        chunk = features.chunks[0] if features.chunks else 1
-        row = channels * height * width * features.dtype.itemsize
-        # Whole chunks at a time, so that each is decompressed once.
-        size = chunk * max(1, BLOCK_BYTES // (chunk * row))
-        for start in range(0, images, size):
-            block = features[start : start + size]
-            yield block.reshape(len(block), channels, height * width).swapaxes(1, 2)
+    def copy(self, folder: Path, dtype: np.dtype[Any], advance: Callable[[int], None]) -> None:
+        """Copy the region features to a new store, in constant memory.
 
+        Args:
+            dtype: of the store; uint8 keeps its scale, floats are the values that it stands for.
+            advance: called after each block with its bytes.
 
-def _copy(path: Path, folder: Path) -> None:
-    """Copy the region features of an HDF5 file to a new store, in constant memory.
-
-    Raises:
-        DataError: the file cannot be read or has unusable values; or the store cannot be written.
-    """
-    given = read_hdf5_metadata(path)
-    size = int(np.prod(given.shape, dtype=np.int64)) * given.dtype.itemsize
-    _log.info("copying %s to %s, once (%.1f GB)", path, folder, size / 1e9)
-    with RegionWriter(
-        folder,
-        given.shape,
-        given.dtype,
-        given.scale,
-        companions=given.companions,
-        provenance=given.provenance,
-    ) as writer:
-        writer.extend(
-            read_hdf5_blocks(path),
-            given.labels,
-            given.image_files,
-            source=path,
-            advance=log_progress(f"copying {path.name}", size),
-        )
+        Raises:
+            DataError: the file cannot be read or has unusable values; or the store cannot be written.
+        """
+        scale = self.scale if dtype == np.uint8 else None
+        blocks = self.blocks()
+        if scale != self.scale:
+            blocks = (as_float32(block, self.scale) for block in blocks)
+        with RegionWriter(
+            folder, self.shape, dtype, scale, companions=self.companions, provenance=self.provenance
+        ) as writer:
+            writer.extend(blocks, self.labels, self.image_files, source=self.path, advance=advance)
 
 
 class MappedHdf5(StoredRegions):
@@ -174,6 +200,13 @@ class MappedHdf5(StoredRegions):
 
     Its digest and the mean over regions need one pass through the file; both are stored in the cache.
     """
+
+    def __init__(self, file: RegionFile) -> None:
+        images, regions, channels = file.shape
+        shape = (images, channels, regions)
+        rows = MappedRows(file.path, file.dtype, shape, offset=file.offset or 0, transposed=True)
+        super().__init__(file.path, rows, file.scale, file.companions, file.provenance)
+        self._file = file
 
     @cached_property
     def _computed(self) -> Path:
@@ -211,85 +244,40 @@ class MappedHdf5(StoredRegions):
         means: np.ndarray = np.load(self._computed / "features.npy")
         return means
 
-    @cached_property
-    def _metadata(self) -> Hdf5Metadata:
-        return read_hdf5_metadata(self.path)
-
     @property
     def labels(self) -> Int[np.ndarray, " images"]:
-        return self._metadata.labels
+        return self._file.labels
 
     @property
     def image_files(self) -> tuple[str, ...] | None:
-        return self._metadata.image_files
+        return self._file.image_files
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
+def _open(path: Path) -> Iterator[tuple[h5py.File, h5py.Dataset]]:
+    """The file and its feature map."""
     try:
         with h5py.File(path, "r") as file:
-            yield file
+            found = file.get(FEATURE_MAP)
+            if not isinstance(found, h5py.Dataset):
+                raise DataError(path, [f"has no '{FEATURE_MAP}': it contains no region features"])
+            if found.ndim != 4 or 0 in found.shape:
+                raise DataError(
+                    path, [f"{FEATURE_MAP} is {found.shape}, not (images, channels, height, width)"]
+                )
+            if found.dtype.name not in (*STORED_TYPES, "float64"):
+                raise DataError(path, [f"{FEATURE_MAP} is of type {found.dtype}, not float or uint8"])
+            yield file, found
     except (OSError, RuntimeError, KeyError) as error:
         raise DataError(path, [f"cannot be read as HDF5 ({error})"]) from None
 
 
-def _feature_map(path: Path, file: h5py.File) -> h5py.Dataset:
-    found = file.get(FEATURE_MAP)
-    if not isinstance(found, h5py.Dataset):
-        raise DataError(path, [f"has no '{FEATURE_MAP}': it contains no region features"])
-    if found.ndim != 4 or 0 in found.shape:
-        raise DataError(path, [f"{FEATURE_MAP} is {found.shape}, not (images, channels, height, width)"])
-    if found.dtype.name not in (*STORED_TYPES, "float64"):
-        raise DataError(path, [f"{FEATURE_MAP} is of type {found.dtype}, not float or uint8"])
-    return found
-
-
-def _scale(path: Path, features: h5py.Dataset) -> float | None:
-    given = features.attrs.get("scale")
-    if given is None:
+def _numbers(path: Path, file: h5py.File, key: str, axes: int) -> np.ndarray | None:
+    """A vector of integers or a matrix of float32; None: the file has none."""
+    if not isinstance(file.get(key), h5py.Dataset):
         return None
-    scale = float(np.asarray(given).reshape(-1)[0])
-    stored_type(features.dtype if features.dtype.name in STORED_TYPES else np.float32, scale, path)
-    return scale
-
-
-def _provenance(path: Path, features: h5py.Dataset) -> dict[str, Any]:
-    found: dict[str, Any] = {"source": path.name, "grid": list(features.shape[2:]), "simulated": False}
-    for name in ("backbone", "simulated"):
-        if name in features.attrs:
-            value = features.attrs[name]
-            found[name] = bool(value) if name == "simulated" else str(value)
-    return found
-
-
-def _companions(path: Path, file: h5py.File) -> dict[str, np.ndarray]:
-    found = {}
-    for key, name in _SMALL.items():
-        if isinstance(file.get(key), h5py.Dataset):
-            axes = 1 if name in PARTS else 2
-            array = np.asarray(file[key][()])
-            array = array.reshape(-1) if axes == 1 else array
-            if array.ndim != axes or array.dtype.kind not in "iuf":
-                raise DataError(path, [f"{key} is {array.dtype} {array.shape}, not numbers of {axes} axes"])
-            found[name] = array.astype(np.int64 if axes == 1 else np.float32)
-    return found
-
-
-def _labels(path: Path, file: h5py.File) -> Int[np.ndarray, " images"]:
-    images = file[FEATURE_MAP].shape[0]
-    if not isinstance(file.get("labels"), h5py.Dataset):
-        raise DataError(path, ["has no 'labels'"])
-    labels = np.asarray(file["labels"][()]).reshape(-1)
-    if labels.dtype.kind not in "iuf" or len(labels) != images:
-        raise DataError(path, [f"labels: {len(labels)} of type {labels.dtype}, images: {images}"])
-    return labels.astype(np.int64)
-
-
-def _image_files(path: Path, file: h5py.File) -> tuple[str, ...] | None:
-    found = file.get("image_files")
-    if not isinstance(found, h5py.Dataset):
-        return None
-    names = np.asarray(found[()]).reshape(-1)
-    if len(names) != file[FEATURE_MAP].shape[0]:
-        raise DataError(path, [f"image_files: {len(names)}, images: {file[FEATURE_MAP].shape[0]}"])
-    return tuple(one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in names)
+    array = np.asarray(file[key][()])
+    array = array.reshape(-1) if axes == 1 else array
+    if array.ndim != axes or array.dtype.kind not in "iuf":
+        raise DataError(path, [f"{key} is {array.dtype} {array.shape}, not numbers of {axes} axes"])
+    return array.astype(np.int64 if axes == 1 else np.float32)
