@@ -18,6 +18,7 @@ _OFFICIAL = {
 }
 
 _SIMULATED = {
+    "toy": "20 simulated classes with attributes, generated at once; for trying things out",
     "sim-cub": "simulated regions of CUB's true size, 11,788 x 196 x 2048; for speed and memory",
     "sim-sun": "simulated regions of SUN's true size, 14,340 x 196 x 2048; for speed and memory",
     "sim-awa2": "simulated regions of AWA2's true size, 37,322 x 196 x 2048; for speed and memory",
@@ -27,26 +28,15 @@ _SIMULATED = {
 @hookimpl
 def zslbench_components() -> Iterator[Component]:
     """The six data sets of Xian et al., ``toy``, and simulated ones of true size."""
+    official = "zslbench_datasets.official:OfficialSource"
     for name, summary in _OFFICIAL.items():
-        yield Component(
-            kind="dataset",
-            name=name,
-            target="zslbench_datasets.official:OfficialSource",
-            summary=summary,
-            paper=_XIAN,
-        )
-    yield Component(
-        kind="dataset",
-        name="toy",
-        target="zslbench_datasets.toy:ToySource",
-        settings="zslbench_datasets.settings:ToySettings",
-        summary="20 simulated classes with attributes, generated at once; for trying things out",
-    )
+        yield Component(kind="dataset", name=name, target=official, summary=summary, paper=_XIAN)
     for name, summary in _SIMULATED.items():
+        module, prefix = ("toy", "Toy") if name == "toy" else ("simulated", "Simulated")
         yield Component(
             kind="dataset",
             name=name,
-            target="zslbench_datasets.simulated:SimulatedSource",
-            settings="zslbench_datasets.settings:SimulatedSettings",
+            target=f"zslbench_datasets.{module}:{prefix}Source",
+            settings=f"zslbench_datasets.settings:{prefix}Settings",
             summary=summary,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zslbench.data import PARTS, ExpectedCounts, RegionRequest, read_xlsa17, require_folder
+from zslbench.data import ExpectedCounts, RegionRequest, read_xlsa17, require_folder
 from zslbench.errors import UnknownName, did_you_mean
 from zslbench.evaluation import fingerprint
 from zslbench.plugin import DataRequest, Dataset, DatasetSource
@@ -38,7 +38,7 @@ class OfficialSource(DatasetSource):
             expected=ExpectedCounts(**entry.counts),
             regions=regions,
         )
-        found = tuple(fingerprint(getattr(dataset.split, part)) for part in PARTS)
+        found = tuple(map(fingerprint, dataset.split.parts.values()))
         notes = dataset.notes
         if found != entry.split:
             published = ", ".join(entry.split)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -87,3 +87,8 @@ def check_request(request: DataRequest, regions: tuple[str, ...]) -> str:
             text = f"{request.name.lower()} has no {kind} '{requested}'"
             raise UnknownName(f"{text}, {did_you_mean(requested, known)}")
     return semantics
+
+
+def recorded(settings: ComponentSettings) -> dict[str, Any]:
+    """What a run records of a simulated data set."""
+    return {"semantics_kind": "attributes", "simulated": True, "settings": settings.model_dump(mode="json")}

@@ -9,15 +9,24 @@ equations) and written once to a region store in the cache; a run's record says 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from zslbench.data import RegionStore, RegionWriter, cached_store, find_folder, log_progress, source
+from zslbench.data import (
+    RegionStore,
+    RegionWriter,
+    array_sha256,
+    cached_store,
+    find_folder,
+    log_progress,
+    source,
+)
 from zslbench.plugin import DataRequest, Dataset, DatasetSource, Source
 from zslbench_data import catalogue
-from zslbench_datasets.settings import FEATURES, SimulatedSettings, check_request
-from zslbench_datasets.simulated_classes import Classes, classes_of, part_of
+from zslbench_datasets.settings import FEATURES, SimulatedSettings, check_request, recorded
+from zslbench_datasets.simulated_classes import SIMULATED_BY, Classes, classes_of, part_of
 from zslbench_datasets.simulated_images import Images
 
 PREFIX = "sim-"
@@ -53,14 +62,16 @@ class SimulatedSource(DatasetSource):
 
 def _store(name: str, settings: SimulatedSettings, classes: Classes) -> RegionStore:
     """The images' regions, drawn unless the cache has them."""
-    arrays = {"strength": classes.strength, "labels": classes.labels, "vectors": classes.vectors}
+    labels, vectors = classes.dataset.labels, classes.dataset.attribute_vectors
+    assert vectors is not None
+    arrays = {"strength": classes.strength, "labels": labels, "vectors": vectors}
     content = settings.model_dump(mode="json")
     key = {"version": _VERSION, "settings": content} | {
-        key: source(key, "", array).sha256 for key, array in arrays.items()
+        key: array_sha256(array) for key, array in arrays.items()
     }
 
     def make(folder: Path) -> None:
-        images, regions = len(classes.labels), settings.grid**2
+        images, regions = len(labels), settings.grid**2
         shape = images, regions, settings.channels
         scale = _UINT8_MAX / 255 if settings.dtype == "uint8" else None
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(settings.dtype).itemsize
@@ -69,9 +80,9 @@ def _store(name: str, settings: SimulatedSettings, classes: Classes) -> RegionSt
             shape,
             settings.dtype,
             scale,
-            companions={"att": classes.att, "attribute_vectors": classes.vectors},
+            companions={"att": classes.dataset.semantics, "attribute_vectors": vectors},
             provenance={
-                "source": f"simulated by zslbench_datasets.simulated, version {_VERSION}",
+                "source": f"{SIMULATED_BY}, version {_VERSION}",
                 "grid": [settings.grid, settings.grid],
                 "simulated": True,
                 "settings": content,
@@ -79,12 +90,8 @@ def _store(name: str, settings: SimulatedSettings, classes: Classes) -> RegionSt
             advice=_ADVICE,
         ) as writer:
             _log.info("drawing %d images of %s to %s, once (%.1f GB)", images, name, folder, size / 1e9)
-            drawn = Images(settings, classes.strength, classes.vectors).blocks(classes.labels)
-            writer.extend(
-                (block for block, _ in drawn),
-                classes.labels,
-                advance=log_progress(f"drawing {name}", size),
-            )
+            drawn = Images(settings, classes.strength, vectors).blocks(labels)
+            writer.extend(drawn, labels, advance=log_progress(f"drawing {name}", size))
 
     return cached_store(name, key, make, known_as=FEATURES)
 
@@ -92,32 +99,23 @@ def _store(name: str, settings: SimulatedSettings, classes: Classes) -> RegionSt
 def _dataset(
     name: str, classes: Classes, store: RegionStore, semantics_name: str, settings: SimulatedSettings
 ) -> Dataset:
-    semantics = np.array(classes.att if semantics_name == "att" else classes.original_att)
-    features = np.array(store.features)
-    split = classes.split
-    drawn = "simulated by zslbench_datasets.simulated"
-    sources = [source("features", drawn, features), Source("regions", drawn, store.sha256)]
-    given = {"labels": classes.labels, "semantics": semantics, "attribute_vectors": classes.vectors}
-    given |= {"trainval": split.trainval, "test_seen": split.test_seen, "test_unseen": split.test_unseen}
+    described, features = classes.dataset, np.array(store.features)
+    semantics = np.array(described.semantics if semantics_name == "att" else classes.original_att)
+    vectors = np.array(described.attribute_vectors)
+    sources = [source("features", SIMULATED_BY, features), Source("regions", SIMULATED_BY, store.sha256)]
+    given = {"labels": described.labels, "semantics": semantics, "attribute_vectors": vectors}
+    given |= described.split.parts
     sources += [source(key, classes.where, array) for key, array in given.items()]
-    return Dataset(
+    return replace(
+        described,
         name=name,
         features=features,
-        labels=classes.labels,
-        class_names=classes.names,
         semantics=semantics,
-        split=split,
         features_name=FEATURES,
         semantics_name=semantics_name,
-        attribute_names=classes.attribute_names,
-        attribute_vectors=np.array(classes.vectors),
+        attribute_vectors=vectors,
         regions=store,
         finetuned=False,
         sources=tuple(sources),
-        notes=classes.notes,
-        extra={
-            "semantics_kind": "attributes",
-            "simulated": True,
-            "settings": settings.model_dump(mode="json"),
-        },
+        extra=recorded(settings),
     )

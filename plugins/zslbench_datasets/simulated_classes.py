@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from zslbench.data import (
     PARTS,
     attribute_names,
     attribute_vectors,
+    no_features,
     original_attributes,
     read_without_features,
 )
-from zslbench.plugin import OfficialSplit
+from zslbench.plugin import Dataset, OfficialSplit
 
+SIMULATED_BY = "simulated by zslbench_datasets.simulated"
 WORDS = 300
 """Length of an invented word vector, as of the real ones."""
 
@@ -31,19 +33,13 @@ _LEAST = {"trainval": 2, "test_seen": 1, "test_unseen": 1}
 
 @dataclass(frozen=True)
 class Classes:
-    """A data set without its images."""
+    """A data set before its images are drawn."""
 
-    names: tuple[str, ...]
-    att: Float[np.ndarray, "classes attributes"]
-    """Rows of unit length."""
+    dataset: Dataset
+    """With word vectors, without features and regions; semantics are ``att``, rows of unit length."""
     original_att: Float[np.ndarray, "classes attributes"]
-    labels: Int[np.ndarray, " images"]
-    split: OfficialSplit
-    vectors: Float[np.ndarray, "attributes words"]
-    attribute_names: tuple[str, ...] | None
     where: str
     """Their file, or that they are simulated."""
-    notes: tuple[str, ...]
 
     @property
     def strength(self) -> Float[np.ndarray, "classes attributes"]:
@@ -70,16 +66,15 @@ def classes_of(folder: Path | None, name: str, counts: Mapping[str, int], seed: 
     names = attribute_names(folder, count, words)
     note = f"classes, attributes and split are those of {folder.name}; images are simulated"
     original = original_attributes(folder)
-    return Classes(
-        names=dataset.class_names,
-        att=dataset.semantics,
-        original_att=dataset.semantics if original is None else original,
-        labels=dataset.labels,
-        split=dataset.split,
-        vectors=words,
+    described = replace(
+        dataset,
         attribute_names=None if names is None else names[0],
-        where=f"{folder.name}/att_splits.mat",
+        attribute_vectors=words,
+        image_files=None,
         notes=(note if vectors is not None else f"{note}, and so are word vectors",),
+    )
+    return Classes(
+        described, dataset.semantics if original is None else original, f"{folder.name}/att_splits.mat"
     )
 
 
@@ -95,39 +90,35 @@ def _invented(name: str, counts: Mapping[str, int], random: np.random.Generator)
     ends = np.cumsum([len(one) for one in labels])
     parts = np.split(np.arange(ends[-1]), ends[:-1])
     validation = np.sort(order[unseen : unseen + _VALIDATION[name]])
-    return Classes(
-        names=tuple(f"class_{one:03d}" for one in range(1, classes + 1)),
-        att=original / np.linalg.norm(original, axis=1, keepdims=True),
-        original_att=original,
+    missing = f"no folder {name.upper()} with a split and labels under the data root"
+    dataset = Dataset(
+        name=name,
+        features=no_features(int(ends[-1])),
         labels=np.concatenate(labels).astype(np.int64),
+        class_names=tuple(f"class_{one:03d}" for one in range(1, classes + 1)),
+        semantics=original / np.linalg.norm(original, axis=1, keepdims=True),
         split=OfficialSplit(parts[0], parts[1], parts[2], validation),
-        vectors=random.normal(size=(attributes, WORDS)).astype(np.float32),
-        attribute_names=None,
-        where="simulated by zslbench_datasets.simulated",
-        notes=(
-            f"no folder {name.upper()} with a split and labels under the data root: "
-            "classes, attributes and split are simulated too",
-        ),
+        features_name="none",
+        semantics_name="att",
+        attribute_vectors=random.normal(size=(attributes, WORDS)).astype(np.float32),
+        notes=(f"{missing}: classes, attributes and split are simulated too",),
     )
+    return Classes(dataset, original, SIMULATED_BY)
 
 
 def part_of(classes: Classes, scale: float) -> Classes:
     """The same classes with this fraction of each one's images in every part of the split, in file order."""
     if scale == 1:
         return classes
-    chosen = {}
-    for part in PARTS:
-        rows = np.sort(getattr(classes.split, part))
-        mine = [rows[classes.labels[rows] == one] for one in np.unique(classes.labels[rows])]
+    dataset, chosen = classes.dataset, {}
+    labels = dataset.labels
+    for part, given in dataset.split.parts.items():
+        rows = np.sort(given)
+        mine = [rows[labels[rows] == one] for one in np.unique(labels[rows])]
         chosen[part] = np.concatenate([one[: max(_LEAST[part], round(scale * len(one)))] for one in mine])
     images = np.sort(np.concatenate(list(chosen.values())))
-    number = np.full(len(classes.labels), -1, dtype=np.int64)
+    number = np.full(len(labels), -1, dtype=np.int64)
     number[images] = np.arange(len(images))
-    return replace(
-        classes,
-        labels=classes.labels[images],
-        split=OfficialSplit(
-            **{part: number[rows] for part, rows in chosen.items()},
-            validation_classes=classes.split.validation_classes,
-        ),
-    )
+    split = replace(dataset.split, **{part: number[rows] for part, rows in chosen.items()})
+    kept = replace(dataset, features=no_features(len(images)), labels=labels[images], split=split)
+    return replace(classes, dataset=kept)

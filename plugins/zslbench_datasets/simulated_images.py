@@ -58,9 +58,7 @@ class Images:
         self._row *= np.float32(settings.noise * np.sqrt(0.5))
         self._side = max(1, round(grid / 5))
 
-    def blocks(
-        self, labels: Int[np.ndarray, " images"]
-    ) -> Iterator[tuple[Float[np.ndarray, "n regions channels"], Int[np.ndarray, " n"]]]:
+    def blocks(self, labels: Int[np.ndarray, " images"]) -> Iterator[Float[np.ndarray, "n regions channels"]]:
         """Regions of images of these classes, float32, a few at a time; the next overwrite them."""
         size = max(1, _BLOCK // (4 * self._window))
         grid, channels = self._s.grid, self._s.channels
@@ -68,7 +66,7 @@ class Images:
         for start in range(0, len(labels), size):
             part = labels[start : start + size]
             self._draw(part, block[: len(part)])
-            yield block[: len(part)].reshape(len(part), grid * grid, channels), part
+            yield block[: len(part)].reshape(len(part), grid * grid, channels)
 
     def _draw(self, labels: np.ndarray, out: np.ndarray) -> None:
         s, random, count = self._s, self._random, len(labels)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from zslbench.data import ArrayRegions, source
 from zslbench.plugin import DataRequest, Dataset, DatasetSource, OfficialSplit
-from zslbench_datasets.settings import FEATURES, ToySettings, check_request
+from zslbench_datasets.settings import FEATURES, ToySettings, check_request, recorded
 
 # fmt: off
 ATTRIBUTES = (
@@ -68,7 +68,7 @@ def generate(s: ToySettings, name: str = "toy", semantics_name: str = "att") -> 
     split = _split(s, labels, order)
     where = "simulated by zslbench_datasets.toy"
     arrays = {"features": features, "labels": labels, "semantics": semantics}
-    arrays |= {"trainval": split.trainval, "test_seen": split.test_seen, "test_unseen": split.test_unseen}
+    arrays |= split.parts
     return Dataset(
         name=name,
         features=features,
@@ -83,7 +83,7 @@ def generate(s: ToySettings, name: str = "toy", semantics_name: str = "att") -> 
         regions=ArrayRegions(regions),
         finetuned=False,
         sources=tuple(source(key, where, one) for key, one in arrays.items()),
-        extra={"semantics_kind": "attributes", "simulated": True, "settings": s.model_dump(mode="json")},
+        extra=recorded(s),
     )
 
 

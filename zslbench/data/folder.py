@@ -283,14 +283,11 @@ def _listed_names(contents: FolderContents, count: int, labels: Indices) -> tupl
         official = set(_lines(contents.folder / "testclasses.txt"))
         unseen = _classes_of(labels, contents.parts["test_unseen"])
         if not official or official == {listed[one] for one in unseen if one < count}:
-            contents.findings.note(
-                "class names are the lines of allclasses.txt, taken to be in the order of class ids",
-                SPLITS_FILE,
-            )
+            text = "class names are the lines of allclasses.txt, taken to be in the order of class ids"
+            contents.findings.note(text, SPLITS_FILE)
             return tuple(listed)
-    contents.findings.note(
-        "the data set has no class names; classes are numbered from class_001", SPLITS_FILE
-    )
+    text = "the data set has no class names; classes are numbered from class_001"
+    contents.findings.note(text, SPLITS_FILE)
     return tuple(f"class_{one:03d}" for one in range(1, count + 1))
 
 
@@ -307,11 +304,12 @@ def _validation_classes(
     _compare_list(contents, "testclasses.txt", _classes_of(labels, parts["test_unseen"]), "test_unseen")
     if train is None or val is None:
         ids = _listed_ids(contents, "valclasses1.txt")
-        source = "there are no validation classes"
-        if ids is not None:
-            source = "validation classes are those of valclasses1.txt"
+        given = ids is not None and len(ids) > 0
+        source = (
+            "validation classes are those of valclasses1.txt" if given else "there are no validation classes"
+        )
         found.note(f"{SPLITS_FILE} lacks train_loc or val_loc; {source}", SPLITS_FILE)
-        return ids
+        return ids if given else None
     both, validation = np.union1d(train, val), _classes_of(labels, val)
     outside = [part[(part < 0) | (part >= len(labels))] for part in (train, val)]
     for wrong, fault in (
@@ -327,10 +325,10 @@ def _validation_classes(
     found.note(text, SPLITS_FILE)
     unassigned = np.setdiff1d(_classes_of(labels, parts["trainval"]), _classes_of(labels, both))
     if len(unassigned):
-        found.note(
-            f"{len(unassigned)} seen classes are in neither train_loc nor val_loc; validation trains on them",
-            SPLITS_FILE,
+        text = (
+            f"{len(unassigned)} seen classes are in neither train_loc nor val_loc; validation trains on them"
         )
+        found.note(text, SPLITS_FILE)
     _compare_list(contents, "valclasses1.txt", validation, "val_loc")
     return validation
 
@@ -347,29 +345,24 @@ def _lines(path: Path) -> list[str]:
 
 
 def _listed_ids(contents: FolderContents, file: str) -> Indices | None:
-    """Ids of the classes that a text file lists; None if it lists none."""
+    """Ids of the classes that a text file lists; None: there is no file, or it lists unknown ones."""
+    if not (contents.folder / file).is_file():
+        return None
     names, listed = contents.class_names, _lines(contents.folder / file)
     if unknown := [one for one in listed if one not in names]:
-        contents.findings.error(
-            f"{file} lists {len(unknown)} unknown classes ({few(unknown)})", SPLITS_FILE, len(unknown)
-        )
-    ids = sorted({names.index(one) for one in listed if one in names})
-    return np.array(ids, dtype=np.int64) if ids else None
+        text = f"{file} lists {len(unknown)} unknown classes ({few(unknown)})"
+        contents.findings.error(text, SPLITS_FILE, len(unknown))
+        return None
+    return np.array(sorted({names.index(one) for one in listed}), dtype=np.int64)
 
 
 def _compare_list(contents: FolderContents, file: str, ids: Indices, part: str) -> None:
-    if not (contents.folder / file).is_file():
-        return
-    before = len(contents.findings.errors)
     listed = _listed_ids(contents, file)
-    if len(contents.findings.errors) > before:
-        return
-    odd = np.setxor1d(ids, listed if listed is not None else ids[:0])
+    odd = ids[:0] if listed is None else np.setxor1d(ids, listed)
     if len(odd):
         shown = few(class_name(contents.class_names, one) for one in odd.tolist())
-        contents.findings.error(
-            f"{file} and the classes of {part} differ in {len(odd)} classes ({shown})", SPLITS_FILE, len(odd)
-        )
+        text = f"{file} and the classes of {part} differ in {len(odd)} classes ({shown})"
+        contents.findings.error(text, SPLITS_FILE, len(odd))
 
 
 def _compare_splits(

@@ -34,11 +34,6 @@ def array_sha256(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def scaled_sha256(digest: str, scale: float | None) -> str:
-    """The digest of values that are stored integers times ``scale``; None: the values are as stored."""
-    return digest if scale is None else hashlib.sha256(f"{digest} times {scale!r}".encode()).hexdigest()
-
-
 def source(name: str, file: str, array: np.ndarray) -> Source:
     """The record of one array of a data set. ``file`` is relative to the data root."""
     return Source(array=name, file=file, sha256=array_sha256(array))

@@ -115,17 +115,18 @@ class Findings:
             raise self.failure(where, advice)
 
 
-def require_valid(dataset: Dataset, where: object) -> None:
+def require_valid(dataset: Dataset, where: object, advice: str = "") -> None:
     """Refuse a data set that has faults.
 
     Args:
         where: what the message names first, such as the folder that the data set was read from.
+        advice: what to do.
 
     Raises:
         DataError: lists every fault with its count.
     """
     if found := dataset_faults(dataset):
-        raise DataError(where, found)
+        raise DataError(where, found, advice)
 
 
 def dataset_faults(dataset: Dataset) -> list[str]:
@@ -217,7 +218,7 @@ def _check_values(dataset: Dataset, findings: Findings) -> None:
 
 def _check_split(dataset: Dataset, findings: Findings) -> None:
     split, images = dataset.split, len(dataset.labels)
-    parts = {part: getattr(split, part) for part in PARTS}
+    parts = split.parts
     classes: dict[str, np.ndarray] = {}
     for name, rows in parts.items():
         inside = rows[(rows >= 0) & (rows < images)]

@@ -18,8 +18,9 @@ from zslbench.data.folder import (
 from zslbench.data.locations import HOW_TO_CHOOSE, SPLITS_FILE, require_folder
 from zslbench.data.matfile import features_files, read_mat
 from zslbench.data.provenance import source
-from zslbench.data.regions.attach import MEAN, RegionRequest, attach, mean_name
-from zslbench.data.validate import PARTS, Finding, Findings, dataset_findings
+from zslbench.data.regions.attach import MEAN, RegionRequest, attach
+from zslbench.data.regions.find import find_regions, open_regions
+from zslbench.data.validate import Finding, Findings, dataset_findings
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench.plugin.interfaces import DatasetSource
@@ -55,16 +56,13 @@ class ExpectedCounts:
         labels, split = dataset.labels, dataset.split
         classes, attributes = dataset.semantics.shape
         unseen = split.test_unseen[(split.test_unseen >= 0) & (split.test_unseen < len(labels))]
+        columns = self.sentence if dataset.semantics_name == "sentence" else self.attributes
         compared = [
             ("images", len(labels), self.images),
             ("classes", classes, self.classes),
             ("unseen classes", len(np.unique(labels[unseen])), self.unseen),
-            (
-                "attributes",
-                attributes,
-                self.sentence if dataset.semantics_name == "sentence" else self.attributes,
-            ),
-            *((f"{part} images", len(getattr(split, part)), getattr(self, part)) for part in PARTS),
+            ("attributes", attributes, columns),
+            *((f"{part} images", len(rows), getattr(self, part)) for part, rows in split.parts.items()),
         ]
         return [
             Finding("error", f"{found} {what}, officially {official}", count=found)
@@ -82,16 +80,10 @@ class FolderSource(DatasetSource):
         Without ``res101``, the features that came with an imported set are the default.
         """
         folder, regions = require_folder(request.root, request.name, request.name), RegionRequest.of(request)
-        features = request.features
+        features, semantics = request.features, request.semantics or "att"
         if features is None and regions is None and not (folder / f"{DEFAULT_FEATURES}.mat").is_file():
             features = _imported_features(folder)
-        return read_xlsa17(
-            folder,
-            name=request.name,
-            features=features,
-            semantics=request.semantics or "att",
-            regions=regions,
-        )
+        return read_xlsa17(folder, name=request.name, features=features, semantics=semantics, regions=regions)
 
 
 def read_xlsa17(
@@ -127,11 +119,12 @@ def read_xlsa17(
     requested = regions.features if regions is not None else features
     stem = None if means else features_stem(DEFAULT_FEATURES if requested is None else requested)
     _require_files(folder, stem, SEMANTICS_FILES[semantics])
-    region_source = None if regions is None else regions.open(folder)
-    findings = Findings()
+    region_source, findings = None, Findings()
+    if regions is not None:
+        region_source = open_regions(find_regions(folder, regions.name, regions.advice))
     x: np.ndarray | None
     if region_source is not None and stem is None:
-        file, features = region_source.path.name, mean_name(region_source)
+        file, features = region_source.path.name, f"{region_source.name} {MEAN}"
         x = np.ascontiguousarray(region_source.features)
         images: ImageLabels | None = ImageLabels(region_source.labels, file, region_source.image_files)
     else:
@@ -152,9 +145,8 @@ def read_xlsa17(
         raise findings.failure(folder)
     if len(described.class_names) != len(described.semantics):
         raise findings.failure(folder)
-
     arrays = {"features": x, "labels": described.labels, "semantics": described.semantics}
-    arrays |= {part: getattr(described.split, part) for part in PARTS}
+    arrays |= described.split.parts
     files = {"features": file, "labels": file, "semantics": SEMANTICS_FILES[semantics]}
     dataset = replace(
         described,

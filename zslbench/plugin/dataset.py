@@ -58,6 +58,11 @@ class OfficialSplit:
     test_unseen: Indices
     validation_classes: Indices | None = None
 
+    @property
+    def parts(self) -> dict[str, Indices]:
+        """The rows of each part by its name."""
+        return {"trainval": self.trainval, "test_seen": self.test_seen, "test_unseen": self.test_unseen}
+
 
 @dataclass(frozen=True)
 class Source:

@@ -76,7 +76,7 @@ def _check_one(
     if dataset is not None and entry is not None:
         wrong = ExpectedCounts(**entry.counts).differences(dataset)
         findings.extend(wrong, SPLITS_FILE)
-        prints = tuple(fingerprint(getattr(dataset.split, part)) for part in PARTS)
+        prints = tuple(map(fingerprint, dataset.split.parts.values()))
         if entry.split and prints != entry.split:
             text = f"the split is not the published one ({', '.join(prints)}): results cannot be compared"
             findings.warning(text, SPLITS_FILE)

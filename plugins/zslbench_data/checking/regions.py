@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from zslbench.data import (
 )
 from zslbench.errors import DataError
 from zslbench_data.checking.features import check_duplicates, feature_blocks, part_numbers, report_values
-from zslbench_data.checking.scan import Scan, scan
+from zslbench_data.checking.scan import scan
 from zslbench_data.checking.words import check_vectors
 from zslbench_data.download.catalogue import CatalogueEntry
 
@@ -28,20 +29,14 @@ _STORED_FAR = 1e-3
 """Likewise for the means in a store, as an error."""
 
 
-class _FloatRegions:
-    """The regions of a source as float32 rows for :func:`scan`; collects the mean over them on the way."""
-
-    def __init__(self, source: RegionStore | RegionFile) -> None:
-        self._source = source
-        self.means: list[np.ndarray] = []
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for block in self._source.blocks():
-            stored, scale = np.ascontiguousarray(block), self._source.scale
-            with np.errstate(invalid="ignore", over="ignore"):
-                self.means.append(mean_over_regions(stored, scale))
-            values = as_float32(stored, scale)
-            yield values.reshape(-1, values.shape[-1])  # a channel is a dimension, whichever the region
+def _float_rows(source: RegionStore | RegionFile, means: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The regions of a source as float32 rows for :func:`scan`; adds the means over them to ``means``."""
+    for block in source.blocks():
+        stored = np.ascontiguousarray(block)
+        with np.errstate(invalid="ignore", over="ignore"):
+            means.append(mean_over_regions(stored, source.scale))
+        values = as_float32(stored, source.scale)
+        yield values.reshape(-1, values.shape[-1])  # a channel is a dimension, whichever the region
 
 
 def open_source(path: Path) -> RegionStore | RegionFile:
@@ -66,15 +61,14 @@ def check_regions(
         vectors = source.companions.get("attribute_vectors")
         if vectors is not None:
             check_vectors(vectors, None, where, findings)
-        rows = _FloatRegions(source)
-        found = scan(rows)
+        parts: list[np.ndarray] = []
+        found = scan(_float_rows(source, parts))
         # A row of the scan is a region; an image is zero if all of its regions are.
         numbers, counts = np.unique(np.array(found.zero_rows, np.int64) // regions, return_counts=True)
         zero = numbers[counts == regions].tolist()
         bad = sorted({row // regions for row in found.bad_rows})
-        per_image = Scan(images, found.nan, found.inf, bad, zero, found.constant, found.largest)
-        report_values(per_image, where, findings)
-        means = np.concatenate(rows.means)
+        report_values(replace(found, rows=images, bad_rows=bad, zero_rows=zero), where, findings)
+        means = np.concatenate(parts)
         if len(means) == len(part_numbers(contents)):
             digests = [row.tobytes() for row in np.ascontiguousarray(means)]
             check_duplicates(contents, digests, zero, "mean over regions", where, entry)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from zslbench.data import (
     ATTRIBUTE_VECTORS,
@@ -75,11 +77,7 @@ def _order(vectors: np.ndarray, names: Sequence[str], where: str, findings: Find
     """
     rows = np.flatnonzero(vectors.any(axis=1))
     words = [words_of(names[one]) for one in rows.tolist()]
-    vocabulary = {word: column for column, word in enumerate(sorted({one for each in words for one in each}))}
-    counts = np.zeros((len(rows), len(vocabulary)))
-    for row, each in enumerate(words):
-        for word in each:
-            counts[row, vocabulary[word]] += 1
+    counts = pd.DataFrame(map(Counter, words)).fillna(0).to_numpy(dtype=np.float64)
     free = len(rows) - np.linalg.matrix_rank(counts) if counts.size else 0
     if free < len(rows) * _MISFIT:
         return  # nearly every name has a word that no other has: any order fits

@@ -99,7 +99,8 @@ def _import_custom(
     """The custom data set whose images or array is ``source``."""
     from zslbench.data import Findings
     from zslbench_data.importing.arrays import open_array
-    from zslbench_data.importing.custom_write import CustomFiles, import_custom
+    from zslbench_data.importing.custom import CustomFiles
+    from zslbench_data.importing.custom_write import import_custom
 
     if options["attributes"] is None or options["split"] is None or name is None:
         raise SettingsError("a custom set needs --name, --attributes and --split")

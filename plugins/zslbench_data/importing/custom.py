@@ -43,6 +43,36 @@ _CLASS_PARTS = {"trainval": "seen", "seen": "seen", "test_unseen": "unseen", "un
 
 
 @dataclass(frozen=True)
+class CustomFiles:
+    """The files of a custom data set, and how to import them."""
+
+    attributes: Path
+    """CSV with class attributes."""
+    split: Path
+    """CSV with the split."""
+    labels: Path | None = None
+    """CSV with the classes of rows (columns ``class``, perhaps ``image`` and ``row``)."""
+    images: Path | None = None
+    features: Path | None = None
+    regions: Path | None = None
+    features_name: str | None = None
+    """Stem of the features file; None: that of the array's file."""
+    regions_name: str | None = None
+    """Of the region store; None: the stem of the array's file."""
+    dtype: str = "keep"
+    """What regions are stored in: ``keep``, ``float16``, ``float32``."""
+    seed: int = 0
+    """Of the automatic test_seen."""
+    link: bool = False
+    """Whether to link images instead of copying them."""
+
+    @property
+    def stem(self) -> str | None:
+        """Of the features file; None: there are no features."""
+        return None if self.features is None else self.features_name or self.features.stem
+
+
+@dataclass(frozen=True)
 class Planned:
     """A custom data set without its features."""
 
@@ -54,40 +84,27 @@ class Planned:
     """Scaled to unit length, float64."""
 
 
-def plan(
-    attributes: Path,
-    split: Path,
-    *,
-    findings: Findings,
-    labels: Path | None = None,
-    images: Sequence[str] | None = None,
-    rows: int | None = None,
-    seed: int = 0,
-) -> Planned:
+def plan(given: CustomFiles, findings: Findings, images: Sequence[str] | None, rows: int | None) -> Planned:
     """Put a data set together.
 
     Args:
-        attributes: CSV with class attributes.
-        split: CSV with the split.
         findings: faults that are known already; faults and notes join them.
-        labels: CSV with the classes of rows (columns ``class``, perhaps ``image`` and ``row``).
         images: files in the image folder, as ``class/file.jpg``; None: there is no folder.
         rows: number of the arrays' rows; None: there are no arrays.
-        seed: for the automatic test_seen.
 
     Raises:
         MissingData: a file does not exist.
         DataError: lists every fault, with counts.
     """
-    given = read_attributes(attributes, findings)
-    table = read_table(split, findings)
-    lines = None if table is None else read_rows(table, labels, images, rows, findings)
-    if given is None or lines is None or table is None:
-        raise findings.failure(split.parent)
-    planned = _assemble(given, table, lines, seed, findings)
+    attributes, folder = read_attributes(given.attributes, findings), given.split.parent
+    table = read_table(given.split, findings)
+    lines = None if table is None else read_rows(table, given.labels, images, rows, findings)
+    if attributes is None or lines is None or table is None:
+        raise findings.failure(folder)
+    planned = _assemble(attributes, table, lines, given.seed, findings)
     if (planned.dataset.labels >= 0).all():
         findings.extend(dataset_findings(planned.dataset))
-    findings.raise_errors(split.parent)
+    findings.raise_errors(folder)
     return planned
 
 

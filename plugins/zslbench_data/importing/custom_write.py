@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from zslbench.data import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS,
     IMAGES,
-    PARTS,
     SPLITS_FILE,
     Findings,
     RegionWriter,
@@ -28,9 +26,10 @@ from zslbench_data.download.get import write_names
 from zslbench_data.exporting.xlsa17 import write_images, write_splits
 from zslbench_data.extraction.images import IMAGE_SUFFIXES, files_below
 from zslbench_data.importing.arrays import Regions, open_features, open_regions
-from zslbench_data.importing.custom import Planned, plan
+from zslbench_data.importing.custom import CustomFiles, Planned, plan
 from zslbench_data.importing.records import (
     Imported,
+    files_digest,
     import_key,
     is_done,
     locked,
@@ -44,32 +43,6 @@ from zslbench_data.staging import staged_folder
 
 _KIND = "custom"
 _SPARE = 1 << 20
-
-
-@dataclass(frozen=True)
-class CustomFiles:
-    """The files of a custom data set, and how to import them."""
-
-    attributes: Path
-    split: Path
-    labels: Path | None = None
-    images: Path | None = None
-    features: Path | None = None
-    regions: Path | None = None
-    features_name: str | None = None
-    """Stem of the features file; None: that of the array's file."""
-    regions_name: str | None = None
-    """Of the region store; None: the stem of the array's file."""
-    dtype: str = "keep"
-    """What regions are stored in: ``keep``, ``float16``, ``float32``."""
-    seed: int = 0
-    link: bool = False
-    """Whether to link images instead of copying them."""
-
-    @property
-    def stem(self) -> str | None:
-        """Of the features file; None: there are no features."""
-        return None if self.features is None else self.features_name or self.features.stem
 
 
 def import_custom(
@@ -110,15 +83,7 @@ def _import(
     counts = {len(one) for one in (features, None if regions is None else regions.array) if one is not None}
     if features is not None and regions is not None and len(counts) > 1:
         findings.error(f"features of {len(features)} images, regions of {len(regions.array)}")
-    planned = plan(
-        given.attributes,
-        given.split,
-        findings=findings,
-        labels=given.labels,
-        images=images,
-        rows=min(counts) if counts else None,
-        seed=given.seed,
-    )
+    planned = plan(given, findings, images, rows=min(counts, default=None))
     require_space(folder / SPLITS_FILE, _bytes(given, features, regions, planned))
     replaced = read_import(folder, _KIND)
     with staged_folder(folder) as staging:
@@ -126,7 +91,7 @@ def _import(
         write_import(folder, staging, _KIND, key, origins, features=given.stem)
     remove_replaced(folder, replaced, origins)
     dataset = planned.dataset
-    parts = ", ".join(f"{part} {len(getattr(dataset.split, part))}" for part in PARTS)
+    parts = ", ".join(f"{part} {len(rows)}" for part, rows in dataset.split.parts.items())
     counted = f"{len(dataset.labels)} images of {len(dataset.class_names)} classes ({parts})"
     text = f"{counted}, {dataset.semantics.shape[1]} attributes"
     return _imported(folder, text, findings.notes, given)
@@ -174,7 +139,7 @@ def _write(
 def _write_regions(store: Path, planned: Planned, regions: Regions, display: Display) -> None:
     dataset = planned.dataset
     companions = {"att": dataset.semantics, "original_att": planned.original_att.astype(np.float32)}
-    companions |= {part: getattr(dataset.split, part) for part in PARTS}
+    companions |= dataset.split.parts
     provenance: dict[str, Any] = {"source": regions.path.name}
     if regions.grid is not None:
         provenance["grid"] = list(regions.grid)
@@ -240,10 +205,7 @@ def _inputs(given: CustomFiles, images: list[str] | None, display: Display) -> M
             found[field.name] = value
     if images is not None and given.images is not None:
         display.message(f"checking {len(images)} images")
-        digest = hashlib.sha256()
-        for name in images:
-            digest.update(f"{name}\0{sha256_of(given.images / name)}\n".encode())
-        found["images"] = digest.hexdigest()
+        found["images"] = files_digest(given.images, images)
     return found
 
 

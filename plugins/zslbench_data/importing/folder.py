@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from zslbench.store import sha256_of
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.importing.records import (
     Imported,
+    files_digest,
     import_key,
     is_done,
     locked,
@@ -158,13 +158,11 @@ def _digest(path: Path) -> str:
     """sha256 of a file; of a folder, of its files' names and sha256."""
     if not path.is_dir():
         return sha256_of(path)
-    digest = hashlib.sha256()
+    names = []
     for base, inner, files in os.walk(path, followlinks=True):
         inner.sort()
-        for file in sorted(files):
-            below = (Path(base) / file).relative_to(path).as_posix()
-            digest.update(f"{below}\0{sha256_of(Path(base) / file)}\n".encode())
-    return digest.hexdigest()
+        names += [(Path(base) / file).relative_to(path).as_posix() for file in sorted(files)]
+    return files_digest(path, names)
 
 
 def _size(path: Path) -> int:

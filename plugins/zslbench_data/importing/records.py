@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,14 @@ def locked(folder: Path) -> Iterator[None]:
 def import_key(inputs: Mapping[str, Any]) -> str:
     """The digest of everything that an import's result depends on, given as plain data."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def files_digest(folder: Path, names: Iterable[str]) -> str:
+    """The digest of files in a folder: of their names and sha256, in this order."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(f"{name}\0{sha256_of(folder / name)}\n".encode())
+    return digest.hexdigest()
 
 
 def read_import(folder: Path, kind: str) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from zslbench.data import (
     SPLITS_FILE,
     ImageLabels,
     RegionFile,
-    dataset_faults,
     dataset_folders,
     disagreements,
     no_features,
     read_without_features,
     region_files,
+    require_valid,
 )
 from zslbench.errors import DataError, MissingData, SettingsError
 from zslbench.plugin import Dataset, OfficialSplit
@@ -133,10 +133,8 @@ def _dataset_of(root: Path, path: Path) -> str:
 
 def _compare(folder: Path, file: RegionFile) -> None:
     """Raise DataError if the file is not of this data set's images, classes, attributes and split."""
-    dataset = read_without_features(folder)
-    if dataset is None:  # no file of the folder has labels
-        images = ImageLabels(file.labels, file.path.name, file.image_files)
-        dataset = read_without_features(folder, images)
+    images = ImageLabels(file.labels, file.path.name, file.image_files)  # if no file of the folder has labels
+    dataset = read_without_features(folder) or read_without_features(folder, images)
     if dataset is not None:
         labels_file = f"the files of {folder.name}"
         if found := disagreements(file, dataset, dataset.semantics, labels_file):
@@ -161,8 +159,7 @@ def _dataset_in(file: RegionFile, folder: Path) -> Dataset:
         semantics_name="att",
         image_files=file.image_files,
     )
-    if faults := dataset_faults(dataset):
-        raise DataError(file.path, faults, "Nothing was imported")
+    require_valid(dataset, file.path, "Nothing was imported")
     return dataset
 
 

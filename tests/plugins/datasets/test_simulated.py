@@ -56,23 +56,24 @@ def classes(name: str, scale: float = 1.0) -> Classes:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_true_counts_without_any_files(name: str) -> None:
-    found, split = classes(name), classes(name).split
+    whole = classes(name)
+    found, split = whole.dataset, whole.dataset.split
     assert {
         "images": len(found.labels),
-        "classes": len(found.names),
+        "classes": len(found.class_names),
         "unseen": len(np.unique(found.labels[split.test_unseen])),
-        "attributes": found.att.shape[1],
+        "attributes": found.semantics.shape[1],
         "trainval": len(split.trainval),
         "test_seen": len(split.test_seen),
         "test_unseen": len(split.test_unseen),
     } == {key: one for key, one in catalogue().entry(name[4:]).counts.items() if key != "sentence"}
-    np.testing.assert_allclose(np.linalg.norm(found.att, axis=1), 1, rtol=1e-5)
-    assert found.strength.min() >= 0 and found.strength.max() == 1
+    np.testing.assert_allclose(np.linalg.norm(found.semantics, axis=1), 1, rtol=1e-5)
+    assert whole.strength.min() >= 0 and whole.strength.max() == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fraction_keeps_every_class_and_every_part(name: str) -> None:
-    whole, small = classes(name), classes(name, 0.1)
+    whole, small = classes(name).dataset, classes(name, 0.1).dataset
     for part, least in (("trainval", 2), ("test_seen", 1), ("test_unseen", 1)):
         before = np.bincount(whole.labels[getattr(whole.split, part)])
         after = np.bincount(small.labels[getattr(small.split, part)])
@@ -97,11 +98,11 @@ def test_the_least_there_can_be_is_a_sound_data_set(name: str) -> None:
 
 def test_the_real_attributes_split_and_names_where_they_are(real_data: Path) -> None:
     root = real_data / "xlsa17"
-    whole = classes_of(root / "SUN", "sun", catalogue().entry("sun").counts, seed=0)
+    whole = classes_of(root / "SUN", "sun", catalogue().entry("sun").counts, seed=0).dataset
     split = whole.split
     found = tuple(fingerprint(one) for one in (split.trainval, split.test_seen, split.test_unseen))
     assert found == catalogue().entry("sun").split
-    assert whole.names[0] == "abbey"
+    assert whole.class_names[0] == "abbey"
     dataset = load("sim-sun", root, semantics="original_att")
     assert dataset.attribute_names is not None and dataset.attribute_names[88] == "man-made"
     real = np.load(real_data / "attribute_vectors" / "SUN.npy")
@@ -148,7 +149,7 @@ def drawn(count: int = 40, **settings: Any) -> np.ndarray:
     vectors = np.random.default_rng(5).normal(size=(3, 4)).astype(np.float32)
     images = Images(SimulatedSettings.model_validate(settings), strength, vectors)
     labels = np.zeros(count, dtype=np.int64)
-    return np.concatenate([block.copy() for block, _ in images.blocks(labels)])
+    return np.concatenate([block.copy() for block in images.blocks(labels)])
 
 
 def test_noise_is_what_a_relu_leaves_of_normal_numbers() -> None:

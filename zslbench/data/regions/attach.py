@@ -15,14 +15,13 @@ from jaxtyping import Float
 from zslbench.data.attributes import attribute_names, attribute_vectors
 from zslbench.data.locations import SPLITS_FILE
 from zslbench.data.provenance import source as source_of
-from zslbench.data.regions.find import find_regions, open_regions
 from zslbench.data.regions.hdf5 import RegionFile
 from zslbench.data.regions.store import StoredRegions
 from zslbench.data.validate import PARTS, Finding, Findings, few
 from zslbench.plugin.dataset import DataRequest, Dataset, Source
 
 MEAN = "mean"
-"""``--features mean``: the mean over the region features as global features."""
+"""``--features mean``: the mean over the region features as global features, named ``"<file> mean"``."""
 
 Attributes = Float[np.ndarray, "classes attributes"]
 
@@ -39,23 +38,14 @@ class RegionRequest:
     """Where to get them, for the message if there are none."""
 
     @classmethod
-    def of(cls, request: DataRequest, advice: str = "") -> RegionRequest | None:
+    def of(cls, request: DataRequest) -> RegionRequest | None:
         """The regions of a request; None: no region features, and none are searched for."""
         features, name = request.features, request.regions
         if features is not None and features.endswith(f" {MEAN}"):  # their name in a run's record
             name, features = name or features.removesuffix(f" {MEAN}"), MEAN
         if not request.needs_regions and name is None and features != MEAN:
             return None
-        return cls(name, features, advice)
-
-    def open(self, folder: Path) -> StoredRegions:
-        """The region features of the data set in ``folder``."""
-        return open_regions(find_regions(folder, self.name, self.advice))
-
-
-def mean_name(source: StoredRegions) -> str:
-    """The name of global features that are means over regions: ``"<file> mean"``."""
-    return f"{source.name} {MEAN}"
+        return cls(name, features)
 
 
 def attach(
@@ -183,7 +173,7 @@ def _stems(files: tuple[str, ...]) -> list[str]:
 
 def _compare_splits(source: StoredRegions | RegionFile, dataset: Dataset, findings: Findings) -> None:
     file = source.path.name
-    ours = {part: np.sort(getattr(dataset.split, part)) for part in PARTS}
+    ours = {part: np.sort(rows) for part, rows in dataset.split.parts.items()}
     theirs = {part: np.sort(source.companions[part]) for part in PARTS if part in source.companions}
     different = {part: rows for part, rows in theirs.items() if not np.array_equal(rows, ours[part])}
     if different and all(np.array_equal(rows - 1, ours[part]) for part, rows in different.items()):

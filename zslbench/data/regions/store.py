@@ -24,6 +24,7 @@ A store is never changed. :class:`~zslbench.data.regions.writer.RegionWriter` wr
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from zslbench.data.provenance import array_sha256, scaled_sha256
+from zslbench.data.provenance import array_sha256
 from zslbench.data.regions.layout import BLOCK_BYTES, MappedRows, as_float32, stored_type
 from zslbench.errors import DataError
 from zslbench.plugin.dataset import Indices
@@ -143,7 +144,8 @@ class StoredRegions(ABC):
     @property
     def sha256(self) -> str:
         """sha256 of the values: that of the stored array together with its scale."""
-        return scaled_sha256(self.array_sha256, self.scale)
+        digest, scale = self.array_sha256, self.scale
+        return digest if scale is None else hashlib.sha256(f"{digest} times {scale!r}".encode()).hexdigest()
 
     @property
     @abstractmethod
@@ -272,10 +274,8 @@ def _map_npy(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Mapped
     """Memory-map a ``.npy`` file that must hold this array."""
     try:
         with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            first = version == (1, 0)
-            read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-            header = read(file)
+            np.lib.format.read_magic(file)
+            header = np.lib.format.read_array_header_1_0(file)  # the version that is written
             offset = file.tell()
     except FileNotFoundError:
         raise DataError(path, ["is missing"]) from None

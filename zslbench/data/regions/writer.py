@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 from jaxtyping import Int, Shaped
+from rich.filesize import decimal
 
 from zslbench.data.provenance import ArrayDigest, array_sha256
 from zslbench.data.regions.layout import as_stored, mean_over_regions, not_finite, stored_type
@@ -95,8 +96,11 @@ class RegionWriter:
     def _open_files(self) -> None:
         self._require_space(self.shape[0])
         self._part.mkdir()
+        # Values are written, not memory-mapped: a full disk is then an error and not a signal that kills the
+        # process.
         for name, digest in self._digests.items():
-            self._open[name] = _begin(self._part / f"{name}.npy", digest.dtype, digest.shape)
+            self._open[name] = (self._part / f"{name}.npy").open("xb")
+            self._open[name].write(npy_header(digest.dtype, digest.shape))
 
     def _require_space(self, images: int) -> None:
         _, regions, channels = self.shape
@@ -209,8 +213,8 @@ class RegionWriter:
         arrays["regions"]["scale"] = self.scale
         for name, array in self._companions.items():
             little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-            with _begin(self._part / f"{name}.npy", little.dtype, little.shape) as file:
-                file.write(little.reshape(-1).view(np.uint8).data)
+            with (self._part / f"{name}.npy").open("xb") as file:
+                np.save(file, little)
                 self._sync(file)
             arrays[name] = _entry(name, little.dtype, little.shape, array_sha256(little))
         self._write_index(self._part / INDEX)
@@ -286,15 +290,8 @@ def require_space(path: Path, needed: int, advice: str = "") -> None:
     parent = next(one for one in path.absolute().parents if one.exists())
     free = shutil.disk_usage(parent).free
     if free < needed:
-        raise DataError(
-            path,
-            [f"needs {_size(needed)}, the disk has {_size(free)} free; nothing was written"],
-            advice,
-        )
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+        fault = f"needs {decimal(needed)}, the disk has {decimal(free)} free; nothing was written"
+        raise DataError(path, [fault], advice)
 
 
 def _entry(name: str, dtype: np.dtype[Any], shape: tuple[int, ...], digest: str) -> dict[str, Any]:
@@ -306,17 +303,6 @@ def _entry(name: str, dtype: np.dtype[Any], shape: tuple[int, ...], digest: str)
         "scale": None,
         "sha256": digest,
     }
-
-
-def _begin(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> IO[bytes]:
-    """A new ``.npy`` file with its header.
-
-    Values are written, not memory-mapped: a full disk is then an error and not a signal that kills the
-    process.
-    """
-    file = path.open("xb")
-    file.write(npy_header(dtype, shape))
-    return file
 
 
 def npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
