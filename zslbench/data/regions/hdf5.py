@@ -214,9 +214,8 @@ class MappedHdf5(StoredRegions):
         return cache.make_once(cache.cached_path(self.path.stem, key), self._compute)
 
     def _compute(self, folder: Path) -> None:
-        images, regions, channels = self.shape
-        size = images * regions * channels * self.dtype.itemsize
-        _log.info("reading %s, once (%.1f GB), for its digest", self.path, size / 1e9)
+        images, _, channels = self.shape
+        _log.info("reading %s, once (%.1f GB), for its digest", self.path, self._file.size / 1e9)
         digest = ArrayDigest(self.dtype, self.shape)
         means = np.empty((images, channels), dtype=np.float32)
         done = 0
@@ -235,14 +234,12 @@ class MappedHdf5(StoredRegions):
 
     @cached_property
     def array_sha256(self) -> str:
-        found = json.loads((self._computed / "digest.json").read_bytes())
-        return str(found["sha256"])
+        return str(json.loads((self._computed / "digest.json").read_bytes())["sha256"])
 
     @cached_property
     def features(self) -> Float[np.ndarray, "images dv"]:
         """The mean over regions."""
-        means: np.ndarray = np.load(self._computed / "features.npy")
-        return means
+        return np.asarray(np.load(self._computed / "features.npy"))
 
     @property
     def labels(self) -> Int[np.ndarray, " images"]:

@@ -84,11 +84,9 @@ def as_stored(
 
     given = torch.from_numpy(values)
     if dtype == np.float16:
-        half: np.ndarray = given.to(torch.float16).numpy()
-        return half
+        return np.asarray(given.to(torch.float16).numpy())
     integers = torch.round(given / (1.0 if scale is None else scale)).clamp_(0, 255)
-    whole: np.ndarray = integers.to(torch.uint8).numpy()
-    return whole
+    return np.asarray(integers.to(torch.uint8).numpy())
 
 
 def mean_over_regions(
@@ -164,8 +162,9 @@ class MappedRows:
             IndexError: a row number is out of range.
         """
         count = self._count
-        if ((rows < -count) | (rows >= count)).any():
-            raise IndexError(f"row {rows[(rows < -count) | (rows >= count)][0]} of {count}")
+        outside = rows[(rows < -count) | (rows >= count)]
+        if len(outside):
+            raise IndexError(f"row {outside[0]} of {count}")
         numbers = (rows % count).tolist()
         order = np.argsort(rows % count, kind="stable").tolist()  # in the order on the disk
         self._prefetch([numbers[one] for one in order])
