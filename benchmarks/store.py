@@ -56,7 +56,7 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = resolve(registry(), "sim-sun", method="eszsl", settings={"dataset.scale": arguments.scale})
     part = recipe.parts["dataset"]
-    store = load_dataset(part, root=None, features=None, semantics=None, needs_regions=True).regions
+    store = load_dataset(part, needs_regions=True).regions
     assert isinstance(store, RegionStore)
     opening = interleaved({"open": partial(RegionStore.open, store.folder)}, arguments.repeats)["open"]
     size = (store.folder / "regions.npy").stat().st_size / 1e9

@@ -79,11 +79,11 @@ def run(
     from zslbench.experiment.events import Quiet, tracked
     from zslbench.experiment.execution import compute_all
     from zslbench.experiment.job import Job, replicas_for, seed_numbers
-    from zslbench.experiment.options import RunOptions, split_options
+    from zslbench.experiment.options import AllOptions
     from zslbench.experiment.recipe import resolve
     from zslbench.plugin.discovery import registry
 
-    fit, machine = split_options(options, RunOptions)
+    given = AllOptions(**options)
     known, display = registry(), display or Quiet()
     components = {"embedding": embedding, "generator": generator, "classifier": classifier}
     recipe = resolve(
@@ -92,16 +92,16 @@ def run(
         method=method,
         variant=variant,
         components=components,
-        data_root=machine.data_root,
-        **fit.resolved(),
+        data_root=given.data_root,
+        **given.resolved(),
     )
-    selection = Selection(select, fit.every)  # type: ignore[arg-type]
-    numbers, mode = seed_numbers(seeds), machine.mode()
-    loaded, data = DatasetCache(machine.data_root, display.say).load(recipe, fit.files)
-    store = machine.open_store()
+    selection = Selection(select, given.every)  # type: ignore[arg-type]
+    numbers, mode = seed_numbers(seeds), given.mode()
+    loaded, data = DatasetCache(given.data_root, display.say).load(recipe, given.files)
+    store = given.open_store()
     jobs = [Job(recipe, loaded, data, seed, selection, mode, keep_weights) for seed in numbers]
-    replicas = replicas_for(machine.replicas, len(jobs), recipe, mode)
-    with tracked(known, machine.track, store.root, display.say):
+    replicas = replicas_for(given.replicas, len(jobs), recipe, mode)
+    with tracked(known, given.track, store.root, display.say):
         done = compute_all(jobs, replicas, store, known, display, force=force)
     return Result(tuple(record for record, _ in done), sum(found for _, found in done))
 
@@ -127,10 +127,10 @@ def bench(
         ZslbenchError: anything else that the caller can correct, before a run begins.
         Interrupted: stopped on request; the same call resumes.
     """
-    from zslbench.experiment.suites.run import SilentWatcher, prepare
+    from zslbench.experiment.suites.run import Watcher, prepare
     from zslbench.plugin.discovery import registry
 
-    return prepare(suite, registry(), **options).run(watcher or SilentWatcher())
+    return prepare(suite, registry(), **options).run(watcher or Watcher())
 
 
 def ablate(
@@ -163,30 +163,30 @@ def ablate(
         Interrupted: stopped on request; the same call resumes.
     """
     from zslbench.experiment.job import seed_numbers
-    from zslbench.experiment.options import RunOptions, split_options
+    from zslbench.experiment.options import AllOptions, RunOptions
     from zslbench.experiment.suites.definition import ablation_suite
-    from zslbench.experiment.suites.run import SilentWatcher, prepare
+    from zslbench.experiment.suites.run import Watcher, prepare
     from zslbench.plugin.discovery import registry
     from zslbench.report.ablation import ablation_of
 
     known = registry()
     declared = known.method(method).declaration
     datasets = (dataset,) if isinstance(dataset, str) else tuple(dataset)
-    fit, machine = split_options(options, RunOptions)
-    suite = ablation_suite(declared, variants, datasets, seed_numbers(seeds), select, fit)
+    given = AllOptions(**options)
+    suite = ablation_suite(declared, variants, datasets, seed_numbers(seeds), select, given)
     prepared = prepare(
         suite,
         known,
         retry_failed=True,
         across_lines=True,
         display=display,
-        **{name: getattr(machine, name) for name in machine.__dataclass_fields__},
+        **{name: getattr(given, name) for name in RunOptions.__dataclass_fields__},
     )
     missing = _checked(prepared, suite.datasets)
     for reason in missing:
         prepared.display.say(reason)
-    outcome = prepared.run(watcher or SilentWatcher())
-    return ablation_of(outcome, declared, fit.reading, len(outcome.records) - prepared.computed, missing)
+    outcome = prepared.run(watcher or Watcher())
+    return ablation_of(outcome, declared, given.reading, len(outcome.records) - prepared.computed, missing)
 
 
 def _checked(prepared: Bench, datasets: Sequence[str]) -> list[str]:

@@ -89,13 +89,7 @@ def run(
         settings=settings,
     )
     recipe = recipe.with_settings(_shortened(recipe, epochs, settings or {}))
-    dataset = load_dataset(
-        recipe.parts["dataset"],
-        root=None,
-        features=None,
-        semantics=None,
-        needs_regions=embedding_inputs(recipe) == "regions",
-    )
+    dataset = load_dataset(recipe.parts["dataset"], needs_regions=embedding_inputs(recipe) == "regions")
     runs = ProbeRuns(recipe, dataset, Selection(select, every=1))
     notify(f"{recipe.label}: a run to compare with")
     runs.run()  # if the method cannot run at all, that is an error and not the result of a probe

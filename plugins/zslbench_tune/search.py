@@ -22,15 +22,14 @@ from zslbench.experiment import (
     Display,
     ExecutionMode,
     Job,
-    MachineOptions,
     Recipe,
     SearchKeywords,
+    SearchOptions,
     applied,
     checkpoint_seconds,
     embedding_inputs,
     resolve,
     seed_numbers,
-    split_options,
     validate,
 )
 from zslbench.plugin import Dataset, Streams, registry
@@ -195,22 +194,20 @@ def resolve_search(
     Raises:
         ZslbenchError: anything that the caller can correct.
     """
-    fit, machine = split_options(options, MachineOptions)
+    given = SearchOptions(**options)
     known = registry()
     recipe = resolve(
-        known, dataset, method=method, variant=variant, data_root=machine.data_root, **fit.resolved()
+        known, dataset, method=method, variant=variant, data_root=given.data_root, **given.resolved()
     )
     declaration = known.method(method).declaration
     overlays = [recipe.reading, *(one for one in declaration.variants if one.name == recipe.variant)]
     fixed = {key for one in overlays if one is not None for key in one.settings}
     tunable = {key: spec for key, spec in declaration.tunable.items() if key not in fixed}
-    space = space_of(recipe, requested=search or {}, tunable=tunable, fixed=fit.settings or {})
-    numbers, selection = seed_numbers(seeds), Selection("val", fit.every)
-    loaded, provenance = DatasetCache(machine.data_root, display.say).load(recipe, fit.files)
-    root = machine.open_store().root
-    return Search(
-        recipe, loaded, provenance, numbers, selection, machine.mode(), space, root, journal, display
-    )
+    space = space_of(recipe, requested=search or {}, tunable=tunable, fixed=given.settings or {})
+    numbers, selection = seed_numbers(seeds), Selection("val", given.every)
+    loaded, provenance = DatasetCache(given.data_root, display.say).load(recipe, given.files)
+    root = given.open_store().root
+    return Search(recipe, loaded, provenance, numbers, selection, given.mode(), space, root, journal, display)
 
 
 def _mean(values: Sequence[float]) -> float:

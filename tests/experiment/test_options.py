@@ -13,10 +13,10 @@ from click.testing import CliRunner
 
 from zslbench.cli.options import fitting_options, running_options
 from zslbench.experiment import options
-from zslbench.experiment.options import FitOptions, MachineOptions, RunOptions, split_options
+from zslbench.experiment.options import AllOptions, SearchOptions
 
 
-@pytest.mark.parametrize("name", ["Fit", "Machine", "Run"])
+@pytest.mark.parametrize("name", ["Fit", "Machine", "Run", "Search", "All"])
 def test_keywords_are_the_fields(name: str) -> None:
     cls, keywords = getattr(options, f"{name}Options"), getattr(options, f"{name}Keywords")
     fields, hints = {one.name for one in dataclasses.fields(cls)}, typing.get_type_hints(cls)
@@ -24,12 +24,10 @@ def test_keywords_are_the_fields(name: str) -> None:
 
 
 def test_an_unknown_keyword_is_refused() -> None:
-    fit, run = split_options({"epochs": 3, "threads": 2}, RunOptions)
-    assert (fit, run) == (FitOptions(epochs=3), RunOptions(threads=2))
     with pytest.raises(TypeError, match="thread"):
-        split_options({"thread": 2}, RunOptions)
+        AllOptions(thread=2)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="replicas"):
-        split_options({"replicas": 2}, MachineOptions)
+        SearchOptions(replicas=2)  # type: ignore[call-arg]
 
 
 def test_the_command_line_gives_what_the_objects_take() -> None:
@@ -42,7 +40,7 @@ def test_the_command_line_gives_what_the_objects_take() -> None:
         got.update(given)
 
     assert CliRunner().invoke(command, []).exit_code == 0
-    assert split_options(got, RunOptions) == (FitOptions(settings={}), RunOptions())
+    assert AllOptions(**got) == AllOptions(settings={})
     line = [
         "--set",
         "generator.lr=1e-3",
@@ -56,8 +54,12 @@ def test_the_command_line_gives_what_the_objects_take() -> None:
         "none",
     ]
     assert CliRunner().invoke(command, [*line, "--data-root", "x", "--epochs", "4"]).exit_code == 0
-    assert split_options(got, RunOptions) == (
-        FitOptions(settings={"generator.lr": 1e-3}, preset=("a", "b"), epochs=4),
-        RunOptions(threads=2, track=("none",), data_root=Path("x")),
+    assert AllOptions(**got) == AllOptions(
+        settings={"generator.lr": 1e-3},
+        preset=("a", "b"),
+        epochs=4,
+        threads=2,
+        track=("none",),
+        data_root=Path("x"),
     )
     assert CliRunner().invoke(command, ["--device", "tpu"]).exit_code == 2

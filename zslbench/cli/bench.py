@@ -85,16 +85,16 @@ def suites(name: str | None, fmt: str) -> None:
             }
             for row in one.rows
         ]
-        places = f"{', '.join(one.datasets)}; {', '.join(one.selections)}; seeds {_numbers(one.seeds)}"
+        places = f"{', '.join(one.datasets)}; {', '.join(one.select)}; seeds {_numbers(one.seeds)}"
         emit(rows, fmt, title=f"{one.name}: {one.title} ({places})")
         return
     rows = [
         {
             "suite": one.name,
-            "summary": one.definition.summary,
+            "summary": one.summary,
             "lines": len(one.rows),
             "data sets": ", ".join(one.datasets),
-            "selections": ", ".join(one.selections),
+            "selections": ", ".join(one.select),
             "seeds": len(one.seeds),
         }
         for one in map(find_suite, suite_names())

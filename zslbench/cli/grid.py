@@ -16,7 +16,7 @@ from rich.text import Text
 
 from zslbench.cli.progress import Bars, TerminalDisplay, duration, stage_bars
 from zslbench.experiment.suites.plan import PENDING, PlannedCell, SuitePlan
-from zslbench.experiment.suites.run import End
+from zslbench.experiment.suites.run import End, Watcher
 from zslbench.report.results import selection_label
 
 Place = tuple[str, str, str]
@@ -44,7 +44,7 @@ def watching() -> Lines:
     return shown if shown.console.is_terminal else Lines()
 
 
-class Lines(TerminalDisplay):
+class Lines(TerminalDisplay, Watcher):
     """Prints a line when a run starts and when one fails."""
 
     def __init__(self) -> None:
@@ -158,7 +158,7 @@ def grid(plan: SuitePlan, states: Mapping[Place, Mapping[int, str]]) -> Table:
     """
     suite = plan.resolved.suite
     table = Table("", box=None, pad_edge=False)
-    columns = [(dataset, mode) for dataset in suite.datasets for mode in suite.selections]
+    columns = [(dataset, mode) for dataset in suite.datasets for mode in suite.select]
     for dataset, mode in columns:
         table.add_column(f"{dataset} {selection_label(mode)}", justify="right")
     for line in plan.resolved.lines:

@@ -45,19 +45,17 @@ def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
     from zslbench.experiment.published import normal
 
     ablations = _ablations()
-    names = {normal(name): name for name in (*ablations, *known.methods)}
+    names = {normal(name): name for name in (*ablations, *known.names("method"))}
     if method is not None and normal(method) not in names:
         near = did_you_mean(method.lower(), {name.lower() for name in names.values()})
         raise UnknownName(f"no published figures of '{method}', {near}")
-    wanted = [normal(method)] if method is not None else list(dict.fromkeys(map(normal, known.methods)))
-    if method is None:
-        wanted += [one for one in map(normal, ablations) if one not in wanted]
+    wanted = dict.fromkeys(map(normal, (*known.names("method"), *ablations) if method is None else (method,)))
     by_name = {normal(name): rows for name, rows in ablations.items()}
     return [
         row
         for name in wanted
         for row in (
-            *(one for dataset in known.datasets for one in known.all(name, dataset)),
+            *(one for dataset in known.names("dataset") for one in known.all(name, dataset)),
             *by_name.get(name, ()),
         )
     ]

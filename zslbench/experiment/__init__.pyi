@@ -22,7 +22,7 @@ from .options import (
     MachineOptions as MachineOptions,
     RunOptions as RunOptions,
     SearchKeywords as SearchKeywords,
-    split_options as split_options,
+    SearchOptions as SearchOptions,
 )
 from .pipeline import Outcome as Outcome, Validated as Validated, run as run, validate as validate
 from .published import (

@@ -23,26 +23,35 @@ from zslbench.plugin.targets import load_class
 from zslbench.store.identity import run_id
 
 
+@dataclass(frozen=True)
+class DataFiles:
+    """Which of a data set's files to read; see :class:`~zslbench.plugin.dataset.DataRequest`."""
+
+    features: str | None = None
+    semantics: str | None = None
+    regions: str | None = None
+
+
 def load_dataset(
     part: Part,
+    files: DataFiles = DataFiles(),
     *,
-    root: str | Path | None,
-    features: str | None,
-    semantics: str | None,
-    regions: str | None = None,
+    root: str | Path | None = None,
     needs_regions: bool = False,
 ) -> Dataset:
     """Read and validate a data set.
 
     Args:
-        regions: which region features, see :class:`~zslbench.plugin.dataset.DataRequest`.
+        root: as ``--data-root``.
         needs_regions: whether the run reads region features.
 
     Raises:
         MissingData: it is missing; says what to do.
         DataError: it has faults; lists all of them.
     """
-    request = DataRequest(part.name, data_root(root), features, semantics, needs_regions, regions)
+    request = DataRequest(
+        part.name, data_root(root), files.features, files.semantics, needs_regions, files.regions
+    )
     dataset = load_class(part.registered)(part.settings).load(request)
     if not isinstance(dataset, Dataset):
         raise PluginError(
@@ -89,15 +98,6 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class DataFiles:
-    """Which of a data set's files to read: arguments of :func:`load_dataset`."""
-
-    features: str | None = None
-    semantics: str | None = None
-    regions: str | None = None
-
-
 class DatasetCache:
     """The data sets of several runs, one in memory at a time, with and without region features.
 
@@ -122,7 +122,7 @@ class DatasetCache:
         key = part.name, json.dumps([part.values(), inputs, asdict(files)], sort_keys=True)
         if key not in self._loaded:
             self._loaded = {one: found for one, found in self._loaded.items() if one[0] == key[0]}
-            dataset = load_dataset(part, root=self._root, needs_regions=inputs == "regions", **asdict(files))
+            dataset = load_dataset(part, files, root=self._root, needs_regions=inputs == "regions")
             if key not in self._noted:
                 self._noted.add(key)
                 for note in dataset.notes:
@@ -147,12 +147,13 @@ def preset_mismatches(recipe: Recipe, dataset: Dataset) -> list[str]:
     }
     lines = []
     for one in recipe.tuned:
-        data = one.get("data")
-        data = data if isinstance(data, Mapping) else {}
-        there = {name: one.get(name) for name in ("method", "variant", "reading")}
-        there |= {"data set": one.get("dataset")}
-        there |= {name: data.get(name) for name in ("features", "semantics")}
-        there |= {"validation split": data.get("validation")}
+        data = one["data"] if isinstance(one.get("data"), Mapping) else {}
+        there = {
+            **{name: one.get(name) for name in ("method", "variant", "reading")},
+            "data set": one.get("dataset"),
+            **{name: data.get(name) for name in ("features", "semantics")},
+            "validation split": data.get("validation"),
+        }
         now = here | {"validation split": validation_split(dataset).fingerprint()}
         differences = [
             f"{name} {value}, not {now[name]}"

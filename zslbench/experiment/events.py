@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from zslbench.errors import Interrupted, SettingsError, UnknownName
 from zslbench.plugin.hookspecs import RunTracker, hookimpl
@@ -60,49 +60,44 @@ class PluginObserver:
         self._shown.stage_ended(stage)
 
 
-class GroupObserver:
-    """One display for runs that train together: each stage shows the run that began it first.
+class MemberObserver:
+    """Observes one of several runs that train together and share a display, within its context.
 
-    If that run fails, the next one that reports anything in the stage takes its place.
+    Each stage shows the run that began it first. If that run fails, the next one that reports anything in the
+    stage takes its place.
+
+    Args:
+        leaders: the run shown in each active stage; None: the next one that reports. Shared by the group.
+        slot: the run's place in the group.
     """
 
-    def __init__(self, shown: Observer) -> None:
-        self.shown = shown
-        self.leaders: dict[str, int | None] = {}
-        """The run shown in each active stage; None: the next one that reports."""
+    def __init__(self, shown: Observer, leaders: dict[str, int | None], slot: int) -> None:
+        self._shown, self._leaders, self._slot = shown, leaders, slot
 
-    @contextlib.contextmanager
-    def member(self, slot: int) -> Iterator[Observer]:
-        """The observer of one run of the group."""
-        try:
-            yield _MemberObserver(self, slot)
-        finally:
-            self.leaders |= {stage: None for stage, leader in self.leaders.items() if leader == slot}
+    def __enter__(self) -> MemberObserver:
+        return self
 
-
-class _MemberObserver:
-    def __init__(self, group: GroupObserver, slot: int) -> None:
-        self._group, self._slot = group, slot
+    def __exit__(self, *error: object) -> None:
+        self._leaders |= {stage: None for stage, leader in self._leaders.items() if leader == self._slot}
 
     def _leads(self, stage: str) -> bool:
-        leaders = self._group.leaders
-        if stage in leaders and leaders[stage] is None:
-            leaders[stage] = self._slot
-        return leaders.get(stage) == self._slot
+        if stage in self._leaders and self._leaders[stage] is None:
+            self._leaders[stage] = self._slot
+        return self._leaders.get(stage) == self._slot
 
     def stage_started(self, stage: str, epochs: int, done: int) -> None:
-        self._group.leaders.setdefault(stage, self._slot)
+        self._leaders.setdefault(stage, self._slot)
         if self._leads(stage):
-            self._group.shown.stage_started(stage, epochs, done)
+            self._shown.stage_started(stage, epochs, done)
 
     def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
         if self._leads(stage):
-            self._group.shown.epoch_ended(stage, epoch, epochs, metrics)
+            self._shown.epoch_ended(stage, epoch, epochs, metrics)
 
     def stage_ended(self, stage: str) -> None:
         if self._leads(stage):
-            del self._group.leaders[stage]
-            self._group.shown.stage_ended(stage)
+            del self._leaders[stage]
+            self._shown.stage_ended(stage)
 
 
 @contextlib.contextmanager
@@ -221,48 +216,40 @@ def tracked(
 
 
 class _Listener:
-    """Makes a tracker a plugin with lifecycle hooks. Its errors become warnings."""
+    """Makes a tracker a plugin with lifecycle hooks, whose errors become warnings."""
 
     def __init__(self, name: str, tracker: RunTracker) -> None:
         self._name, self._tracker = name, tracker
-        self._lost: set[str] = set()
-        self._warned: set[str] = set()
+        self._started: set[str] = set()
+        """Runs that the tracker knows: if it failed at the start of one, later events would fail too."""
 
     @hookimpl
     def zslbench_run_started(self, run: RunInfo) -> None:
-        self._lost.discard(run.id)
-        if not self._notify("run_started", run):
-            self._lost.add(run.id)  # it does not know this run: later events would fail too
+        self._started.discard(run.id)
+        self._tracker.run_started(run)
+        self._started.add(run.id)
 
     @hookimpl
     def zslbench_epoch_ended(
         self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]
     ) -> None:
-        self._notify("epoch_ended", run, stage, epoch, metrics)
+        if run.id in self._started:
+            self._tracker.epoch_ended(run, stage, epoch, metrics)
 
     @hookimpl
     def zslbench_run_finished(self, run: RunInfo, record: RunRecord) -> None:
-        self._notify("run_finished", run, record)
+        if run.id in self._started:
+            self._tracker.run_finished(run, record)
 
     @hookimpl
     def zslbench_run_stopped(self, run: RunInfo, error: BaseException) -> None:
-        self._notify("run_stopped", run, error, isinstance(error, KeyboardInterrupt | Interrupted))
+        if run.id in self._started:
+            self._tracker.run_stopped(run, error, isinstance(error, KeyboardInterrupt | Interrupted))
 
     def close(self) -> None:
-        self._call("close")
-
-    def _notify(self, event: str, run: RunInfo, *arguments: Any) -> bool:
-        return run.id not in self._lost and self._call(event, run, *arguments)
-
-    def _call(self, event: str, *arguments: Any) -> bool:
         try:
-            getattr(self._tracker, event)(*arguments)
+            self._tracker.close()
         except (KeyboardInterrupt, Interrupted):
             raise
         except BaseException as error:
-            text = f"tracker '{self._name}': {event} failed: {one_line(error)}"
-            if text not in self._warned:
-                self._warned.add(text)
-                _log.warning(text)
-            return False
-        return True
+            _log.warning("tracker '%s': close failed: %s", self._name, one_line(error))

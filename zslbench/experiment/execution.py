@@ -19,12 +19,12 @@ from zslbench.errors import Interrupted, SettingsError
 from zslbench.experiment import pipeline
 from zslbench.experiment.events import (
     Display,
-    GroupObserver,
+    MemberObserver,
     PluginObserver,
     collected_warnings,
     stop_requests,
 )
-from zslbench.experiment.job import Job, applied, in_groups
+from zslbench.experiment.job import Job, applied
 from zslbench.experiment.open_run import STAGES, OpenRun, has_checkpoint, open_run
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.streams import Streams
@@ -87,11 +87,12 @@ def compute_all(
         Interrupted: stopped on request, resumable.
         Exception: that of the first run that failed, once the others of its group have ended.
     """
-    return [
-        one.result()
-        for group in in_groups(jobs, replicas)
-        for one in compute_group(group, store, registry, display, force=force)
-    ]
+    done = []
+    for start in range(0, len(jobs), replicas):
+        chunk = jobs[start : start + replicas]
+        group = [replace(job, mode=replace(job.mode, replicas=len(chunk))) for job in chunk]
+        done += [one.result() for one in compute_group(group, store, registry, display, force=force)]
+    return done
 
 
 def compute_group(
@@ -119,18 +120,13 @@ def compute_group(
     for slot, job in enumerate(jobs):
         if wanted is not None and slot not in wanted:
             ended[slot] = Ended(None)
-        elif (record := _find(job, store, display, force)) is not None:
+        elif not force and (record := store.find(run_id(job.identity()))) is not None:
             ended[slot] = Ended(record, found=True)
+            if job.keep_weights and record.environment.get("weights") != "all":
+                display.say(f"run {record.info.id} has no weights; --force computes it again and keeps them")
     if missing := {slot: job for slot, job in enumerate(jobs) if slot not in ended}:
         ended |= _Computation(jobs, missing, store, registry, display, force).compute()
     return [ended[slot] for slot in range(len(jobs))]
-
-
-def _find(job: Job, store: Store, display: Display, force: bool) -> RunRecord | None:
-    found = None if force else store.find(run_id(job.identity()))
-    if found is not None and job.keep_weights and found.environment.get("weights") != "all":
-        display.say(f"run {found.info.id} has no weights; --force computes it again and keeps them")
-    return found
 
 
 @dataclass
@@ -206,7 +202,7 @@ class _Computation:
                 return {slot: error}
 
     def _together(self, group: Group, train: Callable[..., Any], shown: Observer) -> Outcomes:
-        observer = GroupObserver(shown)
+        leaders: dict[str, int | None] = {}
         on_gpu = next(iter(self.missing.values())).mode.device == "cuda"
         gpu = torch.cuda.current_device() if on_gpu else None
 
@@ -214,7 +210,8 @@ class _Computation:
             """One run, in a thread of its own."""
             if gpu is not None:  # the current GPU is set for each thread
                 torch.cuda.set_device(gpu)
-            with collected_warnings(threading.get_ident()) as notes, observer.member(member.slot) as own:
+            own = MemberObserver(shown, leaders, member.slot)
+            with collected_warnings(threading.get_ident()) as notes, own:
                 return train(run, own, member=member), notes
 
         return group.run({slot: partial(work, run) for slot, run in self.runs.items()})

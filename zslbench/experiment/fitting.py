@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -24,7 +25,7 @@ from zslbench.plugin.interfaces import (
 )
 from zslbench.plugin.targets import load_class
 from zslbench.training.batches import in_chunks
-from zslbench.training.loop import OnEpoch, Training, complete, derive
+from zslbench.training.loop import OnEpoch, Trained, Training, complete, derive
 from zslbench.training.step import draw
 
 Assess = Callable[[int, Evaluation], Mapping[str, float]]
@@ -37,10 +38,11 @@ figures for the epoch's row."""
 
 @dataclass(frozen=True)
 class Fitted:
-    """Networks of every part, and the per-epoch rows of their training."""
+    """Networks by part, their evaluation, and the per-epoch rows of their training."""
 
     networks: Mapping[str, Networks]
-    """By part: ``embedding``, ``generator``, ``gzsl``, ``czsl``."""
+    """By part: ``embedding``, ``generator``, ``gzsl``, ``czsl``; of final classifiers only the last two."""
+    evaluation: Evaluation
     epochs: tuple[dict[str, Any], ...]
 
 
@@ -66,9 +68,8 @@ class Fitter:
             parts["embedding"].settings, space
         )
         self.generator: Generator | None = None
-        if "generator" in parts:
-            made = load_class(parts["generator"].registered)(parts["generator"].settings, space)
-            self.generator = made
+        if made := parts.get("generator"):
+            self.generator = load_class(made.registered)(made.settings, space)
         self.classifiers = FinalClassifiers(recipe, space, self.generator, tasks)
         if self.embedding.inputs == "regions" and fold.view.regions is None:
             raise ZslbenchError(
@@ -82,7 +83,7 @@ class Fitter:
         evaluates: Callable[[int], bool] = lambda epoch: False,
         assess: Assess | None = None,
         each: EachClassifierEpoch | None = None,
-    ) -> tuple[Fitted, Evaluation]:
+    ) -> Fitted:
         """Fit every part and evaluate at the end of the schedule.
 
         Args:
@@ -96,12 +97,13 @@ class Fitter:
                 return None
             return lambda epoch, nets: assess(epoch, evaluate(nets)) if evaluates(epoch) else {}
 
+        def fit_generator(view: TrainView, training: Training, on_epoch: OnEpoch | None = None) -> Trained:
+            return complete(self.generator.fit(view) if self.generator else {}, semantics, training, on_epoch)
+
         def after_embedding(nets: Networks) -> Evaluation:
             training = self.training.unsaved()
             view, evaluator = self._embedded(nets, replace(training, stages=None))
-            generator = complete(
-                self.generator.fit(view) if self.generator else {}, semantics, training.child("generator")
-            )
+            generator = fit_generator(view, training.child("generator"))
             return self.classifiers.fit(generator.networks, view, evaluator, training, each).evaluation
 
         embedding = complete(
@@ -116,12 +118,7 @@ class Fitter:
             training = self.training.unsaved()
             return self.classifiers.fit(nets, view, evaluator, training, each).evaluation
 
-        generator = complete(
-            self.generator.fit(view) if self.generator else {},
-            semantics,
-            self._part("generator"),
-            hook("generator", after_generator),
-        )
+        generator = fit_generator(view, self._part("generator"), hook("generator", after_generator))
         # An observer of each classifier epoch must see all of them again after an interruption: they are
         # then repeated, not resumed.
         training = self.training if each is None else replace(self.training, folder=None)
@@ -130,7 +127,7 @@ class Fitter:
         last = self.classifiers.fit(generator.networks, view, evaluator, training, each)
         networks = {"embedding": embedding.networks, "generator": generator.networks, **last.networks}
         rows = embedding.epochs + generator.epochs + last.epochs
-        return Fitted({part: nets for part, nets in networks.items() if nets}, rows), last.evaluation
+        return Fitted({part: nets for part, nets in networks.items() if nets}, last.evaluation, rows)
 
     def _part(self, kind: Literal["embedding", "generator"]) -> Training:
         """The context of one component's training; its stages depend on the plugin that it comes from."""
@@ -186,15 +183,6 @@ def _paced(
     return both
 
 
-@dataclass(frozen=True)
-class Classified:
-    """Fitted final classifiers by task, their evaluation, and the rows of their epochs."""
-
-    networks: dict[str, Networks]
-    evaluation: Evaluation
-    epochs: tuple[dict[str, Any], ...]
-
-
 class FinalClassifiers:
     """f_gzsl over all classes and f_czsl over the unseen ones, on top of a fitted embedding and generator.
 
@@ -224,7 +212,7 @@ class FinalClassifiers:
         evaluator: Evaluator,
         training: Training,
         each: EachClassifierEpoch | None = None,
-    ) -> Classified:
+    ) -> Fitted:
         """Fit the classifiers and evaluate their scores.
 
         Args:
@@ -249,33 +237,22 @@ class FinalClassifiers:
         for task in tasks:
             space = self.space if task == "gzsl" else unseen_space(self.space)
             classifier = self.kind(self.part.settings, space)
+            score = partial(self._score, classifier, generator)
+
+            def on_epoch(
+                epoch: int, nets: Networks, task: str = task, score: Callable[[Networks], Score] = score
+            ) -> Mapping[str, float]:
+                return each(task, epoch, self._evaluate(evaluator, {task: score(nets)})) if each else {}
+
             done = complete(
                 classifier.fit(both if task == "gzsl" else alone),
                 space.semantics,
                 training.child(task),
-                self._on_epoch(task, classifier, generator, evaluator, each),
+                on_epoch if each else None,
             )
-            networks[task] = done.networks
-            scores[task] = self._score(classifier, done.networks, generator)
+            networks[task], scores[task] = done.networks, score(done.networks)
             rows += done.epochs
-        return Classified(networks, self._evaluate(evaluator, scores), rows)
-
-    def _on_epoch(
-        self,
-        task: str,
-        classifier: Classifier,
-        generator: Networks,
-        evaluator: Evaluator,
-        each: EachClassifierEpoch | None,
-    ) -> OnEpoch | None:
-        if each is None:
-            return None
-
-        def on_epoch(epoch: int, nets: Networks) -> Mapping[str, float]:
-            score = self._score(classifier, nets, generator)
-            return each(task, epoch, self._evaluate(evaluator, {task: score}))
-
-        return on_epoch
+        return Fitted(networks, self._evaluate(evaluator, scores), rows)
 
     def _evaluate(self, evaluator: Evaluator, scores: Mapping[str, Score]) -> Evaluation:
         gzsl, czsl = scores.get("gzsl"), scores.get("czsl")
@@ -285,7 +262,7 @@ class FinalClassifiers:
             gzsl if "gzsl" in self.tasks else None, czsl if "czsl" in self.tasks else None
         )
 
-    def _score(self, classifier: Classifier, nets: Networks, generator: Networks) -> Score:
+    def _score(self, classifier: Classifier, generator: Networks, nets: Networks) -> Score:
         def score(g: Tensor) -> Tensor:
             with torch.no_grad():
                 return classifier.scores(nets, self._transformed(generator, g))

@@ -9,7 +9,7 @@ import os
 import random
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,12 +66,13 @@ def choose_mode(
         ZslbenchError: an unknown device, a GPU where torch sees none, or a precision or graphs that the
             device does not support.
     """
-    if precision not in PRECISIONS:
-        raise ZslbenchError(f"--precision {precision}: choose {', '.join(PRECISIONS)}")
-    if graphs not in ("auto", "on", "off"):
-        raise ZslbenchError(f"--graphs {graphs}: choose auto, on or off")
-    if device not in ("auto", "cpu", "cuda"):
-        raise ZslbenchError(f"--device {device}: choose auto, cpu or cuda")
+    for option, value, choices in (
+        ("precision", precision, PRECISIONS),
+        ("graphs", graphs, ("auto", "on", "off")),
+        ("device", device, ("auto", "cpu", "cuda")),
+    ):
+        if value not in choices:
+            raise ZslbenchError(f"--{option} {value}: choose {', '.join(choices)}")
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise ZslbenchError(
@@ -88,7 +89,7 @@ def choose_mode(
         )
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise ZslbenchError(f"--threads {threads}: give 1 to {MOST_THREADS}")
-    return ExecutionMode("cpu", precision, threads or torch.get_num_threads())
+    return ExecutionMode("cpu", precision, threads or torch.get_num_threads())  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
@@ -269,9 +270,3 @@ def lift_key(recipe: Recipe) -> Hashable:
 
 
 _OPTIMISER_RATE = re.compile(r"(^|[._])(lr|beta|momentum|weight_decay|learning_rate)")
-
-
-def in_groups(jobs: Sequence[Job], size: int) -> list[list[Job]]:
-    """The jobs in order, in groups of at most ``size``; the size of a group is part of their identity."""
-    groups = [jobs[start : start + size] for start in range(0, len(jobs), size)]
-    return [[replace(job, mode=replace(job.mode, replicas=len(group))) for job in group] for group in groups]

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +51,51 @@ class OpenRun:
     force: bool
 
     def write(self, outcome: Outcome, notes: Sequence[str], environment: Mapping[str, Any]) -> RunRecord:
-        """Put its result into the store."""
-        if self.job.mode.device == "cuda":
+        """Put its result into the store.
+
+        An embedding that reads regions is stored with every run, so that its attention maps can be drawn.
+
+        Args:
+            environment: further facts, added to those of :func:`describe`.
+        """
+        import pandas as pd
+
+        job, evaluation = self.job, outcome.evaluation
+        reads_regions = embedding_inputs(job.recipe) == "regions"
+        if job.mode.device == "cuda":
             environment = {"gpu_memory_peak": torch.cuda.max_memory_allocated(), **environment}
-        notes = [*self.job.dataset.notes, *notes]
-        content = run_content(self.job, self.info, outcome, notes, environment, self.stages.events)
+        tensors = {
+            f"{prefix}{kind}/{path}": tensor.detach().cpu()
+            for prefix, networks in (("", outcome.networks), ("validation/", outcome.validation_networks))
+            for kind, nets in networks.items()
+            for path, tensor in flatten(nets).items()
+        }
+        weights = "all" if job.keep_weights else "embedding" if reads_regions else None
+        stored = {"all": tuple(outcome.networks), "embedding": ("embedding",), None: ()}[weights]
+        content = RunContent(
+            info=self.info,
+            metrics=outcome.metrics,
+            environment={
+                **describe(job.mode, job.recipe),
+                **environment,
+                "preset": job.recipe.preset,
+                "chosen": dict(outcome.settings),
+                "group": job.recipe.group,
+                "stages": self.stages.events,
+                "weights": weights,
+            },
+            data=job.data,
+            notes=[*job.dataset.notes, *notes],
+            tables={
+                "epochs": pd.DataFrame(list(outcome.epochs)),
+                "candidates": pd.DataFrame(list(outcome.candidates)),
+                "classes": evaluation.classes_table(),
+                "predictions": evaluation.predictions_table(),
+                "curve": evaluation.curve_table(),
+                "networks": _networks_table(tensors),
+            },
+            networks={name: tensor for name, tensor in tensors.items() if name.partition("/")[0] in stored},
+        )
         return self.store.write(content, replace=self.force)
 
 
@@ -76,7 +116,7 @@ def open_run(
     """
     identity = job.identity()
     ident = run_id(identity)
-    with store.workspace(ident) as folder, _removed_if_useless(folder):
+    with store.workspace(ident) as folder:
         if force:  # from the start, not from what an interrupted run left
             shutil.rmtree(folder / STAGES, ignore_errors=True)
         info = RunInfo(
@@ -108,6 +148,9 @@ def open_run(
             yield OpenRun(job, info, folder, store, registry, stages, force)
         except BaseException as error:
             registry.call_hook("zslbench_run_stopped", run=info, error=error)
+            failed = isinstance(error, Exception) and not isinstance(error, Interrupted)
+            if failed and not has_checkpoint(folder / STAGES):  # there is nothing to resume
+                shutil.rmtree(folder, ignore_errors=True)
             raise
 
 
@@ -115,77 +158,7 @@ def has_checkpoint(folder: Path) -> bool:
     return any(folder.rglob("*.safetensors"))
 
 
-@contextlib.contextmanager
-def _removed_if_useless(folder: Path) -> Iterator[None]:
-    """Remove the workspace of a run that fails before its first checkpoint: there is nothing to resume."""
-    try:
-        yield
-    except Interrupted:
-        raise
-    except Exception:
-        if not has_checkpoint(folder / STAGES):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "pydantic", "pluggy")
-
-
-def run_content(
-    job: Job,
-    info: RunInfo,
-    outcome: Outcome,
-    notes: Sequence[str],
-    environment: Mapping[str, Any],
-    stages: list[dict[str, Any]],
-) -> RunContent:
-    """Everything that the store keeps of a finished run.
-
-    An embedding that reads regions is stored with every run, so that its attention maps can be drawn.
-
-    Args:
-        environment: further facts, added to those of :func:`describe`.
-        stages: which stages were found and which were computed.
-    """
-    import pandas as pd
-
-    evaluation, reads_regions = outcome.evaluation, embedding_inputs(job.recipe) == "regions"
-    tensors = {
-        f"{prefix}{kind}/{path}": tensor.detach().cpu()
-        for prefix, networks in (("", outcome.networks), ("validation/", outcome.validation_networks))
-        for kind, nets in networks.items()
-        for path, tensor in flatten(nets).items()
-    }
-
-    def is_kept(tensor: str) -> bool:
-        if tensor.startswith("validation/"):
-            return False
-        return job.keep_weights or (reads_regions and tensor.startswith("embedding/"))
-
-    return RunContent(
-        info=info,
-        metrics=outcome.metrics,
-        environment={
-            **describe(job.mode, job.recipe),
-            **environment,
-            "preset": job.recipe.preset,
-            "chosen": dict(outcome.settings),
-            "group": job.recipe.group,
-            "stages": stages,
-            "weights": "all" if job.keep_weights else "embedding" if reads_regions else None,
-        },
-        data=job.data,
-        notes=notes,
-        tables={
-            "epochs": pd.DataFrame(list(outcome.epochs)),
-            "candidates": pd.DataFrame(list(outcome.candidates)),
-            "classes": evaluation.classes_table(),
-            "predictions": evaluation.predictions_table(),
-            "curve": evaluation.curve_table(),
-            "networks": _networks_table(tensors),
-        },
-        networks={name: tensor for name, tensor in tensors.items() if is_kept(name)},
-    )
 
 
 def _networks_table(tensors: Mapping[str, torch.Tensor]) -> pd.DataFrame:
@@ -220,7 +193,7 @@ def describe(mode: ExecutionMode, recipe: Recipe) -> dict[str, Any]:
         **({"tuned": [dict(one) for one in recipe.tuned]} if recipe.tuned else {}),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "packages": {name: version(name) for name in _PACKAGES},
         "device": device_name(mode),
         "cpu_count": os.cpu_count(),
         "cuda": torch.version.cuda,
@@ -240,13 +213,6 @@ def device_name(mode: ExecutionMode) -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _git() -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from zslbench.experiment.datasets import DataFiles
@@ -71,12 +71,7 @@ class FitOptions:
 
     def resolved(self) -> dict[str, Any]:
         """The arguments of :func:`zslbench.experiment.recipe.resolve` among them."""
-        return {
-            "reading": self.reading,
-            "settings": self.settings,
-            "preset": self.preset,
-            "epochs": self.epochs,
-        }
+        return {name: getattr(self, name) for name in ("reading", "settings", "preset", "epochs")}
 
     @property
     def files(self) -> DataFiles:
@@ -144,6 +139,16 @@ class RunOptions(MachineOptions):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(FitOptions, MachineOptions):
+    """What a search of settings takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllOptions(FitOptions, RunOptions):
+    """What :func:`zslbench.run` and :func:`zslbench.ablate` take."""
+
+
 class FitKeywords(TypedDict, total=False):
     """The fields of :class:`FitOptions` as keywords."""
 
@@ -176,22 +181,8 @@ class RunKeywords(MachineKeywords, total=False):
 
 
 class AllKeywords(FitKeywords, RunKeywords, total=False):
-    """What :func:`zslbench.run` and :func:`zslbench.ablate` take."""
+    """The fields of :class:`AllOptions` as keywords."""
 
 
 class SearchKeywords(FitKeywords, MachineKeywords, total=False):
-    """What a search of settings takes."""
-
-
-MachineT = TypeVar("MachineT", bound=MachineOptions)
-
-
-def split_options(options: Mapping[str, Any], machine: type[MachineT]) -> tuple[FitOptions, MachineT]:
-    """Keywords divided into the two objects.
-
-    Raises:
-        TypeError: an unknown keyword.
-    """
-    fitting = {key: value for key, value in options.items() if key in FitOptions.__dataclass_fields__}
-    rest = {key: value for key, value in options.items() if key not in fitting}
-    return FitOptions(**fitting), machine(**rest)
+    """The fields of :class:`SearchOptions` as keywords."""

@@ -119,7 +119,8 @@ def _final(
     choice: _Choice | None,
 ) -> Outcome:
     """Fit on trainval for the whole schedule and evaluate once on the test images."""
-    fitted, evaluation = Fitter(recipe, fold, training.child("final"), recipe.tasks).fit()
+    fitted = Fitter(recipe, fold, training.child("final"), recipe.tasks).fit()
+    evaluation = fitted.evaluation
     metrics: dict[str, float | int | str | None] = {**evaluation.figures(), "epochs": recipe.epochs}
     if choice is not None:
         metrics[f"val_{choice.criterion}"] = choice.value
@@ -199,8 +200,8 @@ def _points(
         return figures
 
     evaluates = selection.along(recipe.epochs or 0)
-    fitted, evaluation = Fitter(recipe, fold, training, tasks).fit(evaluates=evaluates, assess=assess)
-    last = _validation_figures(evaluation)
+    fitted = Fitter(recipe, fold, training, tasks).fit(evaluates=evaluates, assess=assess)
+    last = _validation_figures(fitted.evaluation)
     on_evaluation(recipe.epochs, last)
     _complete_last_row(fitted, recipe, last)
     rows = [row for row in fitted.epochs if any(f"val_{one.key}" in row for one in criteria())]
@@ -224,12 +225,11 @@ def _oracle(recipe: Recipe, fold: Fold, selection: Selection, training: Training
     table: list[dict[str, Any]] = []
     for number, overlay, candidate, part in _candidates(recipe, training, "final"):
         judge.candidate = number
-        fitted, evaluation = Fitter(candidate, fold, part, candidate.tasks).fit(
-            evaluates=selection.along(candidate.epochs or 0),
-            assess=judge.assess,
-            each=judge.each,
+        epochs = candidate.epochs or 0
+        fitted = Fitter(candidate, fold, part, candidate.tasks).fit(
+            evaluates=selection.along(epochs), assess=judge.assess, each=judge.each
         )
-        last = judge.assess(candidate.epochs or 0, evaluation)
+        last = judge.assess(epochs, fitted.evaluation)
         _complete_last_row(fitted, candidate, last)
         rows.extend({**row, "candidate": number} for row in fitted.epochs)
         table.append({"candidate": number, **overlay, **last})

@@ -239,20 +239,9 @@ class PublishedResults:
             raise DataError("published results", faults)
         return cls(tuple(rows))
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """Names of methods as printed, in the order of the file."""
-        return tuple(dict.fromkeys(one.method for one in self.rows))
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """Names of data sets."""
-        return tuple(dict.fromkeys(one.dataset for one in self.rows))
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Names of sources."""
-        return tuple(dict.fromkeys(one.source for one in self.rows))
+    def names(self, of: Literal["method", "dataset", "source"]) -> tuple[str, ...]:
+        """Names of methods as printed, of data sets or of sources, in the order of the file."""
+        return tuple(dict.fromkeys(getattr(one, of) for one in self.rows))
 
     def all(
         self, method: str, dataset: str | None = None, source: str | None = None, *, semantics: str = "att"

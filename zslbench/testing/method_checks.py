@@ -102,7 +102,7 @@ class MethodCase:
     @cached_property
     def _data(self) -> Dataset:
         source = self.recipe().with_settings(self.settings).parts["dataset"]
-        return load_dataset(source, root=self.data_root, features=None, semantics=None)
+        return load_dataset(source, root=self.data_root)
 
 
 def method_declared(case: MethodCase) -> None:

@@ -24,7 +24,7 @@ from zslbench.data import (
     require_space,
 )
 from zslbench.errors import DataError, MissingData
-from zslbench.experiment import Part, load_dataset
+from zslbench.experiment import DataFiles, Part, load_dataset
 from zslbench.plugin import Dataset, registry, settings_model
 from zslbench_data.download.get import write_names
 from zslbench_data.exporting.layouts import SPARE, OriginalAtt, write_hdf5, write_parquet
@@ -143,10 +143,8 @@ def read_complete(
     try:
         dataset = load_dataset(
             Part(registered, settings_model(registered)()),
+            DataFiles(features, semantics, regions),
             root=root,
-            features=features,
-            semantics=semantics,
-            regions=regions,
             needs_regions=needs_regions,
         )
     except MissingData:

@@ -13,7 +13,7 @@ from torch import Tensor
 from zslbench.data import find_dataset
 from zslbench.errors import DataError, PluginError, ZslbenchError
 from zslbench.evaluation import Fold, final_fold, split_fingerprint
-from zslbench.experiment import Part, arrays, load_dataset
+from zslbench.experiment import DataFiles, Part, arrays, load_dataset
 from zslbench.plugin import (
     Dataset,
     Embedding,
@@ -126,12 +126,11 @@ def open_run(
     parts = {kind: _part(record, kind, data_root) for kind in names if kind != "classifier"}
     embedding_class = load_class(parts["embedding"].registered)
     recorded = record.data.get("regions")
+    named = regions or (recorded["name"] if recorded else None)
     dataset = load_dataset(
         parts["dataset"],
+        DataFiles(record.data["features"], record.data["semantics"], named),
         root=data_root,
-        features=record.data["features"],
-        semantics=record.data["semantics"],
-        regions=regions or (recorded["name"] if recorded else None),
         needs_regions=embedding_class.inputs == "regions",
     )
     if embedding_class.inputs == "regions" and dataset.regions is None:

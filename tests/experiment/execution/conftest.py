@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from zslbench.evaluation.selection import Selection
-from zslbench.experiment.datasets import load_dataset, provenance
+from zslbench.experiment.datasets import DataFiles, load_dataset, provenance
 from zslbench.experiment.job import ExecutionMode, Job
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
@@ -40,7 +40,7 @@ def job() -> Callable[..., Job]:
         recipe = resolve(
             registry(), "toy", method=method, settings=tiny | (settings or {}), epochs=epochs, **more
         )
-        dataset = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=semantics)
+        dataset = load_dataset(recipe.parts["dataset"], DataFiles(semantics=semantics))
         mode = ExecutionMode("cpu", threads=threads)
         selection = Selection(select, every)  # type: ignore[arg-type]
         return Job(recipe, dataset, provenance(dataset), seed, selection, mode, keep_weights)

@@ -45,7 +45,7 @@ def test_training_and_choices_do_not_depend_on_test_images(known, small, name, m
     settings = {k: v for k, v in small.items() if k.startswith("dataset.") or given["method"] == "tf-vaegan"}
     given["settings"] = settings | given.get("settings", {})
     recipe = resolve(known, "toy", **given)
-    dataset = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=None)
+    dataset = load_dataset(recipe.parts["dataset"])
 
     def outcome(of: Dataset) -> pipeline.Outcome:
         return pipeline.run(recipe, of, Selection(mode, 1), Training(Streams(7)))
@@ -64,7 +64,7 @@ def test_training_and_choices_do_not_depend_on_test_images(known, small, name, m
 def test_the_spoilt_data_would_be_noticed(known, small):
     """The check itself: with ``oracle`` the choice does follow the test images."""
     recipe = resolve(known, "toy", method="tf-vaegan", epochs=3, settings=small)
-    dataset = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=None)
+    dataset = load_dataset(recipe.parts["dataset"])
     made = [
         pipeline.run(recipe, of, Selection("oracle", 1), Training(Streams(7)))
         for of in (dataset, spoilt(dataset))
@@ -75,14 +75,14 @@ def test_the_spoilt_data_would_be_noticed(known, small):
 
 def test_the_validation_split_does_not_depend_on_test_images(known, small):
     recipe = resolve(known, "toy", method="eszsl")
-    dataset = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=None)
+    dataset = load_dataset(recipe.parts["dataset"])
     assert validation_split(dataset).fingerprint() == validation_split(spoilt(dataset)).fingerprint()
 
 
 def test_the_order_of_test_rows_changes_no_figure(known, small):
     settings = {key: value for key, value in small.items() if key.startswith("dataset.")}
     recipe = resolve(known, "toy", method="eszsl", settings=settings)
-    dataset = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=None)
+    dataset = load_dataset(recipe.parts["dataset"])
     split = replace(
         dataset.split,
         test_seen=dataset.split.test_seen[::-1].copy(),

@@ -43,7 +43,7 @@ def case(known, small) -> Callable[[str], tuple[Any, Dataset]]:
         recipe = resolve(known, "toy", method=method, epochs=2, settings=settings | changes)
         regions = embedding_inputs(recipe) == "regions"
         part = recipe.parts["dataset"]
-        return recipe, load_dataset(part, root=None, features=None, semantics=None, needs_regions=regions)
+        return recipe, load_dataset(part, needs_regions=regions)
 
     return make
 

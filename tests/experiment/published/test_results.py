@@ -96,7 +96,9 @@ def test_the_misprint_of_table_1(known: PublishedResults) -> None:
     found = known.find("gcm-cf", "awa2", TABLE1)
     assert found is not None
     assert (found.figures["H"], found.disputed) == (60.3, True)
-    quoted = known.find("gcm-cf", "awa2", next(one for one in known.sources if one.startswith("Table 2 of")))
+    quoted = known.find(
+        "gcm-cf", "awa2", next(one for one in known.names("source") if one.startswith("Table 2 of"))
+    )
     assert quoted is not None
     assert (quoted.figures["H"], quoted.disputed) == (67.0, False)
 
@@ -138,8 +140,8 @@ def test_names_in_any_spelling(known: PublishedResults, spelled: str, printed: s
 
 
 def test_no_two_methods_share_a_normal_form(known: PublishedResults) -> None:
-    assert len({normal(name) for name in known.methods}) == len(known.methods)
-    assert "sae" in {normal(name) for name in known.methods}  # and SAE (S->F) is another
+    assert len({normal(name) for name in known.names("method")}) == len(known.names("method"))
+    assert "sae" in {normal(name) for name in known.names("method")}  # and SAE (S->F) is another
 
 
 def test_what_is_not_published(known: PublishedResults) -> None:
@@ -219,7 +221,7 @@ def test_every_source_is_described_and_used(known: PublishedResults) -> None:
     folder = resources.files("zslbench.experiment").joinpath("published_figures")
     text = folder.joinpath("sources.csv").read_text("utf-8")
     described = [one["source"] for one in csv.DictReader(text.splitlines())]
-    assert sorted(described) == sorted(known.sources)
+    assert sorted(described) == sorted(known.names("source"))
 
 
 def test_figures_are_percentages(known: PublishedResults) -> None:

@@ -10,7 +10,7 @@ import pytest
 import zslbench
 from zslbench.errors import Interrupted, MissingData, SettingsError
 from zslbench.experiment import Quiet, Suite, SuiteOutcome, suite_outcome
-from zslbench.experiment.suites.run import Bench, SilentWatcher, prepare as prepare_suite
+from zslbench.experiment.suites.run import Bench, Watcher, prepare as prepare_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.store.store import Store
 
@@ -38,7 +38,7 @@ def count(world: Path, what: str = "fits") -> int:
     return len((world / what).read_text("utf-8")) if (world / what).exists() else 0
 
 
-class Recorder(SilentWatcher):
+class Recorder(Watcher):
     """A watcher that records what it is called with."""
 
     def __init__(self) -> None:

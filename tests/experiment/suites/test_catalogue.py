@@ -21,8 +21,8 @@ def test_the_packaged_suites_resolve_with_the_plugins_that_are_here() -> None:
     assert suite_names() == ("classic", "ijcai22-table1", "ijcai22-table2", "quick")
     for name in suite_names():
         suite = find_suite(name)
-        assert suite.name == suite.definition.name == name
-        assert suite.definition.summary
+        assert suite.name == name
+        assert suite.summary
         resolved = resolve_suite(suite, registry())
         assert any(place.state == "ok" for place in resolved.setups.values())
         assert resolved.remarks == ()
@@ -38,12 +38,12 @@ def printed(source: str) -> list[str]:
 
 def test_table_1_has_every_row_of_the_paper_in_its_order() -> None:
     suite = find_suite("ijcai22-table1")
-    assert suite.definition.published_source is not None
+    assert suite.published_source is not None
     labels = [str(row.label).partition(" [")[0] for row in suite.rows]
-    assert list(dict.fromkeys(labels)) == printed(suite.definition.published_source)
+    assert list(dict.fromkeys(labels)) == printed(suite.published_source)
     groups = [row.group for row in suite.rows]
     assert groups == sorted(groups, key=str)  # embedding, then generative
-    assert (suite.datasets, suite.selections) == (("cub", "sun", "awa2"), ("val", "oracle"))
+    assert (suite.datasets, suite.select) == (("cub", "sun", "awa2"), ("val", "oracle"))
 
 
 def test_table_2_is_compared_with_the_printed_ablation() -> None:
@@ -71,7 +71,7 @@ def test_a_part_of_it_keeps_its_order(suite: Callable[..., Suite]) -> None:
     whole = suite(FOUR + row, 'datasets = ["x", "y"]\nselect = ["val", "oracle"]\nseeds = 3')
     part = whole.narrowed(methods=["m [c]", "lab"], datasets=["y"], seeds=2, select=["oracle"])
     assert [one.label for one in part.rows] == ["lab", "m [c]"]
-    assert (part.datasets, part.seeds, part.selections) == (("y",), (0, 1), ("oracle",))
+    assert (part.datasets, part.seeds, part.select) == (("y",), (0, 1), ("oracle",))
     assert [one.label for one in whole.narrowed(methods=["M"]).rows] == ["m [p]", "m [c]"]
     assert whole.narrowed(seeds=[2, 0]).seeds == (0, 2)
     assert whole.narrowed().rows == whole.rows

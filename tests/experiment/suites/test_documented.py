@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from pages import ROOT, blocks, section
 
 from zslbench.experiment import Suite, suite_names
-from zslbench.experiment.suites.definition import Definition, Row, RowOptions, Suite as Found, parse
+from zslbench.experiment.suites.definition import Definition, Row, RowOptions, parse
 from zslbench.experiment.suites.lines import resolve_suite
 from zslbench.plugin.discovery import registry
 
@@ -21,7 +22,7 @@ def suites(text: str) -> list[str]:
 
 
 def resolved(text: str) -> Suite:
-    suite = Found(parse(text, "shown.toml"), "shown", "shown.toml")
+    suite = parse(text, Path("shown.toml"))
     places = resolve_suite(suite, registry()).setups
     assert {place.state for place in places.values()} == {"ok"}
     return suite

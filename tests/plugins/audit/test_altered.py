@@ -31,7 +31,7 @@ ALTERED = (with_noise, with_other_labels, with_fewer_rows, with_both)
 @pytest.fixture
 def dataset(known, small):
     part = resolve(known, "toy", method="honest", settings=small).parts["dataset"]
-    return load_dataset(part, root=None, features=None, semantics=None, needs_regions=True)
+    return load_dataset(part, needs_regions=True)
 
 
 @pytest.mark.parametrize("alter", ALTERED)

@@ -38,7 +38,7 @@ def outcome(small_settings):
         small = small_settings(**given)
         small |= {name: value for name, value in BATCHES.items() if name in small} | dict(settings)
         recipe = resolve(registry(), "toy", settings=small, epochs=1, **given)
-        data = load_dataset(recipe.parts["dataset"], root=None, features=None, semantics=None)
+        data = load_dataset(recipe.parts["dataset"])
         return pipeline.run(recipe, change(data), Selection(mode, 1), Training(Streams(7)))
 
     return run

@@ -149,11 +149,11 @@ def test_a_failing_tracker_harms_nothing(
     plain = zslbench.run("tf-vaegan", dataset="toy", store=tmp_path / "b", track=(), **options).records[0]
     assert record.metrics == plain.metrics
     warnings = [one.getMessage() for one in caplog.records if one.name == "zslbench"]
-    start = ["tracker 'lame': run_started failed: RuntimeError: no start"]
+    start = ["plugin 'tracker lame': zslbench_run_started failed: RuntimeError: no start"]
     reason = "TypeError: 'mappingproxy' object does not support item assignment"
     late = [
-        f"tracker 'lame': epoch_ended failed: {reason}",
-        "tracker 'lame': run_finished failed: SystemExit: no end",
+        f"plugin 'tracker lame': zslbench_epoch_ended failed: {reason}",
+        "plugin 'tracker lame': zslbench_run_finished failed: SystemExit: no end",
     ]
     assert warnings == [
         *(start if where == "early" else late),

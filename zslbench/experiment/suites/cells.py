@@ -108,10 +108,10 @@ def cells(resolved: ResolvedSuite, precision: Precision = "float32") -> Iterator
     suite = resolved.suite
     for dataset in suite.datasets:
         for seed in suite.seeds:
-            for mode in suite.selections:
+            for mode in suite.select:
                 for line in resolved.lines:
                     setup = resolved.setups[line.label, dataset]
-                    selection = Selection(mode, setup.every)  # type: ignore[arg-type]
+                    selection = Selection(mode, setup.every)
                     yield Cell(line, dataset, selection, seed, setup, precision)
 
 
@@ -249,7 +249,7 @@ def stored_outcome(
         (line.label, dataset, mode): []
         for line in resolved.lines
         for dataset in suite.datasets
-        for mode in suite.selections
+        for mode in suite.select
     }
     for cell in cells(resolved, precision):
         by_place[cell.place].append(cell)
@@ -258,10 +258,10 @@ def stored_outcome(
         title=suite.title,
         lines=resolved.lines,
         datasets=suite.datasets,
-        selections=suite.selections,
+        selections=suite.select,
         seeds=suite.seeds,
         entries={place: _entry(seeds, store, ledger) for place, seeds in by_place.items()},
-        published_source=suite.definition.published_source,
+        published_source=suite.published_source,
         remarks=(*resolved.remarks, *remarks),
     )
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -32,7 +32,7 @@ from zslbench.plugin.presets import flatten
 
 
 def as_list(value: Any) -> Any:
-    """A single text as a list of one; anything else as it is."""
+    """A single text as a list of one."""
     return [value] if isinstance(value, str) else value
 
 
@@ -50,7 +50,18 @@ def _flat(value: Any) -> Any:
     return flat
 
 
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values or len(set(values)) != len(values):
+        raise ValueError("give at least one, and each only once")
+    return values
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(as_list)]
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0)], ...],
+    BeforeValidator(lambda given: tuple(range(given)) if isinstance(given, int) else given),
+    AfterValidator(_distinct),
+]
 Settings = Annotated[dict[str, Any], BeforeValidator(_flat)]
 
 
@@ -115,44 +126,31 @@ class Definition(RowOptions):
     """Heading of its table."""
     summary: str = ""
     """One line for listings."""
-    datasets: Names
+    datasets: Annotated[Names, AfterValidator(_distinct)]
     """Columns of the table."""
-    seeds: PositiveInt | tuple[Annotated[int, Field(ge=0)], ...] = 1
+    seeds: Seeds = (0,)
     """A number n for seeds 0 to n-1, or the seeds themselves."""
-    select: Annotated[tuple[Mode, ...], BeforeValidator(as_list)] = ("val",)
+    select: Annotated[tuple[Mode, ...], BeforeValidator(as_list), AfterValidator(_distinct)] = ("val",)
     """``val``, ``last``, ``oracle``; the first ranks."""
     published_source: str | None = None
     """The source whose published figures are preferred."""
-    methods: tuple[Row, ...]
+    methods: tuple[Row, ...] = Field(min_length=1)
     """Rows of the table."""
     on: dict[str, RowOptions] = {}
     """Options on single data sets: ``[on.cub]``."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Definition:
-        faults = []
-        for what, values in (("datasets", self.datasets), ("select", self.select), ("methods", self.methods)):
-            if not values:
-                faults.append(f"'{what}' is empty")
-        for what, values in (("datasets", self.datasets), ("select", self.select)):
-            if len(set(values)) != len(values):
-                faults.append(f"'{what}' names one of {', '.join(values)} twice")
-        if isinstance(self.seeds, tuple) and len(set(self.seeds)) != max(1, len(self.seeds)):
-            faults.append("'seeds': give a number of seeds, or different seeds of 0 or more")
-        places = [
-            ("", self.on),
-            *((f"{_row(i, one.method)}: ", one.on) for i, one in enumerate(self.methods)),
+        rows = {_row(number, one.method): one for number, one in enumerate(self.methods)}
+        faults = [
+            f"{where}'on.{name}' is not a data set of the suite, {did_you_mean(name, self.datasets)}"
+            for where, overlays in (("", self.on), *((f"{where}: ", row.on) for where, row in rows.items()))
+            for name in overlays
+            if name not in self.datasets
         ]
-        for where, overlays in places:
-            faults += [
-                f"{where}'on.{name}' is not a data set of the suite, {did_you_mean(name, self.datasets)}"
-                for name in overlays
-                if name not in self.datasets
-            ]
         labels: dict[str, str] = {}
-        for number, row in enumerate(self.methods):
-            for one in row.split():
-                where, label = _row(number, row.method), str(one.label)
+        for where, row in rows.items():
+            for label in (str(one.label) for one in row.split()):
                 if label in labels:
                     faults.append(
                         f"{labels[label]} and {where} are both called '{label}': give one a 'label'"
@@ -161,30 +159,6 @@ class Definition(RowOptions):
         if faults:
             raise ValueError("; ".join(faults))
         return self
-
-
-def parse(text: str, where: str) -> Definition:
-    """Read the text of a suite.
-
-    Args:
-        where: the file, for messages.
-
-    Raises:
-        SettingsError: it is not TOML, or has unknown keys or wrong values; lists all of them.
-    """
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"suite {where}: not valid TOML: {error}") from None
-    if isinstance(content.get("methods"), Mapping):
-        raise SettingsError(f"suite {where}: write [[methods]] above each row, not [methods]")
-    try:
-        return Definition.model_validate(content)
-    except ValidationError as error:
-        lines: dict[str, str] = {}
-        for one in error.errors():  # a key of several types has a fault for each: one is enough
-            lines.setdefault(*_explain(one, content))
-        raise SettingsError(f"suite {where}: " + "; ".join(lines.values())) from None
 
 
 def _row(number: int, method: object) -> str:
@@ -213,42 +187,22 @@ def _explain(error: Any, content: Mapping[str, Any]) -> tuple[str, str]:
     return where + key, f"{where}'{key}' = {error['input']!r}: {text}" if key else f"{where}{text}"
 
 
-@dataclass(frozen=True)
-class Suite:
-    """A suite, with the changes of a command line."""
+class Suite(Definition):
+    """A suite under its name and title, with the changes of a command line. Made without validation."""
 
-    definition: Definition
-    name: str
     where: str
     """The suite and its file, for messages."""
     folder: Path | None = None
     """What file names in it are relative to; None: it is a packaged suite."""
-    override: RowOptions = field(default_factory=RowOptions)
+    override: RowOptions = RowOptions()
     """Wins over everything in the file, for the methods that have it."""
     part: bool = False
     """Whether it is only a part of the file."""
 
     @property
-    def title(self) -> str:
-        return self.definition.title or self.name
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        return self.definition.datasets
-
-    @property
-    def selections(self) -> tuple[str, ...]:
-        return self.definition.select
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        given = self.definition.seeds
-        return tuple(range(given)) if isinstance(given, int) else given
-
-    @property
     def rows(self) -> tuple[Row, ...]:
         """One for each line of the table."""
-        return tuple(one for row in self.definition.methods for one in row.split())
+        return tuple(one for row in self.methods for one in row.split())
 
     def narrowed(
         self,
@@ -271,14 +225,12 @@ class Suite:
         changed: dict[str, Any] = {}
         if methods:
             labels = [str(name) for row in self.rows for name in (row.method, row.label)]
-            names = {one.lower() for one in self._known("method or line", methods, labels)}
-            changed["methods"] = tuple(
-                row for row in self.rows if {row.method.lower(), str(row.label).lower()} & names
-            )
+            names = set(self._known("method or line", methods, labels))
+            changed["methods"] = tuple(row for row in self.rows if {row.method, str(row.label)} & names)
         if datasets:
             changed["datasets"] = self._known("data set", datasets, self.datasets)
         if select:
-            changed["select"] = self._known("selection", select, self.selections)
+            changed["select"] = self._known("selection", select, self.select)
         if seeds is not None:
             chosen_seeds = self.seeds[:seeds] if isinstance(seeds, int) else tuple(seeds)
             short = isinstance(seeds, int) and seeds > len(self.seeds)
@@ -287,13 +239,12 @@ class Suite:
                     f"seeds {seeds}: suite '{self.name}' has the seeds {', '.join(map(str, self.seeds))}"
                 )
             changed["seeds"] = tuple(one for one in self.seeds if one in chosen_seeds)
-        part = self.part or bool(changed)
-        return replace(self, definition=self.definition.model_copy(update=changed), part=part)
+        return self.model_copy(update=changed | {"part": self.part or bool(changed)})
 
     def overridden(self, settings: Mapping[str, Any], preset: str | Sequence[str] | None = None) -> Suite:
         """The suite with settings and presets changed for every method that has them."""
         override = RowOptions(settings=dict(settings), preset=tuple(as_list(preset) or ()))
-        return replace(self, override=override)
+        return self.model_copy(update={"override": override})
 
     def _known(self, what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
         """The known names that are among these, whatever their case."""
@@ -303,6 +254,35 @@ class Suite:
                 raise UnknownName(f"suite '{self.name}' has no {what} '{name}', {hint}")
         wanted = {one.lower() for one in names}
         return tuple(one for one in known if one.lower() in wanted)
+
+
+def parse(text: str, path: Path, folder: Path | None = None) -> Suite:
+    """Read the text of a suite.
+
+    Args:
+        path: the file, for messages and the suite's name.
+        folder: what file names in it are relative to.
+
+    Raises:
+        SettingsError: it is not TOML, or has unknown keys or wrong values; lists all of them.
+    """
+    where = f"suite {path}"
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: not valid TOML: {error}") from None
+    if isinstance(content.get("methods"), Mapping):
+        raise SettingsError(f"{where}: write [[methods]] above each row, not [methods]")
+    try:
+        found = Definition.model_validate(content)
+    except ValidationError as error:
+        lines: dict[str, str] = {}
+        for one in error.errors():  # a key of several types has a fault for each: one is enough
+            lines.setdefault(*_explain(one, content))
+        raise SettingsError(f"{where}: " + "; ".join(lines.values())) from None
+    name = found.name or path.stem
+    named = {"name": name, "title": found.title or name}
+    return Suite.model_construct(**dict(found) | named, where=where, folder=folder)
 
 
 def suite_names() -> tuple[str, ...]:
@@ -318,22 +298,19 @@ def find_suite(name_or_path: str | Path) -> Suite:
         UnknownName: no such suite.
         SettingsError: the file cannot be read or is not a suite.
     """
-    if str(name_or_path) in suite_names():
-        name = str(name_or_path)
-        text = _packaged().joinpath(f"{name}.toml").read_text("utf-8")
-        return Suite(parse(text, f"{name}.toml"), name, f"suite {name}.toml")
-    path = Path(name_or_path).expanduser()
+    name, path = str(name_or_path), Path(name_or_path).expanduser()
+    if name in suite_names():
+        return parse(_packaged().joinpath(f"{name}.toml").read_text("utf-8"), Path(f"{name}.toml"), None)
     if path.suffix != ".toml":
-        hint = did_you_mean(str(name_or_path), suite_names())
-        raise UnknownName(f"no suite '{name_or_path}', {hint} (or give the path of a .toml file)")
+        hint = did_you_mean(name, suite_names())
+        raise UnknownName(f"no suite '{name}', {hint} (or give the path of a .toml file)")
     if not path.is_file():
         raise SettingsError(f"suite {path}: no such file")
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"suite {path}: cannot be read ({error})") from None
-    definition = parse(text, str(path))
-    return Suite(definition, definition.name or path.stem, f"suite {path}", path.parent)
+    return parse(text, path, path.parent)
 
 
 def ablation_suite(
@@ -379,11 +356,16 @@ def ablation_suite(
         for name in names
         if variants is None or name in (*variants, FULL)
     ]
-    definition = Definition.model_construct(
-        datasets=tuple(dict.fromkeys(datasets)), seeds=tuple(seeds), select=(mode,), methods=tuple(rows)
-    )
     name = f"ablation of {method.name}"
-    return Suite(definition, name, name)
+    return Suite.model_construct(
+        name=name,
+        title=name,
+        where=name,
+        datasets=tuple(dict.fromkeys(datasets)),
+        seeds=tuple(seeds),
+        select=(mode,),
+        methods=tuple(rows),
+    )
 
 
 def _packaged() -> Traversable:

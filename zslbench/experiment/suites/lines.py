@@ -118,16 +118,12 @@ class _Resolver:
 
     def setup(self, row: Row, dataset: str) -> Setup:
         general, own = self._layers(row, dataset)
-        nearest_first = (self.suite.override, *reversed(own), *reversed(general))
-
-        def first(name: str) -> Any:
-            return next((value for one in nearest_first if (value := getattr(one, name)) is not None), None)
-
+        option = functools.partial(_nearest, [*general, *own, self.suite.override])
         setup = functools.partial(
             Setup,
-            files=DataFiles(first("features"), first("semantics"), first("regions")),
-            every=first("every"),
-            keep_weights=bool(first("keep_weights")),
+            files=DataFiles(option("features"), option("semantics"), option("regions")),
+            every=option("every"),
+            keep_weights=bool(option("keep_weights")),
         )
         declared = self.declared(row)
         if declared is None:
@@ -156,8 +152,7 @@ class _Resolver:
         """
         if not self._settings:
             return
-        definition = self.suite.definition
-        general = () if self.suite.part else (definition, *definition.on.values())
+        general = () if self.suite.part else (self.suite, *self.suite.on.values())
         refused = self._unused(self.suite.override)
         remarks = [text for one in general for text in self._unused(one)]
         if self._complete:
@@ -176,8 +171,8 @@ class _Resolver:
 
     def _layers(self, row: Row, dataset: str) -> tuple[list[RowOptions], list[RowOptions]]:
         """The options of the whole suite, and of this row; later ones win."""
-        definition, none = self.suite.definition, RowOptions()
-        return [definition, definition.on.get(dataset, none)], [row, row.on.get(dataset, none)]
+        whole: list[RowOptions] = [self.suite, self.suite.on.get(dataset, RowOptions())]
+        return whole, [row, row.on.get(dataset, RowOptions())]
 
     def _recipe(self, row: Row, dataset: str, declared: Method, variant: Variant | None) -> Recipe:
         general, own = self._layers(row, dataset)
@@ -200,7 +195,7 @@ class _Resolver:
 
         # A variant may swap components out: a row's settings of theirs, and its schedule, are then ignored.
         swapped = variant.components if variant else {}
-        settings, epochs = _merged(own), _epochs(own)
+        settings, epochs = _merged(own), _nearest(own, "epochs")
         ignored = [key for key in settings if key.partition(".")[0] in swapped and key not in known]
         settings = {key: value for key, value in settings.items() if key not in ignored}
         if default.schedule is None:
@@ -209,7 +204,7 @@ class _Resolver:
         elif default.schedule in _merged([*own, self.suite.override]):  # the nearer option names it itself
             epochs = None
         elif epochs is None:
-            epochs = _epochs(general)
+            epochs = _nearest(general, "epochs")
         if variant is not None and ignored:
             self.remarks.append(
                 f"{row.label}: variant '{variant.name}' has no {', '.join(ignored)}: ignored there"
@@ -270,8 +265,9 @@ def _merged(layers: Iterable[RowOptions]) -> dict[str, Any]:
     return {key: value for one in layers for key, value in one.settings.items()}
 
 
-def _epochs(layers: Sequence[RowOptions]) -> int | None:
-    return next((one.epochs for one in reversed(layers) if one.epochs is not None), None)
+def _nearest(layers: Sequence[RowOptions], name: str) -> Any:
+    """An option's value in the last of these that has one."""
+    return next((value for one in reversed(layers) if (value := getattr(one, name)) is not None), None)
 
 
 def _published_group(row: Row) -> str:
@@ -287,17 +283,17 @@ def _refuse_unpublished(suite: Suite, declared: Callable[[Row], Method | None]) 
         SettingsError: the published results, the methods' own ablations included, have no such source, or no
             such method.
     """
-    results, source = PublishedResults.load(), suite.definition.published_source
-    if source is not None and source not in results.sources:
+    results, source = PublishedResults.load(), suite.published_source
+    if source is not None and source not in results.names("source"):
         methods = filter(None, map(declared, suite.rows))
         own = (one.source for method in methods for one in published_ablation(method).values())
-        known = {*results.sources, *own}
+        known = {*results.names("source"), *own}
         if source not in known:
             hint = did_you_mean(source, known)
             raise SettingsError(f"{suite.where}: no published source '{source}', {hint}")
     for row in suite.rows:
         if isinstance(row.published, str) and not results.all(row.published):
-            hint = did_you_mean(row.published, results.methods)
+            hint = did_you_mean(row.published, results.names("method"))
             raise SettingsError(
                 f"{suite.where}: line '{row.label}': nothing is published of '{row.published}', {hint}"
             )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from zslbench.errors import MissingData, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.job import ExecutionMode, Job, lift_key, replicas_for
-from zslbench.experiment.suites.cells import Cell, CellRecord, Ledger, cells
+from zslbench.experiment.suites.cells import Cell, Ledger, cells
 from zslbench.experiment.suites.lines import ResolvedSuite
 from zslbench.plugin.lookup import one_line
 from zslbench.store.identity import canonical, run_id
@@ -96,18 +96,12 @@ class Planner:
         Raises:
             ZslbenchError: the store cannot be read.
         """
-        ledger, begun = Ledger(self.store), {one.id for one in self.store.unfinished()}
+        begun = {one.id for one in self.store.unfinished()}
         costs = Costs(self.store.records(), self.mode)
         faults: dict[int, Exception] = {}
         every = list(cells(resolved, self.mode.precision))
         groups = self._groups(resolved, every)
-        planned = []
-        for cell in every:
-            if cell.setup.state != "ok":
-                planned.append(PlannedCell(cell, cell.setup.state, reason=cell.setup.reason))
-            else:
-                known, cost = ledger.find(cell.id), costs.known(cell)
-                planned.append(self._planned(cell, len(groups[cell]), known, cost, begun, faults))
+        planned = [self._planned(cell, groups, costs, begun, faults) for cell in every]
         return SuitePlan(resolved, tuple(planned), groups)
 
     def job(self, cell: Cell, replicas: int) -> Job:
@@ -118,14 +112,9 @@ class Planner:
             DataError: its data set cannot be used.
         """
         dataset, data = self.datasets.load(cell.recipe, cell.setup.files)
+        mode = replace(self.mode, replicas=replicas)
         return Job(
-            recipe=cell.recipe,
-            dataset=dataset,
-            data=data,
-            seed=cell.seed,
-            selection=cell.selection,
-            mode=replace(self.mode, replicas=replicas),
-            keep_weights=cell.setup.keep_weights,
+            cell.recipe, dataset, data, cell.seed, cell.selection, mode, keep_weights=cell.setup.keep_weights
         )
 
     def _groups(self, resolved: ResolvedSuite, every: Sequence[Cell]) -> dict[Cell, tuple[Cell, ...]]:
@@ -146,19 +135,21 @@ class Planner:
     def _planned(
         self,
         cell: Cell,
-        replicas: int,
-        known: CellRecord | None,
-        seconds: float | None,
+        groups: Mapping[Cell, Sequence[Cell]],
+        costs: Costs,
         begun: set[str],
         faults: dict[int, Exception],
     ) -> PlannedCell:
+        if cell.setup.state != "ok":
+            return PlannedCell(cell, cell.setup.state, reason=cell.setup.reason)
+        known = Ledger(self.store).find(cell.id)
         record = self.store.find(known.run) if known is not None and known.run is not None else None
         recipe = id(cell.recipe)  # a faulty data set is not read again for each seed
-        planned = partial(PlannedCell, cell, seconds=seconds)
+        planned = partial(PlannedCell, cell, seconds=costs.known(cell))
         try:
             if recipe in faults:
                 raise faults[recipe]
-            identity = self.job(cell, replicas).identity()
+            identity = self.job(cell, len(groups[cell])).identity()
         except Exception as error:
             faults[recipe] = error
             if record is not None:
@@ -212,32 +203,29 @@ class Costs:
     """
 
     def __init__(self, records: Iterable[RunRecord], mode: ExecutionMode) -> None:
-        self._stored: dict[str, list[float]] = {}
-        self._measured: dict[str | None, list[float]] = {}
-        """By data set; None: of all of them."""
+        self._seconds: dict[str | None, list[float]] = {}
+        """By :func:`_cost_key`; of those measured also by data set, and None: of all of them."""
         for one in records:
             seconds = one.environment.get("seconds")
             device = (one.info.identity.get("execution") or {}).get("device")
             if isinstance(seconds, (int, float)) and device == mode.device and not one.info.resumed:
-                self._stored.setdefault(_cost_key(one.info.identity), []).append(float(seconds))
+                self._seconds.setdefault(_cost_key(one.info.identity), []).append(float(seconds))
 
     def known(self, cell: Cell) -> float | None:
         """The mean of equal runs in the store; None: there is none."""
-        found = self._stored.get(_cost_key(cell.definition))
-        return fmean(found) if found else None
+        return self._mean(_cost_key(cell.definition))
 
     def measured(self, cell: Cell, seconds: float) -> None:
         """Add a cell that has just been computed."""
-        self._stored.setdefault(_cost_key(cell.definition), []).append(seconds)
-        for dataset in (None, cell.dataset):
-            self._measured.setdefault(dataset, []).append(seconds)
+        for key in (_cost_key(cell.definition), cell.dataset, None):
+            self._seconds.setdefault(key, []).append(seconds)
 
     def estimate(self, cell: Cell) -> float | None:
         """The mean of equal runs, else of those measured on its data set, else of all; None: unknown."""
-        if (known := self.known(cell)) is not None:
-            return known
-        found = self._measured.get(cell.dataset) or self._measured.get(None)
-        return fmean(found) if found else None
+        return self._mean(_cost_key(cell.definition), cell.dataset, None)
+
+    def _mean(self, *keys: str | None) -> float | None:
+        return next((fmean(self._seconds[key]) for key in keys if key in self._seconds), None)
 
 
 def _cost_key(identity: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, Unpack, runtime_checkable
+from typing import Any, Literal, Unpack
 
 from zslbench.errors import Interrupted, MissingData, SettingsError
 from zslbench.experiment.datasets import DatasetCache
@@ -26,9 +26,8 @@ End = Literal["done", "found", "failed", "left"]
 """How a cell ended; ``found``: another process had finished it; ``left``: another process computes it."""
 
 
-@runtime_checkable
-class Watcher(Protocol):
-    """Follows the cells of a suite that runs."""
+class Watcher:
+    """Follows the cells of a suite that runs; these methods do nothing."""
 
     def planned(self, plan: SuitePlan) -> None:
         """Before the first run."""
@@ -38,16 +37,6 @@ class Watcher(Protocol):
 
     def ended(self, planned: PlannedCell, end: End, message: str, left: float | None) -> None:
         """A cell ended; ``message`` is its error."""
-
-
-class SilentWatcher:
-    """A watcher that ignores everything."""
-
-    def planned(self, plan: SuitePlan) -> None: ...
-
-    def started(self, planned: PlannedCell, left: float | None) -> None: ...
-
-    def ended(self, planned: PlannedCell, end: End, message: str, left: float | None) -> None: ...
 
 
 class BenchKeywords(RunKeywords, total=False):

@@ -48,9 +48,7 @@ def test_from_images_to_methods(
     vectors = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
     np.save(data_root / "Zoo" / "attribute_vectors.npy", vectors)
     recipe = resolve(registry(), "zoo", method="sc-egg", data_root=data_root)
-    dataset = load_dataset(
-        recipe.parts["dataset"], root=data_root, features=None, semantics=None, needs_regions=True
-    )
+    dataset = load_dataset(recipe.parts["dataset"], root=data_root, needs_regions=True)
     assert dataset.regions is not None
     assert dataset.regions.shape == (48, 16, 32)
     assert dataset.attribute_vectors is not None
