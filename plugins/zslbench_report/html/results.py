@@ -48,7 +48,7 @@ def results(report: Report) -> Mapping[str, Any] | None:
         "headings": headings(table),
         "levels": header_spans(table.columns)[:-1],
         "notes": table_notes(table, "bold", "underlined"),
-        "audits": {audit["label"]: audit for audit in _audits(report)},
+        "audits": _audits(report),
         "charts": charts,
         "published": any(chart["published"] for chart in charts),
     }
@@ -85,18 +85,18 @@ def headings(table: Table) -> list[tuple[str, bool, bool]]:
 def audits(report: Report) -> Mapping[str, Any] | None:
     """For each line with runs: whether it was audited, and what each probe found."""
     found = _audits(report)
-    return {"found": found} if found else None
+    return {"found": list(found.values())} if found else None
 
 
-def _audits(report: Report) -> list[dict[str, Any]]:
-    """The audit of each line that has runs, with the id of its place on the page; empty without a store."""
+def _audits(report: Report) -> dict[str, dict[str, Any]]:
+    """By label of a line with runs its audit, with the id of its place on the page; empty without a store."""
     found: dict[str, dict[str, Any]] = {}
     for (label, _, _), entry in report.outcome.entries.items():
         if report.store is not None and label not in found and entry.records:
             audit = status_of(report.store, next(iter(entry.records.values())))
             state = "not audited" if audit.state == "none" else audit.state
             found[label] = {"anchor": f"audit-{len(found)}", "label": label, "audit": audit, "state": state}
-    return list(found.values())
+    return found
 
 
 # --- missing cells -------------------------------------------------------------------------------

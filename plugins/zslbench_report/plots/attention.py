@@ -153,7 +153,7 @@ def attention_of(run: FittedRun, rows: np.ndarray) -> Attention:
     """
     inputs = run.inputs(torch.from_numpy(rows))
     with torch.no_grad():
-        found = run.embedding.attention(run.embedding_networks, inputs)
+        found = run.embedding.attention(run.networks["embedding"], inputs)
     name = run.record.info.identity["components"]["embedding"]
     if found is None:
         raise ZslbenchError(

@@ -49,12 +49,7 @@ class FittedRun:
     embedding: Embedding
     generator: Generator | None
     networks: dict[str, Networks]
-    """By part: ``embedding``, ``generator``, ``gzsl``, ``czsl``."""
-
-    @property
-    def embedding_networks(self) -> Networks:
-        """Networks of the embedding; empty for one without parameters."""
-        return self.networks.get("embedding", {})
+    """By part: ``embedding`` (empty for one without parameters), ``generator``, ``gzsl``, ``czsl``."""
 
     def inputs(self, rows: Tensor) -> Tensor:
         """What the embedding reads for these images (row numbers of the data set)."""
@@ -66,12 +61,9 @@ class FittedRun:
 
     def embed(self, rows: Tensor) -> Tensor:
         """g (n, d) of these images."""
+        networks, chunks = self.networks["embedding"], torch.split(rows, _CHUNK)
         with torch.no_grad():
-            parts = [
-                self.embedding.embed(self.embedding_networks, self.inputs(chunk))
-                for chunk in torch.split(rows, _CHUNK)
-            ]
-        return torch.cat(parts)
+            return torch.cat([self.embedding.embed(networks, self.inputs(chunk)) for chunk in chunks])
 
 
 def fitted_networks(record: RunRecord, *, embedding_only: bool = False) -> dict[str, Networks]:
@@ -121,7 +113,7 @@ def open_run(
         ZslbenchError: the networks were not stored, the data are missing or differ from the run's, or a
             component is no longer registered.
     """
-    networks = fitted_networks(record, embedding_only=embedding_only)
+    networks: dict[str, Networks] = {"embedding": {}} | fitted_networks(record, embedding_only=embedding_only)
     names = record.info.identity["components"]
     parts = {kind: _part(record, kind, data_root) for kind in names if kind != "classifier"}
     embedding_class = load_class(parts["embedding"].registered)

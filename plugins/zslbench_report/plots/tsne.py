@@ -240,7 +240,7 @@ def project(features: Float[np.ndarray, "n d"], seed: int) -> Float[np.ndarray, 
 
 def _is_discriminative(run: FittedRun) -> bool:
     """Whether the embedding was trained to tell classes apart, so that it has class scores."""
-    return run.embedding.guide(run.embedding_networks) is not None
+    return run.embedding.guide(run.networks["embedding"]) is not None
 
 
 def _open_baseline(
