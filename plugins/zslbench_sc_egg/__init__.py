@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zslbench.plugin import Component, Method, Options, Range, Reading, Variant, hookimpl
-from zslbench_sc_egg.differences import authors_settings
 
 PAPER = "Hong et al., IJCAI 2022"
 
@@ -51,6 +50,8 @@ def zslbench_components() -> Iterator[Component]:
 
 @hookimpl
 def zslbench_methods() -> Iterator[Method]:
+    from zslbench_sc_egg.differences import authors_settings  # help calls no hook of methods
+
     yield Method(
         name="sc-egg",
         embedding="scen",

@@ -6,12 +6,14 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from zslbench import Tracker, hookimpl
 from zslbench.errors import SettingsError
 from zslbench.plugin import RunTracker
-from zslbench.store import RunInfo, RunRecord
+
+if TYPE_CHECKING:
+    from zslbench.store import RunInfo, RunRecord
 
 Log = TypeVar("Log")
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from pluggy import HookimplMarker, HookspecMarker
 
-from zslbench.store.record import RunInfo, RunRecord
-
 if TYPE_CHECKING:
     from zslbench.plugin.declarations import Command, Component, Method, Tracker
+    from zslbench.store.record import RunInfo, RunRecord
 
 hookspec = HookspecMarker("zslbench")
 hookimpl = HookimplMarker("zslbench")
