@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from zslbench.api import ABLATION_DATASETS
-from zslbench.cli.options import fitting_options, format_option, note, running_options, select_option
-
-if TYPE_CHECKING:
-    from zslbench.report.ablation import Ablation
+from zslbench.cli.options import emit_notes, fitting_options, format_option, running_options, select_option
+from zslbench.errors import ZslbenchError
+from zslbench.report.tables.render import emit
 
 SIDE_BY_SIDE = 13
 """Up to this many columns, one table has all data sets; beyond it, each data set has a table."""
@@ -42,8 +40,6 @@ def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options:
     """
     from zslbench import api
     from zslbench.cli.grid import watching
-    from zslbench.errors import ZslbenchError
-    from zslbench.report.tables.render import emit
 
     chosen = None if variants is None else [name.strip() for name in variants.split(",") if name.strip()]
     with watching() as watcher:
@@ -51,27 +47,16 @@ def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options:
     if fmt in ("csv", "json"):
         emit(found.frame(), fmt)
     else:
-        _emit_tables(found, fmt)
-    for text in found.notes():
-        if fmt == "markdown":
-            sys.stdout.write(f"\n{text}\n")
-        else:
-            note(text)
+        tables = [found.as_table()]
+        if fmt != "latex" and len(tables[0].columns) > SIDE_BY_SIDE:
+            tables = [found.as_table([dataset]) for dataset in found.datasets]
+        for place, table in enumerate(tables):
+            if place:
+                click.echo()
+            emit(table, fmt)
+    emit_notes(found.notes(), fmt)
     if found.failures:
         texts = [f"{one.variant} on {one.dataset}, seed {one.seed}: {one.message}" for one in found.failures]
         raise ZslbenchError(
             f"{len(texts)} of {len(texts) + len(found.records)} runs failed: {'; '.join(texts)}"
         )
-
-
-def _emit_tables(found: Ablation, fmt: str) -> None:
-    from zslbench.report.tables.render import emit
-
-    whole = found.as_table()
-    if fmt == "latex" or len(whole.columns) <= SIDE_BY_SIDE:
-        emit(whole, fmt)
-        return
-    for place, dataset in enumerate(found.datasets):
-        if place:
-            click.echo()
-        emit(found.as_table([dataset]), fmt)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli.options import format_option, note, options_of, running_options
+from zslbench.cli.options import SELECTIONS, format_option, note, options_of, running_options
+from zslbench.errors import ZslbenchError
+from zslbench.report.tables.render import emit
 
 if TYPE_CHECKING:
     from zslbench.experiment.suites.plan import SuitePlan
@@ -18,12 +20,7 @@ if TYPE_CHECKING:
 @click.option("--method", "methods", multiple=True, help="Run only this method or row; repeatable.")
 @click.option("--dataset", "datasets", multiple=True, help="Run only this data set; repeatable.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Run only the first N of the suite's seeds.")
-@click.option(
-    "--select",
-    multiple=True,
-    type=click.Choice(["val", "last", "oracle"]),
-    help="Run only this selection; repeatable.",
-)
+@click.option("--select", multiple=True, type=SELECTIONS, help="Run only this selection; repeatable.")
 @click.option("--only-missing", is_flag=True, help="Skip cells that were started or failed before.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
 @click.option(
@@ -43,12 +40,10 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
     reused, interrupted ones resume, and a run that fails does not stop the others.
     """
     from zslbench.cli.grid import watching
-    from zslbench.errors import ZslbenchError
     from zslbench.experiment.suites.run import prepare
     from zslbench.plugin.discovery import registry
     from zslbench.report.figures import parse_choices
     from zslbench.report.suite import DEFAULT, SHOW, suite_table
-    from zslbench.report.tables.render import emit
 
     shown = DEFAULT if show is None else parse_choices(show, SHOW)  # before anything runs
     with watching() as watcher:
@@ -72,10 +67,11 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
 def suites(name: str | None, fmt: str) -> None:
     """List the packaged suites, or the rows of SUITE (a name, or the path of a TOML file)."""
     from zslbench.experiment.suites.definition import find_suite, suite_names
-    from zslbench.report.tables.render import emit
 
     if name is not None:
         one = find_suite(name)
+        places = f"{', '.join(one.datasets)}; {', '.join(one.select)}"
+        title = f"{one.name}: {one.title} ({places}; seeds {', '.join(map(str, one.seeds))})"
         rows: list[dict[str, Any]] = [
             {
                 "line": row.label,
@@ -85,31 +81,25 @@ def suites(name: str | None, fmt: str) -> None:
             }
             for row in one.rows
         ]
-        places = f"{', '.join(one.datasets)}; {', '.join(one.select)}; seeds {_numbers(one.seeds)}"
-        emit(rows, fmt, title=f"{one.name}: {one.title} ({places})")
-        return
-    rows = [
-        {
-            "suite": one.name,
-            "summary": one.summary,
-            "lines": len(one.rows),
-            "data sets": ", ".join(one.datasets),
-            "selections": ", ".join(one.select),
-            "seeds": len(one.seeds),
-        }
-        for one in map(find_suite, suite_names())
-    ]
-    emit(rows, fmt, title="suites")
-
-
-def _numbers(seeds: tuple[int, ...]) -> str:
-    return ", ".join(map(str, seeds))
+    else:
+        title = "suites"
+        rows = [
+            {
+                "suite": one.name,
+                "summary": one.summary,
+                "lines": len(one.rows),
+                "data sets": ", ".join(one.datasets),
+                "selections": ", ".join(one.select),
+                "seeds": len(one.seeds),
+            }
+            for one in map(find_suite, suite_names())
+        ]
+    emit(rows, fmt, title=title)
 
 
 def _emit_plan(plan: SuitePlan, fmt: str) -> None:
     from zslbench.cli.grid import cells
     from zslbench.cli.progress import duration
-    from zslbench.report.tables.render import emit
 
     title = f"plan of {plan.resolved.suite.name}"
     emit(_each(plan) if fmt in ("csv", "json") else _gathered(plan), fmt, title=title)

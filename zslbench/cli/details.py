@@ -32,29 +32,23 @@ def show_method(known: Registry, one: Registered[Method], facts: Record, fmt: st
     presets = {name: read_preset(method.presets, name).settings for name in preset_names(method.presets)}
     settings = _settings(known, method)
     if fmt == "json":
+        for row in settings:
+            row["presets"] = _values(presets, row["setting"])
         readings = [
-            {
-                "reading": one.name,
-                "summary": one.summary,
-                "settings": dict(one.settings),
-                "default": one is method.readings[0],
-            }
-            for one in method.readings
+            {"reading": one.name, "summary": one.summary, "settings": one.settings, "default": not place}
+            for place, one in enumerate(method.readings)
         ]
         variants = [
             {
                 "variant": one.name,
                 "summary": one.summary,
-                "settings": dict(one.settings),
-                "components": dict(one.components),
+                "settings": one.settings,
+                "components": one.components,
             }
             for one in method.variants
         ]
-        for row in settings:
-            row["presets"] = _values(presets, row["setting"])
-        sys.stdout.write(
-            json_text({**facts, "settings": settings, "readings": readings, "variants": variants})
-        )
+        everything = {**facts, "settings": settings, "readings": readings, "variants": variants}
+        sys.stdout.write(json_text(everything))
         return
     overlays = {f"[{one.name}]": dict(one.settings) for one in method.readings if one.settings} | presets
     rows = [_settings_row(row, overlays) for row in settings]
@@ -74,7 +68,11 @@ def show_method(known: Registry, one: Registered[Method], facts: Record, fmt: st
         values = [{key: value for key, value in row.items() if key != "description"} for row in rows]
         descriptions = [{"setting": row["setting"], "description": row["description"]} for row in rows]
         tables = [(title, values), ("descriptions", descriptions)]
-    tables += [("readings", _reading_rows(method)), ("variants", _variant_rows(method))]
+    readings = [  # their settings are columns of the table of settings
+        {"reading": f"{one.name}{'' if place else ' (default)'}", "summary": one.summary}
+        for place, one in enumerate(method.readings)
+    ]
+    tables += [("readings", readings), ("variants", _variant_rows(method))]
     for heading, table in tables:
         if table:
             click.echo()
@@ -85,12 +83,9 @@ def _settings(known: Registry, method: Method) -> list[Record]:
     """Each setting of each registered component, with this method's default."""
     rows: list[Record] = []
     missing = dict(known.missing(method))
-    names: dict[Kind, str | None] = {
-        "embedding": method.embedding,
-        "generator": method.generator,
-        "classifier": method.classifier,
-    }
-    for kind, name in names.items():
+    kinds: tuple[Kind, ...] = ("embedding", "generator", "classifier")
+    for kind in kinds:
+        name = getattr(method, kind)
         if name is None or kind in missing:
             continue
         try:
@@ -100,16 +95,11 @@ def _settings(known: Registry, method: Method) -> list[Record]:
             continue
         for field, info in fields_of(model).items():
             key = f"{kind}.{field}"
-            rows.append(
-                {
-                    "setting": key,
-                    "type": type_text(info.annotation),
-                    "default": method.settings.get(key, default_of(model, field)),
-                    "search": list(method.search.get(key, ())),
-                    "tune": str(method.tunable[key]) if key in method.tunable else None,
-                    "description": info.description,
-                }
-            )
+            row: Record = {"setting": key, "type": type_text(info.annotation)}
+            row["default"] = method.settings.get(key, default_of(model, field))
+            row["search"] = list(method.search.get(key, ()))
+            row["tune"] = str(method.tunable[key]) if key in method.tunable else None
+            rows.append(row | {"description": info.description})
     return rows
 
 
@@ -125,14 +115,6 @@ def _settings_row(row: Record, overlays: dict[str, Record]) -> Record:
     shown |= {"search": ", ".join(map(_value_text, row["search"]))} if row["search"] else {}
     shown |= {"tune": row["tune"]} if row["tune"] else {}
     return shown | {"description": row["description"]}
-
-
-def _reading_rows(method: Method) -> list[Record]:
-    """Without their settings, which are columns of the table of settings."""
-    labels = (f"{one.name}{'' if place else ' (default)'}" for place, one in enumerate(method.readings))
-    return [
-        {"reading": name, "summary": one.summary} for name, one in zip(labels, method.readings, strict=True)
-    ]
 
 
 def _variant_rows(method: Method) -> list[Record]:

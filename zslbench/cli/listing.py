@@ -69,27 +69,32 @@ def datasets(data_root: Path | None, fmt: str) -> None:
 def plugins(fmt: str) -> None:
     """List plugins with what they provide, and the reasons why any are broken."""
     known = registry()
+    provided: dict[str, Sequence[Registered[Any]]] = {
+        "components": known.components(),
+        "methods": known.methods(),
+        "trackers": known.trackers(),
+        "commands": known.commands(),
+    }
     rows: list[Row] = [
         {
             "plugin": one.name,
             "status": one.status,
             "reason": one.reason or None,
-            "components": sum(it.plugin == one for it in known.components()),
-            "methods": sum(it.plugin == one for it in known.methods()),
-            "trackers": sum(it.plugin == one for it in known.trackers()),
-            "commands": sum(it.plugin == one for it in known.commands()),
+            **{what: sum(it.plugin == one for it in found) for what, found in provided.items()},
             "module": one.module,
             "distribution": one.distribution or None,
             "version": one.version or None,
         }
         for one in known.plugins
     ]
-    if fmt not in ("csv", "json"):
-        rows = [{key: value for key, value in row.items() if key != "reason"} for row in rows]
-    emit(rows, fmt, title="plugins")
-    if fmt not in ("csv", "json"):
-        for one in known.broken:  # too long for a column
-            click.echo(f"plugin '{one.name}' is broken: {one.reason}", err=fmt != "terminal")
+    if fmt in ("csv", "json"):
+        emit(rows, fmt)
+        return
+    emit(
+        [{key: value for key, value in row.items() if key != "reason"} for row in rows], fmt, title="plugins"
+    )
+    for one in known.broken:  # too long for a column
+        click.echo(f"plugin '{one.name}' is broken: {one.reason}", err=fmt != "terminal")
 
 
 @click.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,9 +30,11 @@ def format_option(command: F) -> F:
     )(command)
 
 
+SELECTIONS = click.Choice(["val", "last", "oracle"])
+
 select_option = click.option(
     "--select",
-    type=click.Choice(["val", "last", "oracle"]),
+    type=SELECTIONS,
     default="val",
     show_default=True,
     help="Choose the model on validation classes, not at all, or on the test images (results are marked).",
@@ -107,3 +109,12 @@ running_options = options_of(RunOptions)
 def note(text: str) -> None:
     """Write a note to standard error."""
     click.echo(f"note: {text}", err=True)
+
+
+def emit_notes(texts: Iterable[str], fmt: str) -> None:
+    """Write what a reader of tables must know: below them in markdown, otherwise to standard error."""
+    for text in texts:
+        if fmt == "markdown":
+            click.echo(f"\n{text}")
+        else:
+            note(text)

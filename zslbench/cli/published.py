@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from zslbench.cli.options import format_option, note
+from zslbench.errors import PluginError, UnknownName, did_you_mean
+from zslbench.report.tables.render import emit
 
 if TYPE_CHECKING:
     from zslbench.experiment.published import PublishedResults, PublishedRow
@@ -26,14 +28,15 @@ def published(method: str | None, dataset: str | None, source: str | None, fmt: 
     """
     from zslbench.experiment.published import PublishedResults
     from zslbench.report.published import published_table
-    from zslbench.report.tables.render import emit
 
     known = PublishedResults.load()
     rows = _rows(known, method)
     if dataset is not None:
-        rows = _only(rows, "data set", dataset, {one.dataset for one in rows}, whole=True)
+        datasets = _matching("data set", dataset, {one.dataset for one in rows}, whole=True)
+        rows = [one for one in rows if one.dataset in datasets]
     if source is not None:
-        rows = _only(rows, "source", source, {one.source for one in rows}, whole=False)
+        sources = _matching("source", source, {one.source for one in rows}, whole=False)
+        rows = [one for one in rows if one.source in sources]
     emit(published_table(rows, "Published per-class accuracy in %", notes=method is not None), fmt)
     if method is None and fmt not in ("csv", "json") and any(one.note for one in rows):
         note("rows have notes: zslbench published METHOD shows them, and so do --format csv and json")
@@ -41,56 +44,41 @@ def published(method: str | None, dataset: str | None, source: str | None, fmt: 
 
 def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
     """The rows of one method or of all, by method and data set, the first choice first; then its ablation."""
-    from zslbench.errors import UnknownName, did_you_mean
     from zslbench.experiment.published import normal
 
     ablations = _ablations()
-    names = {normal(name): name for name in (*ablations, *known.names("method"))}
+    names = {normal(name): name for name in (*known.names("method"), *ablations)}
     if method is not None and normal(method) not in names:
         near = did_you_mean(method.lower(), {name.lower() for name in names.values()})
         raise UnknownName(f"no published figures of '{method}', {near}")
-    wanted = dict.fromkeys(map(normal, (*known.names("method"), *ablations) if method is None else (method,)))
     by_name = {normal(name): rows for name, rows in ablations.items()}
-    return [
-        row
-        for name in wanted
-        for row in (
-            *(one for dataset in known.names("dataset") for one in known.all(name, dataset)),
-            *by_name.get(name, ()),
-        )
-    ]
+    rows: list[PublishedRow] = []
+    for name in names if method is None else [normal(method)]:
+        rows += [row for dataset in known.names("dataset") for row in known.all(name, dataset)]
+        rows += by_name.get(name, ())
+    return rows
 
 
 def _ablations() -> dict[str, list[PublishedRow]]:
     """The published ablations that methods declare, by the method's name."""
-    from zslbench.errors import PluginError
     from zslbench.experiment.published import published_ablation
     from zslbench.plugin.discovery import registry
 
     found = {}
     for one in registry().methods():
         try:
-            rows = published_ablation(one.declaration)
+            found[one.name] = list(published_ablation(one.declaration).values())
         except PluginError as error:  # the others can be listed without it
             note(str(error))
-            continue
-        if rows:
-            found[one.declaration.name] = list(rows.values())
-    return found
+    return {name: rows for name, rows in found.items() if rows}
 
 
-def _only(
-    rows: list[PublishedRow], what: str, wanted: str, names: set[str], *, whole: bool
-) -> list[PublishedRow]:
-    """The rows whose data set is this one, or whose source has this text in its name."""
-    from zslbench.errors import UnknownName, did_you_mean
+def _matching(what: str, wanted: str, names: set[str], *, whole: bool) -> set[str]:
+    """The names that are this text in any spelling, or that have it in them."""
     from zslbench.experiment.published import normal
 
     text = normal(wanted)
-    if whole:
-        fitting = {name for name in names if normal(name) == text}
-    else:
-        fitting = {name for name in names if text in normal(name)}
-    if not fitting:
+    found = {one for one in names if (normal(one) == text if whole else text in normal(one))}
+    if not found:
         raise UnknownName(f"no row of {what} '{wanted}', {did_you_mean(wanted, names)}")
-    return [one for one in rows if (one.dataset if whole else one.source) in fitting]
+    return found

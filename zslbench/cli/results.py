@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli.options import format_option, note, store_option
+from zslbench.cli.options import SELECTIONS, emit_notes, format_option, note, store_option
+from zslbench.errors import PluginError, ZslbenchError
+from zslbench.report.tables.render import emit
 
 if TYPE_CHECKING:
     from zslbench.store.record import RunRecord
+
+Filters = Mapping[str, str | None]
+"""``method``, ``dataset`` and ``selection``; None: any."""
 
 
 def _filters(command: Any) -> Any:
     for option in (
         click.option("--method", help="Only this method."),
         click.option("--dataset", help="Only this data set."),
-        click.option("--select", type=click.Choice(["val", "last", "oracle"]), help="Only this selection."),
+        click.option("--select", "selection", type=SELECTIONS, help="Only this selection."),
     ):
         command = option(command)
     return command
 
 
-def _records(
-    store: Path | None, method: str | None, dataset: str | None, select: str | None
-) -> list[RunRecord]:
+def _matches(filters: Filters, facts: Mapping[str, Any]) -> bool:
+    return all(wanted in (None, facts.get(name)) for name, wanted in filters.items())
+
+
+def _records(store: Path | None, filters: Filters) -> list[RunRecord]:
     from zslbench.store.store import Store
 
-    return [
-        one
-        for one in Store.default(store).records()
-        if (method is None or one.info.method == method)
-        and (dataset is None or one.info.dataset == dataset)
-        and (select is None or one.info.selection == select)
-    ]
+    return [one for one in Store.default(store).records() if _matches(filters, vars(one.info))]
 
 
 def _note_empty() -> None:
@@ -46,49 +47,32 @@ def _note_empty() -> None:
 @_filters
 @store_option
 @format_option
-def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, select: str | None) -> None:
+def runs(store: Path | None, fmt: str, **filters: str | None) -> None:
     """List finished and unfinished runs."""
     from zslbench.evaluation.metrics import headline_metrics
     from zslbench.report.results import method_label
-    from zslbench.report.tables.render import emit
     from zslbench.store.store import Store
 
-    rows: list[dict[str, Any]] = [
-        {
-            "run": one.info.id,
-            "method": method_label(one),
-            "dataset": one.info.dataset,
-            "seed": one.info.seed,
-            "selection": one.info.selection,
-            **{metric.name: metric.of(one.metrics) for metric in headline_metrics()},
-            "state": "finished",
-            "when": one.finished.isoformat(timespec="seconds"),
-        }
-        for one in _records(store, method, dataset, select)
-    ]
-    finished = {row["run"] for row in rows}
+    facts = ("dataset", "seed", "selection")
+    names = [metric.name for metric in headline_metrics()]
+    rows: list[tuple[Any, ...]] = []
+    for one in _records(store, filters):
+        figures = [metric.of(one.metrics) for metric in headline_metrics()]
+        shown = (getattr(one.info, name) for name in facts)
+        rows.append((one.info.id, method_label(one), *shown, *figures, "finished", one.finished))
+    finished = {row[0] for row in rows}
     for left in Store.default(store).unfinished():
-        if left.id in finished:  # running again with --force, or finished by another process meanwhile
-            continue
-        info = left.info
-        wanted = {"method": method, "dataset": dataset, "selection": select}
-        if any(value is not None and info.get(key) != value for key, value in wanted.items()):
-            continue
-        rows.append(
-            {
-                "run": left.id,
-                "method": info.get("label") or info.get("method"),
-                "dataset": info.get("dataset"),
-                "seed": info.get("seed"),
-                "selection": info.get("selection"),
-                **dict.fromkeys(metric.name for metric in headline_metrics()),
-                "state": "running" if left.running else "interrupted",
-                "when": left.when.isoformat(timespec="seconds"),
-            }
-        )
+        # One that has finished is run again with --force, or another process finished it meanwhile.
+        if left.id not in finished and _matches(filters, left.info):
+            label = left.info.get("label") or left.info.get("method")
+            shown = (left.info.get(name) for name in facts)
+            state = "running" if left.running else "interrupted"
+            rows.append((left.id, label, *shown, *[None] * len(names), state, left.when))
     if not rows:
         _note_empty()
-    emit(rows, fmt, decimals=1)
+    columns = ("run", "method", *facts, *names, "state", "when")
+    texts = ((*row[:-1], row[-1].isoformat(timespec="seconds")) for row in rows)
+    emit([dict(zip(columns, row, strict=True)) for row in texts], fmt, decimals=1)
 
 
 @click.command()
@@ -99,10 +83,8 @@ def runs(store: Path | None, fmt: str, method: str | None, dataset: str | None, 
 @format_option
 def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str) -> None:
     """Show a run: metrics, settings, data, environment. RUN is its id or the first characters of it."""
-    from zslbench.errors import PluginError
     from zslbench.plugin.discovery import registry
     from zslbench.report.one_run import explain_run, run_details
-    from zslbench.report.tables.render import emit
     from zslbench.store.store import Store
 
     if classes and epochs:
@@ -138,14 +120,7 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
 )
 @store_option
 @format_option
-def table(
-    store: Path | None,
-    fmt: str,
-    method: str | None,
-    dataset: str | None,
-    select: str | None,
-    show: str | None,
-) -> None:
+def table(store: Path | None, fmt: str, show: str | None, **filters: str | None) -> None:
     """Compare methods on data sets: CZSL Acc and GZSL U, S, H, mean ± std over the seeds in the store.
 
     The best of comparable rows is marked, and so are rows tied with it. csv and json are always complete,
@@ -154,10 +129,9 @@ def table(
     from zslbench.report.comparison import SHOW, comparison_frame, comparison_table
     from zslbench.report.figures import parse_choices
     from zslbench.report.results import ORACLE_NOTE, has_oracle
-    from zslbench.report.tables.render import emit
 
     shown = parse_choices(show, SHOW)
-    records = _records(store, method, dataset, select)
+    records = _records(store, filters)
     if not records:
         _note_empty()
         emit([], fmt)
@@ -193,9 +167,7 @@ def compare(run_a: str, run_b: str, classes: int, seeds: bool | None, store: Pat
     RUN_A and RUN_B are ids or the first characters of them. Differences are A minus B. Runs on different
     data sets or splits cannot be compared, and the exit code is then 1.
     """
-    from zslbench.errors import ZslbenchError
     from zslbench.report.results import ORACLE_NOTE, has_oracle
-    from zslbench.report.tables.render import emit
     from zslbench.report.two_runs import compare as compare_runs
 
     found = compare_runs(run_a, run_b, store=store, seeds=seeds)
@@ -207,11 +179,7 @@ def compare(run_a: str, run_b: str, classes: int, seeds: bool | None, store: Pat
             if place:
                 click.echo()
             emit(rows, fmt, title=title)
-    for text in found.notes():
-        if fmt == "markdown":
-            sys.stdout.write(f"\n{text}\n")
-        else:
-            note(text)
+    emit_notes(found.notes(), fmt)
     if has_oracle([found.a, found.b]):
         note(ORACLE_NOTE)
     if found.refusals:

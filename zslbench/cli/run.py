@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from zslbench.cli.options import fitting_options, format_option, running_options, select_option
+from zslbench.errors import SettingsError
+from zslbench.report.tables.render import emit
 
 
 @click.command()
@@ -31,7 +33,6 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     """
     from zslbench import api
     from zslbench.cli.progress import TerminalDisplay
-    from zslbench.errors import SettingsError
     from zslbench.report.results import (
         ORACLE_NOTE,
         dataset_label,
@@ -40,7 +41,6 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
         runs_frame,
         seeds_table,
     )
-    from zslbench.report.tables.render import emit
 
     if seed and seeds > 1:
         raise SettingsError("give --seeds N or --seed K, not both")

@@ -134,7 +134,7 @@ class Ablation:
         parts = [
             (dataset, part, metric)
             for dataset in (self.datasets if datasets is None else datasets)
-            for part, metric in self._parts(dataset)
+            for part, metric in self._parts(self.has_published(dataset))
         ]
         columns = [Column(("", "", "variant"), "variant", numeric=False)]
         for dataset, part, metric in parts:
@@ -154,28 +154,28 @@ class Ablation:
         selection = f"selection {selection_label(self.selection)}"
         return f"Ablation of {self.method} on {places}, {selection}: per-class accuracy in %{seeds}"
 
-    def _parts(self, dataset: str) -> Iterator[tuple[str, Metric]]:
+    def _parts(self, published: bool) -> Iterator[tuple[str, Metric]]:
         yield from ((metric.group, metric) for metric in headline_metrics())
         yield from ((VERSUS, metric) for metric in criteria())
-        if self.has_published(dataset):
+        if published:
             yield from (("published", metric) for metric in headline_metrics())
             yield from ((f"published {VERSUS}", metric) for metric in criteria())
 
     def _cell(self, variant: str, dataset: str, part: str, metric: Metric) -> Cell:
+        versus = part.endswith(VERSUS)
         if part == "published":
             return Cell(self.published(variant, dataset, metric))
+        if versus and variant == FULL:
+            return Cell()
         if part == f"published {VERSUS}":
-            found = math.nan if variant == FULL else self.published_difference(variant, dataset, metric)
-            return Cell(found, signed=True)
+            return Cell(self.published_difference(variant, dataset, metric), signed=True)
         if not self.entries[variant, dataset].records:
             first = part != VERSUS and metric == headline_metrics()[0]
             return Cell(words=self.state(variant, dataset)) if first else Cell()
-        if part == VERSUS and variant == FULL:
-            return Cell()
-        values = (self.differences if part == VERSUS else self.values)(variant, dataset, metric)
+        values = (self.differences if versus else self.values)(variant, dataset, metric)
         cell = mean_std(values.values(), metric)
         mark = f" ({len(values)})" if cell.number and len(values) < len(self.seeds) else ""
-        return replace(cell, signed=part == VERSUS, mark=mark)
+        return replace(cell, signed=versus, mark=mark)
 
     def _record(self, variant: str, dataset: str) -> dict[str, Any]:
         entry = self.entries[variant, dataset]
@@ -193,16 +193,18 @@ class Ablation:
             "seeds": len(records),
             "failed": len(entry.failures),
         }
-        of = {metric.name: self.values(variant, dataset, metric) for metric in headline_metrics()}
-        of |= {f"{one.name}_diff": self.differences(variant, dataset, one) for one in criteria()}
-        for name, values in of.items():
-            found = interval(values.values())
-            row[f"{name}_mean"], row[f"{name}_std"] = found.mean, found.std
-        if any(map(self.has_published, self.datasets)):
-            for metric in headline_metrics():
-                row[f"{metric.name}_published"] = self.published(variant, dataset, metric)
-            for metric in criteria():
-                row[f"{metric.name}_diff_published"] = self.published_difference(variant, dataset, metric)
+        published = any(map(self.has_published, self.datasets))
+        place = (variant, dataset)
+        for part, metric in self._parts(published):
+            versus = part.endswith(VERSUS)
+            name = f"{metric.name}_diff" if versus else metric.name
+            if part.startswith("published"):
+                figure = self.published_difference if versus else self.published
+                row[f"{name}_published"] = figure(*place, metric)
+            else:
+                found = interval((self.differences if versus else self.values)(*place, metric).values())
+                row[f"{name}_mean"], row[f"{name}_std"] = found.mean, found.std
+        if published:
             printed = self.printed.get((variant, dataset.lower()))
             row["published_source"] = printed.source if printed else None
             row["published_note"] = printed.note if printed else None

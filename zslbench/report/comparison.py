@@ -8,12 +8,12 @@ ranked among those of one data set, features, semantics and selection. Oracle re
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
-from zslbench.report.figures import EMPTY, marked, ranked, ranking_notes, seed_values
+from zslbench.report.figures import EMPTY, SeedValues, marked, rank_columns, ranking_notes
 from zslbench.report.published import PublishedCells, own_ablation
 from zslbench.report.results import (
     ORACLE_NOTE,
@@ -125,16 +125,15 @@ class _Comparison:
         self.groups = _groups(records)
         self.cells = PublishedCells()
         self._results = PublishedResults.load() if published is None else published
-        self._ranks: dict[tuple[_Key, str, str], Ranking | None] = {}
+        self._ranks: dict[tuple[_Key, str], dict[str, Ranking | None]] = {}
         comparable: dict[tuple[str, ...], list[_Group]] = {}
         for one in self.groups:
             if one.key.selection != "oracle":
                 alike = (one.dataset, one.key.selection, one.key.features, one.key.semantics)
                 comparable.setdefault(alike, []).append(one)
         for members in comparable.values():
-            for metric in headline_metrics():
-                ranking = ranked({_name(one): seed_values(one.records, metric) for one in members})
-                self._ranks |= {(one.key, one.dataset, metric.key): ranking for one in members}
+            ranks = rank_columns({_name(one): one.records for one in members})
+            self._ranks |= {(one.key, one.dataset): ranks for one in members}
 
     def _published(self, one: _Group) -> PublishedRow | None:
         """The published row of the method, or of the variant in the method's own ablation."""
@@ -145,7 +144,7 @@ class _Comparison:
 
     def _ranked(self, one: _Group, metric: Metric, cell: Cell) -> Cell:
         """The cell with its rank."""
-        return marked(cell, _name(one), self._ranks.get((one.key, one.dataset, metric.key)))
+        return marked(cell, _name(one), self._ranks.get((one.key, one.dataset), {}).get(metric.key))
 
     # --- for programs ----------------------------------------------------------------------------
 
@@ -155,7 +154,7 @@ class _Comparison:
         printed = self._published(one)
         more: dict[str, Any] = {}
         for metric in headline_metrics():
-            values, figure = seed_values(one.records, metric), metric.name
+            values, figure = SeedValues(one.records, metric), metric.name
             row[f"{figure}_mean"], row[f"{figure}_std"] = values.interval.mean, values.interval.std
             more[f"{figure}_low"], more[f"{figure}_high"] = values.interval.low, values.interval.high
             cell = self._ranked(one, metric, EMPTY)
@@ -213,18 +212,18 @@ class _Comparison:
         return rows
 
     def _ours(self, one: _Group, metric: Metric) -> Cell:
-        values = seed_values(one.records, metric)
-        cell = values.cell(intervals="interval" in self.show)
-        return self._ranked(one, metric, cell if cell.number else replace(cell, note=values.interval.reason))
+        values = SeedValues(one.records, metric)
+        return self._ranked(one, metric, values.cell(intervals="interval" in self.show))
 
     def _below(self, kind: str, one: _Group, printed: PublishedRow | None, metric: Metric) -> Cell:
         if kind == "difference":
-            return self.cells.difference(seed_values(one.records, metric), printed)[0]
+            return self.cells.difference(SeedValues(one.records, metric), printed)[0]
         return self.cells.figure(one.key.method, printed, metric, one.key.semantics, one.key.features)
 
     def _notes(self) -> tuple[str, ...]:
-        lines = ranking_notes(self._ranks.values())
-        if any(self._ranks.values()):
+        rankings = [one for columns in self._ranks.values() for one in columns.values()]
+        lines = ranking_notes(rankings)
+        if any(rankings):
             lines.insert(0, "ranked among rows of one selection, features and semantics")
         lines += self.cells.notes()
         return (*lines, ORACLE_NOTE) if has_oracle(self.records) else tuple(lines)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from zslbench.errors import SettingsError, did_you_mean
-from zslbench.evaluation.metrics import Metric
+from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.report.statistics import SAME, Interval, Ranking, against_best, family_text, interval
 from zslbench.report.tables.model import Cell, Emphasis
 from zslbench.store.record import RunRecord
@@ -20,11 +20,16 @@ EMPTY = Cell()
 class SeedValues:
     """A metric over the seeds of one row on one data set."""
 
-    values: Mapping[int, float]
-    """By seed; NaN where a run lacks it."""
+    records: Mapping[int, RunRecord]
+    """Runs by seed."""
     metric: Metric
     requested: int | None = None
     """How many seeds there should be; None: as many as there are."""
+
+    @cached_property
+    def values(self) -> dict[int, float]:
+        """By seed; NaN where a run lacks the metric."""
+        return {seed: self.metric.of(one.metrics) for seed, one in self.records.items()}
 
     @cached_property
     def interval(self) -> Interval:
@@ -34,39 +39,41 @@ class SeedValues:
     @property
     def partial(self) -> bool:
         """Whether some of the requested seeds are missing."""
-        return self.requested is not None and len(self.values) < self.requested
+        return self.requested is not None and len(self.records) < self.requested
 
     @property
     def mark(self) -> str:
         """The number of seeds in brackets, where some are missing."""
-        return f" ({len(self.values)})" if self.partial else ""
+        return f" ({len(self.records)})" if self.partial else ""
 
     def cell(self, *, intervals: bool = False) -> Cell:
-        """The mean with its standard deviation, or with half of its interval."""
-        spread = self.interval.half if intervals else self.interval.std
-        return Cell(self.interval.mean, spread=spread, digits=self.metric.digits)
-
-
-def seed_values(records: Mapping[int, RunRecord], metric: Metric, requested: int | None = None) -> SeedValues:
-    """One metric of runs by seed."""
-    return SeedValues({seed: metric.of(one.metrics) for seed, one in records.items()}, metric, requested)
+        """The mean with its standard deviation, or with half of its interval; a note where it is missing."""
+        found = self.interval
+        cell = Cell(found.mean, spread=found.half if intervals else found.std, digits=self.metric.digits)
+        return replace(cell, mark=self.mark) if cell.number else Cell(note=found.reason)
 
 
 # --- ranking -------------------------------------------------------------------------------------
 
 
-def ranked(column: Mapping[str, SeedValues]) -> Ranking | None:
-    """Rank a column; None: fewer than two can be compared.
+def rank_columns(
+    rows: Mapping[str, Mapping[int, RunRecord]], requested: int | None = None
+) -> dict[str, Ranking | None]:
+    """The ranking of rows by each headline metric's key; None: fewer than two can be compared.
 
     Rows that lack the metric or some of the requested seeds take no part.
     """
-    higher = all(one.metric.higher_is_better for one in column.values())
-    complete = {
-        name: one.values
-        for name, one in column.items()
-        if one.values and not one.partial and not any(map(math.isnan, one.values.values()))
-    }
-    return against_best(complete, higher=higher) if len(complete) > 1 else None
+    found = {}
+    for metric in headline_metrics():
+        column = {name: SeedValues(records, metric, requested) for name, records in rows.items()}
+        complete = {
+            name: one.values
+            for name, one in column.items()
+            if one.values and not one.partial and not any(map(math.isnan, one.values.values()))
+        }
+        several = len(complete) > 1
+        found[metric.key] = against_best(complete, higher=metric.higher_is_better) if several else None
+    return found
 
 
 def marked(cell: Cell, name: str, ranking: Ranking | None) -> Cell:

@@ -13,6 +13,7 @@ from zslbench.evaluation.metrics import METRICS
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.declarations import Method
 from zslbench.plugin.lookup import Registered, Registry, one_line
+from zslbench.plugin.presets import flatten
 from zslbench.plugin.targets import load_function
 from zslbench.report.results import percent
 from zslbench.store.record import RunInfo, RunRecord
@@ -100,11 +101,7 @@ def _reading(record: RunRecord) -> Details:
 def _settings(record: RunRecord) -> Details:
     """The run's settings; those that validation chose are marked."""
     chosen = record.environment.get("chosen") or {}
-    given = {
-        f"{kind}.{name}": value
-        for kind, settings in record.info.identity["settings"].items()
-        for name, value in settings.items()
-    }
+    given = flatten(record.info.identity["settings"])
     return [(key, f"{chosen[key]} (chosen)" if key in chosen else value) for key, value in given.items()]
 
 
@@ -209,23 +206,22 @@ def run_parameters(run: RunInfo) -> dict[str, Any]:
         "selection": run.selection,
         "every": identity.get("selection", {}).get("every"),
         **{kind: name for kind, name in identity.get("components", {}).items() if kind != "dataset"},
-        **{
-            f"{kind}.{name}": value
-            for kind, settings in identity.get("settings", {}).items()
-            for name, value in settings.items()
-        },
+        **flatten(identity.get("settings", {})),
         **{f"search {key}": values for key, values in identity.get("search", {}).items()},
     }
 
 
 def run_tags(run: RunInfo) -> dict[str, str]:
     """The run's provenance: its id, checksums of the data, versions, execution mode."""
-    data = run.identity.get("data", {})
-    found: dict[str, Any] = {"run": run.id}
-    found |= {f"data.{name}": value for name, value in data.items() if name != "arrays"}
-    found |= {f"sha256.{name}": digest for name, digest in data.get("arrays", {}).items()}
-    found |= {f"version.{name}": value for name, value in run.identity.get("versions", {}).items()}
-    found |= {f"execution.{name}": value for name, value in run.identity.get("execution", {}).items()}
+    data = dict(run.identity.get("data", {}))
+    arrays = data.pop("arrays", {})
+    sections = {
+        "data": data,
+        "sha256": arrays,
+        "version": run.identity.get("versions", {}),
+        "execution": run.identity.get("execution", {}),
+    }
+    found = {"run": run.id, **flatten(sections)}
     return {name: str(value) for name, value in found.items() if value is not None}
 
 

@@ -194,49 +194,49 @@ def published_table(rows: Sequence[PublishedRow], title: str = "", *, notes: boo
     Args:
         notes: whether readers see the notes of rows as a column; programs always do.
     """
-    metrics = [one for one in METRICS.values() if one.published]
-    columns = (
-        _text_column("method"),
-        _text_column("variant", readers=any(one.variant for one in rows)),
-        _text_column("group", readers=False),
-        _text_column("citation", readers=False),
-        Column(("", "data set"), "dataset", numeric=False),
-        *(Column((one.group, one.name), one.key) for one in metrics),
-        Column(("", "H recomputed"), "h_recomputed", readers=False),
-        _text_column("disputed", readers=False),
-        _text_column("semantics"),
-        Column(("", "backbone"), "finetuned", numeric=False),
-        _text_column("features", readers=any(one.features for one in rows)),
-        _text_column("source"),
-        Column(("", "printed by"), "origin", numeric=False),
-        _text_column("note", readers=notes and any(one.note for one in rows)),
-    )
+    columns = [
+        _entry("method"),
+        _entry("variant", readers=any(one.variant for one in rows)),
+        _entry("group", readers=False),
+        _entry("citation", readers=False),
+        _entry("dataset", "data set"),
+        *(_figure(one) for one in METRICS.values() if one.published),
+        (Column(("", "H recomputed"), "h_recomputed", readers=False), _recomputed),
+        _entry("disputed", readers=False),
+        _entry("semantics"),
+        (Column(("", "backbone"), "finetuned", numeric=False), _backbone),
+        _entry("features", readers=any(one.features for one in rows)),
+        _entry("source"),
+        _entry("origin", "printed by"),
+        _entry("note", readers=notes and any(one.note for one in rows)),
+    ]
     lines = [DISPUTED_NOTE] if any(one.disputed for one in rows) else []
     if lines and not notes:
         lines += [f"{one.method} on {one.dataset} ({one.source}): {one.note}" for one in rows if one.disputed]
-    return Table(columns, tuple(Row(_published_row(one, metrics)) for one in rows), title, tuple(lines))
+    content = (Row(tuple(cell(one) for _, cell in columns)) for one in rows)
+    return Table(tuple(column for column, _ in columns), tuple(content), title, tuple(lines))
 
 
-def _text_column(name: str, readers: bool = True) -> Column:
-    return Column(("", name), name, numeric=False, readers=readers)
+_Entry: TypeAlias = tuple[Column, Callable[[PublishedRow], Cell]]
 
 
-def _published_row(row: PublishedRow, metrics: Sequence[Metric]) -> tuple[Cell, ...]:
-    figures = (
-        Cell(
-            row.figures[one.name],
-            digits=len(row.printed[one.name].partition(".")[2]),
-            mark=DISPUTED_MARK if row.disputed and one.key == "h" else "",
-        )
-        for one in metrics
-    )
-    recomputed = None if math.isnan(row.h_recomputed) else round(row.h_recomputed, 4)
-    return (
-        *(Cell(text or None) for text in (row.method, row.variant, row.group, row.citation, row.dataset)),
-        *figures,
-        Cell(recomputed, digits=2),
-        Cell(row.disputed),
-        Cell(row.semantics),
-        Cell(row.finetuned, "fine-tuned" if row.finetuned else "frozen"),
-        *(Cell(text or None) for text in (row.features, row.source, row.origin, row.note)),
-    )
+def _entry(key: str, header: str = "", *, readers: bool = True) -> _Entry:
+    column = Column(("", header or key), key, numeric=False, readers=readers)
+    return column, lambda row: Cell(None if getattr(row, key) == "" else getattr(row, key))
+
+
+def _figure(metric: Metric) -> _Entry:
+    def cell(row: PublishedRow) -> Cell:
+        digits = len(row.printed[metric.name].partition(".")[2])
+        mark = DISPUTED_MARK if row.disputed and metric.key == "h" else ""
+        return Cell(row.figures[metric.name], digits=digits, mark=mark)
+
+    return Column((metric.group, metric.name), metric.key), cell
+
+
+def _recomputed(row: PublishedRow) -> Cell:
+    return Cell(None if math.isnan(row.h_recomputed) else round(row.h_recomputed, 4), digits=2)
+
+
+def _backbone(row: PublishedRow) -> Cell:
+    return Cell(row.finetuned, "fine-tuned" if row.finetuned else "frozen")

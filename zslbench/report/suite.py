@@ -21,9 +21,8 @@ from zslbench.report.figures import (
     marked,
     parse_choices,
     place_list,
-    ranked,
+    rank_columns,
     ranking_notes,
-    seed_values,
     word_list,
 )
 from zslbench.report.published import PublishedCells, published_lookup
@@ -75,20 +74,18 @@ class _Builder:
         self.intervals = "interval" in show
         self.published = PublishedCells(outcome.published_source)
         self.find = published_lookup(outcome, results)
-        self.ranks: dict[tuple[str, str], Ranking | None] = {}
+        self.ranks: dict[str, dict[str, Ranking | None]] = {}
         """By data set and metric."""
         if self.first != "oracle":  # results chosen on test images are not ranked
             for dataset in outcome.datasets:
-                entries = {line.label: self.entry(line, dataset, self.first) for line in outcome.lines}
-                for metric in headline_metrics():
-                    values = {label: self.values(entry, metric) for label, entry in entries.items()}
-                    self.ranks[dataset, metric.key] = ranked(values)
+                runs = {line.label: self.entry(line, dataset, self.first).records for line in outcome.lines}
+                self.ranks[dataset] = rank_columns(runs, len(outcome.seeds))
 
     def entry(self, line: Line, dataset: str, selection: str) -> Entry:
         return self.outcome.entries[line.label, dataset, selection]
 
     def values(self, entry: Entry, metric: Metric) -> SeedValues:
-        return seed_values(entry.records, metric, len(self.outcome.seeds))
+        return SeedValues(entry.records, metric, len(self.outcome.seeds))
 
     def table(self) -> Table:
         rows = tuple(row for line in self.outcome.lines for row in self.rows(line))
@@ -156,7 +153,7 @@ class _Builder:
                 values = self.values(entry, metric)
                 cell = self.figure(entry, values, with_state=not place)
                 if first:
-                    cell = marked(cell, line.label, self.ranks.get((dataset, metric.key)))
+                    cell = marked(cell, line.label, self.ranks.get(dataset, {}).get(metric.key))
                 found = values.interval
                 cells += [cell, Cell(found.std), Cell(found.low), Cell(found.high), EMPTY]
         return Row(tuple(cells), line.group, "" if first else selection)
@@ -164,12 +161,10 @@ class _Builder:
     def figure(self, entry: Entry, values: SeedValues, *, with_state: bool) -> Cell:
         """A mean with its spread, or why there is none."""
         reason = entry.reason if entry.state != "done" else ""
+        if not entry.records:
+            return Cell(words=entry.state, note=reason) if with_state else EMPTY
         cell = values.cell(intervals=self.intervals)
-        if cell.number:
-            return replace(cell, mark=values.mark, note=reason)
-        if entry.records:
-            return Cell(note=values.interval.reason)
-        return Cell(words=entry.state, note=reason) if with_state else EMPTY
+        return replace(cell, note=reason) if cell.number else cell
 
     def inputs(self, line: Line, dataset: str) -> tuple[str, str]:
         """Semantics and features of the line's runs; without any, those of published rows."""
@@ -208,7 +203,7 @@ class _Builder:
         shown = {key: one for key, one in self.outcome.entries.items() if key[2] in self.selections}
         ran = {key[2] for key, entry in shown.items() if entry.records}
         lines = [_SELECTED[selection] for selection in self.selections if selection in ran]
-        lines += ranking_notes(self.ranks.values())
+        lines += ranking_notes(one for columns in self.ranks.values() for one in columns.values())
         if any(one.state == "partial" for one in shown.values()):
             lines.append(f"(n): the mean of n of the {len(self.outcome.seeds)} seeds, not ranked")
         if self.intervals:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,20 +185,20 @@ class Comparison:
             columns = dict.fromkeys(("difference", "low", "high", "p", "n", "note"))
             found.append({"section": section, "name": name, "a": a, "b": b, **columns, **more})
 
-        for text in self.refusals:
-            row("not comparable", "", None, None, note=text)
-        for text in self.warnings:
-            row("warning", "", None, None, note=text)
+        for section, texts in (("not comparable", self.refusals), ("warning", self.warnings)):
+            for text in texts:
+                row(section, "", None, None, note=text)
         for one in self.differences:
             row(one.section, one.name, one.a, one.b)
-        for section, figures in (("figures", self.figures), ("seeds", self.seeds)):
-            for pair in figures:
-                more: dict[str, Any] = {"difference": pair.difference}
-                if over := pair.interval:
-                    more |= {"low": over.low, "high": over.high, "note": pair.reason}
-                    more |= {"n": len(over.seeds), "p": over.p} if isinstance(over, Paired) else {}
-                    more |= {"n": over.classes} if isinstance(over, ClassInterval) else {}
-                row(section, pair.figure, pair.a, pair.b, **more)
+        for pair in (*self.figures, *self.seeds):
+            more: dict[str, Any] = {"difference": pair.difference}
+            if over := pair.interval:
+                more |= {"low": over.low, "high": over.high, "note": pair.reason}
+            if pair.paired:
+                more |= {"n": len(pair.paired.seeds), "p": pair.paired.p}
+            elif pair.over_classes:
+                more["n"] = pair.over_classes.classes
+            row("seeds" if pair.paired else "figures", pair.figure, pair.a, pair.b, **more)
         for tally in self.tallies:
             name, total = f"{tally.task} {tally.side}", tally.wins + tally.losses + tally.ties
             row("classes won", name, tally.wins, tally.losses, difference=tally.wins - tally.losses, n=total)
@@ -222,49 +222,28 @@ class Comparison:
                 yield title, [{marks.get(name, name): row[name] for name in shown} for row in rows]
 
     def _sections(self, classes: int) -> Iterator[tuple[str, Records]]:
-        yield (
-            "what differs",
-            [
-                {"about": one.section, "name": one.name, "A": _text(one.a), "B": _text(one.b)}
-                for one in self.differences
-            ],
-        )
-        yield "figures, %", [_figure_row(one) for one in self.figures]
+        differing = ((one.section, one.name, _text(one.a), _text(one.b)) for one in self.differences)
+        yield "what differs", _records("about, name, A, B", differing)
+        figure = "figure, A, B, A − B, 95 % interval, p, remark"
+        yield "figures, %", _records(figure, map(_figure_row, self.figures))
         common = self.seeds[0].paired.seeds if self.seeds and self.seeds[0].paired else ()
-        yield f"figures over {len(common)} seeds, %", [_figure_row(one) for one in self.seeds]
-        yield (
-            "classes",
-            [
-                {
-                    "task": f"{one.task} {one.side}",
-                    "A better": one.wins,
-                    "B better": one.losses,
-                    "equal": one.ties,
-                }
-                for one in self.tallies
-            ],
-        )
+        yield f"figures over {len(common)} seeds, %", _records(figure, map(_figure_row, self.seeds))
+        won = ((f"{one.task} {one.side}", one.wins, one.losses, one.ties) for one in self.tallies)
+        yield "classes", _records("task, A better, B better, equal", won)
         for task in ("GZSL", "CZSL"):
             shown = extremes((one for one in self.classes if one.task == task), classes)
-            yield (
-                f"{task}: classes with the biggest differences, %",
-                [{"class": one.name, "side": one.side, "images": one.images, **_pair(one)} for one in shown],
-            )
-        yield (
-            "images",
-            [
-                {
-                    "task": f"{one.task} {one.side}",
-                    "images": one.images,
-                    "both right": one.both,
-                    "A alone": one.only_a,
-                    "B alone": one.only_b,
-                    "neither": one.neither,
-                    "p (McNemar)": _p(one.p),
-                }
-                for one in self.images
-            ],
+            extreme = ((one.name, one.side, one.images, *_pair(one)) for one in shown)
+            title = f"{task}: classes with the biggest differences, %"
+            yield title, _records("class, side, images, A, B, A − B", extreme)
+        right = (
+            (f"{one.task} {one.side}", one.images, one.both, one.only_a, one.only_b, one.neither, _p(one.p))
+            for one in self.images
         )
+        yield "images", _records("task, images, both right, A alone, B alone, neither, p (McNemar)", right)
+
+
+def _records(columns: str, rows: Iterable[Sequence[Any]]) -> Records:
+    return [dict(zip(columns.split(", "), row, strict=True)) for row in rows]
 
 
 def extremes(pairs: Iterable[ClassPair], count: int) -> list[ClassPair]:
@@ -283,25 +262,17 @@ def _name(record: RunRecord) -> str:
     return f"{what}{selection_mark(record)}, run {record.info.id[:8]}"
 
 
-def _figure_row(one: FigurePair) -> dict[str, Any]:
+def _figure_row(one: FigurePair) -> Sequence[Any]:
     over, span = one.interval, None
     if over is not None and not (math.isnan(over.low) or math.isnan(over.high)):
         span = f"{signed(over.low)} to {signed(over.high)}"
-    return {
-        "figure": one.figure,
-        **_pair(one, one.metric.digits),
-        "95 % interval": span,
-        "p": _p(one.paired.p) if one.paired else None,
-        "remark": one.reason or None,
-    }
+    p = _p(one.paired.p) if one.paired else None
+    return one.figure, *_pair(one, one.metric.digits), span, p, one.reason or None
 
 
-def _pair(one: FigurePair | ClassPair, digits: int = 1) -> dict[str, Any]:
-    return {
-        "A": Cell(one.a, digits=digits),
-        "B": Cell(one.b, digits=digits),
-        "A − B": Cell(one.difference, digits=digits, signed=True),
-    }
+def _pair(one: FigurePair | ClassPair, digits: int = 1) -> tuple[Cell, Cell, Cell]:
+    a, b = (Cell(value, digits=digits) for value in (one.a, one.b))
+    return a, b, Cell(one.difference, digits=digits, signed=True)
 
 
 def _p(value: float) -> Cell:
@@ -354,7 +325,6 @@ def compare(
     images = _image_pairs(one, other)
     over_seeds, remark = _over_seeds(one, other, where) if seeds is not False else ((), "")
     remarks = [] if images else ["the runs scored different test images: no comparison image by image"]
-    remarks += [remark] if remark and seeds else []
     return Comparison(
         one,
         other,
@@ -365,7 +335,7 @@ def compare(
         classes=tuple(_class_pairs(one, other)),
         images=images,
         seeds=over_seeds,
-        remarks=tuple(remarks),
+        remarks=(*remarks, remark) if remark and seeds else tuple(remarks),
     )
 
 

@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -248,17 +249,15 @@ def header_spans(columns: Sequence[Column]) -> list[list[Span]]:
     depth = max((len(column.header) for column in columns), default=0)
     levels = []
     for level in range(depth):
-        found: list[Span] = []
-        before: tuple[str, ...] | None = None
-        for place, column in enumerate(columns):
-            path = column.header[: level + 1]
-            text = one_line(path[level]) if len(path) > level else ""
-            if text and path == before and level < depth - 1:
-                found[-1] = Span(found[-1].text, found[-1].first, found[-1].count + 1)
-            else:
-                found.append(Span(text, place, 1))
-            before = path
-        levels.append(found)
+        paths = [column.header[: level + 1] for column in columns]
+        texts = [one_line(path[level]) if len(path) > level else "" for path in paths]
+        joins = [bool(text) and level < depth - 1 for text in texts]
+        keys = [path if joins[place] else place for place, path in enumerate(paths)]
+        spans = []
+        for _, places in groupby(range(len(columns)), keys.__getitem__):
+            first, *others = places
+            spans.append(Span(texts[first], first, 1 + len(others)))
+        levels.append(spans)
     return levels
 
 
