@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from zslbench.errors import PluginError
-from zslbench.evaluation.evaluator import Evaluator
+from zslbench.evaluation.evaluator import evaluate
 from zslbench.evaluation.folds import final_fold
 from zslbench.plugin.dataset import Dataset, OfficialSplit
 
@@ -49,7 +49,7 @@ class Case:
         self.gzsl = random.integers(0, 6, size=(n, 8)).astype(np.float32)
         self.gzsl[np.arange(n), self.labels] += 2
         self.czsl = random.integers(0, 6, size=(n, 3)).astype(np.float32)
-        self.evaluator = Evaluator(embedded(self.fold))
+        self.embedded = embedded(self.fold)
 
     def of(self, table):
         return lambda g: torch.from_numpy(table[(g[:, 0] / 10).long().numpy()])
@@ -70,7 +70,7 @@ def brute_of(brute, case):
 
 
 def test_figures_are_those_of_the_brute_force(case, brute):
-    found = case.evaluator.evaluate(case.of(case.gzsl), case.of(case.czsl))
+    found = evaluate(case.embedded, case.of(case.gzsl), case.of(case.czsl))
     task = brute_of(brute, case)
     s, u = task.at(Fraction(0))
     assert found.s == pytest.approx(float(s))
@@ -92,7 +92,7 @@ def test_figures_are_those_of_the_brute_force(case, brute):
 
 @pytest.mark.parametrize("offset", [-3.5, -1.0, 0.0, 0.25, 2.0, 100.0])
 def test_calibrated_figures_are_those_with_the_offset_taken_from_seen_scores(case, brute, offset):
-    found = case.evaluator.evaluate(case.of(case.gzsl), None).calibrated(offset)
+    found = evaluate(case.embedded, case.of(case.gzsl), None).calibrated(offset)
     u, s, h = found.u, found.s, found.h
     task = brute_of(brute, case)
     expected = task.at(Fraction(offset))
@@ -101,14 +101,14 @@ def test_calibrated_figures_are_those_with_the_offset_taken_from_seen_scores(cas
 
 
 def test_the_best_offset_has_the_best_h(case, brute):
-    found = case.evaluator.evaluate(case.of(case.gzsl), None)
+    found = evaluate(case.embedded, case.of(case.gzsl), None)
     offset = found.best_offset()
     assert offset is not None
     assert found.calibrated(offset).h == pytest.approx(float(brute_of(brute, case).best_h()))
 
 
 def test_tables(case):
-    found = case.evaluator.evaluate(case.of(case.gzsl), case.of(case.czsl))
+    found = evaluate(case.embedded, case.of(case.gzsl), case.of(case.czsl))
     predictions, classes = found.predictions_table(), found.classes_table()
     assert predictions["image"].tolist() == case.rows.tolist()
     assert predictions["label"].tolist() == case.labels[case.rows].tolist()
@@ -138,7 +138,7 @@ def test_tables(case):
 
 
 def test_czsl_alone_has_no_gzsl_figures(case):
-    found = case.evaluator.evaluate(None, case.of(case.czsl))
+    found = evaluate(case.embedded, None, case.of(case.czsl))
     assert 0 <= found.acc <= 1
     assert all(math.isnan(value) for value in (found.u, found.s, found.h, found.ausuc))
     assert found.best_offset() is None
@@ -148,7 +148,7 @@ def test_czsl_alone_has_no_gzsl_figures(case):
 
 
 def test_gzsl_alone_has_no_acc(case):
-    found = case.evaluator.evaluate(case.of(case.gzsl), None)
+    found = evaluate(case.embedded, case.of(case.gzsl), None)
     assert math.isnan(found.acc)
     assert not math.isnan(found.h)
 
@@ -163,7 +163,7 @@ def test_scores_of_a_wrong_shape_are_the_plugins_fault(task, change):
     plain = score[task]
     score[task] = lambda g: change(plain(g))
     with pytest.raises(PluginError, match="shape") as caught:
-        case.evaluator.evaluate(**score)
+        evaluate(case.embedded, **score)
     assert "\n" not in str(caught.value)
 
 
@@ -171,24 +171,24 @@ def test_nan_scores_are_the_plugins_fault_and_counted():
     case = Case(1)
     case.gzsl[case.data.split.test_unseen[:3], 2] = np.nan
     with pytest.raises(PluginError, match=rf"NaN scores for 3 of {len(case.data.split.test_unseen)} images"):
-        case.evaluator.evaluate(case.of(case.gzsl), None)
+        evaluate(case.embedded, case.of(case.gzsl), None)
 
 
 def test_infinite_and_whole_number_scores_are_allowed():
     case = Case(2)
-    plain = case.evaluator.evaluate(case.of(case.gzsl), None)
-    whole = case.evaluator.evaluate(case.of(case.gzsl.astype(np.int64)), None)
+    plain = evaluate(case.embedded, case.of(case.gzsl), None)
+    whole = evaluate(case.embedded, case.of(case.gzsl.astype(np.int64)), None)
     assert whole.figures() == pytest.approx(plain.figures(), nan_ok=True)
     minus = case.gzsl.copy()
     minus[:, UNSEEN] = -np.inf
-    assert case.evaluator.evaluate(case.of(minus), None).u == 0
+    assert evaluate(case.embedded, case.of(minus), None).u == 0
 
 
 def test_chunks_change_nothing(monkeypatch):
     case = Case(3)
-    whole = case.evaluator.evaluate(case.of(case.gzsl), case.of(case.czsl))
+    whole = evaluate(case.embedded, case.of(case.gzsl), case.of(case.czsl))
     monkeypatch.setattr("zslbench.training.batches.CHUNK_ROWS", 3)
-    again = case.evaluator.evaluate(case.of(case.gzsl), case.of(case.czsl))
+    again = evaluate(case.embedded, case.of(case.gzsl), case.of(case.czsl))
     assert again.figures() == whole.figures()
     assert np.array_equal(again.gzsl, whole.gzsl)
 
@@ -199,7 +199,7 @@ def test_a_test_class_without_images_is_left_out_of_the_mean():
     kept = split.test_unseen[case.labels[split.test_unseen] != 3]
     data = dataclasses.replace(case.data, split=dataclasses.replace(split, test_unseen=kept))
     fold = final_fold(data, torch.device("cpu"))
-    found = Evaluator(embedded(fold)).evaluate(case.of(case.gzsl), case.of(case.czsl))
+    found = evaluate(embedded(fold), case.of(case.gzsl), case.of(case.czsl))
     table = found.classes_table().set_index("class_id")
     assert math.isnan(table.loc[3, "gzsl_accuracy"])
     assert found.u == pytest.approx(table.loc[[0, 5], "gzsl_accuracy"].mean())

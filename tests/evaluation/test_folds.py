@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from zslbench.data import ArrayRegions, RegionStore, RegionWriter
+from zslbench.evaluation import folds
 from zslbench.evaluation.folds import Fold, final_fold, unseen_space, validation_fold
 from zslbench.evaluation.splits import validation_split
 from zslbench.plugin.dataset import Dataset, OfficialSplit
@@ -269,10 +270,12 @@ def on_disk(folder: Path, data: Dataset, dtype: str) -> Dataset:
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 @pytest.mark.parametrize("name", FOLDS)
-def test_regions_kept_on_the_device_and_read_each_time_are_the_same(tmp_path, name, dtype):
+def test_regions_kept_on_the_device_and_read_each_time_are_the_same(tmp_path, name, dtype, monkeypatch):
     data = on_disk(tmp_path / "store", dataset(), dtype)
-    kept = FOLDS[name](data, CPU, "regions", lambda device: 10**9)
-    read = FOLDS[name](data, CPU, "regions", lambda device: 0)
+    monkeypatch.setattr(folds, "half_of_free_memory", lambda device: 10**9)
+    kept = FOLDS[name](data, CPU, "regions")
+    monkeypatch.setattr(folds, "half_of_free_memory", lambda device: 0)
+    read = FOLDS[name](data, CPU, "regions")
     order = torch.tensor([5, 0, 5, -1, 4])
     for one, other in (
         (kept.view.regions, read.view.regions),
@@ -294,20 +297,22 @@ def test_regions_kept_on_the_device_and_read_each_time_are_the_same(tmp_path, na
     assert torch.equal(kept.view.regions[order], before)
 
 
-def test_only_what_takes_long_is_read_ahead(tmp_path):
+def test_only_what_takes_long_is_read_ahead(tmp_path, monkeypatch):
     data = dataset()
     assert not final_fold(data, CPU, "regions").view.regions.read_ahead
     stored = on_disk(tmp_path / "store", data, "float16")
     assert final_fold(stored, CPU, "regions").view.regions.read_ahead
     needed = len(stored.split.trainval) * 3 * 4 * 2
-    assert final_fold(stored, CPU, "regions", lambda device: needed - 1).view.regions.read_ahead
-    assert not final_fold(stored, CPU, "regions", lambda device: needed).view.regions.read_ahead
+    for room in (needed - 1, needed):
+        monkeypatch.setattr(folds, "half_of_free_memory", lambda device, room=room: room)
+        assert final_fold(stored, CPU, "regions").view.regions.read_ahead == (room < needed)
 
 
-def test_nothing_of_the_test_images_can_be_reached_through_stored_regions(tmp_path):
+def test_nothing_of_the_test_images_can_be_reached_through_stored_regions(tmp_path, monkeypatch):
     data = on_disk(tmp_path / "store", dataset(), "float32")
     for room in (0, 10**9):
-        fold = final_fold(data, CPU, "regions", lambda device, room=room: room)
+        monkeypatch.setattr(folds, "half_of_free_memory", lambda device, room=room: room)
+        fold = final_fold(data, CPU, "regions")
         fold.view.regions[torch.arange(3)]
         for path, value in reachable(fold.view, "view"):
             assert not isinstance(value, str), path

@@ -1,4 +1,4 @@
-"""The one evaluator. It alone holds test labels; a method hands over scores and nothing else.
+"""The one evaluation. It alone reads test labels; a method hands over scores and nothing else.
 
 CZSL Acc, GZSL U, S, H (Xian et al., TPAMI 2018), the seen-unseen curve and its area (Chao et al., ECCV 2016),
 and calibrated stacking with an offset that comes from validation. All figures are fractions in [0, 1].
@@ -9,19 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from zslbench.errors import PluginError
 from zslbench.evaluation.folds import Fold, HeldOut
 from zslbench.evaluation.metrics import METRICS
-from zslbench.plugin.interfaces import ClassSpace
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Score = Callable[[Tensor], Tensor]
 """Features (n, d) to scores (n, classes)."""
@@ -237,8 +233,6 @@ class Evaluation:
 
     def classes_table(self) -> pd.DataFrame:
         """One row per class: id, name, side, number of test images, GZSL and CZSL accuracy."""
-        import pandas as pd
-
         czsl = np.full(len(self.class_names), np.nan)
         czsl[self.unseen] = self.czsl_accuracy_per_class
         return pd.DataFrame(
@@ -254,8 +248,6 @@ class Evaluation:
 
     def predictions_table(self) -> pd.DataFrame:
         """One row per test image: row in the data set, side, label, predictions and whether they count."""
-        import pandas as pd
-
         n = len(self.labels)
         table: dict[str, object] = {
             "image": self.rows,
@@ -276,47 +268,34 @@ class Evaluation:
 
     def curve_table(self) -> pd.DataFrame:
         """The curve's points: accuracy on each side for offsets up to ``until`` (infinite for the last)."""
-        import pandas as pd
-
         if self.curve is None:
             return pd.DataFrame({"until": [], "seen": [], "unseen": []})
         until = np.append(self.curve.breaks.astype(np.float64), np.inf)
         return pd.DataFrame({"until": until, "seen": self.curve.seen, "unseen": self.curve.unseen})
 
 
-class Evaluator:
-    """Holds a fold's test images and labels; gives out images to be scored and takes scores back.
+def evaluate(fold: Fold, gzsl: Score | None, czsl: Score | None) -> Evaluation:
+    """Score a fold's held-out images.
 
     Args:
         fold: its test images are embedded, g (n, d).
+        gzsl: f_gzsl, g to scores over all classes; None: CZSL only.
+        czsl: f_czsl, g to scores over the unseen classes; None: not wanted.
+
+    Raises:
+        PluginError: scores of a wrong shape, or NaN.
     """
-
-    def __init__(self, fold: Fold) -> None:
-        self._space: ClassSpace = fold.space
-        self._seen: HeldOut = fold.test_seen
-        self._unseen: HeldOut = fold.test_unseen
-
-    def evaluate(self, gzsl: Score | None, czsl: Score | None) -> Evaluation:
-        """Score the held-out images.
-
-        Args:
-            gzsl: f_gzsl, g to scores over all classes; None: CZSL only.
-            czsl: f_czsl, g to scores over the unseen classes; None: not wanted.
-
-        Raises:
-            PluginError: scores of a wrong shape, or NaN.
-        """
-        classes, unseen = len(self._space.names), len(self._space.unseen)
-        both = (self._seen, self._unseen)
-        return Evaluation(
-            class_names=self._space.names,
-            seen=self._space.seen.cpu().numpy(),
-            unseen=self._space.unseen.cpu().numpy(),
-            labels=np.concatenate([side.labels for side in both]),
-            rows=np.concatenate([side.rows for side in both]),
-            gzsl=None if gzsl is None else np.concatenate([_score(gzsl, side, classes) for side in both]),
-            czsl=None if czsl is None else _score(czsl, self._unseen, unseen),
-        )
+    space, both = fold.space, (fold.test_seen, fold.test_unseen)
+    classes, unseen = len(space.names), len(space.unseen)
+    return Evaluation(
+        class_names=space.names,
+        seen=space.seen.cpu().numpy(),
+        unseen=space.unseen.cpu().numpy(),
+        labels=np.concatenate([side.labels for side in both]),
+        rows=np.concatenate([side.rows for side in both]),
+        gzsl=None if gzsl is None else np.concatenate([_score(gzsl, side, classes) for side in both]),
+        czsl=None if czsl is None else _score(czsl, fold.test_unseen, unseen),
+    )
 
 
 def _score(score: Score, side: HeldOut, classes: int) -> np.ndarray:

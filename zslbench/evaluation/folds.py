@@ -28,7 +28,7 @@ Memory = Callable[[torch.device], int]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Test images of one side of a fold. Only the evaluator holds one."""
+    """Test images of one side of a fold. Only :mod:`~zslbench.evaluation.evaluator` reads one."""
 
     features: Rows
     """The embedding's input, (n, d0) or (n, regions, dv); once embedded, g (n, d)."""
@@ -64,41 +64,28 @@ def half_of_free_memory(device: torch.device) -> int:
     return (free + unused) // 2
 
 
-def final_fold(
-    dataset: Dataset,
-    device: torch.device,
-    inputs: str = "features",
-    memory: Memory = half_of_free_memory,
-) -> Fold:
+def final_fold(dataset: Dataset, device: torch.device, inputs: str = "features") -> Fold:
     """Train on trainval, evaluate on the test images: the fold of published numbers.
 
     Args:
         inputs: what the embedding reads, ``features`` or ``regions``.
-        memory: how many bytes of region features may stay on the device.
     """
     official = dataset.split
     seen = np.unique(dataset.labels[official.trainval])
     unseen = np.setdiff1d(np.arange(len(dataset.class_names)), seen)
     split = FoldSplit(official.trainval, official.test_seen, official.test_unseen, seen, unseen)
-    return _fold("final", dataset, split, device, inputs, memory)
+    return _fold("final", dataset, split, device, inputs)
 
 
-def validation_fold(
-    dataset: Dataset,
-    device: torch.device,
-    inputs: str = "features",
-    memory: Memory = half_of_free_memory,
-) -> Fold:
+def validation_fold(dataset: Dataset, device: torch.device, inputs: str = "features") -> Fold:
     """The same inside trainval (:func:`zslbench.evaluation.splits.validation_split`).
 
     Its space holds the seen classes only: the real unseen classes have no part in validation.
     """
-    return _fold("validation", dataset, validation_split(dataset), device, inputs, memory)
+    return _fold("validation", dataset, validation_split(dataset), device, inputs)
 
 
-def _fold(
-    name: str, dataset: Dataset, split: FoldSplit, device: torch.device, inputs: str, memory: Memory
-) -> Fold:
+def _fold(name: str, dataset: Dataset, split: FoldSplit, device: torch.device, inputs: str) -> Fold:
     classes = np.sort(np.concatenate([split.seen_classes, split.unseen_classes]))
     number = np.full(len(dataset.class_names), -1, dtype=np.int64)
     number[classes] = np.arange(len(classes))
@@ -120,7 +107,7 @@ def _fold(
     def held_out(rows: Indices) -> HeldOut:
         features: Rows
         if inputs == "regions" and regions is not None:
-            features = RegionRows(regions, rows, device, memory)
+            features = RegionRows(regions, rows, device)
         else:
             features = tensor(dataset.features[rows])
         return HeldOut(features, number[dataset.labels[rows]], rows, device)
@@ -128,7 +115,7 @@ def _fold(
     view = TrainView(
         features=tensor(dataset.features[split.fit_rows]),
         labels=tensor(number[dataset.labels[split.fit_rows]]),
-        regions=None if regions is None else RegionRows(regions, split.fit_rows, device, memory),
+        regions=None if regions is None else RegionRows(regions, split.fit_rows, device),
     )
     return Fold(name, view, space, held_out(split.test_seen_rows), held_out(split.test_unseen_rows))
 
@@ -158,12 +145,13 @@ class RegionRows:
 
     Args:
         rows: which images, by row in the source.
-        memory: bytes that may stay on the device.
+        memory: bytes that may stay on the device; None: half of its free memory.
     """
 
     def __init__(
-        self, source: RegionSource, rows: Indices, device: torch.device, memory: Memory = half_of_free_memory
+        self, source: RegionSource, rows: Indices, device: torch.device, memory: Memory | None = None
     ) -> None:
+        memory = memory or half_of_free_memory
         images, regions, channels = len(rows), *source.shape[1:]
         stored = source if isinstance(source, StoredRegions) else None
         dtype = np.dtype(np.float32) if stored is None else stored.dtype

@@ -79,12 +79,7 @@ class Oracle:
     def _save(self, task: str, best: Best) -> None:
         if self._folder is not None:
             scores = torch.from_numpy(np.ascontiguousarray(getattr(best.evaluation, task)))
-            meta = {
-                "value": best.value,
-                "candidate": best.candidate,
-                "epoch": best.epoch,
-                "classifier_epoch": best.classifier_epoch,
-            }
+            meta = {name: value for name, value in vars(best).items() if name != "evaluation"}
             checkpoint.save(self._folder / f"oracle-{task}", {"scores": scores}, meta)
 
     def _restore(self, task: str, like: Evaluation) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import SettingsError, ZslbenchError
-from zslbench.evaluation.evaluator import Evaluation, Evaluator, Score
+from zslbench.evaluation.evaluator import Evaluation, Score, evaluate as evaluate_scores
 from zslbench.evaluation.folds import Fold, unseen_space
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.interfaces import (
@@ -102,9 +102,9 @@ class Fitter:
 
         def after_embedding(nets: Networks) -> Evaluation:
             training = self.training.unsaved()
-            view, evaluator = self._embedded(nets, replace(training, stages=None))
+            view, held_out = self._embedded(nets, replace(training, stages=None))
             generator = fit_generator(view, training.child("generator"))
-            return self.classifiers.fit(generator.networks, view, evaluator, training, each).evaluation
+            return self.classifiers.fit(generator.networks, view, held_out, training, each).evaluation
 
         embedding = complete(
             self.embedding.fit(self.fold.view),
@@ -112,11 +112,11 @@ class Fitter:
             self._part("embedding"),
             hook("embedding", after_embedding),
         )
-        view, evaluator = self._embedded(embedding.networks, self._part("embedding"))
+        view, held_out = self._embedded(embedding.networks, self._part("embedding"))
 
         def after_generator(nets: Networks) -> Evaluation:
             training = self.training.unsaved()
-            return self.classifiers.fit(nets, view, evaluator, training, each).evaluation
+            return self.classifiers.fit(nets, view, held_out, training, each).evaluation
 
         generator = fit_generator(view, self._part("generator"), hook("generator", after_generator))
         # An observer of each classifier epoch must see all of them again after an interruption: they are
@@ -124,7 +124,7 @@ class Fitter:
         training = self.training if each is None else replace(self.training, folder=None)
         if paced == "classifier" and assess is not None:
             each = _paced(assess, evaluates, each)
-        last = self.classifiers.fit(generator.networks, view, evaluator, training, each)
+        last = self.classifiers.fit(generator.networks, view, held_out, training, each)
         networks = {"embedding": embedding.networks, "generator": generator.networks, **last.networks}
         rows = embedding.epochs + generator.epochs + last.epochs
         return Fitted({part: nets for part, nets in networks.items() if nets}, last.evaluation, rows)
@@ -138,8 +138,8 @@ class Fitter:
         source = f"{registered.plugin.version} {registered.plugin.source_digest()}".strip()
         return replace(training, stages=training.stages.of_part(component=registered.name, source=source))
 
-    def _embedded(self, nets: Networks, training: Training) -> tuple[TrainView, Evaluator]:
-        """The training view with g, and an evaluator of embedded test images.
+    def _embedded(self, nets: Networks, training: Training) -> tuple[TrainView, Fold]:
+        """The training view with g, and the fold with embedded test images.
 
         Computing g from region features takes long, so it is stored with the results of stages.
         """
@@ -168,7 +168,7 @@ class Fitter:
         g = derive(derived, training.child("g"))["g"]
         embedded = TrainView(features=g["train"], labels=view.labels, guide=self.embedding.guide(nets))
         seen, unseen = (replace(side, features=g[name]) for name, side in sides.items())
-        return embedded, Evaluator(replace(fold, test_seen=seen, test_unseen=unseen))
+        return embedded, replace(fold, test_seen=seen, test_unseen=unseen)
 
 
 def _paced(
@@ -209,7 +209,7 @@ class FinalClassifiers:
         self,
         generator: Networks,
         view: TrainView,
-        evaluator: Evaluator,
+        held_out: Fold,
         training: Training,
         each: EachClassifierEpoch | None = None,
     ) -> Fitted:
@@ -242,7 +242,7 @@ class FinalClassifiers:
             def on_epoch(
                 epoch: int, nets: Networks, task: str = task, score: Callable[[Networks], Score] = score
             ) -> Mapping[str, float]:
-                return each(task, epoch, self._evaluate(evaluator, {task: score(nets)})) if each else {}
+                return each(task, epoch, self._evaluate(held_out, {task: score(nets)})) if each else {}
 
             done = complete(
                 classifier.fit(both if task == "gzsl" else alone),
@@ -252,14 +252,14 @@ class FinalClassifiers:
             )
             networks[task], scores[task] = done.networks, score(done.networks)
             rows += done.epochs
-        return Fitted(networks, self._evaluate(evaluator, scores), rows)
+        return Fitted(networks, self._evaluate(held_out, scores), rows)
 
-    def _evaluate(self, evaluator: Evaluator, scores: Mapping[str, Score]) -> Evaluation:
+    def _evaluate(self, held_out: Fold, scores: Mapping[str, Score]) -> Evaluation:
         gzsl, czsl = scores.get("gzsl"), scores.get("czsl")
         if not self.kind.needs_examples and gzsl is not None:
             czsl = _columns(gzsl, self.space.unseen)
-        return evaluator.evaluate(
-            gzsl if "gzsl" in self.tasks else None, czsl if "czsl" in self.tasks else None
+        return evaluate_scores(
+            held_out, gzsl if "gzsl" in self.tasks else None, czsl if "czsl" in self.tasks else None
         )
 
     def _score(self, classifier: Classifier, generator: Networks, nets: Networks) -> Score:

@@ -73,7 +73,12 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         )
     for generation in sorted(generations, reverse=True):
         try:
-            return _read(folder, generation)
+            tensors, content = read_tensors(folder / f"checkpoint-{generation}.json")
+            if content["generation"] != generation:
+                raise ValueError(
+                    f"checkpoint-{generation}.json is that of checkpoint {content['generation']}"
+                )
+            return tensors, content["meta"]
         except (OSError, ValueError) as error:
             _log.warning("%s: checkpoint %d is damaged and will not be used: %s", folder, generation, error)
             _set_aside(folder, generation)
@@ -83,13 +88,6 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 def _generations(folder: Path, suffix: str) -> list[int]:
     names = (_NAME.fullmatch(path.name) for path in folder.glob(f"checkpoint-*.{suffix}"))
     return [int(name[1]) for name in names if name is not None]
-
-
-def _read(folder: Path, generation: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    tensors, content = read_tensors(folder / f"checkpoint-{generation}.json")
-    if content["generation"] != generation:
-        raise ValueError(f"checkpoint-{generation}.json belongs to checkpoint {content['generation']}")
-    return tensors, content["meta"]
 
 
 def _set_aside(folder: Path, generation: int) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Batch
 from zslbench.training.iteration import Inputs, Iteration
 
 Call = Callable[[], None]
@@ -174,7 +174,7 @@ class Captured:
             return
         buffers, new = self._buffers, False
         if buffers is None or signature != self._signature:
-            buffers, new = _clone(inputs), True
+            buffers, new = tree_map(torch.clone, inputs), True
             self._buffers, self._signature = buffers, signature
         else:
             _copy(inputs, buffers)
@@ -223,13 +223,6 @@ def _copy(inputs: Inputs, buffers: Inputs) -> None:
         sources.append(source)
     for targets, sources in pairs.values():
         torch._foreach_copy_(targets, sources)
-
-
-def _clone(inputs: Inputs) -> Inputs:
-    return Inputs(
-        tuple(Batch(*(one.clone() for one in batch)) for batch in inputs.batches),
-        tuple({name: one.clone() for name, one in noise.items()} for noise in inputs.noise),
-    )
 
 
 @dataclass

@@ -7,7 +7,7 @@ for nothing, reads no value on the host, and updates every tensor that outlives 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +15,6 @@ from torch import Tensor
 from zslbench.errors import PluginError
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
 from zslbench.plugin.streams import Streams
-from zslbench.training.batches import Batches
 from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, draw
 
@@ -42,8 +41,7 @@ def initial_networks(program: Program, streams: Streams) -> Networks:
     return {name: {key: tensor.detach().clone() for key, tensor in net.items()} for name, net in nets.items()}
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(NamedTuple):
     """What one iteration reads besides the networks; shapes are equal in all iterations of a pass."""
 
     batches: tuple[Batch, ...]
@@ -61,19 +59,8 @@ def batch_numbers(steps: Sequence[Step]) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def draw_inputs(steps: Sequence[Step], batches: Batches, streams: Streams) -> Inputs:
-    """Draw the batches and the noise of all steps, each term from its own stream."""
-    numbers = batch_numbers(steps)
-    drawn = tuple(batches.next() for _ in range(numbers[-1] + 1))
-    noise = tuple(
-        draw_noise(step, len(drawn[number].labels), streams)
-        for step, number in zip(steps, numbers, strict=True)
-    )
-    return Inputs(drawn, noise)
-
-
 def draw_noise(step: Step, rows: int, streams: Streams) -> Noise:
-    """The noise of one step."""
+    """The noise of one step, each term from its own stream."""
     return {name: draw(spec, rows, streams, f"{step.name}.{name}") for name, spec in step.noise.items()}
 
 
@@ -111,8 +98,9 @@ class Iteration:
         ):
             gradients, losses = function(self.everything, inputs.batches[number], noise)
             # A loss or a new state may be one of the networks' own tensors: read it before they change.
-            for key, value in self._figures(step, losses):
-                self._sum(key, value).add_(value)
+            for name, value in {"loss": losses.total, **losses.log}.items():
+                key = f"{step.name}_{name}"
+                self._add(key, value.detach())
                 counts[key] = counts.get(key, 0) + 1
             state = self._new_state(step, losses)
             for net, gradient in gradients.items():
@@ -121,17 +109,12 @@ class Iteration:
                 held.copy_(value)
         self.counts = counts
 
-    @staticmethod
-    def _figures(step: Step, losses: Losses) -> list[tuple[str, Tensor]]:
-        logged = {"loss": losses.total, **losses.log}
-        return [(f"{step.name}_{name}", value.detach()) for name, value in logged.items()]
-
-    def _sum(self, key: str, value: Tensor) -> Tensor:
+    def _add(self, key: str, value: Tensor) -> None:
         if key not in self.sums:
             # A sum in half precision would lose small figures.
             dtype = torch.promote_types(value.dtype, torch.float32)
             self.sums[key] = torch.zeros_like(value, dtype=dtype)
-        return self.sums[key]
+        self.sums[key].add_(value)
 
     def _new_state(self, step: Step, losses: Losses) -> list[tuple[Tensor, Tensor]]:
         """Pairs of a state tensor and its new value, which shares no memory with any network."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Networks, Optimizer
+from zslbench.plugin.interfaces import Optimizer
 
 _CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -83,8 +83,3 @@ def torch_options(device: torch.device, kind: str) -> dict[str, Any]:
         "rmsprop": {"foreach": True, "capturable": True},
         "sgd": {"foreach": True},
     }[kind]
-
-
-def optimizers_for(rules: Mapping[str, Optimizer], nets: Networks) -> dict[str, NetworkOptimizer]:
-    """An optimiser for every network that has a rule."""
-    return {name: NetworkOptimizer(rule, nets[name]) for name, rule in rules.items()}

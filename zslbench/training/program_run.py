@@ -19,8 +19,8 @@ from zslbench.training.batches import Batches
 from zslbench.training.checkpoint import flatten, prefixed, select
 from zslbench.training.context import Training
 from zslbench.training.graphs import Captured
-from zslbench.training.iteration import Inputs, Iteration, draw_inputs, initial_networks
-from zslbench.training.optimizers import optimizers_for
+from zslbench.training.iteration import Inputs, Iteration, batch_numbers, draw_noise, initial_networks
+from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, step_function as step_function, step_precision
 
 
@@ -43,7 +43,7 @@ class ProgramRun:
         """Create everything that outlives an iteration."""
         program = self.program
         self.nets = nets
-        self.optimizers = optimizers_for(program.optimizers, nets)
+        self.optimizers = {net: NetworkOptimizer(rule, nets[net]) for net, rule in program.optimizers.items()}
         self.iterations = program.iterations or math.ceil(len(program.labels) / program.batch_size)
         self.iteration = 0  # within the epoch, over all passes
         self.sums: dict[str, Tensor] = {}
@@ -98,7 +98,14 @@ class ProgramRun:
 
     def _draw(self, number: int) -> Inputs:
         """The inputs of an iteration of pass ``number``."""
-        return draw_inputs(self.program.passes[number], self.batches, self.streams)
+        steps = self.program.passes[number]
+        numbers = batch_numbers(steps)
+        batches = tuple(self.batches.next() for _ in range(numbers[-1] + 1))
+        noise = tuple(
+            draw_noise(step, len(batches[k].labels), self.streams)
+            for step, k in zip(steps, numbers, strict=True)
+        )
+        return Inputs(batches, noise)
 
     def figures(self) -> dict[str, float]:
         """See :func:`epoch_means`."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import zslbench
-from zslbench.evaluation.evaluator import Evaluator
+from zslbench.experiment import fitting as fitting_module
 from zslbench.experiment.fitting import FinalClassifiers
 
 SETTINGS = {
@@ -20,17 +20,17 @@ SETTINGS = {
 @pytest.fixture
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     found: Counter[str] = Counter()
-    evaluate, fit = Evaluator.evaluate, FinalClassifiers.fit
+    evaluate, fit = fitting_module.evaluate_scores, FinalClassifiers.fit
 
-    def evaluating(self: Evaluator, *scores: Any) -> Any:
+    def evaluating(*arguments: Any) -> Any:
         found["evaluations"] += 1
-        return evaluate(self, *scores)
+        return evaluate(*arguments)
 
     def fitting(self: FinalClassifiers, *arguments: Any) -> Any:
         found["classifiers"] += 1
         return fit(self, *arguments)
 
-    monkeypatch.setattr(Evaluator, "evaluate", evaluating)
+    monkeypatch.setattr(fitting_module, "evaluate_scores", evaluating)
     monkeypatch.setattr(FinalClassifiers, "fit", fitting)
     return found
 

@@ -230,65 +230,53 @@ def merge_losses(losses: Sequence[Callable[..., Any]]) -> tuple[Build, list[tupl
         CannotLift: the settings differ in something else.
     """
     numbers: list[tuple[float, ...]] = []
-    return _merge(losses, numbers), numbers
+
+    def note(name: str, values: tuple[float, ...]) -> float:
+        numbers.append(values)
+        return values[0]
+
+    def build(given: Sequence[Tensor]) -> Any:
+        tensors = iter(given)  # numbers are met in the order in which they were noted
+        return _merged(losses, lambda name, values: ReplicaNumber(name, values, next(tensors)))
+
+    _merged(losses, note)
+    return build, numbers
 
 
-def _merge(values: Sequence[Any], numbers: list[tuple[float, ...]]) -> Build:
+def _merged(values: Sequence[Any], number: Callable[[str, tuple[float, ...]], Any]) -> Any:
+    """The first replica's value, with ``number(name, values)`` for every float that differs."""
     first = values[0]
     if all(one is first for one in values) or len({type(one) for one in values}) > 1:
-        return lambda given: first  # values of different types are left to the comparison with single steps
+        return first  # values of different types are left to the comparison with single steps
     if isinstance(first, BaseModel):
-        return _merge_settings(values, numbers)
+        return _merged_settings(values, number)
     if isinstance(first, partial):
-        return _merge_partials(values, numbers)
+        if len({(len(one.args), *sorted(one.keywords)) for one in values}) > 1:
+            return first
+        function = _merged([one.func for one in values], number)
+        args = [_merged(each, number) for each in zip(*(one.args for one in values), strict=True)]
+        keywords = {key: _merged([one.keywords[key] for one in values], number) for key in first.keywords}
+        return partial(function, *args, **keywords)
     if isinstance(first, MethodType):
-        owner, function = _merge([one.__self__ for one in values], numbers), first.__func__
-        return lambda given: MethodType(function, owner(given))
+        return MethodType(first.__func__, _merged([one.__self__ for one in values], number))
     settings = [getattr(one, "settings", None) for one in values]
-    if isinstance(settings[0], BaseModel):
-        before = len(numbers)
-        merged = _merge(settings, numbers)
-        if len(numbers) > before:
-            return lambda given: _with_settings(first, merged(given))
-    return lambda given: first
+    if isinstance(settings[0], BaseModel) and (merged := _merged(settings, number)) is not settings[0]:
+        changed = copy.copy(first)
+        changed.settings = merged
+        return changed
+    return first
 
 
-def _merge_settings(values: Sequence[Any], numbers: list[tuple[float, ...]]) -> Build:
-    first, places, groups = values[0], {}, {}
-    for name in type(first).model_fields:
+def _merged_settings(values: Sequence[Any], number: Callable[[str, tuple[float, ...]], Any]) -> Any:
+    update: dict[str, Any] = {}
+    for name in type(values[0]).model_fields:
         each = [getattr(one, name) for one in values]
         if all(one == each[0] for one in each):
             continue
         if isinstance(each[0], BaseModel):
-            groups[name] = _merge_settings(each, numbers)
-            continue
-        if not all(type(one) in (float, int) for one in each):
+            update[name] = _merged_settings(each, number)
+        elif all(type(one) in (float, int) for one in each):
+            update[name] = number(name, tuple(float(one) for one in each))
+        else:
             raise CannotLift(f"the settings differ in '{name}', which is not a number")
-        places[name] = len(numbers)
-        numbers.append(tuple(float(one) for one in each))
-
-    def build(given: Sequence[Tensor]) -> Any:
-        update = {name: ReplicaNumber(name, numbers[place], given[place]) for name, place in places.items()}
-        return first.model_copy(update=update | {name: group(given) for name, group in groups.items()})
-
-    return build if places or groups else lambda given: first
-
-
-def _merge_partials(values: Sequence[partial[Any]], numbers: list[tuple[float, ...]]) -> Build:
-    first = values[0]
-    if len({(len(one.args), *sorted(one.keywords)) for one in values}) > 1:
-        return lambda given: first
-    function = _merge([one.func for one in values], numbers)
-    args = [_merge(each, numbers) for each in zip(*(one.args for one in values), strict=True)]
-    keywords = {name: _merge([one.keywords[name] for one in values], numbers) for name in first.keywords}
-    return lambda given: partial(
-        function(given),
-        *(one(given) for one in args),
-        **{name: one(given) for name, one in keywords.items()},
-    )
-
-
-def _with_settings(component: Any, settings: Any) -> Any:
-    changed = copy.copy(component)
-    changed.settings = settings
-    return changed
+    return values[0].model_copy(update=update) if update else values[0]
