@@ -25,7 +25,7 @@ from zslbench.plugin.interfaces import (
 )
 from zslbench.plugin.targets import load_class
 from zslbench.training.batches import in_chunks
-from zslbench.training.loop import OnEpoch, Trained, Training, complete, derive
+from zslbench.training.loop import OnEpoch, Training, complete, derive
 from zslbench.training.step import draw
 
 Assess = Callable[[int, Evaluation], Mapping[str, float]]
@@ -97,13 +97,12 @@ class Fitter:
                 return None
             return lambda epoch, nets: assess(epoch, evaluate(nets)) if evaluates(epoch) else {}
 
-        def fit_generator(view: TrainView, training: Training, on_epoch: OnEpoch | None = None) -> Trained:
-            return complete(self.generator.fit(view) if self.generator else {}, semantics, training, on_epoch)
-
         def after_embedding(nets: Networks) -> Evaluation:
             training = self.training.unsaved()
             view, held_out = self._embedded(nets, replace(training, stages=None))
-            generator = fit_generator(view, training.child("generator"))
+            generator = complete(
+                self.generator.fit(view) if self.generator else {}, semantics, training.child("generator")
+            )
             return self.classifiers.fit(generator.networks, view, held_out, training, each).evaluation
 
         embedding = complete(
@@ -118,7 +117,12 @@ class Fitter:
             training = self.training.unsaved()
             return self.classifiers.fit(nets, view, held_out, training, each).evaluation
 
-        generator = fit_generator(view, self._part("generator"), hook("generator", after_generator))
+        generator = complete(
+            self.generator.fit(view) if self.generator else {},
+            semantics,
+            self._part("generator"),
+            hook("generator", after_generator),
+        )
         # An observer of each classifier epoch must see all of them again after an interruption: they are
         # then repeated, not resumed.
         training = self.training if each is None else replace(self.training, folder=None)
