@@ -1,4 +1,7 @@
-"""zslbench from Python: ``zslbench.run("tf-vaegan", dataset="toy", seeds=3).frame()``."""
+"""zslbench from Python: ``zslbench.run("tf-vaegan", dataset="toy", seeds=3).frame()``.
+
+Importing this module imports torch; ``import zslbench`` does not import it.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from zslbench.errors import MissingData, UnknownName
+from zslbench.evaluation.selection import Selection
+from zslbench.experiment.datasets import DatasetCache
+from zslbench.experiment.events import Display, Quiet, tracked
+from zslbench.experiment.execution import compute_all
+from zslbench.experiment.job import Job, replicas_for, seed_numbers
+from zslbench.experiment.options import ABLATION_DATASETS, AllKeywords, AllOptions, RunOptions
+from zslbench.experiment.recipe import resolve
+from zslbench.experiment.suites.cells import SuiteOutcome
+from zslbench.experiment.suites.definition import Suite, ablation_suite
+from zslbench.experiment.suites.run import Bench, BenchKeywords, Watcher, prepare
+from zslbench.plugin.discovery import registry
+from zslbench.report.ablation import Ablation, ablation_of
+from zslbench.report.results import runs_frame, seeds_table
+from zslbench.store.record import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from zslbench.experiment.events import Display
-    from zslbench.experiment.options import AllKeywords
-    from zslbench.experiment.suites.cells import SuiteOutcome
-    from zslbench.experiment.suites.definition import Suite
-    from zslbench.experiment.suites.run import Bench, BenchKeywords, Watcher
-    from zslbench.report.ablation import Ablation
-    from zslbench.store.record import RunRecord
-
-ABLATION_DATASETS = ("cub", "sun")
 
 
 @dataclass(frozen=True)
@@ -33,14 +40,10 @@ class Result:
 
     def frame(self) -> pd.DataFrame:
         """One row per seed; figures in percent (Acc, U, S, H, AUSUC; calibrated: U_cal, S_cal, H_cal)."""
-        from zslbench.report.results import runs_frame
-
         return runs_frame(self.records)
 
     def summary(self) -> pd.DataFrame:
         """The same as texts, with a last row ``mean ± std``."""
-        from zslbench.report.results import seeds_table
-
         return seeds_table(self.records).frame()
 
 
@@ -68,21 +71,11 @@ def run(
         select: ``val``, ``last`` or ``oracle`` (:mod:`zslbench.evaluation.selection`).
         force: compute runs that are already in the store again.
         keep_weights: keep the fitted networks with the run.
-        options: what to fit (``settings``, ``preset``, ``epochs``, ...) and where and how to compute it
-            (``device``, ``threads``, ``store``, ...); see :mod:`zslbench.experiment.options`.
+        options: the fields of ``FitOptions`` and ``RunOptions`` (:mod:`zslbench.experiment.options`).
 
     Raises:
         ZslbenchError: anything that the caller can correct, in one line.
     """
-    from zslbench.evaluation.selection import Selection
-    from zslbench.experiment.datasets import DatasetCache
-    from zslbench.experiment.events import Quiet, tracked
-    from zslbench.experiment.execution import compute_all
-    from zslbench.experiment.job import Job, replicas_for, seed_numbers
-    from zslbench.experiment.options import AllOptions
-    from zslbench.experiment.recipe import resolve
-    from zslbench.plugin.discovery import registry
-
     given = AllOptions(**options)
     known, display = registry(), display or Quiet()
     components = {"embedding": embedding, "generator": generator, "classifier": classifier}
@@ -116,20 +109,16 @@ def bench(
 
     Args:
         suite: a packaged suite's name, or the path of a TOML file.
-        watcher: follows the cells.
         options: ``methods``, ``datasets``, ``seeds`` (the first n, or these) and ``select``: only this part
             of the suite. ``settings`` and ``preset``: for every method that has them. ``only_missing``: only
             cells that are neither finished, failed nor begun; ``retry_failed``: failed ones too.
-            Where and how to compute runs: :class:`zslbench.experiment.options.RunOptions`.
+            And the fields of ``RunOptions`` (:mod:`zslbench.experiment.options`).
 
     Raises:
         MissingData: none of the suite's data sets is on this machine, and the store has nothing of it.
         ZslbenchError: anything else that the caller can correct, before a run begins.
         Interrupted: stopped on request; the same call resumes.
     """
-    from zslbench.experiment.suites.run import Watcher, prepare
-    from zslbench.plugin.discovery import registry
-
     return prepare(suite, registry(), **options).run(watcher or Watcher())
 
 
@@ -150,25 +139,15 @@ def ablate(
     unless all of them are.
 
     Args:
-        method: a registered method that declares variants.
-        dataset: one or several data sets.
         variants: only these, and always the whole method; None: all.
         options: those of :func:`zslbench.run`; settings that a variant's swapped components lack are ignored
             there.
-        watcher: follows the runs.
 
     Raises:
         MissingData: none of the data sets is on this machine.
         ZslbenchError: anything else that the caller can correct, before a run begins.
         Interrupted: stopped on request; the same call resumes.
     """
-    from zslbench.experiment.job import seed_numbers
-    from zslbench.experiment.options import AllOptions, RunOptions
-    from zslbench.experiment.suites.definition import ablation_suite
-    from zslbench.experiment.suites.run import Watcher, prepare
-    from zslbench.plugin.discovery import registry
-    from zslbench.report.ablation import ablation_of
-
     known = registry()
     declared = known.method(method).declaration
     datasets = (dataset,) if isinstance(dataset, str) else tuple(dataset)

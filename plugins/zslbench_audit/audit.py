@@ -18,7 +18,7 @@ from zslbench_audit import probes
 from zslbench_audit.probes import Leak, Probe
 from zslbench_audit.runs import ProbeRuns
 from zslbench_audit.sharing import arrays
-from zslbench_audit.stored import AuditResult, ProbeResult, save, version_of
+from zslbench_audit.stored import AuditResult, ProbeResult, save
 
 DATASET = "toy"
 EPOCHS = 5
@@ -99,7 +99,7 @@ def run(
         method=recipe.method,
         variant=recipe.variant,
         reading=recipe.reading.name if recipe.reading else None,
-        plugins={one.name: version_of(one) for one in methods},
+        plugins={one.name: one.source for one in methods},
         zslbench=core_version(),
         settings={kind: part.values() for kind, part in recipe.parts.items()},
         selection=select,

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from zslbench.errors import ZslbenchError
 from zslbench.experiment import label_text
-from zslbench.plugin import PluginInfo
 from zslbench.store import (
     RunRecord,
     Store,
@@ -220,13 +219,8 @@ def is_current(audit: AuditResult) -> bool:
     from zslbench.plugin import registry
 
     installed = {one.name: one for one in registry().plugins}
-    versions = {f"plugin {name}": version_of(installed[name]) for name in audit.plugins if name in installed}
+    versions = {f"plugin {name}": installed[name].source for name in audit.plugins if name in installed}
     return not _changes(audit, versions | {"zslbench": core_version()})
-
-
-def version_of(plugin: PluginInfo) -> str:
-    """A plugin's version and the digest of its source, as runs record them."""
-    return f"{plugin.version} {plugin.source_digest()}".strip()
 
 
 def _of_method(store: Store, identity: Mapping[str, Any]) -> list[AuditResult]:

@@ -179,7 +179,7 @@ def _provenance(
             **{f"sha256 of {one['array']}": one["sha256"] for one in data["arrays"]},
         },
         "space": search.space.as_dict(),
-        "plugins": {one.name: f"{one.version} {one.source_digest()}".strip() for one in recipe.plugins},
+        "plugins": {one.name: one.source for one in recipe.plugins},
     }
 
 

@@ -124,7 +124,7 @@ def test_digest_follows_the_sources(
     folder = tmp_path / "door_digest_pkg"
 
     def digest(module: str = "door_digest_pkg.deep.er") -> str:
-        return PluginInfo("p", module, "d", "1").source_digest()
+        return PluginInfo("p", module, "d", "1").source_digest
 
     first = digest()
     assert len(first) == 12
@@ -152,10 +152,10 @@ def test_digest_is_kept_once_computed(
     monkeypatch.syspath_prepend(tmp_path)
     install("door_kept", "")
     info = PluginInfo("p", "door_kept_pkg")
-    first = info.source_digest()
+    first = info.source_digest
     (tmp_path / "door_kept_pkg" / "__init__.py").write_text("x = 1", "utf-8")
-    assert info.source_digest() == first
-    assert PluginInfo("p", "door_kept_pkg").source_digest() != first
+    assert info.source_digest == first
+    assert PluginInfo("p", "door_kept_pkg").source_digest != first
 
 
 def test_digest_of_a_module_a_namespace_and_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_digest_of_a_module_a_namespace_and_nothing(tmp_path: Path, monkeypatch:
         (tmp_path / "door_space" / name / "__init__.py").write_text(f"# {name}\n", "utf-8")
 
     def digest(module: str, version: str = "1") -> str:
-        return PluginInfo("p", module, "d", version).source_digest()
+        return PluginInfo("p", module, "d", version).source_digest
 
     single, ours = digest("door_single"), digest("door_space.ours")
     (tmp_path / "door_other.py").write_text("x = 2\n", "utf-8")
@@ -178,6 +178,6 @@ def test_digest_of_a_module_a_namespace_and_nothing(tmp_path: Path, monkeypatch:
 
 def test_digest_of_the_core_is_of_the_named_module() -> None:
     assert (
-        PluginInfo("a", "zslbench.errors").source_digest()
-        != PluginInfo("a", "zslbench.plugin.settings").source_digest()
+        PluginInfo("a", "zslbench.errors").source_digest
+        != PluginInfo("a", "zslbench.plugin.settings").source_digest
     )

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from zslbench.api import ABLATION_DATASETS
 from zslbench.cli.options import emit_notes, fitting_options, format_option, running_options, select_option
 from zslbench.errors import ZslbenchError
+from zslbench.experiment.options import ABLATION_DATASETS
 from zslbench.report.tables.render import emit
 
 SIDE_BY_SIDE = 13

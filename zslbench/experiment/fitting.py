@@ -139,7 +139,7 @@ class Fitter:
         if training.stages is None or kind not in self.recipe.parts:
             return training
         registered = self.recipe.parts[kind].registered
-        source = f"{registered.plugin.version} {registered.plugin.source_digest()}".strip()
+        source = registered.plugin.source
         return replace(training, stages=training.stages.of_part(component=registered.name, source=source))
 
     def _embedded(self, nets: Networks, training: Training) -> tuple[TrainView, Fold]:

@@ -184,7 +184,7 @@ def describe(mode: ExecutionMode, recipe: Recipe) -> dict[str, Any]:
             one.name: {
                 "distribution": one.distribution,
                 "version": one.version,
-                "source": one.source_digest(),
+                "source": one.source_digest,
             }
             for one in recipe.plugins
         },

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from zslbench.experiment.job import ExecutionMode
     from zslbench.store.store import Store
 
+ABLATION_DATASETS = ("cub", "sun")
+"""The data sets of an ablation unless the user names others."""
+
 Kind = Literal["text", "count", "folder", "settings"]
 
 

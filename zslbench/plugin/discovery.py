@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import metadata
+from importlib.metadata import EntryPoint
 from inspect import isfunction
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from pluggy import PluginManager
 
@@ -26,22 +27,6 @@ _REGISTERING = {
     "zslbench_commands": Command,
 }
 """The hooks that register something, in calling order, and the type of the items that they return."""
-
-
-@runtime_checkable
-class EntryPointLike(Protocol):
-    """The part of :class:`importlib.metadata.EntryPoint` that loading needs."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def value(self) -> str: ...
-
-    @property
-    def dist(self) -> Any: ...
-
-    def load(self) -> Any: ...
 
 
 def registry() -> Registry:
@@ -61,20 +46,19 @@ def commands() -> dict[str, Registered[Command]]:
     return {one.name: one for one in _installed().commands()}
 
 
-def load_registry(*, strict: bool = False, entry_points: Iterable[EntryPointLike] | None = None) -> Registry:
-    """Load every plugin and collect what it registers.
+def load_registry(entry_points: Iterable[EntryPoint], *, strict: bool = False) -> Registry:
+    """Load these plugins and collect what they register.
 
     First-party plugins (distribution ``zslbench``) are loaded first, then the others by the name of their
     entry point. So which of two plugins gets a name does not depend on the order of installation.
 
     Args:
         strict: a broken plugin is an error, as with ``ZSLBENCH_STRICT_PLUGINS=1``.
-        entry_points: the plugins to load; None: the installed ones of group ``zslbench``.
 
     Raises:
         PluginError: ``strict``, and a plugin is broken; names every broken plugin and its fault.
     """
-    found = _load_all(tuple(metadata.entry_points(group=CORE)) if entry_points is None else entry_points)
+    found = _load_all(entry_points)
     if strict or _strict():
         found.require_sound()
     return found
@@ -89,18 +73,22 @@ def _installed() -> Registry:
     return _load_all(tuple(metadata.entry_points(group=CORE)))
 
 
-def _load_all(entry_points: Iterable[EntryPointLike]) -> Registry:
+def _load_all(entry_points: Iterable[EntryPoint]) -> Registry:
     manager = PluginManager(CORE)
     manager.add_hookspecs(hookspecs)
     candidates = sorted((_Candidate.of(entry) for entry in entry_points), key=_Candidate.order)
     taken: dict[tuple[str, str], str] = {}
-    collecting = [partial(_collect, hook, type_) for hook, type_ in _REGISTERING.items()]
-    steps: list[Callable[[PluginManager, _Candidate], None]] = [_load, *collecting, partial(_claim, taken)]
+    steps: dict[str, Callable[[PluginManager, _Candidate], None]] = {
+        "importing {} failed: ": _import,
+        "": _register,
+        **{f"{hook} failed: ": partial(_collect, hook, type_) for hook, type_ in _REGISTERING.items()},
+        "checking names failed: ": partial(_claim, taken),
+    }
     # A plugin that prints while it is imported must not end up in a table on standard output.
     with contextlib.redirect_stdout(sys.stderr):
-        for step in steps:
+        for failure, step in steps.items():
             for candidate in candidates:
-                candidate.attempt(step, manager)
+                candidate.attempt(step, manager, failure.format(candidate.info.module))
     registered = [Registered(one, each.info) for each in candidates for one in each.declared]
     return Registry(manager, [one.info for one in candidates], registered)
 
@@ -113,14 +101,16 @@ class _Fault(Exception):
 class _Candidate:
     """A plugin being loaded."""
 
-    entry: EntryPointLike
+    entry: EntryPoint
     info: PluginInfo
+    plugin: Any = None
     declared: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, entry: EntryPointLike) -> _Candidate:
+    def of(cls, entry: EntryPoint) -> _Candidate:
         try:
-            distribution, version = str(entry.dist.name or ""), str(entry.dist.version or "")
+            found: Any = entry.dist
+            distribution, version = str(found.name or ""), str(found.version or "")
         except Exception:  # no distribution, or one whose metadata is damaged
             distribution, version = "", ""
         module = str(entry.value).partition(":")[0].partition("[")[0].strip()
@@ -131,7 +121,9 @@ class _Candidate:
         third_party = info.distribution.lower() != CORE
         return third_party, info.name, info.distribution, str(self.entry.value)
 
-    def attempt(self, step: Callable[[PluginManager, _Candidate], None], manager: PluginManager) -> None:
+    def attempt(
+        self, step: Callable[[PluginManager, _Candidate], None], manager: PluginManager, failure: str
+    ) -> None:
         if self.info.status == "broken":
             return
         try:
@@ -139,7 +131,7 @@ class _Candidate:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # not even SystemExit may end our process
-            reason = str(error) if isinstance(error, _Fault) else one_line(error)
+            reason = str(error) if isinstance(error, _Fault) else f"{failure}{one_line(error)}"
             self.info = replace(self.info, status="broken", reason=reason)
             self.declared = ()
             if manager.get_plugin(self.key) is not None:
@@ -151,14 +143,13 @@ class _Candidate:
         return f"{self.info.name} <{self.info.distribution} {self.entry.value}>"
 
 
-def _load(manager: PluginManager, candidate: _Candidate) -> None:
-    """Import the plugin, register it with pluggy and check its hooks."""
-    try:
-        plugin = candidate.entry.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise _Fault(f"importing {candidate.info.module} failed: {one_line(error)}") from None
+def _import(manager: PluginManager, candidate: _Candidate) -> None:
+    candidate.plugin = candidate.entry.load()
+
+
+def _register(manager: PluginManager, candidate: _Candidate) -> None:
+    """Register the plugin with pluggy and check its hooks."""
+    plugin = candidate.plugin
     if plugin is None:
         raise _Fault(f"entry point {candidate.entry.value!r} is None, expected a module")
     hash(plugin)  # pluggy keeps plugins in sets: an unhashable one would fail later and break others
@@ -187,20 +178,13 @@ def _collect(hook: str, wanted: type[Any], manager: PluginManager, candidate: _C
     for impl in getattr(manager.hook, hook).get_hookimpls():
         if impl.plugin_name != candidate.key:
             continue
-        try:
-            returned = impl.function()
-            iterable = isinstance(returned, Iterable) and not isinstance(returned, str | bytes)
-            declared = tuple(returned) if iterable else ()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise _Fault(f"{hook} failed: {one_line(error)}") from None
-        if not iterable:
+        returned = impl.function()
+        if not isinstance(returned, Iterable) or isinstance(returned, str | bytes):
             raise _Fault(f"{hook} returned {_short(returned)}, expected an iterable of {wanted.__name__}")
-        for one in declared:
+        for one in returned:
             if not isinstance(one, wanted):
                 raise _Fault(f"{hook} gave {_short(one)}, expected a {wanted.__name__}")
-        candidate.declared += declared
+            candidate.declared += (one,)
 
 
 def _claim(taken: dict[tuple[str, str], str], manager: PluginManager, candidate: _Candidate) -> None:

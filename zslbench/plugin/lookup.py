@@ -46,21 +46,23 @@ class PluginInfo:
         """Plugin, distribution and version: ``"classic (zslbench 0.1.0)"``."""
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
+    @cached_property
     def source_digest(self) -> str:
         """First 12 hex digits of a sha256 over the plugin's source, for the identity of runs.
 
         It covers the path and bytes of every ``.py`` file of the plugin's top-level package or module (the
-        settings of presets are part of the identity themselves) and is computed once. Where the files cannot
-        be found, for example inside a zip archive, it covers the distribution and its version.
+        settings of presets are part of the identity themselves). Where the files cannot be found, for example
+        inside a zip archive, it covers the distribution and its version.
         """
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
         base, files = _source_files(self.module)
         if not files:
             return hashlib.sha256(f"{self.distribution} {self.version}".encode()).hexdigest()[:12]
         return files_digest(base, files)
+
+    @property
+    def source(self) -> str:
+        """Version and source digest, as recorded with runs: ``"1.2 0f3c5d7e9a1b"``."""
+        return f"{self.version} {self.source_digest}".strip()
 
 
 def files_digest(base: Path, files: Iterable[Path]) -> str:
@@ -132,11 +134,7 @@ class Registry:
         return tuple(one for one in self.plugins if one.status == "broken")
 
     def require_sound(self) -> None:
-        """Make broken plugins an error.
-
-        Raises:
-            PluginError: names every broken plugin and why it is broken.
-        """
+        """Raise a PluginError that names every broken plugin and why it is broken, if there is one."""
         if broken := [f"plugin '{one.name}' is broken: {one.reason}" for one in self.broken]:
             raise PluginError("; ".join(broken))
 
@@ -217,11 +215,9 @@ class Registry:
 
     @contextlib.contextmanager
     def listening(self, listener: object, name: str) -> Iterator[None]:
-        """Within the context, call an object's lifecycle hooks like those of plugins.
+        """Within the context, call an object's lifecycle hooks (marked with ``hookimpl``) like a plugin's.
 
-        Args:
-            listener: an object whose methods are marked with ``hookimpl``.
-            name: its name in messages.
+        Messages call it ``name``.
         """
         key = f"{name} <listener {id(listener)}>"
         self._manager.register(listener, key)

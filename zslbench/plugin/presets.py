@@ -55,11 +55,7 @@ def read_preset(package: str | None, name: str, shown: str = "") -> Preset:
 
 
 def read_preset_file(path: str) -> Preset:
-    """A preset in a file of the user's, named by its path.
-
-    Raises:
-        SettingsError: the file cannot be read or is not a preset.
-    """
+    """A preset in a file of the user's, named by its path; SettingsError if it is not readable or not one."""
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

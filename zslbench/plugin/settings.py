@@ -73,12 +73,10 @@ def fields_of(model: type[ComponentSettings]) -> dict[str, FieldInfo]:
 
 def default_of(model: type[ComponentSettings], name: str) -> Any:
     """A setting's default; None if it has none."""
-    group, _, key = name.rpartition(".")
-    defaults = model.model_fields[group].get_default(call_default_factory=True) if group else None
-    if defaults is not None:
-        return getattr(defaults, key)
-    info = fields_of(model)[name]
-    return None if info.is_required() else info.get_default(call_default_factory=True)
+    found: Any = model.model_construct()
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def build(model: type[S], values: Mapping[str, Any], where: str) -> S:

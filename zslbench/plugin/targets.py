@@ -59,11 +59,8 @@ def load_function(
     Raises:
         PluginError: it cannot be imported or is not callable.
     """
-    target, what = str(getattr(registered.declaration, field)), f"{field} of "
-    found = _load(registered, target, what)
-    if not callable(found):
-        raise PluginError(f"{_where(registered, target, what)}: is not callable")
-    return found  # type: ignore[no-any-return]
+    target = str(getattr(registered.declaration, field))
+    return _load(registered, target, callable, "callable", f"{field} of ")  # type: ignore[no-any-return]
 
 
 def load_command(registered: Registered[Command]) -> click.Command:
@@ -74,11 +71,11 @@ def load_command(registered: Registered[Command]) -> click.Command:
     """
     import click
 
+    def is_command(found: Any) -> bool:
+        return isinstance(found, click.Command)
+
     target = registered.declaration.target
-    found = _load(registered, target)
-    if not isinstance(found, click.Command):
-        raise PluginError(f"{_where(registered, target)}: is not a click command")
-    return found
+    return _load(registered, target, is_command, "a click command")  # type: ignore[no-any-return]
 
 
 def load_tracker(registered: Registered[Tracker]) -> type[RunTracker]:
@@ -116,15 +113,12 @@ def install_advice(registered: Registered[Tracker]) -> str:
     return f"install {', '.join(missing_modules(tracker))}"
 
 
-def _where(registered: Registered[Any], target: str, what: str = "") -> str:
-    """Plugin, declaration and target, for messages."""
+def _load(
+    registered: Registered[Any], target: str, accept: Callable[[Any], bool], expected: str, what: str = ""
+) -> Any:
     kind, name = registered.key
-    return f"plugin '{registered.plugin.name}': {what}{kind} '{name}', {target}"
-
-
-def _load(registered: Registered[Any], target: str, what: str = "") -> Any:
-    where = _where(registered, target, what)
-    module_name, _, name = target.partition(":")
+    where = f"plugin '{registered.plugin.name}': {what}{kind} '{name}', {target}"
+    module_name, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(module_name)
     except KeyboardInterrupt:
@@ -132,17 +126,20 @@ def _load(registered: Registered[Any], target: str, what: str = "") -> Any:
     except BaseException as error:  # a plugin's module may even call sys.exit
         raise PluginError(f"{where}: cannot be imported: {one_line(error)}") from error
     try:
-        return getattr(module, name)
+        found = getattr(module, attribute)
     except AttributeError:
-        advice = did_you_mean(name, [one for one in vars(module) if not one.startswith("_")])
-        raise PluginError(f"{where}: module {module_name} has no {name}, {advice}") from None
-
-
-def _load_subclass(registered: Registered[Any], target: str, base: type[Any], what: str = "") -> type[Any]:
-    found = _load(registered, target, what)
-    where = _where(registered, target, what)
-    if not inspect.isclass(found) or not issubclass(found, base):
-        raise PluginError(f"{where}: is not a subclass of zslbench.plugin.{base.__name__}")
+        advice = did_you_mean(attribute, [one for one in vars(module) if not one.startswith("_")])
+        raise PluginError(f"{where}: module {module_name} has no {attribute}, {advice}") from None
+    if not accept(found):
+        raise PluginError(f"{where}: is not {expected}")
     if missing := getattr(found, "__abstractmethods__", None):
         raise PluginError(f"{where}: does not define {', '.join(sorted(missing))}")
     return found
+
+
+def _load_subclass(registered: Registered[Any], target: str, base: type[Any], what: str = "") -> type[Any]:
+    def is_subclass(found: Any) -> bool:
+        return inspect.isclass(found) and issubclass(found, base)
+
+    expected = f"a subclass of zslbench.plugin.{base.__name__}"
+    return _load(registered, target, is_subclass, expected, what)  # type: ignore[no-any-return]

@@ -3,7 +3,6 @@ from .files import (
     make_folder as make_folder,
     parse_checked_json as parse_checked_json,
     read_records as read_records,
-    remove_parts as remove_parts,
     sha256_of as sha256_of,
     sync_folder as sync_folder,
     write_whole as write_whole,

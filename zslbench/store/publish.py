@@ -101,11 +101,7 @@ def publish(own: Path, target: Path, replace: bool) -> None:
 
 
 def finish_swaps(tmp: Path, runs: Path, pattern: str) -> None:
-    """Complete replacements whose process was killed between the two renames.
-
-    Args:
-        pattern: which folders in ``tmp``, for example ``"<run>.*"``.
-    """
+    """Complete replacements in ``tmp/<pattern>`` whose process was killed between the two renames."""
     for own in {old.parent for old in tmp.glob(f"{pattern}/old-*")}:
         with dead_folder(own) as dead:
             if dead:

@@ -13,13 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import DataError, UnknownName, did_you_mean
-from zslbench.store.files import (
-    checked_json,
-    pack_tensors,
-    parse_checked_json,
-    sha256_of,
-    unpack_tensors,
-)
+from zslbench.store.files import checked_json, pack_tensors, parse_checked_json, sha256_of, unpack_tensors
 
 if TYPE_CHECKING:
     import pandas
@@ -74,10 +68,7 @@ class NoRunError(DataError):
 
 
 class RunRecord:
-    """A finished run. Opening it reads only ``run.json``; tables and networks are read on demand.
-
-    Args:
-        folder: the run's folder in the store.
+    """A finished run in its folder. Opening it reads only ``run.json``, tables and networks on demand.
 
     Raises:
         DataError: there is no readable run in the folder.
@@ -180,11 +171,9 @@ def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
         files[f"{name}.parquet"] = buffer.getvalue()
     if content.networks:
         files[NETWORKS_FILE] = pack_tensors(content.networks)
-    info = content.info
-    names = ("id", "method", "variant", "dataset", "seed", "selection", "identity", "resumed", "reading")
     described = {
         "format": FORMAT,
-        "run": {name: getattr(info, name) for name in names},
+        "run": {name: value for name, value in vars(content.info).items() if name != "folder"},
         "finished": finished.isoformat(),
         "metrics": content.metrics,
         "environment": content.environment,
@@ -197,8 +186,7 @@ def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
 
 
 def _storable(value: Any) -> Any:
-    """JSON form of any value: a run of hours is not lost because its environment has a path or an array in
-    it."""
+    """JSON form of any value, even a path or an array: a run of hours is not lost for one of them."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (int, float)):

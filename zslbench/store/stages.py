@@ -23,18 +23,13 @@ _log = logging.getLogger("zslbench")
 
 
 class StageStore:
-    """The stage results of one run store.
-
-    Args:
-        folder: ``<store>/stages``, created with the first result.
-    """
+    """The stage results of one run store; ``folder`` is created with the first result."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def find(self, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """The tensors (on the CPU) and facts stored under ``key``; None: there are none, or they are
-        damaged."""
+        """The tensors (on the CPU) and facts stored under ``key``; None: absent or damaged."""
         path = self.folder / f"{key}.json"
         try:
             tensors, content = read_tensors(path)

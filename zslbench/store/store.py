@@ -24,6 +24,7 @@ the rule stated in :mod:`zslbench.store.workspace`.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -33,10 +34,10 @@ from pathlib import Path
 from typing import Any
 
 from zslbench.errors import DataError, UnknownName, ZslbenchError, did_you_mean
-from zslbench.store.files import make_folder, sync_folder, write_synced
+from zslbench.store.files import make_folder, sync_folder, write_synced, write_whole
 from zslbench.store.publish import RunExistsError, finish_swap, finish_swaps, publish, read_run
 from zslbench.store.record import RunContent, RunRecord, files_of
-from zslbench.store.workspace import Unfinished, Workspaces, describe, remove_dead, scratch
+from zslbench.store.workspace import INFO_FILE, Unfinished, Workspaces, remove_dead, scratch
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SHOWN = 8
@@ -44,11 +45,7 @@ _log = logging.getLogger("zslbench")
 
 
 class Store:
-    """Finished and unfinished runs in one folder, created with the first write.
-
-    Args:
-        root: the store's folder.
-    """
+    """Finished and unfinished runs in the folder ``root``, which the first write creates."""
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).expanduser().absolute()
@@ -172,13 +169,13 @@ class Store:
             self._workspaces.release(run, lock, remove=done or run in self._written)
 
     def describe(self, folder: Path, info: Mapping[str, Any]) -> None:
-        """Record in a workspace what its run is, for :meth:`unfinished`.
+        """Record in a workspace what its run is, for :meth:`unfinished`; values that JSON lacks become text.
 
         Raises:
             ZslbenchError: it cannot be written.
         """
         with self._explained():
-            describe(folder, info)
+            write_whole(folder / INFO_FILE, json.dumps(dict(info), indent=1, default=str).encode("ascii"))
 
     # --- helpers -------------------------------------------------------------------------------------
 

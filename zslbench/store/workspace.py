@@ -20,15 +20,13 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-
-from zslbench.store.files import write_whole
 
 INFO_FILE = "info.json"
 _PATIENCE = 10.0
@@ -45,23 +43,14 @@ class Unfinished:
     when: datetime
     """When its folder last changed, UTC."""
     info: dict[str, Any]
-    """What :func:`describe` recorded; empty if nothing."""
+    """What :meth:`Store.describe` recorded; empty if nothing."""
     running: bool
     """Whether a process is computing it now."""
     folder: Path
 
 
-def describe(folder: Path, info: Mapping[str, Any]) -> None:
-    """Record in the workspace what its run is, as JSON; other values become text."""
-    write_whole(folder / INFO_FILE, json.dumps(dict(info), indent=1, default=str).encode("ascii"))
-
-
 class Workspaces:
-    """The workspaces of one store.
-
-    Args:
-        parent: ``<store>/unfinished``.
-    """
+    """The workspaces of one store, in the folder ``<store>/unfinished``."""
 
     def __init__(self, parent: Path) -> None:
         self.parent = parent
@@ -77,8 +66,7 @@ class Workspaces:
         return lock
 
     def release(self, run: str, lock: FileLock, *, remove: bool) -> None:
-        """Release a workspace that this process holds; ``remove`` its folder or leave it for a later
-        process."""
+        """Release a workspace of this process; ``remove`` its folder or leave it for a later process."""
         folder = self.parent / run
         if remove:
             shutil.rmtree(folder, ignore_errors=True)
@@ -100,13 +88,12 @@ class Workspaces:
             return
         for folder in [path for path in self.parent.iterdir() if path.is_dir()]:
             when = datetime.fromtimestamp(last_change(folder), UTC)
-            yield Unfinished(folder.name, when, _info(folder), self._is_held(folder.name), folder)
+            yield Unfinished(folder.name, when, _info(folder), self.is_held(folder.name), folder)
 
     def is_held(self, run: str) -> bool:
         """Whether a process holds the workspace."""
-        return self._lock(run).exists() and self._is_held(run)
-
-    def _is_held(self, run: str) -> bool:
+        if not self._lock(run).exists():
+            return False
         try:
             lock = FileLock(self._lock(run), thread_local=False)
             # Within the mutex: a process that begins the run now must not take this check for a computation.
@@ -168,11 +155,7 @@ def dead_folder(folder: Path) -> Iterator[bool]:
 
 
 def remove_dead(parent: Path, before: Callable[[Path], None]) -> None:
-    """Remove the folders of dead processes, and lock files without a folder that are a day old.
-
-    Args:
-        before: called with each folder before it is removed.
-    """
+    """Remove dead processes' folders, after ``before(folder)``, and day-old lock files without a folder."""
     for folder in [path for path in parent.iterdir() if path.is_dir()]:
         with dead_folder(folder) as dead:
             if dead:

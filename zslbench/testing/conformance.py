@@ -138,11 +138,7 @@ def check_component(kind: Kind, name: str, **options: Any) -> None:
 
 
 def check_method(name: str, **options: Any) -> None:
-    """Run all checks of a method; the options are those of :func:`checks_for_method`.
-
-    Raises:
-        ConformanceError: lists every check that fails, and every expected failure that passes.
-    """
+    """Run all checks of a method, as :func:`check_component` does; options: :func:`checks_for_method`."""
     run_all(checks_for_method(name, **options))
 
 

@@ -21,8 +21,17 @@ from zslbench.plugin.declarations import Component
 from zslbench.plugin.lookup import Registered
 from zslbench.plugin.settings import ComponentSettings
 from zslbench.plugin.targets import load_class
-from zslbench.testing.check import Fault, NotApplicable, require
-from zslbench.testing.harness import ComponentCase, close, global_seed, same_bits
+from zslbench.testing.check import (
+    Fault,
+    NotApplicable,
+    global_seed,
+    require,
+    require_by_row,
+    require_floats,
+    require_pure,
+    unchanged,
+)
+from zslbench.testing.harness import ComponentCase
 
 
 @dataclass(frozen=True)
@@ -39,17 +48,10 @@ class DatasetCase:
         return load_class(self.registered)(self.settings).load(request)
 
     @cached_property
-    def _loaded(self) -> Any:
-        return self.load()
-
     def dataset(self) -> Any:
-        """The data set, read once.
-
-        Raises:
-            NotApplicable: it is not on this machine.
-        """
+        """The data set; NotApplicable if it is not on this machine."""
         try:
-            return self._loaded
+            return self.load()
         except MissingData as error:
             raise NotApplicable(f"data set '{self.registered.name}' is not here: {error}") from None
 
@@ -71,7 +73,7 @@ def loads_or_says_what_is_missing(case: DatasetCase) -> None:
 
 def dataset_valid(case: DatasetCase) -> None:
     """``load`` returns a Dataset without faults, and a validation split can be made of it."""
-    dataset = case.dataset()
+    dataset = case.dataset
     if not isinstance(dataset, Dataset):
         raise Fault(f"load returns a {type(dataset).__name__}, not a Dataset")
     if found := dataset_faults(dataset):
@@ -87,7 +89,7 @@ def dataset_valid(case: DatasetCase) -> None:
 
 def dataset_deterministic(case: DatasetCase) -> None:
     """Loading twice gives the same arrays, whatever the global random state, in separate memory."""
-    first = case.dataset()
+    first = case.dataset
     with global_seed(1):
         second = case.load()
     for name, array in _arrays(first).items():
@@ -101,16 +103,13 @@ def dataset_deterministic(case: DatasetCase) -> None:
 
 
 def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:
-    names = ("features", "labels", "semantics", "attribute_vectors")
-    of_split = ("trainval", "test_seen", "test_unseen", "validation_classes")
-    arrays = {name: getattr(dataset, name) for name in names}
-    arrays |= {name: getattr(dataset.split, name) for name in of_split}
-    return {name: array for name, array in arrays.items() if array is not None}
+    everything = {**vars(dataset), **vars(dataset.split), "regions": None}
+    return {name: one for name, one in everything.items() if isinstance(one, np.ndarray)}
 
 
 def regions_by_row(case: DatasetCase) -> None:
     """There are float32 region features for every image, and rows are read in the order given."""
-    dataset = case.dataset()
+    dataset = case.dataset
     regions, images = dataset.regions, len(dataset.labels)
     if regions is None:
         raise NotApplicable("the data set has no region features")
@@ -146,31 +145,19 @@ def _extract(case: ComponentCase, images: Tensor) -> Tensor:
 def extracts_regions(case: ComponentCase) -> None:
     """Images (b, 3, h, w) become finite region features (b, regions, dv) and do not change."""
     images = _images(case)
-    before = images.clone()
-    found = _extract(case, images)
-    if not isinstance(found, Tensor) or not found.is_floating_point() or found.ndim != 3:
-        raise Fault(f"extract returns {type(found).__name__} {tuple(found.shape)}, not (b, regions, dv)")
-    require(len(found) == len(images), f"extract returns {len(found)} rows for {len(images)} images")
-    require(found.isfinite().all(), "extract returns NaN or infinite values")
+    with unchanged("extract", {"images": images}):
+        found = _extract(case, images)
+    require_floats("extract", found, len(images), "regions", "dv")
     require(not found.requires_grad, "features require gradients; freeze the backbone")
-    require(same_bits(before, images), "extract changes the images in place; work on a copy")
 
 
 def extraction_repeats(case: ComponentCase) -> None:
     """Two extractors with the same settings give the same bits, whatever the global random state."""
     images = _images(case)
-    found = []
-    for seed in (1, 2):
-        with global_seed(seed):
-            found.append(_extract(case, images))
     advice = "load frozen weights and put the backbone into eval mode"
-    require(same_bits(*found), f"extract returns other values each time; {advice}")
+    require_pure("extract", lambda: _extract(case, images), {"images": images}, advice)
 
 
 def images_independent(case: ComponentCase) -> None:
     """An image's features do not depend on the other images of its batch."""
-    images = _images(case)
-    whole = _extract(case, images)
-    first, reversed_ = _extract(case, images[:1]), _extract(case, images.flip(0))
-    independent = close(first, whole[:1]) and close(reversed_, whole.flip(0))
-    require(independent, "features depend on the rest of the batch; put the backbone into eval mode")
+    require_by_row("extract", lambda images: _extract(case, images), _images(case))

@@ -15,14 +15,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
+from importlib.metadata import EntryPoint, entry_points as installed_entry_points
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from zslbench.plugin import discovery
 from zslbench.plugin.declarations import Command, Component, Method, Tracker
-from zslbench.plugin.discovery import EntryPointLike, load_registry
+from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.hookspecs import hookimpl
 from zslbench.plugin.lookup import Registry
 
@@ -42,16 +42,19 @@ class FakeDistribution:
     version: str = "1.2"
 
 
-@dataclass(frozen=True)
-class FakeEntryPoint:
-    """An entry point in the group ``zslbench``, without a package that declares it."""
+class FakeEntryPoint(EntryPoint):
+    """An entry point in the group ``zslbench``, without a package that declares it.
 
-    name: str
-    value: str
-    """The name of the plugin's module."""
+    Args:
+        value: the name of the plugin's module.
+        plugin: the module, a function that returns it, or an exception that loading raises.
+    """
+
     plugin: Any
-    """The module, a function that returns it, or an exception that loading raises."""
-    dist: Any = None
+
+    def __init__(self, name: str, value: str, plugin: Any, dist: Any = None) -> None:
+        super().__init__(name, value, "zslbench")
+        vars(self).update(plugin=plugin, dist=dist)
 
     def load(self) -> Any:
         """The module."""
@@ -84,7 +87,7 @@ def fake_plugin(
     return module
 
 
-def registry_with(*entry_points: EntryPointLike, installed: bool = True, strict: bool = True) -> Registry:
+def registry_with(*entry_points: EntryPoint, installed: bool = True, strict: bool = True) -> Registry:
     """A registry of these plugins.
 
     Args:
@@ -94,7 +97,7 @@ def registry_with(*entry_points: EntryPointLike, installed: bool = True, strict:
     Raises:
         PluginError: ``strict``, and a plugin is broken.
     """
-    others = metadata.entry_points(group="zslbench") if installed else ()
+    others = installed_entry_points(group="zslbench") if installed else ()
     return load_registry(strict=strict, entry_points=[*others, *entry_points])
 
 
@@ -153,31 +156,16 @@ def fake_record(
             place = place[parent]
         place[last] = value
     run = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    info = RunInfo(
-        run,
-        method,
-        variant,
-        dataset,
-        seed,
-        selection,
-        copy.deepcopy(content),
-        store.runs / run,
-        reading=reading,
-    )
     measured = (key for key, one in METRICS.items() if one.group != "calibrated")
     defaults = dict(zip(measured, (0.5, 0.2, 0.3, 0.24, 0.1), strict=False))
-    return store.write(
-        RunContent(
-            info=info,
-            metrics=defaults | figures | dict(metrics or {}),
-            environment={"seconds": 1.5, "group": "generative", "chosen": {}, "preset": None}
-            | dict(environment or {}),
-            data={
-                "features": features,
-                "semantics": semantics,
-                "arrays": [ARRAY | {"file": f"{features}.mat"}],
-            },
-            notes=["a note"],
-            tables={"epochs": pd.DataFrame({"epoch": [1]})},
-        )
+    recorded = {"seconds": 1.5, "group": "generative", "chosen": {}, "preset": None}
+    folder, copied = store.runs / run, copy.deepcopy(content)
+    finished = RunContent(
+        RunInfo(run, method, variant, dataset, seed, selection, copied, folder, reading=reading),
+        metrics=defaults | figures | dict(metrics or {}),
+        environment=recorded | dict(environment or {}),
+        data=content["data"] | {"arrays": [ARRAY | {"file": f"{features}.mat"}]},
+        notes=["a note"],
+        tables={"epochs": pd.DataFrame({"epoch": [1]})},
     )
+    return store.write(finished)

@@ -11,22 +11,21 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import SettingsError, ZslbenchError
-from zslbench.plugin.interfaces import Choice, Normal, Program, TrainView, Uniform
+from zslbench.plugin.interfaces import Choice, Normal, Program, Uniform
 from zslbench.plugin.settings import ComponentSettings, build, fields_of
 from zslbench.plugin.streams import Streams
 from zslbench.store.stages import StageStore
-from zslbench.testing.check import Fault, require
-from zslbench.testing.harness import (
-    USES,
-    ComponentCase,
+from zslbench.testing.check import (
+    Fault,
     differing,
-    finish,
     global_seed,
     leaves,
-    listed,
+    require,
+    require_same,
     same_bits,
-    snapshot,
+    unchanged,
 )
+from zslbench.testing.harness import USES, ComponentCase, finish
 from zslbench.training.iteration import initial_networks
 from zslbench.training.loop import check_program
 from zslbench.training.stages import Stages
@@ -96,21 +95,16 @@ def view_unchanged(case: ComponentCase) -> None:
     """Fitting does not change one bit of the view or the space."""
     space = case.space()
     view = case.view(space)
-    before = snapshot({"view": _parts(view), "space": space})
-    finish(case.make(space).fit(view), space, 0)
-    if paths := differing(before, leaves({"view": _parts(view), "space": space})):
-        raise Fault(f"fit changes {listed(paths)} in place; work on a copy")
-
-
-def _parts(view: TrainView) -> dict[str, Any]:
     guide = view.guide.networks if view.guide else None
-    return {"features": view.features, "labels": view.labels, "regions": view.regions, "guide": guide}
+    parts = {"features": view.features, "labels": view.labels, "regions": view.regions, "guide": guide}
+    with unchanged("fit", {"view": parts, "space": space}):
+        finish(case.make(space).fit(view), space, 0)
 
 
 def same_seed_same_bits(case: ComponentCase) -> None:
     """Fitting twice with the same streams gives the same networks, bit for bit."""
-    if paths := differing(leaves(case.fit()[1]), leaves(case.fit()[1])):
-        raise Fault(f"two fits with the same streams differ in {listed(paths)}; draw from the streams only")
+    fault = "two fits with the same streams differ in {}; draw from the streams only"
+    require_same(leaves(case.fit()[1]), leaves(case.fit()[1]), fault)
 
 
 def follows_the_seed(case: ComponentCase) -> None:
@@ -139,9 +133,8 @@ def no_global_randomness(case: ComponentCase) -> None:
         first = leaves(case.fit()[1])
     for source, seeds in {"torch": (2, 1, 1), "numpy.random": (1, 2, 1), "random": (1, 1, 2)}.items():
         with global_seed(*seeds):
-            paths = differing(first, leaves(case.fit()[1]))
-        if paths:
-            raise Fault(f"{listed(paths)} depend on {source}'s global state; draw from the streams only")
+            again = leaves(case.fit()[1])
+        require_same(first, again, f"{{}} depend on {source}'s global state; draw from the streams only")
 
 
 def state_in_networks(case: ComponentCase) -> None:
@@ -183,15 +176,16 @@ def reuse_changes_nothing(case: ComponentCase) -> None:
     if not stored.content:
         return
     for name, settings in changed_settings(case.settings):
-        results = []
-        for stages in (Stages(_InMemory(dict(stored.content)), {}), None):
-            component = case.cls(settings, space)
-            results.append(finish(component.fit(case.view(space)), space, 0, stages=stages))
-        if wrong := differing(*map(leaves, results)):
-            raise Fault(
-                f"with another '{name}' a stage of the old setting is reused and gives other networks "
-                f"({listed(wrong)}); add '{name}' to the key of the program or derived tensors that read it"
-            )
+        reused, trained = (
+            leaves(finish(case.cls(settings, space).fit(case.view(space)), space, 0, stages=stages))
+            for stages in (Stages(stored, {}), None)
+        )
+        require_same(
+            reused,
+            trained,
+            f"with another '{name}' a stage of the old setting is reused and gives other networks "
+            f"({{}}); add '{name}' to the key of the program or derived tensors that read it",
+        )
 
 
 def changed_settings(settings: ComponentSettings) -> Iterator[tuple[str, ComponentSettings]]:
@@ -226,9 +220,9 @@ def _other_values(value: Any, annotation: Any) -> list[Any]:
 class _InMemory(StageStore):
     """Stages that are stored for the duration of the check."""
 
-    def __init__(self, content: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__(Path())
-        self.content = {} if content is None else content
+        self.content: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] = {}
 
     def find(self, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         if key not in self.content:

@@ -1,22 +1,16 @@
-"""What checks work with: small generated inputs, a component fitted on them, and comparing tensors bit by
-bit."""
+"""What checks work with: small generated inputs and a component fitted on them."""
 
 from __future__ import annotations
 
-import dataclasses
-import random
-from collections.abc import Generator as Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator as Coroutine
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from zslbench.evaluation.folds import unseen_space
 from zslbench.plugin.declarations import Component
 from zslbench.plugin.interfaces import ClassSpace, Derived, Fit, Guide, Networks, Program, TrainView
 from zslbench.plugin.lookup import Registered
@@ -33,11 +27,11 @@ USES = {"embedding": "embed", "generator": "transform", "classifier": "scores"}
 # --- inputs --------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
 class TinyRegions:
     """Region features that can only be read by row, like those of a data set too large for memory."""
 
-    def __init__(self, tensor: Float[Tensor, "n regions dv"]) -> None:
-        self.tensor = tensor
+    tensor: Float[Tensor, "n regions dv"]
 
     def __len__(self) -> int:
         return len(self.tensor)
@@ -161,10 +155,6 @@ class ComponentCase:
         everything = torch.arange(len(space.names), device=space.semantics.device)
         return self.inputs.view(space, everything if self.cls.needs_examples else space.seen, data)
 
-    def unseen_space(self) -> ClassSpace:
-        """The unseen classes alone."""
-        return unseen_space(self.space())
-
     def rows(self, data: int = 1) -> Tensor:
         """The argument of ``embed``, ``transform`` or ``scores``: images that were not fitted on."""
         view = self.view(self.space(data), data)
@@ -241,92 +231,3 @@ def _each(
             part = fit.send((yield part))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
-
-
-@contextmanager
-def global_seed(seed: int, numpy: int | None = None, python: int | None = None) -> Iterator[None]:
-    """Seed the global generators of torch, numpy and random, and restore their states afterwards.
-
-    Args:
-        seed: torch's seed, and that of the others unless they are given one.
-    """
-    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    try:
-        torch.manual_seed(seed)
-        np.random.seed(seed if numpy is None else numpy)  # noqa: NPY002
-        random.seed(seed if python is None else python)
-        yield
-    finally:
-        torch.set_rng_state(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
-        random.setstate(before[2])
-
-
-# --- comparing tensors ---------------------------------------------------------------------------
-
-
-def leaves(thing: Any, path: str = "") -> dict[str, Tensor]:
-    """Every tensor in dictionaries, tuples and dataclasses, by its path; other values are left out.
-
-    >>> list(leaves({"critic": {"out.bias": torch.zeros(1)}}))
-    ['critic/out.bias']
-    """
-    if isinstance(thing, Tensor):
-        return {path: thing}
-    parts: Mapping[Any, Any] = {}
-    if isinstance(thing, Mapping):
-        parts = thing
-    elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        parts = {one.name: getattr(thing, one.name) for one in dataclasses.fields(thing)}
-    elif hasattr(thing, "_fields"):
-        parts = thing._asdict()
-    elif isinstance(thing, tuple | list):
-        parts = dict(enumerate(thing))
-    elif isinstance(thing, TinyRegions):
-        parts = {"tensor": thing.tensor}
-    return {
-        name: tensor
-        for key, value in parts.items()
-        for name, tensor in leaves(value, f"{path}/{key}" if path else str(key)).items()
-    }
-
-
-def snapshot(thing: Any) -> dict[str, Tensor]:
-    """Copies of all tensors in ``thing``."""
-    return {path: tensor.detach().clone() for path, tensor in leaves(thing).items()}
-
-
-def same_bits(a: Tensor, b: Tensor) -> bool:
-    """Equal dtype, shape and bits; a NaN equals the same NaN."""
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    if a.numel() == 0:
-        return True
-    raw = (one.detach().cpu().contiguous().reshape(-1).view(torch.uint8) for one in (a, b))
-    return torch.equal(*raw)
-
-
-def differing(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
-    """Paths that only one side has, or whose tensors differ in any bit."""
-    return sorted(
-        path
-        for path in before.keys() | after.keys()
-        if path not in before or path not in after or not same_bits(before[path], after[path])
-    )
-
-
-def close(a: Tensor, b: Tensor) -> bool:
-    """Equal up to rounding: differences below 1e-4 of the largest magnitude (1e-9 for float64)."""
-    if a.shape != b.shape:
-        return False
-    if not a.numel():
-        return True
-    tolerance = 1e-9 if a.dtype == b.dtype == torch.float64 else 1e-4
-    wide_a, wide_b = a.detach().double(), b.detach().double()
-    scale = float(torch.maximum(wide_a.abs().max(), wide_b.abs().max()))
-    return bool(((wide_a - wide_b).abs() <= tolerance * scale).all())
-
-
-def listed(paths: list[str]) -> str:
-    """The first few paths, for a message."""
-    return ", ".join(paths[:4]) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")

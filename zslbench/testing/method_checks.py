@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -71,30 +72,20 @@ class MethodCase:
 
         The default reading is not named.
         """
-        readings = (None, *(one.name for one in self.method.readings[1:]))
-        variants = (None, *(one.name for one in self.method.variants))
-        return [
-            (
-                reading,
-                variant,
-                (f" in reading '{reading}'" if reading else "")
-                + (f" with variant '{variant}'" if variant else ""),
-            )
-            for reading in readings
-            for variant in variants
-        ]
+        found: list[tuple[str | None, str | None, str]] = []
+        for reading in (None, *(one.name for one in self.method.readings[1:])):
+            where = f" in reading '{reading}'" if reading else ""
+            found.append((reading, None, where))
+            for variant in self.method.variants:
+                found.append((reading, variant.name, f"{where} with variant '{variant.name}'"))
+        return found
 
     def run(self, mode: Mode, variant: str | None = None) -> dict[str, Any]:
         """The figures of a tiny run of one seed; nothing is stored. A variant ignores settings of components
         that it replaces."""
         recipe, settings = self.recipe(variant), dict(self.settings)
         if variant is not None:
-            known = {
-                f"{kind}.{name}"
-                for kind, part in recipe.parts.items()
-                for name in fields_of(type(part.settings))
-            }
-            settings = {key: value for key, value in settings.items() if key in known}
+            settings = {key: value for key, value in settings.items() if key in recipe.setting_names()}
         recipe = recipe.with_settings(settings)
         outcome = pipeline.run(recipe, self._data, Selection(mode), Training(Streams(0)))
         return dict(outcome.metrics)
@@ -165,8 +156,7 @@ def readings_resolve(case: MethodCase) -> None:
         for variant in case.method.variants:
             case.try_recipe(f"{where} with variant '{variant.name}'", variant.name, reading=reading.name)
     presets = preset_names(case.method.presets)
-    names = list(found)
-    for other, name in ((other, name) for place, name in enumerate(names) for other in names[:place]):
+    for other, name in combinations(found, 2):
         special = any(one.endswith((f"-{name}", f"-{other}")) for one in presets)
         same = found[name] == found[other] and not special
         require(not same, f"readings '{other}' and '{name}' are the same; remove one")

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from zslbench.evaluation.folds import unseen_space
 from zslbench.plugin.interfaces import Guide, Networks, Noise
 from zslbench.plugin.lookup import one_line
 from zslbench.plugin.streams import Streams
-from zslbench.testing.check import Fault, NotApplicable, require
-from zslbench.testing.harness import (
-    USES,
-    ComponentCase,
+from zslbench.testing.check import (
+    Fault,
+    NotApplicable,
     close,
-    differing,
-    finish,
-    global_seed,
     leaves,
-    listed,
+    require,
+    require_by_row,
+    require_floats,
+    require_pure,
     same_bits,
-    snapshot,
+    unchanged,
 )
+from zslbench.testing.harness import USES, ComponentCase, finish
 from zslbench.testing.step_checks import WatchedNoise
 from zslbench.training.step import draw
 
@@ -35,56 +35,22 @@ def output_shape(case: ComponentCase) -> None:
     space."""
     component, nets = case.fitted()
     rows, name = case.rows(), USES[case.kind]
-    columns = len(case.space().names) if name == "scores" else None
-    _require_table(name, case.use(component, nets, rows), len(rows), columns)
-
-
-def _require_table(name: str, found: Any, rows: int, columns: int | None) -> None:
-    if not isinstance(found, Tensor) or not found.is_floating_point() or found.ndim != 2:
-        what = f"{found.dtype} {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
-        raise Fault(f"{name} returns {what}, not a table of floats")
-    shaped = len(found) == rows and columns in (None, found.shape[1])
-    require(shaped, f"{name} returns shape {tuple(found.shape)}, not ({rows}, {columns or 'd'})")
-    require(found.isfinite().all(), f"{name} returns NaN or infinite values")
+    columns = len(case.space().names) if name == "scores" else "d"
+    require_floats(name, case.use(component, nets, rows), len(rows), columns)
 
 
 def rows_independent(case: ComponentCase) -> None:
     """A row's result depends on that row only: rows in another order, or alone, give the same."""
     component, nets = case.fitted()
-    _require_by_row(USES[case.kind], lambda rows: case.use(component, nets, rows), case.rows())
-
-
-def _require_by_row(name: str, function: Callable[[Tensor], Tensor], rows: Tensor) -> None:
-    whole = function(rows)
-    order = torch.arange(len(rows), device=rows.device).flip(0)
-    for what, part in (("in reverse order", order), ("with fewer others", order[::3]), ("alone", order[:1])):
-        same = close(function(rows[part]), whole[part])
-        require(same, f"{name} returns other values for rows {what}; use no statistics of the batch")
+    require_by_row(USES[case.kind], lambda rows: case.use(component, nets, rows), case.rows())
 
 
 def use_is_pure(case: ComponentCase) -> None:
     """Using a fitted component changes neither networks nor inputs and needs no randomness."""
     component, nets = case.fitted()
     rows = case.rows()
-    _require_pure(
-        USES[case.kind],
-        lambda: case.use(component, nets, rows),
-        {"networks": nets, "inputs": rows},
-        "use no randomness",
-    )
-
-
-def _require_pure(name: str, function: Callable[[], Tensor], arguments: Any, advice: str) -> Tensor:
-    """Require that a function changes no argument and repeats its result, which is returned."""
-    before = snapshot(arguments)
-    found = []
-    for seed in (1, 2):
-        with global_seed(seed), torch.no_grad():
-            found.append(function())
-    if paths := differing(before, leaves(arguments)):
-        raise Fault(f"{name} changes {listed(paths)} in place; work on a copy")
-    require(same_bits(*found), f"{name} returns other values when called again; {advice}")
-    return found[0]
+    arguments = {"networks": nets, "inputs": rows}
+    require_pure(USES[case.kind], lambda: case.use(component, nets, rows), arguments, "use no randomness")
 
 
 # --- generators ----------------------------------------------------------------------------------
@@ -106,7 +72,7 @@ def sample_shape(case: ComponentCase) -> None:
     require(whole, f"per_class is {count!r}; return a whole number of 1 or more")
     with torch.no_grad():
         found = component.sample(nets, semantics, noise)
-    _require_table("sample", found, len(semantics), case.inputs.width)
+    require_floats("sample", found, len(semantics), case.inputs.width)
 
 
 def sample_uses_semantics_and_noise(case: ComponentCase) -> None:
@@ -123,7 +89,7 @@ def sample_uses_semantics_and_noise(case: ComponentCase) -> None:
         return found
 
     arguments = {"networks": nets, "semantics": semantics, "noise": noise}
-    found = _require_pure("sample", sample, arguments, "declare its noise in sample_noise")
+    found = require_pure("sample", sample, arguments, "declare its noise in sample_noise")
     watched.require_read("sample", "sample_noise")
     part = torch.tensor([7, 2], device=semantics.device)
     with torch.no_grad():
@@ -162,14 +128,12 @@ def guide_scores(case: ComponentCase) -> None:
     if not isinstance(guide, Guide):
         raise Fault(f"guide returns a {type(guide).__name__}, not a Guide or None")
     g = case.use(component, nets, case.rows())
-    before = snapshot({"networks": guide.networks, "g": g})
-    scores = guide.scores(guide.networks, g)
-    _require_table("guide.scores", scores, len(g), len(case.space().names))
-    if paths := differing(before, leaves({"networks": guide.networks, "g": g})):
-        raise Fault(f"guide.scores changes {listed(paths)} in place; work on a copy")
+    with unchanged("guide.scores", {"networks": guide.networks, "g": g}):
+        scores = guide.scores(guide.networks, g)
+    require_floats("guide.scores", scores, len(g), len(case.space().names))
     trained = any(tensor.requires_grad for tensor in leaves(guide.networks).values())
     require(not trained, "the guide's networks require gradients; a guide is frozen, detach them")
-    _require_by_row("guide.scores", lambda rows: guide.scores(guide.networks, rows), g)
+    require_by_row("guide.scores", lambda rows: guide.scores(guide.networks, rows), g)
 
     def first_class(one: Tensor) -> Tensor:
         # The sum over all classes would be constant where scores are probabilities.
@@ -199,8 +163,8 @@ def scores_unseen_classes(case: ComponentCase) -> None:
     distinct = not bool((unseen == unseen[:, :1]).all())
     require(distinct, "all unseen classes get the same score; score every class of the space")
     if needs_examples:
-        space = case.unseen_space()
+        space = unseen_space(case.space())
         classifier = case.make(space)
         nets = finish(classifier.fit(case.view(space)), space, 0)
         scores = case.use(classifier, nets, case.rows())
-        _require_table("scores in the space of the unseen classes", scores, len(scores), len(space.names))
+        require_floats("scores in the space of the unseen classes", scores, len(scores), len(space.names))

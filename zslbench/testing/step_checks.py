@@ -8,20 +8,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
 from zslbench.plugin.lookup import one_line
 from zslbench.plugin.streams import Streams
-from zslbench.testing.check import Fault, require
-from zslbench.testing.harness import (
-    ComponentCase,
-    differing,
+from zslbench.testing.check import (
+    Fault,
     global_seed,
     leaves,
-    listed,
-    shortened,
-    snapshot,
+    require,
+    require_same,
+    unchanged,
 )
+from zslbench.testing.harness import ComponentCase, shortened
 from zslbench.training.context import Training
 from zslbench.training.iteration import STATE, draw_noise, initial_networks
 from zslbench.training.replicas.inputs import CannotLift, Request, check_equal, signature
@@ -104,18 +104,13 @@ def step_losses(case: ComponentCase) -> None:
 def steps_pure(case: ComponentCase) -> None:
     """A step changes none of its arguments and returns the same bits for the same arguments."""
     for call in _calls(case):
-        before = snapshot(call.arguments)
-        results = []
-        for seed in (1, 2):
-            with global_seed(seed):
-                results.append(leaves(call.step.losses(*call.arguments)))
-        if paths := differing(before, leaves(call.arguments)):
-            names = ["/".join([("networks", "batch", "noise")[int(p[0])], p[2:]]) for p in paths]
-            raise Fault(f"{call.where} changes its arguments in place: {listed(names)}")
-        if paths := differing(*results):
-            raise Fault(
-                f"{call.where} returns other values when called again ({listed(paths)}); declare its noise"
-            )
+        with unchanged(call.where, {"networks": call.nets, "batch": call.batch, "noise": call.noise}):
+            with global_seed(1):
+                first = leaves(call.step.losses(*call.arguments))
+            with global_seed(2):
+                second = leaves(call.step.losses(*call.arguments))
+        fault = f"{call.where} returns other values when called again ({{}}); declare its noise"
+        require_same(first, second, fault)
 
 
 def steps_lift(case: ComponentCase) -> None:
@@ -124,22 +119,14 @@ def steps_lift(case: ComponentCase) -> None:
         function = step_function(call.step)
         lifted = torch.func.vmap(function)
         plain = call.apply(function, "cannot be differentiated")
-        one = call.apply(lifted, "cannot be lifted by torch.func.vmap", _stacked(call.arguments))
-        if paths := differing(plain, {path: tensor[0] for path, tensor in one.items()}):
-            raise Fault(
-                f"{call.where}: one replica gives other bits than the plain step in {listed(paths)}; instead "
-                "of F.linear and F.cross_entropy use linear and cross_entropy of zslbench.training"
-            )
-
-
-def _stacked(arguments: Any) -> Any:
-    """The arguments of one replica: a leading axis of length one on every tensor."""
-    if isinstance(arguments, Tensor):
-        return arguments[None]
-    if isinstance(arguments, dict):
-        return {key: _stacked(one) for key, one in arguments.items()}
-    parts = [_stacked(one) for one in arguments]
-    return Batch(*parts) if isinstance(arguments, Batch) else tuple(parts)
+        replica = tree_map(lambda tensor: tensor[None], call.arguments)
+        one = call.apply(lifted, "cannot be lifted by torch.func.vmap", replica)
+        require_same(
+            plain,
+            {path: tensor[0] for path, tensor in one.items()},
+            f"{call.where}: one replica gives other bits than the plain step in {{}}; instead "
+            "of F.linear and F.cross_entropy use linear and cross_entropy of zslbench.training",
+        )
 
 
 class WatchedNoise(dict[str, Tensor]):

@@ -177,7 +177,7 @@ def _report_changed_plugins(record: RunRecord, parts: dict[Kind, Part], notify: 
     versions = record.info.identity["versions"]
     plugins = {part.registered.plugin.name: part.registered.plugin for part in parts.values()}
     for name, info in sorted(plugins.items()):
-        current = f"{info.version} {info.source_digest()}".strip()
+        current = info.source
         recorded = versions.get(f"plugin {name}")
         if recorded is not None and recorded != current:
             notify(

@@ -12,7 +12,8 @@ import torch
 from zslbench.plugin.interfaces import Batch, TrainView
 from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
-from zslbench.testing.harness import TinyRegions, differing, leaves, snapshot
+from zslbench.testing.check import differing, leaves, snapshot
+from zslbench.testing.harness import TinyRegions
 from zslbench.training import loop
 from zslbench.training.step import draw, step_function
 from zslbench_sc_egg.eggn import EGGN

@@ -102,7 +102,7 @@ def test_other_versions_share_nothing(run, first, monkeypatch):
         patch.setattr("zslbench.__version__", "99.0")
         assert reused(run()) == dict.fromkeys(SCEN, False)
     with monkeypatch.context() as patch:
-        patch.setattr(PluginInfo, "source_digest", lambda self: "edited")
+        patch.setattr(PluginInfo, "source_digest", property(lambda self: "edited"))
         assert reused(run()) == dict.fromkeys(SCEN, False)
 
 

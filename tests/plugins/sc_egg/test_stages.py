@@ -14,7 +14,8 @@ from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import Batch
 from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
-from zslbench.testing.harness import TinyRegions, differing, leaves
+from zslbench.testing.check import differing, leaves
+from zslbench.testing.harness import TinyRegions
 
 LEN = ("vectors", "attention", "projection")
 GEN = ("sc", "cls_g")

@@ -7,7 +7,7 @@ import torch
 
 from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
-from zslbench.testing.harness import differing, leaves
+from zslbench.testing.check import differing, leaves
 from zslbench.training import iteration
 from zslbench.training.loop import Training, train
 from zslbench_sc_egg.eggn import EGGN

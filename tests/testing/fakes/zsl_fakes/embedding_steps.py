@@ -54,7 +54,7 @@ class SteepRoot(Sound):
 
 
 class ScalesTheBatch(Sound):
-    """steps_pure: changes its arguments in place: batch/features"""
+    """steps_pure: changes batch/features in place"""
 
     def losses(self, nets, batch, noise):
         batch.features.mul_(0.5)

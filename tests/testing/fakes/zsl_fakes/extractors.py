@@ -24,14 +24,14 @@ class NoSize(Sound):
 
 
 class GlobalFeatures(Sound):
-    """extracts_regions: Tensor (3, 5), not (b, regions, dv)"""
+    """extracts_regions: returns shape (3, 5), not (3, regions, dv)"""
 
     def extract(self, images):
         return super().extract(images).mean(dim=1)
 
 
 class LosesImages(Sound):
-    """extracts_regions: 1 rows for 3 images"""
+    """extracts_regions: shape (1, 4, 5), not (3, regions, dv)"""
 
     def extract(self, images):
         return super().extract(images)[:1]
@@ -52,7 +52,7 @@ class StillTrains(Sound):
 
 
 class NormalisesInPlace(Sound):
-    """extracts_regions: extract changes the images in place"""
+    """extracts_regions: extract changes images in place"""
 
     def extract(self, images):
         return super().extract(images.sub_(0.5))
