@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -95,20 +96,34 @@ def pictures_of(
 def picture_files(folder: Path, names: Sequence[str], rows: Sequence[int]) -> dict[int, Path]:
     """Files of these rows' pictures below ``folder``; rows without one are left out.
 
-    Data sets name images by paths on the machine that made them, so files are matched by the last two
-    components, as ``001.Black_footed_Albatross/one.jpg``.
+    Data sets name images by paths on the machine that made them, so a file is matched by the longest end of
+    its path that exists below ``folder``, at least the last two components, as
+    ``001.Black_footed_Albatross/one.jpg``; then by these two anywhere below ``folder``. An end that several
+    images share matches none of them.
     """
-    wanted = {row: "/".join(PurePosixPath(names[row].replace("\\", "/")).parts[-2:]) for row in rows}
-    found = {tail: folder / tail for tail in wanted.values() if (folder / tail).is_file()}
-    missing = set(wanted.values()) - found.keys()
+    paths = {name: PurePosixPath(name.replace("\\", "/").lstrip("/")).parts for name in names}
+    counts = Counter(end for parts in paths.values() for end in _ends(parts))
+    found: dict[int, Path] = {}
+    anywhere: dict[tuple[str, ...], list[int]] = {}
+    for row in rows:
+        ends = [end for end in _ends(paths[names[row]]) if counts[end] == 1]
+        file = next((file for end in ends if (file := folder.joinpath(*end)).is_file()), None)
+        if file is not None:
+            found[row] = file
+        elif ends and len(ends[-1]) == 2:  # its last two components are its own
+            anywhere.setdefault(ends[-1], []).append(row)
     for base, folders, files in os.walk(folder):
-        if not missing:
+        if not anywhere:
             break
         folders.sort()  # of two pictures with the same name, always take the same one
-        for tail in missing & {f"{Path(base).name}/{file}" for file in files}:
-            found[tail] = Path(base).parent / tail
-            missing.remove(tail)
-    return {row: found[tail] for row, tail in wanted.items() if tail in found}
+        for end in anywhere.keys() & {(Path(base).name, file) for file in files}:
+            found |= dict.fromkeys(anywhere.pop(end), Path(base, end[1]))
+    return found
+
+
+def _ends(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The path itself and its ends down to two components."""
+    return [parts[start:] for start in range(max(len(parts) - 1, 1))]
 
 
 def read_picture(path: Path) -> Float[np.ndarray, "h w 3"]:

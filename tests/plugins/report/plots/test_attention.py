@@ -163,14 +163,21 @@ def test_pictures_are_found_by_the_end_of_their_path(
     assert line.startswith("1 of 2 pictures") and str(tmp_path) in line and files[6] in line
 
 
-def test_rows_with_equally_named_files_share_the_picture(tmp_path: Path) -> None:
-    """Some data sets list an image twice, or name images by less than their whole path."""
-    names = ("/one/1.kind/bird.png", "/two/1.kind/bird.png", "C:\\two\\1.kind\\bird.png", "2.kind/bird.png")
-    path = tmp_path / "deep" / "1.kind" / "bird.png"
-    path.parent.mkdir(parents=True)
-    path.touch()
-    for folder in (tmp_path, tmp_path / "deep"):
-        assert picture_files(folder, names, range(4)) == {0: path, 1: path, 2: path}
+def test_a_row_gets_its_own_picture_or_none(tmp_path: Path) -> None:
+    """Data sets name images by paths of another machine, and some list an image twice."""
+    names = (
+        "/x/one/1.kind/a.png",
+        "/x/two/1.kind/a.png",
+        "C:\\x\\two\\3.kind\\b.png",
+        "c.png",
+        "/x/one/1.kind/a.png",
+    )
+    for name in ("one/1.kind/a.png", "deep/1.kind/a.png", "deep/3.kind/b.png", "c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    own, b = tmp_path / "one" / "1.kind" / "a.png", tmp_path / "deep" / "3.kind" / "b.png"
+    assert picture_files(tmp_path, names, range(5)) == {0: own, 2: b, 3: tmp_path / "c.png", 4: own}
+    assert picture_files(tmp_path / "deep", names, range(5)) == {2: b}
 
 
 def test_a_data_set_without_file_names_leaves_a_note(looking: Any, tmp_path: Path) -> None:
