@@ -91,7 +91,7 @@ def run(
     recipe = recipe.with_settings(_shortened(recipe, epochs, settings or {}))
     dataset = load_dataset(recipe.parts["dataset"], needs_regions=embedding_inputs(recipe) == "regions")
     runs = ProbeRuns(recipe, dataset, Selection(select, every=1))
-    notify(f"{recipe.label}: a run to compare with")
+    notify(f"{recipe.label}: reference run")
     runs.run()  # if the method cannot run at all, that is an error and not the result of a probe
     results = tuple(_test(probe, runs, notify, recipe.label) for probe in PROBES)
     methods = [part.registered.plugin for kind, part in recipe.parts.items() if kind != "dataset"]

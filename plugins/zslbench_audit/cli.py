@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 @click.option("--suite", help="Audit every line of this suite (a name, or a TOML file).")
 @click.option("--variant", help="One of the method's variants.")
 @options_of("reading", "settings", "preset")
-@click.option("--embedding", help="Embedding of a composition by hand.")
-@click.option("--generator", help="Generator of a composition by hand, if the classifier needs one.")
-@click.option("--classifier", help="Classifier of a composition by hand.")
-@click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Longest schedule.")
+@click.option("--embedding", help="Embedding of a custom composition.")
+@click.option("--generator", help="Generator of a custom composition, if needed.")
+@click.option("--classifier", help="Classifier of a custom composition.")
+@click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Maximum epochs.")
 @click.option(
     "--select",
     type=click.Choice(["val", "oracle"]),
     default="val",
     show_default=True,
-    help="How the probe runs select; oracle demonstrates that the probes notice it.",
+    help="Selection in the probe runs; oracle shows that the probes catch leaks.",
 )
 @click.option("--list", "listed", is_flag=True, help="List the audits in the store and run nothing.")
 @store_option
@@ -85,7 +85,7 @@ def audit(
                 click.echo()
             emit(_rows(one), fmt, title=f"audit of {one.label}: {one.verdict}")
     if results:
-        note("what no audit can prove:")
+        note("what an audit cannot prove:")
         for text in auditing.LIMITS:
             click.echo(f"  {text}", err=True)
     if failures:

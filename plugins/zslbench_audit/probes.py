@@ -93,8 +93,8 @@ def rows(runs: ProbeRuns) -> str:
         changed = _changed_scores(honest.evaluation, fewer.evaluation, task)
         if changed.any():
             raise Leak(
-                f"{np.count_nonzero(changed)} of {len(changed)} images got other {task.upper()} scores when "
-                "half of the test images were removed: something is computed over several of them"
+                f"{np.count_nonzero(changed)} of {len(changed)} images changed {task.upper()} scores when "
+                "half of the test images were removed: scores depend on other test images"
             )
     remaining, count = len(fewer.evaluation.rows), len(honest.evaluation.rows)
     return (

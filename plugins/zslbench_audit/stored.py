@@ -143,7 +143,7 @@ def save(store: Store, audit: AuditResult) -> None:
         write_whole(folder / f"{audit.id}.json", checked_json(audit.as_dict()))
     except OSError as error:
         raise ZslbenchError(
-            f"{folder}: cannot save the audit ({error.strerror or error}); make room or set permissions, or "
+            f"{folder}: cannot save the audit ({error.strerror or error}); free space, set permissions, or "
             "use another store (--store, ZSLBENCH_STORE)"
         ) from error
 

@@ -9,4 +9,4 @@ from zslbench import Command, hookimpl
 
 @hookimpl
 def zslbench_commands() -> Iterator[Command]:
-    yield Command(name="new", target="zslbench_new.cli:new", summary="Write a plugin package to start from.")
+    yield Command(name="new", target="zslbench_new.cli:new", summary="Generate a plugin package.")

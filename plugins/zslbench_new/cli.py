@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @click.group()
 def new() -> None:
-    """Write a plugin package to start from."""
+    """Generate a plugin package."""
 
 
 @new.command()
@@ -32,17 +32,17 @@ def new() -> None:
     type=click.Choice(KINDS),
     default="generator",
     show_default=True,
-    help="The component that the package defines; the method's other components are installed ones.",
+    help="The component that the package defines; the others are existing components.",
 )
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where to write it (default: a folder NAME in the current one).",
+    help="Where to write it (default: ./NAME).",
 )
 def method(name: str, kind: str, folder: Path | None) -> None:
     """Write a package with a method NAME: settings, a preset for toy, conformance tests, a README.
 
-    It runs at once and passes its tests. Replace the mathematics with that of your method.
+    It runs immediately and passes its tests. Replace the maths with your method's.
     """
     target = folder or Path(name)
     written = write_method(name, kind, target)

@@ -46,8 +46,8 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--select", type=click.Choice(["val", "last", "oracle"]), help="Without SUITE: only this selection."
 )
-@click.option("--images", type=_FOLDER, help="Folder with the data sets' pictures, for attention maps.")
-@click.option("--without", multiple=True, metavar="SECTION", help="Leave out a section, as tsne; repeatable.")
+@click.option("--images", type=_FOLDER, help="Folder with the data sets' images, for attention maps.")
+@click.option("--without", multiple=True, metavar="SECTION", help="Omit a section, e.g. tsne; repeatable.")
 @options_of("data_root", "store")
 def report(
     suite: str | None,
@@ -89,7 +89,7 @@ def report(
         logger.removeHandler(warnings)
     if not outcome.records:
         if suite is None:
-            raise ZslbenchError("no such run in the store; zslbench run METHOD --dataset NAME makes one")
+            raise ZslbenchError("no such run in the store; zslbench run METHOD --dataset NAME creates one")
         text = f"the report has no finished run: zslbench bench {suite} computes them"
         if others := _other_runs(run_store, outcome):
             text += (
@@ -210,11 +210,11 @@ def plot() -> None:
 @click.option(
     "--images",
     type=_FOLDER,
-    help="Folder with the data set's pictures; without it, region activations are shown instead.",
+    help="Folder with the data set's images; without it, region activations are shown instead.",
 )
 @click.option("--image", "rows", type=int, multiple=True, metavar="ROW", help="Show this image; repeatable.")
-@_count_option("--count", 4, 1, 50, "How many test images.")
-@_count_option("--top", 8, 1, 20, "How many attributes per image.")
+@_count_option("--count", 4, 1, 50, "Number of test images.")
+@_count_option("--top", 8, 1, 20, "Number of attributes per image.")
 @click.option(
     "--attribute-names",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -254,7 +254,7 @@ def attention(
 )
 @_count_option("--classes", 10, 2, 20, "Classes, half of them unseen.")
 @_count_option("--per-class", 50, 1, None, "Test images (at most) and synthetic features per class.")
-@_count_option("--seed", 0, 0, None, "For the choice of images, noise and t-SNE.")
+@_count_option("--seed", 0, 0, None, "Seed for the choice of images, noise and t-SNE.")
 @click.option("--data-out", type=_FILE, metavar="FILE.csv", help="Also write the points as CSV.")
 @_figure_options
 def tsne(

@@ -139,7 +139,7 @@ def warn_of_uneven_batches(who: str, sampler: str, batch_size: int, classes: int
     """Warn if balanced batches give some classes one image more, which the code drops (row 17)."""
     if sampler == "balanced" and batch_size > classes and batch_size % classes:
         logging.getLogger("zslbench").warning(
-            "%s: balanced batches of %d from %d classes give %d of them one image more (the authors' code "
+            "%s: balanced batches of %d from %d classes give %d of them one extra image (the authors' code "
             "would drop these images)",
             who,
             batch_size,

@@ -25,7 +25,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     type=_POSITIVE,
     default=20,
     show_default=True,
-    help="Finished trials of the whole study, earlier ones included.",
+    help="Total finished trials in the study, including earlier ones.",
 )
 @click.option(
     "--search",
@@ -46,14 +46,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--journal",
     type=_FILE,
     help="The study's file (SQLite, on a local disk), which several processes can share. Default: one in the "
-    "store for exactly this search.",
+    "store specific to this search.",
 )
 @click.option(
     "-o", "--output", type=_FILE, help="The preset's file, ending in .toml. Default: next to the study."
 )
-@click.option(
-    "--workers", type=_POSITIVE, default=1, show_default=True, help="Processes that compute trials."
-)
+@click.option("--workers", type=_POSITIVE, default=1, show_default=True, help="Worker processes.")
 @click.option("--sampler", type=click.Choice(["tpe", "random"]), default="tpe", show_default=True)
 @click.option("--sampler-seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(

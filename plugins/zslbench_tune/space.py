@@ -199,7 +199,7 @@ def _validated(recipe: Recipe, key: str, spec: Range | Options) -> Dimension:
         return Dimension(key, Options(options))
     low, high = (_valid(field, bound, where) for bound in (spec.low, spec.high))
     if not {type(low), type(high)} <= {int, float}:
-        raise SettingsError(f"{where}: '{name}' does not take numbers; list its values, as {key}=A,B")
+        raise SettingsError(f"{where}: '{name}' does not take numbers; list its values, e.g. {key}=A,B")
     integer = float not in (type(low), type(high))
     if integer and spec.step is not None and spec.step != int(spec.step):
         raise SettingsError(f"{where}: '{name}' takes integers, and the step is {spec.step}")

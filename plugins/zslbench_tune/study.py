@@ -192,7 +192,7 @@ class Study:
             if not taken_over:
                 raise
             # This process was suspended for so long that another one repeats the trial.
-            self.search.display.say("a trial was taken over by another process")
+            self.search.display.say("another process took over a trial")
 
     def _value(self, trial: Trial, choices: Mapping[str, Any], progress: str) -> float:
         started = time.monotonic()
@@ -265,7 +265,7 @@ def open_study(search: Search, sampling: Sampling) -> Iterator[Study]:
                 more = "; ..." if len(differences) > _SHOWN else ""
                 raise SettingsError(
                     f"study {path} belongs to another search ({'; '.join(differences[:_SHOWN])}{more}): "
-                    "choose another file, or none"
+                    "choose another file, or omit --journal"
                 )
             yield Study(study, search, sampling, lock)
         finally:
@@ -285,7 +285,7 @@ def _check_file(path: Path) -> None:
             raise
         raise SettingsError(f"study {path}: not an SQLite file ({error}); choose another file") from None
     if tables and "trial_heartbeats" not in tables:
-        raise SettingsError(f"study {path}: a database of another program; choose another file")
+        raise SettingsError(f"study {path}: belongs to another program; choose another file")
 
 
 def _differences(study: Mapping[str, Any], search: Mapping[str, Any]) -> list[str]:

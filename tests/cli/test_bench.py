@@ -135,7 +135,7 @@ def test_cells_in_another_precision_are_cells_of_their_own(lab: Any, mine: Any) 
 
 
 def test_a_precision_or_graphs_that_the_device_does_not_have(lab: Any, mine: Any) -> None:
-    for option, told in ((("--precision", "tf32"), "only a GPU has it"), (("--graphs", "on"), "need a GPU")):
+    for option, told in ((("--precision", "tf32"), "needs a GPU"), (("--graphs", "on"), "need a GPU")):
         wrong = lab("bench", mine(LAB), "--device", "cpu", *option)
         assert (wrong.exit_code, wrong.stdout) == (1, "")
         assert told in wrong.stderr

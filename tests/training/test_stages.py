@@ -97,7 +97,7 @@ def test_the_second_run_finds_it_and_has_the_same_bits_and_figures(lab):
     assert first.epochs == second.epochs == plain.epochs
     assert [row["stage"] for row in second.epochs] == ["final/embedding"] * 2
     (said,) = lab.said
-    assert "final/embedding" in said and "computed before" in said
+    assert "final/embedding" in said and "reusing" in said
 
 
 def test_nothing_is_looked_up_where_nothing_is_kept():

@@ -16,7 +16,7 @@ from zslbench.plugin.hookspecs import hookimpl
 __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 _COMMANDS = {
-    "run": ("run:run", "Run a method, or composed components, on a data set."),
+    "run": ("run:run", "Run a method, or a custom composition of components, on a data set."),
     "ablate": ("ablate:ablate", "Run a method's variants and show what each part contributes."),
     "bench": ("bench:bench", "Run the missing cells of a suite and show its table."),
     "suites": ("bench:suites", "List suites, or the rows of one."),

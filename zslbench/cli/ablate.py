@@ -25,7 +25,7 @@ SIDE_BY_SIDE = 13
     show_default=True,
     help="Data set; repeatable.",
 )
-@click.option("--variants", metavar="A,B", help="Only these variants and the whole method (default: all).")
+@click.option("--variants", metavar="A,B", help="Only these variants and the full method (default: all).")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
 @select_option
 @fitting_options

@@ -51,7 +51,7 @@ _EVERYWHERE = [
         is_flag=True,
         expose_value=False,
         callback=_set_strict,
-        help="A broken plugin is an error (as with ZSLBENCH_STRICT_PLUGINS=1).",
+        help="Treat a broken plugin as an error (like ZSLBENCH_STRICT_PLUGINS=1).",
     ),
     click.Option(
         ["--debug"], is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of errors."

@@ -15,19 +15,19 @@ from zslbench.report.tables.render import emit
 @click.argument("method", required=False)
 @click.option("--dataset", required=True, help="Data set; zslbench datasets lists them.")
 @click.option("--variant", help="One of the method's variants.")
-@click.option("--embedding", help="Embedding, to compose a method by hand.")
-@click.option("--generator", help="Generator, if the classifier needs one.")
-@click.option("--classifier", help="Classifier, to compose a method by hand.")
+@click.option("--embedding", help="Embedding of a custom composition.")
+@click.option("--generator", help="Generator of a custom composition, if needed.")
+@click.option("--classifier", help="Classifier of a custom composition.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
 @click.option("--seed", type=click.IntRange(min=0), multiple=True, help="Run this seed; repeatable.")
 @select_option
 @fitting_options
 @running_options
-@click.option("--force", is_flag=True, help="Run again even if the store has the run.")
+@click.option("--force", is_flag=True, help="Run again even if the run is in the store.")
 @click.option("--keep-weights", is_flag=True, help="Store the trained networks with the run.")
 @format_option
 def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **options: Any) -> None:
-    """Run METHOD, or components composed by hand, on a data set.
+    """Run METHOD, or a custom composition of components, on a data set.
 
     A finished run is reused; an interrupted one resumes from its last checkpoint.
     """

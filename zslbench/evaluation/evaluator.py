@@ -304,13 +304,13 @@ def _score(score: Score, side: HeldOut, classes: int) -> np.ndarray:
         scores = score(inputs)
         if tuple(scores.shape) != (len(inputs), classes):
             raise PluginError(
-                f"classifier gave scores of shape {tuple(scores.shape)} for {len(inputs)} images and "
-                f"{classes} classes; it must give one score per image and class"
+                f"classifier returned scores of shape {tuple(scores.shape)} for {len(inputs)} images and "
+                f"{classes} classes; it must return one score per image and class"
             )
         parts.append(scores.detach().cpu().numpy())
     scores_all = np.concatenate(parts)
     if not np.issubdtype(scores_all.dtype, np.floating):
         scores_all = scores_all.astype(np.float64)
     if nan := int(np.isnan(scores_all).any(axis=1).sum()):
-        raise PluginError(f"classifier gave NaN scores for {nan} of {len(scores_all)} images")
+        raise PluginError(f"classifier returned NaN scores for {nan} of {len(scores_all)} images")
     return scores_all

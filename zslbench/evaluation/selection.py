@@ -41,7 +41,7 @@ class Selection:
         if self.mode not in MODES:
             raise SettingsError(f"selection '{self.mode}': {did_you_mean(self.mode, MODES)}")
         if self.every is not None and self.every < 1:
-            raise SettingsError(f"evaluating every {self.every} epochs: give 1 or more")
+            raise SettingsError(f"evaluating every {self.every} epochs: must be 1 or more")
 
     def step(self, epochs: int) -> int:
         """Epochs between evaluations of a schedule of this length."""

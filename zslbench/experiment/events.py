@@ -180,7 +180,7 @@ def requested_trackers(track: str | Sequence[str] | None) -> list[tuple[str, str
     for text in given:
         name, equals, where = (part.strip() for part in text.partition("="))
         if not name or (equals and not where):
-            raise SettingsError(f"{origin}{text}: write NAME or NAME=WHERE, as tensorboard=logs")
+            raise SettingsError(f"{origin}{text}: write NAME or NAME=WHERE, for example tensorboard=logs")
         found[name.lower(), where or None] = None
     return [one for one in found if one != (NO_TRACKER, None)]
 

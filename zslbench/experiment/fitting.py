@@ -282,7 +282,7 @@ class FinalClassifiers:
             return TrainView(view.features[:0], view.labels[:0])
         unseen, per_class = self.space.unseen, self.generator.per_class
         if per_class < 1:
-            raise SettingsError(f"generator: {per_class} synthetic features per class; give 1 or more")
+            raise SettingsError(f"generator: {per_class} synthetic features per class; must be 1 or more")
         streams = training.streams.child("synthesis")
         made = []
         with torch.no_grad():

@@ -48,7 +48,7 @@ class FitOptions:
     reading: str | None = _option(None, "Reading of the method's paper; zslbench methods METHOD lists them.")
     settings: Mapping[str, Any] | None = _option(
         None,
-        "Change a setting, as generator.lr=1e-4; repeatable.",
+        "Override a setting, e.g. generator.lr=1e-4; repeatable.",
         kind="settings",
         flag="--set",
         metavar="KIND.NAME=VALUE",
@@ -69,7 +69,7 @@ class FitOptions:
     )
     semantics: str | None = _option(None, "Class semantics: att, original_att or sentence (default: att).")
     regions: str | None = _option(
-        None, "Region features: a name or a path (default: the only ones found with the data set)."
+        None, "Region features: a name or a path (default: the data set's, if there is only one)."
     )
 
     def resolved(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class MachineOptions:
         choices=("auto", "on", "off"),
     )
     data_root: str | Path | None = _option(  # noqa: RUF009
-        None, "Folder that holds one folder per data set (default: ZSLBENCH_DATA).", kind="folder"
+        None, "Folder with one subfolder per data set (default: ZSLBENCH_DATA).", kind="folder"
     )
     store: str | Path | None = _option(  # noqa: RUF009
         None, "Folder of the run store (default: ZSLBENCH_STORE).", kind="folder"
@@ -130,12 +130,12 @@ class RunOptions(MachineOptions):
     """How to compute and track runs."""
 
     replicas: int | None = _option(
-        None, "Seeds trained together at most (default: all on a GPU, 1 on a CPU).", kind="count"
+        None, "Maximum number of seeds trained together (default: all on a GPU, 1 on a CPU).", kind="count"
     )
     """Part of a run's identity; 1: one at a time."""
     track: str | Sequence[str] | None = _option(
         None,
-        "Follow runs with this tracker, as tensorboard=logs (zslbench trackers lists them); repeatable; "
+        "Log runs with this tracker, e.g. tensorboard=logs (zslbench trackers lists them); repeatable; "
         "none: no tracker (default: ZSLBENCH_TRACK).",
         repeatable=True,
         metavar="NAME[=WHERE]",

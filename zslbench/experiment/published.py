@@ -298,7 +298,7 @@ def published_ablation(method: Method) -> Mapping[tuple[str, str], PublishedRow]
     def row(entry: Mapping[str, str]) -> None:
         key = entry["variant"], entry["dataset"].lower()
         if key in found:
-            raise ValueError(f"variant '{key[0]}' on {key[1]} is there twice")
+            raise ValueError(f"variant '{key[0]}' on {key[1]} is listed twice")
         found[key] = PublishedRow(
             method=method.name,
             group=method.group,

@@ -195,7 +195,7 @@ def resolve(
     if epochs is not None:
         if recipe.schedule is None:
             raise SettingsError(
-                f"--epochs {epochs}: method '{recipe.method}' is closed form, it has no schedule"
+                f"--epochs {epochs}: method '{recipe.method}' is closed form and has no schedule"
             )
         merged[recipe.schedule] = epochs
     names = recipe.setting_names()

@@ -79,7 +79,7 @@ def parse_preset(text: str, where: str, name: str = "") -> Preset:
         raise SettingsError(f"preset {where}: not valid TOML: {error}") from None
     provenance = tables.pop(PROVENANCE, None)
     if provenance is not None and not isinstance(provenance, dict):
-        raise SettingsError(f"preset {where}: '{PROVENANCE}' is not a table")
+        raise SettingsError(f"preset {where}: '{PROVENANCE}' must be a table")
     for kind, table in tables.items():
         if kind not in KINDS or not isinstance(table, dict):
             raise SettingsError(

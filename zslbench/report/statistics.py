@@ -65,7 +65,7 @@ def interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
         ValueError: ``confidence`` is not between 0 and 1.
     """
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence {confidence}: give a share between 0 and 1, such as 0.95")
+        raise ValueError(f"confidence {confidence}: must be between 0 and 1, for example 0.95")
     values = [float(value) for value in values]
     n, nan = len(values), math.nan
 
@@ -126,7 +126,9 @@ def seeds_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
     [6, 7, 8, 10]
     """
     if not 0 < alpha < 1 or comparisons < 1:
-        raise ValueError(f"alpha {alpha} over {comparisons} comparisons: give 0 < alpha < 1 and at least one")
+        raise ValueError(
+            f"alpha {alpha}, {comparisons} comparisons: needs 0 < alpha < 1 and at least one comparison"
+        )
     return next(n for n in range(1, 2000) if comparisons * least_p(n) <= alpha)
 
 

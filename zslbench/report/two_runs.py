@@ -311,7 +311,7 @@ def compare(
     where = store if isinstance(store, Store) else Store.default(store)
     one, other = (run if isinstance(run, RunRecord) else where.resolve(run) for run in (a, b))
     if one.info.id == other.info.id:
-        raise ZslbenchError(f"run {one.info.id} is given twice: name two runs (zslbench runs lists them)")
+        raise ZslbenchError(f"run {one.info.id} is given twice: choose two different runs")
     found, refused = differences(one, other), refusals(one, other)
     accuracies = [] if refused else [ClassAccuracies.of(run.table("classes")) for run in (one, other)]
     if len({(run.unseen, run.seen) for run in accuracies}) > 1:

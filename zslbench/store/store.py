@@ -153,7 +153,7 @@ class Store:
             make_folder(self._tmp)
             lock = self._workspaces.acquire(run)
         if lock is None:
-            _log.warning("another process is computing run %s too; this one computes it separately", run)
+            _log.warning("another process is also computing run %s; computing it here separately", run)
             with contextlib.ExitStack() as held:
                 with self._explained():
                     own = held.enter_context(scratch(self._tmp, run))

@@ -155,7 +155,7 @@ def check_program(program: Program, stage: str) -> None:
         )
     if len(program.features) != len(program.labels) or not len(program.labels):
         count = f"{len(program.features)} features and {len(program.labels)} labels"
-        raise PluginError(f"{where} has {count}; it needs equally many, and at least one")
+        raise PluginError(f"{where} has {count}; it needs the same number of both, and at least one")
     for steps in program.passes:
         if not steps or not steps[0].fresh_batch:
             raise PluginError(f"{where} has a pass that is empty or whose first step takes no batch")

@@ -93,7 +93,7 @@ class ProgramRun:
                 return
             if self.training.stop_requested():
                 self.save()
-                raise Interrupted("stopped on request; run the same command again to continue")
+                raise Interrupted("stopped on request; run the same command again to resume")
             self.save_if_due()
 
     def _draw(self, number: int) -> Inputs:

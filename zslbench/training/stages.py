@@ -51,7 +51,7 @@ class Stages:
             return None
         tensors, facts = found
         self._record(stage, key, True, facts["seconds"])
-        self.say(f"stage {stage} was computed before (in {facts['seconds']:.0f} s) and is reused")
+        self.say(f"stage {stage}: reusing the earlier result (computed in {facts['seconds']:.0f} s)")
         nets = unflatten({path: tensor.to(streams.device) for path, tensor in tensors.items()})
         return nets, [{**row, "stage": stage} for row in facts["epochs"]]
 

@@ -12,9 +12,9 @@ _COMMANDS = {
     "info": ("info:info", "Show one data set: counts, licence, files, next commands."),
     "get": ("get:get", "Download splits, features, names, images and word vectors."),
     "import": ("files:import_", "Import an xlsa17 folder, region HDF5 or a custom set."),
-    "check": ("files:check", "Check a data set: all faults at once."),
-    "export": ("files:export", "Write a data set in a layout that other code reads."),
-    "extract": ("extract:extract", "Run a backbone over images: region features."),
+    "check": ("files:check", "Check a data set and list all problems."),
+    "export": ("files:export", "Write a data set in a layout other code can read."),
+    "extract": ("extract:extract", "Extract region features from images."),
 }
 COMMANDS = tuple(
     Command(name=name, target=f"zslbench_data.cli.{target}", summary=summary)

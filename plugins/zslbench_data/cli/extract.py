@@ -30,7 +30,7 @@ _OFFLINE = "HF_HUB_OFFLINE"
     "assignments",
     multiple=True,
     metavar="extractor.NAME=VALUE",
-    help="Change a setting, as extractor.model=facebook/dinov2-base; repeatable.",
+    help="Override a setting, e.g. extractor.model=facebook/dinov2-base; repeatable.",
 )
 @click.option("--name", help="Name of the store and the features file.  [default: the backbone's]")
 @click.option(
@@ -38,14 +38,14 @@ _OFFLINE = "HF_HUB_OFFLINE"
     type=click.Choice(["float16", "float32"]),
     default="float16",
     show_default=True,
-    help="The type that regions are stored in; means over regions are float32.",
+    help="Data type of the stored regions; means over regions are float32.",
 )
 @click.option(
     "--resize",
     type=click.Choice(["crop", "whole"]),
     default="crop",
     show_default=True,
-    help="crop: shorter side to the backbone's size, middle square; whole: squeezed, nothing cut off.",
+    help="crop: resize the shorter side, take the centre square; whole: resize to a square, no crop.",
 )
 @click.option(
     "--precision",
@@ -54,16 +54,14 @@ _OFFLINE = "HF_HUB_OFFLINE"
     show_default=True,
     help="mixed: half precision where autocast allows it, GPU only; auto: mixed on a GPU, float32 on a CPU.",
 )
-@click.option(
-    "--batch", type=click.IntRange(min=1), help="Images at a time.  [default: 64 on a GPU, 8 on a CPU]"
-)
+@click.option("--batch", type=click.IntRange(min=1), help="Batch size.  [default: 64 on a GPU, 8 on a CPU]")
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
-    help="Processes that decode.  [default: one per core up to 16 on a GPU, one on a CPU]",
+    help="Decoding processes.  [default: one per core up to 16 on a GPU, one on a CPU]",
 )
 @options_of("device", "threads", "data_root")
-@click.option("--offline", is_flag=True, help="Do not use the network for weights.")
+@click.option("--offline", is_flag=True, help="Do not download weights.")
 @click.option("--restart", is_flag=True, help="Discard an unfinished extraction.")
 def extract(
     dataset: str,

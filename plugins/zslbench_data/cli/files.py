@@ -32,7 +32,7 @@ _FILE = click.Path(path_type=Path)
     type=click.Choice(["keep", "float16", "float32"]),
     default="keep",
     show_default=True,
-    help="The type that regions are stored in; uint8 keeps its scale.",
+    help="Data type of the stored regions; uint8 keeps its scale.",
 )
 @click.option(
     "--link",
@@ -44,12 +44,12 @@ _FILE = click.Path(path_type=Path)
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Seed of the automatic test_seen.",
+    help="Seed of the automatic test_seen split.",
 )
-@click.option("--force", is_flag=True, help="Replace a data set of this name with other content.")
+@click.option("--force", is_flag=True, help="Replace an existing data set of this name.")
 @data_root_option
 def import_(source: Path, name: str | None, data_root: Path | None, force: bool, **options: Any) -> None:
-    """Import a data set below the data root: checked as a whole, then copied.
+    """Import a data set into the data root: validate everything, then copy.
 
     SOURCE is an xlsa17 folder (with att_splits.mat), a region file (HDF5), or for a custom set with
     --attributes and --split an image folder (with a subfolder for each class) or a .npy array of features
@@ -118,13 +118,13 @@ def _import_custom(
 @click.option("--features", help="Only this features file (default: all).")
 @click.option("--regions", help="Only these region features: a name, or a path (default: all).")
 @click.option("--semantics", help="Only these class semantics: att, original_att or sentence (default: all).")
-@click.option("--strict", is_flag=True, help="Warnings fail too.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @data_root_option
 @format_option
 def check(dataset: str, strict: bool, data_root: Path | None, fmt: str, **options: Any) -> None:
     """Check a data set: counts, splits, values, duplicates, orders, regions, words, checksums.
 
-    One row for everything that was checked. The exit status is 1 if there are errors (with --strict also if
+    Prints one row per check. The exit status is 1 if there are errors (with --strict also if
     there are warnings), else 0.
     """
     from zslbench.report import emit
@@ -155,7 +155,7 @@ def check(dataset: str, strict: bool, data_root: Path | None, fmt: str, **option
 @options_of("features", "regions", "semantics", "data_root")
 @click.option("--force", is_flag=True, help="Replace existing files.")
 def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, **options: Any) -> None:
-    """Write a data set in a layout of the field, so that other code can run on the same values.
+    """Write a data set in a standard layout, so that other code can run on the same data.
 
     The chosen class semantics are written as att.
     """

@@ -33,22 +33,22 @@ _VECTORS = "vectors"
     "mirrors",
     multiple=True,
     metavar="URL",
-    help="An address to try first: of a folder that holds the archives, or of an archive. Repeatable.",
+    help="URL to try first: a folder of archives, or one archive. Repeatable.",
 )
-@click.option("--offline", is_flag=True, help="Download nothing; use archives below the data root.")
+@click.option("--offline", is_flag=True, help="Download nothing; use the archives in the data root.")
 @click.option("--force", is_flag=True, help="Download and unpack again, replacing existing files.")
 @click.option(
     "--keep-archives/--no-keep-archives",
     default=True,
     show_default=True,
-    help="Whether archives stay in <data root>/archives, where other data sets share them.",
+    help="Whether to keep archives in <data root>/archives, to share them between data sets.",
 )
 @click.option(
     "--source",
     default="glove",
     show_default=True,
     metavar="glove|glove-840b|FILE",
-    help="With vectors: GloVe, a file in word2vec or GloVe format (.gz and .zip too), or a ready .npy array.",
+    help="With vectors: GloVe, a word2vec or GloVe file (also .gz, .zip), or a precomputed .npy array.",
 )
 @click.option(
     "--dataset", "datasets", multiple=True, help="With vectors: only for this data set; repeatable."
@@ -56,9 +56,9 @@ _VECTORS = "vectors"
 @click.option(
     "--rule",
     type=click.Choice(["sum", "mean"]),
-    help="With vectors: how several words make one row.  [default: mean for GloVe, sum for files]",
+    help="With vectors: how multi-word names are combined.  [default: mean for GloVe, sum for files]",
 )
-@click.option("--allow-missing", is_flag=True, help="With vectors: zero rows if no word is known.")
+@click.option("--allow-missing", is_flag=True, help="With vectors: use zeros if no word of a name is known.")
 @data_root_option
 def get(
     names: tuple[str, ...],
@@ -74,9 +74,9 @@ def get(
     allow_missing: bool,
     data_root: Path | None,
 ) -> None:
-    """Download data sets (cub, sun, awa1, awa2, apy, flo) and word vectors (vectors) below the data root.
+    """Download data sets (cub, sun, awa1, awa2, apy, flo) and word vectors (vectors) to the data root.
 
-    Existing files stay; an interrupted transfer is resumed.
+    Existing files are kept; an interrupted download is resumed.
     """
     from zslbench.data import data_root as choose_root
     from zslbench_data.download.archives import ARCHIVES, Fetcher

@@ -221,7 +221,7 @@ class Transfer:
         if self.limit is not None and size is not None and size > self.limit:
             discard(self.part)
             limit = human(self.limit)
-            raise DownloadError(f"{self.url}: sends {human(size)} or more, expected at most {limit}")
+            raise DownloadError(f"{self.url}: sends at least {human(size)}, expected at most {limit}")
 
 
 def _validator(response: requests.Response) -> str | None:

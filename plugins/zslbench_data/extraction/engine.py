@@ -222,14 +222,14 @@ class _Extraction:
                     raise DataError(
                         self.store,
                         [f"{len(faults)} images cannot be read", *faults],
-                        "Replace them and repeat the command; finished images are saved",
+                        "Replace them and run the command again; finished images are saved",
                     )
                 return writer.done - first
         except KeyboardInterrupt:
             raise Interrupted("interrupted; the same command resumes from here") from None
         except torch.OutOfMemoryError:
             raise ZslbenchError(
-                f"the GPU has too little memory for {self.batch} images at a time: pass --batch "
+                f"out of GPU memory with a batch of {self.batch} images: pass --batch "
                 f"{max(1, self.batch // 2)}; finished images are saved"
             ) from None
 

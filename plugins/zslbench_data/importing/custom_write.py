@@ -57,7 +57,7 @@ def import_custom(
     """
     folder = target_folder(root, name)
     if folder.name.lower() in catalogue().datasets:
-        raise SettingsError(f"--name {name}: the name of an official data set, choose another")
+        raise SettingsError(f"--name {name}: an official data set has this name; choose another")
     if given.images is None and given.features is None and given.regions is None:
         raise SettingsError("nothing to import: give an image folder, features or regions")
     with locked(folder):

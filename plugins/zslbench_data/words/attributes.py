@@ -167,7 +167,7 @@ def get_vectors(
         for name in dict.fromkeys(one.lower() for one in datasets)
     }
     if ready and len(folders) != 1:
-        raise DataError(source, ["a ready array is for one data set"], "Name it with --dataset")
+        raise DataError(source, ["a precomputed array is for one data set"], "Name it with --dataset")
     for name, folder in folders.items():
         if (folder / ATTRIBUTE_VECTORS).is_file() and not force:
             text = f"already at {folder / ATTRIBUTE_VECTORS}, left unchanged; --force replaces it"
@@ -211,7 +211,7 @@ def _look_up(
         if empty and not allow_missing:
             raise DataError(
                 f"{origin['name']}, for {dataset}",
-                [f"no word of {len(empty)} attributes is known: {few(empty)}"],
+                [f"{len(empty)} attributes have no known word: {few(empty)}"],
                 "Use another source, or pass --allow-missing for rows of zeros",
             )
         record = {

@@ -157,7 +157,7 @@ def attention_of(run: FittedRun, rows: np.ndarray) -> Attention:
     name = run.record.info.identity["components"]["embedding"]
     if found is None:
         raise ZslbenchError(
-            f"run {run.record.info.id}: embedding '{name}' has no attention, so there are no maps to draw"
+            f"run {run.record.info.id}: embedding '{name}' has no attention, so there is nothing to draw"
         )
     where = f"attention of embedding '{name}':"
     if found.maps.ndim != 3:

@@ -87,7 +87,7 @@ def pictures_of(
     found = picture_files(Path(folder), names, rows)
     if missing := [row for row in rows if row not in found]:
         notify(
-            f"{len(missing)} of {len(rows)} pictures not found below {folder} (first: {names[missing[0]]}); "
+            f"{len(missing)} of {len(rows)} images not found below {folder} (first: {names[missing[0]]}); "
             "showing region activations instead"
         )
     return {row: read_picture(path) for row, path in found.items()}
@@ -140,7 +140,7 @@ def read_picture(path: Path) -> Float[np.ndarray, "h w 3"]:
             rgb.thumbnail((_PIXELS, _PIXELS))
             return np.asarray(rgb, dtype=np.float32) / 255
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(path, [f"cannot be read as a picture ({error})"]) from None
+        raise DataError(path, [f"cannot be read as an image ({error})"]) from None
 
 
 def read_attribute_names(path: Path) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def test_a_gpu_that_is_not_there(
     result = zslbench("run", "eszsl", "--dataset=toy", "--device=cuda")
     line = one_line(result)
     assert result.exit_code == 1
-    assert "--device cuda: torch sees no GPU here" in line
+    assert "--device cuda: torch finds no GPU" in line
     assert "--device cpu" in line
 
 

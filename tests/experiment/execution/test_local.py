@@ -90,7 +90,7 @@ def test_an_interrupted_run_goes_on_where_it_was(job: Any, store: Store, tmp_pat
             os.kill(os.getpid(), signal.SIGTERM)  # as a cluster does
 
     display = Recorder(stop)
-    with pytest.raises(Interrupted, match="run the same command again to continue"):
+    with pytest.raises(Interrupted, match="run the same command again"):
         compute(job(epochs=4), store, registry(), display)
     (left,) = store.unfinished()
     assert (left.running, left.info["method"], left.info["seed"]) == (False, "tf-vaegan", 0)

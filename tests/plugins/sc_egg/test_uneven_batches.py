@@ -20,7 +20,7 @@ def test_told_where_some_classes_get_one_image_more(
     next(scen_for(space, sampler="balanced", batch_size=size).fit(inputs.raw_view(space)))
     given = EGGNSettings(sampler="balanced", batch_size=size, lambda_s=0.0, lambda_u=0.0)
     EGGN(given, space).fit(inputs.view(space, space.seen))
-    found = [line.split(":")[0] for line in caplog.messages if "one image more" in line]
+    found = [line.split(":")[0] for line in caplog.messages if "balanced batches" in line]
     assert found == (["scen", "eggn"] if told else [])
     if told:
         assert f"batches of {size} from {size - 1} classes give 1 of them" in caplog.text

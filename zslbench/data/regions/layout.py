@@ -143,7 +143,7 @@ class MappedRows:
             with path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size < end:
-                    raise DataError(path, [f"is cut off: {size} bytes, {end} are needed"])
+                    raise DataError(path, [f"is cut off: {size} bytes, expected {end}"])
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise DataError(path, [f"cannot be read ({error.strerror or error})"]) from None

@@ -197,7 +197,7 @@ class RegionStore(StoredRegions):
         super().__init__(path or folder, mapped["regions"], scale, small, description["provenance"])
         self._features = mapped["features"]
         if self.shape[0] != len(self._features) or self.shape[0] != self._index["rows"]:
-            raise DataError(folder / DESCRIPTION, ["its arrays and its index count different images"])
+            raise DataError(folder / DESCRIPTION, ["its arrays and index disagree on the number of images"])
 
     @classmethod
     def open(cls, path: str | Path, source: Path | None = None) -> RegionStore:

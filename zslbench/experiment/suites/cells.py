@@ -152,7 +152,7 @@ class Ledger:
         except FileNotFoundError:
             return None
         except OSError as error:
-            _log.warning("%s: cannot be read (%s); looking for the cell's run instead", path, error.strerror)
+            _log.warning("%s: cannot be read (%s); searching for the cell's run", path, error.strerror)
             return None
         except (ValueError, KeyError, TypeError) as error:
             unique = f"cell-{cell}.{os.getpid()}.{secrets.token_hex(4)}.json"

@@ -46,7 +46,9 @@ def _flat(value: Any) -> Any:
     for key in flat:
         kind, dot, name = key.partition(".")
         if kind not in KINDS or not dot or not name:
-            raise ValueError(f"'{key}': write <kind>.<setting>, as generator.lr; {did_you_mean(kind, KINDS)}")
+            raise ValueError(
+                f"'{key}': write <kind>.<setting>, e.g. generator.lr; {did_you_mean(kind, KINDS)}"
+            )
     return flat
 
 

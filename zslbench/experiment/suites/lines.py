@@ -295,5 +295,5 @@ def _refuse_unpublished(suite: Suite, declared: Callable[[Row], Method | None]) 
         if isinstance(row.published, str) and not results.all(row.published):
             hint = did_you_mean(row.published, results.names("method"))
             raise SettingsError(
-                f"{suite.where}: line '{row.label}': nothing is published of '{row.published}', {hint}"
+                f"{suite.where}: line '{row.label}': no published results for '{row.published}', {hint}"
             )
