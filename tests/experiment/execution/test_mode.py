@@ -42,7 +42,7 @@ def test_threads_default_to_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     ("device", "threads", "words"),
     [
         ("gpu", 1, "--device gpu: choose auto, cpu or cuda"), ("cuda", 1, "torch finds no GPU"),
-        ("cpu", 0, "--threads 0"), ("cpu", -2, "--threads -2"), ("cpu", MOST_THREADS + 1, "give 1 to 1024"),
+        ("cpu", 0, "--threads 0"), ("cpu", -2, "--threads -2"), ("cpu", MOST_THREADS + 1, "1 to 1024"),
     ],
 )  # fmt: skip
 def test_what_cannot_be(device: str, threads: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:

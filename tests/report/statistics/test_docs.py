@@ -28,7 +28,7 @@ def test_numbers_and_words() -> None:
     assert f"up to {EXACT} seeds" in " ".join(PAGE.split())
     assert str(RESAMPLES) in PAGE
     assert LEAST_CLASSES == 5
-    assert "Below five classes" in " ".join(PAGE.split())
+    assert "fewer than five classes" in " ".join(PAGE.split())
 
 
 def test_the_examples_run() -> None:
