@@ -50,7 +50,7 @@ def _rows(known: PublishedResults, method: str | None) -> list[PublishedRow]:
     names = {normal(name): name for name in (*known.names("method"), *ablations)}
     if method is not None and normal(method) not in names:
         near = did_you_mean(method.lower(), {name.lower() for name in names.values()})
-        raise UnknownName(f"no published figures of '{method}', {near}")
+        raise UnknownName(f"no published results for '{method}', {near}")
     by_name = {normal(name): rows for name, rows in ablations.items()}
     rows: list[PublishedRow] = []
     for name in names if method is None else [normal(method)]:
@@ -80,5 +80,5 @@ def _matching(what: str, wanted: str, names: set[str], *, whole: bool) -> set[st
     text = normal(wanted)
     found = {one for one in names if (normal(one) == text if whole else text in normal(one))}
     if not found:
-        raise UnknownName(f"no row of {what} '{wanted}', {did_you_mean(wanted, names)}")
+        raise UnknownName(f"no row for {what} '{wanted}', {did_you_mean(wanted, names)}")
     return found

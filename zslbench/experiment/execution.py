@@ -53,7 +53,7 @@ def checkpoint_seconds() -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < math.inf:
-        raise SettingsError(f"{CHECKPOINT_VARIABLE}={given}: give a number of seconds, 0 or more")
+        raise SettingsError(f"{CHECKPOINT_VARIABLE}={given}: must be a number of seconds, 0 or more")
     return seconds
 
 
@@ -123,7 +123,9 @@ def compute_group(
         elif not force and (record := store.find(run_id(job.identity()))) is not None:
             ended[slot] = Ended(record, found=True)
             if job.keep_weights and record.environment.get("weights") != "all":
-                display.say(f"run {record.info.id} has no weights; --force computes it again and keeps them")
+                display.say(
+                    f"run {record.info.id} was stored without weights; --force repeats it and keeps them"
+                )
     if missing := {slot: job for slot, job in enumerate(jobs) if slot not in ended}:
         ended |= _Computation(jobs, missing, store, registry, display, force).compute()
     return [ended[slot] for slot in range(len(jobs))]

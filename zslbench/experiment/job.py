@@ -76,19 +76,19 @@ def choose_mode(
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise ZslbenchError(
-            "--device cuda: torch sees no GPU here; check nvidia-smi and that torch is a CUDA build, "
+            "--device cuda: torch finds no GPU; check nvidia-smi and that torch is a CUDA build, "
             "or use --device cpu"
         )
     if available and device != "cpu":
         return ExecutionMode("cuda", precision, threads=0, graphs=graphs)  # type: ignore[arg-type]
     if precision == "tf32":
-        raise ZslbenchError("--precision tf32: only a GPU has it; use float32 or bf16")
+        raise ZslbenchError("--precision tf32: needs a GPU; use float32 or bf16")
     if graphs == "on":
         raise ZslbenchError(
             "--graphs on: CUDA graphs need a GPU, and this run is on the CPU; use auto or off"
         )
     if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise ZslbenchError(f"--threads {threads}: give 1 to {MOST_THREADS}")
+        raise ZslbenchError(f"--threads {threads}: must be from 1 to {MOST_THREADS}")
     return ExecutionMode("cpu", precision, threads or torch.get_num_threads())  # type: ignore[arg-type]
 
 
@@ -244,7 +244,7 @@ def replicas_for(requested: int | None, runs: int, recipe: Recipe, mode: Executi
         SettingsError: fewer than one is requested.
     """
     if requested is not None and requested < 1:
-        raise SettingsError(f"replicas {requested}: give 1 or more")
+        raise SettingsError(f"replicas {requested}: must be 1 or more")
     if recipe.paced is None:
         return 1
     return requested or (runs if mode.device == "cuda" else 1)

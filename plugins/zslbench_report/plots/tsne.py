@@ -152,9 +152,9 @@ def select(run: FittedRun, classes: int, per_class: int, seed: int) -> Selection
         SettingsError: ``classes`` or ``per_class`` is out of range.
     """
     if not 2 <= classes <= MOST_CLASSES:
-        raise SettingsError(f"--classes {classes}: give 2 to {MOST_CLASSES}; more would look the same")
+        raise SettingsError(f"--classes {classes}: must be from 2 to {MOST_CLASSES}, or colours look alike")
     if per_class < 1:
-        raise SettingsError(f"--per-class {per_class}: give 1 or more")
+        raise SettingsError(f"--per-class {per_class}: must be 1 or more")
     random = np.random.default_rng(seed)
     labels, split = run.dataset.labels, run.dataset.split
     test_rows = (split.test_seen, split.test_unseen)
@@ -239,7 +239,7 @@ def project(features: Float[np.ndarray, "n d"], seed: int) -> Float[np.ndarray, 
 
 
 def _is_discriminative(run: FittedRun) -> bool:
-    """Whether the embedding was trained to tell classes apart, so that it has class scores."""
+    """Whether the embedding was trained to separate classes, so that it has class scores."""
     return run.embedding.guide(run.networks["embedding"]) is not None
 
 
@@ -261,14 +261,14 @@ def _open_baseline(
     )
     if own != others:
         raise ZslbenchError(
-            f"{where} is on other images than run {run.record.info.id} ({baseline.info.dataset}, "
+            f"{where} uses different images from run {run.record.info.id} ({baseline.info.dataset}, "
             f"{run.record.info.dataset}): give a run on the same data set and split"
         )
     other = open_run(baseline, data_root, regions=regions, notify=notify)
     if _is_discriminative(other):
         name = baseline.info.identity["components"]["embedding"]
         raise ZslbenchError(
-            f"{where}: its embedding '{name}' is trained to tell classes apart, so its features are not the "
+            f"{where}: its embedding '{name}' is trained to separate classes, so its features are not the "
             "backbone's; give a run whose embedding is 'identity'"
         )
     if other.generator is None:

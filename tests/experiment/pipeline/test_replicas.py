@@ -192,7 +192,7 @@ def test_a_cpu_computes_one_after_the_other_by_default_and_a_gpu_all_together(kn
     assert [replicas_for(None, 7, trained, mode) for mode in (cpu, gpu)] == [1, 7]
     assert [replicas_for(4, 7, trained, mode) for mode in (cpu, gpu)] == [4, 4]
     assert [replicas_for(requested, 7, closed, gpu) for requested in (None, 4)] == [1, 1]
-    with pytest.raises(SettingsError, match="replicas 0: .*1 or more"):
+    with pytest.raises(SettingsError, match="replicas 0: "):
         seeds(2, replicas=0)
 
 

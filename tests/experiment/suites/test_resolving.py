@@ -154,9 +154,7 @@ def test_a_preset_that_no_line_has(known: Registry, suite: Any) -> None:
 
 
 def test_published_results_that_there_are_not(known: Registry, suite: Any) -> None:
-    with pytest.raises(
-        SettingsError, match=r"line 'lab': .*'DAZEL', did you mean 'DAZLE'"
-    ):
+    with pytest.raises(SettingsError, match=r"line 'lab': .*'DAZEL', did you mean 'DAZLE'"):
         resolve_suite(suite(LAB + 'published = "DAZEL"\n'), known)
     with pytest.raises(
         SettingsError, match=r"no.*source 'SC-EGG Table 1', did you mean 'SC-EGG IJCAI-22 Table 1'"
