@@ -32,7 +32,7 @@ def labels(text: str) -> list[str | None]:
             "row 1 (m): 'on.cu' is not a data set of the suite, did you mean 'cub'?",
         ),
         ('[[methods]]\nmetod = "m"\n', "row 1 (?): key 'method' is missing; row 1 (?): no key 'metod'"),
-        (ROW + "settings.genrator.lr = 1\n", "'genrator.lr': write <kind>.<setting>, as generator.lr"),
+        (ROW + "settings.genrator.lr = 1\n", "'genrator.lr': write <kind>.<setting>"),
         (ROW + "epochs = 0\n", "row 1 (m): 'epochs' = 0: Input should be greater than 0"),
         ('select = "vall"\n' + ROW, "'select' = 'vall': Input should be 'last', 'val' or 'oracle'"),
         ('select = ["val", "val"]\n' + ROW, "'select' = ['val', 'val']: "),
