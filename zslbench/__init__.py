@@ -1,6 +1,6 @@
 """zslbench: zero-shot-learning benchmarks whose numbers can be trusted.
 
-Importing this package is cheap; what is heavy loads when it is first used. A command that declares a Python
+Importing this package is cheap; heavy modules load on first use. A command that declares a Python
 function (``Command.function``) makes it available here: ``zslbench.tune(...)``.
 """
 

@@ -16,7 +16,7 @@ class ZslbenchError(Exception):
 
 
 class UnknownName(ZslbenchError):
-    """A name nobody registered. The message lists the nearest known names."""
+    """An unregistered name. The message lists the nearest known names."""
 
     exit_code = 2
 
@@ -51,7 +51,7 @@ class MissingData(DataError):
 
 
 class Interrupted(ZslbenchError):
-    """The run was asked to stop; its checkpoint lets the same command go on later."""
+    """The run was asked to stop; its checkpoint lets the same command resume later."""
 
     exit_code = 130
 
@@ -61,7 +61,7 @@ class Diverged(ZslbenchError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest known names as a hint, or the whole list when nothing is near.
+    """The nearest known names as a hint, or the whole list when nothing is close.
 
     >>> did_you_mean("sof", ["softmax", "nearest"])
     "did you mean 'softmax'?"

@@ -1,4 +1,4 @@
-"""Leak audits: runs of a method under probes that change its result if it uses what it must not see.
+"""Leak audits: runs a method under probes that change its result if it uses data it must not see.
 
 ``zslbench_audit.run("tf-vaegan")`` returns an :class:`AuditResult`; ``save``, ``stored``, ``find`` and
 ``status_of`` handle the audits in a run store. Importing this package imports no torch.

@@ -15,7 +15,7 @@ _STRENGTH = 50.0
 
 
 def copied(dataset: Dataset) -> Dataset:
-    """A copy in separate memory, so that writing into it affects no other run."""
+    """A deep copy, so that writing to it affects no other run."""
     regions = None if dataset.regions is None else ArrayRegions(_regions(dataset).copy())
     return replace(copy.deepcopy(replace(dataset, regions=None)), regions=regions)
 

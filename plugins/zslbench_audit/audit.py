@@ -68,7 +68,7 @@ def run(
 
     Args:
         epochs: the longest schedule.
-        select: how the probe runs select; ``oracle`` demonstrates that the probes notice it.
+        select: how the probe runs select; ``oracle`` demonstrates that the probes catch it.
         store: where the result is saved; None: the default store.
         keep: whether to save it.
         notify: called with a line of progress as each probe begins.

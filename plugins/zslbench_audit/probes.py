@@ -20,7 +20,7 @@ from zslbench_audit.altered import test_rows, with_fewer_rows, with_noise, with_
 from zslbench_audit.runs import GLOBAL_SEED, ProbeRuns
 
 Artefacts = dict[str, Any]
-"""What training and selection gave, comparable to the last bit, by a readable name such as
+"""What training and selection gave, comparable bit for bit, by a readable name such as
 ``"final generator/critic/out.bias"`` or ``"chosen epochs"``."""
 
 _TOLERANCE = 1e-4
@@ -56,7 +56,7 @@ def images(runs: ProbeRuns) -> str:
     if same_scores(honest, noise):
         raise Leak(
             f"the scores of the {count} test images did not change when the images became noise: they come "
-            "from something stored, not from the images"
+            "from stored data, not from the images"
         )
     return (
         f"With the {count} test images replaced by noise, {unchanged(honest)} stayed the same to the last "
@@ -80,8 +80,8 @@ def labels(runs: ProbeRuns) -> str:
             f"{100 * honest.evaluation.acc:.1f} against the true ones; chance is {chance:.1f}."
         )
     return (
-        f"With random classes, in uneven numbers, for the {count} test images, {unchanged(honest)} and all "
-        f"scores stayed the same to the last bit. {figures}"
+        f"With random classes of uneven size for the {count} test images, {unchanged(honest)} and all "
+        f"scores stayed bit-identical. {figures}"
     )
 
 
@@ -130,7 +130,7 @@ def selection(runs: ProbeRuns) -> str:
     options = [f"{runs.recipe.epochs} epochs", *options] if runs.recipe.epochs else options
     among = f"Among {', '.join(options)}, " if options else "There was nothing to choose; "
     return (
-        f"{among}{chosen(honest)} and all validation figures stayed the same with the test images replaced "
+        f"{among}{chosen(honest)} and all validation metrics stayed the same with the test images replaced "
         "by noise and with other test labels."
     )
 
@@ -146,14 +146,14 @@ def global_state(runs: ProbeRuns) -> str:
     if traces.settings:
         raise Leak(f"a run left {few(traces.settings)} changed")
     drawn = (
-        f" It draws from the global generator of {', '.join(traces.drawn)}, as building layers does; nothing "
+        f" It draws from the global generator of {', '.join(traces.drawn)}, as layer init does; nothing "
         "depends on it, and runs restore its state."
         if traces.drawn
         else ""
     )
     return (
         "Other global seeds of torch, numpy and random changed no fitted tensor, choice or score; number "
-        f"types, threads, gradient mode and other settings of the process were unchanged.{drawn}"
+        f"types, threads, gradient mode and other process-wide settings were unchanged.{drawn}"
     )
 
 
@@ -165,12 +165,12 @@ def seed(runs: ProbeRuns) -> str:
     if not same_scores(one, again):
         raise Leak(f"two runs with seed {runs.seed} score test images differently")
     if differing(fitted(one), fitted(other)) or not same_scores(one, other):
-        return f"Two runs with seed {runs.seed} agree to the last bit; seed {runs.seed + 1} differs."
+        return f"Two runs with seed {runs.seed} are bit-identical; seed {runs.seed + 1} differs."
     if runs.recipe.schedule is None:
-        return "Two runs agree to the last bit, as does one with another seed: the method is closed form."
+        return "Two runs are bit-identical, as is one with another seed: the method is closed form."
     raise Leak(
         f"seeds {runs.seed} and {runs.seed + 1} give the same values although the method is trained: its "
-        "randomness does not come from the run's seed, so several seeds would not show its spread"
+        "randomness does not come from the run's seed, so running several seeds would not show its variance"
     )
 
 
@@ -180,7 +180,7 @@ def _require_same_fit(one: Outcome, other: Outcome, change: str) -> None:
 
 
 def same_scores(one: Outcome, other: Outcome) -> bool:
-    """Whether both runs give every test image the same scores, to the last bit."""
+    """Whether both runs give every test image the same scores, bit for bit."""
     pairs = [(getattr(one.evaluation, task), getattr(other.evaluation, task)) for task in ("gzsl", "czsl")]
     return all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
 
@@ -196,7 +196,7 @@ def networks(outcome: Outcome) -> Artefacts:
 
 
 def choices(outcome: Outcome) -> Artefacts:
-    """What selection chose: epochs, hyper-parameters, offset; and every figure that led to the choice."""
+    """What selection chose (epochs, hyper-parameters, offset) and every metric behind the choice."""
     metrics = outcome.metrics
     return {
         **{f"chosen {key}": metrics[key] for key in _CHOSEN if key in metrics},
@@ -209,7 +209,7 @@ def choices(outcome: Outcome) -> Artefacts:
 
 
 def fitted(outcome: Outcome) -> Artefacts:
-    """Everything that a run found except for its scores of the test images."""
+    """Everything that a run produced except its test-image scores."""
     return networks(outcome) | choices(outcome)
 
 

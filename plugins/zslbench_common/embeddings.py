@@ -15,7 +15,7 @@ from zslbench_common.settings import IdentitySettings
 
 
 def fit_range(x: Float[Tensor, "n d"], rounding: float = 0.0) -> dict[str, Tensor]:
-    """Least value and spread of each dimension.
+    """Minimum and spread of each dimension.
 
     Args:
         rounding: a dimension is constant if its spread is at most this fraction of its largest value.

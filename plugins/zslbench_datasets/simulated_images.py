@@ -36,7 +36,7 @@ _BLOCK = 1 << 25
 
 
 class Images:
-    """Draws the images one after the other; the same settings and classes give the same bits."""
+    """Draws the images one after another; results are bit-identical for the same settings and classes."""
 
     def __init__(
         self,

@@ -236,7 +236,7 @@ class SCEN(Embedding):
         )
 
     def range_of_g(self, view: TrainView, nets: Networks, after: str) -> Derived:
-        """Least value and spread of each dimension of g over the training images, after a stage (row 5)."""
+        """Minimum and spread of each dimension of g over the training images, after a stage (row 5)."""
 
         def compute() -> Networks:
             g = torch.cat([g for _, g in self.in_pieces(view.regions, nets)])

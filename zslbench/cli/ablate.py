@@ -35,7 +35,7 @@ def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options:
     """Run the variants of METHOD on data sets and show what each of its parts contributes.
 
     Finished runs are reused and interrupted ones resume, so a stopped command can simply be repeated.
-    Differences to the whole method are taken seed by seed. Published results are shown where the method
+    Differences from the full method are computed per seed. Published results are shown where the method
     declares them for the data set.
     """
     from zslbench import api

@@ -1,6 +1,6 @@
 """Reads the names and word vectors of a data set's attributes.
 
-For the data set folder ``<root>/<DS>`` (upper and lower case of <DS> do not matter), these are searched:
+For the data set folder ``<root>/<DS>`` (<DS> is case-insensitive), these are searched:
 
 * vectors: ``<root>/<DS>/attribute_vectors.npy``, ``<root>/attribute_vectors/<DS>.npy``, and the same one
   folder up; rows in the order of ``att``;

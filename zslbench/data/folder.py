@@ -210,7 +210,7 @@ def matrix_of(
 
 
 def indices_of(variables: Mapping[str, MatValue], file: str, key: str, findings: Findings) -> Indices | None:
-    """A vector that counts from 1, as int64 from 0; None and a finding if it is missing or unusable."""
+    """A 1-based index vector, as 0-based int64; None and a finding if it is missing or unusable."""
     values = _numbers(variables, file, key, findings)
     if values is None:
         return None

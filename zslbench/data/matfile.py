@@ -1,4 +1,4 @@
-"""Reads arrays and text from MATLAB files of versions 5 to 7.3; a damaged file is a single clear error.
+"""Reads arrays and text from MATLAB files of versions 5 to 7.3; a damaged file gives one clear error.
 
 Version 7.3 is HDF5 with transposed arrays, text as code units and cells as object references. Earlier
 versions are read by SciPy, after :mod:`zslbench.data.mat5` has checked that it can do so safely.

@@ -87,7 +87,7 @@ class Findings:
 
     @contextlib.contextmanager
     def guard(self, where: object, severity: Severity = "error") -> Iterator[None]:
-        """Turn a fault that ends the block into a finding about ``where``, so that a check can go on."""
+        """Turn a fault that ends the block into a finding about ``where``, so that a check can continue."""
         try:
             yield
         except DataError as error:

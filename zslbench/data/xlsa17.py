@@ -38,7 +38,7 @@ _HOW_TO_GET = (
 
 @dataclass(frozen=True)
 class ExpectedCounts:
-    """What an official data set must count (Xian et al. 2018, table 1 and the proposed split)."""
+    """Counts that an official data set must have (Xian et al. 2018, table 1 and the proposed split)."""
 
     images: int
     classes: int

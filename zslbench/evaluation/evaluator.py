@@ -1,4 +1,4 @@
-"""The one evaluation. It alone reads test labels; a method hands over scores and nothing else.
+"""The only evaluator. It alone reads test labels; a method returns scores and nothing else.
 
 CZSL Acc, GZSL U, S, H (Xian et al., TPAMI 2018), the seen-unseen curve and its area (Chao et al., ECCV 2016),
 and calibrated stacking with an offset that comes from validation. All figures are fractions in [0, 1].

@@ -1,4 +1,4 @@
-"""The table of metrics. A metric is declared here, once; every record, table, report and export follows.
+"""The table of metrics. A metric is declared once, here; every record, table, report and export uses it.
 
 Imports nothing heavy; the arithmetic is in :mod:`zslbench.evaluation.evaluator`.
 """

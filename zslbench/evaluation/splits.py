@@ -86,7 +86,7 @@ def validation_split(dataset: Dataset) -> FoldSplit:
     official = dataset.split.validation_classes
     if official is None:
         unseen = _smallest("class", seen, max(1, len(seen) // 3))
-        note = f"{len(unseen)} of {len(seen)} seen classes, chosen by zslbench since the data set names none"
+        note = f"{len(unseen)} of {len(seen)} seen classes, chosen by zslbench (the data set has none)"
     else:
         unseen = np.intersect1d(seen, official)
         note = f"{len(unseen)} of {len(seen)} seen classes, the data set's own validation classes"

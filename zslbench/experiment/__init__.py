@@ -1,6 +1,6 @@
 """From what a user asks for to finished runs: recipes, fitting and selection, suites, execution.
 
-What tools and commands need of it can be imported from here; what is heavy loads when it is first used.
+What tools and commands need of it can be imported from here; heavy modules load on first use.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""What observes a run: displays, plugins, trackers and collected warnings; and requests to stop it."""
+"""Observers of a run: displays, plugins, trackers and collected warnings; and requests to stop it."""
 
 from __future__ import annotations
 

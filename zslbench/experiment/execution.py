@@ -42,7 +42,7 @@ Outcomes = Mapping[int, "tuple[pipeline.Outcome, list[str]] | BaseException"]
 
 
 def checkpoint_seconds() -> float:
-    """Least time between checkpoints: ``ZSLBENCH_CHECKPOINT_SECONDS``, or a minute; 0: after every iteration.
+    """Time between checkpoints: ``ZSLBENCH_CHECKPOINT_SECONDS``, or a minute; 0: after every iteration.
 
     Raises:
         SettingsError: it is not a number of 0 or more.
@@ -209,7 +209,7 @@ class _Computation:
         gpu = torch.cuda.current_device() if on_gpu else None
 
         def work(run: OpenRun, member: Member) -> tuple[pipeline.Outcome, list[str]]:
-            """One run, in a thread of its own."""
+            """One run, in a separate thread."""
             if gpu is not None:  # the current GPU is set for each thread
                 torch.cuda.set_device(gpu)
             own = MemberObserver(shown, leaders, member.slot)

@@ -1,4 +1,4 @@
-"""A run under way: it holds a workspace, notifies plugins, and is written into the store at its end."""
+"""A run in progress: it holds a workspace, notifies plugins, and is written into the store at its end."""
 
 from __future__ import annotations
 

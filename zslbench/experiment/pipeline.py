@@ -62,7 +62,7 @@ OnEvaluation = Callable[[int | None, Mapping[str, float]], None]
 
 @dataclass(frozen=True)
 class Validated:
-    """A recipe's figures on the validation fold."""
+    """A recipe's metrics on the validation fold."""
 
     criterion: str
     """``h``, or ``acc`` for a method without GZSL."""

@@ -162,7 +162,7 @@ class PublishedRow:
         if self.features and not self.features.startswith("GBU"):  # data sets come with the survey's
             reasons.append(self.features)
         if features not in COMPARABLE_FEATURES:
-            reasons.append(f"other features than {features}")
+            reasons.append(f"features other than {features}")
         return tuple(reasons)
 
 

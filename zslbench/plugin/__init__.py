@@ -1,4 +1,4 @@
-"""What the author of a plugin reads and writes, and the registry that finds plugins.
+"""What plugin authors use, and the registry that finds plugins.
 
 :mod:`zslbench.plugin.interfaces` has the interfaces and their types, :mod:`zslbench.plugin.declarations` what
 a plugin registers, :mod:`zslbench.plugin.hookspecs` when it is called. Import from here; modules load when

@@ -1,4 +1,4 @@
-"""Finds and loads plugins. A plugin that fails anywhere is left out whole and listed with the reason."""
+"""Finds and loads plugins. A plugin that fails anywhere is skipped entirely and listed with the reason."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def zslbench_run_details(store: Path, record: RunRecord) -> Iterable[tuple[str, 
 
 @hookspec
 def zslbench_run_started(run: RunInfo) -> None:
-    """A run begins, or resumes after an interruption (``run.resumed`` is then true).
+    """A run starts, or resumes after an interruption (``run.resumed`` is then true).
 
     Called: in the process that computes the run, before any training; not for a run found in the store.
     Returns: nothing.
@@ -114,7 +114,7 @@ def zslbench_run_finished(run: RunInfo, record: RunRecord) -> None:
 
 @hookspec
 def zslbench_run_stopped(run: RunInfo, error: BaseException) -> None:
-    """A run that began ended without a result: it was interrupted, or it failed.
+    """A run that had started was interrupted or failed.
 
     Called: after ``zslbench_run_started``, instead of ``zslbench_run_finished``. ``error`` is
     ``zslbench.errors.Interrupted`` or ``KeyboardInterrupt`` if somebody stopped the run, which can then

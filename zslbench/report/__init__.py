@@ -1,6 +1,6 @@
 """What is said of runs: frames, tables in six formats, comparisons, statistics, published figures.
 
-What tools need can be imported from here; what is heavy loads when it is first used.
+What tools need can be imported from here; heavy modules load on first use.
 """
 
 import lazy_loader

@@ -227,7 +227,7 @@ class Ablation:
         if sources := {row.source for key, row in self.printed.items() if key in shown}:
             lines.append(f"published: {', '.join(sorted(sources))}")
         lines += [
-            f"{dataset}: published under other conditions than ours ({', '.join(reasons)})"
+            f"{dataset}: published under conditions that differ from ours ({', '.join(reasons)})"
             for dataset in self.datasets
             if (reasons := self._other_conditions(dataset))
         ]

@@ -56,7 +56,7 @@ class ClassInterval:
     """A figure of one run, or the difference between two, with its interval over classes."""
 
     value: float
-    """In percent, or percentage points; NaN: the run has no such figure."""
+    """In percent, or percentage points; NaN: the run lacks this metric."""
     low: float
     """NaN where there is no interval, see ``reason``."""
     high: float
@@ -110,7 +110,7 @@ def _interval(arrays: Sequence[np.ndarray], resamples: int) -> ClassInterval:
 
     counts = [array.shape[1] for array in arrays]
     if not all(counts):
-        return ClassInterval(math.nan, math.nan, math.nan, sum(counts), "the run has no such figure")
+        return ClassInterval(math.nan, math.nan, math.nan, sum(counts), "the run lacks this metric")
 
     def statistic(*drawn: Any, axis: int = -1) -> Any:
         """The first run's figure, minus the second's if any, for resampled class indices (..., classes)."""

@@ -98,7 +98,7 @@ def warnings(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
     if modes[0] != modes[1]:
         effect = "one of them was not selected on validation"
         if "oracle" in modes:
-            effect = "figures chosen on test images are too high"
+            effect = "results selected on test images are too high"
         found.append(f"selected differently ({' and '.join(map(selection_label, modes))}): {effect}")
     one, other = (record.info.identity.get("data", {}) for record in (a, b))
     for name in ("features", "semantics"):

@@ -147,7 +147,7 @@ def shortened(value: str) -> str:
 
 
 def _flat_identity(identity: Mapping[str, Any]) -> dict[str, str]:
-    """Everything that a run's numbers depend on except its seed, as ``{"generator.lr": "0.0001"}``."""
+    """Everything that a run's numbers depend on except its seed, e.g. ``{"generator.lr": "0.0001"}``."""
     others = {name: value for name, value in identity.items() if name not in ("seed", "settings")}
     flat = flatten(others) | flatten(identity.get("settings", {}))
     return {name: str(value) for name, value in flat.items()}

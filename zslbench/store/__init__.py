@@ -1,4 +1,4 @@
-"""The run store: finished runs, training results that runs share, and files written whole or not at all.
+"""The run store: finished runs, training results that runs share, and files written atomically.
 
 The names below are public and load when they are first used.
 """

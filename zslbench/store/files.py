@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and that carry a checksum of their content."""
+"""Files that are written atomically and carry a checksum of their content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run store: every finished run is one folder that appears whole or not at all and never changes.
+"""The run store: every finished run is one folder, written atomically and never changed.
 
 Layout::
 

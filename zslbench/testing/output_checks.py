@@ -99,7 +99,7 @@ def sample_uses_semantics_and_noise(case: ComponentCase) -> None:
     require(same, "sample returns other values for rows with fewer others; use no statistics of the batch")
     require(
         not same_bits(other, found),
-        "sample returns the same features for other semantics, so classes cannot be told apart",
+        "sample returns the same features for other semantics, so it cannot separate classes",
     )
 
 

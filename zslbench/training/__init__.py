@@ -1,6 +1,6 @@
 """Training: the loop that runs programs, and the functions that steps are written with.
 
-The names of the stub beside this file are public; what is heavy loads when it is first used.
+The names in the ``.pyi`` stub are public; heavy modules load on first use.
 """
 
 import lazy_loader

@@ -80,7 +80,7 @@ class Sampler:
         return torch.randperm(count, generator=self._streams["batches"], device=self._streams.device)
 
     def state(self) -> dict[str, Tensor]:
-        """What a checkpoint needs besides the stream's own state."""
+        """What a checkpoint needs in addition to the stream's own state."""
         return {"order": self._order[self._position :]}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -215,7 +215,7 @@ class Batches:
             self._reader.close()
 
     def state(self) -> dict[str, Tensor]:
-        """What a checkpoint needs besides the streams' own state."""
+        """What a checkpoint needs in addition to the streams' own state."""
         ahead = {} if self._ahead is None else {"ahead": self._ahead}
         return self._sampler.state() | ahead
 

@@ -42,7 +42,7 @@ def initial_networks(program: Program, streams: Streams) -> Networks:
 
 
 class Inputs(NamedTuple):
-    """What one iteration reads besides the networks; shapes are equal in all iterations of a pass."""
+    """What one iteration reads in addition to the networks; shapes are equal in all iterations of a pass."""
 
     batches: tuple[Batch, ...]
     """In the order in which steps take fresh ones, see :func:`batch_numbers`."""

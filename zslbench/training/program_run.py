@@ -171,7 +171,7 @@ class ProgramRun:
         self._saving_took = self._saved_at - started
 
     def _own_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and facts of a checkpoint besides networks, optimisers and sums."""
+        """Tensors and facts of a checkpoint other than networks, optimisers and sums."""
         tensors = prefixed("streams/", self.streams.state()) | prefixed("sampler/", self.batches.state())
         return tensors, {"history": self.history}
 

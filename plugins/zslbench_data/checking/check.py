@@ -1,4 +1,4 @@
-"""Checks a data set file by file: a file that cannot be read is a finding, and the check goes on."""
+"""Checks a data set file by file: an unreadable file is a finding, and the check continues."""
 
 from __future__ import annotations
 

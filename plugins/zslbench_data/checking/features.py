@@ -55,7 +55,7 @@ def feature_blocks(path: Path) -> Iterator[np.ndarray]:
 
 
 def report_values(found: Scan, where: str, findings: Findings) -> None:
-    """Report what is odd about the values of an array."""
+    """Report anomalies in the values of an array."""
     if found.nan or found.inf:
         rows = f"in {len(found.bad_rows)} images (row {few(found.bad_rows)})"
         findings.error(

@@ -124,7 +124,7 @@ def catalogue() -> Catalogue:
 
 
 def read(tables: Mapping[str, Any]) -> Catalogue:
-    """A catalogue from TOML tables. An unknown field is a TypeError, not a user's error: the file is ours."""
+    """A catalogue from TOML tables. Unknown fields raise TypeError: we ship the file."""
     datasets = {}
     for name, table in tables["datasets"].items():
         parts = tuple(DownloadPart(**_frozen(one)) for one in table["parts"])

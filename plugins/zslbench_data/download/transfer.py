@@ -65,7 +65,7 @@ class _Retryable(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient a transfer is. Times in seconds."""
+    """Timeouts and retries of a transfer, in seconds."""
 
     tries: int = 5
     """Tries in a row without progress."""
@@ -89,7 +89,7 @@ def part_path(target: Path, url: str) -> Path:
 
 
 def discard(part: Path) -> None:
-    """Remove a part file and what was noted about it."""
+    """Remove a part file and its metadata."""
     part.unlink(missing_ok=True)
     _notes_path(part).unlink(missing_ok=True)
 

@@ -86,7 +86,7 @@ def extract(
 ) -> Extracted:
     """Region features of a data set's images, in ``<folder>/regions/<name>`` and ``<folder>/<name>.mat``.
 
-    What exists already stays as it is; an interrupted extraction is resumed.
+    Existing files are kept; an interrupted extraction is resumed.
 
     Args:
         folder: of the data set; its images are in ``images``.

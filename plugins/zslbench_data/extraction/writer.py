@@ -164,6 +164,6 @@ class ResumableWriter(RegionWriter):
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """How two settings differ, as ``"dtype: float16, float32"``."""
+    """How two settings differ, e.g. ``"dtype: float16, float32"``."""
     keys = dict.fromkeys([*one, *other])
     return [f"{key}: {one.get(key)}, {other.get(key)}" for key in keys if one.get(key) != other.get(key)]

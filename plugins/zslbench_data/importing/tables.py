@@ -184,7 +184,7 @@ def read_rows(
 
 
 def duplicated(items: Sequence[str]) -> list[str]:
-    """What stands several times in a list, sorted."""
+    """Items that occur more than once in a list, sorted."""
     return sorted({item for item in items if items.count(item) > 1})
 
 

@@ -127,7 +127,7 @@ def spread_chart(spreads: Sequence[Spread], figure: str, *, bars: bool = False) 
     """A row per method or variant: a dot per seed, the mean and its interval.
 
     Args:
-        figure: name of the figure, as ``"H"``.
+        figure: name of the figure, e.g. ``"H"``.
         bars: draw the mean as a bar from zero.
     """
     # The axis follows the seeds: intervals of two or three seeds are so wide that they would dwarf the rest.

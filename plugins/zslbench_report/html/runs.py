@@ -1,4 +1,4 @@
-"""How the numbers came about: selection, every run, settings, data, machines and versions, and notes."""
+"""How the numbers were obtained: selection, every run, settings, data, machines and versions, and notes."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_what_sets_a_row_apart_from_a_run(
 
 @pytest.mark.parametrize(
     ("features", "reasons"),
-    [("res101", ()), ("mean", ()), ("mobilenet_v2", ("other features than mobilenet_v2",))],
+    [("res101", ()), ("mean", ()), ("mobilenet_v2", ("features other than mobilenet_v2",))],
 )
 def test_a_run_on_other_features_is_unlike_all_that_is_printed(
     features: str, reasons: tuple[str, ...]

@@ -194,7 +194,7 @@ def test_published_figures_stand_below_as_printed(outcome: SuiteOutcome) -> None
         ("60.0", "§"),
         ("52.0", "‡§"),
     ]
-    assert any("§" in text and "(other features than simulated)" in text for text in table.notes)
+    assert any("§" in text and "(features other than simulated)" in text for text in table.notes)
     assert "48.00" in shown[3].note  # 2 · 40 · 60 / 100
     assert any(text.startswith("‡ Odd on toy: printed H 52.0") for text in table.notes)
     (row,) = [one for one in rows(table, "eszsl") if one.kind == "published"]

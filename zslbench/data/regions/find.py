@@ -2,7 +2,7 @@
 
 ``--regions`` gives a name or a path; without it, there must be only one in these folders. For the data set
 folder
-``<root>/<DS>`` (upper and lower case of <DS> do not matter):
+``<root>/<DS>`` (<DS> is case-insensitive):
 
 * ``<root>/<DS>/`` and ``<root>/<DS>/regions/``: every region store and every ``.hdf5`` or ``.h5`` file with a
   ``feature_map``;

@@ -1,4 +1,4 @@
-"""Writes a region store block by block in constant memory; it appears complete or not at all."""
+"""Writes a region store block by block in constant memory; it appears atomically."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ class RegionWriter:
 
 
 def log_progress(text: str, size: int) -> Callable[[int], None]:
-    """A function to call with bytes that are done; it logs their share of ``size`` every 30 seconds."""
+    """A callback for the number of bytes done; it logs their share of ``size`` every 30 seconds."""
     done, logged = 0, time.monotonic()
 
     def advance(count: int) -> None:
@@ -277,7 +277,7 @@ def log_progress(text: str, size: int) -> Callable[[int], None]:
 
 
 def require_space(path: Path, needed: int, advice: str = "") -> None:
-    """Refuse to write what the disk has no space for.
+    """Raise if the disk lacks space.
 
     Args:
         path: what will be written.

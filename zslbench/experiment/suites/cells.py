@@ -216,7 +216,7 @@ class SuiteOutcome:
     entries: Mapping[Place, Entry]
     """By label of a line, data set and selection; one for every combination."""
     published_source: str | None = None
-    """The source whose published figures are preferred, as ``SC-EGG IJCAI-22 Table 1``."""
+    """The source whose published figures are preferred, e.g. ``SC-EGG IJCAI-22 Table 1``."""
     remarks: tuple[str, ...] = ()
     """What else a reader must know, a line each."""
 

@@ -145,7 +145,7 @@ class _Resolver:
             raise SettingsError(f"{self._where(row)} on {dataset}: {error}") from None
 
     def refuse_unused(self) -> None:
-        """Refuse options of the whole suite that no line has: they are typing errors.
+        """Refuse options of the whole suite that no line has: they are typos.
 
         In a part of a suite they may be meant for the rest. Where a plugin or a data set is missing they may
         be meant for that, and become remarks.

@@ -1,4 +1,4 @@
-"""What a suite still needs, cell by cell, and what that costs, before anything is computed."""
+"""What a suite still needs, cell by cell, and how long it will take, before anything is computed."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ _COMPARED = ("method", "variant", "reading", "components", "settings", "search",
 
 
 class Costs:
-    """Estimates of what cells cost, in seconds.
+    """Estimated time of cells, in seconds.
 
     Args:
         records: runs of the store.

@@ -1,4 +1,4 @@
-"""Computes what a suite still needs, cell by cell, and records how each cell ended."""
+"""Runs the missing cells of a suite and records how each cell ended."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def _tabular(table: Table) -> Iterator[str]:
 
 
 def _spreads(table: Table) -> list[str]:
-    """For each column the widest spread of its numbers, as ``" ± 0.3"``; empty: none has one."""
+    """For each column the widest spread of its numbers, e.g. ``" ± 0.3"``; empty: none has one."""
     return [
         max((row.cells[i].behind for row in table.rows), key=len, default="")
         for i in range(len(table.columns))

@@ -91,9 +91,9 @@ class Column:
     """One column."""
 
     header: tuple[str, ...]
-    """The levels of its header, as ``("CUB", "GZSL", "H")``; equal neighbours are joined."""
+    """The levels of its header, e.g. ``("CUB", "GZSL", "H")``; equal neighbours are joined."""
     key: str
-    """Its unique name for programs, as ``cub_h_mean``."""
+    """Its unique name for programs, e.g. ``cub_h_mean``."""
     numeric: bool = True
     """Whether it is aligned right."""
     readers: bool = True
@@ -218,7 +218,7 @@ def table_notes(table: Table, best: str, second: str) -> list[str]:
     """The legend of the marks that the table uses, then its notes.
 
     Args:
-        best: how the format shows the best of a column, as ``"bold"``.
+        best: how the format shows the best of a column, e.g. ``"bold"``.
         second: how it shows the second.
     """
     cells = [cell for row in table.rows for cell in row.cells]
