@@ -33,7 +33,7 @@ class StageSettings(SettingsGroup):
     weight_decay: NonNegativeFloat = 0.0
     """Weight decay (row 1)."""
     momentum: NonNegativeFloat = 0.0
-    """Of RMSprop (row 1)."""
+    """RMSprop's momentum (row 1)."""
 
 
 class Stage1Settings(StageSettings):
@@ -47,7 +47,7 @@ class Stage1Settings(StageSettings):
     """Classes that the cross-entropies of eqs. (6) and (7) run over (row 3; printed: all)."""
     normalize_vectors: bool = True
     """Whether the attribute vectors v are first scaled to unit length (row 13, open in print): sums of word
-    vectors are several units long, and attention would saturate within a few steps."""
+    vectors have norms of several units, and attention would saturate within a few steps."""
     alpha_std: NonNegativeFloat = 0.0
     """Standard deviation of W_α before training; 0: attention starts uniform (row 15, open in print)."""
     beta_std: PositiveFloat | None = None

@@ -28,7 +28,7 @@ class TFVAEGANSettings(ComponentSettings):
     feedback_lr: PositiveFloat = 1e-5
     """Adam's learning rate of the feedback module (code: feed_lr)."""
     beta1: NonNegativeFloat = 0.5
-    """Adam's β₁ for all networks but the encoder, which has 0.9 (code: beta1)."""
+    """Adam's β₁ for all networks except the encoder, which uses 0.9 (code: beta1)."""
     lambda_w: NonNegativeFloat = 10.0
     """α: weight of L_W, gradient penalty included (code: gammaG = gammaD)."""
     lambda_gp: NonNegativeFloat = 10.0
@@ -36,7 +36,7 @@ class TFVAEGANSettings(ComponentSettings):
     lambda1)."""
     adaptive_penalty: bool = True
     """After each generator step multiply or divide λ by 1.1 to keep the penalty in [1.001, 1.05], as the
-    code does. Without bounds the nominal λ is gone after a few hundred steps. The weight is logged."""
+    code does. Without bounds, λ drifts far from its nominal value. The weight is logged."""
     penalty_bounds: tuple[PositiveFloat, PositiveFloat] | None = None
     """Bounds of λ under ``adaptive_penalty``; None: none, as in the code. The share of steps at a bound is
     logged."""
@@ -45,11 +45,11 @@ class TFVAEGANSettings(ComponentSettings):
     decoder: bool = True
     """Whether there is a semantic decoder; feedback and transform need it."""
     freeze_decoder: bool = False
-    """Whether generator steps leave the decoder alone; critic steps train it anyway (code: freeze_dec)."""
+    """Whether generator steps keep the decoder frozen; critic steps still train it (code: freeze_dec)."""
     feedback: bool = True
     """Whether the second loop feeds the decoder's hidden layer back into the generator."""
     feedback_loops: PositiveInt = 2
-    """Passes over the data per epoch, all but the first with feedback. Without feedback there are as many,
+    """Passes over the data per epoch, all but the first with feedback. The number is the same without feedback,
     so that an ablation keeps the number of updates (code: feedback_loop)."""
     a1: NonNegativeFloat = 1.0
     """δ, the strength of the feedback, in training (code: a1)."""
@@ -58,7 +58,7 @@ class TFVAEGANSettings(ComponentSettings):
     transform: bool = True
     """Whether the classifier sees [x, Dec(x), hidden] rather than x alone."""
     encoded_noise: bool = True
-    """Whether the critic's fakes are reconstructions, z from the encoder, rather than z ~ N(0, I)."""
+    """Whether the critic's fake samples use the encoder's z rather than z ~ N(0, I)."""
     per_class: PositiveInt = 300
     """Synthetic features per unseen class (code: syn_num)."""
 

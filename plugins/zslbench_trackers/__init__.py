@@ -23,19 +23,19 @@ def zslbench_trackers() -> Iterator[Tracker]:
     yield Tracker(
         name="jsonl",
         target="zslbench_trackers.jsonl:JsonLines",
-        summary="One JSON object per line: one file per run, or the .jsonl file that is given",
+        summary="One JSON object per line: one file per run, or the given .jsonl file",
     )
     yield Tracker(
         name="tensorboard",
         target="zslbench_trackers.tensorboard:TensorBoard",
-        summary="Event files for TensorBoard, below the folder that is given",
+        summary="TensorBoard event files in the given folder",
         requires=("tensorboard",),
         extra="tensorboard",
     )
     yield Tracker(
         name="mlflow",
         target="zslbench_trackers.mlflow:MLflow",
-        summary="Runs of MLflow, in the folder or at the tracking URI that is given",
+        summary="MLflow runs, in the given folder or at the given tracking URI",
         requires=("mlflow", "sqlalchemy", "alembic"),
         extra="mlflow",
     )

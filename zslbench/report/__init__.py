@@ -1,4 +1,4 @@
-"""What is said of runs: frames, tables in six formats, comparisons, statistics, published figures.
+"""Reporting on runs: frames, tables in six formats, comparisons, statistics, published figures.
 
 What tools need can be imported from here; heavy modules load on first use.
 """
