@@ -49,8 +49,8 @@ class TFVAEGANSettings(ComponentSettings):
     feedback: bool = True
     """Whether the second loop feeds the decoder's hidden layer back into the generator."""
     feedback_loops: PositiveInt = 2
-    """Passes over the data per epoch, all but the first with feedback. The number is the same without feedback,
-    so that an ablation keeps the number of updates (code: feedback_loop)."""
+    """Passes over the data per epoch, all but the first with feedback. Ablations without feedback do as many,
+    so that the number of updates is the same (code: feedback_loop)."""
     a1: NonNegativeFloat = 1.0
     """δ, the strength of the feedback, in training (code: a1)."""
     a2: NonNegativeFloat = 1.0
