@@ -25,7 +25,8 @@ from zslbench.data import (
 )
 from zslbench.plugin import DataRequest, Dataset, DatasetSource, Source
 from zslbench_data import catalogue
-from zslbench_datasets.settings import FEATURES, SimulatedSettings, check_request, recorded
+from zslbench_datasets.requests import FEATURES, check_request, recorded
+from zslbench_datasets.settings import SimulatedSettings
 from zslbench_datasets.simulated_classes import SIMULATED_BY, Classes, classes_of, part_of
 from zslbench_datasets.simulated_images import Images
 

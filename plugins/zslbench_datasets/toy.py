@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float
 
 from zslbench.data import ArrayRegions, source
 from zslbench.plugin import DataRequest, Dataset, DatasetSource, OfficialSplit
-from zslbench_datasets.settings import FEATURES, ToySettings, check_request, recorded
+from zslbench_datasets.requests import FEATURES, check_request, recorded
+from zslbench_datasets.settings import ToySettings
 
 # fmt: off
 ATTRIBUTES = (

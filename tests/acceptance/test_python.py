@@ -76,7 +76,7 @@ def test_composed_by_hand() -> None:
         ({"method": "eszsl", "dataset": "toy", "seeds": [-1]}, "seeds"),
         ({"method": "eszsl", "dataset": "toy", "seeds": []}, "seeds"),
         ({"method": "eszsl", "dataset": "toy", "seeds": [2, 2]}, "different seeds"),
-        ({"method": "eszsl", "dataset": "toy", "device": "tpu"}, "choose auto, cpu or cuda"),
+        ({"method": "eszsl", "dataset": "toy", "device": "tpu"}, "cuda"),
         ({"method": "eszsl", "dataset": "toy", "threads": 0}, "--threads 0"),
         ({"method": "eszsl", "dataset": "toy", "every": 0}, "every 0"),
         ({"method": "eszsl", "dataset": "toy", "epochs": 4}, "closed form"),

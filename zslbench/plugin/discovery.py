@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import metadata
-from importlib.metadata import EntryPoint
 from inspect import isfunction
 from typing import Any
 
@@ -46,7 +45,7 @@ def commands() -> dict[str, Registered[Command]]:
     return {one.name: one for one in _installed().commands()}
 
 
-def load_registry(entry_points: Iterable[EntryPoint], *, strict: bool = False) -> Registry:
+def load_registry(entry_points: Iterable[Any], *, strict: bool = False) -> Registry:
     """Load these plugins and collect what they register.
 
     First-party plugins (distribution ``zslbench``) are loaded first, then the others by the name of their
@@ -73,7 +72,7 @@ def _installed() -> Registry:
     return _load_all(tuple(metadata.entry_points(group=CORE)))
 
 
-def _load_all(entry_points: Iterable[EntryPoint]) -> Registry:
+def _load_all(entry_points: Iterable[Any]) -> Registry:
     manager = PluginManager(CORE)
     manager.add_hookspecs(hookspecs)
     candidates = sorted((_Candidate.of(entry) for entry in entry_points), key=_Candidate.order)
@@ -101,13 +100,13 @@ class _Fault(Exception):
 class _Candidate:
     """A plugin being loaded."""
 
-    entry: EntryPoint
+    entry: Any  # an EntryPoint of importlib.metadata, or of its backport where a library imported that
     info: PluginInfo
     plugin: Any = None
     declared: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, entry: EntryPoint) -> _Candidate:
+    def of(cls, entry: Any) -> _Candidate:
         try:
             found: Any = entry.dist
             distribution, version = str(found.name or ""), str(found.version or "")

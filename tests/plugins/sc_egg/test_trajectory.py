@@ -9,6 +9,7 @@ from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
 from zslbench.testing.check import differing, leaves
 from zslbench.training import iteration
+from zslbench.training.batches import Batches
 from zslbench.training.loop import Training, train
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.settings import EGGNSettings
@@ -59,7 +60,7 @@ def test_the_terms_would_have_been_noticed():
 def drawn(monkeypatch, settings):
     """All noise and batches of one training, by stream."""
     seen: dict[str, list[torch.Tensor]] = {}
-    plain_draw, plain_next = iteration.draw, iteration.Batches.next
+    plain_draw, plain_next = iteration.draw, Batches.next
 
     def draw(spec, rows, streams, name):
         made = plain_draw(spec, rows, streams, name)
@@ -74,7 +75,7 @@ def drawn(monkeypatch, settings):
 
     with monkeypatch.context() as patch:
         patch.setattr(iteration, "draw", draw)
-        patch.setattr(iteration.Batches, "next", next_batch)
+        patch.setattr(Batches, "next", next_batch)
         space, view = inputs()
         trained(EGGN(EGGNSettings(**(SMALL | settings)), space), space, view)
     return seen

@@ -251,7 +251,7 @@ def test_too_little_space_is_an_error_before_unpacking(
     assert get("mini", "--what", "names").exit_code == 0  # the archive is there now
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2000}))
     result = get("mini", "--what", "images")
-    assert (result.exit_code, "images: needs 0.0 MB" in result.stderr) == (1, True)
+    assert (result.exit_code, "images: needs" in result.stderr) == (1, True)
     assert not (tmp_path / "data" / "MINI" / "images").exists()
 
 

@@ -197,7 +197,7 @@ def test_too_little_space_is_an_error_before_the_download(
 ) -> None:
     url = web.serve("/set.zip", BODY)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with pytest.raises(DataError, match=r"set.zip: needs 0.2 MB"):
+    with pytest.raises(DataError, match=r"set.zip: needs 200.0 kB"):
         download(url)
 
 

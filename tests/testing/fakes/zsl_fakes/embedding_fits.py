@@ -27,7 +27,7 @@ class UpdatesNothing(Sound):
 
 
 class UpdatesUnknown(Sound):
-    """fit_form: PluginError: program 'training': an optimizer for ['head'], but no such network"""
+    """fit_form: PluginError: program 'training': optimizers for ['head'], but no such networks"""
 
     def initial(self, streams):
         return {"map": super().initial(streams)["map"]}

@@ -93,7 +93,7 @@ class NineTiles(SoundRegions):
 
 
 class DropsAxis(SoundRegions):
-    """output_shape: torch.float32 (24,), not a table"""
+    """output_shape: shape (24,), not (24, d)"""
 
     def embed(self, nets, inputs):
         return super().embed(nets, inputs).sum(dim=1)
