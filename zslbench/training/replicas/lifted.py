@@ -144,9 +144,7 @@ class LiftedRun(ProgramRun):
         self.requests, self.slots = dict(requests), tuple(slots)
         self.sources = [slot if slot in requests else first for slot in slots]
         """The request that each position on the replica axis is computed from."""
-        self.members = {
-            slot: MemberRun(self, self.sources.index(slot), one) for slot, one in requests.items()
-        }
+        self.members = {slot: MemberRun(self, self.slots.index(slot), one) for slot, one in requests.items()}
         self.program, self.epoch = requests[first].program, 0
         self._inputs: ReplicaInputs | None = None
         self._loaded: tuple[dict[str, Tensor], dict[str, Any]] | None = None
