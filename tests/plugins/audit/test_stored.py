@@ -173,7 +173,7 @@ def test_the_audit_of_a_run(known, small, tmp_path, monkeypatch):
     shown = CliRunner().invoke(cli, ["show", record.info.id, "--store", str(tmp_path), "--format", "csv"])
     assert "audit,leak audit,audited: 7 of 7 probes passed" in shown.stdout.splitlines()
     plugin = known.method("eszsl").plugin
-    monkeypatch.setitem(plugin.__dict__, "_digest", "another")
+    monkeypatch.setitem(plugin.__dict__, "source_digest", "another")
     assert not audit.is_current(found)
     again = zslbench.run("eszsl", dataset="toy", settings=small, store=tmp_path, device="cpu", threads=1)
     assert audit.find(store, again.records[0]) is None
