@@ -48,12 +48,12 @@ def nodes() -> Iterator[tuple[str, ast.AST]]:
 
 
 def import_graph() -> tuple[Any, list[str]]:
-    """The import graph of the core and the plugins, and the floors of the core from the ground up."""
+    """The import graph of the core and the plugins, and the layers of the core from the bottom up."""
     import grimp
 
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
-    floors = next(one for one in settings["contracts"] if one["id"] == "floors")["layers"][::-1]
-    return grimp.build_graph(*settings["root_packages"], cache_dir=None), floors
+    layers = next(one for one in settings["contracts"] if one["id"] == "layers")["layers"][::-1]
+    return grimp.build_graph(*settings["root_packages"], cache_dir=None), layers
 
 
 def circles(graph: Any) -> list[str]:
@@ -65,11 +65,11 @@ def circles(graph: Any) -> list[str]:
     return found
 
 
-def upward_imports(graph: Any, floors: Sequence[str]) -> list[str]:
-    """Imports of a module on a higher floor."""
+def upward_imports(graph: Any, layers: Sequence[str]) -> list[str]:
+    """Imports of a module on a higher layer."""
 
     def height(module: str) -> int:
-        return next((i for i, name in enumerate(floors) if f"{module}.".startswith(f"{name}.")), -1)
+        return next((i for i, name in enumerate(layers) if f"{module}.".startswith(f"{name}.")), -1)
 
     return [
         f"{module} -> {imported}"
@@ -234,12 +234,12 @@ def table() -> list[tuple[str, str, str]]:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         return name, str(len(found)), ", ".join(f"`{one}`" for one in found[:SHOWN]) + more
 
-    graph, floors = import_graph()
+    graph, layers = import_graph()
     rows = [
         ("lines / files of the core", f"{lines(CORE):,} / {len(sources(CORE))}", ""),
         ("lines of core, plugins and benchmarks", f"{lines(CORE, PLUGINS, BENCHMARKS):,}", ""),
         counted("packages with an import circle", circles(graph)),
-        counted("imports of a higher floor", upward_imports(graph, floors)),
+        counted("imports of a higher layer", upward_imports(graph, layers)),
         counted("lists of metrics written by hand", metric_lists()),
         counted(f"functions with more than {MANY} of a run's arguments", argument_lists()),
         counted("functions that parse the splits of xlsa17 folders", split_parsers()),

@@ -26,7 +26,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def graph() -> grimp.ImportGraph:
-    """Three floors: ``core.low`` imports ``core.high``; ``core.middle`` has a circle of two modules."""
+    """Three layers: ``core.low`` imports ``core.high``; ``core.middle`` has a circle of two modules."""
     made = grimp.ImportGraph()
     for name in ("core", "core.low", "core.middle", "core.middle.a", "core.middle.b", "core.high"):
         made.add_module(name)
@@ -48,15 +48,15 @@ def test_a_circle_is_found(graph: grimp.ImportGraph) -> None:
 
 
 def test_an_upward_import_is_found(graph: grimp.ImportGraph) -> None:
-    floors = ["core.low", "core.middle", "core.high"]
-    assert house.upward_imports(graph, floors) == ["core.low -> core.high"]
-    assert house.upward_imports(graph, floors[::-1]) == ["core.high -> core.middle"]
+    layers = ["core.low", "core.middle", "core.high"]
+    assert house.upward_imports(graph, layers) == ["core.low -> core.high"]
+    assert house.upward_imports(graph, layers[::-1]) == ["core.high -> core.middle"]
 
 
 def test_the_real_tree_has_neither() -> None:
-    graph, floors = house.import_graph()
-    assert floors[0] == "zslbench.errors"
-    assert (house.circles(graph), house.upward_imports(graph, floors)) == ([], [])
+    graph, layers = house.import_graph()
+    assert layers[0] == "zslbench.errors"
+    assert (house.circles(graph), house.upward_imports(graph, layers)) == ([], [])
 
 
 def test_lines_metrics_and_parsers_are_counted(tree: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_table_shows_the_first_places(
     rows = {name: (count, where) for name, count, where in house.table()}
     assert rows["lines / files of the core"] == ("7 / 1", "")
     assert rows["lines of core, plugins and benchmarks"] == ("9", "")
-    assert rows["imports of a higher floor"] == ("1", "`core.low -> core.high`")
+    assert rows["imports of a higher layer"] == ("1", "`core.low -> core.high`")
     count, where = rows["lists of metrics written by hand"]
     assert (count, where.count("`zslbench/one.py:")) == ("7", 5) and where.endswith("and 2 more")
     assert rows["functions / files that features pass through"] == ("3 / 2", "")

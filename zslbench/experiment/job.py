@@ -133,7 +133,7 @@ def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
 IDENTITY_FORMAT = 2
 """Raised when the meaning of a run's identity changes, so that no old run is taken for a new one."""
 
-NUMERIC_FLOORS = ("plugin", "data", "training", "evaluation", "experiment")
+NUMERIC_LAYERS = ("plugin", "data", "training", "evaluation", "experiment")
 """Packages of the core whose code affects numbers: all files in them count, new ones by default."""
 
 NOT_NUMERIC = (
@@ -215,8 +215,8 @@ def core_version() -> str:
 def _core_digest(core: Path) -> str:
     files = {
         path.relative_to(core).as_posix(): path
-        for floor in NUMERIC_FLOORS
-        for path in (core / floor).rglob("*.py")
+        for layer in NUMERIC_LAYERS
+        for path in (core / layer).rglob("*.py")
     }
     skipped = tuple(f"{one}/" for one in NOT_NUMERIC)
     return files_digest(core, [files[name] for name in sorted(files) if not f"{name}/".startswith(skipped)])
