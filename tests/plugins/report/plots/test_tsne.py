@@ -195,7 +195,7 @@ def test_a_baseline_may_describe_classes_otherwise(looking: Any, finished: Calla
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"classes": 1}, "--classes 1: give 2 to 20"),
+        ({"classes": 1}, "--classes 1: .*2.*20"),
         ({"classes": 21}, "--classes 21"),
         ({"per_class": 0}, "--per-class 0"),
     ],
