@@ -59,7 +59,7 @@ def test_a_method_without_printed_figures() -> None:
         (HEAD + "full,M,CUB,high,1,1,1,T,\n", "line 2: could not convert"),
         (
             HEAD + "full,M,CUB,1,1,1,1,T,\nfull,M,cub,2,2,2,2,T,\n",
-            "line 3: variant 'full' on cub is there tw",
+            "line 3: variant 'full' on cub",
         ),
         (HEAD + "full,M,CUB,751,1,1,1,T,\n", "line 2: a figure is not a percentage"),
         (b"\xff\xfe\x00", "cannot be read"),
