@@ -126,9 +126,10 @@ class Study:
             with contextlib.ExitStack() as claim:
                 claim.enter_context(self.lock)
                 self._retry_abandoned()
+                # Counted first: trials end without the lock, and one that ends now must be in one of the two.
+                running = sum(trial.state == TrialState.RUNNING for trial in self._trials())
                 results = self.results()
                 announced = self._announce(results, announced)
-                running = sum(trial.state == TrialState.RUNNING for trial in self._trials())
                 if len(results) >= wanted:
                     return results
                 if len(results) + running < wanted:

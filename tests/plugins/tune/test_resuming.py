@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import itertools
 import os
 import signal
 import sqlite3
@@ -113,6 +115,24 @@ def test_two_processes_share_a_study(tune: Any, undisturbed: Any, tmp_path: Path
     assert len({one.user_attrs["worker"] for one in trials}) == 2
     # The first ten trials are random, each from its own generator, whichever process computes them.
     assert content(tune(trained=True, trials=2)) == content(undisturbed)
+
+
+@pytest.mark.parametrize("reads", [1, 2, 3, 4])
+def test_a_trial_that_ends_between_two_reads_is_not_missed(
+    tune: Any, monkeypatch: pytest.MonkeyPatch, reads: int
+) -> None:
+    """Another process's last trial counts as running in the first reads and as complete in later ones."""
+    assert len(tune(trials=2).trials) == 2
+    read, count = study.Study._trials, itertools.count()
+
+    def trials(self: study.Study) -> list[Any]:
+        found = [copy.copy(one) for one in read(self)]
+        if next(count) < reads:
+            found[1].state, found[1].values = optuna.trial.TrialState.RUNNING, None
+        return found
+
+    monkeypatch.setattr(study.Study, "_trials", trials)
+    assert len(tune(trials=2).trials) == 2
 
 
 def test_workers_of_one_command(tune: Any, tmp_path: Path) -> None:
