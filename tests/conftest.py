@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))  # for the helper modules of tests
+
+# A loaded machine may take any time for an example.
+settings.register_profile("zslbench", deadline=None)
+settings.load_profile("zslbench")
 
 # Shapes and types of our own functions are checked at every call in every test.
 _hook = install_import_hook(

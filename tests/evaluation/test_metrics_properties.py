@@ -24,7 +24,7 @@ from zslbench.evaluation.evaluator import (
 pytestmark = pytest.mark.filterwarnings("error")
 
 EXACT = 1e-12  # counts over counts, summed in floating point
-few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 # Multiples of 1/8 and sums of two of them are exact in every float type; small ranges give many ties.
 integers = st.integers(-2, 2).map(float)

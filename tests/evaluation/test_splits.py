@@ -68,7 +68,7 @@ def test_split_fingerprint_tells_parts_apart_and_ignores_order() -> None:
     assert whole not in map(split_fingerprint, others)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(shapes())
 def test_parts_divide_trainval_and_classes(shape: tuple[list[int], int, list[int] | None]) -> None:
     dataset = make(*shape)
@@ -90,7 +90,7 @@ def test_parts_divide_trainval_and_classes(shape: tuple[list[int], int, list[int
         assert held == (0 if total == 1 else max(1, int(np.floor(total / 5 + 0.5))))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(shapes(), st.integers(0, 2**32 - 1))
 def test_independent_of_test_data_and_of_order(
     shape: tuple[list[int], int, list[int] | None], seed: int

@@ -105,7 +105,7 @@ LATEX_SPECIAL = r"\&%$#_{}~^<>|[]±†λ–"
 
 
 @given(st.lists(st.text(alphabet=LATEX_SPECIAL + "ab", min_size=1), min_size=1, max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_latex_leaves_nothing_unescaped(texts: list[str]) -> None:
     text = render([{"a": one, "b": "end"} for one in texts], "latex")
     body = text.partition("\\midrule\n")[2].partition("\\bottomrule")[0]

@@ -55,7 +55,7 @@ def test_a_run_comes_back(store: Store, make_run: Make) -> None:
         found.table("epoch")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(metrics=st.dictionaries(st.text(), words), environment=st.dictionaries(st.text(), trees))
 def test_any_metrics_and_environment_come_back(
     store: Store, make_run: Make, metrics: dict[str, Any], environment: dict[str, Any]

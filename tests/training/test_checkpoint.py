@@ -76,7 +76,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(meta=st.dictionaries(st.text(), json_values, max_size=5))
 def test_meta_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, meta: dict[str, Any]) -> None:
     folder = tmp_path_factory.mktemp("meta")

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from zslbench.plugin.streams import Streams
 from zslbench.training.batches import Sampler
@@ -85,7 +85,6 @@ def balanced(counts: list[int], b: int, seed: int = 0) -> tuple[Sampler, torch.T
     return Sampler(len(labels), b, "balanced", Streams(seed), labels), labels
 
 
-@settings(deadline=None)
 @given(class_sizes, st.integers(1, 30), st.integers(0, 3))
 def test_balanced_batches_have_every_class_as_often_as_any_other(counts, b, seed):
     """Of b examples from M classes each gets b // M or one more; with b <= M there are b classes."""

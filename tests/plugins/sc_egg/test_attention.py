@@ -86,7 +86,7 @@ def agrees(case: Case, composition) -> None:
 
 
 @pytest.mark.parametrize("composition", CLASSES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(shape=shapes, seed=st.integers(0, 10_000))
 @example(shape=(3, 1, 5, 4, 3), seed=0)  # one region: the attention has no choice
 @example(shape=(2, 6, 3, 5, 4), seed=1)  # an odd number of attributes: SC's hidden layer has one
@@ -126,7 +126,7 @@ def test_the_gradients_by_hand_are_central_differences():
             assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(expected[place], rel=1e-6, abs=1e-7)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(shape=shapes, seed=st.integers(0, 10_000))
 def test_attention_is_the_softmax_over_regions_of_each_attribute(shape, seed):
     case = Case(shape, seed)

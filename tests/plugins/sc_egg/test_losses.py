@@ -51,7 +51,7 @@ def test_class_scores_are_products_with_the_class_semantics():
     assert by_hand.far(scen(semantics=torch.tensor(a)).local_scores(torch.tensor(e)), expected) < EXACT
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(sizes)
 def test_cross_entropy_over_all_classes(size):
     scores, labels = scores_and_labels(*size)
@@ -65,7 +65,7 @@ def test_cross_entropy_over_all_classes(size):
     assert by_hand.far(torch.func.grad(loss)(torch.tensor(scores)), by_hand.to_scores(scores, labels)) < EXACT
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(sizes, st.data())
 def test_cross_entropy_among_some_classes(size, data):
     """The classes left out are in neither the sum nor the gradient."""
@@ -96,7 +96,7 @@ def test_cross_entropy_of_huge_scores_is_finite():
     assert cross_entropy(p, torch.tensor([1, 1])).item() == pytest.approx(3000)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(sizes, st.sampled_from(["paper", "authors"]))
 def test_consistency(size, reading):
     images, classes, seed = size

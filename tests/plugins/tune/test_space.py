@@ -34,7 +34,7 @@ def test_texts(text: str, found: Any) -> None:
     assert of == found
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(1e-9, 1.0, allow_subnormal=False), st.floats(1.5, 1e6), st.sampled_from([None, "log"]))
 def test_a_range_written_out_is_read_back(low: float, high: float, scale: str | None) -> None:
     given = Range(low, high, log=scale == "log")

@@ -91,7 +91,7 @@ def test_meaning_is_in_classes_and_attributes(table: Table) -> None:
 
 
 @given(st.text(), st.text(), st.text())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_text_survives(text: str, note: str, title: str) -> None:
     columns = (Column(("first",), "a", numeric=False), Column((text,), "x", numeric=False))
     rows = (Row((Cell("r"), Cell(text, note=note, mark="†"))),)

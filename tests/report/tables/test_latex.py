@@ -130,7 +130,7 @@ def test_it_is_set(table: Table, tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(alphabet=SIGNS + "ab- é"), min_size=1, max_size=4), st.text(alphabet=SIGNS + "a"))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_leaves_the_structure_alone(texts: list[str], title: str) -> None:
     columns = (Column(("a",), "a", numeric=False), Column((title or "x",), "b"))
     rows = tuple(Row((Cell(one), Cell(one, emphasis="best"))) for one in texts)
@@ -140,7 +140,7 @@ def test_any_text_leaves_the_structure_alone(texts: list[str], title: str) -> No
 
 
 @given(st.text(alphabet=SIGNS + "ab1- é"))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_escaping_can_be_undone(text: str) -> None:
     """Longest commands first, as TeX reads them: every sign comes back."""
     back = {value: chr(sign) for sign, value in _ESCAPED.items() if isinstance(value, str)}

@@ -41,7 +41,7 @@ def _plain(rendered: str) -> str:
 
 
 @given(st.lists(TEXT, min_size=1, max_size=3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_survives_in_a_cell(texts: list[str]) -> None:
     columns = (Column(("first",), "a", numeric=False), Column(("x",), "x", numeric=False))
     rows = tuple(Row((Cell("r"), Cell(one))) for one in texts)
@@ -52,7 +52,7 @@ def test_any_text_survives_in_a_cell(texts: list[str]) -> None:
 
 
 @given(TEXT.filter(lambda text: text.strip()))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_text_survives_in_a_note(text: str) -> None:
     rendered = PARSER.renderInline(escaped(one_line(text)))
     assert _plain(rendered) == one_line(text)

@@ -58,7 +58,7 @@ def test_csv_says_the_same(table: Table) -> None:
 
 
 @given(st.text() | st.none(), st.floats(allow_infinity=False) | st.integers() | st.booleans() | st.none())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_value_survives(text: str | None, value: float | int | bool | None) -> None:
     columns = (Column(("a",), "a", numeric=False), Column(("b",), "b"))
     table = Table(columns, (Row((Cell(text), Cell(value, "shown"))),))

@@ -111,7 +111,7 @@ def test_long_headers_have_room() -> None:
 
 
 @given(st.lists(st.text(), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_stays_on_its_line_and_moves_no_cursor(texts: list[str]) -> None:
     column = Column(("x",), "x", numeric=False)
     end = Column(("end",), "end", numeric=False)

@@ -214,9 +214,12 @@ def _body(found: _Layout, rows: Sequence[Row]) -> RenderableType:
 
 def _grid(widths: Sequence[int], rows: Iterable[tuple[Sequence[Text], str]]) -> RenderableType:
     """Rows of texts in columns of these widths, each row with its style; what is wider is folded."""
-    grid = Grid.grid(padding=(0, _GAP, 0, 0))
-    for width in widths:
+    grid = Grid.grid()  # gaps are columns: versions of rich differ in whether a last column is padded
+    for place, width in enumerate(widths):
+        if place:
+            grid.add_column(width=_GAP)
         grid.add_column(width=width, overflow="fold")
     for texts, style in rows:
-        grid.add_row(*texts, style=style)
+        with_gaps = [cell for text in texts for cell in ("", text)]
+        grid.add_row(*with_gaps[1:], style=style)
     return Padding(grid, (0, 0, 0, _MARGIN), expand=False)
