@@ -170,14 +170,13 @@ def ablate(
 
 def _checked(prepared: Bench, datasets: Sequence[str]) -> list[str]:
     """Why data sets are absent; anything else that an ablation lacks is an error before its first run."""
-    for setup in prepared.plan.resolved.setups.values():
-        if setup.state != "ok":
-            raise UnknownName(setup.reason)
-    for planned in prepared.plan.cells:
-        if planned.status == "cannot run" and planned.error is not None:
-            raise planned.error
-    absent = [one for one in prepared.plan.cells if one.status == "no data"]
-    missing = list(dict.fromkeys(one.reason for one in absent))
-    if len(absent) == len(prepared.plan.cells):
+    for cell in prepared.cells:
+        if cell.resolved is None:
+            raise UnknownName(cell.reason)
+        if cell.status == "cannot run" and cell.error is not None:
+            raise cell.error
+    absent = [cell for cell in prepared.cells if cell.status == "no data"]
+    missing = list(dict.fromkeys(cell.reason for cell in absent))
+    if len(absent) == len(prepared.cells):
         raise MissingData(", ".join(datasets), missing)
     return missing

@@ -233,17 +233,19 @@ def test_ctrl_c_ends_it_with_one_line_and_it_goes_on(tmp_path: Path, mine: Any) 
 
 def test_the_grid_tells_each_cell(lab: Any, mine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = LAB + WEAK + ABSENT
-    plan = prepare(mine(rows, HEAD.replace('"last"', '["val", "oracle"]')), threads=1).plan
+    bench = prepare(mine(rows, HEAD.replace('"last"', '["val", "oracle"]')), threads=1)
     states = {
         ("lab", "toy", "val"): {0: "found", 1: "found"},
         ("lab", "toy", "oracle"): {0: "failed", 1: "running"},
-        ("lab (weak)", "toy", "val"): {0: "found", 1: "pending"},
-        ("lab (weak)", "toy", "oracle"): {0: "pending", 1: "running elsewhere"},
+        ("lab (weak)", "toy", "val"): {0: "found", 1: "to run"},
+        ("lab (weak)", "toy", "oracle"): {0: "to resume", 1: "running elsewhere"},
         ("absent", "toy", "val"): {0: "no plugin", 1: "no plugin"},
         ("absent", "toy", "oracle"): {0: "no plugin", 1: "no plugin"},
     }
+    for cell in bench.cells:
+        cell.status = states[cell.place][cell.seed]
     console = Console(file=io.StringIO(), width=100, color_system=None)
-    console.print(shown.grid(plan, states))
+    console.print(shown.grid(bench))
     assert isinstance(console.file, io.StringIO)
     assert [line.split() for line in console.file.getvalue().splitlines()] == [
         ["toy", "val", "toy", "oracle†"],

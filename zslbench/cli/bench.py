@@ -12,7 +12,8 @@ from zslbench.errors import ZslbenchError
 from zslbench.report.tables.render import emit
 
 if TYPE_CHECKING:
-    from zslbench.experiment.suites.plan import SuitePlan
+    from zslbench.experiment.suites.lines import Cell, Place
+    from zslbench.experiment.suites.run import Bench
 
 
 @click.command()
@@ -49,7 +50,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
     with watching() as watcher:
         prepared = prepare(suite, registry(), display=watcher, **options)
         if dry_run:
-            _emit_plan(prepared.plan, fmt)
+            _emit_plan(prepared, fmt)
             return
         outcome = prepared.run(watcher)
     emit(suite_table(outcome, show=shown), fmt)
@@ -57,7 +58,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
         for text in failed:
             click.echo(f"failed: {text}", err=True)
         raise ZslbenchError(
-            f"{len(failed)} of {len(prepared.plan.cells)} cells failed; --retry-failed runs them again"
+            f"{len(failed)} of {len(prepared.cells)} cells failed; --retry-failed runs them again"
         )
 
 
@@ -97,55 +98,54 @@ def suites(name: str | None, fmt: str) -> None:
     emit(rows, fmt, title=title)
 
 
-def _emit_plan(plan: SuitePlan, fmt: str) -> None:
-    from zslbench.cli.grid import cells
+def _emit_plan(bench: Bench, fmt: str) -> None:
+    from zslbench.cli.grid import states_text
     from zslbench.cli.progress import duration
 
-    title = f"plan of {plan.resolved.suite.name}"
-    emit(_each(plan) if fmt in ("csv", "json") else _gathered(plan), fmt, title=title)
-    there = Counter(step.status for step in plan.cells)
-    note(f"{cells(len(plan.cells))}: " + ", ".join(f"{count} {status}" for status, count in there.items()))
-    if plan.pending:
-        known = len(plan.pending) - plan.unknown
-        unknown = f"{plan.unknown} of unknown cost" if plan.unknown else ""
-        cost = f"{known} of about {duration(plan.seconds)} together" if known else ""
-        note(f"to compute: {', '.join(text for text in (cost, unknown) if text)}")
-    reasons = (step.reason for step in plan.cells if step.reason)
-    for reason in dict.fromkeys([*plan.resolved.remarks, *reasons]):
+    title = f"plan of {bench.resolved.suite.name}"
+    emit(_each(bench) if fmt in ("csv", "json") else _by_place(bench), fmt, title=title)
+    note(states_text(bench))
+    if pending := bench.pending:
+        costs = [cell.seconds for cell in pending if cell.seconds is not None]
+        known = f"{len(costs)} of about {duration(sum(costs))} together" if costs else ""
+        left = len(pending) - len(costs)
+        unknown = f"{left} of unknown cost" if left else ""
+        note(f"to compute: {', '.join(filter(None, (known, unknown)))}")
+    reasons = (cell.reason for cell in bench.cells if cell.reason)
+    for reason in dict.fromkeys([*bench.resolved.remarks, *reasons]):
         note(reason)
 
 
-def _each(plan: SuitePlan) -> list[dict[str, Any]]:
+def _each(bench: Bench) -> list[dict[str, Any]]:
     """A row per cell."""
     return [
         {
-            "line": step.cell.line.label,
-            **step.cell.facts(),
-            "state": step.status,
-            "seconds": step.seconds,
-            "run": step.run,
-            "reason": step.reason or None,
+            "line": cell.line.label,
+            **cell.facts(),
+            "state": cell.status,
+            "seconds": cell.seconds,
+            "run": cell.run,
+            "reason": cell.reason or None,
         }
-        for step in plan.cells
+        for cell in bench.cells
     ]
 
 
-def _gathered(plan: SuitePlan) -> list[dict[str, Any]]:
+def _by_place(bench: Bench) -> list[dict[str, Any]]:
     """A row per line, data set and selection: states of its seeds, and the cost of pending ones."""
     from zslbench.cli.progress import duration
 
-    rows: dict[tuple[str, str, str], list[Any]] = {}
-    for step in plan.cells:
-        key = (step.cell.line.label, step.cell.dataset, step.cell.selection.mode)
-        rows.setdefault(key, []).append(step)
+    rows: dict[Place, list[Cell]] = {}
+    for cell in bench.cells:
+        rows.setdefault(cell.place, []).append(cell)
     found = []
-    for (label, dataset, mode), steps in rows.items():
-        pending = [step for step in steps if step in plan.pending]
-        costs = [step.seconds for step in pending]
-        cost = None if not pending else "unknown" if None in costs else duration(sum(costs))
-        states = Counter(step.status for step in steps)
+    for (label, dataset, mode), cells in rows.items():
+        costs = [cell.seconds for cell in cells if cell in bench.pending]
+        known = [cost for cost in costs if cost is not None]
+        cost = None if not costs else duration(sum(known)) if len(known) == len(costs) else "unknown"
+        states = Counter(cell.status for cell in cells)
         seeds = ", ".join(
-            status if count == len(steps) and status in ("no plugin", "no data") else f"{count} {status}"
+            status if count == len(cells) and status in ("no plugin", "no data") else f"{count} {status}"
             for status, count in states.items()
         )
         found.append({"line": label, "data set": dataset, "selection": mode, "seeds": seeds, "cost": cost})

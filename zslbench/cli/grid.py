@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,27 +15,18 @@ from rich.table import Table
 from rich.text import Text
 
 from zslbench.cli.progress import Bars, TerminalDisplay, duration, stage_bars
-from zslbench.experiment.suites.plan import PENDING, PlannedCell, SuitePlan
-from zslbench.experiment.suites.run import End, Watcher
+from zslbench.experiment.suites.lines import Cell, Place, Status
+from zslbench.experiment.suites.run import Bench, Watcher
 from zslbench.report.results import selection_label
 
-Place = tuple[str, str, str]
-"""Label of a line, data set, selection."""
-
 _FINISHED, _STARTED, _BROKEN, _ABSENT = "green", "bold cyan", "bold red", "dim"
-_STATES = {"found": "found", "failed before": "failed", "cannot run": "failed"} | dict.fromkeys(
-    PENDING, "pending"
-)
-"""Statuses that have another name in the grid."""
 
 
-def cells(count: int) -> str:
-    """How many, in words.
-
-    >>> cells(1)
-    '1 cell'
-    """
-    return f"{count} cell{'' if count == 1 else 's'}"
+def states_text(bench: Bench) -> str:
+    """How many cells are in which state: ``"4 cells: 2 to run, 2 no plugin"``."""
+    count, states = len(bench.cells), Counter(cell.status for cell in bench.cells)
+    states_of = ", ".join(f"{number} {status}" for status, number in states.items())
+    return f"{count} cell{'' if count == 1 else 's'}: {states_of}"
 
 
 def watching() -> Lines:
@@ -49,32 +40,30 @@ class Lines(TerminalDisplay, Watcher):
 
     def __init__(self) -> None:
         super().__init__()
-        self._pending: tuple[PlannedCell, ...] = ()
-        self._place = 0
+        self._runs = self._place = 0
 
     def __enter__(self) -> Lines:
         return self
 
     def __exit__(self, *error: object) -> None: ...
 
-    def planned(self, plan: SuitePlan) -> None:
+    def planned(self, bench: Bench) -> None:
         """Say how many cells there are in which state."""
-        self._pending = plan.pending
-        there = Counter(step.status for step in plan.cells)
-        self.say(f"{cells(len(plan.cells))}: " + ", ".join(f"{n} {status}" for status, n in there.items()))
-        for text in plan.resolved.remarks:  # now, not when everything has finished
+        self._runs = len(bench.pending)
+        self.say(states_text(bench))
+        for text in bench.resolved.remarks:  # now, not when everything has finished
             self.say(text)
 
-    def started(self, step: PlannedCell, left: float | None) -> None:
+    def started(self, cell: Cell, left: float | None) -> None:
         """Say which run starts and how long the rest may take."""
         self._place += 1
         rest = "" if left is None else f" (about {duration(left)} left)"
-        self.say(f"run {self._place} of {len(self._pending)}: {step.cell.label}{rest}")
+        self.say(f"run {self._place} of {self._runs}: {cell.label}{rest}")
 
-    def ended(self, step: PlannedCell, end: End, message: str, left: float | None) -> None:
+    def ended(self, cell: Cell, left: float | None) -> None:
         """Report a failed run, or one that was left to another process."""
-        if end in ("failed", "left"):
-            self.say(f"{end}: {step.cell.label}: {message}")
+        if cell.status in ("failed", "running elsewhere"):
+            self.say(f"{cell.status}: {cell.label}: {cell.reason}")
 
 
 class Grid(Lines):
@@ -82,8 +71,7 @@ class Grid(Lines):
 
     def __init__(self) -> None:
         super().__init__()
-        self._plan: SuitePlan | None = None
-        self._cells: dict[Place, dict[int, str]] = {}
+        self._bench: Bench | None = None
         self._stages: Progress | None = None
         self._title = ""
         self._ends: float | None = None
@@ -100,29 +88,23 @@ class Grid(Lines):
     def __exit__(self, *error: object) -> None:
         self._live.stop()
 
-    def planned(self, plan: SuitePlan) -> None:
+    def planned(self, bench: Bench) -> None:
         """Show the grid."""
-        super().planned(plan)
-        self._plan = plan
-        for step in plan.cells:
-            state = _STATES.get(step.status, step.status)
-            self._cells.setdefault(_place(step), {})[step.cell.seed] = state
-        self._overall.add_task(plan.resolved.suite.name, total=len(plan.pending), left="")
-        if plan.pending:
+        super().planned(bench)
+        self._bench = bench
+        self._overall.add_task(bench.resolved.suite.name, total=self._runs, left="")
+        if self._runs:
             self._live.start()
 
-    def started(self, step: PlannedCell, left: float | None) -> None:
-        """Mark the cell as running."""
-        self._cells[_place(step)][step.cell.seed] = "running"
+    def started(self, cell: Cell, left: float | None) -> None:
+        """Update the time left; the grid shows the rest."""
         self._estimated(left)
 
-    def ended(self, step: PlannedCell, end: End, message: str, left: float | None) -> None:
-        """Mark how it ended; a failure is printed above the grid."""
-        state = {"done": "found", "left": "running elsewhere"}.get(end, end)
-        self._cells[_place(step)][step.cell.seed] = state
+    def ended(self, cell: Cell, left: float | None) -> None:
+        """Advance the overall bar; a failure is printed above the grid."""
         self._overall.advance(self._overall.task_ids[0])
         self._estimated(left)
-        super().ended(step, end, message, left)
+        super().ended(cell, left)
 
     @contextlib.contextmanager
     def observer(self, title: str) -> Iterator[Any]:
@@ -145,40 +127,33 @@ class Grid(Lines):
         parts: list[RenderableType] = [self._overall.get_renderable()]
         if self._stages is not None:
             parts += [Text(self._title, style="bold"), self._stages.get_renderable()]
-        if self._plan is not None:
-            parts.append(grid(self._plan, self._cells))
+        if self._bench is not None:
+            parts.append(grid(self._bench))
         return Group(*parts)
 
 
-def grid(plan: SuitePlan, states: Mapping[Place, Mapping[int, str]]) -> Table:
-    """Lines by data sets and selections; each cell counts its finished, failed and running seeds.
-
-    Args:
-        states: of each seed, ``found``, ``running``, ``failed``, ``pending``, or why there is nothing to do.
-    """
-    suite = plan.resolved.suite
+def grid(bench: Bench) -> Table:
+    """Lines by data sets and selections; each entry counts its finished, failed and running seeds."""
+    suite, states = bench.resolved.suite, defaultdict[Place, list[Status]](list)
+    for cell in bench.cells:
+        states[cell.place].append(cell.status)
     table = Table("", box=None, pad_edge=False)
     columns = [(dataset, mode) for dataset in suite.datasets for mode in suite.select]
     for dataset, mode in columns:
         table.add_column(f"{dataset} {selection_label(mode)}", justify="right")
-    for line in plan.resolved.lines:
-        cells = [_cell(states.get((line.label, *column), {})) for column in columns]
-        table.add_row(Text(line.label), *cells)
+    for line in bench.resolved.lines:
+        table.add_row(Text(line.label), *(_entry(states[line.label, *column]) for column in columns))
     return table
 
 
-def _cell(states: Mapping[int, str]) -> Text:
-    counts = Counter(states.values())
-    if len(counts) == 1 and next(iter(counts)) in ("no data", "no plugin"):
-        return Text(next(iter(counts)), style=_ABSENT)
-    whole = counts["found"] == len(states)
-    text = Text(f"{counts['found']}/{len(states)}", style=_FINISHED if whole else "")
-    if counts["failed"]:
-        text.append(f" ✗{counts['failed']}", style=_BROKEN)
+def _entry(states: Sequence[Status]) -> Text:
+    counts = Counter(states)
+    if len(counts) == 1 and states[0] in ("no data", "no plugin"):
+        return Text(states[0], style=_ABSENT)
+    found = counts["found"] + counts["done"]
+    text = Text(f"{found}/{len(states)}", style=_FINISHED if found == len(states) else "")
+    if failed := counts["failed"] + counts["failed before"] + counts["cannot run"]:
+        text.append(f" ✗{failed}", style=_BROKEN)
     if counts["running"]:
         text.append(" ▶", style=_STARTED)
     return text
-
-
-def _place(step: PlannedCell) -> Place:
-    return step.cell.line.label, step.cell.dataset, step.cell.selection.mode

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -37,6 +37,9 @@ from zslbench.training.threads import Group, Member
 
 CHECKPOINT_VARIABLE = "ZSLBENCH_CHECKPOINT_SECONDS"
 
+Ended: TypeAlias = tuple[RunRecord, bool] | Exception
+"""How a job ended: with a record, and whether it was in the store; or with an error."""
+
 Outcomes = Mapping[int, "tuple[pipeline.Outcome, list[str]] | BaseException"]
 """By position of a job: the outcome of its run and its notes, or its error."""
 
@@ -57,27 +60,6 @@ def checkpoint_seconds() -> float:
     return seconds
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a job ended: with a record, or with an error."""
-
-    record: RunRecord | None
-    found: bool = False
-    """Whether the run was in the store."""
-    error: Exception | None = None
-
-    def result(self) -> tuple[RunRecord, bool]:
-        """The record, and whether it was found.
-
-        Raises:
-            Exception: the run's error.
-        """
-        if self.record is None:
-            assert self.error is not None
-            raise self.error
-        return self.record, self.found
-
-
 def compute_all(
     jobs: Sequence[Job], replicas: int, store: Store, registry: Registry, display: Display, *, force: bool
 ) -> list[tuple[RunRecord, bool]]:
@@ -91,7 +73,10 @@ def compute_all(
     for start in range(0, len(jobs), replicas):
         chunk = jobs[start : start + replicas]
         group = [replace(job, mode=replace(job.mode, replicas=len(chunk))) for job in chunk]
-        done += [one.result() for one in compute_group(group, store, registry, display, force=force)]
+        for ended in compute_group(group, store, registry, display, force=force).values():
+            if isinstance(ended, Exception):
+                raise ended
+            done.append(ended)
     return done
 
 
@@ -103,32 +88,32 @@ def compute_group(
     *,
     force: bool = False,
     wanted: Collection[int] | None = None,
-) -> list[Ended]:
-    """Compute those runs of one group that are not in the store; how each job ended, in order.
+) -> dict[int, Ended]:
+    """Compute those runs of one group that are not in the store; how each job ended, by position.
 
     Several are trained together. A run that is found, or that fails, leaves its replica as padding, which
     changes nothing for the others.
 
     Args:
         jobs: of one data set and device; ``mode.replicas`` is their number.
-        wanted: positions of those to compute; the others get neither record nor error. None: all.
+        wanted: positions of those to compute; None: all.
 
     Raises:
         Interrupted: stopped on request, resumable.
     """
+    slots = range(len(jobs)) if wanted is None else sorted(wanted)
     ended: dict[int, Ended] = {}
-    for slot, job in enumerate(jobs):
-        if wanted is not None and slot not in wanted:
-            ended[slot] = Ended(None)
-        elif not force and (record := store.find(run_id(job.identity()))) is not None:
-            ended[slot] = Ended(record, found=True)
+    for slot in slots:
+        job = jobs[slot]
+        if not force and (record := store.find(run_id(job.identity()))) is not None:
+            ended[slot] = record, True
             if job.keep_weights and record.environment.get("weights") != "all":
                 display.say(
                     f"run {record.info.id} was stored without weights; --force repeats it and keeps them"
                 )
-    if missing := {slot: job for slot, job in enumerate(jobs) if slot not in ended}:
+    if missing := {slot: jobs[slot] for slot in slots if slot not in ended}:
         ended |= _Computation(jobs, missing, store, registry, display, force).compute()
-    return [ended[slot] for slot in range(len(jobs))]
+    return {slot: ended[slot] for slot in slots}
 
 
 @dataclass
@@ -154,12 +139,12 @@ class _Computation:
                 self._close(slot, error)
             raise
         for slot, one in ended.items():
-            if one.record is not None:
+            if isinstance(one, tuple):
                 info = self.runs[slot].info
-                self.registry.call_hook("zslbench_run_finished", run=info, record=one.record)
+                self.registry.call_hook("zslbench_run_finished", run=info, record=one[0])
         for one in ended.values():
-            if isinstance(one.error, Interrupted):
-                raise one.error
+            if isinstance(one, Interrupted):
+                raise one
         return ended
 
     def _compute(self, folder: Path | None, started: float) -> dict[int, Ended]:
@@ -185,14 +170,14 @@ class _Computation:
         ended: dict[int, Ended] = {}
         for slot, outcome in outcomes.items():
             if isinstance(outcome, Exception):
-                ended[slot] = Ended(None, error=outcome)
+                ended[slot] = outcome
             elif isinstance(outcome, BaseException):
                 raise outcome
             else:
-                ended[slot] = Ended(self.runs[slot].write(*outcome, environment))
+                ended[slot] = self.runs[slot].write(*outcome, environment), False
         # All are written before the first workspace goes: one of them holds what the others resume from.
         for slot, one in ended.items():
-            self._close(slot, one.error)
+            self._close(slot, one if isinstance(one, Exception) else None)
         return ended
 
     def _alone(self, train: Callable[..., Any], shown: Observer) -> Outcomes:

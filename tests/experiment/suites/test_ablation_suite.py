@@ -70,9 +70,8 @@ def resolved(known: Registry, variants: list[str], datasets: list[str], **option
 
 
 def recipe_of(found: ResolvedSuite, variant: str, dataset: str = "toy") -> Recipe:
-    recipe = found.setups[variant, dataset].recipe
-    assert recipe is not None
-    return recipe
+    cells = {(cell.line.label, cell.dataset): cell for cell in found.cells}
+    return cells[variant, dataset].recipe
 
 
 def test_every_variant_gets_what_the_user_set(known: Registry) -> None:

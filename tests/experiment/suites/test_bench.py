@@ -31,7 +31,7 @@ def bench(suite: Suite, **more: Any) -> SuiteOutcome:
 
 
 def statuses(suite: Suite, **more: Any) -> list[str]:
-    return [step.status for step in prepare(suite, **{"threads": 1, **more}).plan.cells]
+    return [step.status for step in prepare(suite, **{"threads": 1, **more}).cells]
 
 
 def count(world: Path, what: str = "fits") -> int:
@@ -47,11 +47,11 @@ class Recorder(Watcher):
         self.ends: list[str] = []
 
     def started(self, step: Any, left: float | None) -> None:
-        self.steps.append((step.cell.line.label, step.cell.selection.mode, step.cell.seed))
+        self.steps.append((step.line.label, step.selection.mode, step.seed))
         self.left.append(left)
 
-    def ended(self, step: Any, end: str, message: str, left: float | None) -> None:
-        self.ends.append(end)
+    def ended(self, step: Any, left: float | None) -> None:
+        self.ends.append(step.status)
 
 
 def test_what_is_missing_is_run_and_nothing_twice(known: Registry, suite: Any, world: Path) -> None:
@@ -187,25 +187,25 @@ def test_a_setting_makes_another_cell(known: Registry, suite: Any) -> None:
 
 def test_planning_computes_and_writes_nothing(known: Registry, suite: Any, world: Path) -> None:
     mine = suite(BOTH + ABSENT, 'datasets = ["there", "nowhere"]\nseeds = 2')
-    plan = prepare(mine, threads=1).plan
-    assert [step.status for step in plan.cells if step.cell.dataset == "there"] == [
+    plan = prepare(mine, threads=1)
+    assert [step.status for step in plan.cells if step.dataset == "there"] == [
         "to run",
         "to run",
         "no plugin",
     ] * 2
-    assert {step.status for step in plan.cells if step.cell.dataset == "nowhere"} == {"no data", "no plugin"}
+    assert {step.status for step in plan.cells if step.dataset == "nowhere"} == {"no data", "no plugin"}
     assert count(world) == 0
     assert not Store.default().root.exists()
-    assert (len(plan.pending), plan.unknown, plan.seconds) == (4, 4, 0.0)
+    assert [cell.seconds for cell in plan.pending] == [None] * 4
 
 
 def test_like_runs_tell_what_it_costs(known: Registry, suite: Any) -> None:
     mine = suite(BOTH, "seeds = 3")
     ours = [one for one in bench(mine, seeds=2).records if one.info.variant is None]
-    plan = prepare(mine, threads=1).plan
-    assert (len(plan.pending), plan.unknown) == (2, 0)
+    plan = prepare(mine, threads=1)
+    assert len(plan.pending) == 2 and None not in [cell.seconds for cell in plan.pending]
     mean = sum(one.environment["seconds"] for one in ours) / 2
-    (lab,) = [step for step in plan.pending if step.cell.line.label == "lab"]
+    (lab,) = [step for step in plan.pending if step.line.label == "lab"]
     assert lab.seconds == pytest.approx(mean)
 
 
@@ -248,7 +248,7 @@ def test_a_run_that_is_gone_is_missing(known: Registry, suite: Any, world: Path)
 
 def test_what_another_process_computes_is_left_to_it(known: Registry, suite: Any, world: Path) -> None:
     mine = suite(LAB, "seeds = 2")
-    first = prepare(mine, threads=1).plan.cells[0].run
+    first = prepare(mine, threads=1).cells[0].run
     assert first is not None
     with Store.default().workspace(first):
         assert statuses(mine) == ["running elsewhere", "to run"]
@@ -264,12 +264,12 @@ def test_one_that_another_process_begins_meanwhile_is_left_too(
     known: Registry, suite: Any, world: Path
 ) -> None:
     prepared = prepare(suite(LAB, "seeds = 2"), threads=1)
-    second = prepared.plan.cells[1].run
+    second = prepared.cells[1].run
     assert second is not None
     watcher = Recorder()
     with Store.default().workspace(second):
         found = prepared.run(watcher)
-    assert watcher.ends == ["done", "left"]
+    assert watcher.ends == ["done", "running elsewhere"]
     assert set(found.entries["lab", "there", "last"].records) == {0}
 
 

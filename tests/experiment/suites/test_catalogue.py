@@ -24,7 +24,7 @@ def test_the_packaged_suites_resolve_with_the_plugins_that_are_here() -> None:
         assert suite.name == name
         assert suite.summary
         resolved = resolve_suite(suite, registry())
-        assert any(place.state == "ok" for place in resolved.setups.values())
+        assert any(cell.status == "to run" for cell in resolved.cells)
         assert resolved.remarks == ()
 
 

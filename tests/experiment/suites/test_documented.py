@@ -23,8 +23,7 @@ def suites(text: str) -> list[str]:
 
 def resolved(text: str) -> Suite:
     suite = parse(text, Path("shown.toml"))
-    places = resolve_suite(suite, registry()).setups
-    assert {place.state for place in places.values()} == {"ok"}
+    assert {cell.status for cell in resolve_suite(suite, registry()).cells} == {"to run"}
     return suite
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from zslbench.errors import SettingsError
 from zslbench.experiment import Suite
-from zslbench.experiment.suites.lines import Setup, resolve_suite
+from zslbench.experiment.suites.lines import Cell, ResolvedSuite, resolve_suite
 from zslbench.plugin.lookup import Registry
 
 GAN = '[[methods]]\nmethod = "tf-vaegan"\n'
@@ -18,15 +18,19 @@ LAB = '[[methods]]\nmethod = "lab"\n'
 TWO = 'datasets = ["toy", "there"]\n'
 
 
-def value(place: Setup, key: str) -> Any:
-    assert place.recipe is not None
+def first_cells(found: ResolvedSuite) -> dict[tuple[str, str], Cell]:
+    """By label of a line and data set."""
+    return {(cell.line.label, cell.dataset): cell for cell in found.cells}
+
+
+def value(place: Cell, key: str) -> Any:
     kind, _, name = key.partition(".")
     return place.recipe.parts[kind].values()[name]  # type: ignore[index]
 
 
 def test_what_is_said_for_all_holds_where_a_method_has_it(known: Registry, suite: Any) -> None:
     head = TWO + "epochs = 7\nsettings.generator.hidden = 8\nsettings.dataset.images_per_class = 5\n"
-    places = resolve_suite(suite(GAN + LAB, head), known).setups
+    places = first_cells(resolve_suite(suite(GAN + LAB, head), known))
     for dataset in ("toy", "there"):
         gan = places["tf-vaegan", dataset]
         assert (value(gan, "generator.hidden"), value(gan, "generator.epochs")) == (8, 7)
@@ -39,19 +43,19 @@ def test_the_nearer_word_wins(known: Registry, suite: Any) -> None:
     head += "on.there = { epochs = 6, settings.generator.per_class = 4 }\n"
     row = GAN + "settings.generator.hidden = 9\non.there = { epochs = 5, settings.generator.hidden = 10 }\n"
     mine = suite(row, head)
-    toy, there = (resolve_suite(mine, known).setups["tf-vaegan", one] for one in ("toy", "there"))
+    toy, there = (first_cells(resolve_suite(mine, known))["tf-vaegan", one] for one in ("toy", "there"))
     keys = ("generator.hidden", "generator.per_class", "generator.epochs")
     assert [value(toy, key) for key in keys] == [9, 3, 7]
     assert [value(there, key) for key in keys] == [10, 4, 5]
-    assert (toy.every, there.every) == (3, 3)
+    assert (toy.selection.every, there.selection.every) == (3, 3)
     changed = mine.overridden({"generator.hidden": 11, "generator.epochs": 2})
     for dataset in ("toy", "there"):
-        place = resolve_suite(changed, known).setups["tf-vaegan", dataset]
+        place = first_cells(resolve_suite(changed, known))["tf-vaegan", dataset]
         assert [value(place, key) for key in keys[::2]] == [11, 2]
 
 
 def test_a_row_may_name_the_setting_of_its_schedule(known: Registry, suite: Any) -> None:
-    places = resolve_suite(suite(GAN + "settings.generator.epochs = 4\n", "epochs = 7\n"), known).setups
+    places = first_cells(resolve_suite(suite(GAN + "settings.generator.epochs = 4\n", "epochs = 7\n"), known))
     assert value(places["tf-vaegan", "there"], "generator.epochs") == 4
 
 
@@ -61,7 +65,11 @@ def test_a_row_may_name_the_setting_of_its_schedule(known: Registry, suite: Any)
         (LAB + "settings.classifier.rige = 1\n", "", "line 'lab' on there: .*did you mean 'ridge'"),
         (LAB + "settings.classifier.ridge = 'x'\n", "", "line 'lab' on there: .*'ridge' = 'x'"),
         (LAB + "epochs = 3\n", "", "line 'lab' on there: .*closed form"),
-        (LAB + 'variants = "weka"\n', "", "line 'lab .weka.': method 'lab' has no variant 'weka'.*'weak'"),
+        (
+            LAB + 'variants = "weka"\n',
+            "",
+            "line 'lab .weka.' on there: method 'lab' has no variant 'weka'.*'weak'",
+        ),
         (LAB + 'readings = "coed"\n', "", "has no reading 'coed', did you mean 'code'"),
         (LAB + 'preset = "none-such"\n', "", "no preset 'none-such'"),
         (LAB, "settings.classifier.rige = 1\n", "no line has setting 'classifier.rige', did you mean"),
@@ -88,20 +96,21 @@ def test_a_setting_of_the_command_line_that_no_line_has(known: Registry, suite: 
 def test_a_part_need_not_have_what_the_whole_has(known: Registry, suite: Any) -> None:
     whole = suite(GAN + LAB, "settings.generator.hidden = 8\n")
     part = resolve_suite(whole.narrowed(methods=["lab"]), known)
-    assert part.setups["lab", "there"].state == "ok"
+    assert part.cells[0].status == "to run"
 
 
 def test_what_nobody_provides(known: Registry, suite: Any) -> None:
     rows = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("lap", "wanting", "zzz"))
     found = resolve_suite(suite(rows + LAB, 'datasets = ["there", "nowhere"]'), known)
-    assert {one.state for key, one in found.setups.items() if key[0] != "lab"} == {"no plugin"}
-    reasons = {key[0]: one.reason for key, one in found.setups.items()}
+    cells = first_cells(found)
+    assert {one.status for key, one in cells.items() if key[0] != "lab"} == {"no plugin"}
+    reasons = {key[0]: one.reason for key, one in cells.items()}
     assert reasons["lap"] == "no plugin provides method 'lap', did you mean 'lab'?"
     assert reasons["wanting"] == "no plugin provides classifier 'nobody-s'"
     assert reasons["zzz"] == "no plugin provides method 'zzz'"
-    assert found.setups["lab", "there"].state == "ok"
-    nowhere = found.setups["lab", "nowhere"]
-    assert nowhere.state == "no data"
+    assert cells["lab", "there"].status == "to run"
+    nowhere = cells["lab", "nowhere"]
+    assert nowhere.status == "no data"
     assert "no dataset 'nowhere'" in nowhere.reason
 
 
@@ -127,7 +136,7 @@ def test_lines_say_what_their_figures_are_compared_with(known: Registry, suite: 
 def test_a_variant_leaves_out_what_it_does_not_have(known: Registry, suite: Any) -> None:
     rows = LAB + 'variants = ["full", "solid"]\nsettings.classifier.ridge = 2.5\n'
     found = resolve_suite(suite(rows), known)
-    assert value(found.setups["lab", "there"], "classifier.ridge") == 2.5
+    assert value(first_cells(found)["lab", "there"], "classifier.ridge") == 2.5
     (remark,) = found.remarks
     assert remark.startswith("lab (solid): variant 'solid' has no classifier.ridge")
 
@@ -140,10 +149,10 @@ def test_a_preset_lies_beside_the_suite(
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     mine = suite(LAB + 'preset = "my.toml"\n')
-    assert value(resolve_suite(mine, known).setups["lab", "there"], "classifier.ridge") == 3.5
+    assert value(first_cells(resolve_suite(mine, known))["lab", "there"], "classifier.ridge") == 3.5
     (elsewhere / "my.toml").write_text("[classifier]\nridge = 4.5\n", "utf-8")
     given = mine.overridden({}, "my.toml")  # on the command line: relative to the working directory
-    assert value(resolve_suite(given, known).setups["lab", "there"], "classifier.ridge") == 4.5
+    assert value(first_cells(resolve_suite(given, known))["lab", "there"], "classifier.ridge") == 4.5
 
 
 def test_a_preset_that_no_line_has(known: Registry, suite: Any) -> None:
@@ -164,11 +173,10 @@ def test_published_results_that_there_are_not(known: Registry, suite: Any) -> No
 
 def test_a_published_method_is_no_misspelt_one(known: Registry, suite: Any) -> None:
     found = resolve_suite(suite('[[methods]]\nmethod = "f-clswgan"\n'), known)
-    assert found.setups["f-clswgan", "there"].reason == "no plugin provides method 'f-clswgan'"
+    assert first_cells(found)["f-clswgan", "there"].reason == "no plugin provides method 'f-clswgan'"
 
 
 def test_a_preset_for_all_lines_is_one_where_a_method_has_it(known: Registry, suite: Any) -> None:
-    places = resolve_suite(suite(GAN + LAB, 'preset = "cpu"\n'), known).setups
+    places = first_cells(resolve_suite(suite(GAN + LAB, 'preset = "cpu"\n'), known))
     gan, lab = (places[name, "there"].recipe for name in ("tf-vaegan", "lab"))
-    assert gan is not None and lab is not None
     assert (gan.preset, lab.preset) == ("cpu", None)

@@ -1,4 +1,4 @@
-"""The cells of a suite (a line on a data set under a selection with a seed: one run), and what a store has.
+"""What a store has of a suite: the ledger of its cells, and the entries of its table.
 
 The ledger, ``<store>/cells/<cell id>.json``, holds the run of each cell, or the error that it ended with.
 Each file is written whole, so any number of processes may write at once; of two that write one cell the last
@@ -12,107 +12,24 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from zslbench.errors import ZslbenchError
-from zslbench.evaluation.selection import Selection
-from zslbench.experiment.job import requested, versions
-from zslbench.experiment.recipe import Recipe
 from zslbench.experiment.suites.definition import Suite
-from zslbench.experiment.suites.lines import Line, ResolvedSuite, Setup, resolve_suite
+from zslbench.experiment.suites.lines import Cell, Line, Place, ResolvedSuite, resolve_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.store.files import checked_json, parse_checked_json, write_whole
-from zslbench.store.identity import run_id
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 
-if TYPE_CHECKING:
-    from zslbench.training.step import Precision
-
-CELL_FORMAT = 1
-"""Raised when the meaning of a cell's definition changes."""
-
 LEDGER_FORMAT = 1
 CellState = Literal["run", "failed", "no data"]
-Place = tuple[str, str, str]
-"""Label of a line, data set, selection: an entry of the table."""
-
 _log = logging.getLogger("zslbench")
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """One run of a suite."""
-
-    line: Line
-    dataset: str
-    selection: Selection
-    seed: int
-    setup: Setup
-    precision: Precision = "float32"
-    """Of matrix products; a cell in another precision is another cell."""
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe of a cell that can be run."""
-        assert self.setup.recipe is not None
-        return self.setup.recipe
-
-    @property
-    def place(self) -> Place:
-        """Where it belongs in the table."""
-        return self.line.label, self.dataset, self.selection.mode
-
-    @cached_property
-    def id(self) -> str:
-        """A hash of everything that its figures depend on, except the data and the machine.
-
-        It is known before any data set is read; an edited plugin makes a new cell.
-        """
-        precision = {} if self.precision == "float32" else {"precision": self.precision}
-        return run_id(self.definition | precision | {"seed": self.seed, "versions": versions(self.recipe)})
-
-    @cached_property
-    def definition(self) -> dict[str, Any]:
-        """What is computed, whatever the seed and the versions."""
-        return {
-            "format": CELL_FORMAT,
-            **requested(self.recipe, self.selection),
-            "files": asdict(self.setup.files),
-        }
-
-    @property
-    def label(self) -> str:
-        """For readers: ``"sc-egg [paper] on toy, val, seed 0"``."""
-        return f"{self.line.label} on {self.dataset}, {self.selection.mode}, seed {self.seed}"
-
-    def facts(self) -> dict[str, Any]:
-        """What it is, for readers of plans and of the ledger."""
-        line = self.line
-        return {
-            "method": line.method, "variant": line.variant, "reading": line.reading,
-            "dataset": self.dataset, "selection": self.selection.mode, "seed": self.seed,
-        }  # fmt: skip
-
-
-def cells(resolved: ResolvedSuite, precision: Precision = "float32") -> Iterator[Cell]:
-    """Every cell in the order of computing.
-
-    One data set after the other, seed by seed, so that a whole column of one seed is complete early.
-    """
-    suite = resolved.suite
-    for dataset in suite.datasets:
-        for seed in suite.seeds:
-            for mode in suite.select:
-                for line in resolved.lines:
-                    setup = resolved.setups[line.label, dataset]
-                    selection = Selection(mode, setup.every)
-                    yield Cell(line, dataset, selection, seed, setup, precision)
 
 
 @dataclass(frozen=True)
@@ -240,18 +157,12 @@ def suite_outcome(
     return stored_outcome(resolve_suite(suite, registry, data_root), store)
 
 
-def stored_outcome(
-    resolved: ResolvedSuite, store: Store, remarks: Iterable[str] = (), precision: Precision = "float32"
-) -> SuiteOutcome:
-    """What a store has of a resolved suite in this precision."""
+def stored_outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str] = ()) -> SuiteOutcome:
+    """What a store has of a resolved suite."""
     suite, ledger = resolved.suite, Ledger(store)
-    by_place: dict[Place, list[Cell]] = {
-        (line.label, dataset, mode): []
-        for line in resolved.lines
-        for dataset in suite.datasets
-        for mode in suite.select
-    }
-    for cell in cells(resolved, precision):
+    labels = [line.label for line in resolved.lines]
+    by_place: dict[Place, list[Cell]] = {place: [] for place in product(labels, suite.datasets, suite.select)}
+    for cell in resolved.cells:
         by_place[cell.place].append(cell)
     return SuiteOutcome(
         name=suite.name,
@@ -267,9 +178,9 @@ def stored_outcome(
 
 
 def _entry(seeds: Sequence[Cell], store: Store, ledger: Ledger) -> Entry:
-    setup = seeds[0].setup
-    if setup.state != "ok":
-        return Entry(setup.state, reason=setup.reason)
+    if seeds[0].resolved is None:
+        state: EntryState = "no data" if seeds[0].status == "no data" else "no plugin"
+        return Entry(state, reason=seeds[0].reason)
     records: dict[int, RunRecord] = {}
     failures: dict[int, str] = {}
     absent = ""
@@ -288,5 +199,5 @@ def _entry(seeds: Sequence[Cell], store: Store, ledger: Ledger) -> Entry:
         return Entry("done", records)
     reason = "; ".join(f"seed {seed}: {message}" for seed, message in failures.items())
     reason = reason or absent or f"not run: seed {', '.join(missing)}"
-    state: EntryState = "partial" if records else "failed" if failures else "no data" if absent else "missing"
+    state = "partial" if records else "failed" if failures else "no data" if absent else "missing"
     return Entry(state, records, failures, reason)

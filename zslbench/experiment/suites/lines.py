@@ -1,22 +1,29 @@
-"""The lines of a suite's table and how each is run on each data set. Reads no data."""
+"""The lines of a suite's table, and its cells: the runs that each line needs. Reads no data."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from zslbench.data.locations import find_dataset
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
+from zslbench.evaluation.selection import Selection
 from zslbench.experiment.datasets import DataFiles
+from zslbench.experiment.job import requested, versions
 from zslbench.experiment.published import PublishedResults, published_ablation
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.experiment.suites.definition import Row, RowOptions, Suite
 from zslbench.plugin.declarations import FULL, Method, Variant
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.presets import preset_names
+from zslbench.store.identity import run_id
+
+if TYPE_CHECKING:
+    from zslbench.training.step import Precision
 
 
 @dataclass(frozen=True)
@@ -36,18 +43,87 @@ class Line:
     """The line's name in the method's published ablation (``full``: the method itself); None: it has none."""
 
 
-@dataclass(frozen=True)
-class Setup:
-    """How a line is run on a data set."""
+Status = Literal[
+    "to run", "to resume", "interrupted", "failed before", "running elsewhere", "cannot run", "no data",
+    "no plugin", "running", "done", "found", "failed",
+]  # fmt: skip
+PENDING: tuple[Status, ...] = ("to run", "to resume")
+"""What is computed; ``interrupted``, ``failed before`` and ``running elsewhere`` are left alone."""
 
-    recipe: Recipe | None
-    """None: it cannot be run here."""
+Place = tuple[str, str, str]
+"""Label of a line, data set, selection: an entry of the table."""
+
+CELL_FORMAT = 1
+"""Raised when the meaning of a cell's definition changes."""
+
+
+@dataclass(eq=False)
+class Cell:
+    """One run of a suite: a line on a data set under a selection with a seed."""
+
+    line: Line
+    dataset: str
     files: DataFiles
-    every: int | None
     keep_weights: bool
-    state: Literal["ok", "no plugin", "no data"] = "ok"
+    selection: Selection
+    seed: int = 0
+    precision: Precision = "float32"
+    """Of matrix products; a cell in another precision is another cell."""
+    resolved: Recipe | None = None
+    """None: it cannot be run here."""
+    status: Status = "to run"
+    """This and the rest follow from the plan of a suite, and change as it runs."""
     reason: str = ""
-    """Why there is no recipe."""
+    """Why there is nothing to do, or the error that it ended with."""
+    error: Exception | None = None
+    """Of ``cannot run`` and ``no data``."""
+    run: str | None = None
+    """The id of the run that it has or would get; None: unknown without the data."""
+    data: str | None = None
+    """Digest of the data."""
+    seconds: float | None = None
+    """Estimated cost; None: unknown."""
+    group: tuple[Cell, ...] = field(default=(), repr=False)
+    """Those that are trained together, itself among them."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of a cell that can be run."""
+        assert self.resolved is not None
+        return self.resolved
+
+    @property
+    def place(self) -> Place:
+        """Where it belongs in the table."""
+        return self.line.label, self.dataset, self.selection.mode
+
+    @cached_property
+    def id(self) -> str:
+        """A hash of everything that its figures depend on, except the data and the machine.
+
+        It is known before any data set is read; an edited plugin makes a new cell.
+        """
+        precision = {} if self.precision == "float32" else {"precision": self.precision}
+        return run_id(self.definition | precision | {"seed": self.seed, "versions": versions(self.recipe)})
+
+    @cached_property
+    def definition(self) -> dict[str, Any]:
+        """What is computed, whatever the seed and the versions."""
+        described = requested(self.recipe, self.selection)
+        return {"format": CELL_FORMAT, **described, "files": asdict(self.files)}
+
+    @property
+    def label(self) -> str:
+        """For readers: ``"sc-egg [paper] on toy, val, seed 0"``."""
+        return f"{self.line.label} on {self.dataset}, {self.selection.mode}, seed {self.seed}"
+
+    def facts(self) -> dict[str, Any]:
+        """What it is, for readers of plans and of the ledger."""
+        line = self.line
+        return {
+            "method": line.method, "variant": line.variant, "reading": line.reading,
+            "dataset": self.dataset, "selection": self.selection.mode, "seed": self.seed,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,13 +132,19 @@ class ResolvedSuite:
 
     suite: Suite
     lines: tuple[Line, ...]
-    setups: Mapping[tuple[str, str], Setup]
-    """By label of a line and data set."""
+    cells: tuple[Cell, ...]
+    """In the order of computing: one data set after the other, seed by seed, so that a whole column of one
+    seed is complete early."""
     remarks: tuple[str, ...]
     """Settings that were ignored, and where, a line each."""
 
 
-def resolve_suite(suite: Suite, registry: Registry, data_root: str | Path | None = None) -> ResolvedSuite:
+def resolve_suite(
+    suite: Suite,
+    registry: Registry,
+    data_root: str | Path | None = None,
+    precision: Precision = "float32",
+) -> ResolvedSuite:
     """Resolve every line on every data set.
 
     Options of the whole suite or of a command line apply to the methods that have them; those of a row must
@@ -72,15 +154,19 @@ def resolve_suite(suite: Suite, registry: Registry, data_root: str | Path | None
         SettingsError: a variant, reading, preset or setting that does not exist; names the line.
     """
     resolver = _Resolver(suite, registry, data_root)
-    lines = tuple(resolver.line(row) for row in suite.rows)
-    setups = {
-        (line.label, dataset): resolver.setup(row, dataset)
+    lines = tuple(map(resolver.line, suite.rows))
+    first = {
+        (line, dataset): replace(resolver.cell(row, line, dataset), precision=precision)
         for line, row in zip(lines, suite.rows, strict=True)
         for dataset in suite.datasets
     }
-    resolver.refuse_unused()
+    resolver.refuse_unused(complete=all(cell.resolved for cell in first.values()))
     _refuse_unpublished(suite, resolver.declared)
-    return ResolvedSuite(suite, lines, setups, tuple(dict.fromkeys(resolver.remarks)))
+    cells = []
+    for dataset, seed, mode, line in product(suite.datasets, suite.seeds, suite.select, lines):
+        cell = first[line, dataset]
+        cells.append(replace(cell, seed=seed, selection=replace(cell.selection, mode=mode)))
+    return ResolvedSuite(suite, lines, tuple(cells), tuple(dict.fromkeys(resolver.remarks)))
 
 
 class _Resolver:
@@ -91,19 +177,17 @@ class _Resolver:
         """Settings that any line has."""
         self._presets: set[str] = set()
         """Presets that any method has."""
-        self._complete = True
-        """Whether every line could be resolved on every data set."""
 
-    def declared(self, row: Row) -> Method | None:
-        """The method of a row; None: no plugin provides it."""
+    def declared(self, method: str) -> Method | None:
+        """A method by name; None: no plugin provides it."""
         try:
-            return self.registry.method(row.method).declaration
+            return self.registry.method(method).declaration
         except UnknownName:
             return None
 
     def line(self, row: Row) -> Line:
         variant = next(iter(row.variants), None)
-        declared = self.declared(row)
+        declared = self.declared(row.method)
         return Line(
             label=str(row.label),
             method=row.method,
@@ -116,46 +200,42 @@ class _Resolver:
             published_variant=variant if row.published is None else None,
         )
 
-    def setup(self, row: Row, dataset: str) -> Setup:
-        general, own = self._layers(row, dataset)
-        option = functools.partial(_nearest, [*general, *own, self.suite.override])
-        setup = functools.partial(
-            Setup,
-            files=DataFiles(option("features"), option("semantics"), option("regions")),
-            every=option("every"),
-            keep_weights=bool(option("keep_weights")),
+    def cell(self, row: Row, line: Line, dataset: str) -> Cell:
+        """The line on a data set; its cells differ in selection and seed."""
+        whole = [self.suite, self.suite.on.get(dataset, RowOptions())]
+        own = [row, row.on.get(dataset, RowOptions())]
+        option = partial(_nearest, [*whole, *own])
+        cell = partial(
+            Cell,
+            line,
+            dataset,
+            DataFiles(option("features"), option("semantics"), option("regions")),
+            bool(option("keep_weights")),
+            Selection(every=option("every")),
         )
-        declared = self.declared(row)
-        if declared is None:
-            self._complete = False
-            return setup(None, state="no plugin", reason=self._not_provided(row.method))
-        variant = self._variant(row, declared)
-        if lacking := self.registry.missing(declared, variant):
-            self._complete = False
-            names = ", ".join(f"{kind} '{name}'" for kind, name in lacking)
-            return setup(None, state="no plugin", reason=f"no plugin provides {names}")
         try:
-            find_dataset(self.registry, dataset, root=self.data_root)
-        except UnknownName as error:
-            self._complete = False
-            return setup(None, state="no data", reason=str(error))
-        try:
-            return setup(self._recipe(row, dataset, declared, variant))
+            if reason := self._not_provided(line):
+                return cell(status="no plugin", reason=reason)
+            try:
+                find_dataset(self.registry, dataset, root=self.data_root)
+            except UnknownName as error:
+                return cell(status="no data", reason=str(error))
+            return cell(resolved=self._recipe(line, dataset, whole, own))
         except (UnknownName, SettingsError) as error:
-            raise SettingsError(f"{self._where(row)} on {dataset}: {error}") from None
+            raise SettingsError(f"{self.suite.where}: line '{line.label}' on {dataset}: {error}") from None
 
-    def refuse_unused(self) -> None:
+    def refuse_unused(self, *, complete: bool) -> None:
         """Refuse options of the whole suite that no line has: they are typos.
 
-        In a part of a suite they may be meant for the rest. Where a plugin or a data set is missing they may
-        be meant for that, and become remarks.
+        In a part of a suite they may be meant for the rest. Where a plugin or a data set is missing
+        (``complete`` is false) they may be meant for that, and become remarks.
         """
         if not self._settings:
             return
         general = () if self.suite.part else (self.suite, *self.suite.on.values())
         refused = self._unused(self.suite.override)
         remarks = [text for one in general for text in self._unused(one)]
-        if self._complete:
+        if complete:
             refused, remarks = [*refused, *remarks], []
         if refused:
             raise SettingsError(f"{self.suite.where}: {'; '.join(refused)}")
@@ -169,21 +249,19 @@ class _Resolver:
             *(f"no line has preset '{one}', {did_you_mean(one, self._presets)}" for one in presets),
         ]
 
-    def _layers(self, row: Row, dataset: str) -> tuple[list[RowOptions], list[RowOptions]]:
-        """The options of the whole suite, and of this row; later ones win."""
-        whole: list[RowOptions] = [self.suite, self.suite.on.get(dataset, RowOptions())]
-        return whole, [row, row.on.get(dataset, RowOptions())]
-
-    def _recipe(self, row: Row, dataset: str, declared: Method, variant: Variant | None) -> Recipe:
-        general, own = self._layers(row, dataset)
-        resolved = functools.partial(
+    def _recipe(
+        self, line: Line, dataset: str, whole: Sequence[RowOptions], own: Sequence[RowOptions]
+    ) -> Recipe:
+        """The recipe of a line with the options of the whole suite and its own; later ones win."""
+        variant = self._variant(line)
+        resolved = partial(
             resolve,
             self.registry,
             dataset,
-            method=declared.name,
+            method=line.method,
             variant=variant.name if variant else None,
-            reading=next(iter(row.readings), None),
-            preset=self._preset(declared, general, own),
+            reading=line.reading,
+            preset=self._preset(line.method, whole, own),
             data_root=self.data_root,
         )
         default = resolved()
@@ -204,27 +282,25 @@ class _Resolver:
         elif default.schedule in _merged([*own, self.suite.override]):  # the nearer option names it itself
             epochs = None
         elif epochs is None:
-            epochs = _nearest(general, "epochs")
+            epochs = _nearest(whole, "epochs")
         if variant is not None and ignored:
             self.remarks.append(
-                f"{row.label}: variant '{variant.name}' has no {', '.join(ignored)}: ignored there"
+                f"{line.label}: variant '{variant.name}' has no {', '.join(ignored)}: ignored there"
             )
-        return resolved(
-            settings=existing(general) | settings | existing([self.suite.override]), epochs=epochs
-        )
+        return resolved(settings=existing(whole) | settings | existing([self.suite.override]), epochs=epochs)
 
     def _preset(
-        self, declared: Method, general: Sequence[RowOptions], own: Sequence[RowOptions]
+        self, method: str, whole: Sequence[RowOptions], own: Sequence[RowOptions]
     ) -> tuple[str, ...] | None:
         """The presets of the nearest options that name any, without those that only other methods have."""
-        available = preset_names(declared.presets)
+        available = preset_names(self.registry.method(method).declaration.presets)
         self._presets |= set(available)
 
         def applicable(names: Sequence[str]) -> tuple[str, ...]:
             return tuple(one for one in names if one in available or not _is_own(one))
 
         nearest_first = [applicable(self.suite.override.preset), *(one.preset for one in reversed(own))]
-        nearest_first += [applicable(one.preset) for one in reversed(general)]
+        nearest_first += [applicable(one.preset) for one in reversed(whole)]
         chosen = next((names for names in nearest_first if names), ())
         return tuple(map(self._preset_path, chosen)) or None
 
@@ -235,25 +311,27 @@ class _Resolver:
             return name
         return str(folder / name)
 
-    def _variant(self, row: Row, declared: Method) -> Variant | None:
+    def _variant(self, line: Line) -> Variant | None:
+        declared = self.registry.method(line.method).declaration
         known = {one.name: one for one in declared.variants}
-        name = next(iter(row.variants), FULL)
-        if name not in known and name != FULL:
-            hint = did_you_mean(name, [*known, FULL])
-            raise SettingsError(
-                f"{self._where(row)}: method '{declared.name}' has no variant '{name}', {hint}"
-            )
-        return known.get(name)
+        if line.variant is not None and line.variant not in known:
+            hint = did_you_mean(line.variant, [*known, FULL])
+            raise UnknownName(f"method '{line.method}' has no variant '{line.variant}', {hint}")
+        return known.get(line.variant or FULL)
 
-    def _not_provided(self, method: str) -> str:
-        hint = did_you_mean(method.lower(), [one.name for one in self.registry.methods()])
+    def _not_provided(self, line: Line) -> str:
+        """Which part of a line no plugin provides; empty: plugins provide all of it."""
+        declared = self.declared(line.method)
+        if declared is not None:
+            lacking = self.registry.missing(declared, self._variant(line))
+            names = ", ".join(f"{kind} '{name}'" for kind, name in lacking)
+            return f"no plugin provides {names}" if names else ""
+        hint = did_you_mean(line.method.lower(), [one.name for one in self.registry.methods()])
         # The name of a method with published results is not a misspelling.
-        near = f", {hint}" if hint.startswith("did") and not PublishedResults.load().all(method) else ""
+        published = PublishedResults.load().all(line.method)
+        near = f", {hint}" if hint.startswith("did") and not published else ""
         broken = ", ".join(f"'{one.name}'" for one in self.registry.broken)
-        return f"no plugin provides method '{method}'{near}" + (f" (broken: {broken})" if broken else "")
-
-    def _where(self, row: Row) -> str:
-        return f"{self.suite.where}: line '{row.label}'"
+        return f"no plugin provides method '{line.method}'{near}" + (f" (broken: {broken})" if broken else "")
 
 
 def _is_own(preset: str) -> bool:
@@ -276,7 +354,7 @@ def _published_group(row: Row) -> str:
     return rows[0].group if rows else ""
 
 
-def _refuse_unpublished(suite: Suite, declared: Callable[[Row], Method | None]) -> None:
+def _refuse_unpublished(suite: Suite, declared: Callable[[str], Method | None]) -> None:
     """Check the source and the methods that the suite is to be compared with.
 
     Raises:
@@ -285,7 +363,7 @@ def _refuse_unpublished(suite: Suite, declared: Callable[[Row], Method | None]) 
     """
     results, source = PublishedResults.load(), suite.published_source
     if source is not None and source not in results.names("source"):
-        methods = filter(None, map(declared, suite.rows))
+        methods = filter(None, (declared(row.method) for row in suite.rows))
         own = (one.source for method in methods for one in published_ablation(method).values())
         known = {*results.names("source"), *own}
         if source not in known:

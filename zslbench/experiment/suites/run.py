@@ -1,42 +1,40 @@
-"""Runs the missing cells of a suite and records how each cell ended."""
+"""Plans a suite (what it still needs, and how long that will take) and runs it cell by cell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from statistics import fmean
+from typing import Any, Unpack
 
-from zslbench.errors import Interrupted, MissingData, SettingsError
+from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
 from zslbench.experiment.execution import Ended, compute_group
-from zslbench.experiment.job import versions
+from zslbench.experiment.job import ExecutionMode, Job, lift_key, replicas_for, versions
 from zslbench.experiment.options import RunKeywords, RunOptions
-from zslbench.experiment.suites.cells import Cell, CellRecord, CellState, Ledger, SuiteOutcome, stored_outcome
+from zslbench.experiment.suites.cells import CellRecord, CellState, Ledger, SuiteOutcome, stored_outcome
 from zslbench.experiment.suites.definition import Suite, as_list, find_suite
-from zslbench.experiment.suites.lines import resolve_suite
-from zslbench.experiment.suites.plan import Costs, PlannedCell, Planner, SuitePlan, message_of
-from zslbench.plugin.lookup import Registry
+from zslbench.experiment.suites.lines import PENDING, Cell, Status, resolve_suite
+from zslbench.plugin.lookup import Registry, one_line
+from zslbench.store.identity import canonical, run_id
 from zslbench.store.record import RunRecord
-from zslbench.store.store import Store
-
-End = Literal["done", "found", "failed", "left"]
-"""How a cell ended; ``found``: another process had finished it; ``left``: another process computes it."""
 
 
 class Watcher:
     """Follows the cells of a suite that runs; these methods do nothing."""
 
-    def planned(self, plan: SuitePlan) -> None:
+    def planned(self, bench: Bench) -> None:
         """Before the first run."""
 
-    def started(self, planned: PlannedCell, left: float | None) -> None:
+    def started(self, cell: Cell, left: float | None) -> None:
         """A cell begins; ``left``: estimated seconds to the end of the suite; None: unknown."""
 
-    def ended(self, planned: PlannedCell, end: End, message: str, left: float | None) -> None:
-        """A cell ended; ``message`` is its error."""
+    def ended(self, cell: Cell, left: float | None) -> None:
+        """A cell ended; its status is ``done``, ``failed`` or, of what another process computes or has
+        computed, ``running elsewhere`` or ``found``."""
 
 
 class BenchKeywords(RunKeywords, total=False):
@@ -57,63 +55,150 @@ def prepare(
     suite: str | Path | Suite,
     registry: Registry,
     *,
-    methods: str | Sequence[str] | None = None,
-    datasets: str | Sequence[str] | None = None,
-    seeds: int | Sequence[int] | None = None,
-    select: str | Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    preset: str | Sequence[str] | None = None,
-    only_missing: bool = False,
-    retry_failed: bool = False,
-    display: Display | None = None,
     across_lines: bool = False,
-    **options: Unpack[RunKeywords],
+    **options: Unpack[BenchKeywords],
 ) -> Bench:
     """Resolve and plan a suite; :meth:`Bench.run` of the result computes it.
 
-    Arguments and errors are those of :func:`zslbench.bench`; ``across_lines`` is that of :class:`Planner`.
+    Arguments and errors are those of :func:`zslbench.bench`; ``across_lines`` is that of :class:`Bench`.
     """
+    given: dict[str, Any] = dict(options)
+    part = {name: as_list(given.pop(name, None)) for name in ("methods", "datasets", "seeds", "select")}
+    settings, preset = given.pop("settings", None), given.pop("preset", None)
+    only_missing, retry_failed = given.pop("only_missing", False), given.pop("retry_failed", False)
+    display, run = given.pop("display", None) or Quiet(), RunOptions(**given)
     if only_missing and retry_failed:
         raise SettingsError(
             "--only-missing leaves failed cells alone and --retry-failed runs them: choose one"
         )
-    narrowed = (suite if isinstance(suite, Suite) else find_suite(suite)).narrowed(
-        methods=as_list(methods), datasets=as_list(datasets), seeds=seeds, select=as_list(select)
-    )
+    narrowed = (suite if isinstance(suite, Suite) else find_suite(suite)).narrowed(**part)
     if settings or preset:
         narrowed = narrowed.overridden(settings or {}, preset)
-    run, display = RunOptions(**options), display or Quiet()
-    planner = Planner(
-        store=run.open_store(),
-        datasets=DatasetCache(run.data_root, display.say),
-        mode=run.mode(),
-        retry_failed=retry_failed,
-        only_missing=only_missing,
-        replicas=run.replicas,
-        across_lines=across_lines,
-    )
+    bench = Bench(narrowed, registry, run, display, only_missing, retry_failed, across_lines)
     with stoppable(lambda: "stopped before the first run"):
-        plan = planner.plan(resolve_suite(narrowed, registry, run.data_root))
-    return Bench(plan, planner, registry, display, run.track)
+        bench.plan()
+    return bench
 
 
-@dataclass
+_LEDGER_STATES: Mapping[Status, CellState] = {
+    "found": "run",
+    "done": "run",
+    "failed": "failed",
+    "cannot run": "failed",
+    "no data": "no data",
+}
+
+
 class Bench:
-    """A suite that is ready to run."""
+    """A suite that is ready to run.
 
-    plan: SuitePlan
-    planner: Planner
-    registry: Registry
-    display: Display
-    track: str | Sequence[str] | None = None
-    computed: int = 0
-    """Number of runs that this process has computed."""
-    _ended: dict[Cell, Ended] = field(default_factory=dict)
-    """Cells that were computed together with an earlier one."""
+    Args:
+        across_lines: whether cells of several lines may be trained together, where their recipes allow it.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        registry: Registry,
+        options: RunOptions,
+        display: Display,
+        only_missing: bool = False,
+        retry_failed: bool = False,
+        across_lines: bool = False,
+    ) -> None:
+        self.registry, self.options, self.display = registry, options, display
+        self.only_missing, self.retry_failed, self.across_lines = only_missing, retry_failed, across_lines
+        self.store, self.mode = options.open_store(), options.mode()
+        self.resolved = resolve_suite(suite, registry, options.data_root, self.mode.precision)
+        self.computed = 0
+        """Number of runs that this process has computed."""
+        self._datasets = DatasetCache(options.data_root, display.say)
+        self._ledger, self._costs = Ledger(self.store), Costs(self.store.records(), self.mode)
+        self._ended: dict[Cell, Ended] = {}
+        """Cells that were computed together with an earlier one."""
 
     @property
-    def store(self) -> Store:
-        return self.planner.store
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells in the order of computing."""
+        return self.resolved.cells
+
+    @property
+    def pending(self) -> tuple[Cell, ...]:
+        """Those that are computed."""
+        return tuple(cell for cell in self.cells if cell.status in PENDING)
+
+    # --- planning --------------------------------------------------------------------------------
+
+    def plan(self) -> None:
+        """Decide what is to be done about each cell. Reads the data sets, one after the other.
+
+        Raises:
+            ZslbenchError: the store cannot be read.
+        """
+        self._form_groups()
+        begun = {one.id for one in self.store.unfinished()}
+        faults: dict[int, Exception] = {}
+        for cell in self.cells:
+            if cell.resolved is not None:
+                cell.seconds = self._costs.known(cell)
+                self._decide(cell, begun, faults)
+
+    def _form_groups(self) -> None:
+        families: dict[Hashable, list[Cell]] = {}
+        for cell in self.cells:
+            if cell.resolved is not None:
+                same = lift_key(cell.recipe) if self.across_lines else cell.line.label
+                families.setdefault((cell.dataset, cell.selection.mode, same), []).append(cell)
+        for family in families.values():
+            family.sort(key=lambda cell: self.resolved.lines.index(cell.line))  # each line seed by seed
+            size = replicas_for(self.options.replicas, len(family), family[0].recipe, self.mode)
+            for place, cell in enumerate(family):
+                start = place - place % size
+                cell.group = tuple(family[start : start + size])
+
+    def _decide(self, cell: Cell, begun: set[str], faults: dict[int, Exception]) -> None:
+        known = self._ledger.find(cell.id)
+        record = self.store.find(known.run) if known is not None and known.run is not None else None
+        recipe = id(cell.recipe)  # a faulty data set is not read again for each seed
+        try:
+            if recipe in faults:
+                raise faults[recipe]
+            identity = self._job(cell).identity()
+        except Exception as error:
+            faults[recipe] = error
+            if record is not None:
+                cell.status, cell.run = "found", record.info.id
+                cell.reason = "its data set is not here to compare with"
+            else:
+                cell.status = "no data" if isinstance(error, MissingData) else "cannot run"
+                cell.reason, cell.error = message_of(error), error
+            return
+        cell.run, cell.data = run_id(identity), run_id(identity["data"])
+        if self.store.find(cell.run) is not None:
+            cell.status = "found"
+        elif record is not None and same_figures(record.info.identity, identity):
+            cell.status, cell.run = "found", record.info.id
+        elif self.store.is_running(cell.run):
+            cell.status, cell.reason = "running elsewhere", "another process computes it"
+        elif cell.run in begun:
+            cell.status = "to resume"
+            if self.only_missing:
+                cell.status, cell.reason = "interrupted", "it was begun; --only-missing leaves it"
+        elif known and known.state == "failed" and known.data == cell.data and not self.retry_failed:
+            cell.status, cell.reason = "failed before", known.message
+
+    def _job(self, cell: Cell) -> Job:
+        """The run of a cell.
+
+        Raises:
+            MissingData: its data set is missing.
+            DataError: its data set cannot be used.
+        """
+        dataset, data = self._datasets.load(cell.recipe, cell.files)
+        mode = replace(self.mode, replicas=len(cell.group))
+        return Job(cell.recipe, dataset, data, cell.seed, cell.selection, mode, cell.keep_weights)
+
+    # --- running ---------------------------------------------------------------------------------
 
     def run(self, watcher: Watcher) -> SuiteOutcome:
         """Compute what is pending.
@@ -122,107 +207,148 @@ class Bench:
             MissingData: none of the data sets is here, and nothing of the suite is in the store.
             Interrupted: stopped on request.
         """
-        self._record_plan()
-        watcher.planned(self.plan)
-        pending, done = self.plan.pending, 0
-        costs = Costs(self.store.records(), self.planner.mode)
-        left = [one for one in self.plan.cells if one.status == "running elsewhere"]
+        for cell in self.cells:
+            self._record(cell)
+        watcher.planned(self)
+        pending, done = self.pending, 0
         with (
             stoppable(lambda: f"stopped after {done} of {len(pending)} runs; the same command resumes"),
-            tracked(self.registry, self.track, self.store.root, self.display.say),
+            tracked(self.registry, self.options.track, self.store.root, self.display.say),
         ):
-            for place, planned in enumerate(pending):
-                watcher.started(planned, _left(costs, pending[place:]))
-                end, message = self._compute(planned, costs)
-                if end == "left":
-                    left.append(planned)
+            for place, cell in enumerate(pending):
+                cell.status = "running"
+                watcher.started(cell, self._costs.estimate(pending[place:]))
+                self._compute(cell)
+                self._record(cell)
                 done += 1
-                watcher.ended(planned, end, message, _left(costs, pending[place + 1 :]))
-            elsewhere = [planned for planned in left if not self._finished_elsewhere(planned)]
-        remarks = []
-        if elsewhere:
-            remarks.append(f"{len(elsewhere)} of the runs are left to other processes, which compute them")
-        found = stored_outcome(self.plan.resolved, self.store, remarks, self.planner.mode.precision)
-        provided = [one for one in self.plan.cells if one.status != "no plugin"]
-        if provided and not found.records and all(one.status == "no data" for one in provided):
-            raise MissingData(f"suite '{found.name}'", list(dict.fromkeys(one.reason for one in provided)))
+                watcher.ended(cell, self._costs.estimate(pending[place + 1 :]))
+            elsewhere = [cell for cell in self.cells if cell.status == "running elsewhere"]
+            for cell in elsewhere:  # by now the other process may have finished it
+                if cell.run is not None and self.store.find(cell.run) is not None:
+                    cell.status = "found"
+                    self._record(cell)
+        left = sum(cell.status == "running elsewhere" for cell in elsewhere)
+        remarks = [f"{left} of the runs are left to other processes, which compute them"] if left else []
+        found = stored_outcome(self.resolved, self.store, remarks)
+        provided = [cell for cell in self.cells if cell.status != "no plugin"]
+        if provided and not found.records and all(cell.status == "no data" for cell in provided):
+            raise MissingData(f"suite '{found.name}'", list(dict.fromkeys(cell.reason for cell in provided)))
         return found
 
     def failures(self, outcome: SuiteOutcome) -> list[str]:
         """A line for each cell that ended with an error, now or before."""
         return [
-            f"{one.cell.label}: {message}"
-            for one in self.plan.cells
-            if (message := outcome.entries[one.cell.place].failures.get(one.cell.seed)) is not None
+            f"{cell.label}: {message}"
+            for cell in self.cells
+            if (message := outcome.entries[cell.place].failures.get(cell.seed)) is not None
         ]
 
-    def _compute(self, planned: PlannedCell, costs: Costs) -> tuple[End, str]:
-        assert planned.run is not None
-        if self.store.is_running(planned.run):
-            return "left", "another process computes it"
+    def _compute(self, cell: Cell) -> None:
+        """Compute a cell, and with it those of its group that are pending."""
+        assert cell.run is not None
+        if self.store.is_running(cell.run):
+            cell.status, cell.reason = "running elsewhere", "another process computes it"
+            return
+        if cell not in self._ended:
+            self._ended |= self._compute_group(cell)
+        ended = self._ended.pop(cell)
+        if isinstance(ended, Exception):
+            cell.status, cell.reason = "failed", message_of(ended)
+            return
+        record, found = ended
+        cell.status, cell.run = "found" if found else "done", record.info.id
+        if not found:
+            self.computed += 1
+            self._costs.measured(cell, float(record.environment["seconds"]))
+
+    def _compute_group(self, first: Cell) -> dict[Cell, Ended]:
+        group = first.group
+        wanted = {slot for slot, cell in enumerate(group) if cell.status in (*PENDING, "running")}
         try:
-            record, found = self._record(planned)
+            ended = compute_group(
+                list(map(self._job, group)), self.store, self.registry, self.display, wanted=wanted
+            )
         except Interrupted:
             raise
         except Exception as error:
-            message = message_of(error)
-            self._write(planned, "failed", message=message)
-            return "failed", message
-        self._write(planned, "run", run=record.info.id)
-        if found:
-            return "found", ""
-        self.computed += 1
-        costs.measured(planned.cell, float(record.environment["seconds"]))
-        return "done", ""
+            ended = dict.fromkeys(wanted, error)
+        return {group[slot]: one for slot, one in ended.items()}
 
-    def _record(self, planned: PlannedCell) -> tuple[RunRecord, bool]:
-        """The run of a cell; all of a group are computed when the first of them is due."""
-        if planned.cell not in self._ended:
-            group = self.plan.groups[planned.cell]
-            pending = {one.cell for one in self.plan.pending}
-            wanted = {slot for slot, cell in enumerate(group) if cell in pending}
-            try:
-                jobs = [self.planner.job(cell, len(group)) for cell in group]
-                ended = compute_group(jobs, self.store, self.registry, self.display, wanted=wanted)
-            except Interrupted:
-                raise
-            except Exception as error:
-                ended = [Ended(None, error=error)] * len(group)
-            self._ended |= {group[slot]: ended[slot] for slot in wanted}
-        return self._ended.pop(planned.cell).result()
-
-    def _finished_elsewhere(self, planned: PlannedCell) -> bool:
-        """Whether the process that computed the cell has finished it by now."""
-        if planned.run is None or self.store.find(planned.run) is None:
-            return False
-        self._write(planned, "run", run=planned.run)
-        return True
-
-    def _record_plan(self) -> None:
-        """Write what is known before the first run into the ledger."""
-        for planned in self.plan.cells:
-            if planned.status == "found":
-                self._write(planned, "run", run=planned.run)
-            elif planned.status == "no data" and planned.cell.setup.recipe is not None:
-                self._write(planned, "no data", message=planned.reason)
-            elif planned.status == "cannot run":
-                self._write(planned, "failed", message=planned.reason)
-
-    def _write(
-        self, planned: PlannedCell, state: CellState, *, run: str | None = None, message: str = ""
-    ) -> None:
-        ledger, cell = Ledger(self.store), planned.cell
+    def _record(self, cell: Cell) -> None:
+        """Write what is known of a cell into the ledger, unless it is there."""
+        if cell.resolved is None or cell.status not in _LEDGER_STATES:
+            return
+        state = _LEDGER_STATES[cell.status]
+        run, message = (cell.run, "") if state == "run" else (None, cell.reason)
         facts = cell.facts() | {"versions": versions(cell.recipe)}
-        new = CellRecord(state, run, message, planned.data, facts=facts)
-        old = ledger.find(cell.id)
+        new = CellRecord(state, run, message, cell.data, facts=facts)
+        old = self._ledger.find(cell.id)
         if old is None or replace(old, when="") != new:
-            ledger.write(cell.id, new)
+            self._ledger.write(cell.id, new)
 
 
-def _left(costs: Costs, planned: Sequence[PlannedCell]) -> float | None:
-    """Estimated seconds of these; None: the cost of one of them is unknown."""
-    each = [costs.estimate(one.cell) for one in planned]
-    return None if None in each else sum((one for one in each if one is not None), 0.0)
+def message_of(error: Exception) -> str:
+    """One line, with the type of an error that is not a user's."""
+    return str(error) if isinstance(error, ZslbenchError) else one_line(error)
+
+
+def same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two identities ask for the same figures in the same precision.
+
+    The device, the number of threads and how many runs were trained together do not count.
+    """
+
+    def figures(identity: Mapping[str, Any]) -> str:
+        precision = (identity.get("execution") or {}).get("precision")
+        return canonical({**identity, "execution": {"precision": precision}})
+
+    return figures(one) == figures(other)
+
+
+_COMPARED = ("method", "variant", "reading", "components", "settings", "search", "tasks", "selection")
+"""What runs of equal cost share: all of a cell's definition except the seed, the data and the versions."""
+
+
+class Costs:
+    """Estimated time of cells, in seconds.
+
+    Args:
+        records: runs of the store.
+        mode: how cells are computed; runs on another device do not count.
+    """
+
+    def __init__(self, records: Iterable[RunRecord], mode: ExecutionMode) -> None:
+        self._seconds: dict[str | None, list[float]] = {}
+        """By :func:`_cost_key`; of those measured also by data set, and None: of all of them."""
+        for one in records:
+            seconds = one.environment.get("seconds")
+            device = (one.info.identity.get("execution") or {}).get("device")
+            if isinstance(seconds, (int, float)) and device == mode.device and not one.info.resumed:
+                self._seconds.setdefault(_cost_key(one.info.identity), []).append(float(seconds))
+
+    def known(self, cell: Cell) -> float | None:
+        """The mean of equal runs in the store; None: there is none."""
+        return self._mean(_cost_key(cell.definition))
+
+    def measured(self, cell: Cell, seconds: float) -> None:
+        """Add a cell that has just been computed."""
+        for key in (_cost_key(cell.definition), cell.dataset, None):
+            self._seconds.setdefault(key, []).append(seconds)
+
+    def estimate(self, cells: Sequence[Cell]) -> float | None:
+        """The cost of all of these; None: that of one of them is unknown.
+
+        Of each: the mean of equal runs, else of those measured on its data set, else of all.
+        """
+        each = [self._mean(_cost_key(cell.definition), cell.dataset, None) for cell in cells]
+        return None if None in each else sum((one for one in each if one is not None), 0.0)
+
+    def _mean(self, *keys: str | None) -> float | None:
+        return next((fmean(self._seconds[key]) for key in keys if key in self._seconds), None)
+
+
+def _cost_key(identity: Mapping[str, Any]) -> str:
+    return canonical({name: identity.get(name) for name in _COMPARED})
 
 
 @contextmanager
