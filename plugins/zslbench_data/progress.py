@@ -6,22 +6,12 @@ import contextlib
 import io
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.text import Text
+from rich.progress import BarColumn, Progress, Task, TextColumn
+
+from zslbench.cli import duration
 
 SECONDS = 10
 """Shortest time between lines."""
@@ -62,14 +52,14 @@ class Display:
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
-            *self._columns(),
+            TextColumn("{task.fields[figures]}", markup=False),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
             get_time=self._clock,
         )
         self._bars.start()
-        self._bars.add_task(what, total=total, completed=done)
+        self._bars.add_task(what, total=total, completed=done, figures="")
         self._shown = self._clock()
         if self._bars.disable:
             resumed = f", resuming after {self._amount(done)}" if done else ""
@@ -81,9 +71,12 @@ class Display:
             return
         (task,) = self._bars.tasks
         self._bars.advance(task.id, step)
-        if self._bars.disable and self._is_due(task):
+        figures = self._figures(task)
+        self._bars.update(task.id, figures=figures)
+        is_due = self._clock() - self._shown >= SECONDS or task.completed == task.total
+        if self._bars.disable and is_due:
             self._shown = self._clock()
-            self.message(f"{task.description}: {self._line(task)}")
+            self.message(f"{task.description}: {figures}")
 
     def end(self) -> None:
         """The task is over, finished or not."""
@@ -91,17 +84,13 @@ class Display:
             self._bars.stop()
         self._bars = None
 
-    def _is_due(self, task: Task) -> bool:
-        return self._clock() - self._shown >= SECONDS
+    def _figures(self, task: Task) -> str:
+        speed = f"{self._amount(task.speed)}/s" if task.speed else "-"
+        left = "?" if task.time_remaining is None else duration(float(task.time_remaining))
+        return f"{self._amount(task.completed)} of {self._amount(task.total)}, {speed}, {left} left"
 
-    def _columns(self) -> tuple[ProgressColumn, ...]:
-        return DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-
-    def _amount(self, count: Any) -> str:
+    def _amount(self, count: int | float | None) -> str:
         return human(None if count is None else int(count))
-
-    def _line(self, task: Task) -> str:
-        return f"{self._amount(task.completed)} of {self._amount(task.total)}"
 
 
 SILENT = Display(Console(quiet=True, file=io.StringIO()))
@@ -109,28 +98,8 @@ SILENT = Display(Console(quiet=True, file=io.StringIO()))
 
 
 class ImageDisplay(Display):
-    """Shows tasks that are measured in images, with images per second."""
+    """Shows tasks that are measured in images."""
 
-    def _is_due(self, task: Task) -> bool:
-        return super()._is_due(task) or task.finished
-
-    def _columns(self) -> tuple[ProgressColumn, ...]:
-        return MofNCompleteColumn(), _Rate(), TextColumn("left"), TimeRemainingColumn(compact=True)
-
-    def _amount(self, count: Any) -> str:
-        return f"{int(count or 0):,} images"
-
-    def _line(self, task: Task) -> str:
-        from zslbench.cli import duration
-
-        left = "?" if task.time_remaining is None else duration(float(task.time_remaining))
-        return f"{int(task.completed):,} of {int(task.total or 0):,}, {_rate(task)}, {left} left"
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(_rate(task))
-
-
-def _rate(task: Task) -> str:
-    return f"{task.speed:.3g} images/s" if task.speed else "- images/s"
+    def _amount(self, count: int | float | None) -> str:
+        number = count or 0
+        return f"{number:,.0f} images" if number >= 100 else f"{number:.3g} images"

@@ -94,7 +94,7 @@ def get(
     fetcher = Fetcher(root / ARCHIVES, mirrors, offline, force, Display())
 
     def one_part(entry: CatalogueEntry, part: str) -> None:
-        text = get_part(known, entry, part, root, fetcher, force=force)
+        text = get_part(entry, part, root, fetcher)
         click.echo(f"{entry.name} {part}: {text}")
 
     def vectors() -> None:

@@ -174,15 +174,13 @@ def _methods(presence: Presence) -> tuple[list[str], list[str]]:
 
 def _archives(entry: CatalogueEntry, root: Path) -> Iterator[Row]:
     from zslbench_data.download.archives import ARCHIVES
-    from zslbench_data.download.catalogue import catalogue
     from zslbench_data.progress import human
 
-    for key in dict.fromkeys(one.archive for one in entry.parts):
-        one = catalogue().archives[key]
+    for one in dict.fromkeys(part.archive for part in entry.parts):
         path = root / ARCHIVES / one.file
         yield {
             "archive": one.file,
-            "for": [part.what for part in entry.parts if part.archive == key],
+            "for": [part.what for part in entry.parts if part.archive == one],
             "size": human(one.size),
             "here": human(path.stat().st_size) if path.is_file() else None,
             "licence": one.licence,

@@ -21,7 +21,6 @@ Rule = Literal["sum", "mean"]
 class Archive:
     """One file on the web."""
 
-    key: str
     file: str
     """Its name in ``<data root>/archives``."""
     urls: tuple[str, ...]
@@ -43,7 +42,7 @@ class DownloadPart:
     """Which files of an archive make up one part of a data set."""
 
     what: str
-    archive: str
+    archive: Archive
     unpacked: int
     """Approximate size of the files, in bytes."""
     members: tuple[str, ...] = ()
@@ -87,8 +86,7 @@ class CatalogueEntry:
 class Vectors:
     """Downloadable word vectors."""
 
-    name: str
-    archive: str
+    archive: Archive
     member: str
     rule: Rule
     """How the vectors of several words are combined by default."""
@@ -125,15 +123,17 @@ def catalogue() -> Catalogue:
 
 def read(tables: Mapping[str, Any]) -> Catalogue:
     """A catalogue from TOML tables. Unknown fields raise TypeError: we ship the file."""
+    archives = {key: Archive(**_frozen(one)) for key, one in tables["archives"].items()}
+
+    def resolved(table: Mapping[str, Any]) -> dict[str, Any]:
+        return {**_frozen(table), "archive": archives[table["archive"]]}
+
     datasets = {}
     for name, table in tables["datasets"].items():
-        parts = tuple(DownloadPart(**_frozen(one)) for one in table["parts"])
+        parts = tuple(DownloadPart(**resolved(one)) for one in table["parts"])
         datasets[name] = CatalogueEntry(name, **{**_frozen(table), "parts": parts})
-    return Catalogue(
-        {key: Archive(key, **_frozen(one)) for key, one in tables["archives"].items()},
-        datasets,
-        {key: Vectors(key, **one) for key, one in tables.get("vectors", {}).items()},
-    )
+    vectors = {name: Vectors(**resolved(one)) for name, one in tables.get("vectors", {}).items()}
+    return Catalogue(archives, datasets, vectors)
 
 
 def _frozen(table: Mapping[str, Any]) -> dict[str, Any]:

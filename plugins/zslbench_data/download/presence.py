@@ -13,6 +13,7 @@ from zslbench.data import (
     HOW_TO_CHOOSE,
     IMAGES,
     SPLITS_FILE,
+    features_files,
     find_folder,
     sidecar,
 )
@@ -20,7 +21,6 @@ from zslbench_data.download.catalogue import CatalogueEntry, catalogue
 from zslbench_data.progress import human
 
 SENTENCES_FILE = "sent_splits.mat"
-_NOT_FEATURES = {SPLITS_FILE, SENTENCES_FILE, "binaryAtt_splits.mat", "labels.mat"}
 _RATE = 10_000_000
 """Bytes per second of the connection that download times are estimated for."""
 
@@ -81,7 +81,7 @@ def look(root: Path, folder_name: str) -> Presence:
         folder,
         splits=(folder / SPLITS_FILE).is_file(),
         sentences=(folder / SENTENCES_FILE).is_file(),
-        features=_features(folder),
+        features=tuple(features_files(folder)),
         regions=regions,
         names=sidecar(folder, ATTRIBUTE_NAMES),
         vectors=vectors or next((one for one in regions if _has_vectors(one)), None),
@@ -89,33 +89,17 @@ def look(root: Path, folder_name: str) -> Presence:
     )
 
 
-def _features(folder: Path) -> tuple[str, ...]:
-    """MATLAB files with a variable ``features``; their reader is imported only if a file could be one."""
-    if all(one.name in _NOT_FEATURES for one in folder.glob("*.mat")):
-        return ()
-    from zslbench.data import features_files
-
-    return tuple(features_files(folder))
-
-
 def _regions(folder: Path) -> tuple[Path, ...]:
     """Region stores and files; their reader is imported only if a file could be one."""
     root = folder.parent
     folders = [folder, folder / "regions", root / "region_features", root.parent / "region_features"]
-    if not any(map(_may_hold_regions, folders)):
-        return ()
-    from zslbench.data import region_files
-
-    return tuple(region_files(folder))
-
-
-def _may_hold_regions(folder: Path) -> bool:
     with contextlib.suppress(OSError):
-        return any(
-            one.suffix.lower() in (".hdf5", ".h5") or (one / "store.json").is_file()
-            for one in folder.iterdir()
-        )
-    return False
+        entries = [one for parent in folders for one in parent.glob("*")]
+        if any(one.suffix.lower() in (".hdf5", ".h5") or (one / "store.json").is_file() for one in entries):
+            from zslbench.data import region_files
+
+            return tuple(region_files(folder))
+    return ()
 
 
 def _has_vectors(path: Path) -> bool:
@@ -172,7 +156,7 @@ def next_steps(
     if entry and "names" in missing:
         steps.append(how_to_get_part(entry, "names"))
     if "vectors" in missing:
-        archive = catalogue().archives[catalogue().vectors["glove"].archive]
+        archive = catalogue().vectors["glove"].archive
         command = f"zslbench data get vectors --dataset {name}"
         steps.append(f"{command} ({archive.file}, {human(archive.size)})")
     if "regions" in missing:
@@ -195,7 +179,7 @@ def region_bytes(entry: CatalogueEntry, width: int = 2) -> int:
 def _archives(entry: CatalogueEntry, *names: str) -> str:
     """``"xlsa17.zip, 919.9 MB: 2 minutes at 10.0 MB/s"``."""
     parts = [one for one in map(entry.part, names) if one is not None]
-    archives = [catalogue().archives[key] for key in dict.fromkeys(one.archive for one in parts)]
+    archives = list(dict.fromkeys(one.archive for one in parts))
     files = ", ".join(f"{one.file}, {human(one.size)}" for one in archives)
     if any(one.size is None for one in archives):
         return files

@@ -20,14 +20,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from zslbench.errors import DataError
-from zslbench.store import write_whole
+from zslbench.store import sha256_of, write_whole
 from zslbench_data.progress import Display, human
 
-STAMP = ".archive"
+STAMP = ".unpacked"
 """File in the staging folder that identifies the archive."""
 
 _BLOCK = 1 << 20
@@ -42,44 +42,34 @@ _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zl
 
 
 @dataclass(frozen=True)
-class Member:
+class _Member:
     """A file in an archive."""
 
     name: str
-    parts: tuple[str, ...]
     size: int
     regular: bool
     """Whether it is an ordinary file, not a link or a device."""
     open: Callable[[], IO[bytes]]
 
 
-@dataclass(frozen=True)
-class Unpacked:
-    """A file that was extracted."""
-
-    member: str
-    size: int
-    sha256: str
-
-
 def unpack(
     archive: Path,
     staging: Path,
-    choose: Callable[[tuple[str, ...]], str | None],
+    choose: Callable[[PurePosixPath], str | None],
     *,
     expected: int,
     stamp: str,
     display: Display,
-) -> dict[str, Unpacked]:
+) -> dict[str, dict[str, Any]]:
     """Write the chosen members below ``staging``.
 
     Args:
-        choose: turns the parts of a member's path into a path below ``staging``; None skips the member.
+        choose: turns a member's path into a path below ``staging``; None skips the member.
         expected: approximate size of the chosen members, in bytes.
         stamp: identifies the archive (its sha256). What an earlier call left of another archive is removed.
 
     Returns:
-        What was written, by path below ``staging``.
+        ``member``, ``bytes`` and ``sha256`` of what was written, by path below ``staging``.
 
     Raises:
         DataError: the archive is damaged or unsafe; everything written is removed.
@@ -90,26 +80,31 @@ def unpack(
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         write_whole(mark, stamp.encode())
-    done: dict[str, Unpacked] = {}
+    done: dict[str, dict[str, Any]] = {}
     depths: dict[str, int] = {}
     claimed = 0
     try:
         with display.task(f"unpacking {archive.name}", expected):
             for member in _members(archive, staging):
-                target = choose(member.parts)
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts or re.search(r"\\|\0|^[A-Za-z]:", member.name):
+                    fault = f"member {member.name[:200]!r} would leave its folder"
+                    raise DataError(archive, [fault], _UNSAFE)
+                target, depth = choose(path), len(path.parts)
                 if target is None:
                     continue
                 if not member.regular:
                     raise DataError(archive, [f"member '{member.name}' is not an ordinary file"], _UNSAFE)
-                if target in done and depths[target] <= len(member.parts):
+                if target in done and depths[target] <= depth:
                     continue
                 claimed += member.size
                 if claimed > _FACTOR * expected + _SLACK:
                     fault = f"claims to hold {human(claimed)} or more, expected {human(expected)}"
                     raise DataError(archive, [fault], _UNSAFE)
                 resume = target not in done  # a shallower match replaces what was written for a deeper one
-                depths[target] = len(member.parts)
-                done[target] = _write(member, staging / target, resume, display)
+                sha256 = _write(member, staging / target, resume, display)
+                depths[target] = depth
+                done[target] = {"member": member.name, "bytes": member.size, "sha256": sha256}
     except (DataError, *_DAMAGED) as error:
         shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, DataError):
@@ -119,13 +114,11 @@ def unpack(
     return done
 
 
-def _write(member: Member, target: Path, resume: bool, display: Display) -> Unpacked:
-    """Write one member, unless ``resume`` and an earlier call finished it."""
+def _write(member: _Member, target: Path, resume: bool, display: Display) -> str:
+    """Write one member, unless ``resume`` and an earlier call finished it; returns its sha256."""
     if resume and target.is_file() and target.stat().st_size == member.size:
-        with target.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
         display.advance(member.size)
-        return Unpacked(member.name, member.size, digest.hexdigest())
+        return sha256_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     digest, size = hashlib.sha256(), 0
@@ -140,42 +133,34 @@ def _write(member: Member, target: Path, resume: bool, display: Display) -> Unpa
     if size != member.size:
         raise EOFError(f"member '{member.name}' has {size} bytes and claims {member.size}")
     part.replace(target)
-    return Unpacked(member.name, size, digest.hexdigest())
+    return digest.hexdigest()
 
 
-def _members(archive: Path, staging: Path) -> Iterator[Member]:
+def _members(archive: Path, staging: Path) -> Iterator[_Member]:
     """The files in the archive's order; each must be read before the next."""
-    with archive.open("rb") as file:
-        is_zip = file.read(2) == b"PK"
-    for member in _zip_members(archive) if is_zip else _tar_members(archive, staging):
-        name = member.name
-        if name.startswith("/") or ".." in member.parts or re.search(r"\\|\0|^[A-Za-z]:", name):
-            raise DataError(archive, [f"member {name[:200]!r} would leave its folder"], _UNSAFE)
-        yield member
-
-
-def _zip_members(archive: Path) -> Iterator[Member]:
-    with zipfile.ZipFile(archive) as content:
-        for info in content.infolist():
-            if info.flag_bits & 1:
-                raise DataError(archive, [f"member '{info.filename}' is encrypted"], _UNSAFE)
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if not info.is_dir():  # zipfile's own name ends at a NUL and hides backslashes on Windows
-                name, regular = info.orig_filename, kind in (0, stat.S_IFREG)
-                yield Member(name, _parts(name), info.file_size, regular, partial(content.open, info))
-
-
-def _tar_members(archive: Path, staging: Path) -> Iterator[Member]:
     with archive.open("rb") as raw:
-        compressed = raw.read(2) == b"\x1f\x8b"
+        head = raw.read(2)
         raw.seek(0)
-        source = _Limited(gzip.GzipFile(fileobj=raw) if compressed else raw, archive)
+        if head == b"PK":
+            yield from _zip_members(archive)
+            return
+        source = _Limited(gzip.GzipFile(fileobj=raw) if head == b"\x1f\x8b" else raw, archive)
         with tarfile.open(fileobj=cast(Any, source), mode="r|") as content:
             for info in content:
                 if not info.isdir():
                     regular = info.isreg() and not info.issparse() and _is_accepted(info, staging)
                     read = cast(Callable[[], IO[bytes]], partial(content.extractfile, info))
-                    yield Member(info.name, _parts(info.name), info.size, regular, read)
+                    yield _Member(info.name, info.size, regular, read)
+
+
+def _zip_members(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as content:
+        for info in content.infolist():
+            if info.flag_bits & 1:
+                raise DataError(archive, [f"member '{info.filename}' is encrypted"], _UNSAFE)
+            regular = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
+            if not info.is_dir():  # zipfile's own name ends at a NUL and hides backslashes on Windows
+                yield _Member(info.orig_filename, info.file_size, regular, partial(content.open, info))
 
 
 def _is_accepted(info: tarfile.TarInfo, staging: Path) -> bool:
@@ -198,7 +183,3 @@ class _Limited:
         if self._left < 0:
             raise DataError(self._archive, [f"expands to over {_RATIO} times its size"], _UNSAFE)
         return data
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return tuple(one for one in name.rstrip("/").split("/") if one not in ("", "."))

@@ -193,7 +193,7 @@ def _look_up(
     fetched, member = None, None
     if source in catalogue.vectors:
         offer = catalogue.vectors[source]
-        fetched = fetcher.fetch(catalogue.archives[offer.archive])
+        fetched = fetcher.fetch(offer.archive)
         path, member, rule = fetched.path, offer.member, rule or offer.rule
         origin: dict[str, Any] = {"name": source, "member": member, **fetched.record}
     else:

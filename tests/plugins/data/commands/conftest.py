@@ -236,8 +236,6 @@ def archive() -> Callable[..., Archive]:
     def make(*urls: str, body: bytes | None = None, file: str = "set.zip", **how: Any) -> Archive:
         if body is not None:
             how["checksum"] = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        return Archive(
-            "set", file, urls, page="http://example.invalid/set", holds="a set", licence="free", **how
-        )
+        return Archive(file, urls, page="http://example.invalid/set", holds="a set", licence="free", **how)
 
     return make

@@ -22,7 +22,7 @@ KNOWN = catalogue()
 COMPLETE = {"file": "a.zip", "urls": [], "page": "", "holds": "", "licence": ""}
 
 
-@pytest.mark.parametrize("one", KNOWN.archives.values(), ids=lambda one: one.key)
+@pytest.mark.parametrize("one", KNOWN.archives.values(), ids=lambda one: one.file)
 def test_archives_can_be_fetched_and_checked(one: Any) -> None:
     for url in (*one.urls, one.page):
         assert urlsplit(url).scheme in ("http", "https")
@@ -38,7 +38,7 @@ def test_archives_can_be_fetched_and_checked(one: Any) -> None:
 
 def test_archives_and_parts_belong_together() -> None:
     used = {part.archive for entry in KNOWN.datasets.values() for part in entry.parts}
-    assert used | {one.archive for one in KNOWN.vectors.values()} == set(KNOWN.archives)
+    assert used | {one.archive for one in KNOWN.vectors.values()} == set(KNOWN.archives.values())
     assert len({one.file for one in KNOWN.archives.values()}) == len(KNOWN.archives)
 
 
@@ -102,7 +102,7 @@ def test_every_archive_of_a_data_set_is_documented() -> None:
     page = (ROOT / "docs" / "data.md").read_text("utf-8")
     for entry in KNOWN.datasets.values():
         for part in entry.parts:
-            assert KNOWN.archives[part.archive].file in page
+            assert part.archive.file in page
 
 
 def test_documented_sizes_of_sun() -> None:

@@ -252,7 +252,7 @@ from zslbench_data.download.catalogue import Archive
 from zslbench_data.download.archives import Fetcher
 from zslbench_data.download.transfer import Policy
 
-one = Archive("set", "set.zip", (sys.argv[1],), page="", holds="", licence="")
+one = Archive("set.zip", (sys.argv[1],), page="", holds="", licence="")
 Fetcher(Path(sys.argv[2]), policy=Policy(chunk=4096)).fetch(one)
 """
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from zslbench.errors import DataError
-from zslbench_data.download.catalogue import DownloadPart
+from zslbench_data.download.catalogue import Archive, DownloadPart
 from zslbench_data.download.get import chooser
 from zslbench_data.download.unpack import STAMP, unpack
 
@@ -31,7 +31,8 @@ FILES = {
     "readme.txt": b"read me",
 }
 NOISE = random.Random(3).randbytes(25_000)
-PART = DownloadPart("splits", "set", 10_000, ("CUB/att_splits.mat", "CUB/res101.mat"), ("CUB/*classes*.txt",))
+SET = Archive("set.zip", (), page="", holds="", licence="")
+PART = DownloadPart("splits", SET, 10_000, ("CUB/att_splits.mat", "CUB/res101.mat"), ("CUB/*classes*.txt",))
 
 
 @pytest.fixture(params=["zip", "tar.gz", "tar"])
@@ -74,8 +75,8 @@ def test_only_chosen_members_are_unpacked(run: Any, pack: Any, staging: Path) ->
     }
     assert got.keys() == there.keys()
     one = got["res101.mat"]
-    assert (one.member, one.size) == ("top/CUB/res101.mat", 8000)
-    assert one.sha256 == hashlib.sha256(FILES[one.member]).hexdigest()
+    assert (one["member"], one["bytes"]) == ("top/CUB/res101.mat", 8000)
+    assert one["sha256"] == hashlib.sha256(FILES[one["member"]]).hexdigest()
 
 
 @pytest.mark.parametrize("order", [False, True])
@@ -84,9 +85,9 @@ def test_the_shallower_of_two_matching_members_is_unpacked(
 ) -> None:
     files = {"attributes.txt": b"right", "x/y/attributes.txt": b"wrong!"}
     files = dict(reversed(files.items())) if order else files
-    got = run(pack(files), DownloadPart("names", "set", 100, ("attributes.txt",)))
+    got = run(pack(files), DownloadPart("names", SET, 100, ("attributes.txt",)))
     assert (staging / "attributes.txt").read_bytes() == b"right"
-    assert got["attributes.txt"].member == "attributes.txt"
+    assert got["attributes.txt"]["member"] == "attributes.txt"
 
 
 def test_images_keep_their_folders(run: Any, pack: Any, staging: Path) -> None:
@@ -98,9 +99,9 @@ def test_images_keep_their_folders(run: Any, pack: Any, staging: Path) -> None:
         "./d/parts/images.jpg": b"elsewhere",
         "images/z.jpg": b"elsewhere too",
     }
-    got = run(pack(files), DownloadPart("images", "set", 100, below="d/images"))
-    assert got.keys() == {"001.A/x.jpg", "002.B/deep/y.JPG"}
-    assert (staging / "002.B" / "deep" / "y.JPG").read_bytes() == b"2"
+    got = run(pack(files), DownloadPart("images", SET, 100, below="d/images"))
+    assert got.keys() == {"images/001.A/x.jpg", "images/002.B/deep/y.JPG"}
+    assert (staging / "images" / "002.B" / "deep" / "y.JPG").read_bytes() == b"2"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_truncated_archives_are_an_error(run: Any, pack: Any, tmp_path: Path, at
     with pytest.raises(DataError, match=r"is damaged .*--force"):
         run(
             body[: int(len(body) * at)],
-            DownloadPart("splits", "set", 100_000, ("readme.txt", "CUB/res101.mat")),
+            DownloadPart("splits", SET, 100_000, ("readme.txt", "CUB/res101.mat")),
         )
     assert around(tmp_path) == {"inner"}
 
@@ -215,7 +216,7 @@ def test_an_encrypted_member_is_refused(run: Any, make_zip: Any) -> None:
 
 def test_unpacking_is_resumed(run: Any, pack: Any, staging: Path, display: Any) -> None:
     files = {f"images/{number}.jpg": bytes([number]) * 1000 for number in range(8)}
-    part = DownloadPart("images", "set", 8000, below="images")
+    part = DownloadPart("images", SET, 8000, below="images")
     body = pack(files)
 
     def stop(step: int) -> None:
@@ -226,15 +227,17 @@ def test_unpacking_is_resumed(run: Any, pack: Any, staging: Path, display: Any) 
     display.advance = stop
     with pytest.raises(KeyboardInterrupt):
         run(body, part)
-    before = {one.name: one.stat().st_mtime_ns for one in staging.glob("*.jpg")}
+    before = {one.name: one.stat().st_mtime_ns for one in staging.glob("images/*.jpg")}
     assert 2 <= len(before) < 8
-    assert all(len((staging / one).read_bytes()) == 1000 for one in before)
+    assert all(len((staging / "images" / one).read_bytes()) == 1000 for one in before)
     display.advance = lambda step: None
     assert len(run(body, part)) == 8
-    after = {one.name: one.stat().st_mtime_ns for one in staging.glob("*.jpg")}
+    after = {one.name: one.stat().st_mtime_ns for one in staging.glob("images/*.jpg")}
     assert len(after) == 8
     assert before.items() <= after.items()  # not written again
-    assert all((staging / f"{number}.jpg").read_bytes() == bytes([number]) * 1000 for number in range(8))
+    assert all(
+        (staging / "images" / f"{number}.jpg").read_bytes() == bytes([number]) * 1000 for number in range(8)
+    )
 
 
 def test_files_left_by_another_archive_are_removed(run: Any, pack: Any, staging: Path) -> None:

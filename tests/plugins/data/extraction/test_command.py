@@ -93,9 +93,9 @@ def test_progress_shows_rate_and_time_left() -> None:
     bar.end()
     lines = out.getvalue().splitlines()
     assert lines[0] == "resnet101 on cuda: 14,340 images, resuming after 340 images"
-    assert lines[1] == "resnet101 on cuda: 1,340 of 14,340, 100 images/s, 2 min left"
+    assert lines[1] == "resnet101 on cuda: 1,340 images of 14,340 images, 100 images/s, 2 min left"
     assert len(lines) == 5
-    assert "4,340 of 14,340, 100 images/s" in lines[-1]
+    assert "4,340 images of 14,340 images, 100 images/s" in lines[-1]
 
 
 def test_help_imports_nothing_heavy() -> None:
