@@ -25,11 +25,11 @@ from zslbench.data import (
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 from zslbench.store import sha256_of
 from zslbench_data.checking.classes import check_class_folders, check_semantics, compare_labels
-from zslbench_data.checking.features import check_duplicates, check_features, part_numbers, report_values
+from zslbench_data.checking.features import check_duplicates, check_features, report_values
 from zslbench_data.checking.regions import check_regions, open_source
 from zslbench_data.checking.scan import scan
 from zslbench_data.checking.words import check_words, short_path
-from zslbench_data.download.catalogue import CatalogueEntry, catalogue
+from zslbench_data.download.catalogue import catalogue
 from zslbench_data.download.get import LISTING, SOURCES, read_sources
 from zslbench_data.download.presence import SENTENCES_FILE
 from zslbench_data.exporting.xlsa17 import blocks
@@ -59,32 +59,54 @@ def check_dataset(
     folder = find_folder(data, name)
     if semantics is not None and semantics not in SEMANTICS_FILES:
         raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
-    entry = catalogue().datasets.get(name.lower())
-    if folder is None and entry is not None:
-        raise MissingData(
-            f"data set '{name}'", [f"no folder {entry.folder} in {data}"], f"zslbench data get {name}"
-        )
     findings = Findings()
     if folder is None:
+        if entry := catalogue().datasets.get(name.lower()):
+            where, fault = f"data set '{name}'", f"no folder {entry.folder} in {data}"
+            raise MissingData(where, [fault], f"zslbench data get {name}")
         _check_loaded(name, root, findings)
     else:
-        _check_folder(folder, entry, features, regions, semantics, findings, display)
+        stems = _features(folder, features, findings)
+        sources = _regions(folder, regions, findings)
+        _check_folder(folder, stems, sources, semantics, findings, display)
     return [replace(row, severity="ok") if row.severity == "note" else row for row in findings.rows]
+
+
+def _features(folder: Path, requested: str | None, findings: Findings) -> list[str]:
+    """Stems of the features files to check."""
+    if requested is not None:
+        stem = features_stem(requested)
+        if (folder / f"{stem}.mat").is_file():
+            return [stem]
+        findings.error("is missing", f"{stem}.mat")
+    found = []
+    for path in sorted(folder.glob("*.mat")) if requested is None else []:
+        with findings.guard(path.name):
+            if "features" in mat_variables(path):
+                found.append(path.stem)
+    return found
+
+
+def _regions(folder: Path, requested: str | None, findings: Findings) -> list[Path]:
+    """Paths of the region features to check."""
+    if requested is None:
+        return region_files(folder)
+    with findings.guard(requested):
+        return [find_regions(folder, requested)]
+    return []
 
 
 def _check_folder(
     folder: Path,
-    entry: CatalogueEntry | None,
-    features: str | None,
-    regions: str | None,
+    stems: list[str],
+    sources: list[Path],
     semantics: str | None,
     findings: Findings,
     display: Display,
 ) -> None:
+    display.message(f"checking {folder}")
     if not (folder / SPLITS_FILE).is_file():
         findings.error("is missing", SPLITS_FILE)
-    display.message(f"checking {folder}")
-    sources = _region_files(folder, regions, findings)
     images = compare_labels(folder, findings)
     if images is None and sources:
         with findings.guard(short_path(sources[0], folder)):
@@ -93,56 +115,28 @@ def _check_folder(
     elif images is None:
         findings.error("no file has labels", folder.name)
     contents = read_folder(folder, images, findings=findings)
-    check_semantics(contents, _semantics(contents, semantics), entry)
+    check_semantics(contents, [semantics] if semantics else _semantics(contents))
     check_class_folders(contents)
     if contents.semantics is not None:
         check_words(folder, contents.semantics.shape[1], findings)
-    stems = _features(folder, features, findings)
     for stem in stems:
         display.message(f"checking {stem}.mat")
-        check_features(contents, stem, entry)
+        check_features(contents, stem)
     for path in sources:
         display.message(f"checking {path.name}")
-        check_regions(contents, path, stems, short_path(path, folder), entry)
+        check_regions(contents, path, stems)
     if not stems and not sources:
         findings.warning("neither features nor regions: no method can run on it", folder.name)
     if (folder / IMAGES).is_dir():
         display.message(f"checking {IMAGES}")
-        _check_images(contents, entry)
+        _check_images(contents)
     _check_recorded(folder, findings)
 
 
-def _semantics(contents: FolderContents, requested: str | None) -> list[str]:
-    if requested is not None:
-        return [requested]
-    found = [name for name in ("att", "original_att") if name in ("att", *contents.variables)]
+def _semantics(contents: FolderContents) -> list[str]:
+    names = ["att", "original_att"] if "original_att" in contents.variables else ["att"]
     sentences = (contents.folder / SENTENCES_FILE).is_file()
-    return (found if contents.variables else []) + (["sentence"] if sentences else [])
-
-
-def _features(folder: Path, requested: str | None, findings: Findings) -> list[str]:
-    """Stems of the features files to check."""
-    if requested is not None:
-        stem = features_stem(requested)
-        if not (folder / f"{stem}.mat").is_file():
-            findings.error("is missing", f"{stem}.mat")
-            return []
-        return [stem]
-    found = []
-    for path in sorted(folder.glob("*.mat")):
-        with findings.guard(path.name):
-            if "features" in mat_variables(path):
-                found.append(path.stem)
-    return found
-
-
-def _region_files(folder: Path, requested: str | None, findings: Findings) -> list[Path]:
-    if requested is None:
-        return region_files(folder)
-    found: list[Path] = []
-    with findings.guard(requested):
-        found.append(find_regions(folder, requested))
-    return found
+    return (names if contents.variables else []) + (["sentence"] if sentences else [])
 
 
 def _check_loaded(name: str, root: str | Path | None, findings: Findings) -> None:
@@ -161,7 +155,7 @@ def _check_loaded(name: str, root: str | Path | None, findings: Findings) -> Non
         findings.note(note, name)
 
 
-def _check_images(contents: FolderContents, entry: CatalogueEntry | None) -> None:
+def _check_images(contents: FolderContents) -> None:
     """Image files: all present, not empty, as in ``images.sha256``, and not in several parts of the split."""
     from zslbench_data.extraction.images import list_images
 
@@ -172,31 +166,28 @@ def _check_images(contents: FolderContents, entry: CatalogueEntry | None) -> Non
             lines = (folder / LISTING).read_text("utf-8", "surrogateescape").splitlines()
             listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     with findings.guard(IMAGES):
-        paths = list_images(folder).paths
-        digests, empty, changed = [], {}, []
-        for row, path in enumerate(paths):
-            digest = sha256_of(path)
-            digests.append(bytes.fromhex(digest))
-            name = f"{IMAGES}/{path.relative_to(folder / IMAGES).as_posix()}"
-            if path.stat().st_size == 0:
-                empty[row] = name
-            if listed.get(name, digest) != digest:
-                changed.append(name)
+        names = [f"{IMAGES}/{file}" for file in list_images(folder).files]
+        digests = [sha256_of(folder / name) for name in names]
+        empty = [row for row, name in enumerate(names) if (folder / name).stat().st_size == 0]
         if empty:
-            findings.error(f"empty image files ({few(empty.values())})", IMAGES, len(empty))
+            shown = few(names[row] for row in empty)
+            findings.error(f"empty image files ({shown})", IMAGES, len(empty))
+        changed = [
+            name for name, digest in zip(names, digests, strict=True) if listed.get(name, digest) != digest
+        ]
         if changed:
             findings.error(f"images differ from {LISTING} ({few(changed)})", IMAGES, len(changed))
-        if len(digests) == len(part_numbers(contents)):
-            check_duplicates(contents, digests, list(empty), "image", IMAGES, entry)
-        findings.ok("all images of the data set exist", IMAGES, len(paths))
+        check_duplicates(contents, list(map(bytes.fromhex, digests)), empty, "image", IMAGES)
+        findings.ok("all images of the data set exist", IMAGES, len(names))
 
 
 def _check_recorded(folder: Path, findings: Findings) -> None:
     """Compare downloaded or imported files with ``sources.json``."""
     with findings.guard(SOURCES):
-        records = {name: one for name, one in read_sources(folder)["files"].items() if "sha256" in one}
         right = 0
-        for name, record in records.items():
+        for name, record in read_sources(folder)["files"].items():
+            if "sha256" not in record:
+                continue
             if not (folder / name).is_file():
                 findings.error(f"is missing, though {SOURCES} records it", name)
                 continue

@@ -21,9 +21,8 @@ from zslbench.data import (
     label_files,
 )
 from zslbench.evaluation import fingerprint
-from zslbench_data.checking.features import part_numbers
+from zslbench_data.checking.features import official, part_numbers
 from zslbench_data.checking.scan import duplicates
-from zslbench_data.download.catalogue import CatalogueEntry
 
 _DEEPEST = 3
 
@@ -49,7 +48,7 @@ def compare_labels(folder: Path, findings: Findings) -> ImageLabels | None:
     return first
 
 
-def check_semantics(contents: FolderContents, names: Iterable[str], entry: CatalogueEntry | None) -> None:
+def check_semantics(contents: FolderContents, names: Iterable[str]) -> None:
     """Check these class semantics, and the split with each."""
     findings, sound = contents.findings, True
     for name in names:
@@ -57,7 +56,7 @@ def check_semantics(contents: FolderContents, names: Iterable[str], entry: Catal
         with findings.guard(file):
             values = contents.semantics if name == "att" else contents.read_semantics(name)
             where = f"{file}: {'att' if name == 'sentence' else name}"
-            sound = values is not None and _check_one(contents, name, where, values, entry) and sound
+            sound = values is not None and _check_one(contents, name, where, values) and sound
     if sound and contents.split is not None:
         sizes = ", ".join(f"{part} {len(contents.parts[part])}" for part in PARTS)
         findings.ok(f"parts are disjoint, no unseen class has training images ({sizes})", SPLITS_FILE)
@@ -65,11 +64,9 @@ def check_semantics(contents: FolderContents, names: Iterable[str], entry: Catal
             findings.ok("images are in no part of the split", SPLITS_FILE, outside)
 
 
-def _check_one(
-    contents: FolderContents, name: str, where: str, values: np.ndarray, entry: CatalogueEntry | None
-) -> bool:
+def _check_one(contents: FolderContents, name: str, where: str, values: np.ndarray) -> bool:
     """Whether these semantics and the split are free of errors."""
-    findings = contents.findings
+    findings, entry = contents.findings, official(contents)
     dataset = contents.unchecked(name, values)
     faults = [] if dataset is None else dataset_findings(dataset)
     findings.extend(faults, where)
@@ -82,16 +79,15 @@ def _check_one(
             findings.warning(text, SPLITS_FILE)
         if not wrong:
             findings.ok(f"counts are the official ones of {entry.name}, with {name}", SPLITS_FILE)
-    if len(values):
-        constant = np.flatnonzero((values == values[0]).all(axis=0))
-        if len(constant):
-            text = f"columns have the same value for every class ({few(constant)})"
-            findings.warning(text, where, len(constant))
-        zero = np.flatnonzero(~values.any(axis=1)).tolist()
-        if same := duplicates([row.tobytes() for row in values], zero):
-            names = contents.class_names or [str(number) for number in range(len(values))]
-            groups = few(" = ".join(names[one] for one in group if one < len(names)) for group in same)
-            findings.warning(f"classes have equal semantics ({groups})", where, sum(map(len, same)))
+    constant = np.flatnonzero((values == values[:1]).all(axis=0)) if len(values) else []
+    if len(constant):
+        text = f"columns have the same value for every class ({few(constant)})"
+        findings.warning(text, where, len(constant))
+    zero = np.flatnonzero(~values.any(axis=1)).tolist()
+    if same := duplicates([row.tobytes() for row in values], zero):
+        names = contents.class_names or [str(number) for number in range(len(values))]
+        groups = few(" = ".join(names[one] for one in group if one < len(names)) for group in same)
+        findings.warning(f"classes have equal semantics ({groups})", where, sum(map(len, same)))
     if not faults:
         findings.ok(f"{values.shape[0]} classes, {values.shape[1]} columns", where)
     return not faults

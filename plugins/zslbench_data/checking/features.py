@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -11,27 +11,22 @@ import numpy as np
 from zslbench.data import PARTS, Findings, FolderContents, few, read_mat
 from zslbench.errors import DataError
 from zslbench_data.checking.scan import Scan, duplicates, scan
-from zslbench_data.download.catalogue import CatalogueEntry
+from zslbench_data.download.catalogue import CatalogueEntry, catalogue
 from zslbench_data.exporting.xlsa17 import blocks
 
 _ROWS = 1024
 
 
-def check_features(contents: FolderContents, stem: str, entry: CatalogueEntry | None) -> None:
+def check_features(contents: FolderContents, stem: str) -> None:
     """Check a features file."""
     file, images, findings = f"{stem}.mat", contents.images, contents.findings
-    found: Scan | None = None
     with findings.guard(file):
         found = scan(feature_blocks(contents.folder / file), digests=True)
-    if found is None:
-        return
-    report_values(found, file, findings)
-    if images is not None and found.rows != len(images.labels):
-        findings.error(
-            f"features of {found.rows} images, labels of {len(images.labels)} ({images.file})", file
-        )
-    else:
-        check_duplicates(contents, found.digests, found.zero_rows, "features", file, entry)
+        report_values(found, file, findings)
+        if images is not None and found.rows != len(images.labels):
+            text = f"features of {found.rows} images, labels of {len(images.labels)} ({images.file})"
+            findings.error(text, file)
+        check_duplicates(contents, found.digests, found.zero_rows, "features", file)
 
 
 def feature_blocks(path: Path) -> Iterator[np.ndarray]:
@@ -56,17 +51,15 @@ def feature_blocks(path: Path) -> Iterator[np.ndarray]:
 
 def report_values(found: Scan, where: str, findings: Findings) -> None:
     """Report anomalies in the values of an array."""
-    if found.nan or found.inf:
+    if bad := found.nan + found.inf:
         rows = f"in {len(found.bad_rows)} images (row {few(found.bad_rows)})"
-        findings.error(
-            f"{found.nan} NaN and {found.inf} infinite values {rows}", where, found.nan + found.inf
-        )
+        findings.error(f"{found.nan} NaN and {found.inf} infinite values {rows}", where, bad)
     if found.zero_rows:
         findings.error(f"images are all zero (row {few(found.zero_rows)})", where, len(found.zero_rows))
     if found.constant:
         text = f"dimensions have the same value in every image ({few(found.constant)})"
         findings.warning(text, where, len(found.constant))
-    if not (found.nan or found.inf or found.zero_rows or found.constant):
+    if not (bad or found.zero_rows or found.constant):
         text = f"all values are finite, up to {found.largest:.4g}; no dimension is constant"
         findings.ok(text, where, found.rows)
 
@@ -81,44 +74,49 @@ def part_numbers(contents: FolderContents) -> np.ndarray:
 
 
 def check_duplicates(
-    contents: FolderContents,
-    digests: list[bytes],
-    ignore: Sequence[int],
-    what: str,
-    where: str,
-    entry: CatalogueEntry | None,
+    contents: FolderContents, digests: list[bytes], ignore: Sequence[int], what: str, where: str
 ) -> None:
     """Check for images with the same digest in several parts of the split or of several classes.
 
     In an official data set, whose split is fixed, they are only a warning.
     """
-    groups, parts, findings = duplicates(digests, ignore), part_numbers(contents), contents.findings
-    labels = np.zeros(len(digests), dtype=np.int64) if contents.images is None else contents.images.labels
+    images, parts, findings = contents.images, part_numbers(contents), contents.findings
+    if images is None or len(digests) != len(images.labels):
+        return  # which is reported elsewhere
 
     def several(values: np.ndarray, group: list[int]) -> bool:
-        return len(values) > 0 and len({int(values[row]) for row in group if values[row] >= 0}) > 1
+        return len({int(values[row]) for row in group if values[row] >= 0}) > 1
 
-    def listed(chosen: list[list[int]]) -> str:
-        return few(" = ".join(map(str, group)) for group in chosen)
+    def part(row: int) -> str:
+        return PARTS[parts[row]] if parts[row] >= 0 else "no part"
 
-    across = [group for group in groups if several(parts, group)]
+    def report(add: Callable[[str, str, int], None], text: str, chosen: list[list[str]]) -> None:
+        rows = few(" = ".join(group) for group in chosen)
+        add(f"the same {what} {text} (rows {rows})", where, sum(map(len, chosen)))
+
+    across, mixed, rest = [], [], []
+    for group in duplicates(digests, ignore):
+        rows = list(map(str, group))
+        if several(parts, group):
+            across.append([f"{row} ({part(row)})" for row in group])
+        if several(images.labels, group):
+            mixed.append(rows)
+        elif not several(parts, group):
+            rest.append(rows)
     if across:
-        rows = few(
-            " = ".join(f"{row} ({PARTS[parts[row]] if parts[row] >= 0 else 'no part'})" for row in group)
-            for group in across
-        )
-        findings.add(
-            "error" if entry is None else "warning",
-            f"the same {what} in several parts of the split (rows {rows})",
-            where,
-            sum(map(len, across)),
+        report(
+            findings.warning if official(contents) else findings.error,
+            "in several parts of the split",
+            across,
         )
     else:
         findings.ok(f"no {what} in several parts of the split", where)
-    mixed = [group for group in groups if several(labels, group)]
     if mixed:
-        text = f"the same {what} with several labels (rows {listed(mixed)})"
-        findings.warning(text, where, sum(map(len, mixed)))
-    if rest := [group for group in groups if group not in across and group not in mixed]:
-        text = f"the same {what} several times within one part (rows {listed(rest)})"
-        findings.ok(text, where, sum(map(len, rest)))
+        report(findings.warning, "with several labels", mixed)
+    if rest:
+        report(findings.ok, "several times within one part", rest)
+
+
+def official(contents: FolderContents) -> CatalogueEntry | None:
+    """The catalogue's entry of an official data set."""
+    return catalogue().datasets.get(contents.folder.name.lower())

@@ -18,10 +18,9 @@ from zslbench.data import (
     mean_over_regions,
 )
 from zslbench.errors import DataError
-from zslbench_data.checking.features import check_duplicates, feature_blocks, part_numbers, report_values
+from zslbench_data.checking.features import check_duplicates, feature_blocks, report_values
 from zslbench_data.checking.scan import scan
-from zslbench_data.checking.words import check_vectors
-from zslbench_data.download.catalogue import CatalogueEntry
+from zslbench_data.checking.words import check_vectors, short_path
 
 _FAR = 0.1
 """Differences between features and means are a warning from this share of the largest feature on."""
@@ -44,20 +43,22 @@ def open_source(path: Path) -> RegionStore | RegionFile:
     return RegionStore.open(path) if path.is_dir() else RegionFile.read(path)
 
 
-def check_regions(
-    contents: FolderContents, path: Path, stems: list[str], where: str, entry: CatalogueEntry | None
-) -> None:
+def check_regions(contents: FolderContents, path: Path, stems: list[str]) -> None:
     """Check region features.
 
     Args:
         stems: features files that may be means over these regions.
-        where: what to call them.
     """
-    findings = contents.findings
+    findings, where = contents.findings, short_path(path, contents.folder)
     with findings.guard(where):
         source = open_source(path)
         images, regions, _ = source.shape
-        _check_agreement(contents, source, where)
+        dataset = contents.unchecked("att")
+        if dataset is not None and contents.images is not None:
+            different = disagreements(source, dataset, dataset.semantics, contents.images.file)
+            findings.extend(different, where)
+            if not different:
+                findings.ok("images, labels, attributes and split are those of the data set", where)
         vectors = source.companions.get("attribute_vectors")
         if vectors is not None:
             check_vectors(vectors, None, where, findings)
@@ -69,25 +70,13 @@ def check_regions(
         bad = sorted({row // regions for row in found.bad_rows})
         report_values(replace(found, rows=images, bad_rows=bad, zero_rows=zero), where, findings)
         means = np.concatenate(parts)
-        if len(means) == len(part_numbers(contents)):
-            digests = [row.tobytes() for row in np.ascontiguousarray(means)]
-            check_duplicates(contents, digests, zero, "mean over regions", where, entry)
+        digests = [row.tobytes() for row in np.ascontiguousarray(means)]
+        check_duplicates(contents, digests, zero, "mean over regions", where)
         for stem in stems:
             with findings.guard(f"{stem}.mat"):
                 _compare_means(means, contents.folder / f"{stem}.mat", where, findings)
         if isinstance(source, RegionStore):
             _check_store(source, means, where, findings)
-
-
-def _check_agreement(contents: FolderContents, source: RegionStore | RegionFile, where: str) -> None:
-    dataset = contents.unchecked("att")
-    if dataset is None or contents.images is None:
-        return
-    file = contents.images.file
-    different = disagreements(source, dataset, dataset.semantics, file)
-    contents.findings.extend(different, where)
-    if not different:
-        contents.findings.ok("images, labels, attributes and split are those of the data set", where)
 
 
 def _compare_means(means: np.ndarray, path: Path, where: str, findings: Findings) -> None:

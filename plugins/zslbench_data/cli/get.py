@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import data_root_option, note
+from zslbench.cli import data_root_option
 from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError, did_you_mean
 
 if TYPE_CHECKING:
-    from zslbench_data.download.catalogue import CatalogueEntry, Rule
+    from zslbench_data.download.catalogue import CatalogueEntry
 
 _VECTORS = "vectors"
 
@@ -70,9 +69,8 @@ def get(
     keep_archives: bool,
     source: str,
     datasets: tuple[str, ...],
-    rule: Rule | None,
-    allow_missing: bool,
     data_root: Path | None,
+    **combining: Any,
 ) -> None:
     """Download data sets (cub, sun, awa1, awa2, apy, flo) and word vectors (vectors) to the data root.
 
@@ -84,38 +82,33 @@ def get(
     from zslbench_data.download.get import get_part
     from zslbench_data.progress import Display
 
-    known = catalogue()
-    parts = _parts(what, images)
+    known, parts = catalogue(), _parts(what, images)
     lower = [one.lower() for one in names]
     entries = [known.entry(one) for one in lower if one != _VECTORS]
-    if _VECTORS not in lower and (datasets or allow_missing or rule):
+    if _VECTORS not in lower and (datasets or any(combining.values())):
         raise SettingsError("--dataset, --rule and --allow-missing belong to: zslbench data get vectors")
     root = choose_root(data_root)
     fetcher = Fetcher(root / ARCHIVES, mirrors, offline, force, Display())
 
-    def one_part(entry: CatalogueEntry, part: str) -> None:
-        text = get_part(entry, part, root, fetcher)
-        click.echo(f"{entry.name} {part}: {text}")
+    def get_one(entry: CatalogueEntry, part: str) -> Iterator[str]:
+        yield f"{entry.name} {part}: {get_part(entry, part, root, fetcher)}"
 
-    def vectors() -> None:
+    def vectors() -> Iterator[str]:
         from zslbench_data.words.attributes import get_vectors
 
         chosen = _for_vectors(datasets, entries, root)
-        for result in get_vectors(
-            known, root, chosen, source, fetcher, rule=rule, allow_missing=allow_missing, force=force
-        ):
-            for warning in result.warnings:
-                note(f"{result.dataset}: {warning}")
-            click.echo(f"{result.dataset} vectors: {result.text}")
+        texts = get_vectors(known, root, chosen, source, fetcher, **combining)
+        yield from (f"{dataset} vectors: {text}" for dataset, text in texts.items())
 
-    jobs: list[Callable[[], None]] = [partial(one_part, entry, part) for entry in entries for part in parts]
+    jobs = [get_one(entry, part) for entry in entries for part in parts]
     if _VECTORS in lower:
-        jobs.append(vectors)
+        jobs.append(vectors())
     failures: list[ZslbenchError] = []  # reported at the end, when everything else is done
     try:
         for job in jobs:
             try:
-                job()
+                for line in job:
+                    click.echo(line)
             except ZslbenchError as error:
                 failures.append(error)
         if not keep_archives:

@@ -24,7 +24,6 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +46,7 @@ from zslbench.store import sha256_of, write_whole
 from zslbench_data.download.archives import Fetched, Fetcher
 from zslbench_data.download.catalogue import Catalogue, Rule
 from zslbench_data.download.get import record_sources
+from zslbench_data.progress import Display
 from zslbench_data.words.vector_files import read_words
 
 RECORD_FILE = "attribute_vectors.json"
@@ -81,15 +81,6 @@ REPLACEMENTS = {
 _PARENTHESES = re.compile(r"\([^()]*\)")
 _SEPARATORS = re.compile(r"[\s_\-/+.,:]+")
 _REPLACED = re.compile(r"\b(" + "|".join(sorted(REPLACEMENTS, key=len, reverse=True)) + r")\b")
-
-
-@dataclass(frozen=True)
-class VectorsResult:
-    """The outcome for one data set."""
-
-    dataset: str
-    text: str
-    warnings: tuple[str, ...] = ()
 
 
 def words_of(name: str) -> tuple[str, ...]:
@@ -143,9 +134,10 @@ def get_vectors(
     *,
     rule: Rule | None = None,
     allow_missing: bool = False,
-    force: bool = False,
-) -> list[VectorsResult]:
+) -> dict[str, str]:
     """Write ``attribute_vectors.npy`` and its record into the folder of each data set.
+
+    Existing vectors stay, unless the fetcher is to ``force`` fresh copies.
 
     Args:
         datasets: names of data sets below ``root``.
@@ -153,14 +145,16 @@ def get_vectors(
         rule: how the vectors of several words are combined; None: ``mean`` for GloVe, whose vectors are used
             that way, and ``sum`` for other files, as the field's word2vec arrays were made.
         allow_missing: attributes without any known word get rows of zeros instead of an error.
-        force: replace existing vectors.
+
+    Returns:
+        The outcome for each data set, in a few words.
 
     Raises:
         MissingData: a data set, its attribute names or the source is missing.
         DataError: the source is damaged or does not fit, or an attribute has no known word.
     """
-    results: list[VectorsResult] = []
-    missing: dict[str, tuple[Path, tuple[str, ...]]] = {}
+    texts: dict[str, str] = {}
+    names: dict[str, tuple[str, ...]] = {}
     ready = source.lower().endswith(".npy")
     folders = {
         name: require_folder(root, name, name, f"Download it with: zslbench data get {name}")
@@ -169,27 +163,16 @@ def get_vectors(
     if ready and len(folders) != 1:
         raise DataError(source, ["a precomputed array is for one data set"], "Name it with --dataset")
     for name, folder in folders.items():
-        if (folder / ATTRIBUTE_VECTORS).is_file() and not force:
-            text = f"already at {folder / ATTRIBUTE_VECTORS}, left unchanged; --force replaces it"
-            results.append(VectorsResult(name, text))
+        if (folder / ATTRIBUTE_VECTORS).is_file() and not fetcher.force:
+            path = folder / ATTRIBUTE_VECTORS
+            texts[name] = f"already at {path}, left unchanged; --force replaces it"
         elif ready:
-            results.append(_copy(name, folder, Path(source)))
+            texts[name] = _copy(name, folder, Path(source), fetcher.display)
         else:
-            missing[name] = folder, _names(catalogue, name, folder)
-    if missing:
-        results += _look_up(catalogue, missing, source, fetcher, rule, allow_missing)
-    return results
+            names[name] = _names(catalogue, name, folder)
+    if not names:
+        return texts
 
-
-def _look_up(
-    catalogue: Catalogue,
-    datasets: Mapping[str, tuple[Path, tuple[str, ...]]],
-    source: str,
-    fetcher: Fetcher,
-    rule: Rule | None,
-    allow_missing: bool,
-) -> list[VectorsResult]:
-    """Vectors for data sets, given by their folder and attribute names, from one source of word vectors."""
     fetched, member = None, None
     if source in catalogue.vectors:
         offer = catalogue.vectors[source]
@@ -202,12 +185,11 @@ def _look_up(
             known = ", ".join(catalogue.vectors)
             raise MissingData(path, [f"no such file, and not one of the known sources ({known})"])
         origin = _file_record(path)
-    words = {word for _, names in datasets.values() for name in names for word in words_of(name)}
+    words = {word for one in names.values() for name in one for word in words_of(name)}
     fetcher.display.message(f"looking up {len(words)} words in {path.name}")
     found = read_words(path, words, member=member)
-    results = []
-    for dataset, (folder, names) in datasets.items():
-        array, unknown, empty = combine(names, found.vectors, found.dimension, rule)
+    for dataset, attributes in names.items():
+        array, unknown, empty = combine(attributes, found.vectors, found.dimension, rule)
         if empty and not allow_missing:
             raise DataError(
                 f"{origin['name']}, for {dataset}",
@@ -217,21 +199,15 @@ def _look_up(
         record = {
             "source": {**origin, "form": found.form},
             "rule": rule,
-            "words": {name: list(words_of(name)) for name in names},
+            "words": {name: list(words_of(name)) for name in attributes},
             "unknown_words": unknown,
             "zero_rows": empty,
         }
-        warnings = [
-            f"no vector for '{word}' (in {len(users)} names: {few(users)})" for word, users in unknown.items()
-        ]
-        if empty:
-            warnings.append(f"{len(empty)} rows are zero: {few(empty)}")
-        how = f"{rule} over words of {origin['name']}"
-        results.append(_write(dataset, folder, array, record, how, warnings, fetched))
-    return results
+        texts[dataset] = _write(dataset, folders[dataset], array, record, fetcher.display, fetched)
+    return texts
 
 
-def _copy(dataset: str, folder: Path, path: Path) -> VectorsResult:
+def _copy(dataset: str, folder: Path, path: Path, display: Display) -> str:
     """Import a ready array."""
     if not path.is_file():
         raise MissingData(path, ["no such file"])
@@ -247,8 +223,7 @@ def _copy(dataset: str, folder: Path, path: Path) -> VectorsResult:
         raise DataError(path, faults)
     zero = np.flatnonzero(~array.any(axis=1)).tolist()
     record = {"source": {**_file_record(path), "form": "ready array"}, "rule": None, "zero_rows": zero}
-    warnings = [f"{len(zero)} rows are zero: {few(zero)} (from 0)"] if zero else []
-    return _write(dataset, folder, array, record, f"imported from {path.name}", warnings, None)
+    return _write(dataset, folder, array, record, display)
 
 
 def _write(
@@ -256,11 +231,14 @@ def _write(
     folder: Path,
     array: Float[np.ndarray, "attributes dimension"],
     record: dict[str, Any],
-    how: str,
-    warnings: list[str],
-    fetched: Fetched | None,
-) -> VectorsResult:
-    """Write the record of how they were made, then the array, then the record of their origin."""
+    display: Display,
+    fetched: Fetched | None = None,
+) -> str:
+    """Write the record of how they were made, then the array, then the record of their origin.
+
+    Returns:
+        What was made, in a few words.
+    """
     content = {
         **record,
         "shape": list(array.shape),
@@ -276,9 +254,19 @@ def _write(
     made_of = {"archive": fetched.archive.file, "member": origin["member"]} if fetched else {"file": origin}
     sizes = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     record_sources(folder, {ATTRIBUTE_VECTORS: {**sizes, **made_of}}, fetched)
+    rule, zero = record["rule"], record["zero_rows"]
+    notes = [
+        f"no vector for '{word}' (in {len(users)} names: {few(users)})"
+        for word, users in record.get("unknown_words", {}).items()
+    ]
+    if zero:
+        notes.append(f"{len(zero)} rows are zero: {few(zero)}{'' if rule else ' (from 0)'}")
     if array.shape[1] != DIMENSION:
-        warnings = [*warnings, f"vectors have {array.shape[1]} numbers; {DIMENSION} are usual"]
-    return VectorsResult(dataset, f"{array.shape[0]} x {array.shape[1]} in {path}, {how}", tuple(warnings))
+        notes.append(f"vectors have {array.shape[1]} numbers; {DIMENSION} are usual")
+    for text in notes:
+        display.message(f"note: {dataset}: {text}")
+    how = f"{rule} over words of {origin['name']}" if rule else f"imported from {origin['name']}"
+    return f"{array.shape[0]} x {array.shape[1]} in {path}, {how}"
 
 
 def _file_record(path: Path) -> dict[str, Any]:
