@@ -79,8 +79,8 @@ def _check_one(contents: FolderContents, name: str, where: str, values: np.ndarr
             findings.warning(text, SPLITS_FILE)
         if not wrong:
             findings.ok(f"counts are the official ones of {entry.name}, with {name}", SPLITS_FILE)
-    constant = np.flatnonzero((values == values[:1]).all(axis=0)) if len(values) else []
-    if len(constant):
+    constant = np.flatnonzero((values == values[:1]).all(axis=0))
+    if len(values) and len(constant):
         text = f"columns have the same value for every class ({few(constant)})"
         findings.warning(text, where, len(constant))
     zero = np.flatnonzero(~values.any(axis=1)).tolist()

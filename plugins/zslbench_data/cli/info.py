@@ -36,20 +36,24 @@ def list_(data_root: Path | None, fmt: str) -> None:
     from zslbench.data import data_root as choose_root, dataset_folders
     from zslbench.report import emit
     from zslbench_data.download.catalogue import catalogue
-    from zslbench_data.download.presence import look
+    from zslbench_data.download.presence import presence
 
-    known = catalogue().datasets
     root = choose_root(data_root)
-    official = {one.folder.lower() for one in known.values()}
-    others = {name: folder.name for name, folder in dataset_folders(root).items() if name not in official}
-    folders = {name: one.folder for name, one in known.items()} | others
     rows: list[Row] = []
-    for name, folder in folders.items():
-        entry, presence = known.get(name), look(root, folder)
-        counts = {key: entry.counts[key] if entry else None for key in ("classes", "images", "attributes")}
-        files = {"on disk": list(presence.found), "missing": list(presence.missing(entry))}
-        licence = entry.licence if entry else None
-        rows.append({"dataset": name, **counts, **files, "runs": presence.runs, "image licence": licence})
+    for name in dict.fromkeys([*catalogue().datasets, *dataset_folders(root)]):
+        there = presence(root, name)
+        entry = there.entry
+        runs = "none" if there.lacks("features") else "those on global features"
+        rows.append(
+            {
+                "dataset": name,
+                **{key: entry and entry.counts[key] for key in ("classes", "images", "attributes")},
+                "on disk": there.found,
+                "missing": there.missing,
+                "runs": runs if there.lacks("regions") else "all",
+                "image licence": entry and entry.licence,
+            }
+        )
     emit(rows, fmt, title=f"data sets (data root {root})")
 
 
@@ -62,21 +66,16 @@ def info(name: str, data_root: Path | None, fmt: str) -> None:
     from zslbench.data import data_root as choose_root, dataset_folders
     from zslbench.report import emit, json_text
     from zslbench_data.download.catalogue import catalogue
-    from zslbench_data.download.presence import look, next_steps
+    from zslbench_data.download.presence import presence
 
-    name = name.lower()
-    known, root = catalogue(), choose_root(data_root)
-    entry = known.datasets.get(name)
-    folders = dataset_folders(root)
-    if entry is None and name not in folders:
-        hint = did_you_mean(name, {*known.datasets, *folders})
+    root = choose_root(data_root)
+    known = {*catalogue().datasets, *dataset_folders(root)}
+    if name.lower() not in known:
+        hint = did_you_mean(name.lower(), known)
         raise UnknownName(f"no data set '{name}' in the catalogue or under {root}, {hint}")
-    presence = look(root, entry.folder if entry else folders[name].name)
-    about = _about(name, entry, presence)
-    archives = list(_archives(entry, root)) if entry else []
-    files = list(_files(presence))
-    following = next_steps(name, entry, presence, presence.missing(entry))
-    following.append(f"zslbench run METHOD --dataset {name}")
+    there = presence(root, name)
+    about, archives, files = _about(there), list(_archives(there.entry, root)), list(_files(there))
+    following = [*there.next_steps(there.missing), f"zslbench run METHOD --dataset {there.name}"]
     if fmt == "json":
         click.echo(json_text({**about, "archives": archives, "files": files, "next": following}), nl=False)
         return
@@ -101,29 +100,30 @@ def info(name: str, data_root: Path | None, fmt: str) -> None:
     click.echo(f"\n{_REGIONS}")
 
 
-def _about(name: str, entry: CatalogueEntry | None, presence: Presence) -> Row:
-    able, unable = _methods(presence)
+def _about(there: Presence) -> Row:
+    entry = there.entry
+    able, unable = _methods(there)
     return {
-        "dataset": name,
-        **(entry.counts if entry else _read_counts(presence)),
-        "semantics": _semantics(entry, presence),
-        "citation": entry.citation if entry else None,
-        "licence": entry.licence if entry else None,
-        "folder": str(presence.folder),
-        "on disk": list(presence.found),
-        "missing": list(presence.missing(entry)),
+        "dataset": there.name,
+        **(entry.counts if entry else _read_counts(there.folder)),
+        "semantics": _semantics(there),
+        "citation": entry and entry.citation,
+        "licence": entry and entry.licence,
+        "folder": str(there.folder),
+        "on disk": there.found,
+        "missing": there.missing,
         "methods that can run": able,
         "methods that cannot": unable,
     }
 
 
-def _read_counts(presence: Presence) -> Row:
+def _read_counts(folder: Path) -> Row:
     """Counts from the splits file, for a data set outside the catalogue."""
     from zslbench.data import PARTS, read_folder
 
-    contents = read_folder(presence.folder)
+    contents = read_folder(folder)
     if not contents.variables:
-        contents.findings.raise_errors(presence.folder)
+        contents.findings.raise_errors(folder)
     sizes = {part: len(contents.parts[part]) if part in contents.parts else None for part in PARTS}
     known = [size for size in sizes.values() if size is not None]
     images = sum(known) if len(known) == len(PARTS) else None
@@ -131,23 +131,23 @@ def _read_counts(presence: Presence) -> Row:
     return {"images": images, "classes": shape[0], "attributes": shape[1], **sizes}
 
 
-def _semantics(entry: CatalogueEntry | None, presence: Presence) -> list[str]:
+def _semantics(there: Presence) -> list[str]:
     """What ``--semantics`` accepts, with explanations."""
     from zslbench.data import SPLITS_FILE, mat_variables
 
-    if not presence.splits:
+    if not there.splits:
         return []
     try:
-        variables = mat_variables(presence.folder / SPLITS_FILE)
+        variables = mat_variables(there.folder / SPLITS_FILE)
     except DataError as error:
         return [str(error)]
-    kind = entry.semantics if entry else "class semantics"
+    kind = there.entry.semantics if there.entry else "class semantics"
     explained = {"att": f"{kind}, unit length in the official files", "original_att": "as rated"}
     found = [f"{one} ({text})" for one, text in explained.items() if one in variables]
-    return found + (["sentence (sentence embeddings)"] if presence.sentences else [])
+    return found + (["sentence (sentence embeddings)"] if there.sentences else [])
 
 
-def _methods(presence: Presence) -> tuple[list[str], list[str]]:
+def _methods(there: Presence) -> tuple[list[str], list[str]]:
     """Names of the methods that can run, and of the others with what they need."""
     from zslbench.plugin import load_class, registry
 
@@ -156,31 +156,27 @@ def _methods(presence: Presence) -> tuple[list[str], list[str]]:
     for one in known.methods():
         try:
             embedding = known.composition(one.declaration)["embedding"]
-            regions = embedding is not None and load_class(embedding).inputs == "regions"
+            lacks = there.lacks(load_class(embedding).inputs if embedding else "features")
         except (PluginError, UnknownName) as error:
             unable.append(f"{one.name} ({error})")
             continue
-        if presence.region_features if regions else presence.global_features:
-            able.append(one.name)
-            continue
-        needed: dict[str, object] = {"splits": presence.splits}
-        if regions:
-            needed |= {"region features": presence.regions, "word vectors": presence.vectors}
+        if lacks:
+            unable.append(f"{one.name} (needs {', '.join(lacks)})")
         else:
-            needed["features"] = presence.features
-        unable.append(f"{one.name} (needs {', '.join(name for name, found in needed.items() if not found)})")
+            able.append(one.name)
     return able, unable
 
 
-def _archives(entry: CatalogueEntry, root: Path) -> Iterator[Row]:
+def _archives(entry: CatalogueEntry | None, root: Path) -> Iterator[Row]:
     from zslbench_data.download.archives import ARCHIVES
     from zslbench_data.progress import human
 
-    for one in dict.fromkeys(part.archive for part in entry.parts):
+    parts = entry.parts if entry else ()
+    for one in dict.fromkeys(part.archive for part in parts):
         path = root / ARCHIVES / one.file
         yield {
             "archive": one.file,
-            "for": [part.what for part in entry.parts if part.archive == one],
+            "for": [part.what for part in parts if part.archive == one],
             "size": human(one.size),
             "here": human(path.stat().st_size) if path.is_file() else None,
             "licence": one.licence,
@@ -191,15 +187,15 @@ def _archives(entry: CatalogueEntry, root: Path) -> Iterator[Row]:
         }
 
 
-def _files(presence: Presence) -> Iterator[Row]:
+def _files(there: Presence) -> Iterator[Row]:
     """The files that exist, with sizes and origins."""
     from zslbench.data import IMAGES
     from zslbench_data.download.get import SOURCES, read_sources
     from zslbench_data.progress import human
 
-    origins = read_sources(presence.folder)["files"]
-    own = [one for one in sorted(presence.folder.glob("[!.]*")) if one.name != SOURCES]
-    shared = [one for one in (presence.names, presence.vectors, *presence.regions) if one]
+    origins = read_sources(there.folder)["files"]
+    own = [one for one in sorted(there.folder.glob("[!.]*")) if one.name != SOURCES]
+    shared = [one for one in (there.names, there.vectors, *there.regions) if one]
     for path in dict.fromkeys([*own, *shared]):
         origin = origins.get(path.name, {})
         if path.is_file():

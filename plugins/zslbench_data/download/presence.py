@@ -29,56 +29,81 @@ _RATE = 10_000_000
 class Presence:
     """The files of one data set."""
 
+    name: str
+    entry: CatalogueEntry | None
+    """That of the catalogue, if the data set is in it."""
     folder: Path
-    splits: bool = False
-    sentences: bool = False
-    features: tuple[str, ...] = ()
+    splits: bool
+    sentences: bool
+    features: tuple[str, ...]
     """Names for ``--features``."""
-    regions: tuple[Path, ...] = ()
-    names: Path | None = None
-    vectors: Path | None = None
+    regions: tuple[Path, ...]
+    names: Path | None
+    vectors: Path | None
     """Word vectors of the attributes; a region file when only that has them."""
-    images: bool = False
+    images: bool
 
     @property
-    def found(self) -> tuple[str, ...]:
+    def found(self) -> list[str]:
         """What is on the disk, for people."""
         regions = [f"regions {one.name}" for one in self.regions]
         others = ("names", "vectors", "sentences", "images")
         splits = ["splits"] if self.splits else []
-        return (*splits, *self.features, *regions, *(one for one in others if getattr(self, one)))
+        return [*splits, *self.features, *regions, *(one for one in others if getattr(self, one))]
 
-    def missing(self, entry: CatalogueEntry | None = None) -> tuple[str, ...]:
+    @property
+    def missing(self) -> list[str]:
         """What is not on the disk but exists for this data set."""
         kinds = ("splits", "features", "names", "vectors", "regions", "images")
-        never = entry.never if entry else ()
-        return tuple(one for one in kinds if not getattr(self, one) and one not in never)
+        never = self.entry.never if self.entry else ()
+        return [one for one in kinds if not getattr(self, one) and one not in never]
 
-    @property
-    def global_features(self) -> bool:
-        """Whether methods on global features can run; means over regions serve too."""
-        return self.splits and bool(self.features or self.regions)
+    def lacks(self, inputs: str) -> list[str]:
+        """What methods whose inputs are ``features`` or ``regions`` need and is not on the disk."""
+        needed: dict[str, object] = {"splits": self.splits}
+        if inputs == "regions":
+            needed |= {"region features": self.regions, "word vectors": self.vectors}
+        else:
+            needed["features"] = self.features or self.regions  # means over regions serve too
+        return [name for name, found in needed.items() if not found]
 
-    @property
-    def region_features(self) -> bool:
-        """Whether methods on region features and word vectors can run."""
-        return self.splits and bool(self.regions) and self.vectors is not None
+    def next_steps(self, missing: Collection[str]) -> list[str]:
+        """The commands that get what is missing, with sizes and times, in the order in which it is needed.
 
-    @property
-    def runs(self) -> str:
-        """Which methods can run, for people."""
-        if not self.global_features:
-            return "none"
-        return "all" if self.region_features else "those on global features"
+        Args:
+            missing: some of :attr:`missing`.
+        """
+        name, entry, steps = self.name, self.entry, []
+        if entry and ("splits" in missing or "features" in missing):
+            steps.append(how_to_get_part(entry, "splits"))
+        if entry and "names" in missing:
+            steps.append(how_to_get_part(entry, "names"))
+        if "vectors" in missing:
+            archive = catalogue().vectors["glove"].archive
+            command = f"zslbench data get vectors --dataset {name}"
+            steps.append(f"{command} ({archive.file}, {human(archive.size)})")
+        if "regions" in missing:
+            if entry and not self.images:
+                steps.append(how_to_get_part(entry, "images"))
+            if entry and (self.images or entry.part("images")):
+                size = f"writes {human(region_bytes(entry))} in float16; under an hour on a GPU"
+                steps.append(f"zslbench data extract {name} --backbone resnet101 ({size})")
+            else:
+                folder = self.folder.absolute()
+                steps.append(f"put a region store or an HDF5 file with 'feature_map' into {folder}")
+        return steps
 
 
-def look(root: Path, folder_name: str) -> Presence:
-    """Search one data set's folder below ``root`` and the shared folders next to it."""
-    folder = find_folder(root, folder_name) or root / folder_name
+def presence(root: Path, name: str) -> Presence:
+    """Search the folder of a data set below ``root`` and the shared folders next to it."""
+    entry = catalogue().datasets.get(name.lower())
+    folder = find_folder(root, name) or root / (entry.folder if entry else name)
     regions = _regions(folder)
     vectors = sidecar(folder, ATTRIBUTE_VECTORS)
     return Presence(
-        folder,
+        name=name.lower(),
+        entry=entry,
+        folder=folder,
         splits=(folder / SPLITS_FILE).is_file(),
         sentences=(folder / SENTENCES_FILE).is_file(),
         features=tuple(features_files(folder)),
@@ -132,43 +157,12 @@ def how_to_get_part(entry: CatalogueEntry, what: str) -> str:
 
 def how_to_get_region_features(name: str, root: Path) -> str:
     """The commands that are still needed for region features of a data set of the catalogue."""
-    entry = catalogue().entry(name)
-    presence = look(root, entry.folder)
-    splits = ["splits"] if not presence.splits or "res101" not in presence.features else []
-    steps = next_steps(name, entry, presence, [*splits, "regions"])
+    found = presence(root, name)
+    splits = ["splits"] if not found.splits or "res101" not in found.features else []
+    steps = found.next_steps([*splits, "regions"])
     if len(steps) > 1:
         steps = [f"({number}) {one}" for number, one in enumerate(steps, 1)]
     return "To get them: " + "; ".join(steps)
-
-
-def next_steps(
-    name: str, entry: CatalogueEntry | None, presence: Presence, missing: Collection[str]
-) -> list[str]:
-    """The commands that get what is missing, with sizes and times, in the order in which it is needed.
-
-    Args:
-        entry: that of the catalogue, if the data set is in it.
-        missing: some of :meth:`Presence.missing`.
-    """
-    steps = []
-    if entry and ("splits" in missing or "features" in missing):
-        steps.append(how_to_get_part(entry, "splits"))
-    if entry and "names" in missing:
-        steps.append(how_to_get_part(entry, "names"))
-    if "vectors" in missing:
-        archive = catalogue().vectors["glove"].archive
-        command = f"zslbench data get vectors --dataset {name}"
-        steps.append(f"{command} ({archive.file}, {human(archive.size)})")
-    if "regions" in missing:
-        if entry and not presence.images:
-            steps.append(how_to_get_part(entry, "images"))
-        if entry and (presence.images or entry.part("images")):
-            size = f"writes {human(region_bytes(entry))} in float16; under an hour on a GPU"
-            steps.append(f"zslbench data extract {name} --backbone resnet101 ({size})")
-        else:
-            folder = presence.folder.absolute()
-            steps.append(f"put a region store or an HDF5 file with 'feature_map' into {folder}")
-    return steps
 
 
 def region_bytes(entry: CatalogueEntry, width: int = 2) -> int:
