@@ -12,9 +12,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from zslbench.data import SPLITS_FILE, is_region_store
 from zslbench.errors import DataError
 from zslbench.store import sync_folder
+
+SPARE = 1 << 20
+"""Bytes to have free for small files, beyond those of features, regions and images."""
 
 
 @contextlib.contextmanager
@@ -68,10 +73,33 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def locked(path: Path, busy: str = "") -> Iterator[None]:
+    """Keep other processes from writing a file or folder.
+
+    Args:
+        busy: the fault if another process is writing it; empty: wait for that process.
+
+    Raises:
+        DataError: it is busy, or its folder is not writable.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0 if busy else -1)
+            stack.enter_context(lock)
+        except Timeout:
+            raise DataError(path, [busy]) from None
+        except OSError as error:
+            raise DataError(path, [f"cannot be written ({error.strerror or error})"]) from None
+        yield
+
+
 def remove_abandoned(folder: Path) -> None:
     """Remove what killed processes left next to ``folder``, to which no other process may be writing."""
     for one in folder.parent.glob(f".{folder.name}.*.part"):
-        shutil.rmtree(one, ignore_errors=True)
+        if one.name.count(".") == folder.name.count(".") + 3:  # else of another folder, as "CUB.2"
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def _merge(source: Path, folder: Path, replaced: Path) -> None:

@@ -16,14 +16,18 @@ from torch import Tensor, nn
 
 from zslbench.errors import DataError
 from zslbench.store import sha256_of
-from zslbench_extractors.backbone import IMAGENET, Backbone, BackboneExtractor, feature_map
 from zslbench_extractors.settings import ResNetSettings
-from zslbench_extractors.vision import load_vision, name_of
+from zslbench_extractors.vision import Backbone, BackboneExtractor, Processing, load_vision, resnet
 from zslbench_extractors.weights import TORCHVISION, library, model_folder, torchvision_file
 
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's RGB values in [0, 1]."""
 _FILES = (".pth", ".pt", ".safetensors")
 _DEPTHS = (3, 4, 23, 3)
+_STEM = re.compile(r"(conv|bn)1\.(\w+)")
 _BLOCK = re.compile(r"layer(\d)\.(\d+)\.(?:(conv|bn)(\d)|downsample\.(\d))\.(\w+)")
+_KINDS = {"conv": "convolution", "0": "convolution", "bn": "normalization", "1": "normalization"}
+"""transformers' words for torchvision's."""
 
 
 class ResNet101(BackboneExtractor):
@@ -43,27 +47,20 @@ class ResNet101(BackboneExtractor):
             return torchvision_backbone(torchvision_file(), size)
         if Path(weights).suffix.lower() in _FILES:
             return torchvision_backbone(Path(weights).expanduser(), size)
-        return load_vision(model_folder(weights, "extractor.weights"), name_of(weights), size, ("resnet",))
+        return load_vision(model_folder(weights, "extractor.weights"), weights, size, ("resnet",))
 
 
 def torchvision_backbone(path: Path, image_size: int) -> Backbone:
     """A bottleneck ResNet from a file with torchvision's names; depths and widths are taken from the file."""
     state = _read(path)
     network, depths = from_torchvision(state, path)
-    side = -(-image_size // 32)
-
-    return Backbone(
-        name="resnet101" if depths == _DEPTHS else f"resnet-{'-'.join(map(str, depths))}",
-        network=network,
-        regions=feature_map(network),
-        grid=(side, side),
-        image_size=image_size,
-        interpolation="bilinear",
-        mean=IMAGENET[0],
-        std=IMAGENET[1],
-        weights_sha256=sha256_of(path),
-        about={"weights": path.name, "layer": "conv5"},
-    )
+    about = {
+        "name": "resnet101" if depths == _DEPTHS else f"resnet-{'-'.join(map(str, depths))}",
+        "weights_sha256": sha256_of(path),
+        "weights": path.name,
+        "layer": "conv5",
+    }
+    return resnet(network, Processing(image_size, "bilinear", *_IMAGENET), about)
 
 
 def from_torchvision(state: Mapping[str, Tensor], where: Path) -> tuple[nn.Module, tuple[int, ...]]:
@@ -93,25 +90,21 @@ def from_torchvision(state: Mapping[str, Tensor], where: Path) -> tuple[nn.Modul
         raise DataError(where, [f"weights of other shapes ({str(error).splitlines()[-1].strip()})"]) from None
     missing = [one for one in missing if not one.endswith("num_batches_tracked")]  # old files lack them
     if missing or unknown:
-        raise DataError(
-            where, [f"is not a complete ResNet: {len(missing)} weights missing, {len(unknown)} unknown"]
-        )
+        fault = f"is not a complete ResNet: {len(missing)} weights missing, {len(unknown)} unknown"
+        raise DataError(where, [fault])
     return network, depths
 
 
 def _renamed(key: str) -> str:
     """The name that transformers uses for a tensor, from torchvision's."""
-    for part, name in (("conv1.", "convolution."), ("bn1.", "normalization.")):
-        if key.startswith(part):
-            return f"embedder.embedder.{name}{key.removeprefix(part)}"
+    if stem := _STEM.fullmatch(key):
+        return f"embedder.embedder.{_KINDS[stem[1]]}.{stem[2]}"
     found = _BLOCK.fullmatch(key)
     if found is None:
         return key
-    stage, block, what, number, shortcut, tensor = found.groups()
-    layer = f"encoder.stages.{int(stage) - 1}.layers.{block}"
-    if shortcut is not None:
-        return f"{layer}.shortcut.{'convolution' if shortcut == '0' else 'normalization'}.{tensor}"
-    return f"{layer}.layer.{int(number) - 1}.{'convolution' if what == 'conv' else 'normalization'}.{tensor}"
+    stage, block, kind, number, shortcut, tensor = found.groups()
+    layer = "shortcut" if number is None else f"layer.{int(number) - 1}"
+    return f"encoder.stages.{int(stage) - 1}.layers.{block}.{layer}.{_KINDS[kind or shortcut]}.{tensor}"
 
 
 def _read(path: Path) -> dict[str, Any]:

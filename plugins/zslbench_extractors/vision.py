@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import Tensor
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from zslbench.errors import DataError, SettingsError
-from zslbench_extractors.backbone import Backbone, BackboneExtractor, feature_map
+from zslbench.plugin import FeatureExtractor
 from zslbench_extractors.settings import VisionSettings
 from zslbench_extractors.weights import CONFIG, PROCESSOR, digest_of, library, model_folder
 
@@ -34,6 +38,61 @@ _FILTERS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubi
 """Pillow's numbers of filters, which preprocessor_config.json uses."""
 
 
+@dataclass(frozen=True)
+class Processing:
+    """How images are prepared."""
+
+    image_size: int
+    interpolation: Literal["bilinear", "bicubic"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network with its weights."""
+
+    network: nn.Module
+    regions: Callable[[Tensor], Tensor]
+    """Normalised images (b, 3, h, w) to regions (b, regions, dv), row by row of the grid."""
+    processing: Processing
+    side: int
+    """Regions along the height and along the width of an image."""
+    about: dict[str, Any]
+    """``name``, ``weights_sha256`` and whatever else identifies it, as JSON data."""
+
+
+class BackboneExtractor(FeatureExtractor):
+    """Runs a frozen backbone on the device where the images are."""
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._backbone = self.load()
+        self._backbone.network.eval().requires_grad_(False).float()
+        self.image_size = self._backbone.processing.image_size
+        self.interpolation = self._backbone.processing.interpolation
+
+    @abstractmethod
+    def load(self) -> Backbone:
+        """Read the weights."""
+
+    def extract(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b regions dv"]:
+        network, processing = self._backbone.network, self._backbone.processing
+        if next(network.parameters()).device != images.device:
+            network.to(images.device)
+        mean, std = (
+            torch.tensor(values, device=images.device).view(3, 1, 1)
+            for values in (processing.mean, processing.std)
+        )
+        with torch.no_grad():
+            return self._backbone.regions((images - mean) / std)
+
+    def describe(self) -> dict[str, Any]:
+        processing, side = self._backbone.processing, self._backbone.side
+        normalisation = {"mean": list(processing.mean), "std": list(processing.std)}
+        return {"grid": [side, side], "normalisation": normalisation, **self._backbone.about}
+
+
 class VisionModel(BackboneExtractor):
     """The model that the settings name."""
 
@@ -48,18 +107,14 @@ class VisionModel(BackboneExtractor):
             SettingsError: another kind of model, or an image size that does not fit its patches.
         """
         model = self.settings.model
-        return load_vision(model_folder(model, "extractor.model"), name_of(model), self.settings.image_size)
+        return load_vision(model_folder(model, "extractor.model"), model, self.settings.image_size)
 
 
-def name_of(model: str) -> str:
-    """A model's name without its owner, or the name of its folder."""
-    return Path(model).expanduser().name or "model"
-
-
-def load_vision(folder: Path, name: str, image_size: int | None, kinds: tuple[str, ...] = ()) -> Backbone:
+def load_vision(folder: Path, model: str, image_size: int | None, kinds: tuple[str, ...] = ()) -> Backbone:
     """The model in a folder.
 
     Args:
+        model: its name on the hub, or the folder's.
         image_size: in pixels; None: as in its image processing.
         kinds: accepted kinds of model; empty: all known ones.
     """
@@ -68,42 +123,42 @@ def load_vision(folder: Path, name: str, image_size: int | None, kinds: tuple[st
     known = kinds or tuple(_MODELS)
     if kind not in known:
         raise SettingsError(f"{folder}: a model of type '{kind}'; this extractor reads {', '.join(known)}")
-    size, interpolation, mean, std = _processing(folder / PROCESSOR)
-    size = image_size or size
+    processing = _processing(folder / PROCESSOR, image_size)
     network = _network(folder, str(kind))
-    about: dict[str, Any] = {"model_type": kind}
+    about = {
+        "name": Path(model).expanduser().name or "model",
+        "weights_sha256": digest_of(folder),
+        "model_type": kind,
+    }
     if kind == "resnet":
-        side, regions = -(-size // 32), feature_map(network)  # five halvings, each rounding up
-    else:
-        patch = int(network.config.patch_size)
-        side, rest = divmod(size, patch)
-        if rest:
-            raise SettingsError(f"{folder}: images of {size} pixels do not divide into {patch}-pixel patches")
-        extra = 1 + int(getattr(network.config, "num_register_tokens", 0))
-        positions = kind in _RESIZES_POSITIONS and size != network.config.image_size
-        options = {"interpolate_pos_encoding": True} if positions else {}
-        about["patch"] = patch
+        return resnet(network, processing, about)
+    size, patch = processing.image_size, int(network.config.patch_size)
+    side, rest = divmod(size, patch)
+    if rest:
+        raise SettingsError(f"{folder}: images of {size} pixels do not divide into {patch}-pixel patches")
+    extra = 1 + int(getattr(network.config, "num_register_tokens", 0))
+    positions = kind in _RESIZES_POSITIONS and size != network.config.image_size
+    options = {"interpolate_pos_encoding": True} if positions else {}
 
-        def regions(images: Tensor) -> Tensor:
-            found: Tensor = network(images, **options).last_hidden_state
-            if found.shape[1] != extra + side * side:
-                raise DataError(
-                    folder, [f"{found.shape[1]} tokens for {side} x {side} patches and {extra} others"]
-                )
-            return found[:, extra:]
+    def regions(images: Tensor) -> Tensor:
+        found: Tensor = network(images, **options).last_hidden_state
+        if found.shape[1] != extra + side * side:
+            fault = f"{found.shape[1]} tokens for {side} x {side} patches and {extra} others"
+            raise DataError(folder, [fault])
+        return found[:, extra:]
 
-    return Backbone(
-        name=name,
-        network=network,
-        regions=regions,
-        grid=(side, side),
-        image_size=size,
-        interpolation=interpolation,
-        mean=mean,
-        std=std,
-        weights_sha256=digest_of(folder),
-        about=about,
-    )
+    return Backbone(network, regions, processing, side, {**about, "patch": patch})
+
+
+def resnet(network: nn.Module, processing: Processing, about: dict[str, Any]) -> Backbone:
+    """A ResNet of transformers; regions are its last feature map."""
+
+    def regions(images: Tensor) -> Tensor:
+        found: Tensor = network(images).last_hidden_state
+        return found.flatten(2).transpose(1, 2)
+
+    side = -(-processing.image_size // 32)  # five halvings, each rounding up
+    return Backbone(network, regions, processing, side, about)
 
 
 def _network(folder: Path, kind: str) -> Any:
@@ -120,27 +175,20 @@ def _network(folder: Path, kind: str) -> Any:
         raise DataError(folder, [f"cannot be loaded as {name} ({type(error).__name__}: {first})"]) from None
     missing = sorted(found["missing_keys"]) + sorted(str(one[0]) for one in found.get("mismatched_keys", ()))
     if missing:
-        raise DataError(
-            folder,
-            [f"lacks {len(missing)} weights of {name}: {', '.join(missing[:5])}"],
-            "Download the model again",
-        )
+        fault = f"lacks {len(missing)} weights of {name}: {', '.join(missing[:5])}"
+        raise DataError(folder, [fault], "Download the model again")
     return network
 
 
-def _processing(
-    path: Path,
-) -> tuple[int, Literal["bilinear", "bicubic"], tuple[float, ...], tuple[float, ...]]:
-    """Image size, filter, mean and standard deviation."""
+def _processing(path: Path, image_size: int | None) -> Processing:
+    """The processing that a file describes, perhaps at another size."""
     found = _json(path)
     crop = found.get("crop_size") if found.get("do_center_crop", "crop_size" in found) else None
     size = _side(crop) or _side(found.get("size"))
     interpolation = _FILTERS.get(found.get("resample", 2))
-    normalise = found.get("do_normalize") is not False  # null: the default, which is to do so
-    mean, std = (
-        found.get(f"image_{one}") if normalise else [value] * 3
-        for one, value in (("mean", 0.0), ("std", 1.0))
-    )
+    mean, std = found.get("image_mean"), found.get("image_std")
+    if found.get("do_normalize") is False:  # null: the default, which is to do so
+        mean, std = [0.0] * 3, [1.0] * 3
     faults = []
     if size is None:
         faults.append("size is not that of a square")
@@ -150,7 +198,7 @@ def _processing(
         faults.append("image_mean and image_std are not three numbers each")
     if faults or size is None or interpolation is None or mean is None or std is None:
         raise DataError(path, faults)
-    return size, interpolation, tuple(map(float, mean)), tuple(map(float, std))
+    return Processing(image_size or size, interpolation, tuple(map(float, mean)), tuple(map(float, std)))
 
 
 def _side(size: Any) -> int | None:

@@ -60,21 +60,26 @@ def model_folder(model: str, setting: str) -> Path:
         advice = f"Put {files} there, or set {setting} to a name on the hub"
         raise MissingData(path, ["no such folder"], advice)
     library()
-    found = _snapshot(model, local=True)
-    reason = _OFFLINE
-    if _missing(found) and not _offline():
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    missing, reason = [CONFIG, PROCESSOR, WEIGHTS], _OFFLINE
+    for local in (True,) if _offline() else (True, False):
         try:
-            found = _snapshot(model, local=False)
-            reason = "the hub does not have them"
-        except Exception as error:  # from the hub's library, the network or the disk
-            reason = f"the download from the hub failed: {type(error).__name__}"
-    if found is None or _missing(found):
-        raise MissingData(
-            f"model {model}",
-            [f"{', '.join(_missing(found))} not on this machine, and {reason}"],
-            f"Download {files} from https://huggingface.co/{model} to a folder; pass --set {setting}=FOLDER",
-        )
-    return found
+            found = Path(snapshot_download(model, allow_patterns=_PATTERNS, local_files_only=local))
+        except HFValidationError:
+            raise MissingData(f"model {model}", ["is neither a folder nor a name on the hub"]) from None
+        except Exception as error:  # not on this machine, or from the hub's library, the network or the disk
+            reason = _OFFLINE if local else f"the download from the hub failed: {type(error).__name__}"
+            continue
+        missing, reason = _missing(found), _OFFLINE if local else "the hub does not have them"
+        if not missing:
+            return found
+    raise MissingData(
+        f"model {model}",
+        [f"{', '.join(missing)} not on this machine, and {reason}"],
+        f"Download {files} from https://huggingface.co/{model} to a folder; pass --set {setting}=FOLDER",
+    )
 
 
 def torchvision_file() -> Path:
@@ -121,23 +126,6 @@ def digest_of(folder: Path) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _snapshot(model: str, local: bool) -> Path | None:
-    """The folder of a model in the hub library's cache; None: the model is not on this machine."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=_PATTERNS, local_files_only=local))
-    except LocalEntryNotFoundError:
-        if not local:
-            raise
-        return None
-    except HFValidationError as error:
-        raise MissingData(f"model {model}", ["is neither a folder nor a name on the hub"]) from error
-
-
-def _missing(folder: Path | None) -> list[str]:
-    if folder is None:
-        return [CONFIG, PROCESSOR, WEIGHTS]
+def _missing(folder: Path) -> list[str]:
     missing = [one for one in (CONFIG, PROCESSOR) if not (folder / one).is_file()]
     return missing + ([] if any(folder.glob("model*.safetensors")) else [WEIGHTS])

@@ -1,18 +1,36 @@
-"""Exports a data set: reads it as a run does, then writes the chosen layout."""
+"""Exports a data set: reads it as a run does, then writes the chosen layout.
+
+* ``xlsa17``: a folder of ``.mat`` files (:mod:`zslbench_data.exporting.xlsa17`).
+* ``hdf5``: region features as DAZLE and SC-EGG read them (:mod:`zslbench.data.regions.hdf5`).
+  ``feature_map`` is one float32 array without compression; it is written a block of images at a time.
+* ``arrow``: a Parquet file with one row per image, for Arrow, pandas and Hugging Face datasets: ``row``
+  (int64), ``image_file`` (string or null), ``label`` (int64, from 0), ``class_name`` (string), ``part``
+  (``trainval``, ``test_seen``, ``test_unseen`` or null), ``attributes`` (float32 of fixed length: the
+  semantics of its class). The schema's metadata, key ``zslbench``, is JSON: data set, semantics, class and
+  attribute names, validation classes.
+"""
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import h5py
 import numpy as np
+from jaxtyping import Float
 
 from zslbench.data import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS,
+    BLOCK_BYTES,
+    PARTS,
     SPLITS_FILE,
     Findings,
+    StoredRegions,
     attribute_names,
     attribute_vectors,
     data_root,
@@ -27,12 +45,16 @@ from zslbench.errors import DataError, MissingData
 from zslbench.experiment import DataFiles, Part, load_dataset
 from zslbench.plugin import Dataset, registry, settings_model
 from zslbench_data.download.get import write_names
-from zslbench_data.exporting.layouts import SPARE, OriginalAtt, write_hdf5, write_parquet
 from zslbench_data.exporting.xlsa17 import write_images, write_splits
 from zslbench_data.progress import SILENT, Display, human
-from zslbench_data.staging import staged_folder
+from zslbench_data.staging import SPARE, staged_file, staged_folder
 
 Layout = Literal["xlsa17", "hdf5", "arrow"]
+OriginalAtt = Float[np.ndarray, "classes attributes"]
+
+METADATA = b"zslbench"
+_ROWS = 8192
+"""Of a row group."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +83,8 @@ def export(
 
     Raises:
         MissingData: the data set, or what the layout needs of it, is missing.
-        DataError: the data set has faults, files exist already, or the disk is too full.
+        DataError: the data set has faults, files exist already, they cannot be written, the disk is too full,
+            or the regions do not fit their grid.
     """
     # xlsa17 files may go into an existing folder.
     if path.exists() and not force and (layout != "xlsa17" or not path.is_dir()):
@@ -70,48 +93,10 @@ def export(
         name, root, needs_regions=layout == "hdf5", needs_features=layout != "arrow", **selected
     )
     if layout == "hdf5":
-        return Exported((path,), write_hdf5(path, dataset, original_att, display))
+        return Exported((path,), _write_hdf5(path, dataset, original_att, display))
     if layout == "arrow":
-        return Exported((path,), write_parquet(path, dataset))
+        return Exported((path,), _write_parquet(path, dataset))
     return _write_xlsa17(path, dataset, original_att, force, display)
-
-
-def _write_xlsa17(
-    folder: Path, dataset: Dataset, original_att: OriginalAtt | None, force: bool, display: Display
-) -> Exported:
-    features = f"{dataset.features_name.replace(' ', '_')}.mat"
-    optional = {ATTRIBUTE_NAMES: dataset.attribute_names, ATTRIBUTE_VECTORS: dataset.attribute_vectors}
-    files = [features, *(file for file, one in optional.items() if one is not None), SPLITS_FILE]
-    existing = [one for one in files if (folder / one).exists()]
-    if existing and not force:
-        raise DataError(folder, [f"already has {', '.join(sorted(existing))}"], "Pass --force to replace")
-    size = dataset.features.nbytes + 8 * dataset.semantics.size + SPARE
-    require_space(folder / SPLITS_FILE, size)
-    display.message(f"writing {human(size)} to {folder}")
-    with staged_folder(folder) as staging:
-        write_images(
-            staging / features,
-            labels=dataset.labels,
-            image_files=dataset.image_files,
-            features=dataset.features,
-        )
-        if dataset.attribute_names is not None:
-            write_names(staging, dataset.attribute_names)
-        if dataset.attribute_vectors is not None:
-            np.save(staging / ATTRIBUTE_VECTORS, dataset.attribute_vectors, allow_pickle=False)
-        write_splits(
-            staging / SPLITS_FILE,
-            att=dataset.semantics,
-            class_names=dataset.class_names,
-            labels=dataset.labels,
-            split=dataset.split,
-            original_att=original_att,
-        )
-    validation = ""
-    if dataset.split.validation_classes is not None:
-        validation = "; within trainval_loc, val_loc are the images of validation classes, train_loc the rest"
-    text = f"{dataset.semantics_name} as att, {features} of {len(dataset.labels)} images{validation}"
-    return Exported(tuple(folder / one for one in files), text)
 
 
 def read_complete(
@@ -140,13 +125,9 @@ def read_complete(
     """
     registered = find_dataset(registry(), name, root=root)
     folder = find_folder(data_root(root), registered.name)
+    part, files = Part(registered, settings_model(registered)()), DataFiles(features, semantics, regions)
     try:
-        dataset = load_dataset(
-            Part(registered, settings_model(registered)()),
-            DataFiles(features, semantics, regions),
-            root=root,
-            needs_regions=needs_regions,
-        )
+        dataset = load_dataset(part, files, root=root, needs_regions=needs_regions)
     except MissingData:
         if folder is None or needs_features or semantics == "sentence":
             raise
@@ -156,12 +137,13 @@ def read_complete(
         dataset = replace(found, name=registered.name)
     if folder is None:
         return dataset, None
-    if dataset.image_files is None:
-        dataset = replace(dataset, image_files=_image_files(folder, dataset))
+    if dataset.image_files is None:  # those of a file with the same labels
+        labelled = (one for one in label_files(folder, Findings()) if one.image_files is not None)
+        same = (one.image_files for one in labelled if np.array_equal(one.labels, dataset.labels))
+        dataset = replace(dataset, image_files=next(same, None))
     if dataset.semantics_name == "sentence":
         return dataset, None
-    count = dataset.semantics.shape[1]
-    vectors, names = dataset.attribute_vectors, dataset.attribute_names
+    count, vectors, names = dataset.semantics.shape[1], dataset.attribute_vectors, dataset.attribute_names
     if vectors is None and (stored := attribute_vectors(folder, count)) is not None:
         vectors = stored[0]
     if names is None and (listed := attribute_names(folder, count, vectors)) is not None:
@@ -170,9 +152,119 @@ def read_complete(
     return dataset, original_attributes(folder)
 
 
-def _image_files(folder: Path, dataset: Dataset) -> tuple[str, ...] | None:
-    """Image names from a file with the same labels."""
-    for images in label_files(folder, Findings()):
-        if images.image_files is not None and np.array_equal(images.labels, dataset.labels):
-            return images.image_files
-    return None
+def _write_xlsa17(
+    folder: Path, dataset: Dataset, original_att: OriginalAtt | None, force: bool, display: Display
+) -> Exported:
+    features = f"{dataset.features_name.replace(' ', '_')}.mat"
+    names, vectors = dataset.attribute_names, dataset.attribute_vectors
+    optional = {ATTRIBUTE_NAMES: names is not None, ATTRIBUTE_VECTORS: vectors is not None}
+    files = [features, *(file for file, exists in optional.items() if exists), SPLITS_FILE]
+    existing = sorted(file for file in files if (folder / file).exists())
+    if existing and not force:
+        raise DataError(folder, [f"already has {', '.join(existing)}"], "Pass --force to replace")
+    size = dataset.features.nbytes + 8 * dataset.semantics.size + SPARE
+    require_space(folder / SPLITS_FILE, size)
+    display.message(f"writing {human(size)} to {folder}")
+    labels, image_files = dataset.labels, dataset.image_files
+    with staged_folder(folder) as staging:
+        write_images(staging / features, labels=labels, image_files=image_files, features=dataset.features)
+        if names is not None:
+            write_names(staging, names)
+        if vectors is not None:
+            np.save(staging / ATTRIBUTE_VECTORS, vectors, allow_pickle=False)
+        write_splits(
+            staging / SPLITS_FILE,
+            att=dataset.semantics,
+            class_names=dataset.class_names,
+            labels=labels,
+            split=dataset.split,
+            original_att=original_att,
+        )
+    validation = ""
+    if dataset.split.validation_classes is not None:
+        validation = "; within trainval_loc, val_loc are the images of validation classes, train_loc the rest"
+    text = f"{dataset.semantics_name} as att, {features} of {len(labels)} images{validation}"
+    return Exported(tuple(folder / file for file in files), text)
+
+
+def _write_hdf5(path: Path, dataset: Dataset, original_att: OriginalAtt | None, display: Display) -> str:
+    """Write region features, labels, splits and class semantics; returns the contents, in a few words."""
+    regions = dataset.regions
+    if regions is None:
+        raise MissingData(f"data set '{dataset.name}'", ["has no region features to export"])
+    provenance = regions.provenance if isinstance(regions, StoredRegions) else {}
+    images, count, channels = regions.shape
+    height, width = grid(count, provenance.get("grid"), path)
+    row = count * channels * 4
+    require_space(path, images * row + SPARE)
+    rows = max(1, BLOCK_BYTES // row)
+    small: dict[str, Any] = {"labels": dataset.labels}
+    small |= {f"{part}_loc": indices for part, indices in dataset.split.parts.items()}
+    small |= {"att": dataset.semantics, "original_att": original_att, "w2v_att": dataset.attribute_vectors}
+    task = display.task(f"writing {path.name}", images * row)
+    with task, staged_file(path) as part, h5py.File(part, "x") as file:
+        features = file.create_dataset("feature_map", (images, channels, height, width), dtype="<f4")
+        if provenance.get("backbone"):
+            features.attrs["backbone"] = provenance["backbone"]
+        if provenance.get("simulated") or dataset.extra.get("simulated"):
+            features.attrs["simulated"] = True
+        for start in range(0, images, rows):
+            stop = min(start + rows, images)
+            block = regions[np.arange(start, stop)]
+            features[start:stop] = block.swapaxes(1, 2).reshape(stop - start, channels, height, width)
+            display.advance((stop - start) * row)
+        for name, array in small.items():
+            if array is not None:
+                file[name] = array
+        if dataset.image_files is not None:
+            file.create_dataset("image_files", data=list(dataset.image_files), dtype=h5py.string_dtype())
+    return f"feature_map {images} x {channels} x {height} x {width} float32, {human(path.stat().st_size)}"
+
+
+def grid(regions: int, given: Sequence[int] | None, where: object) -> tuple[int, int]:
+    """Height and width of the map: as given, else a square if possible, else one row.
+
+    Raises:
+        DataError: the given grid has another number of cells.
+    """
+    if given is not None:
+        height, width = map(int, given)
+        if height * width != regions:
+            raise DataError(where, [f"a grid of {height} x {width} does not have {regions} regions"])
+        return height, width
+    side = math.isqrt(regions)
+    return (side, side) if side * side == regions else (1, regions)
+
+
+def _write_parquet(path: Path, dataset: Dataset) -> str:
+    """Write labels, splits and class semantics of every image; returns the contents, in a few words."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    images, attributes = len(dataset.labels), dataset.semantics.shape[1]
+    require_space(path, images * attributes * 4 + SPARE)
+    parts = np.full(images, None, dtype=object)
+    for part in PARTS:
+        parts[getattr(dataset.split, part)] = part
+    validation = dataset.split.validation_classes
+    about = {
+        "dataset": dataset.name,
+        "semantics": dataset.semantics_name,
+        "class_names": dataset.class_names,
+        "attribute_names": dataset.attribute_names,
+        "validation_classes": None if validation is None else validation.tolist(),
+        "simulated": bool(dataset.extra.get("simulated", False)),
+    }
+    semantics = pa.array(dataset.semantics[dataset.labels].reshape(-1), type=pa.float32())
+    columns = {
+        "row": pa.array(np.arange(images)),
+        "image_file": pa.array(dataset.image_files or [None] * images, pa.string()),
+        "label": pa.array(dataset.labels),
+        "class_name": pa.array([dataset.class_names[label] for label in dataset.labels], pa.string()),
+        "part": pa.array(parts, pa.string()),
+        "attributes": pa.FixedSizeListArray.from_arrays(semantics, attributes),
+    }
+    table = pa.table(columns, metadata={METADATA: json.dumps(about)})
+    with staged_file(path) as temporary:
+        parquet.write_table(table, temporary, row_group_size=_ROWS)
+    return f"{images} images, {human(path.stat().st_size)}"

@@ -18,11 +18,10 @@ import numpy as np
 import scipy.io
 from jaxtyping import Int, Shaped
 
-from zslbench.data import PARTS
+from zslbench.data import BLOCK_BYTES, PARTS
 from zslbench.plugin import OfficialSplit
 from zslbench_data.staging import staged_file
 
-_BLOCK_BYTES = 1 << 26
 LARGEST = (1 << 31) - 1
 """Size of the largest variable that version 5 can hold, in bytes."""
 
@@ -186,10 +185,10 @@ def _mark(item: Any, kind: str) -> None:
     item.attrs["MATLAB_class"] = np.bytes_(kind)
 
 
-def blocks(array: Shaped[np.ndarray, "images ..."]) -> Iterator[np.ndarray]:
-    """The array as float32, a limited number of rows at a time."""
-    row = max(1, int(np.prod(array.shape[1:], dtype=np.int64))) * 8
-    size = max(1, _BLOCK_BYTES // row)
+def blocks(array: Shaped[np.ndarray, "images ..."], dtype: Any = np.float32) -> Iterator[np.ndarray]:
+    """The array in this type, a bounded number of rows at a time."""
+    row = array.itemsize * int(np.prod(array.shape[1:], dtype=np.int64))
+    size = max(1, BLOCK_BYTES // max(1, row))
     for start in range(0, len(array), size):
         with np.errstate(over="ignore"):
-            yield np.asarray(array[start : start + size], dtype=np.float32)
+            yield np.asarray(array[start : start + size], dtype=dtype)

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -113,35 +113,25 @@ def as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-class DecodedBatch(NamedTuple):
-    """Some decoded images."""
-
-    rows: range
-    pixels: UInt8[Tensor, "b 3 h w"]
-    faults: dict[int, str]
-    """The fault of each image that could not be read, by row; its pixels are zero."""
-
-
-class _Batches(Dataset[DecodedBatch]):
+class _Images(Dataset[tuple[Tensor, str]]):
     def __init__(self, paths: Sequence[Path], decoder: Decoder) -> None:
-        self._paths, self._decoder = list(paths), decoder
+        self._paths, self._decoder = paths, decoder
 
-    def __getitem__(self, rows: range) -> DecodedBatch:
-        size = self._decoder.size
-        pixels = torch.zeros((len(rows), 3, size, size), dtype=torch.uint8)
-        faults = {}
-        for image, row in zip(pixels, rows, strict=True):
-            try:
-                image.copy_(torch.from_numpy(self._decoder.read(self._paths[row])))
-            except Unreadable as fault:
-                faults[row] = str(fault)
-        return DecodedBatch(rows, pixels, faults)
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, str]:
+        try:
+            return torch.from_numpy(self._decoder.read(self._paths[row])), ""
+        except Unreadable as fault:
+            size = self._decoder.size
+            return torch.zeros((3, size, size), dtype=torch.uint8), str(fault)
 
 
 def decoded_batches(
-    paths: Sequence[Path], decoder: Decoder, *, first: int, size: int, workers: int, pin: bool = False
-) -> Generator[DecodedBatch, None, None]:
-    """Every image from row ``first`` on, in order.
+    paths: Sequence[Path], decoder: Decoder, *, size: int, workers: int, pin: bool = False
+) -> Generator[tuple[UInt8[Tensor, "b 3 h w"], Sequence[str]], None, None]:
+    """Pixels of every image in order, with a fault for each: empty, or why it cannot be read (pixels are 0).
 
     Args:
         size: images per batch.
@@ -151,13 +141,12 @@ def decoded_batches(
     Raises:
         ZslbenchError: a process ended, usually because there is too little shared memory.
     """
-    rows = [range(start, min(start + size, len(paths))) for start in range(first, len(paths), size)]
+    workers = min(workers, -(-len(paths) // size))
     loader = DataLoader(
-        _Batches(paths, decoder),
-        batch_size=None,  # the sampler's items are whole batches
-        sampler=rows,
-        num_workers=min(workers, len(rows)),
-        prefetch_factor=_PREFETCHED if workers and rows else None,
+        _Images(paths, decoder),
+        batch_size=size,
+        num_workers=workers,
+        prefetch_factor=_PREFETCHED if workers else None,
         pin_memory=pin,
         worker_init_fn=_leave_interrupts_to_the_parent,
     )

@@ -14,14 +14,12 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from zslbench import __version__
@@ -34,6 +32,7 @@ from zslbench_data.extraction.decoding import EXIF, Decoder, Resize, decoded_bat
 from zslbench_data.extraction.images import ImageList, list_images
 from zslbench_data.extraction.writer import ResumableWriter, differences
 from zslbench_data.progress import SILENT, Display
+from zslbench_data.staging import locked
 
 CHECKPOINT_SECONDS = 10.0
 """Shortest time between checkpoints."""
@@ -137,7 +136,7 @@ class _Extraction:
         }
 
     def run(self) -> Extracted:
-        with _locked(self.store):
+        with locked(self.store, "another process is extracting it"):
             began, computed = time.monotonic(), 0
             if self.store.exists():
                 self._refuse_other_settings()
@@ -235,31 +234,34 @@ class _Extraction:
 
     def _batches(self, writer: ResumableWriter) -> list[str]:
         """Compute the missing batches. After an unreadable image the rest is only decoded, to find all."""
-        paths, first = self.images.paths, writer.done
+        first, gpu = writer.done, self.device.type == "cuda"
+        paths = self.images.paths[first:]
         faults: list[str] = []
         writing: Future[None] | None = None
         self.saved = time.monotonic()
-        decoded = decoded_batches(
-            paths,
-            self.decoder,
-            first=first,
-            size=self.batch,
-            workers=self.workers,
-            pin=self.device.type == "cuda",
-        )
-        task = self.display.task(f"{self.options.backbone} on {self.device.type}", len(paths), first)
+        decoded = decoded_batches(paths, self.decoder, size=self.batch, workers=self.workers, pin=gpu)
+        task = self.display.task(f"{self.options.backbone} on {self.device.type}", first + len(paths), first)
         with task, contextlib.closing(decoded), ThreadPoolExecutor(1) as thread:
-            for batch in decoded:
-                faults += [f"{paths[row]} {fault}" for row, fault in batch.faults.items()]
+            done = 0
+            for pixels, unreadable in decoded:
+                found = zip(paths[done:], unreadable, strict=False)
+                faults += [f"{path} {fault}" for path, fault in found if fault]
+                done += len(pixels)
                 if not faults:
-                    computed = self._regions(batch.pixels)
+                    regions = self._regions(pixels)
+                    ready = torch.cuda.current_stream(self.device).record_event() if gpu else None
                     if writing is not None:
                         writing.result()
-                    writing = thread.submit(self._write, writer, *computed)
-                self.display.advance(len(batch.rows))
+                    writing = thread.submit(self._write, writer, regions, ready)
+                self.display.advance(len(pixels))
             if writing is not None:
                 writing.result()
         return faults
+
+    def _regions(self, pixels: Tensor) -> Tensor:
+        """Regions of a batch in the stored type; from a GPU they are copied while this process goes on."""
+        stored = torch.float16 if self.options.dtype == "float16" else torch.float32
+        return self.forward(pixels).to(stored).contiguous().to("cpu", non_blocking=True)
 
     def _write(self, writer: ResumableWriter, regions: Tensor, ready: torch.cuda.Event | None) -> None:
         """Write a batch when ``ready`` has happened."""
@@ -269,18 +271,6 @@ class _Extraction:
         if time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
             writer.checkpoint()
             self.saved = time.monotonic()
-
-    def _regions(self, pixels: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-        """Regions of a batch in the stored type; from a GPU they have arrived when the event happens."""
-        stored = torch.float16 if self.options.dtype == "float16" else torch.float32
-        found = self.forward(pixels).to(stored).contiguous()
-        if self.device.type != "cuda":
-            return found, None
-        copy = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
-        copy.copy_(found, non_blocking=True)
-        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record()
-        return copy, event
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The backbone on uint8 pixels (b, 3, h, w)."""
@@ -299,19 +289,6 @@ def default_workers(gpu: bool) -> int:
     """Processes that decode: all cores for a GPU; on a CPU one, which is faster than the backbone."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores if gpu else cores - 1, _MOST_WORKERS if gpu else 1)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes from writing this store."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
-            yield
-    except Timeout:
-        raise DataError(path, ["another process is extracting it"]) from None
-    except OSError as error:
-        raise DataError(path, [f"cannot be written ({error.strerror or error})"]) from None
 
 
 def _digest(images: ImageList) -> str:

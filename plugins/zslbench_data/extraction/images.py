@@ -10,10 +10,9 @@ smallest number that makes all listed names distinct.
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -83,42 +82,30 @@ def match(
         MissingData: names have no file; counts and lists them.
         DataError: a name is listed twice, or several files fit a name equally well.
     """
-    wanted = [_parts(one) for one in names]
-    if len(set(wanted)) != len(wanted):
-        twice = next(one for one, parts in zip(names, wanted, strict=True) if wanted.count(parts) > 1)
+    endings = [_ending(name) for name in names]
+    if len(set(endings)) != len(endings):
+        twice = next(name for name, ending in zip(names, endings, strict=True) if endings.count(ending) > 1)
         raise DataError(listed_in, [f"lists an image twice: {twice}"])
     least = 1
-    while len({parts[-least:] for parts in wanted}) != len(wanted):
+    while len({ending[:least] for ending in endings}) != len(endings):
         least += 1
-    by_end: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    candidates: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for file in files:
-        by_end[_parts(file)[-least:]].append(file)
-    found: list[str] = []
-    missing: list[str] = []
-    ambiguous: list[str] = []
-    for name, parts in zip(names, wanted, strict=True):
-        fits = by_end.get(parts[-least:], [])
-        best = [(_shared(parts, _parts(one)), one) for one in fits]
-        most = max((count for count, _ in best), default=0)
-        chosen = [one for count, one in best if count == most]
-        if not chosen:
-            missing.append(name)
-        elif len(chosen) > 1:
-            ambiguous.append(f"{name} could be {' or '.join(chosen)}")
-        else:
-            found.append(chosen[0])
-    if missing:
-        shown = ", ".join("/".join(_parts(one)[-least - 1 :]) for one in missing[:_SHOWN])
+        candidates[_ending(file)[:least]].append(file)
+    found: dict[str, list[str]] = {}
+    for name, ending in zip(names, endings, strict=True):
+        near = candidates.get(ending[:least], [])
+        shared = [len(os.path.commonprefix([ending, _ending(file)])) for file in near]  # noqa: RUF071 (tuples)
+        found[name] = [file for file, count in zip(near, shared, strict=True) if count == max(shared)]
+    if missing := [name for name, fits in found.items() if not fits]:
+        shown = ", ".join("/".join(_ending(name)[least::-1]) for name in missing[:_SHOWN])
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        raise MissingData(
-            root,
-            [f"{len(missing)} of {len(names)} images listed in {listed_in} are missing: {shown}{more}"],
-            advice,
-        )
-    if ambiguous:
-        fault = f"{len(ambiguous)} images listed in {listed_in} fit several files"
-        raise DataError(root, [fault, *ambiguous[:_SHOWN]])
-    return found
+        fault = f"{len(missing)} of {len(names)} images listed in {listed_in} are missing: {shown}{more}"
+        raise MissingData(root, [fault], advice)
+    if unclear := [f"{name} could be {' or '.join(fits)}" for name, fits in found.items() if len(fits) > 1]:
+        fault = f"{len(unclear)} images listed in {listed_in} fit several files"
+        raise DataError(root, [fault, *unclear[:_SHOWN]])
+    return [fits[0] for fits in found.values()]
 
 
 def _listed(folder: Path) -> tuple[ImageLabels, tuple[str, ...]] | None:
@@ -148,21 +135,16 @@ def _by_folder(folder: Path, root: Path, files: Sequence[str]) -> ImageList:
         fault = f"{len(unclear)} images are not in a folder named after exactly one of allclasses_names"
         raise DataError(root, [f"{fault}: {', '.join(unclear[:_SHOWN])}"])
     labels = np.array([classes.pop() for classes in found], dtype=np.int64)
-    if fault := _split_fault(labels, contents.parts):
-        raise DataError(root, [fault], f"List the images in {SPLITS_FILE} (image_files, labels)")
-    return ImageList(tuple(names), labels, tuple(names), root, IMAGES)
-
-
-def _split_fault(labels: np.ndarray, parts: Mapping[str, np.ndarray]) -> str:
-    """Why the split cannot belong to images in sorted order; empty: it can."""
+    advice, parts = f"List the images in {SPLITS_FILE} (image_files, labels)", contents.parts
     rows = np.sort(np.concatenate(list(parts.values())))
     if not np.array_equal(rows, np.arange(len(labels))):
-        return f"{len(labels)} images, but the split in {SPLITS_FILE} has {len(rows)}"
+        fault = f"{len(labels)} images, but the split in {SPLITS_FILE} has {len(rows)}"
+        raise DataError(root, [fault], advice)
     trained, tested, unseen = (set(labels[parts[part]].tolist()) for part in PARTS)
-    mixed = (trained & unseen) | (tested - trained)
-    return (
-        f"images sorted by path do not fit the split: it would mix up {len(mixed)} classes" if mixed else ""
-    )
+    if mixed := (trained & unseen) | (tested - trained):
+        fault = f"images sorted by path do not fit the split: it would mix up {len(mixed)} classes"
+        raise DataError(root, [fault], advice)
+    return ImageList(tuple(names), labels, tuple(names), root, IMAGES)
 
 
 def files_below(root: Path) -> list[str]:
@@ -175,11 +157,7 @@ def files_below(root: Path) -> list[str]:
     return sorted(found)
 
 
-def _parts(name: str) -> tuple[str, ...]:
-    return tuple(one for one in name.strip().replace("\\", "/").split("/") if one not in ("", "."))
-
-
-def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """The number of equal components at the end."""
-    pairs = zip(reversed(one), reversed(other), strict=False)
-    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+def _ending(name: str) -> tuple[str, ...]:
+    """The components of a path from the last to the first."""
+    parts = name.strip().replace("\\", "/").split("/")
+    return tuple(part for part in reversed(parts) if part not in ("", "."))

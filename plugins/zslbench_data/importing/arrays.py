@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zslbench.data import BLOCK_BYTES, STORED_TYPES, Findings
+from zslbench.data import STORED_TYPES, Findings
 from zslbench.errors import MissingData
 from zslbench_data.checking.scan import scan
 from zslbench_data.exporting.xlsa17 import blocks
@@ -28,12 +28,14 @@ class Regions:
     dtype: np.dtype[Any]
     """The type to store them in."""
 
+    @property
+    def size(self) -> int:
+        """Bytes that they need when stored."""
+        return self.array.size * self.dtype.itemsize
+
     def blocks(self) -> Iterator[np.ndarray]:
         """The regions as in the file, a bounded number at a time."""
-        images, regions, channels = self.array.shape
-        size = max(1, BLOCK_BYTES // (regions * channels * self.array.dtype.itemsize))
-        for start in range(0, images, size):
-            yield np.asarray(self.array[start : start + size])
+        yield from blocks(self.array, self.array.dtype)
 
 
 def open_features(path: Path, findings: Findings) -> np.ndarray | None:

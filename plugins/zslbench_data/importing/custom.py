@@ -8,8 +8,7 @@ The class and the part of each image:
   becomes ``test_seen``. A column ``val`` marks validation classes with 1.
 * an image's class is in the column ``class``, else it is the sub-folder of the image folder.
 * with arrays, line k of the split file (or of the labels file, if the split is of classes) is about row k,
-  unless
-  a column ``row`` says otherwise, counting from 0. Without arrays, rows are images sorted by name.
+  unless a column ``row`` says otherwise, counting from 0. Without arrays, rows are images sorted by name.
 
 Classes of the attribute table without any image are left out, with a note.
 """
@@ -21,20 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+import pandas as pd
+from jaxtyping import Float
 
 from zslbench.data import PARTS, Findings, dataset_findings, few, no_features
 from zslbench.plugin import Dataset, OfficialSplit
-from zslbench_data.importing.tables import (
-    ClassAttributes,
-    ImageRow,
-    Table,
-    duplicated,
-    read_attributes,
-    read_rows,
-    read_table,
-    validation_flags,
-)
+from zslbench_data.importing.tables import duplicated, image_rows, read_attributes, read_split
 
 TEST_SEEN = 0.2
 """Share of a seen class's images that becomes test_seen if the split is of classes (Xian et al. 2018)."""
@@ -96,90 +87,75 @@ def plan(given: CustomFiles, findings: Findings, images: Sequence[str] | None, r
         MissingData: a file does not exist.
         DataError: lists every fault, with counts.
     """
-    attributes, folder = read_attributes(given.attributes, findings), given.split.parent
-    table = read_table(given.split, findings)
-    lines = None if table is None else read_rows(table, given.labels, images, rows, findings)
-    if attributes is None or lines is None or table is None:
+    folder, file = given.split.parent, given.split.name
+    attributes, split = read_attributes(given.attributes, findings), read_split(given.split, findings)
+    table = None if split is None else image_rows(split, file, given.labels, images, rows, findings)
+    if attributes is None or split is None or table is None:
         raise findings.failure(folder)
-    planned = _assemble(attributes, table, lines, given.seed, findings)
+    if "part" not in table:
+        table = _draw_parts(split, table, attributes.index, given.seed, file, findings)
+    planned = _assemble(attributes, table, file, findings)
     if (planned.dataset.labels >= 0).all():
         findings.extend(dataset_findings(planned.dataset))
     findings.raise_errors(folder)
     return planned
 
 
-def _assemble(
-    given: ClassAttributes, table: Table, lines: list[ImageRow], seed: int, findings: Findings
-) -> Planned:
-    names = [line.class_name for line in lines]
-    if unknown := sorted(set(names) - set(given.classes)):
+def _assemble(attributes: pd.DataFrame, table: pd.DataFrame, file: str, findings: Findings) -> Planned:
+    """The data set of images with their ``class``, ``part`` and ``val``."""
+    classes, parts, known = table["class"], table["part"], attributes.index
+    if unknown := sorted(set(classes) - set(known)):
         findings.error(f"{len(unknown)} classes of images have no attributes ({few(unknown)})")
-    used = [name for name in given.classes if name in set(names)]
-    if unused := [name for name in given.classes if name not in set(used)]:
-        findings.note(
-            f"{len(unused)} classes of the attribute table have no images and are left out ({few(unused)})"
-        )
-    number = {name: index for index, name in enumerate(used)}
-    labels = np.array([number.get(name, -1) for name in names], dtype=np.int64)
-    if lines and lines[0].part is None:
-        parts, validation = _parts_of_classes(table, labels, used, given.classes, seed, findings)
-    else:
-        parts = np.array([line.part or "" for line in lines])
-        validation = {line.class_name for line in lines if line.validation}
-        if odd := [part for part in parts.tolist() if part not in PARTS]:
-            text = f"{len(odd)} parts are not one of {', '.join(PARTS)} ({few(odd)})"
-            findings.error(text, table.path.name)
-        trained = {line.class_name for line in lines if line.part == "trainval" and not line.validation}
-        if mixed := sorted(trained & validation):
-            findings.error(f"{len(mixed)} classes are marked val in some rows only ({few(mixed)})")
-    rows = [np.flatnonzero(parts == part) for part in PARTS]
+    if len(unused := known[~known.isin(classes)]):
+        text = f"{len(unused)} classes of the attribute table have no images and are left out"
+        findings.note(f"{text} ({few(unused)})")
+    if len(odd := parts[~parts.isin(PARTS)]):
+        findings.error(f"{len(odd)} parts are not one of {', '.join(PARTS)} ({few(odd)})", file)
+    validation = set(classes[table["val"]])
+    if mixed := sorted(validation & set(classes[parts.eq("trainval") & ~table["val"]])):
+        findings.error(f"{len(mixed)} classes are marked val in some rows only ({few(mixed)})")
+    used = attributes[known.isin(classes)]
+    number = {name: label for label, name in enumerate(used.index)}
+    labels = np.array([number.get(name, -1) for name in classes], dtype=np.int64)
     ids = np.array(sorted(number[name] for name in validation if name in number), dtype=np.int64)
-    original = given.values[[given.classes.index(name) for name in used]]
+    rows = {part: np.flatnonzero(parts == part) for part in PARTS}
+    original = np.ascontiguousarray(used)
     length = np.linalg.norm(original, axis=1, keepdims=True)
     att = original / np.where(length > 0, length, 1)
-    files = tuple(line.image or "" for line in lines)
+    files = tuple(table["image"]) if "image" in table else ()
     dataset = Dataset(
         name="imported",
         features=no_features(len(labels)),
         labels=labels,
-        class_names=tuple(used),
+        class_names=tuple(used.index),
         semantics=att.astype(np.float32),
-        split=OfficialSplit(rows[0], rows[1], rows[2], ids if len(ids) else None),
+        split=OfficialSplit(**rows, validation_classes=ids if len(ids) else None),
         features_name="none",
         semantics_name="att",
-        attribute_names=given.names,
+        attribute_names=tuple(used.columns),
         image_files=files if files and all(files) else None,
     )
     return Planned(dataset, original, att)
 
 
-def _parts_of_classes(
-    table: Table,
-    labels: Int[np.ndarray, " images"],
-    used: list[str],
-    known: tuple[str, ...],
-    seed: int,
-    findings: Findings,
-) -> tuple[np.ndarray, set[str]]:
-    """The part of every image from those of classes, and the validation classes."""
-    classes, given = table.column("class") or (), table.column("part") or ()
-    side = {name: _CLASS_PARTS.get(part, "") for name, part in zip(classes, given, strict=True)}
-    allowed = ", ".join(_CLASS_PARTS)
+def _draw_parts(
+    split: pd.DataFrame, table: pd.DataFrame, known: pd.Index, seed: int, file: str, findings: Findings
+) -> pd.DataFrame:
+    """The table with ``part`` and ``val`` of every image, from those of classes."""
+    listed, sides = split["class"], split["part"].map(_CLASS_PARTS)
     for wrong, fault in (
-        ([part for part in given if part not in _CLASS_PARTS], f"parts are not one of {allowed}"),
-        (duplicated(classes), "duplicate classes"),
-        ([name for name in used if name not in side], "classes of images are missing"),
-        ([name for name in classes if name not in known], "classes have no attributes"),
+        (split["part"][sides.isna()], f"parts are not one of {', '.join(_CLASS_PARTS)}"),
+        (duplicated(listed), "duplicate classes"),
+        (known[known.isin(table["class"]) & ~known.isin(listed)], "classes of images are missing"),
+        (listed[~listed.isin(known)], "classes have no attributes"),
     ):
-        if wrong:
-            findings.error(f"{len(wrong)} {fault} ({few(wrong)})", table.path.name)
-    parts = np.full(len(labels), "test_unseen", dtype="<U11")
-    for number, name in enumerate(used):
-        rows = np.flatnonzero(labels == number)
-        if side.get(name) == "seen":
-            parts[rows] = "trainval"
-            # A generator for each class: another class more or less changes no other class's images.
-            drawn = np.random.default_rng([seed, *name.encode()]).permutation(rows)
-            parts[drawn[: round(TEST_SEEN * len(rows))]] = "test_seen"
-    validation = {name for name, flag in zip(classes, validation_flags(table, findings), strict=True) if flag}
-    return parts, validation
+        if len(wrong):
+            findings.error(f"{len(wrong)} {fault} ({few(wrong)})", file)
+    parts = np.full(len(table), "test_unseen", dtype=object)
+    for name in listed[sides == "seen"]:
+        rows = np.flatnonzero(table["class"] == name)
+        parts[rows] = "trainval"
+        # A generator for each class: another class more or less changes no other class's images.
+        drawn = np.random.default_rng([seed, *name.encode()]).permutation(rows)
+        parts[drawn[: round(TEST_SEEN * len(rows))]] = "test_seen"
+    return table.assign(part=parts, val=table["class"].isin(listed[split["val"]]))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +28,20 @@ from zslbench_data.importing.arrays import Regions, open_features, open_regions
 from zslbench_data.importing.custom import CustomFiles, Planned, plan
 from zslbench_data.importing.records import (
     Imported,
-    files_digest,
+    copy,
+    digest_of,
     import_key,
+    importing,
     is_done,
-    locked,
     read_import,
     remove_replaced,
     target_folder,
     write_import,
 )
 from zslbench_data.progress import SILENT, Display
-from zslbench_data.staging import staged_folder
+from zslbench_data.staging import SPARE, staged_folder
 
 _KIND = "custom"
-_SPARE = 1 << 20
 
 
 def import_custom(
@@ -60,23 +59,29 @@ def import_custom(
         raise SettingsError(f"--name {name}: an official data set has this name; choose another")
     if given.images is None and given.features is None and given.regions is None:
         raise SettingsError("nothing to import: give an image folder, features or regions")
-    with locked(folder):
+    with importing(folder):
         images = None if given.images is None else _image_files(given.images)
         key = import_key(_inputs(given, images, display))
-        if is_done(folder, _KIND, key):
-            return _imported(folder, "already there", (), given)
-        if (folder / SPLITS_FILE).exists() and not force and read_import(folder, _KIND).get("key") != key:
-            raise DataError(
-                folder,
-                ["another data set has this name"],
-                "Choose another --name, or pass --force to replace it",
-            )
-        return _import(folder, given, images, key, display)
+        notes: tuple[str, ...] = ()
+        text = "already there"
+        if not is_done(folder, _KIND, key):
+            if (folder / SPLITS_FILE).exists() and not force and read_import(folder, _KIND).get("key") != key:
+                advice = "Choose another --name, or pass --force to replace it"
+                raise DataError(folder, ["another data set has this name"], advice)
+            text, notes = _import(folder, given, images, key, display)
+    name, commands = folder.name.lower(), []
+    if given.features is None and given.regions is None:
+        commands.append(f"zslbench data extract {name} --backbone resnet101")
+    if given.regions is not None and not (folder / ATTRIBUTE_VECTORS).is_file():
+        commands.append(f"zslbench data get vectors --dataset {name}")
+    commands += [f"zslbench data check {name}", f"zslbench run METHOD --dataset {name}"]
+    return Imported(folder, text, commands, notes)
 
 
 def _import(
-    folder: Path, given: CustomFiles, images: list[str] | None, key: str, display: Display
-) -> Imported:
+    folder: Path, given: CustomFiles, images: Sequence[str] | None, key: str, display: Display
+) -> tuple[str, tuple[str, ...]]:
+    """Returns what was imported, in words, and notes."""
     findings = Findings()
     features = None if given.features is None else open_features(given.features, findings)
     regions = None if given.regions is None else open_regions(given.regions, given.dtype, findings)
@@ -84,17 +89,21 @@ def _import(
     if features is not None and regions is not None and len(counts) > 1:
         findings.error(f"features of {len(features)} images, regions of {len(regions.array)}")
     planned = plan(given, findings, images, rows=min(counts, default=None))
-    require_space(folder / SPLITS_FILE, _bytes(given, features, regions, planned))
+    dataset = planned.dataset
+    size = SPARE + 16 * planned.att.size
+    size += 0 if features is None else 4 * features.size
+    size += 0 if regions is None else regions.size
+    if given.images is not None and not given.link:
+        size += sum((given.images / name).stat().st_size for name in dataset.image_files or ())
+    require_space(folder / SPLITS_FILE, size)
     replaced = read_import(folder, _KIND)
     with staged_folder(folder) as staging:
         origins = _write(staging, given, planned, features, regions, display)
         write_import(folder, staging, _KIND, key, origins, features=given.stem)
     remove_replaced(folder, replaced, origins)
-    dataset = planned.dataset
     parts = ", ".join(f"{part} {len(rows)}" for part, rows in dataset.split.parts.items())
-    counted = f"{len(dataset.labels)} images of {len(dataset.class_names)} classes ({parts})"
-    text = f"{counted}, {dataset.semantics.shape[1]} attributes"
-    return _imported(folder, text, findings.notes, given)
+    text = f"{len(dataset.labels)} images of {len(dataset.class_names)} classes ({parts})"
+    return f"{text}, {dataset.semantics.shape[1]} attributes", findings.notes
 
 
 def _write(
@@ -106,23 +115,22 @@ def _write(
     display: Display,
 ) -> dict[str, dict[str, Any]]:
     """Write every file; returns the origin of each."""
-    dataset, origins = planned.dataset, dict[str, dict[str, Any]]()
+    dataset, sources = planned.dataset, dict[str, Path]()
     if features is not None and given.features is not None:
         file = f"{given.stem}.mat"
         display.message(f"writing {file}")
         write_images(
             staging / file, labels=dataset.labels, image_files=dataset.image_files, features=features
         )
-        origins[file] = {"archive": given.features.name}
+        sources[file] = given.features
     if regions is not None:
         store = f"regions/{given.regions_name or regions.path.stem}"
         _write_regions(staging / store, planned, regions, display)
-        origins[store] = {"archive": regions.path.name}
+        sources[store] = regions.path
     if given.images is not None and dataset.image_files is not None:
-        _bring_images(given.images, dataset.image_files, staging / IMAGES, given.link, display)
-        origins[IMAGES] = {"archive": given.images.name}
+        copy(given.images, staging / IMAGES, dataset.image_files, given.link, display)
+        sources[IMAGES] = given.images
     write_names(staging, dataset.attribute_names or ())
-    origins[ATTRIBUTE_NAMES] = {"archive": given.attributes.name}
     write_splits(
         staging / SPLITS_FILE,
         att=planned.att,
@@ -132,8 +140,8 @@ def _write(
         split=dataset.split,
         image_files=dataset.image_files if features is None else None,
     )
-    origins[SPLITS_FILE] = {"archive": given.split.name}
-    return origins
+    sources |= {ATTRIBUTE_NAMES: given.attributes, SPLITS_FILE: given.split}
+    return {file: {"archive": source.name} for file, source in sources.items()}
 
 
 def _write_regions(store: Path, planned: Planned, regions: Regions, display: Display) -> None:
@@ -143,12 +151,10 @@ def _write_regions(store: Path, planned: Planned, regions: Regions, display: Dis
     provenance: dict[str, Any] = {"source": regions.path.name}
     if regions.grid is not None:
         provenance["grid"] = list(regions.grid)
-    images, count, channels = regions.array.shape
+    shape: Any = regions.array.shape
     with (
-        display.task(f"writing regions {store.name}", regions.array.size * regions.dtype.itemsize),
-        RegionWriter(
-            store, (images, count, channels), regions.dtype, companions=companions, provenance=provenance
-        ) as writer,
+        display.task(f"writing regions {store.name}", regions.size),
+        RegionWriter(store, shape, regions.dtype, companions=companions, provenance=provenance) as writer,
     ):
         writer.extend(regions.blocks(), dataset.labels, dataset.image_files, advance=display.advance)
 
@@ -157,64 +163,25 @@ def _image_files(folder: Path) -> list[str]:
     """Images below a folder as ``class/file.jpg``, sorted.
 
     Raises:
-        MissingData: there is no such folder, or it has no images.
+        MissingData: there are none.
     """
-    if not folder.is_dir():
-        raise MissingData(folder, ["no such folder"])
     found = [file for file in files_below(folder) if file.lower().endswith(IMAGE_SUFFIXES)]
     if not found:
         raise MissingData(folder, [f"no images here ({', '.join(IMAGE_SUFFIXES)})"])
     return found
 
 
-def _bring_images(folder: Path, names: tuple[str, ...], target: Path, link: bool, display: Display) -> None:
-    """Copy images to a new folder, or make the new folder a link."""
-    if link:
-        target.symlink_to(folder.resolve(), target_is_directory=True)
-        return
-    sizes = [(folder / name).stat().st_size for name in names]
-    with display.task(f"copying {len(names)} images", sum(sizes)):
-        for name, size in zip(names, sizes, strict=True):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / name, target / name)
-            display.advance(size)
-
-
-def _bytes(given: CustomFiles, features: np.ndarray | None, regions: Regions | None, planned: Planned) -> int:
-    """About how many bytes will be written."""
-    size = _SPARE + 16 * planned.att.size
-    if features is not None:
-        size += 4 * features.size
-    if regions is not None:
-        size += regions.array.size * regions.dtype.itemsize
-    if given.images is not None and not given.link:
-        size += sum((given.images / one).stat().st_size for one in planned.dataset.image_files or ())
-    return size
-
-
-def _inputs(given: CustomFiles, images: list[str] | None, display: Display) -> Mapping[str, Any]:
+def _inputs(given: CustomFiles, images: Sequence[str] | None, display: Display) -> dict[str, Any]:
     """Everything that the result depends on: settings, and digests of the files."""
     found: dict[str, Any] = {}
-    for field in fields(given):
-        value = getattr(given, field.name)
-        if isinstance(value, Path) and value.is_file():
-            found[field.name] = sha256_of(value)
-            if field.name in ("features", "regions"):
-                found[f"{field.name} file"] = value.stem
-        elif not isinstance(value, Path):
-            found[field.name] = value
+    for name, value in asdict(given).items():
+        if not isinstance(value, Path):
+            found[name] = value
+        elif value.is_file():
+            found[name] = sha256_of(value)
+            if name in ("features", "regions"):
+                found[f"{name} file"] = value.stem
     if images is not None and given.images is not None:
         display.message(f"checking {len(images)} images")
-        found["images"] = files_digest(given.images, images)
+        found["images"] = digest_of(given.images, images)
     return found
-
-
-def _imported(folder: Path, text: str, notes: tuple[str, ...], given: CustomFiles) -> Imported:
-    name = folder.name.lower()
-    commands = []
-    if given.features is None and given.regions is None:
-        commands.append(f"zslbench data extract {name} --backbone resnet101")
-    if given.regions is not None and not (folder / ATTRIBUTE_VECTORS).is_file():
-        commands.append(f"zslbench data get vectors --dataset {name}")
-    commands += [f"zslbench data check {name}", f"zslbench run METHOD --dataset {name}"]
-    return Imported(name, folder, text, notes, tuple(commands))

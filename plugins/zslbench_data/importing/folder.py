@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from zslbench.data import (
     HDF5_SUFFIXES,
@@ -22,23 +19,23 @@ from zslbench.data import (
     require_space,
 )
 from zslbench.errors import DataError, MissingData
-from zslbench.store import sha256_of
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.importing.records import (
     Imported,
-    files_digest,
+    contents,
+    copy,
+    digest_of,
     import_key,
+    importing,
     is_done,
-    locked,
     target_folder,
     write_import,
 )
 from zslbench_data.progress import SILENT, Display
-from zslbench_data.staging import staged_folder
+from zslbench_data.staging import SPARE, staged_folder
 
 _KIND = "xlsa17"
 _SUFFIXES = {".mat", ".txt", ".npy", ".sha256", *HDF5_SUFFIXES}
-_SPARE = 1 << 20
 
 
 def import_folder(
@@ -73,16 +70,15 @@ def import_folder(
         raise DataError(source, ["is already below the data root"], f"Check it: zslbench data check {name}")
     name = folder.name.lower()
     commands = (f"zslbench data info {name}", f"zslbench data check {name}")
-    with locked(folder):
-        files = sorted(_files(source))
+    with importing(folder):
+        files = {entry: contents(source / entry) for entry in sorted(_entries(source))}
         display.message(f"checking {len(files)} files of {source}")
-        digests = {file: _digest(source / file) for file in files}
-        different = [
-            file for file in files if (folder / file).exists() and _digest(folder / file) != digests[file]
-        ]
+        digests = {entry: digest_of(source / entry, names) for entry, names in files.items()}
+        existing = [entry for entry in files if (folder / entry).exists()]
+        different = [entry for entry in existing if _digest(folder / entry) != digests[entry]]
         key = import_key({"files": digests, "link": link})
         if is_done(folder, _KIND, key) and not different:
-            return Imported(name, folder, "already there", (), commands)
+            return Imported(folder, "already there", commands)
         if different and not force:
             raise DataError(
                 folder,
@@ -91,19 +87,19 @@ def import_folder(
             )
         counts, notes = _validate(source, name)
         if not link:
-            require_space(folder / SPLITS_FILE, sum(_size(source / file) for file in files) + _SPARE)
+            paths = [source / entry / inner for entry, names in files.items() for inner in names]
+            require_space(folder / SPLITS_FILE, sum(path.stat().st_size for path in paths) + SPARE)
         with staged_folder(folder) as staging:
-            for file in files:
-                (staging / file).parent.mkdir(parents=True, exist_ok=True)
-                _bring(source / file, staging / file, link, display)
-            if {file: _digest(staging / file) for file in files} != digests:
+            for entry, names in files.items():
+                copy(source / entry, staging / entry, names, link, display)
+            if {entry: _digest(staging / entry) for entry in files} != digests:
                 raise DataError(source, ["changed while it was copied"], "Try again")
-            origins = {file: {"archive": source.name, "member": file} for file in files}
+            origins = {entry: {"archive": source.name, "member": entry} for entry in files}
             write_import(folder, staging, _KIND, key, origins)
-    return Imported(name, folder, f"{counts}; {len(files)} files", notes, commands)
+    return Imported(folder, f"{counts}; {len(files)} files", commands, notes)
 
 
-def _files(source: Path) -> Iterator[str]:
+def _entries(source: Path) -> Iterator[str]:
     """Names of the files, region stores and image folder of a data set."""
     for path in source.iterdir():
         if path.name.startswith("."):
@@ -119,6 +115,10 @@ def _files(source: Path) -> Iterator[str]:
 
 def _has_regions(path: Path) -> bool:
     return not path.name.startswith(".") and (is_region_store(path) or path.suffix.lower() in HDF5_SUFFIXES)
+
+
+def _digest(path: Path) -> str:
+    return digest_of(path, contents(path))
 
 
 def _validate(source: Path, name: str) -> tuple[str, tuple[str, ...]]:
@@ -152,31 +152,3 @@ def _validate(source: Path, name: str) -> tuple[str, tuple[str, ...]]:
                 findings.note(text)
     findings.raise_errors(source, "Nothing was imported")
     return counts, findings.notes
-
-
-def _digest(path: Path) -> str:
-    """sha256 of a file; of a folder, of its files' names and sha256."""
-    if not path.is_dir():
-        return sha256_of(path)
-    names = []
-    for base, inner, files in os.walk(path, followlinks=True):
-        inner.sort()
-        names += [(Path(base) / file).relative_to(path).as_posix() for file in sorted(files)]
-    return files_digest(path, names)
-
-
-def _size(path: Path) -> int:
-    if not path.is_dir():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-
-
-def _bring(source: Path, target: Path, link: bool, display: Display) -> None:
-    if link:
-        target.symlink_to(source.resolve(), target_is_directory=source.is_dir())
-        return
-    size = _size(source)
-    with display.task(f"copying {source.name}", size):
-        copy: Any = shutil.copytree if source.is_dir() else shutil.copyfile
-        copy(source, target)
-        display.advance(size)

@@ -1,4 +1,4 @@
-"""The folder that an import writes to, whether it was done before, and its record in ``sources.json``."""
+"""What imports share: the target folder, copying, and the record of what was done, in ``sources.json``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from zslbench.data import find_folder
-from zslbench.errors import DataError, SettingsError
+from zslbench.errors import SettingsError
 from zslbench.store import sha256_of
 from zslbench_data.download.archives import write_records
 from zslbench_data.download.get import SOURCES, read_sources
-from zslbench_data.staging import remove_abandoned
+from zslbench_data.extraction.images import files_below
+from zslbench_data.progress import Display
+from zslbench_data.staging import locked, remove_abandoned
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _IMPORTS = "imports"
@@ -29,13 +29,16 @@ _IMPORTS = "imports"
 class Imported:
     """The outcome of an import."""
 
-    name: str
-    """What ``--dataset`` takes."""
     folder: Path
     text: str
     """What was imported, in words."""
-    notes: tuple[str, ...] = ()
-    next_commands: tuple[str, ...] = ()
+    next_commands: Sequence[str]
+    notes: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """What ``--dataset`` takes."""
+        return self.folder.name.lower()
 
 
 def target_folder(root: Path, name: str) -> Path:
@@ -50,15 +53,11 @@ def target_folder(root: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def importing(folder: Path) -> Iterator[None]:
     """Keep other imports of the same data set out, and remove what killed ones left."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.import.lock")):
-            remove_abandoned(folder)
-            yield
-    except PermissionError as error:
-        raise DataError(folder.parent, [f"cannot be written ({error.strerror})"]) from None
+    with locked(folder):
+        remove_abandoned(folder)
+        yield
 
 
 def import_key(inputs: Mapping[str, Any]) -> str:
@@ -66,12 +65,31 @@ def import_key(inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
-def files_digest(folder: Path, names: Iterable[str]) -> str:
-    """The digest of files in a folder: of their names and sha256, in this order."""
+def contents(path: Path) -> list[str]:
+    """The files below a folder, relative to it; a file itself is ``""``."""
+    return files_below(path) if path.is_dir() else [""]
+
+
+def digest_of(path: Path, names: Iterable[str]) -> str:
+    """The digest of the :func:`contents` of a path, or of some: of their names and sha256, in this order."""
     digest = hashlib.sha256()
     for name in names:
-        digest.update(f"{name}\0{sha256_of(folder / name)}\n".encode())
+        digest.update(f"{name}\0{sha256_of(path / name)}\n".encode())
     return digest.hexdigest()
+
+
+def copy(source: Path, target: Path, names: Iterable[str], link: bool, display: Display) -> None:
+    """Copy the :func:`contents` of a path, or some, to a new one; or make the new one a link."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        target.symlink_to(source.resolve(), target_is_directory=source.is_dir())
+        return
+    sizes = {name: (source / name).stat().st_size for name in names}
+    with display.task(f"copying {source.name}", sum(sizes.values())):
+        for name, size in sizes.items():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, target / name)
+            display.advance(size)
 
 
 def read_import(folder: Path, kind: str) -> dict[str, Any]:

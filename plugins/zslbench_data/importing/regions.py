@@ -27,8 +27,8 @@ from zslbench_data.importing.arrays import stored_as
 from zslbench_data.importing.records import (
     Imported,
     import_key,
+    importing,
     is_done,
-    locked,
     target_folder,
     write_import,
 )
@@ -74,12 +74,12 @@ def import_regions(
     store = target_folder(folder, regions_name or short or path.stem)
     kind = f"regions/{store.name}"
     commands, notes = [f"zslbench data check {name}"], []
-    with locked(folder):
+    with importing(folder):
         file = RegionFile.read(path)
         display.message(f"checking {path}")
         key = import_key({"file": path.name, "sha256": sha256_of(path), "dtype": dtype})
         if is_done(folder, kind, key):
-            return Imported(name, folder, f"{kind} is already there", (), tuple(commands))
+            return Imported(folder, f"{kind} is already there", commands)
         if (folder / kind).exists() and not force:
             raise DataError(
                 folder / kind,
@@ -113,7 +113,7 @@ def import_regions(
         notes.append(f"{', '.join(others)} exists too: {choice}, or move the other away")
     shape = " x ".join(map(str, file.shape))
     text = f"{kind}: {shape} {stored.name}, {human(size)}"
-    return Imported(name, folder, text, tuple(notes), tuple(commands))
+    return Imported(folder, text, commands, notes)
 
 
 def _dataset_of(root: Path, path: Path) -> str:

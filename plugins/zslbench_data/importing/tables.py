@@ -8,54 +8,22 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from jaxtyping import Float
+import pandas as pd
 
 from zslbench.data import Findings, few
 from zslbench.errors import MissingData
 
-
-@dataclass(frozen=True)
-class Table:
-    """A CSV file."""
-
-    path: Path
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    """As many cells in each as in the header."""
-
-    def column(self, name: str) -> tuple[str, ...] | None:
-        """The cells of a column; None: there is none of this name."""
-        names = [one.lower() for one in self.header]
-        return tuple(row[names.index(name)] for row in self.rows) if name in names else None
+_FLAGS = dict.fromkeys(("1", "true", "yes", "y", "val"), True)
+_FLAGS |= dict.fromkeys(("", "0", "false", "no", "n"), False)
+"""What cells of the column ``val`` mean."""
 
 
-@dataclass(frozen=True)
-class ClassAttributes:
-    """Class attributes as given."""
-
-    classes: tuple[str, ...]
-    names: tuple[str, ...]
-    values: Float[np.ndarray, "classes attributes"]
-
-
-@dataclass(frozen=True)
-class ImageRow:
-    """One image, according to the tables."""
-
-    class_name: str
-    image: str | None
-    part: str | None
-    """None: the split is of classes."""
-    validation: bool
-
-
-def read_table(path: Path, findings: Findings) -> Table | None:
-    """Read a CSV file; None if it cannot be used.
+def read_table(path: Path, findings: Findings) -> pd.DataFrame | None:
+    """The cells of a CSV file as text; None if it cannot be used.
 
     Raises:
         MissingData: there is no such file.
@@ -65,127 +33,134 @@ def read_table(path: Path, findings: Findings) -> Table | None:
     try:
         text = path.read_text("utf-8-sig")
         first = text.partition("\n")[0]
-        separator = next((one for one in (",", ";", "\t") if one in first), ",")
+        separator = next((mark for mark in ",;\t" if mark in first), ",")
         lines = [
-            tuple(cell.strip() for cell in row)
+            [cell.strip() for cell in row]
             for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-            if any(cell.strip() for cell in row)
         ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         findings.error(f"not a CSV file in UTF-8 ({type(error).__name__}: {error})", path.name)
         return None
-    if len(lines) < 2:
+    header, *rows = [line for line in lines if any(line)] or [[]]
+    if not rows:
         findings.error("no rows below a header", path.name)
         return None
-    header, *rows = lines
     ragged = [number for number, row in enumerate(rows, 2) if len(row) != len(header)]
     if ragged:
         text = f"{len(ragged)} rows do not have the header's {len(header)} cells ({few(ragged)})"
         findings.error(text, path.name, len(ragged))
         return None
-    return Table(path, header, tuple(rows))
+    return pd.DataFrame(rows, columns=header, dtype=object)
 
 
-def read_attributes(path: Path, findings: Findings) -> ClassAttributes | None:
-    """Read class attributes: class names in the first column, one further column for each attribute."""
+def read_attributes(path: Path, findings: Findings) -> pd.DataFrame | None:
+    """Class attributes, float64: a row per class (first column of the file), a column per attribute."""
     table = read_table(path, findings)
     if table is None:
         return None
-    if len(table.header) < 2:
+    if len(table.columns) < 2:
         findings.error("one column: a class name and at least one attribute are needed", path.name)
         return None
-    classes, names = tuple(row[0] for row in table.rows), table.header[1:]
+    classes, names = table.iloc[:, 0].tolist(), table.columns[1:].tolist()
     for what, given in (("classes", classes), ("attributes", names)):
         if repeated := duplicated(given):
             findings.error(f"{len(repeated)} duplicate {what} ({few(repeated)})", path.name)
-        if empty := sum(not name for name in given):
+        if empty := given.count(""):
             findings.error(f"{empty} {what} without a name", path.name)
     values = np.zeros((len(classes), len(names)))
     odd: list[str] = []
-    for number, row in enumerate(table.rows):
-        for column, cell in enumerate(row[1:]):
-            try:
-                values[number, column] = float(cell)
-            except ValueError:
-                odd.append(f"'{cell}' of {row[0]}")
+    for (row, column), cell in np.ndenumerate(table.iloc[:, 1:].to_numpy()):
+        try:
+            values[row, column] = float(cell)
+        except ValueError:
+            odd.append(f"'{cell}' of {classes[row]}")
+    attributes = pd.DataFrame(values, index=classes, columns=names)
+    infinite = attributes.isna() | attributes.isin([np.inf, -np.inf])
     if odd:
         findings.error(f"{len(odd)} cells are not numbers ({few(odd)})", path.name)
-    infinite = np.argwhere(~np.isfinite(values))
-    if len(infinite):
-        owners = dict.fromkeys(classes[row] for row in infinite[:, 0])
-        findings.error(f"{len(infinite)} values are NaN or infinite ({few(owners)})", path.name)
-    if odd or len(infinite):
+    if count := int(np.count_nonzero(infinite)):
+        owners = attributes.index[infinite.any(axis=1)]
+        findings.error(f"{count} values are NaN or infinite ({few(owners)})", path.name)
+    if odd or count:
         return None
-    zero = [name for name, row in zip(classes, values, strict=True) if not row.any()]
-    if zero:
+    if len(zero := attributes.index[attributes.eq(0).all(axis=1)]):
         findings.error(f"{len(zero)} classes have no attribute at all ({few(zero)})", path.name)
-    return ClassAttributes(classes, names, values)
+    return attributes
 
 
-def validation_flags(table: Table, findings: Findings) -> tuple[bool, ...]:
-    """The column ``val``: whether each row is of a validation class; all False without such a column."""
-    given = table.column("val") or ("",) * len(table.rows)
-    yes, no = {"1", "true", "yes", "y", "val"}, {"", "0", "false", "no", "n"}
-    odd = [cell for cell in given if cell.lower() not in yes | no]
-    if odd:
-        findings.error(f"{len(odd)} values of val are neither 1 nor 0 ({few(odd)})", table.path.name)
-    return tuple(cell.lower() in yes for cell in given)
+def read_split(path: Path, findings: Findings) -> pd.DataFrame | None:
+    """A table with a column ``part``; ``val`` is of type bool, all False if the file has no such column."""
+    split = _read_columns(path, findings)
+    if split is None:
+        return None
+    if "part" not in split:
+        findings.error(f"no column 'part' (columns: {', '.join(split.columns)})", path.name)
+        return None
+    given = split["val"] if "val" in split else pd.Series("", split.index)
+    flags = given.str.lower().map(_FLAGS)
+    if len(odd := given[flags.isna()]):
+        findings.error(f"{len(odd)} values of val are neither 1 nor 0 ({few(odd)})", path.name)
+    return split.assign(val=flags.eq(True))
 
 
-def read_rows(
-    split: Table,
+def image_rows(
+    split: pd.DataFrame,
+    split_file: str,
     labels: Path | None,
     images: Sequence[str] | None,
     rows: int | None,
     findings: Findings,
-) -> list[ImageRow] | None:
+) -> pd.DataFrame | None:
     """Each image in the order of the arrays' rows; None: the tables are insufficient.
+
+    Columns are ``class``, ``image`` if the names are known, and ``part`` and ``val`` if the split is of
+    images.
 
     Args:
         split, labels, images, rows: as for :func:`zslbench_data.importing.custom.plan`.
     """
-    parts, file = split.column("part"), split.path.name
-    if parts is None:
-        findings.error(f"no column 'part' (columns: {', '.join(split.header)})", file)
+    if "image" in split or "row" in split:
+        table, file = split, split_file
+    elif "class" not in split:
+        findings.error("no column 'image', 'row' or 'class'", split_file)
         return None
-    of_images = split.column("image") is not None or split.column("row") is not None
-    source: Table | None = split
-    if not of_images:
-        if split.column("class") is None:
-            findings.error("no column 'image', 'row' or 'class'", file)
+    elif labels is not None:
+        labelled = _read_columns(labels, findings)
+        if labelled is None:
             return None
-        if labels is None and rows is None and images is not None:
-            return [ImageRow(PurePosixPath(image).parts[0], image, None, False) for image in sorted(images)]
-        if labels is None:
-            findings.error("a split of classes needs --labels with the class of each row", file)
-            return None
-        source = read_table(labels, findings)
-    if source is None:
+        table, file = labelled.drop(columns=["part", "val"], errors="ignore"), labels.name
+    elif rows is None and images is not None:
+        names = sorted(images)
+        return pd.DataFrame({"class": [name.partition("/")[0] for name in names], "image": names})
+    else:
+        findings.error("a split of classes needs --labels with the class of each row", split_file)
         return None
-    names, classes, file = source.column("image"), source.column("class"), source.path.name
-    if classes is None:
-        if names is None or images is None:
+    if "class" not in table:
+        if "image" not in table or images is None:
             findings.error("no column 'class', and no image folder whose sub-folders are classes", file)
             return None
-        classes = tuple((*PurePosixPath(name).parts[:-1], "")[0] for name in names)
-        if lost := sum(not name for name in classes):
+        classes = table["image"].map(lambda name: (*PurePosixPath(name).parts[:-1], "")[0])
+        table = table.assign(**{"class": classes})
+        if lost := int(classes.eq("").sum()):
             findings.error(f"{lost} images are not in a sub-folder named after their class", file)
-    if images is not None and names is not None:
-        _compare_images(file, names, images, findings)
-    validation = validation_flags(split, findings) if of_images else (False,) * len(source.rows)
-    order = _line_order(source, names, rows, findings)
-    if order is None:
+    if images is not None and "image" in table:
+        _compare_images(file, table["image"].tolist(), images, findings)
+    return _in_order(table, file, rows, findings)
+
+
+def duplicated(items: Iterable[str]) -> list[str]:
+    """Items that occur more than once, sorted."""
+    given = pd.Series(list(items), dtype=object)
+    return sorted(set(given[given.duplicated()]))
+
+
+def _read_columns(path: Path, findings: Findings) -> pd.DataFrame | None:
+    """A table whose columns have lower-case names; the first of each name."""
+    table = read_table(path, findings)
+    if table is None:
         return None
-    part_of = parts if of_images else (None,) * len(source.rows)
-    return [
-        ImageRow(classes[line], None if names is None else names[line], part_of[line], validation[line])
-        for line in order
-    ]
-
-
-def duplicated(items: Sequence[str]) -> list[str]:
-    """Items that occur more than once in a list, sorted."""
-    return sorted({item for item in items if items.count(item) > 1})
+    table.columns = pd.Index([name.lower() for name in table.columns], dtype=object)
+    return table.loc[:, ~table.columns.duplicated()]
 
 
 def _compare_images(file: str, names: Sequence[str], images: Sequence[str], findings: Findings) -> None:
@@ -197,28 +172,23 @@ def _compare_images(file: str, names: Sequence[str], images: Sequence[str], find
         findings.note(f"{len(extra)} images of the folder are in no part and left out ({few(extra)})")
 
 
-def _line_order(
-    source: Table, names: Sequence[str] | None, rows: int | None, findings: Findings
-) -> list[int] | None:
-    """The line for each row of the arrays."""
-    numbers, count, file = source.column("row"), len(source.rows), source.path.name
+def _in_order(table: pd.DataFrame, file: str, rows: int | None, findings: Findings) -> pd.DataFrame | None:
+    """The lines in the order of the arrays' rows, without arrays sorted by name."""
+    fault, count = "", len(table)
+    if rows is None and "image" in table:
+        return table.sort_values("image", kind="stable", ignore_index=True)
     if rows is None:
-        if names is None:
-            findings.error("no column 'image', and there are no arrays", file)
-            return None
-        return sorted(range(count), key=lambda line: names[line])
-    if numbers is None:
-        if count != rows:
-            findings.error(f"{count} rows, the arrays have {rows}", file)
-            return None
-        return list(range(count))
-    odd = [cell for cell in numbers if not cell.isdecimal() or int(cell) >= rows]
-    if odd:
-        findings.error(f"{len(odd)} values of row are not from 0 to {rows - 1} ({few(odd)})", file)
+        fault = "no column 'image', and there are no arrays"
+    elif "row" not in table:
+        fault = "" if count == rows else f"{count} rows, the arrays have {rows}"
+    elif odd := [cell for cell in table["row"] if not cell.isdecimal() or int(cell) >= rows]:
+        fault = f"{len(odd)} values of row are not from 0 to {rows - 1} ({few(odd)})"
+    else:
+        table = table.set_index(table["row"].map(int)).sort_index()
+        found = table.index.nunique()
+        if found != count or found != rows:
+            fault = f"{count - found} duplicate rows, {rows - found} of {rows} rows are missing"
+    if fault:
+        findings.error(fault, file)
         return None
-    lines = {int(cell): line for line, cell in enumerate(numbers)}
-    if len(lines) != count or len(lines) != rows:
-        text = f"{count - len(lines)} duplicate rows, {rows - len(lines)} of {rows} rows are missing"
-        findings.error(text, file)
-        return None
-    return [lines[row] for row in range(rows)]
+    return table.reset_index(drop=True)

@@ -20,8 +20,7 @@ from zslbench.data.xlsa17 import FolderSource
 from zslbench.errors import DataError, MissingData, UnknownName
 from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench.plugin.settings import NoSettings
-from zslbench_data.exporting.export import export
-from zslbench_data.exporting.layouts import METADATA, grid
+from zslbench_data.exporting.export import METADATA, export, grid
 
 
 def load(root: Path, name: str = "mine", **asked: object) -> Dataset:

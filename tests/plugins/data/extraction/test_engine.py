@@ -21,7 +21,8 @@ from PIL import Image
 
 from zslbench.data.regions.store import RegionStore
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
-from zslbench_data.extraction import ExtractionOptions, engine, extract
+from zslbench_data.extraction import ExtractionOptions, extract
+from zslbench_data.staging import locked
 
 SCRIPT = Path(__file__).with_name("blocks.py")
 
@@ -296,7 +297,7 @@ def test_a_full_disk_is_an_error_before_computing(zoo: Path, monkeypatch: pytest
 
 
 def test_two_processes(zoo: Path) -> None:
-    with engine._locked(zoo / "regions" / "blocks"), pytest.raises(DataError, match=r"another process"):
+    with locked(zoo / "regions" / "blocks"), pytest.raises(DataError, match=r"another process"):
         run(zoo)
 
 

@@ -347,12 +347,10 @@ def test_memory_does_not_grow_with_the_data(
     files: Any, run: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from zslbench_data.exporting import xlsa17
-    from zslbench_data.importing import arrays
 
     most = []
     real = np.asarray
-    monkeypatch.setattr(xlsa17, "_BLOCK_BYTES", 200)
-    monkeypatch.setattr(arrays, "BLOCK_BYTES", 200)
+    monkeypatch.setattr(xlsa17, "BLOCK_BYTES", 200)
 
     def watched(values: Any, *more: Any, **how: Any) -> Any:
         if isinstance(values, np.memmap):
