@@ -1,33 +1,29 @@
-"""What the benchmarks share: pages of results, commands of zslbench, paired measurements."""
+"""What the benchmarks share: pages of results, paired measurements, sampled memory."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import statistics
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from zslbench.report import render
-from zslbench.store import Store
+from zslbench.store import write_whole
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def write_page(name: str, title: str, *blocks: str) -> None:
-    """Write ``benchmarks/results/<name>.md``: a heading and blocks of text."""
-    RESULTS.mkdir(exist_ok=True)
+def write_page(path: Path, title: str, *blocks: str) -> None:
+    """Write a Markdown page: a heading and blocks of text."""
     text = "\n\n".join([f"# {title}", *(block.strip("\n") for block in blocks)])
-    (RESULTS / f"{name}.md").write_text(f"{text}\n", "utf-8")
+    write_whole(path, f"{text}\n".encode())
 
 
 def processor() -> str:
@@ -36,74 +32,6 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return "unknown processor"
-
-
-# --- Commands -----------------------------------------------------------------------------------------------
-
-
-def run_parser(doc: str, data: str) -> ArgumentParser:
-    """Options of a benchmark that runs methods on real data."""
-    parser = ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--data-root", help=f"folder with {data}; default: ZSLBENCH_DATA")
-    parser.add_argument("--store", help="run store; default: ZSLBENCH_STORE")
-    return parser
-
-
-def output(command: str, arguments: Namespace, fmt: str = "json", threads: str = "1") -> str:
-    """Run ``zslbench <command>`` on the CPU and return its output.
-
-    Raises:
-        SystemExit: it failed; its error messages are passed on.
-    """
-    sys.stderr.write(f"zslbench {command}\n")
-    options = ["--device", "cpu", "--threads", threads, "--format", fmt]
-    options += ["--data-root", arguments.data_root] if arguments.data_root else []
-    options += ["--store", arguments.store] if arguments.store else []
-    done = subprocess.run(
-        [sys.executable, "-m", "zslbench", *command.split(), *options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.stderr.write(done.stderr)
-        raise SystemExit(f"failed: zslbench {command}")
-    return done.stdout
-
-
-def run(command: str, arguments: Namespace, threads: str = "1") -> list[dict[str, Any]]:
-    """The runs of a command, one row per seed."""
-    rows: list[dict[str, Any]] = json.loads(output(command, arguments, threads=threads))
-    return rows
-
-
-def environment(arguments: Namespace, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The recorded environment of a run."""
-    found: dict[str, Any] = Store.default(arguments.store).resolve(row["run"]).environment
-    return found
-
-
-def hardware(environment: Mapping[str, Any], threads: str) -> str:
-    """The machine and the versions of a run."""
-    versions = f"torch {environment['packages']['torch']}, zslbench {environment['zslbench']}"
-    return (
-        f"Hardware: {environment['device']}, {environment['cpu_count']} cores, {threads}, no GPU. "
-        f"Python {environment['python']}, {versions}."
-    )
-
-
-def numbered_table(rows: Sequence[Mapping[str, Any]], commands: Sequence[str], decimals: int = 1) -> str:
-    """A Markdown table with numbered rows, and the command of each row."""
-    numbered = [{"row": number, **row} for number, row in enumerate(rows, 1)]
-    listed = [f"{number}. `zslbench {command}`" for number, command in enumerate(commands, 1)]
-    return "\n".join([render(numbered, "markdown", decimals=decimals), "", *listed])
-
-
-# --- Measurements -------------------------------------------------------------------------------------------
-
-
-class OutOfTime(Exception):
-    """There was no time for the base of a comparison."""
 
 
 @dataclass
@@ -119,9 +47,9 @@ class Timed:
 
     @property
     def median(self) -> float:
-        """Of the seconds."""
+        """Of the seconds; a TimeoutError if there are none."""
         if not self.seconds:
-            raise OutOfTime
+            raise TimeoutError
         return statistics.median(self.seconds)
 
     def spread(self) -> str:
@@ -176,15 +104,16 @@ def interleaved(
     return times
 
 
-def sampled(command: Sequence[str], limit: float = math.inf) -> tuple[float, dict[str, float]]:
-    """Seconds of a command, and the peaks of its RssAnon and RssFile in GB.
+def sampled(command: str, *options: str, limit: float = math.inf) -> tuple[float, dict[str, float]]:
+    """Seconds of ``zslbench <command>``, and the peaks of its RssAnon and RssFile in GB.
 
     Raises:
         TimeoutError: it took more than ``limit`` seconds and was killed.
         SystemExit: it failed.
     """
     started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    words = [sys.executable, "-m", "zslbench", *command.split(), *options]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
     peaks = {"RssAnon": 0.0, "RssFile": 0.0}
     while process.poll() is None:
         with contextlib.suppress(OSError):  # it has just ended
@@ -195,8 +124,8 @@ def sampled(command: Sequence[str], limit: float = math.inf) -> tuple[float, dic
         if time.monotonic() - started > limit:
             process.kill()
             process.wait()
-            raise TimeoutError(" ".join(command))
+            raise TimeoutError(command)
         time.sleep(0.05)
     if process.returncode:
-        raise SystemExit(f"failed: {' '.join(command)}")
+        raise SystemExit(f"failed: zslbench {command}")
     return time.monotonic() - started, peaks

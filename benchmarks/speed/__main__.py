@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 import zslbench
-from benchmarks.common import RESULTS, OutOfTime
+from benchmarks.common import RESULTS, write_page
 from benchmarks.speed import machine as machines
 from benchmarks.speed.evaluator import evaluator
 from benchmarks.speed.machine import TINY, Sizes, sizes_for
@@ -87,9 +87,9 @@ def attempt(name: str, machine: machines.Machine, sizes: Sizes) -> Part:
     """Measure a part; if that fails or there is no time, a part that says so."""
     try:
         if machine.is_late():
-            raise OutOfTime
+            raise TimeoutError
         return PARTS[name](machine, sizes)
-    except OutOfTime:
+    except TimeoutError:
         return Part(name, name, OUT_OF_TIME)
     except (Exception, SystemExit) as error:
         traceback.print_exc()
@@ -103,27 +103,23 @@ def attempt(name: str, machine: machines.Machine, sizes: Sizes) -> Part:
 def write(out: Path, slug: str, about: dict[str, Any], sizes: Sizes, parts: Sequence[Part]) -> list[Path]:
     """Write the parts measured so far as JSON and Markdown; returns the files."""
     out.mkdir(parents=True, exist_ok=True)
+    data, page = (out / f"{slug}.{suffix}" for suffix in ("json", "md"))
     content = {"machine": about, "parts": [asdict(part) for part in parts]}
+    write_whole(data, (json.dumps(content, indent=1) + "\n").encode())
     threads = "" if about["cuda"] else f", {about['threads']} thread(s), no GPU"
-    lines = [
-        "# Speed",
-        "",
+    write_page(
+        page,
+        "Speed",
         f"Regenerate with `{about['command']}`. {about['hardware']}{threads}, on a machine that may have "
         f"done other work; torch {about['torch']}, Python {about['python']}, zslbench {about['zslbench']}.",
-        "",
         f"Sizes: {sizes.note}. All data is generated. {sizes.repeats} repetitions, taken in turns; medians. "
         "`ratio` is to the first row, `spread` the minimum and maximum as multiples of the median.",
-        "",
         f"Measured limits of the machine: {about['copy, GB/s']:,.1f} GB/s for copies (reads and writes both "
         f"count), {about['float32 product, GFLOP/s']:,.0f} GFLOP/s for float32 products. `limit` is the time "
         "that the operations take at that rate, or the bytes that must be moved, whichever is longer.",
-        "",
-        *(line for part in parts for line in part.markdown()),
-    ]
-    paths = [out / f"{slug}.{suffix}" for suffix in ("json", "md")]
-    write_whole(paths[0], (json.dumps(content, indent=1) + "\n").encode())
-    write_whole(paths[1], "\n".join(lines).encode())
-    return paths
+        *(block for part in parts for block in part.blocks()),
+    )
+    return [data, page]
 
 
 if __name__ == "__main__":

@@ -28,12 +28,12 @@ def evaluator(machine: Machine, sizes: Sizes) -> Part:
     rate = machine.copied if machine.device == host else copy_rate(host, sizes)
     for images, classes in sizes.scores:
         scored = _scored(images, classes)
-        ours, plain = partial(_figures, scored), partial(_literal_figures, scored)
-        found, (u, s, area) = ours(), plain()
-        assert abs(found["u"] - u) < 1e-9 and abs(found["s"] - s) < 1e-9, (found, u, s)
-        assert abs(found["ausuc"] - area) < 0.02, (found["ausuc"], area)
-        times = machine.interleaved({"plain": plain, "ours": ours}, max(2, sizes.repeats - 2))
-        plain_ms, ours_ms = (1e3 * times[name].median for name in ("plain", "ours"))
+        calls = {"plain": partial(_literal_figures, scored), "ours": partial(_figures, scored)}
+        (u, s, area), found = (call() for call in calls.values())
+        np.testing.assert_allclose([found["u"], found["s"]], [u, s], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(found["ausuc"], area, rtol=0, atol=0.02)
+        times = machine.interleaved(calls, max(2, sizes.repeats - 2))
+        plain_ms, ours_ms = (1e3 * one.median for one in times.values())
         limit = 1e3 * images * classes * 4 / rate  # every score is read once
         part.rows.append(
             {

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.speed.problem import HostRegions, Problem
+from benchmarks.speed.problem import Problem
 from zslbench.plugin.interfaces import Batch, Networks
 
 Features = Callable[[Tensor], Tensor]
-"""From row numbers on the host to features g on the device."""
+"""From row numbers on the host to their features on the device: maps of regions, or g."""
 
 
 def layers(weights: Mapping[str, Tensor]) -> nn.ModuleDict:
@@ -81,18 +81,18 @@ class LiteralSCEN(nn.Module):
         return (g - self.range["low"]) / self.range["spread"]
 
 
-def literal_stage1(problem: Problem, nets: Networks, host: HostRegions) -> Callable[[], None]:
+def literal_stage1(problem: Problem, nets: Networks, maps: Features) -> Callable[[], None]:
     """The loop: batches from the host's memory, steps of RMSprop."""
     s: Any = problem.embedding.settings.stage1
     model = LiteralSCEN(nets, problem)
     rule = torch.optim.RMSprop(model.parameters(), lr=s.lr, weight_decay=s.weight_decay, momentum=s.momentum)
-    labels = problem.view.labels.cpu()[: len(host.maps)]
+    labels = problem.view.labels.cpu()[: problem.sizes.stored]
     batches = balanced(labels, problem.space.seen, problem.sizes.batch)
 
     def call() -> None:
         for rows in islice(batches, problem.sizes.stage1_iterations):
             rule.zero_grad()
-            loss = model.loss(host.batch(rows), labels[rows].to(problem.device))
+            loss = model.loss(maps(rows), labels[rows].to(problem.device))
             loss.backward()  # type: ignore[no-untyped-call]
             rule.step()
             float(loss.detach())  # the host reads it

@@ -80,15 +80,13 @@ class Part:
     seconds: float = 0.0
     failed: bool = False
 
-    def markdown(self) -> list[str]:
+    def blocks(self) -> list[str]:
         """Its section of the page."""
-        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        columns = dict.fromkeys(key for row in self.rows for key in row)
         shown = [{key: _shown(row.get(key)) for key in columns} for row in self.rows]
-        table = render(shown, "markdown", decimals=2) if shown else ""
-        checks = f"Verified first: {'; '.join(self.checks)}." if self.checks else ""
-        return [
-            line for text in (f"## {self.title}", self.about, table, checks) if text for line in (text, "")
-        ]
+        table = [render(shown, "markdown", decimals=2)] if shown else []
+        checks = [f"Verified first: {'; '.join(self.checks)}."] if self.checks else []
+        return [f"## {self.title}", self.about, *table, *checks]
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def rates(
         on_gpu: ways that only a GPU has; without one their rows say so.
 
     Raises:
-        OutOfTime: there was no time for the first.
+        TimeoutError: there was no time for the first.
     """
     rows: list[dict[str, Any]] = []
     first = next(iter(ways))

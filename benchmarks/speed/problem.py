@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,15 +12,17 @@ from torch import Tensor
 
 from benchmarks.speed.machine import Sizes
 from benchmarks.speed.measuring import Work, counted
-from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.experiment.job import applied, choose_mode
+from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.interfaces import Batch, ClassSpace, Networks, Program, Step, TrainView
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
+from zslbench.training.graphs import Graphs
 from zslbench.training.program_run import ProgramRun
 from zslbench.training.replicas.inputs import Request
-from zslbench.training.replicas.lifted import LiftedRun
-from zslbench.training.step import draw, step_function
+from zslbench.training.replicas.lifted import LiftedRun, MemberRun
+from zslbench.training.step import Precision, draw, step_function
 from zslbench_sc_egg import networks
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.scen import SCEN
@@ -38,17 +39,10 @@ class Problem:
     device: torch.device
     space: ClassSpace
     view: TrainView
-    recipe: Recipe
+    embedding: SCEN
     scen: Networks
     """An untrained stage-1 embedding, and the range of its g."""
-
-    @property
-    def eggn(self) -> EGGN:
-        return EGGN(self.recipe.parts["generator"].settings, self.space)
-
-    @property
-    def embedding(self) -> SCEN:
-        return SCEN(self.recipe.parts["embedding"].settings, self.space)
+    eggn: EGGN
 
     @property
     def program(self) -> Program:
@@ -87,36 +81,40 @@ class Problem:
             total += counted(call, [*known, batch.features], written=(1 + 2 * moments) * updated)
         return total / len(steps)
 
-    def epoch(self, program: Program, **options: Any) -> Callable[[], None]:
-        """A function that trains one more epoch.
+    def epoch(
+        self,
+        program: Program,
+        *,
+        replicas: int = 0,
+        precision: Precision = "float32",
+        graphs: Graphs | None = None,
+    ) -> Callable[[], None]:
+        """A function that trains one more epoch, with the process set up as in runs.
 
         Args:
-            options: further fields of :class:`~zslbench.training.context.Training`.
+            replicas: seeds that are lifted and train together; 0: one seed, not lifted.
         """
-        training = Training(streams=Streams(0, self.device), stage="benchmark", **options)
-        run = ProgramRun(program, self.space.semantics, training)
-
-        def call() -> None:
-            run.train_epoch()
-            run.end_epoch(run.figures())
-
-        return as_in_runs(call, self.device)
-
-    def epoch_of_replicas(self, program: Program, count: int, **options: Any) -> Callable[[], None]:
-        """The same for ``count`` seeds that train together."""
+        mode, semantics = choose_mode(self.device.type, precision=precision), self.space.semantics
         trainings = [
-            Training(streams=Streams(seed, self.device), stage="benchmark", **options)
-            for seed in range(count)
+            Training(Streams(seed, self.device), stage="benchmark", precision=precision, graphs=graphs)
+            for seed in range(replicas or 1)
         ]
-        requests = {seed: Request(program, self.space.semantics, one) for seed, one in enumerate(trainings)}
-        run = LiftedRun(requests, range(count), None)
+        if replicas:
+            requests = {seed: Request(program, semantics, one) for seed, one in enumerate(trainings)}
+            lifted = LiftedRun(requests, range(replicas), None)
+            run: ProgramRun = lifted
+            members: list[ProgramRun | MemberRun] = [*lifted.members.values()]
+        else:
+            run = ProgramRun(program, semantics, trainings[0])
+            members = [run]
 
         def call() -> None:
-            run.train_epoch()
-            for one in run.members.values():
-                one.end_epoch(one.figures())
+            with applied(mode):
+                run.train_epoch()
+                for one in members:
+                    one.end_epoch(one.figures())
 
-        return as_in_runs(call, self.device)
+        return call
 
 
 def problem(sizes: Sizes, device: torch.device) -> Problem:
@@ -144,8 +142,8 @@ def problem(sizes: Sizes, device: torch.device) -> Problem:
     features = torch.rand(sizes.images, sizes.width, generator=random).to(device)
     labels = (torch.arange(sizes.images) % sizes.seen).to(device)
     streams = Streams(0, device)
-    scen_settings: Any = recipe.parts["embedding"].settings
-    hidden = scen_settings.stage2.regressor_hidden
+    embedding = SCEN(recipe.parts["embedding"].settings, space)
+    hidden = embedding.settings.stage2.regressor_hidden
     scen = {
         **networks.initial_regressor(streams, sizes.width, hidden, classes),
         **networks.initial_len(streams, networks.unit(vectors), sizes.width, 0.01, 0.1),
@@ -156,8 +154,9 @@ def problem(sizes: Sizes, device: torch.device) -> Problem:
             "varies": torch.ones(sizes.width, device=device),
         },
     }
-    view = TrainView(features=features, labels=labels, guide=SCEN(scen_settings, space).guide(scen))
-    return Problem(sizes, device, space, view, recipe, scen)
+    view = TrainView(features=features, labels=labels, guide=embedding.guide(scen))
+    eggn = EGGN(recipe.parts["generator"].settings, space)
+    return Problem(sizes, device, space, view, embedding, scen, eggn)
 
 
 def regions_of(sizes: Sizes) -> np.ndarray:
@@ -168,29 +167,10 @@ def regions_of(sizes: Sizes) -> np.ndarray:
     return np.maximum(made, 0, out=made)
 
 
-class HostRegions:
-    """Region features in the host's memory, laid out as in the published code: channels first, float32."""
+def on_the_host(regions: np.ndarray, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Keep region features in the host's memory as the published code does: channels first, float32.
 
-    def __init__(self, regions: np.ndarray, device: torch.device) -> None:
-        self.maps = torch.from_numpy(np.ascontiguousarray(regions.swapaxes(1, 2)))
-        self.device = device
-
-    def batch(self, rows: Tensor) -> Tensor:
-        """Rows (b, width, regions) gathered and copied to the device."""
-        return self.maps[rows.cpu() % len(self.maps)].to(self.device)
-
-
-def as_in_runs(call: Callable[[], Any], device: torch.device) -> Callable[[], None]:
-    """With deterministic algorithms on a GPU, as in runs; the literal loops do without."""
-    settings: Any = torch.utils.deterministic
-
-    def deterministic() -> None:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        settings.fill_uninitialized_memory = False
-        try:
-            call()
-        finally:
-            torch.use_deterministic_algorithms(False)
-            settings.fill_uninitialized_memory = True
-
-    return deterministic if device.type == "cuda" else call
+    Returns a function that gathers rows and copies them to the device: maps (b, width, regions).
+    """
+    maps = torch.from_numpy(np.ascontiguousarray(regions.swapaxes(1, 2), dtype=np.float32))
+    return lambda rows: maps[rows.cpu() % len(maps)].to(device)

@@ -12,7 +12,7 @@ import torch
 from benchmarks.speed.literal import LiteralSCEN, literal_stage1
 from benchmarks.speed.machine import Machine, Sizes
 from benchmarks.speed.measuring import Part, Way, Work, rates
-from benchmarks.speed.problem import HostRegions, Problem, problem, regions_of
+from benchmarks.speed.problem import Problem, on_the_host, problem, regions_of
 from zslbench.data import RegionStore, RegionWriter
 from zslbench.evaluation.folds import RegionRows
 from zslbench.plugin.interfaces import Program, TrainView
@@ -38,14 +38,17 @@ def stage1(machine: Machine, sizes: Sizes) -> Part:
         f"{sizes.attributes} attributes; {sizes.stored:,} images in all.",
     )
     with TemporaryDirectory() as folder:
-        store = written(Path(folder) / "store", regions, given.view.labels)
+        place = Path(folder) / "store"
+        with RegionWriter(place, regions.shape, "float16") as writer:
+            writer.append(regions, given.view.labels[: len(regions)].cpu().numpy())
+        store = RegionStore.open(place)
         resident = _program(given, store, 2**62)
         nets = resident.initial(Streams(0, device))
-        host = HostRegions(regions.astype(np.float32), device)
+        maps = on_the_host(regions, device)
         step = resident.passes[0][0]
         batch, noise = given.example(resident, step)
         ours = float(step_function(step)(nets, batch, noise)[1].total)
-        loss = LiteralSCEN(nets, given).loss(host.batch(given.rows), batch.labels)
+        loss = LiteralSCEN(nets, given).loss(maps(given.rows), batch.labels)
         torch.testing.assert_close(float(loss.detach()), ours, rtol=1e-4, atol=1e-5)
         part.checks.append("the literal step and ours have the same loss (1e-4)")
         work = given.work(resident, nets)
@@ -53,7 +56,7 @@ def stage1(machine: Machine, sizes: Sizes) -> Part:
         read = sizes.batch * sizes.regions * sizes.width * 2
         work = Work(work.flops, work.least_bytes - batch.features.nbytes + read) / sizes.batch
         calls = {
-            LITERAL: literal_stage1(given, nets, host),
+            LITERAL: literal_stage1(given, nets, maps),
             STORE: given.epoch(_program(given, store)),
             RESIDENT: given.epoch(resident),
         }
@@ -77,12 +80,3 @@ def _program(given: Problem, store: RegionStore, room: int = 0) -> Program:
     made = next(given.embedding.fit(view))  # type: ignore[arg-type]
     assert isinstance(made, Program)
     return replace(made, iterations=given.sizes.stage1_iterations, epochs=10**6)
-
-
-def written(folder: Path, regions: np.ndarray, labels: torch.Tensor) -> RegionStore:
-    """A region store with these regions."""
-    classes = labels[: len(regions)].cpu().numpy()
-    with RegionWriter(folder, regions.shape, regions.dtype.name) as writer:
-        for start in range(0, len(regions), 256):
-            writer.append(regions[start : start + 256], classes[start : start + 256])
-    return RegionStore.open(folder)

@@ -11,12 +11,12 @@ from torch import Tensor
 from benchmarks.speed.literal import Features, LiteralSCEN, LiteralStage3
 from benchmarks.speed.machine import Machine, Sizes
 from benchmarks.speed.measuring import Part, Way, Work, counted, rates
-from benchmarks.speed.problem import HostRegions, Problem, problem, regions_of
+from benchmarks.speed.problem import Problem, on_the_host, problem, regions_of
 from zslbench.plugin.interfaces import Networks
 from zslbench.plugin.streams import Streams
 from zslbench.training.graphs import CAPTURED, Graphs
 from zslbench.training.iteration import initial_networks
-from zslbench.training.step import float32_products, step_function
+from zslbench.training.step import step_function
 
 LITERAL = "literal, regions copied and pooled in each sub-step"
 LITERAL_CACHED = "literal, g cached"
@@ -34,7 +34,7 @@ def stage3(machine: Machine, sizes: Sizes) -> Part:
     given = problem(sizes, device)
     program, cached = given.program, given.view.features
     nets = initial_networks(program, Streams(0, device))
-    host, pooled = HostRegions(regions_of(sizes), device), LiteralSCEN(given.scen, given)
+    maps, pooled = on_the_host(regions_of(sizes), device), LiteralSCEN(given.scen, given)
     part = Part(
         "stage3",
         "Stage 3: sub-steps per second",
@@ -42,32 +42,31 @@ def stage3(machine: Machine, sizes: Sizes) -> Part:
         f"{sizes.attributes} attributes, {sizes.seen + sizes.unseen} classes, {sizes.images:,} images; "
         f"reading `authors`, preset `sun`. An iteration is {len(program.passes[0]) - 1} critic steps and a "
         "generator step, once with and once without feedback.",
-        checks=check(given, nets, host, pooled),
+        checks=check(given, nets, maps, pooled),
     )
     graphs = Graphs(required=True)
     units = float(sizes.iterations * sum(map(len, program.passes)))
     work = given.work(program, nets)
     # Of the host's regions only the batch is read; on a GPU they are then copied as well.
-    pooling = counted(lambda: pooled.pooled(host.batch(given.rows)), []).flops
+    pooling = counted(lambda: pooled.pooled(maps(given.rows)), []).flops
     with_pooling = work + Work(pooling, sizes.batch * sizes.regions * sizes.width * 4)
 
     def literal(features: Features) -> Callable[[], None]:
         return partial(LiteralStage3(given, nets, features).train, sizes.iterations)
 
     ways = {
-        LITERAL: Way(literal(lambda rows: pooled.pooled(host.batch(rows))), units, with_pooling),
+        LITERAL: Way(literal(lambda rows: pooled.pooled(maps(rows))), units, with_pooling),
         LITERAL_CACHED: Way(literal(lambda rows: cached[rows.to(device)]), units, work),
         OURS: Way(given.epoch(program), units, work),
     }
     if cuda:
         ways[GRAPH] = Way(given.epoch(program, graphs=graphs), units, work)
-        tf32 = float32_products("tf32")(given.epoch(program, graphs=graphs))
-        ways[TF32] = Way(tf32, units, work, "tf32")
+        ways[TF32] = Way(given.epoch(program, graphs=graphs, precision="tf32"), units, work, "tf32")
         ways[BF16] = Way(given.epoch(program, graphs=graphs, precision="bf16"), units, work, "bf16")
     for count in sizes.replicas:
         name = f"ours, g cached, {'CUDA graph, ' if cuda else ''}{count} replica{'s' * (count > 1)}"
-        options = {"graphs": graphs} if cuda else {}
-        ways[name] = Way(given.epoch_of_replicas(program, count, **options), count * units, work)
+        call = given.epoch(program, replicas=count, graphs=graphs if cuda else None)
+        ways[name] = Way(call, count * units, work)
     times = machine.interleaved({name: way.call for name, way in ways.items()}, sizes.repeats)
     part.rows = rates(ways, times, "sub-steps", machine, [GRAPH, TF32, BF16])
     for row in part.rows:
@@ -79,13 +78,13 @@ def stage3(machine: Machine, sizes: Sizes) -> Part:
     return part
 
 
-def check(given: Problem, nets: Networks, host: HostRegions, pooled: LiteralSCEN) -> list[str]:
+def check(given: Problem, nets: Networks, maps: Features, pooled: LiteralSCEN) -> list[str]:
     """Check that the literal loop and ours have the same losses and gradients.
 
     Raises:
         AssertionError: they differ for the same weights, batch and noise.
     """
-    regions = host.batch(given.rows)
+    regions = maps(given.rows)
     g = given.embedding.embed(given.scen, regions.transpose(1, 2))
     torch.testing.assert_close(pooled.pooled(regions), g, rtol=1e-3, atol=1e-5)
     program = given.program

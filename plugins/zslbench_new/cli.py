@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import click
@@ -45,8 +43,7 @@ def method(name: str, kind: str, folder: Path | None) -> None:
     It runs immediately and passes its tests. Replace the maths with your method's.
     """
     target = folder or Path(name)
-    written = write_method(name, kind, target)
-    for path in written:
+    for path in write_method(name, kind, target):
         click.echo(target / path)
     note(f"next: pip install -e {target} && zslbench run {name} --dataset toy && pytest {target}")
 
@@ -65,17 +62,23 @@ def write_method(name: str, kind: str, folder: Path) -> list[str]:
         raise ZslbenchError(f"{folder}: is not an empty folder; choose another with --folder")
     values = {"name": name, "package": package, "kind": kind, "cls": name.title().replace("-", "")}
     environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("zslbench_new"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    others = set(KINDS) - {kind}
+
+    def belongs(path: str) -> bool:
+        return path.endswith(".j2") and Path(path).name.partition(".")[0] not in others
+
     written = []
     try:
-        for path, source in sorted(_templates(files("zslbench_new") / "templates")):
-            if path.rpartition("/")[2].partition(".")[0] in set(KINDS) - {kind}:
-                continue
+        for path in environment.list_templates(filter_func=belongs):
             goal = re.sub(r"^package\b", package, path.removesuffix(".j2"))
             (folder / goal).parent.mkdir(parents=True, exist_ok=True)
-            text = environment.from_string(source.read_text("utf-8")).render(values)
-            (folder / goal).write_text(text, "utf-8")
+            (folder / goal).write_text(environment.get_template(path).render(values), "utf-8")
             written.append(goal)
     except OSError as error:
         raise ZslbenchError(f"{folder}: cannot be written ({error.strerror or error})") from None
@@ -99,11 +102,3 @@ def _package_name(name: str) -> str:
     if importlib.util.find_spec(package) is not None:
         raise SettingsError(f"method name '{name}': a Python package {package} is installed; choose another")
     return package
-
-
-def _templates(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]]:
-    found = []
-    for one in folder.iterdir():
-        path = f"{prefix}{one.name}"
-        found += _templates(one, f"{path}/") if one.is_dir() else [(path, one)]
-    return [(path, one) for path, one in found if path.endswith(".j2")]

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.common import OutOfTime, interleaved
+from benchmarks.common import interleaved
 from benchmarks.speed import __main__ as suite, stage3
 from benchmarks.speed.machine import TINY, Machine
 from benchmarks.speed.measuring import OUT_OF_TIME, Part, Way, counted, rates
-from benchmarks.speed.problem import HostRegions, problem, regions_of
+from benchmarks.speed.problem import on_the_host, problem, regions_of
 from zslbench.training.iteration import initial_networks
 
 
@@ -48,8 +48,8 @@ def test_the_check_finds_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """A literal loop with another penalty is detected before anything is timed."""
     given = problem(TINY, torch.device("cpu"))
     nets = initial_networks(given.program, stage3.Streams(0))
-    host = HostRegions(regions_of(TINY), given.device)
-    stage3.check(given, nets, host, stage3.LiteralSCEN(given.scen, given))
+    maps = on_the_host(regions_of(TINY), given.device)
+    stage3.check(given, nets, maps, stage3.LiteralSCEN(given.scen, given))
     loop = stage3.LiteralStage3
     right = loop.__init__
 
@@ -59,7 +59,7 @@ def test_the_check_finds_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(loop, "__init__", wrong)
     with pytest.raises(AssertionError):
-        stage3.check(given, nets, host, stage3.LiteralSCEN(given.scen, given))
+        stage3.check(given, nets, maps, stage3.LiteralSCEN(given.scen, given))
 
 
 def test_a_failed_part_leaves_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_no_call_is_started_after_the_deadline() -> None:
     assert [len(times[name].seconds) for name in ("first", "second")] == [2, 2]
     none = clock.interleaved({"first": slow, "second": slow}, 5)
     ways = {"first": Way(slow, 1), "second": Way(slow, 1)}
-    with pytest.raises(OutOfTime):
+    with pytest.raises(TimeoutError):
         rates(ways, none, "calls", clock)
     half = {"first": times["first"], "second": none["second"]}
     rows = rates(ways, half, "calls", clock)

@@ -28,6 +28,16 @@ def test_the_packaged_suites_resolve_with_the_plugins_that_are_here() -> None:
         assert resolved.remarks == ()
 
 
+@pytest.mark.parametrize(("name", "lines"), [("real_features", 4), ("sc_egg", 5)])
+def test_the_suites_of_the_benchmarks_resolve(name: str, lines: int) -> None:
+    """They compute what the README quotes."""
+    file = Path(__file__).parents[3] / "benchmarks" / f"{name}.toml"
+    resolved = resolve_suite(find_suite(str(file)), registry())
+    assert len(resolved.lines) == lines
+    assert {place.state for place in resolved.setups.values()} <= {"ok", "no data"}
+    assert resolved.remarks == ()
+
+
 def printed(source: str) -> list[str]:
     """Methods in the order in which the published results have them from a source."""
     folder = files("zslbench.experiment").joinpath("published_figures")
