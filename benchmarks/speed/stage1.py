@@ -39,8 +39,9 @@ def stage1(machine: Machine, sizes: Sizes) -> Part:
     )
     with TemporaryDirectory() as folder:
         place = Path(folder) / "store"
-        with RegionWriter(place, regions.shape, "float16") as writer:
-            writer.append(regions, given.view.labels[: len(regions)].cpu().numpy())
+        labels = given.view.labels[: len(regions)].cpu().numpy()
+        with RegionWriter(place, regions.shape, "float16", labels=labels) as writer:
+            writer.append(regions)
         store = RegionStore.open(place)
         resident = _program(given, store, 2**62)
         nets = resident.initial(Streams(0, device))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zslbench.data import ExpectedCounts, RegionRequest, read_xlsa17, require_folder
+from zslbench.data import read_xlsa17, require_folder
 from zslbench.errors import UnknownName, did_you_mean
 from zslbench.evaluation import fingerprint
 from zslbench.plugin import DataRequest, Dataset, DatasetSource
@@ -25,18 +25,17 @@ class OfficialSource(DatasetSource):
         if name not in OFFICIAL:
             raise UnknownName(f"no official data set '{request.name}', {did_you_mean(name, OFFICIAL)}")
         entry = catalogue().entry(name)
-        regions = RegionRequest.of(request)
-        advice = how_to_get(name)
-        if regions is not None:
-            regions = replace(regions, advice=how_to_get_region_features(name, request.root))
-            advice = regions.advice
+        with_regions = request.wants_regions
+        advice = how_to_get_region_features(name, request.root) if with_regions else how_to_get(name)
         dataset = read_xlsa17(
             require_folder(request.root, entry.folder, request.name, advice),
             name=name,
             features=request.features,
             semantics=request.semantics or "att",
-            expected=ExpectedCounts(**entry.counts),
-            regions=regions,
+            expected=entry.counts,
+            with_regions=with_regions,
+            regions=request.regions,
+            regions_advice=advice,
         )
         found = tuple(map(fingerprint, dataset.split.parts.values()))
         notes = dataset.notes

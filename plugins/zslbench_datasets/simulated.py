@@ -8,7 +8,7 @@ equations) and written once to a region store in the cache; a run's record says 
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from zslbench.data import (
     array_sha256,
     cached_store,
     find_folder,
-    log_progress,
     source,
 )
 from zslbench.plugin import DataRequest, Dataset, DatasetSource, Source
@@ -37,7 +36,6 @@ _VERSION = 1
 """Of the drawing; increased when the same settings give other images."""
 _UINT8_MAX = 10.0
 """Largest value that uint8 holds; about one in a million values is larger."""
-_log = logging.getLogger("zslbench")
 
 
 class SimulatedSource(DatasetSource):
@@ -71,16 +69,17 @@ def _store(name: str, settings: SimulatedSettings, classes: Classes) -> RegionSt
         key: array_sha256(array) for key, array in arrays.items()
     }
 
-    def make(folder: Path) -> None:
-        images, regions = len(labels), settings.grid**2
-        shape = images, regions, settings.channels
-        scale = _UINT8_MAX / 255 if settings.dtype == "uint8" else None
-        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(settings.dtype).itemsize
+    shape = len(labels), settings.grid**2, settings.channels
+    scale = _UINT8_MAX / 255 if settings.dtype == "uint8" else None
+    dtype = np.dtype(settings.dtype)
+
+    def make(folder: Path, advance: Callable[[int], None]) -> None:
         with RegionWriter(
             folder,
             shape,
-            settings.dtype,
+            dtype,
             scale,
+            labels=labels,
             companions={"att": classes.dataset.semantics, "attribute_vectors": vectors},
             provenance={
                 "source": f"{SIMULATED_BY}, version {_VERSION}",
@@ -90,11 +89,13 @@ def _store(name: str, settings: SimulatedSettings, classes: Classes) -> RegionSt
             },
             advice=_ADVICE,
         ) as writer:
-            _log.info("drawing %d images of %s to %s, once (%.1f GB)", images, name, folder, size / 1e9)
-            drawn = Images(settings, classes.strength, vectors).blocks(labels)
-            writer.extend(drawn, labels, advance=log_progress(f"drawing {name}", size))
+            for block in Images(settings, classes.strength, vectors).blocks(labels):
+                writer.append(block)
+                advance(block.size * dtype.itemsize)
 
-    return cached_store(name, key, make, known_as=FEATURES)
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    task = f"drawing {len(labels)} images of {name}"
+    return cached_store(name, key, make, task=task, size=size, known_as=FEATURES)
 
 
 def _dataset(

@@ -8,6 +8,7 @@ import json
 import types
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -16,7 +17,7 @@ from click.testing import CliRunner, Result
 from zslbench import Component, Method, Range, Reading, Variant, hookimpl
 from zslbench.cli import details, listing
 from zslbench.cli.main import cli
-from zslbench.testing.fakes import FakeDistribution, FakeEntryPoint, registry_with
+from zslbench.testing.fakes import FakeEntryPoint, registry_with
 
 SETTINGS = """
 from typing import Literal
@@ -91,7 +92,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
     fake.zslbench_components = zslbench_components  # type: ignore[attr-defined]
     fake.zslbench_methods = zslbench_methods  # type: ignore[attr-defined]
     found = registry_with(
-        FakeEntryPoint("fake", "listing_fake", fake, FakeDistribution("listing-fake", "3.1")),
+        FakeEntryPoint("fake", "listing_fake", fake, SimpleNamespace(name="listing-fake", version="3.1")),
         FakeEntryPoint("bad", "bad_module", ImportError("no [x]")),
         installed=False,
         strict=False,

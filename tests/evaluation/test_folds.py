@@ -263,8 +263,8 @@ def on_disk(folder: Path, data: Dataset, dtype: str) -> Dataset:
     scale = 0.25 if dtype == "uint8" else None
     if dtype == "uint8":
         array = np.random.default_rng(1).integers(0, 256, array.shape).astype(np.uint8)
-    with RegionWriter(folder, array.shape, dtype, scale) as writer:
-        writer.append(array, data.labels)
+    with RegionWriter(folder, array.shape, dtype, scale, labels=data.labels) as writer:
+        writer.append(array)
     return dataclasses.replace(data, regions=RegionStore.open(folder))
 
 

@@ -88,8 +88,8 @@ def test_fused_updates_equal_unfused_ones(
 
 @pytest.fixture
 def store(tmp_path: Path) -> RegionStore:
-    with RegionWriter(tmp_path / "store", (IMAGES, 4, WIDTH), "float16") as writer:
-        writer.append(drawn(IMAGES, 4, WIDTH, seed=3).numpy().astype(np.float16), LABELS.numpy())
+    with RegionWriter(tmp_path / "store", (IMAGES, 4, WIDTH), "float16", labels=LABELS.numpy()) as writer:
+        writer.append(drawn(IMAGES, 4, WIDTH, seed=3).numpy().astype(np.float16))
     return RegionStore.open(tmp_path / "store")
 
 

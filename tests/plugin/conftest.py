@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from zslbench import Component, Method
-from zslbench.testing.fakes import FakeDistribution, FakeEntryPoint, fake_plugin
+from zslbench.testing.fakes import FakeEntryPoint, fake_plugin
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +44,7 @@ def plugin() -> Callable[..., types.ModuleType]:
 @pytest.fixture(scope="session")
 def entry() -> Callable[..., FakeEntryPoint]:
     def make(name: str, loads: Any, dist: str | None = "somebody", value: str = "") -> FakeEntryPoint:
-        found = None if dist is None else FakeDistribution(dist)
+        found = None if dist is None else SimpleNamespace(name=dist, version="1.2")
         return FakeEntryPoint(name, value or f"{name}_module", loads, found)
 
     return make

@@ -153,7 +153,7 @@ def test_figures_that_are_none_are_caught(
 ) -> None:
     checks = checks_for_method("m", registry=plugins([], [method()]))
     monkeypatch.setattr(
-        "zslbench.testing.method_checks.pipeline.run",
+        "zslbench.testing.declared_checks.pipeline.run",
         lambda *_: types.SimpleNamespace(metrics={"acc": 0.5, "u": 0.1, "s": float("nan"), "h": 0.1}),
     )
     with pytest.raises(ConformanceError, match="s is nan"):

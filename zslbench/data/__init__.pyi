@@ -33,7 +33,7 @@ from .matfile import (
     read_mat as read_mat,
 )
 from .provenance import array_sha256 as array_sha256, source as source
-from .regions.attach import RegionRequest as RegionRequest, disagreements as disagreements
+from .regions.attach import disagreements as disagreements
 from .regions.cache import cached_store as cached_store
 from .regions.find import (
     find_regions as find_regions,
@@ -44,19 +44,16 @@ from .regions.hdf5 import HDF5_SUFFIXES as HDF5_SUFFIXES, RegionFile as RegionFi
 from .regions.layout import (
     BLOCK_BYTES as BLOCK_BYTES,
     STORED_TYPES as STORED_TYPES,
-    MappedRows as MappedRows,
     as_float32 as as_float32,
     mean_over_regions as mean_over_regions,
 )
 from .regions.store import (
     ArrayRegions as ArrayRegions,
     RegionStore as RegionStore,
-    StoredRegions as StoredRegions,
     is_region_store as is_region_store,
 )
 from .regions.writer import (
     RegionWriter as RegionWriter,
-    log_progress as log_progress,
     npy_header as npy_header,
     require_space as require_space,
 )
@@ -71,7 +68,7 @@ from .validate import (
 )
 from .xlsa17 import (
     DEFAULT_FEATURES as DEFAULT_FEATURES,
-    ExpectedCounts as ExpectedCounts,
+    count_differences as count_differences,
     features_stem as features_stem,
     read_xlsa17 as read_xlsa17,
 )

@@ -262,11 +262,8 @@ def _read_split(contents: FolderContents) -> None:
     contents.class_names = tuple(name.strip() for name in stored) if isinstance(stored, list) else ()
     if images is None or contents.semantics is None or len(contents.parts) < len(PARTS):
         return
-    count = len(contents.semantics)
-    names = contents.class_names or _listed_names(contents, count, images.labels)
-    if len(names) != count:
-        findings.error(f"semantics of {count} classes, names of {len(names)}", SPLITS_FILE)
-    contents.class_names = names
+    if not contents.class_names:
+        contents.class_names = _listed_names(contents, len(contents.semantics), images.labels)
     validation = _validation_classes(contents, images.labels, train, val)
     contents.split = OfficialSplit(**contents.parts, validation_classes=validation)
 

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partialmethod
 from typing import Any, Literal
 
 import numpy as np
@@ -51,23 +52,16 @@ class Finding:
 class Findings:
     """Findings in the order in which they were made, each once."""
 
-    def __init__(self) -> None:
-        self.rows: list[Finding] = []
+    def __init__(self, rows: Iterable[Finding] = ()) -> None:
+        self.rows = list(rows)
 
     def add(self, severity: Severity, what: str, where: object = "", count: int | None = None) -> None:
         self.extend([Finding(severity, what, str(where), count)])
 
-    def error(self, what: str, where: object = "", count: int | None = None) -> None:
-        self.add("error", what, where, count)
-
-    def warning(self, what: str, where: object = "", count: int | None = None) -> None:
-        self.add("warning", what, where, count)
-
-    def note(self, what: str, where: object = "", count: int | None = None) -> None:
-        self.add("note", what, where, count)
-
-    def ok(self, what: str, where: object = "", count: int | None = None) -> None:
-        self.add("ok", what, where, count)
+    error = partialmethod(add, "error")
+    warning = partialmethod(add, "warning")
+    note = partialmethod(add, "note")
+    ok = partialmethod(add, "ok")
 
     def extend(self, found: Iterable[Finding], where: object = "") -> None:
         """Add findings; those without a ``where`` get this one."""
@@ -125,8 +119,7 @@ def require_valid(dataset: Dataset, where: object, advice: str = "") -> None:
     Raises:
         DataError: lists every fault with its count.
     """
-    if found := dataset_faults(dataset):
-        raise DataError(where, found, advice)
+    Findings(dataset_findings(dataset)).raise_errors(where, advice)
 
 
 def dataset_faults(dataset: Dataset) -> list[str]:
@@ -146,14 +139,15 @@ def dataset_findings(dataset: Dataset) -> list[Finding]:
 
 
 def _check_types(dataset: Dataset, findings: Findings) -> None:
-    split = dataset.split
-    expected = [("features", dataset.features, 2, "float32"), ("semantics", dataset.semantics, 2, "float32")]
-    expected += [("labels", dataset.labels, 1, "int64")]
-    expected += [(part, getattr(split, part), 1, "int64") for part in PARTS]
+    split, vectors = dataset.split, dataset.attribute_vectors
+    matrices = {"features": dataset.features, "semantics": dataset.semantics}
+    if vectors is not None:
+        matrices["attribute vectors"] = vectors
+    indices = {"labels": dataset.labels, **{part: getattr(split, part) for part in PARTS}}
     if split.validation_classes is not None:
-        expected.append(("validation classes", split.validation_classes, 1, "int64"))
-    if dataset.attribute_vectors is not None:
-        expected.append(("attribute vectors", dataset.attribute_vectors, 2, "float32"))
+        indices["validation classes"] = split.validation_classes
+    expected = [(name, array, 2, "float32") for name, array in matrices.items()]
+    expected += [(name, array, 1, "int64") for name, array in indices.items()]
     for name, array, ndim, dtype in expected:
         if not isinstance(array, np.ndarray):
             findings.error(f"{name}: {type(array).__name__} instead of a NumPy array")
@@ -164,23 +158,18 @@ def _check_types(dataset: Dataset, findings: Findings) -> None:
 
 
 def _check_shapes(dataset: Dataset, findings: Findings) -> None:
-    images, (classes, attributes) = len(dataset.labels), dataset.semantics.shape
-    counts = [
-        ("features of", dataset.features.shape[0], "images, labels of", images),
-        ("semantics of", classes, "classes, names of", len(dataset.class_names)),
-    ]
-    if dataset.regions is not None:
-        counts.append(("regions of", dataset.regions.shape[0], "images, labels of", images))
-    for text, given, items, count in (
+    images, attributes = len(dataset.labels), dataset.semantics.shape[1]
+    regions = None if dataset.regions is None else range(dataset.regions.shape[0])
+    for what, given, other, count in (
+        ("features of", dataset.features, "images, labels of", images),
+        ("regions of", regions, "images, labels of", images),
         ("file names of", dataset.image_files, "images, labels of", images),
+        ("semantics of", dataset.semantics, "classes, names of", len(dataset.class_names)),
         ("names of", dataset.attribute_names, "attributes, semantics with", attributes),
         ("vectors of", dataset.attribute_vectors, "attributes, semantics with", attributes),
     ):
-        if given is not None:
-            counts.append((text, len(given), items, count))
-    for what, first, other, second in counts:
-        if first != second:
-            findings.error(f"{what} {first} {other} {second}")
+        if given is not None and len(given) != count:
+            findings.error(f"{what} {len(given)} {other} {count}")
     if 0 in dataset.features.shape or 0 in dataset.semantics.shape:
         findings.error(f"no data: features {dataset.features.shape}, semantics {dataset.semantics.shape}")
     names = dataset.class_names
@@ -190,21 +179,15 @@ def _check_shapes(dataset: Dataset, findings: Findings) -> None:
 
 
 def _check_values(dataset: Dataset, findings: Findings) -> None:
-    for name, array in (
-        ("features", dataset.features),
-        ("semantics", dataset.semantics),
-        ("attribute vectors", dataset.attribute_vectors),
-    ):
-        if array is None:
-            continue
-        nan = inf = 0
-        for start in range(0, len(array), _CHUNK):
-            chunk = array[start : start + _CHUNK]
-            if not np.isfinite(chunk).all():
-                nan += int(np.count_nonzero(np.isnan(chunk)))
-                inf += int(np.count_nonzero(np.isinf(chunk)))
-        if nan or inf:
-            findings.error(f"{name}: {nan} NaN and {inf} infinite values", count=nan + inf)
+    arrays = {"features": dataset.features, "semantics": dataset.semantics}
+    if dataset.attribute_vectors is not None:
+        arrays["attribute vectors"] = dataset.attribute_vectors
+    for name, array in arrays.items():
+        chunks = (array[start : start + _CHUNK] for start in range(0, len(array), _CHUNK))
+        bad = np.concatenate([np.zeros(0), *(chunk[~np.isfinite(chunk)] for chunk in chunks)])
+        if len(bad):
+            nan = int(np.count_nonzero(np.isnan(bad)))
+            findings.error(f"{name}: {nan} NaN and {len(bad) - nan} infinite values", count=len(bad))
     empty = np.flatnonzero((np.nan_to_num(dataset.semantics) == 0).all(axis=1))
     if len(empty):
         shown = few(_names(dataset, empty))
@@ -217,8 +200,7 @@ def _check_values(dataset: Dataset, findings: Findings) -> None:
 
 
 def _check_split(dataset: Dataset, findings: Findings) -> None:
-    split, images = dataset.split, len(dataset.labels)
-    parts = split.parts
+    parts, images = dataset.split.parts, len(dataset.labels)
     classes: dict[str, np.ndarray] = {}
     for name, rows in parts.items():
         inside = rows[(rows >= 0) & (rows < images)]
@@ -232,7 +214,7 @@ def _check_split(dataset: Dataset, findings: Findings) -> None:
     for first, second in itertools.combinations(PARTS, 2):
         if shared := len(np.intersect1d(parts[first], parts[second])):
             findings.error(f"{first} and {second} share {shared} images", count=shared)
-    trained, validation = classes["trainval"], split.validation_classes
+    trained, validation = classes["trainval"], dataset.split.validation_classes
     wrong = [
         (np.intersect1d(classes["test_unseen"], trained), "unseen classes have training images"),
         (np.setdiff1d(classes["test_seen"], trained), "classes of test_seen have no training images"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from zslbench.data.folder import (
 )
 from zslbench.data.locations import HOW_TO_CHOOSE, SPLITS_FILE, require_folder
 from zslbench.data.matfile import features_files, read_mat
-from zslbench.data.provenance import source
-from zslbench.data.regions.attach import MEAN, RegionRequest, attach
+from zslbench.data.provenance import source as source_of
+from zslbench.data.regions.attach import attach, disagreements
 from zslbench.data.regions.find import find_regions, open_regions
 from zslbench.data.validate import Finding, Findings, dataset_findings
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
@@ -29,6 +30,9 @@ from zslbench.store.files import read_records
 DEFAULT_FEATURES = "res101"
 """Stem of the features file of the archive."""
 
+MEAN = "mean"
+"""``--features mean``: the mean over the region features as global features, named ``"<regions> mean"``."""
+
 _HOW_TO_GET = (
     "Get it from the archive of Xian et al. (proposed split, version 2), "
     "http://datasets.d2.mpi-inf.mpg.de/xian/xlsa17.zip (FLO: cvpr18xian.zip in the same folder), "
@@ -36,39 +40,28 @@ _HOW_TO_GET = (
 )
 
 
-@dataclass(frozen=True)
-class ExpectedCounts:
-    """Counts that an official data set must have (Xian et al. 2018, table 1 and the proposed split)."""
+def count_differences(dataset: Dataset, official: Mapping[str, int]) -> list[Finding]:
+    """An error for every count that is not the official one (Xian et al. 2018, table 1, proposed split).
 
-    images: int
-    classes: int
-    unseen: int
-    attributes: int
-    """Columns of ``att`` and ``original_att``."""
-    trainval: int
-    test_seen: int
-    test_unseen: int
-    sentence: int | None = None
-    """Columns of the sentence embeddings, if there are any."""
-
-    def differences(self, dataset: Dataset) -> list[Finding]:
-        """An error for every count that is not the official one."""
-        labels, split = dataset.labels, dataset.split
-        classes, attributes = dataset.semantics.shape
-        unseen = split.test_unseen[(split.test_unseen >= 0) & (split.test_unseen < len(labels))]
-        columns = self.sentence if dataset.semantics_name == "sentence" else self.attributes
-        compared = [
-            ("images", len(labels), self.images),
-            ("classes", classes, self.classes),
-            ("unseen classes", len(np.unique(labels[unseen])), self.unseen),
-            ("attributes", attributes, columns),
-            *((f"{part} images", len(rows), getattr(self, part)) for part, rows in split.parts.items()),
-        ]
-        return [
-            Finding("error", f"{found} {what}, officially {official}", count=found)
-            for what, found, official in compared
-            if official not in (None, found)
-        ]
+    Args:
+        official: ``images``, ``classes``, ``unseen``, ``attributes`` and ``sentence`` (columns of these
+            semantics), ``trainval``, ``test_seen`` and ``test_unseen`` (images).
+    """
+    labels, split = dataset.labels, dataset.split
+    unseen = split.test_unseen[(split.test_unseen >= 0) & (split.test_unseen < len(labels))]
+    found = {
+        "images": len(labels),
+        "classes": len(dataset.semantics),
+        "unseen": len(np.unique(labels[unseen])),
+        "sentence" if dataset.semantics_name == "sentence" else "attributes": dataset.semantics.shape[1],
+        **{part: len(rows) for part, rows in split.parts.items()},
+    }
+    what = {"unseen": "unseen classes", **{part: f"{part} images" for part in split.parts}}
+    return [
+        Finding("error", f"{count} {what.get(key, key)}, officially {official[key]}", count=count)
+        for key, count in found.items()
+        if official.get(key, count) != count
+    ]
 
 
 class FolderSource(DatasetSource):
@@ -79,11 +72,17 @@ class FolderSource(DatasetSource):
 
         Without ``res101``, the features that came with an imported set are the default.
         """
-        folder, regions = require_folder(request.root, request.name, request.name), RegionRequest.of(request)
-        features, semantics = request.features, request.semantics or "att"
-        if features is None and regions is None and not (folder / f"{DEFAULT_FEATURES}.mat").is_file():
+        folder, features = require_folder(request.root, request.name, request.name), request.features
+        if features is None and not request.wants_regions and not _has_default(folder):
             features = _imported_features(folder)
-        return read_xlsa17(folder, name=request.name, features=features, semantics=semantics, regions=regions)
+        return read_xlsa17(
+            folder,
+            name=request.name,
+            features=features,
+            semantics=request.semantics or "att",
+            with_regions=request.wants_regions,
+            regions=request.regions,
+        )
 
 
 def read_xlsa17(
@@ -92,21 +91,25 @@ def read_xlsa17(
     name: str,
     features: str | None = None,
     semantics: str = "att",
-    expected: ExpectedCounts | None = None,
+    expected: Mapping[str, int] | None = None,
     image_files: bool = False,
-    regions: RegionRequest | None = None,
+    with_regions: bool = False,
+    regions: str | None = None,
+    regions_advice: str = "",
 ) -> Dataset:
     """Read one data set and check it.
 
     Args:
         folder: holds ``att_splits.mat`` and the features file, perhaps ``sent_splits.mat`` and class lists.
         name: the data set's name.
-        features: stem of the features file (variables ``features`` d x images, ``labels``); None: ``res101``.
+        features: stem of the features file (variables ``features`` d x images, ``labels``); None: ``res101``,
+            or, with region features and without this file, ``mean``.
         semantics: ``att``, ``original_att`` or ``sentence`` (the ``att`` of ``sent_splits.mat``).
-        expected: counts that the data set must have.
+        expected: counts that the data set must have, as for :func:`count_differences`.
         image_files: whether to read the images' file names too (half a second for 37,000 images).
-        regions: which region features to read too; their request then selects the features, and without a
-            features file, labels come from them and global features are means over regions.
+        with_regions: whether to read region features too; with ``mean``, labels come from them.
+        regions: which of them (``--regions``); None: the only ones.
+        regions_advice: where to get them, for the message if there are none.
 
     Raises:
         UnknownName: unknown ``semantics``, or ``features`` is not a file's name.
@@ -115,21 +118,22 @@ def read_xlsa17(
     """
     if semantics not in SEMANTICS_FILES:
         raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
-    means = regions is not None and _means(folder, regions)
-    requested = regions.features if regions is not None else features
-    stem = None if means else features_stem(DEFAULT_FEATURES if requested is None else requested)
+    if with_regions and features is not None and features.endswith(f" {MEAN}"):  # as runs record them
+        regions, features = regions or features.removesuffix(f" {MEAN}"), MEAN
+    means = with_regions and (features == MEAN or (features is None and not _has_default(folder)))
+    stem = None if means else features_stem(DEFAULT_FEATURES if features is None else features)
     _require_files(folder, stem, SEMANTICS_FILES[semantics])
-    region_source, findings = None, Findings()
-    if regions is not None:
-        region_source = open_regions(find_regions(folder, regions.name, regions.advice))
+    source, findings = None, Findings()
+    if with_regions:
+        source = open_regions(find_regions(folder, regions, regions_advice))
     x: np.ndarray | None
-    if region_source is not None and stem is None:
-        file, features = region_source.path.name, f"{region_source.name} {MEAN}"
-        x = np.ascontiguousarray(region_source.features)
-        images: ImageLabels | None = ImageLabels(region_source.labels, file, region_source.image_files)
+    if source is not None and means:
+        file, features_name = source.path.name, f"{source.name} {MEAN}"
+        x = np.ascontiguousarray(source.features)
+        images: ImageLabels | None = ImageLabels(source.labels, file, source.image_files)
     else:
-        file, features = f"{stem}.mat", str(stem)
-        keys = {"features", "labels"} | ({"image_files"} if image_files or regions is not None else set())
+        file, features_name = f"{stem}.mat", str(stem)
+        keys = {"features", "labels"} | ({"image_files"} if image_files or with_regions else set())
         variables = read_mat(folder / file, keys)
         x = matrix_of(variables, file, "features", findings)
         images = labels_of(variables, file, findings)
@@ -140,10 +144,8 @@ def read_xlsa17(
     contents = read_folder(folder, images, semantics, findings)
     described = contents.unchecked(semantics)
     if described is not None and expected is not None:
-        findings.extend(expected.differences(described))
+        findings.extend(count_differences(described, expected))
     if x is None or described is None or len(x) != len(described.labels):
-        raise findings.failure(folder)
-    if len(described.class_names) != len(described.semantics):
         raise findings.failure(folder)
     arrays = {"features": x, "labels": described.labels, "semantics": described.semantics}
     arrays |= described.split.parts
@@ -152,18 +154,21 @@ def read_xlsa17(
         described,
         name=name,
         features=x,
-        features_name=features,
+        features_name=features_name,
         sources=tuple(
-            source(key, f"{folder.name}/{files.get(key, SPLITS_FILE)}", one) for key, one in arrays.items()
+            source_of(key, f"{folder.name}/{files.get(key, SPLITS_FILE)}", one) for key, one in arrays.items()
         ),
     )
     findings.extend(dataset_findings(dataset))
-    if region_source is not None and not findings.errors:
+    findings.raise_errors(folder)
+    if source is not None:
         att = described.semantics if semantics == "att" else contents.read_semantics("att")
         if att is not None:
-            dataset, different = attach(dataset, region_source, folder, att, file)
-            findings.extend([*different, *dataset_findings(dataset)])
-    findings.raise_errors(folder)
+            findings.extend(disagreements(source, dataset, att, file))
+        findings.raise_errors(folder)
+        dataset = attach(dataset, source, folder)
+        findings.extend(dataset_findings(dataset))
+        findings.raise_errors(folder)
     return dataset
 
 
@@ -202,8 +207,5 @@ def _imported_features(folder: Path) -> str | None:
     return found if isinstance(found, str) and (folder / f"{found}.mat").is_file() else None
 
 
-def _means(folder: Path, regions: RegionRequest) -> bool:
-    """Whether global features are means over regions: requested, or nothing else is there."""
-    if regions.features is not None:
-        return regions.features == MEAN
-    return not (folder / f"{DEFAULT_FEATURES}.mat").is_file()
+def _has_default(folder: Path) -> bool:
+    return (folder / f"{DEFAULT_FEATURES}.mat").is_file()

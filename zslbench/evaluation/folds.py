@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from zslbench.data.regions.layout import BLOCK_BYTES
-from zslbench.data.regions.store import StoredRegions
+from zslbench.data.regions.store import RegionStore
 from zslbench.evaluation.splits import FoldSplit, validation_split
 from zslbench.plugin.dataset import Dataset, Indices, RegionSource
 from zslbench.plugin.interfaces import ClassSpace, Rows, TrainView
@@ -153,7 +153,7 @@ class RegionRows:
     ) -> None:
         memory = memory or half_of_free_memory
         images, regions, channels = len(rows), *source.shape[1:]
-        stored = source if isinstance(source, StoredRegions) else None
+        stored = source if isinstance(source, RegionStore) else None
         dtype = np.dtype(np.float32) if stored is None else stored.dtype
         scale = None if stored is None or stored.scale is None else float(np.float32(stored.scale))
         on_device: list[Tensor | None] = []  # empty until it is decided whether they stay

@@ -12,7 +12,7 @@ import numpy as np
 
 from zslbench.data.locations import data_root
 from zslbench.data.provenance import source
-from zslbench.data.regions.store import ArrayRegions, StoredRegions
+from zslbench.data.regions.store import ArrayRegions, RegionStore
 from zslbench.data.validate import require_valid
 from zslbench.errors import PluginError
 from zslbench.evaluation.splits import split_fingerprint, validation_split
@@ -85,7 +85,7 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
         "features": dataset.features_name,
         "finetuned": dataset.finetuned,
         "semantics": dataset.semantics_name,
-        "regions": dataset.regions.describe() if isinstance(dataset.regions, StoredRegions) else None,
+        "regions": dataset.regions.describe() if isinstance(dataset.regions, RegionStore) else None,
         "images": len(dataset.labels),
         "classes": len(dataset.class_names),
         "class_names_digest": run_id({"names": list(map(str, dataset.class_names))}),

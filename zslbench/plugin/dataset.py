@@ -44,6 +44,12 @@ class DataRequest:
     regions: str | None = None
     """Region features (``--regions``): a name in the data set's folder, or a path; None: those found."""
 
+    @property
+    def wants_regions(self) -> bool:
+        """Whether region features are read: needed, named, or with ``mean`` (``<name> mean``) as features."""
+        means = self.features is not None and f" {self.features}".endswith(" mean")
+        return self.needs_regions or self.regions is not None or means
+
 
 @dataclass(frozen=True)
 class OfficialSplit:

@@ -8,13 +8,15 @@ import unittest
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from zslbench.plugin.lookup import one_line
+
+ResultT = TypeVar("ResultT")
 
 
 class ConformanceError(AssertionError):
@@ -155,25 +157,23 @@ def require_by_row(who: str, function: Callable[[Tensor], Tensor], rows: Tensor)
         require(same, f"{who} returns other values for rows {what}; use no batch statistics (eval mode)")
 
 
-def require_pure(who: str, function: Callable[[], Tensor], arguments: Any, advice: str) -> Tensor:
+def require_pure(who: str, function: Callable[[], ResultT], arguments: Any, advice: str) -> ResultT:
     """Require that a function changes no argument and repeats its result, which is returned."""
     found = []
     with unchanged(who, arguments):
         for seed in (1, 2):
             with global_seed(seed), torch.no_grad():
                 found.append(function())
-    require(same_bits(*found), f"{who} returns other values when called again; {advice}")
+    if paths := differing(leaves(found[0]), leaves(found[1])):
+        which = f" ({', '.join(paths)})" if any(paths) else ""
+        raise Fault(f"{who} returns other values when called again{which}; {advice}")
     return found[0]
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:
     """Equal dtype, shape and bits; a NaN equals the same NaN."""
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    if a.numel() == 0:
-        return True
     raw = (one.detach().cpu().contiguous().reshape(-1).view(torch.uint8) for one in (a, b))
-    return torch.equal(*raw)
+    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(*raw)
 
 
 def differing(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
@@ -187,11 +187,8 @@ def differing(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list
 
 def close(a: Tensor, b: Tensor) -> bool:
     """Equal up to rounding: differences below 1e-4 of the largest magnitude (1e-9 for float64)."""
-    if a.shape != b.shape:
-        return False
-    if not a.numel():
-        return True
+    if a.shape != b.shape or not a.numel():
+        return a.shape == b.shape
     tolerance = 1e-9 if a.dtype == b.dtype == torch.float64 else 1e-4
-    wide_a, wide_b = a.detach().double(), b.detach().double()
-    scale = float(torch.maximum(wide_a.abs().max(), wide_b.abs().max()))
-    return bool(((wide_a - wide_b).abs() <= tolerance * scale).all())
+    both = torch.stack([a.detach().double(), b.detach().double()])
+    return bool(((both[0] - both[1]).abs() <= tolerance * both.abs().max()).all())

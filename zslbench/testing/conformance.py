@@ -14,25 +14,18 @@ from zslbench.plugin.discovery import registry as installed
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.settings import build
 from zslbench.plugin.targets import settings_model
-from zslbench.testing import (
-    data_checks,
-    declaration_checks,
-    fit_checks,
-    method_checks,
-    output_checks,
-    step_checks,
-)
+from zslbench.testing import data_checks, declared_checks, fit_checks, step_checks
 from zslbench.testing.check import Check, ConformanceError, NotApplicable
 from zslbench.testing.data_checks import DatasetCase
+from zslbench.testing.declared_checks import MethodCase
 from zslbench.testing.harness import ComponentCase, TinyInputs
-from zslbench.testing.method_checks import MethodCase
 
 CaseT = TypeVar("CaseT")
 
 # fmt: off
 _DECLARED = (
-    declaration_checks.declaration, declaration_checks.settings_documented,
-    declaration_checks.settings_round_trip, declaration_checks.cheap_to_list,
+    declared_checks.declaration, declared_checks.settings_documented,
+    declared_checks.settings_round_trip, declared_checks.cheap_to_list,
 )
 _FITTED = (
     fit_checks.fit_form, fit_checks.networks_well_formed, fit_checks.view_unchanged,
@@ -40,28 +33,28 @@ _FITTED = (
     fit_checks.state_in_networks, fit_checks.reuse_changes_nothing,
     step_checks.step_losses, step_checks.steps_pure, step_checks.steps_lift,
     step_checks.noise_declared, step_checks.seeds_together,
-    output_checks.output_shape, output_checks.rows_independent, output_checks.use_is_pure,
+    step_checks.output_shape, step_checks.rows_independent, step_checks.use_is_pure,
 )
 _OF_KIND: dict[str, tuple[Callable[[ComponentCase], None], ...]] = {
     "extractor": (
         data_checks.extracts_regions, data_checks.extraction_repeats, data_checks.images_independent,
     ),
-    "embedding": (*_FITTED, output_checks.guide_scores),
+    "embedding": (*_FITTED, step_checks.guide_scores),
     "generator": (
-        *_FITTED, fit_checks.guide_is_optional, output_checks.sample_shape,
-        output_checks.sample_uses_semantics_and_noise, output_checks.transform_widths,
+        *_FITTED, fit_checks.guide_is_optional, step_checks.sample_shape,
+        step_checks.sample_uses_semantics_and_noise, step_checks.transform_widths,
     ),
-    "classifier": (*_FITTED, output_checks.scores_unseen_classes),
+    "classifier": (*_FITTED, step_checks.scores_unseen_classes),
 }
 _DATASET = (
     data_checks.loads_or_says_what_is_missing, data_checks.dataset_valid,
     data_checks.dataset_deterministic, data_checks.regions_by_row,
 )
 _METHOD = (
-    method_checks.method_declared, method_checks.components_exist, method_checks.settings_valid,
-    method_checks.presets_valid, method_checks.readings_resolve, method_checks.variants_resolve,
-    method_checks.explains, method_checks.published_figures, method_checks.search_valid,
-    method_checks.runs, method_checks.repeats, method_checks.variants_run,
+    declared_checks.method_declared, declared_checks.components_exist, declared_checks.settings_valid,
+    declared_checks.presets_valid, declared_checks.readings_resolve, declared_checks.variants_resolve,
+    declared_checks.explains, declared_checks.published_figures, declared_checks.search_valid,
+    declared_checks.runs, declared_checks.repeats, declared_checks.variants_run,
 )
 # fmt: on
 _NONE: Mapping[str, Any] = {}
@@ -149,19 +142,14 @@ def parametrize_with_checks(checks: Iterable[Check]) -> Any:
     """
     import pytest  # only authors' tests need it
 
-    return pytest.mark.parametrize(
-        "check",
-        [
-            pytest.param(
-                check,
-                id=f"{check.subject.replace(' ', '-').replace(chr(39), '')}-{check.name}",
-                marks=()
-                if check.expected_failure is None
-                else pytest.mark.xfail(reason=check.expected_failure, strict=True, raises=ConformanceError),
-            )
-            for check in checks
-        ],
-    )
+    def parameter(check: Check) -> Any:
+        name = f"{check.subject} {check.name}".replace(" ", "-").replace("'", "")
+        if check.expected_failure is None:
+            return pytest.param(check, id=name)
+        failing = pytest.mark.xfail(reason=check.expected_failure, strict=True, raises=ConformanceError)
+        return pytest.param(check, id=name, marks=failing)
+
+    return pytest.mark.parametrize("check", [parameter(check) for check in checks])
 
 
 def _bound(subject: str, functions: Sequence[Callable[[CaseT], None]], case: CaseT) -> tuple[Check, ...]:
@@ -191,11 +179,11 @@ def run_all(checks: Sequence[Check]) -> None:
         except ConformanceError as error:
             if check.expected_failure is None:
                 faults.append(str(error))
-        else:
-            if check.expected_failure is not None:
-                faults.append(
-                    f"{check.subject} passes check '{check.name}', which expected_failures lists "
-                    f"({check.expected_failure}); remove it there"
-                )
+            continue
+        if check.expected_failure is not None:
+            passes = f"{check.subject} passes check '{check.name}'"
+            faults.append(
+                f"{passes}, which expected_failures lists ({check.expected_failure}); remove it there"
+            )
     if faults:
         raise ConformanceError(f"{len(faults)} of {len(checks)} checks: " + "\n".join(faults))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,8 +63,7 @@ def loads_or_says_what_is_missing(case: DatasetCase) -> None:
         try:
             case.load(Path(empty))
         except MissingData as error:
-            advised = "MissingData without advice; name the command or link that gets the files"
-            require(error.advice, advised)
+            require(error.advice, "MissingData without advice; name the command or link that gets the files")
         except Exception as error:
             raise Fault(
                 f"load from an empty folder raises {type(error).__name__}; raise MissingData with advice"
@@ -92,8 +92,9 @@ def dataset_deterministic(case: DatasetCase) -> None:
     first = case.dataset
     with global_seed(1):
         second = case.load()
-    for name, array in _arrays(first).items():
-        other = _arrays(second).get(name)
+    arrays, others = _arrays(first), _arrays(second)
+    for name, array in arrays.items():
+        other = others.get(name)
         if other is None or not np.array_equal(array, other, equal_nan=array.dtype.kind == "f"):
             raise Fault(f"{name} differs from one load to the next; use no randomness without a fixed seed")
         shared = array.size and np.shares_memory(array, other) and array.flags.writeable
@@ -128,36 +129,33 @@ def regions_by_row(case: DatasetCase) -> None:
 # --- extractors ----------------------------------------------------------------------------------
 
 
-def _images(case: ComponentCase) -> Tensor:
+def _images(case: ComponentCase) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Images, and a function that extracts features with a new extractor."""
     size = case.cls(case.settings).image_size
     valid = isinstance(size, int) and size >= 1
     require(valid, f"image_size is {size!r}; set it to the images' height and width in pixels")
     generator = torch.Generator().manual_seed(0)
-    return torch.rand((case.inputs.images, 3, size, size), generator=generator).to(case.device)
-
-
-def _extract(case: ComponentCase, images: Tensor) -> Tensor:
-    with torch.no_grad():
-        found: Tensor = case.cls(case.settings).extract(images)
-    return found
+    images = torch.rand((case.inputs.images, 3, size, size), generator=generator).to(case.device)
+    return images, torch.no_grad()(lambda images: case.cls(case.settings).extract(images))
 
 
 def extracts_regions(case: ComponentCase) -> None:
     """Images (b, 3, h, w) become finite region features (b, regions, dv) and do not change."""
-    images = _images(case)
+    images, extract = _images(case)
     with unchanged("extract", {"images": images}):
-        found = _extract(case, images)
+        found = extract(images)
     require_floats("extract", found, len(images), "regions", "dv")
     require(not found.requires_grad, "features require gradients; freeze the backbone")
 
 
 def extraction_repeats(case: ComponentCase) -> None:
     """Two extractors with the same settings give the same bits, whatever the global random state."""
-    images = _images(case)
+    images, extract = _images(case)
     advice = "load frozen weights and put the backbone into eval mode"
-    require_pure("extract", lambda: _extract(case, images), {"images": images}, advice)
+    require_pure("extract", lambda: extract(images), {"images": images}, advice)
 
 
 def images_independent(case: ComponentCase) -> None:
     """An image's features do not depend on the other images of its batch."""
-    require_by_row("extract", lambda images: _extract(case, images), _images(case))
+    images, extract = _images(case)
+    require_by_row("extract", extract, images)

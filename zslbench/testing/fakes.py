@@ -12,9 +12,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points as installed_entry_points
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -34,20 +33,13 @@ ARRAY = {"array": "features", "file": "res101.mat", "sha256": "a" * 64}
 """The only array of a fake run."""
 
 
-@dataclass(frozen=True)
-class FakeDistribution:
-    """The distribution of a fake plugin."""
-
-    name: str
-    version: str = "1.2"
-
-
 class FakeEntryPoint(EntryPoint):
     """An entry point in the group ``zslbench``, without a package that declares it.
 
     Args:
         value: the name of the plugin's module.
         plugin: the module, a function that returns it, or an exception that loading raises.
+        dist: its distribution: anything with a ``name`` and a ``version``; None: it has none.
     """
 
     plugin: Any
@@ -66,24 +58,22 @@ class FakeEntryPoint(EntryPoint):
 def fake_plugin(
     name: str = "fake_plugin",
     *,
-    components: Iterable[Component] = (),
-    methods: Iterable[Method] = (),
-    trackers: Iterable[Tracker] = (),
-    commands: Iterable[Command] = (),
+    components: Collection[Component] = (),
+    methods: Collection[Method] = (),
+    trackers: Collection[Tracker] = (),
+    commands: Collection[Command] = (),
     **hooks: Callable[..., Any],
 ) -> ModuleType:
     """A plugin's module that registers these declarations; ``hooks`` adds or replaces hooks by name."""
-    registered: dict[str, Iterable[Any]] = {
-        "zslbench_components": components,
-        "zslbench_methods": methods,
-        "zslbench_trackers": trackers,
-        "zslbench_commands": commands,
+    functions: dict[str, Callable[..., Any]] = {
+        "zslbench_components": lambda: list(components),
+        "zslbench_methods": lambda: list(methods),
+        "zslbench_trackers": lambda: list(trackers),
+        "zslbench_commands": lambda: list(commands),
     }
     module = ModuleType(name)
-    for hook, declared in registered.items():
-        setattr(module, hook, hookimpl(lambda found=tuple(declared): list(found), specname=hook))
-    for hook, function in hooks.items():
-        setattr(module, hook, hookimpl(function))
+    for hook, function in (functions | hooks).items():
+        setattr(module, hook, hookimpl(function, specname=hook))
     return module
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -25,7 +27,7 @@ from zslbench.testing.check import (
     same_bits,
     unchanged,
 )
-from zslbench.testing.harness import USES, ComponentCase, finish
+from zslbench.testing.harness import USES, ComponentCase, finish, steps_of
 from zslbench.training.iteration import initial_networks
 from zslbench.training.loop import check_program
 from zslbench.training.stages import Stages
@@ -46,7 +48,7 @@ def fit_form(case: ComponentCase) -> None:
 def _require_consistent(program: Program) -> None:
     check_program(program, program.name)
     nets = {**initial_networks(program, Streams(0, program.labels.device)), **program.frozen}
-    for step in {id(one): one for steps in program.passes for one in steps}.values():
+    for step in steps_of(program):
         where = f"program '{program.name}', step '{step.name}'"
         require(step.updates, f"{where}: updates no network")
         for net in step.updates:
@@ -98,13 +100,13 @@ def view_unchanged(case: ComponentCase) -> None:
     guide = view.guide.networks if view.guide else None
     parts = {"features": view.features, "labels": view.labels, "regions": view.regions, "guide": guide}
     with unchanged("fit", {"view": parts, "space": space}):
-        finish(case.make(space).fit(view), space, 0)
+        finish(case.make(space).fit(view), space)
 
 
 def same_seed_same_bits(case: ComponentCase) -> None:
     """Fitting twice with the same streams gives the same networks, bit for bit."""
     fault = "two fits with the same streams differ in {}; draw from the streams only"
-    require_same(leaves(case.fit()[1]), leaves(case.fit()[1]), fault)
+    require_same(leaves(case.fit()), leaves(case.fit()), fault)
 
 
 def follows_the_seed(case: ComponentCase) -> None:
@@ -118,7 +120,7 @@ def follows_the_seed(case: ComponentCase) -> None:
             raise Fault("initial draws from its streams, yet returns the same networks for every seed")
         # Values that vary but depend neither on the seed nor on the data come from a fixed seed.
         elsewhere = leaves(case.programs(seed=1, data=1)[number].initial(Streams(1, case.device)))
-        trained = {net for steps in program.passes for step in steps for net in step.updates}
+        trained = {net for step in steps_of(program) for net in step.updates}
         for path, tensor in leaves({net: first[net] for net in trained & first.keys()}).items():
             fixed = path in elsewhere and same_bits(tensor, elsewhere[path])
             require(
@@ -130,10 +132,10 @@ def follows_the_seed(case: ComponentCase) -> None:
 def no_global_randomness(case: ComponentCase) -> None:
     """The fitted networks do not depend on the global random state of torch, numpy or random."""
     with global_seed(1):
-        first = leaves(case.fit()[1])
+        first = leaves(case.fit())
     for source, seeds in {"torch": (2, 1, 1), "numpy.random": (1, 2, 1), "random": (1, 1, 2)}.items():
         with global_seed(*seeds):
-            again = leaves(case.fit()[1])
+            again = leaves(case.fit())
         require_same(first, again, f"{{}} depend on {source}'s global state; draw from the streams only")
 
 
@@ -141,7 +143,7 @@ def state_in_networks(case: ComponentCase) -> None:
     """An instance that was not fitted gives the same results from the networks of one that was."""
     space, call = case.space(), USES[case.kind]
     fitted = case.make(space)
-    nets = finish(fitted.fit(case.view(space)), space, 0)
+    nets = finish(fitted.fit(case.view(space)), space)
     expected = case.use(fitted, nets, case.rows())
     try:
         found = case.use(case.make(space), nets, case.rows())
@@ -155,7 +157,7 @@ def guide_is_optional(case: ComponentCase) -> None:
     """Without a guide ``fit`` works, or raises a ZslbenchError that says it needs one."""
     space = case.space()
     try:
-        finish(case.make(space).fit(case.inputs.view(space, space.seen)), space, 0)
+        case.fit(case.inputs.view(space, space.seen))
     except ZslbenchError:
         return
     except Exception as error:
@@ -169,23 +171,21 @@ def guide_is_optional(case: ComponentCase) -> None:
 
 def reuse_changes_nothing(case: ComponentCase) -> None:
     """A component that reuses the stages of other settings ends with the networks that it would train."""
-    # Each setting is changed in turn, to find one that a stage reads though its key omits it.
-    stored = _InMemory()
-    space = case.space()
-    finish(case.make(space).fit(case.view(space)), space, 0, stages=Stages(stored, {}))
-    if not stored.content:
-        return
-    for name, settings in changed_settings(case.settings):
-        reused, trained = (
-            leaves(finish(case.cls(settings, space).fit(case.view(space)), space, 0, stages=stages))
-            for stages in (Stages(stored, {}), None)
-        )
-        require_same(
-            reused,
-            trained,
-            f"with another '{name}' a stage of the old setting is reused and gives other networks "
-            f"({{}}); add '{name}' to the key of the program or derived tensors that read it",
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        stages = Stages(StageStore(Path(folder)), {})
+        case.fit(stages=stages)
+        if not stages.events:
+            return
+        # Each setting is changed in turn, to find one that a stage reads though its key omits it.
+        for name, settings in changed_settings(case.settings):
+            changed = replace(case, settings=settings)
+            reused, trained = leaves(changed.fit(stages=stages)), leaves(changed.fit())
+            require_same(
+                reused,
+                trained,
+                f"with another '{name}' a stage of the old setting is reused and gives other networks "
+                f"({{}}); add '{name}' to the key of the program or derived tensors that read it",
+            )
 
 
 def changed_settings(settings: ComponentSettings) -> Iterator[tuple[str, ComponentSettings]]:
@@ -215,20 +215,3 @@ def _other_values(value: Any, annotation: Any) -> list[Any]:
     if value is None and int in kinds:
         return [3]
     return [0.5] if value is None and float in kinds else []
-
-
-class _InMemory(StageStore):
-    """Stages that are stored for the duration of the check."""
-
-    def __init__(self) -> None:
-        super().__init__(Path())
-        self.content: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] = {}
-
-    def find(self, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        if key not in self.content:
-            return None
-        tensors, facts = self.content[key]
-        return {name: t.clone() for name, t in tensors.items()}, facts
-
-    def keep(self, key: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        self.content[key] = ({name: t.clone() for name, t in tensors.items()}, dict(facts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator as Coroutine
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from zslbench.plugin.declarations import Component
-from zslbench.plugin.interfaces import ClassSpace, Derived, Fit, Guide, Networks, Program, TrainView
+from zslbench.plugin.interfaces import ClassSpace, Derived, Fit, Guide, Networks, Program, Step, TrainView
 from zslbench.plugin.lookup import Registered
 from zslbench.plugin.settings import ComponentSettings
 from zslbench.plugin.streams import Streams
@@ -163,20 +164,19 @@ class ComponentCase:
             return view.regions[torch.arange(len(view.labels), device=view.labels.device)]
         return view.features
 
-    def fit(self, seed: int = 0, data: int = 0) -> tuple[Any, Networks]:
-        """A new instance and its networks after a short training."""
-        space = self.space(data)
-        component = self.make(space)
-        return component, finish(component.fit(self.view(space, data)), space, seed)
+    def fit(self, view: TrainView | None = None, stages: Stages | None = None) -> Networks:
+        """The networks of a new instance after a short training, by default on :meth:`view`."""
+        space = self.space()
+        fit = self.make(space).fit(self.view(space) if view is None else view)
+        return finish(fit, space, stages=stages)
 
     @cached_property
     def _networks(self) -> Networks:
-        return self.fit()[1]
+        return self.fit()
 
     def fitted(self) -> tuple[Any, Networks]:
         """An instance that was not fitted itself, and a copy of the networks that another one fitted."""
-        nets = {net: {name: t.clone() for name, t in ts.items()} for net, ts in self._networks.items()}
-        return self.make(), nets
+        return self.make(), copy.deepcopy(self._networks)
 
     def use(self, component: Any, nets: Networks, rows: Tensor) -> Tensor:
         """``embed``, ``transform`` or ``scores`` of these rows."""
@@ -192,15 +192,15 @@ class ComponentCase:
             return [fit] if isinstance(fit, Program) else []
         # A generator function's later programs build on the networks of earlier ones.
         programs: list[Program] = []
-        finish(fit, space, seed, programs)
+        finish(fit, space, programs, seed)
         return programs
 
 
 def finish(
     fit: Fit,
     space: ClassSpace,
-    seed: int,
     programs: list[Program] | None = None,
+    seed: int = 0,
     stages: Stages | None = None,
 ) -> Networks:
     """The networks of what ``fit`` returned, trained for one epoch; appends each program to ``programs``."""
@@ -217,6 +217,11 @@ def finish(
 def shortened(program: Program) -> Program:
     """The program with one epoch, which runs each of its passes."""
     return replace(program, epochs=min(program.epochs, 1))
+
+
+def steps_of(program: Program) -> list[Step]:
+    """The different steps of a program."""
+    return list({id(step): step for steps in program.passes for step in steps}.values())
 
 
 def _each(

@@ -12,10 +12,10 @@ from zslbench.data import (
     PARTS,
     SEMANTICS_FILES,
     SPLITS_FILE,
-    ExpectedCounts,
     Findings,
     FolderContents,
     ImageLabels,
+    count_differences,
     dataset_findings,
     few,
     label_files,
@@ -71,7 +71,7 @@ def _check_one(contents: FolderContents, name: str, where: str, values: np.ndarr
     faults = [] if dataset is None else dataset_findings(dataset)
     findings.extend(faults, where)
     if dataset is not None and entry is not None:
-        wrong = ExpectedCounts(**entry.counts).differences(dataset)
+        wrong = count_differences(dataset, entry.counts)
         findings.extend(wrong, SPLITS_FILE)
         prints = tuple(map(fingerprint, dataset.split.parts.values()))
         if entry.split and prints != entry.split:

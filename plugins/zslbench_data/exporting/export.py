@@ -30,7 +30,7 @@ from zslbench.data import (
     PARTS,
     SPLITS_FILE,
     Findings,
-    StoredRegions,
+    RegionStore,
     attribute_names,
     attribute_vectors,
     data_root,
@@ -192,7 +192,7 @@ def _write_hdf5(path: Path, dataset: Dataset, original_att: OriginalAtt | None, 
     regions = dataset.regions
     if regions is None:
         raise MissingData(f"data set '{dataset.name}'", ["has no region features to export"])
-    provenance = regions.provenance if isinstance(regions, StoredRegions) else {}
+    provenance = regions.provenance if isinstance(regions, RegionStore) else {}
     images, count, channels = regions.shape
     height, width = grid(count, provenance.get("grid"), path)
     row = count * channels * 4

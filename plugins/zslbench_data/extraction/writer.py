@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from zslbench.data import BLOCK_BYTES, MappedRows, RegionWriter, mean_over_regions, npy_header
+from zslbench.data import BLOCK_BYTES, RegionWriter, mean_over_regions, npy_header
 from zslbench.errors import DataError
 from zslbench.store import write_whole
 
@@ -56,8 +56,9 @@ class ResumableWriter(RegionWriter):
         restart: bool = False,
         advice: str = "",
     ) -> None:
-        super().__init__(path, shape, dtype, provenance=provenance, advice=advice)
-        self._all_labels, self._all_names = labels, list(names)
+        super().__init__(
+            path, shape, dtype, labels=labels, image_files=names, provenance=provenance, advice=advice
+        )
         self._part = path.with_name(f".{path.name}.part")
         self._restart = restart
 
@@ -67,9 +68,9 @@ class ResumableWriter(RegionWriter):
         return self._done
 
     def add(self, block: Shaped[np.ndarray, "n regions channels"]) -> None:
-        """Append the next images' regions; raises as ``append``."""
-        rows = slice(self._done, self._done + len(block))
-        self.append(block, self._all_labels[rows], self._all_names[rows])
+        """Append the next images' regions; raises as ``append``, and DataError if values are unusable."""
+        self.append(block)
+        self.require_usable()
 
     def checkpoint(self) -> None:
         """Make the rows added so far survive a crash."""
@@ -148,7 +149,10 @@ class ResumableWriter(RegionWriter):
             if file.read(len(header)) != header:
                 raise damaged
             shape = (rows, *digest.shape[1:])
-            finished[name] = MappedRows(path, digest.dtype, shape, offset=len(header)).array
+            try:
+                finished[name] = np.memmap(path, digest.dtype, "r", len(header), shape)
+            except ValueError:  # too short
+                raise damaged from None
             file.truncate(len(header) + finished[name].nbytes)
             file.seek(0, os.SEEK_END)
         size = max(1, BLOCK_BYTES // (self.shape[1] * self.shape[2] * self.dtype.itemsize))
@@ -159,8 +163,7 @@ class ResumableWriter(RegionWriter):
                 raise damaged
             self._digests["regions"].update(block)
             self._digests["features"].update(means)
-        self._done = rows
-        self._labels, self._files = [self._all_labels[:rows]], list(self._all_names[:rows])
+        self._done = self._given = rows
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

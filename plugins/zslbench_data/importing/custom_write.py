@@ -154,9 +154,19 @@ def _write_regions(store: Path, planned: Planned, regions: Regions, display: Dis
     shape: Any = regions.array.shape
     with (
         display.task(f"writing regions {store.name}", regions.size),
-        RegionWriter(store, shape, regions.dtype, companions=companions, provenance=provenance) as writer,
+        RegionWriter(
+            store,
+            shape,
+            regions.dtype,
+            labels=dataset.labels,
+            image_files=dataset.image_files,
+            companions=companions,
+            provenance=provenance,
+        ) as writer,
     ):
-        writer.extend(regions.blocks(), dataset.labels, dataset.image_files, advance=display.advance)
+        for block in regions.blocks():
+            writer.append(block)
+            display.advance(block.size * regions.dtype.itemsize)
 
 
 def _image_files(folder: Path) -> list[str]:

@@ -10,7 +10,6 @@ from zslbench.data import (
     IMAGES,
     SEMANTICS_FILES,
     SPLITS_FILE,
-    ExpectedCounts,
     Findings,
     features_files,
     is_region_store,
@@ -128,7 +127,7 @@ def _validate(source: Path, name: str) -> tuple[str, tuple[str, ...]]:
         DataError: the faults of all files together.
     """
     entry = catalogue().datasets.get(name)
-    expected = None if entry is None else ExpectedCounts(**entry.counts)
+    expected = None if entry is None else entry.counts
     findings, counts = Findings(), ""
     stems = features_files(source)
     readings: list[tuple[str | None, str]] = [(stem, "att") for stem in stems] or [(None, "att")]

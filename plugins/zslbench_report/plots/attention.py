@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from zslbench.data import StoredRegions
+from zslbench.data import RegionStore
 from zslbench.errors import PluginError, ZslbenchError
 from zslbench.plugin import Attention, RegionSource
 from zslbench.store import RunRecord
@@ -178,7 +178,7 @@ def grid_of(source: RegionSource | None, regions: int) -> tuple[int, int]:
     Raises:
         ZslbenchError: nothing is recorded and the number of regions is not a square.
     """
-    recorded = source.provenance.get("grid") if isinstance(source, StoredRegions) else None
+    recorded = source.provenance.get("grid") if isinstance(source, RegionStore) else None
     if recorded is not None and len(recorded) == 2 and recorded[0] * recorded[1] == regions:
         return int(recorded[0]), int(recorded[1])
     side = math.isqrt(regions)

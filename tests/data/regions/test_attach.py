@@ -15,7 +15,7 @@ from zslbench.data.attributes import attribute_names
 from zslbench.data.matfile import read_mat
 from zslbench.data.provenance import array_sha256
 from zslbench.data.regions import find
-from zslbench.data.regions.store import StoredRegions
+from zslbench.data.regions.store import RegionStore
 from zslbench.data.xlsa17 import FolderSource
 from zslbench.errors import DataError, MissingData
 from zslbench.experiment.datasets import arrays, provenance
@@ -30,8 +30,8 @@ def load(folder: Path, **asked: Any) -> Dataset:
     return FolderSource(NoSettings()).load(DataRequest("mini", folder.parent, **asked))
 
 
-def regions(dataset: Dataset) -> StoredRegions:
-    assert isinstance(dataset.regions, StoredRegions)
+def regions(dataset: Dataset) -> RegionStore:
+    assert isinstance(dataset.regions, RegionStore)
     return dataset.regions
 
 

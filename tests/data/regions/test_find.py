@@ -23,8 +23,8 @@ def hdf5(path: Path) -> Path:
 
 
 def store(path: Path) -> Path:
-    with RegionWriter(path, (2, 1, 3), "float16") as writer:
-        writer.append(np.zeros((2, 1, 3), dtype=np.float16), np.zeros(2, dtype=np.int64))
+    with RegionWriter(path, (2, 1, 3), "float16", labels=np.zeros(2, dtype=np.int64)) as writer:
+        writer.append(np.zeros((2, 1, 3), dtype=np.float16))
     return path
 
 

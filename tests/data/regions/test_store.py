@@ -19,6 +19,7 @@ from zslbench.data.regions import writer as writing
 from zslbench.errors import DataError
 
 SHAPE = (23, 6, 5)
+LABELS = np.zeros(23, dtype=np.int64)
 
 
 def values(dtype: str) -> np.ndarray:
@@ -30,10 +31,12 @@ def values(dtype: str) -> np.ndarray:
 
 def write(path: Path, array: np.ndarray, scale: float | None = None, **given: Any) -> RegionStore:
     labels = np.arange(len(array)) % 4
-    with RegionWriter(path, array.shape, array.dtype, scale, **given) as writer:
+    names = [f"{one}.jpg" for one in labels]
+    with RegionWriter(
+        path, array.shape, array.dtype, scale, labels=labels, image_files=names, **given
+    ) as writer:
         for start in range(0, len(array), 7):
-            part = slice(start, start + 7)
-            writer.append(array[part], labels[part], [f"{one}.jpg" for one in labels[part]])
+            writer.append(array[start : start + 7])
     return RegionStore.open(path)
 
 
@@ -95,15 +98,15 @@ def test_the_digest_covers_the_scale(tmp_path: Path) -> None:
 
 def test_floats_are_converted_to_the_stored_type(tmp_path: Path) -> None:
     array = values("float32")
-    with RegionWriter(tmp_path / "h", SHAPE, "float16") as writer:
-        writer.append(array, np.zeros(23, dtype=np.int64))
+    with RegionWriter(tmp_path / "h", SHAPE, "float16", labels=LABELS) as writer:
+        writer.append(array)
     half = RegionStore.open(tmp_path / "h")
     np.testing.assert_array_equal(half.raw(np.arange(23)), array.astype(np.float16))
     exact = array.astype(np.float16).mean(axis=1, dtype=np.float64)
     np.testing.assert_allclose(half.features, exact, rtol=1e-4, atol=1e-5)
     assert half.image_files is None
-    with RegionWriter(tmp_path / "u", SHAPE, "uint8", 0.01) as writer:
-        writer.append(np.abs(array), np.zeros(23, dtype=np.int64))
+    with RegionWriter(tmp_path / "u", SHAPE, "uint8", 0.01, labels=LABELS) as writer:
+        writer.append(np.abs(array))
     found = RegionStore.open(tmp_path / "u")[np.arange(23)]
     np.testing.assert_allclose(found, np.clip(np.abs(array), 0, 2.55), atol=0.00501)
 
@@ -113,9 +116,10 @@ def test_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
         array = values("float32")
         array[17, 2, 3] = wrong
         message = r"1 images have NaN or infinite regions.*\(row 17\)"
-        with pytest.raises(DataError, match=message), RegionWriter(tmp_path / "s", SHAPE, name) as writer:
-            writer.append(array[:10], np.zeros(10, dtype=np.int64))
-            writer.append(array[10:], np.zeros(13, dtype=np.int64))
+        writer = RegionWriter(tmp_path / "s", SHAPE, name, labels=LABELS)
+        with pytest.raises(DataError, match=message), writer:
+            writer.append(array[:10])
+            writer.append(array[10:])
         assert list(tmp_path.iterdir()) == []
 
 
@@ -123,15 +127,15 @@ def test_a_writer_that_is_left_early_leaves_nothing(tmp_path: Path) -> None:
     array = values("float32")
 
     def new(name: str) -> RegionWriter:
-        return RegionWriter(tmp_path / name, SHAPE, "float32")
+        return RegionWriter(tmp_path / name, SHAPE, "float32", labels=LABELS)
 
     with pytest.raises(ValueError, match="10 of 23 images"), new("s") as writer:
-        writer.append(array[:10], np.zeros(10, dtype=np.int64))
+        writer.append(array[:10])
     with pytest.raises(KeyboardInterrupt), new("s") as writer:
-        writer.append(array, np.zeros(23, dtype=np.int64))
+        writer.append(array)
         raise KeyboardInterrupt
     with pytest.raises(ValueError, match="do not fit"), new("s") as writer:
-        writer.append(np.concatenate([array, array]), np.zeros(46, dtype=np.int64))
+        writer.append(np.concatenate([array, array]))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,9 +144,9 @@ def test_a_killed_writer_leaves_nothing_that_looks_complete(tmp_path: Path) -> N
         import os, sys
         import numpy as np
         from zslbench.data import RegionWriter
-        with RegionWriter(sys.argv[1], (20, 6, 5), "float32") as writer:
-            writer.append(np.ones((20, 6, 5), dtype=np.float32), np.zeros(20, dtype=np.int64))
-            writer._write_index(writer._part / "images.parquet")
+        with RegionWriter(sys.argv[1], (20, 6, 5), "float32", labels=np.zeros(20, dtype=np.int64)) as writer:
+            writer.append(np.ones((20, 6, 5), dtype=np.float32))
+            (writer._part / "images.parquet").write_bytes(writer._index())
             os._exit(9)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "s")], check=False)
@@ -161,7 +165,8 @@ def test_a_full_disk_is_reported_before_anything_is_written(tmp_path: Path, monk
     usage = type("usage", (), {"free": 10**9})
     monkeypatch.setattr(writing.shutil, "disk_usage", lambda path: usage)
     message = r"needs 11\.6 GB, the disk has 1\.0 GB free; nothing was written"
-    writer = RegionWriter(tmp_path / "new" / "s", (14340, 196, 2048), "float16")
+    labels = np.zeros(14340, dtype=np.int64)
+    writer = RegionWriter(tmp_path / "new" / "s", (14340, 196, 2048), "float16", labels=labels)
     with pytest.raises(DataError, match=message), writer:
         pass
     assert not any(tmp_path.rglob("*.npy")) and not any(tmp_path.rglob("*.part"))
@@ -175,9 +180,9 @@ def test_invalid_types_and_scales(tmp_path: Path) -> None:
         ("uint8", float("nan"), "a number above 0"),
     ):
         with pytest.raises(DataError, match=message):
-            RegionWriter(tmp_path / "s", SHAPE, dtype, scale)
+            RegionWriter(tmp_path / "s", SHAPE, dtype, scale, labels=LABELS)
     with pytest.raises(DataError, match="no regions to write"):
-        RegionWriter(tmp_path / "s", (0, 6, 5), "float16")
+        RegionWriter(tmp_path / "s", (0, 6, 5), "float16", labels=LABELS[:0])
 
 
 def damaged(store: RegionStore, file: str, change: Any) -> str:

@@ -1,4 +1,4 @@
-"""Adds region features to a data set, with names and word vectors of its attributes, if they agree with it.
+"""Compares region features with a data set, and adds them with names and word vectors of its attributes.
 
 Region files and splits have different origins. Another order of classes, attributes or images would train and
 evaluate without any error, on the wrong labels.
@@ -6,7 +6,7 @@ evaluate without any error, on the wrong labels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,53 +16,17 @@ from zslbench.data.attributes import attribute_names, attribute_vectors
 from zslbench.data.locations import SPLITS_FILE
 from zslbench.data.provenance import source as source_of
 from zslbench.data.regions.hdf5 import RegionFile
-from zslbench.data.regions.store import StoredRegions
+from zslbench.data.regions.store import RegionStore
 from zslbench.data.validate import PARTS, Finding, Findings, few
-from zslbench.plugin.dataset import DataRequest, Dataset, Source
-
-MEAN = "mean"
-"""``--features mean``: the mean over the region features as global features, named ``"<file> mean"``."""
+from zslbench.plugin.dataset import Dataset, Source
 
 Attributes = Float[np.ndarray, "classes attributes"]
 
 
-@dataclass(frozen=True)
-class RegionRequest:
-    """Which region features of a data set are read."""
-
-    name: str | None = None
-    """``--regions``; None: the only ones there are."""
-    features: str | None = None
-    """``--features``; None: the default features file if there is one, else the mean over regions."""
-    advice: str = ""
-    """Where to get them, for the message if there are none."""
-
-    @classmethod
-    def of(cls, request: DataRequest) -> RegionRequest | None:
-        """The regions of a request; None: no region features, and none are searched for."""
-        features, name = request.features, request.regions
-        if features is not None and features.endswith(f" {MEAN}"):  # their name in a run's record
-            name, features = name or features.removesuffix(f" {MEAN}"), MEAN
-        if not request.needs_regions and name is None and features != MEAN:
-            return None
-        return cls(name, features)
-
-
-def attach(
-    dataset: Dataset, source: StoredRegions, folder: Path, att: Attributes, labels_file: str
-) -> tuple[Dataset, list[Finding]]:
-    """The data set with regions, or the data set unchanged and every contradiction.
-
-    Args:
-        folder: of the data set.
-        att: class attributes as in ``att_splits.mat``, whichever semantics the data set has.
-        labels_file: name of the file with the labels.
-    """
-    faults = disagreements(source, dataset, att, labels_file)
-    if faults:
-        return dataset, faults
+def attach(dataset: Dataset, source: RegionStore, folder: Path) -> Dataset:
+    """The data set in ``folder`` with these regions, which must agree with it."""
     sources = [*dataset.sources, Source("regions", _recorded(source.path), source.sha256)]
-    notes, count = list(dataset.notes), att.shape[1]
+    notes, count = list(dataset.notes), dataset.semantics.shape[1]
     names = vectors = None
     if dataset.semantics_name != "sentence":  # whose columns are not attributes
         vectors, file = _vectors(source, folder, count, notes)
@@ -75,7 +39,7 @@ def attach(
         if vectors is not None and len(zero := np.flatnonzero(~vectors.any(axis=1))):
             shown = few(names[one] if names else f"number {one}" for one in zero.tolist())
             notes.append(f"{len(zero)} attributes without a word vector (all zero): {shown}")
-    changed = replace(
+    return replace(
         dataset,
         regions=source,
         attribute_vectors=vectors,
@@ -85,11 +49,10 @@ def attach(
         notes=tuple(notes),
         extra=dict(dataset.extra) | ({"simulated": True} if source.simulated else {}),
     )
-    return changed, []
 
 
 def _vectors(
-    source: StoredRegions, folder: Path, count: int, notes: list[str]
+    source: RegionStore, folder: Path, count: int, notes: list[str]
 ) -> tuple[np.ndarray | None, str]:
     """The word vectors that came with the regions, else those of the data set; and their file."""
     own, shared = source.companions.get("attribute_vectors"), attribute_vectors(folder, count)
@@ -110,7 +73,7 @@ def _recorded(path: Path) -> str:
 
 
 def disagreements(
-    source: StoredRegions | RegionFile, dataset: Dataset, att: Attributes, labels_file: str
+    source: RegionStore | RegionFile, dataset: Dataset, att: Attributes, labels_file: str
 ) -> list[Finding]:
     """Errors where region features contradict the data set; each names both files.
 
@@ -132,7 +95,7 @@ def disagreements(
 
 
 def _compare_images(
-    source: StoredRegions | RegionFile, dataset: Dataset, other: str, findings: Findings
+    source: RegionStore | RegionFile, dataset: Dataset, other: str, findings: Findings
 ) -> None:
     ours, theirs, file = dataset.labels, source.labels, source.path.name
     if len(ours) != len(theirs):
@@ -140,13 +103,13 @@ def _compare_images(
         return
     if dataset.image_files is not None and source.image_files is not None:
         names, given = _stems(dataset.image_files), _stems(source.image_files)
-        differ = [row for row, pair in enumerate(zip(names, given, strict=True)) if pair[0] != pair[1]]
-        if differ:
+        differ = np.flatnonzero(names != given)
+        if len(differ):
             row = differ[0]
             text = (
                 f"{len(differ)} images differ: image {row} is {given[row]} in {file}, {names[row]} in {other}"
             )
-            if sorted(names) == sorted(given):
+            if np.array_equal(np.sort(names), np.sort(given)):
                 text = f"image order differs: {file} has the images of {other} in another order"
             findings.error(text, count=len(differ))
             return
@@ -167,11 +130,11 @@ def _compare_images(
     findings.error(text, count=different)
 
 
-def _stems(files: tuple[str, ...]) -> list[str]:
-    return [PurePosixPath(Path(file).as_posix()).stem for file in files]
+def _stems(files: tuple[str, ...]) -> np.ndarray:
+    return np.array([PurePosixPath(Path(file).as_posix()).stem for file in files])
 
 
-def _compare_splits(source: StoredRegions | RegionFile, dataset: Dataset, findings: Findings) -> None:
+def _compare_splits(source: RegionStore | RegionFile, dataset: Dataset, findings: Findings) -> None:
     file = source.path.name
     ours = {part: np.sort(rows) for part, rows in dataset.split.parts.items()}
     theirs = {part: np.sort(source.companions[part]) for part in PARTS if part in source.companions}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,66 +22,68 @@ from filelock import FileLock
 from zslbench.data.regions.store import FORMAT, RegionStore, is_region_store
 from zslbench.errors import DataError
 
+Advance = Callable[[int], None]
+"""Called with the number of bytes of regions that were processed."""
+
 _VARIABLE = "ZSLBENCH_CACHE"
 _ADVICE = f"{_VARIABLE} selects another folder"
-
-
-def cached_path(name: str, key: dict[str, Any]) -> Path:
-    """The path for this key in the cache: ``<name>-<digest of the key>``."""
-    given = os.environ.get(_VARIABLE)
-    root = Path(given).expanduser() if given else platformdirs.user_cache_path("zslbench", False)
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return root / "regions" / f"{name}-{digest[:16]}"
-
-
-def file_key(path: Path) -> dict[str, Any]:
-    """Distinguishes a file from others and from its own earlier contents, without reading it.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise DataError(path, [f"cannot be read ({error.strerror or error})"]) from None
-    return {"path": str(path.resolve()), "size": found.st_size, "changed": found.st_mtime_ns}
-
-
-def make_once(target: Path, make: Callable[[Path], None]) -> Path:
-    """``target``, made by ``make(target)`` if it does not exist; of several processes, one makes it.
-
-    Raises:
-        DataError: the cache cannot be written.
-    """
-    if target.exists():
-        return target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock")):
-            if not target.exists():
-                for abandoned in target.parent.glob(f".{target.name}.*.part"):  # by a killed process
-                    shutil.rmtree(abandoned, ignore_errors=True)
-                make(target)
-    except OSError as error:
-        raise DataError(target, [f"cannot be written ({error.strerror or error})"], _ADVICE) from None
-    return target
+_LOG_SECONDS = 30
+_log = logging.getLogger("zslbench")
 
 
 def cached_store(
-    name: str, key: dict[str, Any], make: Callable[[Path], None], known_as: str | Path | None = None
+    name: str,
+    key: dict[str, Any],
+    make: Callable[[Path, Advance], None],
+    *,
+    task: str,
+    size: int,
+    known_as: str | Path,
 ) -> RegionStore:
-    """The region store of this key in the cache, written by ``make(folder)`` if it does not exist yet.
+    """The region store of this key in the cache, made unless it exists; of several processes, one makes it.
 
     Args:
         name: what its folder's name begins with.
         key: everything that its contents depend on, as plain data.
-        make: writes it with a :class:`~zslbench.data.regions.writer.RegionWriter`.
-        known_as: its name in runs, or the file that it is a copy of; None: its folder's.
+        make: writes it to a folder with a :class:`~zslbench.data.regions.writer.RegionWriter`, and calls its
+            second argument after each block.
+        task: what ``make`` does, for the log.
+        size: bytes of regions that ``make`` processes.
+        known_as: its name in runs, or the file that it is made from.
 
     Raises:
         DataError: the cache cannot be written.
     """
-    target = cached_path(name, {"store": FORMAT, **key})
+    given = os.environ.get(_VARIABLE)
+    root = Path(given).expanduser() if given else platformdirs.user_cache_path("zslbench", False)
+    digest = hashlib.sha256(json.dumps({"store": FORMAT, **key}, sort_keys=True).encode()).hexdigest()
+    target = root / "regions" / f"{name}-{digest[:16]}"
     if not is_region_store(target) and target.exists():
         raise DataError(target, ["is not a region store"], f"Delete it; {_ADVICE}")
-    return RegionStore.open(make_once(target, make), None if known_as is None else Path(known_as))
+    if not target.exists():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(target.with_name(f".{target.name}.lock")):
+                if not target.exists():
+                    for abandoned in target.parent.glob(f".{target.name}.*.part"):  # by a killed process
+                        shutil.rmtree(abandoned, ignore_errors=True)
+                    _log.info("%s to %s, once (%.1f GB)", task, target, size / 1e9)
+                    make(target, _log_progress(task, size))
+        except OSError as error:
+            fault = f"cannot be written ({error.strerror or error})"
+            raise DataError(target, [fault], _ADVICE) from None
+    return RegionStore.open(target, Path(known_as))
+
+
+def _log_progress(task: str, size: int) -> Advance:
+    """Logs the share of ``size`` that is done every 30 seconds."""
+    done, logged = 0, time.monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal done, logged
+        done += count
+        if time.monotonic() - logged > _LOG_SECONDS:
+            logged = time.monotonic()
+            _log.info("%s: %d %%", task, 100 * done // size)
+
+    return advance

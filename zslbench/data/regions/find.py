@@ -17,11 +17,11 @@ from collections import Counter
 from pathlib import Path
 
 from zslbench.data.regions.hdf5 import HDF5_SUFFIXES, is_region_file, open_hdf5
-from zslbench.data.regions.store import RegionStore, StoredRegions, is_region_store
+from zslbench.data.regions.store import RegionStore, is_region_store
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 
 
-def open_regions(path: Path) -> StoredRegions:
+def open_regions(path: Path) -> RegionStore:
     """The region features at this path: the folder of a store, or a file in the HDF5 layout.
 
     Raises:

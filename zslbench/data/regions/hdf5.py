@@ -14,52 +14,36 @@ data set            shape               meaning
 Only ``feature_map`` and ``labels`` are required. A region is one cell of the h x w map, row by row.
 Source: hbdat/cvpr20_DAZLE and HHHZM/SC-EGG, extract_feature and preprocessing scripts.
 
-A contiguous feature map is memory-mapped. A chunked one (compressed or not) is copied once to a region store
-in the cache: reading 64 images at random from it would decompress a whole chunk for each.
+A contiguous feature map is memory-mapped, after one pass for its digest and the mean over regions, which are
+stored in the cache. A chunked one (compressed or not) is copied to the cache once: reading 64 images at
+random from it would decompress a whole chunk for each.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 
-from zslbench.data.provenance import ArrayDigest
-from zslbench.data.regions import cache
-from zslbench.data.regions.layout import (
-    BLOCK_BYTES,
-    STORED_TYPES,
-    MappedRows,
-    as_float32,
-    mean_over_regions,
-    not_finite,
-    stored_type,
-)
-from zslbench.data.regions.store import StoredRegions
-from zslbench.data.regions.writer import RegionWriter, log_progress
+from zslbench.data.regions.cache import Advance, cached_store
+from zslbench.data.regions.layout import BLOCK_BYTES, STORED_TYPES, as_float32, stored_type
+from zslbench.data.regions.store import RegionStore
+from zslbench.data.regions.writer import RegionWriter
 from zslbench.data.validate import PARTS
 from zslbench.errors import DataError
-from zslbench.store.files import write_whole
 
 FEATURE_MAP = "feature_map"
 HDF5_SUFFIXES = (".hdf5", ".h5")
 
-_COMPANIONS = {
-    "att": "att",
-    "original_att": "original_att",
-    "w2v_att": "attribute_vectors",
-    **{f"{part}_loc": part for part in PARTS},
-}
-_log = logging.getLogger("zslbench")
+_VECTORS = {"labels": "labels", **{f"{part}_loc": part for part in PARTS}}
+_MATRICES = {"att": "att", "original_att": "original_att", "w2v_att": "attribute_vectors"}
+"""Names in the file, and in a store."""
 
 
 def is_region_file(path: Path) -> bool:
@@ -71,21 +55,26 @@ def is_region_file(path: Path) -> bool:
         return False
 
 
-def open_hdf5(path: Path) -> StoredRegions:
-    """Region features of an HDF5 file: memory-mapped, or copied once to the cache.
+def open_hdf5(path: Path) -> RegionStore:
+    """Region features of an HDF5 file, as a store in the cache; a contiguous feature map is not copied.
 
     Raises:
         DataError: it cannot be read, or is not in this layout.
     """
     file = RegionFile.read(path)
-    if file.offset is not None:
-        return MappedHdf5(file)
+    mapped, found = file.offset is not None, path.stat()
 
-    def copy(folder: Path) -> None:
-        _log.info("copying %s to %s, once (%.1f GB)", path, folder, file.size / 1e9)
-        file.copy(folder, file.dtype, log_progress(f"copying {path.name}", file.size))
+    def make(folder: Path, advance: Advance) -> None:
+        file.copy(folder, None if mapped else file.dtype, advance)
 
-    return cache.cached_store(path.stem, cache.file_key(path), copy, path)
+    return cached_store(
+        path.stem,
+        {"path": str(path.resolve()), "size": found.st_size, "changed": found.st_mtime_ns},
+        make,
+        task=f"reading digest and means of {path}" if mapped else f"copying {path}",
+        size=int(np.prod(file.shape, dtype=np.int64)) * file.dtype.itemsize,
+        known_as=path,
+    )
 
 
 @dataclass(frozen=True)
@@ -124,9 +113,14 @@ class RegionFile:
             for name, kind in (("backbone", str), ("simulated", bool)):
                 if name in attributes:
                     provenance[name] = kind(attributes[name])
-            labels = _numbers(path, file, "labels", 1)
-            if labels is None:
+            arrays = {
+                name: _numbers(path, key, np.asarray(file[key][()]), 1 if key in _VECTORS else 2)
+                for key, name in {**_VECTORS, **_MATRICES}.items()
+                if isinstance(file.get(key), h5py.Dataset)
+            }
+            if "labels" not in arrays:
                 raise DataError(path, ["has no 'labels'"])
+            labels = arrays.pop("labels")
             image_files = None
             if isinstance(file.get("image_files"), h5py.Dataset):
                 names = np.asarray(file["image_files"][()]).reshape(-1)
@@ -136,11 +130,6 @@ class RegionFile:
             for key, given in (("labels", labels), ("image_files", image_files)):
                 if given is not None and len(given) != images:
                     raise DataError(path, [f"{key}: {len(given)}, images: {images}"])
-            companions = {}
-            for key, name in _COMPANIONS.items():
-                array = _numbers(path, file, key, 1 if name in PARTS else 2)
-                if array is not None:
-                    companions[name] = array
             mappable = features.chunks is None and features.dtype == dtype
             return cls(
                 path,
@@ -149,15 +138,10 @@ class RegionFile:
                 scale,
                 labels,
                 image_files,
-                companions,
+                arrays,
                 provenance,
                 features.id.get_offset() if mappable else None,
             )
-
-    @property
-    def size(self) -> int:
-        """Bytes of the regions in a store of the same type."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     def blocks(self) -> Iterator[Shaped[np.ndarray, "n regions dv"]]:
         """The regions as in the file, in order, a bounded number at a time.
@@ -175,79 +159,34 @@ class RegionFile:
                 block = features[start : start + size]
                 yield block.reshape(len(block), channels, regions).swapaxes(1, 2)
 
-    def copy(self, folder: Path, dtype: np.dtype[Any], advance: Callable[[int], None]) -> None:
+    def copy(self, folder: Path, dtype: np.dtype[Any] | None, advance: Advance) -> None:
         """Copy the region features to a new store, in constant memory.
 
         Args:
-            dtype: of the store; uint8 keeps its scale, floats are the values that it stands for.
+            dtype: of the store; uint8 keeps its scale, floats are the values that it stands for. None: the
+                regions are not copied, but mapped in this file.
             advance: called after each block with its bytes.
 
         Raises:
             DataError: the file cannot be read or has unusable values; or the store cannot be written.
         """
+        offset, dtype = (self.offset, self.dtype) if dtype is None else (None, dtype)
         scale = self.scale if dtype == np.uint8 else None
-        blocks = self.blocks()
-        if scale != self.scale:
-            blocks = (as_float32(block, self.scale) for block in blocks)
         with RegionWriter(
-            folder, self.shape, dtype, scale, companions=self.companions, provenance=self.provenance
+            folder,
+            self.shape,
+            dtype,
+            scale,
+            labels=self.labels,
+            image_files=self.image_files,
+            companions=self.companions,
+            provenance=self.provenance,
+            source=self.path,
+            offset=offset,
         ) as writer:
-            writer.extend(blocks, self.labels, self.image_files, source=self.path, advance=advance)
-
-
-class MappedHdf5(StoredRegions):
-    """An HDF5 file whose feature map is memory-mapped.
-
-    Its digest and the mean over regions need one pass through the file; both are stored in the cache.
-    """
-
-    def __init__(self, file: RegionFile) -> None:
-        images, regions, channels = file.shape
-        shape = (images, channels, regions)
-        rows = MappedRows(file.path, file.dtype, shape, offset=file.offset or 0, transposed=True)
-        super().__init__(file.path, rows, file.scale, file.companions, file.provenance)
-        self._file = file
-
-    @cached_property
-    def _computed(self) -> Path:
-        key = {"digest": 1, **cache.file_key(self.path)}
-        return cache.make_once(cache.cached_path(self.path.stem, key), self._compute)
-
-    def _compute(self, folder: Path) -> None:
-        images, _, channels = self.shape
-        _log.info("reading %s, once (%.1f GB), for its digest", self.path, self._file.size / 1e9)
-        digest = ArrayDigest(self.dtype, self.shape)
-        means = np.empty((images, channels), dtype=np.float32)
-        done = 0
-        for block in self.blocks():
-            digest.update(block)
-            means[done : done + len(block)] = mean_over_regions(block, self.scale)
-            done += len(block)
-        bad = np.flatnonzero(~np.isfinite(means).all(axis=1))
-        if len(bad):
-            raise DataError(self.path, [not_finite(len(bad), int(bad[0]), self.dtype)])
-        part = folder.with_name(f".{folder.name}.new.part")
-        part.mkdir()
-        np.save(part / "features.npy", means)
-        write_whole(part / "digest.json", json.dumps({"sha256": digest.hexdigest()}).encode())
-        part.rename(folder)
-
-    @cached_property
-    def array_sha256(self) -> str:
-        return str(json.loads((self._computed / "digest.json").read_bytes())["sha256"])
-
-    @cached_property
-    def features(self) -> Float[np.ndarray, "images dv"]:
-        """The mean over regions."""
-        return np.asarray(np.load(self._computed / "features.npy"))
-
-    @property
-    def labels(self) -> Int[np.ndarray, " images"]:
-        return self._file.labels
-
-    @property
-    def image_files(self) -> tuple[str, ...] | None:
-        return self._file.image_files
+            for block in self.blocks():
+                writer.append(block if scale == self.scale else as_float32(block, self.scale))
+                advance(block.size * dtype.itemsize)
 
 
 @contextlib.contextmanager
@@ -269,11 +208,8 @@ def _open(path: Path) -> Iterator[tuple[h5py.File, h5py.Dataset]]:
         raise DataError(path, [f"cannot be read as HDF5 ({error})"]) from None
 
 
-def _numbers(path: Path, file: h5py.File, key: str, axes: int) -> np.ndarray | None:
-    """A vector of integers or a matrix of float32; None: the file has none."""
-    if not isinstance(file.get(key), h5py.Dataset):
-        return None
-    array = np.asarray(file[key][()])
+def _numbers(path: Path, key: str, array: np.ndarray, axes: int) -> np.ndarray:
+    """A vector of integers or a matrix of float32."""
     array = array.reshape(-1) if axes == 1 else array
     if array.ndim != axes or array.dtype.kind not in "iuf":
         raise DataError(path, [f"{key} is {array.dtype} {array.shape}, not numbers of {axes} axes"])

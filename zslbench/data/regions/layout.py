@@ -1,17 +1,13 @@
-"""Stored types of region values, their conversion to and from float32, and rows read by memory map."""
+"""Stored types of region values, and their conversion to and from float32."""
 
 from __future__ import annotations
 
-import mmap
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from zslbench.errors import DataError
-from zslbench.plugin.dataset import Indices
 
 STORED_TYPES: dict[str, np.dtype[Any]] = {
     "float16": np.dtype("<f2"),
@@ -25,9 +21,6 @@ BLOCK_BYTES = 1 << 26
 
 _PIECE = 1 << 23
 """Bytes of float32 values that are summed at a time: they stay in the processor's cache."""
-
-_PREFETCH = 1 << 16
-"""Bytes of a row from which the kernel is asked to read rows ahead."""
 
 
 def stored_type(dtype: Any, scale: float | None, where: object) -> np.dtype[Any]:
@@ -102,80 +95,3 @@ def mean_over_regions(
         values = as_float32(part, scale, None if part.dtype == np.float32 else piece[: len(part)])
         np.mean(values, axis=1, out=means[start : start + size])
     return means
-
-
-def not_finite(count: int, row: int, dtype: np.dtype[Any]) -> str:
-    """The fault of regions that cannot be stored as ``dtype``: the number of images, and the row of one."""
-    kind = ", or too large for float16" if dtype == np.float16 else ""
-    return f"{count} images have NaN or infinite regions{kind} (row {row})"
-
-
-class MappedRows:
-    """An array on the disk in C order, read by its first index through a memory map; never loaded whole.
-
-    Args:
-        path: the file.
-        dtype: type of an element.
-        shape: of the whole array.
-        offset: where its first byte is.
-        transposed: whether a row (channels, regions) is returned as (regions, channels).
-
-    Raises:
-        DataError: the file cannot be opened, or is too short for the array.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        dtype: np.dtype[Any],
-        shape: tuple[int, ...],
-        *,
-        offset: int = 0,
-        transposed: bool = False,
-    ) -> None:
-        self.path, self.dtype = path, dtype
-        self._count, row = shape[0], shape[1:]
-        self.row = row[::-1] if transposed else row
-        self._bytes = int(np.prod(row, dtype=np.int64)) * dtype.itemsize
-        self._offset = offset
-        end = offset + self._count * self._bytes
-        try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size < end:
-                    raise DataError(path, [f"is cut off: {size} bytes, expected {end}"])
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except OSError as error:
-            raise DataError(path, [f"cannot be read ({error.strerror or error})"]) from None
-        count = int(np.prod(shape, dtype=np.int64))
-        array = np.frombuffer(self._map, dtype=dtype, count=count, offset=offset).reshape(shape)
-        self.array = array.swapaxes(1, 2) if transposed else array
-        """The whole array, read-only; accessing its values reads from the disk."""
-
-    def __len__(self) -> int:
-        return self._count
-
-    def gather(self, rows: Indices, out: np.ndarray) -> None:
-        """Copy rows into ``out`` (n, ...), converting to its type, in the order requested.
-
-        Raises:
-            IndexError: a row number is out of range.
-        """
-        count = self._count
-        outside = rows[(rows < -count) | (rows >= count)]
-        if len(outside):
-            raise IndexError(f"row {outside[0]} of {count}")
-        numbers = (rows % count).tolist()
-        order = np.argsort(rows % count, kind="stable").tolist()  # in the order on the disk
-        self._prefetch([numbers[one] for one in order])
-        for one in order:
-            out[one] = self.array[numbers[one]]
-
-    def _prefetch(self, numbers: list[int]) -> None:
-        """Have the kernel read several rows ahead while the first ones are copied."""
-        if self._bytes < _PREFETCH or not hasattr(mmap, "MADV_WILLNEED"):
-            return
-        for number in numbers:
-            start = self._offset + number * self._bytes
-            whole = start - start % mmap.PAGESIZE
-            self._map.madvise(mmap.MADV_WILLNEED, whole, start + self._bytes - whole)

@@ -14,7 +14,8 @@ Format of a store, version 1::
 * ``format``: 1;
 * ``arrays``: for each array ``file``, ``dtype`` (NumPy's, as ``<f2``), ``shape``, ``scale`` (uint8: value =
   integer times scale; else null) and ``sha256`` of dtype, shape and values
-  (:func:`zslbench.data.provenance.array_sha256`);
+  (:func:`zslbench.data.provenance.array_sha256`). In the cache, ``regions`` may have an ``offset``: they are
+  then not copied, but mapped at this byte of the HDF5 file, as (images, channels, regions);
 * ``index``: ``file`` and ``sha256`` of the Parquet file's bytes, and its number of ``rows``;
 * ``provenance``: ``source`` (name of the file it was made from), ``backbone``, ``grid`` (height and width),
   ``simulated`` (true or false), ``settings`` (what produced it).
@@ -26,8 +27,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+import mmap
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from zslbench.data.provenance import array_sha256
-from zslbench.data.regions.layout import BLOCK_BYTES, MappedRows, as_float32, stored_type
+from zslbench.data.regions.layout import BLOCK_BYTES, as_float32, stored_type
 from zslbench.errors import DataError
 from zslbench.plugin.dataset import Indices
 from zslbench.store.files import sha256_of
@@ -44,6 +45,9 @@ from zslbench.store.files import sha256_of
 FORMAT = 1
 DESCRIPTION = "store.json"
 INDEX = "images.parquet"
+
+_PREFETCH = 1 << 16
+"""Bytes of a row from which the kernel is asked to read rows ahead."""
 
 
 class ArrayRegions:
@@ -55,57 +59,97 @@ class ArrayRegions:
 
     def __init__(self, array: Float[np.ndarray, "images regions dv"]) -> None:
         self.array = array
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(images, regions, channels)."""
-        images, regions, channels = self.array.shape
-        return images, regions, channels
+        images, regions, channels = array.shape
+        self.shape = (images, regions, channels)
 
     def __getitem__(self, rows: Indices) -> Float[np.ndarray, "n regions dv"]:
         """A float32 copy of these images' regions, in the order requested."""
         return np.asarray(self.array[rows], dtype=np.float32)
 
 
-class StoredRegions(ABC):
-    """Region features on the disk in any layout; a :class:`~zslbench.plugin.dataset.RegionSource`.
+def is_region_store(path: Path) -> bool:
+    """Whether a folder is a region store."""
+    return (path / DESCRIPTION).is_file()
 
-    Args:
-        path: the file or folder that users see.
-        rows: its regions, (images, regions, channels).
-        scale: what uint8 values are multiplied with.
-        companions: small arrays from the same source: ``att`` and ``original_att`` (C, A),
-            ``attribute_vectors`` (A, words), and rows of the split's parts (0-based).
-        provenance: where values come from: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``.
+
+class RegionStore:
+    """An open region store; a :class:`~zslbench.plugin.dataset.RegionSource`.
+
+    Opening reads only ``store.json`` and the headers of the arrays.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        rows: MappedRows,
-        scale: float | None,
-        companions: Mapping[str, np.ndarray],
-        provenance: Mapping[str, Any],
-    ) -> None:
-        self.path, self.scale = path, scale
-        self.companions, self.provenance = companions, provenance
-        self._rows = rows
+    def __init__(self, folder: Path, description: dict[str, Any], path: Path | None = None) -> None:
+        self.folder = folder
+        """Of the store."""
+        self.path = path or folder
+        """What users see: the folder, or the file that the store in the cache was made from."""
+        self._entries: dict[str, dict[str, Any]] = description["arrays"]
+        self._index: dict[str, Any] = description["index"]
+        self.provenance: dict[str, Any] = description["provenance"]
+        """Where values come from: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``."""
+        regions = self._entries["regions"]
+        self.scale = None if regions["scale"] is None else float(regions["scale"])
+        """What uint8 values are multiplied with."""
+        self.dtype = stored_type(regions["dtype"], self.scale, folder / DESCRIPTION)
+        """The type that values are stored in."""
+        arrays = {name: self._mapped(name) for name in self._entries}
+        self._stored = arrays.pop("regions")
+        self.features: Float[np.ndarray, "images dv"] = np.asarray(arrays.pop("features"))
+        """The mean over regions, memory-mapped."""
+        self.companions = {name: np.asarray(array) for name, array in arrays.items()}
+        """Small arrays from the same source: ``att`` and ``original_att`` (C, A), ``attribute_vectors``
+        (A, words), and rows of the split's parts (0-based)."""
+        images, count, channels = regions["shape"]
+        self.shape: tuple[int, int, int] = images, count, channels
+        """(images, regions, channels)."""
+        if not images == len(self.features) == self._index["rows"]:
+            raise DataError(folder / DESCRIPTION, ["its arrays and index disagree on the number of images"])
+
+    @classmethod
+    def open(cls, path: str | Path, source: Path | None = None) -> RegionStore:
+        """Open the store in this folder.
+
+        Args:
+            source: the file that it was made from, to be known by that name.
+
+        Raises:
+            DataError: it is not a store or has a newer format, or a file is missing, cut off or replaced.
+        """
+        folder = Path(path)
+        try:
+            description = json.loads((folder / DESCRIPTION).read_bytes())
+            version = description["format"]
+            if version != FORMAT:
+                raise DataError(folder, [f"has format {version}, this zslbench reads format {FORMAT}"])
+            return cls(folder, description, source)
+        except FileNotFoundError:
+            raise DataError(folder, [f"is not a region store: it has no {DESCRIPTION}"]) from None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise DataError(folder / DESCRIPTION, [f"is damaged ({type(error).__name__}: {error})"]) from None
+
+    def _mapped(self, name: str) -> np.memmap[Any, Any]:
+        """One of the arrays."""
+        entry = self._entries[name]
+        path, dtype, shape = self.folder / entry["file"], np.dtype(entry["dtype"]), tuple(entry["shape"])
+        try:
+            if "offset" in entry:
+                images, regions, channels = shape
+                whole = np.memmap(path, dtype, "r", entry["offset"], (images, channels, regions))
+                return whole.swapaxes(1, 2)
+            array = np.lib.format.open_memmap(path, mode="r")
+        except FileNotFoundError:
+            raise DataError(path, ["is missing"]) from None
+        except (OSError, ValueError) as error:
+            raise DataError(path, [f"is cut off or not a NumPy array ({error})"]) from None
+        if (array.shape, array.dtype, array.flags.c_contiguous) != (shape, dtype, True):
+            found = f"{array.dtype} {array.shape}"
+            raise DataError(path, [f"holds {found}, {DESCRIPTION} says {dtype} {shape}"])
+        return array
 
     @property
     def name(self) -> str:
         """Its name for ``--regions``: that of the file or folder without its suffix."""
         return self.path.stem if self.path.suffix in (".h5", ".hdf5") else self.path.name
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(images, regions, channels)."""
-        regions, channels = self._rows.row
-        return len(self._rows), regions, channels
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type that values are stored in."""
-        return self._rows.dtype
 
     @property
     def simulated(self) -> bool:
@@ -123,11 +167,33 @@ class StoredRegions(ABC):
 
         Args:
             out: filled and returned; None: a new array.
+
+        Raises:
+            IndexError: a row number is out of range.
         """
-        if out is None:
-            out = np.empty((len(rows), *self.shape[1:]), dtype=self.dtype)
-        self._rows.gather(np.asarray(rows), out)
+        rows, images = np.asarray(rows), self.shape[0]
+        outside = rows[(rows < -images) | (rows >= images)]
+        if len(outside):
+            raise IndexError(f"row {outside[0]} of {images}")
+        out = np.empty((len(rows), *self.shape[1:]), self.dtype) if out is None else out
+        numbers = rows % images
+        order = np.argsort(numbers, kind="stable")  # in the order on the disk
+        self._prefetch(numbers[order].tolist())
+        for place, number in zip(order.tolist(), numbers[order].tolist(), strict=True):
+            out[place] = self._stored[number]
         return out
+
+    def _prefetch(self, numbers: list[int]) -> None:
+        """Have the kernel read several rows ahead while the first ones are copied."""
+        size = self._stored.nbytes // self.shape[0]
+        if size < _PREFETCH or not hasattr(mmap, "MADV_WILLNEED"):
+            return
+        stored: Any = self._stored
+        first = stored.offset % mmap.ALLOCATIONGRANULARITY  # NumPy maps from the array's page on
+        for number in numbers:
+            start = first + number * size
+            page = start - start % mmap.PAGESIZE
+            stored._mmap.madvise(mmap.MADV_WILLNEED, page, start + size - page)
 
     def blocks(self) -> Iterator[Shaped[np.ndarray, "n regions dv"]]:
         """All regions as stored, in order, a bounded number at a time."""
@@ -137,9 +203,9 @@ class StoredRegions(ABC):
             yield self.raw(np.arange(start, min(start + size, images)))
 
     @property
-    @abstractmethod
     def array_sha256(self) -> str:
-        """sha256 of the stored array, as :func:`zslbench.data.provenance.array_sha256` computes it."""
+        """sha256 of the stored array, as computed when it was written; :meth:`verify` computes it again."""
+        return str(self._entries["regions"]["sha256"])
 
     @property
     def sha256(self) -> str:
@@ -147,20 +213,38 @@ class StoredRegions(ABC):
         digest, scale = self.array_sha256, self.scale
         return digest if scale is None else hashlib.sha256(f"{digest} times {scale!r}".encode()).hexdigest()
 
-    @property
-    @abstractmethod
-    def features(self) -> Float[np.ndarray, "images dv"]:
-        """The mean over regions."""
-
-    @property
-    @abstractmethod
+    @cached_property
     def labels(self) -> Int[np.ndarray, " images"]:
         """Class id of every image, 0-based, int64."""
+        return np.array(self._column("label").to_numpy(), dtype=np.int64)
 
-    @property
-    @abstractmethod
+    @cached_property
     def image_files(self) -> tuple[str, ...] | None:
         """File name of every image; None: unknown."""
+        column = self._column("image_file")
+        return None if column.null_count else tuple(column.to_pylist())
+
+    def _column(self, name: str) -> Any:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+
+        path = self.folder / self._index["file"]
+        try:
+            table = parquet.read_table(path, columns=[name])
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(path, [f"is damaged ({type(error).__name__})"]) from None
+        if table.num_rows != self.shape[0] or table.column_names != [name]:
+            raise DataError(path, [f"has {table.num_rows} rows, the regions {self.shape[0]}"])
+        return table.column(name)
+
+    def verify(self) -> list[str]:
+        """Names of the store's arrays (and ``index``) whose bytes are not those that were written."""
+        damaged = [
+            name for name, one in self._entries.items() if array_sha256(self._mapped(name)) != one["sha256"]
+        ]
+        if sha256_of(self.folder / self._index["file"]) != self._index["sha256"]:
+            damaged.append("index")
+        return damaged
 
     def describe(self) -> dict[str, Any]:
         """Its entry in a run's record, as plain data."""
@@ -174,113 +258,3 @@ class StoredRegions(ABC):
             "simulated": self.simulated,
             **{key: self.provenance[key] for key in recorded if key in self.provenance},
         }
-
-
-def is_region_store(path: Path) -> bool:
-    """Whether a folder is a region store."""
-    return (path / DESCRIPTION).is_file()
-
-
-class RegionStore(StoredRegions):
-    """An open region store. Opening reads only ``store.json`` and the headers of the arrays."""
-
-    def __init__(self, folder: Path, description: dict[str, Any], path: Path | None = None) -> None:
-        self.folder = folder
-        """Of the store; ``path`` may be the file that it was copied from."""
-        self._arrays: dict[str, dict[str, Any]] = description["arrays"]
-        self._index: dict[str, Any] = description["index"]
-        regions = self._arrays["regions"]
-        scale = None if regions["scale"] is None else float(regions["scale"])
-        stored_type(regions["dtype"], scale, folder / DESCRIPTION)
-        mapped = {name: self._mapped(name) for name in self._arrays}
-        small = {name: one.array for name, one in mapped.items() if name not in ("regions", "features")}
-        super().__init__(path or folder, mapped["regions"], scale, small, description["provenance"])
-        self._features = mapped["features"]
-        if self.shape[0] != len(self._features) or self.shape[0] != self._index["rows"]:
-            raise DataError(folder / DESCRIPTION, ["its arrays and index disagree on the number of images"])
-
-    @classmethod
-    def open(cls, path: str | Path, source: Path | None = None) -> RegionStore:
-        """Open the store in this folder.
-
-        Args:
-            source: the file that it was copied from, to be known by that name.
-
-        Raises:
-            DataError: it is not a store or has a newer format, or a file is missing, cut off or replaced.
-        """
-        folder = Path(path)
-        try:
-            description = json.loads((folder / DESCRIPTION).read_bytes())
-            version = description["format"]
-            if version != FORMAT:
-                raise DataError(folder, [f"has format {version}, this zslbench reads format {FORMAT}"])
-            return cls(folder, description, source)
-        except FileNotFoundError:
-            raise DataError(folder, [f"is not a region store: it has no {DESCRIPTION}"]) from None
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise DataError(folder / DESCRIPTION, [f"is damaged ({type(error).__name__}: {error})"]) from None
-
-    @property
-    def array_sha256(self) -> str:
-        """As computed when it was written; :meth:`verify` computes it again."""
-        return str(self._arrays["regions"]["sha256"])
-
-    @property
-    def features(self) -> Float[np.ndarray, "images dv"]:
-        """The mean over regions, memory-mapped."""
-        return self._features.array
-
-    @cached_property
-    def labels(self) -> Int[np.ndarray, " images"]:
-        column = self._table(["label"]).column("label").to_numpy()
-        return np.array(column, dtype=np.int64)
-
-    @cached_property
-    def image_files(self) -> tuple[str, ...] | None:
-        column = self._table(["image_file"]).column("image_file")
-        return None if column.null_count else tuple(column.to_pylist())
-
-    def _table(self, columns: list[str]) -> Any:
-        import pyarrow as pa
-        import pyarrow.parquet as parquet
-
-        path = self.folder / self._index["file"]
-        try:
-            table = parquet.read_table(path, columns=columns)
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(path, [f"is damaged ({type(error).__name__})"]) from None
-        if table.num_rows != self.shape[0] or table.column_names != columns:
-            raise DataError(path, [f"has {table.num_rows} rows, the regions {self.shape[0]}"])
-        return table
-
-    def verify(self) -> list[str]:
-        """Names of the store's arrays (and ``index``) whose bytes are not those that were written."""
-        damaged = [
-            name
-            for name, one in self._arrays.items()
-            if array_sha256(self._mapped(name).array) != one["sha256"]
-        ]
-        if sha256_of(self.folder / self._index["file"]) != self._index["sha256"]:
-            damaged.append("index")
-        return damaged
-
-    def _mapped(self, name: str) -> MappedRows:
-        one = self._arrays[name]
-        return _map_npy(self.folder / one["file"], np.dtype(one["dtype"]), tuple(one["shape"]))
-
-
-def _map_npy(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> MappedRows:
-    """Memory-map a ``.npy`` file that must hold this array."""
-    try:
-        with path.open("rb") as file:
-            np.lib.format.read_magic(file)
-            header = np.lib.format.read_array_header_1_0(file)  # the version that is written
-            offset = file.tell()
-    except FileNotFoundError:
-        raise DataError(path, ["is missing"]) from None
-    except (OSError, ValueError) as error:
-        raise DataError(path, [f"is not a NumPy array ({error})"]) from None
-    if header != (shape, False, dtype):
-        raise DataError(path, [f"holds {header[2]} {header[0]}, {DESCRIPTION} says {dtype} {shape}"])
-    return MappedRows(path, dtype, shape, offset=offset)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import logging
 import os
 import secrets
 import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -20,21 +18,18 @@ from jaxtyping import Int, Shaped
 from rich.filesize import decimal
 
 from zslbench.data.provenance import ArrayDigest, array_sha256
-from zslbench.data.regions.layout import as_stored, mean_over_regions, not_finite, stored_type
+from zslbench.data.regions.layout import as_stored, mean_over_regions, stored_type
 from zslbench.data.regions.store import DESCRIPTION, FORMAT, INDEX
 from zslbench.errors import DataError
 from zslbench.store.files import sha256_of, sync_folder, write_synced
-
-_log = logging.getLogger("zslbench")
-_LOG_SECONDS = 30
 
 
 class RegionWriter:
     """Writes a region store; used as a context, at whose end the store appears::
 
-        with RegionWriter(path, (images, regions, channels), "float16") as writer:
-            for block, labels in blocks:
-                writer.append(block, labels)
+        with RegionWriter(path, (images, regions, channels), "float16", labels=labels) as writer:
+            for block in blocks:
+                writer.append(block)
 
     Everything is written to a folder ``.<name>.<random>.part`` next to the target, flushed to the disk and
     renamed. An error removes that folder; a killed process leaves it, and it is never taken for a store.
@@ -44,13 +39,18 @@ class RegionWriter:
         shape: (images, regions, channels).
         dtype: ``float16``, ``float32`` or ``uint8``.
         scale: for uint8: value = integer times scale.
+        labels: class ids of all images, 0-based.
+        image_files: their names, if known.
         companions: small arrays to store with them, by the names in :mod:`zslbench.data.regions.store`.
         provenance: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``; plain data.
+        source: what an error about values names; None: the store.
+        offset: the regions are not written, but mapped at this byte of the HDF5 file ``source``.
         advice: what to do if the disk has too little space.
 
     Raises:
-        DataError: wrong type or scale, the folder exists, or the disk fails or (before anything is written)
-            has too little space.
+        ValueError: labels or names are not those of ``shape``'s images, or not all images were written.
+        DataError: wrong type or scale; the folder exists; the disk fails or (before anything is written) has
+            too little space; or, at the end, images have values that are NaN, infinite or too large.
     """
 
     def __init__(
@@ -60,20 +60,27 @@ class RegionWriter:
         dtype: Any,
         scale: float | None = None,
         *,
+        labels: Int[np.ndarray, " images"],
+        image_files: Sequence[str] | None = None,
         companions: Mapping[str, np.ndarray] | None = None,
         provenance: Mapping[str, Any] | None = None,
+        source: Path | None = None,
+        offset: int | None = None,
         advice: str = "",
     ) -> None:
         self.path, self.shape, self.scale = Path(path), shape, scale
         self.dtype = stored_type(dtype, scale, self.path)
         if min(shape) < 1:
             raise DataError(self.path, [f"no regions to write: shape {shape}"])
+        self._labels, self._files = labels, [None] * shape[0] if image_files is None else list(image_files)
+        if not shape[0] == len(labels) == len(self._files):
+            raise ValueError(f"{shape[0]} images, {len(labels)} labels, {len(self._files)} names")
         self._companions = dict(companions or {})
         self._provenance = {"simulated": False, **(provenance or {})}
-        self._advice = advice
-        self._done = 0
-        self._labels: list[np.ndarray] = []
-        self._files: list[str | None] = []
+        self._source, self._offset, self._advice = source, offset, advice
+        # Images appended, and written: from the first with unusable values on, none is.
+        self._given = self._done = 0
+        self._bad: list[int] = []
         self._digests = {
             "regions": ArrayDigest(self.dtype, shape),
             "features": ArrayDigest(np.dtype("<f4"), (shape[0], shape[2])),
@@ -99,125 +106,77 @@ class RegionWriter:
         # Values are written, not memory-mapped: a full disk is then an error and not a signal that kills the
         # process.
         for name, digest in self._digests.items():
-            self._open[name] = (self._part / f"{name}.npy").open("xb")
-            self._open[name].write(npy_header(digest.dtype, digest.shape))
+            if name == "features" or self._offset is None:
+                self._open[name] = (self._part / f"{name}.npy").open("xb")
+                self._open[name].write(npy_header(digest.dtype, digest.shape))
 
     def _require_space(self, images: int) -> None:
         _, regions, channels = self.shape
-        row = channels * (regions * self.dtype.itemsize + 4)
-        require_space(self.path, images * row, self._advice)
+        stored = regions * self.dtype.itemsize if self._offset is None else 0
+        require_space(self.path, images * channels * (stored + 4), self._advice)
 
-    def append(
-        self,
-        block: Shaped[np.ndarray, "n regions channels"],
-        labels: Int[np.ndarray, " n"],
-        image_files: Sequence[str] | None = None,
-    ) -> None:
-        """Write the next images.
+    def append(self, block: Shaped[np.ndarray, "n regions channels"]) -> None:
+        """Write the regions of the next images, in the stored type or as floats to be converted.
 
-        Args:
-            block: their regions, in the stored type or as floats to be converted.
-            labels: their class ids, 0-based.
-            image_files: their names, if known.
+        Unusable values are reported at the end, with the number of images in all blocks.
 
         Raises:
             ValueError: they do not fit the announced shape.
-            DataError: a value is NaN, infinite or too large for the type; or the disk fails.
+            DataError: the disk fails.
         """
-        first = self._done
-        if bad := self._write(block, labels, image_files):
-            raise DataError(self.path, [not_finite(len(bad), first + bad[0], self.dtype)])
-
-    def extend(
-        self,
-        blocks: Iterable[Shaped[np.ndarray, "_ regions channels"]],
-        labels: Int[np.ndarray, " images"],
-        image_files: Sequence[str] | None = None,
-        *,
-        source: object = None,
-        advance: Callable[[int], None] | None = None,
-    ) -> None:
-        """Write all images; unusable values are counted in all blocks before they are reported.
-
-        Args:
-            source: what an error about values names; None: the store.
-            advance: called after each block with its bytes.
-
-        Raises:
-            ValueError, DataError: as :meth:`append`.
-        """
-        bad: list[int] = []
-        start = 0
-        for block in blocks:
-            stop = start + len(block)
-            files = None if image_files is None else image_files[start:stop]
-            bad += [start + row for row in self._write(block, labels[start:stop], files, discard=bool(bad))]
-            start = stop
-            if advance is not None:
-                advance(block.size * self.dtype.itemsize)
-        if bad:
-            fault = not_finite(len(bad), bad[0], self.dtype)
-            raise DataError(self.path if source is None else source, [fault], "Nothing was written")
-
-    def _write(
-        self,
-        block: np.ndarray,
-        labels: np.ndarray,
-        image_files: Sequence[str] | None,
-        *,
-        discard: bool = False,
-    ) -> list[int]:
-        """Write images unless values are unusable; returns the rows of the block that have some."""
-        count = len(block)
-        if block.shape[1:] != self.shape[1:] or self._done + count > self.shape[0]:
-            raise ValueError(f"{self._done} + {block.shape} rows do not fit into {self.shape}")
-        if len(labels) != count or (image_files is not None and len(image_files) != count):
-            raise ValueError(f"{count} images, {len(labels)} labels")
+        count, first = len(block), self._given
+        if block.shape[1:] != self.shape[1:] or first + count > self.shape[0]:
+            raise ValueError(f"{first} + {block.shape} rows do not fit into {self.shape}")
         stored = as_stored(block, self.dtype, self.scale)
         means = mean_over_regions(stored, self.scale)
         converted = self.dtype == np.uint8 and block.dtype != np.uint8  # means of integers are always finite
         finite = np.isfinite(block.reshape(count, -1) if converted else means).all(axis=1)
-        if discard or not finite.all():
-            return np.flatnonzero(~finite).tolist()
+        self._bad += (first + np.flatnonzero(~finite)).tolist()
+        self._given += count
+        if self._bad:
+            return
         with self._disk_errors():
             for name, part in (("regions", stored), ("features", means)):
                 self._digests[name].update(part)
-                self._open[name].write(part.reshape(-1).view(np.uint8).data)
-        self._labels.append(np.array(labels, dtype=np.int64))
-        self._files.extend(image_files if image_files is not None else [None] * count)
+                if name in self._open:
+                    self._open[name].write(part.reshape(-1).view(np.uint8).data)
         self._done += count
-        return []
+
+    def require_usable(self, advice: str = "") -> None:
+        """Raise DataError if images appended so far have unusable values."""
+        if self._bad:
+            kind = ", or too large for float16" if self.dtype == np.float16 else ""
+            fault = f"{len(self._bad)} images have NaN or infinite regions{kind} (row {self._bad[0]})"
+            raise DataError(self._source or self.path, [fault], advice)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._discard()
-            return
         try:
-            if self._done != self.shape[0]:
-                raise ValueError(f"{self._done} of {self.shape[0]} images were written")
-            with self._disk_errors():
-                self._publish()
-        except BaseException:
+            if kind is None:
+                self.require_usable("Nothing was written")
+                if self._done != self.shape[0]:
+                    raise ValueError(f"{self._done} of {self.shape[0]} images were written")
+                with self._disk_errors():
+                    self._publish()
+        finally:
             self._discard()
-            raise
 
     def _publish(self) -> None:
-        arrays: dict[str, dict[str, Any]] = {}
-        for name, file in self._open.items():
-            self._sync(file)
-            digest = self._digests[name]
-            arrays[name] = _entry(name, digest.dtype, digest.shape, digest.hexdigest())
-        self._open = {}
+        arrays = {name: _entry(name, one, one.hexdigest()) for name, one in self._digests.items()}
         arrays["regions"]["scale"] = self.scale
+        if self._offset is not None and self._source is not None:
+            arrays["regions"] |= {"file": str(self._source.resolve()), "offset": self._offset}
+        for file in self._open.values():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
         for name, array in self._companions.items():
             little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-            with (self._part / f"{name}.npy").open("xb") as file:
-                np.save(file, little)
-                self._sync(file)
-            arrays[name] = _entry(name, little.dtype, little.shape, array_sha256(little))
-        self._write_index(self._part / INDEX)
+            data = npy_header(little.dtype, little.shape) + little.tobytes()
+            write_synced(self._part / f"{name}.npy", data)
+            arrays[name] = _entry(name, little, array_sha256(little))
+        write_synced(self._part / INDEX, self._index())
         index = {"file": INDEX, "rows": self.shape[0], "sha256": sha256_of(self._part / INDEX)}
         description = {"format": FORMAT, "arrays": arrays, "index": index, "provenance": self._provenance}
         write_synced(self._part / DESCRIPTION, json.dumps(description, indent=1).encode())
@@ -225,7 +184,8 @@ class RegionWriter:
         self._part.rename(self.path)
         sync_folder(self.path.parent)
 
-    def _write_index(self, path: Path) -> None:
+    def _index(self) -> bytes:
+        """The Parquet file of the images."""
         import pyarrow as pa
         import pyarrow.parquet as parquet
 
@@ -233,24 +193,17 @@ class RegionWriter:
             {
                 "row": pa.array(np.arange(self.shape[0], dtype=np.int64)),
                 "image_file": pa.array(self._files, type=pa.string()),
-                "label": pa.array(np.concatenate(self._labels)),
+                "label": pa.array(np.array(self._labels, dtype=np.int64)),
             }
         )
-        with path.open("xb") as file:
-            parquet.write_table(table, file)
-            self._sync(file)
-
-    @staticmethod
-    def _sync(file: IO[bytes]) -> None:
-        file.flush()
-        os.fsync(file.fileno())
-        file.close()
+        data = io.BytesIO()
+        parquet.write_table(table, data)
+        return data.getvalue()
 
     def _discard(self) -> None:
         for file in self._open.values():
             with contextlib.suppress(OSError):
                 file.close()
-        self._open = {}
         shutil.rmtree(self._part, ignore_errors=True)
 
     @contextlib.contextmanager
@@ -260,20 +213,6 @@ class RegionWriter:
             yield
         except OSError as error:
             raise DataError(self.path, [f"cannot be written ({error.strerror or error})"]) from None
-
-
-def log_progress(text: str, size: int) -> Callable[[int], None]:
-    """A callback for the number of bytes done; it logs their share of ``size`` every 30 seconds."""
-    done, logged = 0, time.monotonic()
-
-    def advance(count: int) -> None:
-        nonlocal done, logged
-        done += count
-        if time.monotonic() - logged > _LOG_SECONDS:
-            logged = time.monotonic()
-            _log.info("%s: %d %%", text, 100 * done // size)
-
-    return advance
 
 
 def require_space(path: Path, needed: int, advice: str = "") -> None:
@@ -294,15 +233,10 @@ def require_space(path: Path, needed: int, advice: str = "") -> None:
         raise DataError(path, [fault], advice)
 
 
-def _entry(name: str, dtype: np.dtype[Any], shape: tuple[int, ...], digest: str) -> dict[str, Any]:
+def _entry(name: str, array: np.ndarray | ArrayDigest, digest: str) -> dict[str, Any]:
     """An array's entry in ``store.json``."""
-    return {
-        "file": f"{name}.npy",
-        "dtype": dtype.str,
-        "shape": list(shape),
-        "scale": None,
-        "sha256": digest,
-    }
+    described = {"file": f"{name}.npy", "dtype": array.dtype.str, "shape": list(array.shape)}
+    return {**described, "scale": None, "sha256": digest}
 
 
 def npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:

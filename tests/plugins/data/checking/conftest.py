@@ -72,8 +72,15 @@ class Set:
         """A region store."""
         given = {"labels": self.labels, "files": self.files, "att": self.att.astype(np.float32)} | changed
         path = self.folder / "regions" / name
-        with RegionWriter(path, self.regions.shape, "float32", companions={"att": given["att"]}) as writer:
-            writer.append(self.regions, given["labels"], given["files"])
+        with RegionWriter(
+            path,
+            self.regions.shape,
+            "float32",
+            labels=given["labels"],
+            image_files=given["files"],
+            companions={"att": given["att"]},
+        ) as writer:
+            writer.append(self.regions)
         return path
 
     def record(self, *names: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zslbench.data.regions.writer import RegionWriter
+from zslbench.data.regions import writer
 from zslbench.experiment.job import ExecutionMode
 from zslbench.plugin.interfaces import FeatureExtractor
 from zslbench_data.extraction import ExtractionOptions, engine, extract
@@ -60,13 +60,13 @@ def main(folder: Path, moment: str) -> None:
 
         extractor.extract = extract_or_die  # type: ignore[method-assign]
     elif moment == "index":
-        whole = RegionWriter._write_index
+        whole = writer.write_synced
 
-        def index_and_die(self: RegionWriter, path: Path) -> None:
-            whole(self, path)
+        def write_and_die(path: Path, data: bytes) -> None:
+            whole(path, data)
             die()
 
-        RegionWriter._write_index = index_and_die  # type: ignore[method-assign]
+        writer.write_synced = write_and_die
     elif moment == "features":
         engine.write_images = die  # type: ignore[assignment]
     extract(folder, extractor, ExtractionOptions("blocks", batch=5, workers=0), CPU)

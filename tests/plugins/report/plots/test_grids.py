@@ -16,8 +16,9 @@ def source(folder: Path, recorded: tuple[int, int] | None) -> RegionStore:
     """A region store whose provenance says how its regions lie."""
     path = folder / f"store {recorded}"
     provenance = {} if recorded is None else {"grid": list(recorded)}
-    with RegionWriter(path, (1, 4, 2), np.float32, provenance=provenance) as writer:
-        writer.append(np.zeros((1, 4, 2), dtype=np.float32), np.zeros(1, dtype=np.int64))
+    labels = np.zeros(1, dtype=np.int64)
+    with RegionWriter(path, (1, 4, 2), np.float32, labels=labels, provenance=provenance) as writer:
+        writer.append(np.zeros((1, 4, 2), dtype=np.float32))
     return RegionStore.open(path)
 
 

@@ -1,17 +1,21 @@
-"""Checks of methods: what they declare resolves, and tiny runs end with sensible figures."""
+"""Checks of what components and methods declare, and of tiny runs of methods."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import combinations
+from functools import cache, cached_property
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 from zslbench.data.locations import find_dataset
-from zslbench.errors import PluginError, UnknownName, did_you_mean
+from zslbench.errors import PluginError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.evaluation.metrics import headline_metrics
 from zslbench.evaluation.selection import Mode, Selection
 from zslbench.experiment import pipeline
@@ -22,13 +26,85 @@ from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.declarations import FULL, Component, Method, Options
 from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import preset_names, read_preset
-from zslbench.plugin.settings import fields_of
+from zslbench.plugin.settings import fields_of, groups_of
 from zslbench.plugin.streams import Streams
-from zslbench.plugin.targets import settings_model
+from zslbench.plugin.targets import load_class, settings_model
 from zslbench.report.one_run import explain_settings
 from zslbench.testing.check import Fault, require
-from zslbench.testing.declaration_checks import heavy_import, require_summary
 from zslbench.training.loop import Training
+
+_HEAVY = ("torch", "pandas", "sklearn", "scipy", "jaxtyping", "h5py")
+_LISTING = f"""
+import importlib, sys
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+    heavy = [one for one in {_HEAVY!r} if one in sys.modules]
+    if heavy:
+        sys.exit("importing " + module + " imports " + ", ".join(heavy))
+"""
+
+
+def declaration(registered: Registered[Component]) -> None:
+    """The summary is one line, and the class can be imported and implements its kind's interface."""
+    require_summary(registered.declaration.summary)
+    load_class(registered)
+
+
+def require_summary(summary: str, where: str = "") -> None:
+    """A summary is one line of text; ``where`` is a prefix of the fault."""
+    require(summary.strip(), f"{where}the summary is empty; listings show it")
+    require("\n" not in summary, f"{where}the summary has several lines; listings show one")
+
+
+def settings_documented(registered: Registered[Component]) -> None:
+    """The settings are frozen, refuse unknown keys, and every field has a default and a description."""
+    model = settings_model(registered)
+    for one in (model, *groups_of(model).values()):
+        advice = "do not change the model_config of ComponentSettings and SettingsGroup"
+        require(one.model_config.get("frozen"), f"{one.__name__} is not frozen; {advice}")
+        require(one.model_config.get("extra") == "forbid", f"{one.__name__} accepts unknown keys; {advice}")
+    for name, setting in {**model.model_fields, **fields_of(model)}.items():
+        require(not setting.is_required(), f"setting '{name}' has no default; runs without a preset need one")
+        described = (setting.description or "").strip()
+        require(described, f"setting '{name}' has no description; write a docstring below the field")
+
+
+def settings_round_trip(registered: Registered[Component]) -> None:
+    """The default settings survive being written as JSON and read back."""
+    model = settings_model(registered)
+    defaults = model()
+    back = model.model_validate_json(defaults.model_dump_json())
+    for name in model.model_fields:
+        before, after = getattr(defaults, name), getattr(back, name)
+        require(before == after, f"setting '{name}' is {before!r}, but {after!r} when read back from JSON")
+
+
+def cheap_to_list(registered: Registered[Component]) -> None:
+    """Importing the plugin's module and the settings' module does not import torch or other heavy
+    libraries."""
+    modules = [registered.plugin.module]
+    if registered.declaration.settings is not None:
+        modules.append(registered.declaration.settings.partition(":")[0])
+    if fault := heavy_import(tuple(modules)):
+        raise Fault(f"{fault}; this slows down every command that lists plugins")
+
+
+@cache
+def heavy_import(modules: tuple[str, ...]) -> str:
+    """Which heavy library a fresh interpreter imports with these modules, or the error; empty: none."""
+    path = os.pathsep.join(one for one in sys.path if one)
+    done = subprocess.run(
+        [sys.executable, "-c", _LISTING, *modules],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    lines = done.stderr.strip().splitlines()
+    return (lines[-1] if lines else f"ended with code {done.returncode}") if done.returncode else ""
+
+
+# --- methods -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -45,40 +121,38 @@ class MethodCase:
     def method(self) -> Method:
         return self.registered.declaration
 
-    def recipe(self, variant: str | None = None, **more: Any) -> Recipe:
-        """The resolved recipe, without the case's settings; ``more`` as of :func:`resolve`."""
-        return resolve(
-            self.registry,
-            more.pop("dataset", self.dataset),
-            method=self.method.name,
-            variant=variant,
-            data_root=self.data_root,
-            **more,
-        )
-
-    def try_recipe(self, where: str, variant: str | None = None, **more: Any) -> Recipe:
-        """The resolved recipe; a fault says ``where`` it cannot be resolved."""
-        try:
-            return self.recipe(variant, **more)
-        except Exception as error:
-            raise Fault(f"{where}: {error}") from error
-
+    @property
     def composition(self) -> dict[str, Registered[Component] | None]:
         """The method's components by kind; None where it has none."""
         return dict(self.registry.composition(self.method).items())
 
-    def overlays(self) -> list[tuple[str | None, str | None, str]]:
-        """Every reading with every variant, and with none, and a text for messages.
+    def recipe(
+        self,
+        variant: str | None = None,
+        reading: str | None = None,
+        preset: str | None = None,
+        dataset: str | None = None,
+    ) -> Recipe:
+        """The resolved recipe, without the case's settings; a fault names the overlays."""
+        try:
+            return resolve(
+                self.registry,
+                dataset or self.dataset,
+                method=self.method.name,
+                variant=variant,
+                reading=reading,
+                preset=preset,
+                data_root=self.data_root,
+            )
+        except ZslbenchError as error:
+            overlays = {"preset": preset, "reading": reading, "variant": variant}
+            where = " with ".join(f"{kind} '{name}'" for kind, name in overlays.items() if name)
+            raise Fault(f"{where}: {error}" if where else str(error)) from error
 
-        The default reading is not named.
-        """
-        found: list[tuple[str | None, str | None, str]] = []
-        for reading in (None, *(one.name for one in self.method.readings[1:])):
-            where = f" in reading '{reading}'" if reading else ""
-            found.append((reading, None, where))
-            for variant in self.method.variants:
-                found.append((reading, variant.name, f"{where} with variant '{variant.name}'"))
-        return found
+    def overlays(self) -> Iterator[tuple[str | None, str | None]]:
+        """Every variant, and none, in every reading; the default reading is None."""
+        readings = [one.name for one in self.method.readings[1:]]
+        return product((None, *(one.name for one in self.method.variants)), (None, *readings))
 
     def run(self, mode: Mode, variant: str | None = None) -> dict[str, Any]:
         """The figures of a tiny run of one seed; nothing is stored. A variant ignores settings of components
@@ -120,7 +194,7 @@ def presets_valid(case: MethodCase) -> None:
     names = preset_names(package)
     if package is not None and not names:
         raise Fault(f"package {package} holds no preset; ship its TOML files, or declare presets=None")
-    composition = case.composition() if names else {}
+    composition = case.composition if names else {}
     for name in names:
         for key in read_preset(package, name).settings:
             kind, _, setting = key.partition(".")
@@ -129,32 +203,26 @@ def presets_valid(case: MethodCase) -> None:
                 raise Fault(f"preset '{name}' sets {key}, but the method has no {kind}")
             if chosen is not None and setting not in fields_of(settings_model(chosen)):
                 raise Fault(f"preset '{name}': {kind} '{chosen.name}' has no setting '{setting}'")
-        for reading, variant, where in case.overlays():
-            dataset = _dataset_of(case, name)
-            case.try_recipe(f"preset '{name}'{where}", variant, reading=reading, preset=name, dataset=dataset)
-
-
-def _dataset_of(case: MethodCase, preset: str) -> str:
-    """The data set that a preset is named after, or else the case's."""
-    try:
-        return find_dataset(case.registry, preset, root=case.data_root).name
-    except UnknownName:
-        return case.dataset
+        dataset = None
+        with suppress(UnknownName):  # not every preset is named after a data set
+            dataset = find_dataset(case.registry, name, root=case.data_root).name
+        for variant, reading in case.overlays():
+            case.recipe(variant, reading, name, dataset)
 
 
 def readings_resolve(case: MethodCase) -> None:
     """Every reading resolves, alone and with each variant, has a summary of one line, and is different."""
     found: dict[str, dict[str, Any]] = {}
-    composition = case.composition()
+    composition = case.composition
     for reading in case.method.readings:
         where = f"reading '{reading.name}'"
         require_summary(reading.summary, f"{where}: ")
         for key in reading.settings:
             present = composition.get(key.partition(".")[0], True) is not None
             require(present, f"{where} sets {key}, but the method has no such component")
-        found[reading.name] = _content(case.try_recipe(where, reading=reading.name))
+        found[reading.name] = _content(case.recipe(None, reading.name))
         for variant in case.method.variants:
-            case.try_recipe(f"{where} with variant '{variant.name}'", variant.name, reading=reading.name)
+            case.recipe(variant.name, reading.name)
     presets = preset_names(case.method.presets)
     for other, name in combinations(found, 2):
         special = any(one.endswith((f"-{name}", f"-{other}")) for one in presets)
@@ -168,7 +236,7 @@ def variants_resolve(case: MethodCase) -> None:
     for variant in case.method.variants:
         where = f"variant '{variant.name}'"
         require_summary(variant.summary, f"{where}: ")
-        same = _content(case.try_recipe(where, variant.name)) == base
+        same = _content(case.recipe(variant.name)) == base
         whole = variant.name == FULL and not variant.settings and not variant.components
         require(not same or whole, f"{where} changes nothing; remove it")
 
@@ -183,11 +251,13 @@ def explains(case: MethodCase) -> None:
     target = case.method.explain
     if target is None:
         return
-    for reading, variant, where in case.overlays():
-        recipe = case.recipe(variant, reading=reading)
+    for variant, reading in case.overlays():
+        recipe = case.recipe(variant, reading)
         try:
             explain_settings(case.registered, {kind: part.values() for kind, part in recipe.parts.items()})
         except PluginError as error:
+            where = f" in reading '{reading}'" if reading else ""
+            where += f" with variant '{variant}'" if variant else ""
             raise Fault(f"{error}{where}") from error
     if fault := heavy_import((target.partition(":")[0],)):
         raise Fault(f"explain {target}: {fault}; zslbench show would be slow")
