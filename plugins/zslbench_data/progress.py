@@ -40,15 +40,7 @@ class Display:
 
     @contextlib.contextmanager
     def task(self, what: str, total: int | None, done: int = 0) -> Iterator[None]:
-        """:meth:`begin`, then :meth:`end` when the block is left."""
-        self.begin(what, total, done)
-        try:
-            yield
-        finally:
-            self.end()
-
-    def begin(self, what: str, total: int | None, done: int = 0) -> None:
-        """A task of ``total`` units starts (None: unknown), of which ``done`` were finished earlier."""
+        """The block is a task of ``total`` units (None: unknown), of which ``done`` were finished earlier."""
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
@@ -64,6 +56,12 @@ class Display:
         if self._bars.disable:
             resumed = f", resuming after {self._amount(done)}" if done else ""
             self.message(f"{what}: {self._amount(total)}{resumed}")
+        try:
+            yield
+        finally:
+            if not self._bars.disable:  # a disabled one of old versions would write an empty line
+                self._bars.stop()
+            self._bars = None
 
     def advance(self, step: int) -> None:
         """``step`` more units are finished."""
@@ -77,12 +75,6 @@ class Display:
         if self._bars.disable and is_due:
             self._shown = self._clock()
             self.message(f"{task.description}: {figures}")
-
-    def end(self) -> None:
-        """The task is over, finished or not."""
-        if self._bars is not None and not self._bars.disable:
-            self._bars.stop()
-        self._bars = None
 
     def _figures(self, task: Task) -> str:
         speed = f"{self._amount(task.speed)}/s" if task.speed else "-"

@@ -14,7 +14,7 @@ _COMMANDS = {
     "import": ("files:import_", "Import an xlsa17 folder, region HDF5 or a custom set."),
     "check": ("files:check", "Check a data set and list all problems."),
     "export": ("files:export", "Write a data set in a layout other code can read."),
-    "extract": ("extract:extract", "Extract region features from images."),
+    "extract": ("files:extract", "Extract region features from images."),
 }
 COMMANDS = tuple(
     Command(name=name, target=f"zslbench_data.cli.{target}", summary=summary)

@@ -16,7 +16,7 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,18 +63,14 @@ class _Retryable(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """Timeouts and retries of a transfer, in seconds."""
+    """Timeouts and retries of a transfer, in seconds and bytes."""
 
-    tries: int = 5
-    """Tries in a row without progress."""
+    retries: Retry = field(default=Retry(4, backoff_factor=1, backoff_max=60))
+    """Of tries in a row without progress: their number, and the pauses, which double."""
     progress: int = 1 << 20
-    """Bytes that count as progress."""
-    pause: float = 1.0
-    """Backoff factor: the pause doubles with each try."""
-    longest_pause: float = 60.0
-    connect: float = 20.0
-    read: float = 60.0
-    """How long the server may send nothing."""
+    """What counts as progress."""
+    timeout: tuple[float, float] = (20.0, 60.0)
+    """How long connecting may take, and how long the server may send nothing."""
     chunk: int = 1 << 18
 
 
@@ -115,23 +111,22 @@ class Transfer:
             DataError: the disk is too full.
             OSError: ``part`` cannot be written.
         """
-        policy, highest = self.policy, self._size
-        fresh = Retry(policy.tries - 1, backoff_factor=policy.pause, backoff_max=policy.longest_pause)
-        retries = fresh
+        retries, highest = self.policy.retries, self._size
         while True:
             try:
                 return self._try()
             except _Retryable as fault:
                 # Bytes that are received again after starting over are not progress.
-                if self._size - highest >= policy.progress:
-                    retries = fresh
+                if self._size - highest >= self.policy.progress:
+                    retries = self.policy.retries
                 highest = max(highest, self._size)
                 try:
                     retries = retries.increment("GET", self.url)
                 except urllib3.exceptions.MaxRetryError:
                     saved = f"; {human(self._size)} saved" if self._size else ""
-                    raise DownloadError(f"{self.url}: {fault}, {policy.tries} times{saved}") from None
-                pause = min(max(retries.get_backoff_time(), fault.wait), policy.longest_pause)
+                    tries = len(retries.history) + 1
+                    raise DownloadError(f"{self.url}: {fault}, {tries} times{saved}") from None
+                pause = min(max(retries.get_backoff_time(), fault.wait), retries.backoff_max)
                 self.display.message(f"{self.url}: {fault}; retrying in {pause:.0f} s")
                 time.sleep(pause)
 
@@ -147,7 +142,7 @@ class Transfer:
             headers["Range"] = f"bytes={have}-"
             if announced["validator"]:
                 headers["If-Range"] = announced["validator"]
-        timeout = self.policy.connect, self.policy.read
+        timeout = self.policy.timeout
         try:
             with self.session.get(self.url, headers=headers, stream=True, timeout=timeout) as response:
                 begin, total = self._body_range(response, have, announced)

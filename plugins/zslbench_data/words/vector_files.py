@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -33,7 +35,8 @@ _LONGEST = 1 << 16
 _DEEPEST = 1 << 14
 """Largest plausible dimension."""
 
-Vector = Float[np.ndarray, " dimension"]
+_Record: TypeAlias = "tuple[bytes, Callable[[], np.ndarray | None]]"
+"""A word, and a function that reads its vector; None: the record is not of this word."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Found:
     form: str
     """``text``, ``word2vec text`` or ``word2vec binary``."""
     dimension: int
-    vectors: dict[str, Vector]
+    vectors: dict[str, Float[np.ndarray, " dimension"]]
 
 
 class _Invalid(Exception):
@@ -64,7 +67,18 @@ def read_words(path: Path, wanted: Collection[str], *, member: str | None = None
         raise MissingData(path, ["no such file"])
     try:
         with _opened(path, member) as file:
-            return _read(file, frozenset(wanted))
+            form, dimension, records = _records(file)
+            sought = {one.encode(): one for one in wanted}
+            vectors: dict[str, np.ndarray] = {}
+            while len(vectors) < len(sought) and (record := next(records, None)):
+                word = sought.get(record[0])
+                if word is None or word in vectors:
+                    continue
+                if (vector := record[1]()) is not None:
+                    if not np.isfinite(vector).all():
+                        raise _Invalid(f"the vector of '{word}' is not finite")
+                    vectors[word] = np.array(vector, dtype=np.float32)
+            return Found(form, dimension, vectors)
     except _Invalid as fault:
         raise DataError(path, [str(fault)]) from None
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError) as error:
@@ -75,15 +89,13 @@ def read_words(path: Path, wanted: Collection[str], *, member: str | None = None
 def _opened(path: Path, member: str | None) -> Iterator[io.BufferedReader]:
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("rb"))
-        head = raw.read(4)
-        raw.seek(0)
-        if head == b"PK\x03\x04":
+        head = raw.peek(4)
+        source: Any = raw
+        if head[:4] == b"PK\x03\x04":
             pack = stack.enter_context(zipfile.ZipFile(raw))
-            source: Any = stack.enter_context(pack.open(_member(pack, member)))
+            source = stack.enter_context(pack.open(_member(pack, member)))
         elif head[:2] == b"\x1f\x8b":
             source = stack.enter_context(gzip.GzipFile(fileobj=raw))
-        else:
-            source = raw
         yield io.BufferedReader(source, 1 << 20)
 
 
@@ -99,7 +111,8 @@ def _member(pack: zipfile.ZipFile, member: str | None) -> str:
     return fitting[0]
 
 
-def _read(file: io.BufferedReader, wanted: frozenset[str]) -> Found:
+def _records(file: io.BufferedReader) -> tuple[str, int, Iterator[_Record]]:
+    """Form and dimension of a file, and its words."""
     first = file.readline(_LONGEST)
     numbers = first.split()
     if len(numbers) == 2 and all(one.isdigit() for one in numbers):
@@ -107,13 +120,12 @@ def _read(file: io.BufferedReader, wanted: frozenset[str]) -> Found:
         if not 0 < dimension <= _DEEPEST:
             raise _Invalid(f"claims a dimension of {dimension}")
         if _is_text(file, dimension):
-            vectors = _text(file, None, dimension, wanted)
-            return Found("word2vec text", dimension, vectors)
-        return Found("word2vec binary", dimension, _binary(file, count, dimension, wanted))
+            return "word2vec text", dimension, _text(file, [], dimension)
+        return "word2vec binary", dimension, _binary(file, count, dimension)
     dimension = len(numbers) - 1
-    if not 1 < dimension <= _DEEPEST or not _floats(numbers[1:]):
+    if not 1 < dimension <= _DEEPEST or not _are_floats(numbers[1:]):
         raise _Invalid("is not a file of word vectors: its first line is not a word and its numbers")
-    return Found("text", dimension, _text(file, first, dimension, wanted))
+    return "text", dimension, _text(file, [first], dimension)
 
 
 def _is_text(file: io.BufferedReader, dimension: int) -> bool:
@@ -124,67 +136,49 @@ def _is_text(file: io.BufferedReader, dimension: int) -> bool:
         line.decode("utf-8")
     except UnicodeDecodeError:
         return False
-    return len(fields) >= 2 and _floats(fields[:-1])  # the last number may be cut off
+    return len(fields) >= 2 and _are_floats(fields[:-1])  # the last number may be cut off
 
 
-def _floats(fields: list[bytes]) -> bool:
+def _are_floats(fields: list[bytes]) -> bool:
     try:
         return all(np.isfinite(float(one)) for one in fields)
     except ValueError:
         return False
 
 
-def _text(
-    file: io.BufferedReader, first: bytes | None, dimension: int, wanted: frozenset[str]
-) -> dict[str, Vector]:
-    sought = {one.encode(): one for one in wanted}
-    found: dict[str, Vector] = {}
-    line = file.readline(_LONGEST) if first is None else first
-    number = 1 if first is not None else 2
-    while line and len(found) < len(sought):
+def _text(file: io.BufferedReader, lines: list[bytes], dimension: int) -> Iterator[_Record]:
+    """The words of ``lines``, which were read already, and of the rest of the file."""
+
+    def parsed() -> np.ndarray | None:
+        word, *fields = line.split()
+        if len(fields) > dimension:
+            return None  # some words of GloVe 840B contain blanks: this is another word's line
+        if len(fields) < dimension:
+            fault = f"line {number} ('{word.decode()}') has {len(fields)} numbers, not {dimension}"
+            raise _Invalid(fault)
+        try:
+            return np.array([float(one) for one in fields], dtype=np.float32)
+        except ValueError:
+            fault = f"the vector of '{word.decode()}' contains something other than numbers"
+            raise _Invalid(fault) from None
+
+    rest = iter(lambda: file.readline(_LONGEST), b"")
+    for number, line in enumerate(itertools.chain(lines, rest), 1 if lines else 2):
         if len(line) >= _LONGEST:
             raise _Invalid(f"line {number} is longer than {_LONGEST} bytes")
-        word = sought.get(line[: line.find(b" ")])
-        if word is not None and word not in found:
-            # Some words of GloVe 840B contain blanks; such a line has more fields and is another word's.
-            fields = line.split()
-            if len(fields) <= dimension:
-                raise _Invalid(f"line {number} ('{word}') has {len(fields) - 1} numbers, not {dimension}")
-            if len(fields) == dimension + 1:
-                try:
-                    vector = np.array([float(one) for one in fields[1:]], dtype=np.float32)
-                except ValueError:
-                    fault = f"the vector of '{word}' contains something other than numbers"
-                    raise _Invalid(fault) from None
-                found[word] = _finite(vector, word)
-        line = file.readline(_LONGEST)
-        number += 1
-    return found
+        yield line[: line.find(b" ")], parsed
 
 
-def _binary(file: io.BufferedReader, count: int, dimension: int, wanted: frozenset[str]) -> dict[str, Vector]:
-    sought = {one.encode(): one for one in wanted}
-    found: dict[str, Vector] = {}
+def _binary(file: io.BufferedReader, count: int, dimension: int) -> Iterator[_Record]:
     width, block, start = 4 * dimension, b"", 0
-    for number in range(count):
-        if len(found) == len(sought):
-            break
+    for number in range(1, count + 1):
         end = block.find(b" ", start)
         while end < 0 or len(block) < end + 1 + width:
             more = file.read(max(1 << 20, width))
             if not more or len(block) - start > _LONGEST + width + (1 << 20):
-                raise _Invalid(f"is cut off or corrupt at word {number + 1} of {count}")
+                raise _Invalid(f"is cut off or corrupt at word {number} of {count}")
             block, start = block[start:] + more, 0
             end = block.find(b" ")
-        word = sought.get(block[start:end].lstrip(b"\n"))
-        if word is not None and word not in found:
-            vector = np.frombuffer(block, "<f4", dimension, end + 1).astype(np.float32)
-            found[word] = _finite(vector, word)
+        vector = partial(np.frombuffer, block, "<f4", dimension, end + 1)
+        yield block[start:end].lstrip(b"\n"), vector
         start = end + 1 + width
-    return found
-
-
-def _finite(vector: Vector, word: str) -> Vector:
-    if not np.isfinite(vector).all():
-        raise _Invalid(f"the vector of '{word}' is not finite")
-    return vector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import tarfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from urllib3.util import Retry
 
 from zslbench_data.download.archives import Fetcher
 from zslbench_data.download.catalogue import Archive
@@ -170,14 +172,16 @@ class RecordingDisplay(Display):
     def message(self, text: str) -> None:
         self.messages.append(text)
 
-    def begin(self, what: str, total: int | None, done: int = 0) -> None:
+    @contextlib.contextmanager
+    def task(self, what: str, total: int | None, done: int = 0) -> Iterator[None]:
         self.tasks.append((what, total, done))
+        try:
+            yield
+        finally:
+            self.ended += 1
 
     def advance(self, step: int) -> None:
         self.advanced += step
-
-    def end(self) -> None:
-        self.ended += 1
 
 
 @pytest.fixture
@@ -185,7 +189,9 @@ def display() -> RecordingDisplay:
     return RecordingDisplay()
 
 
-IMPATIENT = Policy(tries=3, progress=1000, pause=0.01, longest_pause=0.05, connect=5.0, read=0.5, chunk=4096)
+IMPATIENT = Policy(
+    Retry(2, backoff_factor=0.01, backoff_max=0.05), progress=1000, timeout=(5.0, 0.5), chunk=4096
+)
 
 
 @pytest.fixture

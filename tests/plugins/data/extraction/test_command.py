@@ -86,11 +86,10 @@ def test_progress_shows_rate_and_time_left() -> None:
     out = io.StringIO()
     now = [0.0]
     bar = ImageDisplay(Console(file=out, width=200), lambda: now[0])
-    bar.begin("resnet101 on cuda", 14_340, 340)
-    for _ in range(40):
-        now[0] += 1
-        bar.advance(100)
-    bar.end()
+    with bar.task("resnet101 on cuda", 14_340, 340):
+        for _ in range(40):
+            now[0] += 1
+            bar.advance(100)
     lines = out.getvalue().splitlines()
     assert lines[0] == "resnet101 on cuda: 14,340 images, resuming after 340 images"
     assert lines[1] == "resnet101 on cuda: 1,340 images of 14,340 images, 100 images/s, 2 min left"
