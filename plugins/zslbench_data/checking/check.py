@@ -25,9 +25,8 @@ from zslbench.data import (
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 from zslbench.store import sha256_of
 from zslbench_data.checking.classes import check_class_folders, check_semantics, compare_labels
-from zslbench_data.checking.features import check_duplicates, check_features, report_values
+from zslbench_data.checking.features import check_duplicates, check_features, report_values, scan
 from zslbench_data.checking.regions import check_regions, open_source
-from zslbench_data.checking.scan import scan
 from zslbench_data.checking.words import check_words, short_path
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.download.get import LISTING, SOURCES, read_sources

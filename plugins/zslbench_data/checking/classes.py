@@ -21,8 +21,7 @@ from zslbench.data import (
     label_files,
 )
 from zslbench.evaluation import fingerprint
-from zslbench_data.checking.features import official, part_numbers
-from zslbench_data.checking.scan import duplicates
+from zslbench_data.checking.features import duplicates, official, part_numbers
 
 _DEEPEST = 3
 

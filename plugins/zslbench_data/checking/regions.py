@@ -18,8 +18,7 @@ from zslbench.data import (
     mean_over_regions,
 )
 from zslbench.errors import DataError
-from zslbench_data.checking.features import check_duplicates, feature_blocks, report_values
-from zslbench_data.checking.scan import scan
+from zslbench_data.checking.features import check_duplicates, feature_blocks, report_values, scan
 from zslbench_data.checking.words import check_vectors, short_path
 
 _FAR = 0.1

@@ -174,13 +174,6 @@ def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, *
 @click.option(
     "--backbone", default="resnet101", show_default=True, help="Extractor; zslbench plugins lists them."
 )
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="extractor.NAME=VALUE",
-    help="Override a setting, e.g. extractor.model=facebook/dinov2-base; repeatable.",
-)
 @click.option("--name", help="Name of the store and the features file.  [default: the backbone's]")
 @click.option(
     "--dtype",
@@ -209,13 +202,13 @@ def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, *
     type=click.IntRange(min=0),
     help="Decoding processes.  [default: one per core up to 16 on a GPU, one on a CPU]",
 )
-@options_of("device", "threads", "data_root")
+@options_of("settings", "device", "threads", "data_root")
 @click.option("--offline", is_flag=True, help="Do not download weights.")
 @click.option("--restart", is_flag=True, help="Discard an unfinished extraction.")
 def extract(
     dataset: str,
     backbone: str,
-    assignments: tuple[str, ...],
+    settings: dict[str, Any],
     device: str,
     threads: int | None,
     offline: bool,
@@ -225,7 +218,8 @@ def extract(
     """Run a backbone over the images of DATASET.
 
     Writes region features to <data root>/<DS>/regions/NAME and their means to <data root>/<DS>/NAME.mat, for
-    --regions NAME and --features NAME. If it is interrupted, the same command resumes it.
+    --regions NAME and --features NAME. If it is interrupted, the same command resumes it. Settings of the
+    backbone are called extractor.NAME, as in --set extractor.model=facebook/dinov2-base.
     """
     from zslbench.data import HOW_TO_CHOOSE, IMAGES, data_root as choose_root, require_folder
     from zslbench.experiment import choose_mode
@@ -240,7 +234,7 @@ def extract(
     advice = how_to_get_part(entry, "images") if entry else f"Put them into {folder / IMAGES}"
     mode = choose_mode(device, threads)
     with _offline(offline):
-        extractor = _extractor(backbone, assignments)
+        extractor = _extractor(backbone, settings)
         requested = ExtractionOptions(backbone=backbone, **options)
         done = run(folder, extractor, requested, mode, display=ImageDisplay(), advice=advice)
     images, regions, channels = done.store.shape
@@ -250,19 +244,18 @@ def extract(
     click.echo(f"{dataset} features {done.features.stem}: {images:,} x {channels}, means over regions")
 
 
-def _extractor(backbone: str, assignments: tuple[str, ...]) -> FeatureExtractor:
-    from zslbench.plugin import build, load_class, parse_assignment, registry, settings_model
+def _extractor(backbone: str, settings: dict[str, Any]) -> FeatureExtractor:
+    from zslbench.plugin import build, load_class, registry, settings_model
 
     registered = registry().component("extractor", backbone)
-    values = {}
-    for text in assignments:
-        key, value = parse_assignment(text)
-        kind, _, name = key.partition(".")
-        if kind != "extractor":
-            raise SettingsError(f"--set {text}: not a setting of the extractor; write extractor.{name}=...")
-        values[name] = value
-    settings = build(settings_model(registered), values, f"extractor '{registered.name}'")
-    made: FeatureExtractor = load_class(registered)(settings)
+    for key in settings:
+        if not key.startswith("extractor."):
+            raise SettingsError(
+                f"--set {key}: not a setting of the extractor, whose names are extractor.NAME"
+            )
+    values = {key.removeprefix("extractor."): value for key, value in settings.items()}
+    built = build(settings_model(registered), values, f"extractor '{registered.name}'")
+    made: FeatureExtractor = load_class(registered)(built)
     return made
 
 

@@ -7,14 +7,18 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from zslbench.data import IMAGES
 from zslbench.errors import UnknownName, did_you_mean
 
 DOWNLOAD_PARTS = ("splits", "names", "images")
 """The parts of a data set: official splits with the features in their archive, attribute names, images."""
 
 Rule = Literal["sum", "mean"]
+
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,20 @@ class DownloadPart:
     """Every image below this folder."""
     form: str | None = None
     """Format of attribute names: ``numbered``, ``lines`` or ``mat:<variable>``."""
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the required files."""
+        return [one.rpartition("/")[2] for one in self.members]
+
+    def target(self, member: PurePosixPath) -> str | None:
+        """What a member of the archive becomes in the data set's folder; None: it is not of this part."""
+        if "__MACOSX" in member.parts or member.name.startswith("._"):
+            return None  # what macOS adds to archives
+        if self.below:
+            rest = f"/{member}".partition(f"/{self.below}/")[2]
+            return f"{IMAGES}/{rest}" if rest.lower().endswith(_IMAGE_SUFFIXES) else None
+        return member.name if any(map(member.match, (*self.members, *self.optional))) else None
 
 
 @dataclass(frozen=True)

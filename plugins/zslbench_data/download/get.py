@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from filelock import FileLock
@@ -25,7 +25,6 @@ SOURCES = "sources.json"
 Records: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Of files: the archive and member they come from, length and sha256."""
 
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 _NUMBERED = re.compile(r"\s*(\d+)\s+(\S.*?)\s*")
 
 
@@ -47,7 +46,13 @@ def get_part(entry: CatalogueEntry, what: str, root: Path, fetcher: Fetcher) -> 
     """
     folder = find_folder(root, entry.folder) or root / entry.folder
     part = entry.part(what)
-    if not fetcher.force and is_present(folder, part, what):
+    required = part.files if part else [SPLITS_FILE]
+    present = {
+        "splits": all((folder / one).is_file() for one in required),
+        "names": sidecar(folder, ATTRIBUTE_NAMES) is not None,
+        "images": (folder / IMAGES).is_dir(),
+    }
+    if not fetcher.force and present[what]:
         return f"already in {folder}"
     if part is None:
         advice = entry.by_hand.get(what, "").format(folder=folder / IMAGES)
@@ -58,10 +63,7 @@ def get_part(entry: CatalogueEntry, what: str, root: Path, fetcher: Fetcher) -> 
         staging = folder / f".{what}.incoming"
         if not staging.is_dir():  # otherwise most may exist
             require_space(folder / what, part.unpacked)
-        stamp = fetched.record["sha256"]
-        files = unpack(
-            fetched.path, staging, chooser(part), expected=part.unpacked, stamp=stamp, display=fetcher.display
-        )
+        files = unpack(fetched.path, fetched.record["sha256"], part, staging, fetcher.display)
         try:
             _refuse_incomplete(part, files, fetched)
             text, records = _prepare(entry, part, fetched, staging, files)
@@ -82,32 +84,8 @@ def get_part(entry: CatalogueEntry, what: str, root: Path, fetcher: Fetcher) -> 
     return f"{text}, from {fetched.path.name}"
 
 
-def is_present(folder: Path, part: DownloadPart | None, what: str) -> bool:
-    """Whether a part of a data set is on the disk."""
-    if what == "names":
-        return sidecar(folder, ATTRIBUTE_NAMES) is not None
-    if what == "images":
-        return (folder / IMAGES).is_dir()
-    members = [SPLITS_FILE] if part is None else [one.rpartition("/")[2] for one in part.members]
-    return all((folder / one).is_file() for one in members)
-
-
-def chooser(part: DownloadPart) -> Callable[[PurePosixPath], str | None]:
-    """A function from a member's path to the file it becomes; None: it is not part of this."""
-
-    def choose(path: PurePosixPath) -> str | None:
-        if "__MACOSX" in path.parts or path.name.startswith("._"):
-            return None  # what macOS adds to archives
-        if part.below:
-            rest = f"/{path}".partition(f"/{part.below}/")[2]
-            return f"{IMAGES}/{rest}" if rest.lower().endswith(_IMAGE_SUFFIXES) else None
-        return path.name if any(map(path.match, (*part.members, *part.optional))) else None
-
-    return choose
-
-
 def _refuse_incomplete(part: DownloadPart, files: Records, fetched: Fetched) -> None:
-    missing = [one for one in part.members if one.rpartition("/")[2] not in files]
+    missing = [one for one, file in zip(part.members, part.files, strict=True) if file not in files]
     if part.below and not files:
         missing = [f"images below {part.below}"]
     if missing:
@@ -149,11 +127,9 @@ def _prepare(
         path = staging / ATTRIBUTE_NAMES
         written = {"bytes": path.stat().st_size, "sha256": sha256_of(path), "member_sha256": one["sha256"]}
         return f"{len(names)} attribute names in {ATTRIBUTE_NAMES}", {ATTRIBUTE_NAMES: {**one, **written}}
-    required = [one.rpartition("/")[2] for one in part.members]
-    lists = len(files) - len(required)
-    return ", ".join(required) + (
-        f" and {lists} class list{'s' if lists > 1 else ''}" if lists else ""
-    ), files
+    lists = len(files) - len(part.files)
+    others = f" and {lists} class list{'s' if lists > 1 else ''}" if lists else ""
+    return ", ".join(part.files) + others, files
 
 
 def parse_names(path: Path, form: str) -> list[str]:

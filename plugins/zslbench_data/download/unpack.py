@@ -25,6 +25,7 @@ from typing import IO, Any, cast
 
 from zslbench.errors import DataError
 from zslbench.store import sha256_of, write_whole
+from zslbench_data.download.catalogue import DownloadPart
 from zslbench_data.progress import Display, human
 
 STAMP = ".unpacked"
@@ -53,20 +54,12 @@ class _Member:
 
 
 def unpack(
-    archive: Path,
-    staging: Path,
-    choose: Callable[[PurePosixPath], str | None],
-    *,
-    expected: int,
-    stamp: str,
-    display: Display,
+    archive: Path, sha256: str, part: DownloadPart, staging: Path, display: Display
 ) -> dict[str, dict[str, Any]]:
-    """Write the chosen members below ``staging``.
+    """Write the members of one part of a data set below ``staging``.
 
     Args:
-        choose: turns a member's path into a path below ``staging``; None skips the member.
-        expected: approximate size of the chosen members, in bytes.
-        stamp: identifies the archive (its sha256). What an earlier call left of another archive is removed.
+        sha256: of the archive. What an earlier call left of another archive is removed.
 
     Returns:
         ``member``, ``bytes`` and ``sha256`` of what was written, by path below ``staging``.
@@ -76,21 +69,21 @@ def unpack(
         OSError: a file cannot be written.
     """
     mark = staging / STAMP
-    if not mark.is_file() or mark.read_text("utf-8") != stamp:
+    if not mark.is_file() or mark.read_text("utf-8") != sha256:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        write_whole(mark, stamp.encode())
+        write_whole(mark, sha256.encode())
     done: dict[str, dict[str, Any]] = {}
     depths: dict[str, int] = {}
     claimed = 0
     try:
-        with display.task(f"unpacking {archive.name}", expected):
+        with display.task(f"unpacking {archive.name}", part.unpacked):
             for member in _members(archive, staging):
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts or re.search(r"\\|\0|^[A-Za-z]:", member.name):
                     fault = f"member {member.name[:200]!r} would leave its folder"
                     raise DataError(archive, [fault], _UNSAFE)
-                target, depth = choose(path), len(path.parts)
+                target, depth = part.target(path), len(path.parts)
                 if target is None:
                     continue
                 if not member.regular:
@@ -98,13 +91,13 @@ def unpack(
                 if target in done and depths[target] <= depth:
                     continue
                 claimed += member.size
-                if claimed > _FACTOR * expected + _SLACK:
-                    fault = f"claims to hold {human(claimed)} or more, expected {human(expected)}"
+                if claimed > _FACTOR * part.unpacked + _SLACK:
+                    fault = f"claims to hold {human(claimed)} or more, expected {human(part.unpacked)}"
                     raise DataError(archive, [fault], _UNSAFE)
                 resume = target not in done  # a shallower match replaces what was written for a deeper one
-                sha256 = _write(member, staging / target, resume, display)
+                digest = _write(member, staging / target, resume, display)
                 depths[target] = depth
-                done[target] = {"member": member.name, "bytes": member.size, "sha256": sha256}
+                done[target] = {"member": member.name, "bytes": member.size, "sha256": digest}
     except (DataError, *_DAMAGED) as error:
         shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, DataError):

@@ -11,7 +11,7 @@ import numpy as np
 
 from zslbench.data import STORED_TYPES, Findings
 from zslbench.errors import MissingData
-from zslbench_data.checking.scan import scan
+from zslbench_data.checking.features import scan
 from zslbench_data.exporting.xlsa17 import blocks
 
 _LARGEST_HALF = float(np.finfo(np.float16).max)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zslbench_data.checking.scan import duplicates, scan
+from zslbench_data.checking.features import duplicates, scan
 
 
 @pytest.mark.parametrize("step", [1, 3, 100])

@@ -18,7 +18,6 @@ import pytest
 
 from zslbench.errors import DataError
 from zslbench_data.download.catalogue import Archive, DownloadPart
-from zslbench_data.download.get import chooser
 from zslbench_data.download.unpack import STAMP, unpack
 
 FILES = {
@@ -44,14 +43,7 @@ def pack(request: pytest.FixtureRequest, make_zip: Any, make_tar: Any) -> Callab
 def run(tmp_path: Path, display: Any) -> Callable[..., dict[str, Any]]:
     def call(body: bytes, part: DownloadPart = PART, stamp: str = "one", name: str = "set") -> dict[str, Any]:
         (tmp_path / name).write_bytes(body)
-        return unpack(
-            tmp_path / name,
-            tmp_path / "inner" / "staging",
-            chooser(part),
-            expected=part.unpacked,
-            stamp=stamp,
-            display=display,
-        )
+        return unpack(tmp_path / name, stamp, part, tmp_path / "inner" / "staging", display)
 
     return call
 
