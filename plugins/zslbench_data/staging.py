@@ -29,17 +29,10 @@ def staged_file(path: Path) -> Iterator[Path]:
     Raises:
         DataError: the disk is full or not writable.
     """
-    part = _part(path)
-    try:
-        with _named_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield part
-            _flush(part)
-            part.replace(path)
-            sync_folder(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    with _staged(path) as part:
+        yield part
+        _flush(part)
+        part.replace(path)
 
 
 @contextlib.contextmanager
@@ -53,24 +46,35 @@ def staged_folder(folder: Path) -> Iterator[Path]:
     Raises:
         DataError: the disk is full or not writable.
     """
-    # One level deeper than needed: a folder that holds a splits file would be taken for a data set.
-    part = _part(folder)
-    inner = part / "files"
+    with _staged(folder) as part:
+        # One level deeper than needed: a folder that holds a splits file would be taken for a data set.
+        inner = part / "files"
+        inner.mkdir(parents=True)
+        yield inner
+        for one in inner.rglob("*"):
+            if one.is_file() and not one.is_symlink():
+                _flush(one)
+        sync_folder(inner)
+        if folder.exists():
+            _merge(inner, folder, part / "replaced")
+        else:
+            inner.rename(folder)
+
+
+@contextlib.contextmanager
+def _staged(path: Path) -> Iterator[Path]:
+    """A temporary path next to ``path``, for a file or a folder; removed at the end if it is still there."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with _named_errors(folder):
-            inner.mkdir(parents=True)
-            yield inner
-            for one in inner.rglob("*"):
-                if one.is_file() and not one.is_symlink():
-                    _flush(one)
-            sync_folder(inner)
-            if folder.exists():
-                _merge(inner, folder, part / "replaced")
-            else:
-                inner.rename(folder)
-            sync_folder(folder.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        sync_folder(path.parent)
+    except OSError as error:
+        raise DataError(path, [f"cannot be written ({error.strerror or error})"]) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -119,18 +123,6 @@ def _merge(source: Path, folder: Path, replaced: Path) -> None:
         else:
             _merge(one, target, replaced)
     sync_folder(folder)
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-
-
-@contextlib.contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(path, [f"cannot be written ({error.strerror or error})"]) from None
 
 
 def _flush(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,10 +25,16 @@ from zslbench.data import (
 )
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 from zslbench.store import sha256_of
-from zslbench_data.checking.classes import check_class_folders, check_semantics, compare_labels
-from zslbench_data.checking.features import check_duplicates, check_features, report_values, scan
-from zslbench_data.checking.regions import check_regions, open_source
-from zslbench_data.checking.words import check_words, short_path
+from zslbench_data.checking.classes import check_class_folders, check_semantics, check_words, compare_labels
+from zslbench_data.checking.features import (
+    check_duplicates,
+    check_features,
+    check_regions,
+    open_source,
+    report_values,
+    scan,
+    short_path,
+)
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.download.get import LISTING, SOURCES, read_sources
 from zslbench_data.download.presence import SENTENCES_FILE
@@ -65,45 +72,29 @@ def check_dataset(
             raise MissingData(where, [fault], f"zslbench data get {name}")
         _check_loaded(name, root, findings)
     else:
-        stems = _features(folder, features, findings)
-        sources = _regions(folder, regions, findings)
-        _check_folder(folder, stems, sources, semantics, findings, display)
+        only = {"features": features, "regions": regions, "semantics": semantics}
+        _check_folder(folder, only, findings, display)
     return [replace(row, severity="ok") if row.severity == "note" else row for row in findings.rows]
 
 
 def _features(folder: Path, requested: str | None, findings: Findings) -> list[str]:
     """Stems of the features files to check."""
     if requested is not None:
-        stem = features_stem(requested)
-        if (folder / f"{stem}.mat").is_file():
-            return [stem]
-        findings.error("is missing", f"{stem}.mat")
+        return [features_stem(requested)]
     found = []
-    for path in sorted(folder.glob("*.mat")) if requested is None else []:
+    for path in sorted(folder.glob("*.mat")):
         with findings.guard(path.name):
             if "features" in mat_variables(path):
                 found.append(path.stem)
     return found
 
 
-def _regions(folder: Path, requested: str | None, findings: Findings) -> list[Path]:
-    """Paths of the region features to check."""
-    if requested is None:
-        return region_files(folder)
-    with findings.guard(requested):
-        return [find_regions(folder, requested)]
-    return []
-
-
-def _check_folder(
-    folder: Path,
-    stems: list[str],
-    sources: list[Path],
-    semantics: str | None,
-    findings: Findings,
-    display: Display,
-) -> None:
+def _check_folder(folder: Path, only: Mapping[str, str | None], findings: Findings, display: Display) -> None:
     display.message(f"checking {folder}")
+    stems = _features(folder, only["features"], findings)
+    sources, regions = [], only["regions"]
+    with findings.guard(regions or folder.name):
+        sources = region_files(folder) if regions is None else [find_regions(folder, regions)]
     if not (folder / SPLITS_FILE).is_file():
         findings.error("is missing", SPLITS_FILE)
     images = compare_labels(folder, findings)
@@ -114,7 +105,7 @@ def _check_folder(
     elif images is None:
         findings.error("no file has labels", folder.name)
     contents = read_folder(folder, images, findings=findings)
-    check_semantics(contents, [semantics] if semantics else _semantics(contents))
+    check_semantics(contents, [only["semantics"]] if only["semantics"] else _semantics(contents))
     check_class_folders(contents)
     if contents.semantics is not None:
         check_words(folder, contents.semantics.shape[1], findings)

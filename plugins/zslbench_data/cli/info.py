@@ -36,12 +36,12 @@ def list_(data_root: Path | None, fmt: str) -> None:
     from zslbench.data import data_root as choose_root, dataset_folders
     from zslbench.report import emit
     from zslbench_data.download.catalogue import catalogue
-    from zslbench_data.download.presence import presence
+    from zslbench_data.download.presence import Presence
 
     root = choose_root(data_root)
     rows: list[Row] = []
     for name in dict.fromkeys([*catalogue().datasets, *dataset_folders(root)]):
-        there = presence(root, name)
+        there = Presence(root, name)
         entry = there.entry
         runs = "none" if there.lacks("features") else "those on global features"
         rows.append(
@@ -66,14 +66,14 @@ def info(name: str, data_root: Path | None, fmt: str) -> None:
     from zslbench.data import data_root as choose_root, dataset_folders
     from zslbench.report import emit, json_text
     from zslbench_data.download.catalogue import catalogue
-    from zslbench_data.download.presence import presence
+    from zslbench_data.download.presence import Presence
 
     root = choose_root(data_root)
     known = {*catalogue().datasets, *dataset_folders(root)}
     if name.lower() not in known:
         hint = did_you_mean(name.lower(), known)
         raise UnknownName(f"no data set '{name}' in the catalogue or under {root}, {hint}")
-    there = presence(root, name)
+    there = Presence(root, name)
     about, archives, files = _about(there), list(_archives(there.entry, root)), list(_files(there))
     following = [*there.next_steps(there.missing), f"zslbench run METHOD --dataset {there.name}"]
     if fmt == "json":
@@ -124,11 +124,11 @@ def _read_counts(folder: Path) -> Row:
     contents = read_folder(folder)
     if not contents.variables:
         contents.findings.raise_errors(folder)
-    sizes = {part: len(contents.parts[part]) if part in contents.parts else None for part in PARTS}
-    known = [size for size in sizes.values() if size is not None]
-    images = sum(known) if len(known) == len(PARTS) else None
+    sizes = {part: len(rows) for part, rows in contents.parts.items()}
+    images = sum(sizes.values()) if len(sizes) == len(PARTS) else None
     shape = (None, None) if contents.semantics is None else contents.semantics.shape
-    return {"images": images, "classes": shape[0], "attributes": shape[1], **sizes}
+    counts = {"images": images, "classes": shape[0], "attributes": shape[1]}
+    return {**counts, **{part: sizes.get(part) for part in PARTS}}
 
 
 def _semantics(there: Presence) -> list[str]:

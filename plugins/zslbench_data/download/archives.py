@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from zslbench.errors import DataError, MissingData, ZslbenchError
 from zslbench.store import read_records, sha256_of, sync_folder, write_whole
 from zslbench_data.download.catalogue import Archive
-from zslbench_data.download.transfer import DownloadError, Policy, Transfer, discard, part_path
+from zslbench_data.download.transfer import DownloadError, Transfer, discard, part_path
 from zslbench_data.progress import SILENT, Display, human
 
 ARCHIVES = "archives"
@@ -58,7 +58,6 @@ class Fetcher:
     offline: bool = False
     force: bool = False
     display: Display = SILENT
-    policy: Policy = field(default_factory=Policy)
     _outcomes: dict[Archive, Fetched | ZslbenchError] = field(default_factory=dict)
     """The result for each archive so far: several parts come from one archive."""
 
@@ -103,17 +102,13 @@ class Fetcher:
             held = lock.acquire()
         with held:
             known = read_records(self.folder / CHECKSUMS).get(archive.file)
-            if target.is_file() and (self.offline or not self.force):
-                return self._check_existing(archive, target, known)
-            return self._download(archive, target, None if self.force else known)
-
-    def _check_existing(self, archive: Archive, target: Path, known: dict[str, Any] | None) -> Fetched:
-        """A file that was downloaded earlier or put there by hand."""
-        found, fault = _inspect(archive, target, known)
-        if fault:
-            advice = "Move it away, or pass --force to download it again and replace its record"
-            raise DataError(target, [fault], advice)
-        return Fetched(archive, target, known or self._record(archive, {"url": None, **found}))
+            if not target.is_file() or (self.force and not self.offline):
+                return self._download(archive, target, None if self.force else known)
+            found, fault = _inspect(archive, target, known)  # downloaded earlier or put there by hand
+            if fault:
+                advice = "Move it away, or pass --force to download it again and replace its record"
+                raise DataError(target, [fault], advice)
+            return Fetched(archive, target, known or self._record(archive, {"url": None, **found}))
 
     def _download(self, archive: Archive, target: Path, known: dict[str, Any] | None) -> Fetched:
         mirrors = [
@@ -153,7 +148,7 @@ class Fetcher:
         if limit is not None and not archive.exact:
             limit = _FACTOR * limit + _BLOCK
         while True:
-            final, resumed = Transfer(session, url, part, self.policy, self.display, limit).run()
+            final, resumed = Transfer(session, url, part, self.display, limit).run()
             found, fault = _inspect(archive, part, known)
             if fault is None:
                 return {"url": final, **found, **({"asked": url} if final != url else {})}

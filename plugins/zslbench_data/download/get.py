@@ -65,8 +65,7 @@ def get_part(entry: CatalogueEntry, what: str, root: Path, fetcher: Fetcher) -> 
             require_space(folder / what, part.unpacked)
         files = unpack(fetched.path, fetched.record["sha256"], part, staging, fetcher.display)
         try:
-            _refuse_incomplete(part, files, fetched)
-            text, records = _prepare(entry, part, fetched, staging, files)
+            text, records = _prepare(entry, part, staging, files)
             if not fetcher.force:
                 _refuse_to_replace(folder, records)
             archive = {"archive": part.archive.file}
@@ -84,15 +83,6 @@ def get_part(entry: CatalogueEntry, what: str, root: Path, fetcher: Fetcher) -> 
     return f"{text}, from {fetched.path.name}"
 
 
-def _refuse_incomplete(part: DownloadPart, files: Records, fetched: Fetched) -> None:
-    missing = [one for one, file in zip(part.members, part.files, strict=True) if file not in files]
-    if part.below and not files:
-        missing = [f"images below {part.below}"]
-    if missing:
-        advice = f"Look at {fetched.archive.page}"
-        raise DataError(fetched.path, [f"does not contain {one}" for one in missing], advice)
-
-
 def _refuse_to_replace(folder: Path, records: Records) -> None:
     """Raise DataError if files of another origin would be replaced."""
     others = [
@@ -105,9 +95,7 @@ def _refuse_to_replace(folder: Path, records: Records) -> None:
         raise DataError(folder, [fault], "Move them away, or pass --force to replace them")
 
 
-def _prepare(
-    entry: CatalogueEntry, part: DownloadPart, fetched: Fetched, staging: Path, files: Records
-) -> tuple[str, Records]:
+def _prepare(entry: CatalogueEntry, part: DownloadPart, staging: Path, files: Records) -> tuple[str, Records]:
     """Turn unpacked files into those of the data set; returns them in words, and their records."""
     if part.what == "images":
         listing = "".join(f"{one['sha256']}  {file}\n" for file, one in sorted(files.items()))
@@ -121,7 +109,7 @@ def _prepare(
         count = entry.counts["attributes"]
         if len(names) != count:
             fault = f"{one['member']} has {len(names)} names, {entry.name} has {count} attributes"
-            raise DataError(fetched.path, [fault])
+            raise DataError(part.archive.file, [fault])
         (staging / file).unlink()
         write_names(staging, names)
         path = staging / ATTRIBUTE_NAMES

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from zslbench.data import (
@@ -25,23 +24,22 @@ _RATE = 10_000_000
 """Bytes per second of the connection that download times are estimated for."""
 
 
-@dataclass(frozen=True)
 class Presence:
-    """The files of one data set."""
+    """The files of one data set, in its folder below ``root`` and in the shared folders next to it."""
 
-    name: str
-    entry: CatalogueEntry | None
-    """That of the catalogue, if the data set is in it."""
-    folder: Path
-    splits: bool
-    sentences: bool
-    features: tuple[str, ...]
-    """Names for ``--features``."""
-    regions: tuple[Path, ...]
-    names: Path | None
-    vectors: Path | None
-    """Word vectors of the attributes; a region file when only that has them."""
-    images: bool
+    def __init__(self, root: Path, name: str) -> None:
+        self.name = name.lower()
+        self.entry = entry = catalogue().datasets.get(self.name)
+        self.folder = folder = find_folder(root, name) or root / (entry.folder if entry else name)
+        self.splits = (folder / SPLITS_FILE).is_file()
+        self.sentences = (folder / SENTENCES_FILE).is_file()
+        self.features = features_files(folder)
+        self.regions = _regions(folder)
+        self.names = sidecar(folder, ATTRIBUTE_NAMES)
+        vectors = sidecar(folder, ATTRIBUTE_VECTORS)
+        # A region file counts if only that has them.
+        self.vectors = vectors or next((one for one in self.regions if _has_vectors(one)), None)
+        self.images = (folder / IMAGES).is_dir()
 
     @property
     def found(self) -> list[str]:
@@ -94,27 +92,7 @@ class Presence:
         return steps
 
 
-def presence(root: Path, name: str) -> Presence:
-    """Search the folder of a data set below ``root`` and the shared folders next to it."""
-    entry = catalogue().datasets.get(name.lower())
-    folder = find_folder(root, name) or root / (entry.folder if entry else name)
-    regions = _regions(folder)
-    vectors = sidecar(folder, ATTRIBUTE_VECTORS)
-    return Presence(
-        name=name.lower(),
-        entry=entry,
-        folder=folder,
-        splits=(folder / SPLITS_FILE).is_file(),
-        sentences=(folder / SENTENCES_FILE).is_file(),
-        features=tuple(features_files(folder)),
-        regions=regions,
-        names=sidecar(folder, ATTRIBUTE_NAMES),
-        vectors=vectors or next((one for one in regions if _has_vectors(one)), None),
-        images=(folder / IMAGES).is_dir(),
-    )
-
-
-def _regions(folder: Path) -> tuple[Path, ...]:
+def _regions(folder: Path) -> list[Path]:
     """Region stores and files; their reader is imported only if a file could be one."""
     root = folder.parent
     folders = [folder, folder / "regions", root / "region_features", root.parent / "region_features"]
@@ -123,8 +101,8 @@ def _regions(folder: Path) -> tuple[Path, ...]:
         if any(one.suffix.lower() in (".hdf5", ".h5") or (one / "store.json").is_file() for one in entries):
             from zslbench.data import region_files
 
-            return tuple(region_files(folder))
-    return ()
+            return region_files(folder)
+    return []
 
 
 def _has_vectors(path: Path) -> bool:
@@ -157,7 +135,7 @@ def how_to_get_part(entry: CatalogueEntry, what: str) -> str:
 
 def how_to_get_region_features(name: str, root: Path) -> str:
     """The commands that are still needed for region features of a data set of the catalogue."""
-    found = presence(root, name)
+    found = Presence(root, name)
     splits = ["splits"] if not found.splits or "res101" not in found.features else []
     steps = found.next_steps([*splits, "regions"])
     if len(steps) > 1:

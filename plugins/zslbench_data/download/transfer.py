@@ -16,7 +16,7 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +30,14 @@ from zslbench.data import require_space
 from zslbench.errors import ZslbenchError
 from zslbench.store import write_whole
 from zslbench_data.progress import Display, human
+
+RETRIES = Retry(4, backoff_factor=1, backoff_max=60)
+"""Of tries in a row without progress: their number, and the pauses in seconds, which double."""
+PROGRESS = 1 << 20
+"""Bytes that count as progress."""
+TIMEOUT = 20.0, 60.0
+"""Seconds that connecting may take, and that the server may send nothing."""
+CHUNK = 1 << 18
 
 _RETRIED = {408, 425, 429, 500, 502, 503, 504}
 """HTTP status codes after which a retry may succeed."""
@@ -61,19 +69,6 @@ class _Retryable(Exception):
     """Seconds that the server asks to wait."""
 
 
-@dataclass(frozen=True)
-class Policy:
-    """Timeouts and retries of a transfer, in seconds and bytes."""
-
-    retries: Retry = field(default=Retry(4, backoff_factor=1, backoff_max=60))
-    """Of tries in a row without progress: their number, and the pauses, which double."""
-    progress: int = 1 << 20
-    """What counts as progress."""
-    timeout: tuple[float, float] = (20.0, 60.0)
-    """How long connecting may take, and how long the server may send nothing."""
-    chunk: int = 1 << 18
-
-
 def part_path(target: Path, url: str) -> Path:
     """Where the bytes of ``target`` from ``url`` are collected: one file per address, never mixed."""
     return target.with_name(f".{target.name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part")
@@ -96,7 +91,6 @@ class Transfer:
     session: requests.Session
     url: str
     part: Path
-    policy: Policy
     display: Display
     limit: int | None = None
 
@@ -111,14 +105,14 @@ class Transfer:
             DataError: the disk is too full.
             OSError: ``part`` cannot be written.
         """
-        retries, highest = self.policy.retries, self._size
+        retries, highest = RETRIES, self._size
         while True:
             try:
                 return self._try()
             except _Retryable as fault:
                 # Bytes that are received again after starting over are not progress.
-                if self._size - highest >= self.policy.progress:
-                    retries = self.policy.retries
+                if self._size - highest >= PROGRESS:
+                    retries = RETRIES
                 highest = max(highest, self._size)
                 try:
                     retries = retries.increment("GET", self.url)
@@ -142,9 +136,8 @@ class Transfer:
             headers["Range"] = f"bytes={have}-"
             if announced["validator"]:
                 headers["If-Range"] = announced["validator"]
-        timeout = self.policy.timeout
         try:
-            with self.session.get(self.url, headers=headers, stream=True, timeout=timeout) as response:
+            with self.session.get(self.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
                 begin, total = self._body_range(response, have, announced)
                 if not begin or begin != total:
                     self._receive(response, begin, total)
@@ -211,7 +204,7 @@ class Transfer:
         with self.display.task(name, total, begin), self.part.open("r+b" if begin else "wb") as file:
             file.seek(begin)
             try:
-                for piece in response.raw.stream(self.policy.chunk, decode_content=False):
+                for piece in response.raw.stream(CHUNK, decode_content=False):
                     file.write(piece)
                     self.display.advance(len(piece))
                     self._check_limit(file.tell())

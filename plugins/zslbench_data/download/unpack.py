@@ -65,7 +65,7 @@ def unpack(
         ``member``, ``bytes`` and ``sha256`` of what was written, by path below ``staging``.
 
     Raises:
-        DataError: the archive is damaged or unsafe; everything written is removed.
+        DataError: the archive is damaged, incomplete or unsafe; everything written is removed.
         OSError: a file cannot be written.
     """
     mark = staging / STAMP
@@ -74,7 +74,6 @@ def unpack(
         staging.mkdir(parents=True)
         write_whole(mark, sha256.encode())
     done: dict[str, dict[str, Any]] = {}
-    depths: dict[str, int] = {}
     claimed = 0
     try:
         with display.task(f"unpacking {archive.name}", part.unpacked):
@@ -83,21 +82,27 @@ def unpack(
                 if path.is_absolute() or ".." in path.parts or re.search(r"\\|\0|^[A-Za-z]:", member.name):
                     fault = f"member {member.name[:200]!r} would leave its folder"
                     raise DataError(archive, [fault], _UNSAFE)
-                target, depth = part.target(path), len(path.parts)
+                target = part.target(path)
                 if target is None:
                     continue
                 if not member.regular:
                     raise DataError(archive, [f"member '{member.name}' is not an ordinary file"], _UNSAFE)
-                if target in done and depths[target] <= depth:
-                    continue
+                if target in done:  # the shallowest match counts
+                    if len(PurePosixPath(done[target]["member"]).parts) <= len(path.parts):
+                        continue
+                    (staging / target).unlink()
                 claimed += member.size
                 if claimed > _FACTOR * part.unpacked + _SLACK:
                     fault = f"claims to hold {human(claimed)} or more, expected {human(part.unpacked)}"
                     raise DataError(archive, [fault], _UNSAFE)
-                resume = target not in done  # a shallower match replaces what was written for a deeper one
-                digest = _write(member, staging / target, resume, display)
-                depths[target] = depth
+                digest = _write(member, staging / target, display)
                 done[target] = {"member": member.name, "bytes": member.size, "sha256": digest}
+        missing = [one for one, file in zip(part.members, part.files, strict=True) if file not in done]
+        if part.below and not done:
+            missing = [f"images below {part.below}"]
+        if missing:
+            faults = [f"does not contain {one}" for one in missing]
+            raise DataError(archive, faults, f"Look at {part.archive.page}")
     except (DataError, *_DAMAGED) as error:
         shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, DataError):
@@ -107,9 +112,9 @@ def unpack(
     return done
 
 
-def _write(member: _Member, target: Path, resume: bool, display: Display) -> str:
-    """Write one member, unless ``resume`` and an earlier call finished it; returns its sha256."""
-    if resume and target.is_file() and target.stat().st_size == member.size:
+def _write(member: _Member, target: Path, display: Display) -> str:
+    """Write one member, unless an earlier call finished it; returns its sha256."""
+    if target.is_file() and target.stat().st_size == member.size:
         display.advance(member.size)
         return sha256_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +146,10 @@ def _members(archive: Path, staging: Path) -> Iterator[_Member]:
         with tarfile.open(fileobj=cast(Any, source), mode="r|") as content:
             for info in content:
                 if not info.isdir():
-                    regular = info.isreg() and not info.issparse() and _is_accepted(info, staging)
+                    regular = False
+                    with contextlib.suppress(tarfile.FilterError):
+                        safe = tarfile.data_filter(info, str(staging)) is not None
+                        regular = safe and info.isreg() and not info.issparse()
                     read = cast(Callable[[], IO[bytes]], partial(content.extractfile, info))
                     yield _Member(info.name, info.size, regular, read)
 
@@ -154,13 +162,6 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             regular = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
             if not info.is_dir():  # zipfile's own name ends at a NUL and hides backslashes on Windows
                 yield _Member(info.orig_filename, info.file_size, regular, partial(content.open, info))
-
-
-def _is_accepted(info: tarfile.TarInfo, staging: Path) -> bool:
-    try:
-        return tarfile.data_filter(info, str(staging)) is not None
-    except tarfile.FilterError:
-        return False
 
 
 class _Limited:

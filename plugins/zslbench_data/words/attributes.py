@@ -1,20 +1,18 @@
 """Word vectors of a data set's attributes: from GloVe, from a file of word vectors, or a ready array.
 
-The words of an attribute's name follow these rules, in this order (examples are official names):
+The words of an attribute's name, by rules in this order (examples are official names):
 
-1. lower case: ``Jet engine`` becomes ``jet engine``;
-2. text in parentheses is dropped: ``has_size::small_(5_-_9_in)`` becomes ``has_size::small_``, and
-   ``wood (not part of a tree)`` becomes ``wood``;
+1. lower case;
+2. text in parentheses is dropped: ``has_size::small_(5_-_9_in)`` becomes ``has_size::small_``;
 3. a leading ``has_`` is dropped, and ``::``, ``_``, ``-``, ``/``, ``+``, ``.`` and ``,`` become blanks:
    ``has_bill_shape::all-purpose`` becomes ``bill shape all purpose``;
-4. some words are replaced (``REPLACEMENTS``): by the American spelling (``grey``: ``gray``), a more common
-   word (``spatulate``: ``broad``), the parts of compounds (``upperparts``: ``upper parts``, AWA's
-   ``longleg``: ``long leg``), and the full words that aPY abbreviates (``furn. leg``: ``furniture leg``);
+4. some words are replaced (``REPLACEMENTS``): by the American spelling (``gray``), a more common word
+   (``spatulate``: ``broad``), the parts of compounds (AWA's ``longleg``: ``long leg``), and the full words
+   that aPY abbreviates (``furn. leg``: ``furniture leg``);
 5. the rest is split at blanks; a word that occurs twice counts twice.
 
-The vectors in use in the field (sums of Google News word2vec vectors, made for DAZLE) follow nearly the same
-rules. They differ in two names of SUN: they keep ``(not part of a tree)``, and keep ``man-made`` as one word,
-which has no vector there, so that attribute's row is zero.
+The vectors in use in the field (sums of Google News word2vec vectors, made for DAZLE) differ in two names of
+SUN: they keep ``(not part of a tree)``, and ``man-made`` as one word without a vector, a row of zeros.
 """
 
 from __future__ import annotations

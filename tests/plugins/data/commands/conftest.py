@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from urllib3.util import Retry
 
+from zslbench_data.download import transfer
 from zslbench_data.download.archives import Fetcher
 from zslbench_data.download.catalogue import Archive
-from zslbench_data.download.transfer import Policy
 from zslbench_data.progress import Display
 
 MOST_REQUESTS = 60
@@ -189,20 +189,19 @@ def display() -> RecordingDisplay:
     return RecordingDisplay()
 
 
-IMPATIENT = Policy(
-    Retry(2, backoff_factor=0.01, backoff_max=0.05), progress=1000, timeout=(5.0, 0.5), chunk=4096
-)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short pauses and small pieces in transfers."""
+    monkeypatch.setattr(transfer, "RETRIES", Retry(2, backoff_factor=0.01, backoff_max=0.05))
+    monkeypatch.setattr(transfer, "PROGRESS", 1000)
+    monkeypatch.setattr(transfer, "TIMEOUT", (5.0, 0.5))
+    monkeypatch.setattr(transfer, "CHUNK", 4096)
 
 
 @pytest.fixture
-def policy() -> Policy:
-    return IMPATIENT
-
-
-@pytest.fixture
-def fetcher(tmp_path: Path, display: RecordingDisplay) -> Callable[..., Fetcher]:
+def fetcher(tmp_path: Path, display: RecordingDisplay, impatient: None) -> Callable[..., Fetcher]:
     def make(**how: Any) -> Fetcher:
-        return Fetcher(tmp_path / "archives", **{"display": display, "policy": IMPATIENT, **how})
+        return Fetcher(tmp_path / "archives", **{"display": display, **how})
 
     return make
 

@@ -250,10 +250,11 @@ import sys
 from pathlib import Path
 from zslbench_data.download.catalogue import Archive
 from zslbench_data.download.archives import Fetcher
-from zslbench_data.download.transfer import Policy
+from zslbench_data.download import transfer
 
+transfer.CHUNK = 4096
 one = Archive("set.zip", (sys.argv[1],), page="", holds="", licence="")
-Fetcher(Path(sys.argv[2]), policy=Policy(chunk=4096)).fetch(one)
+Fetcher(Path(sys.argv[2])).fetch(one)
 """
 
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from zslbench.cli.main import cli
 from zslbench.data.xlsa17 import read_xlsa17
 from zslbench_data import progress
-from zslbench_data.download import archives, catalogue as catalogues
+from zslbench_data.download import catalogue as catalogues
 
 ATTRIBUTES = ["has_bill::curved_(up)", "striped", "long-legged"]
 PICTURES = {f"{one:03d}.A/x{one}.jpg": bytes([one]) * (500 + one) for one in range(6)}
@@ -118,11 +118,7 @@ def served(web: Any, make_zip: Any, make_tar: Any, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def get(served: Any, tmp_path: Path, policy: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    monkeypatch.setattr(archives, "Policy", lambda: policy)
-    field = archives.Fetcher.__dataclass_fields__["policy"]
-    monkeypatch.setattr(field, "default_factory", lambda: policy)
-
+def get(served: Any, tmp_path: Path, impatient: None) -> Callable[..., Result]:
     def call(*arguments: str) -> Result:
         return CliRunner().invoke(cli, ["data", "get", *arguments, "--data-root", str(tmp_path / "data")])
 

@@ -19,7 +19,7 @@ import scipy.io
 from click.testing import CliRunner
 
 from zslbench.cli.main import cli
-from zslbench_data.download.presence import presence
+from zslbench_data.download.presence import Presence
 
 HEAVY = ("torch", "pandas", "sklearn", "jaxtyping", "pyarrow", "scipy", "h5py", "requests", "pydantic")
 
@@ -94,7 +94,7 @@ def test_what_is_on_disk_decides_what_runs(run: Any, root: Path) -> None:
 def test_a_region_file_may_hold_the_vectors(root: Path) -> None:
     put_splits(root / "SUN")
     put_regions(root / "region_features" / "SUN_net.hdf5", vectors=True)
-    there = presence(root, "SUN")
+    there = Presence(root, "SUN")
     assert there.lacks("features") == there.lacks("regions") == []
     assert there.vectors == root / "region_features" / "SUN_net.hdf5"
 

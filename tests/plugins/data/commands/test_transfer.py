@@ -17,11 +17,11 @@ BODY = random.Random(5).randbytes(200_000)
 
 
 @pytest.fixture
-def download(tmp_path: Path, policy: Any, display: Any) -> Any:
+def download(tmp_path: Path, impatient: None, display: Any) -> Any:
     def call(url: str) -> tuple[bytes, tuple[str, bool]]:
         part = part_path(tmp_path / "set.zip", url)
         with requests.Session() as session:
-            result = Transfer(session, url, part, policy, display).run()
+            result = Transfer(session, url, part, display).run()
         return part.read_bytes(), result
 
     return call
