@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import MissingData, UnknownName
 from zslbench.evaluation.selection import Selection
@@ -16,11 +16,11 @@ from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
 from zslbench.experiment.execution import compute_all
 from zslbench.experiment.job import Job, replicas_for, seed_numbers
-from zslbench.experiment.options import ABLATION_DATASETS, AllKeywords, AllOptions, RunOptions
+from zslbench.experiment.options import ABLATION_DATASETS, AllOptions, RunOptions, takes
 from zslbench.experiment.recipe import resolve
 from zslbench.experiment.suites.cells import SuiteOutcome
 from zslbench.experiment.suites.definition import Suite, ablation_suite
-from zslbench.experiment.suites.run import Bench, BenchKeywords, Watcher, prepare
+from zslbench.experiment.suites.run import Bench, Watcher, prepare
 from zslbench.plugin.discovery import registry
 from zslbench.report.ablation import Ablation, ablation_of
 from zslbench.report.results import runs_frame, seeds_table
@@ -47,6 +47,7 @@ class Result:
         return seeds_table(self.records).frame()
 
 
+@takes(AllOptions)
 def run(
     method: str | None = None,
     *,
@@ -60,7 +61,7 @@ def run(
     force: bool = False,
     keep_weights: bool = False,
     display: Display | None = None,
-    **options: Unpack[AllKeywords],
+    **options: Any,
 ) -> Result:
     """Run a method, or a composition of components, on a data set. Finished runs are reused.
 
@@ -99,9 +100,8 @@ def run(
     return Result(tuple(record for record, _ in done), sum(found for _, found in done))
 
 
-def bench(
-    suite: str | Path | Suite, *, watcher: Watcher | None = None, **options: Unpack[BenchKeywords]
-) -> SuiteOutcome:
+@takes(prepare, RunOptions)
+def bench(suite: str | Path | Suite, *, watcher: Watcher | None = None, **options: Any) -> SuiteOutcome:
     """Run what a suite still needs. Finished runs are reused and interrupted ones resume.
 
     A run that fails does not stop the others; ``entries`` of the outcome have its message. Runs that another
@@ -111,8 +111,8 @@ def bench(
         suite: a packaged suite's name, or the path of a TOML file.
         options: ``methods``, ``datasets``, ``seeds`` (the first n, or these) and ``select``: only this part
             of the suite. ``settings`` and ``preset``: for every method that has them. ``only_missing``: only
-            cells that are neither finished, failed nor begun; ``retry_failed``: failed ones too.
-            And the fields of ``RunOptions`` (:mod:`zslbench.experiment.options`).
+            cells that are neither finished, failed nor begun; ``retry_failed``: failed ones too. And the
+            fields of ``RunOptions``.
 
     Raises:
         MissingData: none of the suite's data sets is on this machine, and the store has nothing of it.
@@ -122,6 +122,7 @@ def bench(
     return prepare(suite, registry(), **options).run(watcher or Watcher())
 
 
+@takes(AllOptions)
 def ablate(
     method: str = "sc-egg",
     *,
@@ -131,7 +132,7 @@ def ablate(
     select: str = "val",
     display: Display | None = None,
     watcher: Watcher | None = None,
-    **options: Unpack[AllKeywords],
+    **options: Any,
 ) -> Ablation:
     """Run every variant of a method on every data set, as a suite. Finished runs are reused.
 

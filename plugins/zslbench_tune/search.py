@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from zslbench.errors import Interrupted
 from zslbench.evaluation import Fold, Metric, Selection, criterion, validation_fold
@@ -23,7 +23,6 @@ from zslbench.experiment import (
     ExecutionMode,
     Job,
     Recipe,
-    SearchKeywords,
     SearchOptions,
     applied,
     checkpoint_seconds,
@@ -174,8 +173,8 @@ class Search:
                 precision=self.mode.precision,
                 graphs=self.mode.new_graphs(),
             )
-            found = validate(recipe, self._fold, self.selection, training, report_epoch)
-        return {row["epoch"]: row[f"val_{found.criterion}"] for row in found.points}
+            points = validate(recipe, self._fold, self.selection, training, report_epoch)
+        return {row["epoch"]: row[f"val_{self.metric.key}"] for row in points}
 
 
 def resolve_search(
@@ -187,7 +186,7 @@ def resolve_search(
     seeds: int | Sequence[int],
     variant: str | None,
     journal: str | Path | None,
-    **options: Unpack[SearchKeywords],
+    **options: Any,
 ) -> Search:
     """Resolve a search and load its data; for the arguments see :func:`zslbench_tune.tune.tune`.
 

@@ -7,13 +7,14 @@ import multiprocessing
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import SettingsError, ZslbenchError, did_you_mean
+from zslbench.experiment import SearchOptions, takes
 from zslbench_tune.space import SearchSpec
 
 if TYPE_CHECKING:
-    from zslbench.experiment import Display, SearchKeywords
+    from zslbench.experiment import Display
     from zslbench_tune.result import Tuning
     from zslbench_tune.search import Sampling
 
@@ -21,6 +22,7 @@ _STOP_SECONDS = 60.0
 """How long a worker process may take to stop at a checkpoint before it is killed."""
 
 
+@takes(SearchOptions)
 def tune(
     method: str,
     *,
@@ -36,7 +38,7 @@ def tune(
     sampler_seed: int = 0,
     pruner: str = "none",
     display: Display | None = None,
-    **options: Unpack[SearchKeywords],
+    **options: Any,
 ) -> Tuning:
     """Search settings of a method on a data set; the best on the validation split become a preset.
 

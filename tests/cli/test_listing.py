@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zslbench import Component, Method, Range, Reading, Variant, hookimpl
-from zslbench.cli import details, listing
+from zslbench.cli import listing
 from zslbench.cli.main import cli
 from zslbench.testing.fakes import FakeEntryPoint, registry_with
 
@@ -293,4 +293,4 @@ def test_unknown_method(run: Any) -> None:
     ],
 )
 def test_types_in_words(annotation: Any, text: str) -> None:
-    assert details.type_text(annotation) == text
+    assert listing.type_text(annotation) == text

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,27 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import zslbench
 from zslbench.cli.options import fitting_options, running_options
-from zslbench.experiment import options
-from zslbench.experiment.options import AllOptions, SearchOptions
+from zslbench.experiment.options import AllOptions, RunOptions, SearchOptions
 
 
-@pytest.mark.parametrize("name", ["Fit", "Machine", "Run", "Search", "All"])
-def test_keywords_are_the_fields(name: str) -> None:
-    cls, keywords = getattr(options, f"{name}Options"), getattr(options, f"{name}Keywords")
-    fields, hints = {one.name for one in dataclasses.fields(cls)}, typing.get_type_hints(cls)
-    assert {key: hints[key] for key in fields} == typing.get_type_hints(keywords)
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [
+        (zslbench.run, AllOptions),
+        (zslbench.ablate, AllOptions),
+        (zslbench.bench, RunOptions),
+        (zslbench.tune, SearchOptions),
+    ],
+)
+def test_functions_show_the_options_that_they_take(function: Any, options: Any) -> None:
+    shown = inspect.signature(function).parameters
+    fields = inspect.signature(options).parameters
+    assert {name: shown[name].default for name in fields} == {
+        name: field.default for name, field in fields.items()
+    }
+    assert not any(one.kind is one.VAR_KEYWORD for one in shown.values())
 
 
 def test_an_unknown_keyword_is_refused() -> None:

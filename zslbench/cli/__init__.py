@@ -17,14 +17,14 @@ __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 _COMMANDS = {
     "run": ("run:run", "Run a method, or a custom composition of components, on a data set."),
-    "ablate": ("ablate:ablate", "Run a method's variants and show what each part contributes."),
+    "ablate": ("run:ablate", "Run a method's variants and show what each part contributes."),
     "bench": ("bench:bench", "Run the missing cells of a suite and show its table."),
     "suites": ("bench:suites", "List suites, or the rows of one."),
     "runs": ("results:runs", "List finished and unfinished runs."),
     "show": ("results:show", "Show a run: metrics, settings, data, environment."),
     "table": ("results:table", "Compare methods on data sets from the runs in the store."),
     "compare": ("results:compare", "Compare two runs: settings, metrics, classes."),
-    "published": ("published:published", "List published results with sources and disputed values."),
+    "published": ("results:published", "List published results with sources and disputed values."),
     "methods": ("listing:methods", "List methods, or show one with its settings."),
     "datasets": ("listing:datasets", "List data sets: registered ones and folders under the data root."),
     "trackers": ("listing:trackers", "List trackers for --track."),

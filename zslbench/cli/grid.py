@@ -35,15 +35,12 @@ def watching() -> Lines:
     return shown if shown.console.is_terminal else Lines()
 
 
-class Lines(TerminalDisplay, Watcher):
+class Lines(TerminalDisplay, Watcher, contextlib.AbstractContextManager["Lines"]):
     """Prints a line when a run starts and when one fails."""
 
     def __init__(self) -> None:
         super().__init__()
         self._runs = self._place = 0
-
-    def __enter__(self) -> Lines:
-        return self
 
     def __exit__(self, *error: object) -> None: ...
 

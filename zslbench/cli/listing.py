@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
 from zslbench.cli.options import data_root_option, format_option, note
-from zslbench.plugin.declarations import Method, Variant
+from zslbench.errors import PluginError
+from zslbench.plugin.declarations import Kind, Method, Reading, Variant
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry
-from zslbench.report.tables.render import emit
+from zslbench.plugin.presets import preset_names, read_preset
+from zslbench.plugin.targets import install_advice, missing_modules, settings_model
+from zslbench.report.tables.render import emit, json_text
 
 Row = dict[str, Any]
 
@@ -24,8 +29,6 @@ def methods(name: str | None, fmt: str) -> None:
     """List methods, or show the composition, settings, presets, readings and variants of the method NAME."""
     known = registry()
     if name is not None:
-        from zslbench.cli.details import show_method
-
         one = known.method(name)
         row = _method_row(known, one)
         show_method(known, one, {key: row[key] for key in row if key not in ("variants", "readings")}, fmt)
@@ -101,8 +104,6 @@ def plugins(fmt: str) -> None:
 @format_option
 def trackers(fmt: str) -> None:
     """List trackers for --track, and what each still needs to be installed."""
-    from zslbench.plugin.targets import install_advice, missing_modules
-
     known = registry()
     _note_broken(known)
     rows = [
@@ -160,3 +161,137 @@ def _emit(rows: Sequence[Row], shown: Sequence[str], fmt: str, title: str) -> No
 def _note_broken(known: Registry) -> None:
     for one in known.broken:
         note(f"plugin '{one.name}' is broken and left out: {one.reason}")
+
+
+# --- one method -------------------------------------------------------------------------------------
+
+
+def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) -> None:
+    """Write everything about a method: facts, settings, readings and variants.
+
+    ``json`` is one object, ``csv`` only the table of settings.
+
+    Args:
+        facts: its entry in the list of methods.
+    """
+    method = one.declaration
+    presets = {name: read_preset(method.presets, name).settings for name in preset_names(method.presets)}
+    settings = _settings(known, method)
+    if fmt == "json":
+        for row in settings:
+            row["presets"] = _values(presets, row["setting"])
+        readings = [
+            _overlay("reading", one) | {"default": not place} for place, one in enumerate(method.readings)
+        ]
+        variants = [_overlay("variant", one) for one in method.variants]
+        everything = {**facts, "settings": settings, "readings": readings, "variants": variants}
+        sys.stdout.write(json_text(everything))
+        return
+    overlays = {f"[{one.name}]": dict(one.settings) for one in method.readings if one.settings} | presets
+    rows = [_settings_row(row, overlays) for row in settings]
+    if fmt == "csv":
+        emit(rows, fmt)
+        return
+    if fmt == "terminal":
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            shown = ", ".join(value) if isinstance(value, list) else value
+            click.echo(f"{name:<{width}}  {'–' if shown is None else shown}")
+    else:
+        emit([{"": name, method.name: value} for name, value in facts.items()], fmt)
+    title = "settings, with the values of each [reading] and preset" if overlays else "settings"
+    tables = [(title, rows)]
+    if fmt == "terminal":  # descriptions are too long for a column
+        values = [{key: value for key, value in row.items() if key != "description"} for row in rows]
+        descriptions = [{"setting": row["setting"], "description": row["description"]} for row in rows]
+        tables = [(title, values), ("descriptions", descriptions)]
+    readings = [  # their settings are columns of the table of settings
+        {"reading": f"{one.name}{'' if place else ' (default)'}", "summary": one.summary}
+        for place, one in enumerate(method.readings)
+    ]
+    tables += [("readings", readings), ("variants", _variant_rows(method))]
+    for heading, table in tables:
+        if table:
+            click.echo()
+            emit(table, fmt, title=heading)
+
+
+def _settings(known: Registry, method: Method) -> list[Row]:
+    """Each setting of each registered component, with this method's default."""
+    from zslbench.plugin.settings import default_of, fields_of
+
+    rows: list[Row] = []
+    missing = dict(known.missing(method))
+    kinds: tuple[Kind, ...] = ("embedding", "generator", "classifier")
+    for kind in kinds:
+        name = getattr(method, kind)
+        if name is None or kind in missing:
+            continue
+        try:
+            model = settings_model(known.component(kind, name))
+        except PluginError as error:  # the rest can still be shown
+            note(str(error))
+            continue
+        for field, info in fields_of(model).items():
+            key = f"{kind}.{field}"
+            row: Row = {"setting": key, "type": type_text(info.annotation)}
+            row["default"] = method.settings.get(key, default_of(model, field))
+            row["search"] = list(method.search.get(key, ()))
+            row["tune"] = str(method.tunable[key]) if key in method.tunable else None
+            rows.append(row | {"description": info.description})
+    return rows
+
+
+def _overlay(what: str, overlay: Reading | Variant) -> Row:
+    return {what: overlay.name} | {key: value for key, value in vars(overlay).items() if key != "name"}
+
+
+def _values(overlays: dict[str, Row], setting: str) -> Row:
+    """The values of a setting, by the preset or reading that sets it."""
+    return {name: values[setting] for name, values in overlays.items() if setting in values}
+
+
+def _settings_row(row: Row, overlays: dict[str, Row]) -> Row:
+    given = {name: _value_text(value) for name, value in _values(overlays, row["setting"]).items()}
+    shown = {"setting": row["setting"], "type": row["type"], "default": _value_text(row["default"])}
+    shown |= dict.fromkeys(overlays) | given
+    shown |= {"search": ", ".join(map(_value_text, row["search"]))} if row["search"] else {}
+    shown |= {"tune": row["tune"]} if row["tune"] else {}
+    return shown | {"description": row["description"]}
+
+
+def _variant_rows(method: Method) -> list[Row]:
+    rows = []
+    for one in method.variants:
+        changes = ", ".join(
+            f"{key}={_value_text(v)}" for key, v in {**one.components, **one.settings}.items()
+        )
+        rows.append({"variant": one.name, "changes": changes, "summary": one.summary})
+    return rows
+
+
+def _value_text(value: object) -> str:
+    """As a user would type it; learning rates need more digits than results."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)
+
+
+def type_text(annotation: Any) -> str:
+    """A type in a few words: ``float``, ``l2 | minmax``, ``int | None``.
+
+    >>> type_text(float | None)
+    'float | None'
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if hasattr(annotation, "__metadata__"):  # Annotated[float, ...]
+        return type_text(arguments[0])
+    if origin is Literal:
+        return " | ".join(map(str, arguments))
+    if origin in (Union, UnionType):
+        return " | ".join(map(type_text, arguments))
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join('...' if one is ... else type_text(one) for one in arguments)}]"
+    return "None" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))

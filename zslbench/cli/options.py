@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from zslbench.experiment.options import FitOptions, MachineOptions, OptionInfo, RunOptions
+from zslbench.experiment.options import FitOptions, MachineOptions, RunOptions
 from zslbench.report.tables.render import FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,31 +62,11 @@ def options_of(*fields: type | str) -> Callable[[F], F]:
 
 
 def _click_option(field: dataclasses.Field[Any]) -> Callable[[F], F]:
-    info: OptionInfo = field.metadata["option"]
-    more: dict[str, Any] = {}
-    if info.choices:
-        more["type"] = click.Choice(list(info.choices))
-    elif info.kind == "count":
-        more["type"] = click.IntRange(min=1)
-    elif info.kind == "folder":
-        more["type"] = click.Path(file_okay=False, path_type=Path)
-    if info.kind == "settings":
-        more |= {"multiple": True, "callback": _assignments}
-    elif info.repeatable:
-        # None where the option was not given, so that an environment variable can apply.
-        more |= {"multiple": True, "callback": lambda context, parameter, value: value or None}
-    else:
-        more |= {"default": field.default, "show_default": field.default is not None}
-    flag = info.flag or f"--{field.name.replace('_', '-')}"
-    return click.option(flag, field.name, help=info.help or None, metavar=info.metavar, **more)
-
-
-def _assignments(
-    context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
-) -> dict[str, Any]:
-    from zslbench.plugin.presets import parse_assignment
-
-    return dict(parse_assignment(text) for text in value)
+    info = dict(field.metadata)
+    flag = info.pop("flag") or f"--{field.name.replace('_', '-')}"
+    if not info.get("multiple"):
+        info |= {"default": field.default, "show_default": field.default is not None}
+    return click.option(flag, field.name, **info)
 
 
 data_root_option = options_of("data_root")

@@ -21,10 +21,10 @@ from .options import (
     FitOptions as FitOptions,
     MachineOptions as MachineOptions,
     RunOptions as RunOptions,
-    SearchKeywords as SearchKeywords,
     SearchOptions as SearchOptions,
+    takes as takes,
 )
-from .pipeline import Outcome as Outcome, Validated as Validated, run as run, validate as validate
+from .pipeline import Outcome as Outcome, run as run, validate as validate
 from .published import (
     PublishedResults as PublishedResults,
     PublishedRow as PublishedRow,

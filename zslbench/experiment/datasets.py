@@ -112,12 +112,7 @@ class DatasetCache:
         self._noted: set[tuple[str, str]] = set()
 
     def load(self, recipe: Recipe, files: DataFiles) -> tuple[Dataset, dict[str, Any]]:
-        """The recipe's data set and its provenance.
-
-        Raises:
-            MissingData: it is missing.
-            DataError: it cannot be used.
-        """
+        """The recipe's data set and its provenance; errors as for :func:`load_dataset`."""
         part, inputs = recipe.parts["dataset"], embedding_inputs(recipe)
         key = part.name, json.dumps([part.values(), inputs, asdict(files)], sort_keys=True)
         if key not in self._loaded:
@@ -137,6 +132,8 @@ def preset_mismatches(recipe: Recipe, dataset: Dataset) -> list[str]:
     Conditions are data set, features, semantics, validation split, method, variant and reading. The settings
     may still be good, but nothing shows it.
     """
+    if not recipe.tuned:
+        return []
     here = {
         "method": recipe.method,
         "variant": recipe.variant or "none",
@@ -144,6 +141,7 @@ def preset_mismatches(recipe: Recipe, dataset: Dataset) -> list[str]:
         "data set": recipe.parts["dataset"].name,
         "features": dataset.features_name,
         "semantics": dataset.semantics_name,
+        "validation split": validation_split(dataset).fingerprint(),
     }
     lines = []
     for one in recipe.tuned:
@@ -154,11 +152,10 @@ def preset_mismatches(recipe: Recipe, dataset: Dataset) -> list[str]:
             **{name: data.get(name) for name in ("features", "semantics")},
             "validation split": data.get("validation"),
         }
-        now = here | {"validation split": validation_split(dataset).fingerprint()}
         differences = [
-            f"{name} {value}, not {now[name]}"
-            for name, value in there.items()
-            if value is not None and value != now[name]
+            f"{name} {there[name]}, not {value}"
+            for name, value in here.items()
+            if there[name] not in (None, value)
         ]
         if differences:
             lines.append(f"preset {one['preset']} was tuned for {'; '.join(differences)}")

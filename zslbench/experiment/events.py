@@ -41,41 +41,22 @@ class Quiet:
     def say(self, text: str) -> None: ...
 
 
-class PluginObserver:
-    """Passes the events of a run on to its display and to plugins."""
+class RunObserver(contextlib.AbstractContextManager["RunObserver"]):
+    """Passes the events of a run on to plugins and, within its context, to a display.
 
-    def __init__(self, shown: Observer, registry: Registry, info: RunInfo) -> None:
-        self._shown, self._registry, self._info = shown, registry, info
-
-    def stage_started(self, stage: str, epochs: int, done: int) -> None:
-        self._shown.stage_started(stage, epochs, done)
-
-    def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
-        self._shown.epoch_ended(stage, epoch, epochs, metrics)
-        self._registry.call_hook(
-            "zslbench_epoch_ended", run=self._info, stage=stage, epoch=epoch, metrics=dict(metrics)
-        )
-
-    def stage_ended(self, stage: str) -> None:
-        self._shown.stage_ended(stage)
-
-
-class MemberObserver:
-    """Observes one of several runs that train together and share a display, within its context.
-
-    Each stage shows the run that began it first. If that run fails, the next one that reports anything in the
-    stage takes its place.
+    Several runs that train together share a display: each stage shows the run that began it first. If that
+    run fails, the next one that reports anything in the stage takes its place.
 
     Args:
         leaders: the run shown in each active stage; None: the next one that reports. Shared by the group.
         slot: the run's place in the group.
     """
 
-    def __init__(self, shown: Observer, leaders: dict[str, int | None], slot: int) -> None:
-        self._shown, self._leaders, self._slot = shown, leaders, slot
-
-    def __enter__(self) -> MemberObserver:
-        return self
+    def __init__(
+        self, shown: Observer, registry: Registry, info: RunInfo, leaders: dict[str, int | None], slot: int
+    ) -> None:
+        self._shown, self._registry, self._info = shown, registry, info
+        self._leaders, self._slot = leaders, slot
 
     def __exit__(self, *error: object) -> None:
         self._leaders |= {stage: None for stage, leader in self._leaders.items() if leader == self._slot}
@@ -93,6 +74,9 @@ class MemberObserver:
     def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
         if self._leads(stage):
             self._shown.epoch_ended(stage, epoch, epochs, metrics)
+        self._registry.call_hook(
+            "zslbench_epoch_ended", run=self._info, stage=stage, epoch=epoch, metrics=dict(metrics)
+        )
 
     def stage_ended(self, stage: str) -> None:
         if self._leads(stage):
@@ -194,12 +178,9 @@ def tracked(
     Args:
         track: as for :func:`requested_trackers`.
         store: the store's folder; a tracker without a place writes to ``trackers/<name>`` in it.
-        say: shows where each tracker writes.
 
     Raises:
-        UnknownName: no such tracker.
-        MissingExtra: a library that it needs is not installed.
-        ZslbenchError: it cannot write to its place.
+        ZslbenchError: no such tracker, a library of it is not installed, or it cannot write to its place.
     """
     with contextlib.ExitStack() as held:
         for name, where in requested_trackers(track):

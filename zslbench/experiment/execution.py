@@ -17,21 +17,14 @@ import torch
 
 from zslbench.errors import Interrupted, SettingsError
 from zslbench.experiment import pipeline
-from zslbench.experiment.events import (
-    Display,
-    MemberObserver,
-    PluginObserver,
-    collected_warnings,
-    stop_requests,
-)
+from zslbench.experiment.events import Display, RunObserver, collected_warnings, stop_requests
 from zslbench.experiment.job import Job, applied
-from zslbench.experiment.open_run import STAGES, OpenRun, has_checkpoint, open_run
+from zslbench.experiment.open_run import STAGES, OpenRun, has_checkpoint
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.streams import Streams
 from zslbench.store.identity import run_id
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
-from zslbench.training.graphs import Graphs
 from zslbench.training.loop import Observer, Training
 from zslbench.training.threads import Group, Member
 
@@ -39,9 +32,6 @@ CHECKPOINT_VARIABLE = "ZSLBENCH_CHECKPOINT_SECONDS"
 
 Ended: TypeAlias = tuple[RunRecord, bool] | Exception
 """How a job ended: with a record, and whether it was in the store; or with an error."""
-
-Outcomes = Mapping[int, "tuple[pipeline.Outcome, list[str]] | BaseException"]
-"""By position of a job: the outcome of its run and its notes, or its error."""
 
 
 def checkpoint_seconds() -> float:
@@ -89,10 +79,9 @@ def compute_group(
     force: bool = False,
     wanted: Collection[int] | None = None,
 ) -> dict[int, Ended]:
-    """Compute those runs of one group that are not in the store; how each job ended, by position.
+    """Compute those runs of one group that are not in the store, together; how each job ended, by position.
 
-    Several are trained together. A run that is found, or that fails, leaves its replica as padding, which
-    changes nothing for the others.
+    A run that is found, or that fails, leaves its replica as padding, which changes nothing for the others.
 
     Args:
         jobs: of one data set and device; ``mode.replicas`` is their number.
@@ -127,7 +116,6 @@ class _Computation:
     display: Display
     force: bool
     runs: dict[int, OpenRun] = field(default_factory=dict)
-    _open: dict[int, contextlib.ExitStack] = field(default_factory=dict)
 
     def compute(self) -> dict[int, Ended]:
         started = time.monotonic()
@@ -135,8 +123,8 @@ class _Computation:
             with contextlib.ExitStack() as held:
                 ended = self._compute(None if len(self.jobs) == 1 else self._folder(held), started)
         except BaseException as error:
-            for slot in sorted(self._open):
-                self._close(slot, error)
+            for _, run in sorted(self.runs.items()):
+                run.close(error)
             raise
         for slot, one in ended.items():
             if isinstance(one, tuple):
@@ -159,8 +147,22 @@ class _Computation:
             stop_requests(self.display.say) as stopped,
             self.display.observer(self._title()) as shown,
         ):
-            train = partial(_train, device=device, stopped=stopped, graphs=graphs)
-            outcomes = self._together(group, train, shown) if group else self._alone(train, shown)
+            training = partial(
+                Training,
+                checkpoint_seconds=checkpoint_seconds(),
+                stop_requested=stopped,
+                precision=first.mode.precision,
+                graphs=graphs,
+            )
+            train = self._trainer(training, device, shown)
+            outcomes: Mapping[int, tuple[pipeline.Outcome, list[str]] | BaseException]
+            if group is not None:
+                outcomes = group.run({slot: partial(train, slot) for slot in self.runs})
+            else:
+                try:
+                    outcomes = {slot: train(slot) for slot in self.runs}
+                except Exception as error:
+                    outcomes = dict.fromkeys(self.runs, error)
         seconds = time.monotonic() - started
         environment: dict[str, Any] = {"seconds": seconds / len(self.missing)}
         if graphs is not None:
@@ -177,47 +179,40 @@ class _Computation:
                 ended[slot] = self.runs[slot].write(*outcome, environment), False
         # All are written before the first workspace goes: one of them holds what the others resume from.
         for slot, one in ended.items():
-            self._close(slot, one if isinstance(one, Exception) else None)
+            self.runs[slot].close(one if isinstance(one, Exception) else None)
         return ended
 
-    def _alone(self, train: Callable[..., Any], shown: Observer) -> Outcomes:
-        ((slot, run),) = self.runs.items()
-        with collected_warnings() as notes:
-            try:
-                return {slot: (train(run, shown), notes)}
-            except Exception as error:
-                return {slot: error}
-
-    def _together(self, group: Group, train: Callable[..., Any], shown: Observer) -> Outcomes:
+    def _trainer(
+        self, training: Callable[..., Training], device: torch.device, shown: Observer
+    ) -> Callable[..., tuple[pipeline.Outcome, list[str]]]:
+        """A function that trains the run in a slot, alone or as a member of a group in its own thread."""
         leaders: dict[str, int | None] = {}
-        on_gpu = next(iter(self.missing.values())).mode.device == "cuda"
-        gpu = torch.cuda.current_device() if on_gpu else None
+        gpu = torch.cuda.current_device() if device.type == "cuda" else None
 
-        def work(run: OpenRun, member: Member) -> tuple[pipeline.Outcome, list[str]]:
-            """One run, in a separate thread."""
+        def train(slot: int, member: Member | None = None) -> tuple[pipeline.Outcome, list[str]]:
             if gpu is not None:  # the current GPU is set for each thread
                 torch.cuda.set_device(gpu)
-            own = MemberObserver(shown, leaders, member.slot)
-            with collected_warnings(threading.get_ident()) as notes, own:
-                return train(run, own, member=member), notes
+            run = self.runs[slot]
+            thread = None if member is None else threading.get_ident()
+            observer = RunObserver(shown, self.registry, run.info, leaders, slot)
+            with collected_warnings(thread) as notes, observer:
+                where = training(
+                    streams=Streams(run.job.seed, device),
+                    folder=run.folder / STAGES,
+                    observer=observer,
+                    stages=run.stages,
+                    member=member,
+                )
+                return pipeline.run(run.job.recipe, run.job.dataset, run.job.selection, where), notes
 
-        return group.run({slot: partial(work, run) for slot, run in self.runs.items()})
+        return train
 
     def _opened(self, slot: int, resumed: bool = False) -> OpenRun:
         if slot not in self.runs:
-            stack = self._open[slot] = contextlib.ExitStack()
-            opening = open_run(
+            self.runs[slot] = OpenRun(
                 self.missing[slot], self.store, self.registry, self.display, force=self.force, resumed=resumed
             )
-            self.runs[slot] = stack.enter_context(opening)
         return self.runs[slot]
-
-    def _close(self, slot: int, error: BaseException | None) -> None:
-        stack = self._open.pop(slot)
-        if error is None:
-            stack.close()
-        else:
-            stack.__exit__(type(error), error, error.__traceback__)
 
     def _folder(self, held: contextlib.ExitStack) -> Path:
         """Where the group's checkpoints are: in the workspace of one of its runs.
@@ -253,28 +248,3 @@ class _Computation:
             "one by one": dict(group.one_by_one),
             "parts": dict(group.split),
         }
-
-
-def _train(
-    run: OpenRun,
-    shown: Observer,
-    *,
-    device: torch.device,
-    stopped: Callable[[], bool],
-    graphs: Graphs | None,
-    member: Member | None = None,
-) -> pipeline.Outcome:
-    job = run.job
-    training = Training(
-        streams=Streams(job.seed, device),
-        folder=run.folder / STAGES,
-        observer=PluginObserver(shown, run.registry, run.info),
-        checkpoint_seconds=checkpoint_seconds(),
-        stop_requested=stopped,
-        stages=run.stages,
-        precision=job.mode.precision,
-        graphs=graphs,
-    )
-    if member is not None:
-        training = replace(training, member=member)
-    return pipeline.run(job.recipe, job.dataset, job.selection, training)

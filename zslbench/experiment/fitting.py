@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.evaluation.evaluator import Evaluation, Score, evaluate as evaluate_scores
 from zslbench.evaluation.folds import Fold, unseen_space
 from zslbench.experiment.recipe import Recipe
+from zslbench.plugin.declarations import Kind
 from zslbench.plugin.interfaces import (
     Classifier,
     ClassSpace,
@@ -52,7 +53,11 @@ def embedding_inputs(recipe: Recipe) -> str:
 
 
 class Fitter:
-    """One recipe on one fold.
+    """One recipe on one fold: f_gzsl over all classes and f_czsl over the unseen ones, on top of an embedding
+    and a generator.
+
+    Both come from one generator and one set of synthetic features. A classifier that scores from semantics
+    is fitted once, and f_czsl is f_gzsl restricted to the unseen columns.
 
     Args:
         tasks: which classifiers to fit, ``("czsl", "gzsl")`` or one of them.
@@ -62,20 +67,25 @@ class Fitter:
     """
 
     def __init__(self, recipe: Recipe, fold: Fold, training: Training, tasks: tuple[str, ...]) -> None:
-        self.recipe, self.fold, self.training = recipe, fold, training
-        parts, space = recipe.parts, fold.space
-        self.embedding: Embedding = load_class(parts["embedding"].registered)(
-            parts["embedding"].settings, space
-        )
-        self.generator: Generator | None = None
-        if made := parts.get("generator"):
-            self.generator = load_class(made.registered)(made.settings, space)
-        self.classifiers = FinalClassifiers(recipe, space, self.generator, tasks)
+        self.recipe, self.fold, self.training, self.tasks = recipe, fold, training, tasks
+        self.space: ClassSpace = fold.space
+        self.embedding: Embedding = self._made("embedding")
+        self.generator: Generator | None = self._made("generator") if "generator" in recipe.parts else None
+        self.classifier: type[Classifier] = load_class(recipe.parts["classifier"].registered)
+        if self.classifier.needs_examples and self.generator is None:
+            raise ZslbenchError(
+                f"classifier '{recipe.parts['classifier'].name}' needs examples of every class it scores: "
+                "add a generator (--generator NAME), or use one that scores from semantics, such as eszsl"
+            )
         if self.embedding.inputs == "regions" and fold.view.regions is None:
             raise ZslbenchError(
-                f"embedding '{parts['embedding'].name}' reads region features, which data set "
-                f"'{parts['dataset'].name}' does not have here"
+                f"embedding '{recipe.parts['embedding'].name}' reads region features, which data set "
+                f"'{recipe.parts['dataset'].name}' does not have here"
             )
+
+    def _made(self, kind: Kind) -> Any:
+        part = self.recipe.parts[kind]
+        return load_class(part.registered)(part.settings, self.space)
 
     def fit(
         self,
@@ -90,7 +100,7 @@ class Fitter:
             evaluates: after which epochs of the paced training ``assess`` is called as well.
             each: called after every epoch of the final classifiers' training.
         """
-        paced, semantics = self.recipe.paced, self.fold.space.semantics
+        paced, semantics = self.recipe.paced, self.space.semantics
 
         def hook(kind: str, evaluate: Callable[[Networks], Evaluation]) -> OnEpoch | None:
             if assess is None or paced != kind:
@@ -103,7 +113,7 @@ class Fitter:
             generator = complete(
                 self.generator.fit(view) if self.generator else {}, semantics, training.child("generator")
             )
-            return self.classifiers.fit(generator.networks, view, held_out, training, each).evaluation
+            return self.fit_classifiers(generator.networks, view, held_out, training, each).evaluation
 
         embedding = complete(
             self.embedding.fit(self.fold.view),
@@ -115,7 +125,7 @@ class Fitter:
 
         def after_generator(nets: Networks) -> Evaluation:
             training = self.training.unsaved()
-            return self.classifiers.fit(nets, view, held_out, training, each).evaluation
+            return self.fit_classifiers(nets, view, held_out, training, each).evaluation
 
         generator = complete(
             self.generator.fit(view) if self.generator else {},
@@ -128,12 +138,12 @@ class Fitter:
         training = self.training if each is None else replace(self.training, folder=None)
         if paced == "classifier" and assess is not None:
             each = _paced(assess, evaluates, each)
-        last = self.classifiers.fit(generator.networks, view, held_out, training, each)
+        last = self.fit_classifiers(generator.networks, view, held_out, training, each)
         networks = {"embedding": embedding.networks, "generator": generator.networks, **last.networks}
         rows = embedding.epochs + generator.epochs + last.epochs
         return Fitted({part: nets for part, nets in networks.items() if nets}, last.evaluation, rows)
 
-    def _part(self, kind: Literal["embedding", "generator"]) -> Training:
+    def _part(self, kind: Kind) -> Training:
         """The context of one component's training; its stages depend on the plugin that it comes from."""
         training = self.training.child(kind)
         if training.stages is None or kind not in self.recipe.parts:
@@ -174,42 +184,7 @@ class Fitter:
         seen, unseen = (replace(side, features=g[name]) for name, side in sides.items())
         return embedded, replace(fold, test_seen=seen, test_unseen=unseen)
 
-
-def _paced(
-    assess: Assess, evaluates: Callable[[int], bool], each: EachClassifierEpoch | None
-) -> EachClassifierEpoch:
-    """Assess the epochs of the classifier, for a method whose only schedule is the classifier's."""
-
-    def both(task: str, epoch: int, evaluation: Evaluation) -> Mapping[str, float]:
-        found = dict(each(task, epoch, evaluation)) if each is not None else {}
-        return found | dict(assess(epoch, evaluation)) if evaluates(epoch) else found
-
-    return both
-
-
-class FinalClassifiers:
-    """f_gzsl over all classes and f_czsl over the unseen ones, on top of a fitted embedding and generator.
-
-    Both come from one generator and one set of synthetic features. A classifier that scores from semantics
-    is fitted once, and f_czsl is f_gzsl restricted to the unseen columns.
-
-    Args:
-        tasks: ``czsl``, ``gzsl`` or both.
-    """
-
-    def __init__(
-        self, recipe: Recipe, space: ClassSpace, generator: Generator | None, tasks: tuple[str, ...]
-    ) -> None:
-        self.part = recipe.parts["classifier"]
-        self.kind: type[Classifier] = load_class(self.part.registered)
-        self.space, self.generator, self.tasks = space, generator, tasks
-        if self.kind.needs_examples and generator is None:
-            raise ZslbenchError(
-                f"classifier '{self.part.name}' needs examples of every class it scores: "
-                "add a generator (--generator NAME), or use one that scores from semantics, such as eszsl"
-            )
-
-    def fit(
+    def fit_classifiers(
         self,
         generator: Networks,
         view: TrainView,
@@ -217,13 +192,7 @@ class FinalClassifiers:
         training: Training,
         each: EachClassifierEpoch | None = None,
     ) -> Fitted:
-        """Fit the classifiers and evaluate their scores.
-
-        Args:
-            generator: the fitted generator's networks.
-            view: embedded training images g.
-            each: called after every epoch of a classifier's training; None: none.
-        """
+        """Fit the classifiers on top of a fitted ``generator`` and images g, and evaluate their scores."""
         with torch.no_grad():
             parts = [self._transformed(generator, part) for part in torch.split(view.features, 1024)]
         synthetic = self._synthetic(generator, view, training)
@@ -233,14 +202,16 @@ class FinalClassifiers:
         )
         alone = replace(synthetic, labels=torch.searchsorted(self.space.unseen, synthetic.labels))
         tasks = (
-            [one for one in ("gzsl", "czsl") if one in self.tasks] if self.kind.needs_examples else ["gzsl"]
+            [one for one in ("gzsl", "czsl") if one in self.tasks]
+            if self.classifier.needs_examples
+            else ["gzsl"]
         )
         networks: dict[str, Networks] = {}
         scores: dict[str, Score] = {}
         rows: tuple[dict[str, Any], ...] = ()
         for task in tasks:
             space = self.space if task == "gzsl" else unseen_space(self.space)
-            classifier = self.kind(self.part.settings, space)
+            classifier = self.classifier(self.recipe.parts["classifier"].settings, space)
             score = partial(self._score, classifier, generator)
 
             def on_epoch(
@@ -260,7 +231,7 @@ class FinalClassifiers:
 
     def _evaluate(self, held_out: Fold, scores: Mapping[str, Score]) -> Evaluation:
         gzsl, czsl = scores.get("gzsl"), scores.get("czsl")
-        if not self.kind.needs_examples and gzsl is not None:
+        if not self.classifier.needs_examples and gzsl is not None:
             czsl = _columns(gzsl, self.space.unseen)
         return evaluate_scores(
             held_out, gzsl if "gzsl" in self.tasks else None, czsl if "czsl" in self.tasks else None
@@ -294,6 +265,18 @@ class FinalClassifiers:
                 semantics = self.space.semantics[one].expand(per_class, -1)
                 made.append(self._transformed(generator, self.generator.sample(generator, semantics, noise)))
         return TrainView(torch.cat(made), unseen.repeat_interleave(per_class))
+
+
+def _paced(
+    assess: Assess, evaluates: Callable[[int], bool], each: EachClassifierEpoch | None
+) -> EachClassifierEpoch:
+    """Assess the epochs of the classifier, for a method whose only schedule is the classifier's."""
+
+    def both(task: str, epoch: int, evaluation: Evaluation) -> Mapping[str, float]:
+        found = dict(each(task, epoch, evaluation)) if each is not None else {}
+        return found | dict(assess(epoch, evaluation)) if evaluates(epoch) else found
+
+    return both
 
 
 def _columns(score: Score, classes: Tensor) -> Score:

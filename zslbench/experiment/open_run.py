@@ -7,8 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,17 +37,74 @@ STAGES = "stages"
 """Folder of a run's checkpoints in its workspace, and of saved stages in the store."""
 
 
-@dataclass(frozen=True)
 class OpenRun:
-    """A run that has begun and holds its workspace."""
+    """A run that has begun and holds its workspace. Plugins are notified when it begins, and if it ends
+    without a result.
 
-    job: Job
-    info: RunInfo
-    folder: Path
-    store: Store
-    registry: Registry
-    stages: Stages
-    force: bool
+    Args:
+        resumed: it resumes from a checkpoint outside its own workspace.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        store: Store,
+        registry: Registry,
+        display: Display,
+        *,
+        force: bool = False,
+        resumed: bool = False,
+    ) -> None:
+        self.job, self.store, self.registry, self.force = job, store, registry, force
+        self._open = True
+        self._held = contextlib.ExitStack()
+        identity = job.identity()
+        ident = run_id(identity)
+        self.folder = self._held.enter_context(store.workspace(ident))
+        if force:  # from the start, not from what an interrupted run left
+            shutil.rmtree(self.folder / STAGES, ignore_errors=True)
+        self.info = RunInfo(
+            id=ident,
+            method=job.recipe.method,
+            variant=job.recipe.variant,
+            dataset=job.recipe.parts["dataset"].name,
+            seed=job.seed,
+            selection=job.selection.mode,
+            identity=identity,
+            folder=store.runs / ident,
+            resumed=resumed or has_checkpoint(self.folder / STAGES),
+            reading=job.recipe.reading.name if job.recipe.reading else None,
+        )
+        names = ("method", "variant", "dataset", "seed", "selection")
+        labels = {name: getattr(self.info, name) for name in names} | {"label": job.recipe.label}
+        try:
+            store.describe(self.folder, labels)
+            if self.info.resumed:
+                display.say(f"run {ident} resumes from its last checkpoint")
+            registry.call_hook("zslbench_run_started", run=self.info)
+            self.stages = Stages(
+                StageStore(store.root / STAGES), job.stage_identity(), fresh=force, say=display.say
+            )
+            if job.mode.device == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+        except BaseException as error:
+            self.close(error)
+            raise
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Release the workspace, once; after an error that leaves nothing to resume, remove it."""
+        if not self._open:
+            return
+        self._open = False
+        try:
+            if error is not None:
+                self.registry.call_hook("zslbench_run_stopped", run=self.info, error=error)
+                failed = isinstance(error, Exception) and not isinstance(error, Interrupted)
+                if failed and not has_checkpoint(self.folder / STAGES):
+                    shutil.rmtree(self.folder, ignore_errors=True)
+        finally:
+            details = (None, None, None) if error is None else (type(error), error, error.__traceback__)
+            self._held.__exit__(*details)
 
     def write(self, outcome: Outcome, notes: Sequence[str], environment: Mapping[str, Any]) -> RunRecord:
         """Put its result into the store.
@@ -97,61 +153,6 @@ class OpenRun:
             networks={name: tensor for name, tensor in tensors.items() if name.partition("/")[0] in stored},
         )
         return self.store.write(content, replace=self.force)
-
-
-@contextlib.contextmanager
-def open_run(
-    job: Job,
-    store: Store,
-    registry: Registry,
-    display: Display,
-    *,
-    force: bool = False,
-    resumed: bool = False,
-) -> Iterator[OpenRun]:
-    """Hold a run's workspace, and notify plugins when it begins and if it ends without a result.
-
-    Args:
-        resumed: it resumes from a checkpoint outside its own workspace.
-    """
-    identity = job.identity()
-    ident = run_id(identity)
-    with store.workspace(ident) as folder:
-        if force:  # from the start, not from what an interrupted run left
-            shutil.rmtree(folder / STAGES, ignore_errors=True)
-        info = RunInfo(
-            id=ident,
-            method=job.recipe.method,
-            variant=job.recipe.variant,
-            dataset=job.recipe.parts["dataset"].name,
-            seed=job.seed,
-            selection=job.selection.mode,
-            identity=identity,
-            folder=store.runs / ident,
-            resumed=resumed or has_checkpoint(folder / STAGES),
-            reading=job.recipe.reading.name if job.recipe.reading else None,
-        )
-        labels = {
-            "method": info.method, "variant": info.variant, "dataset": info.dataset,
-            "seed": info.seed, "selection": info.selection, "label": job.recipe.label,
-        }  # fmt: skip
-        store.describe(folder, labels)
-        if info.resumed:
-            display.say(f"run {ident} resumes from its last checkpoint")
-        try:
-            registry.call_hook("zslbench_run_started", run=info)
-            stages = Stages(
-                StageStore(store.root / STAGES), job.stage_identity(), fresh=force, say=display.say
-            )
-            if job.mode.device == "cuda":
-                torch.cuda.reset_peak_memory_stats()
-            yield OpenRun(job, info, folder, store, registry, stages, force)
-        except BaseException as error:
-            registry.call_hook("zslbench_run_stopped", run=info, error=error)
-            failed = isinstance(error, Exception) and not isinstance(error, Interrupted)
-            if failed and not has_checkpoint(folder / STAGES):  # there is nothing to resume
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
 
 
 def has_checkpoint(folder: Path) -> bool:

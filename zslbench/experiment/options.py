@@ -1,44 +1,47 @@
 """The arguments of a run, declared once for the Python API, the command line, suites and tuning.
 
-A dataclass holds the values and, for the command line, the form and help of each option. The matching
-``…Keywords`` give functions the same fields as typed keywords (``**options: Unpack[RunKeywords]``), from
-which they make the object (``RunOptions(**options)``). Imports nothing heavy.
+A dataclass holds the values and, for the command line, the arguments of ``click.option``. Functions take its
+fields as keywords, of which they make the object (``RunOptions(**options)``). Imports nothing heavy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
 
 if TYPE_CHECKING:
     from zslbench.experiment.datasets import DataFiles
     from zslbench.experiment.job import ExecutionMode
     from zslbench.store.store import Store
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 ABLATION_DATASETS = ("cub", "sun")
 """The data sets of an ablation unless the user names others."""
 
-Kind = Literal["text", "count", "folder", "settings"]
+COUNT = click.IntRange(min=1)
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-@dataclass(frozen=True)
-class OptionInfo:
-    """A field as an option of the command line."""
-
-    help: str = ""
-    kind: Kind = "text"
-    """``count``: an integer of 1 or more; ``settings``: assignments, which become a mapping."""
-    choices: tuple[str, ...] = ()
-    repeatable: bool = False
-    metavar: str | None = None
-    flag: str | None = None
-    """None: the field's name with dashes."""
+def _option(default: Any, help: str = "", flag: str | None = None, **declared: Any) -> Any:
+    """A field, and how the command line declares it; ``flag``: None: its name with dashes."""
+    return field(default=default, metadata={"flag": flag, "help": help or None, **declared})
 
 
-def _option(default: Any, help: str = "", **info: Any) -> Any:
-    return field(default=default, metadata={"option": OptionInfo(help, **info)})
+def _given(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
+    """None where a repeatable option was not given, so that an environment variable can apply."""
+    return value or None
+
+
+def _assignments(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
+    from zslbench.plugin.presets import parse_assignment
+
+    return dict(map(parse_assignment, value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,20 +52,22 @@ class FitOptions:
     settings: Mapping[str, Any] | None = _option(
         None,
         "Override a setting, e.g. generator.lr=1e-4; repeatable.",
-        kind="settings",
         flag="--set",
+        multiple=True,
+        callback=_assignments,
         metavar="KIND.NAME=VALUE",
     )
     """``{"generator.lr": 1e-4}``; settings given here are not searched on validation."""
     preset: str | Sequence[str] | None = _option(
         None,
         "Preset name, METHOD:NAME, or a TOML file; repeatable, later ones win (default: the data set's own).",
-        repeatable=True,
+        multiple=True,
+        callback=_given,
     )
-    epochs: int | None = _option(None, "Length of the schedule.", kind="count")
+    epochs: int | None = _option(None, "Length of the schedule.", type=COUNT)
     """Under ``val``, the longest schedule considered."""
     every: int | None = _option(
-        None, "Epochs between evaluations (default: a twentieth of the schedule).", kind="count"
+        None, "Epochs between evaluations (default: a twentieth of the schedule).", type=COUNT
     )
     features: str | None = _option(
         None, "Features file of the data set (default: res101); mean: means over regions."
@@ -88,32 +93,28 @@ class FitOptions:
 class MachineOptions:
     """Where to compute and store runs, and in which arithmetic."""
 
-    device: str = _option("auto", choices=("auto", "cpu", "cuda"))
-    threads: int | None = _option(None, "CPU threads (default: torch's).", kind="count")
+    device: str = _option("auto", type=click.Choice(("auto", "cpu", "cuda")))
+    threads: int | None = _option(None, "CPU threads (default: torch's).", type=COUNT)
     precision: str = _option(
         "float32",
         "Precision of matrix products: tf32 (GPU only), or bf16 in steps of the selected schedule.",
-        choices=("float32", "tf32", "bf16"),
+        type=click.Choice(("float32", "tf32", "bf16")),
     )
     """Part of a run's identity. With ``bf16``, preparatory stages stay in float32."""
     graphs: str = _option(
         "auto",
         "Capture training in CUDA graphs: where possible, always (or fail), or never.",
-        choices=("auto", "on", "off"),
+        type=click.Choice(("auto", "on", "off")),
     )
     data_root: str | Path | None = _option(  # noqa: RUF009
-        None, "Folder with one subfolder per data set (default: ZSLBENCH_DATA).", kind="folder"
+        None, "Folder with one subfolder per data set (default: ZSLBENCH_DATA).", type=FOLDER
     )
     store: str | Path | None = _option(  # noqa: RUF009
-        None, "Folder of the run store (default: ZSLBENCH_STORE).", kind="folder"
+        None, "Folder of the run store (default: ZSLBENCH_STORE).", type=FOLDER
     )
 
     def mode(self) -> ExecutionMode:
-        """The execution mode on this machine.
-
-        Raises:
-            ZslbenchError: this machine does not support it.
-        """
+        """The execution mode; ZslbenchError if this machine does not support it."""
         from zslbench.experiment.job import choose_mode
 
         return choose_mode(self.device, self.threads, self.precision, self.graphs)
@@ -130,14 +131,15 @@ class RunOptions(MachineOptions):
     """How to compute and track runs."""
 
     replicas: int | None = _option(
-        None, "Maximum number of seeds trained together (default: all on a GPU, 1 on a CPU).", kind="count"
+        None, "Maximum number of seeds trained together (default: all on a GPU, 1 on a CPU).", type=COUNT
     )
     """Part of a run's identity; 1: one at a time."""
     track: str | Sequence[str] | None = _option(
         None,
         "Log runs with this tracker, e.g. tensorboard=logs (zslbench trackers lists them); repeatable; "
         "none: no tracker (default: ZSLBENCH_TRACK).",
-        repeatable=True,
+        multiple=True,
+        callback=_given,
         metavar="NAME[=WHERE]",
     )
 
@@ -152,40 +154,17 @@ class AllOptions(FitOptions, RunOptions):
     """What :func:`zslbench.run` and :func:`zslbench.ablate` take."""
 
 
-class FitKeywords(TypedDict, total=False):
-    """The fields of :class:`FitOptions` as keywords."""
+def takes(*sources: Callable[..., Any]) -> Callable[[F], F]:
+    """Show the keywords of ``sources``, to which a function passes its ``**options``, in its signature."""
 
-    reading: str | None
-    settings: Mapping[str, Any] | None
-    preset: str | Sequence[str] | None
-    epochs: int | None
-    every: int | None
-    features: str | None
-    semantics: str | None
-    regions: str | None
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        shown = {name: one for name, one in signature.parameters.items() if one.kind is not one.VAR_KEYWORD}
+        for source in sources:
+            for name, one in inspect.signature(source).parameters.items():
+                if one.kind is one.KEYWORD_ONLY:
+                    shown.setdefault(name, one)
+        function.__signature__ = signature.replace(parameters=list(shown.values()))  # type: ignore[attr-defined]
+        return function
 
-
-class MachineKeywords(TypedDict, total=False):
-    """The fields of :class:`MachineOptions` as keywords."""
-
-    device: str
-    threads: int | None
-    precision: str
-    graphs: str
-    data_root: str | Path | None
-    store: str | Path | None
-
-
-class RunKeywords(MachineKeywords, total=False):
-    """The fields of :class:`RunOptions` as keywords."""
-
-    replicas: int | None
-    track: str | Sequence[str] | None
-
-
-class AllKeywords(FitKeywords, RunKeywords, total=False):
-    """The fields of :class:`AllOptions` as keywords."""
-
-
-class SearchKeywords(FitKeywords, MachineKeywords, total=False):
-    """The fields of :class:`SearchOptions` as keywords."""
+    return decorate

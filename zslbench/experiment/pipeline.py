@@ -34,7 +34,7 @@ class Outcome:
     """Fractions: acc, u, s, h, ausuc, and with a validation model u_cal, s_cal, h_cal and its offset."""
     epochs: tuple[dict[str, Any], ...]
     """Per-epoch rows of every stage, validation included."""
-    candidates: tuple[dict[str, Any], ...]
+    candidates: tuple[dict[str, Any], ...] = ()
     """One row per combination of searched hyperparameters, with its best figures."""
     networks: Mapping[str, Any] = field(default_factory=dict)
     """Networks of the final fit by kind; empty under ``oracle``, whose figures are of several models."""
@@ -44,30 +44,8 @@ class Outcome:
     """Networks of the chosen candidate on the validation fold, at the end of its schedule."""
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """The best point found on the validation fold."""
-
-    value: float
-    criterion: str
-    epochs: int | None
-    overlay: Mapping[str, Any]
-    offset: float | None
-    networks: Mapping[str, Any]
-
-
 OnEvaluation = Callable[[int | None, Mapping[str, float]], None]
 """Called with an epoch (None: closed form) and the figures on the validation fold after it."""
-
-
-@dataclass(frozen=True)
-class Validated:
-    """A recipe's metrics on the validation fold."""
-
-    criterion: str
-    """``h``, or ``acc`` for a method without GZSL."""
-    points: tuple[dict[str, Any], ...]
-    """One row per evaluation along the schedule, including its end: ``epoch``, ``val_h``, ... (fractions)."""
 
 
 def validate(
@@ -76,18 +54,16 @@ def validate(
     selection: Selection,
     training: Training,
     on_evaluation: OnEvaluation = lambda epoch, figures: None,
-) -> Validated:
+) -> list[dict[str, Any]]:
     """Fit a recipe on a validation fold and evaluate it there along its schedule, as ``val`` does.
 
-    Its hyperparameters are not searched. With the same seed, the figures are those of a run under ``val``.
+    Its hyperparameters are not searched. With the same seed, the figures are those of a run under ``val``:
+    one row per evaluation, including that at the end, with ``epoch``, ``val_h``, ... (fractions).
 
     Args:
         on_evaluation: called after each evaluation, except those restored from a checkpoint.
     """
-    criterion, tasks = _criterion(recipe)
-    part = training.child("validation")
-    _, points = _points(recipe, fold, selection, part, tasks, on_evaluation)
-    return Validated(criterion, tuple(points))
+    return _points(recipe, fold, selection, training.child("validation"), on_evaluation)[1]
 
 
 def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Training) -> Outcome:
@@ -99,73 +75,49 @@ def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Traini
     if selection.mode == "oracle":
         return _oracle(recipe, final, selection, training)
     if selection.mode == "last":
-        return _final(recipe, final, training, (), (), None)
-    validation = training.shared(
+        return _final(recipe, final, training)
+    fold = training.shared(
         ("validation fold", id(dataset), inputs), lambda: validation_fold(dataset, device, inputs)
     )
-    choice, epochs, candidates = _validate(recipe, validation, selection, training)
-    chosen = recipe.with_settings(choice.overlay)
-    if choice.epochs is not None and chosen.schedule is not None:
-        chosen = chosen.with_settings({chosen.schedule: choice.epochs})
-    return _final(chosen, final, training, epochs, candidates, choice)
-
-
-def _final(
-    recipe: Recipe,
-    fold: Fold,
-    training: Training,
-    epochs: tuple[dict[str, Any], ...],
-    candidates: tuple[dict[str, Any], ...],
-    choice: _Choice | None,
-) -> Outcome:
-    """Fit on trainval for the whole schedule and evaluate once on the test images."""
-    fitted = Fitter(recipe, fold, training.child("final"), recipe.tasks).fit()
-    evaluation = fitted.evaluation
-    metrics: dict[str, float | int | str | None] = {**evaluation.figures(), "epochs": recipe.epochs}
-    if choice is not None:
-        metrics[f"val_{choice.criterion}"] = choice.value
-        if choice.offset is not None and evaluation.gzsl is not None:
-            metrics |= evaluation.calibrated(choice.offset).figures(calibrated=True)
-            metrics["offset"] = choice.offset
-    return Outcome(
-        evaluation,
-        metrics,
-        epochs + fitted.epochs,
-        candidates,
-        fitted.networks,
-        dict(choice.overlay) if choice else {},
-        choice.networks if choice else {},
-    )
-
-
-def _validate(
-    recipe: Recipe, fold: Fold, selection: Selection, training: Training
-) -> tuple[_Choice, tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
-    """Every candidate on the validation fold; the best by H, or by Acc for a method without GZSL.
-
-    Of equally good points the first candidate and the shortest schedule win.
-    """
-    criterion, tasks = _criterion(recipe)
-    best: _Choice | None = None
+    name = f"val_{criterion(recipe.tasks).key}"
     rows: list[dict[str, Any]] = []
     table: list[dict[str, Any]] = []
+    best: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    networks: Mapping[str, Any] = {}
     for number, overlay, candidate, part in _candidates(recipe, training, "validation"):
-        fitted, points = _points(candidate, fold, selection, part, tasks)
-        top = max(points, key=lambda row: (row[f"val_{criterion}"], -(row["epoch"] or 0)))
+        fitted, points = _points(candidate, fold, selection, part)
+        # Of equally good points the first candidate and the shortest schedule win.
+        top = max(points, key=lambda row: (row[name], -(row["epoch"] or 0)))
         rows.extend({**row, "candidate": number} for row in fitted.epochs)
         shown = {key: value for key, value in top.items() if key == "epoch" or key.startswith("val_")}
         table.append({"candidate": number, **overlay, **shown})
-        if best is None or top[f"val_{criterion}"] > best.value:
-            best = _Choice(
-                value=top[f"val_{criterion}"],
-                criterion=criterion,
-                epochs=top["epoch"],
-                overlay=overlay,
-                offset=top.get("val_offset"),
-                networks=fitted.networks,
-            )
-    assert best is not None
-    return best, tuple(rows), tuple(table)
+        if not best or top[name] > best[name]:
+            best, settings, networks = top, overlay, fitted.networks
+    chosen = recipe.with_settings(settings)
+    if best["epoch"] is not None and chosen.schedule is not None:
+        chosen = chosen.with_settings({chosen.schedule: best["epoch"]})
+    found = _final(chosen, final, training)
+    metrics = found.metrics | {name: best[name]}
+    offset = best.get("val_offset")
+    if offset is not None and found.evaluation.gzsl is not None:
+        metrics |= found.evaluation.calibrated(offset).figures(calibrated=True)
+        metrics["offset"] = offset
+    return replace(
+        found,
+        metrics=metrics,
+        epochs=(*rows, *found.epochs),
+        candidates=tuple(table),
+        settings=settings,
+        validation_networks=networks,
+    )
+
+
+def _final(recipe: Recipe, fold: Fold, training: Training) -> Outcome:
+    """Fit on trainval for the whole schedule and evaluate once on the test images."""
+    fitted = Fitter(recipe, fold, training.child("final"), recipe.tasks).fit()
+    metrics: dict[str, float | int | str | None] = {**fitted.evaluation.figures(), "epochs": recipe.epochs}
+    return Outcome(fitted.evaluation, metrics, fitted.epochs, networks=fitted.networks)
 
 
 def _candidates(
@@ -178,18 +130,11 @@ def _candidates(
         yield number, overlay, candidate, training.child(name, stream=fold)
 
 
-def _criterion(recipe: Recipe) -> tuple[str, tuple[str, ...]]:
-    """The figure that is compared on the validation fold, and the tasks needed for it."""
-    metric = criterion(recipe.tasks)
-    return metric.key, (metric.group.lower(),)
-
-
 def _points(
     recipe: Recipe,
     fold: Fold,
     selection: Selection,
     training: Training,
-    tasks: tuple[str, ...],
     on_evaluation: OnEvaluation = lambda epoch, figures: None,
 ) -> tuple[Fitted, list[dict[str, Any]]]:
     """Fit on the validation fold; also the rows of the epochs after which it was evaluated."""
@@ -200,7 +145,8 @@ def _points(
         return figures
 
     evaluates = selection.along(recipe.epochs or 0)
-    fitted = Fitter(recipe, fold, training, tasks).fit(evaluates=evaluates, assess=assess)
+    task = criterion(recipe.tasks).group.lower()
+    fitted = Fitter(recipe, fold, training, (task,)).fit(evaluates=evaluates, assess=assess)
     last = _validation_figures(fitted.evaluation)
     on_evaluation(recipe.epochs, last)
     _complete_last_row(fitted, recipe, last)

@@ -147,12 +147,7 @@ class PublishedRow:
         return "; ".join(filter(None, (self.dispute, self.remark)))
 
     def differences(self, semantics: str = "att", features: str = "res101") -> tuple[str, ...]:
-        """How its conditions differ from those of a run, a reason each.
-
-        Args:
-            semantics: the run's, as run records name it: ``att``, ``original_att`` or ``sentence``.
-            features: the run's, as run records name them: ``res101`` is the survey's.
-        """
+        """How its conditions differ from a run's, a reason each; arguments as run records name them."""
         reasons = []
         if self.semantics != printed_semantics(semantics, self.dataset):
             names = {"att": "class attributes", SENTENCES: "1024-d sentence embeddings"}
@@ -197,13 +192,7 @@ class PublishedResults:
 
     @classmethod
     def read(cls, results: str, sources: str) -> PublishedResults:
-        """From the text of two CSV files.
-
-        Args:
-            results: one line for each row, figures as printed, empty where none is; the columns are those of
-                the package's ``results.csv``.
-            sources: columns ``source``, ``kind`` (paper, release, survey or reproduction) and ``method``:
-                whose authors print it; empty: nobody's.
+        """From the text of two CSV files with the columns of the package's; figures as printed.
 
         Raises:
             DataError: lists every line that cannot be read.
@@ -251,22 +240,17 @@ class PublishedResults:
         Args:
             method: its name in any spelling; case, spaces and punctuation do not count.
             dataset: only this one; None: all.
-            source: the one to rank first, by its full name.
-            semantics: the class semantics to rank first, as run records name them.
+            source, semantics: those to rank first; semantics as run records name them.
         """
-        found = [
-            one
-            for one in self.rows
-            if normal(one.method) == normal(method)
-            and (dataset is None or normal(one.dataset) == normal(dataset))
-        ]
+        found = (row for row in self.rows if normal(row.method) == normal(method))
 
-        def rank(one: PublishedRow) -> tuple[bool, bool, bool, bool, bool, int]:
-            other_semantics = one.semantics != printed_semantics(semantics, one.dataset)
-            distance = get_args(Origin).index(one.origin)
-            return one.empty, one.source != source, other_semantics, one.finetuned, not one.complete, distance
+        def rank(row: PublishedRow) -> tuple[bool, bool, bool, bool, bool, int]:
+            other_semantics = row.semantics != printed_semantics(semantics, row.dataset)
+            distance = get_args(Origin).index(row.origin)
+            return row.empty, row.source != source, other_semantics, row.finetuned, not row.complete, distance
 
-        return tuple(sorted(found, key=rank))
+        wanted = (row for row in found if dataset is None or normal(row.dataset) == normal(dataset))
+        return tuple(sorted(wanted, key=rank))
 
     def find(
         self, method: str, dataset: str, source: str | None = None, *, semantics: str = "att"

@@ -118,7 +118,7 @@ class Store:
             ValueError, TypeError: part of ``content`` cannot be stored.
         """
         run = _checked(content.info.id)
-        with self._explained(), contextlib.suppress(RunExistsError):
+        with self.explained(), contextlib.suppress(RunExistsError):
             make_folder(self.runs)
             make_folder(self._tmp)
             remove_dead(self._tmp, before=lambda own: finish_swap(own, self.runs))
@@ -148,20 +148,20 @@ class Store:
         """
         _checked(run)
         self._written.discard(run)
-        with self._explained():
+        with self.explained():
             make_folder(self._workspaces.parent)
             make_folder(self._tmp)
             lock = self._workspaces.acquire(run)
         if lock is None:
             _log.warning("another process is also computing run %s; computing it here separately", run)
             with contextlib.ExitStack() as held:
-                with self._explained():
+                with self.explained():
                     own = held.enter_context(scratch(self._tmp, run))
                 yield own
             return
         done = False
         try:
-            with self._explained():
+            with self.explained():
                 (self._workspaces.parent / run).mkdir(exist_ok=True)
             yield self._workspaces.parent / run
             done = True
@@ -174,7 +174,7 @@ class Store:
         Raises:
             ZslbenchError: it cannot be written.
         """
-        with self._explained():
+        with self.explained():
             write_whole(folder / INFO_FILE, json.dumps(dict(info), indent=1, default=str).encode("ascii"))
 
     # --- helpers -------------------------------------------------------------------------------------
@@ -190,11 +190,12 @@ class Store:
     def _names(self) -> list[str]:
         if not self.runs.is_dir():
             return []
-        with self._explained("read"):
+        with self.explained("read"):
             return sorted(path.name for path in self.runs.iterdir() if not path.name.startswith("."))
 
     @contextlib.contextmanager
-    def _explained(self, verb: str = "write") -> Iterator[None]:
+    def explained(self, verb: str = "write") -> Iterator[None]:
+        """Turn an OSError of the store's files into an error that says what to do."""
         try:
             yield
         except OSError as error:

@@ -9,7 +9,7 @@ import pytest
 
 import zslbench
 from zslbench.experiment import fitting as fitting_module
-from zslbench.experiment.fitting import FinalClassifiers
+from zslbench.experiment.fitting import Fitter
 
 SETTINGS = {
     "generator.hidden": 4, "generator.per_class": 2, "generator.batch_size": 256, "generator.critic_steps": 1,
@@ -20,18 +20,18 @@ SETTINGS = {
 @pytest.fixture
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     found: Counter[str] = Counter()
-    evaluate, fit = fitting_module.evaluate_scores, FinalClassifiers.fit
+    evaluate, fit = fitting_module.evaluate_scores, Fitter.fit_classifiers
 
     def evaluating(*arguments: Any) -> Any:
         found["evaluations"] += 1
         return evaluate(*arguments)
 
-    def fitting(self: FinalClassifiers, *arguments: Any) -> Any:
+    def fitting(self: Fitter, *arguments: Any) -> Any:
         found["classifiers"] += 1
         return fit(self, *arguments)
 
     monkeypatch.setattr(fitting_module, "evaluate_scores", evaluating)
-    monkeypatch.setattr(FinalClassifiers, "fit", fitting)
+    monkeypatch.setattr(Fitter, "fit_classifiers", fitting)
     return found
 
 

@@ -19,7 +19,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zslbench.errors import ZslbenchError
 from zslbench.experiment.suites.definition import Suite
 from zslbench.experiment.suites.lines import Cell, Line, Place, ResolvedSuite, resolve_suite
 from zslbench.plugin.lookup import Registry
@@ -54,7 +53,7 @@ class Ledger:
     """The ledger of cells in a store; its folder is made when something is first written."""
 
     def __init__(self, store: Store) -> None:
-        self.folder = store.root / "cells"
+        self.store, self.folder = store, store.root / "cells"
 
     def find(self, cell: str) -> CellRecord | None:
         """The record of a cell; None: there is none. A damaged file is moved away with a warning."""
@@ -82,21 +81,12 @@ class Ledger:
         return found
 
     def write(self, cell: str, record: CellRecord) -> None:
-        """Replace the record of a cell.
-
-        Raises:
-            ZslbenchError: it cannot be written.
-        """
+        """Replace the record of a cell."""
         when = record.when or datetime.now(UTC).isoformat(timespec="seconds")
         content = {"format": LEDGER_FORMAT, "cell": cell, **asdict(record), "when": when}
-        try:
+        with self.store.explained():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder / f"{cell}.json", checked_json(content))
-        except OSError as error:
-            raise ZslbenchError(
-                f"{self.folder}: cannot be written ({error.strerror or error}); free space, set permissions, "
-                "or use another store (--store, ZSLBENCH_STORE)"
-            ) from error
 
 
 EntryState = Literal["done", "partial", "failed", "missing", "no data", "no plugin", "not applicable"]
@@ -146,10 +136,7 @@ class SuiteOutcome:
 def suite_outcome(
     suite: Suite, store: Store, registry: Registry, *, data_root: str | Path | None = None
 ) -> SuiteOutcome:
-    """What a store has of a suite, in float32.
-
-    Args:
-        data_root: where data sets are that no plugin registers.
+    """What a store has of a suite, in float32; ``data_root`` has data sets that no plugin registers.
 
     Raises:
         SettingsError: the suite asks for something that its methods do not have.

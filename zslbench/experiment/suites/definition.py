@@ -40,9 +40,7 @@ def _flat(value: Any) -> Any:
     """``{generator = {lr = 1}}`` as ``{"generator.lr" = 1}``."""
     if not isinstance(value, Mapping):
         return value
-    flat: dict[str, Any] = {}
-    for key, one in value.items():
-        flat |= flatten(one, f"{key}.") if isinstance(one, Mapping) else {key: one}
+    flat = flatten(value)
     for key in flat:
         kind, dot, name = key.partition(".")
         if kind not in KINDS or not dot or not name:
@@ -214,15 +212,10 @@ class Suite(Definition):
         seeds: int | Sequence[int] | None = None,
         select: Sequence[str] | None = None,
     ) -> Suite:
-        """A part of the suite, in its own order.
-
-        Args:
-            methods: names of methods or labels of lines.
-            seeds: the first n, or these.
+        """A part of the suite, in its own order: methods or lines by name, the first n seeds or these.
 
         Raises:
-            UnknownName: the suite has no such method, data set or selection.
-            SettingsError: it has no such seed.
+            UnknownName, SettingsError: the suite has no such part.
         """
         changed: dict[str, Any] = {}
         if methods:
@@ -259,11 +252,7 @@ class Suite(Definition):
 
 
 def parse(text: str, path: Path, folder: Path | None = None) -> Suite:
-    """Read the text of a suite.
-
-    Args:
-        path: the file, for messages and the suite's name.
-        folder: what file names in it are relative to.
+    """Read the text of a suite, with the file's ``path`` and the ``folder`` that names in it are relative to.
 
     Raises:
         SettingsError: it is not TOML, or has unknown keys or wrong values; lists all of them.

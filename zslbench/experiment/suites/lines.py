@@ -227,8 +227,7 @@ class _Resolver:
     def refuse_unused(self, *, complete: bool) -> None:
         """Refuse options of the whole suite that no line has: they are typos.
 
-        In a part of a suite they may be meant for the rest. Where a plugin or a data set is missing
-        (``complete`` is false) they may be meant for that, and become remarks.
+        In a part of a suite they may be meant for the rest; if it is not ``complete``, for what is missing.
         """
         if not self._settings:
             return
@@ -355,12 +354,7 @@ def _published_group(row: Row) -> str:
 
 
 def _refuse_unpublished(suite: Suite, declared: Callable[[str], Method | None]) -> None:
-    """Check the source and the methods that the suite is to be compared with.
-
-    Raises:
-        SettingsError: the published results, the methods' own ablations included, have no such source, or no
-            such method.
-    """
+    """Check that the published results, the methods' own ablations included, have what the suite names."""
     results, source = PublishedResults.load(), suite.published_source
     if source is not None and source not in results.names("source"):
         methods = filter(None, (declared(row.method) for row in suite.rows))

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Unpack
+from typing import Any
 
 from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
 from zslbench.experiment.execution import Ended, compute_group
 from zslbench.experiment.job import ExecutionMode, Job, lift_key, replicas_for, versions
-from zslbench.experiment.options import RunKeywords, RunOptions
+from zslbench.experiment.options import RunOptions
 from zslbench.experiment.suites.cells import CellRecord, CellState, Ledger, SuiteOutcome, stored_outcome
 from zslbench.experiment.suites.definition import Suite, as_list, find_suite
 from zslbench.experiment.suites.lines import PENDING, Cell, Status, resolve_suite
@@ -37,44 +37,37 @@ class Watcher:
         computed, ``running elsewhere`` or ``found``."""
 
 
-class BenchKeywords(RunKeywords, total=False):
-    """What :func:`zslbench.bench` takes: which part of a suite, its changes, and how it runs."""
-
-    methods: str | Sequence[str] | None
-    datasets: str | Sequence[str] | None
-    seeds: int | Sequence[int] | None
-    select: str | Sequence[str] | None
-    settings: Mapping[str, Any] | None
-    preset: str | Sequence[str] | None
-    only_missing: bool
-    retry_failed: bool
-    display: Display | None
-
-
 def prepare(
     suite: str | Path | Suite,
     registry: Registry,
-    *,
     across_lines: bool = False,
-    **options: Unpack[BenchKeywords],
+    *,
+    methods: str | Sequence[str] | None = None,
+    datasets: str | Sequence[str] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    select: str | Sequence[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    preset: str | Sequence[str] | None = None,
+    only_missing: bool = False,
+    retry_failed: bool = False,
+    display: Display | None = None,
+    **options: Any,
 ) -> Bench:
     """Resolve and plan a suite; :meth:`Bench.run` of the result computes it.
 
     Arguments and errors are those of :func:`zslbench.bench`; ``across_lines`` is that of :class:`Bench`.
     """
-    given: dict[str, Any] = dict(options)
-    part = {name: as_list(given.pop(name, None)) for name in ("methods", "datasets", "seeds", "select")}
-    settings, preset = given.pop("settings", None), given.pop("preset", None)
-    only_missing, retry_failed = given.pop("only_missing", False), given.pop("retry_failed", False)
-    display, run = given.pop("display", None) or Quiet(), RunOptions(**given)
+    run = RunOptions(**options)
     if only_missing and retry_failed:
         raise SettingsError(
             "--only-missing leaves failed cells alone and --retry-failed runs them: choose one"
         )
-    narrowed = (suite if isinstance(suite, Suite) else find_suite(suite)).narrowed(**part)
+    narrowed = (suite if isinstance(suite, Suite) else find_suite(suite)).narrowed(
+        methods=as_list(methods), datasets=as_list(datasets), seeds=seeds, select=as_list(select)
+    )
     if settings or preset:
         narrowed = narrowed.overridden(settings or {}, preset)
-    bench = Bench(narrowed, registry, run, display, only_missing, retry_failed, across_lines)
+    bench = Bench(narrowed, registry, run, display or Quiet(), only_missing, retry_failed, across_lines)
     with stoppable(lambda: "stopped before the first run"):
         bench.plan()
     return bench
@@ -130,11 +123,7 @@ class Bench:
     # --- planning --------------------------------------------------------------------------------
 
     def plan(self) -> None:
-        """Decide what is to be done about each cell. Reads the data sets, one after the other.
-
-        Raises:
-            ZslbenchError: the store cannot be read.
-        """
+        """Decide what is to be done about each cell. Reads the data sets, one after the other."""
         self._form_groups()
         begun = {one.id for one in self.store.unfinished()}
         faults: dict[int, Exception] = {}
@@ -188,12 +177,6 @@ class Bench:
             cell.status, cell.reason = "failed before", known.message
 
     def _job(self, cell: Cell) -> Job:
-        """The run of a cell.
-
-        Raises:
-            MissingData: its data set is missing.
-            DataError: its data set cannot be used.
-        """
         dataset, data = self._datasets.load(cell.recipe, cell.files)
         mode = replace(self.mode, replicas=len(cell.group))
         return Job(cell.recipe, dataset, data, cell.seed, cell.selection, mode, cell.keep_weights)
@@ -293,10 +276,7 @@ def message_of(error: Exception) -> str:
 
 
 def same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two identities ask for the same figures in the same precision.
-
-    The device, the number of threads and how many runs were trained together do not count.
-    """
+    """Whether two identities ask for the same figures in the same precision, however they are computed."""
 
     def figures(identity: Mapping[str, Any]) -> str:
         precision = (identity.get("execution") or {}).get("precision")
@@ -310,12 +290,7 @@ _COMPARED = ("method", "variant", "reading", "components", "settings", "search",
 
 
 class Costs:
-    """Estimated time of cells, in seconds.
-
-    Args:
-        records: runs of the store.
-        mode: how cells are computed; runs on another device do not count.
-    """
+    """Estimated time of cells in seconds, from runs of the store on the same kind of device."""
 
     def __init__(self, records: Iterable[RunRecord], mode: ExecutionMode) -> None:
         self._seconds: dict[str | None, list[float]] = {}
