@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scipy.io
 
-from zslbench.data import Findings, ImageLabels, label_files, read_folder, read_without_features
+from zslbench.data import Findings, FolderContents, ImageLabels, label_files, read_without_features
 from zslbench.errors import DataError
 
 
 def test_without_labels_parts_and_names_are_read(write_set: Any, contents: Any) -> None:
-    found = read_folder(write_set())
+    found = FolderContents(write_set())
     assert found.findings.rows == [] and found.split is None
     assert found.class_names == ("ant", "bee", "cat", "dog", "elk", "fox")
     assert {part: len(rows) for part, rows in found.parts.items()} == {
@@ -26,7 +26,7 @@ def test_without_labels_parts_and_names_are_read(write_set: Any, contents: Any) 
 
 def test_the_rest_is_read_where_a_part_is_unusable(write_set: Any) -> None:
     folder = write_set(test_seen_loc=np.full((8, 1), 0.5), allclasses_names=None)
-    found = read_folder(folder, ImageLabels(np.repeat(np.arange(6), 10), "labels.mat"))
+    found = FolderContents(folder, ImageLabels(np.repeat(np.arange(6), 10), "labels.mat"))
     assert [(one.severity, one.where, one.count) for one in found.findings.rows] == [
         ("error", "att_splits.mat", 8)
     ]

@@ -10,7 +10,6 @@ from .folder import (
     label_files as label_files,
     no_features as no_features,
     original_attributes as original_attributes,
-    read_folder as read_folder,
     read_without_features as read_without_features,
 )
 from .locations import (

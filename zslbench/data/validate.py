@@ -90,34 +90,22 @@ class Findings:
             self.add(severity, f"cannot be read ({type(error).__name__}: {error})", where)
 
     def failure(self, where: object, advice: str = "") -> DataError:
-        """All errors as one.
-
-        Args:
-            where: what the message names first.
-            advice: what to do; empty: what the errors advise.
-        """
+        """All errors as one about ``where``; without ``advice``, with what the errors advise."""
         fixes = dict.fromkeys(error.fix for error in self.errors if error.fix)
         return DataError(where, [str(error) for error in self.errors], advice or "; ".join(fixes))
 
     def raise_errors(self, where: object, advice: str = "") -> None:
-        """Raise all errors as one, if there are any.
-
-        Raises:
-            DataError: as :meth:`failure` returns it.
-        """
+        """Raise :meth:`failure` if there are errors."""
         if self.errors:
             raise self.failure(where, advice)
 
 
 def require_valid(dataset: Dataset, where: object, advice: str = "") -> None:
-    """Refuse a data set that has faults.
+    """Raise DataError with every fault of a data set and its count, if there are any.
 
     Args:
         where: what the message names first, such as the folder that the data set was read from.
         advice: what to do.
-
-    Raises:
-        DataError: lists every fault with its count.
     """
     Findings(dataset_findings(dataset)).raise_errors(where, advice)
 

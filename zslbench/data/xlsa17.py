@@ -10,10 +10,9 @@ import numpy as np
 
 from zslbench.data.folder import (
     SEMANTICS_FILES,
+    FileVariables,
+    FolderContents,
     ImageLabels,
-    labels_of,
-    matrix_of,
-    read_folder,
     transposed,
 )
 from zslbench.data.locations import HOW_TO_CHOOSE, SPLITS_FILE, require_folder
@@ -134,14 +133,13 @@ def read_xlsa17(
     else:
         file, features_name = f"{stem}.mat", str(stem)
         keys = {"features", "labels"} | ({"image_files"} if image_files or with_regions else set())
-        variables = read_mat(folder / file, keys)
-        x = matrix_of(variables, file, "features", findings)
-        images = labels_of(variables, file, findings)
+        variables = FileVariables(file, read_mat(folder / file, keys), findings)
+        x, images = variables.matrix("features"), variables.labels()
         if x is not None and images is not None and x.shape[1] != len(images.labels):
             size = f"{x.shape[0]} x {x.shape[1]} (d x images)"
             findings.error(f"features are {size}, labels {len(images.labels)}", file)
         x = None if x is None else transposed(x)
-    contents = read_folder(folder, images, semantics, findings)
+    contents = FolderContents(folder, images, semantics, findings)
     described = contents.unchecked(semantics)
     if described is not None and expected is not None:
         findings.extend(count_differences(described, expected))
@@ -181,19 +179,14 @@ def features_stem(features: str) -> str:
 
 
 def _require_files(folder: Path, features: str | None, semantics_file: str) -> None:
-    """Raise MissingData for every file of the data set that is not there; list the features that are.
-
-    Args:
-        features: stem of the features file; None: none is needed.
-    """
-    files = [] if features is None else [f"{features}.mat"]
-    absent = [
-        one for one in dict.fromkeys([SPLITS_FILE, semantics_file, *files]) if not (folder / one).is_file()
-    ]
+    """Raise MissingData for files that are not there; ``features``: a stem, None: no such file is needed."""
+    features_file = f"{features}.mat"
+    files = [SPLITS_FILE, semantics_file, *([] if features is None else [features_file])]
+    absent = [file for file in dict.fromkeys(files) if not (folder / file).is_file()]
     if not absent:
         return
-    advice = _HOW_TO_GET if absent != [f"{features}.mat"] or features == DEFAULT_FEATURES else ""
-    if f"{features}.mat" in absent and (others := features_files(folder)):
+    advice = _HOW_TO_GET if absent != [features_file] or features == DEFAULT_FEATURES else ""
+    if features_file in absent and (others := features_files(folder)):
         advice = f"Found: {', '.join(others)}; pass --features {others[0]}. {advice}".rstrip()
     raise MissingData(folder, [f"{one} is missing" for one in absent], advice)
 

@@ -66,9 +66,6 @@ class Check:
         except Exception as error:
             raise ConformanceError(f"{where}: {one_line(error)} (rule: {self.rule})") from error
 
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.name}"
-
 
 @contextmanager
 def global_seed(seed: int, numpy: int | None = None, python: int | None = None) -> Iterator[None]:

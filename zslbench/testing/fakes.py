@@ -9,7 +9,6 @@ For example, run a component that no installed package registers::
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -149,9 +148,8 @@ def fake_record(
     measured = (key for key, one in METRICS.items() if one.group != "calibrated")
     defaults = dict(zip(measured, (0.5, 0.2, 0.3, 0.24, 0.1), strict=False))
     recorded = {"seconds": 1.5, "group": "generative", "chosen": {}, "preset": None}
-    folder, copied = store.runs / run, copy.deepcopy(content)
     finished = RunContent(
-        RunInfo(run, method, variant, dataset, seed, selection, copied, folder, reading=reading),
+        RunInfo(run, method, variant, dataset, seed, selection, content, store.runs / run, reading=reading),
         metrics=defaults | figures | dict(metrics or {}),
         environment=recorded | dict(environment or {}),
         data=content["data"] | {"arrays": [ARRAY | {"file": f"{features}.mat"}]},

@@ -151,14 +151,14 @@ class ComponentCase:
         """The argument of ``fit``."""
         if self.kind == "embedding":
             return self.inputs.raw_view(space, data)
-        if self.kind == "generator":
-            return self.inputs.view(space, space.seen, data, guide=True)
-        everything = torch.arange(len(space.names), device=space.semantics.device)
-        return self.inputs.view(space, everything if self.cls.needs_examples else space.seen, data)
+        classes = space.seen
+        if self.kind == "classifier" and self.cls.needs_examples:
+            classes = torch.arange(len(space.names), device=space.semantics.device)
+        return self.inputs.view(space, classes, data, guide=self.kind == "generator")
 
-    def rows(self, data: int = 1) -> Tensor:
+    def rows(self) -> Tensor:
         """The argument of ``embed``, ``transform`` or ``scores``: images that were not fitted on."""
-        view = self.view(self.space(data), data)
+        view = self.view(self.space(1), 1)
         if self.kind == "embedding" and self.cls.inputs == "regions":
             assert view.regions is not None
             return view.regions[torch.arange(len(view.labels), device=view.labels.device)]
@@ -203,13 +203,11 @@ def finish(
     seed: int = 0,
     stages: Stages | None = None,
 ) -> Networks:
-    """The networks of what ``fit`` returned, trained for one epoch; appends each program to ``programs``."""
-    seen = [] if programs is None else programs
+    """The networks of what ``fit`` returned, trained for one epoch; ``programs`` gets those yielded."""
     if isinstance(fit, Program):
-        seen.append(fit)
         fit = shortened(fit)
     elif not isinstance(fit, dict):
-        fit = _each(fit, seen)
+        fit = _each(fit, [] if programs is None else programs)
     training = Training(Streams(seed, space.semantics.device), stage="check", stages=stages)
     return complete(fit, space.semantics, training).networks
 

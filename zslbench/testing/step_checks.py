@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -129,7 +130,7 @@ def steps_lift(case: ComponentCase) -> None:
         )
 
 
-class WatchedNoise(dict[str, Tensor]):
+class _WatchedNoise(dict[str, Tensor]):
     """Noise that remembers which terms were read."""
 
     def __init__(self, noise: Noise) -> None:
@@ -141,40 +142,40 @@ class WatchedNoise(dict[str, Tensor]):
         return super().__getitem__(name)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """As of any dictionary."""
         self.read.add(name)
         return super().get(name, default)
 
-    def require_read(self, who: str, declared_in: str) -> None:
-        """Require that every term, and nothing else, was read."""
-        if undeclared := sorted(self.read - self.keys()):
-            raise Fault(f"{who} reads noise '{undeclared[0]}', which is not declared in {declared_in}")
-        if unread := sorted(self.keys() - self.read):
-            raise Fault(f"{who} does not read noise '{unread[0]}', which is declared in {declared_in}")
+
+@contextmanager
+def _all_read(noise: Noise, who: str, declared_in: str) -> Iterator[Noise]:
+    """Require that every term of the noise, and nothing else, is read within the context."""
+    watched = _WatchedNoise(noise)
+    try:
+        yield watched
+    except KeyError:
+        if watched.read <= watched.keys():
+            raise
+    if undeclared := sorted(watched.read - watched.keys()):
+        raise Fault(f"{who} reads noise '{undeclared[0]}', which is not declared in {declared_in}")
+    if unread := sorted(watched.keys() - watched.read):
+        raise Fault(f"{who} does not read noise '{unread[0]}', which is declared in {declared_in}")
 
 
 def noise_declared(case: ComponentCase) -> None:
     """A step reads exactly the noise terms that it declares."""
     for call in _calls(case):
-        noise = WatchedNoise(call.noise)
-        try:
+        with _all_read(call.noise, call.where, "its noise") as noise:
             call.step.losses(call.nets, call.batch, noise)
-        except KeyError:
-            if noise.read <= noise.keys():
-                raise
-        noise.require_read(call.where, "its noise")
 
 
 def seeds_together(case: ComponentCase) -> None:
     """Three seeds' programs, lifted together, give each seed the losses and gradients of its plain steps."""
     semantics = case.space().semantics
     for programs in zip(*(case.programs(seed) for seed in range(_SEEDS)), strict=True):
-        requests = {
-            seed: Request(
-                shortened(program), semantics, Training(Streams(seed, case.device), stage=program.name)
-            )
-            for seed, program in enumerate(programs)
-        }
+        requests = {}
+        for seed, program in enumerate(programs):
+            training = Training(Streams(seed, case.device), stage=program.name)
+            requests[seed] = Request(shortened(program), semantics, training)
         run = LiftedRun(requests, range(_SEEDS), None)
         try:
             check_equal({seed: signature(one) for seed, one in requests.items()})
@@ -236,19 +237,10 @@ def sample_shape(case: ComponentCase) -> None:
 def sample_uses_semantics_and_noise(case: ComponentCase) -> None:
     """``sample`` depends on semantics and declared noise only, row by row, and changes nothing."""
     component, nets, semantics, noise = _sampling(case)
-    watched = WatchedNoise(noise)
-
-    def sample() -> Tensor:
-        try:
-            found: Tensor = component.sample(nets, semantics, watched)
-        except KeyError:
-            watched.require_read("sample", "sample_noise")
-            raise
-        return found
-
     arguments = {"networks": nets, "semantics": semantics, "noise": noise}
-    found = require_pure("sample", sample, arguments, "declare its noise in sample_noise")
-    watched.require_read("sample", "sample_noise")
+    with _all_read(noise, "sample", "sample_noise") as watched:
+        sample = partial(component.sample, nets, semantics, watched)
+        found = require_pure("sample", sample, arguments, "declare its noise in sample_noise")
     part = torch.tensor([7, 2], device=semantics.device)
     with torch.no_grad():
         some = component.sample(nets, semantics[part], {name: one[part] for name, one in noise.items()})

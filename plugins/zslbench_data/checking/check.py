@@ -20,7 +20,6 @@ from zslbench.data import (
     find_folder,
     find_regions,
     mat_variables,
-    read_folder,
     region_files,
 )
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
@@ -104,7 +103,7 @@ def _check_folder(folder: Path, only: Mapping[str, str | None], findings: Findin
             images = ImageLabels(source.labels, sources[0].name, source.image_files)
     elif images is None:
         findings.error("no file has labels", folder.name)
-    contents = read_folder(folder, images, findings=findings)
+    contents = FolderContents(folder, images, findings=findings)
     check_semantics(contents, [only["semantics"]] if only["semantics"] else _semantics(contents))
     check_class_folders(contents)
     if contents.semantics is not None:

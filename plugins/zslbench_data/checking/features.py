@@ -228,7 +228,7 @@ def _float_rows(source: RegionStore | RegionFile, means: list[np.ndarray]) -> It
 
 def open_source(path: Path) -> RegionStore | RegionFile:
     """Region features at a path; an HDF5 file is not copied to a store first."""
-    return RegionStore.open(path) if path.is_dir() else RegionFile.read(path)
+    return RegionStore.open(path) if path.is_dir() else RegionFile(path)
 
 
 def check_regions(contents: FolderContents, path: Path, stems: list[str]) -> None:

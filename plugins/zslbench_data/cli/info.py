@@ -119,9 +119,9 @@ def _about(there: Presence) -> Row:
 
 def _read_counts(folder: Path) -> Row:
     """Counts from the splits file, for a data set outside the catalogue."""
-    from zslbench.data import PARTS, read_folder
+    from zslbench.data import PARTS, FolderContents
 
-    contents = read_folder(folder)
+    contents = FolderContents(folder)
     if not contents.variables:
         contents.findings.raise_errors(folder)
     sizes = {part: len(rows) for part, rows in contents.parts.items()}

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int
 
-from zslbench.data import IMAGES, PARTS, SPLITS_FILE, Findings, ImageLabels, label_files, read_folder
+from zslbench.data import IMAGES, PARTS, SPLITS_FILE, Findings, FolderContents, ImageLabels, label_files
 from zslbench.errors import DataError, MissingData
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -123,7 +123,7 @@ def _by_folder(folder: Path, root: Path, files: Sequence[str]) -> ImageList:
     """Images sorted by path, their classes from the names of folders."""
     if not (folder / SPLITS_FILE).is_file():
         raise MissingData(folder, [f"{SPLITS_FILE} is missing, so the classes are unknown"])
-    contents = read_folder(folder)
+    contents = FolderContents(folder)
     if contents.variables and not contents.class_names:
         fault = f"no file lists the images (image_files, labels), and {SPLITS_FILE} has no allclasses_names"
         raise DataError(folder, [fault])

@@ -75,7 +75,7 @@ def import_regions(
     kind = f"regions/{store.name}"
     commands, notes = [f"zslbench data check {name}"], []
     with importing(folder):
-        file = RegionFile.read(path)
+        file = RegionFile(path)
         display.message(f"checking {path}")
         key = import_key({"file": path.name, "sha256": sha256_of(path), "dtype": dtype})
         if is_done(folder, kind, key):

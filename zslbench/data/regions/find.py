@@ -47,7 +47,7 @@ def find_regions(folder: Path, name: str | None = None, advice: str = "") -> Pat
     if name is not None:
         return _find_named(folder, name, names, advice)
     if not found:
-        searched = ", ".join(map(str, (*_own_folders(folder), *_shared_folders(folder))))
+        searched = ", ".join(map(str, _folders(folder)))
         what = f"feature_map_ResNet_101_{folder.name}.hdf5, {folder.name}_*.hdf5 or a region store"
         raise MissingData(folder, [f"no region features: searched for {what} in {searched}"], advice)
     if len(found) > 1:
@@ -59,22 +59,19 @@ def find_regions(folder: Path, name: str | None = None, advice: str = "") -> Pat
 
 def region_files(folder: Path) -> list[Path]:
     """Every store and file with region features of the data set in ``folder``, in the order of the search."""
-    name = folder.name.lower()
-    found = [path for parent in _own_folders(folder) for path in _entries(parent)]
-    for parent in _shared_folders(folder):
-        for path in _entries(parent):
-            stem = _stem(path).lower()
-            if stem.startswith(f"{name}_") or stem in (name, f"feature_map_resnet_101_{name}"):
-                found.append(path)
+    name, found = folder.name.lower(), []
+    for path in (path for parent in _folders(folder) for path in _entries(parent)):
+        stem = _stem(path).lower()
+        own = folder in (path.parent, path.parent.parent)
+        if own or stem.startswith(f"{name}_") or stem in (name, f"feature_map_resnet_101_{name}"):
+            found.append(path)
     return [path for path in found if is_region_store(path) or (path.is_file() and is_region_file(path))]
 
 
-def _own_folders(folder: Path) -> tuple[Path, Path]:
-    return folder, folder / "regions"
-
-
-def _shared_folders(folder: Path) -> tuple[Path, Path]:
-    return folder.parent / "region_features", folder.parent.parent / "region_features"
+def _folders(folder: Path) -> list[Path]:
+    """Where to search: in the data set's own folders, then in those that data sets share."""
+    shared = [parent / "region_features" for parent in (folder.parent, folder.parent.parent)]
+    return [folder, folder / "regions", *shared]
 
 
 def _entries(folder: Path) -> list[Path]:

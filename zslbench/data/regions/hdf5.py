@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ def open_hdf5(path: Path) -> RegionStore:
     Raises:
         DataError: it cannot be read, or is not in this layout.
     """
-    file = RegionFile.read(path)
+    file = RegionFile(path)
     mapped, found = file.offset is not None, path.stat()
 
     def make(folder: Path, advance: Advance) -> None:
@@ -77,71 +76,48 @@ def open_hdf5(path: Path) -> RegionStore:
     )
 
 
-@dataclass(frozen=True)
 class RegionFile:
-    """An HDF5 file with region features: everything in it but the feature map."""
+    """An HDF5 file with region features; all but the feature map is read at once.
 
-    path: Path
-    shape: tuple[int, int, int]
-    """(images, regions, channels)."""
-    dtype: np.dtype[Any]
-    """The type that a store has for its values; float64 becomes float32."""
-    scale: float | None
-    labels: Int[np.ndarray, " images"]
-    image_files: tuple[str, ...] | None
-    companions: dict[str, np.ndarray]
-    provenance: dict[str, Any]
-    offset: int | None
-    """Where the feature map begins; None: it is in chunks or of another type, and cannot be memory-mapped."""
+    Raises:
+        DataError: it cannot be read, or is not in this layout.
+    """
 
-    @classmethod
-    def read(cls, path: Path) -> RegionFile:
-        """Read everything but the feature map.
-
-        Raises:
-            DataError: it cannot be read, or is not in this layout.
-        """
+    def __init__(self, path: Path) -> None:
+        self.path = path
         with _open(path) as (file, features):
             images, channels, height, width = features.shape
-            dtype = STORED_TYPES.get(features.dtype.name, STORED_TYPES["float32"])
-            attributes = features.attrs
-            scale = None
-            if "scale" in attributes:
-                scale = float(np.asarray(attributes["scale"]).reshape(-1)[0])
-                stored_type(dtype, scale, path)
-            provenance = {"source": path.name, "grid": [height, width], "simulated": False}
+            self.shape = (images, height * width, channels)
+            self.dtype = STORED_TYPES.get(features.dtype.name, STORED_TYPES["float32"])
+            """The type that a store has for its values; float64 becomes float32."""
+            self.scale: float | None = None
+            if "scale" in features.attrs:
+                self.scale = float(np.asarray(features.attrs["scale"]).reshape(-1)[0])
+                stored_type(self.dtype, self.scale, path)
+            self.provenance = {"source": path.name, "grid": [height, width], "simulated": False}
             for name, kind in (("backbone", str), ("simulated", bool)):
-                if name in attributes:
-                    provenance[name] = kind(attributes[name])
-            arrays = {
+                if name in features.attrs:
+                    self.provenance[name] = kind(features.attrs[name])
+            self.companions = {
                 name: _numbers(path, key, np.asarray(file[key][()]), 1 if key in _VECTORS else 2)
                 for key, name in {**_VECTORS, **_MATRICES}.items()
                 if isinstance(file.get(key), h5py.Dataset)
             }
-            if "labels" not in arrays:
+            if "labels" not in self.companions:
                 raise DataError(path, ["has no 'labels'"])
-            labels = arrays.pop("labels")
-            image_files = None
+            self.labels: Int[np.ndarray, " images"] = self.companions.pop("labels")
+            self.image_files: tuple[str, ...] | None = None
             if isinstance(file.get("image_files"), h5py.Dataset):
                 names = np.asarray(file["image_files"][()]).reshape(-1)
-                image_files = tuple(
+                self.image_files = tuple(
                     one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in names
                 )
-            for key, given in (("labels", labels), ("image_files", image_files)):
+            for key, given in (("labels", self.labels), ("image_files", self.image_files)):
                 if given is not None and len(given) != images:
                     raise DataError(path, [f"{key}: {len(given)}, images: {images}"])
-            mappable = features.chunks is None and features.dtype == dtype
-            return cls(
-                path,
-                (images, height * width, channels),
-                dtype,
-                scale,
-                labels,
-                image_files,
-                arrays,
-                provenance,
-                features.id.get_offset() if mappable else None,
-            )
+            mappable = features.chunks is None and features.dtype == self.dtype
+            self.offset = features.id.get_offset() if mappable else None
+            """Where the feature map begins; None: it is in chunks or of a type that is not stored."""
 
     def blocks(self) -> Iterator[Shaped[np.ndarray, "n regions dv"]]:
         """The regions as in the file, in order, a bounded number at a time.

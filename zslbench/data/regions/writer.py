@@ -216,15 +216,10 @@ class RegionWriter:
 
 
 def require_space(path: Path, needed: int, advice: str = "") -> None:
-    """Raise if the disk lacks space.
+    """Raise DataError, which names both, if the disk has less than ``needed`` bytes free to write ``path``.
 
     Args:
-        path: what will be written.
-        needed: bytes.
         advice: what to do.
-
-    Raises:
-        DataError: names the space that is needed and that is free.
     """
     parent = next(one for one in path.absolute().parents if one.exists())
     free = shutil.disk_usage(parent).free
