@@ -20,7 +20,7 @@ from zslbench.experiment.options import ABLATION_DATASETS, AllOptions, RunOption
 from zslbench.experiment.recipe import resolve
 from zslbench.experiment.suites.cells import SuiteOutcome
 from zslbench.experiment.suites.definition import Suite, ablation_suite
-from zslbench.experiment.suites.run import Bench, Watcher, prepare
+from zslbench.experiment.suites.run import Watcher, prepare
 from zslbench.plugin.discovery import registry
 from zslbench.report.ablation import Ablation, ablation_of
 from zslbench.report.results import runs_frame, seeds_table
@@ -162,15 +162,6 @@ def ablate(
         display=display,
         **{name: getattr(given, name) for name in RunOptions.__dataclass_fields__},
     )
-    missing = _checked(prepared, suite.datasets)
-    for reason in missing:
-        prepared.display.say(reason)
-    outcome = prepared.run(watcher or Watcher())
-    return ablation_of(outcome, declared, given.reading, len(outcome.records) - prepared.computed, missing)
-
-
-def _checked(prepared: Bench, datasets: Sequence[str]) -> list[str]:
-    """Why data sets are absent; anything else that an ablation lacks is an error before its first run."""
     for cell in prepared.cells:
         if cell.resolved is None:
             raise UnknownName(cell.reason)
@@ -179,5 +170,8 @@ def _checked(prepared: Bench, datasets: Sequence[str]) -> list[str]:
     absent = [cell for cell in prepared.cells if cell.status == "no data"]
     missing = list(dict.fromkeys(cell.reason for cell in absent))
     if len(absent) == len(prepared.cells):
-        raise MissingData(", ".join(datasets), missing)
-    return missing
+        raise MissingData(", ".join(suite.datasets), missing)
+    for reason in missing:
+        prepared.display.say(reason)
+    outcome = prepared.run(watcher or Watcher())
+    return ablation_of(outcome, declared, given.reading, len(outcome.records) - prepared.computed, missing)

@@ -30,7 +30,7 @@ from zslbench.training.threads import Group, Member
 
 CHECKPOINT_VARIABLE = "ZSLBENCH_CHECKPOINT_SECONDS"
 
-Ended: TypeAlias = tuple[RunRecord, bool] | Exception
+JobResult: TypeAlias = tuple[RunRecord, bool] | Exception
 """How a job ended: with a record, and whether it was in the store; or with an error."""
 
 
@@ -78,7 +78,7 @@ def compute_group(
     *,
     force: bool = False,
     wanted: Collection[int] | None = None,
-) -> dict[int, Ended]:
+) -> dict[int, JobResult]:
     """Compute those runs of one group that are not in the store, together; how each job ended, by position.
 
     A run that is found, or that fails, leaves its replica as padding, which changes nothing for the others.
@@ -91,7 +91,7 @@ def compute_group(
         Interrupted: stopped on request, resumable.
     """
     slots = range(len(jobs)) if wanted is None else sorted(wanted)
-    ended: dict[int, Ended] = {}
+    ended: dict[int, JobResult] = {}
     for slot in slots:
         job = jobs[slot]
         if not force and (record := store.find(run_id(job.identity()))) is not None:
@@ -117,7 +117,7 @@ class _Computation:
     force: bool
     runs: dict[int, OpenRun] = field(default_factory=dict)
 
-    def compute(self) -> dict[int, Ended]:
+    def compute(self) -> dict[int, JobResult]:
         started = time.monotonic()
         try:
             with contextlib.ExitStack() as held:
@@ -135,7 +135,7 @@ class _Computation:
                 raise one
         return ended
 
-    def _compute(self, folder: Path | None, started: float) -> dict[int, Ended]:
+    def _compute(self, folder: Path | None, started: float) -> dict[int, JobResult]:
         first = next(iter(self.missing.values()))
         resumed = folder is not None and has_checkpoint(folder)
         for slot in self.missing:
@@ -169,7 +169,7 @@ class _Computation:
             environment["graphs"] = graphs.describe()
         if group is not None:
             environment["replicas"] = self._replicas(group, seconds)
-        ended: dict[int, Ended] = {}
+        ended: dict[int, JobResult] = {}
         for slot, outcome in outcomes.items():
             if isinstance(outcome, Exception):
                 ended[slot] = outcome

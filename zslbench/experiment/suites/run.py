@@ -12,7 +12,7 @@ from typing import Any
 from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
-from zslbench.experiment.execution import Ended, compute_group
+from zslbench.experiment.execution import JobResult, compute_group
 from zslbench.experiment.job import ExecutionMode, Job, lift_key, replicas_for, versions
 from zslbench.experiment.options import RunOptions
 from zslbench.experiment.suites.cells import CellRecord, CellState, Ledger, SuiteOutcome, stored_outcome
@@ -107,7 +107,7 @@ class Bench:
         """Number of runs that this process has computed."""
         self._datasets = DatasetCache(options.data_root, display.say)
         self._ledger, self._costs = Ledger(self.store), Costs(self.store.records(), self.mode)
-        self._ended: dict[Cell, Ended] = {}
+        self._ended: dict[Cell, JobResult] = {}
         """Cells that were computed together with an earlier one."""
 
     @property
@@ -244,7 +244,7 @@ class Bench:
             self.computed += 1
             self._costs.measured(cell, float(record.environment["seconds"]))
 
-    def _compute_group(self, first: Cell) -> dict[Cell, Ended]:
+    def _compute_group(self, first: Cell) -> dict[Cell, JobResult]:
         group = first.group
         wanted = {slot for slot, cell in enumerate(group) if cell.status in (*PENDING, "running")}
         try:
