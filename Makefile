@@ -25,8 +25,9 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 # One process per core, each with one thread: more threads than cores wait for each other at every operation.
+# Bytecode is kept: many tests start processes of their own.
 tests: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 # The documentation site, in docs/_build.
 docs: $(STAMP)
@@ -40,7 +41,7 @@ news: $(STAMP)
 lowest:
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e ".[tests]"
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses=auto --dist=loadfile $(LOWEST_TESTS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses=auto --dist=loadfile $(LOWEST_TESTS)
 
 LOWEST_TESTS = tests/plugin tests/store tests/evaluation tests/report tests/acceptance/command \
 	tests/plugins/eszsl tests/plugins/tf_vaegan tests/plugins/report/html

@@ -21,25 +21,20 @@ sys.path.insert(0, str(Path(__file__).parent / "helpers"))  # for the helper mod
 settings.register_profile("zslbench", deadline=None)
 settings.load_profile("zslbench")
 
-# Shapes and types of our own functions are checked at every call in every test.
-_hook = install_import_hook(
-    [
-        "zslbench",
-        "zslbench_audit",
-        "zslbench_common",
-        "zslbench_data",
-        "zslbench_datasets",
-        "zslbench_eszsl",
-        "zslbench_extractors",
-        "zslbench_new",
-        "zslbench_report",
-        "zslbench_sc_egg",
-        "zslbench_tf_vaegan",
-        "zslbench_trackers",
-        "zslbench_tune",
-    ],
-    "beartype.beartype",
-)
+
+def _modules_with_shapes() -> list[str]:
+    """Our modules whose functions state shapes of arrays."""
+    root = Path(__file__).resolve().parents[1]
+    return [
+        ".".join(path.relative_to(parent).with_suffix("").parts)
+        for parent, folder in ((root, "zslbench"), (root / "plugins", "."))
+        for path in sorted((parent / folder).rglob("*.py"))
+        if "from jaxtyping import" in path.read_text("utf-8")
+    ]
+
+
+# Shapes of arrays, and the other types of functions that state them, are checked at every call in every test.
+_hook = install_import_hook(_modules_with_shapes(), "beartype.beartype")
 
 
 @pytest.fixture(scope="session", autouse=True)
