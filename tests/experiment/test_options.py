@@ -40,6 +40,15 @@ def test_an_unknown_keyword_is_refused() -> None:
         SearchOptions(replicas=2)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize("function", [zslbench.run, zslbench.ablate, zslbench.bench, zslbench.tune])
+def test_a_function_names_itself_and_the_nearest_keyword(function: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        function("eszsl", stor="here")
+    assert str(caught.value).startswith(f"{function.__name__}()")
+    assert "'stor'" in str(caught.value)
+    assert "'store'" in str(caught.value)
+
+
 def test_the_command_line_gives_what_the_objects_take() -> None:
     got: dict[str, Any] = {}
 

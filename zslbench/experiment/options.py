@@ -9,10 +9,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+
+from zslbench.errors import did_you_mean
 
 if TYPE_CHECKING:
     from zslbench.experiment.datasets import DataFiles
@@ -155,7 +158,10 @@ class AllOptions(FitOptions, RunOptions):
 
 
 def takes(*sources: Callable[..., Any]) -> Callable[[F], F]:
-    """Show the keywords of ``sources``, to which a function passes its ``**options``, in its signature."""
+    """Show the keywords of ``sources``, to which a function passes its ``**options``, in its signature.
+
+    A keyword that none of them has is a TypeError that names the nearest one.
+    """
 
     def decorate(function: F) -> F:
         signature = inspect.signature(function)
@@ -164,7 +170,17 @@ def takes(*sources: Callable[..., Any]) -> Callable[[F], F]:
             for name, one in inspect.signature(source).parameters.items():
                 if one.kind is one.KEYWORD_ONLY:
                     shown.setdefault(name, one)
-        function.__signature__ = signature.replace(parameters=list(shown.values()))  # type: ignore[attr-defined]
-        return function
+
+        @wraps(function)
+        def checked(*args: Any, **options: Any) -> Any:
+            for name in options:
+                if name not in shown:
+                    raise TypeError(
+                        f"{function.__name__}(): no argument '{name}', {did_you_mean(name, shown)}"
+                    )
+            return function(*args, **options)
+
+        checked.__signature__ = signature.replace(parameters=list(shown.values()))  # type: ignore[attr-defined]
+        return cast(F, checked)
 
     return decorate
