@@ -32,7 +32,7 @@ from benchmarks.common import interleaved, processor, write_page
 from zslbench.experiment import ExecutionMode, applied, choose_mode
 from zslbench.plugin import FeatureExtractor
 from zslbench.report import render
-from zslbench_data.extraction import ExtractionOptions, extract
+from zslbench_data.extraction.engine import ExtractionOptions, extract
 from zslbench_extractors.settings import VisionSettings
 from zslbench_extractors.vision import VisionModel
 

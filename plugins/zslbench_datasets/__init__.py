@@ -8,7 +8,7 @@ from zslbench import Component, hookimpl
 
 _XIAN = "Xian et al., Zero-Shot Learning - A Comprehensive Evaluation, TPAMI 2018"
 
-_OFFICIAL = {
+OFFICIAL = {
     "cub": "200 bird species, 312 attributes",
     "sun": "717 scene categories, 102 attributes",
     "awa1": "50 animal classes, 85 attributes",
@@ -29,7 +29,7 @@ _SIMULATED = {
 def zslbench_components() -> Iterator[Component]:
     """The six data sets of Xian et al., ``toy``, and simulated ones of true size."""
     official = "zslbench_datasets.official:OfficialSource"
-    for name, summary in _OFFICIAL.items():
+    for name, summary in OFFICIAL.items():
         yield Component(kind="dataset", name=name, target=official, summary=summary, paper=_XIAN)
     for name, summary in _SIMULATED.items():
         module, prefix = ("toy", "Toy") if name == "toy" else ("simulated", "Simulated")

@@ -7,13 +7,19 @@ a grid, on top of background clutter and noise. Features are non-negative, as af
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Float
 
+from zslbench import ComponentSettings
 from zslbench.data import ArrayRegions, source
+from zslbench.errors import UnknownName, did_you_mean
 from zslbench.plugin import DataRequest, Dataset, DatasetSource, OfficialSplit
-from zslbench_datasets.requests import FEATURES, check_request, recorded
 from zslbench_datasets.settings import ToySettings
+
+FEATURES = "simulated"
+"""The name of simulated features and regions."""
 
 # fmt: off
 ATTRIBUTES = (
@@ -83,7 +89,7 @@ def generate(s: ToySettings, name: str = "toy", semantics_name: str = "att") -> 
         attribute_vectors=words.astype(np.float32),
         regions=ArrayRegions(regions),
         finetuned=False,
-        sources=tuple(source(key, where, one) for key, one in arrays.items()),
+        sources=tuple(source(key, where, array) for key, array in arrays.items()),
         extra=recorded(s),
     )
 
@@ -107,7 +113,8 @@ def _signatures(s: ToySettings, random: np.random.Generator) -> Bool[np.ndarray,
 def _class_names(s: ToySettings, random: np.random.Generator) -> tuple[str, ...]:
     """Invented animals, as 'marsh fox'."""
     pairs = random.permutation(len(_PLACES) * len(_ANIMALS))[: s.classes]
-    return tuple(f"{_PLACES[one // len(_ANIMALS)]} {_ANIMALS[one % len(_ANIMALS)]}" for one in pairs.tolist())
+    chosen = (divmod(pair, len(_ANIMALS)) for pair in pairs.tolist())
+    return tuple(f"{_PLACES[place]} {_ANIMALS[animal]}" for place, animal in chosen)
 
 
 def _regions(
@@ -139,11 +146,37 @@ def _split(s: ToySettings, labels: np.ndarray, random: np.random.Generator) -> O
     shuffled = random.permutation(s.classes)
     unseen, seen = shuffled[: s.unseen], shuffled[s.unseen :]
     held_out = [
-        random.permutation(np.flatnonzero(labels == one))[: round(_HELD_OUT * s.images_per_class)]
-        for one in seen
+        random.permutation(np.flatnonzero(labels == label))[: round(_HELD_OUT * s.images_per_class)]
+        for label in seen
     ]
     test_seen = np.sort(np.concatenate(held_out))
     test_unseen = np.flatnonzero(np.isin(labels, unseen))
     trainval = np.setdiff1d(np.arange(len(labels)), np.concatenate([test_seen, test_unseen]))
     validation = np.sort(seen[: max(1, round(0.3 * len(seen)))])
     return OfficialSplit(trainval, test_seen, test_unseen, validation)
+
+
+def check_request(request: DataRequest, regions: tuple[str, ...]) -> str:
+    """The requested class semantics.
+
+    Args:
+        regions: names of regions that may be requested.
+
+    Raises:
+        UnknownName: the simulated data set does not have what is requested.
+    """
+    semantics = request.semantics or "att"
+    for kind, requested, known in (
+        ("features", request.features, (FEATURES,)),
+        ("regions", request.regions, regions),
+        ("class semantics", semantics, ("att", "original_att")),
+    ):
+        if requested is not None and requested not in known:
+            text = f"{request.name.lower()} has no {kind} '{requested}'"
+            raise UnknownName(f"{text}, {did_you_mean(requested, known)}")
+    return semantics
+
+
+def recorded(settings: ComponentSettings) -> dict[str, Any]:
+    """What a run records of a simulated data set."""
+    return {"semantics_kind": "attributes", "simulated": True, "settings": settings.model_dump(mode="json")}

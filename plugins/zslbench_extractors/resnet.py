@@ -36,50 +36,40 @@ class ResNet101(BackboneExtractor):
     settings: ResNetSettings
 
     def load(self) -> Backbone:
-        """Read the weights.
-
-        Raises:
-            MissingData: they are not on this machine; the message names the file and its folder.
-            DataError: they cannot be read, or belong to another network.
-        """
         weights, size = self.settings.weights, self.settings.image_size
         if weights == TORCHVISION:
-            return torchvision_backbone(torchvision_file(), size)
-        if Path(weights).suffix.lower() in _FILES:
-            return torchvision_backbone(Path(weights).expanduser(), size)
-        return load_vision(model_folder(weights, "extractor.weights"), weights, size, ("resnet",))
-
-
-def torchvision_backbone(path: Path, image_size: int) -> Backbone:
-    """A bottleneck ResNet from a file with torchvision's names; depths and widths are taken from the file."""
-    state = _read(path)
-    network, depths = from_torchvision(state, path)
-    about = {
-        "name": "resnet101" if depths == _DEPTHS else f"resnet-{'-'.join(map(str, depths))}",
-        "weights_sha256": sha256_of(path),
-        "weights": path.name,
-        "layer": "conv5",
-    }
-    return resnet(network, Processing(image_size, "bilinear", *_IMAGENET), about)
+            path = torchvision_file()
+        elif Path(weights).suffix.lower() in _FILES:
+            path = Path(weights).expanduser()
+        else:
+            return load_vision(model_folder(weights, "extractor.weights"), weights, size, ("resnet",))
+        network, depths = from_torchvision(_read(path), path)
+        about = {
+            "name": "resnet101" if depths == _DEPTHS else f"resnet-{'-'.join(map(str, depths))}",
+            "weights_sha256": sha256_of(path),
+            "weights": path.name,
+            "layer": "conv5",
+        }
+        return resnet(network, Processing(size, "bilinear", *_IMAGENET), about)
 
 
 def from_torchvision(state: Mapping[str, Tensor], where: Path) -> tuple[nn.Module, tuple[int, ...]]:
-    """The network with these weights, and the number of blocks of its stages.
+    """A network of the file's depths and widths with its weights, and the number of blocks of its stages.
 
     Raises:
         DataError: the weights are not those of a complete bottleneck ResNet.
     """
     transformers = library()
     renamed = {_renamed(key): value for key, value in state.items() if not key.startswith("fc.")}
-    blocks = [(int(one[1]), int(one[2])) for one in map(_BLOCK.fullmatch, state) if one]
+    blocks = {(int(found[1]), int(found[2])) for found in map(_BLOCK.fullmatch, state) if found}
     stages = sorted({stage for stage, _ in blocks})
     last = [f"layer{stage}.0.conv3.weight" for stage in stages]
     if stages != list(range(1, len(stages) + 1)) or not stages or not {*last, "conv1.weight"} <= state.keys():
         raise DataError(where, ["is not a bottleneck ResNet with torchvision's names"])
-    depths = tuple(1 + max(block for one, block in blocks if one == stage) for stage in stages)
+    depths = tuple(1 + max(block for owner, block in blocks if owner == stage) for stage in stages)
     config = transformers.ResNetConfig(
         embedding_size=state["conv1.weight"].shape[0],
-        hidden_sizes=[state[one].shape[0] for one in last],
+        hidden_sizes=[state[name].shape[0] for name in last],
         depths=list(depths),
         layer_type="bottleneck",
     )
@@ -120,6 +110,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise DataError(path, ["no such file"]) from None
     except Exception as error:  # torch and safetensors raise errors of many types
         raise DataError(path, [f"cannot be read as weights ({type(error).__name__})"]) from None
-    if not isinstance(found, Mapping) or not all(isinstance(one, Tensor) for one in found.values()):
+    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
         raise DataError(path, ["is not a file of named tensors"])
     return dict(found)

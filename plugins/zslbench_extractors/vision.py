@@ -74,7 +74,13 @@ class BackboneExtractor(FeatureExtractor):
 
     @abstractmethod
     def load(self) -> Backbone:
-        """Read the weights."""
+        """Read configuration, image processing and weights.
+
+        Raises:
+            MissingData: files are not on this machine; the message names them and where to put them.
+            DataError: they cannot be read, lack weights, or belong to another network.
+            SettingsError: another kind of model, or an image size that does not fit its patches.
+        """
 
     def extract(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b regions dv"]:
         network, processing = self._backbone.network, self._backbone.processing
@@ -99,13 +105,6 @@ class VisionModel(BackboneExtractor):
     settings: VisionSettings
 
     def load(self) -> Backbone:
-        """Read configuration, image processing and weights.
-
-        Raises:
-            MissingData: files are not on this machine.
-            DataError: they cannot be read, or lack weights.
-            SettingsError: another kind of model, or an image size that does not fit its patches.
-        """
         model = self.settings.model
         return load_vision(model_folder(model, "extractor.model"), model, self.settings.image_size)
 
@@ -173,7 +172,7 @@ def _network(folder: Path, kind: str) -> Any:
     except Exception as error:  # several libraries raise errors of their own
         first = str(error).strip().partition("\n")[0]
         raise DataError(folder, [f"cannot be loaded as {name} ({type(error).__name__}: {first})"]) from None
-    missing = sorted(found["missing_keys"]) + sorted(str(one[0]) for one in found.get("mismatched_keys", ()))
+    missing = sorted(found["missing_keys"]) + sorted(str(key[0]) for key in found.get("mismatched_keys", ()))
     if missing:
         fault = f"lacks {len(missing)} weights of {name}: {', '.join(missing[:5])}"
         raise DataError(folder, [fault], "Download the model again")
@@ -204,14 +203,16 @@ def _processing(path: Path, image_size: int | None) -> Processing:
 def _side(size: Any) -> int | None:
     """A square's side: a number, ``{"height": 224, "width": 224}`` or ``{"shortest_edge": 224}``."""
     if isinstance(size, Mapping):
-        sides = {size[one] for one in ("height", "width", "shortest_edge") if size.get(one) is not None}
+        sides = {size[key] for key in ("height", "width", "shortest_edge") if size.get(key) is not None}
         size = sides.pop() if len(sides) == 1 else None
     return size if isinstance(size, int) and size > 0 else None
 
 
 def _three(values: Any) -> bool:
     return (
-        isinstance(values, list) and len(values) == 3 and all(isinstance(one, int | float) for one in values)
+        isinstance(values, list)
+        and len(values) == 3
+        and all(isinstance(value, int | float) for value in values)
     )
 
 

@@ -75,11 +75,9 @@ def model_folder(model: str, setting: str) -> Path:
         missing, reason = _missing(found), _OFFLINE if local else "the hub does not have them"
         if not missing:
             return found
-    raise MissingData(
-        f"model {model}",
-        [f"{', '.join(missing)} not on this machine, and {reason}"],
-        f"Download {files} from https://huggingface.co/{model} to a folder; pass --set {setting}=FOLDER",
-    )
+    fault = f"{', '.join(missing)} not on this machine, and {reason}"
+    advice = f"Download {files} from https://huggingface.co/{model} to a folder; pass --set {setting}=FOLDER"
+    raise MissingData(f"model {model}", [fault], advice)
 
 
 def torchvision_file() -> Path:
@@ -93,27 +91,22 @@ def torchvision_file() -> Path:
         f"Download {_TORCHVISION_URL}/{_TORCHVISION_FILES[0]} (179 MB) to {folder}, or pass "
         "--set extractor.weights=FILE"
     )
-    for path in (folder / name for name in _TORCHVISION_FILES):
-        if path.is_file():
-            prefix = _digest_prefix(path)
-            if not sha256_of(path).startswith(prefix):
-                raise MissingData(path, [f"is damaged: its sha256 does not begin with {prefix}"], advice)
+    paths = [folder / name for name in _TORCHVISION_FILES]
+    path = next((path for path in paths if path.is_file()), paths[0])
+    prefix, reason = path.stem.partition("-")[2], _OFFLINE
+    if path.is_file():
+        if sha256_of(path).startswith(prefix):
             return path
-    target, reason = folder / _TORCHVISION_FILES[0], _OFFLINE
+        raise MissingData(path, [f"is damaged: its sha256 does not begin with {prefix}"], advice)
     if not _offline():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            url = f"{_TORCHVISION_URL}/{target.name}"
-            torch.hub.download_url_to_file(url, str(target), _digest_prefix(target))
-            return target
+            torch.hub.download_url_to_file(f"{_TORCHVISION_URL}/{path.name}", str(path), prefix)
+            return path
         except Exception as error:  # from the network or the disk, or a wrong checksum
             reason = f"it could not be downloaded: {type(error).__name__}"
-    fault = f"{target.name} is not on this machine, and {reason}"
+    fault = f"{path.name} is not on this machine, and {reason}"
     raise MissingData("ImageNet weights of ResNet-101", [fault], advice)
-
-
-def _digest_prefix(path: Path) -> str:
-    return path.stem.partition("-")[2]
 
 
 def _offline() -> bool:
@@ -122,10 +115,10 @@ def _offline() -> bool:
 
 def digest_of(folder: Path) -> str:
     """sha256 of a folder's weights: of the file, or of the digests of several in the order of their names."""
-    digests = [sha256_of(one) for one in sorted(folder.glob("model*.safetensors"))]
+    digests = [sha256_of(file) for file in sorted(folder.glob("model*.safetensors"))]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _missing(folder: Path) -> list[str]:
-    missing = [one for one in (CONFIG, PROCESSOR) if not (folder / one).is_file()]
+    missing = [file for file in (CONFIG, PROCESSOR) if not (folder / file).is_file()]
     return missing + ([] if any(folder.glob("model*.safetensors")) else [WEIGHTS])

@@ -80,9 +80,8 @@ def _import(source: Path, root: Path, name: str | None, options: dict[str, Any],
     from zslbench.data import SPLITS_FILE, Findings
 
     if options["attributes"] is not None or options["split"] is not None:
-        from zslbench_data.importing.arrays import open_array
         from zslbench_data.importing.custom import CustomFiles
-        from zslbench_data.importing.custom_write import import_custom
+        from zslbench_data.importing.custom_write import import_custom, open_array
 
         if options["attributes"] is None or options["split"] is None or name is None:
             raise SettingsError("a custom set needs --name, --attributes and --split")
@@ -225,7 +224,7 @@ def extract(
     from zslbench.experiment import choose_mode
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import how_to_get, how_to_get_part
-    from zslbench_data.extraction import ExtractionOptions, extract as run
+    from zslbench_data.extraction.engine import ExtractionOptions, extract as run
     from zslbench_data.progress import ImageDisplay, human
 
     entry = catalogue().datasets.get(dataset.lower())

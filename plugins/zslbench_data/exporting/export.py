@@ -138,8 +138,8 @@ def read_complete(
     if folder is None:
         return dataset, None
     if dataset.image_files is None:  # those of a file with the same labels
-        labelled = (one for one in label_files(folder, Findings()) if one.image_files is not None)
-        same = (one.image_files for one in labelled if np.array_equal(one.labels, dataset.labels))
+        labelled = (listed for listed in label_files(folder, Findings()) if listed.image_files is not None)
+        same = (listed.image_files for listed in labelled if np.array_equal(listed.labels, dataset.labels))
         dataset = replace(dataset, image_files=next(same, None))
     if dataset.semantics_name == "sentence":
         return dataset, None
@@ -172,14 +172,7 @@ def _write_xlsa17(
             write_names(staging, names)
         if vectors is not None:
             np.save(staging / ATTRIBUTE_VECTORS, vectors, allow_pickle=False)
-        write_splits(
-            staging / SPLITS_FILE,
-            att=dataset.semantics,
-            class_names=dataset.class_names,
-            labels=labels,
-            split=dataset.split,
-            original_att=original_att,
-        )
+        write_splits(staging / SPLITS_FILE, dataset, original_att=original_att)
     validation = ""
     if dataset.split.validation_classes is not None:
         validation = "; within trainval_loc, val_loc are the images of validation classes, train_loc the rest"

@@ -18,8 +18,8 @@ import numpy as np
 import scipy.io
 from jaxtyping import Int, Shaped
 
-from zslbench.data import BLOCK_BYTES, PARTS
-from zslbench.plugin import OfficialSplit
+from zslbench.data import BLOCK_BYTES
+from zslbench.plugin import Dataset
 from zslbench_data.staging import staged_file
 
 LARGEST = (1 << 31) - 1
@@ -35,35 +35,34 @@ _CLASSES = {"float64": "double", "float32": "single"}
 
 def write_splits(
     path: Path,
+    dataset: Dataset,
     *,
-    att: Shaped[np.ndarray, "classes attributes"],
-    class_names: Sequence[str],
-    labels: Int[np.ndarray, " images"],
-    split: OfficialSplit,
+    att: Shaped[np.ndarray, "classes attributes"] | None = None,
     original_att: Shaped[np.ndarray, "classes attributes"] | None = None,
-    image_files: Sequence[str] | None = None,
+    image_files: bool = False,
 ) -> None:
     """Write the splits file.
 
     Args:
-        labels: class ids from 0, which select the images of validation classes.
-        image_files: written with the labels, for data sets without a features file.
+        att: None: the data set's semantics.
+        image_files: write the labels and image files too, for a data set without a features file.
 
     Raises:
         DataError: it cannot be written.
     """
-    contents: dict[str, Variable] = {"att": _double(att)}
+    labels, split = dataset.labels, dataset.split
+    contents: dict[str, Variable] = {"att": _double(dataset.semantics if att is None else att)}
     if original_att is not None:
         contents["original_att"] = _double(original_att)
-    contents["allclasses_names"] = list(class_names)
-    for part in PARTS:
-        contents[f"{part}_loc"] = _from_one(getattr(split, part))
+    contents["allclasses_names"] = dataset.class_names
+    for part, rows in split.parts.items():
+        contents[f"{part}_loc"] = _from_one(rows)
     if split.validation_classes is not None:
         is_validation = np.isin(labels[split.trainval], split.validation_classes)
         contents["train_loc"] = _from_one(split.trainval[~is_validation])
         contents["val_loc"] = _from_one(split.trainval[is_validation])
-    if image_files is not None:
-        contents["labels"], contents["image_files"] = _from_one(labels), list(image_files)
+    if image_files and dataset.image_files is not None:
+        contents["labels"], contents["image_files"] = _from_one(labels), dataset.image_files
     write_mat(path, contents)
 
 
@@ -71,10 +70,10 @@ def write_images(
     path: Path,
     *,
     labels: Int[np.ndarray, " images"],
-    image_files: Sequence[str] | None = None,
-    features: Shaped[np.ndarray, "images d"] | None = None,
+    image_files: Sequence[str] | None,
+    features: Shaped[np.ndarray, "images d"],
 ) -> None:
-    """Write a features file, or without ``features`` the same file without them (``labels.mat``).
+    """Write a features file.
 
     Args:
         features: real numbers, perhaps memory-mapped; written as float32, a block at a time.
@@ -84,7 +83,7 @@ def write_images(
     """
     contents: dict[str, Variable] = {"labels": _from_one(labels)}
     if image_files is not None:
-        contents["image_files"] = list(image_files)
+        contents["image_files"] = image_files
     write_mat(path, contents, features)
 
 
@@ -108,7 +107,7 @@ def write_mat(
     Raises:
         DataError: it cannot be written.
     """
-    sizes = [one.nbytes for one in variables.values() if isinstance(one, np.ndarray)]
+    sizes = [value.nbytes for value in variables.values() if isinstance(value, np.ndarray)]
     sizes.append(0 if features is None else 4 * features.size)
     with staged_file(path) as part:
         if max(sizes) + 1024 <= LARGEST:

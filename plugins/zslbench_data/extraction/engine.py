@@ -17,7 +17,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -113,26 +113,49 @@ class _Extraction:
         advice: str,
     ) -> None:
         self.extractor, self.options, self.device, self.display = extractor, options, device, display
-        self.described = dict(extractor.describe())
-        self.name = self._name()
-        self.store = folder / "regions" / self.name
-        self.features = folder / f"{self.name}.mat"
-        self.images = list_images(folder, advice)
-        self.decoder = self._decoder()
-        gpu = device.type == "cuda"
+        self.who, gpu = f"extractor '{options.backbone}'", device.type == "cuda"
+        try:
+            described = json.loads(json.dumps(dict(extractor.describe())))
+        except (TypeError, ValueError) as error:
+            raise PluginError(f"{self.who}: describe() must return plain data ({error})") from None
+        backbone, grid = str(described.pop("name", None) or options.backbone), described.pop("grid", None)
+        name = options.name or backbone
+        if not _NAME.fullmatch(name):
+            raise SettingsError(f"--name {name}: use letters, digits and '-_.+'")
+        if not isinstance(extractor.image_size, int) or extractor.image_size < 1:
+            raise PluginError(f"{self.who}: image_size is {extractor.image_size!r}, not a number of pixels")
         if options.precision == "mixed" and not gpu:
             raise SettingsError("--precision mixed needs a GPU; leave it out, or use float32")
+        self.store, self.features = folder / "regions" / name, folder / f"{name}.mat"
+        self.images = list_images(folder, advice)
+        self.decoder = Decoder(extractor.image_size, options.resize, extractor.interpolation)
         self.mixed = gpu and options.precision != "float32"
         self.batch = options.batch or (_GPU_BATCH if gpu else _CPU_BATCH)
         self.workers = default_workers(gpu) if options.workers is None else options.workers
-        self.settings = self._settings()
+        # Everything that the values depend on; threads, batches and processes change only the last bits.
+        settings = {
+            **described,
+            "image_size": self.decoder.size,
+            "resize": self.decoder.resize,
+            "interpolation": self.decoder.interpolation,
+            "exif_orientation": EXIF,
+            "precision": _MIXED if self.mixed else "float32",
+            "device": device.type,
+            "dtype": options.dtype,
+            "images": {"count": len(self.images.paths), "sha256": _digest(self.images)},
+            "versions": {
+                "zslbench": __version__,
+                "torch": torch.__version__,
+                "pillow": importlib.metadata.version("pillow"),
+            },
+        }
         self.provenance = {
             "source": f"images of {folder.name} as listed in {self.images.listed_in}",
-            "backbone": str(self.described.get("name") or options.backbone),
-            "grid": list(self.described["grid"]) if "grid" in self.described else None,
+            "backbone": backbone,
+            "grid": grid,
             "simulated": False,
             "finetuned": False,
-            "settings": self.settings,
+            "settings": settings,
         }
 
     def run(self) -> Extracted:
@@ -151,50 +174,11 @@ class _Extraction:
                 write_images(self.features, labels=store.labels, image_files=names, features=store.features)
         return Extracted(store, self.features, computed, time.monotonic() - began)
 
-    def _name(self) -> str:
-        chosen = self.options.name or str(self.described.get("name") or self.options.backbone)
-        if not _NAME.fullmatch(chosen):
-            raise SettingsError(f"--name {chosen}: use letters, digits and '-_.+'")
-        return chosen
-
-    def _decoder(self) -> Decoder:
-        size = self.extractor.image_size
-        if not isinstance(size, int) or size < 1:
-            raise PluginError(
-                f"extractor '{self.options.backbone}': image_size is {size!r}, not a number of pixels"
-            )
-        return Decoder(size, self.options.resize, self.extractor.interpolation)
-
-    def _settings(self) -> dict[str, Any]:
-        """Everything that the values depend on; threads, batches and processes change only the last bits."""
-        try:
-            described = json.loads(json.dumps(self.described))
-        except (TypeError, ValueError) as error:
-            raise PluginError(
-                f"extractor '{self.options.backbone}': describe() must return plain data ({error})"
-            ) from None
-        return {
-            **{key: value for key, value in described.items() if key not in ("name", "grid")},
-            "image_size": self.decoder.size,
-            "resize": self.decoder.resize,
-            "interpolation": self.decoder.interpolation,
-            "exif_orientation": EXIF,
-            "precision": _MIXED if self.mixed else "float32",
-            "device": self.device.type,
-            "dtype": self.options.dtype,
-            "images": {"count": len(self.images.paths), "sha256": _digest(self.images)},
-            "versions": {
-                "zslbench": __version__,
-                "torch": torch.__version__,
-                "pillow": importlib.metadata.version("pillow"),
-            },
-        }
-
     def _refuse_other_settings(self) -> None:
         if not is_region_store(self.store):
             raise DataError(self.store, ["exists and is not a region store"], "Pass another --name")
         theirs = RegionStore.open(self.store).provenance.get("settings") or {}
-        if other := differences(theirs, self.settings):
+        if other := differences(theirs, self.provenance["settings"]):
             fault = "already exists, with other settings: " + "; ".join(other)
             raise DataError(self.store, [fault], "Pass another --name, or delete it")
 
@@ -208,7 +192,7 @@ class _Extraction:
             (len(self.images.paths), shape[0], shape[1]),
             self.options.dtype,
             labels=self.images.labels,
-            names=self.images.names,
+            image_files=self.images.names,
             provenance=self.provenance,
             restart=self.options.restart,
             advice="Free some space, or put the data root on a larger disk",
@@ -216,13 +200,10 @@ class _Extraction:
         try:
             with writer:
                 first = writer.done
-                faults = self._batches(writer)
-                if faults:
-                    raise DataError(
-                        self.store,
-                        [f"{len(faults)} images cannot be read", *faults],
-                        "Replace them and run the command again; finished images are saved",
-                    )
+                if faults := self._batches(writer):
+                    text = f"{len(faults)} images cannot be read"
+                    advice = "Replace them and run the command again; finished images are saved"
+                    raise DataError(self.store, [text, *faults], advice)
                 return writer.done - first
         except KeyboardInterrupt:
             raise Interrupted("interrupted; the same command resumes from here") from None
@@ -242,13 +223,13 @@ class _Extraction:
         decoded = decoded_batches(paths, self.decoder, size=self.batch, workers=self.workers, pin=gpu)
         task = self.display.task(f"{self.options.backbone} on {self.device.type}", first + len(paths), first)
         with task, contextlib.closing(decoded), ThreadPoolExecutor(1) as thread:
-            done = 0
+            remaining = iter(paths)
             for pixels, unreadable in decoded:
-                found = zip(paths[done:], unreadable, strict=False)
-                faults += [f"{path} {fault}" for path, fault in found if fault]
-                done += len(pixels)
+                batch = zip(unreadable, remaining, strict=False)  # ends with the batch
+                faults += [f"{path} {fault}" for fault, path in batch if fault]
                 if not faults:
-                    regions = self._regions(pixels)
+                    regions = self.forward(pixels).to(getattr(torch, self.options.dtype)).contiguous()
+                    regions = regions.to("cpu", non_blocking=True)
                     ready = torch.cuda.current_stream(self.device).record_event() if gpu else None
                     if writing is not None:
                         writing.result()
@@ -258,13 +239,8 @@ class _Extraction:
                 writing.result()
         return faults
 
-    def _regions(self, pixels: Tensor) -> Tensor:
-        """Regions of a batch in the stored type; from a GPU they are copied while this process goes on."""
-        stored = torch.float16 if self.options.dtype == "float16" else torch.float32
-        return self.forward(pixels).to(stored).contiguous().to("cpu", non_blocking=True)
-
     def _write(self, writer: ResumableWriter, regions: Tensor, ready: torch.cuda.Event | None) -> None:
-        """Write a batch when ``ready`` has happened."""
+        """Write a batch when ``ready`` has happened: then it has arrived from the GPU."""
         if ready is not None:
             ready.synchronize()
         writer.add(regions.numpy())
@@ -278,10 +254,8 @@ class _Extraction:
         with torch.no_grad(), torch.autocast(self.device.type, torch.float16, enabled=self.mixed):
             found = self.extractor.extract(images)
         if found.ndim != 3 or len(found) != len(images):
-            raise PluginError(
-                f"extractor '{self.options.backbone}': extract returns {tuple(found.shape)} for "
-                f"{len(images)} images, not (b, regions, dv)"
-            )
+            text = f"extract returns {tuple(found.shape)} for {len(images)} images, not (b, regions, dv)"
+            raise PluginError(f"{self.who}: {text}")
         return found
 
 

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int
 
-from zslbench.data import IMAGES, PARTS, SPLITS_FILE, Findings, FolderContents, ImageLabels, label_files
+from zslbench.data import IMAGES, PARTS, SPLITS_FILE, Findings, FolderContents, label_files
 from zslbench.errors import DataError, MissingData
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -44,7 +44,7 @@ class ImageList:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        return tuple(self.folder / one for one in self.files)
+        return tuple(self.folder / file for file in self.files)
 
 
 def list_images(folder: Path, advice: str = "") -> ImageList:
@@ -61,12 +61,14 @@ def list_images(folder: Path, advice: str = "") -> ImageList:
     files = files_below(root)
     if not files:
         raise MissingData(root, ["no images here"], advice)
-    listed = _listed(folder)
-    if listed is None:
-        return _by_folder(folder, root, files)
-    images, names = listed
-    matched = match(names, files, root, images.file, advice)
-    return ImageList(names, images.labels, tuple(matched), root, images.file)
+    findings = Findings()
+    for listed in label_files(folder, findings, unreadable="warning"):
+        findings.raise_errors(folder)
+        if (names := listed.image_files) is not None:
+            matched = match(names, files, root, listed.file, advice)
+            return ImageList(names, listed.labels, tuple(matched), root, listed.file)
+    findings.raise_errors(folder)
+    return _by_folder(folder, root, files)
 
 
 def match(
@@ -106,17 +108,6 @@ def match(
         fault = f"{len(unclear)} images listed in {listed_in} fit several files"
         raise DataError(root, [fault, *unclear[:_SHOWN]])
     return [fits[0] for fits in found.values()]
-
-
-def _listed(folder: Path) -> tuple[ImageLabels, tuple[str, ...]] | None:
-    """Labels and names from the first file that has both."""
-    findings = Findings()
-    for images in label_files(folder, findings, unreadable="warning"):
-        findings.raise_errors(folder)
-        if images.image_files is not None:
-            return images, images.image_files
-    findings.raise_errors(folder)
-    return None
 
 
 def _by_folder(folder: Path, root: Path, files: Sequence[str]) -> ImageList:

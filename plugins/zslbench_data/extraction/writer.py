@@ -11,13 +11,13 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Shaped
 
 from zslbench.data import BLOCK_BYTES, RegionWriter, mean_over_regions, npy_header
 from zslbench.errors import DataError
@@ -32,35 +32,17 @@ class ResumableWriter(RegionWriter):
     The caller ensures that only one process writes a store at a time.
 
     Args:
-        path: the store's folder; it must not exist.
-        shape: (images, regions, channels).
-        dtype: ``float16`` or ``float32``.
-        labels: class ids of all images, 0-based.
-        names: file names of all images.
-        provenance: as for the base class; only unfinished work with the same provenance is resumed.
-        restart: discard unfinished work.
+        restart: discard unfinished work; the others are the base class's.
 
     Raises:
-        DataError: as the base class; or there is unfinished work with other settings.
+        DataError: as the base class; or there is unfinished work with another provenance.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        shape: tuple[int, int, int],
-        dtype: str,
-        *,
-        labels: Int[np.ndarray, " images"],
-        names: Sequence[str],
-        provenance: Mapping[str, Any],
-        restart: bool = False,
-        advice: str = "",
-    ) -> None:
-        super().__init__(
-            path, shape, dtype, labels=labels, image_files=names, provenance=provenance, advice=advice
-        )
+    def __init__(self, path: Path, *arguments: Any, restart: bool = False, **options: Any) -> None:
+        super().__init__(path, *arguments, **options)
         self._part = path.with_name(f".{path.name}.part")
-        self._restart = restart
+        if restart and self._part.exists():
+            shutil.rmtree(self._part)
 
     @property
     def done(self) -> int:
@@ -100,8 +82,6 @@ class ResumableWriter(RegionWriter):
         self._open = {}
 
     def _open_files(self) -> None:
-        if self._restart and self._part.exists():
-            shutil.rmtree(self._part)
         if rows := self._finished_rows():
             self._require_space(self.shape[0] - rows)
             self._resume(rows)
@@ -125,13 +105,10 @@ class ResumableWriter(RegionWriter):
             fault = "an unfinished extraction that this version of zslbench cannot resume"
             raise DataError(self._part, [fault], advice) from None
         ours = json.loads(json.dumps(self._provenance))
-        both = [{**one.pop("settings", {}), **one} for one in (theirs, ours)]
+        both = [{**found.pop("settings", {}), **found} for found in (theirs, ours)]
         if other := differences(*both):
-            raise DataError(
-                self._part,
-                ["an unfinished extraction with other settings: " + "; ".join(other)],
-                advice,
-            )
+            fault = "an unfinished extraction with other settings: " + "; ".join(other)
+            raise DataError(self._part, [fault], advice)
         return min(rows, self.shape[0])
 
     def _resume(self, rows: int) -> None:
@@ -166,7 +143,7 @@ class ResumableWriter(RegionWriter):
         self._done = self._given = rows
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     """How two settings differ, e.g. ``"dtype: float16, float32"``."""
-    keys = dict.fromkeys([*one, *other])
-    return [f"{key}: {one.get(key)}, {other.get(key)}" for key in keys if one.get(key) != other.get(key)]
+    keys = dict.fromkeys([*ours, *theirs])
+    return [f"{key}: {ours.get(key)}, {theirs.get(key)}" for key in keys if ours.get(key) != theirs.get(key)]

@@ -27,6 +27,8 @@ from zslbench.data import PARTS, Findings, dataset_findings, few, no_features
 from zslbench.plugin import Dataset, OfficialSplit
 from zslbench_data.importing.tables import duplicated, image_rows, read_attributes, read_split
 
+Attributes = Float[np.ndarray, "classes attributes"]
+
 TEST_SEEN = 0.2
 """Share of a seen class's images that becomes test_seen if the split is of classes (Xian et al. 2018)."""
 
@@ -63,25 +65,18 @@ class CustomFiles:
         return None if self.features is None else self.features_name or self.features.stem
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A custom data set without its features."""
-
-    dataset: Dataset
-    """With attributes scaled to unit length as semantics."""
-    original_att: Float[np.ndarray, "classes attributes"]
-    """As given, float64."""
-    att: Float[np.ndarray, "classes attributes"]
-    """Scaled to unit length, float64."""
-
-
-def plan(given: CustomFiles, findings: Findings, images: Sequence[str] | None, rows: int | None) -> Planned:
+def plan(
+    given: CustomFiles, findings: Findings, images: Sequence[str] | None, rows: int | None
+) -> tuple[Dataset, Attributes]:
     """Put a data set together.
 
     Args:
         findings: faults that are known already; faults and notes join them.
         images: files in the image folder, as ``class/file.jpg``; None: there is no folder.
         rows: number of the arrays' rows; None: there are no arrays.
+
+    Returns:
+        The data set, without features, and the attributes as given.
 
     Raises:
         MissingData: a file does not exist.
@@ -94,14 +89,22 @@ def plan(given: CustomFiles, findings: Findings, images: Sequence[str] | None, r
         raise findings.failure(folder)
     if "part" not in table:
         table = _draw_parts(split, table, attributes.index, given.seed, file, findings)
-    planned = _assemble(attributes, table, file, findings)
-    if (planned.dataset.labels >= 0).all():
-        findings.extend(dataset_findings(planned.dataset))
+    dataset, original_att = _assemble(attributes, table, file, findings)
+    if (dataset.labels >= 0).all():
+        findings.extend(dataset_findings(dataset))
     findings.raise_errors(folder)
-    return planned
+    return dataset, original_att
 
 
-def _assemble(attributes: pd.DataFrame, table: pd.DataFrame, file: str, findings: Findings) -> Planned:
+def unit_length(attributes: Attributes) -> Attributes:
+    """The attributes of each class scaled to unit length."""
+    length = np.linalg.norm(attributes, axis=1, keepdims=True)
+    return np.asarray(attributes / np.where(length > 0, length, 1))
+
+
+def _assemble(
+    attributes: pd.DataFrame, table: pd.DataFrame, file: str, findings: Findings
+) -> tuple[Dataset, Attributes]:
     """The data set of images with their ``class``, ``part`` and ``val``."""
     classes, parts, known = table["class"], table["part"], attributes.index
     if unknown := sorted(set(classes) - set(known)):
@@ -119,23 +122,21 @@ def _assemble(attributes: pd.DataFrame, table: pd.DataFrame, file: str, findings
     labels = np.array([number.get(name, -1) for name in classes], dtype=np.int64)
     ids = np.array(sorted(number[name] for name in validation if name in number), dtype=np.int64)
     rows = {part: np.flatnonzero(parts == part) for part in PARTS}
-    original = np.ascontiguousarray(used)
-    length = np.linalg.norm(original, axis=1, keepdims=True)
-    att = original / np.where(length > 0, length, 1)
+    original_att = np.ascontiguousarray(used)
     files = tuple(table["image"]) if "image" in table else ()
     dataset = Dataset(
         name="imported",
         features=no_features(len(labels)),
         labels=labels,
         class_names=tuple(used.index),
-        semantics=att.astype(np.float32),
+        semantics=unit_length(original_att).astype(np.float32),
         split=OfficialSplit(**rows, validation_classes=ids if len(ids) else None),
         features_name="none",
         semantics_name="att",
         attribute_names=tuple(used.columns),
         image_files=files if files and all(files) else None,
     )
-    return Planned(dataset, original, att)
+    return dataset, original_att
 
 
 def _draw_parts(

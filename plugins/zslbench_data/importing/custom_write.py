@@ -19,29 +19,36 @@ from zslbench.data import (
     require_space,
 )
 from zslbench.errors import DataError, MissingData, SettingsError
+from zslbench.plugin import Dataset
 from zslbench.store import sha256_of
+from zslbench_data.checking.features import scan
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.download.get import write_names
-from zslbench_data.exporting.xlsa17 import write_images, write_splits
+from zslbench_data.exporting.xlsa17 import blocks, write_images, write_splits
 from zslbench_data.extraction.images import IMAGE_SUFFIXES, files_below
-from zslbench_data.importing.arrays import Regions, open_features, open_regions
-from zslbench_data.importing.custom import CustomFiles, Planned, plan
+from zslbench_data.importing.custom import Attributes, CustomFiles, plan, unit_length
 from zslbench_data.importing.records import (
     Imported,
     copy,
     digest_of,
     import_key,
-    importing,
     is_done,
     read_import,
     remove_replaced,
+    stored_as,
     target_folder,
     write_import,
 )
 from zslbench_data.progress import SILENT, Display
-from zslbench_data.staging import SPARE, staged_folder
+from zslbench_data.staging import SPARE, locked, remove_abandoned, staged_folder
 
 _KIND = "custom"
+_SHAPES = {
+    "features": {2: "(images, d)"},
+    "regions": {3: "(images, regions, channels)", 4: "(images, channels, height, width)"},
+}
+"""Shapes of arrays by their number of axes."""
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 def import_custom(
@@ -52,14 +59,13 @@ def import_custom(
     Raises:
         MissingData: a file does not exist.
         DataError: everything that is wrong with the files; or another data set has this name; or no space.
-        SettingsError: the name cannot be used, or there is nothing to import.
+        SettingsError: the name cannot be used.
     """
     folder = target_folder(root, name)
     if folder.name.lower() in catalogue().datasets:
         raise SettingsError(f"--name {name}: an official data set has this name; choose another")
-    if given.images is None and given.features is None and given.regions is None:
-        raise SettingsError("nothing to import: give an image folder, features or regions")
-    with importing(folder):
+    with locked(folder):
+        remove_abandoned(folder)
         images = None if given.images is None else _image_files(given.images)
         key = import_key(_inputs(given, images, display))
         notes: tuple[str, ...] = ()
@@ -83,22 +89,21 @@ def _import(
 ) -> tuple[str, tuple[str, ...]]:
     """Returns what was imported, in words, and notes."""
     findings = Findings()
-    features = None if given.features is None else open_features(given.features, findings)
-    regions = None if given.regions is None else open_regions(given.regions, given.dtype, findings)
-    counts = {len(one) for one in (features, None if regions is None else regions.array) if one is not None}
+    features = _checked_array(given.features, "features", "float32", findings)
+    regions = _checked_array(given.regions, "regions", given.dtype, findings)
+    counts = {len(array) for array in (features, regions) if array is not None}
     if features is not None and regions is not None and len(counts) > 1:
-        findings.error(f"features of {len(features)} images, regions of {len(regions.array)}")
-    planned = plan(given, findings, images, rows=min(counts, default=None))
-    dataset = planned.dataset
-    size = SPARE + 16 * planned.att.size
+        findings.error(f"features of {len(features)} images, regions of {len(regions)}")
+    dataset, original_att = plan(given, findings, images, rows=min(counts, default=None))
+    size = SPARE + 16 * original_att.size
     size += 0 if features is None else 4 * features.size
-    size += 0 if regions is None else regions.size
+    size += 0 if regions is None else regions.size * stored_as(regions.dtype, given.dtype).itemsize
     if given.images is not None and not given.link:
         size += sum((given.images / name).stat().st_size for name in dataset.image_files or ())
     require_space(folder / SPLITS_FILE, size)
     replaced = read_import(folder, _KIND)
     with staged_folder(folder) as staging:
-        origins = _write(staging, given, planned, features, regions, display)
+        origins = _write(staging, given, dataset, original_att, features, regions, display)
         write_import(folder, staging, _KIND, key, origins, features=given.stem)
     remove_replaced(folder, replaced, origins)
     parts = ", ".join(f"{part} {len(rows)}" for part, rows in dataset.split.parts.items())
@@ -109,13 +114,14 @@ def _import(
 def _write(
     staging: Path,
     given: CustomFiles,
-    planned: Planned,
+    dataset: Dataset,
+    original_att: Attributes,
     features: np.ndarray | None,
-    regions: Regions | None,
+    regions: np.ndarray | None,
     display: Display,
 ) -> dict[str, dict[str, Any]]:
     """Write every file; returns the origin of each."""
-    dataset, sources = planned.dataset, dict[str, Path]()
+    sources: dict[str, Path] = {}
     if features is not None and given.features is not None:
         file = f"{given.stem}.mat"
         display.message(f"writing {file}")
@@ -123,50 +129,43 @@ def _write(
             staging / file, labels=dataset.labels, image_files=dataset.image_files, features=features
         )
         sources[file] = given.features
-    if regions is not None:
-        store = f"regions/{given.regions_name or regions.path.stem}"
-        _write_regions(staging / store, planned, regions, display)
-        sources[store] = regions.path
+    if regions is not None and given.regions is not None:
+        store = f"regions/{given.regions_name or given.regions.stem}"
+        companions = {"att": dataset.semantics, "original_att": original_att.astype(np.float32)}
+        stored = stored_as(regions.dtype, given.dtype)
+        provenance: dict[str, Any] = {"source": given.regions.name}
+        if regions.ndim == 4:
+            provenance["grid"] = list(regions.shape[2:])
+            regions = regions.reshape(*regions.shape[:2], -1).swapaxes(1, 2)
+        with (
+            display.task(f"writing {store}", regions.size * stored.itemsize),
+            RegionWriter(
+                staging / store,
+                (regions.shape[0], regions.shape[1], regions.shape[2]),
+                stored,
+                labels=dataset.labels,
+                image_files=dataset.image_files,
+                companions=companions | dataset.split.parts,
+                provenance=provenance,
+            ) as writer,
+        ):
+            for block in blocks(regions, regions.dtype):
+                writer.append(block)
+                display.advance(block.size * stored.itemsize)
+        sources[store] = given.regions
     if given.images is not None and dataset.image_files is not None:
         copy(given.images, staging / IMAGES, dataset.image_files, given.link, display)
         sources[IMAGES] = given.images
     write_names(staging, dataset.attribute_names or ())
     write_splits(
         staging / SPLITS_FILE,
-        att=planned.att,
-        original_att=planned.original_att,
-        class_names=dataset.class_names,
-        labels=dataset.labels,
-        split=dataset.split,
-        image_files=dataset.image_files if features is None else None,
+        dataset,
+        att=unit_length(original_att),
+        original_att=original_att,
+        image_files=features is None,
     )
     sources |= {ATTRIBUTE_NAMES: given.attributes, SPLITS_FILE: given.split}
     return {file: {"archive": source.name} for file, source in sources.items()}
-
-
-def _write_regions(store: Path, planned: Planned, regions: Regions, display: Display) -> None:
-    dataset = planned.dataset
-    companions = {"att": dataset.semantics, "original_att": planned.original_att.astype(np.float32)}
-    companions |= dataset.split.parts
-    provenance: dict[str, Any] = {"source": regions.path.name}
-    if regions.grid is not None:
-        provenance["grid"] = list(regions.grid)
-    shape: Any = regions.array.shape
-    with (
-        display.task(f"writing regions {store.name}", regions.size),
-        RegionWriter(
-            store,
-            shape,
-            regions.dtype,
-            labels=dataset.labels,
-            image_files=dataset.image_files,
-            companions=companions,
-            provenance=provenance,
-        ) as writer,
-    ):
-        for block in regions.blocks():
-            writer.append(block)
-            display.advance(block.size * regions.dtype.itemsize)
 
 
 def _image_files(folder: Path) -> list[str]:
@@ -195,3 +194,46 @@ def _inputs(given: CustomFiles, images: Sequence[str] | None, display: Display) 
         display.message(f"checking {len(images)} images")
         found["images"] = digest_of(given.images, images)
     return found
+
+
+def open_array(path: Path, findings: Findings) -> np.ndarray | None:
+    """A ``.npy`` file of real numbers, memory-mapped; None and a finding if it is something else.
+
+    Raises:
+        MissingData: there is no such file.
+    """
+    if not path.is_file():
+        raise MissingData(path, ["no such file"])
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        findings.error(f"not a .npy array of numbers ({error})", path.name)
+        return None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or 0 in array.shape:
+        findings.error("not an array of numbers, or an empty one", path.name)
+        return None
+    return array
+
+
+def _checked_array(path: Path | None, what: str, dtype: str, findings: Findings) -> np.ndarray | None:
+    """``features`` or ``regions``, memory-mapped; None if there are none, or with a finding if unusable.
+
+    Args:
+        dtype: to store them in: ``keep``, ``float16`` or ``float32``.
+    """
+    array, shapes = None if path is None else open_array(path, findings), _SHAPES[what]
+    if path is None or array is None:
+        return None
+    if array.ndim not in shapes:
+        findings.error(f"{array.ndim} axes: {what} are {' or '.join(shapes.values())}", path.name)
+        return None
+    found = scan(blocks(array))
+    if found.nan or found.inf:
+        text = f"{found.nan} NaN and {found.inf} infinite values in {len(found.bad_rows)} rows"
+        findings.error(f"{text} (row {found.bad_rows[0]})", path.name)
+    if stored_as(array.dtype, dtype) == np.float16 and found.largest > _LARGEST_HALF:
+        text = f"values up to {found.largest:.3g}, float16 holds up to {_LARGEST_HALF:.0f}"
+        findings.error(text, path.name)
+    if found.zero_rows:
+        findings.note(f"{path.name}: {len(found.zero_rows)} rows are zero (row {found.zero_rows[0]})")
+    return array

@@ -25,13 +25,12 @@ from zslbench_data.importing.records import (
     copy,
     digest_of,
     import_key,
-    importing,
     is_done,
     target_folder,
     write_import,
 )
 from zslbench_data.progress import SILENT, Display
-from zslbench_data.staging import SPARE, staged_folder
+from zslbench_data.staging import SPARE, locked, remove_abandoned, staged_folder
 
 _KIND = "xlsa17"
 _SUFFIXES = {".mat", ".txt", ".npy", ".sha256", *HDF5_SUFFIXES}
@@ -69,21 +68,19 @@ def import_folder(
         raise DataError(source, ["is already below the data root"], f"Check it: zslbench data check {name}")
     name = folder.name.lower()
     commands = (f"zslbench data info {name}", f"zslbench data check {name}")
-    with importing(folder):
+    with locked(folder):
+        remove_abandoned(folder)
         files = {entry: contents(source / entry) for entry in sorted(_entries(source))}
         display.message(f"checking {len(files)} files of {source}")
         digests = {entry: digest_of(source / entry, names) for entry, names in files.items()}
         existing = [entry for entry in files if (folder / entry).exists()]
-        different = [entry for entry in existing if _digest(folder / entry) != digests[entry]]
+        different = [entry for entry in existing if digest_of(folder / entry) != digests[entry]]
         key = import_key({"files": digests, "link": link})
         if is_done(folder, _KIND, key) and not different:
             return Imported(folder, "already there", commands)
         if different and not force:
-            raise DataError(
-                folder,
-                [f"{len(different)} files there have other content: {', '.join(different)}"],
-                "Choose another --name, or pass --force to replace them",
-            )
+            fault = f"{len(different)} files there have other content: {', '.join(different)}"
+            raise DataError(folder, [fault], "Choose another --name, or pass --force to replace them")
         counts, notes = _validate(source, name)
         if not link:
             paths = [source / entry / inner for entry, names in files.items() for inner in names]
@@ -91,7 +88,7 @@ def import_folder(
         with staged_folder(folder) as staging:
             for entry, names in files.items():
                 copy(source / entry, staging / entry, names, link, display)
-            if {entry: _digest(staging / entry) for entry in files} != digests:
+            if {entry: digest_of(staging / entry) for entry in files} != digests:
                 raise DataError(source, ["changed while it was copied"], "Try again")
             origins = {entry: {"archive": source.name, "member": entry} for entry in files}
             write_import(folder, staging, _KIND, key, origins)
@@ -100,24 +97,14 @@ def import_folder(
 
 def _entries(source: Path) -> Iterator[str]:
     """Names of the files, region stores and image folder of a data set."""
-    for path in source.iterdir():
-        if path.name.startswith("."):
-            continue
+    for path in (*source.glob("[!.]*"), *source.glob("regions/[!.]*")):
+        suffixes = _SUFFIXES if path.parent == source else HDF5_SUFFIXES
         if path.is_dir():
-            if path.name == "regions":
-                yield from (f"regions/{inner.name}" for inner in path.iterdir() if _has_regions(inner))
-            elif path.name == IMAGES or is_region_store(path):
-                yield path.name
-        elif path.suffix.lower() in _SUFFIXES or path.name == "attribute_vectors.json":
-            yield path.name
-
-
-def _has_regions(path: Path) -> bool:
-    return not path.name.startswith(".") and (is_region_store(path) or path.suffix.lower() in HDF5_SUFFIXES)
-
-
-def _digest(path: Path) -> str:
-    return digest_of(path, contents(path))
+            belongs = is_region_store(path) or path == source / IMAGES
+        else:
+            belongs = path.suffix.lower() in suffixes or path == source / "attribute_vectors.json"
+        if belongs:
+            yield path.relative_to(source).as_posix()
 
 
 def _validate(source: Path, name: str) -> tuple[str, tuple[str, ...]]:

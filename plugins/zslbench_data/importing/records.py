@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zslbench.data import find_folder
+import numpy as np
+
+from zslbench.data import STORED_TYPES, find_folder
 from zslbench.errors import SettingsError
 from zslbench.store import sha256_of
 from zslbench_data.download.archives import write_records
 from zslbench_data.download.get import SOURCES, read_sources
 from zslbench_data.extraction.images import files_below
 from zslbench_data.progress import Display
-from zslbench_data.staging import locked, remove_abandoned
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _IMPORTS = "imports"
@@ -52,12 +52,9 @@ def target_folder(root: Path, name: str) -> Path:
     return find_folder(root, name) or root / name
 
 
-@contextlib.contextmanager
-def importing(folder: Path) -> Iterator[None]:
-    """Keep other imports of the same data set out, and remove what killed ones left."""
-    with locked(folder):
-        remove_abandoned(folder)
-        yield
+def stored_as(given: np.dtype[Any], dtype: str) -> np.dtype[Any]:
+    """The stored type that ``keep``, ``float16`` or ``float32`` means for values of a type."""
+    return STORED_TYPES.get(given.name, STORED_TYPES["float32"]) if dtype == "keep" else STORED_TYPES[dtype]
 
 
 def import_key(inputs: Mapping[str, Any]) -> str:
@@ -70,10 +67,10 @@ def contents(path: Path) -> list[str]:
     return files_below(path) if path.is_dir() else [""]
 
 
-def digest_of(path: Path, names: Iterable[str]) -> str:
+def digest_of(path: Path, names: Iterable[str] | None = None) -> str:
     """The digest of the :func:`contents` of a path, or of some: of their names and sha256, in this order."""
     digest = hashlib.sha256()
-    for name in names:
+    for name in contents(path) if names is None else names:
         digest.update(f"{name}\0{sha256_of(path / name)}\n".encode())
     return digest.hexdigest()
 

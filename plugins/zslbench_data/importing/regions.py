@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path, PurePosixPath
-
-import numpy as np
 
 from zslbench.data import (
     PARTS,
@@ -23,17 +22,16 @@ from zslbench.plugin import Dataset, OfficialSplit
 from zslbench.store import sha256_of
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.exporting.xlsa17 import write_splits
-from zslbench_data.importing.arrays import stored_as
 from zslbench_data.importing.records import (
     Imported,
     import_key,
-    importing,
     is_done,
+    stored_as,
     target_folder,
     write_import,
 )
 from zslbench_data.progress import SILENT, Display, human
-from zslbench_data.staging import staged_folder
+from zslbench_data.staging import locked, remove_abandoned, staged_folder
 
 _AUTHORS_PREFIX = "feature_map_resnet_101_"
 
@@ -74,37 +72,33 @@ def import_regions(
     store = target_folder(folder, regions_name or short or path.stem)
     kind = f"regions/{store.name}"
     commands, notes = [f"zslbench data check {name}"], []
-    with importing(folder):
+    with locked(folder):
+        remove_abandoned(folder)
         file = RegionFile(path)
         display.message(f"checking {path}")
         key = import_key({"file": path.name, "sha256": sha256_of(path), "dtype": dtype})
         if is_done(folder, kind, key):
             return Imported(folder, f"{kind} is already there", commands)
         if (folder / kind).exists() and not force:
-            raise DataError(
-                folder / kind,
-                ["already exists, made from another file or with another --dtype"],
-                "Choose another --regions-name, or pass --force to replace it",
-            )
+            advice = "Choose another --regions-name, or pass --force to replace it"
+            fault = "already exists, made from another file or with another --dtype"
+            raise DataError(folder / kind, [fault], advice)
         new = None if (folder / SPLITS_FILE).is_file() else _dataset_in(file, folder)
-        if new is None:
-            _compare(folder, file)
+        if new is None:  # labels are the file's own if no file of the folder has any
+            images = ImageLabels(file.labels, file.path.name, file.image_files)
+            dataset = read_without_features(folder) or read_without_features(folder, images)
+            labels_file = f"the files of {folder.name}"
+            if dataset and (found := disagreements(file, dataset, dataset.semantics, labels_file)):
+                raise DataError(file.path, [finding.what for finding in found], "Nothing was imported")
         stored = stored_as(file.dtype, dtype)
         with staged_folder(folder) as staging:
-            size = int(np.prod(file.shape, dtype=np.int64)) * stored.itemsize
+            size = math.prod(file.shape) * stored.itemsize
             with display.task(f"writing regions {store.name}", size):
                 file.copy(staging / kind, stored, display.advance)
             origins = {kind: {"archive": path.name}}
             if new is not None:
-                write_splits(
-                    staging / SPLITS_FILE,
-                    att=new.semantics,
-                    original_att=file.companions.get("original_att"),
-                    class_names=new.class_names,
-                    labels=new.labels,
-                    split=new.split,
-                    image_files=new.image_files,
-                )
+                original_att = file.companions.get("original_att")
+                write_splits(staging / SPLITS_FILE, new, original_att=original_att, image_files=True)
                 origins[SPLITS_FILE] = {"archive": path.name}
             write_import(folder, staging, kind, key, origins)
     if others := [str(other) for other in region_files(folder) if other != folder / kind]:
@@ -131,16 +125,6 @@ def _dataset_of(root: Path, path: Path) -> str:
     raise SettingsError(f"{path.name} is not named after a data set under {root}: pass --name")
 
 
-def _compare(folder: Path, file: RegionFile) -> None:
-    """Raise DataError if the file is not of this data set's images, classes, attributes and split."""
-    images = ImageLabels(file.labels, file.path.name, file.image_files)  # if no file of the folder has labels
-    dataset = read_without_features(folder) or read_without_features(folder, images)
-    if dataset is not None:
-        labels_file = f"the files of {folder.name}"
-        if found := disagreements(file, dataset, dataset.semantics, labels_file):
-            raise DataError(file.path, [finding.what for finding in found], "Nothing was imported")
-
-
 def _dataset_in(file: RegionFile, folder: Path) -> Dataset:
     """The data set that a region file describes by itself."""
     entry = catalogue().datasets.get(folder.name.lower())
@@ -165,12 +149,10 @@ def _dataset_in(file: RegionFile, folder: Path) -> Dataset:
 
 def _class_names(file: RegionFile, count: int) -> tuple[str, ...]:
     """The images' folders if each class has its own, else numbers."""
-    numbered = tuple(f"class_{number:03d}" for number in range(1, count + 1))
-    if file.image_files is None:
-        return numbered
-    folders = [PurePosixPath(name.replace("\\", "/")).parent.name for name in file.image_files]
-    pairs = set(zip(file.labels.tolist(), folders, strict=True))
-    names = dict(pairs)
-    if not len(pairs) == len(names) == len(set(names.values())) == count or "" in folders:
-        return numbered
-    return tuple(names[label] for label in sorted(names)) if set(names) == set(range(count)) else numbered
+    if file.image_files is not None:
+        folders = [PurePosixPath(name.replace("\\", "/")).parent.name for name in file.image_files]
+        pairs = sorted(set(zip(file.labels.tolist(), folders, strict=True)))
+        names = [name for _, name in pairs]
+        if [label for label, _ in pairs] == list(range(count)) and len({"", *names}) == count + 1:
+            return tuple(names)
+    return tuple(f"class_{number:03d}" for number in range(1, count + 1))

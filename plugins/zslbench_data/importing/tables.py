@@ -22,8 +22,11 @@ _FLAGS |= dict.fromkeys(("", "0", "false", "no", "n"), False)
 """What cells of the column ``val`` mean."""
 
 
-def read_table(path: Path, findings: Findings) -> pd.DataFrame | None:
+def read_table(path: Path, findings: Findings, *, lower: bool = True) -> pd.DataFrame | None:
     """The cells of a CSV file as text; None if it cannot be used.
+
+    Args:
+        lower: make the names of columns lower-case, and take only the first column of each name.
 
     Raises:
         MissingData: there is no such file.
@@ -50,12 +53,15 @@ def read_table(path: Path, findings: Findings) -> pd.DataFrame | None:
         text = f"{len(ragged)} rows do not have the header's {len(header)} cells ({few(ragged)})"
         findings.error(text, path.name, len(ragged))
         return None
-    return pd.DataFrame(rows, columns=header, dtype=object)
+    if not lower:
+        return pd.DataFrame(rows, columns=header, dtype=object)
+    table = pd.DataFrame(rows, columns=[name.lower() for name in header], dtype=object)
+    return table.loc[:, ~table.columns.duplicated()]
 
 
 def read_attributes(path: Path, findings: Findings) -> pd.DataFrame | None:
     """Class attributes, float64: a row per class (first column of the file), a column per attribute."""
-    table = read_table(path, findings)
+    table = read_table(path, findings, lower=False)
     if table is None:
         return None
     if len(table.columns) < 2:
@@ -90,7 +96,7 @@ def read_attributes(path: Path, findings: Findings) -> pd.DataFrame | None:
 
 def read_split(path: Path, findings: Findings) -> pd.DataFrame | None:
     """A table with a column ``part``; ``val`` is of type bool, all False if the file has no such column."""
-    split = _read_columns(path, findings)
+    split = read_table(path, findings)
     if split is None:
         return None
     if "part" not in split:
@@ -125,7 +131,7 @@ def image_rows(
         findings.error("no column 'image', 'row' or 'class'", split_file)
         return None
     elif labels is not None:
-        labelled = _read_columns(labels, findings)
+        labelled = read_table(labels, findings)
         if labelled is None:
             return None
         table, file = labelled.drop(columns=["part", "val"], errors="ignore"), labels.name
@@ -152,15 +158,6 @@ def duplicated(items: Iterable[str]) -> list[str]:
     """Items that occur more than once, sorted."""
     given = pd.Series(list(items), dtype=object)
     return sorted(set(given[given.duplicated()]))
-
-
-def _read_columns(path: Path, findings: Findings) -> pd.DataFrame | None:
-    """A table whose columns have lower-case names; the first of each name."""
-    table = read_table(path, findings)
-    if table is None:
-        return None
-    table.columns = pd.Index([name.lower() for name in table.columns], dtype=object)
-    return table.loc[:, ~table.columns.duplicated()]
 
 
 def _compare_images(file: str, names: Sequence[str], images: Sequence[str], findings: Findings) -> None:

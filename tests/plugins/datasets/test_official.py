@@ -16,8 +16,8 @@ from zslbench.evaluation.splits import fingerprint, validation_split
 from zslbench.plugin.dataset import DataRequest
 from zslbench.plugin.settings import NoSettings
 from zslbench_data import catalogue
-from zslbench_datasets import zslbench_components
-from zslbench_datasets.official import OFFICIAL, OfficialSource
+from zslbench_datasets import OFFICIAL, zslbench_components
+from zslbench_datasets.official import OfficialSource
 
 # The table of published fingerprints: trainval, test_seen, test_unseen, train, val.
 FINGERPRINTS = {

@@ -18,8 +18,7 @@ from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench_data import catalogue
 from zslbench_datasets import zslbench_components
 from zslbench_datasets.settings import SimulatedSettings
-from zslbench_datasets.simulated import SimulatedSource
-from zslbench_datasets.simulated_classes import Classes, classes_of, part_of
+from zslbench_datasets.simulated import Classes, SimulatedSource, classes_of, part_of
 from zslbench_datasets.simulated_images import Images
 
 TINY: dict[str, Any] = {"grid": 2, "channels": 8, "scale": 0.001}

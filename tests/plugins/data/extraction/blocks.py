@@ -19,7 +19,8 @@ from torch import Tensor
 from zslbench.data.regions import writer
 from zslbench.experiment.job import ExecutionMode
 from zslbench.plugin.interfaces import FeatureExtractor
-from zslbench_data.extraction import ExtractionOptions, engine, extract
+from zslbench_data.extraction import engine
+from zslbench_data.extraction.engine import ExtractionOptions, extract
 
 
 class Blocks(FeatureExtractor):

@@ -21,7 +21,7 @@ from PIL import Image
 
 from zslbench.data.regions.store import RegionStore
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
-from zslbench_data.extraction import ExtractionOptions, extract
+from zslbench_data.extraction.engine import ExtractionOptions, extract
 from zslbench_data.staging import locked
 
 SCRIPT = Path(__file__).with_name("blocks.py")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from zslbench.data.locations import dataset_folders
 from zslbench.data.xlsa17 import FolderSource
 from zslbench.plugin.dataset import DataRequest, Dataset
 from zslbench.plugin.settings import NoSettings
-from zslbench_data.importing.arrays import Regions
+from zslbench_data.importing import custom_write
 
 PARTS = ("trainval", "test_seen", "test_unseen")
 
@@ -317,21 +319,21 @@ def test_a_stop_leaves_nothing(
     files: Any, run: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
-    real = Regions.blocks
+    real = custom_write.blocks
 
-    def stopped(self: Regions) -> Any:
+    def stopped(*given: Any) -> Any:
         calls.append(1)
-        yield next(real(self))
-        if len(calls) == 2:  # the second walk writes
+        yield next(real(*given))
+        if len(calls) == 3:  # the first two check features and regions, the third writes
             raise KeyboardInterrupt
 
     arguments = (files.folder / "own.npy", *custom(files, "rows.csv", "--regions", files.folder / "grid.npy"))
-    monkeypatch.setattr(Regions, "blocks", stopped)
+    monkeypatch.setattr(custom_write, "blocks", stopped)
     result = run(*arguments)
     assert result.exit_code == 130
     assert "nothing was imported" in result.stderr
     assert [one.name for one in root.iterdir() if not one.name.endswith(".lock")] == []
-    monkeypatch.setattr(Regions, "blocks", real)
+    monkeypatch.setattr(custom_write, "blocks", real)
     assert run(*arguments).exit_code == 0
 
 
@@ -374,3 +376,10 @@ def test_images_may_be_linked(files: Any, run: Callable[..., Any], root: Path) -
     assert run(files.folder / "own.npy", *custom(files), "--force").exit_code == 0
     assert not (root / "Zoo" / "images").exists()
     assert (files.folder / "photos" / files.names[0]).is_file()
+
+
+def test_imports_need_no_pillow() -> None:
+    """It belongs to the extra that decodes images."""
+    modules = ", ".join(f"zslbench_data.importing.{name}" for name in ("custom_write", "folder", "regions"))
+    code = f"import sys; sys.modules['PIL'] = None; import {modules}"
+    subprocess.run([sys.executable, "-c", code], check=True)
