@@ -1,4 +1,4 @@
-from .main import LazyGroup as LazyGroup, cli as cli
+from .main import LazyGroup as LazyGroup, cli as cli, sets_environment as sets_environment
 from .options import (
     data_root_option as data_root_option,
     fitting_options as fitting_options,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,19 +29,25 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.meta[_DEBUG] = True  # contexts of one command line share their meta
 
 
-def _set_strict(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if not value:
-        return
-    # An environment variable, so that child processes are strict too.
-    name = "ZSLBENCH_STRICT_PLUGINS"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
+def sets_environment(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """The callback of a flag that sets an environment variable to 1 until the command ends.
 
-    @ctx.find_root().call_on_close
-    def restore() -> None:
-        os.environ.pop(name, None)
-        if before is not None:
-            os.environ[name] = before
+    A variable, so that child processes and libraries follow the flag too.
+    """
+
+    def callback(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        if not value:
+            return
+        before = os.environ.get(name)
+        os.environ[name] = "1"
+
+        @ctx.find_root().call_on_close
+        def restore() -> None:
+            os.environ.pop(name, None)
+            if before is not None:
+                os.environ[name] = before
+
+    return callback
 
 
 # Accepted before and after the name of any command.
@@ -50,7 +56,7 @@ _EVERYWHERE = [
         ["--strict-plugins"],
         is_flag=True,
         expose_value=False,
-        callback=_set_strict,
+        callback=sets_environment("ZSLBENCH_STRICT_PLUGINS"),
         help="Treat a broken plugin as an error (like ZSLBENCH_STRICT_PLUGINS=1).",
     ),
     click.Option(

@@ -36,7 +36,6 @@ from zslbench_data.checking.features import (
 )
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.download.get import LISTING, SOURCES, read_sources
-from zslbench_data.download.presence import SENTENCES_FILE
 from zslbench_data.exporting.xlsa17 import blocks
 from zslbench_data.progress import SILENT, Display
 
@@ -124,7 +123,7 @@ def _check_folder(folder: Path, only: Mapping[str, str | None], findings: Findin
 
 def _semantics(contents: FolderContents) -> list[str]:
     names = ["att", "original_att"] if "original_att" in contents.variables else ["att"]
-    sentences = (contents.folder / SENTENCES_FILE).is_file()
+    sentences = (contents.folder / SEMANTICS_FILES["sentence"]).is_file()
     return (names if contents.variables else []) + (["sentence"] if sentences else [])
 
 

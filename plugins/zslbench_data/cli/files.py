@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import data_root_option, format_option, note, options_of
+from zslbench.cli import data_root_option, format_option, note, options_of, sets_environment
 from zslbench.errors import Interrupted, SettingsError
 
 if TYPE_CHECKING:
@@ -19,8 +16,6 @@ if TYPE_CHECKING:
     from zslbench_data.importing.records import Imported
 
 _FILE = click.Path(path_type=Path)
-_OFFLINE = "HF_HUB_OFFLINE"
-"""Keeps the libraries of backbones from using the network."""
 
 
 @click.command("import")
@@ -202,7 +197,13 @@ def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, *
     help="Decoding processes.  [default: one per core up to 16 on a GPU, one on a CPU]",
 )
 @options_of("settings", "device", "threads", "data_root")
-@click.option("--offline", is_flag=True, help="Do not download weights.")
+@click.option(
+    "--offline",
+    is_flag=True,
+    expose_value=False,
+    callback=sets_environment("HF_HUB_OFFLINE"),  # the libraries of backbones obey it
+    help="Do not download weights.",
+)
 @click.option("--restart", is_flag=True, help="Discard an unfinished extraction.")
 def extract(
     dataset: str,
@@ -210,7 +211,6 @@ def extract(
     settings: dict[str, Any],
     device: str,
     threads: int | None,
-    offline: bool,
     data_root: Path | None,
     **options: Any,
 ) -> None:
@@ -232,10 +232,9 @@ def extract(
     folder = require_folder(choose_root(data_root), entry.folder if entry else dataset, dataset, advice)
     advice = how_to_get_part(entry, "images") if entry else f"Put them into {folder / IMAGES}"
     mode = choose_mode(device, threads)
-    with _offline(offline):
-        extractor = _extractor(backbone, settings)
-        requested = ExtractionOptions(backbone=backbone, **options)
-        done = run(folder, extractor, requested, mode, display=ImageDisplay(), advice=advice)
+    extractor = _extractor(backbone, settings)
+    requested = ExtractionOptions(backbone=backbone, **options)
+    done = run(folder, extractor, requested, mode, display=ImageDisplay(), advice=advice)
     images, regions, channels = done.store.shape
     size = human(images * regions * channels * done.store.dtype.itemsize)
     how = f"{done.computed:,} computed in {done.seconds:.0f} s" if done.computed else "already extracted"
@@ -256,16 +255,3 @@ def _extractor(backbone: str, settings: dict[str, Any]) -> FeatureExtractor:
     built = build(settings_model(registered), values, f"extractor '{registered.name}'")
     made: FeatureExtractor = load_class(registered)(built)
     return made
-
-
-@contextlib.contextmanager
-def _offline(requested: bool) -> Iterator[None]:
-    before = os.environ.get(_OFFLINE)
-    if requested:
-        os.environ[_OFFLINE] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(_OFFLINE, None)
-        if before is not None:
-            os.environ[_OFFLINE] = before

@@ -249,7 +249,7 @@ def _write(
     write_whole(folder / RECORD_FILE, (json.dumps(content, indent=1) + "\n").encode())
     write_whole(path, data.getvalue())
     origin = {key: one for key, one in record["source"].items() if key != "form"}
-    made_of = {"archive": fetched.archive.file, "member": origin["member"]} if fetched else {"file": origin}
+    made_of = {"member": origin["member"]} if fetched else {"file": origin}
     sizes = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     record_sources(folder, {ATTRIBUTE_VECTORS: {**sizes, **made_of}}, fetched)
     rule, zero = record["rule"], record["zero_rows"]

@@ -18,7 +18,7 @@ import pytest
 
 from zslbench.errors import DataError
 from zslbench_data.download.catalogue import Archive, DownloadPart
-from zslbench_data.download.unpack import STAMP, unpack
+from zslbench_data.download.get import STAMP, unpack
 
 FILES = {
     "top/CUB/att_splits.mat": b"splits" * 100,
@@ -147,7 +147,7 @@ def test_links_that_are_not_chosen_are_ignored(run: Any, staging: Path, tmp_path
 def test_implausibly_large_members_are_refused(
     run: Any, pack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zslbench_data.download.unpack._SLACK", 1000)
+    monkeypatch.setattr("zslbench_data.download.get._SLACK", 1000)
     body = pack({"CUB/att_splits.mat": NOISE[:20_000], "CUB/res101.mat": NOISE})
     with pytest.raises(DataError, match=r"45 kB.*10 kB"):
         run(body)
@@ -155,7 +155,7 @@ def test_implausibly_large_members_are_refused(
 
 
 def test_a_tar_bomb_is_refused(run: Any, make_tar: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zslbench_data.download.unpack._SLACK", 1000)
+    monkeypatch.setattr("zslbench_data.download.get._SLACK", 1000)
     body = make_tar({"bomb.bin": bytes(3_000_000), **FILES})
     assert len(body) * 50 < 3_000_000
     with pytest.raises(DataError, match="over 50 times"):
