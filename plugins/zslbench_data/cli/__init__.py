@@ -8,9 +8,9 @@ from zslbench import Command
 from zslbench.cli import LazyGroup
 
 _COMMANDS = {
-    "list": ("info:list_", "List data sets: files on disk and files missing."),
-    "info": ("info:info", "Show one data set: counts, licence, files, next commands."),
-    "get": ("get:get", "Download splits, features, names, images and word vectors."),
+    "list": ("sets:list_", "List data sets: files on disk and files missing."),
+    "info": ("sets:info", "Show one data set: counts, licence, files, next commands."),
+    "get": ("sets:get", "Download splits, features, names, images and word vectors."),
     "import": ("files:import_", "Import an xlsa17 folder, region HDF5 or a custom set."),
     "check": ("files:check", "Check a data set and list all problems."),
     "export": ("files:export", "Write a data set in a layout other code can read."),
