@@ -11,7 +11,6 @@ core is free to decode.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ import shutil
 import statistics
 import tempfile
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ import torch
 import transformers
 from PIL import Image
 
-from benchmarks.common import interleaved, processor, write_page
+from benchmarks.common import RESULTS, interleaved, processor, write_page
 from zslbench.experiment import ExecutionMode, applied, choose_mode
 from zslbench.plugin import FeatureExtractor
 from zslbench.report import render
@@ -45,14 +45,6 @@ PICTURE = 500, 375
 """Width and height of the JPEGs, typical of CUB and ImageNet."""
 
 
-def save_model(folder: Path, model: Any, size: int) -> Path:
-    """Save a randomly initialised model with the files that the extractor reads."""
-    model.save_pretrained(folder)
-    processing = {"size": size, "resample": 2, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    (folder / "preprocessor_config.json").write_text(json.dumps(processing))
-    return folder
-
-
 def write_pictures(folder: Path, count: int) -> None:
     """Write a data set of JPEGs with detail at several scales, as photographs have."""
     random = np.random.default_rng(0)
@@ -65,21 +57,31 @@ def write_pictures(folder: Path, count: int) -> None:
     names = np.empty((CLASSES, 1), dtype=object)
     names[:, 0] = [f"class_{one}" for one in range(CLASSES)]
     rows = 1 + np.arange(count).reshape(CLASSES, count // CLASSES)  # images are sorted by folder
-    parts = {"trainval_loc": rows[:3, 1:], "test_seen_loc": rows[:3, :1], "test_unseen_loc": rows[3:]}
-    splits = {key: one.reshape(-1, 1) for key, one in parts.items()}
-    att = np.eye(CLASSES) + 0.1
-    scipy.io.savemat(folder / "att_splits.mat", {"att": att, "allclasses_names": names, **splits})
+    split = {
+        "att": np.eye(CLASSES) + 0.1,
+        "allclasses_names": names,
+        "trainval_loc": rows[:3, 1:].reshape(-1, 1),
+        "test_seen_loc": rows[:3, :1],
+        "test_unseen_loc": rows[3:].T,
+    }
+    scipy.io.savemat(folder / "att_splits.mat", split)
 
 
 def backbones(folder: Path) -> dict[str, FeatureExtractor]:
     """Extractors of real architectures with random weights."""
     small = transformers.ViTConfig(hidden_size=384, num_attention_heads=6, intermediate_size=1536)
-    vit = save_model(folder / "vit-s", transformers.ViTModel(small), 224)
-    resnet = save_model(folder / "resnet-50", transformers.ResNetModel(transformers.ResNetConfig()), 224)
-    return {
-        "ViT-S/16, 224 px": VisionModel(VisionSettings(model=str(vit))),
-        "ResNet-50, 224 px": VisionModel(VisionSettings(model=str(resnet))),
+    models: dict[str, Any] = {
+        "ViT-S/16": transformers.ViTModel(small),
+        "ResNet-50": transformers.ResNetModel(transformers.ResNetConfig()),
     }
+    processing = {"size": 224, "resample": 2, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    made = {}
+    for name, model in models.items():
+        place = folder / name.partition("/")[0]
+        model.save_pretrained(place)
+        (place / "preprocessor_config.json").write_text(json.dumps(processing))
+        made[f"{name}, 224 px"] = VisionModel(VisionSettings(model=str(place)))
+    return made
 
 
 def bare(extractor: FeatureExtractor, mode: ExecutionMode, count: int, batch: int) -> None:
@@ -134,13 +136,11 @@ def main() -> None:
                     "ratio in processor time": f"{own:.3f}",
                 }
             )
-    where = (
-        torch.cuda.get_device_name() if mode.device == "cuda" else f"torch on {mode.threads} thread, no GPU"
-    )
-    packages = ("torch", "transformers", "pillow")
-    versions = ", ".join(f"{one} {importlib.metadata.version(one)}" for one in packages)
+    gpu = mode.device == "cuda"
+    where = torch.cuda.get_device_name() if gpu else f"torch on {mode.threads} thread, no GPU"
+    versions = ", ".join(f"{one} {version(one)}" for one in ("torch", "transformers", "pillow"))
     write_page(
-        "extraction",
+        RESULTS / "extraction.md",
         "Extraction compared with the bare forward loop",
         f"Regenerate with `python -m benchmarks.extraction --pictures {count} --repeats {given.repeats} "
         f"--batch {given.batch} --threads {given.threads}`.",

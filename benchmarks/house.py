@@ -48,11 +48,11 @@ def nodes() -> Iterator[tuple[str, ast.AST]]:
 
 
 def import_graph() -> tuple[Any, list[str]]:
-    """The import graph of the core and the plugins, and the layers of the core from the bottom up."""
+    """The import graph of the core and the plugins, and the layers of the core from the top down."""
     import grimp
 
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
-    layers = next(one for one in settings["contracts"] if one["id"] == "layers")["layers"][::-1]
+    layers = next(one for one in settings["contracts"] if one["id"] == "layers")["layers"]
     return grimp.build_graph(*settings["root_packages"], cache_dir=None), layers
 
 
@@ -66,17 +66,10 @@ def circles(graph: Any) -> list[str]:
 
 
 def upward_imports(graph: Any, layers: Sequence[str]) -> list[str]:
-    """Imports of a module on a higher layer."""
-
-    def height(module: str) -> int:
-        return next((i for i, name in enumerate(layers) if f"{module}.".startswith(f"{name}.")), -1)
-
-    return [
-        f"{module} -> {imported}"
-        for module in sorted(graph.modules)
-        for imported in sorted(graph.find_modules_directly_imported_by(module))
-        if 0 <= height(module) < height(imported)
-    ]
+    """Imports of a module on a higher layer, directly or through modules on none."""
+    routes = [route for one in graph.find_illegal_dependencies_for_layers(layers) for route in one.routes]
+    pairs = {(head, tail) for route in routes for head in route.heads for tail in route.tails}
+    return [f"{importer} -> {imported}" for importer, imported in sorted(pairs)]
 
 
 def metric_lists() -> list[str]:
@@ -159,7 +152,6 @@ def feature_functions() -> set[tuple[str, str]]:
     Features are what a field ``features`` of a data set, fold or batch holds, and all that torch computes
     from it except gradients. Of arrays that NumPy computes, those that such a function returns count.
     """
-    import torch
     from torch.overrides import TorchFunctionMode
 
     import zslbench
@@ -170,14 +162,10 @@ def feature_functions() -> set[tuple[str, str]]:
     ended = False
 
     def known(value: Any) -> bool:
-        return any(id(one) in derived or getattr(one, "_from_features", False) for one in arrays(value))
+        return any(id(one) in derived for one in arrays(value))
 
     def mark(value: Any) -> None:
-        for one in arrays(value):
-            if isinstance(one, torch.Tensor):
-                one._from_features = True  # type: ignore[attr-defined]
-            else:
-                derived[id(one)] = one
+        derived.update((id(one), one) for one in arrays(value))
 
     class Follow(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -20,19 +20,14 @@ import zslbench
 from benchmarks.common import RESULTS, write_page
 from benchmarks.speed import machine as machines
 from benchmarks.speed.evaluator import evaluator
-from benchmarks.speed.machine import TINY, Sizes, sizes_for
+from benchmarks.speed.machine import CPU, SUN, TINY, Sizes
 from benchmarks.speed.measuring import OUT_OF_TIME, Part
 from benchmarks.speed.processes import startup, whole
-from benchmarks.speed.stage1 import stage1
-from benchmarks.speed.stage3 import stage3
+from benchmarks.speed.stages import stage1, stage3
 from zslbench.store import write_whole
 
 PARTS: dict[str, Callable[[machines.Machine, Sizes], Part]] = {
-    "stage3": stage3,
-    "stage1": stage1,
-    "evaluator": evaluator,
-    "startup": startup,
-    "whole": whole,
+    part.__name__: part for part in (stage3, stage1, evaluator, startup, whole)
 }
 SHARES = {"stage3": 3.0, "whole": 4.0}
 """A part's share of the time left, if not 1; what a part does not need is left to the following ones."""
@@ -57,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> list[Path]:
         parser.error("--device cuda: torch finds no GPU")
     torch.set_num_threads(given.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as runs set it
-    sizes = TINY if given.tiny else sizes_for(device, given.quick)
+    sizes = TINY if given.tiny else SUN if device == "cuda" else CPU
+    if given.quick:
+        sizes = replace(sizes, name=f"{sizes.name}, quick", repeats=min(3, sizes.repeats))
     started = time.monotonic()
     machine = machines.measured(torch.device(device), sizes)
     end = started + (given.budget or (BUDGET if device == "cuda" else math.inf))

@@ -7,7 +7,7 @@ import platform
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -89,12 +89,6 @@ TINY = replace(
 )  # fmt: skip
 
 
-def sizes_for(device: str, quick: bool) -> Sizes:
-    """The sizes for a device; ``quick``: with fewer repetitions."""
-    sizes = SUN if device == "cuda" else CPU
-    return replace(sizes, name=f"{sizes.name}, quick", repeats=3) if quick else sizes
-
-
 @dataclass(frozen=True)
 class Machine:
     """What is measured on, with its two limits."""
@@ -102,10 +96,9 @@ class Machine:
     device: torch.device
     copied: float
     """Bytes per second of a copy in the device's memory; reads and writes both count."""
-    multiplied: float
-    """Floating-point operations per second of a float32 matrix product (two per multiply-accumulate)."""
-    coarse: Mapping[str, float] = field(default_factory=dict)
-    """The same with operands in ``tf32`` and ``bf16``, on a GPU."""
+    products: Mapping[str, float]
+    """Floating-point operations per second of a matrix product (two per multiply-accumulate) in ``float32``
+    and, on a GPU, with operands in ``tf32`` and ``bf16``."""
     deadline: float = math.inf
     """On the monotonic clock; no call is started after it."""
 
@@ -133,8 +126,7 @@ class Machine:
             "cuda": torch.version.cuda,
             "numpy": np.__version__,
             "copy, GB/s": self.copied / 1e9,
-            "float32 product, GFLOP/s": self.multiplied / 1e9,
-            **{f"{name} product, GFLOP/s": rate / 1e9 for name, rate in self.coarse.items()},
+            **{f"{name} product, GFLOP/s": rate / 1e9 for name, rate in self.products.items()},
         }
 
     @property
@@ -148,13 +140,13 @@ def measured(device: torch.device, sizes: Sizes) -> Machine:
     """Measure the machine's limits: the best of several copies and products."""
     a = torch.randn(sizes.matmul, sizes.matmul, device=device)
     operations = 2 * sizes.matmul**3
-    multiplied, coarse = operations / _best(lambda: a @ a), {}
+    products = {"float32": operations / _best(lambda: a @ a)}
     if device.type == "cuda":
         with float32_products("tf32"):
-            coarse["tf32"] = operations / _best(lambda: a @ a)
+            products["tf32"] = operations / _best(lambda: a @ a)
         half = a.bfloat16()
-        coarse["bf16"] = operations / _best(lambda: half @ half)
-    return Machine(device, copy_rate(device, sizes), multiplied, coarse)
+        products["bf16"] = operations / _best(lambda: half @ half)
+    return Machine(device, copy_rate(device, sizes), products)
 
 
 def copy_rate(device: torch.device, sizes: Sizes) -> float:

@@ -27,10 +27,9 @@ class Work:
     least_bytes: float
     """Read or written even if every intermediate result stayed in a cache."""
 
-    def limit(self, machine: Machine, precision: str | None = None) -> float:
+    def limit(self, machine: Machine, precision: str = "float32") -> float:
         """The least seconds on a machine: for the operations, or for the bytes."""
-        rate = machine.coarse[precision] if precision else machine.multiplied
-        return max(self.flops / rate, self.least_bytes / machine.copied)
+        return max(self.flops / machine.products[precision], self.least_bytes / machine.copied)
 
     def __add__(self, other: Work) -> Work:
         return Work(self.flops + other.flops, self.least_bytes + other.least_bytes)
@@ -96,10 +95,10 @@ class Way:
     call: Callable[[], Any]
     units: float
     """Units per call: sub-steps, images, ..."""
-    work: Work | None = None
-    """The least work of one unit; without it, no limit is shown."""
-    precision: str | None = None
-    """``tf32`` or ``bf16`` for the machine's limits there; None: float32."""
+    work: Work
+    """The least work of one unit."""
+    precision: str = "float32"
+    """For the machine's limit there."""
 
 
 def rates(
@@ -124,12 +123,10 @@ def rates(
         timed = times[name]
         row: dict[str, Any] = {"way": name, f"{unit}/s": OUT_OF_TIME}
         if timed.seconds:
-            rate = way.units / timed.median
+            rate, limit = way.units / timed.median, way.work.limit(machine, way.precision)
             row |= {f"{unit}/s": rate, "ratio": rate / base, "spread": timed.spread()}
-            if way.work is not None:
-                limit = way.work.limit(machine, way.precision)
-                row |= {"GFLOP": way.work.flops / 1e9, "MB, at least": way.work.least_bytes / 1e6}
-                row |= {"limit, ms": 1e3 * limit, "of the limit": limit * rate}
+            row |= {"GFLOP": way.work.flops / 1e9, "MB, at least": way.work.least_bytes / 1e6}
+            row |= {"limit, ms": 1e3 * limit, "of the limit": limit * rate}
             row["peak GPU memory, GB"] = None if timed.peak is None else timed.peak / 1e9
         rows.append(row)
     return rows + [{"way": name, f"{unit}/s": NO_GPU} for name in on_gpu if machine.device.type != "cuda"]

@@ -23,6 +23,7 @@ from zslbench.training.program_run import ProgramRun
 from zslbench.training.replicas.inputs import Request
 from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import Precision, draw, step_function
+from zslbench_common.embeddings import fit_range
 from zslbench_sc_egg import networks
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.scen import SCEN
@@ -47,9 +48,7 @@ class Problem:
     @property
     def program(self) -> Program:
         """Stage 3 with few iterations in each pass of an epoch, and endless epochs."""
-        made = self.eggn.fit(self.view)
-        assert isinstance(made, Program)
-        return replace(made, iterations=self.sizes.iterations, epochs=10**6)
+        return replace(self.eggn.fit(self.view), iterations=self.sizes.iterations, epochs=10**6)
 
     @property
     def rows(self) -> Tensor:
@@ -148,11 +147,9 @@ def problem(sizes: Sizes, device: torch.device) -> Problem:
         **networks.initial_regressor(streams, sizes.width, hidden, classes),
         **networks.initial_len(streams, networks.unit(vectors), sizes.width, 0.01, 0.1),
         **networks.initial_gen(streams, sizes.attributes, sizes.width, classes, mean=False),
-        "range": {
-            "low": torch.zeros(sizes.width, device=device),
-            "spread": torch.full((sizes.width,), 2.0 / sizes.width**0.5, device=device),
-            "varies": torch.ones(sizes.width, device=device),
-        },
+        "range": fit_range(
+            torch.tensor([[0.0], [2 / sizes.width**0.5]], device=device).expand(2, sizes.width)
+        ),
     }
     view = TrainView(features=features, labels=labels, guide=embedding.guide(scen))
     eggn = EGGN(recipe.parts["generator"].settings, space)

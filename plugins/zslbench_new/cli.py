@@ -42,24 +42,12 @@ def method(name: str, kind: str, folder: Path | None) -> None:
 
     It runs immediately and passes its tests. Replace the maths with your method's.
     """
-    target = folder or Path(name)
-    for path in write_method(name, kind, target):
-        click.echo(target / path)
-    note(f"next: pip install -e {target} && zslbench run {name} --dataset toy && pytest {target}")
-
-
-def write_method(name: str, kind: str, folder: Path) -> list[str]:
-    """Write the package into ``folder``, which must be empty or missing; returns the files' relative paths.
-
-    Raises:
-        SettingsError: the name is invalid or taken.
-        ZslbenchError: the folder is not empty or cannot be written.
-    """
     import jinja2
 
     package = _package_name(name)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ZslbenchError(f"{folder}: is not an empty folder; choose another with --folder")
+    target = folder or Path(name)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ZslbenchError(f"{target}: is not an empty folder; choose another with --folder")
     values = {"name": name, "package": package, "kind": kind, "cls": name.title().replace("-", "")}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("zslbench_new"),
@@ -73,16 +61,18 @@ def write_method(name: str, kind: str, folder: Path) -> list[str]:
     def belongs(path: str) -> bool:
         return path.endswith(".j2") and Path(path).name.partition(".")[0] not in others
 
-    written = []
+    paths = {
+        template: target / re.sub(r"^package\b", package, template.removesuffix(".j2"))
+        for template in environment.list_templates(filter_func=belongs)
+    }
     try:
-        for path in environment.list_templates(filter_func=belongs):
-            goal = re.sub(r"^package\b", package, path.removesuffix(".j2"))
-            (folder / goal).parent.mkdir(parents=True, exist_ok=True)
-            (folder / goal).write_text(environment.get_template(path).render(values), "utf-8")
-            written.append(goal)
+        for template, path in paths.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(environment.get_template(template).render(values), "utf-8")
     except OSError as error:
-        raise ZslbenchError(f"{folder}: cannot be written ({error.strerror or error})") from None
-    return written
+        raise ZslbenchError(f"{target}: cannot be written ({error.strerror or error})") from None
+    click.echo("\n".join(map(str, paths.values())))
+    note(f"next: pip install -e {target} && zslbench run {name} --dataset toy && pytest {target}")
 
 
 def _package_name(name: str) -> str:

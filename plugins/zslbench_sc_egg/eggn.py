@@ -27,13 +27,13 @@ from zslbench.plugin import (
     Batch,
     Choice,
     ClassSpace,
-    Fit,
     Guide,
     Losses,
     Networks,
     Noise,
     NoiseSpec,
     Normal,
+    Program,
     Step,
     TrainView,
 )
@@ -95,8 +95,8 @@ class EGGN(TFVAEGAN):
         authors = settings is not None and settings.reading == "authors"
         return super().__new__(AuthorsEGGN if authors else cls)
 
-    def fit(self, view: TrainView) -> Fit:
-        s, program = self.settings, self.program(view)
+    def fit(self, view: TrainView) -> Program:
+        s, program = self.settings, super().fit(view)
         warn_of_uneven_batches("eggn", s.sampler, s.batch_size, len(self.space.seen))
         guided = s.lambda_s > 0 or s.lambda_u > 0
         if guided and view.guide is None:

@@ -177,9 +177,7 @@ class SCEN(Embedding):
                 "embedding scen: the data set has no attribute vectors (v of eq. 1); add "
                 "attribute_vectors.npy with one row per attribute, or region features that hold w2v_att"
             )
-        for sampler, batch_size in dict.fromkeys(
-            (one.sampler, one.batch_size) for one in (s.stage1, s.stage2)
-        ):
+        for sampler, batch_size in sorted({(one.sampler, one.batch_size) for one in (s.stage1, s.stage2)}):
             warn_of_uneven_batches("scen", sampler, batch_size, len(self.space.seen))
         return self.stages(view)
 

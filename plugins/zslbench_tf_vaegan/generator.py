@@ -23,7 +23,6 @@ from torch import Tensor
 from zslbench.errors import ZslbenchError
 from zslbench.plugin import (
     Batch,
-    Fit,
     Generator,
     Losses,
     Networks,
@@ -176,10 +175,7 @@ class TFVAEGAN(Generator):
     def sample_noise(self) -> Mapping[str, NoiseSpec]:
         return {"prior": Normal((self.latent,))}
 
-    def fit(self, view: TrainView) -> Fit:
-        return self.program(view)
-
-    def program(self, view: TrainView) -> Program:
+    def fit(self, view: TrainView) -> Program:
         """One pass over the data without feedback, then passes with it.
 
         Raises:
@@ -245,13 +241,10 @@ class TFVAEGAN(Generator):
     def optimizers(self) -> Mapping[str, Optimizer]:
         """Adam for every network."""
         s = self.settings
-        rules = {
-            "encoder": Optimizer("adam", lr=s.lr),
-            "generator": Optimizer("adam", lr=s.lr, betas=(s.beta1, 0.999)),
-            "critic": Optimizer("adam", lr=s.lr, betas=(s.beta1, 0.999)),
-        }
+        adam = partial(Optimizer, "adam", betas=(s.beta1, 0.999))
+        rules = {"encoder": Optimizer("adam", lr=s.lr), "generator": adam(lr=s.lr), "critic": adam(lr=s.lr)}
         if s.decoder:
-            rules["decoder"] = Optimizer("adam", lr=s.decoder_lr, betas=(s.beta1, 0.999))
+            rules["decoder"] = adam(lr=s.decoder_lr)
         if s.feedback:
-            rules["feedback"] = Optimizer("adam", lr=s.feedback_lr, betas=(s.beta1, 0.999))
+            rules["feedback"] = adam(lr=s.feedback_lr)
         return rules

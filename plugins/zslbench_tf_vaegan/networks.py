@@ -21,27 +21,24 @@ def initial(streams: Streams, d: int, attributes: int, hidden: int, latent: int)
         d: width of the features; attributes: width of the semantics; latent: width of z.
     """
     middle = 2 * latent
-
-    def layers(net: str, **sizes: tuple[int, int]) -> dict[str, Tensor]:
-        return {
-            key: tensor
-            for name, (inputs, outputs) in sizes.items()
-            for key, tensor in initial_linear(streams, net, name, inputs, outputs).items()
-        }
-
-    return {
-        "encoder": layers(
-            "encoder",
-            hidden=(d + attributes, hidden),
-            middle=(hidden, middle),
-            mean=(middle, latent),
-            logvar=(middle, latent),
-        ),
-        "generator": layers("generator", hidden=(latent + attributes, hidden), out=(hidden, d)),
-        "critic": layers("critic", hidden=(d + attributes, hidden), out=(hidden, 1)),
-        "decoder": layers("decoder", hidden=(d, hidden), out=(hidden, attributes)),
-        "feedback": layers("feedback", first=(hidden, hidden), second=(hidden, hidden)),
-    }
+    layers = (
+        ("encoder", "hidden", d + attributes, hidden),
+        ("encoder", "middle", hidden, middle),
+        ("encoder", "mean", middle, latent),
+        ("encoder", "logvar", middle, latent),
+        ("generator", "hidden", latent + attributes, hidden),
+        ("generator", "out", hidden, d),
+        ("critic", "hidden", d + attributes, hidden),
+        ("critic", "out", hidden, 1),
+        ("decoder", "hidden", d, hidden),
+        ("decoder", "out", hidden, attributes),
+        ("feedback", "first", hidden, hidden),
+        ("feedback", "second", hidden, hidden),
+    )
+    nets: dict[str, dict[str, Tensor]] = {net: {} for net, *_ in layers}
+    for net, name, inputs, outputs in layers:
+        nets[net] |= initial_linear(streams, net, name, inputs, outputs)
+    return nets
 
 
 def encode(

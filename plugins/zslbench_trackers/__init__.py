@@ -44,13 +44,15 @@ def zslbench_trackers() -> Iterator[Tracker]:
 class LogTracker(RunTracker, Generic[Log]):
     """A tracker that has a log of each run in progress, continues unfinished ones, and repeats no epoch."""
 
+    place = ""
+
     def __init__(self) -> None:
-        self.logs: dict[str, tuple[Log, dict[str, int]]] = {}
-        """By id of the run, each with the last epoch of each stage that it has."""
+        self.logs: dict[str, tuple[Log, set[tuple[str, int]]]] = {}
+        """By id of the run, each with the epochs of stages that it has."""
 
     @abstractmethod
-    def open(self, run: RunInfo) -> tuple[Log, dict[str, int]]:
-        """The log of the run's unfinished attempt, or a new one, and the last epoch of each stage in it."""
+    def open(self, run: RunInfo) -> tuple[Log, set[tuple[str, int]]]:
+        """The log of the run's unfinished attempt, or a new one, and the epochs of stages in it."""
 
     @abstractmethod
     def epoch(self, log: Log, stage: str, epoch: int, metrics: Mapping[str, float]) -> None: ...
@@ -65,10 +67,10 @@ class LogTracker(RunTracker, Generic[Log]):
         self.logs[run.id] = self.open(run)
 
     def epoch_ended(self, run: RunInfo, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        log, last = self.logs[run.id]
-        if epoch > last.get(stage, 0):
+        log, logged = self.logs[run.id]
+        if (stage, epoch) not in logged:
             self.epoch(log, stage, epoch, metrics)
-            last[stage] = epoch
+            logged.add((stage, epoch))
 
     def run_finished(self, run: RunInfo, record: RunRecord) -> None:
         self.finish(self.logs.pop(run.id)[0], run, record)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from zslbench.store import RunInfo, RunRecord
 from zslbench_trackers import LogTracker, folder_of
 
 SUFFIXES = (".jsonl", ".ndjson")
+Append = Callable[..., None]
+"""Appends a line of one attempt: its event and content."""
 
 
-class JsonLines(LogTracker["_Attempt"]):
+class JsonLines(LogTracker[Append]):
     """Lines ``started``, ``epoch``, ``stopped`` and ``finished`` of each run.
 
     Every line has ``event``, ``time`` (UTC), ``run`` (its id) and ``attempt`` (from 1; a finished run that is
@@ -30,73 +32,57 @@ class JsonLines(LogTracker["_Attempt"]):
 
     def __init__(self, where: str | None, folder: Path) -> None:
         super().__init__()
-        self._file: Path | None = None
-        if where is None or Path(where).suffix not in SUFFIXES:
-            self._folder = folder_of("jsonl", where, folder)
-            return
-        self._folder = folder_of("jsonl", str(Path(where).parent), folder)
-        self._file = self._folder / Path(where).name
-        if self._file.is_dir():
-            raise SettingsError(f"--track jsonl={where}: is a folder, not a file")
+        self._file: str | None = None
+        if where is not None and Path(where).suffix in SUFFIXES:
+            self._file, where = Path(where).name, str(Path(where).parent)
+        self._folder = folder_of("jsonl", where, folder)
+        self.place = str(self._folder / (self._file or ""))
+        if self._file and Path(self.place).is_dir():
+            raise SettingsError(f"--track jsonl={self.place}: is a folder, not a file")
 
-    @property
-    def place(self) -> str:
-        return str(self._file or self._folder)
+    def open(self, run: RunInfo) -> tuple[Append, set[tuple[str, int]]]:
+        path = self._folder / (self._file or f"{run.id}.jsonl")
+        lines = [line for line in _lines(path) if line.get("run") == run.id]
+        attempt = max((line["attempt"] for line in lines), default=1)
+        lines = [line for line in lines if line["attempt"] == attempt]
+        if any(line["event"] == "finished" for line in lines):
+            attempt, lines = attempt + 1, []
+        log = partial(_append, path, run.id, attempt)
+        log("started", resumed=run.resumed, parameters=run_parameters(run), tags=run_tags(run))
+        return log, {(line["stage"], line["epoch"]) for line in lines if line["event"] == "epoch"}
 
-    def open(self, run: RunInfo) -> tuple[_Attempt, dict[str, int]]:
-        path = self._file or self._folder / f"{run.id}.jsonl"
-        number, last, finished = 1, dict[str, int](), False
-        for line in _lines(path):
-            if line.get("run") != run.id:
-                continue
-            if line["attempt"] > number:
-                number, last, finished = line["attempt"], {}, False
-            if line["event"] == "epoch":
-                last[line["stage"]] = max(line["epoch"], last.get(line["stage"], 0))
-            finished = finished or line["event"] == "finished"
-        if finished:
-            number, last = number + 1, {}
-        log = _Attempt(path, run.id, number)
-        log.write("started", resumed=run.resumed, parameters=run_parameters(run), tags=run_tags(run))
-        return log, last
+    def epoch(self, log: Append, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        log("epoch", stage=stage, epoch=epoch, metrics=dict(metrics))
 
-    def epoch(self, log: _Attempt, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        log.write("epoch", stage=stage, epoch=epoch, metrics=dict(metrics))
-
-    def finish(self, log: _Attempt, run: RunInfo, record: RunRecord) -> None:
-        log.write(
+    def finish(self, log: Append, run: RunInfo, record: RunRecord) -> None:
+        log(
             "finished",
             selection=run.selection,
             figures=final_metrics(record),
             evaluations=[
-                dict(zip(("stage", "epoch", "metrics"), one, strict=True)) for one in last_evaluations(record)
+                {"stage": stage, "epoch": epoch, "metrics": metrics}
+                for stage, epoch, metrics in last_evaluations(record)
             ],
             notes=record.notes,
             folder=record.folder,
         )
 
-    def stop(self, log: _Attempt, reason: str, interrupted: bool) -> None:
-        log.write("stopped", interrupted=interrupted, reason=reason)
+    def stop(self, log: Append, reason: str, interrupted: bool) -> None:
+        log("stopped", interrupted=interrupted, reason=reason)
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    path: Path
-    run: str
-    attempt: int
-
-    def write(self, event: str, **content: Any) -> None:
-        """Append a line by one call."""
-        about = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
-        line = {**about, "run": self.run, "attempt": self.attempt, **content}
-        data = to_json(line, inf_nan_mode="null", fallback=str) + b"\n"
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            if (size := os.fstat(handle).st_size) and os.pread(handle, 1, size - 1) != b"\n":
-                data = b"\n" + data  # the writer of the last line was killed
-            os.write(handle, data)
-        finally:
-            os.close(handle)
+def _append(path: Path, run: str, attempt: int, event: str, **content: Any) -> None:
+    """Append a line by one call."""
+    about = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
+    line = {**about, "run": run, "attempt": attempt, **content}
+    data = to_json(line, inf_nan_mode="null", fallback=str) + b"\n"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        if (size := os.fstat(handle).st_size) and os.pread(handle, 1, size - 1) != b"\n":
+            data = b"\n" + data  # the writer of the last line was killed
+        os.write(handle, data)
+    finally:
+        os.close(handle)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

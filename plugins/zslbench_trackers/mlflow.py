@@ -25,11 +25,6 @@ from zslbench_trackers import LogTracker, folder_of
 for _name in ("mlflow", "alembic"):  # they announce every table that they create
     logging.getLogger(_name).setLevel(logging.WARNING)
 
-EXPERIMENT = "zslbench"
-"""Name of the experiment; ``MLFLOW_EXPERIMENT_NAME`` overrides it."""
-
-_AT_ONCE = 100
-"""Parameters that MLflow accepts in one request."""
 _LONGEST = 5000
 """Length of a tag or parameter that every store of MLflow accepts."""
 
@@ -49,7 +44,7 @@ class MLflow(LogTracker[str]):
         if uri is None or not ("://" in uri or uri in ("databricks", "uc")):
             local = folder_of("mlflow", uri, folder)
             uri, artifacts = f"sqlite:///{local / 'mlflow.db'}", (local / "artifacts").as_uri()
-        self._uri = uri
+        self.place = uri
         try:
             self._client = MlflowClient(tracking_uri=uri)
             self._experiment = self._experiment_id(artifacts)
@@ -57,33 +52,27 @@ class MLflow(LogTracker[str]):
             text = " ".join(str(error).split())
             raise SettingsError(f"--track mlflow={uri}: cannot be used: {text}") from None
 
-    @property
-    def place(self) -> str:
-        return self._uri
-
-    def open(self, run: RunInfo) -> tuple[str, dict[str, int]]:
+    def open(self, run: RunInfo) -> tuple[str, set[tuple[str, int]]]:
         found = self._client.search_runs(
             [self._experiment],
             f"tags.`zslbench.run` = '{run.id}'",
             order_by=["attributes.start_time DESC"],
             max_results=1,
         )
-        last: dict[str, int] = {}
         if found and found[0].info.status != "FINISHED":
             log = found[0].info.run_id
-            for name in found[0].data.metrics:
-                stage = name.rpartition("/")[0]
-                steps = (one.step for one in self._client.get_metric_history(log, name))
-                last[stage] = max(last.get(stage, 0), *steps)
             self._client.update_run(log, status="RUNNING")
-            return log, last
+            return log, {
+                (name.rpartition("/")[0], point.step)
+                for name in found[0].data.metrics
+                for point in self._client.get_metric_history(log, name)
+            }
         own = {"zslbench.run": run.id, "zslbench.selection": run.selection}
         tags = {f"zslbench.{name}": value for name, value in run_tags(run).items()} | own
         log = self._client.create_run(self._experiment, run_name=run_title(run), tags=tags).info.run_id
         params = [Param(name, _text(value)) for name, value in run_parameters(run).items()]
-        for start in range(0, len(params), _AT_ONCE):
-            self._client.log_batch(log, params=params[start : start + _AT_ONCE])
-        return log, last
+        self._client.log_batch(log, params=params)
+        return log, set()
 
     def epoch(self, log: str, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
         self._write(log, {f"{stage}/{name}": value for name, value in metrics.items()}, epoch)
@@ -108,7 +97,7 @@ class MLflow(LogTracker[str]):
         self._client.log_batch(log, metrics=metrics)
 
     def _experiment_id(self, artifacts: str | None) -> str:
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "zslbench"
         found = self._client.get_experiment_by_name(name)
         if found is None:
             try:

@@ -15,7 +15,7 @@ from zslbench.report import final_metrics, last_evaluations, run_parameters, run
 from zslbench.store import RunInfo, RunRecord
 from zslbench_trackers import LogTracker, folder_of
 
-_FINAL = ("final/", "oracle/")
+_FINAL = ("final", "oracle")
 
 
 class TensorBoard(LogTracker[Any]):
@@ -28,13 +28,10 @@ class TensorBoard(LogTracker[Any]):
     def __init__(self, where: str | None, folder: Path) -> None:
         super().__init__()
         self._folder = folder_of("tensorboard", where, folder)
+        self.place = str(self._folder)
 
-    @property
-    def place(self) -> str:
-        return str(self._folder)
-
-    def open(self, run: RunInfo) -> tuple[Any, dict[str, int]]:
-        folder, last = self._attempt(run)
+    def open(self, run: RunInfo) -> tuple[Any, set[tuple[str, int]]]:
+        folder, logged = self._attempt(run)
         new = not folder.exists()
         log = SummaryWriter(str(folder))
         if new:
@@ -42,7 +39,7 @@ class TensorBoard(LogTracker[Any]):
             log.add_text("settings", _table(run_parameters(run)))
             log.add_text("origin", _table(run_tags(run)))
         log.flush()
-        return log, last
+        return log, logged
 
     def epoch(self, log: Any, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():
@@ -56,7 +53,10 @@ class TensorBoard(LogTracker[Any]):
         for name, value in figures.items():
             log.add_scalar(name, value, 0)
         # As SummaryWriter.add_hparams does, but into this folder instead of a new one.
-        settings = {name: _simple(value) for name, value in run_parameters(run).items()}
+        settings = {
+            name: value if isinstance(value, bool | int | float | str) else str(value)
+            for name, value in run_parameters(run).items()
+        }
         for summary in hparams(settings, figures):  # type: ignore[no-untyped-call]
             log.file_writer.add_summary(summary)
         for note in record.notes:
@@ -71,42 +71,25 @@ class TensorBoard(LogTracker[Any]):
         for log, _ in self.logs.values():
             log.close()
 
-    def _attempt(self, run: RunInfo) -> tuple[Path, dict[str, int]]:
+    def _attempt(self, run: RunInfo) -> tuple[Path, set[tuple[str, int]]]:
         """The folder of the first attempt that has not finished, and the epochs in it."""
         name = _slug(run_title(run).partition(" on ")[0])
         base = self._folder / _slug(run.dataset) / name / f"seed-{run.seed}-{run.id}"
         folder, number = base, 1
         while folder.exists():
-            last, finished = _read_back(folder)
-            if not finished:
-                return folder, last
+            events = EventAccumulator(str(folder), {SCALARS: 0})
+            events.Reload()
+            points = {name.rpartition("/")[::2]: events.Scalars(name) for name in events.Tags()[SCALARS]}
+            if not any(stage in _FINAL for stage, _ in points):
+                return folder, {(stage, one.step) for (stage, _), found in points.items() for one in found}
             number += 1
             folder = base.with_name(f"{base.name}.{number}")
-        return folder, {}
-
-
-def _read_back(folder: Path) -> tuple[dict[str, int], bool]:
-    """The last epoch of each stage in the folder's event files, and whether the run finished."""
-    events = EventAccumulator(str(folder), {SCALARS: 0})
-    events.Reload()
-    last: dict[str, int] = {}
-    finished = False
-    for name in events.Tags()[SCALARS]:
-        if name.startswith(_FINAL) and name.count("/") == 1:
-            finished = True
-            continue
-        stage = name.rpartition("/")[0]
-        last[stage] = max(last.get(stage, 0), *(one.step for one in events.Scalars(name)))
-    return last, finished
+        return folder, set()
 
 
 def _table(values: Mapping[str, Any]) -> str:
     rows = "\n".join(f"| {name} | {value} |" for name, value in values.items())
     return f"| name | value |\n|---|---|\n{rows}"
-
-
-def _simple(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) else str(value)
 
 
 def _slug(text: str) -> str:

@@ -49,14 +49,14 @@ def test_a_circle_is_found(graph: grimp.ImportGraph) -> None:
 
 
 def test_an_upward_import_is_found(graph: grimp.ImportGraph) -> None:
-    layers = ["core.low", "core.middle", "core.high"]
+    layers = ["core.high", "core.middle", "core.low"]
     assert house.upward_imports(graph, layers) == ["core.low -> core.high"]
     assert house.upward_imports(graph, layers[::-1]) == ["core.high -> core.middle"]
 
 
 def test_the_real_tree_has_neither() -> None:
     graph, layers = house.import_graph()
-    assert layers[0] == "zslbench.errors"
+    assert layers[-1] == "zslbench.errors"
     assert (house.circles(graph), house.upward_imports(graph, layers)) == ([], [])
 
 
@@ -89,7 +89,7 @@ def test_the_table_shows_the_first_places(
     tree: Path, graph: grimp.ImportGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tree / "zslbench" / "one.py").write_text('a = ["h", "u", "s"]\n' * 7)
-    monkeypatch.setattr(house, "import_graph", lambda: (graph, ["core.low", "core.middle", "core.high"]))
+    monkeypatch.setattr(house, "import_graph", lambda: (graph, ["core.high", "core.middle", "core.low"]))
     monkeypatch.setattr(house, "feature_functions", lambda: {("a.py", "f"), ("a.py", "g"), ("b.py", "f")})
     rows = {name: (count, where) for name, count, where in house.table()}
     assert rows["lines / files of the core"] == ("7 / 1", "")

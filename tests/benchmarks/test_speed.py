@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from benchmarks.common import interleaved
-from benchmarks.speed import __main__ as suite, stage3
+from benchmarks.speed import __main__ as suite, stages
 from benchmarks.speed.machine import TINY, Machine
-from benchmarks.speed.measuring import OUT_OF_TIME, Part, Way, counted, rates
+from benchmarks.speed.measuring import OUT_OF_TIME, Part, Way, Work, counted, rates
 from benchmarks.speed.problem import on_the_host, problem, regions_of
 from zslbench.training.iteration import initial_networks
 
@@ -34,10 +34,10 @@ def test_parts_without_processes_run_and_are_written(tmp_path: Path) -> None:
     assert content["machine"]["command"].endswith("--part evaluator")
     assert [part["name"] for part in content["parts"]] == names
     rows = {row["way"]: row for row in content["parts"][0]["rows"]}
-    assert rows[stage3.LITERAL]["ratio"] == 1
-    assert all(rows[way]["sub-steps/s"] > 0 for way in (stage3.LITERAL_CACHED, stage3.OURS))
+    assert rows[stages.LITERAL]["ratio"] == 1
+    assert all(rows[way]["sub-steps/s"] > 0 for way in (stages.LITERAL_CACHED, stages.OURS))
     assert rows["ours, g cached, 2 replicas"]["sub-steps/s"] > 0
-    assert rows[stage3.GRAPH]["sub-steps/s"] == "not measured: no GPU"
+    assert rows[stages.GRAPH]["sub-steps/s"] == "not measured: no GPU"
     text = page.read_text()
     assert page.name == data.with_suffix(".md").name and torch.__version__ in page.name
     for part in content["parts"]:
@@ -47,19 +47,19 @@ def test_parts_without_processes_run_and_are_written(tmp_path: Path) -> None:
 def test_the_check_finds_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """A literal loop with another penalty is detected before anything is timed."""
     given = problem(TINY, torch.device("cpu"))
-    nets = initial_networks(given.program, stage3.Streams(0))
+    nets = initial_networks(given.program, stages.Streams(0))
     maps = on_the_host(regions_of(TINY), given.device)
-    stage3.check(given, nets, maps, stage3.LiteralSCEN(given.scen, given))
-    loop = stage3.LiteralStage3
+    stages.check(given, nets, maps, stages.LiteralSCEN(given.scen, given))
+    loop = stages.LiteralStage3
     right = loop.__init__
 
-    def wrong(self: stage3.LiteralStage3, *arguments: object) -> None:
+    def wrong(self: stages.LiteralStage3, *arguments: object) -> None:
         right(self, *arguments)  # type: ignore[arg-type]
         self.weight *= 1.01
 
     monkeypatch.setattr(loop, "__init__", wrong)
     with pytest.raises(AssertionError):
-        stage3.check(given, nets, maps, stage3.LiteralSCEN(given.scen, given))
+        stages.check(given, nets, maps, stages.LiteralSCEN(given.scen, given))
 
 
 def test_a_failed_part_leaves_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,9 @@ def test_parts_share_the_budget_and_say_when_it_is_spent(
 
     for name in suite.PARTS:
         monkeypatch.setitem(suite.PARTS, name, noting(name))
-    monkeypatch.setattr(suite.machines, "measured", lambda device, sizes: Machine(device, 1.0, 1.0))
+    monkeypatch.setattr(
+        suite.machines, "measured", lambda device, sizes: Machine(device, 1.0, {"float32": 1.0})
+    )
     options = ["--tiny", "--device", "cpu", "--out", str(tmp_path)]
     suite.main([*options, "--budget", "1000"])
     total = sum(suite.SHARES.get(name, 1.0) for name in suite.PARTS)
@@ -109,7 +111,7 @@ def test_parts_share_the_budget_and_say_when_it_is_spent(
 
 
 def test_no_call_is_started_after_the_deadline() -> None:
-    clock = Machine(torch.device("cpu"), 1.0, 1.0)
+    clock = Machine(torch.device("cpu"), 1.0, {"float32": 1.0})
     calls: list[bool] = []
 
     def slow() -> None:
@@ -120,7 +122,7 @@ def test_no_call_is_started_after_the_deadline() -> None:
     times = interleaved({"first": slow, "second": lambda: None}, 5, is_late=clock.is_late)
     assert [len(times[name].seconds) for name in ("first", "second")] == [2, 2]
     none = clock.interleaved({"first": slow, "second": slow}, 5)
-    ways = {"first": Way(slow, 1), "second": Way(slow, 1)}
+    ways = {name: Way(slow, 1, Work(1, 1)) for name in ("first", "second")}
     with pytest.raises(TimeoutError):
         rates(ways, none, "calls", clock)
     half = {"first": times["first"], "second": none["second"]}
@@ -134,5 +136,5 @@ def test_work_of_a_product() -> None:
     work = counted(lambda: a @ b, [a], written=5.0)
     assert work.flops == 48
     assert work.least_bytes == 4 * 6 + 5
-    slow = Machine(torch.device("cpu"), copied=29.0, multiplied=24.0)
+    slow = Machine(torch.device("cpu"), copied=29.0, products={"float32": 24.0})
     assert work.limit(slow) == 2.0  # the operations; the bytes take one second
