@@ -61,27 +61,48 @@ def test_two_processes_writing_the_same_run_end_with_one_whole_result(store: Sto
 def test_a_run_that_is_replaced_while_it_is_looked_for_is_found(
     store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The place is seen, empties before the run is opened, and is filled again a little later."""
+    """The place is seen and empties before the run is opened; its process never does the second rename."""
     store.write(make_run("run"))
-    place = store.runs / "run"
-    moved = store.root / "tmp" / "run.elsewhere.abc" / "old-0"
-    moved.parent.mkdir(parents=True)
+    own = store.root / "tmp" / "run.elsewhere.abc"
 
     class Racing(RunRecord):
         def __init__(self, folder: Path) -> None:
-            if not moved.exists() and len(looks) < 3:
-                looks.append(folder)
-                place.rename(moved)
-                threading.Timer(0.1, moved.rename, (place,)).start()
+            if not opened:
+                (store.runs / "run").rename(own / "old-0")
+            opened.append(folder)
             super().__init__(folder)
 
     monkeypatch.setattr("zslbench.store.publish.RunRecord", Racing)
     for look in (store.find, store.resolve, lambda run: store.records()[0]):
-        looks: list[Path] = []
+        shutil.rmtree(own, ignore_errors=True)
+        opened: list[Path] = [own]
+        shutil.copytree(store.runs / "run", own / "new")
+        content = (own / "new" / "run.json").read_bytes()
+        opened.clear()
         found = look("run")
         assert found is not None and found.info.id == "run"
-        assert len(looks) == 3
+        assert (store.runs / "run" / "run.json").read_bytes() == content
+        assert not (own / "new").exists()
     assert "skipped" not in caplog.text
+
+
+def test_a_replacement_that_another_process_completes_is_done(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader looks for the run between the two renames of the process that replaces it."""
+    store.write(make_run("run", metrics={"writer": "old"}))
+    plain, seen = Path.rename, []
+
+    def rename(path: Path, target: Path) -> Path:
+        moved = plain(path, target)
+        if target.name == "old-0":
+            seen.append(store.find("run"))
+        return moved
+
+    monkeypatch.setattr(Path, "rename", rename)
+    record = store.write(make_run("run", metrics={"writer": "new"}), replace=True)
+    assert [one and one.metrics["writer"] for one in seen] == ["new"]
+    assert record.metrics == {"writer": "new"} and record.verify() == [] and folders(store) == []
 
 
 @pytest.mark.parametrize("replace", [0, 1])

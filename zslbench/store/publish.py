@@ -1,4 +1,9 @@
-"""Publishing a finished folder as a run of the store: one rename, or two if it replaces another run."""
+"""Publishing a finished folder as a run of the store: one rename, or two if it replaces another run.
+
+To replace a run, ``runs/<id>`` is renamed to ``old-<k>`` and ``new`` to ``runs/<id>``. ``new`` is on the disk
+before that, so whoever finds the place of the run empty in between does the second rename
+(:func:`complete_swaps`): nobody waits, and a process that is killed there loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +12,13 @@ import errno
 import logging
 import os
 import secrets
-import time
 from pathlib import Path
 
 from zslbench.errors import DataError
 from zslbench.store.files import make_folder, sync_folder
 from zslbench.store.record import NoRunError, RunRecord
-from zslbench.store.workspace import dead_folder
 
-_OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
-_PATIENCE = 1.0
-"""Seconds to wait for the second rename of a living process."""
+_ATTEMPTS = 1000
 _log = logging.getLogger("zslbench")
 
 
@@ -25,44 +26,29 @@ class RunExistsError(Exception):
     """A whole run with this id is in the store already."""
 
 
-def open_run(folder: Path, run: str) -> RunRecord | None:
-    """The run in this folder; None, with a warning, if it is not whole or has another id."""
-    try:
-        return _opened(folder, run)
-    except DataError as error:
-        _log.warning("skipped: %s", error)
-        return None
-
-
-def read_run(tmp: Path, runs: Path, run: str) -> RunRecord:
-    """The run of this id in the store.
-
-    Its place is empty between the two renames of a process that replaces it; while that process has an
-    ``old-<k>``, this tries again.
+def open_run(folder: Path, run: str) -> RunRecord:
+    """The run in a folder.
 
     Raises:
-        DataError: there is no whole run.
+        DataError: it is not whole or has another id.
     """
-    end = time.monotonic() + _PATIENCE
-    quiet = 0
-    while True:
-        if not (runs / run).exists():
-            finish_swaps(tmp, runs, f"{run}.*")
-        try:
-            return _opened(runs / run, run)
-        except NoRunError:
-            # Twice: a replacement may end after the run was looked up and before its old-<k> is looked for.
-            quiet = 0 if any(tmp.glob(f"{run}.*/old-*")) else quiet + 1
-            if quiet == 2 or time.monotonic() > end:
-                raise
-            time.sleep(0.002)
-
-
-def _opened(folder: Path, run: str) -> RunRecord:
     record = RunRecord(folder)
     if record.info.id != run:
         raise DataError(folder, [f"has run {record.info.id} in it, which belongs elsewhere"])
     return record
+
+
+def read_run(tmp: Path, runs: Path, run: str) -> RunRecord:
+    """The run of this id in the store, also while it is being replaced.
+
+    Raises:
+        DataError: there is no whole run.
+    """
+    for _ in range(4):  # several processes may replace it, one after the other
+        with contextlib.suppress(NoRunError):
+            return open_run(runs / run, run)
+        complete_swaps(tmp, runs, run)
+    return open_run(runs / run, run)
 
 
 def publish(own: Path, target: Path, replace: bool) -> None:
@@ -76,11 +62,11 @@ def publish(own: Path, target: Path, replace: bool) -> None:
         OSError: it cannot be done; the target is as before.
     """
     try:
-        for turn in range(1000):
+        for turn in range(_ATTEMPTS):
             if _moved(own / "new", target):
                 sync_folder(target.parent)
                 return
-            if not replace and open_run(target, target.name) is not None:
+            if not replace and _is_run(target, target.name):
                 raise RunExistsError
             old = own / f"old-{turn}"
             try:
@@ -88,7 +74,7 @@ def publish(own: Path, target: Path, replace: bool) -> None:
             except FileNotFoundError:
                 continue  # Another process is replacing it too.
             # Judge what was moved: the folder looked at above may have been replaced since.
-            if open_run(old, target.name) is None:
+            if not _is_run(old, target.name):
                 _set_aside(old, target)
             elif not replace:
                 _moved(old, target)
@@ -100,42 +86,41 @@ def publish(own: Path, target: Path, replace: bool) -> None:
         raise
 
 
-def finish_swaps(tmp: Path, runs: Path, pattern: str) -> None:
-    """Complete replacements in ``tmp/<pattern>`` whose process was killed between the two renames."""
-    for own in {old.parent for old in tmp.glob(f"{pattern}/old-*")}:
-        with dead_folder(own) as dead:
-            if dead:
-                finish_swap(own, runs)
-                continue
-        end = time.monotonic() + _PATIENCE
-        while own.exists() and not (runs / _run_of(own)).exists() and time.monotonic() < end:
-            time.sleep(0.01)
+def complete_swaps(tmp: Path, runs: Path, run: str = "*") -> None:
+    """Do the second rename of every replacement of a run, or of all runs, that has only done the first."""
+    for own in {old.parent for old in tmp.glob(f"{run}.*/old-*")}:
+        complete_swap(own, runs)
 
 
-def finish_swap(own: Path, runs: Path) -> None:
-    """Complete the replacement of one folder in ``tmp``, whose process is dead."""
-    olds = sorted(own.glob("old-*"))
-    for one in (own / "new", *olds) if olds else ():
-        # A process killed while it deleted the folder may have left a part of either.
-        with contextlib.suppress(DataError, OSError):
-            if not (runs / _run_of(own)).exists() and not RunRecord(one).verify():
-                _moved(one, runs / _run_of(own))
-                sync_folder(runs)
+def complete_swap(own: Path, runs: Path) -> None:
+    """The same for the folder of one process in ``tmp``."""
+    target = runs / own.name.partition(".")[0]
+    # A process that failed may be deleting the folder: publish nothing but a whole run.
+    with contextlib.suppress(DataError, OSError):
+        if any(own.glob("old-*")) and not target.exists() and not RunRecord(own / "new").verify():
+            (own / "new").rename(target)
+            sync_folder(runs)
 
 
 def _moved(folder: Path, target: Path) -> bool:
-    """Rename a folder. False: there is another one at the target."""
+    """Rename a folder, unless another process has done so. False: there is another one at the target."""
     try:
         folder.rename(target)
     except OSError as error:
-        if error.errno in _OCCUPIED:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             return False
-        raise
+        if folder.exists():
+            raise
     return True
 
 
-def _run_of(own: Path) -> str:
-    return own.name.partition(".")[0]
+def _is_run(folder: Path, run: str) -> bool:
+    """Whether there is a whole run; warns if not."""
+    try:
+        return bool(open_run(folder, run))
+    except DataError as error:
+        _log.warning("skipped: %s", error)
+        return False
 
 
 def _set_aside(folder: Path, target: Path) -> None:

@@ -15,10 +15,9 @@ Layout::
       damaged/              unreadable folders found where a run had to be written
 
 No file is shared between runs, so any number of processes may write at once. If two finish the same run, the
-first rename wins and the other process uses that result. To replace a run, ``runs/<id>`` is renamed to
-``old-0`` and ``new`` to ``runs/<id>``; if the process is killed between the two, the next process that looks
-for the run or writes does the second rename. The next write removes what killed processes left in ``tmp``, by
-the rule stated in :mod:`zslbench.store.workspace`.
+first rename wins and the other process uses that result; :mod:`zslbench.store.publish` says how a run is
+replaced. The next write removes what killed processes left in ``tmp``, by the rule stated in
+:mod:`zslbench.store.workspace`.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from typing import Any
 
 from zslbench.errors import DataError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.store.files import make_folder, sync_folder, write_synced, write_whole
-from zslbench.store.publish import RunExistsError, finish_swap, finish_swaps, publish, read_run
+from zslbench.store.publish import RunExistsError, complete_swap, complete_swaps, publish, read_run
 from zslbench.store.record import RunContent, RunRecord, files_of
 from zslbench.store.workspace import INFO_FILE, Unfinished, Workspaces, remove_dead, scratch
 
@@ -71,7 +70,7 @@ class Store:
 
     def records(self) -> list[RunRecord]:
         """Every finished run by time of finishing, then id; with a warning for each damaged one."""
-        finish_swaps(self._tmp, self.runs, "*")
+        complete_swaps(self._tmp, self.runs)
         found = [self._look_up(name) for name in self._names()]
         return sorted((one for one in found if one is not None), key=lambda one: (one.finished, one.info.id))
 
@@ -82,7 +81,7 @@ class Store:
             UnknownName: no run or several runs do; lists candidates.
             DataError: the run is damaged.
         """
-        finish_swaps(self._tmp, self.runs, "*")
+        complete_swaps(self._tmp, self.runs)
         names = self._names()
         fits = [prefix] if prefix in names else [name for name in names if prefix and name.startswith(prefix)]
         if len(fits) == 1:
@@ -121,7 +120,7 @@ class Store:
         with self.explained(), contextlib.suppress(RunExistsError):
             make_folder(self.runs)
             make_folder(self._tmp)
-            remove_dead(self._tmp, before=lambda own: finish_swap(own, self.runs))
+            remove_dead(self._tmp, before=lambda own: complete_swap(own, self.runs))
             if not replace and self.find(run) is not None:
                 raise RunExistsError
             with scratch(self._tmp, run) as own:
