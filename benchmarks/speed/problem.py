@@ -20,7 +20,6 @@ from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.graphs import Graphs
 from zslbench.training.program_run import ProgramRun
-from zslbench.training.replicas.inputs import Request
 from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import Precision, draw, step_function
 from zslbench_common.embeddings import fit_range
@@ -99,10 +98,9 @@ class Problem:
             for seed in range(replicas or 1)
         ]
         if replicas:
-            requests = {seed: Request(program, semantics, one) for seed, one in enumerate(trainings)}
-            lifted = LiftedRun(requests, range(replicas), None)
-            run: ProgramRun = lifted
-            members: list[ProgramRun | MemberRun] = [*lifted.members.values()]
+            together = {seed: MemberRun(program, semantics, one) for seed, one in enumerate(trainings)}
+            run: ProgramRun = LiftedRun(together, range(replicas), None)
+            members: list[ProgramRun | MemberRun] = [*together.values()]
         else:
             run = ProgramRun(program, semantics, trainings[0])
             members = [run]

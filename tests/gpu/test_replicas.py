@@ -13,30 +13,29 @@ from zslbench.errors import Interrupted
 from zslbench.plugin.streams import Streams
 from zslbench.training.graphs import CAPTURED, Graphs
 from zslbench.training.loop import Training
-from zslbench.training.replicas.inputs import Request
-from zslbench.training.replicas.lifted import LiftedRun
+from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 
 SEEDS = (0, 1, 2)
 
 
 def lifted(name: str, device: torch.device, folder: Path | None = None, **how: Any) -> LiftedRun:
-    requests = {
-        seed: Request(
+    members = {
+        seed: MemberRun(
             stage(name, device),
             space_on(device).semantics,
             Training(Streams(seed, device), stage="part", folder=folder, **how),
         )
         for seed in SEEDS
     }
-    return LiftedRun(requests, SEEDS, folder)
+    return LiftedRun(members, SEEDS, folder)
 
 
 def to_the_end(run: LiftedRun) -> list[Any]:
     run.resume()
-    while run.epoch < run.program.epochs and run.active():
+    while active := [one for one in run.members.values() if one.is_active]:
         run.train_epoch()
-        for seed in sorted(run.active()):
-            run.members[seed].end_epoch(run.members[seed].figures())
+        for one in active:
+            one.end_epoch(one.figures())
     return [(one.networks(), one.history) for one in run.members.values()]
 
 
@@ -72,15 +71,15 @@ def test_resumed_captured_replicas_continue_bit_for_bit(
 @pytest.mark.parametrize("count", [1, 3])
 def test_nothing_waits_for_the_device_within_an_epoch(count: int, gpu: torch.device) -> None:
     """After warm-up and capture, no iteration reads a value: torch raises at every wait."""
-    requests = {
-        seed: Request(
+    members = {
+        seed: MemberRun(
             stage("tf-vaegan/generator", gpu),
             space_on(gpu).semantics,
             Training(Streams(seed, gpu), stage="part", graphs=Graphs(required=True)),
         )
         for seed in range(count)
     }
-    run = LiftedRun(requests, range(count), None)
+    run = LiftedRun(members, range(count), None)
     run.train_epoch()
     for one in run.members.values():
         one.end_epoch(one.figures())

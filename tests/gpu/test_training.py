@@ -109,9 +109,9 @@ def test_resident_regions_equal_those_read_ahead(graphs: bool, store: RegionStor
 
 def test_reading_ahead_overlaps_with_computing(store: RegionStore, gpu: torch.device) -> None:
     """Reading never waits for computing: rows arrive while the device is still busy."""
-    from zslbench.training.batches import Reader
+    from zslbench.training.batches import CudaReader
 
-    reader = Reader(RegionRows(store, np.arange(IMAGES), gpu, lambda device: 0), gpu)
+    reader = CudaReader(RegionRows(store, np.arange(IMAGES), gpu, lambda device: 0), gpu)
     reader.request(torch.arange(8, device=gpu))
     reader.take()
     matrix = torch.randn(4096, 4096, device=gpu)

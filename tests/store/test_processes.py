@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import shutil
-import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -112,8 +111,10 @@ def test_a_writer_killed_at_random_moments_leaves_no_partial_run(
     moments = random.Random(7 + replace)
     process = helper("forked", store.root, replace)
     seen: set[str] = set()
+    slowness = 1.0  # of this machine: how much longer it takes to write the first run
     for _ in range(20):
-        process.stdin.write(f"delay {moments.uniform(0.01, 0.15)}\n")
+        slowness *= 1 if seen else 1.3
+        process.stdin.write(f"delay {slowness * moments.uniform(0.01, 0.15)}\n")
         process.stdin.flush()
         assert process.stdout.readline().strip() in ("killed", "done")
         now = whole(store, skip=() if replace else seen)

@@ -14,16 +14,15 @@ from typing import Any
 import pytest
 import torch
 from small_stages import IMAGES, ITERATIONS, LABELS, SPACE, STAGES, WIDTH, drawn, stage
-from tape import Taping
+from tape import Recorder, Taping
 
 from zslbench.errors import Interrupted, ZslbenchError
 from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training import optimizers
-from zslbench.training.graphs import CAPTURED, LEAST, WARM_UP, Captured, Graphs, Recorder
+from zslbench.training.graphs import CAPTURED, LEAST, WARM_UP, Captured, Graphs
 from zslbench.training.loop import Trained, Training, train
-from zslbench.training.replicas.inputs import Request
-from zslbench.training.replicas.lifted import LiftedRun
+from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 
 
 @pytest.fixture(autouse=True)
@@ -106,15 +105,17 @@ def test_seeds_that_train_together_are_captured_as_well(name: str, fused: None) 
     tapes: list[Taping] = []
     for recorder in (None, lambda: tapes.append(Taping()) or tapes[-1]):
         graphs = None if recorder is None else Graphs(required=True, recorder=recorder)
-        requests = {
-            slot: Request(stage(name), SPACE.semantics, Training(Streams(slot), stage="part", graphs=graphs))
+        members = {
+            slot: MemberRun(
+                stage(name), SPACE.semantics, Training(Streams(slot), stage="part", graphs=graphs)
+            )
             for slot in (0, 1)
         }
-        together = LiftedRun(requests, (0, 1), None)
+        together = LiftedRun(members, (0, 1), None)
         for _ in range(2):
             together.train_epoch()
-            for slot in requests:
-                together.members[slot].end_epoch(together.members[slot].figures())
+            for one in members.values():
+                one.end_epoch(one.figures())
         ends.append([(one.networks(), one.history) for one in together.members.values()])
     assert all(tape.captured and tape.replayed for tape in tapes)
     for (nets, rows), (other, other_rows) in zip(*ends, strict=True):

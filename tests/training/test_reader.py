@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from zslbench.training.batches import Handoff, Reader, in_chunks
+from zslbench.training.batches import Reader, in_chunks
 
-CPU = torch.device("cpu")
 REGIONS = torch.arange(3000 * 4.0).reshape(3000, 2, 2)
 
 
@@ -35,30 +34,30 @@ class Slow:
         return REGIONS[rows]
 
 
-class Noted(Handoff):
+class Noted(Reader):
     """Notes who does what; marks are numbers."""
 
     def __init__(self) -> None:
+        super().__init__(Slow())
         self.notes: list[tuple[str, Any, int]] = []
         self.marks = 0
 
-    def mark_requested(self) -> Any:
+    def _mark(self) -> Any:
         self.marks += 1
         self.notes.append(("asked", self.marks, threading.get_ident()))
         return self.marks
 
-    def read(self, features: Any, rows: torch.Tensor, requested: Any) -> tuple[torch.Tensor, Any]:
+    def _read(self, rows: torch.Tensor, requested: Any) -> tuple[torch.Tensor, Any]:
         self.notes.append(("read", requested, threading.get_ident()))
-        return features[rows], f"there {requested}"
+        return self._features[rows], f"there {requested}"
 
-    def receive(self, values: torch.Tensor, ready: Any) -> torch.Tensor:
+    def _receive(self, values: torch.Tensor, ready: Any) -> torch.Tensor:
         self.notes.append(("taken", ready, threading.get_ident()))
         return values
 
 
 def test_each_side_waits_for_the_others_mark() -> None:
-    handoff = Noted()
-    reader = Reader(Slow(), CPU, handoff)
+    reader = Noted()
     for numbers in ([1, 2], [7]):
         reader.request(torch.tensor(numbers))
     assert reader.is_reading
@@ -67,7 +66,7 @@ def test_each_side_waits_for_the_others_mark() -> None:
     reader.close()
     here = threading.get_ident()
     of = {
-        name: [(mark, where) for what, mark, where in handoff.notes if what == name]
+        name: [(mark, where) for what, mark, where in reader.notes if what == name]
         for name in ("asked", "read", "taken")
     }
     assert of["asked"] == [(1, here), (2, here)]
@@ -76,7 +75,7 @@ def test_each_side_waits_for_the_others_mark() -> None:
 
 
 def test_what_is_forgotten_is_not_given() -> None:
-    reader = Reader(Slow(), CPU)
+    reader = Reader(Slow())
     reader.request(torch.tensor([1]))
     reader.forget()
     assert not reader.is_reading

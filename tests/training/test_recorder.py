@@ -14,7 +14,7 @@ from zslbench.training.graphs import CudaRecorder
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """What was asked of a device that is not there."""
     made: list[Any] = []
     handles = iter(range(1, 100))
@@ -41,30 +41,30 @@ def failing() -> None:
     raise RuntimeError("operation not permitted when stream is capturing")
 
 
-def test_graphs_of_one_program_share_a_pool(told: list[Any]) -> None:
+def test_graphs_of_one_program_share_a_pool(calls: list[Any]) -> None:
     one = CudaRecorder()
     one.capture(lambda: None)()
     one.capture(lambda: None)()
-    assert told == [("begin", (0, 1)), ("replay", (0, 1))] * 2
+    assert calls == [("begin", (0, 1)), ("replay", (0, 1))] * 2
 
 
-def test_after_a_failure_the_pool_is_ended_and_another_one_is_used(told: list[Any]) -> None:
+def test_after_a_failure_the_pool_is_ended_and_another_one_is_used(calls: list[Any]) -> None:
     one = CudaRecorder()
     one.capture(lambda: None)
     with pytest.raises(RuntimeError, match="not permitted"):
         one.capture(failing)
-    assert told[1:] == [
+    assert calls[1:] == [
         ("begin", (0, 1)),
         ("_cuda_endAllocateToPool", (0, 1)),
         ("_cuda_releasePool", (0, 1)),
         ("begin", (0, 2)),  # a good capture, which puts the default generator right
     ]
     one.capture(lambda: None)
-    assert told[-1] == ("begin", (0, 3))
+    assert calls[-1] == ("begin", (0, 3))
 
 
 def test_a_pool_that_was_ended_is_not_released_twice(
-    told: list[Any], monkeypatch: pytest.MonkeyPatch
+    calls: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ended(device: int, pool: Any) -> None:
         raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
@@ -72,7 +72,7 @@ def test_a_pool_that_was_ended_is_not_released_twice(
     monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", ended, raising=False)
     with pytest.raises(RuntimeError, match="not permitted"):
         CudaRecorder().capture(failing)
-    assert [what for what, _ in told] == ["begin", "begin"]
+    assert [what for what, _ in calls] == ["begin", "begin"]
 
 
 def test_memory_that_is_kept_for_nobody_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:

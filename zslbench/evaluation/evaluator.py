@@ -45,8 +45,7 @@ def accuracy_per_class(
     """Share of hits among the images of each class in ``classes``; NaN for a class without images."""
     total = np.array([np.count_nonzero(labels == one) for one in classes], dtype=np.float64)
     hit = np.array([np.count_nonzero(hits & (labels == one)) for one in classes], dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        return np.where(total > 0, hit / np.maximum(total, 1), np.nan)
+    return np.where(total > 0, hit / np.maximum(total, 1), np.nan)
 
 
 def mean_over_classes(per_class: Float[np.ndarray, " _"]) -> float:
@@ -109,11 +108,7 @@ def seen_unseen_curve(scores: Scores, labels: Labels, seen: ClassIds, unseen: Cl
     s = np.append(lost[::-1].cumsum()[::-1], 0.0)
     u = np.append(0.0, won.cumsum())
     missing = np.full(len(s), np.nan)
-    return Curve(
-        breaks=breaks,
-        seen=s if is_seen.any() else missing,
-        unseen=u if is_unseen.any() else missing,
-    )
+    return Curve(breaks, s if is_seen.any() else missing, u if is_unseen.any() else missing)
 
 
 def best_offset(curve: Curve) -> tuple[float, float]:
@@ -160,19 +155,23 @@ class Evaluation:
     @cached_property
     def accuracy_per_class(self) -> np.ndarray:
         """GZSL accuracy of every class of the space; NaN without test images or f_gzsl."""
-        classes = np.arange(len(self.class_names))
         if self.gzsl is None:
-            return np.full(len(classes), np.nan)
-        return accuracy_per_class(correct(self.gzsl, self.labels), self.labels, classes)
+            return np.full(len(self.class_names), np.nan)
+        hits = correct(self.gzsl, self.labels)
+        return accuracy_per_class(hits, self.labels, np.arange(len(self.class_names)))
 
     @cached_property
     def czsl_accuracy_per_class(self) -> np.ndarray:
         """CZSL accuracy of every unseen class, in the order of ``unseen``."""
         if self.czsl is None:
             return np.full(len(self.unseen), np.nan)
-        labels = np.searchsorted(self.unseen, self.labels[self.is_unseen])
-        hits = correct(self.czsl, labels)
-        return accuracy_per_class(hits, labels, np.arange(len(self.unseen)))
+        labels = self._unseen_labels
+        return accuracy_per_class(correct(self.czsl, labels), labels, np.arange(len(self.unseen)))
+
+    @property
+    def _unseen_labels(self) -> np.ndarray:
+        """Columns of ``czsl`` that the images of unseen classes belong to."""
+        return np.asarray(np.searchsorted(self.unseen, self.labels[self.is_unseen]))
 
     @cached_property
     def curve(self) -> Curve | None:
@@ -223,11 +222,8 @@ class Evaluation:
         Args:
             calibrated: the calibrated metrics, for a result of :meth:`calibrated`; else the others.
         """
-        return {
-            key: one.measure(self)
-            for key, one in METRICS.items()
-            if (one.group == "calibrated") is calibrated
-        }
+        shown = {key: one for key, one in METRICS.items() if (one.group == "calibrated") is calibrated}
+        return {key: one.measure(self) for key, one in shown.items()}
 
     # --- tables of a run's record ------------------------------------------------------------------
 
@@ -260,9 +256,8 @@ class Evaluation:
             table["gzsl_margin"] = self.gzsl[:, self.seen].max(axis=1) - self.gzsl[:, self.unseen].max(axis=1)
         if self.czsl is not None:
             predicted, right = np.full(n, -1), np.zeros(n, dtype=bool)
-            labels = np.searchsorted(self.unseen, self.labels[self.is_unseen])
             predicted[self.is_unseen] = self.unseen[self.czsl.argmax(axis=1)]
-            right[self.is_unseen] = correct(self.czsl, labels)
+            right[self.is_unseen] = correct(self.czsl, self._unseen_labels)
             table["czsl_prediction"], table["czsl_correct"] = predicted, right
         return pd.DataFrame(table)
 
@@ -275,15 +270,12 @@ class Evaluation:
 
 
 def evaluate(fold: Fold, gzsl: Score | None, czsl: Score | None) -> Evaluation:
-    """Score a fold's held-out images.
+    """Score a fold's held-out images; PluginError if scores are NaN or have a wrong shape.
 
     Args:
         fold: its test images are embedded, g (n, d).
         gzsl: f_gzsl, g to scores over all classes; None: CZSL only.
         czsl: f_czsl, g to scores over the unseen classes; None: not wanted.
-
-    Raises:
-        PluginError: scores of a wrong shape, or NaN.
     """
     space, both = fold.space, (fold.test_seen, fold.test_unseen)
     classes, unseen = len(space.names), len(space.unseen)

@@ -65,11 +65,8 @@ def half_of_free_memory(device: torch.device) -> int:
 
 
 def final_fold(dataset: Dataset, device: torch.device, inputs: str = "features") -> Fold:
-    """Train on trainval, evaluate on the test images: the fold of published numbers.
-
-    Args:
-        inputs: what the embedding reads, ``features`` or ``regions``.
-    """
+    """Train on trainval, evaluate on the test images: the fold of published numbers. ``inputs`` is what the
+    embedding reads, ``features`` or ``regions``."""
     official = dataset.split
     seen = np.unique(dataset.labels[official.trainval])
     unseen = np.setdiff1d(np.arange(len(dataset.class_names)), seen)

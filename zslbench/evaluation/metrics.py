@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from typing import Any, Literal
 
 Group = Literal["CZSL", "GZSL", "calibrated"]
@@ -60,31 +62,21 @@ class Metric:
         return 100 * float(value) if self.percent else float(value)
 
 
+_shown = partial(Metric, headline=True, published=True)
+
 METRICS: dict[str, Metric] = {
     one.key: one
     for one in (
-        Metric(
-            "acc", "Acc", "CZSL", lambda evaluation: evaluation.acc, headline=True, criterion=True,
-            published=True, classes=("czsl",),
-        ),
-        Metric(
-            "u", "U", "GZSL", lambda evaluation: evaluation.u, headline=True, published=True,
-            classes=("unseen",),
-        ),
-        Metric(
-            "s", "S", "GZSL", lambda evaluation: evaluation.s, headline=True, published=True,
-            classes=("seen",),
-        ),
-        Metric(
-            "h", "H", "GZSL", lambda evaluation: evaluation.h, headline=True, criterion=True,
-            published=True, classes=("unseen", "seen"),
-        ),
-        Metric("ausuc", "AUSUC", "GZSL", lambda evaluation: evaluation.ausuc),
-        Metric("u_cal", "U_cal", "calibrated", lambda evaluation: evaluation.u),
-        Metric("s_cal", "S_cal", "calibrated", lambda evaluation: evaluation.s),
-        Metric("h_cal", "H_cal", "calibrated", lambda evaluation: evaluation.h),
+        _shown("acc", "Acc", "CZSL", attrgetter("acc"), criterion=True, classes=("czsl",)),
+        _shown("u", "U", "GZSL", attrgetter("u"), classes=("unseen",)),
+        _shown("s", "S", "GZSL", attrgetter("s"), classes=("seen",)),
+        _shown("h", "H", "GZSL", attrgetter("h"), criterion=True, classes=("unseen", "seen")),
+        Metric("ausuc", "AUSUC", "GZSL", attrgetter("ausuc")),
+        Metric("u_cal", "U_cal", "calibrated", attrgetter("u")),
+        Metric("s_cal", "S_cal", "calibrated", attrgetter("s")),
+        Metric("h_cal", "H_cal", "calibrated", attrgetter("h")),
     )
-}  # fmt: skip
+}
 """By key, in the order of columns."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,19 +48,14 @@ class Oracle:
 
     def each(self, task: str, classifier_epoch: int, evaluation: Evaluation) -> dict[str, float]:
         """After an epoch of the classifier of one task (leak L2)."""
-        for one in ("gzsl", "czsl"):  # a classifier that scores from semantics does both at once
-            if getattr(evaluation, one) is not None:
-                self._keep(
-                    self._inner, one, Best(evaluation, _value(one, evaluation), 0, 0, classifier_epoch)
-                )
+        for one in _tasks(evaluation):  # a classifier that scores from semantics does both at once
+            self._keep(self._inner, one, Best(evaluation, _value(one, evaluation), 0, 0, classifier_epoch))
         return {}
 
     def assess(self, epoch: int, evaluation: Evaluation) -> dict[str, float]:
         """After an epoch of the paced training (leak L1); H and Acc are selected separately (leak L3)."""
         figures: dict[str, float] = {}
-        for task in ("gzsl", "czsl"):
-            if getattr(evaluation, task) is None:
-                continue
+        for task in _tasks(evaluation):
             found = self._inner.get(task) or Best(evaluation, _value(task, evaluation), 0, 0, None)
             found = replace(found, candidate=self.candidate, epoch=epoch)
             figures[f"test_{criterion((task,)).key}"] = found.value
@@ -71,10 +67,10 @@ class Oracle:
 
     @staticmethod
     def _keep(kept: dict[str, Best], task: str, found: Best) -> bool:
-        if task in kept and kept[task].order >= found.order:
-            return False
-        kept[task] = found
-        return True
+        better = task not in kept or found.order > kept[task].order
+        if better:
+            kept[task] = found
+        return better
 
     def _save(self, task: str, best: Best) -> None:
         if self._folder is not None:
@@ -86,14 +82,14 @@ class Oracle:
         """The best of an interrupted run; labels and classes are those of ``like``."""
         if self._folder is None or task in self.best:
             return
-        saved = checkpoint.load(self._folder / f"oracle-{task}")
-        if saved is not None:
+        if saved := checkpoint.load(self._folder / f"oracle-{task}"):
             tensors, meta = saved
-            scores = tensors["scores"].numpy()
-            evaluation = replace(
-                like, gzsl=scores if task == "gzsl" else None, czsl=scores if task == "czsl" else None
-            )
-            self.best[task] = Best(evaluation, **meta)
+            scores: dict[str, Any] = {"gzsl": None, "czsl": None, task: tensors["scores"].numpy()}
+            self.best[task] = Best(replace(like, **scores), **meta)
+
+
+def _tasks(evaluation: Evaluation) -> list[str]:
+    return [one for one in ("gzsl", "czsl") if getattr(evaluation, one) is not None]
 
 
 def _value(task: str, evaluation: Evaluation) -> float:

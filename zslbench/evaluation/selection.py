@@ -27,11 +27,7 @@ class Selection:
     """How a run's numbers are selected; part of the run's identity.
 
     Args:
-        mode: ``last``, ``val`` or ``oracle``.
-        every: epochs between evaluations; None: a twentieth of the schedule, rounded up.
-
-    Raises:
-        SettingsError: unknown mode, or ``every`` below 1.
+        every: epochs between evaluations, 1 or more; None: a twentieth of the schedule, rounded up.
     """
 
     mode: Mode = "val"

@@ -21,6 +21,7 @@ file, the test images or the version of a random generator.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,8 @@ class FoldSplit:
 
     def fingerprint(self) -> str:
         """12 hex digits that identify the rows of the split."""
-        return _combined(fit=self.fit_rows, test_seen=self.test_seen_rows, test_unseen=self.test_unseen_rows)
+        rows = {"fit": self.fit_rows, "test_seen": self.test_seen_rows, "test_unseen": self.test_unseen_rows}
+        return _combined(rows)
 
 
 def fingerprint(indices: Indices) -> str:
@@ -62,21 +64,18 @@ def fingerprint(indices: Indices) -> str:
 
 def split_fingerprint(split: OfficialSplit) -> str:
     """12 hex digits of sha256 of ``trainval=<fingerprint>,test_seen=<...>,test_unseen=<...>``."""
-    return _combined(trainval=split.trainval, test_seen=split.test_seen, test_unseen=split.test_unseen)
+    return _combined(split.parts)
 
 
-def _combined(**parts: Indices) -> str:
+def _combined(parts: Mapping[str, Indices]) -> str:
     text = ",".join(f"{name}={fingerprint(rows)}" for name, rows in parts.items())
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def validation_split(dataset: Dataset) -> FoldSplit:
-    """The validation split that this module defines.
+    """The validation split that this module defines; DataError if there are too few classes.
 
     Reads only the labels of trainval images; no test features, test labels or test indices.
-
-    Raises:
-        DataError: fewer than two seen classes, or no class is left to fit on.
     """
     rows = np.unique(dataset.split.trainval).astype(np.int64)
     labels = dataset.labels[rows]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
@@ -52,6 +53,7 @@ class _Declaration:
     """
 
     name: str
+    summary: str
 
     def __post_init__(self) -> None:
         if not is_name(self.name):
@@ -98,13 +100,12 @@ class Component(_Declaration):
         target: ``"package.module:Class"``, imported when the component is used.
         summary: one line for listings.
         settings: ``"package.module:Class"`` of a :class:`~zslbench.plugin.settings.ComponentSettings`, in a
-            module that does not import torch, so that a wrong setting is reported at once; None: no settings.
+            module that does not import torch; None: no settings.
         paper: where the component comes from.
     """
 
     kind: Kind
     target: str
-    summary: str
     settings: str | None = None
     paper: str = ""
 
@@ -117,19 +118,25 @@ class Component(_Declaration):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variant(_Declaration):
+class _Overlay(_Declaration):
+    settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+
+    def _faults(self) -> Iterator[str]:
+        yield from _wrong_keys(self.settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant(_Overlay):
     """A named overlay on a method: changed settings (``"generator.feedback"``) and replaced components.
 
     ``components`` maps a kind to another component's name; ``{"generator": None}`` removes the generator.
     A variant named ``full`` that changes nothing lists the method itself among its variants.
     """
 
-    summary: str
-    settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     components: Mapping[str, str | None] = field(default_factory=lambda: _EMPTY)
 
     def _faults(self) -> Iterator[str]:
-        yield from _wrong_keys(self.settings)
+        yield from super()._faults()
         for kind, name in self.components.items():
             if kind not in ("embedding", "generator", "classifier"):
                 yield f"component kind {kind!r} is not embedding, generator or classifier"
@@ -138,18 +145,12 @@ class Variant(_Declaration):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading(_Declaration):
+class Reading(_Overlay):
     """A named way to read a method's paper: as printed, as the authors' code computes it, ...
 
     An overlay of settings, which presets, variants and the user's settings override. A preset that sets what
     a reading sets needs a second file for that reading, ``<dataset>-<reading>.toml``.
     """
-
-    summary: str
-    settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
-
-    def _faults(self) -> Iterator[str]:
-        yield from _wrong_keys(self.settings)
 
 
 @dataclass(frozen=True)
@@ -159,11 +160,8 @@ class Range:
     Settings with whole numbers get whole numbers.
 
     Args:
-        log: draw uniformly on a logarithmic scale, for example learning rates.
-        step: only ``low``, ``low + step``, ...; None: any number.
-
-    Raises:
-        ValueError: ``low`` is not below ``high``; or ``log`` with a ``low`` of 0 or less, or with ``step``.
+        log: draw uniformly on a logarithmic scale, for example learning rates; ``low`` is then above 0.
+        step: only ``low``, ``low + step``, ...; None: any number; not with ``log``.
     """
 
     low: int | float
@@ -191,11 +189,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Options:
-    """Values that a search may try for a setting.
-
-    Raises:
-        ValueError: fewer than two.
-    """
+    """Two or more values that a search may try for a setting."""
 
     values: tuple[Any, ...]
 
@@ -221,7 +215,6 @@ class Tracker(_Declaration):
     """
 
     target: str
-    summary: str
     requires: tuple[str, ...] = ()
     extra: str | None = None
 
@@ -246,7 +239,6 @@ class Command(_Declaration):
     """
 
     target: str
-    summary: str
     function: str | None = None
 
 
@@ -281,7 +273,6 @@ class Method(_Declaration):
 
     embedding: str
     classifier: str
-    summary: str
     generator: str | None = None
     group: Literal["embedding", "generative"] = "generative"
     paper: str = ""
@@ -308,10 +299,10 @@ class Method(_Declaration):
             if not isinstance(space, Range | Options):
                 yield f"tunable {key!r}: {space!r} is neither a Range nor Options"
         for overlays, type_ in ((self.variants, Variant), (self.readings, Reading)):
-            what = type_.__name__.lower()
-            names = [one.name for one in overlays if isinstance(one, type_)]
+            what = type_.__name__
             yield from (
-                f"{what} {one!r} is not a {type_.__name__}" for one in overlays if not isinstance(one, type_)
+                f"{what.lower()} {one!r} is not a {what}" for one in overlays if not isinstance(one, type_)
             )
-            if shared := sorted({name for name in names if names.count(name) > 1}):
-                yield f"two {what}s share a name: {', '.join(shared)}"
+            names = Counter(one.name for one in overlays if isinstance(one, type_))
+            if shared := sorted(name for name, count in names.items() if count > 1):
+                yield f"two {what.lower()}s share a name: {', '.join(shared)}"

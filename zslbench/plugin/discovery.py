@@ -26,6 +26,7 @@ _REGISTERING = {
     "zslbench_commands": Command,
 }
 """The hooks that register something, in calling order, and the type of the items that they return."""
+_NOT_STRICT = ("", "0", "false", "no")
 
 
 def registry() -> Registry:
@@ -34,10 +35,7 @@ def registry() -> Registry:
     Raises:
         PluginError: a plugin is broken and ``ZSLBENCH_STRICT_PLUGINS`` is set.
     """
-    found = _installed()
-    if _strict():  # checked at each call: the variable may have been set since the plugins were loaded
-        found.require_sound()
-    return found
+    return _checked(_installed())
 
 
 def commands() -> dict[str, Registered[Command]]:
@@ -52,19 +50,15 @@ def load_registry(entry_points: Iterable[Any], *, strict: bool = False) -> Regis
     entry point. So which of two plugins gets a name does not depend on the order of installation.
 
     Args:
-        strict: a broken plugin is an error, as with ``ZSLBENCH_STRICT_PLUGINS=1``.
-
-    Raises:
-        PluginError: ``strict``, and a plugin is broken; names every broken plugin and its fault.
+        strict: a broken plugin is a PluginError, as with ``ZSLBENCH_STRICT_PLUGINS=1``.
     """
-    found = _load_all(entry_points)
-    if strict or _strict():
+    return _checked(_load_all(entry_points), strict)
+
+
+def _checked(found: Registry, strict: bool = False) -> Registry:
+    if strict or os.environ.get("ZSLBENCH_STRICT_PLUGINS", "").strip().lower() not in _NOT_STRICT:
         found.require_sound()
     return found
-
-
-def _strict() -> bool:
-    return os.environ.get("ZSLBENCH_STRICT_PLUGINS", "").strip().lower() not in ("", "0", "false", "no")
 
 
 @cache
@@ -117,8 +111,7 @@ class _Candidate:
 
     def order(self) -> tuple[bool, str, str, str]:
         info = self.info
-        third_party = info.distribution.lower() != CORE
-        return third_party, info.name, info.distribution, str(self.entry.value)
+        return info.distribution.lower() != CORE, info.name, info.distribution, str(self.entry.value)
 
     def attempt(
         self, step: Callable[[PluginManager, _Candidate], None], manager: PluginManager, failure: str
@@ -138,7 +131,7 @@ class _Candidate:
 
     @property
     def key(self) -> str:
-        """The name under which pluggy knows it: unique even where two distributions use one name."""
+        """Its name in pluggy: unique even where two distributions use one name."""
         return f"{self.info.name} <{self.info.distribution} {self.entry.value}>"
 
 
@@ -152,8 +145,7 @@ def _register(manager: PluginManager, candidate: _Candidate) -> None:
     if plugin is None:
         raise _Fault(f"entry point {candidate.entry.value!r} is None, expected a module")
     hash(plugin)  # pluggy keeps plugins in sets: an unhashable one would fail later and break others
-    other = manager.get_name(plugin)
-    if other is not None:
+    if (other := manager.get_name(plugin)) is not None:
         raise _Fault(f"{candidate.info.module} is already loaded as plugin '{plugin_name(other)}'")
     manager.register(plugin, candidate.key)
     hooks = [name for name, spec in vars(hookspecs).items() if hasattr(spec, f"{CORE}_spec")]

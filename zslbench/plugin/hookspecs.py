@@ -128,17 +128,15 @@ def zslbench_run_stopped(run: RunInfo, error: BaseException) -> None:
 class RunTracker(ABC):
     """Follows the runs of one command. Its methods are called like the lifecycle hooks of the same names.
 
-    Several runs may be in progress at once; each call names its run. A run may come again in another process,
-    after an interruption or a kill (``run.id`` is the same): a tracker then continues what it began and skips
-    epochs that it already has, since a run resumes from a checkpoint that may be older. A finished run that
-    is computed again (``--force``) is a new attempt. An exception becomes a warning; the run continues.
+    Several runs may be in progress at once; each call names its run. A run that was interrupted or killed may
+    come again in another process, with the same ``run.id``: a tracker then continues what it began and skips
+    epochs that it has, since the run's checkpoint may be older. A finished run that is computed again
+    (``--force``) is a new attempt. An exception becomes a warning; the run continues.
 
     Args:
-        where: what the user wrote after ``NAME=``; None: nothing.
+        where: what the user wrote after ``NAME=``; None: nothing. A ZslbenchError about it ends the command
+            before its first run.
         folder: the default place, a folder of the store for this tracker; not created yet.
-
-    Raises:
-        ZslbenchError: ``where`` cannot be used; the command then ends before its first run.
     """
 
     @abstractmethod
@@ -163,11 +161,7 @@ class RunTracker(ABC):
 
     @abstractmethod
     def run_stopped(self, run: RunInfo, error: BaseException, interrupted: bool) -> None:
-        """The run ended without a result.
-
-        Args:
-            interrupted: somebody stopped it, and it can resume; otherwise it failed with ``error``.
-        """
+        """The run ended without a result: it failed, or, if ``interrupted``, was stopped and can resume."""
 
     def close(self) -> None:
         """The command ends."""

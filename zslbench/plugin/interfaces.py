@@ -65,11 +65,8 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Guide:
-    """Frozen class scores of an embedding, differentiable in the features.
-
-    A generator that uses one puts ``guide.networks`` into its program's ``frozen`` networks and calls
-    ``guide.scores(nets, g)`` in its losses.
-    """
+    """Frozen class scores of an embedding, differentiable in the features. A generator that uses one puts
+    ``networks`` into its program's ``frozen`` networks and calls ``scores(nets, g)`` in its losses."""
 
     networks: Networks
     scores: Callable[[Networks, Float[Tensor, "n d"]], Float[Tensor, "n classes"]]
@@ -222,10 +219,8 @@ class Program:
 
 @dataclass(frozen=True)
 class Derived:
-    """Tensors computed from fitted networks without randomness, for example g of all training images.
-
-    They are computed once, stored and reused like the networks of a program with a ``key``.
-    """
+    """Tensors computed from fitted networks without randomness, for example g of all training images; stored
+    and reused like the networks of a program with a ``key``."""
 
     compute: Callable[[], Networks]
     """Returns the tensors, as networks; uses no random numbers."""
@@ -254,12 +249,8 @@ class DatasetSource(ABC):
 
     @abstractmethod
     def load(self, request: DataRequest) -> Dataset:
-        """Read the data set.
-
-        Raises:
-            MissingData: a file is missing; says which, and the command or link that gets it.
-            DataError: a file cannot be used; names it and lists all faults.
-        """
+        """Read the data set. Raise MissingData, with the command or link that gets it, for a missing file and
+        DataError, with all faults, for one that cannot be used."""
 
 
 class FeatureExtractor(ABC):
@@ -282,11 +273,9 @@ class FeatureExtractor(ABC):
         backbone is up to the extractor."""
 
     def describe(self) -> Mapping[str, Any]:
-        """What to record with the features, as plain data without paths of this machine.
-
-        ``name`` (of the backbone), ``grid`` (regions along height and width), ``weights_sha256``,
-        ``normalisation`` and anything else that the values depend on.
-        """
+        """What to record with the features, as plain data without paths of this machine: ``name`` (of the
+        backbone), ``grid`` (regions along height and width), ``weights_sha256``, ``normalisation`` and
+        anything else that the values depend on."""
         return {}
 
 

@@ -50,9 +50,8 @@ class PluginInfo:
     def source_digest(self) -> str:
         """First 12 hex digits of a sha256 over the plugin's source, for the identity of runs.
 
-        It covers the path and bytes of every ``.py`` file of the plugin's top-level package or module (the
-        settings of presets are part of the identity themselves). Where the files cannot be found, for example
-        inside a zip archive, it covers the distribution and its version.
+        It covers every ``.py`` file of the plugin's top-level package or module (settings of presets are part
+        of the identity themselves); where no file is found, as in a zip archive, distribution and version.
         """
         base, files = _source_files(self.module)
         if not files:
@@ -157,19 +156,15 @@ class Registry:
         return tuple(one for (kind, _), one in self._registered.items() if kind == "command")
 
     def component(self, kind: Kind, name: str) -> Registered[Component]:
-        """The component of this kind and name.
-
-        Raises:
-            UnknownName: no plugin registers it; suggests the nearest of the same kind.
-        """
+        """The component of this kind and name; UnknownName, with the nearest, if no plugin registers it."""
         return self._find(kind, name)
 
     def method(self, name: str) -> Registered[Method]:
-        """The method of this name. Raises UnknownName as :meth:`component` does."""
+        """The method of this name; UnknownName as :meth:`component`."""
         return self._find("method", name)
 
     def tracker(self, name: str) -> Registered[Tracker]:
-        """The tracker of this name. Raises UnknownName as :meth:`component` does."""
+        """The tracker of this name; UnknownName as :meth:`component`."""
         return self._find("tracker", name)
 
     def _sorted(self, kind: str) -> tuple[Registered[Any], ...]:
@@ -184,41 +179,35 @@ class Registry:
     def unknown(self, what: str, name: str, known: Iterable[str]) -> str:
         """The message about an unknown name: the nearest names, and broken plugins that may have it."""
         message = f"no {what} '{name}', {did_you_mean(name.strip().lower(), known)}"
-        broken = ", ".join(f"'{one.name}'" for one in self.broken)
-        return (
-            f"{message} (broken and left out: plugin {broken}; see zslbench plugins)" if broken else message
-        )
+        if broken := ", ".join(f"'{one.name}'" for one in self.broken):
+            message += f" (broken and left out: plugin {broken}; see zslbench plugins)"
+        return message
 
     # --- compositions ------------------------------------------------------------------------------
 
     def missing(self, method: Method, variant: Variant | None = None) -> tuple[tuple[Kind, str], ...]:
         """Kind and name of each component that the method names and no plugin registers."""
         names = _composition_names(method, variant)
-        return tuple((k, n) for k, n in names.items() if n is not None and (k, n) not in self._registered)
+        return tuple((k, n) for k, n in names.items() if n and (k, n) not in self._registered)
 
     def composition(
         self, method: Method, variant: Variant | None = None
     ) -> dict[Kind, Registered[Component] | None]:
-        """The components of a method in the order in which features pass them; None where it has none.
-
-        Raises:
-            UnknownName: no plugin registers one of them; names it, its kind and the nearest names.
-        """
+        """The components of a method in the order in which features pass them, None where it has none;
+        UnknownName, with the nearest, if no plugin registers one of them."""
         owner = f"method '{method.name}'" + (f", variant '{variant.name}'," if variant else "")
         for kind, name in self.missing(method, variant):
             known = [one.name for one in self.components(kind)]
             raise UnknownName(f"{owner} needs a component that is missing: {self.unknown(kind, name, known)}")
         names = _composition_names(method, variant)
-        return {kind: None if name is None else self._registered[kind, name] for kind, name in names.items()}
+        return {kind: self._registered[kind, name] if name else None for kind, name in names.items()}
 
     # --- hooks -------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def listening(self, listener: object, name: str) -> Iterator[None]:
-        """Within the context, call an object's lifecycle hooks (marked with ``hookimpl``) like a plugin's.
-
-        Messages call it ``name``.
-        """
+        """Within the context, call an object's lifecycle hooks (marked with ``hookimpl``) like those of a
+        plugin ``name``."""
         key = f"{name} <listener {id(listener)}>"
         self._manager.register(listener, key)
         try:
@@ -230,13 +219,10 @@ class Registry:
         """Call a hook on every plugin that implements it; mappings are passed read-only.
 
         An exception in a plugin becomes a warning (logger ``zslbench``, each message once) and stops neither
-        the run nor the other plugins.
+        the run nor the other plugins. A hook that does not exist, or has other arguments, is a TypeError.
 
         Returns:
             A pair of the plugin's name and one item, for every item of every iterable returned.
-
-        Raises:
-            TypeError: there is no such hook, or ``kwargs`` are not exactly its arguments.
         """
         spec = getattr(hookspecs, hook_name, None)
         expected = list(inspect.signature(spec).parameters) if spec else []

@@ -42,12 +42,7 @@ def preset_names(package: str | None) -> tuple[str, ...]:
 
 
 def read_preset(package: str | None, name: str, shown: str = "") -> Preset:
-    """A preset in a package, which is called ``shown`` where this is not its name.
-
-    Raises:
-        UnknownName: there is no such preset; suggests the nearest.
-        SettingsError: the file is not a preset.
-    """
+    """A preset in a package, ``shown`` under this name; UnknownName, with the nearest, if it is missing."""
     if package is None or name not in preset_names(package):
         raise UnknownName(f"no preset '{name}', {did_you_mean(name, preset_names(package))}")
     text = files(package).joinpath(f"{name}.toml").read_text("utf-8")
@@ -67,8 +62,7 @@ def parse_preset(text: str, where: str, name: str = "") -> Preset:
     """The preset in a TOML text.
 
     Args:
-        where: its place, for messages.
-        name: the preset's name; default: its place.
+        where: its place, for messages; also the preset's name by default.
 
     Raises:
         SettingsError: the text is not TOML, or holds something else than tables named after kinds.
@@ -103,10 +97,6 @@ def select_presets(
             there is one.
         reading: prefer its presets, ``<name>-<reading>``; None: the default reading, which has none.
         package_of: the presets of another method.
-
-    Raises:
-        UnknownName: there is no such preset or method.
-        SettingsError: a file is not a preset.
     """
     known = preset_names(package)
 
@@ -139,10 +129,9 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """Key and value of ``"generator.lr=1e-4"``; the value is read as TOML, or as text if it is not TOML.
+    """Key and value of ``"generator.lr=1e-4"``, SettingsError if it has another form.
 
-    Raises:
-        SettingsError: the text does not have the form ``<kind>.<setting>=<value>``.
+    The value is read as TOML, or as text if it is not TOML.
     """
     key, equals, value = text.partition("=")
     kind, dot, name = key.strip().partition(".")

@@ -34,10 +34,8 @@ class ComponentSettings(SettingsGroup):
         return values
 
     def through(self, group: str) -> dict[str, Any]:
-        """The settings outside groups, and those of the groups up to and including this one.
-
-        This is what the networks of the stage ``group`` depend on, so it is the ``key`` of its program.
-        """
+        """What the networks of the stage ``group`` depend on, so the ``key`` of its program: the settings
+        outside groups, and those of the groups up to and including this one."""
         names = list(groups_of(type(self)))
         later = names[names.index(group) + 1 :]
         return {name: value for name, value in self.flat().items() if name.partition(".")[0] not in later}

@@ -12,11 +12,7 @@ class Streams:
     """Random generators of one run, one per name, created on demand.
 
     A stream's numbers depend only on the run's seed and the stream's name: not on the data, on other streams,
-    or on the order in which streams are first used.
-
-    Args:
-        seed: the run's seed.
-        device: where random tensors are drawn.
+    or on the order in which streams are first used. They are drawn on ``device``.
     """
 
     def __init__(self, seed: int, device: torch.device | str = "cpu", prefix: str = "") -> None:

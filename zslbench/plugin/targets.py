@@ -1,4 +1,7 @@
-"""Imports what a declaration names, when it is needed, and checks that it is what it should be."""
+"""Imports what a declaration names, when it is needed, and checks that it is what it should be.
+
+What cannot be imported, or is something else, is a PluginError.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,7 @@ if TYPE_CHECKING:
 
 
 def load_class(registered: Registered[Component]) -> type[Any]:
-    """Import a component's class. This imports torch.
-
-    Raises:
-        PluginError: it cannot be imported, or is not a complete implementation of its kind's interface.
-    """
+    """Import a component's class, and torch; PluginError if it is not one that implements its interface."""
     from zslbench.plugin import interfaces
 
     interface = {
@@ -34,48 +33,33 @@ def load_class(registered: Registered[Component]) -> type[Any]:
         "generator": interfaces.Generator,
         "classifier": interfaces.Classifier,
     }[registered.declaration.kind]
-    return _load_subclass(registered, registered.declaration.target, interface)
+    return _load_subclass(registered, "target", interface)
 
 
 def settings_model(registered: Registered[Component]) -> type[ComponentSettings]:
-    """The model of a component's settings, ``NoSettings`` where it has none. This does not import torch.
-
-    Raises:
-        PluginError: it cannot be imported or is not a ``ComponentSettings``.
-    """
+    """Import the model of a component's settings (not torch); ``NoSettings`` where it has none."""
     from zslbench.plugin.settings import ComponentSettings, NoSettings
 
-    target = registered.declaration.settings
-    if target is None:
+    if registered.declaration.settings is None:
         return NoSettings
-    return _load_subclass(registered, target, ComponentSettings, "settings of ")
+    return _load_subclass(registered, "settings", ComponentSettings)
 
 
 def load_function(
     registered: Registered[Command] | Registered[Method], field: Literal["function", "explain"]
 ) -> Callable[..., Any]:
-    """Import the function that this field of a declaration names; it must name one.
-
-    Raises:
-        PluginError: it cannot be imported or is not callable.
-    """
-    target = str(getattr(registered.declaration, field))
-    return _load(registered, target, callable, "callable", f"{field} of ")  # type: ignore[no-any-return]
+    """Import the function that this field of a declaration names; PluginError if it is not one."""
+    return _load(registered, field, callable, "callable")  # type: ignore[no-any-return]
 
 
 def load_command(registered: Registered[Command]) -> click.Command:
-    """Import a command.
-
-    Raises:
-        PluginError: it cannot be imported or is not a click command.
-    """
+    """Import a command; PluginError if it is not a click command."""
     import click
 
-    def is_command(found: Any) -> bool:
-        return isinstance(found, click.Command)
-
-    target = registered.declaration.target
-    return _load(registered, target, is_command, "a click command")  # type: ignore[no-any-return]
+    command: click.Command = _load(
+        registered, "target", lambda found: isinstance(found, click.Command), "a click command"
+    )
+    return command
 
 
 def load_tracker(registered: Registered[Tracker]) -> type[RunTracker]:
@@ -90,7 +74,7 @@ def load_tracker(registered: Registered[Tracker]) -> type[RunTracker]:
     if missing := ", ".join(missing_modules(registered.declaration)):
         advice = install_advice(registered)
         raise MissingExtra(f"tracker '{registered.name}' needs {missing}, which is not installed: {advice}")
-    return _load_subclass(registered, registered.declaration.target, RunTracker)
+    return _load_subclass(registered, "target", RunTracker)
 
 
 def missing_modules(tracker: Tracker) -> tuple[str, ...]:
@@ -113,10 +97,11 @@ def install_advice(registered: Registered[Tracker]) -> str:
     return f"install {', '.join(missing_modules(tracker))}"
 
 
-def _load(
-    registered: Registered[Any], target: str, accept: Callable[[Any], bool], expected: str, what: str = ""
-) -> Any:
+def _load(registered: Registered[Any], field: str, accept: Callable[[Any], bool], expected: str) -> Any:
+    """Import what this field of a declaration names; ``expected`` says what ``accept`` accepts."""
     kind, name = registered.key
+    target = str(getattr(registered.declaration, field))
+    what = "" if field == "target" else f"{field} of "
     where = f"plugin '{registered.plugin.name}': {what}{kind} '{name}', {target}"
     module_name, _, attribute = target.partition(":")
     try:
@@ -137,9 +122,9 @@ def _load(
     return found
 
 
-def _load_subclass(registered: Registered[Any], target: str, base: type[Any], what: str = "") -> type[Any]:
+def _load_subclass(registered: Registered[Any], field: str, base: type[Any]) -> type[Any]:
     def is_subclass(found: Any) -> bool:
         return inspect.isclass(found) and issubclass(found, base)
 
     expected = f"a subclass of zslbench.plugin.{base.__name__}"
-    return _load(registered, target, is_subclass, expected, what)  # type: ignore[no-any-return]
+    return _load(registered, field, is_subclass, expected)  # type: ignore[no-any-return]

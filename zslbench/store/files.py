@@ -6,25 +6,32 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zslbench.errors import DataError
+from zslbench.errors import DataError, ZslbenchError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _HEAD = b'{\n "sha256": "'
-_DIGITS = 64
+
+
+@contextlib.contextmanager
+def explained(where: Path, act: str) -> Iterator[None]:
+    """Turn an OSError into a ZslbenchError: the file it names, or else ``where``, and ``"cannot <act>"``."""
+    try:
+        yield
+    except OSError as error:
+        raise ZslbenchError(
+            f"{error.filename or where}: cannot {act} ({error.strerror or error}); free space or set "
+            "permissions there, or use another store (--store, ZSLBENCH_STORE), then run the command again"
+        ) from error
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write a new file and wait until it is on the disk. A crash may leave part of it under this name.
-
-    Raises:
-        OSError: the disk is full, or the folder is missing or not writable.
-    """
+    """Write a new file and wait until it is on the disk. A crash may leave part of it under this name."""
     with path.open("xb") as file:
         file.write(data)
         file.flush()
@@ -75,29 +82,19 @@ def remove_parts(folder: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes, 64 hex characters.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """The sha256 of a file's bytes, 64 hex characters."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_records(path: Path) -> dict[str, Any]:
-    """The records of a JSON file by name; empty if there is no file.
-
-    Raises:
-        DataError: the file is not a JSON object of objects.
-    """
+    """The records of a JSON file by name, empty if there is no file; DataError if it holds something else."""
     if not path.is_file():
         return {}
-    try:
+    with contextlib.suppress(ValueError):
         found = json.loads(path.read_text("utf-8"))
         if isinstance(found, dict) and all(isinstance(one, dict) for one in found.values()):
             return found
-    except (ValueError, UnicodeDecodeError):
-        pass
     raise DataError(path, ["is damaged"], "Move it away; a new one will be written")
 
 
@@ -125,8 +122,9 @@ def parse_checked_json(data: bytes) -> dict[str, Any]:
     Raises:
         ValueError: the bytes are not those that were written.
     """
-    digest, rest = data[len(_HEAD) : len(_HEAD) + _DIGITS], data[len(_HEAD) + _DIGITS :]
-    if not data.startswith(_HEAD) or hashlib.sha256(_HEAD + rest).hexdigest().encode("ascii") != digest:
+    end = len(_HEAD) + 64
+    expected = hashlib.sha256(_HEAD + data[end:]).hexdigest().encode("ascii")
+    if not data.startswith(_HEAD + expected):
         raise ValueError("its sha256 is not the recorded one")
     content: dict[str, Any] = json.loads(data)
     del content["sha256"]
@@ -134,11 +132,8 @@ def parse_checked_json(data: bytes) -> dict[str, Any]:
 
 
 def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Safetensors bytes of tensors of any layout and device; views and shared storage are copied.
-
-    Raises:
-        TypeError: safetensors has no such dtype (complex128, quantised); names the tensor.
-    """
+    """Safetensors bytes of tensors of any layout and device; views and shared storage are copied. A dtype
+    that safetensors lacks (complex128, quantised) is a TypeError that names the tensor."""
     import safetensors.torch
 
     copies = {}
@@ -155,7 +150,7 @@ def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def unpack_tensors(data: bytes) -> dict[str, Tensor]:
-    """The tensors that :func:`pack_tensors` was given, on the CPU; none share storage."""
+    """The inverse of :func:`pack_tensors`, on the CPU; no tensors share storage."""
     import safetensors.torch
 
     return {name: tensor.clone() for name, tensor in safetensors.torch.load(data).items()}
@@ -164,11 +159,8 @@ def unpack_tensors(data: bytes) -> dict[str, Tensor]:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any]) -> None:
     """Write tensors and what is known about them as two files: safetensors, then the JSON file ``path``.
 
-    The JSON file makes the pair exist; it has the sha256 of both, so damage is noticed.
-
-    Raises:
-        OSError: the files cannot be written.
-        TypeError: a tensor's dtype or something in ``content`` cannot be stored.
+    The JSON file makes the pair exist; it has the sha256 of both, so damage is noticed. What cannot be stored
+    is a TypeError.
     """
     data = pack_tensors(tensors)
     text = checked_json({**content, "tensors_sha256": hashlib.sha256(data).hexdigest()}, allow_nan=True)
@@ -180,7 +172,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors, on the CPU, and the content that :func:`write_tensors` wrote.
 
     Raises:
-        OSError: a file is missing or cannot be read.
         ValueError: a file is not the one that was written.
     """
     try:

@@ -14,8 +14,7 @@ def run_id(identity: Mapping[str, Any]) -> str:
     """16 hex characters of the sha256 of the identity's canonical JSON.
 
     Canonical: keys sorted, no white space, ASCII, floats in their shortest exact form, tuples as lists. A
-    float without a fraction is written as an integer (1.0 as 1, -0.0 as 0), so a setting typed ``1`` or
-    ``1.0`` is the same. ``True`` is not 1.
+    float without a fraction is written as an integer, so a setting typed ``1`` or ``1.0`` is the same.
 
     Raises:
         TypeError: something is not plain data (see :func:`plain_data`); says where.
@@ -41,15 +40,12 @@ def plain_data(
 ) -> Any:
     """A copy of ``value`` made of dict, list, str, int, float, bool and None only; tuples become lists.
 
-    The result can be hashed, or stored as JSON and read back unchanged.
+    The result can be hashed, or stored as JSON and read back unchanged. Anything else (a path, an enum, a
+    set, an array, a key that is not text), which JSON would refuse or silently change, is a TypeError.
 
     Args:
         where: name of ``value`` in messages.
         number: applied to every float and its place in ``value``.
-
-    Raises:
-        TypeError: it contains anything else (a path, an enum, a set, an array, a key that is not text), which
-            JSON would refuse or silently change.
     """
     if isinstance(value, Enum):
         raise TypeError(f"{where}: {value!r} is an enum; use its value")

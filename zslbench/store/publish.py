@@ -27,11 +27,7 @@ class RunExistsError(Exception):
 
 
 def open_run(folder: Path, run: str) -> RunRecord:
-    """The run in a folder.
-
-    Raises:
-        DataError: it is not whole or has another id.
-    """
+    """The run in a folder; DataError if it is not whole or has another id."""
     record = RunRecord(folder)
     if record.info.id != run:
         raise DataError(folder, [f"has run {record.info.id} in it, which belongs elsewhere"])
@@ -39,11 +35,7 @@ def open_run(folder: Path, run: str) -> RunRecord:
 
 
 def read_run(tmp: Path, runs: Path, run: str) -> RunRecord:
-    """The run of this id in the store, also while it is being replaced.
-
-    Raises:
-        DataError: there is no whole run.
-    """
+    """The run of this id in the store, even while it is replaced; DataError if there is no whole one."""
     for _ in range(4):  # several processes may replace it, one after the other
         with contextlib.suppress(NoRunError):
             return open_run(runs / run, run)

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zslbench.errors import ZslbenchError
-from zslbench.store.files import read_tensors, write_tensors
+from zslbench.store.files import explained, read_tensors, write_tensors
 from zslbench.store.identity import plain_data
 
 if TYPE_CHECKING:
@@ -41,18 +40,9 @@ class StageStore:
             return None
 
     def keep(self, key: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Store a result; it replaces the same result of another run.
-
-        Raises:
-            ZslbenchError: it cannot be written.
-        """
+        """Store a result; it replaces the same result of another run."""
         # The other file does not keep the tensors' order.
         content = {"tensors": list(tensors), "facts": plain_data(facts, "facts")}
-        try:
+        with explained(self.folder, "store the stage"):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_tensors(self.folder / f"{key}.json", tensors, content)
-        except OSError as error:
-            raise ZslbenchError(
-                f"{self.folder}: cannot store the stage ({error.strerror or error}); free space there or use "
-                "another store (--store, ZSLBENCH_STORE), then run the same command again"
-            ) from error

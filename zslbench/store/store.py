@@ -32,19 +32,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zslbench.errors import DataError, UnknownName, ZslbenchError, did_you_mean
-from zslbench.store.files import make_folder, sync_folder, write_synced, write_whole
+from zslbench.errors import DataError, UnknownName, did_you_mean
+from zslbench.store.files import explained, make_folder, sync_folder, write_synced, write_whole
 from zslbench.store.publish import RunExistsError, complete_swap, complete_swaps, publish, read_run
 from zslbench.store.record import RunContent, RunRecord, files_of
 from zslbench.store.workspace import INFO_FILE, Unfinished, Workspaces, remove_dead, scratch
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SHOWN = 8
+_WRITE = "write the run store"
 _log = logging.getLogger("zslbench")
 
 
 class Store:
-    """Finished and unfinished runs in the folder ``root``, which the first write creates."""
+    """Finished and unfinished runs in the folder ``root``, which the first write creates.
+
+    A store that cannot be read or written is a ZslbenchError.
+    """
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).expanduser().absolute()
@@ -117,7 +121,7 @@ class Store:
             ValueError, TypeError: part of ``content`` cannot be stored.
         """
         run = _checked(content.info.id)
-        with self.explained(), contextlib.suppress(RunExistsError):
+        with explained(self.root, _WRITE), contextlib.suppress(RunExistsError):
             make_folder(self.runs)
             make_folder(self._tmp)
             remove_dead(self._tmp, before=lambda own: complete_swap(own, self.runs))
@@ -141,26 +145,23 @@ class Store:
 
         It is removed when the run was written or the context ends normally, and remains after an exception.
         If another process holds it, this one gets an empty folder instead.
-
-        Raises:
-            ZslbenchError: the store cannot be written.
         """
         _checked(run)
         self._written.discard(run)
-        with self.explained():
+        with explained(self.root, _WRITE):
             make_folder(self._workspaces.parent)
             make_folder(self._tmp)
             lock = self._workspaces.acquire(run)
         if lock is None:
             _log.warning("another process is also computing run %s; computing it here separately", run)
             with contextlib.ExitStack() as held:
-                with self.explained():
+                with explained(self.root, _WRITE):
                     own = held.enter_context(scratch(self._tmp, run))
                 yield own
             return
         done = False
         try:
-            with self.explained():
+            with explained(self.root, _WRITE):
                 (self._workspaces.parent / run).mkdir(exist_ok=True)
             yield self._workspaces.parent / run
             done = True
@@ -168,12 +169,8 @@ class Store:
             self._workspaces.release(run, lock, remove=done or run in self._written)
 
     def describe(self, folder: Path, info: Mapping[str, Any]) -> None:
-        """Record in a workspace what its run is, for :meth:`unfinished`; values that JSON lacks become text.
-
-        Raises:
-            ZslbenchError: it cannot be written.
-        """
-        with self.explained():
+        """Record in a workspace what its run is, for :meth:`unfinished`; what JSON lacks becomes text."""
+        with explained(self.root, _WRITE):
             write_whole(folder / INFO_FILE, json.dumps(dict(info), indent=1, default=str).encode("ascii"))
 
     # --- helpers -------------------------------------------------------------------------------------
@@ -189,20 +186,8 @@ class Store:
     def _names(self) -> list[str]:
         if not self.runs.is_dir():
             return []
-        with self.explained("read"):
+        with explained(self.root, "read the run store"):
             return sorted(path.name for path in self.runs.iterdir() if not path.name.startswith("."))
-
-    @contextlib.contextmanager
-    def explained(self, verb: str = "write") -> Iterator[None]:
-        """Turn an OSError of the store's files into an error that says what to do."""
-        try:
-            yield
-        except OSError as error:
-            where = error.filename or self.root
-            raise ZslbenchError(
-                f"{where}: cannot {verb} the run store ({error.strerror or error}); free space or set "
-                "permissions there, or use another store (--store, ZSLBENCH_STORE)"
-            ) from error
 
 
 def _checked(run: str) -> str:

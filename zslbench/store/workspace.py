@@ -31,7 +31,6 @@ from filelock import FileLock, Timeout
 INFO_FILE = "info.json"
 _PATIENCE = 10.0
 """Seconds to wait for the mutex, in case its holder was stopped (Ctrl-Z) at that moment."""
-
 _DAY = 24 * 3600.0
 
 
@@ -95,17 +94,13 @@ class Workspaces:
         if not self._lock(run).exists():
             return False
         try:
-            lock = FileLock(self._lock(run), thread_local=False)
             # Within the mutex: a process that begins the run now must not take this check for a computation.
-            with self._mutex():
-                try:
-                    lock.acquire(timeout=0)
-                except Timeout:
-                    return True
-                lock.release()
+            with self._mutex(), FileLock(self._lock(run), thread_local=False, timeout=0):
+                return False
+        except Timeout as error:
+            return error.lock_file == str(self._lock(run))
         except OSError:  # A store that this user may only read.
-            pass
-        return False
+            return False
 
     def _mutex(self) -> FileLock:
         return FileLock(self.parent / ".mutex", thread_local=False, timeout=_PATIENCE)
@@ -141,27 +136,17 @@ def scratch(parent: Path, run: str) -> Iterator[Path]:
             _lock_of(folder).unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def dead_folder(folder: Path) -> Iterator[bool]:
-    """Whether the folder's process is dead; within the context no other process can take the folder."""
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(FileLock(_lock_of(folder), thread_local=False, timeout=0))
-        except (Timeout, OSError):
-            yield False
-            return
-        own = folder.name.split(".")[1:2] == [host()]
-        yield own or time.time() - last_change(folder) > _DAY
-
-
 def remove_dead(parent: Path, before: Callable[[Path], None]) -> None:
     """Remove dead processes' folders, after ``before(folder)``, and day-old lock files without a folder."""
     for folder in [path for path in parent.iterdir() if path.is_dir()]:
-        with dead_folder(folder) as dead:
-            if dead:
+        lock_file = _lock_of(folder)
+        # While the lock is held no other process can take the folder; a living process holds its own.
+        with contextlib.suppress(OSError), FileLock(lock_file, thread_local=False, timeout=0):
+            own = folder.name.split(".")[1:2] == [host()]
+            if own or time.time() - last_change(folder) > _DAY:
                 before(folder)
                 shutil.rmtree(folder, ignore_errors=True)
-                _lock_of(folder).unlink(missing_ok=True)
+                lock_file.unlink(missing_ok=True)
     for lock in parent.glob("*.lock"):
         with contextlib.suppress(FileNotFoundError):
             if not lock.with_suffix("").exists() and time.time() - lock.stat().st_mtime > _DAY:

@@ -32,8 +32,8 @@ from zslbench.testing.check import (
 from zslbench.testing.harness import USES, ComponentCase, finish, shortened, steps_of
 from zslbench.training.context import Training
 from zslbench.training.iteration import STATE, draw_noise, initial_networks
-from zslbench.training.replicas.inputs import CannotLift, Request, check_equal, signature
-from zslbench.training.replicas.lifted import LiftedRun
+from zslbench.training.replicas.inputs import CannotLift, check_equal, signature
+from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import StepFunction, draw, step_function
 
 _MANY = 512
@@ -172,13 +172,13 @@ def seeds_together(case: ComponentCase) -> None:
     """Three seeds' programs, lifted together, give each seed the losses and gradients of its plain steps."""
     semantics = case.space().semantics
     for programs in zip(*(case.programs(seed) for seed in range(_SEEDS)), strict=True):
-        requests = {}
+        members = {}
         for seed, program in enumerate(programs):
             training = Training(Streams(seed, case.device), stage=program.name)
-            requests[seed] = Request(shortened(program), semantics, training)
-        run = LiftedRun(requests, range(_SEEDS), None)
+            members[seed] = MemberRun(shortened(program), semantics, training)
+        run = LiftedRun(members, range(_SEEDS), None)
         try:
-            check_equal({seed: signature(one) for seed, one in requests.items()})
+            check_equal([signature(one, semantics) for one in programs])
             run.train_epoch()
         except CannotLift as error:
             raise Fault(f"program '{programs[0].name}' of {_SEEDS} seeds: {error}") from error

@@ -30,7 +30,7 @@ class Sampler:
     Args:
         rows: number of examples.
         batch_size: rows per batch, capped at the number of examples.
-        kind: ``independent``, ``shuffled`` or ``balanced``, see :class:`zslbench.plugin.interfaces.Program`.
+        kind: see :class:`zslbench.plugin.interfaces.Program`.
         labels: classes of the examples, for ``balanced``.
     """
 
@@ -87,62 +87,14 @@ class Sampler:
         self._order, self._position = state["order"].to(self._streams.device), 0
 
 
-class Handoff:
-    """Orders the device's work between the computing and the reading thread. A CPU needs no ordering."""
-
-    def mark_requested(self) -> Any:
-        """Computing thread: an event after which the requested row numbers are on the device."""
-        return None
-
-    def read(self, features: Rows, rows: Tensor, requested: Any) -> tuple[Tensor, Any]:
-        """Reading thread: the rows, and an event after which they are on the device."""
-        return features[rows], None
-
-    def receive(self, values: Tensor, ready: Any) -> Tensor:
-        """Computing thread: later work on the device waits for ``ready``."""
-        return values
-
-
-class CudaHandoff(Handoff):
-    """Reads on a side stream. The device waits for events; the host waits for nothing."""
-
-    def __init__(self, device: torch.device) -> None:
-        # The current GPU is a property of the thread, and the reading thread's would be the first GPU.
-        index = torch.cuda.current_device() if device.index is None else device.index
-        self._device = torch.device("cuda", index)
-        self._side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-
-    def mark_requested(self) -> Any:
-        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record()
-        return event
-
-    def read(self, features: Rows, rows: Tensor, requested: Any) -> tuple[Tensor, Any]:
-        with torch.cuda.device(self._device), torch.cuda.stream(self._side):
-            self._side.wait_event(requested)
-            rows.record_stream(self._side)  # its memory must not be reused while the side stream reads it
-            values = features[rows]
-            ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            ready.record(self._side)
-        return values, ready
-
-    def receive(self, values: Tensor, ready: Any) -> Tensor:
-        stream = torch.cuda.current_stream(self._device)
-        stream.wait_event(ready)
-        values.record_stream(stream)  # the side stream must not reuse this memory too early
-        return values
-
-
 class Reader:
     """Reads rows in a second thread while the device computes; requests are answered in order.
 
-    On a GPU the copy from pinned memory overlaps with computation. On a CPU the second thread waits for the
-    disk and copies; torch computes on as many threads as before.
+    The second thread waits for the disk and copies; torch computes on as many threads as before.
     """
 
-    def __init__(self, features: Rows, device: torch.device, handoff: Handoff | None = None) -> None:
+    def __init__(self, features: Rows) -> None:
         self._features = features
-        self._handoff = handoff or (CudaHandoff(device) if device.type == "cuda" else Handoff())
         self._pool = ThreadPoolExecutor(1)
         self._pending: list[Future[tuple[Tensor, Any]]] = []
 
@@ -153,12 +105,11 @@ class Reader:
 
     def request(self, rows: Tensor) -> None:
         """Start reading these rows."""
-        requested = self._handoff.mark_requested()
-        self._pending.append(self._pool.submit(self._handoff.read, self._features, rows, requested))
+        self._pending.append(self._pool.submit(self._read, rows, self._mark()))
 
     def take(self) -> Tensor:
         """The rows of the oldest request; raises what reading them raised."""
-        return self._handoff.receive(*self._pending.pop(0).result())
+        return self._receive(*self._pending.pop(0).result())
 
     def forget(self) -> None:
         """Drop all requests."""
@@ -168,10 +119,58 @@ class Reader:
         """End the second thread."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    # --- order of the device's work, of which a CPU needs none ---------------------------------------
+
+    def _mark(self) -> Any:
+        """Computing thread: an event after which the requested row numbers are on the device."""
+        return None
+
+    def _read(self, rows: Tensor, requested: Any) -> tuple[Tensor, Any]:
+        """Reading thread: the rows, and an event after which they are on the device."""
+        return self._features[rows], None
+
+    def _receive(self, values: Tensor, ready: Any) -> Tensor:
+        """Computing thread: later work on the device waits for ``ready``."""
+        return values
+
+
+class CudaReader(Reader):
+    """Reads on a side stream, so that the copy from pinned memory overlaps with computation. The device waits
+    for events; the host waits for nothing."""
+
+    def __init__(self, features: Rows, device: torch.device) -> None:
+        super().__init__(features)
+        # The current GPU is a property of the thread, and the reading thread's would be the first GPU.
+        index = torch.cuda.current_device() if device.index is None else device.index
+        self._device = torch.device("cuda", index)
+        self._side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+
+    def _mark(self) -> Any:
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record()
+        return event
+
+    def _read(self, rows: Tensor, requested: Any) -> tuple[Tensor, Any]:
+        with torch.cuda.device(self._device), torch.cuda.stream(self._side):
+            self._side.wait_event(requested)
+            rows.record_stream(self._side)  # its memory must not be reused while the side stream reads it
+            values = self._features[rows]
+            ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            ready.record(self._side)
+        return values, ready
+
+    def _receive(self, values: Tensor, ready: Any) -> Tensor:
+        stream = torch.cuda.current_stream(self._device)
+        stream.wait_event(ready)
+        values.record_stream(stream)  # the side stream must not reuse this memory too early
+        return values
+
 
 def _reader(features: Rows, device: torch.device) -> Reader | None:
     """A reader, if the features say that reading them is slow (``read_ahead = True``)."""
-    return Reader(features, device) if getattr(features, "read_ahead", False) else None
+    if not getattr(features, "read_ahead", False):
+        return None
+    return CudaReader(features, device) if device.type == "cuda" else Reader(features)
 
 
 class Batches:
@@ -220,7 +219,7 @@ class Batches:
         return self._sampler.state() | ahead
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from :meth:`state`, which may be that of a run that did not read ahead."""
+        """Continue from :meth:`state`, also that of a run that did not read ahead."""
         self._sampler.restore(state)
         if "ahead" in state:
             self._ahead = state["ahead"].to(self._program.labels.device)
@@ -231,10 +230,7 @@ class Batches:
 def in_chunks(features: Rows, device: torch.device | str = "cpu") -> Iterator[Tensor]:
     """All rows in order, in chunks: 1024 rows where a row is a vector, else at most 64 MiB.
 
-    Features that are slow to read are read one chunk ahead.
-
-    Args:
-        device: the device of the features, where row numbers are made.
+    Features that are slow to read are read one chunk ahead. ``device``: that of the features.
     """
     size = CHUNK_ROWS
     if len(features):

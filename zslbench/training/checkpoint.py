@@ -7,6 +7,7 @@ The last two checkpoints are kept. Nothing is pickled.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Mapping
@@ -15,9 +16,8 @@ from typing import Any
 
 from torch import Tensor
 
-from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import Networks
-from zslbench.store.files import read_tensors, remove_parts, write_tensors
+from zslbench.store.files import explained, read_tensors, remove_parts, write_tensors
 from zslbench.store.identity import plain_data
 
 _KEPT = 2
@@ -30,16 +30,15 @@ def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -
 
     Args:
         folder: created if missing.
-        tensors: of any dtype that safetensors has, any layout, any device; saved bit for bit.
-        meta: plain data (text, numbers including NaN and infinities, booleans, None, lists, dictionaries with
-            text keys); tuples come back as lists.
+        tensors: of any layout and device; saved bit for bit.
+        meta: plain data, also NaN and infinities; tuples come back as lists.
 
     Raises:
         ZslbenchError: it cannot be written (disk full, no permission); earlier checkpoints stay.
         TypeError: a tensor's dtype or something in ``meta`` cannot be stored.
     """
     content = {"meta": plain_data(meta, "meta")}
-    try:
+    with explained(folder, "write the checkpoint"):
         folder.mkdir(parents=True, exist_ok=True)
         remove_parts(folder)
         new = max(_generations(folder, "json"), default=0) + 1
@@ -49,11 +48,6 @@ def save(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -
             for old in _generations(folder, suffix):
                 if old <= new - _KEPT:
                     (folder / f"checkpoint-{old}.{suffix}").unlink(missing_ok=True)
-    except OSError as error:
-        raise ZslbenchError(
-            f"{folder}: cannot write the checkpoint ({error.strerror or error}); free space there or use "
-            "another store (--store, ZSLBENCH_STORE), then run the same command again"
-        ) from error
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -63,21 +57,16 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     one, and the one before it is used.
     """
     generations = _generations(folder, "json")
-    unfinished = [one for one in _generations(folder, "safetensors") if one > max(generations, default=0)]
-    if unfinished:
-        _log.warning(
-            "%s: checkpoint %d has no JSON file (writing it was interrupted, or the file was lost); %s",
-            folder,
-            max(unfinished),
-            "using the one before it" if generations else "the run starts over",
-        )
+    newest = max(_generations(folder, "safetensors"), default=0)
+    if newest > max(generations, default=0):
+        cause = f"checkpoint {newest} has no JSON file (writing it was interrupted, or the file was lost)"
+        effect = "using the one before it" if generations else "the run starts over"
+        _log.warning("%s: %s; %s", folder, cause, effect)
     for generation in sorted(generations, reverse=True):
         try:
             tensors, content = read_tensors(folder / f"checkpoint-{generation}.json")
-            if content["generation"] != generation:
-                raise ValueError(
-                    f"checkpoint-{generation}.json is that of checkpoint {content['generation']}"
-                )
+            if (other := content["generation"]) != generation:
+                raise ValueError(f"checkpoint-{generation}.json is that of checkpoint {other}")
             return tensors, content["meta"]
         except (OSError, ValueError) as error:
             _log.warning("%s: checkpoint %d is damaged and will not be used: %s", folder, generation, error)
@@ -93,10 +82,8 @@ def _generations(folder: Path, suffix: str) -> list[int]:
 def _set_aside(folder: Path, generation: int) -> None:
     for suffix in ("json", "safetensors"):
         path = folder / f"checkpoint-{generation}.{suffix}"
-        try:
+        with contextlib.suppress(OSError):  # this half is missing, or the folder is read-only
             path.replace(path.with_name(path.name + ".damaged"))
-        except OSError:
-            continue  # this half is missing, or the folder is read-only
 
 
 # --- names of tensors in a file --------------------------------------------------------------------

@@ -69,11 +69,7 @@ def cross_entropy(
     labels: Int[Tensor, " b"],
     among: Int[Tensor, " some"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean negative log-softmax of the true class.
-
-    Args:
-        among: ids of the classes that the softmax runs over; None: all.
-    """
+    """Mean negative log-softmax of the true class; the softmax runs over the classes ``among``, or all."""
     masked = logits if among is None else mask_classes(logits, among)
     return (torch.logsumexp(masked, dim=1) - pick(logits, labels)).mean()
 
@@ -158,7 +154,5 @@ def two_layer_gradient_penalty(
 
 def adapt_penalty_weight(weight: Float[Tensor, "*r"], penalty: Float[Tensor, "*r"]) -> Float[Tensor, "*r"]:
     """The released codes' controller of the penalty weight: above 1.05 times 1.1, below 1.001 divided by 1.1.
-
-    It keeps the penalty in [1.001, 1.05], not near 0, and is unbounded: log the weight.
-    """
+    It keeps the penalty in [1.001, 1.05], not near 0, and is unbounded: log the weight."""
     return torch.where(penalty > 1.05, weight * 1.1, torch.where(penalty < 1.001, weight / 1.1, weight))

@@ -27,25 +27,8 @@ LEAST = 20
 _log = logging.getLogger("zslbench")
 
 
-class Recorder:
-    """Records work on memory that stays in place; one is made per program. This one, for any device, repeats
-    the call: the bookkeeping of graphs without a graph."""
-
-    def warm(self, call: Call) -> None:
-        """Do the work under the conditions of recording; what it creates at its first call then exists."""
-        call()
-
-    def capture(self, call: Call) -> Call:
-        """Record the work without doing it; the result does it.
-
-        Raises:
-            Exception: it cannot be recorded; nothing was done.
-        """
-        return call
-
-
-class CudaRecorder(Recorder):
-    """Records CUDA graphs, which share one pool of memory.
+class CudaRecorder:
+    """Records a program's work on memory that stays in place as CUDA graphs, which share one pool of memory.
 
     What outlives an iteration is made in the warm-up; the pool only holds what is freed within an iteration,
     so graphs that share it may be replayed in any order.
@@ -55,7 +38,7 @@ class CudaRecorder(Recorder):
         self._pool: Any = None
 
     def warm(self, call: Call) -> None:
-        """On a side stream, as capturing requires."""
+        """Do the work on a side stream, as capturing requires; what its first call creates then exists."""
         side = _side_stream(torch.cuda.current_device())
         side.wait_stream(torch.cuda.current_stream())
         try:
@@ -65,10 +48,13 @@ class CudaRecorder(Recorder):
             torch.cuda.current_stream().wait_stream(side)
 
     def capture(self, call: Call) -> Call:
-        """A graph's ``replay``.
+        """Record the work without doing it; the result, a graph's ``replay``, does it.
 
         Threads that read features ahead may allocate meanwhile. ``torch.cuda.graph`` is not used: when
         capturing fails, it leaves its stream the current one.
+
+        Raises:
+            Exception: it cannot be recorded; nothing was done.
         """
         _free_cached_memory()
         self._pool = self._pool or torch.cuda.graph_pool_handle()
@@ -82,8 +68,8 @@ class CudaRecorder(Recorder):
     def _recover(self) -> None:
         """After a failed capture, leave torch's allocator and generator as a successful one does.
 
-        torch ends neither of them when CUDA returns no graph: memory shared by streams would never be reused,
-        the cache could not be emptied, and the default generator would draw no more outside graphs.
+        torch ends neither when CUDA returns no graph: memory shared by streams would never be reused, the
+        cache could not be emptied, and the default generator would not draw outside graphs.
         """
         device, pool = torch.cuda.current_device(), self._pool
         self._pool = None  # its graphs, if any, keep it alive; a new one cannot join it
@@ -115,10 +101,7 @@ def _recorded(call: Callable[[], object], pool: Any) -> torch.cuda.CUDAGraph:
 
 
 def _free_cached_memory() -> None:
-    """Release memory that torch caches, if that is more than what is free.
-
-    torch cannot do so during a capture, and the pools of deleted graphs are of no use to anyone else.
-    """
+    """Release memory that torch caches, if that is more than what is free: it cannot during a capture."""
     free, _ = torch.cuda.mem_get_info()
     if torch.cuda.memory_reserved() - torch.cuda.memory_allocated() > free:
         torch.cuda.empty_cache()
@@ -136,23 +119,18 @@ class Captured:
     Inputs are copied into buffers that stay in place, and the recorded work is replayed on them. Calls of the
     warm-up compute on the buffers too, since a GPU may round products differently on memory that is aligned
     differently, and a resumed run warms up later than one that was not interrupted. Inputs whose shapes are
-    not those captured are computed directly.
+    not those captured are computed directly, and all are if capturing fails.
 
     Args:
-        failed: called once with the reason if capturing fails, and may raise; else iterations are computed
-            directly.
-        done: called once when capturing succeeds.
+        recorder: a :class:`CudaRecorder`.
+        report: called once, with the error if capturing fails and None if it succeeds; it may raise.
     """
 
     def __init__(
-        self,
-        iteration: Iteration,
-        recorder: Recorder,
-        failed: Callable[[str], None],
-        done: Callable[[], None] = lambda: None,
+        self, iteration: Iteration, recorder: Any, report: Callable[[Exception | None], None]
     ) -> None:
         self.iteration = iteration
-        self._recorder, self._failed, self._done = recorder, failed, done
+        self._recorder, self._report = recorder, report
         self._calls = 0
         self._given_up = False
         self._signature: list[object] = []  # of the buffers
@@ -165,41 +143,34 @@ class Captured:
         return self.iteration.counts
 
     def __call__(self, inputs: Inputs) -> None:
-        if self._given_up:
+        signature = [] if self._given_up else _signature(inputs)
+        is_new = signature != self._signature
+        if self._given_up or (is_new and self._replay is not None):
             self.iteration(inputs)
             return
-        signature = _signature(inputs)
-        if self._replay is not None and signature != self._signature:
-            self.iteration(inputs)
-            return
-        buffers, new = self._buffers, False
-        if buffers is None or signature != self._signature:
-            buffers, new = tree_map(torch.clone, inputs), True
-            self._buffers, self._signature = buffers, signature
+        if self._buffers is None or is_new:
+            self._buffers, self._signature = tree_map(torch.clone, inputs), signature
         else:
-            _copy(inputs, buffers)
-        if self._replay is None and (new or self._calls < WARM_UP):
+            _copy(inputs, self._buffers)
+        compute = partial(self.iteration, self._buffers)
+        if self._replay is None and (is_new or self._calls < WARM_UP):
             self._calls += 1
-            self._recorder.warm(lambda: self.iteration(buffers))
-        elif self._replay is not None or self._capture(buffers):
-            assert self._replay is not None
-            self._replay()
-        else:
-            self.iteration(buffers)
-            self._buffers = None
+            self._recorder.warm(compute)
+            return
+        if self._replay is None:
+            self._capture(compute)
+        (self._replay or compute)()
 
-    def _capture(self, buffers: Inputs) -> bool:
+    def _capture(self, compute: Call) -> None:
         try:
-            self._replay = self._recorder.capture(lambda: self.iteration(buffers))
+            self._replay = self._recorder.capture(compute)
         except Exception as error:
-            self._given_up = True
+            self._given_up, self._buffers = True, None
             for optimizer in self.iteration.optimizers.values():
                 optimizer.forget_gradients()  # they were in the capture's memory
-            line = (str(error).strip().splitlines() or [""])[0][:200]
-            self._failed(f"{type(error).__name__}: {line}" if line else type(error).__name__)
-            return False
-        self._done()
-        return True
+            self._report(error)
+        else:
+            self._report(None)
 
 
 def _tensors(inputs: Inputs) -> list[Tensor]:
@@ -235,40 +206,38 @@ class Graphs:
     """
 
     required: bool = False
-    recorder: Callable[[], Recorder] = CudaRecorder
+    recorder: Callable[[], Any] = CudaRecorder
     stages: dict[str, str] = field(default_factory=dict)
     """By stage ``captured``, or why one of its passes was not."""
 
     def capture(
         self, passes: tuple[Iteration, ...], stage: str, iterations: int
     ) -> tuple[Iteration | Captured, ...]:
-        """The passes of a program, to be captured once they are warm.
-
-        Args:
-            iterations: of each pass, over all epochs.
-        """
+        """The passes of a program, each of so many iterations over all epochs, to be captured once warm."""
         if iterations < WARM_UP + LEAST:
             self.stages.setdefault(stage, f"too short: {iterations} iterations of each pass")
             return passes
         recorder = self.recorder()
         return tuple(
-            Captured(one, recorder, partial(self._failed, stage, number), partial(self._succeeded, stage))
-            for number, one in enumerate(passes)
+            Captured(one, recorder, partial(self._record, stage, number))
+            for number, one in enumerate(passes, 1)
         )
 
     def describe(self) -> dict[str, Any]:
         """For a run's record."""
         return {"required": self.required, "stages": dict(self.stages)}
 
-    def _succeeded(self, stage: str) -> None:
-        self.stages.setdefault(stage, CAPTURED)
-
-    def _failed(self, stage: str, number: int, reason: str) -> None:
+    def _record(self, stage: str, number: int, error: Exception | None) -> None:
+        if error is None:
+            self.stages.setdefault(stage, CAPTURED)
+            return
+        line = (str(error).strip().splitlines() or [""])[0][:200]
+        reason = f"{type(error).__name__}: {line}" if line else type(error).__name__
         if self.required:
             raise ZslbenchError(
-                f"stage '{stage}': pass {number + 1} cannot be captured in a CUDA graph ({reason}); "
+                f"stage '{stage}': pass {number} cannot be captured in a CUDA graph ({reason}); "
                 "use --graphs auto or off"
             )
         if self.stages.get(stage, CAPTURED) == CAPTURED:
             _log.info("%s: computed without a CUDA graph: %s", stage, reason)
-            self.stages[stage] = f"pass {number + 1}: {reason}"
+            self.stages[stage] = f"pass {number}: {reason}"

@@ -6,6 +6,7 @@ for nothing, reads no value on the host, and updates every tensor that outlives 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from torch import Tensor
 from zslbench.errors import PluginError
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
 from zslbench.plugin.streams import Streams
+from zslbench.training.batches import Batches
+from zslbench.training.checkpoint import prefixed, select
 from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, draw
 
@@ -50,6 +53,43 @@ class Inputs(NamedTuple):
     """The noise of each step."""
 
 
+class ProgramInputs:
+    """Draws the inputs of a program's iterations from the run's streams ``noise``.
+
+    Args:
+        name: of this program among several in a checkpoint, for example ``"3/"``.
+    """
+
+    def __init__(self, program: Program, semantics: Tensor, streams: Streams, name: str = "") -> None:
+        self._passes, self._name = program.passes, name
+        self._streams = streams.child("noise")
+        self.batches = Batches(program, semantics, self._streams)
+
+    def draw(self, number: int) -> Inputs:
+        """The inputs of an iteration of pass ``number``."""
+        count = batch_numbers(self._passes[number])[-1] + 1
+        batches = tuple(self.batches.next() for _ in range(count))
+        return Inputs(batches, self.draw_noise(number, len(batches[0].labels)))
+
+    def draw_noise(self, number: int, rows: int) -> tuple[Noise, ...]:
+        """The noise of each step of pass ``number`` alone."""
+        return tuple(draw_noise(step, rows, self._streams) for step in self._passes[number])
+
+    def state(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        streams = prefixed(f"streams/{self._name}", self._streams.state())
+        return streams | prefixed(f"sampler/{self._name}", self.batches.state())
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from :meth:`state`."""
+        self._streams.restore(select(tensors, f"streams/{self._name}"))
+        self.batches.restore(select(tensors, f"sampler/{self._name}"))
+
+    def close(self) -> None:
+        """End reading ahead."""
+        self.batches.close()
+
+
 def batch_numbers(steps: Sequence[Step]) -> tuple[int, ...]:
     """Which of the iteration's batches each step gets."""
     numbers, last = [], -1
@@ -68,10 +108,8 @@ class Iteration:
     """All steps of a pass once: a function of its :class:`Inputs` that updates networks and sums in place.
 
     Args:
-        steps: the pass.
         functions: the step function of each step, lifted or not.
-        nets: networks that change, with ``state``.
-        frozen: networks that do not.
+        nets: networks that change, with ``state``; ``frozen``: those that do not.
         sums: running sums of losses and logged figures, created when a figure first occurs.
     """
 
@@ -84,15 +122,14 @@ class Iteration:
         optimizers: Mapping[str, NetworkOptimizer],
         sums: dict[str, Tensor],
     ) -> None:
-        self.steps, self.nets, self.optimizers, self.sums = tuple(steps), nets, optimizers, sums
-        self.functions = tuple(functions)
+        self.steps, self.functions, self.numbers = tuple(steps), tuple(functions), batch_numbers(steps)
+        self.nets, self.optimizers, self.sums = nets, optimizers, sums
         self.everything = {**nets, **frozen}
-        self.numbers = batch_numbers(steps)
         self.counts: dict[str, int] = {}
         """How many values an iteration adds to each sum; known after the first call."""
 
     def __call__(self, inputs: Inputs) -> None:
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         for step, function, number, noise in zip(
             self.steps, self.functions, self.numbers, inputs.noise, strict=True
         ):
@@ -101,13 +138,13 @@ class Iteration:
             for name, value in {"loss": losses.total, **losses.log}.items():
                 key = f"{step.name}_{name}"
                 self._add(key, value.detach())
-                counts[key] = counts.get(key, 0) + 1
+                counts[key] += 1
             state = self._new_state(step, losses)
             for net, gradient in gradients.items():
                 self.optimizers[net].update(gradient)
             for held, value in state:
                 held.copy_(value)
-        self.counts = counts
+        self.counts = dict(counts)
 
     def _add(self, key: str, value: Tensor) -> None:
         if key not in self.sums:
@@ -131,9 +168,6 @@ class Iteration:
         return found
 
     def _is_shared(self, value: Tensor) -> bool:
+        own = (tensor for net in self.nets.values() for tensor in net.values())
         where = value.untyped_storage().data_ptr()
-        return any(
-            tensor.untyped_storage().data_ptr() == where
-            for net in self.nets.values()
-            for tensor in net.values()
-        )
+        return any(tensor.untyped_storage().data_ptr() == where for tensor in own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Generator as Coroutine, Mapping
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def complete(fit: Fit, semantics: Tensor, training: Training, on_epoch: OnEpoch 
     """Turn the result of a component's ``fit`` into fitted networks, running any programs in it.
 
     Args:
-        semantics: class semantics (classes, attributes) of the component's space, for batches.
+        semantics: (classes, attributes) of the component's space, for batches.
         on_epoch: called after each epoch of the paced program.
     """
     if isinstance(fit, Program):
@@ -69,9 +70,7 @@ def complete(fit: Fit, semantics: Tensor, training: Training, on_epoch: OnEpoch 
 def _fitted(nets: Any, stage: str) -> Networks:
     """A component's networks, checked and detached."""
     if not isinstance(nets, dict) or not all(isinstance(net, dict) for net in nets.values()):
-        raise PluginError(
-            f"stage '{stage}': fit must return networks, {{net: {{name: tensor}}}}, or a program"
-        )
+        raise PluginError(f"stage '{stage}': fit must return programs or {{net: {{name: tensor}}}}")
     return {net: {name: tensor.detach() for name, tensor in ts.items()} for net, ts in nets.items()}
 
 
@@ -156,12 +155,10 @@ def check_program(program: Program, stage: str) -> None:
     if len(program.features) != len(program.labels) or not len(program.labels):
         count = f"{len(program.features)} features and {len(program.labels)} labels"
         raise PluginError(f"{where} has {count}; it needs the same number of both, and at least one")
-    for steps in program.passes:
-        if not steps or not steps[0].fresh_batch:
-            raise PluginError(f"{where} has a pass that is empty or whose first step takes no batch")
-        for step in steps:
-            missing = [net for net in step.updates if net not in program.optimizers]
-            if missing:
-                raise PluginError(f"{where} updates {missing} in step '{step.name}' without an optimizer")
-            if frozen := [net for net in step.updates if net in program.frozen]:
-                raise PluginError(f"{where} updates {frozen} in step '{step.name}', which are frozen")
+    if not all(steps and steps[0].fresh_batch for steps in program.passes):
+        raise PluginError(f"{where} has a pass that is empty or whose first step takes no batch")
+    for step in itertools.chain.from_iterable(program.passes):
+        if missing := [net for net in step.updates if net not in program.optimizers]:
+            raise PluginError(f"{where} updates {missing} in step '{step.name}' without an optimizer")
+        if frozen := [net for net in step.updates if net in program.frozen]:
+            raise PluginError(f"{where} updates {frozen} in step '{step.name}', which are frozen")

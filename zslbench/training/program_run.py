@@ -15,11 +15,10 @@ from torch.utils._pytree import tree_map
 from zslbench.errors import Diverged, Interrupted
 from zslbench.plugin.interfaces import Networks, Program, Step
 from zslbench.training import checkpoint
-from zslbench.training.batches import Batches
 from zslbench.training.checkpoint import flatten, prefixed, select
 from zslbench.training.context import Training
 from zslbench.training.graphs import Captured
-from zslbench.training.iteration import Inputs, Iteration, batch_numbers, draw_noise, initial_networks
+from zslbench.training.iteration import Iteration, ProgramInputs, initial_networks
 from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, step_function as step_function, step_precision
 
@@ -33,8 +32,7 @@ class ProgramRun:
     def __init__(self, program: Program, semantics: Tensor, training: Training) -> None:
         self.program = program
         self.training = training
-        self.streams = training.streams.child("noise")
-        self.batches = Batches(program, semantics, self.streams)
+        self.inputs = ProgramInputs(program, semantics, training.streams)
         self.epoch = 0
         self.history: list[dict[str, Any]] = []
         self._begin(initial_networks(program, training.streams), program.frozen, step_function)
@@ -73,16 +71,13 @@ class ProgramRun:
     # --- epochs ----------------------------------------------------------------------------------
 
     def train_epoch(self) -> None:
-        """Do the epoch's remaining iterations, with checkpoints in between.
-
-        Raises:
-            Interrupted: a stop was requested; the state is in the checkpoint.
-        """
+        """Do the epoch's remaining iterations, with checkpoints in between; Interrupted, after one, if a stop
+        was requested."""
         total = self.iterations * len(self.passes)
         while self.iteration < total:
             number = self.iteration // self.iterations
             iteration = self.passes[number]
-            inputs = self._draw(number)
+            inputs = self.inputs.draw(number)
             # Preparatory stages stay exact: SC-EGG's stage 1 diverges in bfloat16 (docs/speed.md).
             with step_precision(self.training.precision if self.program.paced else "float32"):
                 iteration(inputs)
@@ -95,17 +90,6 @@ class ProgramRun:
                 self.save()
                 raise Interrupted("stopped on request; run the same command again to resume")
             self.save_if_due()
-
-    def _draw(self, number: int) -> Inputs:
-        """The inputs of an iteration of pass ``number``."""
-        steps = self.program.passes[number]
-        numbers = batch_numbers(steps)
-        batches = tuple(self.batches.next() for _ in range(numbers[-1] + 1))
-        noise = tuple(
-            draw_noise(step, len(batches[k].labels), self.streams)
-            for step, k in zip(steps, numbers, strict=True)
-        )
-        return Inputs(batches, noise)
 
     def figures(self) -> dict[str, float]:
         """See :func:`epoch_means`."""
@@ -133,12 +117,9 @@ class ProgramRun:
             total.zero_()
 
     def close(self, error: BaseException | None = None) -> None:
-        """End reading ahead and drop graphs, since an error's traceback may keep this object alive.
-
-        Args:
-            error: what ended the training early.
-        """
-        self.batches.close()
+        """End reading ahead and drop graphs: the traceback of the error that ended the training may keep this
+        object alive."""
+        self.inputs.close()
         self.passes = ()
 
     # --- checkpoints -----------------------------------------------------------------------------
@@ -159,35 +140,25 @@ class ProgramRun:
         for name, optimizer in self.optimizers.items():
             tensors |= prefixed(f"optimizers/{name}/", optimizer.state())
         tensors |= prefixed("sums/", {key: self.sums[key] for key in self.counts})
-        meta = {
-            "epoch": self.epoch,
-            "iteration": self.iteration,
-            "counts": self.counts,
-            "seconds": self.seconds,
-        }
-        own_tensors, own_meta = self._own_state()
-        checkpoint.save(self.training.folder, tensors | own_tensors, meta | own_meta)
+        own_tensors, meta = self._own_state()
+        for fact in ("epoch", "iteration", "counts", "seconds"):
+            meta[fact] = getattr(self, fact)
+        checkpoint.save(self.training.folder, tensors | self.inputs.state() | own_tensors, meta)
         self._saved_at = time.monotonic()
         self._saving_took = self._saved_at - started
 
     def _own_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and facts of a checkpoint other than networks, optimisers and sums."""
-        tensors = prefixed("streams/", self.streams.state()) | prefixed("sampler/", self.batches.state())
-        return tensors, {"history": self.history}
+        """Tensors and facts of a checkpoint that every kind of run has for itself."""
+        return {}, {"history": self.history}
 
     def resume(self) -> None:
         """Continue from the checkpoint, if there is one."""
         saved = checkpoint.load(self.training.folder) if self.training.folder else None
-        if saved is None:
-            return
-        tensors, meta = saved
-        self._restore(tensors, meta)
-        self.streams.restore(select(tensors, "streams/"))
-        self.batches.restore(select(tensors, "sampler/"))
-        self.history = list(meta["history"])
+        if saved is not None:
+            self._restore(*saved)
+            self.history = list(saved[1]["history"])
 
     def _restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-        """Restore networks, optimisers and sums."""
         for path, value in select(tensors, "nets/").items():
             net, _, name = path.partition("/")
             self.nets[net][name].copy_(value)
@@ -195,6 +166,7 @@ class ProgramRun:
             optimizer.restore(select(tensors, f"optimizers/{name}/"))
         for key, value in select(tensors, "sums/").items():
             self.sums[key] = value.to(self.training.streams.device)
+        self.inputs.restore(tensors)
         self._seconds_before = float(meta["seconds"])
         self.epoch, self.iteration = meta["epoch"], meta["iteration"]
         self.counts = dict(meta["counts"])
@@ -203,14 +175,9 @@ class ProgramRun:
 def epoch_means(
     sums: Mapping[str, Tensor], counts: Mapping[str, int], stage: str, epoch: int
 ) -> dict[str, float]:
-    """Means over an epoch, once all its iterations are done.
-
-    Raises:
-        Diverged: one of them is NaN or infinite.
-    """
+    """Means over an epoch, once all its iterations are done; Diverged if one is NaN or infinite."""
     means = {key: float(sums[key]) / count for key, count in counts.items()}
-    bad = sorted(key for key, value in means.items() if not math.isfinite(value))
-    if bad:
+    if bad := sorted(key for key, value in means.items() if not math.isfinite(value)):
         raise Diverged(
             f"stage '{stage}': {', '.join(bad)} not finite in epoch {epoch}; "
             "lower the learning rate or check the features' scale"

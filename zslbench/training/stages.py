@@ -50,7 +50,7 @@ class Stages:
         if found is None:
             return None
         tensors, facts = found
-        self._record(stage, key, True, facts["seconds"])
+        self.events.append({"stage": stage, "key": key, "reused": True, "seconds": facts["seconds"]})
         self.say(f"stage {stage}: reusing the earlier result (computed in {facts['seconds']:.0f} s)")
         nets = unflatten({path: tensor.to(streams.device) for path, tensor in tensors.items()})
         return nets, [{**row, "stage": stage} for row in facts["epochs"]]
@@ -60,14 +60,14 @@ class Stages:
     ) -> None:
         """Store a stage that was computed."""
         self.store.keep(key, flatten(nets), {"stage": stage, "epochs": epochs, "seconds": seconds})
-        self._record(stage, key, False, seconds)
+        self.events.append({"stage": stage, "key": key, "reused": False, "seconds": seconds})
 
     def program_key(self, program: Program, streams: Streams) -> str | None:
         """The key of a program's result; None if it has no ``Program.key``."""
         if program.key is None:
             return None
         noise = {
-            f"{i}.{j}": {name: _spec(spec) for name, spec in sorted(step.noise.items())}
+            f"{i}.{j}": {name: _spec(spec) for name, spec in step.noise.items()}
             for i, steps in enumerate(program.passes)
             for j, step in enumerate(steps)
         }
@@ -96,9 +96,6 @@ class Stages:
     def _key(self, streams: Streams, seed: int | None, **content: Any) -> str:
         # Nested, so that names of one part cannot hide those of another.
         return run_id({"of": dict(self.identity), "part": streams.prefix, "seed": seed, "content": content})
-
-    def _record(self, stage: str, key: str, reused: bool, seconds: float) -> None:
-        self.events.append({"stage": stage, "key": key, "reused": reused, "seconds": seconds})
 
 
 def _spec(spec: NoiseSpec) -> list[Any]:

@@ -57,7 +57,6 @@ def draw(spec: NoiseSpec, rows: int, streams: Streams, name: str) -> Tensor:
 Precision: TypeAlias = Literal["float32", "tf32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
-
 _precision: ContextVar[Precision] = ContextVar("precision", default="float32")  # of this thread's steps
 
 

@@ -8,7 +8,6 @@ that does not know of groups; nothing runs concurrently.
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
@@ -18,7 +17,6 @@ from typing import Any, TypeVar
 from zslbench.errors import Interrupted
 
 T = TypeVar("T")
-_log = logging.getLogger("zslbench")
 
 Compute = Callable[[Mapping[int, Any]], Mapping[int, Any]]
 """From what each member brought to a meeting, by slot, to what each is given."""
@@ -49,11 +47,7 @@ class Member:
     """Slots among which programs are lifted: the group's; inside an evaluation those of its program."""
 
     def meet(
-        self,
-        key: Hashable,
-        brought: Any,
-        compute: Compute,
-        needs: Callable[[], Set[int]] | None = None,
+        self, key: Hashable, brought: Any, compute: Compute, needs: Callable[[], Set[int]] | None = None
     ) -> Any:
         """Wait for the others and return this member's part of what was computed.
 
@@ -95,7 +89,6 @@ class Group:
 
     def __post_init__(self) -> None:
         self._live: set[int] = set()
-        self._able: set[int] = set()
         self._turns: dict[int, threading.Semaphore] = {}
         self._waiting: dict[int, _Meeting] = {}
         self._given: dict[int, tuple[Any, BaseException | None]] = {}
@@ -118,13 +111,10 @@ class Group:
                 ends[slot] = error
             self._leave(slot, ends[slot])
 
-        self._live, self._able = set(work), set(work)
+        self._live = set(work)
         self._turns = {slot: threading.Semaphore(0) for slot in work}
-        threads = [
-            # Daemons: after a second Ctrl-C the process does not wait for them.
-            threading.Thread(target=body, args=(slot,), name=f"replica {slot}", daemon=True)
-            for slot in sorted(work)
-        ]
+        # Daemons: after a second Ctrl-C the process does not wait for them.
+        threads = [threading.Thread(target=body, args=(slot,), daemon=True) for slot in sorted(work)]
         for thread in threads:
             thread.start()
         try:
@@ -143,28 +133,14 @@ class Group:
         """What the first member made under this key; it must not be changed."""
         if key not in self._shared:
             self._shared[key] = make()
-        found: T = self._shared[key]
-        return found
+        return self._shared[key]  # type: ignore[no-any-return]
 
-    def note_one_by_one(self, stage: str, reason: str) -> None:
-        """Record, and log once, that a stage's seeds are trained one by one."""
-        if stage not in self.one_by_one:
-            self.one_by_one[stage] = reason
-            _log.info("%s: the seeds are trained one by one: %s", stage, reason)
-
-    def note_split(self, stage: str, count: int) -> None:
-        """Record, and log once, that replicas were split to fit into memory."""
-        if stage not in self.split:
-            self.split[stage] = count
-            _log.info("%s: the seeds are trained in %d parts, to fit into memory", stage, count)
-
-    # --- all of this is called by the one thread that runs ------------------------------------------
+    # What follows is called by the one thread that runs.
 
     def meet(self, slot: int, meeting: _Meeting) -> Any:
         if self._abandoned:
             raise Abandoned
         self._waiting[slot] = meeting
-        self._able.discard(slot)
         self._pass_on()
         self._turns[slot].acquire()
         if self._abandoned:
@@ -176,7 +152,6 @@ class Group:
 
     def _leave(self, slot: int, end: Any) -> None:
         self._live.discard(slot)
-        self._able.discard(slot)
         if isinstance(end, Interrupted):  # one stop stops all: their common state was saved
             self._stopped = end
         if not self._abandoned:
@@ -184,10 +159,10 @@ class Group:
 
     def _pass_on(self) -> None:
         """Let the next member run; the calling thread then waits or ends."""
-        while self._live and not self._able:
+        while self._live and self._live == self._waiting.keys():
             self._hold(self._ready())
-        if self._able:
-            self._turns[min(self._able)].release()
+        if able := self._live - self._waiting.keys():
+            self._turns[min(able)].release()
         else:
             self._over.set()
 
@@ -219,4 +194,3 @@ class Group:
             except BaseException as raised:
                 error = raised
         self._given |= {slot: (None if error else given[slot], error) for slot in slots}
-        self._able |= set(slots)

@@ -17,8 +17,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from zslbench.training.graphs import Recorder
-
 LOOKS = ("_local_scalar_dense", "is_nonzero", "nonzero", "equal", "item", "masked_select")
 SCATTERS = ("scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "index_put", "index_put_",
             "_index_put_impl_", "index_add", "index_add_")  # fmt: skip
@@ -77,15 +75,22 @@ def _view(one: Any) -> Any:
     return torch.ops.aten.alias.default(one.detach()) if isinstance(one, Tensor) else one
 
 
+class Recorder:
+    """Repeats the work: the bookkeeping of graphs without a graph."""
+
+    def warm(self, call: Callable[[], None]) -> None:
+        call()
+
+    def capture(self, call: Callable[[], None]) -> Callable[[], None]:
+        return call
+
+
 class Taping(Recorder):
-    """The recorder."""
+    """Plays a tape."""
 
     def __init__(self) -> None:
         self.captured = 0
         self.replayed = 0
-
-    def warm(self, call: Callable[[], None]) -> None:
-        call()
 
     def capture(self, call: Callable[[], None]) -> Callable[[], None]:
         tape = Tape()

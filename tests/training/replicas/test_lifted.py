@@ -185,9 +185,9 @@ def test_epochs_are_evaluated_seed_by_seed_and_what_is_trained_in_them_is_lifted
     runs = []
     plain = LiftedRun.__init__
 
-    def noted(self, requests, slots, folder):
-        plain(self, requests, slots, folder)
-        runs.append((self.training.stage, sorted(requests), tuple(slots)))
+    def noted(self, members, slots, folder):
+        plain(self, members, slots, folder)
+        runs.append((self.training.stage, sorted(members), tuple(slots)))
 
     monkeypatch.setattr(LiftedRun, "__init__", noted)
 

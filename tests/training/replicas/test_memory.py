@@ -11,12 +11,11 @@ from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.replicas import group as groups
 from zslbench.training.replicas.group import replica_memory
-from zslbench.training.replicas.inputs import Request
-from zslbench.training.replicas.lifted import LiftedRun
+from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 
 
 def request(toy, program):
-    return Request(program, toy.semantics, Training(Streams(0), stage="part"))
+    return MemberRun(program, toy.semantics, Training(Streams(0), stage="part"))
 
 
 def test_the_estimate_lies_above_what_is_held(toy):
@@ -69,8 +68,8 @@ def test_replicas_that_do_not_fit_are_trained_in_parts_one_after_the_other(toy, 
     plain = LiftedRun.train_epoch
 
     def noted(self):
-        events.append((self.training.stage, tuple(self.slots), self.epoch))
         plain(self)
+        events.append((self.training.stage, tuple(self.slots), self.epoch))
 
     monkeypatch.setattr(LiftedRun, "train_epoch", noted)
 

@@ -104,7 +104,7 @@ def test_seeds_that_run_one_by_one_still_share_what_is_trained_between_their_epo
     plain = LiftedRun._build
 
     def noted(self):
-        runs.append((self.training.stage, sorted(self.requests)))
+        runs.append((self.training.stage, sorted(self.members)))
         plain(self)
 
     monkeypatch.setattr(LiftedRun, "_build", noted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -19,39 +20,42 @@ from zslbench.plugin.interfaces import Batch, Networks, Program
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.iteration import draw_noise, initial_networks
-from zslbench.training.replicas.inputs import CannotLift, Request, check_equal, signature
+from zslbench.training.replicas.inputs import CannotLift, check_equal, signature
 from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import step_function
 from zslbench.training.threads import Group
 
 T = TypeVar("T")
+_log = logging.getLogger("zslbench")
 
 
 def train_together(
     program: Program, semantics: Tensor, training: Training, finish: Callable[[MemberRun], T]
 ) -> T | None:
-    """Train a program as one with those of the other members; None: it cannot be lifted.
-
-    Args:
-        training: of a seed that trains together with others.
-        finish: trains the member's run to its end.
-    """
+    """Train a program as one with those of the other members of the group; None: it cannot be lifted.
+    ``finish`` trains the member's run to its end."""
     member = training.member
     assert member is not None
     lift = partial(_lift, member.group, member.base)
+    key = ("train", training.stage, member.base)
     try:
-        return finish(
-            member.meet(("train", training.stage, member.base), Request(program, semantics, training), lift)
-        )
+        return finish(member.meet(key, MemberRun(program, semantics, training), lift))
     except CannotLift as reason:
-        member.group.note_one_by_one(training.stage, str(reason))
+        _note(member.group.one_by_one, training.stage, str(reason), "one by one")
         return None
 
 
-def _lift(group: Group, base: tuple[int, ...], requests: Mapping[int, Request]) -> Mapping[int, MemberRun]:
-    """The run of each slot that brought a request."""
-    check_equal({slot: signature(one) for slot, one in requests.items()})
-    first = requests[min(requests)]
+def _note(record: dict[str, T], stage: str, value: T, how: str) -> None:
+    """Record, and log once, how the seeds of a stage are trained."""
+    if stage not in record:
+        record[stage] = value
+        _log.info("%s: the seeds are trained %s: %s", stage, how, value)
+
+
+def _lift(group: Group, base: tuple[int, ...], runs: Mapping[int, MemberRun]) -> Mapping[int, MemberRun]:
+    """The run of each slot that came, as members of lifted runs."""
+    check_equal([signature(one.program, one.semantics) for one in runs.values()])
+    first = runs[min(runs)]
     training = first.training
     try:
         count = parts(first, len(base))
@@ -60,13 +64,12 @@ def _lift(group: Group, base: tuple[int, ...], requests: Mapping[int, Request]) 
     except Exception as error:  # trained by itself, the program says the same and where it happened
         raise CannotLift(f"stage '{training.stage}': its steps fail ({type(error).__name__})") from error
     if count > 1:
-        group.note_split(training.stage, count)
+        _note(group.split, training.stage, count, "in parts that fit into memory")
     folder = group.folder / training.stage if group.folder and training.folder else None
-    runs: dict[int, MemberRun] = {}
     for part in np.array_split(base, count):
         slots = tuple(part.tolist())
-        if present := {slot: requests[slot] for slot in slots if slot in requests}:
-            runs |= LiftedRun(present, slots, folder).members
+        if present := {slot: runs[slot] for slot in slots if slot in runs}:
+            LiftedRun(present, slots, folder)
     return runs
 
 
@@ -87,38 +90,38 @@ def total_memory(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def parts(request: Request, count: int) -> int:
+def parts(run: MemberRun, count: int) -> int:
     """Into how many equal parts ``count`` replicas are split, of which one trains at a time."""
-    available = SHARE * total_memory(request.training.streams.device)
-    fit = max(1, int(available // max(1, replica_memory(request))))
+    available = SHARE * total_memory(run.training.streams.device)
+    fit = max(1, int(available // max(1, replica_memory(run))))
     return math.ceil(count / min(fit, count))
 
 
-def replica_memory(request: Request) -> int:
+def replica_memory(run: MemberRun) -> int:
     """Bytes that one replica of a program takes at most: networks, features and a step's activations."""
-    program = request.program
-    nets = initial_networks(program, request.training.streams)
+    program = run.program
+    nets = initial_networks(program, run.training.streams)
     weights = sum(
-        _bytes(tensor) * (PER_WEIGHT if net in program.optimizers else 1)
+        tensor.nbytes * (PER_WEIGHT if net in program.optimizers else 1)
         for net, tensors in (nets | program.frozen).items()
         for tensor in tensors.values()
     )
-    features = _bytes(program.features) if isinstance(program.features, Tensor) else 0
-    return weights + features + _activations(request, nets)
+    features = program.features.nbytes if isinstance(program.features, Tensor) else 0
+    return weights + features + _activations(run, nets)
 
 
-def _activations(request: Request, nets: Networks) -> int:
+def _activations(run: MemberRun, nets: Networks) -> int:
     """Bytes of all tensors that the largest step creates, as if none were freed before its end."""
-    program, device = request.program, request.training.streams.device
+    program, device = run.program, run.training.streams.device
     rows = torch.arange(min(program.batch_size, len(program.labels)), device=device)
     labels = program.labels[rows]
-    batch = Batch(program.features[rows], labels, request.semantics[labels])
+    batch = Batch(program.features[rows], labels, run.semantics[labels])
     largest = 0
     for step in {id(step): step for steps in program.passes for step in steps}.values():
         noise = draw_noise(step, len(rows), Streams(0, device))
         with _CountBytes() as counted:
             step_function(step)({**nets, **program.frozen}, batch, noise)
-        largest = max(largest, counted.bytes + sum(_bytes(one) for one in (*batch, *noise.values())))
+        largest = max(largest, counted.bytes + sum(one.nbytes for one in (*batch, *noise.values())))
     return largest
 
 
@@ -131,16 +134,11 @@ class _CountBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        given = {_address(one) for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)}
-        for one in tree_leaves(result):
-            if isinstance(one, Tensor) and _address(one) not in given:
-                self.bytes += _bytes(one)
+        given = {one.untyped_storage().data_ptr() for one in _tensors((args, kwargs))}
+        created = (one for one in _tensors(result) if one.untyped_storage().data_ptr() not in given)
+        self.bytes += sum(one.nbytes for one in created)
         return result
 
 
-def _address(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+def _tensors(tree: Any) -> list[Tensor]:
+    return [one for one in tree_leaves(tree) if isinstance(one, Tensor)]

@@ -1,9 +1,8 @@
-"""What a lifted program is made of: the seeds' requests, stacked tensors, and the inputs of iterations."""
+"""What a lifted program is made of: stacked tensors, and the inputs of iterations."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -11,11 +10,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Batch, Choice, Networks, Noise, NoiseSpec, Program
-from zslbench.training.batches import Batches
-from zslbench.training.checkpoint import flatten, prefixed, select
-from zslbench.training.context import Training
-from zslbench.training.iteration import Inputs, batch_numbers, draw_noise
+from zslbench.plugin.interfaces import Batch, Choice, Networks, NoiseSpec, Program
+from zslbench.plugin.streams import Streams
+from zslbench.training.checkpoint import flatten
+from zslbench.training.iteration import Inputs, ProgramInputs, batch_numbers
 
 Axes: TypeAlias = dict[str, dict[str, int | None]]
 """The replica axis of every tensor of some networks; None: shared by all replicas."""
@@ -25,18 +23,8 @@ class CannotLift(ZslbenchError):
     """Programs that cannot run as one; the message says why."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """A program that one seed wants to train."""
-
-    program: Program
-    semantics: Tensor
-    training: Training
-
-
-def signature(request: Request) -> dict[str, Any]:
+def signature(program: Program, semantics: Tensor) -> dict[str, Any]:
     """Everything that must be equal for programs to be lifted together; ``epochs`` may differ."""
-    program = request.program
     features = program.features
     return {
         "steps": [
@@ -52,7 +40,7 @@ def signature(request: Request) -> dict[str, Any]:
         "iterations": program.iterations,
         "examples": len(program.labels),
         "features": (tuple(features.shape[1:]), features.dtype) if isinstance(features, Tensor) else "read",
-        "semantics": (tuple(request.semantics.shape), request.semantics.dtype),
+        "semantics": (tuple(semantics.shape), semantics.dtype),
         "frozen networks": shapes(program.frozen),
     }
 
@@ -66,19 +54,24 @@ def shapes(nets: Networks) -> dict[str, Any]:
     return {path: (tuple(tensor.shape), tensor.dtype) for path, tensor in flatten(nets).items()}
 
 
-def check_equal(signatures: Mapping[int, Mapping[str, Any]]) -> None:
-    """Compare the slots' signatures.
+def check_equal(signatures: Sequence[Mapping[str, Any]]) -> None:
+    """Compare the signatures of programs.
 
     Raises:
         CannotLift: they differ.
     """
-    first, *others = signatures.values()
+    first, *others = signatures
     different = sorted({key for other in others for key in first if other[key] != first[key]})
     if different:
         raise CannotLift(f"the programs differ in their {', '.join(different)}")
 
 
 # --- stacked tensors -------------------------------------------------------------------------------
+
+
+def stack(trees: Sequence[Any]) -> Any:
+    """Trees of tensors as one tree, with a leading replica axis."""
+    return tree_map(lambda *each: torch.stack(each), *trees)
 
 
 def stack_or_share(nets: Sequence[Networks]) -> tuple[Networks, Axes]:
@@ -113,94 +106,71 @@ def replica(tree: Any, position: int, axes: Axes | None = None) -> Any:
 
 # --- inputs of iterations --------------------------------------------------------------------------
 
+Take: TypeAlias = Callable[[Tensor], Tensor]
+"""From row numbers (..., replicas, b) to rows, each from its own replica."""
 
-class ReplicaInputs:
+
+class ReplicaInputs(ProgramInputs):
     """Draws the inputs of lifted iterations: every seed draws the batches and noise of its single run.
 
+    Inputs have a leading replica axis.
+
     Args:
-        requests: by slot.
+        programs: of equal signatures, and their class semantics and streams, by slot.
         sources: the slot whose inputs each position on the replica axis gets.
     """
 
-    def __init__(self, requests: Mapping[int, Request], sources: Sequence[int]) -> None:
-        self._requests, self._sources = requests, sources
-        self._streams = {slot: one.training.streams.child("noise") for slot, one in requests.items()}
-        self._batches = {
-            slot: Batches(one.program, one.semantics, self._streams[slot]) for slot, one in requests.items()
-        }
-        self._pools: tuple[_Pool, _Pool, _Pool] | None = None
-        features = {slot: one.program.features for slot, one in requests.items()}
-        tensors = {slot: one for slot, one in features.items() if isinstance(one, Tensor)}
-        if len(tensors) == len(features):
-            self._pools = (
-                _Pool(tensors, self._sources),
-                _Pool({slot: one.program.labels for slot, one in requests.items()}, self._sources),
-                _Pool({slot: one.semantics for slot, one in requests.items()}, self._sources),
-            )
+    def __init__(
+        self, programs: Mapping[int, tuple[Program, Tensor, Streams]], sources: Sequence[int]
+    ) -> None:
+        self._each = {slot: ProgramInputs(*one, f"{slot}/") for slot, one in programs.items()}
+        self._sources = sources
+        (program, _, _), *_ = programs.values()
+        self._counts = [batch_numbers(steps)[-1] + 1 for steps in program.passes]
+        self._take: list[Take] | None = None
+        if isinstance(program.features, Tensor):
+            columns = zip(*((one.features, one.labels, a) for one, a, _ in programs.values()), strict=True)
+            slots = list(programs)
+            self._take = [_taking(column, [slots.index(slot) for slot in sources]) for column in columns]
 
     def draw(self, number: int) -> Inputs:
-        """Batches (replicas, b, ...) and noise (replicas, ...) of one iteration of pass ``number``."""
-        passes = {slot: one.program.passes[number] for slot, one in self._requests.items()}
-        numbers = batch_numbers(next(iter(passes.values())))
-        batches = self._draw_batches(numbers[-1] + 1)
-        rows = batches[0].labels.shape[1]
-        noise = {
-            slot: [draw_noise(step, rows, self._streams[slot]) for step in steps]
-            for slot, steps in passes.items()
+        if self._take is None:
+            drawn = {slot: one.draw(number) for slot, one in self._each.items()}
+            together: Inputs = stack([drawn[slot] for slot in self._sources])
+            return together
+        rows = {
+            slot: [one.batches.next_rows() for _ in range(self._counts[number])]
+            for slot, one in self._each.items()
         }
-        return Inputs(batches, tuple(self._stack_noise(noise, step) for step in range(len(numbers))))
-
-    def _draw_batches(self, count: int) -> tuple[Batch, ...]:
-        if self._pools is None:
-            read = {slot: [one.next() for _ in range(count)] for slot, one in self._batches.items()}
-            together = ((read[slot][k] for slot in self._sources) for k in range(count))
-            return tuple(Batch(*map(torch.stack, zip(*batches, strict=True))) for batches in together)
-        features, labels, semantics = self._pools
-        rows = {slot: [one.next_rows() for _ in range(count)] for slot, one in self._batches.items()}
         # One gather for all batches of all replicas, (count, replicas, b).
-        every = torch.stack([torch.stack([rows[slot][k] for slot in self._sources]) for k in range(count)])
-        of_rows = labels.take(every)
-        taken = (features.take(every), of_rows, semantics.take(of_rows))
-        return tuple(Batch(*parts) for parts in zip(*(one.unbind() for one in taken), strict=True))
-
-    def _stack_noise(self, noise: Mapping[int, Sequence[Noise]], step: int) -> Noise:
-        names = noise[self._sources[0]][step]
-        return {name: torch.stack([noise[slot][step][name] for slot in self._sources]) for name in names}
+        batches = zip(*(rows[slot] for slot in self._sources), strict=True)
+        every = torch.stack([torch.stack(one) for one in batches])
+        features, labels, semantics = self._take
+        of_rows = labels(every)
+        taken = (features(every), of_rows, semantics(of_rows))
+        noise = {slot: one.draw_noise(number, every.shape[-1]) for slot, one in self._each.items()}
+        return Inputs(
+            tuple(Batch(*parts) for parts in zip(*(one.unbind() for one in taken), strict=True)),
+            stack([noise[slot] for slot in self._sources]),
+        )
 
     def state(self) -> dict[str, Tensor]:
-        """For a checkpoint."""
-        found: dict[str, Tensor] = {}
-        for slot in self._requests:
-            found |= prefixed(f"streams/{slot}/", self._streams[slot].state())
-            found |= prefixed(f"sampler/{slot}/", self._batches[slot].state())
-        return found
+        return {path: one for each in self._each.values() for path, one in each.state().items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Continue from :meth:`state`."""
-        for slot in self._requests:
-            self._streams[slot].restore(select(tensors, f"streams/{slot}/"))
-            self._batches[slot].restore(select(tensors, f"sampler/{slot}/"))
+        for each in self._each.values():
+            each.restore(tensors)
 
     def close(self) -> None:
-        """End reading ahead."""
-        for batches in self._batches.values():
-            batches.close()
-        self._pools = None
+        for each in self._each.values():
+            each.close()
+        self._take = None
 
 
-class _Pool:
-    """Rows of all replicas in one tensor, held once if they are equal."""
-
-    def __init__(self, tensors: Mapping[int, Tensor], sources: Sequence[int]) -> None:
-        each = list(tensors.values())
-        self._offsets: Tensor | None = None
-        if _are_equal(each):
-            self._rows = each[0]
-            return
-        self._rows = torch.cat(each)
-        offset = {slot: number * len(each[0]) for number, slot in enumerate(tensors)}
-        self._offsets = torch.tensor([offset[slot] for slot in sources], device=self._rows.device)[:, None]
-
-    def take(self, rows: Tensor) -> Tensor:
-        """Rows (..., replicas, b), each from its own replica."""
-        return self._rows[rows if self._offsets is None else rows + self._offsets]
+def _taking(each: Sequence[Tensor], sources: Sequence[int]) -> Take:
+    """Takes rows from one tensor that has those of all programs, held once if they are equal."""
+    if _are_equal(each):
+        return each[0].__getitem__
+    whole = torch.cat(list(each))
+    offsets = len(each[0]) * torch.tensor(sources, device=whole.device)[:, None]
+    return lambda rows: whole[rows + offsets]

@@ -8,22 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from zslbench.errors import Diverged, Interrupted
-from zslbench.plugin.interfaces import Networks, Step
+from zslbench.plugin.interfaces import Networks, Program, Step
 from zslbench.training import checkpoint
 from zslbench.training.checkpoint import flatten, prefixed, select, unflatten
-from zslbench.training.iteration import Inputs, initial_networks
+from zslbench.training.context import Training
+from zslbench.training.iteration import initial_networks
 from zslbench.training.program_run import ProgramRun, copied, epoch_means
 from zslbench.training.replicas.inputs import (
     Axes,
     ReplicaInputs,
-    Request,
     check_equal,
     shapes,
+    stack,
     stack_or_share,
 )
 from zslbench.training.replicas.lifting import lifted_step
@@ -31,47 +30,54 @@ from zslbench.training.step import StepFunction
 
 
 class MemberRun:
-    """One seed's share of a lifted run, with the interface of a ``ProgramRun``.
+    """One seed's program and its share of a lifted run, with the interface of a ``ProgramRun``.
 
     Epochs are trained together; what follows each of them (figures, evaluation, row) belongs to the seed.
     """
 
-    def __init__(self, run: LiftedRun, position: int, request: Request) -> None:
-        self.program, self.training = request.program, request.training
+    run: LiftedRun
+    """The run that it is a member of."""
+    position: int
+    """On the run's replica axis."""
+
+    def __init__(self, program: Program, semantics: Tensor, training: Training) -> None:
+        self.program, self.semantics, self.training = program, semantics, training
         self.history: list[dict[str, Any]] = []
-        self.row: dict[str, Any] | None = None
-        """Of the current epoch, until all seeds ended it."""
         self.final: Networks | None = None
         """Once the seed's schedule has ended."""
         self.failure = ""
         """What made it diverge."""
-        self.is_active = True
-        """Whether it still trains."""
         self.is_usable = True
         """Whether a checkpoint may hold its state: it did not fail for another reason than divergence."""
         self.is_open = True
-        self._run, self._position = run, position
 
     @property
     def epoch(self) -> int:
-        return len(self.history) + (self.row is not None)
+        return len(self.history)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it still trains."""
+        return self.final is None and not self.failure and self.is_usable
 
     @property
     def seconds(self) -> float:
         """Training time so far, of all seeds together."""
-        return self._run.seconds
+        return self.run.seconds
 
     def networks(self) -> Networks:
         """Copies of the seed's current or final networks."""
         if self.final is not None:
             return copied(self.final, device=self.training.streams.device)
-        return copied(self._run.nets, self._position)
+        return copied(self.run.nets, self.position)
 
     def resume(self) -> None:
-        self._run.resume()
+        self.run.resume()
 
     def train_epoch(self) -> None:
-        run, member = self._run, self.training.member
+        """Train the epoch with the other seeds. A resumed seed that has evaluated its epoch waits for those
+        that have not."""
+        run, member = self.run, self.training.member
         assert member is not None
         if self.failure:
             raise Diverged(self.failure)
@@ -80,98 +86,78 @@ class MemberRun:
             run.train_epoch()
             return dict.fromkeys(slots)
 
-        member.meet(("epoch", self.training.stage, id(run)), None, compute, needs=run.active)
+        epoch = self.epoch
+        key = ("epoch", self.training.stage, id(run), epoch)
+        member.meet(key, None, compute, needs=lambda: run.training_slots(epoch))
 
     def figures(self) -> dict[str, float]:
         """The seed's means over the epoch."""
-        run = self._run
-        sums = {key: total[self._position] for key, total in run.sums.items()}
+        sums = {key: total[self.position] for key, total in self.run.sums.items()}
         try:
-            return epoch_means(sums, run.counts, self.training.stage, run.epoch + 1)
+            return epoch_means(sums, self.run.counts, self.training.stage, self.epoch + 1)
         except Diverged as error:
             self.failure = str(error)
             raise
 
     def evaluation(self) -> contextlib.AbstractContextManager[None]:
         assert self.training.member is not None
-        return self.training.member.inside(self._run.slots)
+        return self.training.member.inside(self.run.slots)
 
     def end_epoch(self, metrics: Mapping[str, float]) -> None:
         """Add the seed's row; with its program's last epoch its networks are final."""
-        run = self._run
-        self.row = {"stage": self.training.stage, "epoch": run.epoch + 1, **metrics}
-        if run.epoch + 1 == self.program.epochs:
+        self.history.append({"stage": self.training.stage, "epoch": self.epoch + 1, **metrics})
+        if self.epoch == self.program.epochs:
             self.final = self.networks()
-            self.is_active = False
-            self.add_row()
-        run.move_on()
-        run.save_epoch()
-
-    def add_row(self) -> None:
-        """Move the row to the history."""
-        if self.row is not None:
-            self.history.append(self.row)
-            self.row = None
+        self.run.save_epoch()
 
     def save(self) -> None:
-        self._run.save()
+        self.run.save()
 
     def close(self, error: BaseException | None = None) -> None:
         # A requested stop stops all seeds and leaves the state as it was saved.
-        if error is None or (isinstance(error, Exception) and not isinstance(error, Interrupted)):
-            self.is_active, self.row = False, None
-            self.is_usable = error is None or bool(self.failure)
-            self._run.move_on()
+        if isinstance(error, Exception) and not isinstance(error, Interrupted):
+            self.is_usable = bool(self.failure)
         self.is_open = False
-        if not any(one.is_open for one in self._run.members.values()):
-            self._run.close()
+        if not any(one.is_open for one in self.run.members.values()):
+            self.run.close()
 
 
 class LiftedRun(ProgramRun):
     """The programs of some slots of a group, trained as one.
 
-    A slot without a request, or whose seed left, is computed on another one's inputs, so that a seed's
+    A slot without a member, or whose seed left, is computed on another one's inputs, so that a seed's
     numbers never depend on how the others fare.
 
     Args:
-        requests: by slot, of equal signatures.
+        members: by slot, with programs of equal signatures.
         slots: the slot of each position on the replica axis.
         folder: for the checkpoints of this stage's lifted programs; None: no checkpoints.
     """
 
-    def __init__(self, requests: Mapping[int, Request], slots: Sequence[int], folder: Path | None) -> None:
-        first = min(requests)
-        self.requests, self.slots = dict(requests), tuple(slots)
-        self.sources = [slot if slot in requests else first for slot in slots]
-        """The request that each position on the replica axis is computed from."""
-        self.members = {slot: MemberRun(self, self.slots.index(slot), one) for slot, one in requests.items()}
-        self.program, self.epoch = requests[first].program, 0
-        self._inputs: ReplicaInputs | None = None
+    def __init__(self, members: Mapping[int, MemberRun], slots: Sequence[int], folder: Path | None) -> None:
+        first = min(members)
+        self.members, self.slots = dict(members), tuple(slots)
+        self.sources = [slot if slot in members else first for slot in slots]
+        """The member that each position on the replica axis is computed from."""
+        for slot, one in members.items():
+            one.run, one.position = self, self.slots.index(slot)
+        self.program, self.epoch = members[first].program, 0
+        self.passes = ()
         self._loaded: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self._is_loaded = False
-        own = "-".join(map(str, sorted(requests)))
-        self.training = replace(requests[first].training, folder=folder / f"slots-{own}" if folder else None)
+        own = "-".join(map(str, sorted(members)))
+        self.training = replace(members[first].training, folder=folder / f"slots-{own}" if folder else None)
         self._axes: Axes = {}
 
-    def active(self) -> set[int]:
-        """Slots that still train."""
-        return {slot for slot, one in self.members.items() if one.is_active}
-
-    def move_on(self) -> None:
-        """To the next epoch, once every active seed has ended this one."""
-        members = self.members.values()
-        if self._inputs is None or any(one.is_active and one.row is None for one in members):
-            return
-        if self.iteration < self.iterations * len(self.passes):
-            return
-        for one in members:
-            one.add_row()
-        self._next_epoch()
+    def training_slots(self, epoch: int) -> set[int]:
+        """Slots that still train and have not ended a later epoch than ``epoch``."""
+        return {slot for slot, one in self.members.items() if one.is_active and one.epoch <= epoch}
 
     def save_epoch(self) -> None:
-        if self.iteration:  # other seeds are still in the epoch
+        """Save if a seed's schedule has ended or a checkpoint is due, once all seeds have ended the epoch."""
+        if self.training_slots(self.epoch):
             return
-        if any(one.final is not None and len(one.history) == self.epoch for one in self.members.values()):
+        if any(one.final is not None and one.epoch == self.epoch + 1 for one in self.members.values()):
             self.save()
         else:
             self.save_if_due()
@@ -179,58 +165,55 @@ class LiftedRun(ProgramRun):
     # --- training ----------------------------------------------------------------------------------
 
     def train_epoch(self) -> None:
-        self._build()
+        if not self.passes:
+            self._build()
+        if not self.training_slots(self.epoch):
+            self._next_epoch()
         super().train_epoch()
 
     def _build(self) -> None:
         """Create networks, optimisers and inputs when the first epoch begins: of programs that are split to
         fit into memory, only the one that trains takes any."""
-        if self._inputs is not None:
-            return
         initial = {
-            slot: initial_networks(one.program, one.training.streams) for slot, one in self.requests.items()
+            slot: initial_networks(one.program, one.training.streams) for slot, one in self.members.items()
         }
-        check_equal({slot: {"networks": shapes(nets)} for slot, nets in initial.items()})
-        frozen, axes = stack_or_share([self.requests[slot].program.frozen for slot in self.sources])
-        nets: Networks = tree_map(lambda *each: torch.stack(each), *(initial[slot] for slot in self.sources))
+        check_equal([{"networks": shapes(nets)} for nets in initial.values()])
+        frozen, axes = stack_or_share([self.members[slot].program.frozen for slot in self.sources])
+        nets: Networks = stack([initial[slot] for slot in self.sources])
         # In the order of the networks that steps get: vmap pairs them by position.
         stacked: Axes = {net: dict.fromkeys(tensors, 0) for net, tensors in nets.items()}
         self._axes = stacked | axes
         self._begin(nets, frozen, self._lifted)
-        inputs = ReplicaInputs(self.requests, self.sources)
+        programs = {
+            slot: (one.program, one.semantics, one.training.streams) for slot, one in self.members.items()
+        }
+        self.inputs = ReplicaInputs(programs, self.sources)
         if self._loaded is not None:
             self._restore(*self._loaded)
-            inputs.restore(self._loaded[0])
             self._loaded = None
-        self._inputs = inputs
 
     def _lifted(self, step: Step) -> StepFunction:
         where = f"stage '{self.training.stage}': step '{step.name}'"
-        programs = {slot: one.program for slot, one in self.requests.items()}
+        programs = {slot: one.program for slot, one in self.members.items()}
         return lifted_step(
             step, self.program, programs, self.sources, self._axes, where, self.training.streams.device,
-            checked=self.epoch > 0,
+            checked=any(one.history for one in self.members.values()),
         )  # fmt: skip
-
-    def _draw(self, number: int) -> Inputs:
-        assert self._inputs is not None
-        return self._inputs.draw(number)
 
     def close(self, error: BaseException | None = None) -> None:
         """End reading ahead and free everything that has a replica axis; final networks stay.
 
         Dictionaries are emptied in place, since exceptions and frames may keep this object alive for a while.
         """
-        if self._inputs is None:
+        if not self.passes:
             return
         self._seconds_before, self._started = self.seconds, None
-        self._inputs.close()
+        super().close()
         for net in self.nets.values():
             net.clear()
         self.nets.clear()
         self.optimizers.clear()
         self.sums.clear()
-        self._inputs, self.passes = None, ()
 
     # --- checkpoints -------------------------------------------------------------------------------
 
@@ -253,7 +236,6 @@ class LiftedRun(ProgramRun):
                 if slot in meta["done"]:
                     final = select(tensors, f"done/{slot}/")
                     one.final = unflatten({path: final[path] for path in meta["networks"]})
-                one.is_active = one.final is None and not one.failure
             self._loaded = saved
             return
 
@@ -261,12 +243,11 @@ class LiftedRun(ProgramRun):
         return (
             meta["slots"] == list(self.slots)
             and not meta["unusable"]
-            and set(self.requests) <= {int(slot) for slot in meta["histories"]}
+            and set(self.members) <= {int(slot) for slot in meta["histories"]}
         )
 
     def _own_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        assert self._inputs is not None
-        tensors = self._inputs.state()
+        tensors: dict[str, Tensor] = {}
         finals = {slot: one.final for slot, one in self.members.items() if one.final is not None}
         for slot, nets in finals.items():
             tensors |= prefixed(f"done/{slot}/", flatten(nets))

@@ -48,7 +48,7 @@ def lifted_step(
     *,
     checked: bool,
 ) -> StepFunction:
-    """The step's function, lifted over replicas.
+    """The step's function, lifted over replicas; CannotLift if settings differ in more than numbers.
 
     Args:
         step: one of ``program``'s.
@@ -57,9 +57,6 @@ def lifted_step(
         axes: of the networks.
         where: names the step in messages.
         checked: it was compared before.
-
-    Raises:
-        CannotLift: the steps' settings differ in more than numbers.
     """
     number, place = next(
         (n, k) for n, steps in enumerate(program.passes) for k, one in enumerate(steps) if one is step
@@ -67,16 +64,14 @@ def lifted_step(
     steps = {slot: one.passes[number][place] for slot, one in programs.items()}
     singles = {sources.index(slot): program_run.step_function(one) for slot, one in steps.items()}
     build, numbers = merge_losses([steps[slot].losses for slot in sources])
-    if not numbers:
-        one = singles[sources.index(min(steps))]
-        return _checked_once(where, torch.func.vmap(one, in_dims=(axes, 0, 0)), singles, axes, checked)
+    stacked = [torch.tensor(one, dtype=torch.get_default_dtype(), device=device) for one in numbers]
 
     def with_numbers(
         nets: Networks, batch: Batch, noise: Noise, values: list[Tensor]
     ) -> tuple[Networks, Losses]:
-        return program_run.step_function(replace(step, losses=build(values)))(nets, batch, noise)
+        losses = build(values) if numbers else step.losses
+        return program_run.step_function(replace(step, losses=losses))(nets, batch, noise)
 
-    stacked = [torch.tensor(one, dtype=torch.get_default_dtype(), device=device) for one in numbers]
     lifted: Callable[..., Any] = torch.func.vmap(with_numbers, in_dims=(axes, 0, 0, 0))
     return _checked_once(where, lambda *arguments: lifted(*arguments, stacked), singles, axes, checked)
 
@@ -122,16 +117,13 @@ def _difference(single: tuple[Networks, Losses], lifted: tuple[Networks, Losses]
         for net, tensors in single[0].items()
         for name, value in tensors.items()
     ]
+    figures = [("loss", single[1].total, lifted[1].total)]
+    figures += [(f"figure '{name}'", value, lifted[1].log[name]) for name, value in single[1].log.items()]
     lengths = [_length(value) for _, value, _ in gradients]
     whole = math.sqrt(sum(one**2 for one in lengths if math.isfinite(one)))
-    for (what, value, other), length in zip(gradients, lengths, strict=True):
-        if math.isfinite(length) and not _near(value, other, length + 0.01 * whole):
-            return what
-    total = float(single[1].total)
-    pairs: dict[str, Any] = {"loss": (single[1].total, lifted[1].total)}
-    pairs |= {f"figure '{name}'": (value, lifted[1].log[name]) for name, value in single[1].log.items()}
-    for what, (value, other) in pairs.items():
-        size = abs(float(value)) + abs(total) + whole
+    sizes = [one + 0.01 * whole for one in lengths]
+    sizes += [_length(value) + _length(single[1].total) + whole for _, value, _ in figures]
+    for (what, value, other), size in zip(gradients + figures, sizes, strict=True):
         if math.isfinite(size) and not _near(value, other, size):
             return what
     return ""
@@ -224,11 +216,8 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 
 def merge_losses(losses: Sequence[Callable[..., Any]]) -> tuple[Build, list[tuple[float, ...]]]:
-    """The replicas' losses as one function of the numbers in which their settings differ, and these numbers.
-
-    Raises:
-        CannotLift: the settings differ in something else.
-    """
+    """The replicas' losses as one function of the numbers in which their settings differ, and these numbers;
+    CannotLift if they differ in something else."""
     numbers: list[tuple[float, ...]] = []
 
     def note(name: str, values: tuple[float, ...]) -> float:
