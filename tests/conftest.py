@@ -70,9 +70,9 @@ def quick_store(tmp_path_factory: pytest.TempPathFactory) -> Any:
     store = Store(shared / "quick-store")
     with FileLock(shared / "quick-store.lock"):  # who comes second finds all of it
         # As a user runs it, in a process of its own: under the checks of types it takes twice as long.
-        command = ["bench", "quick", "--threads", "1", "--store", str(store.root)]
+        command = ["bench", "quick", "--threads", "1", "--replicas", "3", "--store", str(store.root)]
         subprocess.run([sys.executable, "-m", "zslbench", *command], check=True, capture_output=True)
-        outcome = zslbench.bench("quick", store=store.root, threads=1)
+        outcome = zslbench.bench("quick", store=store.root, threads=1, replicas=3)
     return store, outcome
 
 
