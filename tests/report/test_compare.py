@@ -6,11 +6,11 @@ import itertools
 import json
 import math
 import shutil
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
@@ -19,7 +19,7 @@ import zslbench
 from zslbench.cli.main import cli
 from zslbench.errors import UnknownName, ZslbenchError
 from zslbench.plugin.presets import flatten as flat
-from zslbench.report.two_runs import ClassPair, compare, extremes
+from zslbench.report.two_runs import compare, extremes
 from zslbench.store.store import Store
 
 SMALL = {"dataset.classes": 12, "dataset.unseen": 5, "dataset.images_per_class": 15}
@@ -94,7 +94,8 @@ def test_what_is_nested_is_flattened():
 def test_other_data_are_not_compared(runs, other, words):
     found = pair(runs, "eszsl", other)
     assert words in found.refusals[0]
-    assert (found.figures, found.classes, found.images, found.seeds) == ((), (), (), ())
+    assert all(part.empty for part in (found.figures, found.classes, found.images, found.seeds))
+    assert found.tallies.empty
     assert found.differences
     assert [title for title, _ in found.tables()] == ["what differs"]
 
@@ -126,7 +127,7 @@ def test_one_run_twice_is_an_error(runs):
 def test_unlike_runs_are_compared_with_a_warning(runs, other, words):
     found = pair(runs, "eszsl", other)
     assert any(words in text for text in found.warnings)
-    assert found.figures
+    assert len(found.figures)
     assert pair(runs).warnings == ()
 
 
@@ -140,30 +141,30 @@ def test_other_seeds_of_two_methods_are_warned_of(runs):
 
 def test_figures_and_their_differences(runs):
     found = pair(runs)
-    for one in found.figures:
-        values = [run.metrics.get(one.figure.lower()) for run in (found.a, found.b)]
+    for one in found.figures.itertuples():
+        values = [run.metrics.get(one.name.lower()) for run in (found.a, found.b)]
         assert (one.a, one.b) == (100 * values[0], 100 * values[1])
         assert one.difference == pytest.approx(100 * (values[0] - values[1]))
-    figures = {one.figure: one for one in found.figures}
-    assert list(figures)[:5] == ["Acc", "U", "S", "H", "AUSUC"]
+    figures = found.figures.set_index("name")
+    assert list(figures.index)[:5] == ["Acc", "U", "S", "H", "AUSUC"]
+    assert figures.loc[["Acc", "U", "S", "H"], "n"].tolist() == [5, 5, 7, 12]
     for name in ("Acc", "U", "S", "H"):
-        over = figures[name].over_classes
-        assert over.value == pytest.approx(figures[name].difference)
-        assert over.low <= over.value <= over.high
-    assert figures["AUSUC"].over_classes is None
+        one = figures.loc[name]
+        assert one["low"] <= one["difference"] <= one["high"]
+    assert figures.loc["AUSUC", ["low", "high", "n"]].isna().all()
 
 
 def test_the_interval_is_that_of_classes_drawn_together(runs):
     """A plain percentile bootstrap, written out: both runs are asked for the same classes."""
     found = pair(runs)
-    unseen = [one.difference for one in found.classes if (one.task, one.side) == ("CZSL", "unseen")]
+    unseen = found.classes.set_index("note").loc["CZSL unseen", "difference"].to_numpy()
     random = np.random.default_rng(5)
     drawn = random.choice(unseen, size=(20_000, len(unseen))).mean(axis=1)
     low, high = np.percentile(drawn, [2.5, 97.5])
-    over = next(one.over_classes for one in found.figures if one.figure == "Acc")
+    over = found.figures.set_index("name").loc["Acc"]
     width = high - low
-    assert abs(over.low - low) < 0.35 * width
-    assert abs(over.high - high) < 0.35 * width
+    assert abs(over["low"] - low) < 0.35 * width
+    assert abs(over["high"] - high) < 0.35 * width
 
 
 def by_hand(record, task, side):
@@ -180,25 +181,26 @@ def by_hand(record, task, side):
 def test_wins_and_losses_are_those_of_the_predictions(runs, task, side):
     found = pair(runs)
     a, b = (by_hand(run, task, side) for run in (found.a, found.b))
-    tally = next(one for one in found.tallies if (one.task, one.side) == (task, side))
-    assert tally.wins == sum(a[name] > b[name] for name in a)
-    assert tally.losses == sum(a[name] < b[name] for name in a)
-    assert tally.ties == sum(a[name] == b[name] for name in a)
-    pairs = {one.name: one for one in found.classes if (one.task, one.side) == (task, side)}
-    assert pairs.keys() == a.keys()
-    for name, one in pairs.items():
-        assert one.a == pytest.approx(float(100 * a[name]))
-        assert one.difference == pytest.approx(float(100 * (a[name] - b[name])))
+    tally = found.tallies.set_index("name").loc[f"{task} {side}"]
+    assert tally["a"] == sum(a[name] > b[name] for name in a)
+    assert tally["b"] == sum(a[name] < b[name] for name in a)
+    assert tally["equal"] == sum(a[name] == b[name] for name in a)
+    assert tally["n"] == len(a)
+    classes = found.classes[found.classes["note"] == f"{task} {side}"].set_index("name")
+    assert set(classes.index) == set(a)
+    for name, one in classes.iterrows():
+        assert one["a"] == pytest.approx(float(100 * a[name]))
+        assert one["difference"] == pytest.approx(float(100 * (a[name] - b[name])))
 
 
 def test_the_biggest_wins_and_losses_go_first():
-    made = [ClassPair("GZSL", "seen", name, 9, 50.0 + d, 50.0) for name, d in
-            (("a", 5), ("b", -40), ("c", 0), ("d", 30), ("e", -1), ("f", 20))]  # fmt: skip
-    assert [one.name for one in extremes(made, 2)] == ["d", "f", "e", "b"]
-    assert [one.name for one in extremes(made, 9)] == ["d", "f", "a", "e", "b"]
-    assert extremes(made, 0) == []
-    tied = [replace(made[0], name="z", images=9), replace(made[0], name="y", images=9)]
-    assert [one.name for one in extremes(tied, 1)] == ["y"]
+    differences = {"a": 5.0, "b": -40.0, "c": 0.0, "d": 30.0, "e": -1.0, "f": 20.0}
+    made = pd.DataFrame({"name": list(differences), "difference": list(differences.values()), "n": 9})
+    assert list(extremes(made, 2)["name"]) == ["d", "f", "e", "b"]
+    assert list(extremes(made, 9)["name"]) == ["d", "f", "a", "e", "b"]
+    assert extremes(made, 0).empty
+    tied = pd.DataFrame({"name": ["x", "z", "y"], "difference": 5.0, "n": [8, 9, 9]})
+    assert list(extremes(tied, 3)["name"]) == ["y", "z", "x"]
 
 
 def exact_p(only_a: int, only_b: int) -> float:
@@ -219,31 +221,31 @@ def test_images_that_one_run_alone_gets_right(runs, task, side):
         }
         for run in (found.a, found.b)
     )
-    of = next(it for it in found.images if (it.task, it.side) == (task, side))
+    of = found.images.set_index("name").loc[f"{task} {side}"]
     counts = [sum((one[i], other[i]) == want for i in one)
               for want in ((True, True), (True, False), (False, True), (False, False))]  # fmt: skip
-    assert [of.both, of.only_a, of.only_b, of.neither] == counts
-    assert of.images == len(one) == sum(counts)
-    assert of.p == pytest.approx(exact_p(of.only_a, of.only_b))
+    assert [of["both"], of["a"], of["b"], of["neither"]] == counts
+    assert of["n"] == len(one) == sum(counts)
+    assert of["p"] == pytest.approx(exact_p(int(of["a"]), int(of["b"])))
 
 
 def test_runs_that_agree_on_every_image_show_nothing(runs):
     """A closed form with two seeds: p is 1, and there is no interval."""
     found = pair(runs, "eszsl", "eszsl", (0, 1))
-    assert {(one.only_a, one.only_b, one.p) for one in found.images} == {(0, 0, 1.0)}
-    assert {(one.wins, one.losses) for one in found.tallies} == {(0, 0)}
-    assert all(one.difference == 0 for one in found.figures)
+    assert set(found.images[["a", "b", "p"]].itertuples(index=False, name=None)) == {(0, 0, 1.0)}
+    assert set(found.tallies[["a", "b"]].itertuples(index=False, name=None)) == {(0, 0)}
+    assert (found.figures["difference"] == 0).all()
     assert not [title for title, _ in found.tables() if "biggest" in title]
 
 
 def test_swapping_the_runs_turns_everything_round(runs):
     found, turned = pair(runs), pair(runs, "gan", "eszsl")
-    for one, other in zip(found.figures, turned.figures, strict=True):
-        assert one.difference == pytest.approx(-other.difference, nan_ok=True)
-    assert [(one.wins, one.losses) for one in found.tallies] == [
-        (one.losses, one.wins) for one in turned.tallies
-    ]
-    assert [(one.only_a, one.p) for one in found.images] == [(one.only_b, one.p) for one in turned.images]
+    for name in ("figures", "classes", "images", "seeds", "tallies"):
+        here, there = getattr(found, name), getattr(turned, name)
+        assert len(here)
+        assert here["difference"].tolist() == pytest.approx((-there["difference"]).tolist(), nan_ok=True)
+        assert here["a"].tolist() == pytest.approx(there["b"].tolist(), nan_ok=True)
+    assert found.images["p"].tolist() == turned.images["p"].tolist()
 
 
 # --- seeds --------------------------------------------------------------------------------------------
@@ -252,28 +254,27 @@ def test_swapping_the_runs_turns_everything_round(runs):
 def test_lines_are_paired_over_their_common_seeds(runs):
     _, of = runs
     found = pair(runs)
-    assert [one.figure for one in found.seeds] == ["Acc", "U", "S", "H"]
-    for one in found.seeds:
-        key = one.figure.lower()
+    assert list(found.seeds["name"]) == ["Acc", "U", "S", "H"]
+    for one in found.seeds.itertuples():
+        key = one.name.lower()
         a, b = ([100 * r.metrics[key] for r in of[name].records[:3]] for name in ("eszsl", "gan"))
-        assert one.paired.seeds == (0, 1, 2)
-        assert one.paired.unpaired == (3,)
+        assert one.n == 3  # the fourth seed of B has no counterpart
         assert (one.a, one.b) == (pytest.approx(np.mean(a)), pytest.approx(np.mean(b)))
-        assert one.paired.difference == pytest.approx(np.mean(np.subtract(a, b)))
-        assert "3 seeds" in one.paired.refusal
+        assert one.difference == pytest.approx(np.mean(np.subtract(a, b)))
+        assert "3 seeds" in one.note
 
 
 def test_seeds_can_be_left_out_and_asked_for(runs):
-    assert pair(runs, seeds=(0, 0)).seeds
+    assert len(pair(runs, seeds=(0, 0)).seeds)
     store, of = runs
     gan, oracle, eszsl = (of[name].records for name in ("gan", "oracle", "eszsl"))
-    assert compare(eszsl[0], gan[0], store=store, seeds=False).seeds == ()
+    assert compare(eszsl[0], gan[0], store=store, seeds=False).seeds.empty
     asked = compare(eszsl[0], oracle[0], store=store, seeds=True)
-    assert asked.seeds == ()
+    assert asked.seeds.empty
     assert "3 of A, 1 of B, 1 in common" in asked.remarks[0]
     assert compare(eszsl[0], oracle[0], store=store).remarks == ()
     same_run = compare(gan[0], gan[1], store=store, seeds=True)  # they differ in their seed only
-    assert same_run.seeds == () and len(same_run.remarks) == 1
+    assert same_run.seeds.empty and len(same_run.remarks) == 1
 
 
 # --- the command ----------------------------------------------------------------------------------------
@@ -321,7 +322,7 @@ def test_rows_for_programs(call, runs):
     classes = [row for row in rows if row["section"] == "class"]
     assert len(classes) == len(found.classes)
     acc = next(row for row in rows if (row["section"], row["name"]) == ("figures", "Acc"))
-    assert acc["difference"] == pytest.approx(found.figures[0].difference)
+    assert acc["difference"] == pytest.approx(found.figures["difference"].iloc[0])
     as_csv = call(("eszsl", 0), ("gan", 0), "--format", "csv").stdout.splitlines()
     assert as_csv[0].split(",") == list(rows[0])
     assert len(as_csv) == len(rows) + 1
@@ -362,5 +363,5 @@ def test_every_pair_of_runs_can_be_compared(runs):
     store, of = runs
     for a, b in itertools.combinations([result.records[0] for result in of.values()], 2):
         found = compare(a, b, store=store)
-        assert bool(found.refusals) != bool(found.figures)
+        assert bool(found.refusals) == found.figures.empty
         assert found.rows()

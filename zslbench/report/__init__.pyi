@@ -1,6 +1,4 @@
 from .bootstrap import (
-    ClassAccuracies as ClassAccuracies,
-    ClassInterval as ClassInterval,
     difference_over_classes as difference_over_classes,
     over_classes as over_classes,
 )

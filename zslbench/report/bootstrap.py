@@ -4,7 +4,8 @@ Acc is a mean over unseen classes, U over unseen and S over seen ones. The boots
 intervals by SciPy) draws classes with replacement, seen and unseen independently, and recomputes the figures.
 It estimates the variation over classes like these, not over seeds, which takes more runs.
 
-Accuracies are in percent, NaN for a class without test images, which the mean over classes leaves out too.
+The functions take a run's table ``classes`` (``record.table("classes")``). A class without test images has no
+accuracy, and the mean over classes leaves it out.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import DataError
 from zslbench.evaluation.metrics import METRICS
+from zslbench.report.statistics import Interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,81 +27,59 @@ LEAST_CLASSES = 5
 """With fewer classes there is no interval: too few distinct samples can be drawn."""
 RESAMPLES = 9_999
 
-
-@dataclass(frozen=True)
-class ClassAccuracies:
-    """Accuracy of each class of one run, in percent; arrays of one row per class."""
-
-    unseen: tuple[str, ...]
-    """Names of the unseen classes."""
-    seen: tuple[str, ...]
-    czsl: np.ndarray
-    """CZSL accuracy of the unseen classes (unseen,)."""
-    gzsl_unseen: np.ndarray
-    """GZSL accuracy of the unseen classes (unseen,)."""
-    gzsl_seen: np.ndarray
-    """GZSL accuracy of the seen classes (seen,)."""
-
-    @classmethod
-    def of(cls, table: pd.DataFrame) -> ClassAccuracies:
-        """From a run's table ``classes``, which has fractions (``record.table("classes")``)."""
-        ordered = table.sort_values("class_id")
-        unseen, seen = (ordered[ordered["side"] == side] for side in ("unseen", "seen"))
-        parts = ((unseen, "czsl_accuracy"), (unseen, "gzsl_accuracy"), (seen, "gzsl_accuracy"))
-        accuracies = (100 * part[column].to_numpy(float) for part, column in parts)
-        return cls(tuple(unseen["name"]), tuple(seen["name"]), *accuracies)
+_COLUMNS = {
+    "czsl": ("unseen", "czsl_accuracy"),
+    "unseen": ("unseen", "gzsl_accuracy"),
+    "seen": ("seen", "gzsl_accuracy"),
+}
+"""Side and column of the accuracies that a metric is a mean over, by their name in ``Metric.classes``."""
 
 
-@dataclass(frozen=True)
-class ClassInterval:
-    """A figure of one run, or the difference between two, with its interval over classes."""
+def over_classes(classes: pd.DataFrame, *, resamples: int = RESAMPLES) -> Mapping[str, Interval]:
+    """Acc, U, S and H of one run in percent, each with its 95 % interval over ``n`` classes. Deterministic.
 
-    value: float
-    """In percent, or percentage points; NaN: the run lacks this metric."""
-    low: float
-    """NaN where there is no interval, see ``reason``."""
-    high: float
-    classes: int
-    """How many classes it is a mean over; of both sides for H."""
-    reason: str = ""
-    """Why there is no interval, one line; empty: there is one."""
-
-
-def over_classes(run: ClassAccuracies, *, resamples: int = RESAMPLES) -> Mapping[str, ClassInterval]:
-    """Acc, U, S and H of one run, each with its 95 % interval. Deterministic."""
-    return _intervals([run], resamples)
+    ``n`` counts the classes of both sides for H; there is no ``std``. A metric that the run lacks is NaN.
+    """
+    return _intervals([classes], resamples)
 
 
 def difference_over_classes(
-    a: ClassAccuracies, b: ClassAccuracies, *, resamples: int = RESAMPLES
-) -> Mapping[str, ClassInterval]:
+    a: pd.DataFrame, b: pd.DataFrame, *, resamples: int = RESAMPLES
+) -> Mapping[str, Interval]:
     """Differences of two runs on one data set, ``a`` minus ``b``, computed on the same resampled classes.
 
     Raises:
         DataError: the runs were evaluated on different classes.
     """
-    if (a.unseen, a.seen) != (b.unseen, b.seen):
+    if class_names(a) != class_names(b):
         raise DataError(
             "two runs", ["evaluated on different classes"], "Compare runs on one data set and split"
         )
     return _intervals([a, b], resamples)
 
 
-def _intervals(runs: list[ClassAccuracies], resamples: int) -> dict[str, ClassInterval]:
+def class_names(classes: pd.DataFrame) -> list[tuple[str, str]]:
+    """Side and name of each class, unseen ones first."""
+    ordered = classes.sort_values(["side", "class_id"], ascending=[False, True])
+    return list(zip(ordered["side"], ordered["name"], strict=True))
+
+
+def _intervals(tables: Sequence[pd.DataFrame], resamples: int) -> dict[str, Interval]:
     import numpy as np
 
     arrays = {}
-    for side, name in (("czsl", "czsl"), ("unseen", "gzsl_unseen"), ("seen", "gzsl_seen")):
-        accuracies = np.stack([getattr(run, name) for run in runs])
-        arrays[side] = accuracies[:, np.isfinite(accuracies).all(axis=0)]
+    for name, (side, column) in _COLUMNS.items():
+        parts = (table[table["side"] == side].sort_values("class_id")[column] for table in tables)
+        accuracies = np.stack([100 * part.to_numpy(float) for part in parts])
+        arrays[name] = accuracies[:, np.isfinite(accuracies).all(axis=0)]
     return {
-        one.name: _interval([arrays[side] for side in one.classes], resamples)
+        one.name: _interval([arrays[name] for name in one.classes], resamples)
         for one in METRICS.values()
         if one.classes
     }
 
 
-def _interval(arrays: Sequence[np.ndarray], resamples: int) -> ClassInterval:
+def _interval(arrays: Sequence[np.ndarray], resamples: int) -> Interval:
     """The interval of the mean of one (runs, classes) array, or of the harmonic mean of two means.
 
     Each array is resampled independently.
@@ -109,8 +88,12 @@ def _interval(arrays: Sequence[np.ndarray], resamples: int) -> ClassInterval:
     from scipy import stats
 
     counts = [array.shape[1] for array in arrays]
+
+    def found(value: float, low: float = math.nan, high: float = math.nan, reason: str = "") -> Interval:
+        return Interval(sum(counts), value, math.nan, low, high, reason)
+
     if not all(counts):
-        return ClassInterval(math.nan, math.nan, math.nan, sum(counts), "the run lacks this metric")
+        return found(math.nan, reason="the run lacks this metric")
 
     def statistic(*drawn: Any, axis: int = -1) -> Any:
         """The first run's figure, minus the second's if any, for resampled class indices (..., classes)."""
@@ -123,18 +106,15 @@ def _interval(arrays: Sequence[np.ndarray], resamples: int) -> ClassInterval:
 
     classes = tuple(np.arange(count) for count in counts)
     value = float(statistic(*classes))
-
-    def without(reason: str) -> ClassInterval:
-        return ClassInterval(value, math.nan, math.nan, sum(counts), reason)
-
     if all(bool((array == array[:, :1]).all()) for array in arrays):
-        return without("the same for all classes: no interval")
+        return found(value, reason="the same for all classes: no interval")
     if min(counts) < LEAST_CLASSES:
-        return without(f"{min(counts)} classes: no interval, at least {LEAST_CLASSES} are needed")
+        reason = f"{min(counts)} classes: no interval, at least {LEAST_CLASSES} are needed"
+        return found(value, reason=reason)
     with warnings.catch_warnings():
         # SciPy divides 0 by 0 if all classes have the same value; below this becomes "no interval".
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = stats.bootstrap(
+        drawn = stats.bootstrap(
             classes,
             statistic,
             n_resamples=resamples,
@@ -144,7 +124,7 @@ def _interval(arrays: Sequence[np.ndarray], resamples: int) -> ClassInterval:
             method="BCa",
             rng=np.random.default_rng(0),
         ).confidence_interval
-    low, high = float(found.low), float(found.high)
+    low, high = float(drawn.low), float(drawn.high)
     if not (math.isfinite(low) and math.isfinite(high)):
-        return without("the same for all classes: no interval")
-    return ClassInterval(value, low, high, sum(counts))
+        return found(value, reason="the same for all classes: no interval")
+    return found(value, low, high)

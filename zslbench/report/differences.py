@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zslbench.evaluation.metrics import criteria
 from zslbench.plugin.presets import flatten
@@ -22,8 +21,7 @@ _ENVIRONMENT = ("python", "platform", "packages", "device", "cuda", "cpu_count",
 """Entries of the environment that are compared; the others are in other sections or differ in every run."""
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """One entry that differs between two runs."""
 
     section: str

@@ -76,17 +76,16 @@ def _figure(name: str, value: object) -> object:
 
 def _over_classes(record: RunRecord) -> Details:
     """Bootstrap intervals over classes, the only ones that a single run has."""
-    from zslbench.report.bootstrap import ClassAccuracies, over_classes
+    from zslbench.report.bootstrap import over_classes
 
     try:
         table = record.table("classes")
     except (DataError, UnknownName):  # the rest of a damaged run can still be shown
         return []
-    found = over_classes(ClassAccuracies.of(table))
     return [
-        (name, one.reason or f"{one.low:.2f} to {one.high:.2f} % ({one.classes} classes, BCa bootstrap)")
-        for name, one in found.items()
-        if one.value == one.value
+        (name, one.reason or f"{one.low:.2f} to {one.high:.2f} % ({one.n} classes, BCa bootstrap)")
+        for name, one in over_classes(table).items()
+        if not math.isnan(one.mean)
     ]
 
 

@@ -30,10 +30,10 @@ RESAMPLES = 99_999
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure over seeds."""
+    """A figure over seeds, or over classes, with its interval."""
 
     n: int
-    """The number of seeds."""
+    """The number of seeds or classes."""
     mean: float
     """NaN: there is no seed, or one of them lacks the figure."""
     std: float
@@ -41,7 +41,6 @@ class Interval:
     low: float
     """NaN: there is no interval, see ``reason``."""
     high: float
-    confidence: float = 0.95
     reason: str = ""
     """Why there is no interval, one line; empty: there is one."""
 
@@ -68,24 +67,20 @@ def interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
         raise ValueError(f"confidence {confidence}: must be between 0 and 1, for example 0.95")
     values = [float(value) for value in values]
     n, nan = len(values), math.nan
-
-    def without(reason: str, mean: float = nan, std: float = nan) -> Interval:
-        return Interval(n, mean, std, nan, nan, confidence, reason)
-
     if not n:
-        return without("no seed: no interval")
+        return Interval(n, nan, nan, nan, nan, "no seed: no interval")
     if not all(map(math.isfinite, values)):
-        return without("a seed has no figure")
+        return Interval(n, nan, nan, nan, nan, "a seed has no figure")
     if n == 1:
-        return without("one seed: no interval", values[0])
+        return Interval(n, values[0], nan, nan, nan, "one seed: no interval")
     if _constant(values):
-        return without("the same for every seed: no interval", values[0], 0.0)
+        return Interval(n, values[0], 0.0, nan, nan, "the same for every seed: no interval")
     mean = math.fsum(values) / n
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     from scipy import stats
 
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / math.sqrt(n)
-    return Interval(n, mean, std, mean - half, mean + half, confidence)
+    return Interval(n, mean, std, mean - half, mean + half)
 
 
 def _constant(values: Sequence[float]) -> bool:
@@ -257,28 +252,31 @@ def against_best(
     found = {name: interval(seeds.values()) for name, seeds in values.items()}
     means = {name: one.mean for name, one in found.items()}
     ranked = sorted((n for n in means if not math.isnan(means[n])), key=means.__getitem__, reverse=higher)
-    best = ranked[0] if ranked else None
-    verdicts: dict[str, Verdict] = {}
-    for name, seeds in values.items():
-        if name == best:
-            verdicts[name] = Verdict("best", means[name])
-        elif best is None or math.isnan(means[name]):
-            verdicts[name] = Verdict("missing", math.nan, reason=found[name].reason)
-        else:
-            paired = compare_seeds(seeds, values[best], alpha=alpha)
-            verdicts[name] = Verdict("not judged", means[name], paired, reason=paired.refusal)
-    tested = {name: one.paired for name, one in verdicts.items() if one.paired and not one.paired.refusal}
-    rejected, corrected = holm([one.p for one in tested.values()], alpha)
-    possible = _can_be_shown([len(one.seeds) for one in tested.values()], alpha)
-    for place, (name, paired) in enumerate(tested.items()):
+    best, second = [*ranked, None, None][:2]
+    tests = {name: compare_seeds(values[name], values[ranked[0]], alpha=alpha) for name in ranked[1:]}
+    judged = [name for name, one in tests.items() if not one.refusal]
+    rejected, corrected = holm([tests[name].p for name in judged], alpha)
+    # Whether Holm would reject each if all had the least p value that their numbers of seeds allow.
+    possible, _ = holm([least_p(len(tests[name].seeds)) for name in judged], alpha)
+    results = {}
+    for place, name in enumerate(judged):
         if possible[place]:
-            state: Literal["differs", "tied"] = "differs" if rejected[place] else "tied"
-            verdicts[name] = Verdict(state, means[name], paired, corrected[place])
+            results[name] = rejected[place], corrected[place]
         else:
-            reason = too_few(len(paired.seeds), alpha, len(tested))
-            refused = replace(paired, p=math.nan, refusal=reason)
-            verdicts[name] = Verdict("not judged", means[name], refused, reason=reason)
-    return Ranking(best, ranked[1] if len(ranked) > 1 else None, verdicts, alpha, len(tested))
+            reason = too_few(len(tests[name].seeds), alpha, len(judged))
+            tests[name] = replace(tests[name], p=math.nan, refusal=reason)
+
+    def verdict(name: str) -> Verdict:
+        if name == best:
+            return Verdict("best", means[name])
+        if name not in tests:
+            return Verdict("missing", math.nan, reason=found[name].reason)
+        if name not in results:
+            return Verdict("not judged", means[name], tests[name], reason=tests[name].refusal)
+        differs, p = results[name]
+        return Verdict("differs" if differs else "tied", means[name], tests[name], p)
+
+    return Ranking(best, second, {name: verdict(name) for name in values}, alpha, len(judged))
 
 
 def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[list[bool], list[float]]:
@@ -289,16 +287,6 @@ def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[list[bool], list[floa
 
     rejected, corrected, *_ = multipletests(list(p), alpha, method="holm")
     return [bool(one) for one in rejected], [float(one) for one in corrected]
-
-
-def _can_be_shown(seeds: Sequence[int], alpha: float) -> list[bool]:
-    """Which comparisons Holm would reject if each had the least p value that its number of seeds allows."""
-    shown = [False] * len(seeds)
-    for step, place in enumerate(sorted(range(len(seeds)), key=lambda place: -seeds[place])):
-        if (len(seeds) - step) * least_p(seeds[place]) > alpha:
-            break
-        shown[place] = True
-    return shown
 
 
 def family_text(alpha: float = 0.05) -> str:

@@ -1,21 +1,27 @@
-"""Two runs compared: what differs, metrics with intervals, classes, images and seeds."""
+"""Two runs compared: what differs, metrics with intervals, classes, images and seeds.
+
+Every part of a comparison is a frame with the columns that programs get. Figures are in percent, differences
+are A minus B, NaN is missing.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from zslbench.errors import ZslbenchError
-from zslbench.evaluation.metrics import METRICS, Metric, headline_metrics
-from zslbench.report.bootstrap import ClassAccuracies, ClassInterval, difference_over_classes
+from zslbench.evaluation.metrics import METRICS, headline_metrics
+from zslbench.report.bootstrap import class_names, difference_over_classes
 from zslbench.report.differences import Difference, differences, refusals, warnings, without_seed
 from zslbench.report.results import method_label, selection_mark, shortened
-from zslbench.report.statistics import Paired, compare_seeds
-from zslbench.report.tables.model import Cell, signed
+from zslbench.report.statistics import Interval, compare_seeds
+from zslbench.report.tables.model import Cell, is_missing, signed
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 
@@ -25,100 +31,20 @@ CLASSES = 5
 """How many of the biggest wins, and of the biggest losses, are shown."""
 _PARTS = (("GZSL", "unseen"), ("GZSL", "seen"), ("CZSL", "unseen"))
 """Tasks and sides that have figures of each class."""
+_COLUMNS = ("name", "a", "b", "difference", "low", "high", "p", "n", "note")
+_EQUAL = 1e-3
+"""Smaller differences of a class's accuracy, in points, are rounding errors."""
 
-# --- parts of a comparison -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FigurePair:
-    """One metric of two runs, or its means over the seeds of two methods. In percent; NaN: missing."""
-
-    metric: Metric
-    a: float
-    b: float
-    over_classes: ClassInterval | None = None
-    """The difference with its interval over classes; None: it is not a mean over classes."""
-    paired: Paired | None = None
-    """The difference over seeds; None: single runs are compared."""
-
-    @property
-    def figure(self) -> str:
-        """The metric's name."""
-        return self.metric.name
-
-    @property
-    def difference(self) -> float:
-        """A minus B, in percentage points."""
-        return self.a - self.b if self.paired is None else self.paired.difference
-
-    @property
-    def interval(self) -> ClassInterval | Paired | None:
-        """Of the difference; None: there is none."""
-        return self.paired or self.over_classes
-
-    @property
-    def reason(self) -> str:
-        """Why the difference has no interval, or was not judged."""
-        return self.paired.refusal if self.paired else self.over_classes.reason if self.over_classes else ""
+# --- a comparison --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ClassPair:
-    """One class in two runs; accuracies in percent."""
-
-    task: str
-    """``GZSL`` or ``CZSL``."""
-    side: str
-    name: str
-    images: int
-    a: float
-    b: float
-
-    @property
-    def difference(self) -> float:
-        """A minus B, in percentage points."""
-        return self.a - self.b
-
-    @property
-    def sign(self) -> int:
-        """1: A is better. Differences below a thousandth of a point are rounding errors."""
-        return 0 if abs(self.difference) < 1e-3 else 1 if self.difference > 0 else -1
-
-
-@dataclass(frozen=True)
-class Tally:
-    """In how many classes of a side one run is better than the other."""
-
-    task: str
-    side: str
-    wins: int
-    """Classes in which A is better."""
-    losses: int
-    ties: int
-
-
-@dataclass(frozen=True)
-class ImagePair:
-    """Test images that only one of two runs gets right."""
-
-    task: str
-    side: str
-    images: int
-    both: int
-    only_a: int
-    only_b: int
-    p: float
-    """McNemar's exact test: the chance of a split of ``only_a + only_b`` images at least this uneven, if both
-    runs were equally good. It counts images, not classes, and takes them as independent."""
-
-    @property
-    def neither(self) -> int:
-        return self.images - self.both - self.only_a - self.only_b
+def _frame(rows: Sequence[Mapping[str, Any]] = (), *more: str) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=[*_COLUMNS, *more]).astype({"n": "Int64"})
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs compared. Differences are A minus B; a win is one of A."""
+    """Two runs compared; a win is one of A."""
 
     a: RunRecord
     b: RunRecord
@@ -126,22 +52,29 @@ class Comparison:
     refusals: tuple[str, ...]
     """Why their figures cannot be compared; if there is any, all that follows is empty."""
     warnings: tuple[str, ...] = ()
-    figures: tuple[FigurePair, ...] = ()
-    classes: tuple[ClassPair, ...] = ()
-    images: tuple[ImagePair, ...] = ()
-    seeds: tuple[FigurePair, ...] = ()
-    """Headline metrics over the seeds that the store has of both methods; empty: fewer than two."""
+    figures: pd.DataFrame = field(default_factory=_frame)
+    """Each metric; a mean over classes with the interval of its difference over ``n`` classes."""
+    classes: pd.DataFrame = field(default_factory=_frame)
+    """The accuracies of each class with ``n`` images; ``note`` is the task and the side."""
+    images: pd.DataFrame = field(default_factory=_frame)
+    """Of ``n`` test images how many only A and only B gets right, ``both`` and ``neither``, by task and side.
+    ``p`` is that of McNemar's exact test: the chance of a split of these images between A and B at least this
+    uneven, if both runs were equally good. It takes images as independent."""
+    seeds: pd.DataFrame = field(default_factory=_frame)
+    """Headline metrics as means over the ``n`` seeds that the store has of both methods, with interval and
+    ``p`` of the paired difference; empty: fewer than two."""
     remarks: tuple[str, ...] = ()
     """What could not be compared, and why."""
 
     @property
-    def tallies(self) -> tuple[Tally, ...]:
-        """Wins, losses and ties of A for each task and side that has classes."""
-        found = []
-        for part in _PARTS:
-            if signs := [one.sign for one in self.classes if (one.task, one.side) == part]:
-                found.append(Tally(*part, *map(signs.count, (1, -1, 0))))
-        return tuple(found)
+    def tallies(self) -> pd.DataFrame:
+        """In how many of ``n`` classes A is better, B is better, or both are ``equal``, by task and side."""
+        rows = []
+        for part, each in self.classes.groupby("note", sort=False):
+            wins, losses = (int((sign * each["difference"] >= _EQUAL).sum()) for sign in (1, -1))
+            row = {"name": part, "a": wins, "b": losses, "difference": wins - losses, "n": len(each)}
+            rows.append({**row, "equal": len(each) - wins - losses})
+        return _frame(rows, "equal")
 
     @property
     def only_seed(self) -> bool:
@@ -157,103 +90,82 @@ class Comparison:
         """What a reader of the tables must know."""
         texts = ["nothing differs but the seed"] if self.only_seed else []
         texts += [*self.warnings, *self.remarks]
-        if any(one.over_classes for one in self.figures):
+        if self.figures["n"].notna().any():
             texts.append("intervals: 95 %, bootstrap over classes; they do not cover other seeds")
-        if self.images:
+        if len(self.images):
             texts.append(
                 "images: McNemar's exact test counts images, not classes, and takes them as independent; "
                 "figures are means over classes"
             )
-        if self.seeds:
+        if len(self.seeds):
             texts.append(
                 "seeds: 95 % interval of the mean difference (Student's t), p of the exact sign-flip test, "
                 "both paired over seeds; p is not corrected for the number of figures"
             )
         return texts
 
-    def rows(self, classes: int | None = None) -> Records:
-        """One row for everything, for programs: ``section``, ``name``, ``a``, ``b``, ``difference``, ...
-
-        Figures and differences are in percent.
-
-        Args:
-            classes: biggest wins and losses of each task; None: all classes.
-        """
+    def rows(self) -> Records:
+        """One row for everything, for programs: ``section``, ``name``, ``a``, ``b``, ``difference``, ..."""
         found: Records = []
-
-        def row(section: str, name: str, a: Any, b: Any, **more: Any) -> None:
-            columns = dict.fromkeys(("difference", "low", "high", "p", "n", "note"))
-            found.append({"section": section, "name": name, "a": a, "b": b, **columns, **more})
-
         for section, texts in (("not comparable", self.refusals), ("warning", self.warnings)):
-            for text in texts:
-                row(section, "", None, None, note=text)
-        for one in self.differences:
-            row(one.section, one.name, one.a, one.b)
-        for pair in (*self.figures, *self.seeds):
-            more: dict[str, Any] = {"difference": pair.difference}
-            if over := pair.interval:
-                more |= {"low": over.low, "high": over.high, "note": pair.reason}
-            if pair.paired:
-                more |= {"n": len(pair.paired.seeds), "p": pair.paired.p}
-            elif pair.over_classes:
-                more["n"] = pair.over_classes.classes
-            row("seeds" if pair.paired else "figures", pair.figure, pair.a, pair.b, **more)
-        for tally in self.tallies:
-            name, total = f"{tally.task} {tally.side}", tally.wins + tally.losses + tally.ties
-            row("classes won", name, tally.wins, tally.losses, difference=tally.wins - tally.losses, n=total)
-        for task in ("GZSL", "CZSL"):
-            of_task = [one for one in self.classes if one.task == task]
-            for each in of_task if classes is None else extremes(of_task, classes):
-                more = {"difference": each.difference, "n": each.images, "note": f"{each.task} {each.side}"}
-                row("class", each.name, each.a, each.b, **more)
-        for image in self.images:
-            name, a, b = f"{image.task} {image.side}", image.only_a, image.only_b
-            row("images right alone", name, a, b, difference=a - b, p=image.p, n=image.images)
-        return found
+            found += [{"section": section, "name": "", "note": text} for text in texts]
+        found += [one._asdict() for one in self.differences]
+        for section, frame in (
+            ("figures", self.figures),
+            ("seeds", self.seeds),
+            ("classes won", self.tallies),
+            ("class", self.classes),
+            ("images right alone", self.images),
+        ):
+            found += frame.assign(section=section).to_dict("records")
+        return [{name: row.get(name) for name in ("section", *_COLUMNS)} for row in found]
 
     def tables(self, classes: int = CLASSES) -> Iterator[tuple[str, Records]]:
-        """Title and rows of each section that is not empty, for readers; selections are marked."""
+        """Title and rows of each section that is not empty, for readers; selections are marked.
+
+        Args:
+            classes: how many of the biggest wins, and of the biggest losses, of each task are shown.
+        """
         marks = {"A": f"A{selection_mark(self.a)}", "B": f"B{selection_mark(self.b)}"}
-        for title, rows in self._sections(classes):
-            if rows:
-                empty = {name for name in rows[0] if all(row[name] is None for row in rows)} - {"A", "B"}
-                shown = [name for name in rows[0] if name not in empty]
-                yield title, [{marks.get(name, name): row[name] for name in shown} for row in rows]
+        for title, columns, rows in self._sections(classes):
+            records = [dict(zip(columns.split(", "), row, strict=True)) for row in rows]
+            if records:
+                empty = {name for name in records[0] if all(is_missing(row[name]) for row in records)}
+                shown = [name for name in records[0] if name in marks or name not in empty]
+                yield title, [{marks.get(name, name): row[name] for name in shown} for row in records]
 
-    def _sections(self, classes: int) -> Iterator[tuple[str, Records]]:
-        differing = ((one.section, one.name, _text(one.a), _text(one.b)) for one in self.differences)
-        yield "what differs", _records("about, name, A, B", differing)
-        figure = "figure, A, B, A − B, 95 % interval, p, remark"
-        yield "figures, %", _records(figure, map(_figure_row, self.figures))
-        common = self.seeds[0].paired.seeds if self.seeds and self.seeds[0].paired else ()
-        yield f"figures over {len(common)} seeds, %", _records(figure, map(_figure_row, self.seeds))
-        won = ((f"{one.task} {one.side}", one.wins, one.losses, one.ties) for one in self.tallies)
-        yield "classes", _records("task, A better, B better, equal", won)
+    def _sections(self, classes: int) -> Iterator[tuple[str, str, Iterable[Sequence[Any]]]]:
+        """Title, names of columns, and rows."""
+        unlike = ((one.section, one.name, _text(one.a), _text(one.b)) for one in self.differences)
+        yield "what differs", "about, name, A, B", unlike
+        figure = "figure, A, B, A − B, 95 % interval"
+        rows = ((*_figure(one), one.note or None) for one in self.figures.itertuples())
+        yield "figures, %", f"{figure}, remark", rows
+        rows = ((*_figure(one), _p(one.p), one.note or None) for one in self.seeds.itertuples())
+        yield f"figures over {self.seeds['n'].max()} seeds, %", f"{figure}, p, remark", rows
+        won = ((one.name, one.a, one.b, one.equal) for one in self.tallies.itertuples())
+        yield "classes", "task, A better, B better, equal", won
         for task in ("GZSL", "CZSL"):
-            shown = extremes((one for one in self.classes if one.task == task), classes)
-            extreme = ((one.name, one.side, one.images, *_pair(one)) for one in shown)
+            shown = extremes(self.classes[self.classes["note"].str.startswith(task)], classes)
+            extreme = ((one.name, one.note.split()[1], one.n, *_pair(one)) for one in shown.itertuples())
             title = f"{task}: classes with the biggest differences, %"
-            yield title, _records("class, side, images, A, B, A − B", extreme)
+            yield title, "class, side, images, A, B, A − B", extreme
         right = (
-            (f"{one.task} {one.side}", one.images, one.both, one.only_a, one.only_b, one.neither, _p(one.p))
-            for one in self.images
+            (one.name, one.n, one.both, one.a, one.b, one.neither, _p(one.p))
+            for one in self.images.itertuples()
         )
-        yield "images", _records("task, images, both right, A alone, B alone, neither, p (McNemar)", right)
+        yield "images", "task, images, both right, A alone, B alone, neither, p (McNemar)", right
 
 
-def _records(columns: str, rows: Iterable[Sequence[Any]]) -> Records:
-    return [dict(zip(columns.split(", "), row, strict=True)) for row in rows]
-
-
-def extremes(pairs: Iterable[ClassPair], count: int) -> list[ClassPair]:
+def extremes(classes: pd.DataFrame, count: int) -> pd.DataFrame:
     """The ``count`` biggest wins and, below them, the ``count`` biggest losses of A, by difference.
 
     Of equal differences the class with more images goes first, then the name.
     """
-    ordered = sorted(pairs, key=lambda one: (-abs(one.difference), -one.images, one.name))
-    wins, losses = ([one for one in ordered if one.sign == sign][:count] for sign in (1, -1))
-    return [*wins, *reversed(losses)]
+    ordered = classes.assign(size=classes["difference"].abs())
+    ordered = ordered.sort_values(["size", "n", "name"], ascending=[False, False, True])
+    wins, losses = (ordered[sign * ordered["difference"] >= _EQUAL][:count] for sign in (1, -1))
+    return pd.concat([wins, losses[::-1]])
 
 
 def _name(record: RunRecord) -> str:
@@ -262,15 +174,14 @@ def _name(record: RunRecord) -> str:
     return f"{what}{selection_mark(record)}, run {record.info.id[:8]}"
 
 
-def _figure_row(one: FigurePair) -> Sequence[Any]:
-    over, span = one.interval, None
-    if over is not None and not (math.isnan(over.low) or math.isnan(over.high)):
-        span = f"{signed(over.low)} to {signed(over.high)}"
-    p = _p(one.paired.p) if one.paired else None
-    return one.figure, *_pair(one, one.metric.digits), span, p, one.reason or None
+def _figure(one: Any) -> Sequence[Any]:
+    known = not (math.isnan(one.low) or math.isnan(one.high))
+    span = f"{signed(one.low)} to {signed(one.high)}" if known else None
+    digits = next(metric.digits for metric in METRICS.values() if metric.name == one.name)
+    return one.name, *_pair(one, digits), span
 
 
-def _pair(one: FigurePair | ClassPair, digits: int = 1) -> tuple[Cell, Cell, Cell]:
+def _pair(one: Any, digits: int = 1) -> tuple[Cell, Cell, Cell]:
     a, b = (Cell(value, digits=digits) for value in (one.a, one.b))
     return a, b, Cell(one.difference, digits=digits, signed=True)
 
@@ -313,81 +224,94 @@ def compare(
     if one.info.id == other.info.id:
         raise ZslbenchError(f"run {one.info.id} is given twice: choose two different runs")
     found, refused = differences(one, other), refusals(one, other)
-    accuracies = [] if refused else [ClassAccuracies.of(run.table("classes")) for run in (one, other)]
-    if len({(run.unseen, run.seen) for run in accuracies}) > 1:
+    tables = [] if refused else [run.table("classes") for run in (one, other)]
+    if tables and class_names(tables[0]) != class_names(tables[1]):
         refused = ("the runs were evaluated on different classes",)
     if refused:
         return Comparison(one, other, found, refused)
-    over = difference_over_classes(*accuracies)
-    figures = (
-        FigurePair(m, m.of(one.metrics), m.of(other.metrics), over.get(m.name)) for m in METRICS.values()
-    )
-    images = _image_pairs(one, other)
-    over_seeds, remark = _over_seeds(one, other, where) if seeds is not False else ((), "")
-    remarks = [] if images else ["the runs scored different test images: no comparison image by image"]
+    images = _images(one, other)
+    over_seeds, remark = _over_seeds(one, other, where) if seeds is not False else (_frame(), "")
+    remarks = [] if len(images) else ["the runs scored different test images: no comparison image by image"]
     return Comparison(
         one,
         other,
         found,
         refusals=(),
         warnings=warnings(one, other),
-        figures=tuple(pair for pair in figures if not (math.isnan(pair.a) and math.isnan(pair.b))),
-        classes=tuple(_class_pairs(one, other)),
+        figures=_figures(one, other, difference_over_classes(*tables)),
+        classes=_classes(*tables),
         images=images,
         seeds=over_seeds,
         remarks=(*remarks, remark) if remark and seeds else tuple(remarks),
     )
 
 
-def _class_pairs(a: RunRecord, b: RunRecord) -> Iterator[ClassPair]:
+def _figures(a: RunRecord, b: RunRecord, over_classes: Mapping[str, Interval]) -> pd.DataFrame:
+    """Every metric that either run has."""
+    rows = []
+    for metric in METRICS.values():
+        x, y = (metric.of(run.metrics) for run in (a, b))
+        row: dict[str, Any] = {"name": metric.name, "a": x, "b": y, "difference": x - y}
+        if over := over_classes.get(metric.name):
+            row |= {"low": over.low, "high": over.high, "n": over.n, "note": over.reason}
+        if not (math.isnan(x) and math.isnan(y)):
+            rows.append(row)
+    return _frame(rows)
+
+
+def _classes(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     """Every class for which both runs have an accuracy, by task and side, in the order of the data set."""
-    keys = ["class_id", "name", "side"]
-    both = a.table("classes").merge(b.table("classes"), on=keys, suffixes=("_a", "_b"))
+    both = a.merge(b, on=["class_id", "name", "side"], suffixes=("_a", "_b"))
+    rows: Records = []
     for task, side in _PARTS:
-        column = f"{task.lower()}_accuracy"
-        known = both[both["side"] == side].dropna(subset=[f"{column}_a", f"{column}_b"])
-        for row in known.to_dict("records"):
-            accuracies = (100 * float(row[f"{column}_{which}"]) for which in "ab")
-            yield ClassPair(task, side, str(row["name"]), int(row["images_a"]), *accuracies)
+        columns = [f"{task.lower()}_accuracy_{which}" for which in "ab"]
+        known = both[both["side"] == side].dropna(subset=columns)
+        accuracies = (100 * known[column] for column in columns)
+        for name, n, x, y in zip(known["name"], known["images_a"], *accuracies, strict=True):
+            rows.append({"name": name, "a": x, "b": y, "difference": x - y, "n": n, "note": f"{task} {side}"})
+    return _frame(rows)
 
 
-def _image_pairs(a: RunRecord, b: RunRecord) -> tuple[ImagePair, ...]:
+def _images(a: RunRecord, b: RunRecord) -> pd.DataFrame:
     """Right and wrong of two runs on the same test images; empty: they scored different images."""
     from scipy import stats
 
     one, other = (record.table("predictions").sort_values("image") for record in (a, b))
     if list(one["image"]) != list(other["image"]) or list(one["label"]) != list(other["label"]):
-        return ()
-    found = []
+        return _frame()
+    rows: Records = []
     for task, side in _PARTS:
-        column, rows = f"{task.lower()}_correct", (one["side"] == side).to_numpy()
-        if column not in one.columns or column not in other.columns or not rows.any():
+        column, of_side = f"{task.lower()}_correct", (one["side"] == side).to_numpy()
+        if column not in one.columns or column not in other.columns or not of_side.any():
             continue
-        x, y = (table[column].to_numpy(bool)[rows] for table in (one, other))
-        both, only_a, only_b = int((x & y).sum()), int((x & ~y).sum()), int((~x & y).sum())
+        x, y = (table[column].to_numpy(bool)[of_side] for table in (one, other))
+        only_a, only_b = int((x & ~y).sum()), int((~x & y).sum())
         n = only_a + only_b
         p = min(1.0, 2 * float(stats.binom.cdf(min(only_a, only_b), n, 0.5))) if n else 1.0
-        found.append(ImagePair(task, side, len(x), both, only_a, only_b, p))
-    return tuple(found)
+        row = {"name": f"{task} {side}", "a": only_a, "b": only_b, "difference": only_a - only_b, "p": p}
+        rows.append({**row, "n": len(x), "both": int((x & y).sum()), "neither": int((~x & ~y).sum())})
+    return _frame(rows, "both", "neither")
 
 
-def _over_seeds(a: RunRecord, b: RunRecord, store: Store) -> tuple[tuple[FigurePair, ...], str]:
+def _over_seeds(a: RunRecord, b: RunRecord, store: Store) -> tuple[pd.DataFrame, str]:
     """Both runs with their other seeds, compared over common seeds, or the reason why that is impossible."""
     if without_seed(a) == without_seed(b):
-        return (), "the runs differ in their seed only: there are no two groups of seeds to compare"
+        return _frame(), "the runs differ in their seed only: there are no two groups of seeds to compare"
     records = store.records()
     of_a, of_b = _seeds_of(a, records), _seeds_of(b, records)
     common = sorted(of_a.keys() & of_b.keys())
     if len(common) < 2:
         found = f"{len(of_a)} of A, {len(of_b)} of B, {len(common)} in common"
-        return (), f"the store has too few seeds to pair ({found}): run both with --seeds N"
-    pairs = []
+        return _frame(), f"the store has too few seeds to pair ({found}): run both with --seeds N"
+    rows: Records = []
     for metric in headline_metrics():
         one, other = ({seed: metric.of(run.metrics) for seed, run in runs.items()} for runs in (of_a, of_b))
-        means = [sum(values[seed] for seed in common) / len(common) for values in (one, other)]
-        if not any(map(math.isnan, means)):
-            pairs.append(FigurePair(metric, means[0], means[1], paired=compare_seeds(one, other)))
-    return tuple(pairs), ""
+        x, y = (sum(values[seed] for seed in common) / len(common) for values in (one, other))
+        if not (math.isnan(x) or math.isnan(y)):
+            over = compare_seeds(one, other)
+            row = {"name": metric.name, "a": x, "b": y, "difference": over.difference, "n": len(common)}
+            rows.append({**row, "low": over.low, "high": over.high, "p": over.p, "note": over.refusal})
+    return _frame(rows), ""
 
 
 def _seeds_of(run: RunRecord, records: Iterable[RunRecord]) -> Mapping[int, RunRecord]:

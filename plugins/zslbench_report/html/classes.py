@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from zslbench.evaluation import METRICS
-from zslbench.report import ClassAccuracies, over_classes
+from zslbench.report import over_classes
 from zslbench_report.html.charts import class_chart
 from zslbench_report.html.report import Report, Series
 
@@ -66,8 +66,8 @@ def _interval_row(report: Report, series: Series) -> list[dict[str, Any]]:
             "label": series.label,
             "seed": record.info.seed,
             "figures": [
-                None if np.isnan(one.value) else (one.value, one.reason or f"{one.low:.1f} to {one.high:.1f}")
-                for one in over_classes(ClassAccuracies.of(table)).values()
+                None if np.isnan(one.mean) else (one.mean, one.reason or f"{one.low:.1f} to {one.high:.1f}")
+                for one in over_classes(table).values()
             ],
         }
         for record, table in report.tables([series.median], "classes", _COLUMNS)

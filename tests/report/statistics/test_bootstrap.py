@@ -11,20 +11,34 @@ import pytest
 from zslbench.errors import DataError
 from zslbench.report.bootstrap import (
     LEAST_CLASSES,
-    ClassAccuracies,
+    class_names,
     difference_over_classes,
     over_classes,
 )
 
 
-def run(czsl: np.ndarray, unseen: np.ndarray, seen: np.ndarray) -> ClassAccuracies:
-    names = tuple(f"u{i}" for i in range(len(unseen))), tuple(f"s{i}" for i in range(len(seen)))
-    return ClassAccuracies(*names, *(np.asarray(one, dtype=float) for one in (czsl, unseen, seen)))
+def run(czsl: np.ndarray, unseen: np.ndarray, seen: np.ndarray) -> pd.DataFrame:
+    """A run's table of classes with these accuracies in percent."""
+    names = [f"u{i}" for i in range(len(unseen))] + [f"s{i}" for i in range(len(seen))]
+    return pd.DataFrame(
+        {
+            "class_id": range(len(names)),
+            "name": names,
+            "side": ["unseen"] * len(unseen) + ["seen"] * len(seen),
+            "gzsl_accuracy": np.concatenate([unseen, seen]) / 100,
+            "czsl_accuracy": np.concatenate([czsl, np.full(len(seen), math.nan)]) / 100,
+        }
+    )
 
 
-def drawn(seed: int, unseen: int = 30, seen: int = 50) -> ClassAccuracies:
+def accuracies(seed: int, unseen: int = 30, seen: int = 50) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Random CZSL accuracies, and GZSL ones of unseen and seen classes."""
     rng = np.random.default_rng(seed)
-    return run(rng.uniform(20, 100, unseen), rng.uniform(0, 90, unseen), rng.uniform(30, 100, seen))
+    return rng.uniform(20, 100, unseen), rng.uniform(0, 90, unseen), rng.uniform(30, 100, seen)
+
+
+def drawn(seed: int, unseen: int = 30, seen: int = 50) -> pd.DataFrame:
+    return run(*accuracies(seed, unseen, seen))
 
 
 def harmonic(u: float, s: float) -> float:
@@ -32,34 +46,34 @@ def harmonic(u: float, s: float) -> float:
 
 
 def test_values_are_the_figures() -> None:
-    one, other = drawn(1), drawn(2)
+    pairs = zip(accuracies(1), accuracies(2), strict=True)
     figures = {
-        "Acc": (one.czsl.mean(), other.czsl.mean()),
-        "U": (one.gzsl_unseen.mean(), other.gzsl_unseen.mean()),
-        "S": (one.gzsl_seen.mean(), other.gzsl_seen.mean()),
+        name: (one.mean(), other.mean()) for name, (one, other) in zip(("Acc", "U", "S"), pairs, strict=True)
     }
     figures["H"] = tuple(harmonic(figures["U"][i], figures["S"][i]) for i in (0, 1))
-    found, apart = over_classes(one), difference_over_classes(one, other)
+    found, apart = over_classes(drawn(1)), difference_over_classes(drawn(1), drawn(2))
     for name, (mine, theirs) in figures.items():
-        assert found[name].value == pytest.approx(mine)
+        assert found[name].mean == pytest.approx(mine)
         assert found[name].low < mine < found[name].high
-        assert apart[name].value == pytest.approx(mine - theirs)
-    assert [found[name].classes for name in ("Acc", "U", "S", "H")] == [30, 30, 50, 80]
+        assert apart[name].mean == pytest.approx(mine - theirs)
+    assert [found[name].n for name in ("Acc", "U", "S", "H")] == [30, 30, 50, 80]
 
 
 def test_near_plain_resampling() -> None:
     """Many symmetric values: the percentiles of resampled figures, drawn by a loop of our own, are as far."""
-    one, other = drawn(3, 200, 300), drawn(4, 200, 300)
+    _, of_unseen, of_seen = accuracies(3, 200, 300)
+    _, other_unseen, other_seen = accuracies(4, 200, 300)
     rng = np.random.default_rng(11)
     resampled: dict[str, list[float]] = {"U": [], "H": [], "diff U": [], "diff H": []}
     for _ in range(4000):
         i, j = rng.integers(0, 200, 200), rng.integers(0, 300, 300)
-        u, s = one.gzsl_unseen[i].mean(), one.gzsl_seen[j].mean()
-        v, t = other.gzsl_unseen[i].mean(), other.gzsl_seen[j].mean()
+        u, s = of_unseen[i].mean(), of_seen[j].mean()
+        v, t = other_unseen[i].mean(), other_seen[j].mean()
         for name, value in {
             "U": u, "H": harmonic(u, s), "diff U": u - v, "diff H": harmonic(u, s) - harmonic(v, t)
         }.items():  # fmt: skip
             resampled[name].append(value)
+    one, other = drawn(3, 200, 300), drawn(4, 200, 300)
     found, apart = over_classes(one), difference_over_classes(one, other)
     for name, interval in {
         "U": found["U"],
@@ -73,11 +87,10 @@ def test_near_plain_resampling() -> None:
 
 def test_the_same_classes_are_drawn_for_both_runs() -> None:
     """Runs that differ by a constant in every class: the difference of means does not vary at all."""
-    one = drawn(5)
-    other = run(one.czsl - 3, one.gzsl_unseen - 3, one.gzsl_seen - 3)
+    one, other = drawn(5), run(*(values - 3 for values in accuracies(5)))
     for name in ("Acc", "U", "S"):
         found = difference_over_classes(one, other)[name]
-        assert found.value == pytest.approx(3)
+        assert found.mean == pytest.approx(3)
         assert found.high - found.low < 1e-9 or math.isnan(found.low)
 
 
@@ -85,7 +98,7 @@ def test_swapped_runs_mirror_the_interval() -> None:
     one, other = drawn(6), drawn(7)
     here, there = difference_over_classes(one, other), difference_over_classes(other, one)
     for name in here:
-        assert here[name].value == pytest.approx(-there[name].value)
+        assert here[name].mean == pytest.approx(-there[name].mean)
         width = here[name].high - here[name].low
         assert (here[name].low, here[name].high) == pytest.approx(
             (-there[name].high, -there[name].low), abs=0.02 * width
@@ -110,37 +123,37 @@ def test_coverage_of_a_known_case() -> None:
 def test_few_classes_have_no_interval() -> None:
     found = over_classes(drawn(10, unseen=LEAST_CLASSES - 1))
     for name in ("Acc", "U", "H"):
-        assert math.isfinite(found[name].value)
+        assert math.isfinite(found[name].mean)
         assert math.isnan(found[name].low)
         assert "4 classes" in found[name].reason and "5" in found[name].reason
     assert found["S"].reason == ""
 
 
 def test_a_class_without_test_images_is_left_out_as_the_figures_do() -> None:
-    one = drawn(11)
-    gap = one.gzsl_unseen.copy()
+    czsl, unseen, seen = accuracies(11)
+    gap = unseen.copy()
     gap[[2, 5]] = math.nan
-    found = over_classes(run(one.czsl, gap, one.gzsl_seen))["U"]
-    assert found.value == pytest.approx(np.nanmean(gap))
-    assert found.classes == 28
-    less = over_classes(run(one.czsl, np.delete(one.gzsl_unseen, [2, 5]), one.gzsl_seen))["U"]
+    found = over_classes(run(czsl, gap, seen))["U"]
+    assert found.mean == pytest.approx(np.nanmean(gap))
+    assert found.n == 28
+    less = over_classes(run(np.delete(czsl, [2, 5]), np.delete(unseen, [2, 5]), seen))["U"]
     assert (found.low, found.high) == (less.low, less.high)
 
 
 def test_a_method_that_does_czsl_only() -> None:
-    one = drawn(12)
+    czsl, *_ = accuracies(12)
     nothing = np.full(30, math.nan), np.full(50, math.nan)
-    found = over_classes(run(one.czsl, *nothing))
+    found = over_classes(run(czsl, *nothing))
     assert not found["Acc"].reason
     for name in ("U", "S", "H"):
-        assert math.isnan(found[name].value)
+        assert math.isnan(found[name].mean)
         assert found[name].reason
 
 
 def test_nothing_varies() -> None:
     flat = run(np.full(9, 100.0), np.zeros(9), np.zeros(9))
     found = over_classes(flat)
-    assert (found["Acc"].value, found["H"].value) == (100.0, 0.0)
+    assert (found["Acc"].mean, found["H"].mean) == (100.0, 0.0)
     assert all("all classes" in one.reason for one in found.values())
 
 
@@ -161,8 +174,13 @@ def test_from_a_runs_table() -> None:
             "czsl_accuracy": [0.4, math.nan, 0.3, math.nan],
         }
     )
-    found = ClassAccuracies.of(table)
-    assert (found.unseen, found.seen) == (("c", "d"), ("a", "b"))
-    assert found.czsl == pytest.approx(np.array([30.0, 40.0]))
-    assert found.gzsl_unseen == pytest.approx(np.array([10.0, 20.0]))
-    assert found.gzsl_seen == pytest.approx(np.array([50.0, math.nan]), nan_ok=True)
+    found = over_classes(table)
+    assert {name: (one.mean, one.n) for name, one in found.items()} == {
+        "Acc": (pytest.approx(35.0), 2),
+        "U": (pytest.approx(15.0), 2),
+        "S": (pytest.approx(50.0), 1),
+        "H": (pytest.approx(harmonic(15, 50)), 3),
+    }
+    assert class_names(table) == [("unseen", "c"), ("unseen", "d"), ("seen", "a"), ("seen", "b")]
+    # Runs are compared class by class, whatever the order of their rows.
+    assert difference_over_classes(table, table[::-1])["Acc"].mean == 0
