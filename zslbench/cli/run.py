@@ -102,7 +102,5 @@ def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options:
             emit(table, fmt)
     emit_notes(found.notes(), fmt)
     if found.failures:
-        texts = [f"{one.variant} on {one.dataset}, seed {one.seed}: {one.message}" for one in found.failures]
-        raise ZslbenchError(
-            f"{len(texts)} of {len(texts) + len(found.records)} runs failed: {'; '.join(texts)}"
-        )
+        failed, runs = len(found.failures), len(found.failures) + len(found.records)
+        raise ZslbenchError(f"{failed} of {runs} runs failed: {'; '.join(found.failures)}")

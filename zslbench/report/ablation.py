@@ -16,16 +16,15 @@ from zslbench.experiment.published import PublishedRow, published_ablation
 from zslbench.experiment.recipe import label_text
 from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.plugin.declarations import FULL, Method
+from zslbench.report.figures import SeedValues
 from zslbench.report.one_run import stages_line
 from zslbench.report.results import (
     ORACLE_NOTE,
     dataset_label,
     has_oracle,
     is_simulated,
-    mean_std,
     selection_label,
 )
-from zslbench.report.statistics import interval
 from zslbench.report.tables.model import Cell, Column, Row, Table
 from zslbench.store.record import RunRecord
 
@@ -33,16 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSUS = f"Δ to {FULL}"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that ended with an error."""
-
-    variant: str
-    dataset: str
-    seed: int
-    message: str
 
 
 @dataclass(frozen=True)
@@ -71,10 +60,10 @@ class Ablation:
         return tuple(record for entry in self.entries.values() for record in entry.records.values())
 
     @property
-    def failures(self) -> tuple[Failure, ...]:
-        """The runs that ended with an error."""
+    def failures(self) -> tuple[str, ...]:
+        """A line for each run that ended with an error."""
         return tuple(
-            Failure(variant, dataset, seed, message)
+            f"{variant} on {dataset}, seed {seed}: {message}"
             for (variant, dataset), entry in self.entries.items()
             for seed, message in entry.failures.items()
         )
@@ -84,28 +73,23 @@ class Ablation:
         entry = self.entries[variant, dataset]
         return "missing" if entry.state == "no data" else "failed" if entry.failures else "ok"
 
-    # --- figures ---------------------------------------------------------------------------------
+    def _values(self, variant: str, dataset: str, metric: Metric, *, versus: bool = False) -> SeedValues:
+        """A figure over seeds, or its difference from that of the whole method over the seeds of both."""
+        own, full = (
+            SeedValues.of(self.entries[name, dataset].records, metric, len(self.seeds))
+            for name in (variant, FULL)
+        )
+        both = own.values.keys() & full.values.keys()
+        less = {seed: value - full.values[seed] for seed, value in own.values.items() if seed in both}
+        return replace(own, values=less) if versus else own
 
-    def values(self, variant: str, dataset: str, metric: Metric) -> dict[int, float]:
-        """A metric of each seed, NaN where a run lacks it."""
-        records = self.entries[variant, dataset].records
-        return {seed: metric.of(one.metrics) for seed, one in records.items()}
+    def _published(self, variant: str, dataset: str, metric: Metric, *, versus: bool = False) -> float:
+        """The published figure, or its difference from that of the whole method, to its one decimal."""
+        rows = (self.printed.get((name, dataset.lower())) for name in (variant, FULL))
+        own, full = (row.figures.get(metric.name, math.nan) if row else math.nan for row in rows)
+        return round(own - full, 1) if versus else own
 
-    def differences(self, variant: str, dataset: str, metric: Metric) -> dict[int, float]:
-        """The metric of each seed that both have, minus that of the whole method."""
-        one, full = (self.values(name, dataset, metric) for name in (variant, FULL))
-        return {seed: one[seed] - full[seed] for seed in one if seed in full}
-
-    def published(self, variant: str, dataset: str, metric: Metric) -> float:
-        """The published figure; NaN: there is none."""
-        found = self.printed.get((variant, dataset.lower()))
-        return found.figures.get(metric.name, math.nan) if found else math.nan
-
-    def published_difference(self, variant: str, dataset: str, metric: Metric) -> float:
-        """The difference of the published figures, to their one decimal."""
-        return round(self.published(variant, dataset, metric) - self.published(FULL, dataset, metric), 1)
-
-    def has_published(self, dataset: str) -> bool:
+    def _has_published(self, dataset: str) -> bool:
         """Whether any row has published figures for this data set."""
         return any((variant, dataset.lower()) in self.printed for variant in self.variants)
 
@@ -134,7 +118,7 @@ class Ablation:
         parts = [
             (dataset, part, metric)
             for dataset in (self.datasets if datasets is None else datasets)
-            for part, metric in self._parts(self.has_published(dataset))
+            for part, metric in self._parts(self._has_published(dataset))
         ]
         columns = [Column(("", "", "variant"), "variant", numeric=False)]
         for dataset, part, metric in parts:
@@ -163,19 +147,14 @@ class Ablation:
 
     def _cell(self, variant: str, dataset: str, part: str, metric: Metric) -> Cell:
         versus = part.endswith(VERSUS)
-        if part == "published":
-            return Cell(self.published(variant, dataset, metric))
-        if versus and variant == FULL:
+        if variant == FULL and versus:
             return Cell()
-        if part == f"published {VERSUS}":
-            return Cell(self.published_difference(variant, dataset, metric), signed=True)
+        if part.startswith("published"):
+            return Cell(self._published(variant, dataset, metric, versus=versus), signed=versus)
         if not self.entries[variant, dataset].records:
-            first = part != VERSUS and metric == headline_metrics()[0]
+            first = not versus and metric == headline_metrics()[0]
             return Cell(words=self.state(variant, dataset)) if first else Cell()
-        values = (self.differences if versus else self.values)(variant, dataset, metric)
-        cell = mean_std(values.values(), metric)
-        mark = f" ({len(values)})" if cell.number and len(values) < len(self.seeds) else ""
-        return replace(cell, signed=versus, mark=mark)
+        return replace(self._values(variant, dataset, metric, versus=versus).cell(), signed=versus)
 
     def _record(self, variant: str, dataset: str) -> dict[str, Any]:
         entry = self.entries[variant, dataset]
@@ -193,16 +172,14 @@ class Ablation:
             "seeds": len(records),
             "failed": len(entry.failures),
         }
-        published = any(map(self.has_published, self.datasets))
-        place = (variant, dataset)
+        published = any(map(self._has_published, self.datasets))
         for part, metric in self._parts(published):
             versus = part.endswith(VERSUS)
             name = f"{metric.name}_diff" if versus else metric.name
             if part.startswith("published"):
-                figure = self.published_difference if versus else self.published
-                row[f"{name}_published"] = figure(*place, metric)
+                row[f"{name}_published"] = self._published(variant, dataset, metric, versus=versus)
             else:
-                found = interval((self.differences if versus else self.values)(*place, metric).values())
+                found = self._values(variant, dataset, metric, versus=versus).interval
                 row[f"{name}_mean"], row[f"{name}_std"] = found.mean, found.std
         if published:
             printed = self.printed.get((variant, dataset.lower()))
@@ -245,8 +222,8 @@ class Ablation:
         """
         printed, here = {}, {}
         for variant in self.variants:
-            published = self.published(variant, dataset, metric)
-            found = interval(self.values(variant, dataset, metric).values()).mean
+            published = self._published(variant, dataset, metric)
+            found = self._values(variant, dataset, metric).interval.mean
             if not (math.isnan(published) or math.isnan(found)):
                 printed[variant], here[variant] = published, found
         agree = all(here[a] > here[b] for a in printed for b in printed if printed[a] > printed[b])

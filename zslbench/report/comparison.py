@@ -154,7 +154,7 @@ class _Comparison:
         printed = self._published(one)
         more: dict[str, Any] = {}
         for metric in headline_metrics():
-            values, figure = SeedValues(one.records, metric), metric.name
+            values, figure = SeedValues.of(one.records, metric), metric.name
             row[f"{figure}_mean"], row[f"{figure}_std"] = values.interval.mean, values.interval.std
             more[f"{figure}_low"], more[f"{figure}_high"] = values.interval.low, values.interval.high
             cell = self._ranked(one, metric, EMPTY)
@@ -184,40 +184,36 @@ class _Comparison:
             ]
         # Embedding methods before generative ones, as in published tables; oracle rows below their method.
         ordered = sorted(rows, key=lambda one: (one.group, one.method, _SELECTIONS.index(one.selection), one))
-        lines = [row for key in ordered for row in self._rows(key, leading, datasets, rows[key])]
+        lines = [row for key in ordered for row in self._rows(key, columns, rows[key])]
         spread = "half of the 95 % interval (Student's t)" if "interval" in self.show else "std"
         title = f"Per-class accuracy in %, mean ± {spread} over seeds"
         return Table(tuple(columns), tuple(lines), title, self._notes())
 
-    def _rows(
-        self, key: _Key, leading: Sequence[str], datasets: Sequence[str], of: Mapping[str, _Group]
-    ) -> list[Row]:
-        texts = key.named() | {"selection": selection_label(key.selection)}
-        cells = [Cell(texts[name]) for name in leading]
-        for name in datasets:
-            one = of.get(name)
-            cells.append(Cell(len(one.records)) if one else EMPTY)
-            cells += [self._ours(one, metric) if one else EMPTY for metric in headline_metrics()]
-        rows = [Row(tuple(cells), key.group)]
+    def _rows(self, key: _Key, columns: Sequence[Column], of: Mapping[str, _Group]) -> list[Row]:
+        values: dict[str, Any] = {**key.named(), "selection": selection_label(key.selection)}
+        for name, one in of.items():
+            values[f"{name}_seeds"] = len(one.records)
+            values |= {f"{name}_{metric.key}_mean": self._ours(one, metric) for metric in headline_metrics()}
+        rows = [Row.of(columns, values, key.group)]
         printed = {name: self._published(one) for name, one in of.items()}
         for kind, text in (("published", "published"), ("difference", "− published")):
             if kind in self.show and any(printed.values()):
-                blank = Cell(words="")
-                cells = [Cell(key.method, text), *[blank] * (len(leading) - 1)]
-                for name in datasets:
-                    one, row = of.get(name), printed.get(name)
-                    cells.append(blank)
-                    cells += [self._below(kind, one, row, m) if one else EMPTY for m in headline_metrics()]
-                rows.append(Row(tuple(cells), key.group, kind))
+                # Nothing is missing in the other columns: they belong to the row above.
+                values = {one.key: Cell(words="") for one in columns if not one.header[1]}
+                values["method"] = Cell(key.method, text)
+                for name, one in of.items():
+                    for metric in headline_metrics():
+                        values[f"{name}_{metric.key}_mean"] = self._below(kind, one, printed[name], metric)
+                rows.append(Row.of(columns, values, key.group, kind))
         return rows
 
     def _ours(self, one: _Group, metric: Metric) -> Cell:
-        values = SeedValues(one.records, metric)
+        values = SeedValues.of(one.records, metric)
         return self._ranked(one, metric, values.cell(intervals="interval" in self.show))
 
     def _below(self, kind: str, one: _Group, printed: PublishedRow | None, metric: Metric) -> Cell:
         if kind == "difference":
-            return self.cells.difference(SeedValues(one.records, metric), printed)[0]
+            return self.cells.difference(SeedValues.of(one.records, metric), printed)[0]
         return self.cells.figure(one.key.method, printed, metric, one.key.semantics, one.key.features)
 
     def _notes(self) -> tuple[str, ...]:

@@ -20,16 +20,17 @@ EMPTY = Cell()
 class SeedValues:
     """A metric over the seeds of one row on one data set."""
 
-    records: Mapping[int, RunRecord]
-    """Runs by seed."""
     metric: Metric
+    values: Mapping[int, float]
+    """By seed; NaN where a run lacks the metric."""
     requested: int | None = None
     """How many seeds there should be; None: as many as there are."""
 
-    @cached_property
-    def values(self) -> dict[int, float]:
-        """By seed; NaN where a run lacks the metric."""
-        return {seed: self.metric.of(one.metrics) for seed, one in self.records.items()}
+    @classmethod
+    def of(cls, records: Mapping[int, RunRecord], metric: Metric, requested: int | None = None) -> SeedValues:
+        """From the runs by seed."""
+        values = {seed: metric.of(record.metrics) for seed, record in records.items()}
+        return cls(metric, values, requested)
 
     @cached_property
     def interval(self) -> Interval:
@@ -39,12 +40,12 @@ class SeedValues:
     @property
     def partial(self) -> bool:
         """Whether some of the requested seeds are missing."""
-        return self.requested is not None and len(self.records) < self.requested
+        return self.requested is not None and len(self.values) < self.requested
 
     @property
     def mark(self) -> str:
         """The number of seeds in brackets, where some are missing."""
-        return f" ({len(self.records)})" if self.partial else ""
+        return f" ({len(self.values)})" if self.partial else ""
 
     def cell(self, *, intervals: bool = False) -> Cell:
         """The mean with its standard deviation, or with half of its interval; a note where it is missing."""
@@ -65,7 +66,7 @@ def rank_columns(
     """
     found = {}
     for metric in headline_metrics():
-        column = {name: SeedValues(records, metric, requested) for name, records in rows.items()}
+        column = {name: SeedValues.of(records, metric, requested) for name, records in rows.items()}
         complete = {
             name: one.values
             for name, one in column.items()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
@@ -36,8 +37,6 @@ SHOW = ("oracle", "published", "difference", "interval")
 instead of ± std."""
 DEFAULT = ("oracle", "published")
 
-_PROGRAMS = ("method", "variant", "reading", "row", "selection")
-"""Columns that identify a row to programs."""
 _SELECTED = {
     "val": "val: epochs and hyper-parameters from validation classes inside the training images",
     "last": "last: schedule and hyper-parameters as given, nothing selected",
@@ -74,6 +73,7 @@ class _Builder:
         self.intervals = "interval" in show
         self.published = PublishedCells(outcome.published_source)
         self.find = published_lookup(outcome, results)
+        self.columns = tuple(_columns(outcome))
         self.ranks: dict[str, dict[str, Ranking | None]] = {}
         """By data set and metric."""
         if self.first != "oracle":  # results chosen on test images are not ranked
@@ -85,7 +85,7 @@ class _Builder:
         return self.outcome.entries[line.label, dataset, selection]
 
     def values(self, entry: Entry, metric: Metric) -> SeedValues:
-        return SeedValues(entry.records, metric, len(self.outcome.seeds))
+        return SeedValues.of(entry.records, metric, len(self.outcome.seeds))
 
     def table(self) -> Table:
         rows = tuple(row for line in self.outcome.lines for row in self.rows(line))
@@ -93,24 +93,7 @@ class _Builder:
         spread = "half of the 95 % interval" if self.intervals else "std"
         seeds = f", mean ± {spread} over {count} seeds" if count > 1 else ", one seed"
         title = f"{self.outcome.title or self.outcome.name}: per-class accuracy in %{seeds}"
-        return Table(tuple(self.columns()), rows, title, tuple(self.notes()))
-
-    def columns(self) -> Iterator[Column]:
-        """For readers the method and the headline metrics of each data set; for programs everything."""
-        yield Column(("", "", "method"), "line", numeric=False)
-        for name in _PROGRAMS:
-            yield Column(("", "", name), name, numeric=False, readers=False)
-        for dataset in self.outcome.datasets:
-            label = dataset_label(dataset, self.outcome.records)
-            for name in ("state", "source"):
-                yield Column((label, "", name), f"{dataset}_{name}", numeric=False, readers=False)
-            yield Column((label, "", "seeds"), f"{dataset}_seeds", readers=False)
-            for metric in headline_metrics():
-                key, header = f"{dataset}_{metric.key}", (label, metric.group)
-                yield Column((*header, metric.name), f"{key}_mean")
-                for name in ("std", "low", "high", "verdict"):
-                    numeric = name != "verdict"
-                    yield Column((*header, f"{metric.name} {name}"), f"{key}_{name}", numeric, readers=False)
+        return Table(self.columns, rows, title, tuple(self.notes()))
 
     # --- rows ------------------------------------------------------------------------------------
 
@@ -141,22 +124,22 @@ class _Builder:
 
     def ours(self, line: Line, selection: str) -> Row:
         first = selection == self.first
+        name = Cell(words=selection_label(selection))
         if first:
             mark = {"val": "", "oracle": ORACLE_MARK}.get(selection, f" ({selection})")
-            cells = _leading(Cell(words=line.label, mark=mark), line, "ours", selection)
-        else:
-            cells = _leading(Cell(words=selection_label(selection)), line, selection, selection)
+            name = Cell(words=line.label, mark=mark)
+        row = _leading(name, line, "ours" if first else selection, selection)
         for dataset in self.outcome.datasets:
             entry = self.entry(line, dataset, selection)
-            cells += [Cell(entry.state), EMPTY, Cell(len(entry.records))]
+            row |= {f"{dataset}_state": entry.state, f"{dataset}_seeds": len(entry.records)}
             for place, metric in enumerate(headline_metrics()):
-                values = self.values(entry, metric)
-                cell = self.figure(entry, values, with_state=not place)
+                values, key = self.values(entry, metric), f"{dataset}_{metric.key}"
+                cell, found = self.figure(entry, values, with_state=not place), values.interval
                 if first:
                     cell = marked(cell, line.label, self.ranks.get(dataset, {}).get(metric.key))
-                found = values.interval
-                cells += [cell, Cell(found.std), Cell(found.low), Cell(found.high), EMPTY]
-        return Row(tuple(cells), line.group, "" if first else selection)
+                row |= {f"{key}_mean": cell, f"{key}_std": found.std}
+                row |= {f"{key}_low": found.low, f"{key}_high": found.high}
+        return Row.of(self.columns, row, line.group, "" if first else selection)
 
     def figure(self, entry: Entry, values: SeedValues, *, with_state: bool) -> Cell:
         """A mean with its spread, or why there is none."""
@@ -174,27 +157,28 @@ class _Builder:
         return "att", "res101"
 
     def published_row(self, line: Line, published: Mapping[str, PublishedRow | None]) -> Row:
-        cells = _leading(Cell(words="published"), line, "published", None)
-        for dataset, row in published.items():
-            inputs = self.inputs(line, dataset)
-            cells += [EMPTY, Cell(row.source) if row else EMPTY, EMPTY]
+        row = _leading(Cell(words="published"), line, "published", None)
+        for dataset, printed in published.items():
+            row[f"{dataset}_source"] = printed.source if printed else None
             for metric in headline_metrics():
-                cells += [self.published.figure(line.label, row, metric, *inputs), *[EMPTY] * 4]
-        return Row(tuple(cells), line.group, "published")
+                cell = self.published.figure(line.label, printed, metric, *self.inputs(line, dataset))
+                row[f"{dataset}_{metric.key}_mean"] = cell
+        return Row.of(self.columns, row, line.group, "published")
 
     def difference(self, line: Line, selection: str, published: Mapping[str, PublishedRow | None]) -> Row:
         text = "− published" if selection == self.first else f"{selection_label(selection)} − published"
-        cells = _leading(Cell(words=text), line, "difference", selection)
-        for dataset, row in published.items():
+        row = _leading(Cell(words=text), line, "difference", selection)
+        for dataset, printed in published.items():
             entry = self.entry(line, dataset, selection)
-            cells += [EMPTY, Cell(row.source) if row else EMPTY, Cell(len(entry.records))]
+            row |= {f"{dataset}_source": printed.source if printed else None}
+            row |= {f"{dataset}_seeds": len(entry.records)}
             for metric in headline_metrics():
-                values = self.values(entry, metric)
-                cell, place = self.published.difference(values, row)
-                less = row.figures[metric.name] if row and cell.number else math.nan
-                found = values.interval
-                cells += [cell, EMPTY, Cell(found.low - less), Cell(found.high - less), Cell(place)]
-        return Row(tuple(cells), line.group, "difference")
+                values, key = self.values(entry, metric), f"{dataset}_{metric.key}"
+                cell, place = self.published.difference(values, printed)
+                less = printed.figures[metric.name] if printed and cell.number else math.nan
+                row |= {f"{key}_mean": cell, f"{key}_verdict": place}
+                row |= {f"{key}_low": values.interval.low - less, f"{key}_high": values.interval.high - less}
+        return Row.of(self.columns, row, line.group, "difference")
 
     # --- notes -----------------------------------------------------------------------------------
 
@@ -214,10 +198,28 @@ class _Builder:
         return [*lines, *self.outcome.remarks]
 
 
-def _leading(name: Cell, line: Line, row: str, selection: str | None) -> list[Cell]:
-    """The first cells of a row; ``row`` is ``ours``, another selection, ``published`` or ``difference``."""
-    values = (line.method, line.variant, line.reading, row, selection)
-    return [replace(name, value=line.label), *map(Cell, values)]
+def _columns(outcome: SuiteOutcome) -> Iterator[Column]:
+    """For readers the method and the headline metrics of each data set; for programs everything."""
+    yield Column(("", "", "method"), "line", numeric=False)
+    for name in ("method", "variant", "reading", "row", "selection"):
+        yield Column(("", "", name), name, numeric=False, readers=False)
+    for dataset in outcome.datasets:
+        label = dataset_label(dataset, outcome.records)
+        for name in ("state", "source"):
+            yield Column((label, "", name), f"{dataset}_{name}", numeric=False, readers=False)
+        yield Column((label, "", "seeds"), f"{dataset}_seeds", readers=False)
+        for metric in headline_metrics():
+            key, header = f"{dataset}_{metric.key}", (label, metric.group)
+            yield Column((*header, metric.name), f"{key}_mean")
+            for name in ("std", "low", "high", "verdict"):
+                numeric = name != "verdict"
+                yield Column((*header, f"{metric.name} {name}"), f"{key}_{name}", numeric, readers=False)
+
+
+def _leading(name: Cell, line: Line, row: str, selection: str | None) -> dict[str, Any]:
+    """What identifies a row; ``row`` is ``ours``, another selection, ``published`` or ``difference``."""
+    values = {"method": line.method, "variant": line.variant, "reading": line.reading}
+    return {"line": replace(name, value=line.label), **values, "row": row, "selection": selection}
 
 
 def _missing_notes(entries: Mapping[tuple[str, str, str], Entry], *, several: bool) -> list[str]:

@@ -85,6 +85,12 @@ class Row:
     """Empty: a row in its own right. Otherwise what the row says of the last such row above it: ``oracle``,
     ``published``, ``difference``. It is sorted with that row and shown below it, indented."""
 
+    @classmethod
+    def of(cls, columns: Sequence[Column], values: Mapping[str, Any], group: str = "", kind: str = "") -> Row:
+        """From values or cells by the keys of their columns; where there is none the cell is empty."""
+        cells = (values.get(column.key) for column in columns)
+        return cls(tuple(one if isinstance(one, Cell) else Cell(one) for one in cells), group, kind)
+
 
 @dataclass(frozen=True)
 class Column:
