@@ -54,17 +54,21 @@ def study(record: Any) -> Any:
                     seed=seed,
                     acc=value,
                     h=(h or {}).get(name, [0.2] * len(values))[seed],
-                    selection=more.get("selection", "val"),
                     identity={"settings/study": study},  # runs of their own
                 )
                 for seed, value in enumerate(values)
                 if value is not None
             ]
-            entries[name, "cub"] = entry(runs, [seed for seed, value in enumerate(values) if value is None])
+            entries[name, "cub", "val"] = entry(
+                runs, [seed for seed, value in enumerate(values) if value is None]
+            )
         seeds = tuple(range(max(map(len, acc.values()))))
         given: dict[str, Any] = {
+            "name": "ablation of m",
+            "title": "",
+            "lines": (),
             "method": "m [code]",
-            "selection": "val",
+            "selections": ("val",),
             "seeds": seeds,
             "variants": {name: VARIANTS[name] for name in acc},
             "datasets": ("cub",),
@@ -103,7 +107,7 @@ def test_a_seed_that_one_lacks_is_in_no_difference(study: Any) -> None:
 
 
 def test_cells_without_runs_say_why(study: Any) -> None:
-    absent = dict.fromkeys([("some", "sun"), ("full", "sun")], Entry("no data"))
+    absent = dict.fromkeys([("some", "sun", "val"), ("full", "sun", "val")], Entry("no data"))
     one = study({"some": [None], "full": [0.5]})
     both = study({"some": [None], "full": [0.5]}, datasets=("cub", "sun"), entries={**one.entries, **absent})
     table = both.table()
@@ -139,7 +143,7 @@ def test_published_figures_stand_beside_ours(study: Any) -> None:
 def test_other_conditions_than_the_published_ones_are_told(study: Any, record: Any) -> None:
     figures = {("full", "cub"): printed(75.1, 68.5)}
     other = entry([record(seed=9, features="vit", semantics="sentence")])
-    found = study({"full": [0.5]}, printed=figures, entries={("full", "cub"): other})
+    found = study({"full": [0.5]}, printed=figures, entries={("full", "cub", "val"): other})
     told = [text for text in found.notes() if "conditions that differ" in text]
     reasons = "class attributes, features other than vit"
     assert len(told) == 1 and told[0].startswith("cub: ") and reasons in told[0]
@@ -186,17 +190,17 @@ def test_notes_tell_what_was_reused_and_what_to_beware_of(study: Any, record: An
     assert found.notes() == ["a remark", "runs: 1 computed, 1 found in the store"]
     stages = [{"stage": "s", "key": "k", "reused": True, "seconds": 7.0}]
     one = record(seed=9, selection="oracle", environment={"stages": stages})
-    oracle = study({"full": [0.5]}, selection="oracle", entries={("full", "cub"): entry([one])})
+    oracle = study({"full": [0.5]}, selections=("oracle",), entries={("full", "cub", "oracle"): entry([one])})
     assert "stages: 0 trained in 0 s, 1 reused (saved 7 s)" in oracle.notes()
     assert any(text.startswith("† oracle") for text in oracle.notes())
-    assert "oracle†" in oracle.title()
+    assert "oracle†" in oracle.heading()
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_every_format_takes_it(study: Any, fmt: str) -> None:
     figures = {("some", "cub"): printed(71.0, 64.2), ("full", "cub"): printed(75.1, 68.5)}
     found = study({"some": [0.4, 0.5], "full": [0.5, None]}, printed=figures)
-    text = render(found.frame() if fmt in ("csv", "json") else found.as_table(), fmt, title=found.title())
+    text = render(found.frame() if fmt in ("csv", "json") else found.as_table(), fmt, title=found.heading())
     assert "71.0" in text
     assert "nan" not in text.lower()
     if fmt == "latex":

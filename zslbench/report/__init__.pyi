@@ -1,7 +1,4 @@
-from .bootstrap import (
-    difference_over_classes as difference_over_classes,
-    over_classes as over_classes,
-)
+from .bootstrap import difference_over_classes as difference_over_classes, over_classes as over_classes
 from .comparison import comparison_frame as comparison_frame, comparison_table as comparison_table
 from .figures import parse_choices as parse_choices
 from .one_run import (
@@ -57,9 +54,4 @@ from .tables.model import (
     signed as signed,
     table_notes as table_notes,
 )
-from .tables.render import (
-    FORMATS as FORMATS,
-    emit as emit,
-    json_text as json_text,
-    render as render,
-)
+from .tables.render import FORMATS as FORMATS, emit as emit, json_text as json_text, render as render

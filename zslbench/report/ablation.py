@@ -18,15 +18,8 @@ from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.plugin.declarations import FULL, Method
 from zslbench.report.figures import SeedValues
 from zslbench.report.one_run import stages_line
-from zslbench.report.results import (
-    ORACLE_NOTE,
-    dataset_label,
-    has_oracle,
-    is_simulated,
-    selection_label,
-)
+from zslbench.report.results import ORACLE_NOTE, dataset_label, has_oracle, is_simulated, selection_label
 from zslbench.report.tables.model import Cell, Column, Row, Table
-from zslbench.store.record import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,49 +27,48 @@ if TYPE_CHECKING:
 VERSUS = f"Δ to {FULL}"
 
 
-@dataclass(frozen=True)
-class Ablation:
-    """What an ablation found; :meth:`frame` for programs, :meth:`table` for readers."""
+@dataclass(frozen=True, kw_only=True)
+class Ablation(SuiteOutcome):
+    """A suite of variants with one selection; :meth:`frame` for programs, :meth:`table` for readers."""
 
     method: str
     """The method's label: its name, with the reading where that is not the method's first."""
-    selection: str
-    seeds: tuple[int, ...]
     variants: Mapping[str, str]
-    """Name and summary of each row in order; ``full`` is the whole method."""
-    datasets: tuple[str, ...]
-    entries: Mapping[tuple[str, str], Entry]
-    """By variant and data set."""
+    """Name and summary of each line in order; ``full`` is the whole method."""
     printed: Mapping[tuple[str, str], PublishedRow] = field(default_factory=dict)
     """Published figures, by variant and data set in lower case."""
     found: int = 0
     """How many runs had been computed before."""
-    remarks: tuple[str, ...] = ()
-    """What else a reader must know, a line each."""
-
-    @property
-    def records(self) -> tuple[RunRecord, ...]:
-        """All runs."""
-        return tuple(record for entry in self.entries.values() for record in entry.records.values())
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """A line for each run that ended with an error."""
+        """A line for each run that ended with an error, or was left to another process."""
         return tuple(
             f"{variant} on {dataset}, seed {seed}: {message}"
-            for (variant, dataset), entry in self.entries.items()
-            for seed, message in entry.failures.items()
+            for variant, dataset, _ in self.entries
+            for seed, message in self._failures(variant, dataset).items()
         )
 
-    def state(self, variant: str, dataset: str) -> str:
+    def _failures(self, variant: str, dataset: str) -> dict[int, str]:
+        """Messages by seed."""
+        entry = self._entry(variant, dataset)
+        if entry.state == "no data":
+            return {}
+        left = (seed for seed in self.seeds if seed not in entry.records)
+        return {**dict.fromkeys(left, "another process computes it"), **entry.failures}
+
+    def _entry(self, variant: str, dataset: str) -> Entry:
+        return self.entries[variant, dataset, self.selections[0]]
+
+    def _state(self, variant: str, dataset: str) -> str:
         """``ok``, ``failed`` (all or some of the runs) or ``missing`` (the data set)."""
-        entry = self.entries[variant, dataset]
-        return "missing" if entry.state == "no data" else "failed" if entry.failures else "ok"
+        missing = self._entry(variant, dataset).state == "no data"
+        return "missing" if missing else "failed" if self._failures(variant, dataset) else "ok"
 
     def _values(self, variant: str, dataset: str, metric: Metric, *, versus: bool = False) -> SeedValues:
         """A figure over seeds, or its difference from that of the whole method over the seeds of both."""
         own, full = (
-            SeedValues.of(self.entries[name, dataset].records, metric, len(self.seeds))
+            SeedValues.of(self._entry(name, dataset).records, metric, len(self.seeds))
             for name in (variant, FULL)
         )
         both = own.values.keys() & full.values.keys()
@@ -128,14 +120,14 @@ class Ablation:
             Row((Cell(summary), *(self._cell(variant, *one) for one in parts)))
             for variant, summary in self.variants.items()
         )
-        return Table(tuple(columns), rows, self.title(datasets))
+        return Table(tuple(columns), rows, self.heading(datasets))
 
-    def title(self, datasets: Sequence[str] | None = None) -> str:
+    def heading(self, datasets: Sequence[str] | None = None) -> str:
         """A heading for :meth:`table`."""
         named = self.datasets if datasets is None else datasets
         places = ", ".join(dataset_label(name, self.records) for name in named)
         seeds = f", mean ± std over {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
-        selection = f"selection {selection_label(self.selection)}"
+        selection = f"selection {selection_label(self.selections[0])}"
         return f"Ablation of {self.method} on {places}, {selection}: per-class accuracy in %{seeds}"
 
     def _parts(self, published: bool) -> Iterator[tuple[str, Metric]]:
@@ -151,26 +143,25 @@ class Ablation:
             return Cell()
         if part.startswith("published"):
             return Cell(self._published(variant, dataset, metric, versus=versus), signed=versus)
-        if not self.entries[variant, dataset].records:
+        if not self._entry(variant, dataset).records:
             first = not versus and metric == headline_metrics()[0]
-            return Cell(words=self.state(variant, dataset)) if first else Cell()
+            return Cell(words=self._state(variant, dataset)) if first else Cell()
         return replace(self._values(variant, dataset, metric, versus=versus).cell(), signed=versus)
 
     def _record(self, variant: str, dataset: str) -> dict[str, Any]:
-        entry = self.entries[variant, dataset]
-        records = tuple(entry.records.values())
+        records = tuple(self._entry(variant, dataset).records.values())
         row: dict[str, Any] = {
             "method": self.method,
             "variant": variant,
             "summary": self.variants[variant],
             "dataset": dataset,
             "simulated": any(map(is_simulated, records)),
-            "selection": self.selection,
+            "selection": self.selections[0],
             "features": records[0].data["features"] if records else None,
             "semantics": records[0].data["semantics"] if records else None,
-            "state": self.state(variant, dataset),
+            "state": self._state(variant, dataset),
             "seeds": len(records),
-            "failed": len(entry.failures),
+            "failed": len(self._failures(variant, dataset)),
         }
         published = any(map(self._has_published, self.datasets))
         for part, metric in self._parts(published):
@@ -198,7 +189,7 @@ class Ablation:
             for metric in criteria()
             if (orders := self.other_order(dataset, metric)) is not None
         ]
-        if any(entry.records and entry.failures for entry in self.entries.values()):
+        if any(one.records and self._failures(*place) for (*place, _), one in self.entries.items()):
             lines.append("(n): over the n seeds whose runs did not fail")
         shown = {(variant, dataset.lower()) for variant in self.variants for dataset in self.datasets}
         if sources := {row.source for key, row in self.printed.items() if key in shown}:
@@ -235,7 +226,7 @@ class Ablation:
             reason
             for variant in self.variants
             if (row := self.printed.get((variant, dataset.lower()))) is not None
-            for record in self.entries[variant, dataset].records.values()
+            for record in self._entry(variant, dataset).records.values()
             for reason in row.differences(str(record.data["semantics"]), str(record.data["features"]))
         ]
         return list(dict.fromkeys(found))
@@ -259,25 +250,13 @@ def ablation_of(
         found: how many runs had been computed before.
         missing: why data sets are absent, a line each.
     """
-    (selection,) = outcome.selections
     summaries = {FULL: f"{method.name} ({FULL})"} | {one.name: one.summary for one in method.variants}
-    entries = {}
-    for (variant, dataset, _), entry in outcome.entries.items():
-        if entry.state != "no data":  # runs left to another process are missing too
-            left = {
-                seed: "another process computes it" for seed in outcome.seeds if seed not in entry.records
-            }
-            entry = replace(entry, failures={**left, **entry.failures})
-        entries[variant, dataset] = entry
     default = method.readings[0].name if method.readings else None
+    remarks = (text.partition(": ")[2] for text in outcome.remarks)
     return Ablation(
+        **vars(replace(outcome, remarks=(*remarks, *missing))),
         method=label_text(method.name, None, None if reading == default else reading),
-        selection=selection,
-        seeds=outcome.seeds,
         variants={line.label: summaries[line.label] for line in outcome.lines},
-        datasets=outcome.datasets,
-        entries=entries,
         printed=published_ablation(method),
         found=found,
-        remarks=(*(text.partition(": ")[2] for text in outcome.remarks), *missing),
     )

@@ -94,11 +94,6 @@ class _Group:
     records: Mapping[int, RunRecord]
     """By seed, ascending."""
 
-    @property
-    def record(self) -> RunRecord:
-        """Any of the runs."""
-        return next(iter(self.records.values()))
-
 
 def _groups(records: Sequence[RunRecord]) -> list[_Group]:
     """The order of the records does not matter."""
@@ -132,19 +127,19 @@ class _Comparison:
                 alike = (one.dataset, one.key.selection, one.key.features, one.key.semantics)
                 comparable.setdefault(alike, []).append(one)
         for members in comparable.values():
-            ranks = rank_columns({_name(one): one.records for one in members})
+            ranks = rank_columns({str(one.key): one.records for one in members})
             self._ranks |= {(one.key, one.dataset): ranks for one in members}
 
     def _published(self, one: _Group) -> PublishedRow | None:
         """The published row of the method, or of the variant in the method's own ablation."""
-        info = one.record.info
+        info = next(iter(one.records.values())).info
         if info.variant is not None:
             return own_ablation(info.method).get((info.variant, one.dataset.lower()))
         return self._results.find(info.method, one.dataset, semantics=one.key.semantics)
 
     def _ranked(self, one: _Group, metric: Metric, cell: Cell) -> Cell:
         """The cell with its rank."""
-        return marked(cell, _name(one), self._ranks.get((one.key, one.dataset), {}).get(metric.key))
+        return marked(cell, str(one.key), self._ranks.get((one.key, one.dataset), {}).get(metric.key))
 
     # --- for programs ----------------------------------------------------------------------------
 
@@ -223,7 +218,3 @@ class _Comparison:
             lines.insert(0, "ranked among rows of one selection, features and semantics")
         lines += self.cells.notes()
         return (*lines, ORACLE_NOTE) if has_oracle(self.records) else tuple(lines)
-
-
-def _name(one: _Group) -> str:
-    return "\n".join(one.key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from zslbench.evaluation.metrics import criteria
@@ -73,41 +73,46 @@ def _sections(record: RunRecord) -> dict[str, dict[str, Any]]:
     return {name: flatten(section) for name, section in found.items()}
 
 
-def refusals(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
-    """Why the figures of two runs cannot be compared, a sentence each; empty: they can."""
-    dataset = a.info.dataset
-    if dataset != b.info.dataset:
-        return (f"the runs are on different data sets, {dataset} and {b.info.dataset}",)
-    one, other = (record.info.identity.get("data", {}) for record in (a, b))
-    found = []
-    if one.get("split") != other.get("split"):
-        found.append(
-            f"the runs have different splits of {dataset}, {one.get('split')} and {other.get('split')}"
-        )
-    if one.get("arrays", {}).get("labels") != other.get("arrays", {}).get("labels"):
-        found.append(f"the runs have different labels for the images of {dataset}")
-    return tuple(found)
+def refusals(dataset: str, found: Iterable[Difference]) -> tuple[str, ...]:
+    """Why the figures of two runs with these differences cannot be compared, a sentence each.
+
+    Args:
+        dataset: that of the first run.
+    """
+    unlike = {(one.section, one.name): one for one in found}
+    if one := unlike.get(("run", "dataset")):
+        return (f"the runs are on different data sets, {one.a} and {one.b}",)
+    texts = []
+    if one := unlike.get(("data", "split")):
+        texts.append(f"the runs have different splits of {dataset}, {one.a} and {one.b}")
+    if ("data", "arrays.labels") in unlike:
+        texts.append(f"the runs have different labels for the images of {dataset}")
+    return tuple(texts)
 
 
-def warnings(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
-    """What to bear in mind when comparing the two runs, a sentence each."""
-    found = []
-    modes = [record.info.selection for record in (a, b)]
-    if modes[0] != modes[1]:
+def warnings(found: Iterable[Difference], *, only_seed: bool) -> tuple[str, ...]:
+    """What to bear in mind when comparing two runs with these differences, a sentence each.
+
+    Args:
+        only_seed: whether nothing that figures depend on differs but the seed.
+    """
+    unlike = {(one.section, one.name): one for one in found}
+    texts = []
+    if one := unlike.get(("selection", "mode")):
         effect = "one of them was not selected on validation"
-        if "oracle" in modes:
+        if "oracle" in (one.a, one.b):
             effect = "results selected on test images are too high"
-        found.append(f"selected differently ({' and '.join(map(selection_label, modes))}): {effect}")
-    one, other = (record.info.identity.get("data", {}) for record in (a, b))
+        modes = f"{selection_label(one.a)} and {selection_label(one.b)}"
+        texts.append(f"selected differently ({modes}): {effect}")
     for name in ("features", "semantics"):
-        if one.get(name) != other.get(name):
-            found.append(f"different {name} ({one.get(name)} and {other.get(name)})")
-        elif one.get("arrays", {}).get(name) != other.get("arrays", {}).get(name):
-            found.append(f"{name} of the same name but with different values: their files differ")
-    if a.data.get("finetuned") != b.data.get("finetuned"):
-        found.append("the backbone of one run was fine-tuned on this data set, or may have been")
-    if one.get("validation") != other.get("validation"):
-        found.append("different validation splits")
-    if a.info.seed != b.info.seed and without_seed(a) != without_seed(b):
-        found.append(f"different seeds ({a.info.seed} and {b.info.seed}): part of every difference is chance")
-    return tuple(found)
+        if one := unlike.get(("data", name)):
+            texts.append(f"different {name} ({one.a} and {one.b})")
+        elif ("data", f"arrays.{name}") in unlike:
+            texts.append(f"{name} of the same name but with different values: their files differ")
+    if ("data", "finetuned") in unlike:
+        texts.append("the backbone of one run was fine-tuned on this data set, or may have been")
+    if ("data", "validation") in unlike:
+        texts.append("different validation splits")
+    if (one := unlike.get(("run", "seed"))) and not only_seed:
+        texts.append(f"different seeds ({one.a} and {one.b}): part of every difference is chance")
+    return tuple(texts)

@@ -103,10 +103,10 @@ def ranking_notes(columns: Iterable[Ranking | None]) -> list[str]:
 # --- words ---------------------------------------------------------------------------------------
 
 
-def word_list(names: Iterable[str], most: int = 12) -> str:
+def word_list(names: Iterable[str], most: int = 12, separator: str = ", ") -> str:
     """``"a, b and 3 more"``: a list of bounded length, each name once."""
     listed = list(dict.fromkeys(names))
-    shown = ", ".join(listed[:most])
+    shown = separator.join(listed[:most])
     return shown if len(listed) <= most else f"{shown} and {len(listed) - most} more"
 
 
@@ -115,9 +115,8 @@ def place_list(found: Iterable[tuple[str, str]], most: int = 12) -> str:
     by_label: dict[str, list[str]] = {}
     for label, dataset in found:
         by_label.setdefault(label, []).append(dataset)
-    listed = [f"{label} on {word_list(datasets)}" for label, datasets in by_label.items()]
-    shown = "; ".join(listed[:most])
-    return shown if len(listed) <= most else f"{shown} and {len(listed) - most} more"
+    places = (f"{label} on {word_list(datasets)}" for label, datasets in by_label.items())
+    return word_list(places, most, "; ")
 
 
 def parse_choices(text: str | None, known: Sequence[str]) -> tuple[str, ...]:

@@ -36,10 +36,7 @@ def run_details(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) ->
     sections: dict[str, Details] = {
         "run": [
             ("id", info.id),
-            ("method", info.method),
-            ("variant", info.variant),
-            ("dataset", info.dataset),
-            ("seed", info.seed),
+            *((name, getattr(info, name)) for name in ("method", "variant", "dataset", "seed")),
             ("finished", record.finished.isoformat(timespec="seconds")),
             ("folder", str(record.folder)),
         ],
@@ -62,7 +59,11 @@ def run_details(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) ->
         "notes": [(str(number), text) for number, text in enumerate(record.notes, 1)],
     }
     return [
-        {"about": about, "name": name, "value": _shown(value)}
+        {
+            "about": about,
+            "name": name,
+            "value": value if value is None or isinstance(value, str) else json.dumps(value),
+        }
         for about, rows in sections.items()
         for name, value in rows
     ]
@@ -102,10 +103,6 @@ def _settings(record: RunRecord) -> Details:
     chosen = record.environment.get("chosen") or {}
     given = flatten(record.info.identity["settings"])
     return [(key, f"{chosen[key]} (chosen)" if key in chosen else value) for key, value in given.items()]
-
-
-def _shown(value: object) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 # --- stages --------------------------------------------------------------------------------------

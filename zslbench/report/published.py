@@ -6,11 +6,17 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from zslbench.errors import PluginError, UnknownName
-from zslbench.evaluation.metrics import METRICS, Metric
-from zslbench.experiment.published import DISPUTED_MARK, DISPUTED_NOTE, PublishedResults, PublishedRow
+from zslbench.evaluation.metrics import Metric
+from zslbench.experiment.published import (
+    DISPUTED_MARK,
+    DISPUTED_NOTE,
+    FIGURES,
+    PublishedResults,
+    PublishedRow,
+)
 from zslbench.report.figures import SeedValues, place_list, word_list
 from zslbench.report.statistics import Interval
 from zslbench.report.tables.model import Cell, Column, Row, Table
@@ -194,49 +200,40 @@ def published_table(rows: Sequence[PublishedRow], title: str = "", *, notes: boo
     Args:
         notes: whether readers see the notes of rows as a column; programs always do.
     """
-    columns = [
-        _entry("method"),
-        _entry("variant", readers=any(one.variant for one in rows)),
-        _entry("group", readers=False),
-        _entry("citation", readers=False),
-        _entry("dataset", "data set"),
-        *(_figure(one) for one in METRICS.values() if one.published),
-        (Column(("", "H recomputed"), "h_recomputed", readers=False), _recomputed),
-        _entry("disputed", readers=False),
-        _entry("semantics"),
-        (Column(("", "backbone"), "finetuned", numeric=False), _backbone),
-        _entry("features", readers=any(one.features for one in rows)),
-        _entry("source"),
-        _entry("origin", "printed by"),
-        _entry("note", readers=notes and any(one.note for one in rows)),
-    ]
+    columns = (
+        _words("method"),
+        _words("variant", readers=any(one.variant for one in rows)),
+        _words("group", readers=False),
+        _words("citation", readers=False),
+        _words("dataset", "data set"),
+        *(Column((one.group, one.name), one.key) for one in FIGURES.values()),
+        Column(("", "H recomputed"), "h_recomputed", readers=False),
+        _words("disputed", readers=False),
+        _words("semantics"),
+        _words("finetuned", "backbone"),
+        _words("features", readers=any(one.features for one in rows)),
+        _words("source"),
+        _words("origin", "printed by"),
+        _words("note", readers=notes and any(one.note for one in rows)),
+    )
     lines = [DISPUTED_NOTE] if any(one.disputed for one in rows) else []
     if lines and not notes:
         lines += [f"{one.method} on {one.dataset} ({one.source}): {one.note}" for one in rows if one.disputed]
-    content = (Row(tuple(cell(one) for _, cell in columns)) for one in rows)
-    return Table(tuple(column for column, _ in columns), tuple(content), title, tuple(lines))
+    return Table(columns, tuple(Row.of(columns, _values(one)) for one in rows), title, tuple(lines))
 
 
-_Entry: TypeAlias = tuple[Column, Callable[[PublishedRow], Cell]]
+def _words(key: str, header: str = "", *, readers: bool = True) -> Column:
+    return Column(("", header or key), key, numeric=False, readers=readers)
 
 
-def _entry(key: str, header: str = "", *, readers: bool = True) -> _Entry:
-    column = Column(("", header or key), key, numeric=False, readers=readers)
-    return column, lambda row: Cell(None if getattr(row, key) == "" else getattr(row, key))
-
-
-def _figure(metric: Metric) -> _Entry:
-    def cell(row: PublishedRow) -> Cell:
-        digits = len(row.printed[metric.name].partition(".")[2])
+def _values(row: PublishedRow) -> dict[str, Any]:
+    """Attributes and figures as printed, by the keys of columns."""
+    values = {**vars(row), "disputed": row.disputed, "note": row.note}
+    values = {name: None if value == "" else value for name, value in values.items()}
+    for name, metric in FIGURES.items():
+        digits = len(row.printed[name].partition(".")[2])
         mark = DISPUTED_MARK if row.disputed and metric.key == "h" else ""
-        return Cell(row.figures[metric.name], digits=digits, mark=mark)
-
-    return Column((metric.group, metric.name), metric.key), cell
-
-
-def _recomputed(row: PublishedRow) -> Cell:
-    return Cell(None if math.isnan(row.h_recomputed) else round(row.h_recomputed, 4), digits=2)
-
-
-def _backbone(row: PublishedRow) -> Cell:
-    return Cell(row.finetuned, "fine-tuned" if row.finetuned else "frozen")
+        values[metric.key] = Cell(row.figures[name], digits=digits, mark=mark)
+    recomputed = None if math.isnan(row.h_recomputed) else round(row.h_recomputed, 4)
+    backbone = Cell(row.finetuned, "fine-tuned" if row.finetuned else "frozen")
+    return {**values, "h_recomputed": Cell(recomputed, digits=2), "finetuned": backbone}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zslbench.evaluation.metrics import METRICS, Metric, criteria
@@ -128,7 +128,10 @@ def distinct_runs(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecor
     """Runs that differ in their seed only, grouped, each group with what sets it apart from the others."""
     groups: dict[tuple[tuple[str, str], ...], dict[int, RunRecord]] = {}
     for record in records:
-        facts = tuple(sorted(_flat_identity(record.info.identity).items()))
+        others = {name: value for name, value in record.info.identity.items() if name != "seed"}
+        # Settings are known without the name of their section: generator.lr.
+        flat = flatten(others | {"settings": {}}) | flatten(others.get("settings", {}))
+        facts = tuple(sorted((name, str(value)) for name, value in flat.items()))
         groups.setdefault(facts, {})[record.info.seed] = record
     shared = set.intersection(*(set(facts) for facts in groups))
     apart = sorted({name for facts in groups for name, value in facts if (name, value) not in shared})
@@ -144,10 +147,3 @@ def distinct_runs(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecor
 def shortened(value: str) -> str:
     """Eight digits of a sha256 tell two apart; 64 would fill a table."""
     return value[:8] if re.fullmatch("[0-9a-f]{64}", value) else value
-
-
-def _flat_identity(identity: Mapping[str, Any]) -> dict[str, str]:
-    """Everything that a run's numbers depend on except its seed, e.g. ``{"generator.lr": "0.0001"}``."""
-    others = {name: value for name, value in identity.items() if name not in ("seed", "settings")}
-    flat = flatten(others) | flatten(identity.get("settings", {}))
-    return {name: str(value) for name, value in flat.items()}

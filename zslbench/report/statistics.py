@@ -1,13 +1,8 @@
-"""Statistics over seeds: intervals, paired tests, every method compared with the best. Values in percent.
+"""Statistics over seeds: Student's intervals, paired sign-flip tests (Fisher 1935), and every method compared
+with the best (Holm 1979). Values are in percent; docs/statistics.md says what they mean.
 
-* The interval is Student's: mean ± t · s / √n with n − 1 degrees of freedom (Student 1908). It covers the
-  mean over seeds for one data set, split and set of classes.
-* The test is the exact two-sided sign-flip permutation test on the mean of the paired differences (Fisher
-  1935): if two methods were equally good, each difference could just as well have the opposite sign. It
-  assumes no distribution. n seeds have 2^n sign patterns, so the least possible p is 2 / 2^n: with too few
-  seeds no difference can be shown, and the comparison is refused instead of given a p value.
-* Comparisons with the best of a column are Holm-corrected (1979, by statsmodels). "Tied" means that no
-  difference was shown, not that there is none.
+n seeds have 2^n sign patterns, so the least possible p is 2 / 2^n: with too few seeds no difference can be
+shown, and a comparison is refused instead of given a p value. "Tied" means that no difference was shown.
 
 SciPy is imported on the first interval.
 """
@@ -54,17 +49,12 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
-    """Mean, sample standard deviation and Student-t interval of one value per seed.
+def interval(values: Iterable[float]) -> Interval:
+    """Mean, sample standard deviation and 95 % Student-t interval of one value per seed.
 
     There is no interval for one seed, nor if all seeds gave the same value: repeating a closed-form solution
     does not produce a sample. One NaN makes everything NaN; no seed is silently dropped.
-
-    Raises:
-        ValueError: ``confidence`` is not between 0 and 1.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence {confidence}: must be between 0 and 1, for example 0.95")
     values = [float(value) for value in values]
     n, nan = len(values), math.nan
     if not n:
@@ -79,7 +69,7 @@ def interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     from scipy import stats
 
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / math.sqrt(n)
+    half = float(stats.t.ppf((1 + 0.95) / 2, n - 1)) * std / math.sqrt(n)
     return Interval(n, mean, std, mean - half, mean + half)
 
 
@@ -105,8 +95,6 @@ class Paired:
     """NaN if the test was refused."""
     refusal: str = ""
     """Why the difference was not judged, one line; empty: it was."""
-    unpaired: tuple[int, ...] = ()
-    """Seeds that only one of the two has; they are left out."""
 
 
 def least_p(seeds: int) -> float:
@@ -136,9 +124,7 @@ def too_few(seeds: int, alpha: float = 0.05, comparisons: int = 1) -> str:
     )
 
 
-def compare_seeds(
-    a: Mapping[int, float], b: Mapping[int, float], *, alpha: float = 0.05, comparisons: int = 1
-) -> Paired:
+def compare_seeds(a: Mapping[int, float], b: Mapping[int, float], *, alpha: float = 0.05) -> Paired:
     """Compare two methods over the seeds that both have.
 
     Refused if there is no common seed, a seed has no figure, both methods give the same value for every seed
@@ -146,16 +132,14 @@ def compare_seeds(
 
     Args:
         a, b: values in percent by seed.
-        alpha: the significance level.
-        comparisons: how many comparisons share this level by Holm's correction. ``p`` is not corrected.
+        alpha: the significance level. ``p`` is not corrected for the number of comparisons.
     """
     seeds = tuple(sorted(a.keys() & b.keys()))
     differences = [a[seed] - b[seed] for seed in seeds]
     found = interval(differences)
 
     def result(refusal: str = "", p: float = math.nan) -> Paired:
-        unpaired = tuple(sorted(a.keys() ^ b.keys()))
-        return Paired(seeds, found.mean, found.low, found.high, p, refusal, unpaired)
+        return Paired(seeds, found.mean, found.low, found.high, p, refusal)
 
     if not seeds:
         return result("no seed in common")
@@ -165,8 +149,8 @@ def compare_seeds(
         return result(
             "both give the same value for every seed: a repeated closed-form solution is not a sample"
         )
-    if comparisons * least_p(len(seeds)) > alpha:
-        return result(too_few(len(seeds), alpha, comparisons))
+    if least_p(len(seeds)) > alpha:
+        return result(too_few(len(seeds), alpha))
     return result(p=sign_flip_p(differences))
 
 

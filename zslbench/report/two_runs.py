@@ -223,7 +223,8 @@ def compare(
     one, other = (run if isinstance(run, RunRecord) else where.resolve(run) for run in (a, b))
     if one.info.id == other.info.id:
         raise ZslbenchError(f"run {one.info.id} is given twice: choose two different runs")
-    found, refused = differences(one, other), refusals(one, other)
+    found = differences(one, other)
+    refused = refusals(one.info.dataset, found)
     tables = [] if refused else [run.table("classes") for run in (one, other)]
     if tables and class_names(tables[0]) != class_names(tables[1]):
         refused = ("the runs were evaluated on different classes",)
@@ -237,7 +238,7 @@ def compare(
         other,
         found,
         refusals=(),
-        warnings=warnings(one, other),
+        warnings=warnings(found, only_seed=without_seed(one) == without_seed(other)),
         figures=_figures(one, other, difference_over_classes(*tables)),
         classes=_classes(*tables),
         images=images,

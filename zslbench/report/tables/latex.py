@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from zslbench.report.tables.model import MISSING, Cell, Row, Table, header_spans, one_line, table_notes
+from zslbench.report.tables.model import MISSING, Cell, Table, header_spans, one_line, table_notes
 
 _ESCAPED = str.maketrans(
     {
@@ -85,50 +85,36 @@ def _tabular(table: Table) -> Iterator[str]:
     columns = "".join("r" if column.numeric else "l" for column in table.columns)
     yield rf"\begin{{tabular}}{{{columns}}}"
     yield r"\toprule"
-    levels, spreads = header_spans(table.columns), _spreads(table)
+    levels = header_spans(table.columns)
     for depth, level in enumerate(levels):
         if depth < len(levels) - 1 and not any(span.text for span in level):
             continue
-        cells = [
+        wide = [span for span in level if span.count > 1]
+        yield _line(
             rf"\multicolumn{{{span.count}}}{{c}}{{{escaped(span.text)}}}"
-            if span.count > 1
+            if span in wide
             else escaped(span.text)
             for span in level
-        ]
-        yield _line(cells)
-        rules = [
-            rf"\cmidrule(lr){{{one.first + 1}-{one.first + one.count}}}" for one in level if one.count > 1
-        ]
-        if rules:
-            yield " ".join(rules)
+        )
+        if wide:
+            yield " ".join(rf"\cmidrule(lr){{{one.first + 1}-{one.first + one.count}}}" for one in wide)
     yield r"\midrule"
+    # For each column the widest spread of its numbers, e.g. " ± 0.3"; empty: none has one.
+    behind = ([cell.behind for cell in row.cells] for row in table.rows)
+    spreads = [max(column, key=len) for column in zip(*behind, strict=True)]
     for number, (group, rows) in enumerate(table.grouped()):
         if number:
             yield r"\midrule"
         if group:
             yield rf"\multicolumn{{{len(columns)}}}{{l}}{{\textit{{{escaped(group)}}}}} \\"
         for row in rows:
-            yield _row(row, spreads)
+            indent = r"\quad " if row.kind else ""
+            yield indent + _line(map(_cell, row.cells, spreads))
     yield r"\bottomrule"
     yield r"\end{tabular}"
 
 
-def _spreads(table: Table) -> list[str]:
-    """For each column the widest spread of its numbers, e.g. ``" ± 0.3"``; empty: none has one."""
-    return [
-        max((row.cells[i].behind for row in table.rows), key=len, default="")
-        for i in range(len(table.columns))
-    ]
-
-
-def _row(row: Row, spreads: Sequence[str]) -> str:
-    cells = [_cell(cell, spread) for cell, spread in zip(row.cells, spreads, strict=True)]
-    if row.kind and cells:
-        cells[0] = rf"\quad {cells[0]}"
-    return _line(cells)
-
-
-def _line(cells: Sequence[str]) -> str:
+def _line(cells: Iterable[str]) -> str:
     return rf"{' & '.join(cells)} \\"
 
 

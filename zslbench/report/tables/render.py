@@ -51,8 +51,9 @@ def render(table: Frame | Table, fmt: str, *, title: str = "", decimals: int = 2
     if fmt == "csv":
         return _as_csv(table)
     if fmt == "json":
-        names, rows = _fields(table)
-        return json_text([dict(zip(names, row, strict=True)) for row in rows])
+        fields = _fields(table)
+        rows = zip(*fields.values(), strict=True)
+        return json_text([dict(zip(fields, row, strict=True)) for row in rows])
     raise ValueError(f"no format {fmt!r}: one of {', '.join(FORMATS)}")
 
 
@@ -82,37 +83,31 @@ def json_text(value: Any) -> str:
 
 
 def _as_csv(table: Table) -> str:
-    names, rows = _fields(table)
+    fields = _fields(table)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_csv_field(value) for value in row] for row in rows)
+    writer.writerow(fields)
+    writer.writerows(map(_csv_field, row) for row in zip(*fields.values(), strict=True))
     return out.getvalue()
 
 
-def _fields(table: Table) -> tuple[list[str], list[list[Any]]]:
-    """Names of the fields and their values, row by row.
+def _fields(table: Table) -> dict[str, list[Any]]:
+    """The values of each field by its name.
 
     Raises:
         ValueError: two fields have the same name.
     """
-    names: list[str] = []
-    fields: list[list[Any]] = []
-    keys = {column.key for column in table.columns}
-    if any(row.group for row in table.rows) and "group" not in keys:
-        names.append("group")
-        fields.append([row.group for row in table.rows])
+    found: list[tuple[str, list[Any]]] = []
+    if any(row.group for row in table.rows) and all(column.key != "group" for column in table.columns):
+        found.append(("group", [row.group for row in table.rows]))
     for place, column in enumerate(table.columns):
         cells = [row.cells[place] for row in table.rows]
-        names.append(column.key)
-        fields.append([machine_value(cell.value) for cell in cells])
-        for name, values in _attributes(cells).items():
-            names.append(f"{column.key}_{name}")
-            fields.append(values)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+        found.append((column.key, [machine_value(cell.value) for cell in cells]))
+        found += ((f"{column.key}_{name}", values) for name, values in _attributes(cells).items())
+    names = [name for name, _ in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two columns have the same name once their levels are joined: {', '.join(twice)}")
-    return names, [list(row) for row in zip(*fields, strict=True)]
+    return dict(found)
 
 
 def _attributes(cells: list[Cell]) -> dict[str, list[Any]]:

@@ -18,7 +18,7 @@ from rich.style import Style
 from rich.table import Table as Grid
 from rich.text import Text
 
-from zslbench.report.tables.model import MISSING, Column, Row, Table, header_spans, one_line, table_notes
+from zslbench.report.tables.model import MISSING, Cell, Column, Table, header_spans, one_line, table_notes
 
 _MARGIN = 2
 _GAP = 3
@@ -67,7 +67,8 @@ def _write(console: Console, table: Table, width: int) -> None:
         for number, (group, rows) in enumerate(part.grouped()):
             if group:
                 write(Text(("\n" if number else "") + " " * _MARGIN).append(one_line(group), "bold italic"))
-            write(_body(found, rows))
+            lines = [(found.rows[id(row)], "dim" if row.kind else "") for row in rows]
+            write(_grid(found.widths, lines))
     write("")
     legend = ("bold", "underlined") if styled else ("*so*", "_so_")
     for text in table_notes(table, *legend):
@@ -78,37 +79,13 @@ def _write(console: Console, table: Table, width: int) -> None:
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """A cell as the terminal shows it. Digits align at the end of cores; spreads and marks follow."""
-
-    indent: str
-    core: str
-    spread: str
-    """In the same style as the core: ``" ± 0.3"``."""
-    marks: str
-    style: Style
-    word: bool
-    """Whether it is text in a column of numbers: it ends where the column does."""
-
-    @property
-    def tail(self) -> int:
-        return cell_len(self.spread + self.marks)
-
-    @property
-    def text(self) -> str:
-        return f"{self.indent}{self.core}{self.spread}{self.marks}"
-
-
-@dataclass(frozen=True)
 class _Layout:
-    """A table's columns, the texts of its rows, and a width for each column."""
+    """A table's columns with a width for each, and the padded texts of its rows."""
 
     columns: tuple[Column, ...]
-    rows: dict[int, tuple[_Shown, ...]]
-    """By the id of the row."""
     widths: tuple[int, ...]
-    tails: tuple[int, ...]
-    """Width of the widest tail of each column; cores of numbers end before it, so that digits align."""
+    rows: dict[int, list[Text]]
+    """By the id of the row."""
 
     @property
     def width(self) -> int:
@@ -118,16 +95,16 @@ class _Layout:
 def _layout(table: Table, styled: bool, width: int) -> _Layout:
     """Lay a table out: columns of words are folded to fit ``width``, numbers and first columns never are."""
     indented = any(row.group for row in table.rows)
-    rows = {id(row): _shown(row, table.columns, styled, indented) for row in table.rows}
-    widths, least, tails = [], [], []
+    columns, widths, least = [], [], []
     for place, column in enumerate(table.columns):
-        cells = [row[place] for row in rows.values()]
-        tail = max((one.tail for one in cells if not one.word), default=0)
-        ends = [cell_len(one.text) + (tail - one.tail) * (column.numeric and not one.word) for one in cells]
+        texts = _column([row.cells[place] for row in table.rows], column, styled)
+        if not place:
+            for text, row in zip(texts, table.rows, strict=True):
+                text.pad_left(2 * (indented + bool(row.kind)))
         last = column.header[-1] if column.header else ""
-        words = (word for text in [last, *(one.text for one in cells)] for word in text.split())
-        tails.append(tail)
-        widths.append(max([1, cell_len(last), *ends]))
+        words = (word for text in [last, *(one.plain for one in texts)] for word in text.split())
+        columns.append(texts)
+        widths.append(max([1, cell_len(last), *(one.cell_len for one in texts)]))
         unfolded = max((cell_len(word[:_NEVER_FOLDED]) for word in words), default=1)
         least.append(widths[-1] if column.numeric or not place else unfolded)
     for level in header_spans(table.columns)[:-1]:  # the last column below a wide header makes room for it
@@ -139,20 +116,29 @@ def _layout(table: Table, styled: bool, width: int) -> _Layout:
     room = width - 2 * _MARGIN - _GAP * (len(widths) - 1)
     while sum(widths) > room and (foldable := [i for i, one in enumerate(widths) if one > least[i]]):
         widths[max(foldable, key=lambda i: widths[i])] -= 1
-    return _Layout(table.columns, rows, tuple(widths), tuple(tails))
+    for texts, column, wide in zip(columns, table.columns, widths, strict=True):
+        for text in texts:
+            text.pad_left(wide - text.cell_len if column.numeric else 0)
+    rows = {id(row): [texts[place] for texts in columns] for place, row in enumerate(table.rows)}
+    return _Layout(table.columns, tuple(widths), rows)
 
 
-def _shown(row: Row, columns: Sequence[Column], styled: bool, indented: bool) -> tuple[_Shown, ...]:
-    shown = []
-    for place, (cell, column) in enumerate(zip(row.cells, columns, strict=True)):
-        emphasis = cell.emphasis or ""
-        around = "" if styled else _MARKS.get(emphasis, "")
-        style = _STYLES.get(emphasis, Style()) if styled else Style()
-        indent = "" if place else "  " * (indented + bool(row.kind))
+def _column(cells: Sequence[Cell], column: Column, styled: bool) -> list[Text]:
+    """The texts of a column; digits stand below each other, in front of spreads and marks."""
+    texts, tails = [], []
+    for cell in cells:
+        around = "" if styled else _MARKS.get(cell.emphasis or "", "")
+        style = _STYLES.get(cell.emphasis or "", "") if styled else ""
         core = MISSING if cell.core is None else cell.core
-        word = column.numeric and cell.core is not None and not cell.number
-        shown.append(_Shown(indent, around + core, cell.behind + around, cell.marks, style, word))
-    return tuple(shown)
+        texts.append(Text().append(around + core + cell.behind + around, style).append(cell.marks))
+        tails.append(cell_len(cell.behind + around + cell.marks))
+    if column.numeric:
+        # Words end where the column does.
+        aligned = [i for i, cell in enumerate(cells) if cell.number or cell.core is None]
+        most = max((tails[i] for i in aligned), default=0)
+        for i in aligned:
+            texts[i].pad_right(most - tails[i])
+    return texts
 
 
 def _parts(table: Table, fits: int, measured: _Layout) -> list[Table]:
@@ -196,20 +182,6 @@ def _header(found: _Layout) -> Iterable[RenderableType]:
             texts.append(text)
         if depth == len(levels) - 1 or any(span.text for span in level):
             yield _grid(rooms, [(texts, "")])
-
-
-def _body(found: _Layout, rows: Sequence[Row]) -> RenderableType:
-    lines = []
-    for row in rows:
-        texts = []
-        for place, (one, column) in enumerate(zip(found.rows[id(row)], found.columns, strict=True)):
-            text = Text(one.indent).append(one.core + one.spread, one.style).append(one.marks)
-            if column.numeric:
-                text.pad_right(0 if one.word else found.tails[place] - one.tail)
-                text.pad_left(found.widths[place] - cell_len(text.plain))
-            texts.append(text)
-        lines.append((texts, "dim" if row.kind else ""))
-    return _grid(found.widths, lines)
 
 
 def _grid(widths: Sequence[int], rows: Iterable[tuple[Sequence[Text], str]]) -> RenderableType:
