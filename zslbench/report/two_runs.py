@@ -106,7 +106,7 @@ class Comparison:
 
     def rows(self) -> Records:
         """One row for everything, for programs: ``section``, ``name``, ``a``, ``b``, ``difference``, ..."""
-        found: Records = []
+        found: list[Any] = []
         for section, texts in (("not comparable", self.refusals), ("warning", self.warnings)):
             found += [{"section": section, "name": "", "note": text} for text in texts]
         found += [one._asdict() for one in self.differences]
@@ -139,20 +139,19 @@ class Comparison:
         unlike = ((one.section, one.name, _text(one.a), _text(one.b)) for one in self.differences)
         yield "what differs", "about, name, A, B", unlike
         figure = "figure, A, B, A − B, 95 % interval"
-        rows = ((*_figure(one), one.note or None) for one in self.figures.itertuples())
+        rows = ((*_figure(one), one.note or None) for one in _each(self.figures))
         yield "figures, %", f"{figure}, remark", rows
-        rows = ((*_figure(one), _p(one.p), one.note or None) for one in self.seeds.itertuples())
+        rows = ((*_figure(one), _p(one.p), one.note or None) for one in _each(self.seeds))
         yield f"figures over {self.seeds['n'].max()} seeds, %", f"{figure}, p, remark", rows
-        won = ((one.name, one.a, one.b, one.equal) for one in self.tallies.itertuples())
+        won = ((one.name, one.a, one.b, one.equal) for one in _each(self.tallies))
         yield "classes", "task, A better, B better, equal", won
         for task in ("GZSL", "CZSL"):
             shown = extremes(self.classes[self.classes["note"].str.startswith(task)], classes)
-            extreme = ((one.name, one.note.split()[1], one.n, *_pair(one)) for one in shown.itertuples())
+            extreme = ((one.name, one.note.split()[1], one.n, *_pair(one)) for one in _each(shown))
             title = f"{task}: classes with the biggest differences, %"
             yield title, "class, side, images, A, B, A − B", extreme
         right = (
-            (one.name, one.n, one.both, one.a, one.b, one.neither, _p(one.p))
-            for one in self.images.itertuples()
+            (one.name, one.n, one.both, one.a, one.b, one.neither, _p(one.p)) for one in _each(self.images)
         )
         yield "images", "task, images, both right, A alone, B alone, neither, p (McNemar)", right
 
@@ -166,6 +165,10 @@ def extremes(classes: pd.DataFrame, count: int) -> pd.DataFrame:
     ordered = ordered.sort_values(["size", "n", "name"], ascending=[False, False, True])
     wins, losses = (ordered[sign * ordered["difference"] >= _EQUAL][:count] for sign in (1, -1))
     return pd.concat([wins, losses[::-1]])
+
+
+def _each(frame: pd.DataFrame) -> Iterable[Any]:
+    return frame.itertuples()
 
 
 def _name(record: RunRecord) -> str:
