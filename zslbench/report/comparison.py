@@ -120,7 +120,7 @@ class _Comparison:
         self.groups = _groups(records)
         self.cells = PublishedCells()
         self._results = PublishedResults.load() if published is None else published
-        self._ranks: dict[tuple[_Key, str], dict[str, Ranking | None]] = {}
+        self._ranks: dict[tuple[_Key, str], dict[str, Ranking]] = {}
         comparable: dict[tuple[str, ...], list[_Group]] = {}
         for one in self.groups:
             if one.key.selection != "oracle":
@@ -214,7 +214,7 @@ class _Comparison:
     def _notes(self) -> tuple[str, ...]:
         rankings = [one for columns in self._ranks.values() for one in columns.values()]
         lines = ranking_notes(rankings)
-        if any(rankings):
+        if any(one.second for one in rankings):
             lines.insert(0, "ranked among rows of one selection, features and semantics")
         lines += self.cells.notes()
         return (*lines, ORACLE_NOTE) if has_oracle(self.records) else tuple(lines)

@@ -59,8 +59,8 @@ class SeedValues:
 
 def rank_columns(
     rows: Mapping[str, Mapping[int, RunRecord]], requested: int | None = None
-) -> dict[str, Ranking | None]:
-    """The ranking of rows by each headline metric's key; None: fewer than two can be compared.
+) -> dict[str, Ranking]:
+    """The ranking of rows by each headline metric's key.
 
     Rows that lack the metric or some of the requested seeds take no part.
     """
@@ -72,17 +72,15 @@ def rank_columns(
             for name, one in column.items()
             if one.values and not one.partial and not any(map(math.isnan, one.values.values()))
         }
-        several = len(complete) > 1
-        found[metric.key] = against_best(complete, higher=metric.higher_is_better) if several else None
+        found[metric.key] = against_best(complete, higher=metric.higher_is_better)
     return found
 
 
 def marked(cell: Cell, name: str, ranking: Ranking | None) -> Cell:
     """The cell of a row with its marks: all that share the best mean are best, which leaves no second."""
-    if ranking is None or ranking.best is None or name not in ranking.verdicts:
+    if ranking is None or ranking.best is None or ranking.second is None or name not in ranking.verdicts:
         return cell
-    best, mean = ranking.verdicts[ranking.best].mean, ranking.verdicts[name].mean
-    second = ranking.verdicts[ranking.second or ranking.best].mean
+    best, second, mean = (ranking.verdicts[one].mean for one in (ranking.best, ranking.second, name))
     emphasis: Emphasis | None = None
     if abs(best - mean) <= SAME:
         emphasis = "best"
@@ -91,9 +89,8 @@ def marked(cell: Cell, name: str, ranking: Ranking | None) -> Cell:
     return replace(cell, emphasis=emphasis, tied=name in ranking.tied and emphasis != "best")
 
 
-def ranking_notes(columns: Iterable[Ranking | None]) -> list[str]:
+def ranking_notes(rankings: Sequence[Ranking]) -> list[str]:
     """How ties were judged, and where they could not be; empty: nothing was ranked."""
-    rankings = [one for one in columns if one is not None]
     notes = [family_text(rankings[0].alpha)] if any(one.comparisons for one in rankings) else []
     if refused := {reason for one in rankings for reason in one.not_judged.values()}:
         notes.append(f"ties with the best are not judged everywhere: {word_list(sorted(refused), 3)}")

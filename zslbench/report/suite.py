@@ -74,7 +74,7 @@ class _Builder:
         self.published = PublishedCells(outcome.published_source)
         self.find = published_lookup(outcome, results)
         self.columns = tuple(_columns(outcome))
-        self.ranks: dict[str, dict[str, Ranking | None]] = {}
+        self.ranks: dict[str, dict[str, Ranking]] = {}
         """By data set and metric."""
         if self.first != "oracle":  # results chosen on test images are not ranked
             for dataset in outcome.datasets:
@@ -187,7 +187,7 @@ class _Builder:
         shown = {key: one for key, one in self.outcome.entries.items() if key[2] in self.selections}
         ran = {key[2] for key, entry in shown.items() if entry.records}
         lines = [_SELECTED[selection] for selection in self.selections if selection in ran]
-        lines += ranking_notes(one for columns in self.ranks.values() for one in columns.values())
+        lines += ranking_notes([one for columns in self.ranks.values() for one in columns.values()])
         if any(one.state == "partial" for one in shown.values()):
             lines.append(f"(n): the mean of n of the {len(self.outcome.seeds)} seeds, not ranked")
         if self.intervals:
