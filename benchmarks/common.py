@@ -52,10 +52,6 @@ class Timed:
             raise TimeoutError
         return statistics.median(self.seconds)
 
-    def spread(self) -> str:
-        """Minimum and maximum, as multiples of the median."""
-        return f"{min(self.seconds) / self.median:.2f}-{max(self.seconds) / self.median:.2f}"
-
 
 def interleaved(
     calls: Mapping[str, Callable[[], Any]],

@@ -124,7 +124,8 @@ def rates(
         row: dict[str, Any] = {"way": name, f"{unit}/s": OUT_OF_TIME}
         if timed.seconds:
             rate, limit = way.units / timed.median, way.work.limit(machine, way.precision)
-            row |= {f"{unit}/s": rate, "ratio": rate / base, "spread": timed.spread()}
+            spread = "-".join(f"{most(timed.seconds) / timed.median:.2f}" for most in (min, max))
+            row |= {f"{unit}/s": rate, "ratio": rate / base, "spread": spread}
             row |= {"GFLOP": way.work.flops / 1e9, "MB, at least": way.work.least_bytes / 1e6}
             row |= {"limit, ms": 1e3 * limit, "of the limit": limit * rate}
             row["peak GPU memory, GB"] = None if timed.peak is None else timed.peak / 1e9

@@ -43,16 +43,13 @@ class Problem:
     scen: Networks
     """An untrained stage-1 embedding, and the range of its g."""
     eggn: EGGN
+    rows: Tensor
+    """Those of one batch."""
 
     @property
     def program(self) -> Program:
         """Stage 3 with few iterations in each pass of an epoch, and endless epochs."""
         return replace(self.eggn.fit(self.view), iterations=self.sizes.iterations, epochs=10**6)
-
-    @property
-    def rows(self) -> Tensor:
-        """Those of one batch."""
-        return torch.arange(self.sizes.batch, device=self.device)
 
     def example(self, program: Program, step: Step, seed: int = 0) -> tuple[Batch, dict[str, Tensor]]:
         """A batch of these rows, and noise for a step."""
@@ -151,7 +148,8 @@ def problem(sizes: Sizes, device: torch.device) -> Problem:
     }
     view = TrainView(features=features, labels=labels, guide=embedding.guide(scen))
     eggn = EGGN(recipe.parts["generator"].settings, space)
-    return Problem(sizes, device, space, view, embedding, scen, eggn)
+    rows = torch.arange(sizes.batch, device=device)
+    return Problem(sizes, device, space, view, embedding, scen, eggn, rows)
 
 
 def regions_of(sizes: Sizes) -> np.ndarray:

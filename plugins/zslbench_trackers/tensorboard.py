@@ -15,8 +15,6 @@ from zslbench.report import final_metrics, last_evaluations, run_parameters, run
 from zslbench.store import RunInfo, RunRecord
 from zslbench_trackers import LogTracker, folder_of
 
-_FINAL = ("final", "oracle")
-
 
 class TensorBoard(LogTracker[Any]):
     """Scalars ``<stage>/<figure>`` by epoch; settings and fingerprints as text; hyper-parameters.
@@ -80,7 +78,7 @@ class TensorBoard(LogTracker[Any]):
             events = EventAccumulator(str(folder), {SCALARS: 0})
             events.Reload()
             points = {name.rpartition("/")[::2]: events.Scalars(name) for name in events.Tags()[SCALARS]}
-            if not any(stage in _FINAL for stage, _ in points):
+            if not any(stage in ("final", "oracle") for stage, _ in points):
                 return folder, {(stage, one.step) for (stage, _), found in points.items() for one in found}
             number += 1
             folder = base.with_name(f"{base.name}.{number}")
