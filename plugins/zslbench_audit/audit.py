@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from zslbench.experiment import Recipe, core_version, embedding_inputs, load_dat
 from zslbench.plugin import one_line
 from zslbench.store import Store
 from zslbench_audit import probes
-from zslbench_audit.probes import Leak, Probe
+from zslbench_audit.probes import Leak
 from zslbench_audit.runs import ProbeRuns
 from zslbench_audit.sharing import arrays
 from zslbench_audit.stored import AuditResult, ProbeResult, save
@@ -25,24 +26,16 @@ EPOCHS = 5
 ITERATIONS = 10
 """Most batches of an epoch, where a setting gives their number."""
 
-PROBES: tuple[Probe, ...] = (
-    Probe("images", "Nothing that is fitted or chosen depends on the test images.", probes.images),
-    Probe("labels", "Nothing that is fitted, chosen or predicted depends on test labels.", probes.labels),
-    Probe("rows", "The prediction for a test image does not depend on the other test images.", probes.rows),
-    Probe(
-        "selection",
-        "Test images and labels do not affect the choice of epochs and hyper-parameters.",
-        probes.selection,
-    ),
-    Probe(
-        "globals",
-        "Nothing depends on the global random state, and a run leaves the process unchanged.",
-        probes.global_state,
-    ),
-    Probe("seed", "The same seed gives the same bits, and another seed gives another result.", probes.seed),
-    Probe("arrays", "No part writes to data that others use.", arrays),
-)
-"""In the order in which they are reported."""
+PROBES: Mapping[str, Callable[[ProbeRuns], str]] = {
+    "images": probes.images,
+    "labels": probes.labels,
+    "rows": probes.rows,
+    "selection": probes.selection,
+    "globals": probes.global_state,
+    "seed": probes.seed,
+    "arrays": arrays,
+}
+"""In the order in which they are reported; the docstring of each is its claim."""
 
 
 def run(
@@ -93,7 +86,10 @@ def run(
     runs = ProbeRuns(recipe, dataset, Selection(select, every=1))
     notify(f"{recipe.label}: reference run")
     runs.run()  # if the method cannot run at all, that is an error and not the result of a probe
-    results = tuple(_test(probe, runs, notify, recipe.label) for probe in PROBES)
+    results = []
+    for name in PROBES:
+        notify(f"{recipe.label}: probe {name}")
+        results.append(_test(name, runs))
     methods = [part.registered.plugin for kind, part in recipe.parts.items() if kind != "dataset"]
     result = AuditResult(
         method=recipe.method,
@@ -103,7 +99,7 @@ def run(
         zslbench=core_version(),
         settings={kind: part.values() for kind, part in recipe.parts.items()},
         selection=select,
-        probes=results,
+        probes=tuple(results),
         when=datetime.now(UTC),
         seconds=time.monotonic() - started,
         search={key: list(values) for key, values in recipe.search.items()},
@@ -127,14 +123,17 @@ def _shortened(recipe: Recipe, epochs: int, given: Mapping[str, Any]) -> dict[st
     }
 
 
-def _test(probe: Probe, runs: ProbeRuns, notify: Callable[[str], None], label: str) -> ProbeResult:
-    notify(f"{label}: probe {probe.name}")
+def _test(name: str, runs: ProbeRuns) -> ProbeResult:
+    probe = PROBES[name]
     try:
-        return ProbeResult(probe.name, True, probe.claim, probe.test(runs))
-    except Leak as leak:
-        detail = str(leak)
+        passed, detail = True, probe(runs)
     except Interrupted:
         raise
     except Exception as error:  # a plugin that fails on noise may have read it
-        detail = f"the run under this probe failed with {one_line(error)}"
-    return ProbeResult(probe.name, False, probe.claim, f"{detail[:1].upper()}{detail[1:]}.")
+        text = (
+            str(error)
+            if isinstance(error, Leak)
+            else f"the run under this probe failed with {one_line(error)}"
+        )
+        passed, detail = False, f"{text[:1].upper()}{text[1:]}."
+    return ProbeResult(name, passed, inspect.getdoc(probe) or "", detail)

@@ -1,18 +1,17 @@
 """The probes of an audit: each changes what a method must not see or depend on, and compares runs.
 
-A probe is a function that returns what it compared, and raises :class:`Leak` if its claim is broken.
+A probe is a function that returns what it compared, and raises :class:`Leak` if its claim, the docstring, is
+broken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from zslbench.data import array_sha256
+from zslbench.data import array_sha256, few
 from zslbench.evaluation import Evaluation, criteria
 from zslbench.experiment import Outcome
 from zslbench.training import flatten
@@ -37,19 +36,8 @@ class Leak(Exception):
     """How a probe's claim was broken."""
 
 
-@dataclass(frozen=True)
-class Probe:
-    """A claim about a method, and the function that tests it."""
-
-    name: str
-    claim: str
-    """What holds if it passes, one sentence."""
-    test: Callable[[ProbeRuns], str]
-    """Returns what was compared; raises :class:`Leak` if the claim is broken."""
-
-
 def images(runs: ProbeRuns) -> str:
-    """Test images become noise."""
+    """Nothing that is fitted or chosen depends on the test images."""
     honest, noise = runs.run(), runs.run(with_noise)
     count = len(test_rows(runs.dataset))
     _require_same_fit(honest, noise, f"with the {count} test images replaced by noise")
@@ -65,7 +53,7 @@ def images(runs: ProbeRuns) -> str:
 
 
 def labels(runs: ProbeRuns) -> str:
-    """Test images get other labels."""
+    """Nothing that is fitted, chosen or predicted depends on test labels."""
     honest, other = runs.run(), runs.run(with_other_labels)
     count = len(test_rows(runs.dataset))
     _require_same_fit(honest, other, f"with other labels for the {count} test images")
@@ -86,7 +74,7 @@ def labels(runs: ProbeRuns) -> str:
 
 
 def rows(runs: ProbeRuns) -> str:
-    """Half of the test images are removed, and the others are reordered."""
+    """The prediction for a test image does not depend on the other test images."""
     honest, fewer = runs.run(), runs.run(with_fewer_rows)
     _require_same_fit(honest, fewer, "with half of the test images")
     for task in ("gzsl", "czsl"):
@@ -118,7 +106,7 @@ def _changed_scores(honest: Evaluation, fewer: Evaluation, task: str) -> np.ndar
 
 
 def selection(runs: ProbeRuns) -> str:
-    """Test images influence no choice."""
+    """Test images and labels do not affect the choice of epochs and hyper-parameters."""
     honest = runs.run()
     for what, alter in (
         ("the test images replaced by noise", with_noise),
@@ -136,7 +124,7 @@ def selection(runs: ProbeRuns) -> str:
 
 
 def global_state(runs: ProbeRuns) -> str:
-    """Global random state, and other settings of the whole process."""
+    """Nothing depends on the global random state, and a run leaves the process unchanged."""
     one, other = runs.run(), runs.run(global_seed=GLOBAL_SEED + 1)
     seeds = "with other global seeds of torch, numpy and random"
     _require_same_fit(one, other, seeds)
@@ -158,7 +146,7 @@ def global_state(runs: ProbeRuns) -> str:
 
 
 def seed(runs: ProbeRuns) -> str:
-    """The same seed again, and another one."""
+    """The same seed gives the same bits, and another seed gives another result."""
     one, again, other = runs.run(), runs.run(repetition=1), runs.run(seed=runs.seed + 1)
     if names := differing(fitted(one), fitted(again)):
         raise Leak(f"two runs with seed {runs.seed} differ in {few(names)}")
@@ -237,8 +225,3 @@ def chosen(outcome: Outcome) -> str:
     parts = [f"{epochs} epoch{'' if epochs == 1 else 's'}"] if epochs is not None else []
     parts += [f"{name} {value}" for name, value in outcome.settings.items()]
     return f"the choices on validation ({', '.join(parts)})" if parts else "the results of validation"
-
-
-def few(names: list[str]) -> str:
-    """Some of the names, for a message."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from zslbench.data import few
 from zslbench.evaluation import Fold, final_fold, validation_fold
 from zslbench.experiment import Recipe, embedding_inputs
-from zslbench.plugin import Dataset, Networks, Streams, TrainView, load_class
+from zslbench.plugin import Dataset, Kind, Networks, Streams, TrainView, load_class
 from zslbench.testing import leaves
 from zslbench.training import Training, complete, draw
 from zslbench_audit.altered import copied, digests
-from zslbench_audit.probes import Leak, few, tensor_sha256
+from zslbench_audit.probes import Leak, tensor_sha256
 from zslbench_audit.runs import GLOBAL_SEED, ProbeRuns, isolated, quiet
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ _SAMPLES = 3
 
 
 def arrays(runs: ProbeRuns) -> str:
-    """Shared data stay unchanged."""
+    """No part writes to data that others use."""
     data = copied(runs.dataset)
     before = digests(data)
     runs.compute(data, runs.seed, GLOBAL_SEED)
@@ -38,12 +38,11 @@ def arrays(runs: ProbeRuns) -> str:
         if shared := _shared(fold, data):
             raise Leak(f"the {fold.name} fold shares memory with the data set: {few(shared)}")
     _, recipe = next(iter(runs.recipe.candidates()))
-    watch = _Watch()
     with quiet(True), isolated(runs.seed, GLOBAL_SEED), torch.no_grad():
-        _walk(recipe, folds[0], Training(Streams(runs.seed)), watch)
+        calls = _walk(recipe, folds[0], Training(Streams(runs.seed)))
     return (
         f"All {len(before)} arrays of the data set were unchanged after a run, the folds share no memory "
-        f"with them, and {len(watch.calls)} calls ({', '.join(watch.calls)}) left their arguments unchanged."
+        f"with them, and {len(calls)} calls ({', '.join(calls)}) left their arguments unchanged."
     )
 
 
@@ -58,58 +57,53 @@ def _shared(fold: Fold, data: Dataset) -> list[str]:
     ]
 
 
-@dataclass
-class _Watch:
-    """Calls a plugin and checks that the call leaves its arguments unchanged."""
+def _walk(recipe: Recipe, fold: Fold, training: Training) -> list[str]:
+    """Make every call that a fit on the fold makes to its components, in order; returns their names.
 
-    calls: list[str] = field(default_factory=list)
+    Raises:
+        Leak: a call writes to its arguments.
+    """
+    view, space, parts = fold.view, fold.space, recipe.parts
+    calls: list[str] = []
 
-    def __call__(self, name: str, given: Any, call: Callable[[], T]) -> T:
-        before = {path: tensor_sha256(tensor) for path, tensor in leaves(given).items()}
+    def watched(name: str, given: dict[str, Any], call: Callable[[], T]) -> T:
+        shared = given | {"space": space}
+        before = {path: tensor_sha256(tensor) for path, tensor in leaves(shared).items()}
         result = call()
-        after = leaves(given)
+        after = leaves(shared)
         if written := [path for path, digest in before.items() if tensor_sha256(after[path]) != digest]:
             raise Leak(f"{name} writes to {few(written)}, which other parts use too")
-        self.calls.append(name)
+        calls.append(name)
         return result
 
+    def fitted(kind: Kind, seen: TrainView, given: dict[str, Any]) -> tuple[Any, Networks]:
+        component: Any = load_class(parts[kind].registered)(parts[kind].settings, space)
 
-def _walk(recipe: Recipe, fold: Fold, training: Training, watch: _Watch) -> None:
-    """Make every call that a fit on the fold makes to its components, in order."""
-    view, space, parts = fold.view, fold.space, recipe.parts
-
-    def fit(kind: str, component: Any, seen: TrainView, given: dict[str, Any]) -> Networks:
         def call() -> Networks:
             with torch.enable_grad():
                 return complete(component.fit(seen), space.semantics, training.child(kind)).networks
 
-        return watch(f"{kind}.fit", given | {"space": space}, call)
+        return component, watched(f"{kind}.fit", given, call)
 
-    embedding = load_class(parts["embedding"].registered)(parts["embedding"].settings, space)
-    rows = view.features if embedding.inputs == "features" else view.regions
-    assert rows is not None
-    x = rows[torch.arange(len(view.labels))]
-    given: dict[str, Any] = {"view": {"features": view.features, "labels": view.labels}}
-    nets = fit("embedding", embedding, view, given)
-    given = {"inputs": x, "networks": nets, "space": space}
-    g: Tensor = watch("embedding.embed", given, lambda: embedding.embed(nets, x))
+    inputs = view.features if embedding_inputs(recipe) == "features" else view.regions
+    assert inputs is not None
+    x = inputs[torch.arange(len(view.labels))]
+    embedding, nets = fitted("embedding", view, {"view": {"features": view.features, "labels": view.labels}})
+    g: Tensor = watched("embedding.embed", {"inputs": x, "networks": nets}, lambda: embedding.embed(nets, x))
     seen = TrainView(g, view.labels, guide=embedding.guide(nets))
     if "generator" in parts:
-        generator = load_class(parts["generator"].registered)(parts["generator"].settings, space)
-        made = fit("generator", generator, seen, {"view": seen})
+        generator, made = fitted("generator", seen, {"view": seen})
         ids = space.unseen.repeat_interleave(_SAMPLES)
-        noise = {
-            name: draw(spec, len(ids), training.streams, name)
-            for name, spec in generator.sample_noise.items()
-        }
+        specs = generator.sample_noise.items()
+        noise = {name: draw(spec, len(ids), training.streams, name) for name, spec in specs}
         semantics = space.semantics[ids]
-        given = {"semantics": semantics, "noise": noise, "networks": made, "space": space}
-        synthetic = watch("generator.sample", given, lambda: generator.sample(made, semantics, noise))
-        given = {"features": g, "networks": made, "space": space}
-        real = watch("generator.transform", given, lambda: generator.transform(made, g))
+        given = {"semantics": semantics, "noise": noise, "networks": made}
+        synthetic = watched("generator.sample", given, lambda: generator.sample(made, semantics, noise))
+        given = {"features": g, "networks": made}
+        real = watched("generator.transform", given, lambda: generator.transform(made, g))
         both = [real, generator.transform(made, synthetic)]
         seen = TrainView(torch.cat(both), torch.cat([view.labels, ids]))
-    classifier = load_class(parts["classifier"].registered)(parts["classifier"].settings, space)
-    last = fit("classifier", classifier, seen, {"view": seen})
-    given = {"features": seen.features, "networks": last, "space": space}
-    watch("classifier.scores", given, lambda: classifier.scores(last, seen.features))
+    classifier, last = fitted("classifier", seen, {"view": seen})
+    given = {"features": seen.features, "networks": last}
+    watched("classifier.scores", given, lambda: classifier.scores(last, seen.features))
+    return calls

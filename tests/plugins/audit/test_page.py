@@ -13,6 +13,6 @@ PAGE = (ROOT / "docs" / "trust.md").read_text("utf-8")
 
 def test_every_probe_has_its_row_and_no_other():
     table = PAGE.partition("| probe |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [one.name for one in PROBES]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(PROBES)
     shown = {name for cell in re.findall(r"audit: ([^|]*)\|", PAGE) for name in re.findall(r"`(\w+)`", cell)}
-    assert shown == {one.name for one in PROBES}
+    assert shown == set(PROBES)

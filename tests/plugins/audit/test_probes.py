@@ -43,13 +43,13 @@ LEAKS = {
 @pytest.mark.parametrize("method", LEAKS)
 def test_each_leak_is_caught_by_the_probes_that_look_for_it(audited, method):
     found = audited(method)
-    assert [one.name for one in found.probes] == [one.name for one in PROBES]
+    assert [one.name for one in found.probes] == list(PROBES)
     assert set(found.failed) == LEAKS[method], [(one.name, one.detail) for one in found.probes]
     assert found.passed == (not LEAKS[method])
 
 
 def test_every_probe_has_a_leak_that_it_catches():
-    assert set().union(*LEAKS.values()) == {one.name for one in PROBES}
+    assert set().union(*LEAKS.values()) == set(PROBES)
 
 
 GENERATOR = {
@@ -162,7 +162,7 @@ def test_the_same_run_is_computed_once(monkeypatch, audited):
 
 def test_schedules_are_cut_short_but_not_what_the_user_sets(audited, monkeypatch):
     """Every ``epochs`` and ``iterations``; the probes themselves take no part here."""
-    monkeypatch.setattr("zslbench_audit.audit.PROBES", ())
+    monkeypatch.setattr("zslbench_audit.audit.PROBES", {})
     monkeypatch.setattr(ProbeRuns, "run", lambda self: None)
     of = audited("sc-egg", reading="authors", settings={"embedding.stage2.epochs": 7}).settings
     assert (of["embedding"]["stage1.epochs"], of["embedding"]["stage2.epochs"]) == (2, 7)
