@@ -5,23 +5,20 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Callable, Mapping
 from logging.handlers import BufferingHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zslbench.cli import format_option, note, options_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from zslbench.experiment import SuiteOutcome
     from zslbench.plugin import Registry
     from zslbench.store import Store
-
-F = TypeVar("F", bound=Callable[..., Any])
-Filters = Mapping[str, str | None]
-"""Wanted method, data set and selection by option; None: any."""
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -35,7 +32,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "-o",
     "--output",
     type=_FILE,
-    default=Path("report.html"),
+    default="report.html",
     show_default=True,
     metavar="FILE.html",
     help="File to write.",
@@ -116,7 +113,7 @@ def report(
 def _outcome(
     suite: str | None,
     runs: tuple[str, ...],
-    filters: Filters,
+    filters: Mapping[str, str | None],
     store: Store,
     plugins: Registry,
     data_root: Path | None,
@@ -130,41 +127,41 @@ def _outcome(
     if runs:
         records = list({record.info.id: record for record in map(store.resolve, runs)}.values())
         return outcome_of_runs(records, f"{len(records)} runs" if len(records) > 1 else "One run")
-    wanted = {name: value for name, value in filters.items() if value}
-    columns = {"method": "method", "dataset": "dataset", "select": "selection"}
-    records = [
-        record
-        for record in store.records()
-        if all(getattr(record.info, columns[name]) == value for name, value in wanted.items())
-    ]
-    texts = {"method": "{}", "dataset": "on {}", "select": "selected by {}"}
-    words = [texts[name].format(value) for name, value in wanted.items()]
-    return outcome_of_runs(records, f"Runs of {' '.join(words)}" if words else "All runs in the store")
+    records, words = store.records(), ""
+    for option, column, text in (
+        ("method", "method", "{}"),
+        ("dataset", "dataset", "on {}"),
+        ("select", "selection", "selected by {}"),
+    ):
+        if value := filters[option]:
+            records = [record for record in records if getattr(record.info, column) == value]
+            words += " " + text.format(value)
+    return outcome_of_runs(records, f"Runs of{words}" if words else "All runs in the store")
 
 
 def _command_line(
-    suite: str | None, runs: tuple[str, ...], filters: Filters, images: bool, without: tuple[str, ...]
+    suite: str | None,
+    runs: tuple[str, ...],
+    filters: Mapping[str, str | None],
+    images: bool,
+    without: tuple[str, ...],
 ) -> str:
     """The command that makes the report, without paths of this machine, which the file must not disclose."""
-    words = ["zslbench", "report"]
+    options = [("run", run) for run in runs]
+    options += [(name, value) for name, value in filters.items() if value]
+    options += [("images", "FOLDER")] * images
+    options += [("without", section) for section in sorted(without)]
+    words = [word for name, value in options for word in (f"--{name}", value)]
     if suite:
-        words.append(Path(suite).name if Path(suite).is_absolute() else suite)
-    words += [word for run in runs for word in ("--run", run)]
-    words += [word for name, value in filters.items() if value for word in (f"--{name}", value)]
-    words += ["--images", "FOLDER"] if images else []
-    words += [word for section in sorted(without) for word in ("--without", section)]
-    return shlex.join(words)
+        words = [Path(suite).name if Path(suite).is_absolute() else suite, *words]
+    return shlex.join(["zslbench", "report", *words])
 
 
 def _other_runs(store: Store, outcome: SuiteOutcome) -> int:
     """How many runs have the suite's methods, data sets and selections without belonging to it."""
     methods = {line.method for line in outcome.lines}
-    return sum(
-        record.info.method in methods
-        and record.info.dataset in outcome.datasets
-        and record.info.selection in outcome.selections
-        for record in store.records()
-    )
+    infos = [record.info for record in store.records() if record.info.method in methods]
+    return sum(one.dataset in outcome.datasets and one.selection in outcome.selections for one in infos)
 
 
 def _require_folder(path: Path) -> None:
@@ -178,26 +175,16 @@ def _require_folder(path: Path) -> None:
 # --- plot ----------------------------------------------------------------------------------------
 
 
-def _figure_options(command: F) -> F:
-    """The argument and options that all figures share."""
-    for decorate in (
-        format_option,
-        options_of("data_root", "store"),
-        click.option("--regions", metavar="NAME|PATH", help="The run's region features, if they have moved."),
-        click.option(
-            "-o",
-            "--output",
-            type=_FILE,
-            metavar="FILE",
-            help="PNG or SVG file to write.  [default: KIND-RUN.png]",
-        ),
-        click.argument("run_id", metavar="RUN"),
-    ):
-        command = decorate(command)
-    return command
+_RUN = click.argument("run_id", metavar="RUN")
+_OUTPUT = click.option(
+    "-o", "--output", type=_FILE, metavar="FILE", help="PNG or SVG file to write.  [default: KIND-RUN.png]"
+)
+_REGIONS = click.option(
+    "--regions", metavar="NAME|PATH", help="The run's region features, if they have moved."
+)
 
 
-def _count_option(flag: str, default: int, least: int, most: int | None, text: str) -> Callable[[F], F]:
+def _count_option(flag: str, default: int, least: int, most: int | None, text: str) -> Callable[..., Any]:
     return click.option(flag, type=click.IntRange(least, most), default=default, show_default=True, help=text)
 
 
@@ -221,7 +208,11 @@ def plot() -> None:
     metavar="FILE",
     help="Names of the attributes, one per line.",
 )
-@_figure_options
+@_RUN
+@_OUTPUT
+@_REGIONS
+@options_of("data_root", "store")
+@format_option
 def attention(
     run_id: str,
     attribute_names: Path | None,
@@ -236,11 +227,13 @@ def attention(
     """
     from zslbench.store import Store
     from zslbench_report.plots.attention import compute, figure
-    from zslbench_report.plots.canvas import save
+    from zslbench_report.plots.canvas import check_plot_file, save
     from zslbench_report.plots.images import read_attribute_names
 
     record = Store.default(store).resolve(run_id)
-    path = _plot_file(output or Path(f"attention-{record.info.id}.png"))
+    path = output or Path(f"attention-{record.info.id}.png")
+    check_plot_file(path)
+    _require_folder(path)
     names = None if attribute_names is None else read_attribute_names(attribute_names)
     save(figure(record, compute(record, attribute_names=names, notify=note, **options)), path)
     _list_files([path], fmt)
@@ -256,7 +249,11 @@ def attention(
 @_count_option("--per-class", 50, 1, None, "Test images (at most) and synthetic features per class.")
 @_count_option("--seed", 0, 0, None, "Seed for the choice of images, noise and t-SNE.")
 @click.option("--data-out", type=_FILE, metavar="FILE.csv", help="Also write the points as CSV.")
-@_figure_options
+@_RUN
+@_OUTPUT
+@_REGIONS
+@options_of("data_root", "store")
+@format_option
 def tsne(
     run_id: str,
     baseline: str | None,
@@ -271,37 +268,29 @@ def tsne(
     RUN and --baseline may be shortened ids.
     """
     from zslbench.store import Store, write_whole
-    from zslbench_report.plots.canvas import save
+    from zslbench_report.plots.canvas import check_plot_file, save
     from zslbench_report.plots.tsne import compute, figure
 
     runs = Store.default(store)
     record = runs.resolve(run_id)
     other = None if baseline is None else runs.resolve(baseline)
-    path = _plot_file(output or Path(f"tsne-{record.info.id}.png"))
-    if data_out is not None:
-        _require_folder(data_out)
+    path = output or Path(f"tsne-{record.info.id}.png")
+    check_plot_file(path)
+    paths = [path] if data_out is None else [path, data_out]
+    for one in paths:
+        _require_folder(one)
     projection = compute(record, baseline=other, notify=note, **options)
     save(figure(projection), path)
     if data_out is not None:
         write_whole(data_out, projection.frame().to_csv(index=False).encode())
-    _list_files([path] if data_out is None else [path, data_out], fmt)
-
-
-def _plot_file(path: Path) -> Path:
-    """The path, unless no figure can be written there."""
-    from zslbench_report.plots.canvas import check_plot_file
-
-    check_plot_file(path)
-    _require_folder(path)
-    return path
+    _list_files(paths, fmt)
 
 
 def _list_files(paths: list[Path], fmt: str) -> None:
     """Print the files written, and nothing else."""
-    if fmt == "terminal":
-        for path in paths:
-            click.echo(path)
-        return
     from zslbench.report import emit
 
-    emit([{"file": str(path)} for path in paths], fmt)
+    if fmt == "terminal":
+        click.echo("\n".join(map(str, paths)))
+    else:
+        emit([{"file": str(path)} for path in paths], fmt)

@@ -84,23 +84,15 @@ def _class_table(found: _Means, side: str, column: str, title: str) -> dict[str,
     if not methods:
         return None
     frame = pd.concat({label: table[column] for label, table in methods.items()}, axis=1)
+    frame.insert(0, "", frame.mean(axis=1))
+    frame = 100 * frame.sort_values("", kind="stable")
     images = next(iter(methods.values()))["images"].to_dict()
-    means = frame.mean(axis=1).sort_values(kind="stable")
-    rows = [
-        {
-            "name": str(name),
-            "images": images.get(name),
-            "mean": 100 * float(means[name]),
-            "values": [None if pd.isna(value) else 100 * float(value) for value in frame.loc[name]],
-        }
-        for name in means.index[:MOST_ROWS]
-    ]
     return {
         "title": title,
         "labels": list(methods),
-        "rows": rows,
-        "left_out": max(0, len(means) - MOST_ROWS),
-        "count": len(means),
+        "rows": [(str(name), images.get(name), values) for name, *values in frame[:MOST_ROWS].itertuples()],
+        "left_out": max(0, len(frame) - MOST_ROWS),
+        "count": len(frame),
         "open": column == "gzsl_accuracy" and side == "unseen",
     }
 
@@ -109,11 +101,8 @@ def _class_chart(report: Report, title: str, found: _Means) -> Any:
     methods = []
     for series, table in found:
         accuracy = "gzsl_accuracy" if table["gzsl_accuracy"].notna().any() else "czsl_accuracy"
-        table = table[table[accuracy].notna()]
-        sides = {
-            side: 100 * table.loc[table["side"] == side, accuracy].to_numpy(float)
-            for side in ("unseen", "seen")
-        }
+        values = table.set_index("side")[accuracy].dropna()
+        sides = {side: 100 * values[values.index == side].to_numpy(float) for side in ("unseen", "seen")}
         methods.append((series.label, series.tone, sides))
     return report.draw(class_chart, "classes", f"Accuracy of each class of {title}, by method", methods)
 
@@ -150,8 +139,7 @@ def _confusion(report: Report, series: Series) -> dict[str, Any] | None:
     if not runs:
         return None
     classes = pd.concat(tables)
-    names: dict[Any, str] = classes["name"].to_dict()
-    sides: dict[Any, str] = classes["side"].to_dict()
+    names, sides = classes["name"].to_dict(), classes["side"].to_dict()
     matrix, pairs, to_seen = None, [], None
     if all("czsl_prediction" in table for table in runs):
         matrix = _matrix(runs, names)

@@ -150,16 +150,11 @@ def _differing(columns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Settings that several lines have, with different values; a line without one shows a dash."""
     rows = []
     for name in dict.fromkeys(name for values in columns for name in values):
-        counts = Counter(_canonical(values[name]) for values in columns if name in values)
+        texts = [_setting(values[name]) if name in values else None for values in columns]
+        counts = Counter(text for text in texts if text is not None).most_common()
         if len(counts) > 1:
-            usual = max(counts, key=counts.__getitem__)  # of several, the first
-            cells = [
-                (_setting(values[name]), _canonical(values[name]) != usual)
-                if name in values
-                else (None, False)
-                for values in columns
-            ]
-            rows.append({"name": name, "cells": cells})
+            usual = counts[0][0]  # of several, the first
+            rows.append({"name": name, "cells": [(text, text not in (None, usual)) for text in texts]})
     return rows
 
 
@@ -170,11 +165,11 @@ def _uneven_seeds(series: Series) -> list[str]:
         parts = [(part, identity.get(part, {})) for part in ("versions", "execution")]
         named = {f"{part}: {name}": value for part, values in parts for name, value in values.items()}
         facts.append(_flat_settings(identity) | named)
-    names = [name for name in facts[0] if any(other.get(name) != facts[0][name] for other in facts)]
+    found = {name: sorted({str(one.get(name, "absent")) for one in facts}) for name in facts[0]}
     return [
-        f"{series.label}: {name} differs between seeds "
-        f"({', '.join(sorted({str(other.get(name, 'absent')) for other in facts}))})"
-        for name in names
+        f"{series.label}: {name} differs between seeds ({', '.join(values)})"
+        for name, values in found.items()
+        if len(values) > 1
     ]
 
 
@@ -182,11 +177,10 @@ def _all_settings(report: Report, series: Series, values: Mapping[str, Any]) -> 
     record = series.median
     chosen = record.environment.get("chosen") or {}
     explained: list[tuple[str, str]] = []
-    if report.plugins is not None:
-        try:
-            explained = explain_run(record, report.plugins)
-        except Exception as error:  # a plugin's explanation must not cost the report
-            report.add_fault(str(error))
+    try:
+        explained = explain_run(record, report.plugins) if report.plugins else []
+    except Exception as error:  # a plugin's explanation must not cost the report
+        report.add_fault(str(error))
     return {
         "label": series.label,
         "seed": record.info.seed,
@@ -207,13 +201,13 @@ def provenance(report: Report) -> Mapping[str, Any] | None:
     if not records:
         return None
     data = []
+    sha256 = Markup('<code class="hash">{}</code> {}').format
     for same in _grouped(records, lambda one: [one.info.dataset, one.data]):
         facts = same[0].data
         rows = [(name, _text(value)) for name, value in facts.items() if name not in ("arrays", "extra")]
-        sha256 = Markup('<code class="hash">{}</code> {}').format
         rows += [(one["array"], sha256(one["sha256"], one.get("file") or "")) for one in facts["arrays"]]
         data.append({"title": report.dataset_title(same[0].info.dataset), "rows": rows, "runs": same})
-    groups = _grouped(records, lambda one: [one.environment.get(name) for name in _ENVIRONMENT])
+    groups = _grouped(records, _environment)
     environments = [_environment(same[0]) for same in groups]
     names = list(dict.fromkeys(name for one in environments for name in one))
     differing = [name for name in names if len({one.get(name) for one in environments}) > 1]
@@ -234,28 +228,21 @@ def provenance(report: Report) -> Mapping[str, Any] | None:
     }
 
 
-def _grouped(records: Sequence[RunRecord], key: Callable[[RunRecord], Any]) -> list[list[RunRecord]]:
+def _grouped(records: Sequence[RunRecord], facts: Callable[[RunRecord], Any]) -> list[list[RunRecord]]:
     groups: dict[str, list[RunRecord]] = {}
     for record in records:
-        groups.setdefault(_canonical(key(record)), []).append(record)
+        groups.setdefault(json.dumps(facts(record), sort_keys=True, default=str), []).append(record)
     return list(groups.values())
 
 
 def _environment(record: RunRecord) -> dict[str, str]:
-    rows = {}
-    for name in _ENVIRONMENT:
-        value = record.environment.get(name)
-        if name == "git" and isinstance(value, Mapping):
-            value = f"{value.get('revision')}{' with local changes' if value.get('changed') else ''}"
+    facts = {name: record.environment.get(name) for name in _ENVIRONMENT}
+    if isinstance(git := facts["git"], Mapping):
+        facts["git"] = f"{git.get('revision')}{' with local changes' if git.get('changed') else ''}"
+    for name, value in facts.items():
         if isinstance(value, Mapping):
-            value = ", ".join(f"{key} {one}" for key, one in value.items())
-        if value is not None:
-            rows[name] = _text(value)
-    return rows
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+            facts[name] = ", ".join(f"{key} {one}" for key, one in value.items())
+    return {name: _text(value) for name, value in facts.items() if value is not None}
 
 
 def _setting(value: Any) -> str:

@@ -15,18 +15,18 @@ import torch
 from jaxtyping import Float
 
 from zslbench.data import RegionStore
-from zslbench.errors import PluginError, ZslbenchError
+from zslbench.errors import ZslbenchError
 from zslbench.plugin import Attention, RegionSource
 from zslbench.store import RunRecord
 from zslbench_report.plots.canvas import (
     Figure,
-    add_colorbar,
+    ScalarMappable,
     colormapped,
     new_figure,
     plot_style,
     run_title,
 )
-from zslbench_report.plots.fitted import FittedRun, Notify, ignore, open_run, require_shape
+from zslbench_report.plots.fitted import FittedRun, Notify, open_run, require_shape
 from zslbench_report.plots.images import (
     attribute_names_of,
     choose_rows,
@@ -91,7 +91,7 @@ def compute(
     attribute_names: Sequence[str] | None = None,
     data_root: str | Path | None = None,
     regions: str | None = None,
-    notify: Notify = ignore,
+    notify: Notify = lambda text: None,
 ) -> list[ImageTiles]:
     """For each image its tiles: the image, the overall map, the maps of its ``top`` attributes.
 
@@ -115,9 +115,9 @@ def compute(
     chosen = choose_rows(record, dataset, rows, count)
     found = attention_of(run, chosen)
     pictures = pictures_of(dataset, chosen.tolist(), images, notify)
-    grid = grid_of(dataset.regions, found.maps.shape[2])
-    outcome, unseen = outcomes(record, dataset), set(run.fold.space.unseen.tolist())
     maps, scores, overall = (part.numpy() for part in found)
+    grid = grid_of(dataset.regions, maps.shape[2])
+    outcome, unseen = outcomes(record, dataset), set(run.fold.space.unseen.tolist())
     shown = []
     for place, row in enumerate(chosen.tolist()):
         picture = pictures.get(row)
@@ -160,11 +160,7 @@ def attention_of(run: FittedRun, rows: np.ndarray) -> Attention:
             f"run {run.record.info.id}: embedding '{name}' has no attention, so there is nothing to draw"
         )
     where = f"attention of embedding '{name}':"
-    if found.maps.ndim != 3:
-        raise PluginError(
-            f"run {run.record.info.id}: {where} maps has shape {tuple(found.maps.shape)}, not three axes"
-        )
-    n, attributes, regions = len(rows), run.dataset.semantics.shape[1], found.maps.shape[2]
+    n, attributes, regions = len(rows), run.dataset.semantics.shape[1], found.maps.shape[-1]
     return Attention(
         require_shape(f"{where} maps", run.record, (n, attributes, regions), found.maps),
         require_shape(f"{where} scores", run.record, (n, attributes), found.scores),
@@ -241,5 +237,8 @@ def figure(record: RunRecord, shown: Sequence[ImageTiles]) -> Figure:
             panel.set_title(heading, fontsize=7)
             if tile.pixels is not None:
                 panel.imshow(tile.pixels, cmap=tile.colours, vmin=0, vmax=1, aspect="auto")
-    add_colorbar(made, axes, COLOUR_MAP, "weight of a region, each map scaled separately", ("0", "max"))
+    colours = ScalarMappable(cmap=COLOUR_MAP)
+    bar = made.colorbar(colours, ax=axes, ticks=[0, 1], fraction=0.01, pad=0.01, aspect=30)
+    bar.ax.set_yticklabels(["0", "max"])
+    bar.set_label("weight of a region, each map scaled separately", fontsize=7)
     return made

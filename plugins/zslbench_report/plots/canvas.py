@@ -19,7 +19,7 @@ try:
     from matplotlib import colormaps, rc_context, style
     from matplotlib.axes import Axes as Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.cm import ScalarMappable
+    from matplotlib.cm import ScalarMappable as ScalarMappable
     from matplotlib.figure import Figure as Figure
     from matplotlib.lines import Line2D as Line2D
     from matplotlib.patches import Patch as Patch
@@ -62,14 +62,6 @@ def new_figure(width: float, height: float) -> Figure:
 def colormapped(name: str, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape 3"]:
     """RGB in [0, 1] of values in [0, 1], by one of matplotlib's colour maps."""
     return np.asarray(colormaps[name](values)[..., :3], dtype=values.dtype)
-
-
-def add_colorbar(figure: Figure, axes: np.ndarray, name: str, label: str, ends: tuple[str, str]) -> None:
-    """A colour bar from 0 to 1 next to all panels, with ``ends`` as its tick labels."""
-    colours = ScalarMappable(cmap=name)
-    bar = figure.colorbar(colours, ax=axes, ticks=[0, 1], fraction=0.01, pad=0.01, aspect=30)
-    bar.ax.set_yticklabels(ends)
-    bar.set_label(label, fontsize=7)
 
 
 def check_plot_file(path: Path) -> None:

@@ -10,21 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.data import find_dataset
 from zslbench.errors import DataError, PluginError, ZslbenchError
 from zslbench.evaluation import Fold, final_fold, split_fingerprint
-from zslbench.experiment import DataFiles, Part, arrays, load_dataset
-from zslbench.plugin import (
-    Dataset,
-    Embedding,
-    Generator,
-    Kind,
-    Networks,
-    build,
-    load_class,
-    registry,
-    settings_model,
-)
+from zslbench.experiment import DataFiles, arrays, embedding_inputs, load_dataset, resolve
+from zslbench.plugin import Dataset, Embedding, Generator, Networks, load_class, registry
 from zslbench.store import RunRecord
 from zslbench.training import unflatten
 
@@ -32,10 +21,6 @@ Notify = Callable[[str], None]
 """Called with each line that the user should read with a figure."""
 
 _CHUNK = 256
-
-
-def ignore(text: str) -> None:
-    """A ``Notify`` that drops its lines."""
 
 
 @dataclass(frozen=True)
@@ -76,21 +61,18 @@ def fitted_networks(record: RunRecord, *, embedding_only: bool = False) -> dict[
         ZslbenchError: the run was stored without them; the message says how to get them.
         DataError: their file is damaged.
     """
-    parts: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in record.networks().items():
-        part, _, path = name.partition("/")
-        parts.setdefault(part, {})[path] = tensor
-    if not parts or not (embedding_only or record.environment.get("weights", "all") == "all"):
-        run = f"run {record.info.id}"
-        if record.info.selection == "oracle":
-            raise ZslbenchError(
-                f"{run} has no networks: under --select oracle its figures come from several models; "
-                "plot a run selected by val or last"
-            )
+    parts = unflatten(record.networks())
+    if parts and (embedding_only or record.environment.get("weights", "all") == "all"):
+        return {part: unflatten(flat) for part, flat in parts.items()}
+    run = f"run {record.info.id}"
+    if record.info.selection == "oracle":
         raise ZslbenchError(
-            f"{run} was stored without its networks: repeat its command with --keep-weights --force"
+            f"{run} has no networks: under --select oracle its figures come from several models; "
+            "plot a run selected by val or last"
         )
-    return {part: unflatten(flat) for part, flat in parts.items()}
+    raise ZslbenchError(
+        f"{run} was stored without its networks: repeat its command with --keep-weights --force"
+    )
 
 
 def open_run(
@@ -98,7 +80,7 @@ def open_run(
     data_root: str | Path | None = None,
     *,
     regions: str | None = None,
-    notify: Notify = ignore,
+    notify: Notify = lambda text: None,
     embedding_only: bool = False,
 ) -> FittedRun:
     """Load a run's networks and data, and rebuild its components.
@@ -114,45 +96,46 @@ def open_run(
             component is no longer registered.
     """
     networks: dict[str, Networks] = {"embedding": {}} | fitted_networks(record, embedding_only=embedding_only)
-    names = record.info.identity["components"]
-    parts = {kind: _part(record, kind, data_root) for kind in names if kind != "classifier"}
-    embedding_class = load_class(parts["embedding"].registered)
-    recorded = record.data.get("regions")
-    named = regions or (recorded["name"] if recorded else None)
+    identity, recorded = record.info.identity, record.data.get("regions")
+    of_kinds = identity["settings"].items()
+    settings = {f"{kind}.{name}": value for kind, values in of_kinds for name, value in values.items()}
+    recipe = resolve(
+        registry(),
+        record.info.dataset,
+        components={kind: name for kind, name in identity["components"].items() if kind != "dataset"},
+        settings=settings | (record.environment.get("chosen") or {}),
+        data_root=data_root,
+    )
+    parts, inputs = recipe.parts, embedding_inputs(recipe)
     dataset = load_dataset(
         parts["dataset"],
-        DataFiles(record.data["features"], record.data["semantics"], named),
+        DataFiles(
+            record.data["features"],
+            record.data["semantics"],
+            regions or (recorded["name"] if recorded else None),
+        ),
         root=data_root,
-        needs_regions=embedding_class.inputs == "regions",
+        needs_regions=inputs == "regions",
     )
-    if embedding_class.inputs == "regions" and dataset.regions is None:
+    if inputs == "regions" and dataset.regions is None:
         raise ZslbenchError(
             f"run {record.info.id}: embedding '{parts['embedding'].name}' reads region features, which data "
             f"set '{dataset.name}' does not have; give --regions"
         )
     _require_same_data(record, dataset)
-    _report_changed_plugins(record, parts, notify)
-    fold = final_fold(dataset, torch.device("cpu"), embedding_class.inputs)
-    generator = None
-    if "generator" in parts:
-        generator = load_class(parts["generator"].registered)(parts["generator"].settings, fold.space)
-    embedding = embedding_class(parts["embedding"].settings, fold.space)
-    return FittedRun(record, dataset, fold, embedding, generator, networks)
-
-
-def _part(record: RunRecord, kind: Kind, data_root: str | Path | None) -> Part:
-    """A component with the run's settings: those of its identity, and those that validation chose."""
-    identity = record.info.identity
-    name = identity["components"][kind]
-    plugins = registry()
-    registered = (
-        find_dataset(plugins, name, root=data_root) if kind == "dataset" else plugins.component(kind, name)
-    )
-    chosen: dict[str, Any] = record.environment.get("chosen") or {}
-    values = dict(identity["settings"][kind])
-    values |= {key.partition(".")[2]: value for key, value in chosen.items() if key.partition(".")[0] == kind}
-    where = f"run {record.info.id}: {kind} '{registered.name}'"
-    return Part(registered, build(settings_model(registered), values, where))
+    for plugin in recipe.plugins:
+        if identity["versions"].get(f"plugin {plugin.name}", plugin.source) != plugin.source:
+            notify(
+                f"plugin '{plugin.name}' has changed since run {record.info.id}; its current code draws this "
+                "figure"
+            )
+    fold = final_fold(dataset, torch.device("cpu"), inputs)
+    made: dict[str, Any] = {
+        kind: load_class(part.registered)(part.settings, fold.space)
+        for kind, part in parts.items()
+        if kind in ("embedding", "generator")
+    }
+    return FittedRun(record, dataset, fold, made["embedding"], made.get("generator"), networks)
 
 
 def _require_same_data(record: RunRecord, dataset: Dataset) -> None:
@@ -171,18 +154,6 @@ def _require_same_data(record: RunRecord, dataset: Dataset) -> None:
             [f"data set '{dataset.name}' differs from the one the run used: {', '.join(differ)} differ"],
             "Give --data-root (and --regions) of the run's data",
         )
-
-
-def _report_changed_plugins(record: RunRecord, parts: dict[Kind, Part], notify: Notify) -> None:
-    versions = record.info.identity["versions"]
-    plugins = {part.registered.plugin.name: part.registered.plugin for part in parts.values()}
-    for name, info in sorted(plugins.items()):
-        current = info.source
-        recorded = versions.get(f"plugin {name}")
-        if recorded is not None and recorded != current:
-            notify(
-                f"plugin '{name}' has changed since run {record.info.id}; its current code draws this figure"
-            )
 
 
 def require_shape(what: str, record: RunRecord, shape: tuple[int, ...], tensor: Tensor) -> Tensor:

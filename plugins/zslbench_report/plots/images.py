@@ -103,22 +103,19 @@ def picture_files(folder: Path, names: Sequence[str], rows: Sequence[int]) -> di
     """
     paths = {name: PurePosixPath(name.replace("\\", "/").lstrip("/")).parts for name in names}
     counts = Counter(end for parts in paths.values() for end in _ends(parts))
-    found: dict[int, Path] = {}
-    anywhere: dict[tuple[str, ...], list[int]] = {}
-    for row in rows:
-        ends = [end for end in _ends(paths[names[row]]) if counts[end] == 1]
-        file = next((file for end in ends if (file := folder.joinpath(*end)).is_file()), None)
-        if file is not None:
-            found[row] = file
+    found: dict[str, Path] = {}
+    anywhere: dict[tuple[str, ...], str] = {}
+    for name in (names[row] for row in rows):
+        ends = [end for end in _ends(paths[name]) if counts[end] == 1]
+        if file := next((file for end in ends if (file := folder.joinpath(*end)).is_file()), None):
+            found[name] = file
         elif ends and len(ends[-1]) == 2:  # its last two components are its own
-            anywhere.setdefault(ends[-1], []).append(row)
-    for base, folders, files in os.walk(folder):
-        if not anywhere:
-            break
+            anywhere[ends[-1]] = name
+    for base, folders, files in os.walk(folder) if anywhere else ():
         folders.sort()  # of two pictures with the same name, always take the same one
         for end in anywhere.keys() & {(Path(base).name, file) for file in files}:
-            found |= dict.fromkeys(anywhere.pop(end), Path(base, end[1]))
-    return found
+            found[anywhere.pop(end)] = Path(base, end[1])
+    return {row: found[names[row]] for row in rows if names[row] in found}
 
 
 def _ends(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -165,9 +162,7 @@ def attribute_names_of(dataset: Dataset, given: Sequence[str] | None = None) -> 
         SettingsError: the number of names is not the number of attributes.
     """
     attributes = dataset.semantics.shape[1]
-    names = given if given is not None else dataset.attribute_names
-    if names is None:
-        return tuple(f"attribute {number}" for number in range(attributes))
+    names = given if given is not None else dataset.attribute_names or [""] * attributes
     if len(names) != attributes:
         raise SettingsError(
             f"{len(names)} attribute names, but data set '{dataset.name}' has {attributes} attributes; "

@@ -30,19 +30,16 @@ from zslbench_report.plots.canvas import (
     plot_style,
     run_title,
 )
-from zslbench_report.plots.fitted import FittedRun, Notify, ignore, open_run, require_shape
+from zslbench_report.plots.fitted import FittedRun, Notify, open_run, require_shape
 from zslbench_report.plots.images import wrapped
 from zslbench_report.theme import CLASSES
 
-KINDS = ("real seen", "real unseen", "synthetic unseen")
-SYNTHETIC = KINDS[2]
+REAL_SEEN, REAL_UNSEEN, SYNTHETIC = "real seen", "real unseen", "synthetic unseen"
 MARKERS: dict[str, dict[str, Any]] = {
-    KINDS[0]: {"marker": "o", "s": 20, "linewidths": 0.0, "alpha": 0.9},
-    KINDS[1]: {"marker": "x", "s": 20, "linewidths": 1.3, "alpha": 0.9},
-    KINDS[2]: {"marker": "*", "s": 42, "linewidths": 0.4, "alpha": 0.9},
+    REAL_SEEN: {"marker": "o", "s": 20, "linewidths": 0.0, "alpha": 0.9},
+    REAL_UNSEEN: {"marker": "x", "s": 20, "linewidths": 1.3, "alpha": 0.9},
+    SYNTHETIC: {"marker": "*", "s": 42, "linewidths": 0.4, "alpha": 0.9},
 }
-MOST_CLASSES = 2 * len(CLASSES)
-"""Each colour stands for one seen and one unseen class."""
 
 _COMPONENTS = 50
 _PERPLEXITY = 30.0
@@ -103,7 +100,7 @@ def compute(
     data_root: str | Path | None = None,
     regions: str | None = None,
     backbone: bool = True,
-    notify: Notify = ignore,
+    notify: Notify = lambda text: None,
 ) -> Projection:
     """The coordinates of real seen, real unseen and synthetic unseen features in both spaces.
 
@@ -111,7 +108,7 @@ def compute(
         record: a run stored with its networks.
         baseline: a run on the same images whose generator works on backbone features; its synthetic
             features join the backbone panel. None: that panel shows real features only.
-        classes: how many classes, half of them unseen; drawn by the seed.
+        classes: how many classes, 2 to 20, half of them unseen; drawn by the seed.
         per_class: test images of a class, at most, and number of synthetic features of an unseen class.
         seed: of the choice, of the synthetic features' noise and of t-SNE. On one machine, equal seeds give
             equal points.
@@ -147,28 +144,21 @@ def select(run: FittedRun, classes: int, per_class: int, seed: int) -> Selection
     """Classes and test images, drawn by the seed; half of the classes unseen if there are enough.
 
     Only test images are shown, since the embedding was trained on the others.
-
-    Raises:
-        SettingsError: ``classes`` or ``per_class`` is out of range.
     """
-    if not 2 <= classes <= MOST_CLASSES:
-        raise SettingsError(f"--classes {classes}: must be from 2 to {MOST_CLASSES}, or colours look alike")
-    if per_class < 1:
-        raise SettingsError(f"--per-class {per_class}: must be 1 or more")
     random = np.random.default_rng(seed)
     labels, split = run.dataset.labels, run.dataset.split
     test_rows = (split.test_seen, split.test_unseen)
     sides = [random.permutation(np.unique(labels[rows])) for rows in test_rows]
     unseen = min(classes - classes // 2, len(sides[1]))
-    seen = min(classes - unseen, len(sides[0]), MOST_CLASSES // 2)
-    unseen = min(classes - seen, len(sides[1]), MOST_CLASSES // 2)
+    seen = min(classes - unseen, len(sides[0]), len(CLASSES))
+    unseen = min(classes - seen, len(sides[1]), len(CLASSES))
     chosen = [np.sort(side[:number]) for side, number in zip(sides, (seen, unseen), strict=True)]
-    images = []
-    for side, rows in zip(chosen, test_rows, strict=True):
-        for label in side:
-            of_class = np.sort(rows[labels[rows] == label])
-            images.append(np.sort(random.permutation(of_class)[:per_class]))
-    return Selection(chosen[0], chosen[1], np.concatenate(images))
+    images = [
+        np.sort(random.permutation(np.sort(rows[labels[rows] == label]))[:per_class])
+        for side, rows in zip(chosen, test_rows, strict=True)
+        for label in side
+    ]
+    return Selection(*chosen, np.concatenate(images))
 
 
 def _real_and_synthetic(run: FittedRun, selection: Selection, per_class: int, seed: int) -> list[Samples]:
@@ -182,7 +172,7 @@ def _real_and_synthetic(run: FittedRun, selection: Selection, per_class: int, se
 def _real_samples(run: FittedRun, selection: Selection, features: Float[np.ndarray, "n d"]) -> Samples:
     """The selected test images with these features."""
     labels = run.dataset.labels[selection.rows]
-    kinds = np.where(np.isin(labels, selection.unseen), KINDS[1], KINDS[0])
+    kinds = np.where(np.isin(labels, selection.unseen), REAL_UNSEEN, REAL_SEEN)
     return features, _about(kinds, labels, selection.rows)
 
 
@@ -191,13 +181,10 @@ def synthetic_samples(run: FittedRun, selection: Selection, per_class: int, seed
     if run.generator is None:
         return None
     streams = Streams(seed).child("tsne")
-    made = []
+    made, specs = [], run.generator.sample_noise.items()
     with torch.no_grad():
         for label in selection.unseen.tolist():
-            noise = {
-                name: draw(spec, per_class, streams, name)
-                for name, spec in run.generator.sample_noise.items()
-            }
+            noise = {name: draw(spec, per_class, streams, name) for name, spec in specs}
             semantics = run.fold.space.semantics[label].expand(per_class, -1)
             made.append(run.generator.sample(run.networks.get("generator", {}), semantics, noise))
     g = torch.cat(made)
@@ -251,15 +238,7 @@ def _open_baseline(
     Their feature files may differ: a run on regions and its baseline need not name the same one.
     """
     where = f"baseline run {baseline.info.id}"
-    own, others = (
-        (
-            one.info.dataset,
-            [array["sha256"] for array in one.data["arrays"] if array["array"] == "labels"],
-            one.data["split_fingerprint"],
-        )
-        for one in (run.record, baseline)
-    )
-    if own != others:
+    if _images_of(run.record) != _images_of(baseline):
         raise ZslbenchError(
             f"{where} uses different images from run {run.record.info.id} ({baseline.info.dataset}, "
             f"{run.record.info.dataset}): give a run on the same data set and split"
@@ -277,6 +256,11 @@ def _open_baseline(
             "such as tf-vaegan"
         )
     return other
+
+
+def _images_of(record: RunRecord) -> tuple[Any, ...]:
+    labels = [one["sha256"] for one in record.data["arrays"] if one["array"] == "labels"]
+    return record.info.dataset, record.data["split_fingerprint"], labels
 
 
 # --- the figure ----------------------------------------------------------------------------------
@@ -321,7 +305,7 @@ def scatter(axes: Axes, panel: Panel, colours: Mapping[int, str], edge: str) -> 
     Args:
         edge: colour of the synthetic points' edges.
     """
-    for kind in reversed(KINDS):
+    for kind in reversed(MARKERS):
         points = panel.points[panel.points["kind"] == kind]
         if len(points):
             edges: dict[str, Any] = {"edgecolors": edge} if kind == SYNTHETIC else {}
@@ -334,8 +318,7 @@ def palette(selection: Selection) -> dict[int, int]:
 
     Beyond ten classes a seen and an unseen one share a colour; their markers differ.
     """
-    sides = selection.seen.tolist(), selection.unseen.tolist()
-    classes = [*sides[0], *sides[1]]
-    if len(classes) <= len(CLASSES):
-        return {number: place for place, number in enumerate(classes)}
+    sides = [selection.seen.tolist(), selection.unseen.tolist()]
+    if len(sides[0]) + len(sides[1]) <= len(CLASSES):
+        sides = [sides[0] + sides[1]]
     return {number: place for side in sides for place, number in enumerate(side)}

@@ -190,16 +190,3 @@ def test_a_baseline_on_other_images(looking: Any, finished: Callable[..., Any]) 
 def test_a_baseline_may_describe_classes_otherwise(looking: Any, finished: Callable[..., Any]) -> None:
     other = finished("identity", semantics="original_att")
     assert len(tsne.compute(looking, baseline=other, **SIZE).panels) == 2
-
-
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        ({"classes": 1}, "--classes 1: .*2.*20"),
-        ({"classes": 21}, "--classes 21"),
-        ({"per_class": 0}, "--per-class 0"),
-    ],
-)
-def test_sizes_that_make_no_figure(looking: Any, options: dict[str, int], line: str) -> None:
-    with pytest.raises(SettingsError, match=line):
-        tsne.compute(looking, **options)
