@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from zslbench.data import ArrayRegions, array_sha256
+from zslbench.experiment import arrays
 from zslbench.plugin import Dataset, Indices
 
 _STRENGTH = 50.0
@@ -70,19 +71,9 @@ def test_rows(dataset: Dataset) -> Indices:
 
 def digests(dataset: Dataset) -> dict[str, str]:
     """sha256 of every array of a data set by its name."""
-    split = dataset.split
-    arrays = {
-        "features": dataset.features,
-        "labels": dataset.labels,
-        "semantics": dataset.semantics,
-        "attribute vectors": dataset.attribute_vectors,
-        "regions": None if dataset.regions is None else _regions(dataset),
-        "trainval": split.trainval,
-        "test_seen": split.test_seen,
-        "test_unseen": split.test_unseen,
-        "validation classes": split.validation_classes,
-    }
-    return {name: array_sha256(array) for name, array in arrays.items() if array is not None}
+    found = {one.array: one.sha256 for one in arrays(replace(dataset, sources=()))}
+    parts = {one.name: getattr(dataset.split, one.name) for one in fields(dataset.split)}
+    return found | {name: array_sha256(part) for name, part in parts.items() if part is not None}
 
 
 def _noise(random: np.random.Generator, like: np.ndarray) -> np.ndarray:

@@ -49,11 +49,8 @@ class ProbeRuns:
     ) -> Outcome:
         """The outcome on the data set, or on an altered one; computed once for the same arguments.
 
-        Args:
-            alter: alters the data set.
-            seed: of the run; None: the audit's.
-            global_seed: of the process's global random generators.
-            repetition: another number computes the same run once more.
+        ``seed`` is the run's (None: the audit's), ``global_seed`` that of the process's global generators;
+        another ``repetition`` computes the same run once more.
         """
         seed = self.seed if seed is None else seed
         key = (alter.__name__ if alter else "", seed, global_seed, repetition)
@@ -97,12 +94,9 @@ class Traces:
 
 @contextmanager
 def isolated(seed: int, start: int) -> Iterator[Traces]:
-    """Compute as runs do, from a given global random state; restore the process afterwards.
+    """Compute as runs with this seed do, from a given global random state; restore the process afterwards.
 
-    Args:
-        seed: the run's.
-        start: seed of the global generators of torch, numpy and random. A run seeds them with its own seed;
-            here they can differ for the same seed of the run.
+    ``start`` seeds the global generators of torch, numpy and random, which a run seeds with its own seed.
     """
     traces = Traces()
     with applied(_MODE, seed), global_seed(start):

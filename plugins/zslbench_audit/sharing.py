@@ -60,8 +60,7 @@ def _shared(fold: Fold, data: Dataset) -> list[str]:
 def _walk(recipe: Recipe, fold: Fold, training: Training) -> list[str]:
     """Make every call that a fit on the fold makes to its components, in order; returns their names.
 
-    Raises:
-        Leak: a call writes to its arguments.
+    None may write to its arguments.
     """
     view, space, parts = fold.view, fold.space, recipe.parts
     calls: list[str] = []

@@ -178,12 +178,9 @@ class AuditStatus:
 
 
 def find(store: Store, run: RunRecord | Mapping[str, Any]) -> AuditResult | None:
-    """The audit that applies to a run: same method, variant, reading, core and source of plugins.
+    """The audit that applies to a run (or identity): same method, variant, reading, core and plugins' source.
 
     Of several (with different settings), one that failed takes precedence, then the latest.
-
-    Args:
-        run: a finished run, or a run's identity.
     """
     identity = run.info.identity if isinstance(run, RunRecord) else run
     current = [one for one in _of_method(store, identity) if not _changes(one, identity["versions"])]

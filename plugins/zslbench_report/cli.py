@@ -97,7 +97,6 @@ def report(
     made = Report(
         outcome,
         run_store,
-        plugins,
         command=_command_line(suite, runs, filters, images is not None, without),
         data_root=data_root,
         images=images,

@@ -21,7 +21,7 @@ from zslbench_tune.space import Space
 if TYPE_CHECKING:
     import pandas as pd
 
-    from zslbench_tune.search import Sampling, Search
+    from zslbench_tune.search import Search
 
 _CLOSED_FORM = "closed form"
 
@@ -51,11 +51,6 @@ class TrialResult:
     def figure(self) -> str:
         """The value in percent."""
         return f"{percent(self.value):.1f} %" if self.value is not None else ""
-
-    @property
-    def length(self) -> str:
-        """The length of its schedule as a suffix for messages."""
-        return f" after {self.epochs} epoch{'s' * (self.epochs > 1)}" if self.epochs else ""
 
 
 @dataclass(frozen=True)
@@ -112,9 +107,7 @@ def check_output(path: Path, study: str) -> None:
         raise SettingsError(f"{path}: exists and is not a preset of this search; choose another file")
 
 
-def write_preset(
-    path: Path, search: Search, sampling: Sampling, trials: Sequence[TrialResult]
-) -> TrialResult:
+def write_preset(path: Path, search: Search, trials: Sequence[TrialResult]) -> TrialResult:
     """Write the settings of the best trial, of equals the first, as a preset with its provenance.
 
     Returns:
@@ -130,7 +123,7 @@ def write_preset(
     recipe = search.recipe.with_settings(best.settings)
     if best.epochs is not None and recipe.schedule is not None:
         recipe = recipe.with_settings({recipe.schedule: best.epochs})
-    text = preset_text(recipe, search.space, _provenance(search, sampling, trials, best))
+    text = preset_text(recipe, search.space, _provenance(search, trials, best))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text.encode("utf-8"))
@@ -139,10 +132,8 @@ def write_preset(
     return best
 
 
-def _provenance(
-    search: Search, sampling: Sampling, trials: Sequence[TrialResult], best: TrialResult
-) -> dict[str, Any]:
-    recipe, data = search.recipe, search.data
+def _provenance(search: Search, trials: Sequence[TrialResult], best: TrialResult) -> dict[str, Any]:
+    recipe, data, sampling = search.recipe, search.data, search.sampling
     states = [trial.state for trial in trials]
     content = {  # without the times
         str(one.number): [one.state, dict(one.settings), one.value, one.epochs, list(one.seeds.values())]
@@ -187,7 +178,7 @@ def preset_text(recipe: Recipe, space: Space, provenance: Mapping[str, Any]) -> 
     """A preset as TOML with every setting, so that it depends on no other preset and no default."""
     import tomlkit
 
-    searched = {dimension.key for dimension in space.dimensions} | {recipe.schedule}
+    searched = {*space.specs, recipe.schedule}
     document = tomlkit.document()
     document.add(tomlkit.comment("Found by zslbench tune on the validation split; see [provenance]."))
     for kind in (one for one in KINDS if one != "dataset" and one in recipe.parts):

@@ -75,6 +75,7 @@ class Search:
     journal: str | Path | None
     """The study's file; None: one in the store."""
     display: Display
+    sampling: Sampling
     stop_requested: Callable[[], bool] = lambda: False
     _fold: Fold | None = field(default=None, init=False)
 
@@ -179,6 +180,7 @@ class Search:
 
 def resolve_search(
     display: Display,
+    sampling: Sampling,
     *,
     method: str,
     dataset: str,
@@ -188,11 +190,7 @@ def resolve_search(
     journal: str | Path | None,
     **options: Any,
 ) -> Search:
-    """Resolve a search and load its data; for the arguments see :func:`zslbench_tune.tune.tune`.
-
-    Raises:
-        ZslbenchError: anything that the caller can correct.
-    """
+    """Resolve a search and load its data; arguments and errors are those of :func:`~.tune.tune`."""
     given = SearchOptions(**options)
     known = registry()
     recipe = resolve(
@@ -205,8 +203,10 @@ def resolve_search(
     space = space_of(recipe, requested=search or {}, tunable=tunable, fixed=given.settings or {})
     numbers, selection = seed_numbers(seeds), Selection("val", given.every)
     loaded, provenance = DatasetCache(given.data_root, display.say).load(recipe, given.files)
-    root = given.open_store().root
-    return Search(recipe, loaded, provenance, numbers, selection, given.mode(), space, root, journal, display)
+    store, mode = given.open_store().root, given.mode()
+    return Search(
+        recipe, loaded, provenance, numbers, selection, mode, space, store, journal, display, sampling
+    )
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -30,55 +30,41 @@ _HINT = (
 
 
 @dataclass(frozen=True)
-class Dimension:
-    """One searched setting."""
-
-    key: str
-    """For example ``generator.lr``."""
-    spec: Range | Options
-    integer: bool = False
-    """Whether a range is limited to integers."""
-
-    def suggest(self, trial: Trial) -> Any:
-        """Optuna's choice for this trial; for options, the :func:`label` of one of them."""
-        spec = self.spec
-        if isinstance(spec, Options):
-            return trial.suggest_categorical(self.key, [label(value) for value in spec.values])
-        if self.integer:
-            step = int(spec.step or 1)
-            return trial.suggest_int(self.key, int(spec.low), int(spec.high), step=step, log=spec.log)
-        return trial.suggest_float(self.key, spec.low, spec.high, step=spec.step, log=spec.log)
-
-    def value(self, choice: Any) -> Any:
-        """The setting's value for a choice of :meth:`suggest`."""
-        if isinstance(self.spec, Range):
-            return int(choice) if self.integer else float(choice)
-        return {label(value): value for value in self.spec.values}[choice]
-
-
-@dataclass(frozen=True)
 class Space:
     """The settings that a search tries."""
 
-    dimensions: tuple[Dimension, ...]
+    specs: Mapping[str, Range | Options]
+    """By key, for example ``generator.lr``. A range between integers stands for integers only."""
     origin: Literal["user", "tunable", "search"]
     """Given by the user, or declared by the method as ``tunable`` or as ``search``."""
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
-        """Optuna's choice for every dimension."""
-        return {dimension.key: dimension.suggest(trial) for dimension in self.dimensions}
+        """Optuna's choice for every setting; for options, the :func:`label` of one of them."""
+        return {key: _suggest(trial, key, spec) for key, spec in self.specs.items()}
 
     def values(self, choices: Mapping[str, Any]) -> dict[str, Any]:
         """Settings for the choices of :meth:`suggest`."""
-        return {dimension.key: dimension.value(choices[dimension.key]) for dimension in self.dimensions}
+        values = dict(choices)
+        for key, spec in self.specs.items():
+            if isinstance(spec, Options):
+                values[key] = {label(value): value for value in spec.values}[choices[key]]
+        return values
 
     def as_dict(self) -> dict[str, str]:
         """The space as text, for a study's identity and a preset's provenance."""
-        return {dimension.key: str(dimension.spec) for dimension in self.dimensions}
+        return {key: str(spec) for key, spec in self.specs.items()}
 
     def __str__(self) -> str:
-        text = ", ".join(f"{key}={spec}" for key, spec in self.as_dict().items())
+        text = ", ".join(f"{key}={spec}" for key, spec in self.specs.items())
         return text if self.origin == "user" else f"{text} (declared by the method)"
+
+
+def _suggest(trial: Trial, key: str, spec: Range | Options) -> Any:
+    if isinstance(spec, Options):
+        return trial.suggest_categorical(key, [label(value) for value in spec.values])
+    if isinstance(spec.low, int) and isinstance(spec.high, int):
+        return trial.suggest_int(key, spec.low, spec.high, step=int(spec.step or 1), log=spec.log)
+    return trial.suggest_float(key, spec.low, spec.high, step=spec.step, log=spec.log)
 
 
 def label(value: Any) -> Any:
@@ -87,11 +73,7 @@ def label(value: Any) -> Any:
 
 
 def parse_search(text: str) -> tuple[str, Range | Options]:
-    """Parse ``"generator.lr=1e-5:1e-3:log"`` into a key and its candidates.
-
-    Raises:
-        SettingsError: the text is malformed.
-    """
+    """Parse ``"generator.lr=1e-5:1e-3:log"`` into a key and its candidates; SettingsError: malformed."""
     key, _, spec = (part.strip() for part in text.partition("="))
     kind, _, name = key.partition(".")
     if not (spec and kind and name):
@@ -102,11 +84,8 @@ def parse_search(text: str) -> tuple[str, Range | Options]:
 def parse_spec(spec: str, source: str) -> Range | Options:
     """Parse ``"1e-5:1e-3:log"`` into a range, ``"256,512"`` into options.
 
-    Args:
-        source: the whole argument, for messages.
-
     Raises:
-        SettingsError: the text is neither.
+        SettingsError: the text is neither; names ``source``, the whole argument.
     """
     parts = [part.strip() for part in spec.split(":")]
     low, high, step, *_ = [*map(_number, parts), None, None]
@@ -135,10 +114,7 @@ def space_of(
     """The user's space, else the method's ``tunable``, else its ``search``.
 
     Args:
-        requested: the user's.
-        tunable: the method's; settings that the user fixed, or of a component that the variant replaced, are
-            ignored.
-        fixed: settings given by the user.
+        tunable: settings that the user fixed, or of a component that the variant replaced, are ignored.
 
     Raises:
         SettingsError: a setting does not exist, does not accept one of its candidates, is also fixed, belongs
@@ -160,7 +136,7 @@ def space_of(
             f"method '{recipe.method}' declares no setting to search, or all of them are set: "
             "choose settings with --search"
         )
-    return Space(tuple(_validated(recipe, key, spec) for key, spec in candidates.items()), origin)
+    return Space({key: _validated(recipe, key, spec) for key, spec in candidates.items()}, origin)
 
 
 def _as_spec(key: str, spec: SearchSpec) -> Range | Options:
@@ -173,7 +149,7 @@ def _as_spec(key: str, spec: SearchSpec) -> Range | Options:
     return Options(tuple(spec))
 
 
-def _validated(recipe: Recipe, key: str, spec: Range | Options) -> Dimension:
+def _validated(recipe: Recipe, key: str, spec: Range | Options) -> Range | Options:
     kind, _, name = key.partition(".")
     where = f"--search {key}={spec}"
     if kind == "dataset":
@@ -196,7 +172,7 @@ def _validated(recipe: Recipe, key: str, spec: Range | Options) -> Dimension:
         options = tuple(_valid(field, value, where) for value in spec.values)
         if len({json.dumps(label(value)) for value in options}) < len(options):
             raise SettingsError(f"{where}: an option is listed twice")
-        return Dimension(key, Options(options))
+        return Options(options)
     low, high = (_valid(field, bound, where) for bound in (spec.low, spec.high))
     if not {type(low), type(high)} <= {int, float}:
         raise SettingsError(f"{where}: '{name}' does not take numbers; list its values, e.g. {key}=A,B")
@@ -204,7 +180,7 @@ def _validated(recipe: Recipe, key: str, spec: Range | Options) -> Dimension:
     if integer and spec.step is not None and spec.step != int(spec.step):
         raise SettingsError(f"{where}: '{name}' takes integers, and the step is {spec.step}")
     step = spec.step if spec.step is None or integer else float(spec.step)
-    return Dimension(key, Range(low, high, spec.log, step), integer)
+    return Range(low, high, spec.log, step)
 
 
 def _valid(field: FieldInfo, value: Any, where: str) -> Any:

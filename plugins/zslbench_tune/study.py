@@ -27,7 +27,7 @@ from zslbench.errors import Interrupted, MissingExtra, SettingsError, ZslbenchEr
 from zslbench.plugin import one_line
 from zslbench.store import run_id
 from zslbench_tune.result import TrialResult
-from zslbench_tune.search import Sampling, Search
+from zslbench_tune.search import Search
 
 try:
     import optuna
@@ -85,7 +85,6 @@ class Study:
 
     optuna: optuna.Study
     search: Search
-    sampling: Sampling
     lock: FileLock
 
     def _trials(self) -> list[FrozenTrial]:
@@ -111,15 +110,12 @@ class Study:
     def compute(self) -> list[TrialResult]:
         """Compute trials until the study has enough, waiting for those of other processes.
 
-        A failed trial does not end the search.
-
-        Returns:
-            the trials that count, by number.
+        A failed trial does not end the search. Returns the trials that count, by number.
 
         Raises:
             Interrupted: stopped on request; the same search resumes the current trial.
         """
-        search, wanted = self.search, self.sampling.trials
+        search, wanted = self.search, self.search.sampling.trials
         announced: set[int] | None = None
         waiting = False
         while not search.stop_requested():
@@ -147,11 +143,12 @@ class Study:
         say, best = self.search.display.say, min(results, key=lambda one: one.rank, default=None)
         summary = f" (best: trial {best.number}, {best.figure})" if best and best.state == "done" else ""
         if announced is None and results:
-            say(f"the study has {len(results)} of {self.sampling.trials} trials{summary}")
+            say(f"the study has {len(results)} of {self.search.sampling.trials} trials{summary}")
         for one in results:
             if announced is not None and one.number not in announced:
+                length = f" after {one.epochs} epoch{'s' * (one.epochs > 1)}" if one.epochs else ""
                 outcome = {
-                    "done": f"validation {self.search.metric.name} {one.figure}{one.length}",
+                    "done": f"validation {self.search.metric.name} {one.figure}{length}",
                     "pruned": "pruned",
                     "failed": f"failed: {one.reason}",
                 }
@@ -169,7 +166,7 @@ class Study:
     def _compute_next(self, claim: contextlib.ExitStack, progress: str) -> None:
         """Start the next trial, release ``claim``, and compute the trial."""
         # Each trial has a sampler seeded for it, so repeating an interrupted trial shifts no later one.
-        sampling = self.sampling
+        sampling = self.search.sampling
         ordinal = sum(not Retry.retry_history(trial) for trial in self._trials())
         seed = int(run_id({"sampler": sampling.seed, "trial": ordinal})[:8], 16)
         self.optuna.sampler = SAMPLERS[sampling.sampler](seed=seed)
@@ -232,7 +229,7 @@ class Study:
 
 
 @contextlib.contextmanager
-def open_study(search: Search, sampling: Sampling) -> Iterator[Study]:
+def open_study(search: Search) -> Iterator[Study]:
     """Open the study of a search, or create it.
 
     Raises:
@@ -268,7 +265,7 @@ def open_study(search: Search, sampling: Sampling) -> Iterator[Study]:
                     f"study {path} belongs to another search ({'; '.join(differences[:_SHOWN])}{more}): "
                     "choose another file, or omit --journal"
                 )
-            yield Study(study, search, sampling, lock)
+            yield Study(study, search, lock)
         finally:
             storage.remove_session()
             storage.engine.dispose()

@@ -89,9 +89,9 @@ def tune(
         **options,
     }
     display = display or Quiet()
-    resolved = resolve_search(display, **arguments)
+    resolved = resolve_search(display, sampling, **arguments)
     preset = (Path(output) if output else resolved.file.with_suffix(".toml")).expanduser().absolute()
-    with open_study(resolved, sampling) as study:
+    with open_study(resolved) as study:
         check_output(preset, resolved.name)
         display.say(f"search {resolved.name}: {resolved.space}")
         with (
@@ -99,7 +99,7 @@ def tune(
             _worker_processes(workers - 1, sampling, arguments),
         ):
             results = study.compute()
-    best = write_preset(preset, resolved, sampling, results)
+    best = write_preset(preset, resolved, results)
     key, space = resolved.metric.key, resolved.space.as_dict()
     return Tuning(resolved.name, key, tuple(results), best, preset, resolved.file, space)
 
@@ -134,9 +134,9 @@ def _work(sampling: Sampling, arguments: Mapping[str, Any]) -> None:
 
     try:
         with stop_requests(Quiet().say) as stopped:
-            search = resolve_search(Quiet(), **arguments)
+            search = resolve_search(Quiet(), sampling, **arguments)
             search.stop_requested = stopped
-            with open_study(search, sampling) as study:
+            with open_study(search) as study:
                 study.compute()
     except ZslbenchError as error:  # the main process was stopped too, or reports the error itself
         sys.exit(error.exit_code)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 WIDTH = 4.4
 """Inches: fits a phone at four fifths of its size, and two fit next to each other on a desktop."""
-FAINT = 0.35
-"""Opacity of the other seeds behind the median one."""
 
 _STYLE: dict[str, Any] = {
     "font.size": 8.5,
@@ -59,37 +57,21 @@ def chart_style() -> AbstractContextManager[None]:
     return plot_style(_STYLE)
 
 
-def new_chart(
-    width: float,
-    height: float,
-    *,
-    left: float = 0.5,
-    right: float = 0.12,
-    top: float = 0.12,
-    bottom: float = 0.38,
-) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes; sizes and margins in inches."""
+def new_chart(width: float, height: float) -> tuple[Figure, Axes]:
+    """A transparent figure with one pair of axes; sizes in inches."""
     from zslbench_report.plots.canvas import new_figure
 
     figure = new_figure(width, height)
-    figure.set_layout_engine("none")
     figure.patch.set_alpha(0.0)
-    axes = figure.add_axes(
-        (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
-    )
+    axes = figure.add_subplot()
     axes.patch.set_alpha(0.0)
     return figure, axes
 
 
 def _new_row_chart(labels: Sequence[str], step: float) -> tuple[Figure, Axes]:
-    """A chart with one row per label, the first on top; the label is above its row, so that any name fits.
-
-    Args:
-        step: height of a row in inches. A row covers one unit of y.
-    """
-    height = step * len(labels)
-    figure, axes = new_chart(WIDTH, height + 0.45, left=0.12, top=0.05, bottom=0.4)
-    axes.set(ylim=(height / step, 0.0), yticks=[])
+    """A chart with one row of ``step`` inches, one unit of y, per label; the label is above its row."""
+    figure, axes = new_chart(WIDTH, step * len(labels) + 0.45)
+    axes.set(ylim=(len(labels), 0.0), yticks=[])
     axes.grid(False, axis="y")
     axes.spines["left"].set_visible(False)
     place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center"}
@@ -124,12 +106,7 @@ class Spread:
 
 
 def spread_chart(spreads: Sequence[Spread], figure: str, *, bars: bool = False) -> Figure:
-    """A row per method or variant: a dot per seed, the mean and its interval.
-
-    Args:
-        figure: name of the figure, e.g. ``"H"``.
-        bars: draw the mean as a bar from zero.
-    """
+    """A row per method or variant: a dot per seed, the mean (``bars``: a bar from zero) and its interval."""
     # The axis follows the seeds: intervals of two or three seeds are so wide that they would dwarf the rest.
     values = [value for one in spreads for value in (*one.values, one.published) if math.isfinite(value)]
     low, high = min(values), max(values)
@@ -159,11 +136,7 @@ def _draw_spread(axes: Axes, one: Spread, y: float, bars: bool) -> None:
 
 
 def class_chart(methods: Sequence[tuple[str, Tone, Mapping[str, Float[np.ndarray, " n"]]]]) -> Figure:
-    """How class accuracies are spread: full dots are unseen classes, rings seen ones, bars their means.
-
-    Args:
-        methods: for each its label, its tone, and the accuracies of its ``seen`` and ``unseen`` classes.
-    """
+    """How accuracies of ``seen`` (rings) and ``unseen`` (dots) classes are spread; bars are their means."""
     made, axes = _new_row_chart([name for name, _, _ in methods], 0.52)
     axes.set_xlim(-2, 102)
     for place, (_, tone, sides) in enumerate(methods):
@@ -219,7 +192,7 @@ def criterion_chart(traces: Sequence[Trace], what: str) -> Figure:
 
 def loss_chart(traces: Sequence[Trace], title: str) -> Figure:
     """One loss by epoch in a small chart with its own scale."""
-    made, axes = new_chart(2.3, 1.45, left=0.48, top=0.25, bottom=0.2, right=0.06)
+    made, axes = new_chart(2.3, 1.45)
     _draw_traces(axes, traces, 1.3)
     axes.set_title(_shortened(title, 34), loc="left", pad=4)
     axes.locator_params(axis="y", nbins=4)
@@ -229,8 +202,9 @@ def loss_chart(traces: Sequence[Trace], title: str) -> Figure:
 
 def _draw_traces(axes: Axes, traces: Sequence[Trace], width: float) -> None:
     for one in traces:
-        opacity = FAINT if one.faint else 1.0
-        drawn: dict[str, Any] = {"color": one.tone.ink, "alpha": opacity, "zorder": 2.0 if one.faint else 3.0}
+        drawn: dict[str, Any] = {"color": one.tone.ink, "alpha": 1.0, "zorder": 3.0}
+        if one.faint:
+            drawn |= {"alpha": 0.35, "zorder": 2.0}
         dots: dict[str, Any] = {"marker": "o" if len(one.x) == 1 else "", "markersize": 3.0}
         dashes = one.tone.dash or (None, None)
         axes.plot(one.x, one.y, linewidth=0.8 if one.faint else width, dashes=dashes, **drawn, **dots)
@@ -253,14 +227,11 @@ def _set_epoch_ticks(axes: Axes, traces: Sequence[Trace], most: int = 8) -> None
 def thinned(
     x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], step: float
 ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
-    """A line without the points closer than ``step`` to the last remaining one; both ends remain."""
-    places = [0]
-    for place in range(1, len(x) - 1):
-        if max(abs(x[place] - x[places[-1]]), abs(y[place] - y[places[-1]])) >= step:
-            places.append(place)
-    if len(x) > 1:
-        places.append(len(x) - 1)
-    return x[places], y[places]
+    """A line with the first of its points in each square of this side; both ends remain."""
+    squares = np.floor(np.stack([x, y]) / step)
+    remain = np.append(True, (np.diff(squares) != 0).any(axis=0))
+    remain[-1] = True
+    return x[remain], y[remain]
 
 
 # --- t-SNE ---------------------------------------------------------------------------------------
@@ -270,8 +241,7 @@ def tsne_chart(panel: Panel, colours: Mapping[int, str]) -> Figure:
     """One panel of a t-SNE, with a placeholder colour for each class."""
     from zslbench_report.plots.tsne import scatter
 
-    side, margin = 4.0, 0.06
-    made, axes = new_chart(side, side, left=margin, right=margin, top=margin, bottom=margin)
+    made, axes = new_chart(4.0, 4.0)
     axes.set(xticks=[], yticks=[])
     axes.spines[["top", "right"]].set_visible(True)
     scatter(axes, panel, colours, ink("surface"))

@@ -129,24 +129,22 @@ def confusion(report: Report) -> Mapping[str, Any] | None:
 
 
 def _confusion(report: Report, series: Series) -> dict[str, Any] | None:
-    runs, tables = list[pd.DataFrame](), list[pd.DataFrame]()
+    runs, classes = list[pd.DataFrame](), list[pd.DataFrame]()
     for record in series.records:
         table = report.table(record, "classes", ("class_id", "name", "side"))
         predictions = report.table(record, "predictions", ("side", "label"))
         if table is not None and predictions is not None:
-            tables.append(table.set_index("class_id")[["name", "side"]].astype(str))
+            classes.append(table.set_index("class_id")[["name", "side"]].astype(str))
             runs.append(predictions[predictions["side"] == "unseen"])
     if not runs:
         return None
-    classes = pd.concat(tables)
-    names, sides = classes["name"].to_dict(), classes["side"].to_dict()
+    names, sides = (pd.concat(classes)[column].to_dict() for column in ("name", "side"))
     matrix, pairs, to_seen = None, [], None
     if all("czsl_prediction" in table for table in runs):
         matrix = _matrix(runs, names)
     if all("gzsl_prediction" in table for table in runs):
         pairs = _worst_pairs(pd.concat(runs), names, sides)
-        parts = [table["gzsl_prediction"].map(sides).eq("seen").mean() for table in runs]
-        to_seen = 100 * float(np.mean(parts))
+        to_seen = 100 * float(np.mean([one["gzsl_prediction"].map(sides).eq("seen").mean() for one in runs]))
     if not matrix and not pairs:
         return None
     found = {"matrix": matrix, "pairs": pairs, "to_seen": to_seen}
@@ -156,9 +154,8 @@ def _confusion(report: Report, series: Series) -> dict[str, Any] | None:
 def shares(runs: Sequence[pd.DataFrame], column: str, classes: list[int]) -> Float[np.ndarray, "n n"]:
     """Share of the images of each class (row) that were predicted as each class (column), over runs."""
     every = pd.concat(runs)
-    counts = pd.crosstab(every["label"], every[column])
-    part = counts.div(counts.sum(axis=1), axis=0).reindex(index=classes, columns=classes, fill_value=0)
-    return part.to_numpy(float)
+    part = pd.crosstab(every["label"], every[column], normalize="index")
+    return part.reindex(index=classes, columns=classes, fill_value=0).to_numpy(float)
 
 
 def most_confused(matrix: Float[np.ndarray, "n n"], most: int) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from zslbench.evaluation import METRICS, criteria
-from zslbench.report import interval, mean_std
+from zslbench.report import mean_std
 from zslbench.store import RunRecord
 from zslbench_report.html.charts import Trace, criterion_chart, curve_chart, loss_chart, thinned
 from zslbench_report.html.report import Report, Series
@@ -42,14 +42,9 @@ def seen_unseen_curves(report: Report) -> Mapping[str, Any] | None:
 
 def _curve_row(series: Series) -> dict[str, Any]:
     shown = [METRICS["ausuc"], *_AXES]
-    values = {one.key: [one.of(record.metrics) for record in series.records] for one in shown}
-    area = interval(values["ausuc"]).mean
-    return {
-        "label": series.label,
-        "tone": series.tone,
-        **{one.name: mean_std(values[one.key], one).text for one in shown},
-        "value": None if math.isnan(area) else area,
-    }
+    cells = {one.name: mean_std(series.percents(one).values(), one) for one in shown}
+    texts = {name: cell.text for name, cell in cells.items()}
+    return {"label": series.label, "tone": series.tone, **texts, "value": cells["AUSUC"].value}
 
 
 def _curve_traces(series: Series, tables: _Tables) -> list[Trace]:
@@ -126,34 +121,33 @@ def _criterion_chart(
 
 def _chosen_candidate(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """The rows that have the figure, of the candidate that was chosen (the one with the highest value)."""
-    if column not in table.columns:
-        return table.iloc[:0]
-    rows = table[table[column].notna()]
-    if "candidate" not in rows.columns or rows["candidate"].isna().all() or rows.empty:
-        return rows
-    best = rows["candidate"].to_numpy(float)[rows[column].to_numpy(float).argmax()]
-    chosen: pd.DataFrame = rows[rows["candidate"] == best]
-    return chosen
+    rows = table.dropna(subset=column) if column in table else table.iloc[:0]
+    if "candidate" in rows and rows["candidate"].notna().any():
+        rows = rows[rows["candidate"] == rows["candidate"].iloc[rows[column].argmax()]]
+    return rows
 
 
 def _losses(report: Report, series: Series, tables: _Tables, left: int) -> dict[str, Any]:
     """A small chart per stage and loss of the median seed, at most ``left``."""
     record, table = tables[0]
-    charts: list[Any] = []
-    left_out = 0
-    stages = table["stage"].astype(str).map(_without_fold)
-    for stage in dict.fromkeys(stages):
-        rows = table[stages == stage]
+    found: list[tuple[str, list[Trace]]] = []
+    # "final/embedding/stage1" and "validation/embedding/stage1" are one stage.
+    stages = table["stage"].astype(str).str.replace("^[^/]*/(?=.)", "", regex=True)
+    for stage, rows in table.groupby(stages, sort=False):
         for column in [name for name in rows.columns if name.endswith("_loss")]:
-            traces = _loss_traces(rows[rows[column].notna()], column, series.tone)
-            name = f"{stage}: {column.removesuffix('_loss').replace('_', ' ')}"
-            label = f"{name} loss of {series.label} on {series.dataset}, seed {record.info.seed}"
-            if traces and len(charts) >= left:
-                left_out += 1
-            elif traces and (svg := report.draw(loss_chart, "loss", label, traces, name)) is not None:
-                charts.append(svg)
-    about = {"label": series.label, "tone": series.tone, "seed": record.info.seed}
-    return {**about, "charts": charts, "left_out": left_out}
+            if traces := _loss_traces(rows.dropna(subset=column), column, series.tone):
+                found.append((f"{stage}: {column.removesuffix('_loss').replace('_', ' ')}", traces))
+    about = f"loss of {series.label} on {series.dataset}, seed {record.info.seed}"
+    charts = [
+        report.draw(loss_chart, "loss", f"{name} {about}", traces, name) for name, traces in found[:left]
+    ]
+    return {
+        "label": series.label,
+        "tone": series.tone,
+        "seed": record.info.seed,
+        "charts": [chart for chart in charts if chart is not None],
+        "left_out": len(found[left:]),
+    }
 
 
 def _loss_traces(rows: pd.DataFrame, column: str, tone: Tone) -> list[Trace]:
@@ -166,8 +160,3 @@ def _loss_traces(rows: pd.DataFrame, column: str, tone: Tone) -> list[Trace]:
         if len(part):
             traces.append(Trace(part["epoch"].to_numpy(float), part[column].to_numpy(float), style))
     return traces
-
-
-def _without_fold(stage: str) -> str:
-    """``"final/embedding/stage1"`` as ``"embedding/stage1"``."""
-    return stage.partition("/")[2] or stage

@@ -26,20 +26,17 @@ MOST_PROJECTIONS = 8
 """Runs that are drawn by t-SNE, since each takes seconds and space."""
 MOST_RUNS = 3
 """Runs whose attention is drawn."""
-IMAGES = 4
-"""Images of a run."""
-ATTRIBUTES = 6
-"""Attributes of an image, by their scores."""
-SIDE = 200
-"""Longest side of an embedded picture, pixels."""
 
 
 def _drawn(
-    runs: list[tuple[Series, RunRecord]], most: int, draw: Callable[[Series, RunRecord], T]
+    report: Report,
+    runs: list[tuple[Series, RunRecord]],
+    most: int,
+    draw: Callable[[Series, RunRecord], T],
 ) -> tuple[list[T], list[str]]:
-    """The first ``most`` runs drawn, and why the others are not."""
+    """The first ``most`` runs drawn, and why the others are not; nothing without charts."""
     made, reasons = list[T](), list[str]()
-    for series, record in runs:
+    for series, record in () if report.without_charts else runs:
         where = f"{series.label} on {series.dataset}"
         if len(made) == most:
             reasons.append(f"{where} is left out: at most {most} runs are drawn.")
@@ -54,10 +51,9 @@ def _drawn(
 def _runs_with_networks(report: Report, *weights: str) -> list[tuple[Series, RunRecord]]:
     """Of each series a run stored with such weights, the median one if possible."""
     found = []
-    for dataset in report.outcome.datasets:
-        for series in report.series(dataset):
-            stored = [one for one in series.median_first if one.environment.get("weights") in weights]
-            found += [(series, record) for record in stored[:1]]
+    for series in (one for dataset in report.outcome.datasets for one in report.series(dataset)):
+        stored = [one for one in series.median_first if one.environment.get("weights") in weights]
+        found += [(series, record) for record in stored[:1]]
     return found
 
 
@@ -77,7 +73,7 @@ def tsne(report: Report) -> Mapping[str, Any] | None:
         noted = remarks.setdefault(series.dataset, [])
         return series, compute(record, data_root=report.data_root, backbone=False, notify=noted.append)
 
-    panels, reasons = _drawn([] if report.without_charts else runs, MOST_PROJECTIONS, project)
+    panels, reasons = _drawn(report, runs, MOST_PROJECTIONS, project)
     # On equal data the same images were chosen: such panels share a legend.
     groups: dict[tuple[Any, ...], list[tuple[Series, Projection]]] = {}
     for series, projection in panels:
@@ -98,17 +94,16 @@ def _tsne_group(
     made = []
     for series, projection in panels:
         (panel,) = projection.panels
-        svg = report.draw(
-            tsne_chart, "tsne", f"t-SNE of {series.label} on {dataset}, {panel.title}", panel, inks
-        )
+        label = f"t-SNE of {series.label} on {dataset}, {panel.title}"
+        svg = report.draw(tsne_chart, "tsne", label, panel, inks)
         made.append({"label": series.label, "seed": projection.record.info.seed, "panel": panel, "svg": svg})
+    seen = first.selection.seen
     return {
         "title": report.dataset_title(dataset),
         "panels": made,
         "classes": [
-            (names[number], first.class_names[number], side)
-            for side, numbers in (("seen", first.selection.seen), ("unseen", first.selection.unseen))
-            for number in numbers.tolist()
+            (name, first.class_names[number], "seen" if number in seen else "unseen")
+            for number, name in names.items()
         ],
         "synthetic": any((one.panels[0].points["kind"] == SYNTHETIC).any() for _, one in panels),
         "remarks": list(dict.fromkeys(remarks)),
@@ -128,19 +123,13 @@ def attention(report: Report) -> Mapping[str, Any] | None:
         from zslbench_report.plots.attention import compute
 
         remarks: list[str] = []
-        found = compute(
-            record,
-            images=report.images,
-            count=IMAGES,
-            top=ATTRIBUTES,
-            data_root=report.data_root,
-            notify=remarks.append,
-        )
+        where: Any = {"images": report.images, "data_root": report.data_root, "notify": remarks.append}
+        found = compute(record, count=4, top=6, **where)
         images = [(image, [(tile, _source(tile)) for tile in image.tiles]) for image in found]
         title = f"{series.label} on {report.dataset_title(series.dataset)}, seed {record.info.seed}"
         return {"title": title, "images": images, "remarks": remarks}
 
-    made, reasons = _drawn([] if report.without_charts else runs, MOST_RUNS, look)
+    made, reasons = _drawn(report, runs, MOST_RUNS, look)
     return {"made": made, "reasons": reasons, "pictures": report.images is not None}
 
 
@@ -161,6 +150,6 @@ def _source(tile: Tile) -> str:
     image = Image.fromarray((255 * pixels.clip(0, 1)).round().astype(np.uint8), "RGB")
     data = io.BytesIO()
     kind = "jpeg" if max(image.size) > 64 else "png"
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((200, 200))
     image.save(data, kind, quality=82, optimize=kind == "png")
     return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import jinja2
@@ -75,8 +74,10 @@ def page(report: Report) -> str:
         "seed": len(outcome.seeds),
         "run": len(outcome.records),
     }
-    style = template("style.css.j2").render(shade=SHADE, light=variables(False), dark=variables(True))
-    return template("page.html.j2").render(
+    style = TEMPLATES.get_template("style.css.j2").render(
+        shade=SHADE, light=variables(False), dark=variables(True)
+    )
+    return TEMPLATES.get_template("page.html.j2").render(
         outcome=outcome,
         sections=[(section, body) for section, body in bodies if body is not None],
         counts=counts,
@@ -86,8 +87,8 @@ def page(report: Report) -> str:
         command=report.command,
         version=__version__,
         style=Markup(style),
-        early=Markup(template("early.js").render()),
-        script=Markup(template("script.js").render()),
+        early=Markup(TEMPLATES.get_template("early.js").render()),
+        script=Markup(TEMPLATES.get_template("script.js").render()),
     )
 
 
@@ -96,7 +97,7 @@ def _body(report: Report, section: Section) -> Markup | None:
         content = section.build(report)
         if content is None:
             return None
-        made = template(f"sections/{section.id}.html.j2")
+        made = TEMPLATES.get_template(f"sections/{section.id}.html.j2")
         return Markup(made.render(**content, without_charts=report.without_charts))
     except Exception as error:
         text = str(error)
@@ -108,26 +109,6 @@ def _body(report: Report, section: Section) -> Markup | None:
 
 
 # --- templates -----------------------------------------------------------------------------------
-
-
-def template(name: str) -> jinja2.Template:
-    """A template of the page by its file name."""
-    return _templates().get_template(name)
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("zslbench_report.html"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {"decimal": _decimal, "shown": _shown, "signed": signed}
-    made.filters |= {"words": _unbroken_words, "breaks": _breakable}
-    made.globals["swatch"] = vars(made.get_template("macros.html.j2").module)["swatch"]
-    return made
 
 
 def _decimal(value: float | None, digits: int = 1) -> str:
@@ -149,3 +130,15 @@ def _unbroken_words(text: str) -> Markup:
 def _breakable(text: str) -> Markup:
     """The text with optional line breaks after the joints of names such as ``164.Cerulean_Warbler``."""
     return Markup("<wbr>").join(escape(part) for part in _JOINT.split(text))
+
+
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("zslbench_report.html"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TEMPLATES.filters |= {"decimal": _decimal, "shown": _shown, "signed": signed}
+TEMPLATES.filters |= {"words": _unbroken_words, "breaks": _breakable}
+TEMPLATES.globals["swatch"] = vars(TEMPLATES.get_template("macros.html.j2").module)["swatch"]

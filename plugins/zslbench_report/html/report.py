@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +24,6 @@ from zslbench_report.theme import Tone, tone
 if TYPE_CHECKING:
     import pandas as pd
 
-    from zslbench.plugin import Registry
     from zslbench.store import Store
     from zslbench_report.plots.canvas import Figure
 
@@ -77,8 +77,6 @@ class Report:
     outcome: SuiteOutcome
     store: Store | None = None
     """For audits; None: leave them out."""
-    plugins: Registry | None = None
-    """For explanations of settings; None: leave them out."""
     command: str = ""
     """The command line that makes this report again."""
     data_root: Path | None = None
@@ -90,7 +88,7 @@ class Report:
     faults: list[str] = field(default_factory=list)
     """What could not be read or drawn, one line each."""
     _tables: dict[tuple[str, str], pd.DataFrame | None] = field(default_factory=dict)
-    _keys: dict[str, int] = field(default_factory=dict)
+    _charts: Counter[str] = field(default_factory=Counter)
 
     @cached_property
     def without_charts(self) -> str:
@@ -106,15 +104,13 @@ class Report:
     ) -> Markup | None:
         """A chart as inline SVG; None: without charts.
 
-        Args:
-            name: prefix of its ids, which no other chart has.
-            label: what it shows, for readers who cannot see it.
+        Its ids begin with ``name``; ``label`` says what it shows, for readers who cannot see it.
         """
         if self.without_charts:
             return None
-        self._keys[name] = self._keys.get(name, 0) + 1
+        self._charts[name] += 1
         with chart_style():
-            return as_svg(chart(*content, **options), f"{name}-{self._keys[name]}", label)
+            return as_svg(chart(*content, **options), f"{name}-{self._charts[name]}", label)
 
     def add_fault(self, fault: str) -> None:
         """Add a line to the section of notes, unless it is there."""
@@ -125,36 +121,34 @@ class Report:
         """``"toy (simulated)"``."""
         return dataset_label(dataset, self.outcome.records)
 
-    def records(self, line: str, dataset: str, selection: str) -> list[RunRecord]:
-        """The runs of one cell by seed; may be empty."""
-        entry = self.outcome.entries.get((line, dataset, selection))
-        return [record for _, record in sorted(entry.records.items())] if entry else []
+    @cached_property
+    def cells(self) -> Mapping[tuple[str, str, str], tuple[RunRecord, ...]]:
+        """The runs of each cell that has any, by seed; by label of the line, data set and selection."""
+        entries = self.outcome.entries.items()
+        return {
+            place: tuple(of for _, of in sorted(one.records.items())) for place, one in entries if one.records
+        }
 
     @cached_property
     def tones(self) -> Mapping[str, Tone]:
         """The tone of each line that has runs, by label; the same in every chart."""
-        with_runs = {line for (line, _, _), entry in self.outcome.entries.items() if entry.records}
+        with_runs = {label for label, _, _ in self.cells}
         shown = [line.label for line in self.outcome.lines if line.label in with_runs]
-        return {line: tone(place) for place, line in enumerate(shown)}
+        return {label: tone(place) for place, label in enumerate(shown)}
 
     def series(self, dataset: str) -> list[Series]:
         """Each line that has runs on this data set, under its first selection that has any."""
         found: dict[str, Series] = {}
         for line, selection in itertools.product(self.outcome.lines, self.outcome.selections):
-            records = self.records(line.label, dataset, selection)
+            records = self.cells.get((line.label, dataset, selection))
             if records and line.label not in found:
-                found[line.label] = Series(line, dataset, selection, tuple(records), self.tones[line.label])
+                found[line.label] = Series(line, dataset, selection, records, self.tones[line.label])
         return list(found.values())
 
     def panels(
         self, build: Callable[[str, list[Series]], Mapping[str, Any] | None], **content: Any
     ) -> dict[str, Any] | None:
-        """What a section shows of each data set, as ``panels``; None: nothing.
-
-        Args:
-            build: from a data set's title and series; None: nothing to show.
-            content: what else the section's template needs.
-        """
+        """What ``build`` shows of each data set, as ``panels``, with other content; None: nothing."""
         panels = []
         for dataset in self.outcome.datasets:
             title, series = self.dataset_title(dataset), self.series(dataset)
@@ -171,8 +165,6 @@ class Report:
                 self._tables[key] = record.table(name)
             except ZslbenchError as error:
                 self.add_fault(str(error))
-            except Exception as error:  # the file has the recorded bytes but is not a table
-                self.add_fault(f"run {record.info.id}: table '{name}' cannot be read ({error})")
         table = self._tables[key]
         if table is None:
             return None
@@ -203,16 +195,15 @@ def outcome_of_runs(records: Sequence[RunRecord], title: str) -> SuiteOutcome:
     cells: dict[tuple[str, str, str], dict[int, RunRecord]] = {}
     for (method, dataset, selection), members in groups.items():
         for difference, same in distinct_runs(members):
-            info, label = same[0].info, method
+            info = same[0].info
             if len(difference) > _LONGEST:
                 difference = f"{difference[:_LONGEST]}… ({info.id[:6]})"
-            if difference:
-                label = f"{method} · {difference}"
+            label = f"{method} · {difference}" if difference else method
             group = str(same[0].environment.get("group") or "")
             lines.setdefault(label, Line(label, info.method, info.variant, info.reading, group))
             cells[label, dataset, selection] = {record.info.seed: record for record in same}
     datasets = tuple(sorted({record.info.dataset for record in records}))
-    selections = tuple(one for one in _SELECTIONS if any(record.info.selection == one for record in records))
+    selections = tuple(sorted({record.info.selection for record in records}, key=_SELECTIONS.index))
     seeds = tuple(sorted({record.info.seed for record in records}))
     ordered = sorted(lines.values(), key=lambda line: (line.group, line.label))
     entries = {
@@ -226,6 +217,6 @@ def _entry(records: dict[int, RunRecord], seeds: Sequence[int], ranking: bool) -
     """One cell. Nobody planned this grid: only cells of the ranking selection count as missing."""
     if not records:
         return Entry("missing", reason="not run") if ranking else Entry("not applicable")
-    missing = [seed for seed in seeds if seed not in records]
-    reason = f"not run with seed {', '.join(map(str, missing))}" if missing else ""
-    return Entry("partial" if missing else "done", records, reason=reason)
+    if missing := ", ".join(str(seed) for seed in seeds if seed not in records):
+        return Entry("partial", records, reason=f"not run with seed {missing}")
+    return Entry("done", records)

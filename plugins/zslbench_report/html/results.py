@@ -91,9 +91,9 @@ def audits(report: Report) -> Mapping[str, Any] | None:
 def _audits(report: Report) -> dict[str, dict[str, Any]]:
     """By label of a line with runs its audit, with the id of its place on the page; empty without a store."""
     found: dict[str, dict[str, Any]] = {}
-    for (label, _, _), entry in report.outcome.entries.items():
-        if report.store is not None and label not in found and entry.records:
-            audit = status_of(report.store, next(iter(entry.records.values())))
+    for (label, _, _), records in report.cells.items():
+        if report.store is not None and label not in found:
+            audit = status_of(report.store, records[0])
             state = "not audited" if audit.state == "none" else audit.state
             found[label] = {"anchor": f"audit-{len(found)}", "label": label, "audit": audit, "state": state}
     return found

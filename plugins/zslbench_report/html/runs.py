@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from zslbench.evaluation import METRICS, criteria
+from zslbench.plugin import registry
 from zslbench.report import ORACLE_MARK, explain_run, percent, selection_label, stage_rows, stages_line
 from zslbench.store import RunRecord
 from zslbench_report.html.report import Report, Series
@@ -18,11 +19,10 @@ from zslbench_report.html.report import Report, Series
 
 def _places(report: Report) -> Iterator[tuple[RunRecord, dict[str, Any]]]:
     """Every run in the order of the table, with the first columns of its row."""
-    for label, dataset, selection in report.outcome.entries:
-        title = report.dataset_title(dataset)
-        for record in report.records(label, dataset, selection):
-            seed = record.info.seed
-            yield record, {"method": label, "data set": title, "selection": selection, "seed": seed}
+    for (label, dataset, selection), records in report.cells.items():
+        place = {"method": label, "data set": report.dataset_title(dataset), "selection": selection}
+        for record in records:
+            yield record, {**place, "seed": record.info.seed}
 
 
 def _grid(rows: Sequence[Mapping[str, Any]], *numbers: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _all_settings(report: Report, series: Series, values: Mapping[str, Any]) -> 
     chosen = record.environment.get("chosen") or {}
     explained: list[tuple[str, str]] = []
     try:
-        explained = explain_run(record, report.plugins) if report.plugins else []
+        explained = explain_run(record, registry())
     except Exception as error:  # a plugin's explanation must not cost the report
         report.add_fault(str(error))
     return {

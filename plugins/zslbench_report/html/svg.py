@@ -24,12 +24,10 @@ _FONT = re.compile(r"(font: (?:[a-z0-9]+ )*[\d.]+px|font-family:) [^;]*")
 
 
 def as_svg(figure: Figure, key: str, label: str) -> Markup:
-    """The figure as an ``svg`` element.
+    """The figure, drawn in placeholder colours, as an ``svg`` element.
 
-    Args:
-        figure: drawn in placeholder colours (:func:`~zslbench_report.theme.ink`).
-        key: prefix of every id, unique within the page, so that no two figures share an id.
-        label: what the figure shows, for readers who cannot see it.
+    Every id begins with ``key``, so that no two figures share one; ``label`` says what the figure shows to
+    readers who cannot see it.
     """
     data = io.BytesIO()
     figure.savefig(data, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))

@@ -95,14 +95,12 @@ def compute(
 ) -> list[ImageTiles]:
     """For each image its tiles: the image, the overall map, the maps of its ``top`` attributes.
 
+    The arguments are those of ``zslbench plot attention``, except:
+
     Args:
         record: a run whose embedding has attention.
-        images: folder with the data set's pictures; None: show mean region activations instead.
         rows: row numbers of the images to show; empty: ``count`` test images (:func:`~.images.choose_rows`).
-        top: how many attributes to show, by their scores for the image.
         attribute_names: one per attribute; None: the data set's own, or numbers.
-        data_root: folder of data sets; None: the configured one.
-        regions: name or path of the run's region features; None: the name in its record.
         notify: called with what the user should know.
 
     Raises:
@@ -145,11 +143,10 @@ def _map_tile(name: str, score: str, cells: np.ndarray, picture: np.ndarray | No
 
 
 def attention_of(run: FittedRun, rows: np.ndarray) -> Attention:
-    """The embedding's attention on these images, checked.
+    """The embedding's attention on these images.
 
     Raises:
-        ZslbenchError: the embedding has no attention.
-        PluginError: its attention has a wrong shape, or values that are not finite.
+        ZslbenchError: it has none; PluginError: of a wrong shape, or with values that are not finite.
     """
     inputs = run.inputs(torch.from_numpy(rows))
     with torch.no_grad():

@@ -43,11 +43,7 @@ _DPI = 150
 
 @contextlib.contextmanager
 def plot_style(changes: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """matplotlib's defaults with our few changes, whatever the user configured; restored afterwards.
-
-    Args:
-        changes: further matplotlib settings.
-    """
+    """matplotlib's defaults with our changes and these, whatever the user configured; restored afterwards."""
     with rc_context(), style.context(["default", {**_STYLE, **(changes or {})}]):
         yield
 
@@ -65,11 +61,7 @@ def colormapped(name: str, values: Float[np.ndarray, "*shape"]) -> Float[np.ndar
 
 
 def check_plot_file(path: Path) -> None:
-    """Refuse a file name that is neither PNG nor SVG, before anything is computed.
-
-    Raises:
-        SettingsError: it is neither.
-    """
+    """Refuse, by SettingsError, a file name that is neither PNG nor SVG, before anything is computed."""
     if path.suffix.lower() not in SUFFIXES:
         raise SettingsError(f"{path}: the file name of a figure must end in {' or '.join(SUFFIXES)}")
 

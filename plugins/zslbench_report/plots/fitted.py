@@ -52,10 +52,7 @@ class FittedRun:
 
 
 def fitted_networks(record: RunRecord, *, embedding_only: bool = False) -> dict[str, Networks]:
-    """The networks of a run's parts, on the CPU.
-
-    Args:
-        embedding_only: accept a run stored with its embedding only, as all runs that read regions are.
+    """The networks of a run's parts, on the CPU; those of the embedding suffice if ``embedding_only``.
 
     Raises:
         ZslbenchError: the run was stored without them; the message says how to get them.
@@ -86,7 +83,6 @@ def open_run(
     """Load a run's networks and data, and rebuild its components.
 
     Args:
-        data_root: folder of data sets; None: the configured one.
         regions: name or path of the run's region features; None: the name in its record.
         notify: called if a plugin has changed since the run.
         embedding_only: only the embedding is needed.
@@ -157,11 +153,7 @@ def _require_same_data(record: RunRecord, dataset: Dataset) -> None:
 
 
 def require_shape(what: str, record: RunRecord, shape: tuple[int, ...], tensor: Tensor) -> Tensor:
-    """``tensor``, if it has this shape and only finite values.
-
-    Raises:
-        PluginError: it does not; names the run and the tensor.
-    """
+    """``tensor``, if it has this shape and only finite values; otherwise PluginError."""
     if tuple(tensor.shape) != shape:
         raise PluginError(f"run {record.info.id}: {what} has shape {tuple(tensor.shape)}, not {shape}")
     if not torch.isfinite(tensor).all():

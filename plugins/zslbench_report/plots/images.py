@@ -107,7 +107,7 @@ def picture_files(folder: Path, names: Sequence[str], rows: Sequence[int]) -> di
     anywhere: dict[tuple[str, ...], str] = {}
     for name in (names[row] for row in rows):
         ends = [end for end in _ends(paths[name]) if counts[end] == 1]
-        if file := next((file for end in ends if (file := folder.joinpath(*end)).is_file()), None):
+        if file := next((one for end in ends if (one := folder.joinpath(*end)).is_file()), None):
             found[name] = file
         elif ends and len(ends[-1]) == 2:  # its last two components are its own
             anywhere[ends[-1]] = name
@@ -124,11 +124,7 @@ def _ends(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def read_picture(path: Path) -> Float[np.ndarray, "h w 3"]:
-    """A picture as RGB in [0, 1], at most 448 pixels on its longest side.
-
-    Raises:
-        DataError: the file is not a readable picture.
-    """
+    """A picture as RGB in [0, 1], at most 448 pixels on its longest side; DataError: it cannot be read."""
     from PIL import Image  # comes with matplotlib
 
     try:
@@ -141,11 +137,7 @@ def read_picture(path: Path) -> Float[np.ndarray, "h w 3"]:
 
 
 def read_attribute_names(path: Path) -> tuple[str, ...]:
-    """Attribute names from a text file, one per line, in the order of the class semantics.
-
-    Raises:
-        DataError: the file cannot be read as UTF-8 text.
-    """
+    """Attribute names from a UTF-8 file, one per line, in the order of the class semantics."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -156,11 +148,7 @@ def read_attribute_names(path: Path) -> tuple[str, ...]:
 
 
 def attribute_names_of(dataset: Dataset, given: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The given names, else the data set's own, else "attribute 17" (counting from 0).
-
-    Raises:
-        SettingsError: the number of names is not the number of attributes.
-    """
+    """The given names, else the data set's own, else "attribute 17" (counting from 0)."""
     attributes = dataset.semantics.shape[1]
     names = given if given is not None else dataset.attribute_names or [""] * attributes
     if len(names) != attributes:

@@ -104,16 +104,13 @@ def compute(
 ) -> Projection:
     """The coordinates of real seen, real unseen and synthetic unseen features in both spaces.
 
+    The arguments are those of ``zslbench plot tsne``, except:
+
     Args:
         record: a run stored with its networks.
-        baseline: a run on the same images whose generator works on backbone features; its synthetic
-            features join the backbone panel. None: that panel shows real features only.
-        classes: how many classes, 2 to 20, half of them unseen; drawn by the seed.
-        per_class: test images of a class, at most, and number of synthetic features of an unseen class.
-        seed: of the choice, of the synthetic features' noise and of t-SNE. On one machine, equal seeds give
-            equal points.
-        data_root: folder of data sets; None: the configured one.
-        regions: name or path of the runs' region features; None: the names in their records.
+        baseline: None: the backbone panel shows real features only.
+        classes: 2 to 20.
+        seed: on one machine, equal seeds give equal points.
         backbone: False for the embedding's panel only.
         notify: called with what the user should know.
 
@@ -300,11 +297,7 @@ def figure(projection: Projection) -> Figure:
 
 
 def scatter(axes: Axes, panel: Panel, colours: Mapping[int, str], edge: str) -> None:
-    """Draw a panel's points; the synthetic ones first, so that the many do not hide the others.
-
-    Args:
-        edge: colour of the synthetic points' edges.
-    """
+    """Draw a panel's points, the many synthetic ones (with edges of this colour) below the others."""
     for kind in reversed(MARKERS):
         points = panel.points[panel.points["kind"] == kind]
         if len(points):

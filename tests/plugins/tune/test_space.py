@@ -77,21 +77,21 @@ def test_integers_and_floats(recipe: Any) -> None:
         "generator.hidden=8:64:log",
         "generator.a1=0:1:0.5",
         "generator.latent=2:4",
-    ).dimensions
-    assert (lr.integer, hidden.integer, a1.integer, latent.integer) == (False, True, False, True)
-    assert lr.value(1) == 1.0
-    assert isinstance(lr.value(1), float)
-    assert isinstance(hidden.value(8), int)
+    ).specs.values()
+    assert [type(one.low) for one in (lr, hidden, a1, latent)] == [float, int, float, int]
+    assert [type(one.high) for one in (lr, hidden, a1, latent)] == [float, int, float, int]
 
 
 def test_options_are_converted_to_the_types_of_settings(recipe: Any) -> None:
-    latent, bounds, rate = space(
+    found = space(
         recipe, "generator.latent=none,16", "generator.penalty_bounds=[1, 2],none", "generator.lr=1,2"
-    ).dimensions
-    assert latent.spec == Options((None, 16))
-    assert bounds.spec == Options(([1.0, 2.0], None))
-    assert [bounds.value("[1.0, 2.0]"), bounds.value(None)] == [[1.0, 2.0], None]
-    assert rate.spec.values == (1.0, 2.0)
+    )
+    assert list(found.specs.values()) == [
+        Options((None, 16)), Options(([1.0, 2.0], None)), Options((1.0, 2.0)),
+    ]  # fmt: skip
+    for bounds, value in (("[1.0, 2.0]", [1.0, 2.0]), (None, None)):
+        choices = {"generator.latent": 16, "generator.penalty_bounds": bounds, "generator.lr": 1.0}
+        assert found.values(choices) == choices | {"generator.penalty_bounds": value}
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,11 @@ COMMAND = "zslbench report quick --without tsne"
 @pytest.fixture(scope="session")
 def quick_html(quick_store: Any) -> str:
     """The page, all sections but t-SNE, which takes seconds."""
-    from zslbench.plugin.discovery import registry
     from zslbench_report.html.page import page
     from zslbench_report.html.report import Report
 
     store, outcome = quick_store
-    report = Report(outcome, store, registry(), command=COMMAND, without=frozenset({"tsne"}))
+    report = Report(outcome, store, command=COMMAND, without=frozenset({"tsne"}))
     text = page(report)
     assert report.faults == []
     return text

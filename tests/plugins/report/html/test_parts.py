@@ -15,7 +15,7 @@ from page_reader import Node, read
 from zslbench.report.tables.model import Cell, Column, Row, Table
 from zslbench_report.html.charts import chart_style, new_chart, thinned
 from zslbench_report.html.classes import most_confused, shares
-from zslbench_report.html.page import template
+from zslbench_report.html.page import TEMPLATES
 from zslbench_report.html.results import headings
 from zslbench_report.html.svg import as_svg
 from zslbench_report.theme import CLASSES, DARK, LIGHT, METHODS, SHADE, SHADES, ink, tone
@@ -153,7 +153,9 @@ def test_cells_without_a_figure_have_no_sort_key() -> None:
         {"anchor": "audit-0", "audit": {"state": "passed"}, "state": "passed"},
     )
     content = {"table": table, "headings": headings(table), "levels": [], "notes": [], "charts": []}
-    html = template("sections/results.html.j2").render(content, audits={"b": audit, "published": audit})
+    html = TEMPLATES.get_template("sections/results.html.j2").render(
+        content, audits={"b": audit, "published": audit}
+    )
     head, *body = read(html).all("tr")
     assert [cell.text for cell in head.all("th")] == ["method", "H", "audit"]
     cells = [[cell for cell in row.children if isinstance(cell, Node)] for row in body]
