@@ -87,9 +87,9 @@ def run(
     notify(f"{recipe.label}: reference run")
     runs.run()  # if the method cannot run at all, that is an error and not the result of a probe
     results = []
-    for name in PROBES:
+    for name, probe in PROBES.items():
         notify(f"{recipe.label}: probe {name}")
-        results.append(_test(name, runs))
+        results.append(ProbeResult(name, *_tested(probe, runs)))
     methods = [part.registered.plugin for kind, part in recipe.parts.items() if kind != "dataset"]
     result = AuditResult(
         method=recipe.method,
@@ -123,10 +123,11 @@ def _shortened(recipe: Recipe, epochs: int, given: Mapping[str, Any]) -> dict[st
     }
 
 
-def _test(name: str, runs: ProbeRuns) -> ProbeResult:
-    probe = PROBES[name]
+def _tested(probe: Callable[[ProbeRuns], str], runs: ProbeRuns) -> tuple[bool, str, str]:
+    """Whether a probe passed, its claim, and what it found."""
+    claim = inspect.getdoc(probe) or ""
     try:
-        passed, detail = True, probe(runs)
+        return True, claim, probe(runs)
     except Interrupted:
         raise
     except Exception as error:  # a plugin that fails on noise may have read it
@@ -135,5 +136,4 @@ def _test(name: str, runs: ProbeRuns) -> ProbeResult:
             if isinstance(error, Leak)
             else f"the run under this probe failed with {one_line(error)}"
         )
-        passed, detail = False, f"{text[:1].upper()}{text[1:]}."
-    return ProbeResult(name, passed, inspect.getdoc(probe) or "", detail)
+        return False, claim, f"{text[:1].upper()}{text[1:]}."

@@ -83,7 +83,9 @@ def audit(
         for place, one in enumerate(results):
             if place:
                 click.echo()
-            emit(_rows(one), fmt, title=f"audit of {one.label}: {one.verdict}")
+            shown = [(probe.name, "passed" if probe.passed else "FAILED", probe.text) for probe in one.probes]
+            rows = [dict(zip(("probe", "result", "what it proves"), each, strict=True)) for each in shown]
+            emit(rows, fmt, title=f"audit of {one.label}: {one.verdict}")
     if results:
         note("what an audit cannot prove:")
         for text in auditing.LIMITS:
@@ -112,17 +114,6 @@ def _targets(suite: str | None) -> list[dict[str, Any]]:
         target = {"method": row.method, "variant": variant, "reading": (row.readings or (None,))[0]}
         found += [target] if target not in found else []
     return found
-
-
-def _rows(found: AuditResult) -> list[dict[str, Any]]:
-    return [
-        {
-            "probe": one.name,
-            "result": "passed" if one.passed else "FAILED",
-            "what it proves": f"{one.claim} {one.detail}" if one.passed else one.detail,
-        }
-        for one in found.probes
-    ]
 
 
 def _list(store: Path | None, method: str | None, fmt: str) -> None:

@@ -23,6 +23,8 @@ from zslbench_audit.altered import copied
 Alter = Callable[[Dataset, int], Dataset]
 """Makes another data set from one, at random from a seed."""
 
+SEED = 0
+"""Seed of the runs, unless a probe changes it."""
 GLOBAL_SEED = 1
 """Seed of the process's global random generators, unless a probe changes it."""
 
@@ -36,50 +38,30 @@ class ProbeRuns:
     recipe: Recipe
     dataset: Dataset
     selection: Selection
-    seed: int = 0
-    _computed: dict[tuple[str, int, int, int], tuple[Outcome, Traces]] = field(default_factory=dict)
+    _computed: dict[tuple[str, int, int], tuple[Outcome, Traces]] = field(default_factory=dict)
 
-    def run(
-        self,
-        alter: Alter | None = None,
-        *,
-        seed: int | None = None,
-        global_seed: int = GLOBAL_SEED,
-        repetition: int = 0,
-    ) -> Outcome:
+    def run(self, alter: Alter | None = None, *, seed: int = SEED, global_seed: int = GLOBAL_SEED) -> Outcome:
         """The outcome on the data set, or on an altered one; computed once for the same arguments.
 
-        ``seed`` is the run's (None: the audit's), ``global_seed`` that of the process's global generators;
-        another ``repetition`` computes the same run once more.
+        ``global_seed`` is that of the process's global generators.
         """
-        seed = self.seed if seed is None else seed
-        key = (alter.__name__ if alter else "", seed, global_seed, repetition)
+        key = (alter.__name__ if alter else "", seed, global_seed)
         if key not in self._computed:
-            data = alter(self.dataset, self.seed) if alter else copied(self.dataset)
+            data = alter(self.dataset, SEED) if alter else copied(self.dataset)
             self._computed[key] = self.compute(data, seed, global_seed)
         return self._computed[key][0]
 
     def traces(self) -> Traces:
         """What a run on the unaltered data set changed in the process."""
         self.run()
-        return self._computed["", self.seed, GLOBAL_SEED, 0][1]
+        return self._computed["", SEED, GLOBAL_SEED][1]
 
-    def compute(self, data: Dataset, seed: int, global_seed: int) -> tuple[Outcome, Traces]:
+    def compute(
+        self, data: Dataset, seed: int = SEED, global_seed: int = GLOBAL_SEED
+    ) -> tuple[Outcome, Traces]:
         """A run on this data set, which may be written to, and what it changed in the process."""
-        with quiet(bool(self._computed)), isolated(seed, global_seed) as traces:
+        with isolated(seed, global_seed, quiet=bool(self._computed)) as traces:
             return run(self.recipe, data, self.selection, Training(Streams(seed))), traces
-
-
-@contextmanager
-def quiet(active: bool) -> Iterator[None]:
-    """Suppress warnings, which the first run has already shown."""
-    logger = logging.getLogger("zslbench")
-    level = logger.level
-    logger.setLevel(logging.ERROR if active else level)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 @dataclass
@@ -93,17 +75,21 @@ class Traces:
 
 
 @contextmanager
-def isolated(seed: int, start: int) -> Iterator[Traces]:
+def isolated(seed: int, start: int, *, quiet: bool = True) -> Iterator[Traces]:
     """Compute as runs with this seed do, from a given global random state; restore the process afterwards.
 
-    ``start`` seeds the global generators of torch, numpy and random, which a run seeds with its own seed.
+    ``start`` seeds the global generators of torch, numpy and random, which a run seeds with its own seed;
+    ``quiet`` suppresses warnings, which the first run has already shown.
     """
-    traces = Traces()
+    traces, logger = Traces(), logging.getLogger("zslbench")
+    level = logger.level
     with applied(_MODE, seed), global_seed(start):
         settings, generators = _settings(), _generator_states()
+        logger.setLevel(logging.ERROR if quiet else level)
         try:
             yield traces
         finally:
+            logger.setLevel(level)
             after, moved = _settings(), _generator_states()
             traces.drawn = [name for name, before in generators.items() if moved[name] != before]
             for name, before in settings.items():

@@ -17,7 +17,7 @@ from zslbench.testing import leaves
 from zslbench.training import Training, complete, draw
 from zslbench_audit.altered import copied, digests
 from zslbench_audit.probes import Leak, tensor_sha256
-from zslbench_audit.runs import GLOBAL_SEED, ProbeRuns, isolated, quiet
+from zslbench_audit.runs import GLOBAL_SEED, SEED, ProbeRuns, isolated
 
 T = TypeVar("T")
 _CPU = torch.device("cpu")
@@ -29,7 +29,7 @@ def arrays(runs: ProbeRuns) -> str:
     """No part writes to data that others use."""
     data = copied(runs.dataset)
     before = digests(data)
-    runs.compute(data, runs.seed, GLOBAL_SEED)
+    runs.compute(data)
     if written := [name for name, digest in digests(data).items() if digest != before[name]]:
         raise Leak(f"the run wrote to the data set: {few(written)}")
     inputs = embedding_inputs(runs.recipe)
@@ -38,8 +38,8 @@ def arrays(runs: ProbeRuns) -> str:
         if shared := _shared(fold, data):
             raise Leak(f"the {fold.name} fold shares memory with the data set: {few(shared)}")
     _, recipe = next(iter(runs.recipe.candidates()))
-    with quiet(True), isolated(runs.seed, GLOBAL_SEED), torch.no_grad():
-        calls = _walk(recipe, folds[0], Training(Streams(runs.seed)))
+    with isolated(SEED, GLOBAL_SEED), torch.no_grad():
+        calls = _walk(recipe, folds[0], Training(Streams(SEED)))
     return (
         f"All {len(before)} arrays of the data set were unchanged after a run, the folds share no memory "
         f"with them, and {len(calls)} calls ({', '.join(calls)}) left their arguments unchanged."

@@ -55,6 +55,11 @@ class ProbeResult:
     detail: str
     """What was compared and found."""
 
+    @property
+    def text(self) -> str:
+        """What it proves, or how the claim was broken."""
+        return f"{self.claim} {self.detail}" if self.passed else self.detail
+
 
 @dataclass(frozen=True)
 class AuditResult:
@@ -191,13 +196,10 @@ def status_of(store: Store, run: RunRecord | Mapping[str, Any]) -> AuditStatus:
     """Whether the code of a run (a finished one, or an identity) was audited, at this version or another."""
     identity = run.info.identity if isinstance(run, RunRecord) else run
     if (found := find(store, identity)) is not None:
-        sentences = (
-            f"{one.name}: {one.claim} {one.detail}" if one.passed else f"{one.name}, failed: {one.detail}"
-            for one in found.probes
-        )
-        prefix = "audited" if found.passed else "audit failed"
-        state: Literal["passed", "failed"] = "passed" if found.passed else "failed"
-        return AuditStatus(state, f"{prefix}: {found.verdict}", (*sentences, *LIMITS))
+        texts = [f"{one.name}{'' if one.passed else ', failed'}: {one.text}" for one in found.probes]
+        if found.passed:
+            return AuditStatus("passed", f"audited: {found.verdict}", (*texts, *LIMITS))
+        return AuditStatus("failed", f"audit failed: {found.verdict}", (*texts, *LIMITS))
     command = f"zslbench audit {identity['method']}"
     for option in ("variant", "reading"):
         command += f" --{option} {identity[option]}" if identity.get(option) else ""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zslbench.experiment import SuiteOutcome
-    from zslbench.plugin import Registry
     from zslbench.store import Store
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -62,26 +61,23 @@ def report(
     t-SNE and attention are computed, for runs stored with their weights.
     """
     from zslbench.errors import ZslbenchError, did_you_mean
-    from zslbench.plugin import registry
     from zslbench.store import Store, write_whole
     from zslbench_report.html.page import SECTIONS, page
     from zslbench_report.html.report import Report
 
-    if suite is not None and (runs or any(filters.values())):
+    if [suite is not None, bool(runs), any(filters.values())].count(True) > 1:
         raise click.UsageError("give SUITE, or --run, or --method, --dataset and --select")
-    if runs and any(filters.values()):
-        raise click.UsageError("give --run, or --method, --dataset and --select")
     sections = [section.id for section in SECTIONS]
     for name in without:
         if name not in sections:
             raise click.UsageError(f"--without {name}: no such section, {did_you_mean(name, sections)}")
     _require_folder(output)
-    run_store, plugins = Store.default(store), registry()
+    run_store = Store.default(store)
     logger, warnings = logging.getLogger("zslbench"), BufferingHandler(sys.maxsize)
     warnings.setLevel(logging.WARNING)
     logger.addHandler(warnings)
     try:
-        outcome = _outcome(suite, runs, filters, run_store, plugins, data_root)
+        outcome = _outcome(suite, runs, filters, run_store, data_root)
     finally:
         logger.removeHandler(warnings)
     if not outcome.records:
@@ -114,15 +110,15 @@ def _outcome(
     runs: tuple[str, ...],
     filters: Mapping[str, str | None],
     store: Store,
-    plugins: Registry,
     data_root: Path | None,
 ) -> SuiteOutcome:
     """The table of a suite, of runs by id, or of all runs that match, as far as the store has them."""
     from zslbench.experiment import find_suite, suite_outcome
+    from zslbench.plugin import registry
     from zslbench_report.html.report import outcome_of_runs
 
     if suite is not None:
-        return suite_outcome(find_suite(suite), store, plugins, data_root=data_root)
+        return suite_outcome(find_suite(suite), store, registry(), data_root=data_root)
     if runs:
         records = list({record.info.id: record for record in map(store.resolve, runs)}.values())
         return outcome_of_runs(records, f"{len(records)} runs" if len(records) > 1 else "One run")
@@ -268,7 +264,7 @@ def tsne(
     """
     from zslbench.store import Store, write_whole
     from zslbench_report.plots.canvas import check_plot_file, save
-    from zslbench_report.plots.tsne import compute, figure
+    from zslbench_report.plots.tsne import compute, figure, frame
 
     runs = Store.default(store)
     record = runs.resolve(run_id)
@@ -278,10 +274,10 @@ def tsne(
     paths = [path] if data_out is None else [path, data_out]
     for one in paths:
         _require_folder(one)
-    projection = compute(record, baseline=other, notify=note, **options)
-    save(figure(projection), path)
+    panels = compute(record, baseline=other, notify=note, **options)
+    save(figure(record, panels), path)
     if data_out is not None:
-        write_whole(data_out, projection.frame().to_csv(index=False).encode())
+        write_whole(data_out, frame(panels).to_csv(index=False).encode())
     _list_files(paths, fmt)
 
 

@@ -120,7 +120,7 @@ def write_preset(path: Path, search: Search, trials: Sequence[TrialResult]) -> T
     if best.state != "done":
         reasons = "; ".join(dict.fromkeys(one.reason for one in trials if one.reason)) or "all were pruned"
         raise ZslbenchError(f"search {search.name}: none of {len(trials)} trials has a value: {reasons}")
-    recipe = search.recipe.with_settings(best.settings)
+    recipe = search.job.recipe.with_settings(best.settings)
     if best.epochs is not None and recipe.schedule is not None:
         recipe = recipe.with_settings({recipe.schedule: best.epochs})
     text = preset_text(recipe, search.space, _provenance(search, trials, best))
@@ -133,7 +133,7 @@ def write_preset(path: Path, search: Search, trials: Sequence[TrialResult]) -> T
 
 
 def _provenance(search: Search, trials: Sequence[TrialResult], best: TrialResult) -> dict[str, Any]:
-    recipe, data, sampling = search.recipe, search.data, search.sampling
+    recipe, data, sampling = search.job.recipe, search.job.data, search.sampling
     states = [trial.state for trial in trials]
     content = {  # without the times
         str(one.number): [one.state, dict(one.settings), one.value, one.epochs, list(one.seeds.values())]
@@ -158,7 +158,7 @@ def _provenance(search: Search, trials: Sequence[TrialResult], best: TrialResult
         "sampler": f"{sampling.sampler}, seed {sampling.seed}",
         "pruner": sampling.pruner,
         "longest": recipe.epochs or _CLOSED_FORM,
-        "every": search.selection.step(recipe.epochs) if recipe.epochs else _CLOSED_FORM,
+        "every": search.job.selection.step(recipe.epochs) if recipe.epochs else _CLOSED_FORM,
         "start": recipe.preset or "defaults",
         "zslbench": __version__,
         "date": datetime.now(UTC).date().isoformat(),

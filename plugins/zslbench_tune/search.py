@@ -10,7 +10,7 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,7 @@ from zslbench.experiment import (
     STAGES,
     DatasetCache,
     Display,
-    ExecutionMode,
     Job,
-    Recipe,
     SearchOptions,
     applied,
     checkpoint_seconds,
@@ -31,7 +29,7 @@ from zslbench.experiment import (
     seed_numbers,
     validate,
 )
-from zslbench.plugin import Dataset, Streams, registry
+from zslbench.plugin import Streams, registry
 from zslbench.store import StageStore, Store, run_id
 from zslbench.training import Stages, Training
 from zslbench_tune.space import SearchSpec, Space, space_of
@@ -44,7 +42,6 @@ Curve = dict[int | None, float]
 Report = Callable[[int, float, bool], None]
 """Receives each step (counted from 0), the value so far, and whether it is the last step. Raises to end the
 trial."""
-EpochReport = Callable[[int | None, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -61,14 +58,9 @@ class Sampling:
 class Search:
     """A search of a recipe's settings on a data set."""
 
-    recipe: Recipe
-    """The method with the settings that all trials share."""
-    dataset: Dataset
-    data: Mapping[str, Any]
-    """Provenance of the data set."""
+    job: Job
+    """The method with the settings that all trials share, its data, selection and mode; of the first seed."""
     seeds: tuple[int, ...]
-    selection: Selection
-    mode: ExecutionMode
     space: Space
     store: Path
     """The store's folder; trials reuse training stages through it."""
@@ -82,7 +74,7 @@ class Search:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Everything that the values of trials depend on except the machine; and the space."""
-        job, searched = self.job(0).identity(), self.space.as_dict()
+        job, searched = self.job.identity(), self.space.as_dict()
         settings = {
             kind: {name: value for name, value in values.items() if f"{kind}.{name}" not in searched}
             for kind, values in job["settings"].items()
@@ -96,7 +88,7 @@ class Search:
     @property
     def name(self) -> str:
         """Method, data set and a digest of the identity."""
-        return f"{self.recipe.method}-{self.recipe.parts['dataset'].name}-{run_id(self.identity)[:8]}"
+        return f"{self.job.recipe.method}-{self.job.recipe.parts['dataset'].name}-{run_id(self.identity)[:8]}"
 
     @property
     def file(self) -> Path:
@@ -106,11 +98,7 @@ class Search:
     @property
     def metric(self) -> Metric:
         """The metric of trials on the validation split: H, or Acc for a method without GZSL."""
-        return criterion(self.recipe.tasks)
-
-    def job(self, seed: int) -> Job:
-        """The recipe with one seed."""
-        return Job(self.recipe, self.dataset, self.data, seed, self.selection, self.mode)
+        return criterion(self.job.recipe.tasks)
 
     def value(
         self, settings: Mapping[str, Any], title: str, report: Report
@@ -125,63 +113,60 @@ class Search:
             Interrupted: stopped on request; a trial with the same settings resumes from the checkpoints.
             Diverged: a loss is not finite.
         """
-        recipe = replace(self.recipe.with_settings(settings), search={})
+        recipe = replace(self.job.recipe.with_settings(settings), search={})
         curves: dict[int, Curve] = {}
         with contextlib.ExitStack() as checkpoints:  # of all seeds, until the trial is complete
             for seed in self.seeds:
                 if self.stop_requested():
                     raise Interrupted("stopped on request")
-                report_epoch = self._epoch_reporter(recipe, list(curves.values()), report)
-                curves[seed] = self._curve(recipe, seed, f"{title} · seed {seed}", report_epoch, checkpoints)
+                job = replace(self.job, recipe=recipe, seed=seed)
+                report_epoch = partial(self._report_epoch, report, list(curves.values()), recipe.epochs or 1)
+                curves[seed] = self._curve(job, f"{title} · seed {seed}", report_epoch, checkpoints)
         # The best epoch on average; of equals the first, as selection ``val`` chooses.
         epochs = set.intersection(*(set(curve) for curve in curves.values()))
         means = {epoch: _mean([curve[epoch] for curve in curves.values()]) for epoch in epochs}
         best = max(means, key=lambda epoch: (means[epoch], -(epoch or 0)))
         return means[best], best, {seed: curve[best] for seed, curve in curves.items()}
 
-    def _epoch_reporter(self, recipe: Recipe, previous: Sequence[Curve], report: Report) -> EpochReport:
-        """Reports one seed's value after each epoch, averaged with those of the previous seeds."""
-        epochs = recipe.epochs or 1
-
-        def report_epoch(epoch: int | None, figures: Mapping[str, float]) -> None:
-            step = len(previous) * epochs + (epoch or 1) - 1
-            values = [figures[f"val_{self.metric.key}"]]
-            values += [curve[epoch] for curve in previous if epoch in curve]
-            report(step, _mean(values), step == len(self.seeds) * epochs - 1)
-
-        return report_epoch
+    def _report_epoch(
+        self,
+        report: Report,
+        previous: Sequence[Curve],
+        epochs: int,
+        epoch: int | None,
+        figures: Mapping[str, float],
+    ) -> None:
+        """Report one seed's value after an epoch, averaged with those of the previous seeds."""
+        step = len(previous) * epochs + (epoch or 1) - 1
+        values = [figures[f"val_{self.metric.key}"]]
+        values += [curve[epoch] for curve in previous if epoch in curve]
+        report(step, _mean(values), step == len(self.seeds) * epochs - 1)
 
     def _curve(
-        self,
-        recipe: Recipe,
-        seed: int,
-        title: str,
-        report_epoch: EpochReport,
-        checkpoints: contextlib.ExitStack,
+        self, job: Job, title: str, report_epoch: Callable[..., None], checkpoints: contextlib.ExitStack
     ) -> Curve:
-        job = replace(self.job(seed), recipe=recipe)
         folder = _checkpoint_folder(Store(self.store / STUDIES), run_id(job.identity()))
-        with applied(self.mode, seed) as device, self.display.observer(title) as observer:
+        with applied(job.mode, job.seed) as device, self.display.observer(title) as observer:
             if self._fold is None:  # no searched setting affects it
-                self._fold = validation_fold(self.dataset, device, embedding_inputs(recipe))
+                self._fold = validation_fold(job.dataset, device, embedding_inputs(job.recipe))
             training = Training(
-                streams=Streams(seed, device),
+                streams=Streams(job.seed, device),
                 folder=checkpoints.enter_context(folder),
                 observer=observer,
                 checkpoint_seconds=checkpoint_seconds(),
                 stop_requested=self.stop_requested,
                 stages=Stages(StageStore(self.store / STAGES), job.stage_identity()),
-                precision=self.mode.precision,
-                graphs=self.mode.new_graphs(),
+                precision=job.mode.precision,
+                graphs=job.mode.new_graphs(),
             )
-            points = validate(recipe, self._fold, self.selection, training, report_epoch)
+            points = validate(job.recipe, self._fold, job.selection, training, report_epoch)
         return {row["epoch"]: row[f"val_{self.metric.key}"] for row in points}
 
 
 def resolve_search(
     display: Display,
-    sampling: Sampling,
     *,
+    sampling: Sampling,
     method: str,
     dataset: str,
     search: Mapping[str, SearchSpec] | None,
@@ -203,10 +188,8 @@ def resolve_search(
     space = space_of(recipe, requested=search or {}, tunable=tunable, fixed=given.settings or {})
     numbers, selection = seed_numbers(seeds), Selection("val", given.every)
     loaded, provenance = DatasetCache(given.data_root, display.say).load(recipe, given.files)
-    store, mode = given.open_store().root, given.mode()
-    return Search(
-        recipe, loaded, provenance, numbers, selection, mode, space, store, journal, display, sampling
-    )
+    job = Job(recipe, loaded, provenance, numbers[0], selection, given.mode())
+    return Search(job, numbers, space, given.open_store().root, journal, display, sampling)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from zslbench_tune.space import SearchSpec
 if TYPE_CHECKING:
     from zslbench.experiment import Display
     from zslbench_tune.result import Tuning
-    from zslbench_tune.search import Sampling
+    from zslbench_tune.search import Search
 
 _STOP_SECONDS = 60.0
 """How long a worker process may take to stop at a checkpoint before it is killed."""
@@ -78,25 +79,26 @@ def tune(
             raise SettingsError(f"{name} '{value}', {did_you_mean(value, known)}")
     if min(trials, workers) < 1:
         raise SettingsError(f"{trials} trials on {workers} workers: both must be at least 1")
-    sampling = Sampling(trials, sampler, sampler_seed, pruner)
-    arguments: dict[str, Any] = {
-        "method": method,
-        "dataset": dataset,
-        "search": search,
-        "seeds": seeds,
-        "variant": variant,
-        "journal": journal,
+    resolving = functools.partial(
+        resolve_search,
+        sampling=Sampling(trials, sampler, sampler_seed, pruner),
+        method=method,
+        dataset=dataset,
+        search=search,
+        seeds=seeds,
+        variant=variant,
+        journal=journal,
         **options,
-    }
+    )
     display = display or Quiet()
-    resolved = resolve_search(display, sampling, **arguments)
+    resolved = resolving(display)
     preset = (Path(output) if output else resolved.file.with_suffix(".toml")).expanduser().absolute()
     with open_study(resolved) as study:
         check_output(preset, resolved.name)
         display.say(f"search {resolved.name}: {resolved.space}")
         with (
             stop_requests(display.say) as resolved.stop_requested,
-            _worker_processes(workers - 1, sampling, arguments),
+            _worker_processes(workers - 1, resolving),
         ):
             results = study.compute()
     best = write_preset(preset, resolved, results)
@@ -105,13 +107,13 @@ def tune(
 
 
 @contextlib.contextmanager
-def _worker_processes(count: int, *arguments: Any) -> Iterator[None]:
+def _worker_processes(count: int, resolving: Callable[[Display], Search]) -> Iterator[None]:
     """Let ``count`` more processes compute trials of the study; an exception in the context stops them.
 
     They print nothing; this process reports their trials.
     """
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(count)]
+    processes = [context.Process(target=_work, args=(resolving,), daemon=True) for _ in range(count)]
     for process in processes:
         process.start()
     try:
@@ -127,14 +129,13 @@ def _worker_processes(count: int, *arguments: Any) -> Iterator[None]:
                 process.kill()
 
 
-def _work(sampling: Sampling, arguments: Mapping[str, Any]) -> None:
+def _work(resolving: Callable[[Display], Search]) -> None:
     from zslbench.experiment import Quiet, stop_requests
-    from zslbench_tune.search import resolve_search
     from zslbench_tune.study import open_study
 
     try:
         with stop_requests(Quiet().say) as stopped:
-            search = resolve_search(Quiet(), sampling, **arguments)
+            search = resolving(Quiet())
             search.stop_requested = stopped
             with open_study(search) as study:
                 study.compute()

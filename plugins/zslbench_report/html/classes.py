@@ -114,7 +114,7 @@ MOST_CLASSES = 10
 MOST_PAIRS = 8
 """Confusions among all classes in the list."""
 
-_Names = Mapping[int, str]
+_Names = Mapping[Any, str]
 """Names, or sides, of classes by class id."""
 
 

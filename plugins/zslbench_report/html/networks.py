@@ -18,7 +18,9 @@ from zslbench_report.theme import ink
 
 if TYPE_CHECKING:
     from zslbench_report.plots.attention import Tile
-    from zslbench_report.plots.tsne import Projection
+    from zslbench_report.plots.tsne import Panel
+
+    Projection = tuple[Series, RunRecord, Panel]
 
 T = TypeVar("T")
 
@@ -67,45 +69,40 @@ def tsne(report: Report) -> Mapping[str, Any] | None:
     runs = _runs_with_networks(report, "all")
     remarks: dict[str, list[str]] = {}
 
-    def project(series: Series, record: RunRecord) -> tuple[Series, Projection]:
+    def project(series: Series, record: RunRecord) -> Projection:
         from zslbench_report.plots.tsne import compute
 
         noted = remarks.setdefault(series.dataset, [])
-        return series, compute(record, data_root=report.data_root, backbone=False, notify=noted.append)
+        (panel,) = compute(record, data_root=report.data_root, backbone=False, notify=noted.append)
+        return series, record, panel
 
     panels, reasons = _drawn(report, runs, MOST_PROJECTIONS, project)
     # On equal data the same images were chosen: such panels share a legend.
-    groups: dict[tuple[Any, ...], list[tuple[Series, Projection]]] = {}
-    for series, projection in panels:
-        key = (series.dataset, projection.class_names, *map(bytes, projection.selection))
-        groups.setdefault(key, []).append((series, projection))
-    shown = [_tsne_group(report, same, remarks[dataset]) for (dataset, *_), same in groups.items()]
+    groups: dict[tuple[str, str], list[Projection]] = {}
+    for series, record, panel in panels:
+        images = panel.points.dropna(subset="image")[["class", "image"]].to_json()
+        groups.setdefault((series.dataset, images), []).append((series, record, panel))
+    shown = [_tsne_group(report, same, remarks[dataset]) for (dataset, _), same in groups.items()]
     return {"groups": shown, "reasons": reasons, "stored": bool(runs)}
 
 
-def _tsne_group(
-    report: Report, panels: list[tuple[Series, Projection]], remarks: list[str]
-) -> dict[str, Any]:
+def _tsne_group(report: Report, panels: list[Projection], remarks: list[str]) -> dict[str, Any]:
     from zslbench_report.plots.tsne import SYNTHETIC, palette
 
-    dataset, first = panels[0][0].dataset, panels[0][1]
-    names = {number: f"k{place}" for number, place in palette(first.selection).items()}
-    inks = {number: ink(name) for number, name in names.items()}
+    dataset, classes = panels[0][0].dataset, palette(panels[0][2].points)
+    names = [f"k{place}" for place in classes["place"]]
+    inks = dict(zip(classes.index, map(ink, names), strict=True))
     made = []
-    for series, projection in panels:
-        (panel,) = projection.panels
+    for series, record, panel in panels:
         label = f"t-SNE of {series.label} on {dataset}, {panel.title}"
         svg = report.draw(tsne_chart, "tsne", label, panel, inks)
-        made.append({"label": series.label, "seed": projection.record.info.seed, "panel": panel, "svg": svg})
-    seen = first.selection.seen
+        made.append({"label": series.label, "seed": record.info.seed, "panel": panel, "svg": svg})
+    sides = classes["kind"].str.removeprefix("real ")
     return {
         "title": report.dataset_title(dataset),
         "panels": made,
-        "classes": [
-            (name, first.class_names[number], "seen" if number in seen else "unseen")
-            for number, name in names.items()
-        ],
-        "synthetic": any((one.panels[0].points["kind"] == SYNTHETIC).any() for _, one in panels),
+        "classes": list(zip(names, classes["class"], sides, strict=True)),
+        "synthetic": any((panel.points["kind"] == SYNTHETIC).any() for _, _, panel in panels),
         "remarks": list(dict.fromkeys(remarks)),
     }
 

@@ -68,27 +68,16 @@ def page(report: Report) -> str:
     """
     bodies = [(one, _body(report, one)) for one in SECTIONS if one.id not in report.without]
     outcome = report.outcome
-    counts = {
-        "method": len(outcome.lines),
-        "data set": len(outcome.datasets),
-        "seed": len(outcome.seeds),
-        "run": len(outcome.records),
-    }
-    style = TEMPLATES.get_template("style.css.j2").render(
-        shade=SHADE, light=variables(False), dark=variables(True)
-    )
     return TEMPLATES.get_template("page.html.j2").render(
+        report=report,
         outcome=outcome,
         sections=[(section, body) for section, body in bodies if body is not None],
-        counts=counts,
         simulated=sorted({one.info.dataset for one in outcome.records if is_simulated(one)}),
         oracle=ORACLE_NOTE if has_oracle(outcome.records) else "",
-        without_charts=report.without_charts,
-        command=report.command,
         version=__version__,
-        style=Markup(style),
-        early=Markup(TEMPLATES.get_template("early.js").render()),
-        script=Markup(TEMPLATES.get_template("script.js").render()),
+        shade=SHADE,
+        light=variables(False),
+        dark=variables(True),
     )
 
 

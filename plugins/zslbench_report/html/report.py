@@ -40,7 +40,6 @@ class Series:
 
     line: Line
     dataset: str
-    selection: str
     records: tuple[RunRecord, ...]
     """By seed; never empty."""
     tone: Tone
@@ -142,7 +141,7 @@ class Report:
         for line, selection in itertools.product(self.outcome.lines, self.outcome.selections):
             records = self.cells.get((line.label, dataset, selection))
             if records and line.label not in found:
-                found[line.label] = Series(line, dataset, selection, records, self.tones[line.label])
+                found[line.label] = Series(line, dataset, records, self.tones[line.label])
         return list(found.values())
 
     def panels(

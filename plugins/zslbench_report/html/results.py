@@ -30,7 +30,7 @@ from zslbench_report.html.report import Report, Series
 def results(report: Report) -> Mapping[str, Any] | None:
     """The table, with a link from each method to its audit, and one chart per data set and figure."""
     published = published_lookup(report.outcome, PublishedResults.load())
-    charts = []
+    charts, any_published = [], False
     for dataset, metric in itertools.product(report.outcome.datasets, reversed(criteria())):
         spreads = []
         for series in report.series(dataset):
@@ -40,8 +40,8 @@ def results(report: Report) -> Mapping[str, Any] | None:
         spreads.sort(key=lambda one: -one.interval.mean)
         title = f"{metric.name} on {report.dataset_title(dataset)}"
         if svg := _spread_chart(report, "spread", title, spreads, metric):
-            any_published = any(math.isfinite(one.published) for one in spreads)
-            charts.append({"title": title, "svg": svg, "published": any_published})
+            any_published |= any(math.isfinite(one.published) for one in spreads)
+            charts.append({"title": title, "svg": svg})
     table = suite_table(report.outcome).for_readers()
     return {
         "table": table,
@@ -50,7 +50,7 @@ def results(report: Report) -> Mapping[str, Any] | None:
         "notes": table_notes(table, "bold", "underlined"),
         "audits": _audits(report),
         "charts": charts,
-        "published": any(chart["published"] for chart in charts),
+        "published": any_published,
     }
 
 
@@ -127,7 +127,7 @@ def variants(report: Report) -> Mapping[str, Any] | None:
     """For each method with several variants and each data set: bars, and differences to the full method."""
     families: dict[tuple[Any, ...], list[Series]] = {}
     for series in (series for dataset in report.outcome.datasets for series in report.series(dataset)):
-        key = (series.line.method, series.dataset, series.line.reading, series.selection)
+        key = (series.line.method, series.dataset, series.line.reading, series.median.info.selection)
         families.setdefault(key, []).append(series)
     panels = []
     for (method, dataset, *_), family in families.items():

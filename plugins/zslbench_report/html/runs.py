@@ -129,20 +129,13 @@ def settings(report: Report) -> Mapping[str, Any] | None:
 def _settings_of(record: RunRecord) -> dict[str, Any]:
     """Settings by dotted name with components, reading and data; with the values that validation chose."""
     identity, reading = record.info.identity, record.info.reading
+    of_kinds = identity.get("settings", {}).items()
     return {
         **{kind: name for kind, name in identity.get("components", {}).items() if kind != "dataset"},
         **({} if reading is None else {"reading": reading}),
-        **_flat_settings(identity),
+        **{f"{kind}.{name}": value for kind, values in of_kinds for name, value in values.items()},
         **{f"data.{kind}": record.data.get(kind) for kind in ("features", "semantics")},
         **(record.environment.get("chosen") or {}),
-    }
-
-
-def _flat_settings(identity: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        f"{kind}.{name}": value
-        for kind, values in identity.get("settings", {}).items()
-        for name, value in values.items()
     }
 
 
@@ -159,15 +152,11 @@ def _differing(columns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _uneven_seeds(series: Series) -> list[str]:
-    """What differs between the seeds of one line although nothing should, except chosen values."""
-    facts = []
-    for identity in (record.info.identity for record in series.records):
-        parts = [(part, identity.get(part, {})) for part in ("versions", "execution")]
-        named = {f"{part}: {name}": value for part, values in parts for name, value in values.items()}
-        facts.append(_flat_settings(identity) | named)
+    """How the execution differs between the seeds of one line; nothing else does."""
+    facts = [record.info.identity.get("execution", {}) for record in series.records]
     found = {name: sorted({str(one.get(name, "absent")) for one in facts}) for name in facts[0]}
     return [
-        f"{series.label}: {name} differs between seeds ({', '.join(values)})"
+        f"{series.label}: execution: {name} differs between seeds ({', '.join(values)})"
         for name, values in found.items()
         if len(values) > 1
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.errors import DataError, PluginError, ZslbenchError
+from zslbench.errors import DataError, PluginError, SettingsError, ZslbenchError
 from zslbench.evaluation import Fold, final_fold, split_fingerprint
 from zslbench.experiment import DataFiles, arrays, embedding_inputs, load_dataset, resolve
 from zslbench.plugin import Dataset, Embedding, Generator, Networks, load_class, registry
@@ -95,13 +95,16 @@ def open_run(
     identity, recorded = record.info.identity, record.data.get("regions")
     of_kinds = identity["settings"].items()
     settings = {f"{kind}.{name}": value for kind, values in of_kinds for name, value in values.items()}
-    recipe = resolve(
-        registry(),
-        record.info.dataset,
-        components={kind: name for kind, name in identity["components"].items() if kind != "dataset"},
-        settings=settings | (record.environment.get("chosen") or {}),
-        data_root=data_root,
-    )
+    try:
+        recipe = resolve(
+            registry(),
+            record.info.dataset,
+            components={kind: name for kind, name in identity["components"].items() if kind != "dataset"},
+            settings=settings | (record.environment.get("chosen") or {}),
+            data_root=data_root,
+        )
+    except SettingsError as error:
+        raise SettingsError(f"run {record.info.id}: {error}") from None
     parts, inputs = recipe.parts, embedding_inputs(recipe)
     dataset = load_dataset(
         parts["dataset"],
@@ -119,8 +122,10 @@ def open_run(
             f"set '{dataset.name}' does not have; give --regions"
         )
     _require_same_data(record, dataset)
+    shown = {part.registered.plugin.name for kind, part in parts.items() if kind != "classifier"}
     for plugin in recipe.plugins:
-        if identity["versions"].get(f"plugin {plugin.name}", plugin.source) != plugin.source:
+        recorded_source = identity["versions"].get(f"plugin {plugin.name}", plugin.source)
+        if plugin.name in shown and recorded_source != plugin.source:
             notify(
                 f"plugin '{plugin.name}' has changed since run {record.info.id}; its current code draws this "
                 "figure"

@@ -107,8 +107,9 @@ def picture_files(folder: Path, names: Sequence[str], rows: Sequence[int]) -> di
     anywhere: dict[tuple[str, ...], str] = {}
     for name in (names[row] for row in rows):
         ends = [end for end in _ends(paths[name]) if counts[end] == 1]
-        if file := next((one for end in ends if (one := folder.joinpath(*end)).is_file()), None):
-            found[name] = file
+        below = [file for end in ends if (file := folder.joinpath(*end)).is_file()]
+        if below:
+            found[name] = below[0]
         elif ends and len(ends[-1]) == 2:  # its last two components are its own
             anywhere[ends[-1]] = name
     for base, folders, files in os.walk(folder) if anywhere else ():

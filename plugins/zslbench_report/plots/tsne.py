@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ _FEWEST = 4
 _SIDE = 4.4  # of a panel, inches
 _NAME = 24  # characters of a line of the legend
 Samples = tuple[Float[np.ndarray, "_ d"], pd.DataFrame]
-"""Features, and of each its ``kind``, ``class_id`` and ``image`` (row number; NA: synthetic)."""
+"""Features, and of each its ``kind``, ``class_id``, ``class`` and ``image`` (row number; NA: synthetic)."""
 
 # --- the points ----------------------------------------------------------------------------------
 
@@ -71,23 +71,13 @@ class Panel:
     note: str
     """What the reader must know about the panel; may be empty."""
     points: pd.DataFrame
-    """``kind``, ``class_id``, ``image``, ``x`` and ``y``."""
+    """``kind``, ``class_id``, ``class``, ``image`` (missing for synthetic ones), ``x`` and ``y``."""
 
 
-@dataclass(frozen=True)
-class Projection:
-    """The panels of a figure and the classes and images they show."""
-
-    record: RunRecord
-    class_names: tuple[str, ...]
-    selection: Selection
-    panels: tuple[Panel, ...]
-
-    def frame(self) -> pd.DataFrame:
-        """One row per point: panel, kind, class_id, class, image (missing for synthetic ones), x, y."""
-        frame = pd.concat([panel.points.assign(panel=panel.name) for panel in self.panels], ignore_index=True)
-        frame["class"] = [self.class_names[number] for number in frame["class_id"]]
-        return frame[["panel", "kind", "class_id", "class", "image", "x", "y"]]
+def frame(panels: Sequence[Panel]) -> pd.DataFrame:
+    """One row per point: panel, kind, class_id, class, image, x, y."""
+    points = pd.concat({panel.name: panel.points for panel in panels}, names=["panel", "point"])
+    return points.reset_index("panel").reset_index(drop=True)
 
 
 def compute(
@@ -101,7 +91,7 @@ def compute(
     regions: str | None = None,
     backbone: bool = True,
     notify: Notify = lambda text: None,
-) -> Projection:
+) -> list[Panel]:
     """The coordinates of real seen, real unseen and synthetic unseen features in both spaces.
 
     The arguments are those of ``zslbench plot tsne``, except:
@@ -134,7 +124,7 @@ def compute(
     note = "" if run.generator else f"real features only: {record.info.method} has no generator"
     made = _real_and_synthetic(run, selection, per_class, seed)
     panels.append(_panel("embedding", title, note, seed, *made))
-    return Projection(record, run.dataset.class_names, selection, tuple(panels))
+    return panels
 
 
 def select(run: FittedRun, classes: int, per_class: int, seed: int) -> Selection:
@@ -155,7 +145,7 @@ def select(run: FittedRun, classes: int, per_class: int, seed: int) -> Selection
         for side, rows in zip(chosen, test_rows, strict=True)
         for label in side
     ]
-    return Selection(*chosen, np.concatenate(images))
+    return Selection(chosen[0], chosen[1], np.concatenate(images))
 
 
 def _real_and_synthetic(run: FittedRun, selection: Selection, per_class: int, seed: int) -> list[Samples]:
@@ -170,7 +160,7 @@ def _real_samples(run: FittedRun, selection: Selection, features: Float[np.ndarr
     """The selected test images with these features."""
     labels = run.dataset.labels[selection.rows]
     kinds = np.where(np.isin(labels, selection.unseen), REAL_UNSEEN, REAL_SEEN)
-    return features, _about(kinds, labels, selection.rows)
+    return features, _about(run, kinds, labels, selection.rows)
 
 
 def synthetic_samples(run: FittedRun, selection: Selection, per_class: int, seed: int) -> Samples | None:
@@ -187,12 +177,13 @@ def synthetic_samples(run: FittedRun, selection: Selection, per_class: int, seed
     g = torch.cat(made)
     labels = np.repeat(selection.unseen, per_class)
     features = require_shape("generator's sample", run.record, (len(labels), g.shape[-1]), g).numpy()
-    return features, _about(SYNTHETIC, labels, None)
+    return features, _about(run, SYNTHETIC, labels, None)
 
 
-def _about(kinds: Any, labels: np.ndarray, rows: np.ndarray | None) -> pd.DataFrame:
+def _about(run: FittedRun, kinds: Any, labels: np.ndarray, rows: np.ndarray | None) -> pd.DataFrame:
     images = pd.array([None] * len(labels) if rows is None else rows, dtype="Int64")
-    return pd.DataFrame({"kind": kinds, "class_id": labels, "image": images})
+    names = [run.dataset.class_names[number] for number in labels]
+    return pd.DataFrame({"kind": kinds, "class_id": labels, "class": names, "image": images})
 
 
 def _panel(name: str, title: str, note: str, seed: int, *samples: Samples) -> Panel:
@@ -264,12 +255,12 @@ def _images_of(record: RunRecord) -> tuple[Any, ...]:
 
 
 @plot_style()
-def figure(projection: Projection) -> Figure:
-    """The panels of a projection next to each other, with one legend: colours by class, markers by kind."""
-    panels, selection = projection.panels, projection.selection
+def figure(record: RunRecord, panels: Sequence[Panel]) -> Figure:
+    """The panels of a run next to each other, with one legend: colours by class, markers by kind."""
     made = new_figure(len(panels) * (_SIDE + 0.15) + 2.0, _SIDE + 0.9)
-    made.suptitle(run_title(projection.record), fontsize=9)
-    colours = {number: CLASSES[place][0] for number, place in palette(selection).items()}
+    made.suptitle(run_title(record), fontsize=9)
+    classes = palette(panels[0].points)
+    colours: dict[Any, str] = {number: CLASSES[place][0] for number, place in classes["place"].items()}
     for axes, panel in zip(made.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         axes.set(xticks=[], yticks=[], box_aspect=1)
         scatter(axes, panel, colours, "white")
@@ -282,12 +273,11 @@ def figure(projection: Projection) -> Figure:
         for kind, style in MARKERS.items()
         if kind in shown
     ]
-    headings = {"seen classes": selection.seen, "unseen classes": selection.unseen}
-    for heading, classes in headings.items():
+    headings = {"seen classes": REAL_SEEN, "unseen classes": REAL_UNSEEN}
+    for heading, kind in headings.items():
         handles.append(Line2D([], [], label=heading, linestyle="none"))
-        for number in classes.tolist():
-            label = wrapped(projection.class_names[number], _NAME)
-            handles.append(Patch(color=colours[number], label=label))
+        for number, name in classes.loc[classes["kind"] == kind, "class"].items():
+            handles.append(Patch(color=colours[number], label=wrapped(name, _NAME)))
     place: dict[str, Any] = {"loc": "outside right upper", "frameon": False, "alignment": "left"}
     legend = made.legend(handles=handles, fontsize=8, **place)
     for handle, text in zip(handles, legend.get_texts(), strict=True):
@@ -306,12 +296,13 @@ def scatter(axes: Axes, panel: Panel, colours: Mapping[int, str], edge: str) -> 
             axes.scatter(points["x"], points["y"], c=c, label=kind, **MARKERS[kind], **edges)
 
 
-def palette(selection: Selection) -> dict[int, int]:
-    """The number of each class's colour in :data:`~zslbench_report.theme.CLASSES`.
+def palette(points: pd.DataFrame) -> pd.DataFrame:
+    """The classes of real points by id, seen ones first: kind, class and ``place`` in the list of colours.
 
     Beyond ten classes a seen and an unseen one share a colour; their markers differ.
     """
-    sides = [selection.seen.tolist(), selection.unseen.tolist()]
-    if len(sides[0]) + len(sides[1]) <= len(CLASSES):
-        sides = [sides[0] + sides[1]]
-    return {number: place for side in sides for place, number in enumerate(side)}
+    classes = points[points["kind"] != SYNTHETIC].drop_duplicates("class_id").set_index("class_id")
+    classes = classes.sort_values(["kind", "class_id"])[["kind", "class"]]
+    if len(classes) <= len(CLASSES):
+        return classes.assign(place=range(len(classes)))
+    return classes.assign(place=classes.groupby("kind").cumcount())

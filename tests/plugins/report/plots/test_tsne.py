@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench_report.plots import fitted, tsne
-from zslbench_report.plots.tsne import MARKERS, Selection, palette, project, select, synthetic_samples
+from zslbench_report.plots.tsne import MARKERS, palette, project, select, synthetic_samples
 from zslbench_report.theme import CLASSES
 
 KINDS = ["real seen", "real unseen", "synthetic unseen"]
@@ -22,15 +22,15 @@ SIZE: dict[str, Any] = {"classes": 6, "per_class": 9}
 
 
 @pytest.fixture(scope="module")
-def found(looking: Any, plain: Any) -> tsne.Projection:
-    """A projection with a baseline."""
+def found(looking: Any, plain: Any) -> list[tsne.Panel]:
+    """Panels with a baseline."""
     return tsne.compute(looking, baseline=plain, **SIZE)
 
 
 @pytest.fixture(scope="module")
-def frame(found: tsne.Projection) -> pd.DataFrame:
-    """Its points."""
-    return found.frame()
+def frame(found: list[tsne.Panel]) -> pd.DataFrame:
+    """Their points."""
+    return tsne.frame(found)
 
 
 def test_both_panels_show_the_same_images_and_as_many_synthetic_features(frame: pd.DataFrame) -> None:
@@ -60,9 +60,9 @@ def test_real_points_are_test_images_of_their_class(frame: pd.DataFrame, looking
 
 
 def test_points_repeat_and_follow_the_seed(frame: pd.DataFrame, looking: Any, plain: Any) -> None:
-    again = tsne.compute(looking, baseline=plain, **SIZE).frame()
+    again = tsne.frame(tsne.compute(looking, baseline=plain, **SIZE))
     pd.testing.assert_frame_equal(frame, again, check_exact=True)
-    other = tsne.compute(looking, baseline=plain, seed=1, **SIZE).frame()
+    other = tsne.frame(tsne.compute(looking, baseline=plain, seed=1, **SIZE))
     assert not np.allclose(other["x"].head(20), frame["x"].head(20))
 
 
@@ -84,10 +84,10 @@ def test_synthetic_features_are_the_generators(looking: Any) -> None:
 
 def test_without_a_baseline_the_backbone_shows_real_features_and_says_so(looking: Any) -> None:
     found = tsne.compute(looking, **SIZE)
-    frame = found.frame()
+    frame = tsne.frame(found)
     backbone = frame[frame["panel"] == "backbone"]
     assert set(backbone["kind"]) == {"real seen", "real unseen"}
-    figure = tsne.figure(found)
+    figure = tsne.figure(looking, found)
     left, right = figure.axes[:2]
     assert "real features only" in left.get_xlabel()
     assert right.get_xlabel() == ""
@@ -97,17 +97,17 @@ def test_without_a_baseline_the_backbone_shows_real_features_and_says_so(looking
 def test_a_method_without_generator_shows_real_features(finished: Callable[..., Any]) -> None:
     record = finished("identity", None)
     found = tsne.compute(record, **SIZE)
-    assert set(found.frame()["kind"]) == {"real seen", "real unseen"}
-    title, note = found.panels[1].title, found.panels[1].note
+    assert set(tsne.frame(found)["kind"]) == {"real seen", "real unseen"}
+    title, note = found[1].title, found[1].note
     assert title == "Embedding space: identity"
     assert note == "real features only: identity+none+eszsl has no generator"
 
 
 def test_what_is_drawn_is_what_was_computed(
-    found: tsne.Projection, frame: pd.DataFrame, looking: Any, plain: Any
+    found: list[tsne.Panel], frame: pd.DataFrame, looking: Any, plain: Any
 ) -> None:
-    figure = tsne.figure(found)
-    colours = palette(found.selection)
+    figure = tsne.figure(looking, found)
+    colours = palette(found[0].points)["place"]
     for name, axes in zip(("backbone", "embedding"), figure.axes, strict=False):
         assert {one.get_label() for one in axes.collections} == set(KINDS)
         for marks in axes.collections:
@@ -128,12 +128,13 @@ def test_what_is_drawn_is_what_was_computed(
 
 
 def test_ten_classes_have_ten_colours_and_beyond_them_sides_share() -> None:
-    def chosen(seen: int, unseen: int) -> Selection:
-        ids = np.arange(seen + unseen)
-        return Selection(ids[:seen], ids[seen:], np.zeros(0, dtype=np.int64))
+    def places(seen: int, unseen: int) -> Any:
+        kinds = ["real seen"] * seen + ["real unseen"] * unseen
+        points = pd.DataFrame({"kind": kinds, "class_id": range(seen + unseen), "class": ""})
+        return palette(points)["place"]
 
-    assert len(set(palette(chosen(5, 5)).values())) == 10
-    shared = palette(chosen(10, 8))
+    assert len(set(places(5, 5))) == 10
+    shared = places(10, 8)
     assert len({light for light, _ in CLASSES}) == 10
     assert len({shared[one] for one in range(10)}) == 10
     assert len({shared[one] for one in range(10, 18)}) == 8
@@ -189,4 +190,4 @@ def test_a_baseline_on_other_images(looking: Any, finished: Callable[..., Any]) 
 
 def test_a_baseline_may_describe_classes_otherwise(looking: Any, finished: Callable[..., Any]) -> None:
     other = finished("identity", semantics="original_att")
-    assert len(tsne.compute(looking, baseline=other, **SIZE).panels) == 2
+    assert len(tsne.compute(looking, baseline=other, **SIZE)) == 2
