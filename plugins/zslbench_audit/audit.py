@@ -22,7 +22,6 @@ from zslbench_audit.sharing import arrays
 from zslbench_audit.stored import AuditResult, ProbeResult, save
 
 DATASET = "toy"
-EPOCHS = 5
 ITERATIONS = 10
 """Most batches of an epoch, where a setting gives their number."""
 
@@ -48,7 +47,7 @@ def run(
     classifier: str | None = None,
     settings: Mapping[str, Any] | None = None,
     preset: str | Sequence[str] | None = None,
-    epochs: int = EPOCHS,
+    epochs: int = 5,
     select: Literal["val", "oracle"] = "val",
     store: str | Path | None = None,
     keep: bool = True,

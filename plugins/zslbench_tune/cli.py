@@ -9,9 +9,6 @@ import click
 
 from zslbench.cli import fitting_options, format_option, machine_options, note
 
-TOP = 10
-"""Trials in the table on a terminal."""
-
 _POSITIVE = click.IntRange(min=1)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -90,7 +87,7 @@ def tune(searched: tuple[str, ...], fmt: str, **options: Any) -> None:
         for key in found.space:  # learning rates need more digits than accuracies
             frame[key] = [f"{value:.4g}" if isinstance(value, float) else value for value in frame[key]]
         title = f"{found.study}: best of {len(found.trials)} trials, % on the validation split"
-        emit(frame.head(TOP), fmt, title=title)
+        emit(frame.head(10), fmt, title=title)
     note(f"preset saved: {found.preset}")
     names = ["dataset", "variant", "reading", "features", "semantics", "regions"]
     if options["precision"] != "float32":

@@ -97,11 +97,9 @@ class Study:
                 number=trial.number,
                 state=STATES[trial.state],
                 value=trial.values[0] if trial.values else None,
-                epochs=trial.user_attrs.get("epochs"),
                 settings=self.search.space.values(trial.params),
                 seeds={int(seed): value for seed, value in trial.user_attrs.get("seeds", {}).items()},
-                seconds=trial.user_attrs.get("seconds"),
-                reason=trial.user_attrs.get("reason"),
+                **{name: trial.user_attrs.get(name) for name in ("epochs", "seconds", "reason")},
             )
             for trial in self._trials()
             if trial.state in STATES and not _is_abandoned(trial)

@@ -79,7 +79,7 @@ def tune(
             raise SettingsError(f"{name} '{value}', {did_you_mean(value, known)}")
     if min(trials, workers) < 1:
         raise SettingsError(f"{trials} trials on {workers} workers: both must be at least 1")
-    resolving = functools.partial(
+    resolving: Any = functools.partial(
         resolve_search,
         sampling=Sampling(trials, sampler, sampler_seed, pruner),
         method=method,

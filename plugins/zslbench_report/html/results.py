@@ -141,9 +141,10 @@ def _variants(report: Report, title: str, family: list[Series]) -> dict[str, Any
     full = next((series for series in family if series.line.variant in (None, FULL)), None)
     rows = []
     for series in family:
-        means = [mean_std([*series.percents(one).values()], one).text for one in reversed(criteria())]
-        differences = [_difference(series, full, one) for one in reversed(criteria())]
-        figures = list(zip(means, differences, strict=True))
+        figures = [
+            (mean_std(series.percents(one).values(), one).text, _difference(series, full, one))
+            for one in reversed(criteria())
+        ]
         rows.append({"label": series.label, "full": series is full, "figures": figures})
     charts = []
     for metric in reversed(criteria()):

@@ -98,7 +98,7 @@ def open_run(
     try:
         recipe = resolve(
             registry(),
-            record.info.dataset,
+            identity["components"]["dataset"],
             components={kind: name for kind, name in identity["components"].items() if kind != "dataset"},
             settings=settings | (record.environment.get("chosen") or {}),
             data_root=data_root,

@@ -140,12 +140,10 @@ def read_picture(path: Path) -> Float[np.ndarray, "h w 3"]:
 def read_attribute_names(path: Path) -> tuple[str, ...]:
     """Attribute names from a UTF-8 file, one per line, in the order of the class semantics."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8").rstrip()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(path, [f"cannot be read as text ({error})"], "Give one name per line") from None
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return tuple(line.strip() for line in lines)
+    return tuple(line.strip() for line in text.splitlines())
 
 
 def attribute_names_of(dataset: Dataset, given: Sequence[str] | None = None) -> tuple[str, ...]:

@@ -43,7 +43,6 @@ MARKERS: dict[str, dict[str, Any]] = {
 
 _COMPONENTS = 50
 _PERPLEXITY = 30.0
-_FEWEST = 4
 _SIDE = 4.4  # of a panel, inches
 _NAME = 24  # characters of a line of the legend
 Samples = tuple[Float[np.ndarray, "_ d"], pd.DataFrame]
@@ -201,7 +200,7 @@ def project(features: Float[np.ndarray, "n d"], seed: int) -> Float[np.ndarray, 
     Raises:
         SettingsError: fewer than four points.
     """
-    if len(features) < _FEWEST:
+    if len(features) < 4:
         raise SettingsError(f"t-SNE of {len(features)} points: raise --classes or --per-class")
     # One thread: sums in another order give other coordinates.
     with threadpool_limits(1):
