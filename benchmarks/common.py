@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from zslbench.store import write_whole
+from zslbench.store import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -23,7 +23,7 @@ RESULTS = Path(__file__).parent / "results"
 def write_page(path: Path, title: str, *blocks: str) -> None:
     """Write a Markdown page: a heading and blocks of text."""
     text = "\n\n".join([f"# {title}", *(block.strip("\n") for block in blocks)])
-    write_whole(path, f"{text}\n".encode())
+    write_atomically(path, f"{text}\n".encode())
 
 
 def processor() -> str:

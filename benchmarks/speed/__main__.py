@@ -24,7 +24,7 @@ from benchmarks.speed.machine import CPU, SUN, TINY, Sizes
 from benchmarks.speed.measuring import OUT_OF_TIME, Part
 from benchmarks.speed.processes import startup, whole
 from benchmarks.speed.stages import stage1, stage3
-from zslbench.store import write_whole
+from zslbench.store import write_atomically
 
 PARTS: dict[str, Callable[[machines.Machine, Sizes], Part]] = {
     part.__name__: part for part in (stage3, stage1, evaluator, startup, whole)
@@ -102,7 +102,7 @@ def write(out: Path, slug: str, about: dict[str, Any], sizes: Sizes, parts: Sequ
     out.mkdir(parents=True, exist_ok=True)
     data, page = (out / f"{slug}.{suffix}" for suffix in ("json", "md"))
     content = {"machine": about, "parts": [asdict(part) for part in parts]}
-    write_whole(data, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomically(data, (json.dumps(content, indent=1) + "\n").encode())
     threads = "" if about["cuda"] else f", {about['threads']} thread(s), no GPU"
     write_page(
         page,

@@ -112,7 +112,7 @@ def selection(runs: ProbeRuns) -> str:
         ("the test images replaced by noise", with_noise),
         ("other test labels", with_other_labels),
     ):
-        if names := differing(choices(honest), choices(runs.run(alter))):
+        if names := changed_artefacts(choices(honest), choices(runs.run(alter))):
             raise Leak(f"with {what}, selection found other values: {few(names)}")
     options = [f"{len(values)} values of {name}" for name, values in runs.recipe.search.items()]
     options = [f"{runs.recipe.epochs} epochs", *options] if runs.recipe.epochs else options
@@ -148,11 +148,11 @@ def global_state(runs: ProbeRuns) -> str:
 def seed(runs: ProbeRuns) -> str:
     """The same seed gives the same bits, and another seed gives another result."""
     one, again, other = runs.run(), runs.compute(copied(runs.dataset))[0], runs.run(seed=SEED + 1)
-    if names := differing(fitted(one), fitted(again)):
+    if names := changed_artefacts(fitted(one), fitted(again)):
         raise Leak(f"two runs with seed {SEED} differ in {few(names)}")
     if not same_scores(one, again):
         raise Leak(f"two runs with seed {SEED} score test images differently")
-    if differing(fitted(one), fitted(other)) or not same_scores(one, other):
+    if changed_artefacts(fitted(one), fitted(other)) or not same_scores(one, other):
         return f"Two runs with seed {SEED} are bit-identical; seed {SEED + 1} differs."
     if runs.recipe.schedule is None:
         return "Two runs are bit-identical, as is one with another seed: the method is closed form."
@@ -163,7 +163,7 @@ def seed(runs: ProbeRuns) -> str:
 
 
 def _require_same_fit(one: Outcome, other: Outcome, change: str) -> None:
-    if names := differing(fitted(one), fitted(other)):
+    if names := changed_artefacts(fitted(one), fitted(other)):
         raise Leak(f"{change}, other values in {few(names)}")
 
 
@@ -201,7 +201,7 @@ def fitted(outcome: Outcome) -> Artefacts:
     return networks(outcome) | choices(outcome)
 
 
-def differing(one: Artefacts, other: Artefacts) -> list[str]:
+def changed_artefacts(one: Artefacts, other: Artefacts) -> list[str]:
     """Names of artefacts that differ, or that only one run has."""
     absent = object()
     return [

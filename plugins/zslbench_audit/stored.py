@@ -20,7 +20,7 @@ from zslbench.store import (
     make_folder,
     parse_checked_json,
     run_id,
-    write_whole,
+    write_atomically,
 )
 
 FOLDER = "audits"
@@ -145,7 +145,7 @@ def save(store: Store, audit: AuditResult) -> None:
     folder = store.root / FOLDER
     try:
         make_folder(folder)
-        write_whole(folder / f"{audit.id}.json", checked_json(audit.as_dict()))
+        write_atomically(folder / f"{audit.id}.json", checked_json(audit.as_dict()))
     except OSError as error:
         raise ZslbenchError(
             f"{folder}: cannot save the audit ({error.strerror or error}); free space, set permissions, or "

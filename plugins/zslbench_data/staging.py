@@ -1,6 +1,7 @@
 """Files and folders that appear complete or not at all: written next to their target, flushed, then renamed.
 
-:func:`zslbench.store.write_whole` does this for bytes in memory; these are for files of any size and number.
+:func:`zslbench.store.write_atomically` does this for bytes in memory; these are for
+files of any size and number.
 """
 
 from __future__ import annotations

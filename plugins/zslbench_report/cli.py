@@ -61,7 +61,7 @@ def report(
     t-SNE and attention are computed, for runs stored with their weights.
     """
     from zslbench.errors import ZslbenchError, did_you_mean
-    from zslbench.store import Store, write_whole
+    from zslbench.store import Store, write_atomically
     from zslbench_report.html.page import SECTIONS, page
     from zslbench_report.html.report import Report
 
@@ -99,7 +99,7 @@ def report(
         without=frozenset(without),
         faults=list(dict.fromkeys(one.getMessage() for one in warnings.buffer)),
     )
-    write_whole(output, page(made).encode())
+    write_atomically(output, page(made).encode())
     for fault in made.faults:
         note(fault)
     click.echo(output)
@@ -262,7 +262,7 @@ def tsne(
 
     RUN and --baseline may be shortened ids.
     """
-    from zslbench.store import Store, write_whole
+    from zslbench.store import Store, write_atomically
     from zslbench_report.plots.canvas import check_plot_file, save
     from zslbench_report.plots.tsne import compute, figure, frame
 
@@ -277,7 +277,7 @@ def tsne(
     panels = compute(record, baseline=other, notify=note, **options)
     save(figure(record, panels), path)
     if data_out is not None:
-        write_whole(data_out, frame(panels).to_csv(index=False).encode())
+        write_atomically(data_out, frame(panels).to_csv(index=False).encode())
     _list_files(paths, fmt)
 
 

@@ -15,7 +15,7 @@ from zslbench.evaluation import METRICS
 from zslbench.experiment import Recipe
 from zslbench.plugin import KINDS, PROVENANCE, parse_preset
 from zslbench.report import percent
-from zslbench.store import canonical, write_whole
+from zslbench.store import canonical, write_atomically
 from zslbench_tune.space import Space
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def write_preset(path: Path, search: Search, trials: Sequence[TrialResult]) -> T
     text = preset_text(recipe, search.space, _provenance(search, trials, best))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text.encode("utf-8"))
+        write_atomically(path, text.encode("utf-8"))
     except OSError as error:
         raise ZslbenchError(f"{path}: cannot be written ({error.strerror or error})") from None
     return best

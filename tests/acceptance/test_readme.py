@@ -73,12 +73,12 @@ def test_python_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
 def test_methods_and_variants_that_the_table_names() -> None:
     table = section(README, "## Methods")
     known = {one.name: {two.name for two in one.declaration.variants} for one in registry().methods()}
-    told = {}
+    listed = {}
     for row in re.findall(r"^\| `(.+?)`(.*?) \|", table, re.MULTILINE):
-        told[row[0]] = set(re.findall(r"`([^`]+)`", row[1]))
-    assert told == {name: known[name] for name in told}
+        listed[row[0]] = set(re.findall(r"`([^`]+)`", row[1]))
+    assert listed == {name: known[name] for name in listed}
     ours = {one.name for one in registry().methods() if one.plugin.distribution == "zslbench"}
-    assert set(told) == ours
+    assert set(listed) == ours
 
 
 def test_length_of_the_smallest_plugin() -> None:

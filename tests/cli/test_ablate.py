@@ -175,8 +175,8 @@ def test_show_tells_the_reading(lab: Any) -> None:
         name, ridge = {"print": ("print (default)", 1.0), "code": ("code", 7.0)}[reading]
         assert rows[0] == ("name", name)
         assert rows[2:] == [("row 1", f"ridge {ridge}"), ("row 2", "as printed")]
-    told = lab("run", "lab", "--dataset", "toy", *SMALL, "--variant", "weak", "--reading", "code").stdout
-    assert told.startswith("lab (weak) [code] on toy (simulated), selection last, %")
+    output = lab("run", "lab", "--dataset", "toy", *SMALL, "--variant", "weak", "--reading", "code").stdout
+    assert output.startswith("lab (weak) [code] on toy (simulated), selection last, %")
     # A variant without that setting: the method's function fails, and the run is shown all the same.
     run = lab("run", "lab", "--dataset", "toy", *SMALL, "--variant", "other", "--format", "json")
     shown = lab("show", json.loads(run.stdout)[0]["run"])

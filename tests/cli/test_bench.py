@@ -49,8 +49,8 @@ def mine(tmp_path: Path) -> Any:
 def test_what_no_line_has_is_told_before_anything_runs(lab: Any, mine: Any, more: tuple[str, ...]) -> None:
     result = lab("bench", mine(LAB + ABSENT, HEAD + "settings.classifier.rige = 2\n"), *more)
     assert result.exit_code == 0, result.stderr
-    told, _, rest = result.stderr.partition("'classifier.rige', did you mean")
-    assert rest and "run 1" not in told
+    before, _, rest = result.stderr.partition("'classifier.rige', did you mean")
+    assert rest and "run 1" not in before
 
 
 def prepare(suite: str, **more: Any) -> Bench:
@@ -99,10 +99,10 @@ def test_a_dry_run_tells_what_would_be_done(lab: Any, mine: Any, tmp_path: Path)
     plan = lab("bench", suite, "--dry-run", "--threads", "1")
     assert plan.exit_code == 0, plan.stderr
     assert not (tmp_path / "store").exists()
-    told = [line.split() for line in plan.stdout.splitlines()]
-    assert ["lab", "toy", "last", "2", "to", "run", "unknown"] in told
-    assert ["absent", "toy", "last", "no", "plugin", "–"] in told
-    assert ["lab", "gone", "last", "no", "data", "–"] in told
+    rows = [line.split() for line in plan.stdout.splitlines()]
+    assert ["lab", "toy", "last", "2", "to", "run", "unknown"] in rows
+    assert ["absent", "toy", "last", "no", "plugin", "–"] in rows
+    assert ["lab", "gone", "last", "no", "data", "–"] in rows
     assert "note: to compute: 4 of unknown cost" in plan.stderr
     assert "Get it from nowhere" in plan.stderr
     assert lab("bench", suite, "--threads", "1", "--seeds", "1", "--method", "lab").exit_code == 0
@@ -135,10 +135,10 @@ def test_cells_in_another_precision_are_cells_of_their_own(lab: Any, mine: Any) 
 
 
 def test_a_precision_or_graphs_that_the_device_does_not_have(lab: Any, mine: Any) -> None:
-    for option, told in ((("--precision", "tf32"), "needs a GPU"), (("--graphs", "on"), "need a GPU")):
+    for option, expected in ((("--precision", "tf32"), "needs a GPU"), (("--graphs", "on"), "need a GPU")):
         wrong = lab("bench", mine(LAB), "--device", "cpu", *option)
         assert (wrong.exit_code, wrong.stdout) == (1, "")
-        assert told in wrong.stderr
+        assert expected in wrong.stderr
 
 
 def test_filters_narrow_the_suite(lab: Any, mine: Any) -> None:
@@ -146,7 +146,7 @@ def test_filters_narrow_the_suite(lab: Any, mine: Any) -> None:
     options = ("--method", "lab (weak)", "--select", "oracle", "--seeds", "1", "--format", "json")
     cells = json.loads(lab("bench", suite, "--dry-run", "--threads", "1", *options).stdout)
     assert [(one["line"], one["selection"], one["seed"]) for one in cells] == [("lab (weak)", "oracle", 0)]
-    for option, told in (
+    for option, expected in (
         (("--method", "lap"), "'lap', did you mean 'lab'"),
         (("--dataset", "cub"), "'cub', known: toy"),
         (("--seeds", "9"), "seeds 0, 1"),
@@ -155,7 +155,7 @@ def test_filters_narrow_the_suite(lab: Any, mine: Any) -> None:
     ):
         wrong = lab("bench", suite, "--threads", "1", *option)
         assert (wrong.exit_code, wrong.stdout) == (2, "")
-        assert told in wrong.stderr
+        assert expected in wrong.stderr
 
 
 def test_a_setting_of_the_command_line_holds_for_all(lab: Any, mine: Any) -> None:

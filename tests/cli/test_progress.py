@@ -66,10 +66,10 @@ def test_a_line_every_few_seconds_with_the_time_left(shown: Any, monkeypatch: py
             observer.epoch_ended("s", epoch, 10, {})
     lines = [line.strip() for line in out.getvalue().splitlines()[1:]]
     assert lines[0].endswith("epoch 4/10")
-    told = [line.split(":")[1].split(",") for line in lines[1:]]
-    assert [one[0].strip() for one in told] == ["epoch 6/10", "epoch 8/10", "epoch 10/10"]
+    fields = [line.split(":")[1].split(",") for line in lines[1:]]
+    assert [one[0].strip() for one in fields] == ["epoch 6/10", "epoch 8/10", "epoch 10/10"]
     # The epochs before the interruption took none of this time: 6 s for two of them, four left.
-    assert [one[2].strip() for one in told] == ["12 s left", "6 s left", "0 s left"]
+    assert [one[2].strip() for one in fields] == ["12 s left", "6 s left", "0 s left"]
 
 
 @pytest.mark.parametrize("width", [60, 80, 160])

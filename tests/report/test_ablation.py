@@ -144,9 +144,9 @@ def test_other_conditions_than_the_published_ones_are_told(study: Any, record: A
     figures = {("full", "cub"): printed(75.1, 68.5)}
     other = entry([record(seed=9, features="vit", semantics="sentence")])
     found = study({"full": [0.5]}, printed=figures, entries={("full", "cub", "val"): other})
-    told = [text for text in found.notes() if "conditions that differ" in text]
+    notes = [text for text in found.notes() if "conditions that differ" in text]
     reasons = "class attributes, features other than vit"
-    assert len(told) == 1 and told[0].startswith("cub: ") and reasons in told[0]
+    assert len(notes) == 1 and notes[0].startswith("cub: ") and reasons in notes[0]
     assert not [
         text for text in study({"full": [0.5]}, printed=figures).notes() if "conditions that differ" in text
     ]

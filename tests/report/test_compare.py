@@ -59,17 +59,17 @@ def pair(runs, a="eszsl", b="gan", seeds=(0, 0), **options):
 
 def test_only_differences_are_told_and_all_of_them(runs):
     found = pair(runs)
-    told = {(one.section, one.name): (one.a, one.b) for one in found.differences}
-    assert told["run", "method"] == ("eszsl", "tf-vaegan")
-    assert told["components", "generator"] == (None, "tf-vaegan")
-    assert told["settings", "classifier.epochs"] == (None, 2)
-    assert told["settings", "embedding.normalize"] == ("l2", "minmax")
-    assert all(a != b for a, b in told.values())
-    assert not {section for section, _ in told} & {"data", "execution", "environment"}
+    changes = {(one.section, one.name): (one.a, one.b) for one in found.differences}
+    assert changes["run", "method"] == ("eszsl", "tf-vaegan")
+    assert changes["components", "generator"] == (None, "tf-vaegan")
+    assert changes["settings", "classifier.epochs"] == (None, 2)
+    assert changes["settings", "embedding.normalize"] == ("l2", "minmax")
+    assert all(a != b for a, b in changes.values())
+    assert not {section for section, _ in changes} & {"data", "execution", "environment"}
     # Whatever part of the two identities is not the same is among them.
     one, other = (flat(run.info.identity) for run in (found.a, found.b))
     unlike = {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
-    names = {f"{section}.{name}" if section != "run" else name for section, name in told}
+    names = {f"{section}.{name}" if section != "run" else name for section, name in changes}
     assert unlike <= names
 
 

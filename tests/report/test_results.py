@@ -54,13 +54,13 @@ def test_a_row_per_run_in_percent(record: Any) -> None:
 
 
 def test_the_label_names_a_reading_unless_it_is_the_default(record: Any) -> None:
-    def told(default: bool, **more: Any) -> str:
+    def label(default: bool, **more: Any) -> str:
         how = {"name": "code", "summary": "s", "default": default}
         return method_label(record(reading="code", environment={"reading": how}, **more))
 
-    assert told(False) == "m [code]"
-    assert told(False, variant="small") == "m (small) [code]"
-    assert told(True, variant="small", seed=1) == "m (small)"
+    assert label(False) == "m [code]"
+    assert label(False, variant="small") == "m (small) [code]"
+    assert label(True, variant="small", seed=1) == "m (small)"
     assert method_label(record(seed=2)) == "m"
 
 

@@ -31,7 +31,7 @@ DEEPEST = 4
 _STRAY_BLANKS = 4096  # characters that text may claim beyond its bytes; SciPy fills such text with blanks
 
 
-class Malformed(Exception):
+class MalformedFile(Exception):
     """What is wrong with a file, as a predicate without the file's name."""
 
 
@@ -52,7 +52,7 @@ class _Walker:
         try:
             got = struct.unpack_from(self.order + form, self.data, self.at)
         except struct.error:
-            raise Malformed("ends inside a variable") from None
+            raise MalformedFile("ends inside a variable") from None
         self.at += struct.calcsize(form)
         return got
 
@@ -61,7 +61,7 @@ class _Walker:
         (first,) = self.numbers("I")
         if first >> 16:  # small element: type, size and up to four bytes of data in eight bytes
             if first >> 16 > 4:
-                raise Malformed("has a malformed tag")
+                raise MalformedFile("has a malformed tag")
             return first & 0xFFFF, first >> 16, self.at, self.at + 4
         (size,) = self.numbers("I")
         return first, size, self.at, self.at + size + -size % 8
@@ -70,58 +70,58 @@ class _Walker:
         """Array flags, dimensions and name."""
         kind, size, flags, _ = self.numbers("4I")
         if kind != _UINT32 or size != 8:
-            raise Malformed("has malformed array flags")
+            raise MalformedFile("has malformed array flags")
         if flags & 0xFF in (16, 17):
             return _Header(flags & 0xFF, False, 0, "")
         kind, size, _, after = self.tag()
         if kind not in (_INT32, _UINT32) or not 8 <= size <= 128 or size % 4:
-            raise Malformed("has malformed dimensions")
+            raise MalformedFile("has malformed dimensions")
         dims = self.numbers(f"{size // 4}i")
         if min(dims) < 0:
-            raise Malformed("has a negative dimension")
+            raise MalformedFile("has a negative dimension")
         self.at = after
         kind, size, start, self.at = self.tag()
         name = self.data[start : start + size]
         if kind not in (_INT8, _UTF8) or size > 255 or len(name) < size:
-            raise Malformed("has a malformed variable name")
+            raise MalformedFile("has a malformed variable name")
         return _Header(flags & 0xFF, bool(flags & 0x800), prod(dims), name.decode("latin1"))
 
     def content(self, header: _Header, end: int, depth: int = 0) -> None:
         """Check what follows a header up to ``end``, cells included."""
         if header.kind == _CELL:
             if depth == DEEPEST or header.values > (end - self.at) // 8:
-                raise Malformed(f"claims {header.values} cells in {max(end - self.at, 0)} bytes")
+                raise MalformedFile(f"claims {header.values} cells in {max(end - self.at, 0)} bytes")
             for _ in range(header.values):
                 self.cell(end, depth + 1)
             return
         if header.kind != _CHAR and header.kind not in _NUMERIC:
-            raise Malformed(f"is {_CLASSES.get(header.kind, 'of an unknown class')}, not numbers or text")
+            raise MalformedFile(f"is {_CLASSES.get(header.kind, 'of an unknown class')}, not numbers or text")
         if header.complex:
-            raise Malformed("holds complex numbers")
+            raise MalformedFile("holds complex numbers")
         kind, size, start, self.at = self.tag()
         if header.kind == _CHAR:
             fits = kind in _TEXT and header.values <= max(size, _STRAY_BLANKS)
         else:
             fits = kind in _SIZES and size == header.values * _SIZES[kind]
         if not fits or start + size > end:
-            raise Malformed(f"claims {header.values} values in {min(size, max(end - start, 0))} bytes")
+            raise MalformedFile(f"claims {header.values} values in {min(size, max(end - start, 0))} bytes")
 
     def cell(self, end: int, depth: int) -> None:
         kind, size = self.numbers("2I")
         stop = self.at + size
         if kind != _MATRIX or stop > end:
-            raise Malformed("has a malformed cell")
+            raise MalformedFile("has a malformed cell")
         if size:
             self.content(self.header(), stop, depth)
             if self.at != stop:
-                raise Malformed("has a cell of the wrong size")
+                raise MalformedFile("has a cell of the wrong size")
 
 
 def variables(path: Path, wanted: Collection[str] = ()) -> list[str]:
     """Names of the file's variables, after checking that those in ``wanted`` can be read safely.
 
     Raises:
-        Malformed: the file is cut off or contradicts itself, or a wanted variable is neither an array of
+        MalformedFile: the file is cut off or contradicts itself, or a wanted variable is neither an array of
             real numbers nor text nor a cell array.
         OSError: the file cannot be opened.
     """
@@ -134,15 +134,15 @@ def variables(path: Path, wanted: Collection[str] = ()) -> list[str]:
             file.seek(at)
             tag = file.read(8)
             if len(tag) < 8:
-                raise Malformed(f"is cut off: {size} bytes end inside a variable's tag")
+                raise MalformedFile(f"is cut off: {size} bytes end inside a variable's tag")
             kind, length = struct.unpack(order + "2I", tag)
             if length > size - at - 8:
-                raise Malformed(f"is cut off: a variable needs {length} bytes, {size - at - 8} are left")
+                raise MalformedFile(f"is cut off: a variable needs {length} bytes, {size - at - 8} are left")
             if kind not in (_MATRIX, _COMPRESSED):
-                raise Malformed(f"has an unknown element of type {kind} at byte {at}")
+                raise MalformedFile(f"has an unknown element of type {kind} at byte {at}")
             name = _variable(file, tag, kind == _COMPRESSED, length, order, wanted)
             if name in wanted and name in names:
-                raise Malformed(f"has two variables '{name}'")
+                raise MalformedFile(f"has two variables '{name}'")
             names.append(name)
             at += 8 + length
     return names
@@ -152,7 +152,7 @@ def _byte_order(header: bytes) -> str:
     order = {b"IM": "<", b"MI": ">"}.get(header[126:128])
     # A zero among the first four bytes would make SciPy take the file for MATLAB 4.
     if order is None or 0 in header[:4] or struct.unpack(order + "H", header[124:126]) != (0x0100,):
-        raise Malformed("is not a MATLAB file of version 5, 7 or 7.3")
+        raise MalformedFile("is not a MATLAB file of version 5, 7 or 7.3")
     return order
 
 
@@ -170,24 +170,24 @@ def _variable(
             packed = file.read(length if limit > _HEAD else min(length, _HEAD))
             return zlib.decompressobj().decompress(packed, limit)
         except zlib.error as error:
-            raise Malformed(f"cannot be decompressed ({error})") from None
+            raise MalformedFile(f"cannot be decompressed ({error})") from None
 
     walker = _Walker(body(_HEAD), order)
     kind, size = walker.numbers("2I")
     if kind != _MATRIX or size > (length * RATIO if compressed else length):
-        raise Malformed("has a malformed variable")
+        raise MalformedFile("has a malformed variable")
     header = walker.header()
     if header.name in wanted:
         try:
             if header.kind == _CELL:
                 if size > _LARGEST_CELL:
-                    raise Malformed(f"claims a cell array of {size} bytes")
+                    raise MalformedFile(f"claims a cell array of {size} bytes")
                 whole = _Walker(body(size + 8), order)
                 whole.at = walker.at
                 if len(whole.data) < size + 8:
-                    raise Malformed("is cut off")
+                    raise MalformedFile("is cut off")
                 walker = whole
             walker.content(header, size + 8)
-        except Malformed as fault:
-            raise Malformed(f"variable '{header.name}' {fault}") from None
+        except MalformedFile as fault:
+            raise MalformedFile(f"variable '{header.name}' {fault}") from None
     return header.name

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from zslbench.data.mat5 import DEEPEST, RATIO, Malformed, variables
+from zslbench.data.mat5 import DEEPEST, RATIO, MalformedFile, variables
 from zslbench.errors import DataError, MissingData
 
 MatValue: TypeAlias = "np.ndarray | list[str]"
@@ -70,9 +70,9 @@ def _one_error(path: Path) -> Iterator[None]:
     advice = "Get a fresh copy of the file"
     try:
         if path.stat().st_size == 0:
-            raise Malformed("is empty")
+            raise MalformedFile("is empty")
         yield
-    except Malformed as fault:
+    except MalformedFile as fault:
         raise DataError(path, [f"the file {fault}"], advice) from None
     except MemoryError:
         raise DataError(path, ["the file does not fit into memory"]) from None
@@ -106,7 +106,7 @@ def _read5(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
         contents = scipy.io.loadmat(path, variable_names=names)
     missing = [name for name in names if name not in contents]
     if missing:
-        raise Malformed(f"loses {', '.join(missing)} when read")
+        raise MalformedFile(f"loses {', '.join(missing)} when read")
     return {name: _numbers_or_text(name, contents[name]) for name in names}
 
 
@@ -114,7 +114,7 @@ def _numbers_or_text(name: str, value: Any) -> MatValue:
     if value.dtype.kind in "OU":
         return _strings(name, value)
     if value.dtype.kind not in "fiub":
-        raise Malformed(f"variable '{name}' holds values of type {value.dtype}, not real numbers or text")
+        raise MalformedFile(f"variable '{name}' holds values of type {value.dtype}, not real numbers or text")
     return np.asarray(value)
 
 
@@ -125,7 +125,7 @@ def _strings(name: str, value: Any) -> list[str]:
     strings: list[str] = []
     for cell in value.ravel(order="F"):
         if not isinstance(cell, np.ndarray) or (cell.size and cell.dtype.kind not in "OU"):
-            raise Malformed(f"variable '{name}' is a cell array of numbers, not text")
+            raise MalformedFile(f"variable '{name}' is a cell array of numbers, not text")
         strings.extend(_strings(name, cell) if cell.size else [""])
     return strings
 
@@ -142,8 +142,8 @@ def _read73(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
             if key in file:
                 try:
                     found[key] = _value73(file, file[key], 0)
-                except Malformed as fault:
-                    raise Malformed(f"variable '{key}' {fault}") from None
+                except MalformedFile as fault:
+                    raise MalformedFile(f"variable '{key}' {fault}") from None
     return found
 
 
@@ -151,21 +151,21 @@ def _value73(file: Any, item: Any, depth: int) -> MatValue:
     import h5py
 
     if not isinstance(item, h5py.Dataset):
-        raise Malformed("is a struct or a sparse array, not numbers or text")
+        raise MalformedFile("is a struct or a sparse array, not numbers or text")
     stored = item.id.get_storage_size()
     if item.is_virtual or item.external:
-        raise Malformed("keeps its values in another file")
+        raise MalformedFile("keeps its values in another file")
     if item.shape is None or item.ndim > 4 or item.nbytes > stored * (RATIO if item.compression else 1):
-        raise Malformed(f"claims shape {item.shape} in {stored} stored bytes")
+        raise MalformedFile(f"claims shape {item.shape} in {stored} stored bytes")
     if item.dtype == h5py.ref_dtype:
         if depth == DEEPEST:
-            raise Malformed("nests cells too deeply")
+            raise MalformedFile("nests cells too deeply")
         return _cells73(file, item, depth)
     matlab_class = item.attrs.get("MATLAB_class", b"")
     if matlab_class in (b"char", "char"):
         return _text73(item)
     if item.dtype.kind not in "fiub":
-        raise Malformed(f"holds values of type {item.dtype}, not real numbers or text")
+        raise MalformedFile(f"holds values of type {item.dtype}, not real numbers or text")
     return _array73(item).T
 
 
@@ -175,7 +175,7 @@ def _array73(item: Any) -> np.ndarray:
     # MATLAB stores an empty array as its dimensions, marked by an attribute.
     shape = tuple(int(n) for n in np.ravel(item[()])[::-1])
     if 0 not in shape:
-        raise Malformed(f"is marked empty with shape {shape}")
+        raise MalformedFile(f"is marked empty with shape {shape}")
     return np.zeros(shape, item.dtype)
 
 
@@ -186,14 +186,14 @@ def _cells73(file: Any, item: Any, depth: int) -> list[str]:
         return strings
     for reference in np.ravel(item[()]):
         if not reference:
-            raise Malformed("has a cell that refers to nothing")
+            raise MalformedFile("has a cell that refers to nothing")
         target = file[reference]
         value = _value73(file, target, depth + 1)
         # Files written by other tools often lack the class mark; code units of two bytes are text.
         if isinstance(value, np.ndarray) and target.dtype == np.uint16:
             value = _text73(target)
         if isinstance(value, np.ndarray):
-            raise Malformed("is a cell array of numbers, not text")
+            raise MalformedFile("is a cell array of numbers, not text")
         strings.extend(value)
     return strings
 
@@ -203,7 +203,7 @@ def _text73(item: Any) -> list[str]:
     if item.attrs.get("MATLAB_empty", 0):
         return [""]
     if item.dtype.kind != "u" or item.dtype.itemsize not in _UTF or item.ndim > 2:
-        raise Malformed(f"holds text of type {item.dtype} and shape {item.shape}")
+        raise MalformedFile(f"holds text of type {item.dtype} and shape {item.shape}")
     rows = np.atleast_2d(_array73(item).T)
     little = rows.astype(rows.dtype.newbyteorder("<"))
     return [row.tobytes().decode(_UTF[item.dtype.itemsize]).rstrip(" \0") for row in little]

@@ -5,7 +5,7 @@ from .files import (
     read_records as read_records,
     sha256_of as sha256_of,
     sync_folder as sync_folder,
-    write_whole as write_whole,
+    write_atomically as write_atomically,
 )
 from .identity import canonical as canonical, run_id as run_id
 from .record import RunContent as RunContent, RunInfo as RunInfo, RunRecord as RunRecord

@@ -49,7 +49,7 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path``, replacing any file there; a crash leaves the old or the new file, whole.
 
     Raises:
@@ -76,7 +76,7 @@ def make_folder(folder: Path) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what killed calls of :func:`write_whole` left. Only this process may write to the folder."""
+    """Remove what killed calls of :func:`write_atomically` left; no other process may write to the folder."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
 
@@ -164,8 +164,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], content: Mapping[st
     """
     data = pack_tensors(tensors)
     text = checked_json({**content, "tensors_sha256": hashlib.sha256(data).hexdigest()}, allow_nan=True)
-    write_whole(path.with_suffix(".safetensors"), data)
-    write_whole(path, text)
+    write_atomically(path.with_suffix(".safetensors"), data)
+    write_atomically(path, text)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from zslbench.errors import DataError, UnknownName, did_you_mean
-from zslbench.store.files import explained, make_folder, sync_folder, write_synced, write_whole
+from zslbench.store.files import explained, make_folder, sync_folder, write_atomically, write_synced
 from zslbench.store.publish import RunExistsError, complete_swap, complete_swaps, publish, read_run
 from zslbench.store.record import RunContent, RunRecord, files_of
 from zslbench.store.workspace import INFO_FILE, Unfinished, Workspaces, remove_dead, scratch
@@ -171,7 +171,9 @@ class Store:
     def describe(self, folder: Path, info: Mapping[str, Any]) -> None:
         """Record in a workspace what its run is, for :meth:`unfinished`; what JSON lacks becomes text."""
         with explained(self.root, _WRITE):
-            write_whole(folder / INFO_FILE, json.dumps(dict(info), indent=1, default=str).encode("ascii"))
+            write_atomically(
+                folder / INFO_FILE, json.dumps(dict(info), indent=1, default=str).encode("ascii")
+            )
 
     # --- helpers -------------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ def unchanged(who: str, arguments: Any) -> Iterator[None]:
 
 def require_same(before: Mapping[str, Tensor], after: Mapping[str, Tensor], fault: str) -> None:
     """Require equal tensors under equal paths; ``fault`` has ``{}`` where the paths that differ go."""
-    if paths := differing(before, after):
+    if paths := changed_tensors(before, after):
         more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
         raise Fault(fault.replace("{}", ", ".join(paths[:4]) + more))
 
@@ -161,7 +161,7 @@ def require_pure(who: str, function: Callable[[], ResultT], arguments: Any, advi
         for seed in (1, 2):
             with global_seed(seed), torch.no_grad():
                 found.append(function())
-    if paths := differing(leaves(found[0]), leaves(found[1])):
+    if paths := changed_tensors(leaves(found[0]), leaves(found[1])):
         which = f" ({', '.join(paths)})" if any(paths) else ""
         raise Fault(f"{who} returns other values when called again{which}; {advice}")
     return found[0]
@@ -173,7 +173,7 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and torch.equal(*raw)
 
 
-def differing(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
+def changed_tensors(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
     """Paths that only one side has, or whose tensors differ in any bit."""
     return sorted(
         path

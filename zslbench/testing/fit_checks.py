@@ -19,7 +19,7 @@ from zslbench.plugin.streams import Streams
 from zslbench.store.stages import StageStore
 from zslbench.testing.check import (
     Fault,
-    differing,
+    changed_tensors,
     global_seed,
     leaves,
     require,
@@ -115,7 +115,7 @@ def follows_the_seed(case: ComponentCase) -> None:
         streams = Streams(0, case.device)
         first = program.initial(streams)
         again = program.initial(Streams(1, case.device))
-        differ = differing(leaves(first), leaves(again))
+        differ = changed_tensors(leaves(first), leaves(again))
         if streams.state() and not differ:
             raise Fault("initial draws from its streams, yet returns the same networks for every seed")
         # Values that vary but depend neither on the seed nor on the data come from a fixed seed.

@@ -32,7 +32,7 @@ from zslbench.testing.check import (
 from zslbench.testing.harness import USES, ComponentCase, finish, shortened, steps_of
 from zslbench.training.context import Training
 from zslbench.training.iteration import STATE, draw_noise, initial_networks
-from zslbench.training.replicas.inputs import CannotLift, check_equal, signature
+from zslbench.training.replicas.inputs import NotLiftable, check_equal, signature
 from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import StepFunction, draw, step_function
 
@@ -180,7 +180,7 @@ def seeds_together(case: ComponentCase) -> None:
         try:
             check_equal([signature(one, semantics) for one in programs])
             run.train_epoch()
-        except CannotLift as error:
+        except NotLiftable as error:
             raise Fault(f"program '{programs[0].name}' of {_SEEDS} seeds: {error}") from error
         finally:
             run.close()

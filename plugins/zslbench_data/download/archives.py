@@ -17,7 +17,7 @@ import requests
 from filelock import FileLock, Timeout
 
 from zslbench.errors import DataError, MissingData, ZslbenchError
-from zslbench.store import read_records, sha256_of, sync_folder, write_whole
+from zslbench.store import read_records, sha256_of, sync_folder, write_atomically
 from zslbench_data.download.catalogue import Archive
 from zslbench_data.download.transfer import DownloadError, Transfer, discard, part_path
 from zslbench_data.progress import SILENT, Display, human
@@ -168,7 +168,7 @@ class Fetcher:
 
 def write_records(path: Path, records: dict[str, Any]) -> None:
     """Replace a JSON file of records."""
-    write_whole(path, (json.dumps(records, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(path, (json.dumps(records, indent=1, sort_keys=True) + "\n").encode())
 
 
 def _inspect(archive: Archive, path: Path, known: dict[str, Any] | None) -> tuple[dict[str, Any], str | None]:

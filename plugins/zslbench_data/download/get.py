@@ -25,7 +25,7 @@ from typing import IO, Any, TypeAlias, cast
 
 from zslbench.data import ATTRIBUTE_NAMES, IMAGES, SPLITS_FILE, find_folder, require_space, sidecar
 from zslbench.errors import DataError, MissingData
-from zslbench.store import read_records, sha256_of, sync_folder, write_whole
+from zslbench.store import read_records, sha256_of, sync_folder, write_atomically
 from zslbench_data.download.archives import Fetched, Fetcher, write_records
 from zslbench_data.download.catalogue import CatalogueEntry, DownloadPart
 from zslbench_data.progress import Display, human
@@ -116,7 +116,7 @@ def _prepare(entry: CatalogueEntry, part: DownloadPart, staging: Path, files: Re
     """Turn unpacked files into those of the data set; returns them in words, and their records."""
     if part.what == "images":
         listing = "".join(f"{one['sha256']}  {file}\n" for file, one in sorted(files.items()))
-        write_whole(staging / LISTING, listing.encode("utf-8", "surrogateescape"))
+        write_atomically(staging / LISTING, listing.encode("utf-8", "surrogateescape"))
         size = sum(one["bytes"] for one in files.values())
         record = {"member": f"{part.below}/**", "bytes": size, "files": len(files), "listing": LISTING}
         return f"{len(files)} images in {staging.parent / IMAGES}", {IMAGES: record}
@@ -165,7 +165,7 @@ def unpack(archive: Path, sha256: str, part: DownloadPart, staging: Path, displa
     if not mark.is_file() or mark.read_text("utf-8") != sha256:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        write_whole(mark, sha256.encode())
+        write_atomically(mark, sha256.encode())
     done: dict[str, dict[str, Any]] = {}
     claimed = 0
     try:
@@ -304,7 +304,7 @@ def parse_names(path: Path, form: str) -> list[str]:
 
 def write_names(folder: Path, names: Iterable[str]) -> None:
     """Write the file of attribute names."""
-    write_whole(folder / ATTRIBUTE_NAMES, ("\n".join(names) + "\n").encode())
+    write_atomically(folder / ATTRIBUTE_NAMES, ("\n".join(names) + "\n").encode())
 
 
 def read_sources(folder: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from urllib3.util import Retry
 from zslbench import __version__
 from zslbench.data import require_space
 from zslbench.errors import ZslbenchError
-from zslbench.store import write_whole
+from zslbench.store import write_atomically
 from zslbench_data.progress import Display, human
 
 RETRIES = Retry(4, backoff_factor=1, backoff_max=60)
@@ -198,7 +198,7 @@ class Transfer:
         # A weak tag promises only equivalent content; ranges need identical bytes.
         validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
         announced = {"url": self.url, "validator": validator, "total": total}
-        write_whole(self.part.with_suffix(".json"), json.dumps(announced).encode())
+        write_atomically(self.part.with_suffix(".json"), json.dumps(announced).encode())
         name = urlsplit(self.url).path.rpartition("/")[2]
         require_space(self.part.with_name(name), total - begin if total is not None else 0)
         with self.display.task(name, total, begin), self.part.open("r+b" if begin else "wb") as file:

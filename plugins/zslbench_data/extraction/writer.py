@@ -21,7 +21,7 @@ from jaxtyping import Shaped
 
 from zslbench.data import BLOCK_BYTES, RegionWriter, mean_over_regions, npy_header
 from zslbench.errors import DataError
-from zslbench.store import write_whole
+from zslbench.store import write_atomically
 
 PROGRESS = "progress.json"
 
@@ -61,7 +61,7 @@ class ResumableWriter(RegionWriter):
                 file.flush()
                 os.fsync(file.fileno())
             progress = {"rows": self._done, "provenance": self._provenance}
-            write_whole(self._part / PROGRESS, json.dumps(progress).encode())
+            write_atomically(self._part / PROGRESS, json.dumps(progress).encode())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

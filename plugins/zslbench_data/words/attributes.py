@@ -40,7 +40,7 @@ from zslbench.data import (
     require_folder,
 )
 from zslbench.errors import DataError, MissingData
-from zslbench.store import sha256_of, write_whole
+from zslbench.store import sha256_of, write_atomically
 from zslbench_data.download.archives import Fetched, Fetcher
 from zslbench_data.download.catalogue import Catalogue, Rule
 from zslbench_data.download.get import record_sources
@@ -246,8 +246,8 @@ def _write(
     data = io.BytesIO()
     np.save(data, array, allow_pickle=False)
     path = folder / ATTRIBUTE_VECTORS
-    write_whole(folder / RECORD_FILE, (json.dumps(content, indent=1) + "\n").encode())
-    write_whole(path, data.getvalue())
+    write_atomically(folder / RECORD_FILE, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomically(path, data.getvalue())
     origin = {key: one for key, one in record["source"].items() if key != "form"}
     made_of = {"member": origin["member"]} if fetched else {"file": origin}
     sizes = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}

@@ -116,7 +116,7 @@ def attention(report: Report) -> Mapping[str, Any] | None:
     if not runs:
         return None
 
-    def look(series: Series, record: RunRecord) -> dict[str, Any]:
+    def tiles(series: Series, record: RunRecord) -> dict[str, Any]:
         from zslbench_report.plots.attention import compute
 
         remarks: list[str] = []
@@ -126,7 +126,7 @@ def attention(report: Report) -> Mapping[str, Any] | None:
         title = f"{series.label} on {report.dataset_title(series.dataset)}, seed {record.info.seed}"
         return {"title": title, "images": images, "remarks": remarks}
 
-    made, reasons = _drawn(report, runs, MOST_RUNS, look)
+    made, reasons = _drawn(report, runs, MOST_RUNS, tiles)
     return {"made": made, "reasons": reasons, "pictures": report.images is not None}
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from zslbench.errors import MissingExtra, SettingsError
 from zslbench.report import is_simulated, method_label
-from zslbench.store import RunRecord, write_whole
+from zslbench.store import RunRecord, write_atomically
 
 try:
     from matplotlib import colormaps, rc_context, style
@@ -79,7 +79,7 @@ def save(figure: Figure, path: Path) -> None:
     data = io.BytesIO()
     with plot_style():
         figure.savefig(data, format=kind, dpi=_DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.08)
-    write_whole(path, data.getvalue())
+    write_atomically(path, data.getvalue())
 
 
 def run_title(record: RunRecord) -> str:

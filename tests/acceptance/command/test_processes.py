@@ -65,10 +65,10 @@ def test_an_interrupted_run_goes_on(zslbench: Any, tmp_path: Path) -> None:
 def test_two_processes_at_once_end_with_one_whole_run(zslbench: Any) -> None:
     quick = (*LONG, "--epochs=20")
     processes = [zslbench.start(*quick) for _ in range(2)]
-    told = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], told
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
     figures = [
-        {name: value for name, value in json.loads(out)[0].items() if name != "seconds"} for out, _ in told
+        {name: value for name, value in json.loads(out)[0].items() if name != "seconds"} for out, _ in outputs
     ]
     assert figures[0] == figures[1]
     assert only(zslbench)["run"] == figures[0]["run"]

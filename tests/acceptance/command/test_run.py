@@ -203,7 +203,7 @@ def test_formats_for_papers_are_whole(zslbench: Any, fmt: str, count: int, patte
 def test_weights_are_kept_on_request(zslbench: Any) -> None:
     without = record(zslbench, rows(zslbench.eszsl("--format=json"))[0])
     assert without.networks() == {}
-    told = zslbench.eszsl("--keep-weights")
-    assert "weights" in told.stderr and "--force" in told.stderr
+    result = zslbench.eszsl("--keep-weights")
+    assert "weights" in result.stderr and "--force" in result.stderr
     kept = record(zslbench, rows(zslbench.eszsl("--keep-weights", "--force", "--format=json"))[0])
     assert set(kept.networks()) == set(kept.table("networks")["tensor"])

@@ -75,8 +75,8 @@ def test_table_in_every_format(store: Any, fmt: str) -> None:
     result = store("table", f"--format={fmt}")
     assert result.exit_code == 0
     # For readers the notes are part of the table; for programs they are beside it.
-    told = result.stderr if fmt in ("csv", "json") else result.stdout
-    assert "oracle: " in told
+    shown = result.stderr if fmt in ("csv", "json") else result.stdout
+    assert "oracle: " in shown
     assert "note:" not in result.stdout
     text = result.stdout
     if fmt == "json":

@@ -124,7 +124,7 @@ def test_every_row_with_a_choice_is_one():
 # --- what zslbench show tells --------------------------------------------------------------------
 
 
-def told(parts):
+def described(parts):
     """Numbers of the rows, and the last line."""
     *rows, last = explain(parts)
     assert "differ" in last[0]
@@ -133,16 +133,16 @@ def told(parts):
 
 @pytest.mark.parametrize("dataset", ["cub", "sun", "awa2"])
 def test_nothing_is_told_of_the_paper_but_that(dataset):
-    rows, summary = told(parts_of(dataset))
+    rows, summary = described(parts_of(dataset))
     assert rows == [] and summary.startswith("0 ")
 
 
 def test_of_the_authors_every_row_that_is_a_setting_is_told():
-    rows, summary = told(parts_of("cub", reading="authors"))
+    rows, summary = described(parts_of("cub", reading="authors"))
     settings = [row.number for row in DIFFERENCES if row.settings]
     assert rows == [row.number for row in DIFFERENCES if row.settings and not row.sun_only]
     assert summary.startswith(f"{len(rows)} of {len(settings)} ")
-    rows, summary = told(parts_of("sun", reading="authors"))
+    rows, summary = described(parts_of("sun", reading="authors"))
     assert rows == settings and summary.startswith(f"{len(settings)} of {len(settings)} ")
 
 
@@ -158,7 +158,7 @@ def test_of_the_authors_every_row_that_is_a_setting_is_told():
 )
 def test_one_setting_changed_is_one_row(name, value, row):
     parts = parts_of("cub", settings={name: value})
-    rows, _ = told(parts)
+    rows, _ = described(parts)
     assert rows == [row]
     ((_, text), _) = explain(parts)
     matches = {(n, v) for one in DIFFERENCES if one.number == row for n, (_, v) in one.settings.items()}
@@ -169,9 +169,9 @@ def test_one_setting_changed_is_one_row(name, value, row):
 
 
 def test_the_class_of_a_reading_is_told_by_its_rows():
-    rows, _ = told(parts_of("cub", settings={"embedding.reading": "authors"}))
+    rows, _ = described(parts_of("cub", settings={"embedding.reading": "authors"}))
     assert rows == [4, 6, 7, 11, 12, 13, 15]
-    assert told(parts_of("cub", settings={"generator.reading": "authors"}))[0] == [19, 24]
+    assert described(parts_of("cub", settings={"generator.reading": "authors"}))[0] == [19, 24]
 
 
 def test_a_run_of_an_earlier_version_is_not_explained_by_todays_settings():
@@ -180,7 +180,7 @@ def test_a_run_of_an_earlier_version_is_not_explained_by_todays_settings():
 
 
 def test_a_variant_without_scen_tells_of_what_it_has():
-    rows, _ = told(parts_of("cub", variant="baseline"))
+    rows, _ = described(parts_of("cub", variant="baseline"))
     assert rows == [18]  # λ_s and λ_u are 0
 
 

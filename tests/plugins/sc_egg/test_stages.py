@@ -187,8 +187,8 @@ def test_a_constant_dimension_becomes_zero_and_is_told(fit_scen, caplog, reading
     g = fitted.g
     assert g.isfinite().all() and not g[:, 3].any()
     assert (g[:, [0, 1, 2, 4, 5, 6]].amax(dim=0) > 0.99).all()
-    (told,) = [one.getMessage() for one in caplog.records if "constant" in one.getMessage()]
-    assert "1 " in told
+    (message,) = [one.getMessage() for one in caplog.records if "constant" in one.getMessage()]
+    assert "1 " in message
     # An image in which the channel is alive changes nothing: nothing is known of its scale.
     alive = regions.clone()
     alive[:, :, 3] = 5
@@ -237,6 +237,6 @@ def test_balanced_batches_that_classes_do_not_divide_are_told(fit_scen, caplog, 
     """Row 17: the authors' code makes them smaller; there are four seen classes."""
     with caplog.at_level(logging.WARNING, "zslbench"):
         fit_scen(sampler="balanced", batch_size=batch_size, stage1_epochs=1, stage2_epochs=1)
-    told = [one.getMessage() for one in caplog.records if "balanced" in one.getMessage()]
-    assert len(told) == bool(left_over)
-    assert not told or f" {left_over} of them" in told[0]
+    messages = [one.getMessage() for one in caplog.records if "balanced" in one.getMessage()]
+    assert len(messages) == bool(left_over)
+    assert not messages or f" {left_over} of them" in messages[0]

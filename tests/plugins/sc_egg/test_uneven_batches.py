@@ -10,9 +10,9 @@ from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.settings import EGGNSettings
 
 
-@pytest.mark.parametrize(("more", "told"), [(0, False), (1, True), (-1, False)])
+@pytest.mark.parametrize(("more", "warned"), [(0, False), (1, True), (-1, False)])
 def test_told_where_some_classes_get_one_image_more(
-    more: int, told: bool, caplog: pytest.LogCaptureFixture
+    more: int, warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     inputs = TinyInputs()
     space = inputs.space()
@@ -21,6 +21,6 @@ def test_told_where_some_classes_get_one_image_more(
     given = EGGNSettings(sampler="balanced", batch_size=size, lambda_s=0.0, lambda_u=0.0)
     EGGN(given, space).fit(inputs.view(space, space.seen))
     found = [line.split(":")[0] for line in caplog.messages if "balanced batches" in line]
-    assert found == (["scen", "eggn"] if told else [])
-    if told:
+    assert found == (["scen", "eggn"] if warned else [])
+    if warned:
         assert f"batches of {size} from {size - 1} classes give 1 of them" in caplog.text

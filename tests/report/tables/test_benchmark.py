@@ -176,10 +176,10 @@ def test_what_is_missing_says_why(outcome: SuiteOutcome, state: Any) -> None:
     (row,) = rows(table, "eszsl")  # a second row would say nothing more
     assert [cell(table, row, f"toy_{figure}_mean").text for figure in FIGURES] == [state, None, None, None]
     assert cell(table, row, "toy_acc_mean").value is None
-    (told,) = [text for text in table.notes if text.startswith(state)]
+    (note,) = [text for text in table.notes if text.startswith(state)]
     place = {"no data": "toy", "no plugin": "eszsl"}.get(state, "eszsl on toy")
     reason = "" if state == "no plugin" else f": because {state}"
-    assert told.replace(" (val, oracle)", "") == f"{state}: {place}{reason}"
+    assert note.replace(" (val, oracle)", "") == f"{state}: {place}{reason}"
     for fmt in FORMATS:
         assert state in render(table, fmt)
 

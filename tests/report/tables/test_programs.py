@@ -49,12 +49,12 @@ def test_csv_says_the_same(table: Table) -> None:
     for row, record in zip(rows, records, strict=True):
         assert list(row) == list(record)
         for key, value in record.items():
-            told = (
+            text = (
                 {None: "", True: "true", False: "false"}.get(value, value)
                 if not value or value is True
                 else value
             )
-            assert row[key] == str("" if value is None else told)
+            assert row[key] == str("" if value is None else text)
 
 
 @given(st.text() | st.none(), st.floats(allow_infinity=False) | st.integers() | st.booleans() | st.none())

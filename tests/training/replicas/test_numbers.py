@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
-from zslbench.training.replicas.lifting import CannotLift, ReplicaNumber, merge_losses
+from zslbench.training.replicas.lifting import NotLiftable, ReplicaNumber, merge_losses
 from zslbench.training.threads import Group
 
 
@@ -134,7 +134,7 @@ def test_a_number_calculates_like_one():
         lambda: number == 3,
         lambda: bool(ReplicaNumber("y", [0.0, 1.0], number.tensor)),
     ):
-        with pytest.raises(CannotLift, match=r"'[xy]'"):
+        with pytest.raises(NotLiftable, match=r"'[xy]'"):
             undecided()
     for impossible in (float, int, hash):
         with pytest.raises(TypeError):

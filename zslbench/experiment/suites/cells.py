@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args
 from zslbench.experiment.suites.definition import Suite
 from zslbench.experiment.suites.lines import Cell, Line, Place, ResolvedSuite, resolve_suite
 from zslbench.plugin.lookup import Registry
-from zslbench.store.files import checked_json, explained, parse_checked_json, write_whole
+from zslbench.store.files import checked_json, explained, parse_checked_json, write_atomically
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 
@@ -86,7 +86,7 @@ class Ledger:
         content = {"format": LEDGER_FORMAT, "cell": cell, **asdict(record), "when": when}
         with explained(self.store.root, "write the run store"):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / f"{cell}.json", checked_json(content))
+            write_atomically(self.folder / f"{cell}.json", checked_json(content))
 
 
 EntryState = Literal["done", "partial", "failed", "missing", "no data", "no plugin", "not applicable"]

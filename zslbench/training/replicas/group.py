@@ -20,7 +20,7 @@ from zslbench.plugin.interfaces import Batch, Networks, Program
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.iteration import draw_noise, initial_networks
-from zslbench.training.replicas.inputs import CannotLift, check_equal, signature
+from zslbench.training.replicas.inputs import NotLiftable, check_equal, signature
 from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import step_function
 from zslbench.training.threads import Group
@@ -40,7 +40,7 @@ def train_together(
     key = ("train", training.stage, member.base)
     try:
         return finish(member.meet(key, MemberRun(program, semantics, training), lift))
-    except CannotLift as reason:
+    except NotLiftable as reason:
         _note(member.group.one_by_one, training.stage, str(reason), "one by one")
         return None
 
@@ -62,7 +62,7 @@ def _lift(group: Group, base: tuple[int, ...], runs: Mapping[int, MemberRun]) ->
     except ZslbenchError:
         raise
     except Exception as error:  # trained by itself, the program says the same and where it happened
-        raise CannotLift(f"stage '{training.stage}': its steps fail ({type(error).__name__})") from error
+        raise NotLiftable(f"stage '{training.stage}': its steps fail ({type(error).__name__})") from error
     if count > 1:
         _note(group.split, training.stage, count, "in parts that fit into memory")
     folder = group.folder / training.stage if group.folder and training.folder else None

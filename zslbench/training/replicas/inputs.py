@@ -19,7 +19,7 @@ Axes: TypeAlias = dict[str, dict[str, int | None]]
 """The replica axis of every tensor of some networks; None: shared by all replicas."""
 
 
-class CannotLift(ZslbenchError):
+class NotLiftable(ZslbenchError):
     """Programs that cannot run as one; the message says why."""
 
 
@@ -58,12 +58,12 @@ def check_equal(signatures: Sequence[Mapping[str, Any]]) -> None:
     """Compare the signatures of programs.
 
     Raises:
-        CannotLift: they differ.
+        NotLiftable: they differ.
     """
     first, *others = signatures
     different = sorted({key for other in others for key in first if other[key] != first[key]})
     if different:
-        raise CannotLift(f"the programs differ in their {', '.join(different)}")
+        raise NotLiftable(f"the programs differ in their {', '.join(different)}")
 
 
 # --- stacked tensors -------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from torch import Tensor
 from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
 from zslbench.training import program_run
-from zslbench.training.replicas.inputs import Axes, CannotLift, replica
+from zslbench.training.replicas.inputs import Axes, NotLiftable, replica
 from zslbench.training.step import StepFunction, is_reduced
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
@@ -48,7 +48,7 @@ def lifted_step(
     *,
     checked: bool,
 ) -> StepFunction:
-    """The step's function, lifted over replicas; CannotLift if settings differ in more than numbers.
+    """The step's function, lifted over replicas; NotLiftable if settings differ in more than numbers.
 
     Args:
         step: one of ``program``'s.
@@ -94,13 +94,13 @@ def _checked_once(
             raise
         except Exception as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise CannotLift(f"{where} cannot be lifted: {first[:200]}") from error
+            raise NotLiftable(f"{where} cannot be lifted: {first[:200]}") from error
         for position, function in singles.items():
             single = function(
                 replica(nets, position, axes), replica(batch, position), replica(noise, position)
             )
             if what := _difference(single, replica(found, position)):
-                raise CannotLift(
+                raise NotLiftable(
                     f"{where} gives a different {what} when lifted: its losses read something of the seed "
                     "that is not among the program's networks; put it into frozen"
                 )
@@ -167,7 +167,7 @@ class ReplicaNumber:
 
     def _common(self, answers: Sequence[bool]) -> bool:
         if len(set(answers)) > 1:
-            raise CannotLift(
+            raise NotLiftable(
                 f"the step depends on '{self.name}' in a condition that differs between replicas"
             )
         return answers[0]
@@ -217,7 +217,7 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 def merge_losses(losses: Sequence[Callable[..., Any]]) -> tuple[Build, list[tuple[float, ...]]]:
     """The replicas' losses as one function of the numbers in which their settings differ, and these numbers;
-    CannotLift if they differ in something else."""
+    NotLiftable if they differ in something else."""
     numbers: list[tuple[float, ...]] = []
 
     def note(name: str, values: tuple[float, ...]) -> float:
@@ -267,5 +267,5 @@ def _merged_settings(values: Sequence[Any], number: Callable[[str, tuple[float, 
         elif all(type(one) in (float, int) for one in each):
             update[name] = number(name, tuple(float(one) for one in each))
         else:
-            raise CannotLift(f"the settings differ in '{name}', which is not a number")
+            raise NotLiftable(f"the settings differ in '{name}', which is not a number")
     return values[0].model_copy(update=update) if update else values[0]
