@@ -328,9 +328,15 @@ def ablate(known, tmp_path, small) -> Callable[..., Any]:
     return run
 
 
+def records_of(ablation):
+    """Records of each variant, which has one cell."""
+    return {name: tuple(cell.records.values()) for (name, _, _), cell in ablation.entries.items()}
+
+
 def test_variants_that_differ_in_numbers_train_together(ablate, tmp_path):
     done = ablate(variants=["light"], replicas=4)
-    together = {name: tuple(done.entries[name, "toy"].records.values()) for name in ("light", "full")}
+    together = records_of(done)
+    assert together.keys() == {"light", "full"}
     for records in together.values():
         for one in records:
             assert one.environment["replicas"]["one by one"] == {}
@@ -338,7 +344,7 @@ def test_variants_that_differ_in_numbers_train_together(ablate, tmp_path):
             assert one.info.variant == (None if records is together["full"] else "light")
     alone = ablate(variants=["light"], replicas=1, store=tmp_path / "alone")
     for name, records in together.items():
-        for one, other in zip(records, alone.entries[name, "toy"].records.values(), strict=True):
+        for one, other in zip(records, records_of(alone)[name], strict=True):
             assert one.info.id != other.info.id
             mine, theirs = (run.table("epochs").select_dtypes("number") for run in (one, other))
             np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-5)
@@ -351,8 +357,8 @@ def test_variants_that_differ_in_numbers_train_together(ablate, tmp_path):
 def test_variants_that_are_other_methods_form_groups_of_their_own(ablate):
     done = ablate(replicas=8)
     sizes = {
-        name: {len(one.environment["replicas"]["seeds"]) for one in cell.records.values()}
-        for (name, _), cell in done.entries.items()
+        name: {len(one.environment["replicas"]["seeds"]) for one in records}
+        for name, records in records_of(done).items()
     }
     assert sizes == {"light": {4}, "full": {4}, "none": {2}, "slow": {2}}
     assert all(
