@@ -22,7 +22,7 @@ lint: $(STAMP)
 	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=plugins $(BIN)/pre-commit run --all-files --show-diff-on-failure
 
 types: $(STAMP)
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 
 # One process per core, each with one thread: more threads than cores wait for each other at every operation.
 # Bytecode is kept: many tests start processes of their own.

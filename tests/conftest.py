@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -35,6 +36,11 @@ def _modules_with_shapes() -> list[str]:
 
 # Shapes of arrays, and the other types of functions that state them, are checked at every call in every test.
 _hook = install_import_hook(_modules_with_shapes(), "beartype.beartype")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: the garbage collector need not visit it in every test."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

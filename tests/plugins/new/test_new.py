@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from zslbench.cli.main import cli
+from zslbench.store.store import Store
 from zslbench_new.cli import KINDS
 
 
@@ -59,8 +60,8 @@ def test_it_runs_on_toy_and_its_tests_pass(
     (row,) = csv.DictReader(io.StringIO(run.stdout))
     assert row["method"] == name
     assert float(row["H"]) > 20  # learned: chance is 5
-    shown = python("zslbench", "show", row["run"], "--format", "csv")
-    assert "toy" in shown.stdout  # with the preset
+    record = Store(tmp_path / "store").resolve(row["run"])
+    assert record.environment["preset"] == "toy"
     tests = python("pytest", "-q", "-p", "no:cacheprovider", str(project))
     assert tests.returncode == 0, tests.stdout
     assert " passed" in tests.stdout

@@ -14,7 +14,7 @@ from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import Batch
 from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
-from zslbench.testing.check import differing, leaves
+from zslbench.testing.check import changed_tensors, leaves
 from zslbench.testing.harness import TinyRegions
 
 LEN = ("vectors", "attention", "projection")
@@ -34,8 +34,10 @@ def of(nets, *names):
 def test_stage_2_leaves_len_as_it_is(fit_scen, reading):
     fitted = fit_scen(**READINGS[reading])
     stage1 = fitted.after["stage1"]
-    assert differing(of(stage1, *LEN), of(fitted.networks, *LEN)) == []
-    changed = {path.partition("/")[0] for path in differing(of(stage1, *GEN), of(fitted.networks, *GEN))}
+    assert changed_tensors(of(stage1, *LEN), of(fitted.networks, *LEN)) == []
+    changed = {
+        path.partition("/")[0] for path in changed_tensors(of(stage1, *GEN), of(fitted.networks, *GEN))
+    }
     # Section 3.3 against rows 6 and 8: GEN is fine-tuned, or everything but a new classifier is frozen.
     assert changed == (set(GEN) if reading == "paper" else set())
     assert ("regressor" in fitted.networks) == (reading == "authors")
@@ -54,29 +56,29 @@ def test_stage_1_trains_what_its_loss_reads(fit_scen, settings, trained):
     fitted = fit_scen(**settings)
     initial = fitted.parts["stage1"].initial(Streams(0).child("stage1").child("initial"))
     after = fitted.after["stage1"]
-    assert {path.partition("/")[0] for path in differing(leaves(initial), leaves(after))} == trained
+    assert {path.partition("/")[0] for path in changed_tensors(leaves(initial), leaves(after))} == trained
 
 
 def test_without_l_gce_stage_2_starts_from_initial_networks(fit_scen):
     """Section 9: SC and CLS_g learned from L_SCR alone."""
     fitted = fit_scen(lambda_g=0.0)
     initial = fitted.parts["stage1"].initial(Streams(0).child("stage1").child("initial"))
-    assert differing(of(initial, *GEN), of(fitted.after["stage1"], *GEN)) == []
-    assert differing(of(initial, *GEN), of(fitted.networks, *GEN)) != []
+    assert changed_tensors(of(initial, *GEN), of(fitted.after["stage1"], *GEN)) == []
+    assert changed_tensors(of(initial, *GEN), of(fitted.networks, *GEN)) != []
 
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_without_l_scr_stage_1_is_the_same_and_g_is_stage_1s(fit_scen, reading):
     whole, without = (fit_scen(**READINGS[reading], scr=scr) for scr in (True, False))
-    assert differing(leaves(whole.after["stage1"]), leaves(without.after["stage1"])) == []
-    assert differing(leaves(whole.after["stage1"]), of(without.networks, *LEN, *GEN)) == []
+    assert changed_tensors(leaves(whole.after["stage1"]), leaves(without.after["stage1"])) == []
+    assert changed_tensors(leaves(whole.after["stage1"]), of(without.networks, *LEN, *GEN)) == []
     if reading == "paper":
         assert "stage2" not in without.parts  # section 9: stage 2 removed
         assert not torch.equal(whole.g, without.g)
     else:
         # The code's design: g does not change after stage 1; the guide learns from labels instead.
         assert torch.equal(whole.g, without.g)
-        assert differing(of(whole.networks, "regressor"), of(without.networks, "regressor"))
+        assert changed_tensors(of(whole.networks, "regressor"), of(without.networks, "regressor"))
 
 
 def test_without_l_lce_stage_2_follows_untrained_scores_or_is_left_out(fit_scen):
@@ -85,7 +87,7 @@ def test_without_l_lce_stage_2_follows_untrained_scores_or_is_left_out(fit_scen)
     assert "stage2" in literal.parts and "stage2" not in skipped.parts
     # With L_LCE the option changes nothing.
     with_lce = (fit_scen(scr_without_lce=one).networks for one in (True, False))
-    assert differing(*map(leaves, with_lce)) == []
+    assert changed_tensors(*map(leaves, with_lce)) == []
 
 
 def test_stage_2_brings_gens_scores_nearer_to_lens(fit_scen):
