@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import shutil
 from collections.abc import Callable, Collection
@@ -13,6 +14,7 @@ import pytest
 
 from zslbench.store.record import RunContent, RunRecord
 from zslbench.store.store import Store
+from zslbench.store.workspace import host
 
 Start = Callable[..., Any]
 Make = Callable[..., RunContent]
@@ -102,6 +104,39 @@ def test_a_replacement_that_another_process_completes_is_done(
     record = store.write(make_run("run", metrics={"writer": "new"}), replace=True)
     assert [one and one.metrics["writer"] for one in seen] == ["new"]
     assert record.metrics == {"writer": "new"} and record.verify() == [] and folders(store) == []
+
+
+@pytest.mark.parametrize("damage", ["run.json", "epochs.parquet"])
+def test_a_run_whose_replacement_is_damaged_comes_back(store: Store, make_run: Make, damage: str) -> None:
+    """Its process was killed between the two renames; the next write removes what it left."""
+    store.write(make_run("run"))
+    own = store.root / "tmp" / f"run.{host()}.abc"
+    shutil.copytree(store.runs / "run", own / "new")
+    (own / "new" / damage).write_bytes(b"")
+    (store.runs / "run").rename(own / "old-0")
+    store.write(make_run("other"))
+    found = store.find("run")
+    assert found is not None and found.verify() == []
+    assert folders(store) == []
+
+
+def test_a_process_that_ends_while_runs_are_listed_does_not_disturb(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder in ``tmp`` goes after it was listed and before it is looked into."""
+    store.write(make_run("run"))
+    own = store.root / "tmp" / "run.elsewhere.abc"
+    plain = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if path == own and own.exists():
+            own.rmdir()
+        return plain(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for look in (store.resolve, lambda run: store.records()[0]):
+        own.mkdir(exist_ok=True)
+        assert look("run").info.id == "run"
 
 
 @pytest.mark.parametrize("replace", [0, 1])

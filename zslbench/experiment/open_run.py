@@ -78,10 +78,10 @@ class OpenRun:
         names = ("method", "variant", "dataset", "seed", "selection")
         labels = {name: getattr(self.info, name) for name in names} | {"label": job.recipe.label}
         try:
+            registry.call_hook("zslbench_run_started", run=self.info)
             store.describe(self.folder, labels)
             if self.info.resumed:
                 display.say(f"run {ident} resumes from its last checkpoint")
-            registry.call_hook("zslbench_run_started", run=self.info)
             self.stages = Stages(
                 StageStore(store.root / STAGES), job.stage_identity(), fresh=force, say=display.say
             )

@@ -80,18 +80,21 @@ def publish(own: Path, target: Path, replace: bool) -> None:
 
 def complete_swaps(tmp: Path, runs: Path, run: str = "*") -> None:
     """Do the second rename of every replacement of a run, or of all runs, that has only done the first."""
-    for own in {old.parent for old in tmp.glob(f"{run}.*/old-*")}:
+    for own in tmp.glob(f"{run}.*"):
         complete_swap(own, runs)
 
 
 def complete_swap(own: Path, runs: Path) -> None:
-    """The same for the folder of one process in ``tmp``."""
-    target = runs / own.name.partition(".")[0]
-    # A process that failed may be deleting the folder: publish nothing but a whole run.
-    with contextlib.suppress(DataError, OSError):
-        if any(own.glob("old-*")) and not target.exists() and not RunRecord(own / "new").verify():
-            (own / "new").rename(target)
-            sync_folder(runs)
+    """The same for the folder of one process in ``tmp``. If ``new`` is damaged, the old run comes back."""
+    target, new = runs / own.name.partition(".")[0], own / "new"
+    with contextlib.suppress(OSError):
+        olds = sorted(own.glob("old-*")) if new.exists() else []
+        for one in (new, *olds) if olds else ():
+            # The process may be deleting its folder: publish nothing but a whole run.
+            with contextlib.suppress(DataError):
+                if not target.exists() and not RunRecord(one).verify():
+                    one.rename(target)
+                    sync_folder(runs)
 
 
 def _moved(folder: Path, target: Path) -> bool:

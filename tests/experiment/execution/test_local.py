@@ -7,11 +7,12 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from zslbench.errors import Interrupted
+from zslbench import hookimpl
+from zslbench.errors import Interrupted, ZslbenchError
 from zslbench.experiment import Quiet, pipeline
 from zslbench.experiment.events import stop_requests
 from zslbench.experiment.execution import compute_all
@@ -132,6 +133,30 @@ def test_a_run_that_fails_at_once_leaves_nothing(
         compute(job(), store, registry(), Recorder())
     assert store.unfinished() == []
     assert store.records() == []
+
+
+def test_a_run_that_cannot_be_described_is_started_before_it_is_stopped(
+    job: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Listener:
+        calls: ClassVar[list[str]] = []
+
+        @hookimpl
+        def zslbench_run_started(self, run: Any) -> None:
+            self.calls.append("started")
+
+        @hookimpl
+        def zslbench_run_stopped(self, run: Any, error: BaseException) -> None:
+            self.calls.append("stopped")
+
+    def full(*given: object) -> None:
+        raise ZslbenchError("no space left on device")
+
+    monkeypatch.setattr(Store, "describe", full)
+    with registry().listening(Listener(), "listener"), pytest.raises(ZslbenchError, match="no space"):
+        compute(job(), store, registry(), Recorder())
+    assert Listener.calls == ["started", "stopped"]
+    assert store.unfinished() == []
 
 
 def test_a_run_that_fails_late_keeps_its_checkpoints(job: Any, store: Store) -> None:

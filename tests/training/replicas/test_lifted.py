@@ -219,6 +219,15 @@ def test_a_seed_whose_evaluation_fails_leaves(toy):
     assert toy.is_same(ends[0], whole[0]) and toy.is_same(ends[2], whole[2])
 
 
+def test_seeds_whose_features_do_not_fit_say_so(toy, monkeypatch):
+    def full(each, sources):
+        raise MemoryError("out of memory")
+
+    monkeypatch.setattr("zslbench.training.replicas.inputs._taking", full)
+    ends, _ = toy.together(toy.a_program, [0, 1])
+    assert [repr(end) for end in ends] == ["MemoryError('out of memory')"] * 2
+
+
 def test_what_has_a_replica_axis_goes_with_the_last_seed(toy, monkeypatch):
     """At once, not when Python next looks for cycles: it is the most that lies on a GPU."""
     held = []

@@ -183,11 +183,11 @@ class LiftedRun(ProgramRun):
         # In the order of the networks that steps get: vmap pairs them by position.
         stacked: Axes = {net: dict.fromkeys(tensors, 0) for net, tensors in nets.items()}
         self._axes = stacked | axes
-        self._begin(nets, frozen, self._lifted)
         programs = {
             slot: (one.program, one.semantics, one.training.streams) for slot, one in self.members.items()
         }
         self.inputs = ReplicaInputs(programs, self.sources)
+        self._begin(nets, frozen, self._lifted)
         if self._loaded is not None:
             self._restore(*self._loaded)
             self._loaded = None
