@@ -70,6 +70,8 @@ def test_semantics_by_name(write_set: Any, contents: Any) -> None:
     sentences["allclasses_names"] = contents["allclasses_names"]
     scipy.io.savemat(folder / "sent_splits.mat", sentences)
     dataset = read_xlsa17(folder, name="mini", semantics="sentence", expected=COUNTS)
+    with pytest.raises(DataError, match="4 columns of sentence embeddings, officially 9"):
+        read_xlsa17(folder, name="mini", semantics="sentence", expected={**COUNTS, "sentence": 9})
     assert dataset.semantics.tolist() == np.ones((6, 4)).tolist()
     assert [one.file for one in dataset.sources if one.array == "semantics"] == ["Mini/sent_splits.mat"]
     sentences["allclasses_names"] = contents["allclasses_names"][::-1]

@@ -67,7 +67,7 @@ def _same_vectors(folder: Path, vectors: Vectors | None) -> Path | None:
     """The file of names of another data set with equal vectors."""
     if vectors is None:
         return None
-    for parent in (folder.parent, folder.parent.parent):
+    for parent in folder.absolute().parents[:2]:
         for path in sorted((parent / "attribute_vectors").glob("*.npy")):
             names = parent / "attribute_names" / f"{path.stem}.txt"
             with contextlib.suppress(DataError):

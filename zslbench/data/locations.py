@@ -112,7 +112,7 @@ def sidecar(folder: Path, file: str) -> Path | None:
     if own.is_file():
         return own
     name, kind = folder.name.lower(), Path(file)
-    for shared in (folder.parent / kind.stem, folder.parent.parent / kind.stem):
+    for shared in (parent / kind.stem for parent in folder.absolute().parents[:2]):
         with contextlib.suppress(OSError):
             files = {one.stem.lower(): one for one in sorted(shared.iterdir()) if one.suffix == kind.suffix}
             for one in (name, _SAME_ATTRIBUTES.get(name, name)):

@@ -55,7 +55,8 @@ def count_differences(dataset: Dataset, official: Mapping[str, int]) -> list[Fin
         "sentence" if dataset.semantics_name == "sentence" else "attributes": dataset.semantics.shape[1],
         **{part: len(rows) for part, rows in split.parts.items()},
     }
-    what = {"unseen": "unseen classes", **{part: f"{part} images" for part in split.parts}}
+    what = {"unseen": "unseen classes", "sentence": "columns of sentence embeddings"}
+    what |= {part: f"{part} images" for part in split.parts}
     return [
         Finding("error", f"{count} {what.get(key, key)}, officially {official[key]}", count=count)
         for key, count in found.items()

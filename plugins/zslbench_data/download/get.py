@@ -103,7 +103,9 @@ def get_part(entry: CatalogueEntry, what: str, root: Path, fetcher: Fetcher) -> 
             # What makes the part present comes last.
             for new in sorted(staging.glob("[!.]*"), key=lambda one: one.name in (SPLITS_FILE, IMAGES)):
                 old = folder / new.name
-                if old.is_dir():  # with --force, the old images go once the new ones are complete
+                if old.is_symlink():  # of an import: what it refers to stays
+                    old.unlink()
+                elif old.is_dir():  # with --force, the old images go once the new ones are complete
                     shutil.rmtree(old)
                 new.replace(old)
         finally:

@@ -94,8 +94,8 @@ class Presence:
 
 def _regions(folder: Path) -> list[Path]:
     """Region stores and files; their reader is imported only if a file could be one."""
-    root = folder.parent
-    folders = [folder, folder / "regions", root / "region_features", root.parent / "region_features"]
+    shared = [parent / "region_features" for parent in folder.absolute().parents[:2]]
+    folders = [folder, folder / "regions", *shared]
     with contextlib.suppress(OSError):
         entries = [one for parent in folders for one in parent.glob("*")]
         if any(one.suffix.lower() in (".hdf5", ".h5") or (one / "store.json").is_file() for one in entries):

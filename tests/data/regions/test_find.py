@@ -59,6 +59,14 @@ def test_places(folder: Path, make: Callable[[Path], Path], where: str) -> None:
     assert find_regions(folder) == made
 
 
+def test_shared_folders_of_the_working_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = hdf5(folder.parent / "region_features" / "CUB_vit.hdf5")
+    monkeypatch.chdir(folder.parent)
+    assert region_files(Path("CUB")) == [made]
+    made.rename(hdf5(folder.parent.parent / "region_features" / "CUB_vit.hdf5"))
+    assert region_files(Path("CUB")) == [folder.parent.parent / "region_features" / "CUB_vit.hdf5"]
+
+
 def test_files_that_are_not_region_features(folder: Path) -> None:
     (folder / "notes.txt").touch()
     (folder / "damaged.hdf5").write_bytes(b"no HDF5")

@@ -70,7 +70,7 @@ def region_files(folder: Path) -> list[Path]:
 
 def _folders(folder: Path) -> list[Path]:
     """Where to search: in the data set's own folders, then in those that data sets share."""
-    shared = [parent / "region_features" for parent in (folder.parent, folder.parent.parent)]
+    shared = [parent / "region_features" for parent in folder.absolute().parents[:2]]
     return [folder, folder / "regions", *shared]
 
 

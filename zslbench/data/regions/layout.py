@@ -54,7 +54,8 @@ def as_float32(
     import torch  # takes seconds to load, and float32 does not need it
 
     out = np.empty(stored.shape, dtype=np.float32) if out is None else out
-    values = torch.from_numpy(out).copy_(torch.from_numpy(np.ascontiguousarray(stored)))
+    native = np.ascontiguousarray(stored, stored.dtype.newbyteorder("="))
+    values = torch.from_numpy(out).copy_(torch.from_numpy(native))
     if scale is not None:
         values.mul_(float(np.float32(scale)))
     return out

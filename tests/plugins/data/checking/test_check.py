@@ -187,12 +187,13 @@ def test_regions_alone(zoo: Any, run: Run) -> None:
     assert has(found["ok"], "trainval 18, test_seen 6, test_unseen 16")
 
 
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", ">f2"])
 def test_a_region_file_in_chunks_is_not_copied(
-    zoo: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    zoo: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
 ) -> None:
     monkeypatch.setenv("ZSLBENCH_CACHE", str(tmp_path / "cache"))
     with h5py.File(zoo.folder / "map.hdf5", "w") as file:
-        values = zoo.regions.transpose(0, 2, 1).reshape(40, 6, 2, 2)
+        values = zoo.regions.transpose(0, 2, 1).reshape(40, 6, 2, 2).astype(dtype)
         file.create_dataset("feature_map", data=values, chunks=(8, 6, 2, 2), compression="gzip")
         file["labels"] = zoo.labels
     assert has(run()["ok"], "map.hdf5", "largest difference")

@@ -191,6 +191,20 @@ def test_existing_files_stay(get: Any, served: Any) -> None:
     assert len(served.requests) == asked + 2
 
 
+def test_linked_images_are_replaced_and_the_originals_stay(get: Any, tmp_path: Path) -> None:
+    folder, original = tmp_path / "data" / "MINI", tmp_path / "mine" / "a" / "one.jpg"
+    original.parent.mkdir(parents=True)
+    original.write_bytes(b"my own")
+    folder.mkdir(parents=True)
+    (folder / "images").symlink_to(tmp_path / "mine", target_is_directory=True)
+    assert "already in" in get("mini", "--what", "images").stdout
+    result = get("mini", "--what", "images", "--force")
+    assert result.exit_code == 0, result.stderr
+    assert not (folder / "images").is_symlink()
+    assert listing(folder / "images") == set(PICTURES)
+    assert original.read_bytes() == b"my own"
+
+
 def test_archives_are_shared_and_can_be_removed(get: Any, served: Any, tmp_path: Path) -> None:
     assert get("mini", "--what", "names").exit_code == 0
     assert get("mini", "--images", "--no-keep-archives").exit_code == 0
