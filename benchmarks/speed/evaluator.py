@@ -58,7 +58,7 @@ def _scored(images: int, classes: int) -> Evaluation:
     scores = random.standard_normal((images, classes), dtype=np.float32)
     scores[np.arange(images), labels] += 2
     names = tuple(f"class {one}" for one in range(classes))
-    return Evaluation(names, seen, unseen, labels, np.arange(images), scores, None)
+    return Evaluation(names, seen, unseen, labels, np.arange(images), np.isin(labels, unseen), scores, None)
 
 
 def _figures(scored: Evaluation) -> dict[str, float]:

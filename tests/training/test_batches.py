@@ -12,7 +12,7 @@ from zslbench.errors import Interrupted
 from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training import program_run
-from zslbench.training.batches import Batches
+from zslbench.training.iteration import ProgramInputs
 from zslbench.training.loop import Training, train
 
 SEMANTICS = torch.eye(3)
@@ -66,10 +66,10 @@ def same(one, other):
 
 @pytest.mark.parametrize("sampler", ["shuffled", "independent", "balanced"])
 def test_reading_ahead_changes_no_batch(sampler):
-    plain = Batches(program(REGIONS, sampler), SEMANTICS, Streams(3))
-    ahead = Batches(program(Slow(), sampler), SEMANTICS, Streams(3))
+    plain = ProgramInputs(program(REGIONS, sampler), SEMANTICS, Streams(3))
+    ahead = ProgramInputs(program(Slow(), sampler), SEMANTICS, Streams(3))
     for _ in range(8):
-        one, other = plain.next(), ahead.next()
+        one, other = plain.draw_batch(), ahead.draw_batch()
         for mine, theirs in zip(one, other, strict=True):
             assert torch.equal(mine, theirs)
     ahead.close()
@@ -77,9 +77,9 @@ def test_reading_ahead_changes_no_batch(sampler):
 
 def test_it_is_read_in_a_second_thread_one_batch_ahead():
     features = Slow()
-    batches = Batches(program(features), SEMANTICS, Streams(0))
+    batches = ProgramInputs(program(features), SEMANTICS, Streams(0))
     for _ in range(3):
-        batches.next()
+        batches.draw_batch()
     batches.close()
     assert threading.current_thread().name not in features.threads
     assert len(features.threads) in (3, 4)  # the fourth was asked for, and may have been called off

@@ -142,15 +142,12 @@ class Evaluation:
     labels: Int[np.ndarray, " n"]
     """Class ids; test_seen images first, then test_unseen."""
     rows: Int[np.ndarray, " n"]
+    is_unseen: Bool[np.ndarray, " n"]
+    """Whether each image is of an unseen class."""
     gzsl: Float[np.ndarray, "n classes"] | None
     """f_gzsl's scores over all classes; None for a method that does CZSL only."""
     czsl: Float[np.ndarray, "m unseen"] | None
     """f_czsl's scores of the test_unseen images over the unseen classes; None if not wanted."""
-
-    @property
-    def is_unseen(self) -> np.ndarray:
-        """Whether each image is of an unseen class."""
-        return np.isin(self.labels, self.unseen)
 
     @cached_property
     def accuracy_per_class(self) -> np.ndarray:
@@ -285,6 +282,7 @@ def evaluate(fold: Fold, gzsl: Score | None, czsl: Score | None) -> Evaluation:
         unseen=space.unseen.cpu().numpy(),
         labels=np.concatenate([side.labels for side in both]),
         rows=np.concatenate([side.rows for side in both]),
+        is_unseen=np.repeat([False, True], [len(side.labels) for side in both]),
         gzsl=None if gzsl is None else np.concatenate([_score(gzsl, side, classes) for side in both]),
         czsl=None if czsl is None else _score(czsl, fold.test_unseen, unseen),
     )

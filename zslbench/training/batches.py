@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Batch, Program, Rows
+from zslbench.plugin.interfaces import Rows
 from zslbench.plugin.streams import Streams
 
 CHUNK_ROWS = 1024
@@ -166,65 +166,11 @@ class CudaReader(Reader):
         return values
 
 
-def _reader(features: Rows, device: torch.device) -> Reader | None:
+def reader_of(features: Rows, device: torch.device) -> Reader | None:
     """A reader, if the features say that reading them is slow (``read_ahead = True``)."""
     if not getattr(features, "read_ahead", False):
         return None
     return CudaReader(features, device) if device.type == "cuda" else Reader(features)
-
-
-class Batches:
-    """The batches of a program.
-
-    Features with ``read_ahead = True`` (region features on disk) are read one batch ahead in a second thread;
-    which rows a batch has does not depend on it.
-    """
-
-    def __init__(self, program: Program, semantics: Tensor, streams: Streams) -> None:
-        self._program, self._semantics = program, semantics
-        self._sampler = Sampler(
-            len(program.labels), program.batch_size, program.sampler, streams, program.labels
-        )
-        self._reader = _reader(program.features, streams.device)
-        self._ahead: Tensor | None = None  # rows drawn but not used yet; checkpoints hold them
-
-    def next(self) -> Batch:
-        """The next batch; the one after it starts being read."""
-        rows = self.next_rows()
-        if self._reader is None:
-            features = self._program.features[rows]
-        else:
-            if not self._reader.is_reading:
-                self._reader.request(rows)
-            features = self._reader.take()
-            self._ahead = self._sampler.next()
-            self._reader.request(self._ahead)
-        labels = self._program.labels[rows]
-        return Batch(features, labels, self._semantics[labels])
-
-    def next_rows(self) -> Tensor:
-        """Row numbers of the next batch, for a caller that takes the features itself."""
-        rows = self._sampler.next() if self._ahead is None else self._ahead
-        self._ahead = None
-        return rows
-
-    def close(self) -> None:
-        """End the second thread."""
-        if self._reader is not None:
-            self._reader.close()
-
-    def state(self) -> dict[str, Tensor]:
-        """What a checkpoint needs in addition to the streams' own state."""
-        ahead = {} if self._ahead is None else {"ahead": self._ahead}
-        return self._sampler.state() | ahead
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from :meth:`state`, also that of a run that did not read ahead."""
-        self._sampler.restore(state)
-        if "ahead" in state:
-            self._ahead = state["ahead"].to(self._program.labels.device)
-        if self._reader is not None:
-            self._reader.forget()
 
 
 def in_chunks(features: Rows, device: torch.device | str = "cpu") -> Iterator[Tensor]:
@@ -241,7 +187,7 @@ def in_chunks(features: Rows, device: torch.device | str = "cpu") -> Iterator[Te
         torch.arange(start, min(start + size, len(features)), device=device)
         for start in range(0, len(features), size)
     )
-    reader = _reader(features, torch.device(device))
+    reader = reader_of(features, torch.device(device))
     if reader is None:
         for rows in chunks:
             yield features[rows]

@@ -16,7 +16,7 @@ from torch import Tensor
 from zslbench.errors import PluginError
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
 from zslbench.plugin.streams import Streams
-from zslbench.training.batches import Batches
+from zslbench.training.batches import Sampler, reader_of
 from zslbench.training.checkpoint import prefixed, select
 from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, draw
@@ -54,40 +54,74 @@ class Inputs(NamedTuple):
 
 
 class ProgramInputs:
-    """Draws the inputs of a program's iterations from the run's streams ``noise``.
+    """Draws the inputs of a program's iterations: batches, and noise from the run's streams ``noise``.
+
+    Features with ``read_ahead = True`` (region features on disk) are read one batch ahead in a second thread;
+    which rows a batch has does not depend on it.
 
     Args:
         name: of this program among several in a checkpoint, for example ``"3/"``.
     """
 
     def __init__(self, program: Program, semantics: Tensor, streams: Streams, name: str = "") -> None:
-        self._passes, self._name = program.passes, name
+        self._program, self._semantics, self._name = program, semantics, name
         self._streams = streams.child("noise")
-        self.batches = Batches(program, semantics, self._streams)
+        self._sampler = Sampler(
+            len(program.labels), program.batch_size, program.sampler, self._streams, program.labels
+        )
+        self._reader = reader_of(program.features, streams.device)
+        self._ahead: Tensor | None = None  # rows drawn but not used yet; checkpoints hold them
 
     def draw(self, number: int) -> Inputs:
         """The inputs of an iteration of pass ``number``."""
-        count = batch_numbers(self._passes[number])[-1] + 1
-        batches = tuple(self.batches.next() for _ in range(count))
+        count = batch_numbers(self._program.passes[number])[-1] + 1
+        batches = tuple(self.draw_batch() for _ in range(count))
         return Inputs(batches, self.draw_noise(number, len(batches[0].labels)))
+
+    def draw_batch(self) -> Batch:
+        """The next batch; the one after it starts being read."""
+        rows = self.draw_rows()
+        if self._reader is None:
+            features = self._program.features[rows]
+        else:
+            if not self._reader.is_reading:
+                self._reader.request(rows)
+            features = self._reader.take()
+            self._ahead = self._sampler.next()
+            self._reader.request(self._ahead)
+        labels = self._program.labels[rows]
+        return Batch(features, labels, self._semantics[labels])
+
+    def draw_rows(self) -> Tensor:
+        """Row numbers of the next batch, for a caller that takes the features itself."""
+        rows = self._sampler.next() if self._ahead is None else self._ahead
+        self._ahead = None
+        return rows
 
     def draw_noise(self, number: int, rows: int) -> tuple[Noise, ...]:
         """The noise of each step of pass ``number`` alone."""
-        return tuple(draw_noise(step, rows, self._streams) for step in self._passes[number])
+        return tuple(draw_noise(step, rows, self._streams) for step in self._program.passes[number])
 
     def state(self) -> dict[str, Tensor]:
         """For a checkpoint."""
+        ahead = {} if self._ahead is None else {"ahead": self._ahead}
         streams = prefixed(f"streams/{self._name}", self._streams.state())
-        return streams | prefixed(f"sampler/{self._name}", self.batches.state())
+        return streams | prefixed(f"sampler/{self._name}", self._sampler.state() | ahead)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Continue from :meth:`state`."""
+        """Continue from :meth:`state`, also that of a run that did not read ahead."""
         self._streams.restore(select(tensors, f"streams/{self._name}"))
-        self.batches.restore(select(tensors, f"sampler/{self._name}"))
+        state = select(tensors, f"sampler/{self._name}")
+        self._sampler.restore(state)
+        if "ahead" in state:
+            self._ahead = state["ahead"].to(self._program.labels.device)
+        if self._reader is not None:
+            self._reader.forget()
 
     def close(self) -> None:
-        """End reading ahead."""
-        self.batches.close()
+        """End the second thread."""
+        if self._reader is not None:
+            self._reader.close()
 
 
 def batch_numbers(steps: Sequence[Step]) -> tuple[int, ...]:

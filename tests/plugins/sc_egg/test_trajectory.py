@@ -9,7 +9,7 @@ from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
 from zslbench.testing.check import changed_tensors, leaves
 from zslbench.training import iteration
-from zslbench.training.batches import Batches
+from zslbench.training.iteration import ProgramInputs
 from zslbench.training.loop import Training, train
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.settings import EGGNSettings
@@ -62,7 +62,7 @@ def test_the_terms_would_have_been_noticed():
 def drawn(monkeypatch, settings):
     """All noise and batches of one training, by stream."""
     seen: dict[str, list[torch.Tensor]] = {}
-    plain_draw, plain_next = iteration.draw, Batches.next
+    plain_draw, plain_next = iteration.draw, ProgramInputs.draw_batch
 
     def draw(spec, rows, streams, name):
         made = plain_draw(spec, rows, streams, name)
@@ -77,7 +77,7 @@ def drawn(monkeypatch, settings):
 
     with monkeypatch.context() as patch:
         patch.setattr(iteration, "draw", draw)
-        patch.setattr(Batches, "next", next_batch)
+        patch.setattr(ProgramInputs, "draw_batch", next_batch)
         space, view = inputs()
         trained(EGGN(EGGNSettings(**(SMALL | settings)), space), space, view)
     return seen

@@ -67,8 +67,8 @@ def prepare(
     )
     if settings or preset:
         narrowed = narrowed.overridden(settings or {}, preset)
-    bench = Bench(narrowed, registry, run, display or Quiet(), only_missing, retry_failed, across_lines)
     with stoppable(lambda: "stopped before the first run"):
+        bench = Bench(narrowed, registry, run, display or Quiet(), only_missing, retry_failed, across_lines)
         bench.plan()
     return bench
 

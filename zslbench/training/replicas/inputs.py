@@ -139,8 +139,7 @@ class ReplicaInputs(ProgramInputs):
             together: Inputs = stack([drawn[slot] for slot in self._sources])
             return together
         rows = {
-            slot: [one.batches.next_rows() for _ in range(self._counts[number])]
-            for slot, one in self._each.items()
+            slot: [one.draw_rows() for _ in range(self._counts[number])] for slot, one in self._each.items()
         }
         # One gather for all batches of all replicas, (count, replicas, b).
         batches = zip(*(rows[slot] for slot in self._sources), strict=True)
