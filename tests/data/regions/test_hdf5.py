@@ -116,6 +116,8 @@ def test_large_chunks_are_read_whole_and_blocks_add_up(
         ({"feature_map": np.zeros((60, 4, 2, 3), dtype=np.int32)}, "feature_map & int32"),
         ({"labels": None}, "has no 'labels'"),
         ({"labels": np.zeros(59)}, "labels & 59 & 60"),
+        ({"labels": np.full(60, 1.5)}, "60 & labels & whole numbers"),
+        ({"labels": np.full(60, np.nan)}, "60 & labels & whole numbers"),
         ({"att": np.zeros(6)}, "att & float64 (6,) & 2 axes"),
         ({"image_files": np.array([b"x"] * 3, dtype=object)}, "image_files & 3 & 60"),
         ({"scale": -1.0}, "-1.0 & float32 & uint8"),

@@ -189,4 +189,10 @@ def _numbers(path: Path, key: str, array: np.ndarray, axes: int) -> np.ndarray:
     array = array.reshape(-1) if axes == 1 else array
     if array.ndim != axes or array.dtype.kind not in "iuf":
         raise DataError(path, [f"{key} is {array.dtype} {array.shape}, not numbers of {axes} axes"])
-    return array.astype(np.int64 if axes == 1 else np.float32)
+    if axes == 2:
+        return array.astype(np.float32)
+    # The comparison is false for NaN; 2**53 bounds what a float64 can count.
+    strange = ~(np.abs(array.astype(np.float64)) < 2**53) | (array != np.floor(array))
+    if count := int(np.count_nonzero(strange)):
+        raise DataError(path, [f"{count} values of {key} are not whole numbers"])
+    return array.astype(np.int64)

@@ -142,19 +142,19 @@ class RegionWriter:
                     self._open[name].write(part.reshape(-1).view(np.uint8).data)
         self._done += count
 
-    def require_usable(self, advice: str = "") -> None:
+    def require_usable(self) -> None:
         """Raise DataError if images appended so far have unusable values."""
         if self._bad:
             kind = ", or too large for float16" if self.dtype == np.float16 else ""
             fault = f"{len(self._bad)} images have NaN or infinite regions{kind} (row {self._bad[0]})"
-            raise DataError(self._source or self.path, [fault], advice)
+            raise DataError(self._source or self.path, [fault])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             if kind is None:
-                self.require_usable("Nothing was written")
+                self.require_usable()
                 if self._done != self.shape[0]:
                     raise ValueError(f"{self._done} of {self.shape[0]} images were written")
                 with self._disk_errors():
