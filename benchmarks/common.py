@@ -47,7 +47,7 @@ class Timed:
 
     @property
     def median(self) -> float:
-        """Of the seconds; a TimeoutError if there are none."""
+        """The median of the seconds; a TimeoutError if there are none."""
         if not self.seconds:
             raise TimeoutError
         return statistics.median(self.seconds)

@@ -43,7 +43,7 @@ class Result:
         return runs_frame(self.records)
 
     def summary(self) -> pd.DataFrame:
-        """The same as texts, with a last row ``mean ± std``."""
+        """The same as text, with a last row ``mean ± std``."""
         return seeds_table(self.records).frame()
 
 
@@ -111,7 +111,7 @@ def bench(suite: str | Path | Suite, *, watcher: Watcher | None = None, **option
         suite: a packaged suite's name, or the path of a TOML file.
         options: ``methods``, ``datasets``, ``seeds`` (the first n, or these) and ``select``: only this part
             of the suite. ``settings`` and ``preset``: for every method that has them. ``only_missing``: only
-            cells that are neither finished, failed nor begun; ``retry_failed``: failed ones too. And the
+            cells that have never been started; ``retry_failed``: failed ones too. And the
             fields of ``RunOptions``.
 
     Raises:

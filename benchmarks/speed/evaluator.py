@@ -13,7 +13,7 @@ from benchmarks.speed.measuring import Part
 from zslbench.evaluation import Evaluation
 
 OFFSETS = 50
-"""Of the plain loop's curve."""
+"""Offsets on the plain loop's curve."""
 
 
 def evaluator(machine: Machine, sizes: Sizes) -> Part:

@@ -100,7 +100,7 @@ class Machine:
     """Floating-point operations per second of a matrix product (two per multiply-accumulate) in ``float32``
     and, on a GPU, with operands in ``tf32`` and ``bf16``."""
     deadline: float = math.inf
-    """On the monotonic clock; no call is started after it."""
+    """A time on the monotonic clock; no call is started after it."""
 
     def is_late(self) -> bool:
         """Whether the deadline has passed."""

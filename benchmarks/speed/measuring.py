@@ -98,7 +98,7 @@ class Way:
     work: Work
     """The least work of one unit."""
     precision: str = "float32"
-    """For the machine's limit there."""
+    """The precision of its matrix products, for the machine's limit."""
 
 
 def rates(

@@ -44,7 +44,7 @@ class Problem:
     """An untrained stage-1 embedding, and the range of its g."""
     eggn: EGGN
     rows: Tensor
-    """Those of one batch."""
+    """The row numbers of one batch."""
 
     @property
     def program(self) -> Program:

@@ -113,7 +113,7 @@ def selection(runs: ProbeRuns) -> str:
         ("other test labels", with_other_labels),
     ):
         if names := changed_artefacts(choices(honest), choices(runs.run(alter))):
-            raise Leak(f"with {what}, selection found other values: {few(names)}")
+            raise Leak(f"with {what}, selection gave other values: {few(names)}")
     options = [f"{len(values)} values of {name}" for name, values in runs.recipe.search.items()]
     options = [f"{runs.recipe.epochs} epochs", *options] if runs.recipe.epochs else options
     among = f"Among {', '.join(options)}, " if options else "There was nothing to choose; "
@@ -129,13 +129,13 @@ def global_state(runs: ProbeRuns) -> str:
     seeds = "with other global seeds of torch, numpy and random"
     _require_same_fit(one, other, seeds)
     if not same_scores(one, other):
-        raise Leak(f"{seeds}, other scores of the test images")
+        raise Leak(f"{seeds}, the scores of the test images changed")
     traces = runs.traces()
     if traces.settings:
         raise Leak(f"a run left {few(traces.settings)} changed")
     drawn = (
-        f" It draws from the global generator of {', '.join(traces.drawn)}, as layer init does; nothing "
-        "depends on it, and runs restore its state."
+        f" It draws from the global generator of {', '.join(traces.drawn)}, as initialising layers does; "
+        "nothing depends on it, and runs restore its state."
         if traces.drawn
         else ""
     )
@@ -164,7 +164,7 @@ def seed(runs: ProbeRuns) -> str:
 
 def _require_same_fit(one: Outcome, other: Outcome, change: str) -> None:
     if names := changed_artefacts(fitted(one), fitted(other)):
-        raise Leak(f"{change}, other values in {few(names)}")
+        raise Leak(f"{change}, values changed in {few(names)}")
 
 
 def same_scores(one: Outcome, other: Outcome) -> bool:

@@ -18,7 +18,7 @@ OFFICIAL = {
 }
 
 _SIMULATED = {
-    "toy": "20 simulated classes with attributes, generated at once; for trying things out",
+    "toy": "20 simulated classes with attributes, generated when used; for trying things out",
     "sim-cub": "simulated regions of CUB's true size, 11,788 x 196 x 2048; for speed and memory",
     "sim-sun": "simulated regions of SUN's true size, 14,340 x 196 x 2048; for speed and memory",
     "sim-awa2": "simulated regions of AWA2's true size, 37,322 x 196 x 2048; for speed and memory",

@@ -48,7 +48,7 @@ _LEAST = {"trainval": 2, "test_seen": 1, "test_unseen": 1}
 """Images of every class that stay in a part: one to fit on and one for validation, one to test."""
 _ADVICE = "Draw fewer images (--set dataset.scale=0.1), or set ZSLBENCH_CACHE to a folder on a larger disk"
 _VERSION = 1
-"""Of the drawing; increased when the same settings give other images."""
+"""Version of the drawing; increased when the same settings give other images."""
 _UINT8_MAX = 10.0
 """Largest value that uint8 holds; about one in a million values is larger."""
 

@@ -13,7 +13,7 @@ from zslbench.plugin import Networks, Streams
 from zslbench.training import initial_linear, leaky_relu, linear
 
 SLOPE = 0.01
-"""Of the LeakyReLU in SC and in the authors' second classifier (the framework's default)."""
+"""Negative slope of the LeakyReLU in SC and in the authors' second classifier (the framework's default)."""
 _JITTER = 0.3
 """How much of SC's random weights is added to a mean: enough to tell the hidden units apart."""
 

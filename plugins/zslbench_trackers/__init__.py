@@ -48,7 +48,7 @@ class LogTracker(RunTracker, Generic[Log]):
 
     def __init__(self) -> None:
         self.logs: dict[str, tuple[Log, set[tuple[str, int]]]] = {}
-        """By id of the run, each with the epochs of stages that it has."""
+        """By run id: its log, and the epochs of each stage in it."""
 
     @abstractmethod
     def open(self, run: RunInfo) -> tuple[Log, set[tuple[str, int]]]:

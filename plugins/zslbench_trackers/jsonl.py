@@ -72,7 +72,7 @@ class JsonLines(LogTracker[Append]):
 
 
 def _append(path: Path, run: str, attempt: int, event: str, **content: Any) -> None:
-    """Append a line by one call."""
+    """Append a line in a single call."""
     about = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
     line = {**about, "run": run, "attempt": attempt, **content}
     data = to_json(line, inf_nan_mode="null", fallback=str) + b"\n"

@@ -19,7 +19,7 @@ _COMMANDS = {
     "run": ("run:run", "Run a method, or a custom composition of components, on a data set."),
     "ablate": ("run:ablate", "Run a method's variants and show what each part contributes."),
     "bench": ("bench:bench", "Run the missing cells of a suite and show its table."),
-    "suites": ("bench:suites", "List suites, or the rows of one."),
+    "suites": ("bench:suites", "List suites, or the lines of one."),
     "runs": ("results:runs", "List finished and unfinished runs."),
     "show": ("results:show", "Show a run: metrics, settings, data, environment."),
     "table": ("results:table", "Compare methods on data sets from the runs in the store."),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("suite")
-@click.option("--method", "methods", multiple=True, help="Run only this method or row; repeatable.")
+@click.option("--method", "methods", multiple=True, help="Run only this method or line; repeatable.")
 @click.option("--dataset", "datasets", multiple=True, help="Run only this data set; repeatable.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Run only the first N of the suite's seeds.")
 @click.option("--select", multiple=True, type=SELECTIONS, help="Run only this selection; repeatable.")
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--show",
     metavar="WHAT,...",
     help="What the table shows in addition: oracle, published, difference (ours minus published), "
-    "interval (± a 95 % interval instead of ± std).  [default: oracle,published]",
+    "interval (± half of a 95 % interval instead of ± std).  [default: oracle,published]",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would run and the estimated time.")
 @options_of("settings", "preset")
@@ -66,7 +66,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
 @click.argument("name", required=False, metavar="[SUITE]")
 @format_option
 def suites(name: str | None, fmt: str) -> None:
-    """List the packaged suites, or the rows of SUITE (a name, or the path of a TOML file)."""
+    """List the packaged suites, or the lines of SUITE (a name, or the path of a TOML file)."""
     from zslbench.experiment.suites.definition import find_suite, suite_names
 
     if name is not None:
@@ -107,7 +107,7 @@ def _emit_plan(bench: Bench, fmt: str) -> None:
     note(states_text(bench))
     if pending := bench.pending:
         costs = [cell.seconds for cell in pending if cell.seconds is not None]
-        known = f"{len(costs)} of about {duration(sum(costs))} together" if costs else ""
+        known = f"{len(costs)} in about {duration(sum(costs))} altogether" if costs else ""
         left = len(pending) - len(costs)
         unknown = f"{left} of unknown cost" if left else ""
         note(f"to compute: {', '.join(filter(None, (known, unknown)))}")
@@ -132,7 +132,7 @@ def _each(bench: Bench) -> list[dict[str, Any]]:
 
 
 def _by_place(bench: Bench) -> list[dict[str, Any]]:
-    """A row per line, data set and selection: states of its seeds, and the cost of pending ones."""
+    """A row per line, data set and selection: the states of its seeds, and the cost of pending ones."""
     from zslbench.cli.progress import duration
 
     rows: dict[Place, list[Cell]] = {}

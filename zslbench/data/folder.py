@@ -114,7 +114,7 @@ class FolderContents:
     ) -> None:
         self.folder, self.images, self.findings = folder, images, findings or Findings()
         self.variables: dict[str, MatValue] = {}
-        """Of ``att_splits.mat``, as in the file."""
+        """The variables of ``att_splits.mat``, as in the file."""
         self.semantics: Attributes | None = None
         self.parts: dict[str, Indices] = {}
         """Rows of each readable part of the split."""

@@ -30,7 +30,7 @@ class Best:
 
     @property
     def order(self) -> tuple[float, int, int, int]:
-        """Of equal values the earliest wins, in whatever order they are found."""
+        """Sorts the evaluations: among equal values the earliest wins, in whatever order they are found."""
         return self.value, -self.candidate, -self.epoch, -(self.classifier_epoch or 0)
 
 

@@ -56,7 +56,7 @@ def load_dataset(
     if not isinstance(dataset, Dataset):
         raise PluginError(
             f"plugin '{part.registered.plugin.name}': data set '{part.name}' loaded "
-            f"a {type(dataset).__name__}, not a zslbench.plugin.dataset.Dataset"
+            f"a {type(dataset).__name__}, not a zslbench.plugin.Dataset"
         )
     require_valid(dataset, f"data set '{part.name}'")
     return dataset

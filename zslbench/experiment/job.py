@@ -36,7 +36,7 @@ class ExecutionMode:
 
     device: Literal["cpu", "cuda"]
     precision: Precision = "float32"
-    """Of matrix products: ``tf32`` in the whole run, ``bf16`` only in steps of paced programs."""
+    """That of matrix products: ``tf32`` in the whole run, ``bf16`` only in steps of paced programs."""
     threads: int = 1
     """CPU threads of torch; 0 on a GPU, where they do not change the numbers."""
     replicas: int = 1
@@ -131,7 +131,7 @@ def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
 
 
 IDENTITY_FORMAT = 2
-"""Raised when the meaning of a run's identity changes, so that no old run is taken for a new one."""
+"""Incremented when the meaning of a run's identity changes, so that no old run is taken for a new one."""
 
 NUMERIC_LAYERS = ("plugin", "data", "training", "evaluation", "experiment")
 """Packages of the core whose code affects numbers: all files in them count, new ones by default."""

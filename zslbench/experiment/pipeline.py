@@ -35,11 +35,11 @@ class Outcome:
     epochs: tuple[dict[str, Any], ...]
     """Per-epoch rows of every stage, validation included."""
     candidates: tuple[dict[str, Any], ...] = ()
-    """One row per combination of searched hyperparameters, with its best figures."""
+    """One row per combination of searched hyper-parameters, with its best figures."""
     networks: Mapping[str, Any] = field(default_factory=dict)
     """Networks of the final fit by kind; empty under ``oracle``, whose figures are of several models."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """The hyperparameters chosen."""
+    """The hyper-parameters chosen."""
     validation_networks: Mapping[str, Any] = field(default_factory=dict)
     """Networks of the chosen candidate on the validation fold, at the end of its schedule."""
 
@@ -57,7 +57,7 @@ def validate(
 ) -> list[dict[str, Any]]:
     """Fit a recipe on a validation fold and evaluate it there along its schedule, as ``val`` does.
 
-    Its hyperparameters are not searched. With the same seed, the figures are those of a run under ``val``:
+    Its hyper-parameters are not searched. With the same seed, the figures are those of a run under ``val``:
     one row per evaluation, including that at the end, with ``epoch``, ``val_h``, ... (fractions).
 
     Args:

@@ -85,7 +85,7 @@ class PublishedRow:
     """Where the source names its visual features; empty: it does not."""
     origin: Origin = "quoted in a paper"
     variant: str | None = None
-    """In a method's own ablation; None: the method itself."""
+    """The variant in a method's own ablation; None: the method itself."""
 
     def __post_init__(self) -> None:
         if not all(0 <= value <= 100 for value in self.figures.values() if not math.isnan(value)):
@@ -184,7 +184,7 @@ class PublishedResults:
     @classmethod
     @functools.cache
     def load(cls) -> PublishedResults:
-        """Those that come with the package."""
+        """The results that come with the package."""
         folder = files("zslbench.experiment").joinpath("published_figures")
         return cls.read(
             *(folder.joinpath(name).read_text("utf-8") for name in ("results.csv", "sources.csv"))

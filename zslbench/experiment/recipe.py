@@ -47,7 +47,7 @@ class Recipe:
     parts: Mapping[Kind, Part]
     """``dataset``, ``embedding``, ``classifier`` and, where the method has one, ``generator``."""
     search: Mapping[str, tuple[Any, ...]]
-    """Hyperparameters chosen on validation, with the candidates of each."""
+    """Hyper-parameters chosen on validation, with the candidates of each."""
     preset: str | None
     """Names of the presets in use; None: none."""
     plugins: tuple[PluginInfo, ...] = ()
@@ -111,7 +111,7 @@ class Recipe:
         return replace(self, parts=MappingProxyType(parts))
 
     def candidates(self) -> Iterator[tuple[dict[str, Any], Recipe]]:
-        """Every combination of the searched hyperparameters: the settings, and the recipe with them."""
+        """Every combination of the searched hyper-parameters: the settings, and the recipe with them."""
         for values in itertools.product(*self.search.values()):
             overlay = dict(zip(self.search, values, strict=True))
             yield overlay, self.with_settings(overlay)

@@ -157,7 +157,7 @@ class Reading(_Overlay):
 class Range:
     """Numbers from ``low`` to ``high``, both included, that a search may try for a setting.
 
-    Settings with whole numbers get whole numbers.
+    A setting that takes integers gets integers.
 
     Args:
         log: draw uniformly on a logarithmic scale, for example learning rates; ``low`` is then above 0.

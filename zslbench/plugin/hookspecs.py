@@ -129,8 +129,8 @@ class RunTracker(ABC):
     """Follows the runs of one command. Its methods are called like the lifecycle hooks of the same names.
 
     Several runs may be in progress at once; each call names its run. A run that was interrupted or killed may
-    come again in another process, with the same ``run.id``: a tracker then continues what it began and skips
-    epochs that it has, since the run's checkpoint may be older. A finished run that is computed again
+    resume in another process, with the same ``run.id``: a tracker then continues its record and skips epochs
+    that it has, since the run's checkpoint may be older. A finished run that is computed again
     (``--force``) is a new attempt. An exception becomes a warning; the run continues.
 
     Args:

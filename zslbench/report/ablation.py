@@ -29,7 +29,7 @@ VERSUS = f"Δ to {FULL}"
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation(SuiteOutcome):
-    """A suite of variants with one selection; :meth:`frame` for programs, :meth:`table` for readers."""
+    """A suite of variants with one selection; :meth:`frame` for programs, :meth:`as_table` for readers."""
 
     method: str
     """The method's label: its name, with the reading where that is not the method's first."""
@@ -55,7 +55,7 @@ class Ablation(SuiteOutcome):
         if entry.state == "no data":
             return {}
         left = (seed for seed in self.seeds if seed not in entry.records)
-        return {**dict.fromkeys(left, "another process computes it"), **entry.failures}
+        return {**dict.fromkeys(left, "another process is computing it"), **entry.failures}
 
     def _entry(self, variant: str, dataset: str) -> Entry:
         return self.entries[variant, dataset, self.selections[0]]

@@ -57,7 +57,7 @@ class Comparison:
     classes: pd.DataFrame = field(default_factory=_frame)
     """The accuracies of each class with ``n`` images; ``note`` is the task and the side."""
     images: pd.DataFrame = field(default_factory=_frame)
-    """Of ``n`` test images how many only A and only B gets right, ``both`` and ``neither``, by task and side.
+    """How many of ``n`` test images only A, only B, ``both`` and ``neither`` get right, by task and side.
     ``p`` is that of McNemar's exact test: the chance of a split of these images between A and B at least this
     uneven, if both runs were equally good. It takes images as independent."""
     seeds: pd.DataFrame = field(default_factory=_frame)

@@ -23,11 +23,11 @@ _log = logging.getLogger("zslbench")
 
 
 class RunExistsError(Exception):
-    """A whole run with this id is in the store already."""
+    """A complete run with this id is in the store already."""
 
 
 def open_run(folder: Path, run: str) -> RunRecord:
-    """The run in a folder; DataError if it is not whole or has another id."""
+    """The run in a folder; DataError if it is incomplete or has another id."""
     record = RunRecord(folder)
     if record.info.id != run:
         raise DataError(folder, [f"has run {record.info.id} in it, which belongs elsewhere"])
@@ -35,7 +35,7 @@ def open_run(folder: Path, run: str) -> RunRecord:
 
 
 def read_run(tmp: Path, runs: Path, run: str) -> RunRecord:
-    """The run of this id in the store, even while it is replaced; DataError if there is no whole one."""
+    """The run of this id in the store, even while it is replaced; DataError if there is no complete one."""
     for _ in range(4):  # several processes may replace it, one after the other
         with contextlib.suppress(NoRunError):
             return open_run(runs / run, run)
@@ -46,11 +46,11 @@ def read_run(tmp: Path, runs: Path, run: str) -> RunRecord:
 def publish(own: Path, target: Path, replace: bool) -> None:
     """Rename ``own/new``, whose files are on the disk, to the run's folder ``target``.
 
-    With ``replace``, a run there is first moved to ``own/old-<k>``; a folder that is not a whole run is moved
-    to the store's ``damaged``.
+    With ``replace``, a run there is first moved to ``own/old-<k>``; a folder that is not a complete run is
+    moved to the store's ``damaged``.
 
     Raises:
-        RunExistsError: there is a whole run and ``replace`` is false.
+        RunExistsError: there is a complete run and ``replace`` is false.
         OSError: it cannot be done; the target is as before.
     """
     try:
@@ -90,7 +90,7 @@ def complete_swap(own: Path, runs: Path) -> None:
     with contextlib.suppress(OSError):
         olds = sorted(own.glob("old-*")) if new.exists() else []
         for one in (new, *olds) if olds else ():
-            # The process may be deleting its folder: publish nothing but a whole run.
+            # The process may be deleting its folder: publish only a complete run.
             with contextlib.suppress(DataError):
                 if not target.exists() and not RunRecord(one).verify():
                     one.rename(target)
@@ -110,7 +110,7 @@ def _moved(folder: Path, target: Path) -> bool:
 
 
 def _is_run(folder: Path, run: str) -> bool:
-    """Whether there is a whole run; warns if not."""
+    """Whether there is a complete run; warns if not."""
     try:
         return bool(open_run(folder, run))
     except DataError as error:

@@ -54,7 +54,9 @@ class DatasetCase:
         try:
             return self.load()
         except MissingData as error:
-            raise NotApplicable(f"data set '{self.registered.name}' is not here: {error}") from None
+            raise NotApplicable(
+                f"data set '{self.registered.name}' is not on this machine: {error}"
+            ) from None
 
 
 def loads_or_says_what_is_missing(case: DatasetCase) -> None:

@@ -52,7 +52,7 @@ class Training:
     stages: Stages | None = None
     """Results of stages shared with other runs; None: not shared."""
     precision: Precision = "float32"
-    """Of matrix products in steps."""
+    """The precision of matrix products in steps."""
     graphs: Graphs | None = None
     """Captures iterations in CUDA graphs; None: they are computed step by step."""
     member: Member | None = None

@@ -48,7 +48,7 @@ class Inputs(NamedTuple):
     """What one iteration reads in addition to the networks; shapes are equal in all iterations of a pass."""
 
     batches: tuple[Batch, ...]
-    """In the order in which steps take fresh ones, see :func:`batch_numbers`."""
+    """The batches in the order in which steps take fresh ones, see :func:`batch_numbers`."""
     noise: tuple[Noise, ...]
     """The noise of each step."""
 

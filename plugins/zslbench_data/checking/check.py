@@ -67,7 +67,7 @@ def check_dataset(
     if folder is None:
         if entry := catalogue().datasets.get(name.lower()):
             where, fault = f"data set '{name}'", f"no folder {entry.folder} in {data}"
-            raise MissingData(where, [fault], f"zslbench data get {name}")
+            raise MissingData(where, [fault], f"Download it with: zslbench data get {name}")
         _check_loaded(name, root, findings)
     else:
         only = {"features": features, "regions": regions, "semantics": semantics}

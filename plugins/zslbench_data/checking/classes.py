@@ -34,7 +34,7 @@ from zslbench_data.words.attributes import RECORD_FILE, words_of
 
 _DEEPEST = 3
 _MISFIT = 0.05
-"""Share of the vectors' variance that names in the right order leave unexplained at most."""
+"""Names in the right order leave at most this share of the vectors' variance unexplained."""
 
 
 def compare_labels(folder: Path, findings: Findings) -> ImageLabels | None:

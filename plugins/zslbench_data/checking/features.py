@@ -29,7 +29,7 @@ from zslbench_data.exporting.xlsa17 import blocks
 _ROWS = 1024
 _DIGEST = 16
 _FAR = 0.1
-"""Differences between features and means are a warning from this share of the largest feature on."""
+"""Differences between features and means above this share of the largest feature are a warning."""
 _STORED_FAR = 1e-3
 """Likewise for the means in a store, as an error."""
 

@@ -114,9 +114,9 @@ def _import(source: Path, root: Path, name: str | None, options: dict[str, Any],
 @data_root_option
 @format_option
 def check(dataset: str, strict: bool, data_root: Path | None, fmt: str, **options: Any) -> None:
-    """Check a data set: counts, splits, values, duplicates, orders, regions, words, checksums.
+    """Check a data set: counts, splits, values, duplicates, order, regions, word vectors, checksums.
 
-    Prints one row per check. The exit status is 1 if there are errors (with --strict also if
+    Prints one row per check. The exit code is 1 if there are errors (with --strict also if
     there are warnings), else 0.
     """
     from zslbench.report import emit
@@ -249,7 +249,7 @@ def _extractor(backbone: str, settings: dict[str, Any]) -> FeatureExtractor:
     for key in settings:
         if not key.startswith("extractor."):
             raise SettingsError(
-                f"--set {key}: not a setting of the extractor, whose names are extractor.NAME"
+                f"--set {key}: not a setting of the extractor; those are named extractor.NAME"
             )
     values = {key.removeprefix("extractor."): value for key, value in settings.items()}
     built = build(settings_model(registered), values, f"extractor '{registered.name}'")

@@ -40,8 +40,8 @@ _REGIONS = (
 def list_(data_root: Path | None, fmt: str) -> None:
     """List data sets: those of the catalogue, and folders under the data root.
 
-    The column "runs" says which methods find what they read: those on global features need splits and
-    features, those on region features also regions and word vectors. "zslbench data info NAME" names them.
+    The column "runs" says which methods can run: those on global features need splits and features, those on
+    region features also regions and word vectors. "zslbench data info NAME" names the methods.
     Simulated data sets need no files; "zslbench datasets" lists them.
     """
     from zslbench.data import data_root as choose_root, dataset_folders
@@ -288,7 +288,7 @@ def get(
     lower = [one.lower() for one in names]
     entries = [known.entry(one) for one in lower if one != _VECTORS]
     if _VECTORS not in lower and (datasets or any(combining.values())):
-        raise SettingsError("--dataset, --rule and --allow-missing belong to: zslbench data get vectors")
+        raise SettingsError("--dataset, --rule and --allow-missing are options of zslbench data get vectors")
     root = choose_root(data_root)
     fetcher = Fetcher(root / ARCHIVES, mirrors, offline, force, Display())
 

@@ -25,7 +25,7 @@ from zslbench_data.progress import SILENT, Display, human
 ARCHIVES = "archives"
 """Folder of archives below the data root, shared by all data sets."""
 CHECKSUMS = "checksums.json"
-"""In that folder: the record of each archive, made when it was first seen."""
+"""The file in that folder with a record of each archive, made when it was first seen."""
 
 _BLOCK = 1 << 20
 _FACTOR = 4

@@ -81,7 +81,7 @@ class CatalogueEntry:
     folder: str
     citation: str
     licence: str
-    """Of the images; archives have their own."""
+    """The licence of the images; archives have their own."""
     counts: Mapping[str, int]
     """``images``, ``classes``, ``unseen``, ``attributes``, ``trainval``, ``test_seen``, ``test_unseen``;
     ``sentence`` for data sets with sentence embeddings."""

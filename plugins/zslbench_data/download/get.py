@@ -37,7 +37,7 @@ SOURCES = "sources.json"
 """Which archive, address, date and bytes each file of a data set comes from."""
 
 Records: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""Of files: the archive and member they come from, length and sha256."""
+"""By file: the archive and member that it comes from, length and sha256."""
 
 _NUMBERED = re.compile(r"\s*(\d+)\s+(\S.*?)\s*")
 STAMP = ".unpacked"

@@ -57,7 +57,7 @@ class Presence:
         return [one for one in kinds if not getattr(self, one) and one not in never]
 
     def lacks(self, inputs: str) -> list[str]:
-        """What methods whose inputs are ``features`` or ``regions`` need and is not on the disk."""
+        """What methods that read ``features`` or ``regions`` need but is not on the disk."""
         needed: dict[str, object] = {"splits": self.splits}
         if inputs == "regions":
             needed |= {"region features": self.regions, "word vectors": self.vectors}

@@ -32,7 +32,7 @@ from zslbench.store import write_atomically
 from zslbench_data.progress import Display, human
 
 RETRIES = Retry(4, backoff_factor=1, backoff_max=60)
-"""Of tries in a row without progress: their number, and the pauses in seconds, which double."""
+"""How many tries in a row may make no progress, and the pauses between them in seconds, which double."""
 PROGRESS = 1 << 20
 """Bytes that count as progress."""
 TIMEOUT = 20.0, 60.0

@@ -54,7 +54,7 @@ OriginalAtt = Float[np.ndarray, "classes attributes"]
 
 METADATA = b"zslbench"
 _ROWS = 8192
-"""Of a row group."""
+"""Rows per row group."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _write_xlsa17(
     files = [features, *(file for file, exists in optional.items() if exists), SPLITS_FILE]
     existing = sorted(file for file in files if (folder / file).exists())
     if existing and not force:
-        raise DataError(folder, [f"already has {', '.join(existing)}"], "Pass --force to replace")
+        raise DataError(folder, [f"already has {', '.join(existing)}"], "Pass --force to replace them")
     size = dataset.features.nbytes + 8 * dataset.semantics.size + SPARE
     require_space(folder / SPLITS_FILE, size)
     display.message(f"writing {human(size)} to {folder}")

@@ -48,7 +48,7 @@ class ExtractionOptions:
     backbone: str
     """Name of the extractor."""
     name: str | None = None
-    """Of the store and the features file; None: the backbone's."""
+    """Name of the store and the features file; None: the backbone's."""
     dtype: Literal["float16", "float32"] = "float16"
     """The type that regions are stored in."""
     resize: Resize = "crop"
@@ -266,7 +266,7 @@ def default_workers(gpu: bool) -> int:
 
 
 def _digest(images: ImageList) -> str:
-    """Of paths, labels and file sizes: the size of most replaced images changes, and needs no reading."""
+    """A digest of paths, labels and sizes: most replaced files differ in size, which needs no reading."""
     digest = hashlib.sha256()
     for place, label, path in zip(images.files, images.labels.tolist(), images.paths, strict=True):
         try:

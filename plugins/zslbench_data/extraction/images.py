@@ -23,7 +23,7 @@ from zslbench.data import IMAGES, PARTS, SPLITS_FILE, Findings, FolderContents, 
 from zslbench.errors import DataError, MissingData
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-"""Of image files, if no list names them."""
+"""Suffixes of image files, for folders without a list of images."""
 
 _SHOWN = 10
 

@@ -1,1 +1,1 @@
-"""Imports data sets from elsewhere below the data root: checked, written whole, and recorded."""
+"""Imports data sets from elsewhere below the data root: checked, written atomically, and recorded."""

@@ -6,7 +6,7 @@ The class and the part of each image:
   ``class`` alone). Of images: ``trainval``, ``test_seen`` or ``test_unseen``. Of classes: ``trainval`` (or
   ``seen``) and ``test_unseen`` (or ``unseen``); a fifth of each seen class's images, drawn with a fixed seed,
   becomes ``test_seen``. A column ``val`` marks validation classes with 1.
-* an image's class is in the column ``class``, else it is the sub-folder of the image folder.
+* an image's class is in the column ``class``, else it is the subfolder of the image folder.
 * with arrays, line k of the split file (or of the labels file, if the split is of classes) is about row k,
   unless a column ``row`` says otherwise, counting from 0. Without arrays, rows are images sorted by name.
 
@@ -51,17 +51,17 @@ class CustomFiles:
     features_name: str | None = None
     """Stem of the features file; None: that of the array's file."""
     regions_name: str | None = None
-    """Of the region store; None: the stem of the array's file."""
+    """Name of the region store; None: the stem of the array's file."""
     dtype: str = "keep"
     """What regions are stored in: ``keep``, ``float16``, ``float32``."""
     seed: int = 0
-    """Of the automatic test_seen."""
+    """Seed of the automatic test_seen split."""
     link: bool = False
     """Whether to link images instead of copying them."""
 
     @property
     def stem(self) -> str | None:
-        """Of the features file; None: there are no features."""
+        """Stem of the features file; None: there are no features."""
         return None if self.features is None else self.features_name or self.features.stem
 
 

@@ -143,12 +143,12 @@ def image_rows(
         return None
     if "class" not in table:
         if "image" not in table or images is None:
-            findings.error("no column 'class', and no image folder whose sub-folders are classes", file)
+            findings.error("no column 'class', and no image folder whose subfolders are classes", file)
             return None
         classes = table["image"].map(lambda name: (*PurePosixPath(name).parts[:-1], "")[0])
         table = table.assign(**{"class": classes})
         if lost := int(classes.eq("").sum()):
-            findings.error(f"{lost} images are not in a sub-folder named after their class", file)
+            findings.error(f"{lost} images are not in a subfolder named after their class", file)
     if images is not None and "image" in table:
         _compare_images(file, table["image"].tolist(), images, findings)
     return _in_order(table, file, rows, findings)

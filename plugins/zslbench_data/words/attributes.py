@@ -1,4 +1,4 @@
-"""Word vectors of a data set's attributes: from GloVe, from a file of word vectors, or a ready array.
+"""Word vectors of a data set's attributes: from GloVe, from a file of word vectors, or a precomputed array.
 
 The words of an attribute's name, by rules in this order (examples are official names):
 
@@ -139,7 +139,8 @@ def get_vectors(
 
     Args:
         datasets: names of data sets below ``root``.
-        source: ``glove``, ``glove-840b``, a file of word vectors, or a ready ``.npy`` array (one data set).
+        source: ``glove``, ``glove-840b``, a file of word vectors, or a precomputed ``.npy`` array (one data
+            set).
         rule: how the vectors of several words are combined; None: ``mean`` for GloVe, whose vectors are used
             that way, and ``sum`` for other files, as the field's word2vec arrays were made.
         allow_missing: attributes without any known word get rows of zeros instead of an error.
@@ -206,7 +207,7 @@ def get_vectors(
 
 
 def _copy(dataset: str, folder: Path, path: Path, display: Display) -> str:
-    """Import a ready array."""
+    """Import a precomputed array."""
     if not path.is_file():
         raise MissingData(path, ["no such file"])
     array = read_vectors(path)

@@ -95,7 +95,7 @@ class Spread:
     label: str
     tone: Tone
     values: tuple[float, ...]
-    """Of each seed."""
+    """The value of each seed."""
     published: float = math.nan
     """The published figure; NaN: none."""
 

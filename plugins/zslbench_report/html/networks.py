@@ -51,7 +51,7 @@ def _drawn(
 
 
 def _runs_with_networks(report: Report, *weights: str) -> list[tuple[Series, RunRecord]]:
-    """Of each series a run stored with such weights, the median one if possible."""
+    """A run of each series that was stored with such weights, the median one if possible."""
     found = []
     for series in (one for dataset in report.outcome.datasets for one in report.series(dataset)):
         stored = [one for one in series.median_first if one.environment.get("weights") in weights]

@@ -46,7 +46,7 @@ _PERPLEXITY = 30.0
 _SIDE = 4.4  # of a panel, inches
 _NAME = 24  # characters of a line of the legend
 Samples = tuple[Float[np.ndarray, "_ d"], pd.DataFrame]
-"""Features, and of each its ``kind``, ``class_id``, ``class`` and ``image`` (row number; NA: synthetic)."""
+"""Features, and ``kind``, ``class_id``, ``class`` and ``image`` of each (row number; NA: synthetic)."""
 
 # --- the points ----------------------------------------------------------------------------------
 

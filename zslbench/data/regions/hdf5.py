@@ -114,7 +114,7 @@ class RegionFile:
                 )
             for key, given in (("labels", self.labels), ("image_files", self.image_files)):
                 if given is not None and len(given) != images:
-                    raise DataError(path, [f"{key}: {len(given)}, images: {images}"])
+                    raise DataError(path, [f"has {len(given)} {key} for {images} images"])
             mappable = features.chunks is None and features.dtype == self.dtype
             self.offset = features.id.get_offset() if mappable else None
             """Where the feature map begins; None: it is in chunks or of a type that is not stored."""

@@ -80,7 +80,7 @@ class RegionStore:
 
     def __init__(self, folder: Path, description: dict[str, Any], path: Path | None = None) -> None:
         self.folder = folder
-        """Of the store."""
+        """The store's folder."""
         self.path = path or folder
         """What users see: the folder, or the file that the store in the cache was made from."""
         self._entries: dict[str, dict[str, Any]] = description["arrays"]

@@ -1,9 +1,9 @@
 """What a store has of a suite: the ledger of its cells, and the entries of its table.
 
 The ledger, ``<store>/cells/<cell id>.json``, holds the run of each cell, or the error that it ended with.
-Each file is written whole, so any number of processes may write at once; of two that write one cell the last
-wins. The files only point to runs: if a run is gone its cell is missing, and a cell without a file finds its
-run by identity as soon as the data are read.
+Each file is written atomically, so any number of processes may write at once; of two that write one cell the
+last wins. The files only point to runs: if a run is gone its cell is missing, and a cell without a file finds
+its run by identity as soon as the data are read.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Ledger:
         except FileNotFoundError:
             return None
         except OSError as error:
-            _log.warning("%s: cannot be read (%s); searching for the cell's run", path, error.strerror)
+            _log.warning("%s: cannot be read (%s); looking for the cell's run", path, error.strerror)
             return None
         except (ValueError, KeyError, TypeError) as error:
             unique = f"cell-{cell}.{os.getpid()}.{secrets.token_hex(4)}.json"
@@ -118,7 +118,7 @@ class SuiteOutcome:
     datasets: tuple[str, ...]
     """Names of data sets, in the order of the table's columns."""
     selections: tuple[str, ...]
-    """Those of ``val``, ``last`` and ``oracle`` that the suite runs; the first one ranks."""
+    """Which of ``val``, ``last`` and ``oracle`` the suite runs; the first one ranks."""
     seeds: tuple[int, ...]
     entries: Mapping[Place, Entry]
     """By label of a line, data set and selection; one for every combination."""

@@ -54,7 +54,7 @@ Place = tuple[str, str, str]
 """Label of a line, data set, selection: an entry of the table."""
 
 CELL_FORMAT = 1
-"""Raised when the meaning of a cell's definition changes."""
+"""Incremented when the meaning of a cell's definition changes."""
 
 
 @dataclass(eq=False)
@@ -68,7 +68,7 @@ class Cell:
     selection: Selection
     seed: int = 0
     precision: Precision = "float32"
-    """Of matrix products; a cell in another precision is another cell."""
+    """The precision of matrix products; in another one it is another cell."""
     resolved: Recipe | None = None
     """None: it cannot be run here."""
     status: Status = "to run"
@@ -76,7 +76,7 @@ class Cell:
     reason: str = ""
     """Why there is nothing to do, or the error that it ended with."""
     error: Exception | None = None
-    """Of ``cannot run`` and ``no data``."""
+    """The reason for ``cannot run`` or ``no data``."""
     run: str | None = None
     """The id of the run that it has or would get; None: unknown without the data."""
     data: str | None = None
@@ -84,7 +84,7 @@ class Cell:
     seconds: float | None = None
     """Estimated cost; None: unknown."""
     group: tuple[Cell, ...] = field(default=(), repr=False)
-    """Those that are trained together, itself among them."""
+    """The cells that are trained together, this one included."""
 
     @property
     def recipe(self) -> Recipe:

@@ -117,7 +117,7 @@ class Bench:
 
     @property
     def pending(self) -> tuple[Cell, ...]:
-        """Those that are computed."""
+        """The cells still to be computed."""
         return tuple(cell for cell in self.cells if cell.status in PENDING)
 
     # --- planning --------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class Bench:
             faults[recipe] = error
             if record is not None:
                 cell.status, cell.run = "found", record.info.id
-                cell.reason = "its data set is not here to compare with"
+                cell.reason = "its data set is not on this machine to compare with"
             else:
                 cell.status = "no data" if isinstance(error, MissingData) else "cannot run"
                 cell.reason, cell.error = message_of(error), error
@@ -168,11 +168,11 @@ class Bench:
         elif record is not None and same_figures(record.info.identity, identity):
             cell.status, cell.run = "found", record.info.id
         elif self.store.is_running(cell.run):
-            cell.status, cell.reason = "running elsewhere", "another process computes it"
+            cell.status, cell.reason = "running elsewhere", "another process is computing it"
         elif cell.run in begun:
             cell.status = "to resume"
             if self.only_missing:
-                cell.status, cell.reason = "interrupted", "it was begun; --only-missing leaves it"
+                cell.status, cell.reason = "interrupted", "it was started before; --only-missing skips it"
         elif known and known.state == "failed" and known.data == cell.data and not self.retry_failed:
             cell.status, cell.reason = "failed before", known.message
 
@@ -211,7 +211,7 @@ class Bench:
                     cell.status = "found"
                     self._record(cell)
         left = sum(cell.status == "running elsewhere" for cell in elsewhere)
-        remarks = [f"{left} of the runs are left to other processes, which compute them"] if left else []
+        remarks = [f"{left} of the runs are being computed by other processes"] if left else []
         found = stored_outcome(self.resolved, self.store, remarks)
         provided = [cell for cell in self.cells if cell.status != "no plugin"]
         if provided and not found.records and all(cell.status == "no data" for cell in provided):
@@ -230,7 +230,7 @@ class Bench:
         """Compute a cell, and with it those of its group that are pending."""
         assert cell.run is not None
         if self.store.is_running(cell.run):
-            cell.status, cell.reason = "running elsewhere", "another process computes it"
+            cell.status, cell.reason = "running elsewhere", "another process is computing it"
             return
         if cell not in self._ended:
             self._ended |= self._compute_group(cell)
@@ -294,7 +294,7 @@ class Costs:
 
     def __init__(self, records: Iterable[RunRecord], mode: ExecutionMode) -> None:
         self._seconds: dict[str | None, list[float]] = {}
-        """By :func:`_cost_key`; of those measured also by data set, and None: of all of them."""
+        """By :func:`_cost_key`; those measured here also by data set, and all of them under None."""
         for one in records:
             seconds = one.environment.get("seconds")
             device = (one.info.identity.get("execution") or {}).get("device")
@@ -311,9 +311,9 @@ class Costs:
             self._seconds.setdefault(key, []).append(seconds)
 
     def estimate(self, cells: Sequence[Cell]) -> float | None:
-        """The cost of all of these; None: that of one of them is unknown.
+        """The total cost of these cells; None: the cost of one of them is unknown.
 
-        Of each: the mean of equal runs, else of those measured on its data set, else of all.
+        Each one costs the mean of equal runs, else of those measured on its data set, else of all.
         """
         each = [self._mean(_cost_key(cell.definition), cell.dataset, None) for cell in cells]
         return None if None in each else sum((one for one in each if one is not None), 0.0)

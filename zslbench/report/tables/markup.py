@@ -66,7 +66,7 @@ def _markdown_row(row: Row) -> list[str]:
 
 
 CLASS = "zslbench"
-"""Of the HTML table, and of the list of its notes."""
+"""CSS class of the HTML table, and of the list of its notes."""
 
 
 def html(table: Table) -> str:

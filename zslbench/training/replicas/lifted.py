@@ -38,7 +38,7 @@ class MemberRun:
     run: LiftedRun
     """The run that it is a member of."""
     position: int
-    """On the run's replica axis."""
+    """Its position on the run's replica axis."""
 
     def __init__(self, program: Program, semantics: Tensor, training: Training) -> None:
         self.program, self.semantics, self.training = program, semantics, training
