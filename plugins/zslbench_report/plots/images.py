@@ -112,7 +112,9 @@ def picture_files(folder: Path, names: Sequence[str], rows: Sequence[int]) -> di
             found[name] = below[0]
         elif ends and len(ends[-1]) == 2:  # its last two components are its own
             anywhere[ends[-1]] = name
-    for base, folders, files in os.walk(folder) if anywhere else ():
+    for base, folders, files in os.walk(folder):
+        if not anywhere:
+            break
         folders.sort()  # of two pictures with the same name, always take the same one
         for end in anywhere.keys() & {(Path(base).name, file) for file in files}:
             found[anywhere.pop(end)] = Path(base, end[1])

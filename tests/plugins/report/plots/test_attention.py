@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,25 @@ def test_a_row_gets_its_own_picture_or_none(tmp_path: Path) -> None:
     own, b = tmp_path / "one" / "1.kind" / "a.png", tmp_path / "deep" / "3.kind" / "b.png"
     assert picture_files(tmp_path, names, range(5)) == {0: own, 2: b, 3: tmp_path / "c.png", 4: own}
     assert picture_files(tmp_path / "deep", names, range(5)) == {2: b}
+
+
+def test_the_search_for_pictures_ends_with_the_last_one(tmp_path: Path, monkeypatch: Any) -> None:
+    """A folder of pictures may hold millions of others."""
+    picture = tmp_path / "a" / "birds" / "1.png"
+    for file in (picture, tmp_path / "b" / "2.png", tmp_path / "c" / "3.png"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    walked: list[str] = []
+    walk = os.walk
+
+    def watched(folder: Path) -> Iterator[Any]:
+        for found in walk(folder):
+            walked.append(found[0])
+            yield found
+
+    monkeypatch.setattr(os, "walk", watched)
+    assert picture_files(tmp_path, ["data/birds/1.png"], [0]) == {0: picture}
+    assert str(tmp_path / "c") not in walked
 
 
 def test_a_data_set_without_file_names_leaves_a_note(looking: Any, tmp_path: Path) -> None:
