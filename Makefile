@@ -1,4 +1,4 @@
-# `make run`: set everything up and run the main job. `make test`: set everything up and check everything.
+# `make run`: set everything up and run the main job. `make test`: set everything up and run the checks.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 LOWEST = .venv-lowest
 
-.PHONY: run test lint types tests docs news lowest wheel clean
+.PHONY: run test lint types tests slow docs news lowest wheel clean
 
 run: $(STAMP)
 	$(BIN)/zslbench run sc-egg --dataset toy --threads 1
@@ -26,8 +26,14 @@ types: $(STAMP)
 
 # One process per core, each with one thread: more threads than cores wait for each other at every operation.
 # Bytecode is kept: many tests start processes of their own.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
+
 tests: $(STAMP)
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
+	$(PYTEST) -m "not slow"
+
+# Tests that start many processes, kill them, or install packages.
+slow: $(STAMP)
+	$(PYTEST) -m slow
 
 # The documentation site, in docs/_build.
 docs: $(STAMP)

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent / "third_party"
 CHECKOUT = Path(__file__).parents[2]
 RUN = ("run", "their-method", "--dataset", "toy", "--threads", "1", "--format", "json")

@@ -100,6 +100,7 @@ def test_the_table_shows_the_first_places(
     assert rows["functions / files that features pass through"] == ("3 / 2", "")
 
 
+@pytest.mark.slow
 def test_features_are_followed_from_the_loader_to_the_evaluator() -> None:
     code = "from benchmarks import house; print(*sorted(name for _, name in house.feature_functions()))"
     # A separate process, because the checks of types would slow the profiled run down tenfold.

@@ -16,6 +16,8 @@ from zslbench.store.record import RunContent, RunRecord
 from zslbench.store.store import Store
 from zslbench.store.workspace import host
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Any]
 Make = Callable[..., RunContent]
 

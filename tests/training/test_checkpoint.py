@@ -214,6 +214,7 @@ def test_killed_at_random_moments(
     assert "is damaged" not in caplog.text
 
 
+@pytest.mark.slow
 def test_killed_at_every_line(
     tmp_path: Path, saver: subprocess.Popen[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,7 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from zslbench.store.store import Store
+
+pytestmark = pytest.mark.slow
 
 LONG = (
     "run", "tf-vaegan", "--dataset=toy", "--select=last", "--threads=1", "--epochs=70", "--format=json",

@@ -180,6 +180,7 @@ print(zslbench.__file__, done.found)
 """
 
 
+@pytest.mark.slow
 def test_an_edited_core_makes_new_runs_unless_the_edit_cannot_change_a_number(tmp_path: Path) -> None:
     """A copy of the core, in processes of their own: edited, it is asked for the same run again."""
     core = tmp_path / "copy" / "zslbench"

@@ -12,6 +12,8 @@ import pytest
 
 from zslbench.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 Job = Callable[..., dict[str, Any]]
 SAME = ("id", "metrics", "notes", "networks", "epochs", "candidates", "predictions", "classes", "curve")
 

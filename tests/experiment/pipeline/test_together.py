@@ -13,6 +13,8 @@ import pytest
 
 from zslbench.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 SAME = ("id", "metrics", "notes", "networks", "epochs", "candidates", "predictions", "classes", "curve")
 STAGES = ["validation/generator", "validation/gzsl", "final/generator", "final/gzsl", "final/czsl"]
 

@@ -30,6 +30,7 @@ def installed(project: Path, name: str) -> Path:
     return site
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_runs_on_toy_and_its_tests_pass(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -25,6 +25,8 @@ from zslbench.training.context import Silent
 from zslbench_tune import study
 from zslbench_tune.search import Search
 
+pytestmark = pytest.mark.slow
+
 WORKER = Path(__file__).with_name("worker_process.py")
 
 

@@ -133,6 +133,7 @@ def process(folder: Path, moment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_killed_extraction_resumes_to_the_same_bytes(zoo: Path, tmp_path: Path) -> None:
     other = shutil.copytree(zoo, tmp_path / "other" / "Zoo")
     run(other)
