@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import math
 
+import numpy as np
 import pytest
+
+from zslbench.experiment import fitting
 
 
 def column(*values):
@@ -62,6 +65,40 @@ def test_only_evaluated_epochs_can_be_chosen(run):
     rows = rows_of(record, "validation/generator")
     assert rows["val_h"].notna().tolist() == [False, True, False, True, True]
     assert record.metrics["epochs"] == 2
+
+
+def counted(evaluation, offset):
+    """(U, S, H) by argmax and counting, with ``offset`` taken from the scores of seen classes."""
+    scores = evaluation.gzsl.astype(np.float64)
+    scores[:, evaluation.seen] -= offset
+    hits = scores.argmax(axis=1) == evaluation.labels
+    u, s = (
+        np.mean([hits[evaluation.labels == one].mean() for one in classes])
+        for classes in (evaluation.unseen, evaluation.seen)
+    )
+    return u, s, h(u, s)
+
+
+def test_the_offset_is_the_best_on_validation_images_and_taken_from_test_scores(run, monkeypatch):
+    evaluated, evaluate = [], fitting.evaluate_scores
+
+    def spy(*arguments):
+        evaluated.append(evaluate(*arguments))
+        return evaluated[-1]
+
+    monkeypatch.setattr(fitting, "evaluate_scores", spy)
+    one = {"classifier.gamma": 1.0, "classifier.lam": 1.0, "classifier.coding": "pm1"}  # nothing to search
+    record = run("eszsl", dataset="toy", settings=one)
+    validation, final = evaluated
+    offset = record.metrics["offset"]
+    scores = validation.gzsl.astype(np.float64)
+    margins = np.unique(scores[:, validation.seen].max(axis=1) - scores[:, validation.unseen].max(axis=1))
+    between = (margins[1:] + margins[:-1]) / 2
+    best = max(counted(validation, each)[2] for each in between)
+    assert best > counted(validation, 0.0)[2]  # it matters
+    assert counted(validation, offset)[2] == pytest.approx(best)
+    assert [record.metrics[f"{name}_cal"] for name in "ush"] == pytest.approx(counted(final, offset))
+    assert record.metrics["h"] == pytest.approx(counted(final, 0.0)[2])
 
 
 def test_val_never_looks_at_test_figures(run):

@@ -22,7 +22,7 @@ def matched(names: list[str], files: list[str]) -> list[str]:
 
 
 def test_paths_of_another_machine() -> None:
-    names = ["/BS/work/MSc/CUB/images/001.A/x_1.jpg", "/BS/work/MSc/CUB/images/002.B/x_2.jpg"]
+    names = ["/elsewhere/CUB/images/001.A/x_1.jpg", "/elsewhere/CUB/images/002.B/x_2.jpg"]
     assert matched(names, ["002.B/x_2.jpg", "001.A/x_1.jpg"]) == ["001.A/x_1.jpg", "002.B/x_2.jpg"]
     assert matched(["C:\\data\\jpg\\image_1.jpg"], ["image_1.jpg"]) == ["image_1.jpg"]
 
