@@ -146,16 +146,20 @@ class LiteralStage3:
         back = hidden(self.feedback, self.decode(fake)[1].detach(), "first", "second")
         return self.generate(z, a, self.s.a1 * back)
 
+    def decoder_step(self, batch: Batch, *, update: bool = True) -> float:
+        """One update of the decoder; returns the loss."""
+        self.optimizers["decoder"].zero_grad()
+        loss = self.s.lambda_r * _weighted_l1(self.decode(batch.features)[0], batch.semantics)
+        loss.backward()
+        if update:
+            self.optimizers["decoder"].step()
+        return float(loss.detach())
+
     def critic_step(
         self, batch: Batch, noise: dict[str, Tensor], later: bool, *, update: bool = True
     ) -> tuple[float, float]:
-        """One update of the decoder and the critic; returns the loss and the penalty."""
+        """One update of the critic; returns the loss and the penalty."""
         s, (g, _, a) = self.s, batch
-        self.optimizers["decoder"].zero_grad()
-        semantic = s.lambda_r * _weighted_l1(self.decode(g)[0], a)
-        semantic.backward()
-        if update:
-            self.optimizers["decoder"].step()
         self.optimizers["critic"].zero_grad()
         real = s.lambda_w * self.criticise(g, a).mean()
         (-real).backward()
@@ -172,7 +176,7 @@ class LiteralStage3:
         weighted.backward()
         if update:
             self.optimizers["critic"].step()
-        return float((semantic - real + false + weighted).detach()), float(penalty.detach())
+        return float((weighted - real + false).detach()), float(penalty.detach())
 
     def generator_step(
         self, batch: Batch, noise: dict[str, Tensor], later: bool, *, update: bool = True
@@ -185,7 +189,7 @@ class LiteralStage3:
         mean, logvar = self.encode(g, a)
         fake = self.reconstruct(mean + (0.5 * logvar).exp() * noise["reparameterisation"], a, later)
         kl = -0.5 * (1 + logvar - mean**2 - logvar.exp()).sum() / len(g)
-        loss = F.binary_cross_entropy(fake, g, reduction="sum") / len(g) + kl
+        loss = F.binary_cross_entropy(fake + 1e-12, g, reduction="sum") / len(g) + kl
         loss = loss - s.lambda_w * self.criticise(fake, a).mean()
         loss = loss + s.lambda_r * _weighted_l1(self.decode(fake)[0], a)
         loss = loss + s.lambda_s * F.cross_entropy(self.guided(fake), labels)
@@ -225,6 +229,7 @@ class LiteralStage3:
                 penalties = 0.0
                 for _ in range(s.critic_steps):
                     batch = self.draw()
+                    self.decoder_step(batch)
                     penalties += self.critic_step(batch, self.noise(len(batch.labels)), later)[1]
                 mean = penalties / s.critic_steps
                 if mean > 1.05:

@@ -26,6 +26,7 @@ from zslbench_common.embeddings import fit_range
 from zslbench_sc_egg import networks
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.scen import SCEN
+from zslbench_tf_vaegan.networks import unit
 
 MOMENTS = {"adam": 2, "rmsprop": 2, "sgd": 1}
 """Tensors of running state that an optimiser has for each parameter, at most."""
@@ -140,7 +141,7 @@ def problem(sizes: Sizes, device: torch.device) -> Problem:
     hidden = embedding.settings.stage2.regressor_hidden
     scen = {
         **networks.initial_regressor(streams, sizes.width, hidden, classes),
-        **networks.initial_len(streams, networks.unit(vectors), sizes.width, 0.01, 0.1),
+        **networks.initial_len(streams, unit(vectors), sizes.width, 0.01, 0.1),
         **networks.initial_gen(streams, sizes.attributes, sizes.width, classes, mean=False),
         "range": fit_range(
             torch.tensor([[0.0], [2 / sizes.width**0.5]], device=device).expand(2, sizes.width)

@@ -38,6 +38,7 @@ def stage3(machine: Machine, sizes: Sizes) -> Part:
     device, cuda = machine.device, machine.device.type == "cuda"
     given = problem(sizes, device)
     program, cached = given.program, given.view.features
+    steps = sum(step.name != "decoder" for step in program.passes[0])
     nets = initial_networks(program, Streams(0, device))
     maps, pooled = on_the_host(regions_of(sizes), device), LiteralSCEN(given.scen, given)
     part = Part(
@@ -45,12 +46,12 @@ def stage3(machine: Machine, sizes: Sizes) -> Part:
         "Stage 3: sub-steps per second",
         f"Batch {sizes.batch}, features of {sizes.width}, hidden layers of {sizes.hidden}, "
         f"{sizes.attributes} attributes, {sizes.seen + sizes.unseen} classes, {sizes.images:,} images; "
-        f"reading `authors`, preset `sun`. An iteration is {len(program.passes[0]) - 1} critic steps and a "
-        "generator step, once with and once without feedback.",
+        f"reading `authors`, preset `sun`. An iteration is {steps - 1} sub-steps of decoder and critic and one of "
+        "the generator, once with and once without feedback.",
         checks=check(given, nets, maps, pooled),
     )
     graphs = Graphs(required=True)
-    units = float(sizes.iterations * sum(map(len, program.passes)))
+    units = float(sizes.iterations * steps * len(program.passes))
     work = given.work(program, nets)
     # Of the host's regions only the batch is read; on a GPU they are then copied as well.
     pooling = counted(lambda: pooled.pooled(maps(given.rows)), []).flops
@@ -94,11 +95,13 @@ def check(given: Problem, nets: Networks, maps: Features, pooled: LiteralSCEN) -
     torch.testing.assert_close(pooled.pooled(regions), g, rtol=1e-3, atol=1e-5)
     program = given.program
     for later, steps in enumerate(program.passes):
-        for step in (steps[0], steps[-1]):
+        for step in {step.name: step for step in steps}.values():
             batch, noise = given.example(program, step, seed=1)
             literal = LiteralStage3(given, nets, lambda rows: rows)
             gradients, losses = step_function(step)(nets | program.frozen, batch, noise)
-            if step.name == "critic":
+            if step.name == "decoder":
+                loss = literal.decoder_step(batch, update=False)
+            elif step.name == "critic":
                 loss = literal.critic_step(batch, noise, bool(later), update=False)[0]
             else:
                 loss = literal.generator_step(batch, noise, bool(later), update=False)

@@ -41,7 +41,7 @@ from zslbench.training import cross_entropy
 from zslbench_sc_egg.differences import warn_of_uneven_batches
 from zslbench_sc_egg.settings import EGGNSettings
 from zslbench_tf_vaegan.generator import TFVAEGAN
-from zslbench_tf_vaegan.networks import generate
+from zslbench_tf_vaegan.networks import generate, unit
 
 
 class EGGN(TFVAEGAN):
@@ -63,7 +63,8 @@ class EGGN(TFVAEGAN):
             total = total + s.lambda_s * log["seen_guidance"]  # (13)
         if s.lambda_u:
             labels = noise["unseen_class"]
-            unseen = generate(nets["generator"], noise["unseen_prior"], self.space.semantics[labels])
+            a = unit(self.space.semantics[labels])
+            unseen = generate(nets["generator"], noise["unseen_prior"], a)
             log["unseen_guidance"] = self.guidance(nets, guide, unseen, labels)  # (15)
             total = total + s.lambda_u * log["unseen_guidance"]  # (13)
         return basic._replace(total=total, log=log)  # (18)
@@ -78,7 +79,7 @@ class EGGN(TFVAEGAN):
         self, nets: Networks, batch: Batch, noise: Noise, reconstruction: Tensor
     ) -> Float[Tensor, "b d"]:
         """ĝ_s of eq. (14): G(ε, a_s) with ε ~ N(0, I)."""
-        return generate(nets["generator"], noise["seen_prior"], batch.semantics)
+        return generate(nets["generator"], noise["seen_prior"], unit(batch.semantics))
 
     @property
     def seen_noise(self) -> Mapping[str, NoiseSpec]:
@@ -111,7 +112,7 @@ class EGGN(TFVAEGAN):
         return replace(
             program,
             passes=tuple(
-                tuple(self.guided(step, guide, s.feedback and number > 0) for step in steps)
+                tuple(self.guided(step, guide, self.feeds_back(number)) for step in steps)
                 for number, steps in enumerate(program.passes)
             ),
             frozen=guide.networks if guide else {},
@@ -119,7 +120,7 @@ class EGGN(TFVAEGAN):
         )
 
     def guided(self, step: Step, guide: Guide | None, feedback: bool) -> Step:
-        """A generator step with L_EGS; critic steps stay as they are."""
+        """A generator step with L_EGS; other steps stay as they are."""
         s = self.settings
         if step.name != "generator":
             return step

@@ -60,8 +60,3 @@ def regress(net: Mapping[str, Tensor], g: Float[Tensor, "b dv"]) -> Float[Tensor
 def _layer(streams: Streams, net: str, name: str, inputs: int, outputs: int) -> dict[str, Tensor]:
     # The framework's default initialisation has the variance 1 / (3 inputs); its biases are zero here.
     return initial_linear(streams, net, name, inputs, outputs, std=1 / math.sqrt(3 * inputs))
-
-
-def unit(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
-    """Rows of unit length; a zero row stays zero."""
-    return torch.nn.functional.normalize(x, dim=-1)

@@ -8,6 +8,8 @@ L_total     L_V + α L_W + β L_R                                   :meth:`.loss
 feedback    G(z, a; δ F(h)), h the hidden layer of Dec(G(z, a))   :meth:`.synthesise`
 transform   [x, Dec(x), h]                                        :meth:`.transform`
 =========== ===================================================== ====================================
+
+The class semantics a are scaled to unit length, as in the released code; Dec's output has unit length too.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from zslbench.plugin import (
 )
 from zslbench.training import adapt_penalty_weight, binary_cross_entropy, two_layer_gradient_penalty
 from zslbench_tf_vaegan import networks
-from zslbench_tf_vaegan.networks import criticise, decode, encode, feed_back, generate
+from zslbench_tf_vaegan.networks import criticise, decode, encode, feed_back, generate, unit
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
 
 
@@ -48,9 +50,12 @@ def vae_loss(
     mean: Float[Tensor, "b z"],
     logvar: Float[Tensor, "b z"],
 ) -> Float[Tensor, ""]:
-    """L_V: binary cross-entropy plus KL to N(0, I), summed over dimensions, averaged over b."""
+    """L_V: binary cross-entropy plus KL to N(0, I), summed over dimensions, averaged over b.
+
+    1e-12 is added to the reconstruction, as in the released code, where it bounds −log at 27.6.
+    """
     kl: Tensor = -0.5 * (1 + logvar - mean**2 - logvar.exp()).sum()
-    return (binary_cross_entropy(reconstruction, x, reduction="sum") + kl) / x.shape[0]
+    return (binary_cross_entropy(reconstruction + 1e-12, x, reduction="sum") + kl) / x.shape[0]
 
 
 def weighted_l1(decoded: Float[Tensor, "b a"], a: Float[Tensor, "b a"]) -> Float[Tensor, ""]:
@@ -92,10 +97,15 @@ class TFVAEGAN(Generator):
             return fake
         return generate(nets["generator"], z, a, self.feedback(nets, fake, strength))
 
+    def decoder_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
+        """β L_R on real x, for Dec."""
+        loss = weighted_l1(decode(nets["decoder"], batch.features)[0], unit(batch.semantics))
+        return Losses(self.settings.lambda_r * loss, {"semantic_reconstruction": loss})
+
     def critic_losses(self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool) -> Losses:
-        """−α L_W for the critic, which maximises L_W, and β L_R on real x for Dec."""
+        """−α L_W for the critic, which maximises L_W."""
         s = self.settings
-        x, _, a = batch
+        x, a = batch.features, unit(batch.semantics)
         if s.encoded_noise:
             z = reparameterise(*encode(nets["encoder"], x, a), noise["reparameterisation"])
         else:
@@ -105,9 +115,6 @@ class TFVAEGAN(Generator):
         penalty = two_layer_gradient_penalty(nets["critic"], a, x, fake, noise["mix"])
         total = s.lambda_w * (nets["state"]["penalty_weight"] * penalty - wasserstein)
         log = {"wasserstein": wasserstein, "penalty": penalty}
-        if s.decoder:
-            log["semantic_reconstruction"] = weighted_l1(decode(nets["decoder"], x)[0], a)
-            total = total + s.lambda_r * log["semantic_reconstruction"]
         return Losses(total, log, {"penalty_sum": nets["state"]["penalty_sum"] + penalty})
 
     def generator_losses(self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool) -> Losses:
@@ -119,7 +126,7 @@ class TFVAEGAN(Generator):
     ) -> tuple[Losses, Float[Tensor, "b d"]]:
         """:meth:`generator_losses` and G(E(x, a), a), for methods that add a loss on the reconstruction."""
         s, state = self.settings, nets["state"]
-        x, _, a = batch
+        x, a = batch.features, unit(batch.semantics)
         mean, logvar = encode(nets["encoder"], x, a)
         z = reparameterise(mean, logvar, noise["reparameterisation"])
         reconstruction = self.synthesise(nets, z, a, s.a1 if feedback else None)
@@ -151,7 +158,7 @@ class TFVAEGAN(Generator):
     ) -> Float[Tensor, "n d"]:
         """G(ε, a) with one feedback pass of strength a2."""
         strength = self.settings.a2 if self.settings.feedback else None
-        return self.synthesise(nets, noise["prior"], semantics, strength)
+        return self.synthesise(nets, noise["prior"], unit(semantics), strength)
 
     def transform(self, nets: Networks, g: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
         """[x, Dec(x), h], in this order: what the classifier sees."""
@@ -176,7 +183,7 @@ class TFVAEGAN(Generator):
         return {"prior": Normal((self.latent,))}
 
     def fit(self, view: TrainView) -> Program:
-        """One pass over the data without feedback, then passes with it.
+        """One pass over the data without feedback, one with it, and any further ones without it.
 
         Raises:
             ZslbenchError: a feature is below 0 or above 1.
@@ -189,12 +196,10 @@ class TFVAEGAN(Generator):
                 "--set embedding.normalize=minmax"
             )
         s = self.settings
-        first = self.steps(feedback=False)
-        later = self.steps(feedback=True) if s.feedback else first
         scalar = partial(torch.full, (), device=view.labels.device)
         return Program(
             initial=partial(self.initial, d=view.features.shape[1]),
-            passes=(first,) + (later,) * (s.feedback_loops - 1),
+            passes=tuple(self.steps(feedback=self.feeds_back(one)) for one in range(s.feedback_loops)),
             optimizers=self.optimizers(),
             features=view.features,
             labels=view.labels,
@@ -213,17 +218,27 @@ class TFVAEGAN(Generator):
             del nets["feedback"]
         return nets
 
+    def feeds_back(self, number: int) -> bool:
+        """Whether the pass ``number`` of an epoch, from 0, has feedback: in the released code the second."""
+        return self.settings.feedback and number == 1
+
     def steps(self, *, feedback: bool) -> tuple[Step, ...]:
-        """Critic steps on fresh batches, then a generator step on the last of them."""
+        """Steps of Dec and the critic on fresh batches, then a generator step on the last of them.
+
+        As in the released code Dec is updated first, so that the critic's fake samples get the feedback of
+        the updated one.
+        """
         s = self.settings
         code = {"reparameterisation": Normal((self.latent,))}
         prior = {} if s.encoded_noise else {"prior": Normal((self.latent,))}
         critic = Step(
             "critic",
             partial(self.critic_losses, feedback=feedback),
-            updates=("critic", "decoder") if s.decoder else ("critic",),
+            updates=("critic",),
             noise={**(code if s.encoded_noise else prior), "mix": Uniform((1,))},
+            fresh_batch=not s.decoder,
         )
+        decoder = (Step("decoder", self.decoder_losses, updates=("decoder",)),) if s.decoder else ()
         trained = ["encoder", "generator"]
         if s.decoder and not s.freeze_decoder:
             trained.append("decoder")
@@ -236,7 +251,7 @@ class TFVAEGAN(Generator):
             noise={**code, **prior},
             fresh_batch=False,
         )
-        return (critic,) * s.critic_steps + (generator,)
+        return (*decoder, critic) * s.critic_steps + (generator,)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         """Adam for every network."""

@@ -71,8 +71,12 @@ def criticise(net: Net, g: Float[Tensor, "b d"], a: Float[Tensor, "b a"]) -> Flo
 def decode(net: Net, g: Float[Tensor, "b d"]) -> tuple[Float[Tensor, "b a"], Float[Tensor, "b hidden"]]:
     """Dec(g), of unit length per image, and its hidden layer."""
     hidden = leaky_relu(linear(net, "hidden", g))
-    a = linear(net, "out", hidden)
-    return a / a.norm(dim=-1, keepdim=True).clamp_min(1e-12), hidden
+    return unit(linear(net, "out", hidden)), hidden
+
+
+def unit(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+    """Rows of unit length; a zero row stays zero."""
+    return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)
 
 
 def feed_back(net: Net, hidden: Float[Tensor, "b hidden"]) -> Float[Tensor, "b hidden"]:

@@ -45,11 +45,11 @@ class TFVAEGANSettings(ComponentSettings):
     decoder: bool = True
     """Whether there is a semantic decoder; feedback and transform need it."""
     freeze_decoder: bool = False
-    """Whether generator steps keep the decoder frozen; critic steps still train it (code: freeze_dec)."""
+    """Whether generator steps keep the decoder frozen; its own steps still train it (code: freeze_dec)."""
     feedback: bool = True
-    """Whether the second loop feeds the decoder's hidden layer back into the generator."""
+    """Whether the second pass feeds the decoder's hidden layer back into the generator."""
     feedback_loops: PositiveInt = 2
-    """Passes over the data per epoch, all but the first with feedback. Ablations without feedback do as many,
+    """Passes over the data per epoch, the second alone with feedback. Ablations without feedback do as many,
     so that the number of updates is the same (code: feedback_loop)."""
     a1: NonNegativeFloat = 1.0
     """δ, the strength of the feedback, in training (code: a1)."""

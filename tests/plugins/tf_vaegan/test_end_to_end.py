@@ -126,7 +126,7 @@ def test_a_fixed_penalty_weight_stays(small_run):
 
 
 def test_the_schedule_is_the_released_one(small_run):
-    """Per iteration the critic's steps on fresh batches, then one generator step; two runs over the data."""
+    """Per iteration decoder and critic on fresh batches, then one generator step; two runs over the data."""
     order = []
     plain = program_run.step_function
 
@@ -144,4 +144,4 @@ def test_the_schedule_is_the_released_one(small_run):
         small_run({"generator.critic_steps": 5}, epochs=1)
     names = [name for name in order if name != "softmax"]
     images = 7 * 12  # of seven seen classes, a fifth of fifteen images held out
-    assert names == (["critic"] * 5 + ["generator"]) * (-(-images // 32) * 2)
+    assert names == (["decoder", "critic"] * 5 + ["generator"]) * (-(-images // 32) * 2)

@@ -205,7 +205,7 @@ def vae_by_loops(g, reconstruction, mean, logvar):
     total = 0.0
     for i in range(len(g)):
         for x, y in zip(g[i], reconstruction[i], strict=True):
-            total -= x * math.log(y) + (1 - x) * math.log(1 - y)
+            total -= x * math.log(y + 1e-12) + (1 - x) * math.log(1 - y - 1e-12)
         for m, v in zip(mean[i], logvar[i], strict=True):
             total += 0.5 * (m * m + math.exp(v) - 1 - v)
     return total / len(g)
@@ -234,6 +234,24 @@ def test_losses_lift_over_replicas(rng):
     lifted = torch.func.vmap(generator.vae_loss)(g, reconstruction, *code)
     plain = [generator.vae_loss(*one) for one in zip(g, reconstruction, *code, strict=True)]
     torch.testing.assert_close(lifted, torch.stack(plain))
+
+
+def test_vae_loss_of_tiny_reconstructions_is_that_of_the_released_code() -> None:
+    """Where the generator's last layer gives logits of -20 and less, 1e-12 decides the loss and its slope."""
+    g = torch.rand(2, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    zeros = torch.zeros(2, 1, dtype=torch.float64)
+
+    def ours(logits: torch.Tensor) -> torch.Tensor:
+        return generator.vae_loss(g, torch.sigmoid(logits), zeros, zeros)
+
+    def released(logits: torch.Tensor) -> torch.Tensor:
+        recon = torch.sigmoid(logits) + 1e-12
+        return torch.nn.functional.binary_cross_entropy(recon, g, reduction="sum") / 2
+
+    logits = torch.linspace(-60, 20, 80, dtype=torch.float64).reshape(2, 40)
+    torch.testing.assert_close(ours(logits), released(logits), rtol=1e-12, atol=0)
+    found, expected = (torch.func.grad(one)(logits) for one in (ours, released))
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
