@@ -46,8 +46,8 @@ def stage3(machine: Machine, sizes: Sizes) -> Part:
         "Stage 3: sub-steps per second",
         f"Batch {sizes.batch}, features of {sizes.width}, hidden layers of {sizes.hidden}, "
         f"{sizes.attributes} attributes, {sizes.seen + sizes.unseen} classes, {sizes.images:,} images; "
-        f"reading `authors`, preset `sun`. An iteration is {steps - 1} sub-steps of decoder and critic and one of "
-        "the generator, once with and once without feedback.",
+        f"reading `authors`, preset `sun`. An iteration is {steps - 1} sub-steps of decoder and critic and "
+        "one of the generator, once with and once without feedback.",
         checks=check(given, nets, maps, pooled),
     )
     graphs = Graphs(required=True)

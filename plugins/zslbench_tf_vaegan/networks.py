@@ -76,7 +76,7 @@ def decode(net: Net, g: Float[Tensor, "b d"]) -> tuple[Float[Tensor, "b a"], Flo
 
 def unit(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
     """Rows of unit length; a zero row stays zero."""
-    return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    return torch.nn.functional.normalize(x, dim=-1)
 
 
 def feed_back(net: Net, hidden: Float[Tensor, "b hidden"]) -> Float[Tensor, "b hidden"]:

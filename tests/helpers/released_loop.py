@@ -19,7 +19,7 @@ Draws = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Iteration:
-    """What one iteration draws: features, labels and noise of each critic sub-step, then of the generator's."""
+    """Features, labels and noise of each sub-step of the critic, and of the generator's."""
 
     critic: Sequence[tuple[Tensor, Tensor, Draws]]
     generator: tuple[Tensor, Tensor, Draws]
@@ -159,7 +159,7 @@ class ReleasedLoop:
             self.adam["decoder"].step()
 
     def guidance(self, recon: Tensor, a: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-        """SC-EGG's L_EGS; as printed its seen features are samples of the prior, in the code reconstructions."""
+        """SC-EGG's L_EGS: as printed of synthetic seen features, in the code of reconstructions."""
         assert self.guide is not None
         seen = recon if self.o.reading == "authors" else self.generator(draws["seen_prior"], a)
         classes = draws["unseen_class"]

@@ -37,7 +37,7 @@ OPTIONS = [
 
 
 def steps(options) -> Iterator[tuple[TFVAEGAN, Step]]:
-    """The distinct steps of a program: decoder, critic and generator, in the plain and in the feedback pass."""
+    """The distinct steps of a program, of the plain and of the feedback pass."""
     space = ClassSpace(("x",) * CLASSES, torch.rand(CLASSES, A), torch.arange(CLASSES), torch.arange(0))
     part = TFVAEGAN(TFVAEGANSettings(hidden=H, a1=0.7, **options), space)
     for feedback in {False, part.settings.feedback}:
