@@ -28,6 +28,7 @@ from .locations import (
 from .matfile import (
     MatValue as MatValue,
     features_files as features_files,
+    features_widths as features_widths,
     mat_variables as mat_variables,
     read_mat as read_mat,
 )
@@ -42,8 +43,10 @@ from .regions.find import (
 from .regions.hdf5 import HDF5_SUFFIXES as HDF5_SUFFIXES, RegionFile as RegionFile
 from .regions.layout import (
     BLOCK_BYTES as BLOCK_BYTES,
+    LAYOUTS as LAYOUTS,
     STORED_TYPES as STORED_TYPES,
     as_float32 as as_float32,
+    find_layout as find_layout,
     mean_over_regions as mean_over_regions,
 )
 from .regions.store import (

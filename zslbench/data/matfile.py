@@ -62,6 +62,24 @@ def features_files(folder: Path) -> list[str]:
     return found
 
 
+def features_widths(folder: Path) -> set[int]:
+    """Lengths of the feature vectors in the folder's readable .mat files; no values are read."""
+    found = set()
+    for stem in features_files(folder):
+        path = folder / f"{stem}.mat"
+        with contextlib.suppress(DataError), _one_error(path):
+            if _is_hdf5(path):
+                import h5py
+
+                with h5py.File(path, "r") as file:
+                    found.add(int(file["features"].shape[-1]))
+            else:
+                import scipy.io
+
+                found.add(next(shape[0] for name, shape, _ in scipy.io.whosmat(path) if name == "features"))
+    return found
+
+
 @contextlib.contextmanager
 def _one_error(path: Path) -> Iterator[None]:
     """Turn whatever the parsers raise into one error that names the file."""

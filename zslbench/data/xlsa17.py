@@ -16,7 +16,7 @@ from zslbench.data.folder import (
     transposed,
 )
 from zslbench.data.locations import HOW_TO_CHOOSE, SPLITS_FILE, require_folder
-from zslbench.data.matfile import features_files, read_mat
+from zslbench.data.matfile import features_files, features_widths, read_mat
 from zslbench.data.provenance import source as source_of
 from zslbench.data.regions.attach import attach, disagreements
 from zslbench.data.regions.find import find_regions, open_regions
@@ -125,7 +125,7 @@ def read_xlsa17(
     _require_files(folder, stem, SEMANTICS_FILES[semantics])
     source, findings = None, Findings()
     if with_regions:
-        source = open_regions(find_regions(folder, regions, regions_advice))
+        source = open_regions(find_regions(folder, regions, regions_advice), features_widths(folder))
     x: np.ndarray | None
     if source is not None and means:
         file, features_name = source.path.name, f"{source.name} {MEAN}"

@@ -98,7 +98,7 @@ def _check_folder(folder: Path, only: Mapping[str, str | None], findings: Findin
     images = compare_labels(folder, findings)
     if images is None and sources:
         with findings.guard(short_path(sources[0], folder)):
-            source = open_source(sources[0])
+            source = open_source(sources[0], folder)
             images = ImageLabels(source.labels, sources[0].name, source.image_files)
     elif images is None:
         findings.error("no file has labels", folder.name)

@@ -18,6 +18,7 @@ from zslbench.data import (
     RegionStore,
     as_float32,
     disagreements,
+    features_widths,
     few,
     mean_over_regions,
     read_mat,
@@ -226,9 +227,9 @@ def _float_rows(source: RegionStore | RegionFile, means: list[np.ndarray]) -> It
         yield values.reshape(-1, values.shape[-1])  # a channel is a dimension, whichever the region
 
 
-def open_source(path: Path) -> RegionStore | RegionFile:
-    """Region features at a path; an HDF5 file is not copied to a store first."""
-    return RegionStore.open(path) if path.is_dir() else RegionFile(path)
+def open_source(path: Path, folder: Path) -> RegionStore | RegionFile:
+    """Region features of the data set in ``folder``; an HDF5 file is not copied to a store first."""
+    return RegionStore.open(path) if path.is_dir() else RegionFile(path, widths=features_widths(folder))
 
 
 def check_regions(contents: FolderContents, path: Path, stems: list[str]) -> None:
@@ -239,7 +240,7 @@ def check_regions(contents: FolderContents, path: Path, stems: list[str]) -> Non
     """
     findings, where = contents.findings, short_path(path, contents.folder)
     with findings.guard(where):
-        source = open_source(path)
+        source = open_source(path, contents.folder)
         images, regions, _ = source.shape
         dataset = contents.unchecked("att")
         if dataset is not None and contents.images is not None:

@@ -36,6 +36,11 @@ _FILE = click.Path(path_type=Path)
     help="Data type of the stored regions; uint8 keeps its scale.",
 )
 @click.option(
+    "--layout",
+    type=click.Choice(["channels-first", "channels-last"]),
+    help="Region maps: (channels, height, width) or (height, width, channels).  [default: by their sizes]",
+)
+@click.option(
     "--link",
     is_flag=True,
     help="Link files and images instead of copying them; they must stay where they are.",
@@ -54,7 +59,7 @@ def import_(source: Path, name: str | None, data_root: Path | None, force: bool,
 
     SOURCE is an xlsa17 folder (with att_splits.mat), a region file (HDF5), or for a custom set with
     --attributes and --split an image folder (with a subfolder for each class) or a .npy array of features
-    (images x d) or regions (images x regions x channels). docs/data.md describes the CSV files.
+    (images x d) or regions (images x regions x channels, or maps). docs/data.md describes the CSV files.
     """
     from zslbench.data import data_root as choose_root
     from zslbench_data.progress import Display
@@ -101,7 +106,7 @@ def _import(source: Path, root: Path, name: str | None, options: dict[str, Any],
         return import_folder(root, name, source, link=options["link"], **common)
     from zslbench_data.importing.regions import import_regions
 
-    stored = {"regions_name": options["regions_name"], "dtype": options["dtype"]}
+    stored = {name: options[name] for name in ("regions_name", "dtype", "layout")}
     return import_regions(root, source, name=name, **stored, **common)
 
 

@@ -27,6 +27,7 @@ from zslbench.data import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS,
     BLOCK_BYTES,
+    LAYOUTS,
     PARTS,
     SPLITS_FILE,
     Findings,
@@ -197,6 +198,7 @@ def _write_hdf5(path: Path, dataset: Dataset, original_att: OriginalAtt | None, 
     task = display.task(f"writing {path.name}", images * row)
     with task, staged_file(path) as part, h5py.File(part, "x") as file:
         features = file.create_dataset("feature_map", (images, channels, height, width), dtype="<f4")
+        features.attrs["layout"] = LAYOUTS[0]
         if provenance.get("backbone"):
             features.attrs["backbone"] = provenance["backbone"]
         if provenance.get("simulated") or dataset.extra.get("simulated"):

@@ -54,6 +54,8 @@ class CustomFiles:
     """Name of the region store; None: the stem of the array's file."""
     dtype: str = "keep"
     """What regions are stored in: ``keep``, ``float16``, ``float32``."""
+    layout: str | None = None
+    """Of the regions' maps; None: as their sizes and the width of the features show."""
     seed: int = 0
     """Seed of the automatic test_seen split."""
     link: bool = False

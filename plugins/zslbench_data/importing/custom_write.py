@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from zslbench.data import (
     SPLITS_FILE,
     Findings,
     RegionWriter,
+    find_layout,
     require_space,
 )
 from zslbench.errors import DataError, MissingData, SettingsError
@@ -45,7 +46,10 @@ from zslbench_data.staging import SPARE, locked, remove_abandoned, staged_folder
 _KIND = "custom"
 _SHAPES = {
     "features": {2: "(images, d)"},
-    "regions": {3: "(images, regions, channels)", 4: "(images, channels, height, width)"},
+    "regions": {
+        3: "(images, regions, channels)",
+        4: "(images, channels, height, width), (images, height, width, channels)",
+    },
 }
 """Shapes of arrays by their number of axes."""
 _LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -94,6 +98,12 @@ def _import(
     counts = {len(array) for array in (features, regions) if array is not None}
     if features is not None and regions is not None and len(counts) > 1:
         findings.error(f"features of {len(features)} images, regions of {len(regions)}")
+    provenance: dict[str, Any] = {}
+    if regions is not None and given.regions is not None:
+        provenance = {"source": given.regions.name}
+        widths = () if features is None else features.shape[1:]
+        with findings.guard(given.regions.name):
+            regions = _by_region(regions, given, widths, provenance)
     dataset, original_att = plan(given, findings, images, rows=min(counts, default=None))
     size = SPARE + 16 * original_att.size
     size += 0 if features is None else 4 * features.size
@@ -103,7 +113,7 @@ def _import(
     require_space(folder / SPLITS_FILE, size)
     replaced = read_import(folder, _KIND)
     with staged_folder(folder) as staging:
-        origins = _write(staging, given, dataset, original_att, features, regions, display)
+        origins = _write(staging, given, dataset, original_att, features, regions, provenance, display)
         write_import(folder, staging, _KIND, key, origins, features=given.stem)
     remove_replaced(folder, replaced, origins)
     parts = ", ".join(f"{part} {len(rows)}" for part, rows in dataset.split.parts.items())
@@ -118,6 +128,7 @@ def _write(
     original_att: Attributes,
     features: np.ndarray | None,
     regions: np.ndarray | None,
+    provenance: dict[str, Any],
     display: Display,
 ) -> dict[str, dict[str, Any]]:
     """Write every file; returns the origin of each."""
@@ -133,10 +144,6 @@ def _write(
         store = f"regions/{given.regions_name or given.regions.stem}"
         companions = {"att": dataset.semantics, "original_att": original_att.astype(np.float32)}
         stored = stored_as(regions.dtype, given.dtype)
-        provenance: dict[str, Any] = {"source": given.regions.name}
-        if regions.ndim == 4:
-            provenance["grid"] = list(regions.shape[2:])
-            regions = regions.reshape(*regions.shape[:2], -1).swapaxes(1, 2)
         with (
             display.task(f"writing {store}", regions.size * stored.itemsize),
             RegionWriter(
@@ -168,6 +175,24 @@ def _write(
     return {file: {"archive": source.name} for file, source in sources.items()}
 
 
+def _by_region(
+    maps: np.ndarray, given: CustomFiles, widths: Collection[int], provenance: dict[str, Any]
+) -> np.ndarray:
+    """The maps as (images, regions, channels), a view; adds their grid to ``provenance``.
+
+    Raises:
+        DataError: it is unclear which axis is that of the channels.
+    """
+    last = find_layout(maps.shape[1:], given.regions, given.layout, widths) == "channels-last"
+    if given.layout is not None:
+        provenance["layout"] = given.layout
+    if maps.ndim == 4:
+        provenance["grid"] = list(maps.shape[1:3] if last else maps.shape[2:])
+    if last:
+        return maps.reshape(len(maps), -1, maps.shape[-1])
+    return maps.reshape(*maps.shape[:2], -1).swapaxes(1, 2)
+
+
 def _image_files(folder: Path) -> list[str]:
     """Images below a folder as ``class/file.jpg``, sorted.
 
@@ -185,7 +210,8 @@ def _inputs(given: CustomFiles, images: Sequence[str] | None, display: Display) 
     found: dict[str, Any] = {}
     for name, value in asdict(given).items():
         if not isinstance(value, Path):
-            found[name] = value
+            if name != "layout" or value is not None:  # added later
+                found[name] = value
         elif value.is_file():
             found[name] = sha256_of(value)
             if name in ("features", "regions"):

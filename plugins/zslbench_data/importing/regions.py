@@ -6,12 +6,14 @@ import math
 from pathlib import Path, PurePosixPath
 
 from zslbench.data import (
+    LAYOUTS,
     PARTS,
     SPLITS_FILE,
     ImageLabels,
     RegionFile,
     dataset_folders,
     disagreements,
+    features_widths,
     no_features,
     read_without_features,
     region_files,
@@ -43,6 +45,7 @@ def import_regions(
     name: str | None = None,
     regions_name: str | None = None,
     dtype: str = "keep",
+    layout: str | None = None,
     force: bool = False,
     display: Display = SILENT,
 ) -> Imported:
@@ -56,6 +59,7 @@ def import_regions(
         name: the data set; None: the one that the file is named after.
         regions_name: of the store; None: the file's name without its data set and ending.
         dtype: ``keep`` (uint8 keeps its scale), ``float16`` or ``float32``.
+        layout: of the maps; None: as the file says or the data set's features show.
         force: replace a store of this name.
 
     Raises:
@@ -74,9 +78,10 @@ def import_regions(
     commands, notes = [f"zslbench data check {name}"], []
     with locked(folder):
         remove_abandoned(folder)
-        file = RegionFile(path)
+        file = RegionFile(path, layout, features_widths(folder))
         display.message(f"checking {path}")
-        key = import_key({"file": path.name, "sha256": sha256_of(path), "dtype": dtype})
+        inputs = {"file": path.name, "sha256": sha256_of(path), "dtype": dtype}
+        key = import_key(inputs | ({"layout": file.layout} if file.layout != LAYOUTS[0] else {}))
         if is_done(folder, kind, key):
             return Imported(folder, f"{kind} is already there", commands)
         if (folder / kind).exists() and not force:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-GRID, CHANNELS, IMAGES, CLASSES, ATTRIBUTES = (2, 3), 4, 60, 6, 5
+GRID, CHANNELS, IMAGES, CLASSES, ATTRIBUTES = (2, 3), 12, 60, 6, 5
 
 
 @pytest.fixture(autouse=True)

@@ -42,7 +42,7 @@ def test_a_data_set_with_features_and_regions(write_folder: Write, write_hdf5: W
     np.testing.assert_allclose(dataset.features, contents["feature_map"].mean(axis=(2, 3)) * 2, rtol=1e-5)
     assert dataset.features_name == "res101"
     np.testing.assert_array_equal(
-        regions(dataset)[np.array([4])][0], contents["feature_map"][4].reshape(4, 6).T
+        regions(dataset)[np.array([4])][0], contents["feature_map"][4].reshape(12, 6).T
     )
     np.testing.assert_array_equal(dataset.attribute_vectors, contents["w2v_att"])
     assert dataset.image_files is not None and dataset.image_files[3].endswith("3.jpg")
@@ -51,7 +51,7 @@ def test_a_data_set_with_features_and_regions(write_folder: Write, write_hdf5: W
     assert sources["regions"].file == "Mini/feature_map_ResNet_101_Mini.hdf5"
     assert sources["attribute_vectors"].sha256 == array_sha256(contents["w2v_att"])
     recorded = provenance(dataset)
-    assert recorded["regions"]["shape"] == [60, 6, 4]
+    assert recorded["regions"]["shape"] == [60, 6, 12]
     assert recorded["regions"]["simulated"] is False
     assert {"regions", "attribute_vectors"} <= {one["array"] for one in recorded["arrays"]}
 
@@ -111,7 +111,7 @@ def test_the_same_images_in_a_store_and_in_both_layouts_are_the_same_data(
     folder = write_folder()
     write_hdf5(folder / "x.hdf5")
     first = load(folder)
-    write_hdf5(folder / "x.hdf5", layout={"chunks": (9, 4, 2, 3), "compression": "gzip"})
+    write_hdf5(folder / "x.hdf5", layout={"chunks": (9, 12, 2, 3), "compression": "gzip"})
     assert load(folder).sources == first.sources
 
 

@@ -20,7 +20,7 @@ from zslbench.data.regions.find import open_regions
 from zslbench.errors import DataError
 
 Write = Callable[..., Path]
-GZIP = {"chunks": (7, 4, 2, 3), "compression": "gzip"}
+GZIP = {"chunks": (7, 12, 2, 3), "compression": "gzip"}
 
 
 def regions_of(feature_map: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ def test_one_piece_is_mapped_and_chunks_are_copied_with_equal_rows(
     true = regions_of(feature_map).astype(np.float32) * np.float32(scale or 1)
     rows = np.array([59, 0, 13, 13, -2])
     for regions in (one, many):
-        assert (regions.shape, regions.dtype.name, regions.scale) == ((60, 6, 4), dtype, scale)
+        assert (regions.shape, regions.dtype.name, regions.scale) == ((60, 6, 12), dtype, scale)
         np.testing.assert_array_equal(regions[rows], true[rows])
         np.testing.assert_array_equal(regions.raw(rows), regions_of(feature_map)[rows])
         np.testing.assert_allclose(regions.features, true.mean(axis=1), rtol=1e-5)
@@ -88,7 +88,7 @@ def test_a_digest_is_computed_once(tmp_path: Path, write_hdf5: Write, monkeypatc
 
     monkeypatch.setattr(hdf5.RegionFile, "copy", again)
     assert open_regions(path).sha256 == found
-    assert open_regions(path).features.shape == (60, 4)
+    assert open_regions(path).features.shape == (60, 12)
 
 
 def test_types_without_a_store_type_become_float32(tmp_path: Path, write_hdf5: Write, contents: Any) -> None:
@@ -103,7 +103,7 @@ def test_large_chunks_are_read_whole_and_blocks_add_up(
     tmp_path: Path, write_hdf5: Write, contents: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(hdf5, "BLOCK_BYTES", 1)
-    for chunks in ((1, 4, 2, 3), (25, 1, 1, 3), (60, 4, 2, 3)):
+    for chunks in ((1, 12, 2, 3), (25, 1, 1, 3), (60, 12, 2, 3)):
         path = write_hdf5(tmp_path / f"{chunks[0]}.h5", layout={"chunks": chunks})
         np.testing.assert_array_equal(open_regions(path)[np.arange(60)], regions_of(contents["feature_map"]))
 
@@ -197,7 +197,7 @@ def test_leftovers_of_a_killed_copy_are_removed(tmp_path: Path, cache: Path, wri
     command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
     assert subprocess.run(command, check=False).returncode == 9
     assert [one.suffix for one in cache.iterdir() if one.is_dir()] == [".part"]
-    assert open_regions(path).shape == (60, 6, 4)
+    assert open_regions(path).shape == (60, 6, 12)
     assert [one.suffix for one in cache.iterdir() if one.is_dir()] == [""]
 
 

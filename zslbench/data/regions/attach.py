@@ -6,8 +6,10 @@ evaluate without any error, on the wrong labels.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -16,8 +18,10 @@ from zslbench.data.attributes import attribute_names, attribute_vectors
 from zslbench.data.locations import SPLITS_FILE
 from zslbench.data.provenance import source as source_of
 from zslbench.data.regions.hdf5 import RegionFile
+from zslbench.data.regions.layout import find_layout
 from zslbench.data.regions.store import RegionStore
 from zslbench.data.validate import PARTS, Finding, Findings, few
+from zslbench.errors import DataError
 from zslbench.plugin.dataset import Dataset, Source
 
 Attributes = Float[np.ndarray, "classes attributes"]
@@ -82,6 +86,7 @@ def disagreements(
         labels_file: name of the file with labels and image names; the region file's own if they come from it.
     """
     findings, file, theirs = Findings(), source.path.name, source.companions
+    _check_layout(source, findings)
     if file != labels_file:
         _compare_images(source, dataset, labels_file, findings)
     _compare_splits(source, dataset, findings)
@@ -92,6 +97,19 @@ def disagreements(
         ours = f"{SPLITS_FILE} {att.shape[1]} attributes"
         findings.error(f"{file} has word vectors of {len(vectors)} attributes, {ours}")
     return findings.rows
+
+
+def _check_layout(source: RegionStore | RegionFile, findings: Findings) -> None:
+    """Stores that earlier versions made of maps with the channels last have mixed up channels and regions."""
+    grid: Any = source.provenance.get("grid")
+    if isinstance(source, RegionFile) or source.simulated or not grid or "layout" in source.provenance:
+        return
+    with contextlib.suppress(DataError):
+        shape = (source.shape[2], *grid)
+        if find_layout(shape, source.path) == "channels-last":
+            sizes = " x ".join(map(str, shape))
+            text = f"{source.path.name} was made of maps of {sizes} as if their channels were first"
+            findings.error(f"{text}; import them again")
 
 
 def _compare_images(

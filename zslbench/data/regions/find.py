@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from zslbench.data.regions.hdf5 import HDF5_SUFFIXES, is_region_file, open_hdf5
@@ -21,13 +22,16 @@ from zslbench.data.regions.store import RegionStore, is_region_store
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 
 
-def open_regions(path: Path) -> RegionStore:
+def open_regions(path: Path, widths: Collection[int] = ()) -> RegionStore:
     """The region features at this path: the folder of a store, or a file in the HDF5 layout.
+
+    Args:
+        widths: lengths of feature vectors of the same images.
 
     Raises:
         DataError: it is neither, or cannot be read.
     """
-    return RegionStore.open(path) if path.is_dir() else open_hdf5(path)
+    return RegionStore.open(path) if path.is_dir() else open_hdf5(path, widths)
 
 
 def find_regions(folder: Path, name: str | None = None, advice: str = "") -> Path:

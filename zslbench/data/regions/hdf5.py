@@ -3,7 +3,8 @@
 ==================  ==================  =====================================================
 data set            shape               meaning
 ==================  ==================  =====================================================
-``feature_map``     (N, dv, h, w)       float16, float32, float64, or uint8 with the attribute ``scale``
+``feature_map``     (N, dv, h, w)       float16, float32, float64, or uint8 with the attribute ``scale``;
+                                        or (N, h, w, dv), if its sizes or its attribute ``layout`` say so
 ``labels``          (N,)                class ids, 0-based
 ``trainval_loc``    (n,)                rows of images, 0-based; ``test_seen_loc``, ``test_unseen_loc`` too
 ``att``             (C, A)              class attributes; ``original_att`` too
@@ -22,7 +23,7 @@ random from it would decompress a whole chunk for each.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,14 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from zslbench.data.regions.cache import Advance, cached_store
-from zslbench.data.regions.layout import BLOCK_BYTES, STORED_TYPES, as_float32, stored_type
+from zslbench.data.regions.layout import (
+    BLOCK_BYTES,
+    LAYOUTS,
+    STORED_TYPES,
+    as_float32,
+    find_layout,
+    stored_type,
+)
 from zslbench.data.regions.store import RegionStore
 from zslbench.data.regions.writer import RegionWriter
 from zslbench.data.validate import PARTS
@@ -54,13 +62,16 @@ def is_region_file(path: Path) -> bool:
         return False
 
 
-def open_hdf5(path: Path) -> RegionStore:
+def open_hdf5(path: Path, widths: Collection[int] = ()) -> RegionStore:
     """Region features of an HDF5 file, as a store in the cache; a contiguous feature map is not copied.
+
+    Args:
+        widths: lengths of feature vectors of the same images.
 
     Raises:
         DataError: it cannot be read, or is not in this layout.
     """
-    file = RegionFile(path)
+    file = RegionFile(path, widths=widths)
     mapped, found = file.offset is not None, path.stat()
 
     def make(folder: Path, advance: Advance) -> None:
@@ -68,7 +79,12 @@ def open_hdf5(path: Path) -> RegionStore:
 
     return cached_store(
         path.stem,
-        {"path": str(path.resolve()), "size": found.st_size, "changed": found.st_mtime_ns},
+        {
+            "path": str(path.resolve()),
+            "size": found.st_size,
+            "changed": found.st_mtime_ns,
+            **({"layout": file.layout} if file.layout != LAYOUTS[0] else {}),
+        },
         make,
         task=f"reading digest and means of {path}" if mapped else f"copying {path}",
         size=int(np.prod(file.shape, dtype=np.int64)) * file.dtype.itemsize,
@@ -79,14 +95,23 @@ def open_hdf5(path: Path) -> RegionStore:
 class RegionFile:
     """An HDF5 file with region features; all but the feature map is read at once.
 
+    Args:
+        layout: of the feature map; None: what the file says, else as :func:`find_layout` finds it.
+        widths: lengths of feature vectors of the same images.
+
     Raises:
         DataError: it cannot be read, or is not in this layout.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, layout: str | None = None, widths: Collection[int] = ()) -> None:
         self.path = path
         with _open(path) as (file, features):
-            images, channels, height, width = features.shape
+            layout = layout or _text(features.attrs.get("layout"))
+            self.layout = find_layout(features.shape[1:], path, layout, widths)
+            last = self.layout == "channels-last"
+            images, channels, height, width = [
+                features.shape[one] for one in ((0, 3, 1, 2) if last else range(4))
+            ]
             self.shape = (images, height * width, channels)
             self.dtype = STORED_TYPES.get(features.dtype.name, STORED_TYPES["float32"])
             """The type that a store has for its values; float64 becomes float32."""
@@ -95,6 +120,8 @@ class RegionFile:
                 self.scale = float(np.asarray(features.attrs["scale"]).reshape(-1)[0])
                 stored_type(self.dtype, self.scale, path)
             self.provenance = {"source": path.name, "grid": [height, width], "simulated": False}
+            if layout is not None:
+                self.provenance["layout"] = self.layout
             for name, kind in (("backbone", str), ("simulated", bool)):
                 if name in features.attrs:
                     self.provenance[name] = kind(features.attrs[name])
@@ -133,7 +160,10 @@ class RegionFile:
             size = chunk * max(1, BLOCK_BYTES // (chunk * row))
             for start in range(0, images, size):
                 block = features[start : start + size]
-                yield block.reshape(len(block), channels, regions).swapaxes(1, 2)
+                if self.layout == "channels-last":
+                    yield block.reshape(len(block), regions, channels)
+                else:
+                    yield block.reshape(len(block), channels, regions).swapaxes(1, 2)
 
     def copy(self, folder: Path, dtype: np.dtype[Any] | None, advance: Advance) -> None:
         """Copy the region features to a new store, in constant memory.
@@ -159,6 +189,7 @@ class RegionFile:
             provenance=self.provenance,
             source=self.path,
             offset=offset,
+            layout=self.layout,
         ) as writer:
             for block in self.blocks():
                 writer.append(block if scale == self.scale else as_float32(block, self.scale))
@@ -175,13 +206,18 @@ def _open(path: Path) -> Iterator[tuple[h5py.File, h5py.Dataset]]:
                 raise DataError(path, [f"has no '{FEATURE_MAP}': it contains no region features"])
             if found.ndim != 4 or 0 in found.shape:
                 raise DataError(
-                    path, [f"{FEATURE_MAP} is {found.shape}, not (images, channels, height, width)"]
+                    path,
+                    [f"{FEATURE_MAP} is {found.shape}, not (images, channels, height, width)"],
                 )
             if found.dtype.name not in (*STORED_TYPES, "float64"):
                 raise DataError(path, [f"{FEATURE_MAP} is of type {found.dtype}, not float or uint8"])
             yield file, found
     except (OSError, RuntimeError, KeyError) as error:
         raise DataError(path, [f"cannot be read as HDF5 ({error})"]) from None
+
+
+def _text(value: Any) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value and str(value)
 
 
 def _numbers(path: Path, key: str, array: np.ndarray, axes: int) -> np.ndarray:

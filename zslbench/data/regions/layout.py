@@ -1,8 +1,10 @@
-"""Stored types of region values, and their conversion to and from float32."""
+"""Axes and stored types of region values, and their conversion to and from float32."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Collection
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -21,6 +23,57 @@ BLOCK_BYTES = 1 << 26
 
 _PIECE = 1 << 23
 """Bytes of float32 values that are summed at a time: they stay in the processor's cache."""
+
+
+Layout = Literal["channels-first", "channels-last"]
+"""Whether an image's map is (channels, height, width) or (height, width, channels)."""
+
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+_WIDE = 4
+"""A grid that is not square is believed if channels outnumber its longer side this many times."""
+
+
+def find_layout(
+    shape: tuple[int, ...], where: object, given: str | None = None, widths: Collection[int] = ()
+) -> Layout:
+    """The layout of one image's map, of three axes, or of two: (channels, regions) or (regions, channels).
+
+    A map is read as one in which the channels outnumber each side of the grid, and as one whose number of
+    channels is the width of known features. Two axes are (regions, channels), as documented, unless features
+    say otherwise; where the first could be the channels of a square grid, features must say which it is.
+
+    Args:
+        given: what the user or the file says.
+        widths: lengths of feature vectors of the same images.
+
+    Raises:
+        DataError: both layouts are possible, or neither.
+    """
+    if given in LAYOUTS:
+        return given
+    readings: dict[Layout, tuple[int, tuple[int, ...]]] = {
+        "channels-first": (shape[0], shape[1:]),
+        "channels-last": (shape[-1], shape[:-1]),
+    }
+    known = {one for one, (channels, _) in readings.items() if channels in widths}
+    likely = {one for one, (channels, grid) in readings.items() if _is_likely(channels, grid)}
+    if len(shape) == 2:
+        likely.add("channels-last")
+    found = known & likely or known | likely
+    if len(found) != 1:
+        fault = f"maps of {' x '.join(map(str, shape))} may have their channels first or last"
+        raise DataError(
+            where, [fault], f"Import them with zslbench data import --layout {' or '.join(LAYOUTS)}"
+        )
+    return found.pop()
+
+
+def _is_likely(channels: int, grid: tuple[int, ...]) -> bool:
+    if len(grid) == 1:
+        return channels > grid[0] == math.isqrt(grid[0]) ** 2
+    least = max(grid) + 1 if len(set(grid)) == 1 else _WIDE * max(grid)
+    return channels >= least
 
 
 def stored_type(dtype: Any, scale: float | None, where: object) -> np.dtype[Any]:
@@ -54,7 +107,7 @@ def as_float32(
     import torch  # takes seconds to load, and float32 does not need it
 
     out = np.empty(stored.shape, dtype=np.float32) if out is None else out
-    native = np.ascontiguousarray(stored, stored.dtype.newbyteorder("="))
+    native = np.require(stored, stored.dtype.newbyteorder("="), ("C", "W"))  # torch takes no read-only ones
     values = torch.from_numpy(out).copy_(torch.from_numpy(native))
     if scale is not None:
         values.mul_(float(np.float32(scale)))

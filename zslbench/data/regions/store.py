@@ -15,10 +15,12 @@ Format of a store, version 1::
 * ``arrays``: for each array ``file``, ``dtype`` (NumPy's, as ``<f2``), ``shape``, ``scale`` (uint8: value =
   integer times scale; else null) and ``sha256`` of dtype, shape and values
   (:func:`zslbench.data.provenance.array_sha256`). In the cache, ``regions`` may have an ``offset``: they are
-  then not copied, but mapped at this byte of the HDF5 file, as (images, channels, regions);
+  then not copied, but mapped at this byte of the HDF5 file, as (images, channels, regions) unless their
+  ``layout`` is ``channels-last``;
 * ``index``: ``file`` and ``sha256`` of the Parquet file's bytes, and its number of ``rows``;
 * ``provenance``: ``source`` (name of the file it was made from), ``backbone``, ``grid`` (height and width),
-  ``simulated`` (true or false), ``settings`` (what produced it).
+  ``simulated`` (true or false), ``settings`` (what produced it), ``layout`` (if the source or the user said
+  whether channels come first or last).
 
 A store is never changed. :class:`~zslbench.data.regions.writer.RegionWriter` writes one.
 """
@@ -132,6 +134,8 @@ class RegionStore:
         entry = self._entries[name]
         path, dtype, shape = self.folder / entry["file"], np.dtype(entry["dtype"]), tuple(entry["shape"])
         try:
+            if entry.get("layout") == "channels-last":
+                return np.memmap(path, dtype, "r", entry["offset"], shape)
             if "offset" in entry:
                 images, regions, channels = shape
                 whole = np.memmap(path, dtype, "r", entry["offset"], (images, channels, regions))

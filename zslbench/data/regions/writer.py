@@ -18,7 +18,7 @@ from jaxtyping import Int, Shaped
 from rich.filesize import decimal
 
 from zslbench.data.provenance import ArrayDigest, array_sha256
-from zslbench.data.regions.layout import as_stored, mean_over_regions, stored_type
+from zslbench.data.regions.layout import Layout, as_stored, mean_over_regions, stored_type
 from zslbench.data.regions.store import DESCRIPTION, FORMAT, INDEX
 from zslbench.errors import DataError
 from zslbench.store.files import sha256_of, sync_folder, write_synced
@@ -45,6 +45,7 @@ class RegionWriter:
         provenance: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``; plain data.
         source: what an error about values names; None: the store.
         offset: the regions are not written, but mapped at this byte of the HDF5 file ``source``.
+        layout: of the maps there.
         advice: what to do if the disk has too little space.
 
     Raises:
@@ -66,6 +67,7 @@ class RegionWriter:
         provenance: Mapping[str, Any] | None = None,
         source: Path | None = None,
         offset: int | None = None,
+        layout: Layout = "channels-first",
         advice: str = "",
     ) -> None:
         self.path, self.shape, self.scale = Path(path), shape, scale
@@ -77,7 +79,7 @@ class RegionWriter:
             raise ValueError(f"{shape[0]} images, {len(labels)} labels, {len(self._files)} names")
         self._companions = dict(companions or {})
         self._provenance = {"simulated": False, **(provenance or {})}
-        self._source, self._offset, self._advice = source, offset, advice
+        self._source, self._offset, self._layout, self._advice = source, offset, layout, advice
         # Images appended, and written: from the first with unusable values on, none is.
         self._given = self._done = 0
         self._bad: list[int] = []
@@ -166,7 +168,11 @@ class RegionWriter:
         arrays = {name: _entry(name, one, one.hexdigest()) for name, one in self._digests.items()}
         arrays["regions"]["scale"] = self.scale
         if self._offset is not None and self._source is not None:
-            arrays["regions"] |= {"file": str(self._source.resolve()), "offset": self._offset}
+            arrays["regions"] |= {
+                "file": str(self._source.resolve()),
+                "offset": self._offset,
+                "layout": self._layout,
+            }
         for file in self._open.values():
             file.flush()
             os.fsync(file.fileno())

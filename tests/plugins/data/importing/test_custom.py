@@ -143,6 +143,11 @@ def test_region_arrays_of_a_map(
     values = (np.random.default_rng(0).random((42, 3, 2, 5)) * 200).astype(given)  # images, channels, h, w
     np.save(files.folder / "map.npy", values)
     result = run(files.folder / "map.npy", *custom(files), "--dtype", dtype, "--regions-name", "net")
+    assert (result.exit_code, result.stderr.count("--layout")) == (1, 1)  # 3 or 5 channels?
+    result = run(
+        files.folder / "map.npy", *custom(files), "--dtype", dtype, "--regions-name", "net",
+        "--layout", "channels-first",
+    )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     store = RegionStore.open(root / "Zoo" / "regions" / "net")
     assert (store.dtype.name, store.provenance["grid"], store.verify()) == (stored, [2, 5], [])
