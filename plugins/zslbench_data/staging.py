@@ -7,6 +7,7 @@ files of any size and number.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 import shutil
@@ -102,7 +103,7 @@ def locked(path: Path, busy: str = "") -> Iterator[None]:
 
 def remove_abandoned(folder: Path) -> None:
     """Remove what killed processes left next to ``folder``, to which no other process may be writing."""
-    for one in folder.parent.glob(f".{folder.name}.*.part"):
+    for one in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
         if one.name.count(".") == folder.name.count(".") + 3:  # else of another folder, as "CUB.2"
             shutil.rmtree(one, ignore_errors=True)
 

@@ -30,7 +30,9 @@ def zslbench_components() -> Iterator[Component]:
     """The six data sets of Xian et al., ``toy``, and simulated ones of true size."""
     official = "zslbench_datasets.official:OfficialSource"
     for name, summary in OFFICIAL.items():
-        yield Component(kind="dataset", name=name, target=official, summary=summary, paper=_XIAN)
+        yield Component(
+            kind="dataset", name=name, target=official, summary=summary, paper=_XIAN, folder=name.upper()
+        )
     for name, summary in _SIMULATED.items():
         module, prefix = ("toy", "Toy") if name == "toy" else ("simulated", "Simulated")
         yield Component(

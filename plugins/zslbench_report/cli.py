@@ -113,6 +113,7 @@ def _outcome(
     data_root: Path | None,
 ) -> SuiteOutcome:
     """The table of a suite, of runs by id, or of all runs that match, as far as the store has them."""
+    from zslbench.data import dataset_key
     from zslbench.experiment import find_suite, suite_outcome
     from zslbench.plugin import registry
     from zslbench_report.html.report import outcome_of_runs
@@ -129,7 +130,8 @@ def _outcome(
         ("select", "selection", "selected by {}"),
     ):
         if value := filters[option]:
-            records = [record for record in records if getattr(record.info, column) == value]
+            wanted = dataset_key(value) if column == "dataset" else value
+            records = [record for record in records if getattr(record.info, column) == wanted]
             words += " " + text.format(value)
     return outcome_of_runs(records, f"Runs of{words}" if words else "All runs in the store")
 

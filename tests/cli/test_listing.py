@@ -57,7 +57,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
 
     @hookimpl
     def zslbench_components() -> Any:
-        yield part("dataset", "cub", paper="Wah et al. 2011")
+        yield part("dataset", "cub", folder="CUB", paper="Wah et al. 2011")
         yield part("dataset", "toy")
         yield part("embedding", "identity")
         yield part("generator", "gan", settings="listing_fake.settings:Settings")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zslbench import Variant
-from zslbench.data.locations import find_dataset
+from zslbench.data.locations import find_folder
+from zslbench.data.named import dataset_name, find_dataset, folder_components, shadowed_note
 from zslbench.errors import UnknownName
 from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.lookup import Registry
@@ -109,8 +111,64 @@ def test_unknown_data_set_names_the_data_root(found: Registry, tmp_path: Path) -
         find_dataset(found, "sum", root=tmp_path)
 
 
-def test_a_folder_that_nobody_could_type_is_left_out(found: Registry, tmp_path: Path) -> None:
-    (tmp_path / "my data").mkdir()
-    (tmp_path / "my data" / "att_splits.mat").touch()
-    with pytest.raises(UnknownName):
-        find_dataset(found, "my data", root=tmp_path)
+@pytest.mark.parametrize(
+    "name", ["my birds", "Vögel", "鳥", "مرغ‌ها", "UCF101/split_1", "a/b/c", "b+c (v2), new", "Zoo [1]"]
+)
+def test_folders_may_have_any_readable_name(found: Registry, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir(parents=True)
+    (folder / "att_splits.mat").touch()
+    decomposed = unicodedata.normalize("NFD", name.upper())
+    for typed in (name, name.upper(), decomposed, f"{name}/", f"folder:{name}"):
+        one = find_dataset(found, typed, root=tmp_path)
+        assert (one.name, one.plugin.name) == (name.lower(), "folder")
+        assert find_folder(tmp_path, one.name) == folder
+    assert (name.lower() in folder_components(found, tmp_path)) == (name.count("/") < 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("what?", "contains '?'"),
+        ("a:b", "contains ':'"),
+        (".hidden", "begins with '.'"),
+        ("../cub", "begins with '.'"),
+        ("/abs/cub", "is empty"),
+        ("half", "has no file att_splits.mat"),
+        ("nothing", "no such folder"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_said(found: Registry, tmp_path: Path, name: str, fault: str) -> None:
+    for one in ("what?", "a:b", ".hidden", "half"):
+        (tmp_path / one).mkdir()
+        if one != "half":
+            (tmp_path / one / "att_splits.mat").touch()
+    with pytest.raises(UnknownName) as raised:
+        find_dataset(found, name, root=tmp_path)
+    assert fault in str(raised.value)
+    assert folder_components(found, tmp_path) == {}
+
+
+def test_a_plugin_and_a_folder_of_one_name(found: Registry, tmp_path: Path) -> None:
+    (tmp_path / "CUB").mkdir()
+    assert shadowed_note(find_dataset(found, "cub", root=tmp_path), tmp_path) == ""  # it holds no data set
+    (tmp_path / "CUB" / "att_splits.mat").touch()
+    theirs, folder = (find_dataset(found, one, root=tmp_path) for one in ("cub", "Folder:Cub"))
+    assert (theirs.plugin.name, folder.plugin.name, folder.name) == ("mine", "folder", "folder:cub")
+    note = shadowed_note(theirs, tmp_path)
+    assert "plugin 'mine'" in note and "folder:cub" in note and str(tmp_path / "CUB") in note
+    assert shadowed_note(folder, tmp_path) == ""
+    assert list(folder_components(found, tmp_path)) == ["folder:cub"]
+    assert dataset_name(found, "cub") == "folder:cub"
+
+
+def test_a_plugin_that_reads_the_folder_does_not_hide_it(
+    entry: Any, plugin: Any, component: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "CUB").mkdir()
+    (tmp_path / "CUB" / "att_splits.mat").touch()
+    reads = load_registry(entry_points=[entry("mine", plugin([component("dataset", "cub", folder="CUB")]))])
+    assert shadowed_note(find_dataset(reads, "cub", root=tmp_path), tmp_path) == ""
+    assert folder_components(reads, tmp_path) == {}
+    assert dataset_name(reads, "cub") == "cub"
+    assert find_dataset(reads, "folder:cub", root=tmp_path).plugin.name == "folder"

@@ -45,7 +45,8 @@ def methods(name: str | None, fmt: str) -> None:
 def datasets(data_root: Path | None, fmt: str) -> None:
     """List data sets: those that plugins register, and folders in xlsa17 format under the data root."""
     from zslbench.data import locations
-    from zslbench.data.locations import folder_components
+    from zslbench.data.locations import folder_key
+    from zslbench.data.named import folder_components
 
     known = registry()
     _note_broken(known)
@@ -57,11 +58,13 @@ def datasets(data_root: Path | None, fmt: str) -> None:
             "dataset": name,
             "summary": one.declaration.summary,
             # None does not mean absent: a data set may be stored elsewhere or need no folder.
-            "folder": str(folders[name]) if name in folders else None,
+            "folder": str(folders[key])
+            if (key := folder_key(one.declaration.folder or "")) in folders
+            else None,
             "paper": one.declaration.paper or None,
             **_origin(one.plugin),
         }
-        for name, one in sorted((folder_components(data_root) | registered).items())
+        for name, one in sorted((folder_components(known, data_root) | registered).items())
     ]
     shown = ("dataset", "summary", "folder", "paper", "from")
     _emit(rows, shown, fmt, f"data sets (data root {root})")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zslbench.cli.options import SELECTIONS, emit_notes, format_option, note, store_option
+from zslbench.data.locations import dataset_key
 from zslbench.errors import PluginError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.report.tables.render import emit
 
@@ -20,10 +21,14 @@ Filters = Mapping[str, str | None]
 """``method``, ``dataset`` and ``selection``; None: any."""
 
 
+def _key(_: object, __: object, value: str | None) -> str | None:
+    return value and dataset_key(value)
+
+
 def _filters(command: Any) -> Any:
     for option in (
         click.option("--method", help="Only this method."),
-        click.option("--dataset", help="Only this data set."),
+        click.option("--dataset", callback=_key, help="Only this data set."),
         click.option("--select", "selection", type=SELECTIONS, help="Only this selection."),
     ):
         command = option(command)

@@ -15,13 +15,16 @@ from .folder import (
 from .locations import (
     ATTRIBUTE_NAMES as ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS as ATTRIBUTE_VECTORS,
+    FOLDER as FOLDER,
     HOW_TO_CHOOSE as HOW_TO_CHOOSE,
     IMAGES as IMAGES,
     SPLITS_FILE as SPLITS_FILE,
     data_root as data_root,
     dataset_folders as dataset_folders,
-    find_dataset as find_dataset,
+    dataset_key as dataset_key,
     find_folder as find_folder,
+    folder_key as folder_key,
+    is_complete as is_complete,
     require_folder as require_folder,
     sidecar as sidecar,
 )
@@ -31,6 +34,12 @@ from .matfile import (
     features_widths as features_widths,
     mat_variables as mat_variables,
     read_mat as read_mat,
+)
+from .named import (
+    dataset_name as dataset_name,
+    find_dataset as find_dataset,
+    folder_components as folder_components,
+    shadowed_note as shadowed_note,
 )
 from .provenance import array_sha256 as array_sha256, source as source
 from .regions.attach import disagreements as disagreements

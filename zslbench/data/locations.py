@@ -1,17 +1,16 @@
-"""Finds data sets and the files that belong to them. Imports nothing heavy, since listings use it."""
+"""Finds the folders of data sets and the files that belong to them; imports nothing heavy, for listings."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import unicodedata
 from pathlib import Path
 
 import platformdirs
 
-from zslbench import __version__
-from zslbench.errors import DataError, MissingData, UnknownName
-from zslbench.plugin.declarations import Component
-from zslbench.plugin.lookup import CORE, PluginInfo, Registered, Registry
+from zslbench.errors import DataError, MissingData
+from zslbench.store.names import name_fault
 
 SPLITS_FILE = "att_splits.mat"
 """The file that makes a folder a data set in the xlsa17 format."""
@@ -25,6 +24,9 @@ ATTRIBUTE_NAMES = "attribute_names.txt"
 ATTRIBUTE_VECTORS = "attribute_vectors.npy"
 """Sidecar file with the word vectors of the attributes, (attributes, words)."""
 
+FOLDER = "folder:"
+"""Before a name: the folder below the data root, even if a plugin registers a data set of this name."""
+
 HOW_TO_CHOOSE = (
     "--data-root or the environment variable ZSLBENCH_DATA selects the folder that holds the data sets"
 )
@@ -34,9 +36,6 @@ _NESTED = ("", "xlsa17", "xlsa17/data", "data")
 
 _SAME_ATTRIBUTES = {"awa1": "awa2"}
 """Data sets that share another one's attributes (Lampert et al. 2014; Xian et al. 2018)."""
-
-_FOLDER_PLUGIN = PluginInfo("folder", "zslbench.data.xlsa17", CORE, __version__)
-"""Given as the plugin of data sets that are folders in the xlsa17 format."""
 
 
 def data_root(option: str | Path | None = None) -> Path:
@@ -48,40 +47,49 @@ def data_root(option: str | Path | None = None) -> Path:
     """
     chosen = option or os.environ.get("ZSLBENCH_DATA")
     root = Path(chosen).expanduser() if chosen else platformdirs.user_data_path("zslbench", False) / "data"
-    return next((root / inner for inner in _NESTED if dataset_folders(root / inner)), root)
+    return next((root / inner for inner in _NESTED if any(map(is_complete, _inner(root / inner)))), root)
 
 
 def dataset_folders(root: Path) -> dict[str, Path]:
     """Folders below ``root`` in the xlsa17 format (they hold ``att_splits.mat``), by lower-case name.
 
+    Folders of data sets, such as the splits of ``UCF101/split_1``, are looked into; their names have a ``/``.
+    What :func:`~zslbench.store.name_fault` refuses as a name is left out.
+
     Raises:
         DataError: the folder cannot be listed, or two names differ only in case.
     """
-    if not root.is_dir():
-        return {}
-    try:
-        folders = sorted(one for one in root.iterdir() if (one / SPLITS_FILE).is_file())
-    except OSError as error:
-        raise DataError(root, [f"cannot be listed ({error.strerror})"], HOW_TO_CHOOSE) from None
     found: dict[str, Path] = {}
-    for folder in folders:
-        name = folder.name.lower()
-        if name in found:
-            raise DataError(
-                root, [f"{found[name].name} and {folder.name} are both data set '{name}'"], "Rename one"
-            )
-        found[name] = folder
+    for folder in _inner(root):
+        within = folder.is_symlink() and root.resolve().is_relative_to(folder.resolve())  # a circle
+        inside = [folder] if is_complete(folder) else [] if within else _inner(folder)
+        for one in filter(is_complete, inside):
+            name = folder_key(one.relative_to(root).as_posix())
+            if name in found:
+                both = " and ".join(path.relative_to(root).as_posix() for path in (found[name], one))
+                raise DataError(root, [f"{both} are both data set '{name}'"], "Rename one")
+            if not name_fault(name, nested=True):
+                found[name] = one
     return found
 
 
 def find_folder(root: Path, name: str) -> Path | None:
-    """The folder of this name below ``root`` in upper or lower case, even if it is incomplete."""
-    complete = dataset_folders(root).get(name.lower())
-    if complete is not None or not root.is_dir():
-        return complete
-    return next(
-        (one for one in sorted(root.iterdir()) if one.is_dir() and one.name.lower() == name.lower()), None
-    )
+    """The folder of this name below ``root``, in upper or lower case, even if it is incomplete.
+
+    Args:
+        name: as ``--dataset`` takes it, perhaps with ``folder:`` before it.
+
+    Raises:
+        DataError: a folder cannot be listed, or several data sets have this name.
+    """
+    folders = [root]
+    for part in folder_key(name).split("/"):
+        folders = [one for parent in folders for one in _inner(parent) if folder_key(one.name) == part]
+    complete = [one for one in folders if is_complete(one)]
+    if len(complete) > 1:
+        both = " and ".join(one.name for one in complete)
+        raise DataError(root, [f"{both} are both data set '{name}'"], "Rename one")
+    return next(iter(complete or folders), None)
 
 
 def require_folder(root: Path, folder: str, dataset: str, advice: str = HOW_TO_CHOOSE) -> Path:
@@ -93,10 +101,40 @@ def require_folder(root: Path, folder: str, dataset: str, advice: str = HOW_TO_C
     root = data_root(root)
     found = find_folder(root, folder)
     if found is None:
-        others = ", ".join(one.name for one in dataset_folders(root).values()) or "no data sets"
-        fault = f"no folder {folder} in {root} (found: {others})"
+        names = [one.relative_to(root).as_posix() for one in dataset_folders(root).values()]
+        others = ", ".join(names) or "no data sets"
+        fault = f"no folder {folder.removeprefix(FOLDER)} in {root} (found: {others})"
         raise MissingData(f"data set '{dataset}'", [fault], advice)
     return found
+
+
+def dataset_key(name: str) -> str:
+    """A data set's name as runs record it and names are compared: composed (NFC), in lower case.
+
+    >>> dataset_key("Folder:UCF101/Split_1/")
+    'folder:ucf101/split_1'
+    """
+    return unicodedata.normalize("NFC", name.strip()).lower().removesuffix("/")
+
+
+def folder_key(name: str) -> str:
+    """The same without ``folder:``."""
+    return dataset_key(name).removeprefix(FOLDER)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the folder is a data set in the xlsa17 format."""
+    return (folder / SPLITS_FILE).is_file()
+
+
+def _inner(folder: Path) -> list[Path]:
+    """The folders in a folder by name; names that begin with a dot are still being written."""
+    try:
+        return sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DataError(folder, [f"cannot be listed ({error.strerror})"], HOW_TO_CHOOSE) from None
 
 
 def sidecar(folder: Path, file: str) -> Path | None:
@@ -119,39 +157,3 @@ def sidecar(folder: Path, file: str) -> Path | None:
                 if one in files:
                     return files[one]
     return None
-
-
-def find_dataset(registry: Registry, name: str, *, root: str | Path | None = None) -> Registered[Component]:
-    """The data set of this name: a plugin's, or else a folder in the xlsa17 format under the data root.
-
-    Args:
-        root: as given to ``--data-root``; None: the configured folder.
-
-    Raises:
-        UnknownName: there is neither; names the nearest.
-    """
-    registered = {one.name: one for one in registry.components("dataset")}
-    key = name.strip().lower()
-    if key in registered:
-        return registered[key]
-    folders = folder_components(root)
-    if key in folders:
-        return folders[key]
-    where = f"no plugin registers it and {data_root(root)} has no such folder"
-    raise UnknownName(f"{registry.unknown('dataset', name, {*registered, *folders})} ({where})")
-
-
-def folder_components(root: str | Path | None = None) -> dict[str, Registered[Component]]:
-    """The data sets that are folders in the xlsa17 format under the data root, by lower-case name."""
-    found: dict[str, Registered[Component]] = {}
-    for name, path in dataset_folders(data_root(root)).items():
-        # Skips folders that nobody could name on a command line ("my data").
-        with contextlib.suppress(ValueError):
-            component = Component(
-                kind="dataset",
-                name=name,
-                target="zslbench.data.xlsa17:FolderSource",
-                summary=f"folder {path.name} in xlsa17 format",
-            )
-            found[name] = Registered(component, _FOLDER_PLUGIN)
-    return found

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from zslbench.data.locations import data_root
+from zslbench.data.named import shadowed_note
 from zslbench.data.provenance import source
 from zslbench.data.regions.store import ArrayRegions, RegionStore
 from zslbench.data.validate import require_valid
@@ -117,6 +118,8 @@ class DatasetCache:
         key = part.name, json.dumps([part.values(), inputs, asdict(files)], sort_keys=True)
         if key not in self._loaded:
             self._loaded = {one: found for one, found in self._loaded.items() if one[0] == key[0]}
+            if key not in self._noted and (note := shadowed_note(part.registered, self._root)):
+                self._say(note)  # before a folder's files are looked for in vain
             dataset = load_dataset(part, files, root=self._root, needs_regions=inputs == "regions")
             if key not in self._noted:
                 self._noted.add(key)

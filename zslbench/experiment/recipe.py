@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from zslbench.data.locations import find_dataset
+from zslbench.data.named import find_dataset
 from zslbench.errors import SettingsError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.plugin.declarations import Component, Kind, Method, Reading, Variant
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry

@@ -56,7 +56,7 @@ class _Declaration:
     summary: str
 
     def __post_init__(self) -> None:
-        if not is_name(self.name):
+        if not self._is_named():
             raise ValueError(
                 f"{self._kind()} name {self.name!r}: use lower-case letters, digits and '-_.+', "
                 "for example 'my-method'"
@@ -64,6 +64,9 @@ class _Declaration:
         # The other checks rely on the types.
         if faults := list(self._malformed()) or list(self._faults()):
             raise ValueError(f"{self._kind()} {self.name!r}: " + "; ".join(faults))
+
+    def _is_named(self) -> bool:
+        return is_name(self.name)
 
     def _kind(self) -> str:
         return type(self).__name__.lower()
@@ -102,12 +105,15 @@ class Component(_Declaration):
         settings: ``"package.module:Class"`` of a :class:`~zslbench.plugin.settings.ComponentSettings`, in a
             module that does not import torch; None: no settings.
         paper: where the component comes from.
+        folder: of a data set: the folder below the data root that it reads; None: none. Another folder of
+            the data set's name is pointed out to users, who may mean that one.
     """
 
     kind: Kind
     target: str
     settings: str | None = None
     paper: str = ""
+    folder: str | None = None
 
     def _kind(self) -> str:
         return self.kind if self.kind in KINDS else "component"

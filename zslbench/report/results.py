@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from zslbench.data.locations import dataset_key
 from zslbench.evaluation.metrics import METRICS, Metric, criteria
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.presets import flatten
@@ -40,7 +41,7 @@ def is_simulated(record: RunRecord) -> bool:
 
 def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
     """The data set's name in tables for readers: ``toy (simulated)``."""
-    simulated = any(is_simulated(one) for one in records if one.info.dataset == name)
+    simulated = any(is_simulated(one) for one in records if one.info.dataset == dataset_key(name))
     return f"{name} (simulated)" if simulated else name
 
 

@@ -14,7 +14,7 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
-from zslbench.data.locations import find_dataset
+from zslbench.data.named import find_dataset
 from zslbench.errors import PluginError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.evaluation.metrics import headline_metrics
 from zslbench.evaluation.selection import Mode, Selection

@@ -21,8 +21,10 @@ from zslbench.data import (
     find_regions,
     mat_variables,
     region_files,
+    shadowed_note,
 )
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
+from zslbench.plugin import registry
 from zslbench.store import sha256_of
 from zslbench_data.checking.classes import check_class_folders, check_semantics, check_words, compare_labels
 from zslbench_data.checking.features import (
@@ -60,7 +62,9 @@ def check_dataset(
         MissingData: an official data set that is not on the disk.
     """
     data = data_root(root)
-    folder = find_folder(data, name)
+    known = {one.name: one for one in registry().components("dataset")}.get(name.strip().lower())
+    shadowed = "" if known is None else shadowed_note(known, root)
+    folder = None if shadowed else find_folder(data, name)
     if semantics is not None and semantics not in SEMANTICS_FILES:
         raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
     findings = Findings()
@@ -68,6 +72,8 @@ def check_dataset(
         if entry := catalogue().datasets.get(name.lower()):
             where, fault = f"data set '{name}'", f"no folder {entry.folder} in {data}"
             raise MissingData(where, [fault], f"Download it with: zslbench data get {name}")
+        if shadowed:
+            findings.warning(shadowed)
         _check_loaded(name, root, findings)
     else:
         only = {"features": features, "regions": regions, "semantics": semantics}

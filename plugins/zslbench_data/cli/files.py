@@ -9,6 +9,7 @@ import click
 
 from zslbench.cli import data_root_option, format_option, note, options_of, sets_environment
 from zslbench.errors import Interrupted, SettingsError
+from zslbench_data.cli.sets import note_shadowed
 
 if TYPE_CHECKING:
     from zslbench.plugin import FeatureExtractor
@@ -70,7 +71,8 @@ def import_(source: Path, name: str | None, data_root: Path | None, force: bool,
         raise Interrupted("interrupted; nothing was imported") from None
     for text in done.notes:
         note(text)
-    click.echo(f"{done.name}: {done.text}, in {done.folder}")
+    note_shadowed(done.target.key, data_root)
+    click.echo(f"{done.target.name}: {done.text}, in {done.target.folder}")
     click.echo("next:")
     for line in done.next_commands:
         click.echo(f"  {line}")
@@ -235,6 +237,7 @@ def extract(
     entry = catalogue().datasets.get(dataset.lower())
     advice = how_to_get(entry.name) if entry else HOW_TO_CHOOSE
     folder = require_folder(choose_root(data_root), entry.folder if entry else dataset, dataset, advice)
+    note_shadowed(dataset, data_root)
     advice = how_to_get_part(entry, "images") if entry else f"Put them into {folder / IMAGES}"
     mode = choose_mode(device, threads)
     extractor = _extractor(backbone, settings)

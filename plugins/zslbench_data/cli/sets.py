@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import data_root_option, format_option
+from zslbench.cli import data_root_option, format_option, note
 from zslbench.errors import (
     DataError,
     Interrupted,
@@ -28,6 +29,17 @@ Row = dict[str, Any]
 
 _VECTORS = "vectors"
 
+
+def note_shadowed(name: str, data_root: Path | None) -> None:
+    """Tell the user where a plugin registers the name of a folder too."""
+    from zslbench.data import shadowed_note
+    from zslbench.plugin import registry
+
+    for one in registry().components("dataset"):
+        if one.name == name.strip().lower() and (text := shadowed_note(one, data_root)):
+            note(text)
+
+
 _REGIONS = (
     "Region features are read from a region store or from an HDF5 file in the layout of DAZLE and SC-EGG,\n"
     "in the data set's folder, its folder 'regions', or 'region_features' next to it; --regions selects one."
@@ -44,7 +56,8 @@ def list_(data_root: Path | None, fmt: str) -> None:
     region features also regions and word vectors. "zslbench data info NAME" names the methods.
     Simulated data sets need no files; "zslbench datasets" lists them.
     """
-    from zslbench.data import data_root as choose_root, dataset_folders
+    from zslbench.data import data_root as choose_root, dataset_folders, dataset_name
+    from zslbench.plugin import registry
     from zslbench.report import emit
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import Presence
@@ -57,7 +70,7 @@ def list_(data_root: Path | None, fmt: str) -> None:
         runs = "none" if there.lacks("features") else "those on global features"
         rows.append(
             {
-                "dataset": name,
+                "dataset": dataset_name(registry(), name),
                 **{key: entry and entry.counts[key] for key in ("classes", "images", "attributes")},
                 "on disk": there.found,
                 "missing": there.missing,
@@ -74,19 +87,32 @@ def list_(data_root: Path | None, fmt: str) -> None:
 @format_option
 def info(name: str, data_root: Path | None, fmt: str) -> None:
     """Show one data set: counts, citation, licence, archives, files, semantics, next commands."""
-    from zslbench.data import data_root as choose_root, dataset_folders
+    from zslbench.data import (
+        FOLDER,
+        SPLITS_FILE,
+        data_root as choose_root,
+        dataset_folders,
+        dataset_name,
+        find_folder,
+        is_complete,
+    )
+    from zslbench.plugin import registry
     from zslbench.report import emit, json_text
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import Presence
 
     root = choose_root(data_root)
-    known = {*catalogue().datasets, *dataset_folders(root)}
-    if name.lower() not in known:
-        hint = did_you_mean(name.lower(), known)
-        raise UnknownName(f"no data set '{name}' in the catalogue or under {root}, {hint}")
-    there = Presence(root, name)
-    about, archives, files = _about(there), list(_archives(there.entry, root)), list(_files(there))
-    following = [*there.next_steps(there.missing), f"zslbench run METHOD --dataset {there.name}"]
+    there, folder = Presence(root, name), find_folder(root, name)
+    if there.entry is None and (folder is None or not is_complete(folder)):
+        reason = did_you_mean(there.name, {*catalogue().datasets, *dataset_folders(root)})
+        if folder is not None:
+            reason = f"the folder {folder} has no file {SPLITS_FILE}"
+        raise UnknownName(f"no data set '{name}' in the catalogue or under {root}, {reason}")
+    note_shadowed(name, data_root)
+    run = there.name if there.name.startswith(FOLDER) else dataset_name(registry(), there.name)
+    about: Row = {**_about(there), "dataset": run}
+    archives, files = list(_archives(there.entry, root)), list(_files(there))
+    following = [*there.next_steps(there.missing), f"zslbench run METHOD --dataset {shlex.quote(run)}"]
     if fmt == "json":
         click.echo(json_text({**about, "archives": archives, "files": files, "next": following}), nl=False)
         return

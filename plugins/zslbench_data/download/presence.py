@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from zslbench.data import (
     HOW_TO_CHOOSE,
     IMAGES,
     SPLITS_FILE,
+    dataset_key,
     features_files,
     find_folder,
     sidecar,
@@ -28,7 +30,7 @@ class Presence:
     """The files of one data set, in its folder below ``root`` and in the shared folders next to it."""
 
     def __init__(self, root: Path, name: str) -> None:
-        self.name = name.lower()
+        self.name = dataset_key(name)
         self.entry = entry = catalogue().datasets.get(self.name)
         self.folder = folder = find_folder(root, name) or root / (entry.folder if entry else name)
         self.splits = (folder / SPLITS_FILE).is_file()
@@ -71,7 +73,7 @@ class Presence:
         Args:
             missing: some of :attr:`missing`.
         """
-        name, entry, steps = self.name, self.entry, []
+        name, entry, steps = shlex.quote(self.name), self.entry, []
         if entry and ("splits" in missing or "features" in missing):
             steps.append(how_to_get_part(entry, "splits"))
         if entry and "names" in missing:

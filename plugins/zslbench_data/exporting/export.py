@@ -41,10 +41,12 @@ from zslbench.data import (
     original_attributes,
     read_without_features,
     require_space,
+    shadowed_note,
 )
 from zslbench.errors import DataError, MissingData
 from zslbench.experiment import DataFiles, Part, load_dataset
 from zslbench.plugin import Dataset, registry, settings_model
+from zslbench.store import checked_name
 from zslbench_data.download.get import write_names
 from zslbench_data.exporting.xlsa17 import write_images, write_splits
 from zslbench_data.progress import SILENT, Display, human
@@ -125,7 +127,8 @@ def read_complete(
         MissingData, DataError: as for a run.
     """
     registered = find_dataset(registry(), name, root=root)
-    folder = find_folder(data_root(root), registered.name)
+    shadowed, known = shadowed_note(registered, root), registered.declaration.folder or registered.name
+    folder = None if shadowed else find_folder(data_root(root), known)
     part, files = Part(registered, settings_model(registered)()), DataFiles(features, semantics, regions)
     try:
         dataset = load_dataset(part, files, root=root, needs_regions=needs_regions)
@@ -156,7 +159,7 @@ def read_complete(
 def _write_xlsa17(
     folder: Path, dataset: Dataset, original_att: OriginalAtt | None, force: bool, display: Display
 ) -> Exported:
-    features = f"{dataset.features_name.replace(' ', '_')}.mat"
+    features = f"{checked_name(dataset.features_name.replace(' ', '_'), 'features')}.mat"
     names, vectors = dataset.attribute_names, dataset.attribute_vectors
     optional = {ATTRIBUTE_NAMES: names is not None, ATTRIBUTE_VECTORS: vectors is not None}
     files = [features, *(file for file, exists in optional.items() if exists), SPLITS_FILE]

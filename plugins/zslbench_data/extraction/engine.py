@@ -12,7 +12,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,10 +26,12 @@ from zslbench.data import RegionStore, is_region_store
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
 from zslbench.experiment import ExecutionMode, applied
 from zslbench.plugin import FeatureExtractor
+from zslbench.store import checked_name
 from zslbench_data.exporting.xlsa17 import write_images
 from zslbench_data.extraction.decoding import EXIF, Decoder, Resize, decoded_batches
 from zslbench_data.extraction.images import ImageList, list_images
 from zslbench_data.extraction.writer import ResumableWriter, differences
+from zslbench_data.importing.records import TAKEN
 from zslbench_data.progress import SILENT, Display
 from zslbench_data.staging import locked
 
@@ -38,7 +39,6 @@ CHECKPOINT_SECONDS = 10.0
 """Shortest time between checkpoints."""
 _MIXED = "float16 where autocast allows, else float32"
 _GPU_BATCH, _CPU_BATCH, _MOST_WORKERS = 64, 8, 16
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,7 @@ class _Extraction:
         except (TypeError, ValueError) as error:
             raise PluginError(f"{self.who}: describe() must return plain data ({error})") from None
         backbone, grid = str(described.pop("name", None) or options.backbone), described.pop("grid", None)
-        name = options.name or backbone
-        if not _NAME.fullmatch(name):
-            raise SettingsError(f"--name {name}: use letters, digits and '-_.+'")
+        name = checked_name(options.name or backbone, "--name", taken=TAKEN)
         if not isinstance(extractor.image_size, int) or extractor.image_size < 1:
             raise PluginError(f"{self.who}: image_size is {extractor.image_size!r}, not a number of pixels")
         if options.precision == "mixed" and not gpu:

@@ -25,6 +25,8 @@ from jaxtyping import Float
 
 from zslbench.data import PARTS, Findings, dataset_findings, few, no_features
 from zslbench.plugin import Dataset, OfficialSplit
+from zslbench.store import checked_name
+from zslbench_data.importing.records import TAKEN
 from zslbench_data.importing.tables import duplicated, image_rows, read_attributes, read_split
 
 Attributes = Float[np.ndarray, "classes attributes"]
@@ -63,8 +65,17 @@ class CustomFiles:
 
     @property
     def stem(self) -> str | None:
-        """Stem of the features file; None: there are no features."""
-        return None if self.features is None else self.features_name or self.features.stem
+        """Stem of the features file; None: there are no features; SettingsError: it cannot be one."""
+        if self.features is None:
+            return None
+        return checked_name(self.features_name or self.features.stem, "--features-name", taken=TAKEN)
+
+    @property
+    def store(self) -> str | None:
+        """Name of the region store; None: there are no regions; SettingsError: it cannot be one."""
+        if self.regions is None:
+            return None
+        return checked_name(self.regions_name or self.regions.stem, "--regions-name")
 
 
 def plan(

@@ -37,7 +37,7 @@ from zslbench_data.importing.records import (
     read_import,
     remove_replaced,
     stored_as,
-    target_folder,
+    target,
     write_import,
 )
 from zslbench_data.progress import SILENT, Display
@@ -65,8 +65,9 @@ def import_custom(
         DataError: everything that is wrong with the files; or another data set has this name; or no space.
         SettingsError: the name cannot be used.
     """
-    folder = target_folder(root, name)
-    if folder.name.lower() in catalogue().datasets:
+    to = target(root, name)
+    folder = to.folder
+    if to.key in catalogue().datasets:
         raise SettingsError(f"--name {name}: an official data set has this name; choose another")
     with locked(folder):
         remove_abandoned(folder)
@@ -79,13 +80,13 @@ def import_custom(
                 advice = "Choose another --name, or pass --force to replace it"
                 raise DataError(folder, ["another data set has this name"], advice)
             text, notes = _import(folder, given, images, key, display)
-    name, commands = folder.name.lower(), []
+    commands = []
     if given.features is None and given.regions is None:
-        commands.append(f"zslbench data extract {name} --backbone resnet101")
+        commands.append(to.command("zslbench data extract", "--backbone", "resnet101"))
     if given.regions is not None and not (folder / ATTRIBUTE_VECTORS).is_file():
-        commands.append(f"zslbench data get vectors --dataset {name}")
-    commands += [f"zslbench data check {name}", f"zslbench run METHOD --dataset {name}"]
-    return Imported(folder, text, commands, notes)
+        commands.append(to.command("zslbench data get vectors --dataset"))
+    commands += [to.command("zslbench data check"), to.command("zslbench run METHOD --dataset")]
+    return Imported(to, text, commands, notes)
 
 
 def _import(
@@ -141,7 +142,7 @@ def _write(
         )
         sources[file] = given.features
     if regions is not None and given.regions is not None:
-        store = f"regions/{given.regions_name or given.regions.stem}"
+        store = f"regions/{given.store}"
         companions = {"att": dataset.semantics, "original_att": original_att.astype(np.float32)}
         stored = stored_as(regions.dtype, given.dtype)
         with (

@@ -21,12 +21,13 @@ from zslbench.errors import DataError, MissingData
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.importing.records import (
     Imported,
+    Target,
     contents,
     copy,
     digest_of,
     import_key,
     is_done,
-    target_folder,
+    target,
     write_import,
 )
 from zslbench_data.progress import SILENT, Display
@@ -59,15 +60,17 @@ def import_folder(
         DataError: every fault of the data; or files of other content are there; or no space.
         SettingsError: the name cannot be used.
     """
-    folder = target_folder(root, name)
-    if folder.name.lower() in catalogue().datasets and not folder.exists():
-        folder = root / catalogue().entry(name).folder
+    to = target(root, name)
+    if to.key in catalogue().datasets and not to.folder.exists():
+        to = Target(root / catalogue().entry(name).folder, to.key)
+    folder = to.folder
     if not (source / SPLITS_FILE).is_file():
         raise MissingData(source, [f"no {SPLITS_FILE}: not a folder in the xlsa17 format"])
     if folder.exists() and folder.resolve() == source.resolve():
-        raise DataError(source, ["is already below the data root"], f"Check it: zslbench data check {name}")
-    name = folder.name.lower()
-    commands = (f"zslbench data info {name}", f"zslbench data check {name}")
+        raise DataError(
+            source, ["is already below the data root"], f"Check it: {to.command('zslbench data check')}"
+        )
+    commands = [to.command(f"zslbench data {what}") for what in ("info", "check")]
     with locked(folder):
         remove_abandoned(folder)
         files = {entry: contents(source / entry) for entry in sorted(_entries(source))}
@@ -77,11 +80,11 @@ def import_folder(
         different = [entry for entry in existing if digest_of(folder / entry) != digests[entry]]
         key = import_key({"files": digests, "link": link})
         if is_done(folder, _KIND, key) and not different:
-            return Imported(folder, "already there", commands)
+            return Imported(to, "already there", commands)
         if different and not force:
             fault = f"{len(different)} files there have other content: {', '.join(different)}"
             raise DataError(folder, [fault], "Choose another --name, or pass --force to replace them")
-        counts, notes = _validate(source, name)
+        counts, notes = _validate(source, to.key)
         if not link:
             paths = [source / entry / inner for entry, names in files.items() for inner in names]
             require_space(folder / SPLITS_FILE, sum(path.stat().st_size for path in paths) + SPARE)
@@ -92,7 +95,7 @@ def import_folder(
                 raise DataError(source, ["changed while it was copied"], "Try again")
             origins = {entry: {"archive": source.name, "member": entry} for entry in files}
             write_import(folder, staging, _KIND, key, origins)
-    return Imported(folder, f"{counts}; {len(files)} files", commands, notes)
+    return Imported(to, f"{counts}; {len(files)} files", commands, notes)
 
 
 def _entries(source: Path) -> Iterator[str]:

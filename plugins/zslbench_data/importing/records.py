@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from zslbench.data import STORED_TYPES, find_folder
+from zslbench.data import STORED_TYPES, dataset_name, find_folder, folder_key, is_complete
 from zslbench.errors import SettingsError
-from zslbench.store import sha256_of
+from zslbench.plugin import registry
+from zslbench.store import checked_name, name_fault, sha256_of
 from zslbench_data.download.archives import write_records
 from zslbench_data.download.get import SOURCES, read_sources
 from zslbench_data.extraction.images import files_below
 from zslbench_data.progress import Display
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+TAKEN = {"att_splits", "sent_splits", "labels", "mean"}
+"""Names that features may not have: of other files of a data set, and of the means over regions."""
 _IMPORTS = "imports"
 
 
@@ -29,27 +31,44 @@ _IMPORTS = "imports"
 class Imported:
     """The outcome of an import."""
 
-    folder: Path
+    target: Target
     text: str
     """What was imported, in words."""
     next_commands: Sequence[str]
     notes: Sequence[str] = ()
 
+
+@dataclass(frozen=True)
+class Target:
+    """Where a data set is imported to."""
+
+    folder: Path
+    """Its folder below the data root, which need not exist."""
+    key: str
+    """Its lower-case name."""
+
     @property
     def name(self) -> str:
         """What ``--dataset`` takes."""
-        return self.folder.name.lower()
+        return dataset_name(registry(), self.key)
+
+    def command(self, words: str, *options: str) -> str:
+        """A command on it: ``words``, its name as the shell needs it, and ``options``."""
+        return shlex.join([*words.split(), self.name, *options])
 
 
-def target_folder(root: Path, name: str) -> Path:
-    """The folder of a data set below the data root; it need not exist.
+def target(root: Path, name: str) -> Target:
+    """The folder of a data set below the data root; ``UCF101/split_1`` is a folder in a folder.
 
     Raises:
-        SettingsError: the name cannot be used for a folder and on a command line.
+        SettingsError: the name cannot be used for a folder, or the outer folder is a data set itself.
     """
-    if not _NAME.fullmatch(name):
-        raise SettingsError(f"--name {name}: use letters, digits and '-_.+', as in 'my-birds'")
-    return find_folder(root, name) or root / name
+    folder, parts = root, checked_name(name, "--name", nested=True).split("/")
+    for part in parts:
+        if folder != root and is_complete(folder):
+            raise SettingsError(f"--name {name}: {folder} is a data set itself; choose another name")
+        folder = find_folder(folder, part) or folder / part
+    return Target(folder, folder_key("/".join(parts)))
 
 
 def stored_as(given: np.dtype[Any], dtype: str) -> np.dtype[Any]:
@@ -139,7 +158,7 @@ def remove_replaced(folder: Path, replaced: Mapping[str, Any], current: Mapping[
     """
     for name in replaced.get("files", {}):
         path = folder / name
-        if name in current or ".." in Path(name).parts:
+        if name in current or name_fault(name, nested=True):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

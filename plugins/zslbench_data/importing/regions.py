@@ -21,15 +21,16 @@ from zslbench.data import (
 )
 from zslbench.errors import DataError, MissingData, SettingsError
 from zslbench.plugin import Dataset, OfficialSplit
-from zslbench.store import sha256_of
+from zslbench.store import checked_name, sha256_of
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.exporting.xlsa17 import write_splits
 from zslbench_data.importing.records import (
     Imported,
+    Target,
     import_key,
     is_done,
     stored_as,
-    target_folder,
+    target,
     write_import,
 )
 from zslbench_data.progress import SILENT, Display, human
@@ -69,13 +70,12 @@ def import_regions(
     """
     if not path.is_file():
         raise MissingData(path, ["no such file"])
-    folder = target_folder(root, name or _dataset_of(root, path))
-    name = folder.name.lower()
-    prefix = f"{name}_"
+    to = target(root, name or _dataset_of(root, path))
+    folder, prefix = to.folder, f"{to.folder.name.lower()}_"
     short = path.stem[len(prefix) :] if path.stem.lower().startswith(prefix) else ""
-    store = target_folder(folder, regions_name or short or path.stem)
-    kind = f"regions/{store.name}"
-    commands, notes = [f"zslbench data check {name}"], []
+    store = checked_name(regions_name or short or path.stem, "--regions-name")
+    kind = f"regions/{store}"
+    commands, notes = [to.command("zslbench data check")], []
     with locked(folder):
         remove_abandoned(folder)
         file = RegionFile(path, layout, features_widths(folder))
@@ -83,12 +83,12 @@ def import_regions(
         inputs = {"file": path.name, "sha256": sha256_of(path), "dtype": dtype}
         key = import_key(inputs | ({"layout": file.layout} if file.layout != LAYOUTS[0] else {}))
         if is_done(folder, kind, key):
-            return Imported(folder, f"{kind} is already there", commands)
+            return Imported(to, f"{kind} is already there", commands)
         if (folder / kind).exists() and not force:
             advice = "Choose another --regions-name, or pass --force to replace it"
             fault = "already exists, made from another file or with another --dtype"
             raise DataError(folder / kind, [fault], advice)
-        new = None if (folder / SPLITS_FILE).is_file() else _dataset_in(file, folder)
+        new = None if (folder / SPLITS_FILE).is_file() else _dataset_in(file, to)
         if new is None:  # labels are the file's own if no file of the folder has any
             images = ImageLabels(file.labels, file.path.name, file.image_files)
             dataset = read_without_features(folder) or read_without_features(folder, images)
@@ -98,7 +98,7 @@ def import_regions(
         stored = stored_as(file.dtype, dtype)
         with staged_folder(folder) as staging:
             size = math.prod(file.shape) * stored.itemsize
-            with display.task(f"writing regions {store.name}", size):
+            with display.task(f"writing regions {store}", size):
                 file.copy(staging / kind, stored, display.advance)
             origins = {kind: {"archive": path.name}}
             if new is not None:
@@ -107,12 +107,12 @@ def import_regions(
                 origins[SPLITS_FILE] = {"archive": path.name}
             write_import(folder, staging, kind, key, origins)
     if others := [str(other) for other in region_files(folder) if other != folder / kind]:
-        commands.append(f"zslbench run METHOD --dataset {name} --regions {store.name}")
-        choice = f"--regions {store.name} selects this one"
+        commands.append(to.command("zslbench run METHOD --dataset", "--regions", store))
+        choice = f"--regions {store} selects this one"
         notes.append(f"{', '.join(others)} exists too: {choice}, or move the other away")
     shape = " x ".join(map(str, file.shape))
     text = f"{kind}: {shape} {stored.name}, {human(size)}"
-    return Imported(folder, text, commands, notes)
+    return Imported(to, text, commands, notes)
 
 
 def _dataset_of(root: Path, path: Path) -> str:
@@ -123,22 +123,22 @@ def _dataset_of(root: Path, path: Path) -> str:
     """
     stem = path.stem.lower().removeprefix(_AUTHORS_PREFIX)
     known = {key: entry.folder for key, entry in catalogue().datasets.items()}
-    known |= {key: folder.name for key, folder in dataset_folders(root).items()}
+    known |= {key: key for key in dataset_folders(root)}
     for key in sorted(known, key=len, reverse=True):
         if stem == key or stem.startswith(f"{key}_"):
             return known[key]
     raise SettingsError(f"{path.name} is not named after a data set under {root}: pass --name")
 
 
-def _dataset_in(file: RegionFile, folder: Path) -> Dataset:
+def _dataset_in(file: RegionFile, to: Target) -> Dataset:
     """The data set that a region file describes by itself."""
-    entry = catalogue().datasets.get(folder.name.lower())
+    entry = catalogue().datasets.get(to.key)
     if entry is not None or not {"att", *PARTS} <= file.companions.keys():
         how = f"zslbench data get {entry.name}" if entry else "Import or write its att_splits.mat first"
-        raise MissingData(folder, [f"{SPLITS_FILE} is missing"], f"{how}, then import again")
+        raise MissingData(to.folder, [f"{SPLITS_FILE} is missing"], f"{how}, then import again")
     att = file.companions["att"]
     dataset = Dataset(
-        name=folder.name,
+        name=to.folder.name,
         features=no_features(file.shape[0]),
         labels=file.labels,
         class_names=_class_names(file, len(att)),

@@ -6,6 +6,7 @@ The folder is ``ZSLBENCH_CACHE``, else the user's cache folder for zslbench. It 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import logging
@@ -65,7 +66,9 @@ def cached_store(
             target.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(target.with_name(f".{target.name}.lock")):
                 if not target.exists():
-                    for abandoned in target.parent.glob(f".{target.name}.*.part"):  # by a killed process
+                    for abandoned in target.parent.glob(
+                        f".{glob.escape(target.name)}.*.part"
+                    ):  # by a killed process
                         shutil.rmtree(abandoned, ignore_errors=True)
                     _log.info("%s to %s, once (%.1f GB)", task, target, size / 1e9)
                     make(target, _log_progress(task, size))

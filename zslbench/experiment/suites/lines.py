@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from zslbench.data.locations import find_dataset
+from zslbench.data.named import find_dataset
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.datasets import DataFiles

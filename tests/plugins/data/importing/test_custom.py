@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.io
+from click.testing import CliRunner
 
+from zslbench.cli.main import cli
 from zslbench.data import RegionStore, read_without_features
 from zslbench.data.locations import dataset_folders
 from zslbench.data.xlsa17 import FolderSource
@@ -24,8 +27,8 @@ from zslbench_data.importing import custom_write
 PARTS = ("trainval", "test_seen", "test_unseen")
 
 
-def load(root: Path, **asked: Any) -> Dataset:
-    return FolderSource(NoSettings()).load(DataRequest("zoo", root, **asked))
+def load(root: Path, name: str = "zoo", **asked: Any) -> Dataset:
+    return FolderSource(NoSettings()).load(DataRequest(name, root, **asked))
 
 
 def custom(files: Any, split: str = "rows.csv", *more: object) -> list[object]:
@@ -303,15 +306,50 @@ def test_values_too_large_for_half_precision(files: Any, run: Callable[..., Any]
     ("arguments", "fault"),
     [
         (["--name", "cub"], "--name cub: & official"),
-        (["--name", "../evil"], "use letters, digits"),
+        (["--name", "../evil"], "--name ../evil & use letters, digits"),
+        (["--name", "ok", "--features-name", "../../../pwn"], "--features-name ../../../pwn"),
+        (["--name", "ok", "--features-name", "att_splits"], "--features-name att_splits"),
+        (["--name", "ok", "--regions", "grid.npy", "--regions-name", "../pwn"], "--regions-name ../pwn"),
         ([], "--name, --attributes & --split"),
     ],
 )
 def test_names(files: Any, run: Callable[..., Any], arguments: list[str], fault: str) -> None:
     table = ["--attributes", files.folder / "attributes.csv", "--split", files.folder / "rows.csv"]
+    arguments = [str(files.folder / one) if one == "grid.npy" else one for one in arguments]
+    before = sorted(files.folder.rglob("*"))
     result = run(files.folder / "own.npy", *table, *arguments)
     assert result.exit_code == 2
     assert all(fact in result.stderr for fact in fault.split(" & "))
+    assert not list(files.folder.parent.rglob("pwn*")) and sorted(files.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["Zwei Vögel", "UCF101/split_1", "鳥", "toy"])
+def test_names_of_folders(files: Any, run: Callable[..., Any], root: Path, name: str) -> None:
+    table = ["--attributes", files.folder / "attributes.csv", "--split", files.folder / "rows.csv"]
+    result = run(files.folder / "own.npy", "--name", name, *table, "--features-name", "own 2")
+    assert result.exit_code == 0, result.stderr
+    assert {"att_splits.mat", "own 2.mat"} <= {one.name for one in (root / name).iterdir()}
+    shown = "folder:toy" if name == "toy" else name.lower()
+    command = next(line for line in result.stdout.splitlines() if "run METHOD" in line)
+    assert shlex.split(command)[-1] == shown
+    assert ("folder:toy" in result.stderr) == (name == "toy")
+    data = ["--data-root", str(root)]
+    checked = CliRunner().invoke(cli, ["data", "check", shown, *data, "--format", "json"])
+    assert checked.exit_code == 0, checked.output
+    listed = CliRunner().invoke(cli, ["data", "list", *data, "--format", "json"])
+    assert shown in {row["dataset"] for row in json.loads(listed.stdout)}
+    about = CliRunner().invoke(cli, ["data", "info", shown, *data, "--format", "json"])
+    assert json.loads(about.stdout)["folder"] == str(root / name)
+    command = ["data", "export", shown, *data, "--to", "xlsa17", "-o", str(root.parent / "out")]
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    again = dataset_folders(root.parent)
+    assert read_without_features(again["out"]).class_names == load(root, shown).class_names  # type: ignore[union-attr]
+
+
+def test_a_data_set_holds_no_other(files: Any, run: Callable[..., Any], root: Path) -> None:
+    assert run(files.folder / "own.npy", *custom(files)).exit_code == 0
+    result = run(files.folder / "own.npy", "--name", "zoo/inner", *custom(files)[2:])
+    assert result.exit_code == 2 and str(root / "Zoo") in result.stderr
 
 
 def test_no_pickle_is_opened(files: Any, run: Callable[..., Any]) -> None:

@@ -1,0 +1,71 @@
+"""The check of every name that becomes part of a path, whether a user, a file or a plugin gave it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection
+
+from zslbench.errors import SettingsError
+
+_LONGEST = 150
+"""Bytes of a name in UTF-8: file systems allow 255, and temporary names and endings are added."""
+_FORBIDDEN = frozenset('/\\:*?"<>|')
+"""Separators, and what Windows does not allow."""
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"
+"""Invisible too, but part of the spelling in Persian and the scripts of India."""
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
+"""What Windows opens as a device, with any ending."""
+
+
+def name_fault(name: str, *, nested: bool = False) -> str:
+    """Why this cannot be the name of a file or folder on every system, as a predicate; empty: it can.
+
+    Letters of any script, digits, inner spaces and most punctuation are allowed.
+
+    Args:
+        nested: whether ``/`` may separate folders.
+
+    >>> name_fault("UCF101/split 1", nested=True)
+    ''
+    >>> name_fault("../CUB", nested=True)
+    "begins with '.'"
+    """
+    faults = (_fault(part) for part in (name.split("/") if nested else [name]))
+    return next(filter(None, faults), "")
+
+
+def checked_name(name: str, what: str, *, nested: bool = False, taken: Collection[str] = ()) -> str:
+    """The name in Unicode's composed form (NFC), if it may become part of a path.
+
+    Args:
+        what: what is named, for the message: ``"--name"``.
+        nested: whether ``/`` may separate folders.
+        taken: lower-case names that have another meaning there.
+
+    Raises:
+        SettingsError: it may not; says why.
+    """
+    fault = name_fault(name, nested=nested)
+    if not fault and name.lower() in taken:
+        fault = "is the name of something else there"
+    if fault:
+        shown = name[:80] if name.isprintable() else repr(name[:80])
+        raise SettingsError(f"{what} {shown}: the name {fault}; use letters, digits and '-_.+ '")
+    return unicodedata.normalize("NFC", name)
+
+
+def _fault(name: str) -> str:
+    if not name:
+        return "is empty"
+    for character in name:
+        hidden = unicodedata.category(character) in _INVISIBLE and character not in _JOINERS
+        if hidden or character in _FORBIDDEN:
+            return f"contains {character!r}"
+    if name[0] in ".- " or name[-1] in ". ":
+        return f"begins with {name[0]!r}" if name[0] in ".- " else f"ends with {name[-1]!r}"
+    if len(name.encode()) > _LONGEST:
+        return f"has over {_LONGEST} bytes"
+    if name.partition(".")[0].rstrip().lower() in _DEVICES:
+        return "is that of a device on Windows"
+    return ""
