@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.speed.machine import Machine, Sizes, copy_rate
 from benchmarks.speed.measuring import Part
-from zslbench.evaluation import Evaluation
+from zslbench.evaluation import Evaluation, Sides
 
 OFFSETS = 50
 """Offsets on the plain loop's curve."""
@@ -58,16 +58,17 @@ def _scored(images: int, classes: int) -> Evaluation:
     scores = random.standard_normal((images, classes), dtype=np.float32)
     scores[np.arange(images), labels] += 2
     names = tuple(f"class {one}" for one in range(classes))
-    return Evaluation(names, seen, unseen, labels, np.arange(images), np.isin(labels, unseen), scores, None)
+    rows, is_unseen = np.arange(images), np.isin(labels, unseen)
+    return Evaluation(names, seen, unseen, labels, rows, is_unseen, None, None, {"gzsl": scores})
 
 
 def _figures(scored: Evaluation) -> dict[str, float]:
-    return dict(replace(scored).figures())  # a copy, which has computed nothing
+    sides = Sides.of(scored.scores["gzsl"], scored.seen, scored.unseen)
+    return dict(replace(scored, gzsl=sides).figures())
 
 
 def _literal_figures(scored: Evaluation) -> tuple[float, float, float]:
-    scores, labels, seen, unseen = scored.gzsl, scored.labels, scored.seen, scored.unseen
-    assert scores is not None
+    scores, labels, seen, unseen = scored.scores["gzsl"], scored.labels, scored.seen, scored.unseen
     margin = scores[:, seen].max(axis=1) - scores[:, unseen].max(axis=1)
     points = []
     for offset in [0.0, *np.linspace(margin.min() - 1e-3, margin.max() + 1e-3, OFFSETS)]:

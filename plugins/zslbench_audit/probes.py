@@ -93,7 +93,7 @@ def rows(runs: ProbeRuns) -> str:
 
 def _changed_scores(honest: Evaluation, fewer: Evaluation, task: str) -> np.ndarray:
     """Which of the remaining images got other scores."""
-    whole, part = getattr(honest, task), getattr(fewer, task)
+    whole, part = honest.scores.get(task), fewer.scores.get(task)
     if whole is None or part is None:
         return np.zeros(0, dtype=bool)
     of_whole, of_part = ((e.rows if task == "gzsl" else e.rows[e.is_unseen]) for e in (honest, fewer))
@@ -169,8 +169,8 @@ def _require_same_fit(one: Outcome, other: Outcome, change: str) -> None:
 
 def same_scores(one: Outcome, other: Outcome) -> bool:
     """Whether both runs give every test image the same scores, bit for bit."""
-    pairs = [(getattr(one.evaluation, task), getattr(other.evaluation, task)) for task in ("gzsl", "czsl")]
-    return all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
+    found, others = one.evaluation.scores, other.evaluation.scores
+    return found.keys() == others.keys() and all(np.array_equal(found[task], others[task]) for task in found)
 
 
 def networks(outcome: Outcome) -> Artefacts:

@@ -61,7 +61,7 @@ class ProbeRuns:
     ) -> tuple[Outcome, Traces]:
         """A run on this data set, which may be written to, and what it changed in the process."""
         with isolated(seed, global_seed, quiet=bool(self._computed)) as traces:
-            return run(self.recipe, data, self.selection, Training(Streams(seed))), traces
+            return run(self.recipe, data, self.selection, Training(Streams(seed), keep_scores=True)), traces
 
 
 @dataclass

@@ -1,4 +1,8 @@
+from functools import cached_property
+
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from zslbench.plugin import Classifier, Networks, TrainView
 
@@ -10,16 +14,19 @@ class ESZSL(Classifier):
 
     def fit(self, view: TrainView) -> Networks:
         x, present = view.features.double(), torch.unique(view.labels)
-        y = (view.labels[:, None] == present).double()
-        y = 2 * y - 1 if self.settings.coding == "pm1" else y
-        s = self.signatures()[present]
+        s = self.signatures[present]
+        # Row i of YS: image i's own s_c (Y: 1), and the s of all other seen classes (Y: -1 or 0).
+        ys = self.signatures[view.labels]
+        if self.settings.coding == "pm1":
+            ys = 2 * ys - s.sum(dim=0)
         left = x.T @ x + self.settings.gamma * torch.eye(x.shape[1]).to(x)
         right = s.T @ s + self.settings.lam * torch.eye(s.shape[1]).to(s)
-        w = torch.linalg.solve(left, x.T @ y @ s)
+        w = torch.linalg.solve(left, x.T @ ys)
         return {"eszsl": {"W": torch.linalg.solve(right, w.T).T}}
 
-    def signatures(self) -> torch.Tensor:
+    @cached_property
+    def signatures(self) -> Float[Tensor, "classes attributes"]:
         return torch.nn.functional.normalize(self.space.semantics.double())
 
-    def scores(self, nets: Networks, features: torch.Tensor) -> torch.Tensor:
-        return features.double() @ nets["eszsl"]["W"] @ self.signatures().T
+    def scores(self, nets: Networks, features: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
+        return features.double() @ nets["eszsl"]["W"] @ self.signatures.T

@@ -16,6 +16,7 @@ from zslbench.evaluation.folds import final_fold
 from zslbench.plugin.dataset import Dataset, OfficialSplit
 
 UNSEEN = np.array([0, 3, 5])
+BOTH = ("czsl", "gzsl")
 
 
 def embedded(fold):
@@ -55,6 +56,10 @@ class Case:
         return lambda g: torch.from_numpy(table[(g[:, 0] / 10).long().numpy()])
 
     @property
+    def scores(self):
+        return {"gzsl": self.of(self.gzsl), "czsl": self.of(self.czsl)}
+
+    @property
     def rows(self):
         return np.concatenate([self.data.split.test_seen, self.data.split.test_unseen])
 
@@ -70,7 +75,7 @@ def brute_of(brute, case):
 
 
 def test_figures_are_those_of_the_brute_force(case, brute):
-    found = evaluate(case.embedded, case.of(case.gzsl), case.of(case.czsl))
+    found = evaluate(case.embedded, case.scores, BOTH)
     task = brute_of(brute, case)
     s, u = task.at(Fraction(0))
     assert found.s == pytest.approx(float(s))
@@ -92,7 +97,7 @@ def test_figures_are_those_of_the_brute_force(case, brute):
 
 @pytest.mark.parametrize("offset", [-3.5, -1.0, 0.0, 0.25, 2.0, 100.0])
 def test_calibrated_figures_are_those_with_the_offset_taken_from_seen_scores(case, brute, offset):
-    found = evaluate(case.embedded, case.of(case.gzsl), None).calibrated(offset)
+    found = evaluate(case.embedded, {"gzsl": case.of(case.gzsl)}, ["gzsl"]).calibrated(offset)
     u, s, h = found.u, found.s, found.h
     task = brute_of(brute, case)
     expected = task.at(Fraction(offset))
@@ -101,14 +106,14 @@ def test_calibrated_figures_are_those_with_the_offset_taken_from_seen_scores(cas
 
 
 def test_the_best_offset_has_the_best_h(case, brute):
-    found = evaluate(case.embedded, case.of(case.gzsl), None)
+    found = evaluate(case.embedded, {"gzsl": case.of(case.gzsl)}, ["gzsl"])
     offset = found.best_offset()
     assert offset is not None
     assert found.calibrated(offset).h == pytest.approx(float(brute_of(brute, case).best_h()))
 
 
 def test_tables(case):
-    found = evaluate(case.embedded, case.of(case.gzsl), case.of(case.czsl))
+    found = evaluate(case.embedded, case.scores, BOTH)
     predictions, classes = found.predictions_table(), found.classes_table()
     assert predictions["image"].tolist() == case.rows.tolist()
     assert predictions["label"].tolist() == case.labels[case.rows].tolist()
@@ -138,7 +143,7 @@ def test_tables(case):
 
 
 def test_czsl_alone_has_no_gzsl_figures(case):
-    found = evaluate(case.embedded, None, case.of(case.czsl))
+    found = evaluate(case.embedded, {"czsl": case.of(case.czsl)}, ["czsl"])
     assert 0 <= found.acc <= 1
     assert all(math.isnan(value) for value in (found.u, found.s, found.h, found.ausuc))
     assert found.best_offset() is None
@@ -148,7 +153,7 @@ def test_czsl_alone_has_no_gzsl_figures(case):
 
 
 def test_gzsl_alone_has_no_acc(case):
-    found = evaluate(case.embedded, case.of(case.gzsl), None)
+    found = evaluate(case.embedded, {"gzsl": case.of(case.gzsl)}, ["gzsl"])
     assert math.isnan(found.acc)
     assert not math.isnan(found.h)
 
@@ -159,11 +164,11 @@ def test_gzsl_alone_has_no_acc(case):
 @pytest.mark.parametrize("task", ["gzsl", "czsl"])
 def test_scores_of_a_wrong_shape_are_the_plugins_fault(task, change):
     case = Case(0)
-    score = {"gzsl": case.of(case.gzsl), "czsl": case.of(case.czsl)}
+    score = dict(case.scores)
     plain = score[task]
     score[task] = lambda g: change(plain(g))
     with pytest.raises(PluginError, match="shape") as caught:
-        evaluate(case.embedded, **score)
+        evaluate(case.embedded, score, BOTH)
     assert "\n" not in str(caught.value)
 
 
@@ -171,26 +176,53 @@ def test_nan_scores_are_the_plugins_fault_and_counted():
     case = Case(1)
     case.gzsl[case.data.split.test_unseen[:3], 2] = np.nan
     with pytest.raises(PluginError, match=rf"NaN scores for 3 of {len(case.data.split.test_unseen)} images"):
-        evaluate(case.embedded, case.of(case.gzsl), None)
+        evaluate(case.embedded, {"gzsl": case.of(case.gzsl)}, ["gzsl"])
 
 
 def test_infinite_and_whole_number_scores_are_allowed():
     case = Case(2)
-    plain = evaluate(case.embedded, case.of(case.gzsl), None)
-    whole = evaluate(case.embedded, case.of(case.gzsl.astype(np.int64)), None)
+    plain = evaluate(case.embedded, {"gzsl": case.of(case.gzsl)}, ["gzsl"])
+    whole = evaluate(case.embedded, {"gzsl": case.of(case.gzsl.astype(np.int64))}, ["gzsl"])
     assert whole.figures() == pytest.approx(plain.figures(), nan_ok=True)
     minus = case.gzsl.copy()
     minus[:, UNSEEN] = -np.inf
-    assert evaluate(case.embedded, case.of(minus), None).u == 0
+    assert evaluate(case.embedded, {"gzsl": case.of(minus)}, ["gzsl"]).u == 0
 
 
 def test_chunks_change_nothing(monkeypatch):
     case = Case(3)
-    whole = evaluate(case.embedded, case.of(case.gzsl), case.of(case.czsl))
+    whole = evaluate(case.embedded, case.scores, BOTH)
     monkeypatch.setattr("zslbench.training.batches.CHUNK_ROWS", 3)
-    again = evaluate(case.embedded, case.of(case.gzsl), case.of(case.czsl))
+    again = evaluate(case.embedded, case.scores, BOTH)
     assert again.figures() == whole.figures()
-    assert np.array_equal(again.gzsl, whole.gzsl)
+    assert again.predictions_table().equals(whole.predictions_table())
+
+
+def test_all_scores_are_kept_only_on_request(case):
+    kept = evaluate(case.embedded, case.scores, BOTH, keep=True)
+    assert np.array_equal(kept.scores["gzsl"], case.gzsl[case.rows])
+    assert np.array_equal(kept.scores["czsl"], case.czsl[case.data.split.test_unseen])
+    assert not evaluate(case.embedded, case.scores, BOTH).scores
+
+
+@pytest.mark.parametrize("tasks", [BOTH, ["czsl"]])
+def test_without_its_own_scores_czsl_is_f_gzsl_restricted_to_unseen_classes(case, tasks):
+    found = evaluate(case.embedded, {"gzsl": case.of(case.gzsl)}, tasks, keep=True)
+    own = evaluate(case.embedded, {"czsl": case.of(case.gzsl[:, UNSEEN])}, ["czsl"], keep=True)
+    assert found.acc == own.acc
+    assert np.array_equal(found.scores["czsl"], own.scores["czsl"])
+    assert (found.gzsl is None) == ("gzsl" not in tasks)
+    columns = [name for name in own.predictions_table() if name.startswith("czsl")]
+    assert found.predictions_table()[columns].equals(own.predictions_table()[columns])
+
+
+@pytest.mark.parametrize("classes", [1, 8, 100, 5000, 20_000, 10**9])
+def test_the_scores_of_a_chunk_are_bounded_whatever_the_number_of_classes(case, classes, monkeypatch):
+    monkeypatch.setattr("zslbench.evaluation.folds._SCORES", 100)
+    chunks = [len(one) for one in case.embedded.test_unseen.inputs(classes)]
+    assert sum(chunks) == len(case.embedded.test_unseen.rows)
+    assert max(chunks) * classes <= 100 or max(chunks) == 1
+    assert all(size & (size - 1) == 0 for size in chunks[:-1])
 
 
 def test_a_test_class_without_images_is_left_out_of_the_mean():
@@ -199,7 +231,7 @@ def test_a_test_class_without_images_is_left_out_of_the_mean():
     kept = split.test_unseen[case.labels[split.test_unseen] != 3]
     data = dataclasses.replace(case.data, split=dataclasses.replace(split, test_unseen=kept))
     fold = final_fold(data, torch.device("cpu"))
-    found = evaluate(embedded(fold), case.of(case.gzsl), case.of(case.czsl))
+    found = evaluate(embedded(fold), case.scores, BOTH)
     table = found.classes_table().set_index("class_id")
     assert math.isnan(table.loc[3, "gzsl_accuracy"])
     assert found.u == pytest.approx(table.loc[[0, 5], "gzsl_accuracy"].mean())

@@ -9,11 +9,11 @@ from zslbench.evaluation.evaluator import (
     Curve,
     accuracy_per_class,
     best_offset,
-    correct,
     harmonic_mean,
     mean_over_classes,
     seen_unseen_curve,
 )
+from zslbench.evaluation.leaders import Leaders, Sides
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -25,7 +25,16 @@ def ids(*numbers):
 
 
 def curve_of(scores, labels, seen, unseen) -> Curve:
-    return seen_unseen_curve(np.array(scores, dtype=float), ids(*labels), ids(*seen), ids(*unseen))
+    return curve_by(np.array(scores, dtype=float), ids(*labels), ids(*seen), ids(*unseen))
+
+
+def curve_by(scores, labels, seen, unseen) -> Curve:
+    return seen_unseen_curve(Sides.of(scores, seen, unseen), labels, seen, unseen)
+
+
+def rightly(scores, labels):
+    """Which of the images a classifier with these scores gets right."""
+    return Leaders.of(scores, np.arange(scores.shape[1])).right(labels)
 
 
 def points(curve: Curve) -> list[tuple[float, float]]:
@@ -61,23 +70,23 @@ def points(curve: Curve) -> list[tuple[float, float]]:
     ],
 )
 def test_correct_needs_the_true_class_alone_on_top(row, label, right):
-    hits = correct(np.array([row]), ids(label))
+    hits = rightly(np.array([row]), ids(label))
     assert hits.dtype == np.bool_
     assert hits.tolist() == [right]
 
 
 def test_correct_takes_each_row_by_itself():
     scores = np.array([[2.0, 1.0], [1.0, 1.0], [1.0, 2.0], [NAN, 2.0]])
-    assert correct(scores, ids(0, 0, 1, 1)).tolist() == [True, False, True, False]
+    assert rightly(scores, ids(0, 0, 1, 1)).tolist() == [True, False, True, False]
 
 
 def test_correct_tells_neighbouring_floats_apart():
     scores = np.array([[1.0, np.nextafter(1.0, 2.0)], [np.nextafter(1.0, 2.0), 1.0]])
-    assert correct(scores, ids(1, 1)).tolist() == [True, False]
+    assert rightly(scores, ids(1, 1)).tolist() == [True, False]
 
 
 def test_correct_of_no_image():
-    assert correct(np.empty((0, 3)), ids()).tolist() == []
+    assert rightly(np.empty((0, 3)), ids()).tolist() == []
 
 
 # --- per-class averages --------------------------------------------------------------------------
@@ -176,7 +185,7 @@ def test_equal_margins_change_together_and_make_one_slanted_step():
 
 
 def test_side_without_images_is_unknown_not_zero():
-    curve = seen_unseen_curve(np.array([[0.25, 0.0]]), ids(0), ids(0), ids(1))  # one image
+    curve = curve_by(np.array([[0.25, 0.0]]), ids(0), ids(0), ids(1))  # one image
     assert curve.seen.tolist() == [1.0, 0.0]
     assert np.isnan(curve.unseen).all()
     assert np.isnan(curve.area)
@@ -184,8 +193,8 @@ def test_side_without_images_is_unknown_not_zero():
 
 def test_tie_across_sides_at_zero_counts_for_nobody_by_plain_prediction_but_is_a_break_of_the_curve():
     scores, labels = np.array([[1.0, 1.0], [1.0, 1.0]]), ids(0, 1)
-    assert correct(scores, labels).tolist() == [False, False]
-    assert points(seen_unseen_curve(scores, labels, ids(0), ids(1))) == [(1, 0), (0, 1)]
+    assert rightly(scores, labels).tolist() == [False, False]
+    assert points(curve_by(scores, labels, ids(0), ids(1))) == [(1, 0), (0, 1)]
 
 
 def test_tie_within_a_side_is_wrong_at_every_offset():
@@ -225,7 +234,7 @@ def test_class_ids_need_not_be_contiguous_nor_sorted_and_further_columns_do_not_
     # Seen 6 and 2, unseen 5 and 0; columns 1, 3, 4 belong to no side.
     scores = np.full((3, 7), 50.0)
     scores[:, [6, 2, 5, 0]] = [[2, 1, 0, 0], [0, 3, 1, 0], [1, 0, 0, 4]]
-    curve = seen_unseen_curve(scores, ids(6, 2, 0), ids(6, 2), ids(5, 0))
+    curve = curve_by(scores, ids(6, 2, 0), ids(6, 2), ids(5, 0))
     assert curve.breaks.tolist() == [-3, 2]  # margins: seen 2 and 2, unseen -3
     assert points(curve) == [(1, 0), (1, 1), (0, 1)]
 
@@ -241,7 +250,7 @@ def test_images_of_further_classes_are_ignored():
 
 def test_margins_of_float32_scores_are_not_rounded_to_float32():
     scores = np.array([[1.0, 1e-8], [1.0, 2e-8]], dtype=np.float32)  # both margins are 1 in float32
-    curve = seen_unseen_curve(scores, ids(0, 1), ids(0), ids(1))
+    curve = curve_by(scores, ids(0, 1), ids(0), ids(1))
     assert curve.area == 1.0
     assert best_offset(curve)[1] == 1.0
 
@@ -288,7 +297,7 @@ def test_equally_good_intervals_on_either_side_of_zero(shift, expected):
     for row, margin in enumerate(margins):
         side, other = (row, 2) if row < 2 else (row, 0)
         scores[row, side], scores[row, other] = (margin, 0) if row < 2 else (0, margin)
-    curve = seen_unseen_curve(scores, np.arange(4), ids(0, 1), ids(2, 3))
+    curve = curve_by(scores, np.arange(4), ids(0, 1), ids(2, 3))
     offset, h = best_offset(curve)
     assert (offset, h) == (expected, pytest.approx(2 / 3))
 

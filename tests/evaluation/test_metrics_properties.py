@@ -15,11 +15,11 @@ from zslbench.evaluation.evaluator import (
     Curve,
     accuracy_per_class,
     best_offset,
-    correct,
     harmonic_mean,
     mean_over_classes,
     seen_unseen_curve,
 )
+from zslbench.evaluation.leaders import Leaders, Sides
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -41,12 +41,18 @@ class Images(NamedTuple):
 
     @property
     def curve(self) -> Curve:
-        return seen_unseen_curve(*self)
+        sides = Sides.of(self.scores, self.seen, self.unseen)
+        return seen_unseen_curve(sides, self.labels, self.seen, self.unseen)
 
     def plain(self, classes: np.ndarray) -> float:
         return mean_over_classes(
-            accuracy_per_class(correct(self.scores, self.labels), self.labels, np.sort(classes))
+            accuracy_per_class(rightly(self.scores, self.labels), self.labels, np.sort(classes))
         )
+
+
+def rightly(scores, labels):
+    """Which of the images a classifier with these scores gets right."""
+    return Leaders.of(scores, np.arange(scores.shape[1])).right(labels)
 
 
 @st.composite
@@ -80,7 +86,7 @@ def close(value, expected) -> bool:
 def test_correct_and_averages_are_those_of_the_loops(brute, x):
     task = brute.of(*x)
     everyone = range(x.scores.shape[1])
-    hits = correct(x.scores, x.labels)
+    hits = rightly(x.scores, x.labels)
     assert hits.tolist() == [
         task.winner(row, everyone) == y for row, y in zip(task.rows, task.labels, strict=True)
     ]
@@ -237,7 +243,7 @@ def test_inputs_are_left_as_they_were(x):
     before = [array.copy() for array in x]
     for array in x:
         array.flags.writeable = False  # writing would raise
-    hits = correct(x.scores, x.labels)
+    hits = rightly(x.scores, x.labels)
     accuracy_per_class(hits, x.labels, x.seen)
     curve = x.curve
     kept = curve.breaks.copy(), curve.seen.copy(), curve.unseen.copy()

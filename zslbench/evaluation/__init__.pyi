@@ -1,5 +1,6 @@
 from .evaluator import Evaluation as Evaluation
 from .folds import Fold as Fold, final_fold as final_fold, validation_fold as validation_fold
+from .leaders import Leaders as Leaders, Sides as Sides
 from .metrics import (
     METRICS as METRICS,
     Metric as Metric,

@@ -6,8 +6,8 @@ and calibrated stacking with an offset that comes from validation. All figures a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,34 +17,19 @@ from torch import Tensor
 
 from zslbench.errors import PluginError
 from zslbench.evaluation.folds import Fold, HeldOut
+from zslbench.evaluation.leaders import ClassIds, Labels, Leaders, Scores, Sides, joined
 from zslbench.evaluation.metrics import METRICS
 
 Score = Callable[[Tensor], Tensor]
 """Features (n, d) to scores (n, classes)."""
-
-Scores = Float[np.ndarray, "n classes"]
-Labels = Int[np.ndarray, " n"]
-ClassIds = Int[np.ndarray, " _"]
-
-
-def correct(scores: Scores, labels: Labels) -> Bool[np.ndarray, " n"]:
-    """Whether the true class alone has the highest score; a tie that involves it counts as wrong.
-
-    ``labels`` index the columns of ``scores``. A row with a NaN anywhere counts as wrong.
-    """
-    if not len(labels):
-        return np.zeros(0, dtype=bool)
-    # Where a row holds a NaN its maximum is NaN, which equals nothing.
-    on_top = scores == scores.max(axis=1, keepdims=True)
-    return np.asarray(on_top[np.arange(len(labels)), labels] & (on_top.sum(axis=1) == 1))
 
 
 def accuracy_per_class(
     hits: Bool[np.ndarray, " n"], labels: Labels, classes: ClassIds
 ) -> Float[np.ndarray, " _"]:
     """Share of hits among the images of each class in ``classes``; NaN for a class without images."""
-    total = np.array([np.count_nonzero(labels == one) for one in classes], dtype=np.float64)
-    hit = np.array([np.count_nonzero(hits & (labels == one)) for one in classes], dtype=np.float64)
+    size = max((int(ids.max()) + 1 for ids in (labels, classes) if len(ids)), default=0)
+    total, hit = (np.bincount(ids, minlength=size)[classes] for ids in (labels, labels[hits]))
     return np.where(total > 0, hit / np.maximum(total, 1), np.nan)
 
 
@@ -77,7 +62,7 @@ class Curve:
         return float(np.sum((self.unseen[1:] + self.unseen[:-1]) / 2 * (self.seen[:-1] - self.seen[1:])))
 
 
-def seen_unseen_curve(scores: Scores, labels: Labels, seen: ClassIds, unseen: ClassIds) -> Curve:
+def seen_unseen_curve(sides: Sides, labels: Labels, seen: ClassIds, unseen: ClassIds) -> Curve:
     """The exact curve by one sort of the margins m = max seen score - max unseen score.
 
     A seen image is right iff its best seen class is its own and m > γ; an unseen image iff its best
@@ -85,22 +70,18 @@ def seen_unseen_curve(scores: Scores, labels: Labels, seen: ClassIds, unseen: Cl
     left out of the averages, images of other classes are ignored, and a side without images is NaN. The
     end points are the accuracies with the classes restricted to one side.
     """
-    # In float32, different margins of float32 scores could become equal.
-    wide = scores.astype(np.float64)
     is_seen, is_unseen = np.isin(labels, seen), np.isin(labels, unseen)
+    # In float32, different margins of float32 scores could become equal.
+    of_seen, of_unseen = (one.score.astype(np.float64) for one in (sides.seen, sides.unseen))
     with np.errstate(invalid="ignore"):
-        margin = wide[:, seen].max(axis=1) - wide[:, unseen].max(axis=1)
+        margin = of_seen - of_unseen
     # Infinite on both sides: no finite offset can favour the image's own side.
-    undecided = np.isnan(margin) & ~np.isnan(wide).any(axis=1)
+    undecided = np.isnan(margin) & ~np.isnan(of_seen) & ~np.isnan(of_unseen)
     margin[undecided] = np.where(is_seen[undecided], -np.inf, np.inf)
     weight = np.zeros(len(labels))
-    for side, of_side in ((seen, is_seen), (unseen, is_unseen)):
-        column = np.full(scores.shape[1], -1)
-        column[side] = np.arange(len(side))
-        own = labels[of_side]
-        hits = correct(scores[np.ix_(of_side, side)], column[own])
-        sizes = np.bincount(own, minlength=scores.shape[1])
-        weight[of_side] = hits / (sizes[own] * max(1, np.count_nonzero(sizes)))
+    for side, of_side in ((sides.seen, is_seen), (sides.unseen, is_unseen)):
+        own, sizes = labels[of_side], np.bincount(labels[of_side])
+        weight[of_side] = side.right(labels)[of_side] / (sizes[own] * max(1, np.count_nonzero(sizes)))
     usable = ~np.isnan(margin)
     breaks, where = np.unique(margin[usable], return_inverse=True)
     lost = np.bincount(where, weight[usable] * is_seen[usable], len(breaks))
@@ -134,7 +115,7 @@ def best_offset(curve: Curve) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a fold's held-out images, and every figure computed from them."""
+    """What scored highest in each of a fold's held-out images, and every figure computed from it."""
 
     class_names: tuple[str, ...]
     seen: Int[np.ndarray, " seen"]
@@ -144,31 +125,28 @@ class Evaluation:
     rows: Int[np.ndarray, " n"]
     is_unseen: Bool[np.ndarray, " n"]
     """Whether each image is of an unseen class."""
-    gzsl: Float[np.ndarray, "n classes"] | None
-    """f_gzsl's scores over all classes; None for a method that does CZSL only."""
-    czsl: Float[np.ndarray, "m unseen"] | None
-    """f_czsl's scores of the test_unseen images over the unseen classes; None if not wanted."""
+    gzsl: Sides | None
+    """f_gzsl's leaders; None for a method that does CZSL only."""
+    czsl: Leaders | None
+    """f_czsl's leaders among the unseen classes, of the test_unseen images; None if not wanted."""
+    scores: Mapping[str, Float[np.ndarray, "_ _"]] = field(default_factory=dict)
+    """All scores by task, ``gzsl`` (n, classes) and ``czsl`` (m, unseen), if they were to be kept."""
 
     @cached_property
     def accuracy_per_class(self) -> np.ndarray:
         """GZSL accuracy of every class of the space; NaN without test images or f_gzsl."""
+        classes = np.arange(len(self.class_names))
         if self.gzsl is None:
-            return np.full(len(self.class_names), np.nan)
-        hits = correct(self.gzsl, self.labels)
-        return accuracy_per_class(hits, self.labels, np.arange(len(self.class_names)))
+            return np.full(len(classes), np.nan)
+        return accuracy_per_class(self.gzsl.all.right(self.labels), self.labels, classes)
 
     @cached_property
     def czsl_accuracy_per_class(self) -> np.ndarray:
         """CZSL accuracy of every unseen class, in the order of ``unseen``."""
         if self.czsl is None:
             return np.full(len(self.unseen), np.nan)
-        labels = self._unseen_labels
-        return accuracy_per_class(correct(self.czsl, labels), labels, np.arange(len(self.unseen)))
-
-    @property
-    def _unseen_labels(self) -> np.ndarray:
-        """Columns of ``czsl`` that the images of unseen classes belong to."""
-        return np.asarray(np.searchsorted(self.unseen, self.labels[self.is_unseen]))
+        labels = self.labels[self.is_unseen]
+        return accuracy_per_class(self.czsl.right(labels), labels, self.unseen)
 
     @cached_property
     def curve(self) -> Curve | None:
@@ -209,9 +187,7 @@ class Evaluation:
     def calibrated(self, offset: float) -> Evaluation:
         """The same images with ``offset`` subtracted from every seen class's score, in float64."""
         assert self.gzsl is not None
-        shifted = self.gzsl.astype(np.float64)
-        shifted[:, self.seen] -= offset
-        return replace(self, gzsl=shifted)
+        return replace(self, gzsl=self.gzsl.less(offset))
 
     def figures(self, *, calibrated: bool = False) -> dict[str, float]:
         """Every metric of the table by its key, NaN where not evaluated.
@@ -248,13 +224,14 @@ class Evaluation:
             "label": self.labels,
         }
         if self.gzsl is not None:
-            table["gzsl_prediction"] = self.gzsl.argmax(axis=1)
-            table["gzsl_correct"] = correct(self.gzsl, self.labels)
-            table["gzsl_margin"] = self.gzsl[:, self.seen].max(axis=1) - self.gzsl[:, self.unseen].max(axis=1)
+            best = self.gzsl.all
+            table["gzsl_prediction"] = best.label
+            table["gzsl_correct"] = best.right(self.labels)
+            table["gzsl_margin"] = self.gzsl.seen.score - self.gzsl.unseen.score
         if self.czsl is not None:
             predicted, right = np.full(n, -1), np.zeros(n, dtype=bool)
-            predicted[self.is_unseen] = self.unseen[self.czsl.argmax(axis=1)]
-            right[self.is_unseen] = correct(self.czsl, self._unseen_labels)
+            predicted[self.is_unseen] = self.czsl.label
+            right[self.is_unseen] = self.czsl.right(self.labels[self.is_unseen])
             table["czsl_prediction"], table["czsl_correct"] = predicted, right
         return pd.DataFrame(table)
 
@@ -266,41 +243,72 @@ class Evaluation:
         return pd.DataFrame({"until": until, "seen": self.curve.seen, "unseen": self.curve.unseen})
 
 
-def evaluate(fold: Fold, gzsl: Score | None, czsl: Score | None) -> Evaluation:
+def evaluate(
+    fold: Fold, scores: Mapping[str, Score], tasks: Collection[str], *, keep: bool = False
+) -> Evaluation:
     """Score a fold's held-out images; PluginError if scores are NaN or have a wrong shape.
 
     Args:
         fold: its test images are embedded, g (n, d).
-        gzsl: f_gzsl, g to scores over all classes; None: CZSL only.
-        czsl: f_czsl, g to scores over the unseen classes; None: not wanted.
+        scores: ``gzsl``: f_gzsl, g to scores over all classes; ``czsl``: f_czsl, over the unseen classes.
+            Without the latter, f_czsl is f_gzsl restricted to the unseen classes.
+        tasks: what is evaluated.
+        keep: whether the evaluation keeps all scores.
     """
-    space, both = fold.space, (fold.test_seen, fold.test_unseen)
-    classes, unseen = len(space.names), len(space.unseen)
+    space, both, kept = fold.space, (fold.test_seen, fold.test_unseen), dict[str, Scores]()
+    seen, unseen = space.seen.cpu().numpy(), space.unseen.cpu().numpy()
+    gzsl: Sides | None = None
+    czsl: Leaders | None = None
+
+    def by_side(part: Scores) -> list[Leaders]:
+        found = Sides.of(part, seen, unseen)
+        return [found.seen, found.unseen]
+
+    if "gzsl" in scores:
+        sides = both if "gzsl" in tasks else both[1:]
+        ranked = [_ranked(scores["gzsl"], side, len(space.names), by_side, keep) for side in sides]
+        if "gzsl" in tasks:
+            gzsl = Sides(*(joined([of_side[one] for of_side, _ in ranked]) for one in (0, 1)))
+            kept["gzsl"] = np.concatenate([whole for _, whole in ranked])
+        if "czsl" in tasks:
+            czsl, kept["czsl"] = ranked[-1][0][1], ranked[-1][1][:, unseen]
+    if "czsl" in scores:
+        [czsl], kept["czsl"] = _ranked(
+            scores["czsl"], fold.test_unseen, len(unseen), lambda part: [Leaders.of(part, unseen)], keep
+        )
     return Evaluation(
         class_names=space.names,
-        seen=space.seen.cpu().numpy(),
-        unseen=space.unseen.cpu().numpy(),
+        seen=seen,
+        unseen=unseen,
         labels=np.concatenate([side.labels for side in both]),
         rows=np.concatenate([side.rows for side in both]),
         is_unseen=np.repeat([False, True], [len(side.labels) for side in both]),
-        gzsl=None if gzsl is None else np.concatenate([_score(gzsl, side, classes) for side in both]),
-        czsl=None if czsl is None else _score(czsl, fold.test_unseen, unseen),
+        gzsl=gzsl,
+        czsl=czsl,
+        scores=kept if keep else {},
     )
 
 
-def _score(score: Score, side: HeldOut, classes: int) -> np.ndarray:
-    parts = []
-    for inputs in side.inputs():
+def _ranked(
+    score: Score, side: HeldOut, classes: int, rank: Callable[[Scores], list[Leaders]], keep: bool
+) -> tuple[list[Leaders], Scores]:
+    """The leaders of a side's images, and all scores if they are kept, else none."""
+    none = np.zeros((0, classes))
+    found, kept = [rank(none)], []
+    for inputs in side.inputs(classes):
         scores = score(inputs)
         if tuple(scores.shape) != (len(inputs), classes):
             raise PluginError(
                 f"classifier returned scores of shape {tuple(scores.shape)} for {len(inputs)} images and "
                 f"{classes} classes; it must return one score per image and class"
             )
-        parts.append(scores.detach().cpu().numpy())
-    scores_all = np.concatenate(parts)
-    if not np.issubdtype(scores_all.dtype, np.floating):
-        scores_all = scores_all.astype(np.float64)
-    if nan := int(np.isnan(scores_all).any(axis=1).sum()):
-        raise PluginError(f"classifier returned NaN scores for {nan} of {len(scores_all)} images")
-    return scores_all
+        if not scores.is_floating_point():
+            scores = scores.double()
+        part = scores.detach().cpu().numpy()
+        found.append(rank(part))
+        if keep:
+            kept.append(part)
+    leaders = [joined(parts) for parts in zip(*(found[1:] or found), strict=True)]
+    if nan := np.count_nonzero(np.any([np.isnan(one.score) for one in leaders], axis=0)):
+        raise PluginError(f"classifier returned NaN scores for {nan} of {len(side.rows)} images")
+    return leaders, np.concatenate(kept) if kept else none

@@ -26,6 +26,10 @@ Memory = Callable[[torch.device], int]
 """How many bytes of region features may stay on a device."""
 
 
+_SCORES = 2**23
+"""Scores of a chunk of images: 64 MiB of float64, which ranking needs a few times."""
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """Test images of one side of a fold. Only :mod:`~zslbench.evaluation.evaluator` reads one."""
@@ -38,9 +42,9 @@ class HeldOut:
     """Row numbers in the data set, for the record of predictions."""
     device: torch.device
 
-    def inputs(self) -> Iterator[Tensor]:
-        """Chunks of test inputs, in order."""
-        return in_chunks(self.features, self.device)
+    def inputs(self, classes: int = 1) -> Iterator[Tensor]:
+        """Chunks of test inputs, in order, so small that their scores over ``classes`` are not too large."""
+        return in_chunks(self.features, self.device, rows=_SCORES // max(1, classes))
 
 
 @dataclass(frozen=True)

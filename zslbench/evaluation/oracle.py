@@ -5,14 +5,17 @@ Separate from honest selection, so that ``last`` and ``val`` cannot reach any of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from zslbench.evaluation.evaluator import Evaluation
+from zslbench.evaluation.leaders import Leaders, Sides
 from zslbench.evaluation.metrics import criterion
 from zslbench.training import checkpoint
 
@@ -74,9 +77,8 @@ class Oracle:
 
     def _save(self, task: str, best: Best) -> None:
         if self._folder is not None:
-            scores = torch.from_numpy(np.ascontiguousarray(getattr(best.evaluation, task)))
             meta = {name: value for name, value in vars(best).items() if name != "evaluation"}
-            checkpoint.save(self._folder / f"oracle-{task}", {"scores": scores}, meta)
+            checkpoint.save(self._folder / f"oracle-{task}", _tensors(getattr(best.evaluation, task)), meta)
 
     def _restore(self, task: str, like: Evaluation) -> None:
         """The best of an interrupted run; labels and classes are those of ``like``."""
@@ -84,8 +86,26 @@ class Oracle:
             return
         if saved := checkpoint.load(self._folder / f"oracle-{task}"):
             tensors, meta = saved
-            scores: dict[str, Any] = {"gzsl": None, "czsl": None, task: tensors["scores"].numpy()}
-            self.best[task] = Best(replace(like, **scores), **meta)
+            found: dict[str, Any] = {"gzsl": None, "czsl": None, task: _leaders(tensors)}
+            self.best[task] = Best(replace(like, **found), **meta)
+
+
+def _tensors(found: Sides | Leaders) -> dict[str, Tensor]:
+    parts = vars(found) if isinstance(found, Sides) else {"": found}
+    return {
+        f"{side}/{name}": torch.from_numpy(np.ascontiguousarray(value))
+        for side, leaders in parts.items()
+        for name, value in vars(leaders).items()
+    }
+
+
+def _leaders(tensors: Mapping[str, Tensor]) -> Sides | Leaders:
+    """The inverse of :func:`_tensors`."""
+    parts = {
+        side: Leaders(**{name: value.numpy() for name, value in arrays.items()})
+        for side, arrays in checkpoint.unflatten(tensors).items()
+    }
+    return parts[""] if "" in parts else Sides(**parts)
 
 
 def _tasks(evaluation: Evaluation) -> list[str]:

@@ -230,12 +230,8 @@ class Fitter:
         return Fitted(networks, self._evaluate(held_out, scores), rows)
 
     def _evaluate(self, held_out: Fold, scores: Mapping[str, Score]) -> Evaluation:
-        gzsl, czsl = scores.get("gzsl"), scores.get("czsl")
-        if not self.classifier.needs_examples and gzsl is not None:
-            czsl = _columns(gzsl, self.space.unseen)
-        return evaluate_scores(
-            held_out, gzsl if "gzsl" in self.tasks else None, czsl if "czsl" in self.tasks else None
-        )
+        tasks = tuple(scores) if self.classifier.needs_examples else self.tasks
+        return evaluate_scores(held_out, scores, tasks, keep=self.training.keep_scores)
 
     def _score(self, classifier: Classifier, generator: Networks, nets: Networks) -> Score:
         def score(g: Tensor) -> Tensor:
@@ -277,7 +273,3 @@ def _paced(
         return found | dict(assess(epoch, evaluation)) if evaluates(epoch) else found
 
     return both
-
-
-def _columns(score: Score, classes: Tensor) -> Score:
-    return lambda g: score(g)[:, classes]

@@ -185,6 +185,9 @@ def _oracle(recipe: Recipe, fold: Fold, selection: Selection, training: Training
         parts[0].evaluation,
         gzsl=gzsl.evaluation.gzsl if gzsl else None,
         czsl=czsl.evaluation.czsl if czsl else None,
+        scores={
+            k: v for one, best in judge.best.items() for k, v in best.evaluation.scores.items() if k == one
+        },
     )
     metrics: dict[str, float | int | str | None] = dict(evaluation.figures())
     for task, best in (("gzsl", gzsl), ("czsl", czsl)):

@@ -173,29 +173,36 @@ def reader_of(features: Rows, device: torch.device) -> Reader | None:
     return CudaReader(features, device) if device.type == "cuda" else Reader(features)
 
 
-def in_chunks(features: Rows, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+def in_chunks(
+    features: Rows, device: torch.device | str = "cpu", *, rows: int = CHUNK_ROWS
+) -> Iterator[Tensor]:
     """All rows in order, in chunks: 1024 rows where a row is a vector, else at most 64 MiB.
 
-    Features that are slow to read are read one chunk ahead. ``device``: that of the features.
+    Features that are slow to read are read one chunk ahead.
+
+    Args:
+        device: that of the features.
+        rows: chunks have at most so many rows, rounded down to a power of two: matrix products of such sizes
+            round like those of whole chunks.
     """
-    size = CHUNK_ROWS
+    size = min(CHUNK_ROWS, 1 << max(0, rows.bit_length() - 1))
     if len(features):
         first = features[torch.zeros(1, dtype=torch.int64, device=device)]
         if first.ndim > 2:
-            size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // (4 * first.numel())))
+            size = max(1, min(size, CHUNK_BYTES // (4 * first.numel())))
     chunks = (
         torch.arange(start, min(start + size, len(features)), device=device)
         for start in range(0, len(features), size)
     )
     reader = reader_of(features, torch.device(device))
     if reader is None:
-        for rows in chunks:
-            yield features[rows]
+        for chunk in chunks:
+            yield features[chunk]
         return
     with contextlib.closing(reader):
-        for rows in chunks:
+        for chunk in chunks:
             was_reading = reader.is_reading
-            reader.request(rows)
+            reader.request(chunk)
             if was_reading:
                 yield reader.take()
         while reader.is_reading:

@@ -55,6 +55,8 @@ class Training:
     """The precision of matrix products in steps."""
     graphs: Graphs | None = None
     """Captures iterations in CUDA graphs; None: they are computed step by step."""
+    keep_scores: bool = False
+    """Whether evaluations keep all scores, not only those that figures need."""
     member: Member | None = None
     """Set if several seeds train together."""
 

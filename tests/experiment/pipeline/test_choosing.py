@@ -69,7 +69,7 @@ def test_only_evaluated_epochs_can_be_chosen(run):
 
 def counted(evaluation, offset):
     """(U, S, H) by argmax and counting, with ``offset`` taken from the scores of seen classes."""
-    scores = evaluation.gzsl.astype(np.float64)
+    scores = evaluation.scores["gzsl"].astype(np.float64)
     scores[:, evaluation.seen] -= offset
     hits = scores.argmax(axis=1) == evaluation.labels
     u, s = (
@@ -82,8 +82,8 @@ def counted(evaluation, offset):
 def test_the_offset_is_the_best_on_validation_images_and_taken_from_test_scores(run, monkeypatch):
     evaluated, evaluate = [], fitting.evaluate_scores
 
-    def spy(*arguments):
-        evaluated.append(evaluate(*arguments))
+    def spy(*arguments, keep):
+        evaluated.append(evaluate(*arguments, keep=True))
         return evaluated[-1]
 
     monkeypatch.setattr(fitting, "evaluate_scores", spy)
@@ -91,7 +91,7 @@ def test_the_offset_is_the_best_on_validation_images_and_taken_from_test_scores(
     record = run("eszsl", dataset="toy", settings=one)
     validation, final = evaluated
     offset = record.metrics["offset"]
-    scores = validation.gzsl.astype(np.float64)
+    scores = validation.scores["gzsl"].astype(np.float64)
     margins = np.unique(scores[:, validation.seen].max(axis=1) - scores[:, validation.unseen].max(axis=1))
     between = (margins[1:] + margins[:-1]) / 2
     best = max(counted(validation, each)[2] for each in between)

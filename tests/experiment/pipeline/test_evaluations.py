@@ -22,9 +22,9 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     found: Counter[str] = Counter()
     evaluate, fit = fitting_module.evaluate_scores, Fitter.fit_classifiers
 
-    def evaluating(*arguments: Any) -> Any:
+    def evaluating(*arguments: Any, **options: Any) -> Any:
         found["evaluations"] += 1
-        return evaluate(*arguments)
+        return evaluate(*arguments, **options)
 
     def fitting(self: Fitter, *arguments: Any) -> Any:
         found["classifiers"] += 1

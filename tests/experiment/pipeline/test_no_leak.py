@@ -48,14 +48,14 @@ def test_training_and_choices_do_not_depend_on_test_images(known, small, name, m
     dataset = load_dataset(recipe.parts["dataset"])
 
     def outcome(of: Dataset) -> pipeline.Outcome:
-        return pipeline.run(recipe, of, Selection(mode, 1), Training(Streams(7)))
+        return pipeline.run(recipe, of, Selection(mode, 1), Training(Streams(7), keep_scores=True))
 
     honest, noise = outcome(dataset), outcome(spoilt(dataset))
     assert fitted(honest) == fitted(noise)
     sides = {name.partition(" ")[0] for name in networks(honest)}
     assert sides == ({"final"} if mode == "last" else {"final", "validation"})
     assert honest.evaluation.figures() != noise.evaluation.figures()
-    assert not np.array_equal(honest.evaluation.gzsl, noise.evaluation.gzsl)
+    assert not np.array_equal(honest.evaluation.scores["gzsl"], noise.evaluation.scores["gzsl"])
     if mode == "val":
         assert "validation's h" in choices(honest)
         assert len(honest.candidates) > (1 if given["method"] == "eszsl" else 0)
@@ -66,7 +66,7 @@ def test_the_spoilt_data_would_be_noticed(known, small):
     recipe = resolve(known, "toy", method="tf-vaegan", epochs=3, settings=small)
     dataset = load_dataset(recipe.parts["dataset"])
     made = [
-        pipeline.run(recipe, of, Selection("oracle", 1), Training(Streams(7)))
+        pipeline.run(recipe, of, Selection("oracle", 1), Training(Streams(7), keep_scores=True))
         for of in (dataset, spoilt(dataset))
     ]
     assert repr(made[0].epochs) != repr(made[1].epochs)

@@ -1,0 +1,79 @@
+"""What is kept of scores: the class that leads in each image, among the seen and among the unseen classes.
+
+Every figure follows from it, so the scores of a chunk of images are dropped at once: memory grows with the
+images plus the classes, not with their product. No label takes part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Scores = Float[np.ndarray, "n classes"]
+Labels = Int[np.ndarray, " n"]
+ClassIds = Int[np.ndarray, " _"]
+
+
+@dataclass(frozen=True)
+class Leaders:
+    """The leading class of each image among some classes."""
+
+    score: Float[np.ndarray, " n"]
+    """The highest score, in the scores' own type; NaN if there is a NaN."""
+    label: Labels
+    """The first class that has it."""
+    alone: Bool[np.ndarray, " n"]
+    """Whether no other class has it."""
+
+    @classmethod
+    def of(cls, scores: Scores, classes: ClassIds) -> Leaders:
+        """Those by scores over ``classes``, one column each; among none, -1 with a score of -inf."""
+        if not len(classes):
+            nobody = np.full(len(scores), -1)
+            return cls(np.full(len(scores), -np.inf, scores.dtype), nobody, nobody == 0)
+        best = scores.max(axis=1)
+        # A row with a NaN has NaN as its maximum, which equals nothing.
+        alone = np.count_nonzero(scores == best[:, None], axis=1) == 1
+        return cls(best, classes[scores.argmax(axis=1)], alone)
+
+    def right(self, labels: Labels) -> Bool[np.ndarray, " n"]:
+        """Whether the true class alone leads: a tie that involves it counts as wrong, and so does a NaN."""
+        return np.asarray(self.alone & (self.label == labels))
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The leaders among seen and among unseen classes."""
+
+    seen: Leaders
+    unseen: Leaders
+
+    @classmethod
+    def of(cls, scores: Scores, seen: ClassIds, unseen: ClassIds) -> Sides:
+        """Those by scores over all classes."""
+        return cls(*(Leaders.of(scores.take(side, axis=1), side) for side in (seen, unseen)))
+
+    @property
+    def all(self) -> Leaders:
+        """The leaders among all classes."""
+        s, u = self.seen, self.unseen
+        higher, tie = s.score > u.score, s.score == u.score
+        first = higher | (tie & (s.label < u.label))
+        number = ~np.isnan(s.score) & ~np.isnan(u.score)
+        return Leaders(
+            np.maximum(s.score, u.score),
+            np.where(first, s.label, u.label),
+            number & ~tie & np.where(higher, s.alone, u.alone),
+        )
+
+    def less(self, offset: float) -> Sides:
+        """With ``offset`` taken from every seen class's score, in float64."""
+        return replace(self, seen=replace(self.seen, score=self.seen.score.astype(np.float64) - offset))
+
+
+def joined(parts: Sequence[Leaders]) -> Leaders:
+    """The leaders of several chunks of images."""
+    return Leaders(*(np.concatenate([getattr(one, f.name) for one in parts]) for f in fields(Leaders)))
