@@ -13,7 +13,7 @@ import torch
 from zslbench.errors import PluginError
 from zslbench.evaluation.evaluator import evaluate
 from zslbench.evaluation.folds import final_fold
-from zslbench.plugin.dataset import Dataset, OfficialSplit
+from zslbench.plugin.dataset import Candidates, Dataset, OfficialSplit
 
 UNSEEN = np.array([0, 3, 5])
 BOTH = ("czsl", "gzsl")
@@ -229,7 +229,11 @@ def test_a_test_class_without_images_is_left_out_of_the_mean():
     case = Case(4)
     split = case.data.split
     kept = split.test_unseen[case.labels[split.test_unseen] != 3]
-    data = dataclasses.replace(case.data, split=dataclasses.replace(split, test_unseen=kept))
+    data = dataclasses.replace(
+        case.data,
+        split=dataclasses.replace(split, test_unseen=kept),
+        candidates=Candidates("all", UNSEEN),
+    )
     fold = final_fold(data, torch.device("cpu"))
     found = evaluate(embedded(fold), case.scores, BOTH)
     table = found.classes_table().set_index("class_id")

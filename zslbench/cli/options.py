@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from zslbench.experiment.options import FitOptions, MachineOptions, RunOptions
+from zslbench.experiment.options import AllOptions, FitOptions, MachineOptions, RunOptions
 from zslbench.report.tables.render import FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,7 +46,7 @@ def options_of(*fields: type | str) -> Callable[[F], F]:
     Args:
         fields: whole dataclasses, or names of single fields.
     """
-    known = {one.name: one for cls in (FitOptions, RunOptions) for one in dataclasses.fields(cls)}
+    known = {one.name: one for one in dataclasses.fields(AllOptions)}
     names = [
         name
         for one in fields
@@ -80,6 +80,9 @@ fitting_options = options_of(FitOptions)
 
 machine_options = options_of(MachineOptions)
 """Where and in which arithmetic something is computed."""
+
+candidates_option = options_of("candidates")
+"""``--candidates``."""
 
 running_options = options_of(RunOptions)
 """For commands that compute runs."""

@@ -55,8 +55,9 @@ def _note_empty() -> None:
 @format_option
 def runs(store: Path | None, fmt: str, **filters: str | None) -> None:
     """List finished and unfinished runs."""
+    from zslbench.evaluation.candidates import TEST
     from zslbench.evaluation.metrics import headline_metrics
-    from zslbench.report.results import method_label
+    from zslbench.report.results import candidates_label, method_label
     from zslbench.store.store import Store
 
     facts = ("dataset", "seed", "selection")
@@ -65,7 +66,8 @@ def runs(store: Path | None, fmt: str, **filters: str | None) -> None:
     for one in _records(store, filters):
         figures = [metric.of(one.metrics) for metric in headline_metrics()]
         shown = (getattr(one.info, name) for name in facts)
-        rows.append((one.info.id, method_label(one), *shown, *figures, "finished", one.finished))
+        chosen = candidates_label(one)
+        rows.append((one.info.id, method_label(one), *shown, chosen, *figures, "finished", one.finished))
     finished = {row[0] for row in rows}
     for left in Store.default(store).unfinished():
         # One that has finished is run again with --force, or another process finished it meanwhile.
@@ -73,12 +75,16 @@ def runs(store: Path | None, fmt: str, **filters: str | None) -> None:
             label = left.info.get("label") or left.info.get("method")
             shown = (left.info.get(name) for name in facts)
             state = "running" if left.running else "interrupted"
-            rows.append((left.id, label, *shown, *[None] * len(names), state, left.when))
+            chosen = left.info.get("candidates", TEST)
+            rows.append((left.id, label, *shown, chosen, *[None] * len(names), state, left.when))
     if not rows:
         _note_empty()
-    columns = ("run", "method", *facts, *names, "state", "when")
+    columns = ("run", "method", *facts, "candidates", *names, "state", "when")
     texts = ((*row[:-1], row[-1].isoformat(timespec="seconds")) for row in rows)
-    emit([dict(zip(columns, row, strict=True)) for row in texts], fmt, decimals=1)
+    listed = [dict(zip(columns, row, strict=True)) for row in texts]
+    if fmt not in ("csv", "json") and all(row["candidates"] == TEST for row in listed):
+        listed = [{name: row[name] for name in columns if name != "candidates"} for row in listed]
+    emit(listed, fmt, decimals=1)
 
 
 @click.command()

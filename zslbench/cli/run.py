@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from zslbench.cli.options import emit_notes, fitting_options, format_option, running_options, select_option
+from zslbench.cli.options import (
+    candidates_option,
+    emit_notes,
+    fitting_options,
+    format_option,
+    running_options,
+    select_option,
+)
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.experiment.options import ABLATION_DATASETS
 from zslbench.report.tables.render import emit
@@ -26,6 +33,7 @@ SIDE_BY_SIDE = 13
 @click.option("--seed", type=click.IntRange(min=0), multiple=True, help="Run this seed; repeatable.")
 @select_option
 @fitting_options
+@candidates_option
 @running_options
 @click.option("--force", is_flag=True, help="Run again even if the run is in the store.")
 @click.option("--keep-weights", is_flag=True, help="Store the trained networks with the run.")
@@ -37,8 +45,10 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     """
     from zslbench import api
     from zslbench.cli.progress import TerminalDisplay
+    from zslbench.evaluation.candidates import TEST
     from zslbench.report.results import (
         ORACLE_NOTE,
+        candidates_label,
         dataset_label,
         has_oracle,
         method_label,
@@ -55,6 +65,8 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     first = result.records[0]
     place = dataset_label(first.info.dataset, result.records)
     title = f"{method_label(first)} on {place}, selection {first.info.selection}, %"
+    if (chosen := candidates_label(first)) != TEST:
+        title = title.replace(", %", f", candidates {chosen}, %")
     machine = fmt in ("csv", "json")
     emit(runs_frame(result.records) if machine else seeds_table(result.records, title), fmt)
     if has_oracle(result.records):
@@ -75,6 +87,7 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
 @select_option
 @fitting_options
+@candidates_option
 @running_options
 @format_option
 def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options: Any) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from zslbench.data.regions.layout import BLOCK_BYTES
 from zslbench.data.regions.store import RegionStore
+from zslbench.evaluation.candidates import candidates_of
 from zslbench.evaluation.splits import FoldSplit, validation_split
 from zslbench.plugin.dataset import Dataset, Indices, RegionSource
 from zslbench.plugin.interfaces import ClassSpace, Rows, TrainView
@@ -69,11 +70,14 @@ def half_of_free_memory(device: torch.device) -> int:
 
 
 def final_fold(dataset: Dataset, device: torch.device, inputs: str = "features") -> Fold:
-    """Train on trainval, evaluate on the test images: the fold of published numbers. ``inputs`` is what the
-    embedding reads, ``features`` or ``regions``."""
+    """Train on trainval, evaluate on the test images: the fold of published numbers.
+
+    Its space holds the seen classes and the data set's candidates. ``inputs`` is what the embedding reads,
+    ``features`` or ``regions``.
+    """
     official = dataset.split
     seen = np.unique(dataset.labels[official.trainval])
-    unseen = np.setdiff1d(np.arange(len(dataset.class_names)), seen)
+    unseen = candidates_of(dataset).classes
     split = FoldSplit(official.trainval, official.test_seen, official.test_unseen, seen, unseen)
     return _fold("final", dataset, split, device, inputs)
 

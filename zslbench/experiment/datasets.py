@@ -16,6 +16,7 @@ from zslbench.data.provenance import source
 from zslbench.data.regions.store import ArrayRegions, RegionStore
 from zslbench.data.validate import require_valid
 from zslbench.errors import PluginError
+from zslbench.evaluation.candidates import candidates_of, untested_classes, with_candidates
 from zslbench.evaluation.splits import split_fingerprint, validation_split
 from zslbench.experiment.fitting import embedding_inputs
 from zslbench.experiment.recipe import Part, Recipe
@@ -26,11 +27,13 @@ from zslbench.store.identity import run_id
 
 @dataclass(frozen=True)
 class DataFiles:
-    """Which of a data set's files to read; see :class:`~zslbench.plugin.dataset.DataRequest`."""
+    """Which of a data set's files to read (:class:`~zslbench.plugin.dataset.DataRequest`), and its candidates
+    (:func:`~zslbench.evaluation.candidates.with_candidates`)."""
 
     features: str | None = None
     semantics: str | None = None
     regions: str | None = None
+    candidates: str | None = None
 
 
 def load_dataset(
@@ -60,7 +63,7 @@ def load_dataset(
             f"a {type(dataset).__name__}, not a zslbench.plugin.Dataset"
         )
     require_valid(dataset, f"data set '{part.name}'")
-    return dataset
+    return with_candidates(dataset, files.candidates)
 
 
 def arrays(dataset: Dataset) -> tuple[Source, ...]:
@@ -80,7 +83,8 @@ def arrays(dataset: Dataset) -> tuple[Source, ...]:
 
 def provenance(dataset: Dataset) -> dict[str, Any]:
     """What a run's record says about its data."""
-    split = validation_split(dataset)
+    split, candidates = validation_split(dataset), candidates_of(dataset)
+    names = [str(dataset.class_names[one]) for one in candidates.classes]
     return {
         "dataset": dataset.name,
         "features": dataset.features_name,
@@ -90,7 +94,10 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
         "images": len(dataset.labels),
         "classes": len(dataset.class_names),
         "class_names_digest": run_id({"names": list(map(str, dataset.class_names))}),
-        "unseen_classes": len(np.unique(dataset.labels[dataset.split.test_unseen])),
+        "unseen_classes": len(names),
+        "classes_without_images": len(untested_classes(dataset)),
+        "candidates": candidates.name,
+        "candidates_digest": run_id({"names": names}),
         "split_fingerprint": split_fingerprint(dataset.split),
         "validation_fingerprint": split.fingerprint(),
         "validation_note": split.note,

@@ -18,6 +18,7 @@ import torch
 
 import zslbench
 from zslbench.errors import SettingsError, ZslbenchError
+from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.dataset import Dataset
@@ -160,6 +161,7 @@ class Job:
 
     def identity(self) -> dict[str, Any]:
         """Everything that the run's numbers depend on."""
+        chosen = {"name": self.data["candidates"], "classes": self.data["candidates_digest"]}
         return {
             "format": IDENTITY_FORMAT,
             **requested(self.recipe, self.selection),
@@ -169,6 +171,8 @@ class Job:
                 "split": self.data["split_fingerprint"],
                 "validation": self.data["validation_fingerprint"],
                 "class_names": self.data["class_names_digest"],
+                # By default they follow from labels and split.
+                **({} if chosen["name"] == TEST else {"candidates": chosen}),
                 "arrays": {one["array"]: one["sha256"] for one in self.data["arrays"]},
             },
             "seed": self.seed,

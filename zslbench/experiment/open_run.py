@@ -77,6 +77,7 @@ class OpenRun:
         )
         names = ("method", "variant", "dataset", "seed", "selection")
         labels = {name: getattr(self.info, name) for name in names} | {"label": job.recipe.label}
+        labels["candidates"] = job.data["candidates"]
         try:
             registry.call_hook("zslbench_run_started", run=self.info)
             store.describe(self.folder, labels)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -155,6 +155,18 @@ class SearchOptions(FitOptions, MachineOptions):
 @dataclass(frozen=True, kw_only=True)
 class AllOptions(FitOptions, RunOptions):
     """What :func:`zslbench.run` and :func:`zslbench.ablate` take."""
+
+    candidates: str | Path | None = _option(  # noqa: RUF009
+        None,
+        "Unseen classes that are scored: those with test images (test, the default), all, or those that a "
+        "file lists, one on each line. Results other than the default are marked.",
+        metavar="test|all|FILE",
+    )
+
+    @property
+    def files(self) -> DataFiles:
+        """Which of a data set's files to read, and its candidates."""
+        return replace(super().files, candidates=None if self.candidates is None else str(self.candidates))
 
 
 def takes(*sources: Callable[..., Any]) -> Callable[[F], F]:

@@ -1,4 +1,5 @@
 from .dataset import (
+    Candidates as Candidates,
     DataRequest as DataRequest,
     Dataset as Dataset,
     Indices as Indices,

@@ -71,6 +71,16 @@ class OfficialSplit:
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """The unseen classes that images of unseen classes can be taken for."""
+
+    name: str
+    """``test``, ``all``, or the name of a file."""
+    classes: Indices
+    """Their ids, ascending."""
+
+
+@dataclass(frozen=True)
 class Source:
     """An array that a run's numbers depend on: where it was read and the sha256 of its bytes."""
 
@@ -103,6 +113,8 @@ class Dataset:
     attribute_vectors: Float[np.ndarray, "attributes words"] | None = None
     regions: RegionSource | None = None
     image_files: tuple[str, ...] | None = None
+    candidates: Candidates | None = None
+    """None: the classes of the test_unseen images. Runs decide with ``--candidates``."""
     finetuned: bool | None = None
     """Whether the backbone was fine-tuned on this data set; None: unknown."""
     sources: tuple[Source, ...] = ()

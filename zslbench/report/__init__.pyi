@@ -21,6 +21,7 @@ from .published import (
 from .results import (
     ORACLE_MARK as ORACLE_MARK,
     ORACLE_NOTE as ORACLE_NOTE,
+    candidates_label as candidates_label,
     dataset_label as dataset_label,
     distinct_runs as distinct_runs,
     has_oracle as has_oracle,

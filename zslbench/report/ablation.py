@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, criteria, headline_metrics
 from zslbench.experiment.published import PublishedRow, published_ablation
 from zslbench.experiment.recipe import label_text
@@ -18,7 +19,14 @@ from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.plugin.declarations import FULL, Method
 from zslbench.report.figures import SeedValues
 from zslbench.report.one_run import stages_line
-from zslbench.report.results import ORACLE_NOTE, dataset_label, has_oracle, is_simulated, selection_label
+from zslbench.report.results import (
+    ORACLE_NOTE,
+    candidates_label,
+    dataset_label,
+    has_oracle,
+    is_simulated,
+    selection_label,
+)
 from zslbench.report.tables.model import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
@@ -128,7 +136,11 @@ class Ablation(SuiteOutcome):
         places = ", ".join(dataset_label(name, self.records) for name in named)
         seeds = f", mean ± std over {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
         selection = f"selection {selection_label(self.selections[0])}"
-        return f"Ablation of {self.method} on {places}, {selection}: per-class accuracy in %{seeds}"
+        others = sorted({candidates_label(one) for one in self.records} - {TEST})
+        candidates = f", candidates {', '.join(others)}" if others else ""
+        return (
+            f"Ablation of {self.method} on {places}, {selection}{candidates}: per-class accuracy in %{seeds}"
+        )
 
     def _parts(self, published: bool) -> Iterator[tuple[str, Metric]]:
         yield from ((metric.group, metric) for metric in headline_metrics())
@@ -159,6 +171,7 @@ class Ablation(SuiteOutcome):
             "selection": self.selections[0],
             "features": records[0].data["features"] if records else None,
             "semantics": records[0].data["semantics"] if records else None,
+            "candidates": candidates_label(records[0]) if records else None,
             "state": self._state(variant, dataset),
             "seeds": len(records),
             "failed": len(self._failures(variant, dataset)),

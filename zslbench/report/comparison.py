@@ -1,8 +1,9 @@
 """All runs of a store: methods × data sets, the headline metrics over the seeds in the store. In percent.
 
-Only comparable numbers share a row: rows are distinguished by variant, features, semantics, selection and, if
-the store has several runs of one seed, by whatever else differs (settings, versions, execution). Rows are
-ranked among those of one data set, features, semantics and selection. Oracle results are not ranked.
+Only comparable numbers share a row: rows are distinguished by variant, features, semantics, selection,
+candidates and, if the store has several runs of one seed, by whatever else differs (settings, versions,
+execution). Rows are ranked among those of one data set, features, semantics, selection and candidates. Oracle
+results are not ranked.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.report.figures import EMPTY, SeedValues, marked, rank_columns, ranking_notes
 from zslbench.report.published import PublishedCells, own_ablation
 from zslbench.report.results import (
     ORACLE_NOTE,
+    candidates_key,
+    candidates_label,
     dataset_label,
     distinct_runs,
     has_oracle,
@@ -77,6 +81,7 @@ class _Key(NamedTuple):
     group: str
     features: str
     semantics: str
+    candidates: str
     differs: str
     """What else differs from runs that share all of the above."""
 
@@ -101,7 +106,8 @@ def _groups(records: Sequence[RunRecord]) -> list[_Group]:
     for one in records:
         group = str(one.environment.get("group", ""))
         features, semantics = str(one.data["features"]), str(one.data["semantics"])
-        key = _Key(method_label(one), one.info.selection, group, features, semantics, differs="")
+        candidates = candidates_label(one)
+        key = _Key(method_label(one), one.info.selection, group, features, semantics, candidates, differs="")
         by_row.setdefault((key, one.info.dataset), []).append(one)
     return [
         _Group(key._replace(differs=differs), dataset, {one.info.seed: one for one in same})
@@ -124,15 +130,19 @@ class _Comparison:
         comparable: dict[tuple[str, ...], list[_Group]] = {}
         for one in self.groups:
             if one.key.selection != "oracle":
-                alike = (one.dataset, one.key.selection, one.key.features, one.key.semantics)
+                chosen = candidates_key(next(iter(one.records.values())))
+                alike = (one.dataset, one.key.selection, one.key.features, one.key.semantics, chosen)
                 comparable.setdefault(alike, []).append(one)
         for members in comparable.values():
             ranks = rank_columns({str(one.key): one.records for one in members})
             self._ranks |= {(one.key, one.dataset): ranks for one in members}
 
     def _published(self, one: _Group) -> PublishedRow | None:
-        """The published row of the method, or of the variant in the method's own ablation."""
+        """The published row of the method, or of the variant in the method's own ablation; published figures
+        have the default candidates."""
         info = next(iter(one.records.values())).info
+        if one.key.candidates != TEST:
+            return None
         if info.variant is not None:
             return own_ablation(info.method).get((info.variant, one.dataset.lower()))
         return self._results.find(info.method, one.dataset, semantics=one.key.semantics)
@@ -169,6 +179,7 @@ class _Comparison:
             rows.setdefault(one.key, {})[one.dataset] = one
         datasets = sorted({one.dataset for one in self.groups})
         leading = ["method", "selection", "features", "semantics"]
+        leading += ["candidates"] if any(key.candidates != TEST for key in rows) else []
         leading += ["differs in"] if any(key.differs for key in rows) else []
         columns = [Column(("", "", name), name, numeric=False) for name in leading]
         for name in datasets:
@@ -177,8 +188,12 @@ class _Comparison:
             columns += [
                 Column((label, one.group, one.name), f"{name}_{one.key}_mean") for one in headline_metrics()
             ]
+
         # Embedding methods before generative ones, as in published tables; oracle rows below their method.
-        ordered = sorted(rows, key=lambda one: (one.group, one.method, _SELECTIONS.index(one.selection), one))
+        def place(one: _Key) -> tuple[Any, ...]:
+            return one.group, one.method, _SELECTIONS.index(one.selection), one.candidates != TEST, one
+
+        ordered = sorted(rows, key=place)
         lines = [row for key in ordered for row in self._rows(key, columns, rows[key])]
         spread = "half of the 95 % interval (Student's t)" if "interval" in self.show else "std"
         title = f"Per-class accuracy in %, mean ± {spread} over seeds"
@@ -215,6 +230,6 @@ class _Comparison:
         rankings = [one for columns in self._ranks.values() for one in columns.values()]
         lines = ranking_notes(rankings)
         if any(one.second for one in rankings):
-            lines.insert(0, "ranked among rows of one selection, features and semantics")
+            lines.insert(0, "ranked among rows of one selection, features, semantics and candidates")
         lines += self.cells.notes()
         return (*lines, ORACLE_NOTE) if has_oracle(self.records) else tuple(lines)

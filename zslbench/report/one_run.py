@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zslbench.errors import DataError, PluginError, UnknownName
+from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import METRICS
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.declarations import Method
@@ -201,6 +202,7 @@ def run_parameters(run: RunInfo) -> dict[str, Any]:
         "seed": run.seed,
         "selection": run.selection,
         "every": identity.get("selection", {}).get("every"),
+        "candidates": identity.get("data", {}).get("candidates", {}).get("name", TEST),
         **{kind: name for kind, name in identity.get("components", {}).items() if kind != "dataset"},
         **flatten(identity.get("settings", {})),
         **{f"search {key}": values for key, values in identity.get("search", {}).items()},

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zslbench.data.locations import dataset_key
+from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import METRICS, Metric, criteria
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.presets import flatten
 from zslbench.report.statistics import interval
 from zslbench.report.tables.model import Cell, Table, as_table
+from zslbench.store.identity import canonical
 from zslbench.store.record import RunRecord
 
 if TYPE_CHECKING:
@@ -56,8 +58,27 @@ def selection_label(selection: str) -> str:
 
 
 def selection_mark(record: RunRecord) -> str:
-    """What marks a number that was not selected on validation, wherever it is shown."""
-    return {"oracle": ORACLE_MARK, "last": " (last)"}.get(record.info.selection, "")
+    """What marks a number wherever it is shown: a selection other than ``val``, candidates other than
+    ``test``."""
+    mark = {"oracle": ORACLE_MARK, "last": " (last)"}.get(record.info.selection, "")
+    chosen = candidates_label(record)
+    return mark if chosen == TEST else f"{mark} (candidates {chosen})"
+
+
+def candidates_label(record: RunRecord) -> str:
+    """The name of the run's candidates: ``test``, ``all``, or that of a file."""
+    return str((_candidates(record) or {}).get("name", TEST))
+
+
+def candidates_key(record: RunRecord) -> str:
+    """Equal for runs with the same candidates, whose figures can be ranked together."""
+    chosen = _candidates(record)
+    return canonical(chosen) if chosen else ""
+
+
+def _candidates(record: RunRecord) -> Mapping[str, Any] | None:
+    """None: the default."""
+    return record.info.identity.get("data", {}).get("candidates")  # type: ignore[no-any-return]
 
 
 # --- frames --------------------------------------------------------------------------------------
@@ -76,6 +97,7 @@ def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
                 "features": record.data["features"],
                 "semantics": record.data["semantics"],
                 "selection": record.info.selection,
+                "candidates": candidates_label(record),
                 "seed": record.info.seed,
                 **{one.name: one.of(record.metrics) for one in METRICS.values()},
                 "epochs": _epochs(record),

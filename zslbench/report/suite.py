@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.experiment.suites.cells import Entry, SuiteOutcome
@@ -27,9 +28,18 @@ from zslbench.report.figures import (
     word_list,
 )
 from zslbench.report.published import PublishedCells, published_lookup
-from zslbench.report.results import ORACLE_MARK, ORACLE_NOTE, dataset_label, is_simulated, selection_label
+from zslbench.report.results import (
+    ORACLE_MARK,
+    ORACLE_NOTE,
+    candidates_key,
+    candidates_label,
+    dataset_label,
+    is_simulated,
+    selection_label,
+)
 from zslbench.report.statistics import Ranking
 from zslbench.report.tables.model import Cell, Column, Row, Table
+from zslbench.store.record import RunRecord
 
 SHOW = ("oracle", "published", "difference", "interval")
 """``oracle`` (and ``last``): selections other than the one that ranks, where the suite runs them;
@@ -74,12 +84,12 @@ class _Builder:
         self.published = PublishedCells(outcome.published_source)
         self.find = published_lookup(outcome, results)
         self.columns = tuple(_columns(outcome))
-        self.ranks: dict[str, dict[str, Ranking]] = {}
-        """By data set and metric."""
+        self.ranks: dict[str, dict[str, dict[str, Ranking]]] = {}
+        """By data set, label of a line and metric."""
         if self.first != "oracle":  # results chosen on test images are not ranked
             for dataset in outcome.datasets:
                 runs = {line.label: self.entry(line, dataset, self.first).records for line in outcome.lines}
-                self.ranks[dataset] = rank_columns(runs, len(outcome.seeds))
+                self.ranks[dataset] = _ranked(runs, len(outcome.seeds))
 
     def entry(self, line: Line, dataset: str, selection: str) -> Entry:
         return self.outcome.entries[line.label, dataset, selection]
@@ -128,18 +138,32 @@ class _Builder:
         if first:
             mark = {"val": "", "oracle": ORACLE_MARK}.get(selection, f" ({selection})")
             name = Cell(words=line.label, mark=mark)
+        if chosen := self.other_candidates(line, selection, self.outcome.datasets):
+            name = replace(name, mark=f"{name.mark} (candidates {', '.join(chosen)})")
         row = _leading(name, line, "ours" if first else selection, selection)
         for dataset in self.outcome.datasets:
             entry = self.entry(line, dataset, selection)
             row |= {f"{dataset}_state": entry.state, f"{dataset}_seeds": len(entry.records)}
+            if entry.records:
+                chosen = self.other_candidates(line, selection, [dataset]) or [TEST]
+                row[f"{dataset}_candidates"] = ", ".join(chosen)
             for place, metric in enumerate(headline_metrics()):
                 values, key = self.values(entry, metric), f"{dataset}_{metric.key}"
                 cell, found = self.figure(entry, values, with_state=not place), values.interval
                 if first:
-                    cell = marked(cell, line.label, self.ranks.get(dataset, {}).get(metric.key))
+                    cell = marked(
+                        cell, line.label, self.ranks.get(dataset, {}).get(line.label, {}).get(metric.key)
+                    )
                 row |= {f"{key}_mean": cell, f"{key}_std": found.std}
                 row |= {f"{key}_low": found.low, f"{key}_high": found.high}
         return Row.of(self.columns, row, line.group, "" if first else selection)
+
+    def other_candidates(self, line: Line, selection: str, datasets: Collection[str]) -> list[str]:
+        """Names of the candidates of the line's runs, where they are not the default."""
+        records = (
+            one for dataset in datasets for one in self.entry(line, dataset, selection).records.values()
+        )
+        return sorted({candidates_label(one) for one in records} - {TEST})
 
     def figure(self, entry: Entry, values: SeedValues, *, with_state: bool) -> Cell:
         """A mean with its spread, or why there is none."""
@@ -187,7 +211,9 @@ class _Builder:
         shown = {key: one for key, one in self.outcome.entries.items() if key[2] in self.selections}
         ran = {key[2] for key, entry in shown.items() if entry.records}
         lines = [_SELECTED[selection] for selection in self.selections if selection in ran]
-        lines += ranking_notes([one for columns in self.ranks.values() for one in columns.values()])
+        lines += ranking_notes(
+            [one for lines in self.ranks.values() for columns in lines.values() for one in columns.values()]
+        )
         if any(one.state == "partial" for one in shown.values()):
             lines.append(f"(n): the mean of n of the {len(self.outcome.seeds)} seeds, not ranked")
         if self.intervals:
@@ -198,6 +224,16 @@ class _Builder:
         return [*lines, *self.outcome.remarks]
 
 
+def _ranked(runs: Mapping[str, Mapping[int, RunRecord]], seeds: int) -> dict[str, dict[str, Ranking]]:
+    """By label of a line and metric, the ranking among lines with the same candidates."""
+    groups: dict[str, dict[str, Mapping[int, RunRecord]]] = {}
+    for label, records in runs.items():
+        key = ", ".join(sorted({candidates_key(one) for one in records.values()}))
+        groups.setdefault(key, {})[label] = records
+    ranks = {key: rank_columns(members, seeds) for key, members in groups.items()}
+    return {label: ranks[key] for key, members in groups.items() for label in members}
+
+
 def _columns(outcome: SuiteOutcome) -> Iterator[Column]:
     """For readers the method and the headline metrics of each data set; for programs everything."""
     yield Column(("", "", "method"), "line", numeric=False)
@@ -205,7 +241,7 @@ def _columns(outcome: SuiteOutcome) -> Iterator[Column]:
         yield Column(("", "", name), name, numeric=False, readers=False)
     for dataset in outcome.datasets:
         label = dataset_label(dataset, outcome.records)
-        for name in ("state", "source"):
+        for name in ("state", "source", "candidates"):
             yield Column((label, "", name), f"{dataset}_{name}", numeric=False, readers=False)
         yield Column((label, "", "seeds"), f"{dataset}_seeds", readers=False)
         for metric in headline_metrics():
@@ -255,6 +291,8 @@ def _input_notes(outcome: SuiteOutcome) -> list[str]:
     for (label, dataset, _), entry in outcome.entries.items():
         for record in entry.records.values():
             inputs = f"features {record.data['features']}, semantics {record.data['semantics']}"
+            if (chosen := candidates_label(record)) != TEST:
+                inputs += f", candidates {chosen}, ranked among themselves"
             found.setdefault(dataset, {}).setdefault(inputs, []).append(label)
     lines = []
     same: dict[str, list[str]] = {}

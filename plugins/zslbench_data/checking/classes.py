@@ -28,7 +28,7 @@ from zslbench.data import (
     label_files,
     sidecar,
 )
-from zslbench.evaluation import fingerprint
+from zslbench.evaluation import fingerprint, untested_note
 from zslbench_data.checking.features import check_vectors, duplicates, official, part_numbers, short_path
 from zslbench_data.words.attributes import RECORD_FILE, words_of
 
@@ -61,6 +61,9 @@ def compare_labels(folder: Path, findings: Findings) -> ImageLabels | None:
 def check_semantics(contents: FolderContents, names: Iterable[str]) -> None:
     """Check these class semantics, and the split with each."""
     findings, sound = contents.findings, True
+    described = contents.unchecked("att")
+    if described is not None and (note := untested_note(described)):
+        findings.warning(note, SPLITS_FILE)
     for name in names:
         file = SEMANTICS_FILES[name]
         with findings.guard(file):

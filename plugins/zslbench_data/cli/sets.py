@@ -156,16 +156,21 @@ def _about(there: Presence) -> Row:
 
 def _read_counts(folder: Path) -> Row:
     """Counts from the splits file, for a data set outside the catalogue."""
-    from zslbench.data import PARTS, FolderContents
+    from zslbench.data import PARTS, Findings, FolderContents, label_files
+    from zslbench.evaluation import untested_note
 
-    contents = FolderContents(folder)
+    labels = next(label_files(folder, Findings(), names=False, unreadable="warning"), None)
+    contents = FolderContents(folder, labels)
     if not contents.variables:
         contents.findings.raise_errors(folder)
+    described = contents.unchecked("att")
+    note = "" if described is None else untested_note(described)
     sizes = {part: len(rows) for part, rows in contents.parts.items()}
     images = sum(sizes.values()) if len(sizes) == len(PARTS) else None
     shape = (None, None) if contents.semantics is None else contents.semantics.shape
     counts = {"images": images, "classes": shape[0], "attributes": shape[1]}
-    return {**counts, **{part: sizes.get(part) for part in PARTS}}
+    counts |= {part: sizes.get(part) for part in PARTS}
+    return {**counts, **({"candidates": note} if note else {})}
 
 
 def _semantics(there: Presence) -> list[str]:

@@ -115,7 +115,8 @@ def compute(
     pictures = pictures_of(dataset, chosen.tolist(), images, notify)
     maps, scores, overall = (part.numpy() for part in found)
     grid = grid_of(dataset.regions, maps.shape[2])
-    outcome, unseen = outcomes(record, dataset), set(run.fold.space.unseen.tolist())
+    outcome, space = outcomes(record, dataset), run.fold.space
+    unseen = {space.names[one] for one in space.unseen.tolist()}
     shown = []
     for place, row in enumerate(chosen.tolist()):
         picture = pictures.get(row)
@@ -129,9 +130,9 @@ def compute(
         for at in np.argsort(-scores[place], kind="stable")[:top].tolist():
             score = f"{scores[place, at]:#.3g}".rstrip(".")  # three significant digits, as in "2.80"
             tiles.append(_map_tile(readable(names[at]), score, as_map(maps[place, at], grid), picture))
-        label = int(dataset.labels[row])
+        label = dataset.class_names[int(dataset.labels[row])]
         side = "unseen" if label in unseen else "seen"
-        shown.append(ImageTiles(row, dataset.class_names[label], side, outcome.get(row, ""), tuple(tiles)))
+        shown.append(ImageTiles(row, label, side, outcome.get(row, ""), tuple(tiles)))
     return shown
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from zslbench.errors import DataError, PluginError, SettingsError, ZslbenchError
 from zslbench.evaluation import Fold, final_fold, split_fingerprint
 from zslbench.experiment import DataFiles, arrays, embedding_inputs, load_dataset, resolve
-from zslbench.plugin import Dataset, Embedding, Generator, Networks, load_class, registry
+from zslbench.plugin import Candidates, Dataset, Embedding, Generator, Networks, load_class, registry
+from zslbench.report import candidates_label
 from zslbench.store import RunRecord
 from zslbench.training import unflatten
 
@@ -122,6 +124,12 @@ def open_run(
             f"set '{dataset.name}' does not have; give --regions"
         )
     _require_same_data(record, dataset)
+    classes = record.table("classes")
+    scored = classes["name"][classes["side"] == "unseen"]
+    names = {name: number for number, name in enumerate(dataset.class_names)}
+    candidates = Candidates(
+        candidates_label(record), np.array([names[name] for name in scored], dtype=np.int64)
+    )
     shown = {part.registered.plugin.name for kind, part in parts.items() if kind != "classifier"}
     for plugin in recipe.plugins:
         recorded_source = identity["versions"].get(f"plugin {plugin.name}", plugin.source)
@@ -130,7 +138,7 @@ def open_run(
                 f"plugin '{plugin.name}' has changed since run {record.info.id}; its current code draws this "
                 "figure"
             )
-    fold = final_fold(dataset, torch.device("cpu"), inputs)
+    fold = final_fold(replace(dataset, candidates=candidates), torch.device("cpu"), inputs)
     made: dict[str, Any] = {
         kind: load_class(part.registered)(part.settings, fold.space)
         for kind, part in parts.items()
@@ -149,6 +157,8 @@ def _require_same_data(record: RunRecord, dataset: Dataset) -> None:
     ]
     if split_fingerprint(dataset.split) != record.data["split_fingerprint"]:
         differ.append("split")
+    if not set(record.table("classes")["name"]) <= set(dataset.class_names):
+        differ.append("class names")
     if differ:
         raise DataError(
             f"run {record.info.id}",

@@ -65,11 +65,12 @@ def outcomes(record: RunRecord, dataset: Dataset) -> dict[int, str]:
     Images without scores (seen ones, for a method that does CZSL only) are left out.
     """
     table = record.table("predictions")
+    names = record.table("classes").set_index("class_id")["name"]
     task = "gzsl" if "gzsl_prediction" in table else "czsl"
     columns = table[table[f"{task}_prediction"] >= 0][["image", f"{task}_correct", f"{task}_prediction"]]
     trained = dict.fromkeys(dataset.split.trainval.tolist(), "training image")
     return trained | {
-        int(row): "correct" if correct else f"predicted as {dataset.class_names[int(predicted)]}"
+        int(row): "correct" if correct else f"predicted as {names[int(predicted)]}"
         for row, correct, predicted in columns.itertuples(index=False)
     }
 

@@ -171,7 +171,7 @@ def synthetic_samples(run: FittedRun, selection: Selection, per_class: int, seed
     with torch.no_grad():
         for label in selection.unseen.tolist():
             noise = {name: draw(spec, per_class, streams, name) for name, spec in specs}
-            semantics = run.fold.space.semantics[label].expand(per_class, -1)
+            semantics = torch.from_numpy(run.dataset.semantics[label]).expand(per_class, -1)
             made.append(run.generator.sample(run.networks.get("generator", {}), semantics, noise))
     g = torch.cat(made)
     labels = np.repeat(selection.unseen, per_class)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import scipy.io
 
 import zslbench
 
@@ -32,6 +34,32 @@ def loaded():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datasets, "load_dataset", once)
         yield
+
+
+def test_descriptions_of_classes_without_images_change_nothing(real_data, tmp_path):
+    """AWA2mini with the attributes of AWA2's other 42 classes."""
+    official, small = (real_data / "xlsa17" / name for name in ("AWA2", "AWA2mini"))
+    many, few = (scipy.io.loadmat(one / "att_splits.mat") for one in (official, small))
+    known = {str(one[0]) for one in few["allclasses_names"][:, 0]}
+    others = [at for at, one in enumerate(many["allclasses_names"][:, 0]) if str(one[0]) not in known]
+    assert len(others) == 42
+    described = {key: value for key, value in few.items() if not key.startswith("_")}
+    for key, axis in (("att", 1), ("original_att", 1), ("allclasses_names", 0)):
+        more = np.take(many[key], others, axis)
+        described[key] = np.concatenate([few[key], more], axis)
+    (tmp_path / "AWA2MORE").mkdir()
+    scipy.io.savemat(tmp_path / "AWA2MORE" / "att_splits.mat", described)
+    (tmp_path / "AWA2MORE" / "mobilenet_v2.mat").symlink_to(small / "mobilenet_v2.mat")
+
+    def figures(**more):
+        run = zslbench.run(
+            "eszsl", dataset="awa2more", features="mobilenet_v2", select="last", data_root=tmp_path,
+            store=tmp_path / "store", device="cpu", threads=1, **more,
+        )  # fmt: skip
+        return [100 * run.records[0].metrics[name] for name in ("acc", "u", "s", "h")]
+
+    assert figures() == pytest.approx([84.95, 33.52, 94.94, 49.54], abs=0.01)
+    assert figures(candidates="all")[0] == pytest.approx(3.85, abs=0.01)
 
 
 @pytest.mark.parametrize(

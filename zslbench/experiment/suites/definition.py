@@ -25,7 +25,7 @@ from pydantic import (
 
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.evaluation.selection import Mode, Selection
-from zslbench.experiment.options import FitOptions
+from zslbench.experiment.options import AllOptions
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.declarations import FULL, KINDS, Method
 from zslbench.plugin.presets import flatten
@@ -84,6 +84,9 @@ class RowOptions(BaseModel):
     """Class semantics."""
     regions: str | None = None
     """Region features: a name or a path."""
+    candidates: str | None = None
+    """Unseen classes that are scored: ``test``, ``all``, or a file of class names, relative to the suite's
+    file."""
     keep_weights: bool | None = None
     """Whether to keep the fitted networks with the runs."""
 
@@ -310,7 +313,7 @@ def ablation_suite(
     datasets: Sequence[str],
     seeds: Sequence[int],
     select: str,
-    fit: FitOptions,
+    fit: AllOptions,
 ) -> Suite:
     """The variants of a method as a suite: lines are labelled by variant, in the order of declaration.
 
@@ -333,6 +336,7 @@ def ablation_suite(
         if name not in names:
             raise UnknownName(f"method '{method.name}' has no variant '{name}', {did_you_mean(name, names)}")
     options = {name: getattr(fit, name) for name in ("epochs", "every", "features", "semantics", "regions")}
+    options["candidates"] = fit.files.candidates
     rows = [
         # Not validated here: faults are found, and explained, when the row is resolved to a recipe.
         Row.model_construct(

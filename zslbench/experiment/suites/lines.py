@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zslbench.data.named import find_dataset
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
+from zslbench.evaluation.candidates import ALL, TEST
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.datasets import DataFiles
 from zslbench.experiment.job import requested, versions
@@ -209,7 +210,12 @@ class _Resolver:
             Cell,
             line,
             dataset,
-            DataFiles(option("features"), option("semantics"), option("regions")),
+            DataFiles(
+                option("features"),
+                option("semantics"),
+                option("regions"),
+                self._candidates(option("candidates")),
+            ),
             bool(option("keep_weights")),
             Selection(every=option("every")),
         )
@@ -302,6 +308,11 @@ class _Resolver:
         nearest_first += [applicable(one.preset) for one in reversed(whole)]
         chosen = next((names for names in nearest_first if names), ())
         return tuple(map(self._preset_path, chosen)) or None
+
+    def _candidates(self, given: str | None) -> str | None:
+        """The candidates of a suite; a file named in it is relative to it."""
+        folder = self.suite.folder
+        return given if given in (None, TEST, ALL) or folder is None else str(folder / str(given))
 
     def _preset_path(self, name: str) -> str:
         """A file named in the suite is relative to it; one of the command line, to the working directory."""

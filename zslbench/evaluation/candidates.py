@@ -1,0 +1,104 @@
+"""Candidates: the unseen classes that images of unseen classes can be taken for.
+
+By default they are the classes of the test_unseen images, as in the field. A data set may describe many more,
+such as all classes of ImageNet, of which few have images. To score these as well is harder, so runs that do
+are marked and never ranked with others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from zslbench.data.validate import few
+from zslbench.errors import DataError, SettingsError, did_you_mean
+from zslbench.plugin.dataset import Candidates, Dataset, Indices
+
+TEST, ALL = "test", "all"
+"""Names of candidates: the classes of the test_unseen images, and every class that is not a seen one."""
+
+
+def candidates_of(dataset: Dataset) -> Candidates:
+    """The data set's candidates; by default those of the test_unseen images."""
+    return dataset.candidates or Candidates(TEST, _classes(dataset, dataset.split.test_unseen))
+
+
+def with_candidates(dataset: Dataset, requested: str | Path | None = None) -> Dataset:
+    """The data set with its candidates decided, and a note if it has classes without images.
+
+    Args:
+        requested: ``test``, ``all``, or a file with a class name on each line; None: the data set's own
+            choice. Candidates that are the same classes as ``test`` are called so.
+
+    Raises:
+        SettingsError: there is no such file.
+        DataError: it names unknown or seen classes, or lacks a class of the test_unseen images.
+    """
+    tested, untested = _classes(dataset, dataset.split.test_unseen), untested_classes(dataset)
+    chosen = candidates_of(dataset)
+    if requested == TEST:
+        chosen = Candidates(TEST, tested)
+    elif requested == ALL:
+        chosen = Candidates(ALL, np.union1d(tested, untested))
+    elif requested is not None:
+        chosen = _listed(dataset, Path(requested))
+    wrong = (
+        (np.intersect1d(_classes(dataset, dataset.split.trainval), chosen.classes), "are seen classes"),
+        (np.setdiff1d(tested, chosen.classes), "classes of test_unseen images are missing"),
+    )
+    faults = [
+        f"{len(classes)} {what} ({few(dataset.class_names[one] for one in classes.tolist())})"
+        for classes, what in wrong
+        if len(classes)
+    ]
+    if faults:
+        raise DataError(f"candidates {chosen.name}", faults, "List unseen classes, all tested ones included")
+    if np.array_equal(chosen.classes, tested):
+        chosen = Candidates(TEST, tested)
+    found = replace(dataset, candidates=chosen)
+    note = untested_note(found)
+    return replace(found, notes=(*dataset.notes, *([note] if note else [])))
+
+
+def untested_classes(dataset: Dataset) -> Indices:
+    """Classes with neither training nor test images."""
+    used = [_classes(dataset, rows) for rows in dataset.split.parts.values()]
+    return np.setdiff1d(np.arange(len(dataset.class_names)), np.concatenate(used))
+
+
+def untested_note(dataset: Dataset) -> str:
+    """What to know about classes without images; empty: there are none."""
+    untested, chosen = untested_classes(dataset), candidates_of(dataset)
+    if not len(untested):
+        return ""
+    text = f"{len(untested)} of {len(dataset.class_names)} classes have neither training nor test images"
+    names = few(dataset.class_names[one] for one in untested.tolist())
+    added = len(np.intersect1d(untested, chosen.classes))
+    effect = "they are not candidates for test images; --candidates all adds them"
+    if added:
+        effect = f"{added} of them are candidates for test images (--candidates {chosen.name})"
+    return f"{text} ({names}): {effect}"
+
+
+def _listed(dataset: Dataset, path: Path) -> Candidates:
+    try:
+        lines = path.expanduser().read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        raise SettingsError(
+            f"--candidates {path}: {reason}; give all, or a file with a class name on each line"
+        ) from None
+    number = {name: place for place, name in enumerate(dataset.class_names)}
+    names = {line.strip() for line in lines} - {""}
+    if unknown := sorted(names - number.keys()):
+        hint = did_you_mean(unknown[0], number)
+        fault = f"{len(unknown)} unknown classes ({few(unknown)}); {unknown[0]}: {hint}"
+        raise DataError(path, [fault])
+    return Candidates(path.name, np.array(sorted(number[name] for name in names), dtype=np.int64))
+
+
+def _classes(dataset: Dataset, rows: Indices) -> Indices:
+    inside = rows[(rows >= 0) & (rows < len(dataset.labels))]  # of a data set that is being checked
+    return np.unique(dataset.labels[inside]).astype(np.int64)
