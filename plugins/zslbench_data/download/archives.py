@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import gzip
 import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ CHECKSUMS = "checksums.json"
 """The file in that folder with a record of each archive, made when it was first seen."""
 
 _BLOCK = 1 << 20
+RESTARTS = 2
+"""How often a download from one address starts over because resuming gave a wrong file."""
 _FACTOR = 4
 """Largest acceptable size of an archive, as a multiple of its approximate size."""
 
@@ -85,6 +88,26 @@ class Fetcher:
             if isinstance(one, Fetched) and one.record["url"]:
                 one.path.unlink(missing_ok=True)
 
+    @contextlib.contextmanager
+    def opened(self, fetched: Fetched) -> Iterator[None]:
+        """Read an archive: what turns out to be wrong is told with what to do, and a mirror's is removed."""
+        try:
+            yield
+        except DataError as error:
+            advice = ". ".join(filter(None, (error.advice, self._reject(fetched))))
+            self._outcomes[fetched.archive] = told = DataError(error.where, error.faults, advice)
+            raise told from None
+
+    def _reject(self, fetched: Fetched) -> str:
+        origin = _origin(fetched.record)
+        if origin is None or origin in fetched.archive.urls or fetched.archive.checksum:
+            return "Pass --force to download it again"
+        fetched.path.unlink(missing_ok=True)
+        records = read_records(self.folder / CHECKSUMS)
+        records.pop(fetched.archive.file, None)
+        write_records(self.folder / CHECKSUMS, records)
+        return f"It came from {origin} and was removed; without --mirror the published one is downloaded"
+
     def _fetch(self, archive: Archive) -> Fetched:
         target = self.folder / archive.file
         if self.offline and not target.is_file():
@@ -120,7 +143,9 @@ class Fetcher:
         with requests.Session() as session:
             for url in addresses:
                 try:
-                    found = self._download_from(session, url, archive, part_path(target, url), known)
+                    # What a mirror sent says nothing about the archives of other addresses.
+                    trusted = known if _origin(known) in (url, *archive.urls) else None
+                    found = self._download_from(session, url, archive, part_path(target, url), trusted)
                 except DownloadError as error:
                     failures.append(str(error))
                     self.display.message(str(error))
@@ -129,10 +154,16 @@ class Fetcher:
                 sync_folder(self.folder)
                 for one in addresses:
                     discard(part_path(target, one))
+                if known and known.get("sha256") != found["sha256"]:
+                    self.display.message(
+                        f"{archive.file} is not the one that was here before, from {_origin(known)}: "
+                        "get what was unpacked from that one again, with --force"
+                    )
                 return Fetched(archive, target, self._record(archive, found))
+        changed = "; --force accepts another archive than the recorded one" if known else ""
         raise DownloadError(
             f"{archive.file} could not be downloaded: {'; '.join(failures)}. Download it by hand from "
-            f"{archive.page} to {target}, or pass another address with --mirror"
+            f"{archive.page} to {target}, or pass another address with --mirror{changed}"
         )
 
     def _download_from(
@@ -147,15 +178,16 @@ class Fetcher:
         limit = archive.size
         if limit is not None and not archive.exact:
             limit = _FACTOR * limit + _BLOCK
-        while True:
+        for restarts in range(RESTARTS + 1):
             final, resumed = Transfer(session, url, part, self.display, limit).run()
             found, fault = _inspect(archive, part, known)
             if fault is None:
                 return {"url": final, **found, **({"asked": url} if final != url else {})}
             discard(part)
-            if not resumed:
-                raise DownloadError(f"{url}: the download {fault}")
+            if not resumed or restarts == RESTARTS:
+                break
             self.display.message(f"{url}: the resumed download {fault}; starting over")
+        raise DownloadError(f"{url}: the download {fault}")
 
     def _record(self, archive: Archive, found: dict[str, Any]) -> dict[str, Any]:
         date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -164,6 +196,11 @@ class Fetcher:
         path = self.folder / CHECKSUMS
         write_records(path, {**read_records(path), archive.file: record})
         return record
+
+
+def _origin(record: dict[str, Any] | None) -> str | None:
+    """The address that a recorded archive was requested from; None: it was put there by hand."""
+    return record.get("asked") or record.get("url") if record else None
 
 
 def write_records(path: Path, records: dict[str, Any]) -> None:
@@ -183,7 +220,7 @@ def _inspect(archive: Archive, path: Path, known: dict[str, Any] | None) -> tupl
         fault = f"has {size} bytes, the published archive {archive.size}"
     elif published and digest != published:
         fault = f"is not the published archive ({algorithm}:{digest}, published {archive.checksum})"
-    elif known and sha256 != known.get("sha256"):
+    elif known and not published and sha256 != known.get("sha256"):
         digests = f"sha256 {sha256}, then {known.get('sha256')}"
         fault = f"is not the archive first seen on {str(known.get('date', ''))[:10]} ({digests})"
     elif not known and not published:

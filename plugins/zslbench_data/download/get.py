@@ -88,9 +88,11 @@ def get_part(entry: CatalogueEntry, what: str, root: Path, fetcher: Fetcher) -> 
         staging = folder / f".{what}.incoming"
         if not staging.is_dir():  # otherwise most may exist
             require_space(folder / what, part.unpacked)
-        files = unpack(fetched.path, fetched.record["sha256"], part, staging, fetcher.display)
+        with fetcher.opened(fetched):
+            files = unpack(fetched.path, fetched.record["sha256"], part, staging, fetcher.display)
         try:
-            text, records = _prepare(entry, part, staging, files)
+            with fetcher.opened(fetched):
+                text, records = _prepare(entry, part, staging, files)
             others = [
                 name
                 for name, one in sorted(records.items())
@@ -202,8 +204,7 @@ def unpack(archive: Path, sha256: str, part: DownloadPart, staging: Path, displa
         shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, DataError):
             raise
-        advice = "Download it again with --force"
-        raise DataError(archive, [f"the archive is damaged ({error})"], advice) from None
+        raise DataError(archive, [f"the archive is damaged ({error})"]) from None
     return done
 
 

@@ -14,7 +14,9 @@ import contextlib
 import hashlib
 import json
 import os
+import queue
 import re
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,12 @@ PROGRESS = 1 << 20
 TIMEOUT = 20.0, 60.0
 """Seconds that connecting may take, and that the server may send nothing."""
 CHUNK = 1 << 18
+SLOWEST, WINDOW = 1000, 60.0
+"""Fewest bytes per second that count as sending, on average over so many seconds."""
+ANSWER = 120.0
+"""Seconds until the headers of an answer are complete, redirects included."""
+LONGEST = 24 * 3600.0
+"""Seconds that the transfer of a file may take altogether."""
 
 _RETRIED = {408, 425, 429, 500, 502, 503, 504}
 """HTTP status codes after which a retry may succeed."""
@@ -101,14 +109,14 @@ class Transfer:
             The final address after redirects, and whether bytes of an earlier try were used.
 
         Raises:
-            DownloadError: the server refuses, cannot be reached or keeps cutting.
+            DownloadError: the server refuses, cannot be reached, keeps cutting or is far too slow.
             DataError: the disk is too full.
             OSError: ``part`` cannot be written.
         """
-        retries, highest = RETRIES, self._size
+        retries, highest, deadline = RETRIES, self._size, time.monotonic() + LONGEST
         while True:
             try:
-                return self._try()
+                return self._try(deadline)
             except _Retryable as fault:
                 # Bytes that are received again after starting over are not progress.
                 if self._size - highest >= PROGRESS:
@@ -120,6 +128,8 @@ class Transfer:
                     saved = f"; {human(self._size)} saved" if self._size else ""
                     tries = len(retries.history) + 1
                     raise DownloadError(f"{self.url}: {fault}, {tries} times{saved}") from None
+                if time.monotonic() > deadline:
+                    raise DownloadError(f"{self.url}: {fault}, for over {LONGEST / 3600:.0f} hours") from None
                 pause = min(max(retries.get_backoff_time(), fault.wait), retries.backoff_max)
                 self.display.message(f"{self.url}: {fault}; retrying in {pause:.0f} s")
                 time.sleep(pause)
@@ -128,7 +138,7 @@ class Transfer:
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.is_file() else 0
 
-    def _try(self) -> tuple[str, bool]:
+    def _try(self, deadline: float) -> tuple[str, bool]:
         have, announced = self._size, self._announced()
         # The stored bytes: servers may offer to compress, or decompress a .tgz on the way.
         headers = {"Accept-Encoding": "identity", "User-Agent": f"zslbench/{__version__}"}
@@ -137,10 +147,10 @@ class Transfer:
             if announced["validator"]:
                 headers["If-Range"] = announced["validator"]
         try:
-            with self.session.get(self.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            with self._answer(headers) as response:
                 begin, total = self._body_range(response, have, announced)
                 if not begin or begin != total:
-                    self._receive(response, begin, total)
+                    self._receive(response, begin, total, deadline)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             reason, retryable = _describe(error)
             if not retryable:
@@ -155,6 +165,26 @@ class Transfer:
             discard(self.part)
             raise _Retryable(f"sent {size} bytes, announced {total}")
         return response.url, begin > 0
+
+    def _answer(self, headers: dict[str, str]) -> requests.Response:
+        """The server's answer, without its body. A server may send headers one byte at a time, each in time,
+        so another thread waits for them, and is abandoned with its connection when that takes too long."""
+        answers: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put(self.session.get(self.url, headers=headers, stream=True, timeout=TIMEOUT))
+            except Exception as error:  # raised below
+                answers.put(error)
+
+        threading.Thread(target=ask, daemon=True).start()
+        try:
+            answer = answers.get(timeout=ANSWER)
+        except queue.Empty:
+            raise _Retryable(f"no complete answer within {ANSWER:.0f} s") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def _announced(self) -> dict[str, Any] | None:
         """What the server announced when the first bytes of the part came."""
@@ -192,7 +222,7 @@ class Transfer:
             fault.wait = Retry().parse_retry_after(headers.get("Retry-After", "0"))
         raise fault
 
-    def _receive(self, response: requests.Response, begin: int, total: int | None) -> None:
+    def _receive(self, response: requests.Response, begin: int, total: int | None, deadline: float) -> None:
         self._check_limit(total)
         tag = response.headers.get("ETag", "")
         # A weak tag promises only equivalent content; ranges need identical bytes.
@@ -203,11 +233,20 @@ class Transfer:
         require_space(self.part.with_name(name), total - begin if total is not None else 0)
         with self.display.task(name, total, begin), self.part.open("r+b" if begin else "wb") as file:
             file.seek(begin)
+            since, before = time.monotonic(), begin
             try:
-                for piece in response.raw.stream(CHUNK, decode_content=False):
+                # Unlike read and stream, read1 returns what has come, however little.
+                while piece := response.raw.read1(CHUNK, decode_content=False):
                     file.write(piece)
                     self.display.advance(len(piece))
                     self._check_limit(file.tell())
+                    now = time.monotonic()
+                    if now > deadline:
+                        raise DownloadError(f"{self.url}: takes over {LONGEST / 3600:.0f} hours")
+                    if now - since > WINDOW:
+                        if file.tell() - before < SLOWEST * (now - since):
+                            raise _Retryable(f"the server sends under {human(SLOWEST)}/s")
+                        since, before = now, file.tell()
             finally:  # however it ends, what was received stays
                 file.flush()
                 os.fsync(file.fileno())

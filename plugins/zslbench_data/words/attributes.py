@@ -17,6 +17,7 @@ SUN: they keep ``(not part of a tree)``, and ``man-made`` as one word without a 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import json
@@ -186,7 +187,8 @@ def get_vectors(
         origin = _file_record(path)
     words = {word for one in names.values() for name in one for word in words_of(name)}
     fetcher.display.message(f"looking up {len(words)} words in {path.name}")
-    found = read_words(path, words, member=member)
+    with fetcher.opened(fetched) if fetched else contextlib.nullcontext():
+        found = read_words(path, words, member=member)
     for dataset, attributes in names.items():
         array, unknown, empty = combine(attributes, found.vectors, found.dimension, rule)
         if empty and not allow_missing:

@@ -42,6 +42,12 @@ class File:
     redirect: str | None = None
     pause: float = 0.0
     """Seconds before every quarter of the body."""
+    drip: float = 0.0
+    """Seconds before every byte of the body."""
+    slow_headers: float = 0.0
+    """Seconds before every byte of a header line that does not end."""
+    other_rest: bytes | None = None
+    """What requests of a range are answered with instead."""
     encoding: str | None = None
     chunked: bool = False
     retry_after: str | None = None
@@ -118,8 +124,14 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         body = file.body[begin:]
+        if begin and file.other_rest is not None:
+            body = (file.other_rest * len(body))[: len(body)]
         if file.etag:
             self.send_header("ETag", file.etag)
+        while file.slow_headers:
+            self.flush_headers()
+            self.wfile.write(b"X")
+            time.sleep(file.slow_headers)
         if file.encoding:
             self.send_header("Content-Encoding", file.encoding)
         if file.chunked:
@@ -129,7 +141,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if cut is not None:
             body = body[:cut]
-        for quarter in range(4):
+        for at in range(len(body) if file.drip else 0):
+            time.sleep(file.drip)
+            self.wfile.write(body[at : at + 1])
+        for quarter in range(0 if file.drip else 4):
             time.sleep(file.pause)
             piece = body[len(body) * quarter // 4 : len(body) * (quarter + 1) // 4]
             if file.chunked and piece:

@@ -286,3 +286,52 @@ def test_a_damaged_checksums_file_is_an_error(
     (tmp_path / "archives" / "checksums.json").write_text('{"set.zip": 3}')
     with pytest.raises(DataError, match=r"checksums.json: is damaged"):
         fetcher().fetch(one)
+
+
+def test_a_server_that_resumes_with_other_bytes_is_abandoned(
+    web: Any, fetcher: Any, archive: Any, body: bytes
+) -> None:
+    """It cuts every answer, sends other bytes for the rest, and nothing that comes of it is the archive."""
+    url = web.serve("/set.zip", body, cut=[len(body) // 2, None], other_rest=b"x")
+    web.files["/set.zip"].cut *= 20  # alternately
+    with pytest.raises(DownloadError, match="the download is not the published archive"):
+        fetcher().fetch(archive(url, body=body))
+    assert len(web.requests) <= 6
+
+
+@pytest.mark.parametrize("first", ["mirror", "by hand"])
+def test_what_a_mirror_sent_is_not_trusted_over_the_published_address(
+    web: Any, fetcher: Any, archive: Any, body: bytes, make_zip: Any, display: Any, first: str
+) -> None:
+    one, other = archive(web.serve("/set.zip", body)), make_zip({"a.txt": b"evil"})
+    mirror = web.serve("/bad/set.zip", other)
+    if first == "mirror":
+        got = fetcher(mirrors=[f"{web.address}/bad"]).fetch(one)
+        assert got.record["sha256"] == digest(other)
+    else:
+        made = fetcher()
+        made.folder.mkdir()
+        (made.folder / "set.zip").write_bytes(other)
+        got = made.fetch(one)
+    got.path.unlink()
+    found = fetcher().fetch(one)
+    assert (found.record["sha256"], found.record["url"]) == (digest(body), one.urls[0])
+    assert any("--force" in line for line in display.messages)
+    found.path.unlink()
+    web.files["/set.zip"].status = [404]  # and what the published address sent is trusted over a mirror
+    with pytest.raises(DownloadError, match=r"first seen.*--force"):
+        fetcher(mirrors=[mirror]).fetch(one)
+
+
+def test_a_wrong_archive_of_a_mirror_is_forgotten(web: Any, fetcher: Any, archive: Any, body: bytes) -> None:
+    one = archive(web.serve("/set.zip", body))
+    web.serve("/bad/set.zip", body + b"")
+    for mirrors, kept in (([f"{web.address}/bad"], False), ([], True)):
+        made = fetcher(mirrors=mirrors)
+        got = made.fetch(one)
+        with pytest.raises(DataError) as raised, made.opened(got):
+            raise DataError(got.path, ["does not contain what it should"])
+        assert ("--force" in str(raised.value)) == kept
+        assert got.path.is_file() == kept
+        with pytest.raises(DataError, match="does not contain"):  # the next part from it says the same
+            made.fetch(one)

@@ -278,8 +278,15 @@ def test_images_that_cannot_be_downloaded(get: Any, tmp_path: Path) -> None:
 def test_an_archive_without_the_files(get: Any, served: Any, make_zip: Any, tmp_path: Path) -> None:
     served.serve("/all.zip", make_zip({"data/MINI/att_splits.mat": b"only"}))
     result = get("mini", "--what", "splits")
-    assert "MINI/res101.mat" in result.stderr
+    assert "MINI/res101.mat" in result.stderr and "--force" in result.stderr
     assert not (tmp_path / "data" / "MINI" / "att_splits.mat").exists()
+
+
+def test_a_wrong_archive_of_a_mirror_does_no_lasting_harm(get: Any, served: Any, make_zip: Any) -> None:
+    mirror = served.serve("/bad/all.zip", make_zip({"data/MINI/att_splits.mat": b"only"}))
+    result = get("mini", "--what", "splits", "--mirror", mirror)
+    assert result.exit_code == 1 and mirror in result.stderr
+    assert get("mini", "--what", "splits").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from zslbench.errors import DataError
+from zslbench_data.download import transfer
 from zslbench_data.download.transfer import DownloadError, Transfer, part_path
 
 BODY = random.Random(5).randbytes(200_000)
@@ -229,3 +230,31 @@ def test_a_damaged_json_file_starts_over(web: Any, download: Any, tmp_path: Path
     web.files["/set.zip"].cut = [None]
     assert download(url)[0] == BODY
     assert web.requested_ranges("/set.zip")[-1] is None
+
+
+def test_a_server_that_only_drips_is_abandoned(
+    web: Any, download: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(transfer, "WINDOW", 0.2)
+    url = web.serve("/set.zip", BODY, drip=0.02)
+    with pytest.raises(DownloadError, match=r"under 1 kB/s, 3 times"):
+        download(url)
+    assert len(web.requests) == 3
+    assert (tmp_path / part_path(tmp_path / "set.zip", url).name).stat().st_size > 3  # the next call resumes
+
+
+def test_a_slow_answer_is_abandoned(web: Any, download: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "ANSWER", 0.2)
+    with pytest.raises(DownloadError, match=r"no complete answer .*3 times"):
+        download(web.serve("/set.zip", BODY, slow_headers=0.05))
+
+
+@pytest.mark.parametrize("cut", [None, 20_000])
+def test_the_whole_transfer_has_a_time_limit(
+    web: Any, download: Any, monkeypatch: pytest.MonkeyPatch, cut: int | None
+) -> None:
+    monkeypatch.setattr(transfer, "LONGEST", 0.2)
+    url = web.serve("/set.zip", BODY, pause=0.15, cut=[cut])
+    with pytest.raises(DownloadError, match="over 0 hours"):
+        download(url)
+    assert len(web.requests) <= 2

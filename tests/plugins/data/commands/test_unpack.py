@@ -173,7 +173,7 @@ def test_a_tar_header_that_claims_terabytes(run: Any) -> None:
 def test_truncated_archives_are_an_error(run: Any, pack: Any, tmp_path: Path, at: float) -> None:
     files = {name: hashlib.sha256(name.encode()).digest() * 400 for name in FILES}
     body = pack(files)
-    with pytest.raises(DataError, match=r"is damaged .*--force"):
+    with pytest.raises(DataError, match=r"is damaged"):
         run(
             body[: int(len(body) * at)],
             DownloadPart("splits", SET, 100_000, ("readme.txt", "CUB/res101.mat")),
