@@ -191,6 +191,13 @@ def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, *
     help="crop: resize the shorter side, take the centre square; whole: resize to a square, no crop.",
 )
 @click.option(
+    "--value-range",
+    type=(float, float),
+    metavar="LOW HIGH",
+    help="Black and white of images of more than 8 bits that do not say so, e.g. 0 4095.",
+)
+@click.option("--first-page", is_flag=True, help="Use the first page of TIFF files with several.")
+@click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "mixed"]),
     default="auto",

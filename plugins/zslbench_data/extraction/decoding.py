@@ -1,14 +1,16 @@
 """Decodes image files in several processes: RGB, one size, uint8.
 
 * Colour: everything becomes RGB. Grey is repeated, palettes are looked up, Pillow converts CMYK and other
-  colour spaces, 16-bit grey keeps its upper eight bits, transparency is put on white. 32-bit grey values
-  have no fixed range and are refused.
+  colour spaces, transparency is put on white. Values of more than 8 bits are scaled by the range that the
+  file states or they show, and refused if that is unknown (:mod:`zslbench_data.extraction.depth`). CMYK is
+  refused where the file does not say what its inks are, or whether 0 is all ink or none.
 * EXIF orientation is ignored, as by the field's own extractions: pixels are used as they are stored.
 * Size: ``crop`` scales the shorter side to the backbone's size and cuts out the middle square (the
   preprocessing of SC-EGG and of ImageNet models, with the arithmetic of torchvision's ``Resize`` and
   ``CenterCrop``); ``whole`` squeezes the image into the square without cropping. The filter is the
   backbone's, bilinear or bicubic, antialiased.
-* Of animated images the first frame is used.
+* Of animated images the first frame is used. Of TIFF files with several pages, the only one that is neither a
+  thumbnail nor a mask; if there are several, they are refused unless ``first_page`` is set.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -35,14 +37,16 @@ except ImportError:
         "decoding images needs Pillow, which is not installed: pip install 'zslbench[extract]'"
     ) from None
 
+from zslbench_data.extraction.depth import Unreadable, ValueRange, eight_bits, tag
+
 Resize = Literal["crop", "whole"]
 EXIF = "ignored"
+_KIND, _INKS = 254, 332
+"""TIFF tags: 1 is a smaller version of another page, 4 a mask; 1 is CMYK."""
+_MOST_PAGES = 16
+"""Pages that are looked at."""
 _PREFETCHED = 2
 """Batches that each process decodes ahead."""
-
-
-class Unreadable(Exception):
-    """A file is not an image or cannot be decoded."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class Decoder:
     """Height and width, in pixels."""
     resize: Resize = "crop"
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    value_range: ValueRange | None = None
+    """Black and white of values of more than 8 bits, where the file does not say; see :func:`eight_bits`."""
+    first_page: bool = False
+    """Whether to use the first page of TIFF files with several."""
 
     def read(self, path: Path) -> UInt8[np.ndarray, "3 size size"]:
         """The pixels of one file.
@@ -65,8 +73,9 @@ class Decoder:
                 warnings.simplefilter("ignore")  # about metadata, which is not read
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 with Image.open(path) as opened:
-                    opened.load()
-                    image = as_rgb(opened)
+                    if opened.format == "TIFF" and not self.first_page:
+                        _turn_to_the_page(opened)
+                    image = as_rgb(eight_bits(opened, self.value_range, path))
                 pixels = np.asarray(self._resized(image))
         except Unreadable:
             raise
@@ -95,22 +104,40 @@ class Decoder:
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """The image in RGB, without transparency.
+    """An image of 8 bits in RGB, without transparency.
 
     Raises:
-        Unreadable: its values have no fixed range.
+        Unreadable: its inks are unknown.
     """
+    if image.mode == "CMYK":
+        if image.format == "JPEG" and "adobe" not in image.info:
+            raise Unreadable("is a CMYK JPEG that does not say whether 0 is all ink or none; save it as RGB")
+        if tag(image, _INKS, (1,))[0] != 1:
+            raise Unreadable("has inks other than cyan, magenta, yellow and black; save it as RGB")
     if image.mode == "RGB" and "transparency" not in image.info:
         return image.copy()
-    if image.mode.startswith("I;16"):
-        deep: np.ndarray[Any, Any] = np.asarray(image)
-        return Image.fromarray((deep >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise Unreadable(f"has values without a fixed range (mode {image.mode}); save it with 8 bits")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")
+
+
+def _turn_to_the_page(image: Image.Image) -> None:
+    """Seek to the only page of a TIFF file that is neither a smaller version of another nor a mask."""
+    pages = [
+        page for page in range(_MOST_PAGES) if _has_page(image, page) and not tag(image, _KIND, (0,))[0] & 5
+    ]
+    if len(pages) > 1:
+        raise Unreadable("has several pages: pass --first-page, or save the right one alone")
+    image.seek(pages[0] if pages else 0)
+
+
+def _has_page(image: Image.Image, page: int) -> bool:
+    try:
+        image.seek(page)
+    except EOFError:
+        return False
+    return True
 
 
 class _Images(Dataset[tuple[Tensor, str]]):

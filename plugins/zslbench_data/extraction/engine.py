@@ -16,7 +16,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -58,6 +58,10 @@ class ExtractionOptions:
     """Images at a time; None: 64 on a GPU, 8 on a CPU."""
     workers: int | None = None
     """Processes that decode; None: up to 16 on a GPU, one on a CPU, none if there is only one core."""
+    value_range: tuple[float, float] | None = None
+    """Black and white of pictures of more than 8 bits whose files do not say; None: those are refused."""
+    first_page: bool = False
+    """Use the first page of TIFF files with several."""
     restart: bool = False
     """Discard an unfinished extraction."""
 
@@ -126,7 +130,15 @@ class _Extraction:
             raise SettingsError("--precision mixed needs a GPU; leave it out, or use float32")
         self.store, self.features = folder / "regions" / name, folder / f"{name}.mat"
         self.images = list_images(folder, advice)
-        self.decoder = Decoder(extractor.image_size, options.resize, extractor.interpolation)
+        self.decoder = Decoder(
+            extractor.image_size,
+            options.resize,
+            extractor.interpolation,
+            options.value_range,
+            options.first_page,
+        )
+        decoding: dict[str, Any] = {"value_range": options.value_range and list(options.value_range)}
+        decoding |= {"first_page": options.first_page}
         self.mixed = gpu and options.precision != "float32"
         self.batch = options.batch or (_GPU_BATCH if gpu else _CPU_BATCH)
         self.workers = default_workers(gpu) if options.workers is None else options.workers
@@ -137,6 +149,7 @@ class _Extraction:
             "resize": self.decoder.resize,
             "interpolation": self.decoder.interpolation,
             "exif_orientation": EXIF,
+            **{name: value for name, value in decoding.items() if value},
             "precision": _MIXED if self.mixed else "float32",
             "device": device.type,
             "dtype": options.dtype,

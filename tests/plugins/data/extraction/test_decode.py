@@ -66,9 +66,6 @@ def test_every_colour_space_becomes_rgb() -> None:
     assert np.array_equal(np.asarray(as_rgb(palette)), np.asarray(red))
     cmyk = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
     assert np.asarray(as_rgb(cmyk))[0, 0].tolist() == [255, 0, 0]
-    deep = Image.fromarray(np.full((4, 4), 0x8001, np.uint16))
-    assert deep.mode == "I;16"
-    assert set(np.asarray(as_rgb(deep)).ravel()) == {0x80}
     assert np.asarray(as_rgb(Image.new("1", (4, 4), 1)))[0, 0].tolist() == [255, 255, 255]
 
 
@@ -112,9 +109,6 @@ def test_unreadable_images(tmp_path: Path, make_image: Callable[..., Image.Image
             read(path)
     with pytest.raises(Unreadable, match=r"is missing"):
         read(tmp_path / "nothing.jpg")
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(Unreadable, match=r"fixed range"):
-        read(tmp_path / "a.tif")
 
 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
