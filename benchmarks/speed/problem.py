@@ -142,7 +142,7 @@ def problem(sizes: Sizes, device: torch.device) -> Problem:
     scen = {
         **networks.initial_regressor(streams, sizes.width, hidden, classes),
         **networks.initial_len(streams, unit(vectors), sizes.width, 0.01, 0.1),
-        **networks.initial_gen(streams, sizes.attributes, sizes.width, classes, mean=False),
+        **networks.initial_gen(streams, sizes.attributes, sizes.width, classes, released=True),
         "range": fit_range(
             torch.tensor([[0.0], [2 / sizes.width**0.5]], device=device).expand(2, sizes.width)
         ),

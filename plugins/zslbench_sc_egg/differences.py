@@ -1,8 +1,9 @@
-"""The paper and its authors' code in 35 rows, with both values where a row is a setting.
+"""The paper and its authors' code in 45 rows, with both values where a row is a setting.
 
 Where a row changes a computation, the reading's class overrides a method; the setting ``reading`` chooses the
-class. "Code" is HHHZM/SC-EGG at c6a188f, which covers SUN only. ``zslbench show`` lists the rows of a
-finished run, so this module does not import torch.
+class. "Code" is HHHZM/SC-EGG at c6a188f, which covers SUN only; "TF-VAEGAN's" is akshitac8/tfvaegan at
+a0de81c, which the paper refers to for the rest of stage 3. ``zslbench show`` lists the rows of a finished
+run, so this module does not import torch.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+TF_VAEGANS = object()
+"""In place of a printed value: TF-VAEGAN's, which may depend on the data set."""
+
 
 @dataclass(frozen=True)
 class Diff:
     """One row: what the paper says and what the code does.
 
-    ``settings`` maps a setting to its value as printed and as in the code. The preset ``sun-authors``, not
-    the reading, sets values that the code has for SUN alone (``sun_only``).
+    ``settings`` maps a setting to its value as printed and as in the code; ``sun`` has those whose value the
+    code has for SUN alone: the preset ``sun-authors`` sets them, not the reading.
     """
 
     number: int
@@ -26,7 +30,20 @@ class Diff:
     paper: str
     code: str
     settings: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-    sun_only: bool = False
+    sun: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    both: str = ""
+    """What both readings do where that is not printed; its settings, if it has some, choose otherwise."""
+    scen: bool = False
+    """Whether a row without settings is about SCEN."""
+
+    @property
+    def values(self) -> dict[str, tuple[Any, Any]]:
+        return {**self.settings, **self.sun}
+
+    @property
+    def stated(self) -> bool:
+        """Whether the paper says anything about it."""
+        return not self.paper.startswith("not stated")
 
 
 def _both(**values: tuple[Any, Any]) -> dict[str, tuple[Any, Any]]:
@@ -40,99 +57,139 @@ _SCEN, _EGGN = ({f"{kind}.reading": ("paper", "authors")} for kind in ("embeddin
 DIFFERENCES = (
     Diff(1, "optimiser, stages 1 and 2", "Adam", "RMSprop, weight decay 1e-4, momentum 0.9",
         _both(optimizer=("adam", "rmsprop"), weight_decay=(0.0, 1e-4), momentum=(0.0, 0.9))),
-    Diff(2, "learning rate, stage 3", "1e-4", "1e-3 for E, G, D; 1e-4 for Dec and F",
-        {"generator.lr": (1e-4, 1e-3)}, sun_only=True),
+    Diff(2, "learning rate of E, G, D", "1e-4", "1e-3", sun={"generator.lr": (1e-4, 1e-3)}),
     Diff(3, "classes in the cross-entropies of stage 1", "all", "seen",
         {"embedding.stage1.classes": ("all", "seen")}),
     Diff(4, "composition of g after stage 1", "MLP", "mean over attributes", _SCEN),
-    Diff(5, "scale of g", "not stated; here min-max over the training images after stage 2",
-        "min-max over trainval after stage 1 (g does not change after it), constant dimensions unguarded"),
+    Diff(5, "scale of g", "not stated; ours: min-max over the training images after stage 2",
+        "min-max over trainval after stage 1; here with a guard for constant dimensions", _SCEN),
     Diff(6, "what stage 2 trains", "SC and CLS_g", "a new classifier of two layers", _SCEN),
-    Diff(7, "L_SCR", "squared norm", "mean over batch and classes", _SCEN),
+    Diff(7, "L_SCR", "squared norm (mean over the batch: ours)", "mean over batch and classes", _SCEN),
     Diff(8, "frozen in stage 2", "LEN (sections 3.1 and 3.3 contradict each other)",
-        "everything but the new classifier (row 6)"),
-    Diff(9, "classifier that guides stage 3", "CLS_g", "stage 2's new classifier (row 6)"),
-    Diff(10, "lengths of the stages", "20, 20 and at most 200 epochs", "2000 and 4000 batches, 50 epochs", {
+        "everything but the new classifier (row 6)", _SCEN),
+    Diff(9, "classifier that guides stage 3", "CLS_g", "stage 2's new classifier (row 6)", _SCEN),
+    Diff(10, "lengths of the stages", "20, 20 and at most 200 epochs",
+        "2000 and 4000 batches, 50 epochs (on SUN)", {
         "embedding.stage1.epochs": (20, 20), "embedding.stage1.iterations": (None, 100),
-        "embedding.stage2.epochs": (20, 40), "embedding.stage2.iterations": (None, 100)}),
+        "embedding.stage2.epochs": (20, 40), "embedding.stage2.iterations": (None, 100)},
+        sun={"generator.epochs": (200, 50)}),
     Diff(11, "region features", "raw", "of unit length", _SCEN),
     Diff(12, "class semantics in p_l", "a", "of unit length", _SCEN),
-    Diff(13, "attribute vectors v", "fixed; here of unit length", "of unit length, then trained",
-        {"embedding.stage1.normalize_vectors": (True, True), **_SCEN}),
-    Diff(14, "word vectors", "GloVe", "word2vec (not shipped); here the data set's own"),
-    Diff(15, "initial W_α, W_β, SC", "not stated; here 0, N(0, s²) for e_l of unit variance, near the mean",
-        "0, N(0, 1) and random", {
+    Diff(13, "attribute vectors v", "not stated how scaled or trained; ours: of unit length and fixed",
+        "of unit length, then trained", {"embedding.stage1.normalize_vectors": (True, True), **_SCEN}),
+    Diff(14, "word vectors", "GloVe", "word2vec (not shipped)", both="the data set's own", scen=True),
+    Diff(15, "initial W_α, W_β, SC, CLS_g",
+        "not stated; ours: 0, N(0, s²) for e_l of unit variance, near the mean, and normal with zero biases",
+        "0, N(0, 1), and for layers uniform weights and biases within 1/√inputs", {
         "embedding.stage1.alpha_std": (0.0, 0.0), "embedding.stage1.beta_std": (None, 1.0), **_SCEN}),
     Diff(16, "attention over attributes", "none", "computed but unused; left out here"),
-    Diff(17, "batches", "not stated; here permutations (stages 1, 2) and independent draws (stage 3)",
+    Diff(17, "batches", "not stated; ours: permutations (stages 1, 2) and independent draws (stage 3)",
         "balanced over classes", {
             **_both(sampler=("shuffled", "balanced")), "generator.sampler": ("independent", "balanced")}),
     Diff(18, "λ_s and λ_u", "0.1 and 0.1", "1.0 and 0.001",
-        {"generator.lambda_s": (0.1, 1.0), "generator.lambda_u": (0.1, 0.001)}, sun_only=True),
+        sun={"generator.lambda_s": (0.1, 1.0), "generator.lambda_u": (0.1, 0.001)}),
     Diff(19, "ĝ_s in L_SCE", "synthetic seen", "the reconstruction", _EGGN),
-    Diff(20, "ĝ_u in L_UCE", "synthetic unseen", "G(ε, a_u), classes uniform, no feedback; so here in both"),
-    Diff(21, "λ_w", "10", "1", {"generator.lambda_w": (10.0, 1.0)}, sun_only=True),
+    Diff(20, "ĝ_u in L_UCE", "not stated how synthesised", "G(ε, a_u), classes uniform, no feedback",
+        both="as in the code"),
+    Diff(21, "λ_w", "10", "1", sun={"generator.lambda_w": (10.0, 1.0)}),
     Diff(22, "λ_r", "0.01", "0.01"),
     Diff(23, "feedback strengths a1, a2", "TF-VAEGAN's", "0: F has no effect",
-        {"generator.a1": (None, 0.0), "generator.a2": (None, 0.0)}, sun_only=True),
+        sun={"generator.a1": (TF_VAEGANS, 0.0), "generator.a2": (TF_VAEGANS, 0.0)}),
     Diff(24, "batch of the generator step", "TF-VAEGAN's: the last critic step's", "a fresh one", _EGGN),
-    Diff(25, "decoder", "TF-VAEGAN's", "trained in critic and generator steps"),
+    Diff(25, "training Dec", "TF-VAEGAN's", "on real g before each critic step, and in generator steps"),
     Diff(26, "what the critic sees as fake", "TF-VAEGAN's", "the reconstruction"),
-    Diff(27, "weight λ of the gradient penalty", "constant", "adaptive, unbounded; here bounded",
+    Diff(27, "weight λ of the gradient penalty", "constant",
+        "adaptive, unbounded; here within generator.penalty_bounds",
         {"generator.adaptive_penalty": (False, True)}),
-    Diff(28, "input of the final classifier", "g", "[g, Dec(g), hidden]; so here in both"),
-    Diff(29, "final classifier", "one layer", "one layer, 25 epochs, batch = synthetic features per class"),
-    Diff(30, "training set of f_gzsl", "g_s and ĝ_u", "all real g and ĝ_u; so here in both"),
-    Diff(31, "training set of f_czsl", "g_s and ĝ_u", "ĝ_u alone; so here in both: f_czsl has N outputs"),
-    Diff(32, "synthesis", "not stated", "TF-VAEGAN's; so here in both"),
-    Diff(33, "model selection", "not stated",
-        "best on test over 50 x 25 epochs, H and Acc apart; here only with --select oracle"),
-    Diff(34, "seed", "not stated", "56441; here --seed"),
+    Diff(28, "input of the final classifier", "g", "[g, Dec(g), hidden]",
+        {"generator.transform": (False, True)}, both="as in TF-VAEGAN"),
+    Diff(29, "final classifier", "one layer", "one layer, 25 epochs"),
+    Diff(30, "training set of f_gzsl", "g_s and ĝ_u", "all real g, and ĝ_u"),
+    Diff(31, "training set of f_czsl", "g_s and ĝ_u", "ĝ_u alone: f_czsl has N outputs",
+        both="ĝ_u alone, as in the authors' code"),
+    Diff(32, "synthesis", "not stated", "TF-VAEGAN's", both="as in the code"),
+    Diff(33, "model selection", "not stated", "best on test over 50 x 25 epochs, H and Acc apart",
+        both="--select; oracle-scripts is the code's"),
+    Diff(34, "seed", "not stated", "56441", both="--seed"),
     Diff(35, "unused work", "none", "a second loader and a logged loss; left out here"),
+    Diff(36, "norm in L_Rec", "L1", "Σ|d|³ / ‖d‖₂ of d = Dec(g) - a",
+        {"generator.reconstruction_norm": ("l1", "weighted")}),
+    Diff(37, "final classifier's learning rate, batch, β1", "1e-4 and 64, if section 4 means it too; no β1",
+        "on SUN 5e-4 and 400, the synthetic features per class; 0.5", {"classifier.beta1": (TF_VAEGANS, 0.5)},
+        sun={"classifier.lr": (1e-4, 5e-4), "classifier.batch_size": (64, 400)}, both="TF-VAEGAN's"),
+    Diff(38, "learning rate of F", "1e-4, if section 4 means it too", "1e-4",
+        sun={"generator.feedback_lr": (1e-4, 1e-4)}, both="TF-VAEGAN's"),
+    Diff(39, "β1 of stage 3", "not stated", "0.5, of E 0.9", {"generator.beta1": (TF_VAEGANS, 0.5)},
+        both="TF-VAEGAN's"),
+    Diff(40, "ĝ of L_WGAN and L_Rec beside ĝ_s of L_SCE",
+        "not stated; ours: reconstructions, with feedback, beside samples of the prior, without",
+        "one reconstruction, with feedback", {**_EGGN, "generator.encoded_noise": (TF_VAEGANS, True)}),
+    Diff(41, "SC", "not stated beyond A inputs and one output", "A/2 hidden units, LeakyReLU of slope 0.01",
+        both="as in the code", scen=True),
+    Diff(42, "-log G(z, a)", "not stated for which distribution",
+        "binary cross-entropy of g in [0, 1] and G(z, a) + 1e-12", both="as in the code"),
+    Diff(43, "output of Dec", "not stated", "of unit length", both="as in the code"),
+    Diff(44, "an epoch of stage 3", "not stated", "two passes over the images, the second with feedback",
+        {"generator.feedback_loops": (TF_VAEGANS, 2)}, both="as in the code"),
+    Diff(45, "class semantics in stage 3", "not stated how scaled", "as stored: of unit length",
+        both="of unit length"),
 )
 # fmt: on
 
 
 def authors_settings() -> dict[str, Any]:
     """The overlay of the reading ``authors``: the code's value of every row that is not SUN's alone."""
-    values = {
-        name: code for row in DIFFERENCES if not row.sun_only for name, (paper, code) in row.settings.items()
-    }
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: code for row in DIFFERENCES for name, (_, code) in row.settings.items()}
 
 
 def explain(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """The rows in which a run's settings differ from the paper, for ``zslbench show``.
+    """The rows in which a run differs from the paper, for ``zslbench show``, and those that it leaves open.
 
     Args:
         settings: ``{"embedding": {"stage1.optimizer": "adam", ...}, ...}``.
     """
-    if "stage1_epochs" in settings.get("embedding", {}):
+    flat = {f"{kind}.{name}": value for kind, values in settings.items() for name, value in values.items()}
+    if "embedding.stage1_epochs" in flat or "generator.reconstruction_norm" not in flat:
         yield "rows that differ from the paper", "unknown: an earlier version computed this run"
         return
-    flat = {f"{kind}.{name}": value for kind, values in settings.items() for name, value in values.items()}
-    differing = 0
-    for row in DIFFERENCES:
-        known = {name: pair for name, pair in row.settings.items() if name in flat}
-        # A printed value of None means TF-VAEGAN's own, which depends on the data set.
-        odd = {n: flat[n] for n, (paper, _) in known.items() if flat[n] != paper and not _open(n, paper)}
-        as_code = bool(known) and all(flat[name] == code for name, (_, code) in known.items())
-        if not odd and not (row.sun_only and as_code):
-            continue
-        differing += 1
-        values = ", ".join(
-            f"{name} = {value}" for name, value in (odd or {n: flat[n] for n in known}).items()
-        )
-        what = f"as in the authors' code ({row.code})" if as_code else f"neither paper nor code: {values}"
-        yield f"row {row.number}: {row.topic}", f"{what}; printed: {row.paper}"
-    yield (
-        "rows that differ from the paper",
-        f"{differing} of {sum(1 for row in DIFFERENCES if row.settings)} that are settings",
+    rows = [row for row in DIFFERENCES if _applies(row, flat)]
+    open_rows, differing = [], 0
+    for row in rows:
+        if text := _difference(row, flat):
+            differing += 1
+            yield f"row {row.number}: {row.topic}", f"{text}; printed: {row.paper}"
+        elif not row.stated:
+            open_rows.append(f"{row.topic} ({row.number})")
+    yield f"rows that the paper leaves open: {len(open_rows)}", ", ".join(open_rows)
+    yield "rows that differ from the paper", f"{differing} of the {len(rows)} that apply"
+
+
+def _applies(row: Diff, flat: Mapping[str, Any]) -> bool:
+    """Whether a run has what the row is about."""
+    return (
+        any(name in flat for name in row.values)
+        if row.values
+        else not row.scen or "embedding.reading" in flat
     )
 
 
-def _open(name: str, paper: Any) -> bool:
-    return paper is None and name.startswith("generator.")
+def _difference(row: Diff, flat: Mapping[str, Any]) -> str:
+    """How a run differs from what is printed; empty: it does not, or nothing is printed."""
+    values = {name: flat[name] for name in row.values if name in flat}
+    odd = {name: value for name, value in values.items() if row.values[name][0] not in (value, TF_VAEGANS)}
+    # TF-VAEGAN's value is printed by reference; the code's for SUN is another.
+    odd |= {n: v for n, v in values.items() if n in row.sun and row.sun[n] == (TF_VAEGANS, v)}
+    if not odd:
+        return row.both if row.stated and not row.values else ""
+    others = {name: value for name, value in values.items() if value != row.values[name][1]}
+    if not odd.keys() & others.keys():
+        rest = f", but {_listed(others)}" if others else ""
+        return f"as in the authors' code ({row.code}){rest}"
+    return f"{row.both or 'neither paper nor code'}: {_listed(odd)}"
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
 
 
 def warn_of_uneven_batches(who: str, sampler: str, batch_size: int, classes: int) -> None:

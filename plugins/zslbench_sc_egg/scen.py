@@ -116,8 +116,8 @@ class SCEN(Embedding):
 
     trains_vectors: ClassVar[bool] = False
     """Whether stage 1 trains v along with LEN."""
-    sc_starts_as_mean: ClassVar[bool] = True
-    """Whether SC starts near the mean over the attributes (ours: the paper leaves it open)."""
+    released_start: ClassVar[bool] = False
+    """Whether SC and CLS_g start as in the authors' code, or SC near the mean over the attributes (ours)."""
 
     def regions(self, r: Float[Tensor, "b regions dv"]) -> Float[Tensor, "b regions dv"]:
         """r as LEN and GEN read it."""
@@ -213,7 +213,7 @@ class SCEN(Embedding):
         classes, dv = len(self.space.names), some.shape[2]
         return {
             **initial_len(streams, v, dv, s.alpha_std, beta_std),
-            **initial_gen(streams, len(v), dv, classes, mean=self.sc_starts_as_mean),
+            **initial_gen(streams, len(v), dv, classes, released=self.released_start),
         }
 
     def program(self, name: str, step: Step, view: TrainView, **rest: Any) -> Program:
@@ -273,7 +273,7 @@ class AuthorsSCEN(SCEN):
     """As the authors' code computes it. Row numbers are those of :mod:`zslbench_sc_egg.differences`."""
 
     trains_vectors = True  # row 13
-    sc_starts_as_mean = False  # row 15
+    released_start = True  # row 15
 
     def compose(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b dv"]:
         """Row 4: g is the mean over the attributes of h; the MLP is used inside stage 1 alone."""

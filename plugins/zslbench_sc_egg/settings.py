@@ -71,8 +71,8 @@ class SCENSettings(ComponentSettings):
 
     reading: Literal["paper", "authors"] = "paper"
     """Whether SCEN is computed as printed or as in the code: the composition of g (row 4), stage 2 and the
-    guide (rows 5, 6, 8 and 9), L_SCR (row 7), unit lengths (rows 11 and 12), training v (row 13), initial SC
-    (row 15)."""
+    guide (rows 5, 6, 8 and 9), L_SCR (row 7), unit lengths (rows 11 and 12), training v (row 13), initial
+    layers (row 15)."""
     stage1: Stage1Settings = Stage1Settings()
     """LEN and GEN learn classes, eq. (16)."""
     stage2: Stage2Settings = Stage2Settings()
@@ -83,14 +83,16 @@ class EGGNSettings(TFVAEGANSettings):
     """TF-VAEGAN and the embedding guided synthesis loss, eqs. (9)-(15) and (18)."""
 
     reading: Literal["paper", "authors"] = "paper"
-    """Whether EGGN is computed as printed or as in the code: ĝ_s of eq. (14) (row 19), and the generator's
-    batch (row 24)."""
+    """Whether EGGN is computed as printed or as in the code: ĝ_s of eq. (14) (rows 19 and 40), and the
+    generator's batch (row 24)."""
     epochs: PositiveInt = 200
     """Epochs, each of ``feedback_loops`` passes over the training images (row 10; section 4: at most 200)."""
     adaptive_penalty: bool = False
     """Whether λ of eq. (11) adapts as in the released codes (row 27; printed: a constant)."""
     penalty_bounds: tuple[PositiveFloat, PositiveFloat] | None = (1e-8, 1e8)
     """Bounds of λ under ``adaptive_penalty`` (ours: the released codes have none)."""
+    reconstruction_norm: Literal["l1", "weighted"] = "l1"
+    """The norm of eq. (12) (row 36): L1, as printed, or the code's, weighted by d²/‖d‖₂."""
     lambda_s: NonNegativeFloat = 0.1
     """λ_s of eq. (13): weight of L_SCE (row 18; section 4: 0.1)."""
     lambda_u: NonNegativeFloat = 0.1

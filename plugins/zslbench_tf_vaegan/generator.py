@@ -1,13 +1,13 @@
 """TF-VAEGAN (Narayan et al., ECCV 2020). Its terms are cited by name.
 
-=========== ===================================================== ====================================
+=========== ===================================================== ======================================
 L_V         KL(E(x, a) ‖ N(0, I)) − E[log G(z, a)]                :func:`vae_loss`
 L_W         E[D(x, a)] − E[D(x̂, a)] − λ E[(‖∇D(x′, a)‖₂ − 1)²]   :meth:`.critic_losses`
-L_R         E‖Dec(x) − a‖₁ + E‖Dec(x̂) − a‖₁                      :func:`weighted_l1`
+L_R         E‖Dec(x) − a‖₁ + E‖Dec(x̂) − a‖₁                      :func:`weighted_l1` or :func:`l1`
 L_total     L_V + α L_W + β L_R                                   :meth:`.losses_and_reconstruction`
 feedback    G(z, a; δ F(h)), h the hidden layer of Dec(G(z, a))   :meth:`.synthesise`
 transform   [x, Dec(x), h]                                        :meth:`.transform`
-=========== ===================================================== ====================================
+=========== ===================================================== ======================================
 
 The class semantics a are scaled to unit length, as in the released code; Dec's output has unit length too.
 """
@@ -68,6 +68,11 @@ def weighted_l1(decoded: Float[Tensor, "b a"], a: Float[Tensor, "b a"]) -> Float
     return total / d.shape[0]
 
 
+def l1(decoded: Float[Tensor, "b a"], a: Float[Tensor, "b a"]) -> Float[Tensor, ""]:
+    """One term of L_R as printed: the mean over b of ‖d‖₁."""
+    return (decoded - a).abs().sum(dim=-1).mean()
+
+
 def reparameterise(mean: Tensor, logvar: Tensor, noise: Float[Tensor, "b z"]) -> Float[Tensor, "b z"]:
     """z = μ + σ·ε."""
     return mean + (0.5 * logvar).exp() * noise
@@ -97,9 +102,13 @@ class TFVAEGAN(Generator):
             return fake
         return generate(nets["generator"], z, a, self.feedback(nets, fake, strength))
 
+    def reconstruction_loss(self, decoded: Tensor, a: Tensor) -> Float[Tensor, ""]:
+        """One term of L_R, in the norm of the settings."""
+        return l1(decoded, a) if self.settings.reconstruction_norm == "l1" else weighted_l1(decoded, a)
+
     def decoder_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
         """β L_R on real x, for Dec."""
-        loss = weighted_l1(decode(nets["decoder"], batch.features)[0], unit(batch.semantics))
+        loss = self.reconstruction_loss(decode(nets["decoder"], batch.features)[0], unit(batch.semantics))
         return Losses(self.settings.lambda_r * loss, {"semantic_reconstruction": loss})
 
     def critic_losses(self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool) -> Losses:
@@ -141,7 +150,7 @@ class TFVAEGAN(Generator):
         total = vae + s.lambda_w * adversarial
         log = {"vae": vae, "adversarial": adversarial, "penalty_weight": state["penalty_weight"]}
         if s.decoder:
-            log["semantic_reconstruction"] = weighted_l1(decode(nets["decoder"], fake)[0], a)
+            log["semantic_reconstruction"] = self.reconstruction_loss(decode(nets["decoder"], fake)[0], a)
             total = total + s.lambda_r * log["semantic_reconstruction"]
         weight = state["penalty_weight"]
         if s.adaptive_penalty:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from zslbench import ComponentSettings
@@ -42,6 +44,8 @@ class TFVAEGANSettings(ComponentSettings):
     logged."""
     lambda_r: NonNegativeFloat = 0.01
     """β: weight of L_R, the semantic reconstruction (code: recons_weight)."""
+    reconstruction_norm: Literal["l1", "weighted"] = "weighted"
+    """The norm of L_R: L1, as printed, or the code's, weighted by d²/‖d‖₂ (code: WeightedL1)."""
     decoder: bool = True
     """Whether there is a semantic decoder; feedback and transform need it."""
     freeze_decoder: bool = False

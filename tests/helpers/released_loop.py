@@ -169,7 +169,9 @@ class ReleasedLoop:
         )
 
     def reconstruction(self, g: Tensor, a: Tensor) -> Tensor:
-        """The codes' weighted L1, whose weights are part of the gradient."""
+        """The codes' weighted L1, whose weights are part of the gradient; or as SC-EGG's paper prints it."""
+        if self.o.reconstruction_norm == "l1":
+            return F.l1_loss(self.decoder(g), a, reduction="sum") / len(g)
         wt = (self.decoder(g) - a).pow(2)
         wt = wt / wt.sum(1).sqrt()[:, None]
         return (wt * (self.decoder(g) - a).abs()).sum() / len(g)

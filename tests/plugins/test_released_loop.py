@@ -73,12 +73,13 @@ def iterations(program: Program, drawn: list[tuple[int, Inputs]]) -> list[list[l
 
 
 GUIDED = {"lambda_s": 1.0, "lambda_u": 0.3}
+CODE = {"reading": "authors", "adaptive_penalty": True, "reconstruction_norm": "weighted"}
 CASES: dict[str, tuple[type[TFVAEGAN], dict[str, Any]]] = {
     "tf-vaegan": (TFVAEGAN, {}),
     "prior samples": (TFVAEGAN, {"encoded_noise": False}),
     "frozen decoder": (TFVAEGAN, {"freeze_decoder": True}),
     "three passes": (TFVAEGAN, {"feedback_loops": 3}),
-    "sc-egg, authors": (EGGN, GUIDED | {"reading": "authors", "adaptive_penalty": True}),
+    "sc-egg, authors": (EGGN, GUIDED | CODE),
     "sc-egg, paper": (EGGN, GUIDED | {"reading": "paper"}),
 }  # fmt: skip
 

@@ -99,7 +99,9 @@ CASES = [
     for reading in ("paper", "authors")
     for s, u in WEIGHTS
     for feedback in (False, True)
-] + [({"encoded_noise": False, "lambda_s": 0.5, "lambda_u": 0.5}, False)]
+]
+CASES += [({"encoded_noise": False, "lambda_s": 0.5, "lambda_u": 0.5}, False)]
+CASES += [({"reconstruction_norm": "weighted"}, feedback) for feedback in (False, True)]
 
 
 @pytest.mark.parametrize(("settings", "feedback"), CASES)

@@ -54,6 +54,7 @@ def test_without_egs_a_whole_run_is_tf_vaegans_on_the_same_g(small_run, reading)
     parts = {"embedding": "scen", "classifier": "softmax", "method": None, "epochs": 1}
     scen = {"embedding.reading": reading}
     off = {"generator.lambda_s": 0.0, "generator.lambda_u": 0.0, "generator.adaptive_penalty": True}
+    off["generator.reconstruction_norm"] = "weighted"
     one = small_run(scen, generator="tf-vaegan", **parts)
     other = small_run(scen | off, generator="eggn", **parts)
     assert one.info.id != other.info.id

@@ -37,6 +37,7 @@ PRINTED = {
     "generator.lambda_s": 0.1,
     "generator.lambda_u": 0.1,
     "generator.adaptive_penalty": False,
+    "generator.reconstruction_norm": "l1",  # eq. (12)
 }
 # TF-VAEGAN's scripts, which the paper refers to for everything else; one column per data set.
 RELEASED = {

@@ -16,6 +16,7 @@ from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
 from zslbench.testing.check import changed_tensors, leaves
 from zslbench.testing.harness import TinyRegions
+from zslbench_sc_egg.networks import initial_regressor
 
 LEN = ("vectors", "attention", "projection")
 GEN = ("sc", "cls_g")
@@ -57,6 +58,34 @@ def test_stage_1_trains_what_its_loss_reads(fit_scen, settings, trained):
     initial = fitted.parts["stage1"].initial(Streams(0).child("stage1").child("initial"))
     after = fitted.after["stage1"]
     assert {path.partition("/")[0] for path in changed_tensors(leaves(initial), leaves(after))} == trained
+
+
+def test_the_code_starts_layers_uniformly_and_ours_normally(before):
+    """Row 15: weights and biases within 1/√inputs, of variance 1 / (3 inputs); ours has no biases."""
+    wide = TinyInputs(attributes=40, channels=300)
+    space = wide.space()
+    released = before(space, wide.raw_view(space), reading="authors")
+    regressor = initial_regressor(Streams(1), 300, 200, 6)["regressor"]
+    layers = {
+        ("sc", 40): (released["sc"]["first.weight"], released["sc"]["first.bias"]),
+        ("cls_g", 300): (released["cls_g"]["out.weight"], released["cls_g"]["out.bias"]),
+        ("first", 300): (regressor["first.weight"], regressor["first.bias"]),
+        ("second", 200): (regressor["second.weight"], regressor["second.bias"]),
+    }
+    for (_, inputs), (weight, bias) in layers.items():
+        bound = 1 / math.sqrt(inputs)
+        assert weight.shape[1] == inputs and bias.any()
+        for values in (weight, bias):
+            assert values.abs().max() <= bound
+        # The fourth moment tells uniform from normal: bound⁴ / 5, here within five standard errors.
+        error = 5 * bound**4 * math.sqrt((1 / 9 - 1 / 25) / weight.numel())
+        assert float((weight**4).mean()) == pytest.approx(bound**4 / 5, abs=error)
+        assert float(weight.abs().max()) > 0.95 * bound
+    ours = before(space, wide.raw_view(space))
+    assert not any(ours[net][name].any() for net, name in (("sc", "first.bias"), ("cls_g", "out.bias")))
+    weight = ours["cls_g"]["out.weight"]
+    assert float(weight.abs().max()) > 1 / math.sqrt(300)
+    assert float(weight.std()) == pytest.approx(1 / math.sqrt(900), rel=5 / math.sqrt(2 * weight.numel()))
 
 
 def test_without_l_gce_stage_2_starts_from_initial_networks(fit_scen):

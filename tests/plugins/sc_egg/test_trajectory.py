@@ -16,7 +16,7 @@ from zslbench_sc_egg.settings import EGGNSettings
 from zslbench_tf_vaegan.generator import TFVAEGAN
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
 
-OFF = {"lambda_s": 0.0, "lambda_u": 0.0}
+OFF = {"lambda_s": 0.0, "lambda_u": 0.0, "reconstruction_norm": "weighted"}
 SMALL = {"hidden": 8, "batch_size": 10, "critic_steps": 2, "epochs": 1, "lr": 1e-2}
 
 

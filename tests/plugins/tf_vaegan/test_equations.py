@@ -187,6 +187,15 @@ def test_weighted_l1_differentiates_through_its_weights(rng):
     np.testing.assert_allclose(p.grad, (3 * d * np.abs(d) / length - cubes * d / length**3) / B, **CLOSE)
 
 
+def test_l1(rng):
+    predicted, target = rng.normal(size=(2, B, A))
+    loss = generator.l1(torch.tensor(predicted), torch.tensor(target))
+    rows = [
+        sum(abs(x - y) for x, y in zip(p, t, strict=True)) for p, t in zip(predicted, target, strict=True)
+    ]
+    assert loss.item() == pytest.approx(sum(rows) / B, rel=1e-12)
+
+
 def test_weighted_l1_of_one_dimension_is_the_squared_error():
     loss = generator.weighted_l1(torch.tensor([[3.0], [-1.0]]), torch.tensor([[1.0], [0.0]]))
     assert loss.item() == pytest.approx((4 + 1) / 2)

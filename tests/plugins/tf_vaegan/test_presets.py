@@ -29,6 +29,7 @@ COMMON = {
     "generator.critic_steps": 5,
     "generator.lambda_gp": 10,
     "generator.adaptive_penalty": True,
+    "generator.reconstruction_norm": "weighted",
     "generator.hidden": 4096,
     "generator.latent": None,  # the number of attributes
     "generator.feedback_loops": 2,

@@ -61,7 +61,8 @@ def l_vg(nets: Nets, at: Nets, g: Any, a: Any, noise: Arrays, s: Any, feedback: 
     kl = 0.5 * (mean**2 + np.exp(logvar) - 1 - logvar).sum() / len(g)
     fake = found if s.encoded_noise else generate(nets, noise["prior"], a)
     d = decode(nets, fake) - a
-    rec = ((np.abs(d) ** 3).sum(axis=1) / np.sqrt((d**2).sum(axis=1))).sum() / len(g)
+    powers = np.abs(d) ** 3 / np.sqrt((d**2).sum(axis=1, keepdims=True))
+    rec = (np.abs(d) if s.reconstruction_norm == "l1" else powers).sum() / len(g)
     return bce + kl - s.lambda_w * criticise(nets, fake, a).mean() + s.lambda_r * rec
 
 
