@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import scipy.io
 
-from zslbench.data import Findings, FolderContents, ImageLabels, label_files, read_without_features
+from zslbench.data import (
+    Findings,
+    FolderContents,
+    ImageLabels,
+    label_files,
+    read_without_features,
+    read_xlsa17,
+)
 from zslbench.errors import DataError
 
 
@@ -59,3 +66,50 @@ def test_files_with_labels_in_their_order(write_set: Any) -> None:
         ("labels.mat", False),
     ]
     assert [one.where for one in findings.errors] == ["bad.mat", "clip.mat"]
+
+
+# --- transposed semantics -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("evidence", "origin"),
+    [("names", "class names"), ("allclasses.txt", "class names"), ("labels", "labels"),
+     ("attribute_names.txt", "attribute_names.txt"), ("attribute_vectors.npy", "attribute_vectors.npy")],
+)  # fmt: skip
+@pytest.mark.parametrize("wide", [True, False], ids=["more classes", "fewer classes"])
+def test_transposed_semantics_are_refused(
+    write_set: Any, contents: dict[str, Any], evidence: str, origin: str, wide: bool
+) -> None:
+    """By whatever else tells the number of classes or of attributes, whichever of them is larger."""
+    count = 9 if wide else 4  # of attributes, beside 6 classes
+    att = np.random.default_rng(0).random((count, 6))
+    names = contents["allclasses_names"] if evidence == "names" else None
+    # Beside other evidence, images of three classes only: labels do not tell the number of classes.
+    rows = slice(None) if evidence == "labels" else slice(20, 50)
+    labels = contents["labels"][rows] if evidence == "labels" else contents["labels"][rows] - 2
+    few: dict[str, Any] = {"att": att.T, "original_att": None, "allclasses_names": names, "labels": labels}
+    few |= {"features": contents["features"][:, rows], "image_files": None}
+    folder = write_set(**few)
+    if evidence == "allclasses.txt":
+        (folder / evidence).write_text("ant\nbee\ncat\ndog\nelk\nfox\n", "utf-8")
+    elif evidence == "attribute_names.txt":
+        (folder / evidence).write_text("\n".join(f"a{one}" for one in range(count)), "utf-8")
+    elif evidence == "attribute_vectors.npy":
+        np.save(folder / evidence, np.ones((count, 3), dtype=np.float32))
+    with pytest.raises(DataError, match="transposed") as caught:
+        read_xlsa17(folder, name="mini")
+    (fault,) = [one for one in caught.value.faults if "transposed" in one]
+    assert origin in fault
+    assert f"{count} classes by 6 attributes" in fault
+
+
+def test_semantics_that_are_right_are_not_taken_for_transposed(
+    write_set: Any, contents: dict[str, Any]
+) -> None:
+    """Six attributes, as many as classes with images, of nine classes: the names settle it."""
+    att = np.random.default_rng(0).random((6, 9))
+    names = np.concatenate([contents["allclasses_names"], [["gnu"], ["hen"], ["imp"]]])
+    folder = write_set(att=att, original_att=None, allclasses_names=names)
+    assert read_xlsa17(folder, name="mini").semantics.shape == (9, 6)
+    with pytest.raises(DataError, match="transposed"):
+        read_xlsa17(write_set(att=att, original_att=None, allclasses_names=None), name="mini")

@@ -91,6 +91,11 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"attribute_vectors": lambda d: np.zeros((2, 9), np.float32)},
         "vectors of 2 & semantics with 3",
     ),
+    "transposed": (
+        {"semantics": lambda d: np.ascontiguousarray(d.semantics.T)},
+        "3 classes & names of 6 & transposed?",
+    ),
+    "transposed names": ({"attribute_names": lambda d: tuple("abcdef")}, "names of 6 & transposed?"),
     "files": ({"image_files": lambda d: ("a.jpg",)}, "names of 1 & labels of 30"),
     "float64": ({"features": lambda d: d.features.astype(float)}, "features & float64 & float32"),
     "axes": ({"labels": lambda d: d.labels[:, None]}, "labels & 2 axes"),
@@ -104,6 +109,7 @@ def test_faults_of_arrays(sound: Dataset, case: str) -> None:
     found = dataset_faults(altered(sound, **{name: change(sound) for name, change in changes.items()}))
     assert any(has_facts(fault, facts) for fault in found), found
     assert len(found) <= 2
+    assert any("transposed" in fault for fault in found) == ("transposed" in case)
 
 
 SPLITS: dict[str, tuple[dict[str, Any], str]] = {

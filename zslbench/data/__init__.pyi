@@ -2,6 +2,7 @@ from .attributes import (
     attribute_names as attribute_names,
     attribute_vectors as attribute_vectors,
     read_vectors as read_vectors,
+    transposition as transposition,
 )
 from .folder import (
     SEMANTICS_FILES as SEMANTICS_FILES,

@@ -14,15 +14,51 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
 from zslbench.data.locations import ATTRIBUTE_NAMES, ATTRIBUTE_VECTORS, sidecar
+from zslbench.data.validate import Finding
 from zslbench.errors import DataError
 
 Vectors = Float[np.ndarray, "attributes words"]
+
+
+def transposition(
+    what: str, semantics: np.ndarray, classes: Mapping[str, int], attributes: Mapping[str, int]
+) -> Finding | None:
+    """An error if semantics (classes, attributes) seem to have their axes exchanged; None: they do not.
+
+    They do if only the exchanged axes agree with a count that is known from elsewhere.
+
+    Args:
+        what: names the semantics.
+        classes, attributes: such counts by origin, for example ``{"labels": 200}``.
+    """
+    rows, columns = semantics.shape
+    if rows in classes.values() or columns in attributes.values():
+        return None
+    against = [f"{origin}: {count} classes" for origin, count in classes.items() if count == columns]
+    against += [f"{origin}: {count} attributes" for origin, count in attributes.items() if count == rows]
+    if not against:
+        return None
+    text = f"{what} describes {rows} classes by {columns} attributes ({', '.join(against)}); transposed?"
+    return Finding("error", text, fix="Exchange its axes, or name the classes in allclasses_names")
+
+
+def attribute_count(folder: Path) -> dict[str, int]:
+    """The number of attributes by file of names or word vectors; one that cannot be read is left out."""
+    found: dict[str, int] = {}
+    with contextlib.suppress(OSError):
+        if (path := sidecar(folder, ATTRIBUTE_NAMES)) is not None:
+            found[path.name] = len(_lines(path))
+    with contextlib.suppress(DataError):
+        if (path := sidecar(folder, ATTRIBUTE_VECTORS)) is not None:
+            found[path.name] = len(read_vectors(path))
+    return found
 
 
 def attribute_vectors(folder: Path, count: int) -> tuple[Vectors, Path] | None:
@@ -49,11 +85,15 @@ def attribute_names(folder: Path, count: int, vectors: Vectors | None) -> tuple[
     path = sidecar(folder, ATTRIBUTE_NAMES) or _same_vectors(folder, vectors)
     if path is None:
         return None
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    names = _unnumbered([line.strip() for line in text.splitlines() if line.strip()])
+    names = _unnumbered(_lines(path))
     if len(names) != count:
         raise DataError(path, [f"has {len(names)} attribute names, the data set {count} attributes"])
     return names, path
+
+
+def _lines(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _unnumbered(lines: list[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from zslbench.data.attributes import attribute_count, transposition
 from zslbench.data.locations import SPLITS_FILE
 from zslbench.data.matfile import MatValue, mat_variables, read_mat
 from zslbench.data.validate import PARTS, Findings, Severity, class_name, dataset_findings, few
@@ -163,7 +164,23 @@ class FolderContents:
             self._compare_splits(variables, file)
         key = "att" if name == "sentence" else name
         matrix = FileVariables(file, variables, self.findings).matrix(key)
-        return None if matrix is None else transposed(matrix)
+        if matrix is None:
+            return None
+        attributes = {} if name == "sentence" else attribute_count(self.folder)
+        fault = transposition(key, matrix.T, self._class_counts(), attributes)
+        self.findings.extend([fault] if fault else [], file)
+        return None if fault else transposed(matrix)
+
+    def _class_counts(self) -> dict[str, int]:
+        """The number of classes by each origin that knows it."""
+        names, listed = self.variables.get("allclasses_names"), _lines(self.folder / "allclasses.txt")
+        labels = np.zeros(0) if self.images is None else self.images.labels
+        found = {"class names": len(names) if isinstance(names, list) else len(listed)}
+        return {
+            key: count
+            for key, count in (found | {"labels": int(labels.max(initial=-1)) + 1}).items()
+            if count
+        }
 
     def unchecked(self, name: str, semantics: Attributes | None = None) -> Dataset | None:
         """The data set without features and with these semantics; None if something cannot be read.

@@ -157,7 +157,11 @@ def _check_shapes(dataset: Dataset, findings: Findings) -> None:
         ("vectors of", dataset.attribute_vectors, "attributes, semantics with", attributes),
     ):
         if given is not None and len(given) != count:
-            findings.error(f"{what} {len(given)} {other} {count}")
+            # Whether the count is right once the axes of the semantics are exchanged.
+            exchanged = attributes if given is dataset.semantics else len(given)
+            fits = count if given is dataset.semantics else len(dataset.semantics)
+            hint = " (transposed?)" if "semantics" in f"{what} {other}" and exchanged == fits else ""
+            findings.error(f"{what} {len(given)} {other} {count}{hint}")
     if 0 in dataset.features.shape or 0 in dataset.semantics.shape:
         findings.error(f"no data: features {dataset.features.shape}, semantics {dataset.semantics.shape}")
     names = dataset.class_names
@@ -184,7 +188,9 @@ def _check_values(dataset: Dataset, findings: Findings) -> None:
     wrong = dataset.labels[(dataset.labels < 0) | (dataset.labels >= classes)]
     if len(wrong):
         shown = few(np.unique(wrong).tolist())
-        findings.error(f"{len(wrong)} labels outside 0 to {classes - 1} ({shown})", count=len(wrong))
+        hint = ", semantics transposed?" if dataset.labels.max() + 1 == dataset.semantics.shape[1] else ""
+        text = f"{len(wrong)} labels outside 0 to {classes - 1} ({shown}{hint})"
+        findings.error(text, count=len(wrong))
 
 
 def _check_split(dataset: Dataset, findings: Findings) -> None:

@@ -121,7 +121,8 @@ def _assemble(
     """The data set of images with their ``class``, ``part`` and ``val``."""
     classes, parts, known = table["class"], table["part"], attributes.index
     if unknown := sorted(set(classes) - set(known)):
-        findings.error(f"{len(unknown)} classes of images have no attributes ({few(unknown)})")
+        hint = "; transposed? Each row is a class" if set(unknown) <= set(attributes.columns) else ""
+        findings.error(f"{len(unknown)} classes of images have no attributes ({few(unknown)}){hint}")
     if len(unused := known[~known.isin(classes)]):
         text = f"{len(unused)} classes of the attribute table have no images and are left out"
         findings.note(f"{text} ({few(unused)})")

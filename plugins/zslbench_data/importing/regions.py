@@ -18,6 +18,7 @@ from zslbench.data import (
     read_without_features,
     region_files,
     require_valid,
+    transposition,
 )
 from zslbench.errors import DataError, MissingData, SettingsError
 from zslbench.plugin import Dataset, OfficialSplit
@@ -136,7 +137,10 @@ def _dataset_in(file: RegionFile, to: Target) -> Dataset:
     if entry is not None or not {"att", *PARTS} <= file.companions.keys():
         how = f"zslbench data get {entry.name}" if entry else "Import or write its att_splits.mat first"
         raise MissingData(to.folder, [f"{SPLITS_FILE} is missing"], f"{how}, then import again")
-    att = file.companions["att"]
+    att, vectors = file.companions["att"], file.companions.get("attribute_vectors")
+    known = {} if vectors is None else {"w2v_att": len(vectors)}
+    if fault := transposition("att", att, {"labels": int(file.labels.max()) + 1}, known):
+        raise DataError(file.path, [str(fault)], "Exchange its axes; nothing was imported")
     dataset = Dataset(
         name=to.folder.name,
         features=no_features(file.shape[0]),

@@ -94,7 +94,8 @@ def disagreements(
         _compare_attributes(theirs["att"], np.asarray(att, dtype=np.float32), file, findings)
     vectors = theirs.get("attribute_vectors")
     if vectors is not None and len(vectors) != att.shape[1]:
-        ours = f"{SPLITS_FILE} {att.shape[1]} attributes"
+        hint = " (transposed?)" if len(vectors) == len(att) else ""
+        ours = f"{SPLITS_FILE} {att.shape[1]} attributes{hint}"
         findings.error(f"{file} has word vectors of {len(vectors)} attributes, {ours}")
     return findings.rows
 

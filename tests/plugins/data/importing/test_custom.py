@@ -296,6 +296,14 @@ def test_classes_without_images_are_left_out(files: Any, run: Callable[..., Any]
     assert "yak" not in load(root).class_names
 
 
+def test_attributes_with_exchanged_axes(files: Any, run: Callable[..., Any]) -> None:
+    lines = [one.split(",") for one in (files.folder / "attributes.csv").read_text().splitlines()]
+    files.csv("attributes.csv", [",".join(row) for row in zip(*lines, strict=True)])
+    result = run(files.folder / "own.npy", *custom(files))
+    assert result.exit_code == 1
+    assert "7 classes of images" in result.stderr and "transposed?" in result.stderr
+
+
 def test_values_too_large_for_half_precision(files: Any, run: Callable[..., Any]) -> None:
     np.save(files.folder / "grid.npy", files.regions * 1e6)
     result = run(files.folder / "grid.npy", *custom(files), "--dtype", "float16")

@@ -261,3 +261,18 @@ def test_real_folder_and_regions(real_data: Path, run: Run, root: Path) -> None:
     np.testing.assert_array_equal(dataset.features, given.features)
     means = dataset.regions[np.arange(20)].mean(axis=1)
     assert np.abs(means - given.features[:20]).max() < 0.08
+
+
+@pytest.mark.parametrize("evidence", ["labels", "w2v_att"])
+def test_a_region_file_with_transposed_attributes(theirs: Path, run: Run, root: Path, evidence: str) -> None:
+    path = theirs.parent / "Small_net.hdf5"
+    with h5py.File(path, "a") as file:
+        att = np.random.default_rng(0).random((5, 9 if evidence == "labels" else 3)).astype(np.float32)
+        del file["att"]
+        file["att"] = np.ascontiguousarray(att.T)
+        if evidence == "w2v_att":
+            file["w2v_att"] = np.ones((3, 2), dtype=np.float32)
+    result = run(path, "--name", "Small")
+    assert result.exit_code == 1
+    assert "transposed?" in result.stderr and evidence in result.stderr
+    assert not (root / "Small").exists()
