@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -54,3 +55,8 @@ def end_at_line(number: int, counts: Callable[[str], bool] | None = None) -> Non
         return trace
 
     sys.settrace(trace)
+
+
+def press_ctrl_c() -> None:
+    """Ctrl-C, as it reaches this process."""
+    signal.raise_signal(signal.SIGINT)

@@ -10,6 +10,7 @@ from typing import Any
 
 import jaxtyping
 import pytest
+from processes import press_ctrl_c
 
 from zslbench import Command, Component, Method, Reading, Variant, hookimpl
 from zslbench.errors import PluginError, UnknownName
@@ -273,10 +274,18 @@ def test_sound_plugins_pass_strictly(good: list[Any]) -> None:
 
 def test_interrupt_is_no_fault_of_a_plugin(entry: Any, plugin: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
-        load_registry(entry_points=[entry("slow", raises(KeyboardInterrupt()))])
-    slow = plugin(zslbench_components=raises(KeyboardInterrupt()))
+        load_registry(entry_points=[entry("slow", press_ctrl_c)])
+    slow = plugin(zslbench_components=lambda: press_ctrl_c())
     with pytest.raises(KeyboardInterrupt):
         load_registry(entry_points=[entry("slow", slow)])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_a_plugin_cannot_end_the_process(entry: Any, plugin: Any, good: list[Any], error: Any) -> None:
+    for broken in (raises(error("now")), plugin(zslbench_components=raises(error("now")))):
+        found = load_registry(entry_points=[*good, entry("broken", broken)])
+        assert [one.name for one in found.broken] == ["broken"]
+        assert "now" in found.broken[0].reason
 
 
 def test_lifecycle_hooks_of_a_broken_plugin_are_not_called(entry: Any) -> None:

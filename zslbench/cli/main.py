@@ -16,6 +16,7 @@ import click
 
 from zslbench import __version__
 from zslbench.errors import ZslbenchError, did_you_mean
+from zslbench.plugin.boundary import claim_stdout, release_stdout
 from zslbench.plugin.declarations import Command
 from zslbench.plugin.discovery import commands as plugin_commands
 from zslbench.plugin.lookup import CORE, PluginInfo, Registered
@@ -163,16 +164,18 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and exit."""
-    if sys.stdout is None:  # closed by the parent process
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the parent process
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that cannot show "±" must not cause an error
             stream.reconfigure(errors="backslashreplace")
+    claim_stdout()
     try:
         try:
             cli(prog_name="zslbench")
         finally:
-            sys.stdout.flush()  # here a full disk or a closed pipe can still be reported
+            release_stdout()
     except BrokenPipeError:
         _exit_quietly()
     except OSError as error:

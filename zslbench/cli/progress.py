@@ -65,7 +65,8 @@ def stage_bars(console: Console) -> Progress:
         # Metrics take the remaining room, and are cut first.
         TextColumn("[dim]{task.fields[figures]}", table_column=_ROOM),
     )
-    return Progress(*columns, console=console, expand=True)
+    # Standard output needs no redirection: what plugins print already goes to standard error.
+    return Progress(*columns, console=console, expand=True, redirect_stdout=False)
 
 
 class _Log(logging.Handler):

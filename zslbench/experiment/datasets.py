@@ -20,6 +20,7 @@ from zslbench.evaluation.candidates import candidates_of, untested_classes, with
 from zslbench.evaluation.splits import split_fingerprint, validation_split
 from zslbench.experiment.fitting import embedding_inputs
 from zslbench.experiment.recipe import Part, Recipe
+from zslbench.plugin.boundary import plugin_code
 from zslbench.plugin.dataset import DataRequest, Dataset, Source
 from zslbench.plugin.targets import load_class
 from zslbench.store.identity import run_id
@@ -56,7 +57,8 @@ def load_dataset(
     request = DataRequest(
         part.name, data_root(root), files.features, files.semantics, needs_regions, files.regions
     )
-    dataset = load_class(part.registered)(part.settings).load(request)
+    with plugin_code(f"data set '{part.name}'"):
+        dataset = load_class(part.registered)(part.settings).load(request)
     if not isinstance(dataset, Dataset):
         raise PluginError(
             f"plugin '{part.registered.plugin.name}': data set '{part.name}' loaded "

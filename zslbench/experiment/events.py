@@ -13,8 +13,9 @@ from types import FrameType
 from typing import Protocol, runtime_checkable
 
 from zslbench.errors import Interrupted, SettingsError, UnknownName
+from zslbench.plugin.boundary import is_stop, one_line
 from zslbench.plugin.hookspecs import RunTracker, hookimpl
-from zslbench.plugin.lookup import Registry, one_line
+from zslbench.plugin.lookup import Registry
 from zslbench.plugin.targets import load_tracker
 from zslbench.store.record import RunInfo, RunRecord
 from zslbench.training.context import Observer, Silent
@@ -230,7 +231,7 @@ class _Listener:
     def close(self) -> None:
         try:
             self._tracker.close()
-        except (KeyboardInterrupt, Interrupted):
-            raise
         except BaseException as error:
+            if is_stop(error):
+                raise
             _log.warning("tracker '%s': close failed: %s", self._name, one_line(error))

@@ -20,6 +20,7 @@ from zslbench.experiment import pipeline
 from zslbench.experiment.events import Display, RunObserver, collected_warnings, stop_requests
 from zslbench.experiment.job import Job, applied
 from zslbench.experiment.open_run import STAGES, OpenRun, has_checkpoint
+from zslbench.plugin.boundary import plugin_code
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.streams import Streams
 from zslbench.store.identity import run_id
@@ -203,7 +204,8 @@ class _Computation:
                     stages=run.stages,
                     member=member,
                 )
-                return pipeline.run(run.job.recipe, run.job.dataset, run.job.selection, where), notes
+                with plugin_code(run.job.recipe.label):
+                    return pipeline.run(run.job.recipe, run.job.dataset, run.job.selection, where), notes
 
         return train
 

@@ -21,8 +21,10 @@ from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.recipe import Recipe
+from zslbench.plugin.boundary import printing_to_stderr
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.lookup import files_digest
+from zslbench.plugin.process import START, preserved
 from zslbench.training.graphs import Graphs
 from zslbench.training.step import PRECISIONS, Precision, float32_products
 
@@ -95,23 +97,24 @@ def choose_mode(
 
 @contextlib.contextmanager
 def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
-    """Compute in this mode, and restore the process's global state afterwards.
+    """Compute in this mode, and restore the process's global state afterwards, whatever plugins do to it.
 
     This includes the global random generators, from which plugins draw when they build modules or data
     loaders. They start from ``seed``, so that a plugin which wrongly uses them is at least repeatable. On a
     GPU deterministic algorithms are switched on; an operation without one warns. Uninitialised memory is not
-    filled, which would double the kernels of every draw.
+    filled, which would double the kernels of every draw. What is printed goes to standard error.
     """
-    threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = _memory.fill_uninitialized_memory
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     if mode.device == "cuda":
         # cuBLAS reads it when its first handle is made; without it matrix products are not repeatable.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     devices = [torch.cuda.current_device()] if mode.device == "cuda" else []
-    with torch.random.fork_rng(devices=devices), float32_products(mode.precision):
+    with (
+        preserved(START),
+        torch.random.fork_rng(devices=devices),
+        float32_products(mode.precision),
+        printing_to_stderr(),
+    ):
         try:
             torch.manual_seed(seed)
             random.seed(seed)
@@ -123,10 +126,6 @@ def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
                 _memory.fill_uninitialized_memory = False
             yield torch.device(mode.device)
         finally:
-            torch.set_num_threads(threads)
-            if mode.device == "cuda":
-                torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-                _memory.fill_uninitialized_memory = filled
             random.setstate(python_state)
             np.random.set_state(numpy_state)  # noqa: NPY002
 

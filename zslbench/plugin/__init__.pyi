@@ -1,3 +1,4 @@
+from .boundary import one_line as one_line, plugin_code as plugin_code
 from .dataset import (
     Candidates as Candidates,
     DataRequest as DataRequest,
@@ -47,12 +48,7 @@ from .interfaces import (
     TrainView as TrainView,
     Uniform as Uniform,
 )
-from .lookup import (
-    PluginInfo as PluginInfo,
-    Registered as Registered,
-    Registry as Registry,
-    one_line as one_line,
-)
+from .lookup import PluginInfo as PluginInfo, Registered as Registered, Registry as Registry
 from .presets import (
     PROVENANCE as PROVENANCE,
     parse_assignment as parse_assignment,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -16,8 +14,9 @@ from pluggy import PluginManager
 
 from zslbench.errors import did_you_mean
 from zslbench.plugin import hookspecs
+from zslbench.plugin.boundary import PACKAGES, is_stop, one_line, printing_to_stderr
 from zslbench.plugin.declarations import Command, Component, Method, Tracker
-from zslbench.plugin.lookup import CORE, PluginInfo, Registered, Registry, one_line, plugin_name
+from zslbench.plugin.lookup import CORE, PluginInfo, Registered, Registry, plugin_name
 
 _REGISTERING = {
     "zslbench_components": Component,
@@ -77,8 +76,8 @@ def _load_all(entry_points: Iterable[Any]) -> Registry:
         **{f"{hook} failed: ": partial(_collect, hook, type_) for hook, type_ in _REGISTERING.items()},
         "checking names failed: ": partial(_claim, taken),
     }
-    # A plugin that prints while it is imported must not end up in a table on standard output.
-    with contextlib.redirect_stdout(sys.stderr):
+    PACKAGES.update({one.info.module.partition(".")[0]: one.info.name for one in candidates})
+    with printing_to_stderr():
         for failure, step in steps.items():
             for candidate in candidates:
                 candidate.attempt(step, manager, failure.format(candidate.info.module))
@@ -120,9 +119,9 @@ class _Candidate:
             return
         try:
             step(manager, self)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # not even SystemExit may end our process
+            if is_stop(error):
+                raise
             reason = str(error) if isinstance(error, _Fault) else f"{failure}{one_line(error)}"
             self.info = replace(self.info, status="broken", reason=reason)
             self.declared = ()

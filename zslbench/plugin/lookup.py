@@ -16,8 +16,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pluggy import PluginManager
 
-from zslbench.errors import Interrupted, PluginError, UnknownName, did_you_mean
+from zslbench.errors import PluginError, UnknownName, did_you_mean
 from zslbench.plugin import hookspecs
+from zslbench.plugin.boundary import is_stop, one_line, printing_to_stderr
 from zslbench.plugin.declarations import KINDS, Command, Component, Kind, Method, Tracker, Variant
 
 CORE = "zslbench"
@@ -236,11 +237,12 @@ class Registry:
         for impl in reversed(getattr(self._manager.hook, hook_name).get_hookimpls()):
             name = plugin_name(impl.plugin_name)
             try:
-                returned = impl.function(*(given[argument] for argument in impl.argnames))
-                gathered += [(name, one) for one in (returned or ())]
-            except (KeyboardInterrupt, Interrupted):
-                raise
+                with printing_to_stderr():
+                    returned = impl.function(*(given[argument] for argument in impl.argnames))
+                    gathered += [(name, one) for one in (returned or ())]
             except BaseException as error:
+                if is_stop(error):
+                    raise
                 self._warn_once(f"plugin '{name}': {hook_name} failed: {one_line(error)}")
         return gathered
 
@@ -253,16 +255,6 @@ class Registry:
 def _composition_names(method: Method, variant: Variant | None) -> dict[Kind, str | None]:
     replaced = variant.components if variant else {}
     return {kind: replaced.get(kind, getattr(method, kind)) for kind in _STAGES}
-
-
-def one_line(error: BaseException) -> str:
-    """``"ValueError: message"`` on one line, for an error raised by a plugin."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # a broken plugin's exception may not even be printable
-        text = ""
-    text = text if len(text) <= 300 else text[:299] + "…"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def plugin_name(key: str) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from zslbench.errors import MissingExtra, PluginError, did_you_mean
+from zslbench.plugin.boundary import PACKAGES, is_stop, one_line, printing_to_stderr
 from zslbench.plugin.declarations import Command, Component, Method, Tracker
-from zslbench.plugin.lookup import Registered, one_line
+from zslbench.plugin.lookup import Registered
 
 if TYPE_CHECKING:
     import click
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 
 
 def load_class(registered: Registered[Component]) -> type[Any]:
-    """Import a component's class, and torch; PluginError if it is not one that implements its interface."""
+    """Import a component's class, and torch; PluginError if it is not one that implements its interface.
+
+    Settings of the process on which numbers depend are as before, whatever the module does to them.
+    """
     from zslbench.plugin import interfaces
+    from zslbench.plugin.process import START, preserved
 
     interface = {
         "dataset": interfaces.DatasetSource,
@@ -33,7 +38,8 @@ def load_class(registered: Registered[Component]) -> type[Any]:
         "generator": interfaces.Generator,
         "classifier": interfaces.Classifier,
     }[registered.declaration.kind]
-    return _load_subclass(registered, "target", interface)
+    with preserved(names=START):
+        return _load_subclass(registered, "target", interface)
 
 
 def settings_model(registered: Registered[Component]) -> type[ComponentSettings]:
@@ -104,11 +110,13 @@ def _load(registered: Registered[Any], field: str, accept: Callable[[Any], bool]
     what = "" if field == "target" else f"{field} of "
     where = f"plugin '{registered.plugin.name}': {what}{kind} '{name}', {target}"
     module_name, _, attribute = target.partition(":")
+    PACKAGES.setdefault(module_name.partition(".")[0], registered.plugin.name)
     try:
-        module = importlib.import_module(module_name)
-    except KeyboardInterrupt:
-        raise
+        with printing_to_stderr():
+            module = importlib.import_module(module_name)
     except BaseException as error:  # a plugin's module may even call sys.exit
+        if is_stop(error):
+            raise
         raise PluginError(f"{where}: cannot be imported: {one_line(error)}") from error
     try:
         found = getattr(module, attribute)

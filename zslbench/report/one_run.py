@@ -12,8 +12,9 @@ from zslbench.errors import DataError, PluginError, UnknownName
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import METRICS
 from zslbench.experiment.recipe import label_text
+from zslbench.plugin.boundary import one_line, plugin_code
 from zslbench.plugin.declarations import Method
-from zslbench.plugin.lookup import Registered, Registry, one_line
+from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import flatten
 from zslbench.plugin.targets import load_function
 from zslbench.report.results import percent
@@ -156,7 +157,8 @@ def explain_settings(one: Registered[Method], settings: dict[str, dict[str, Any]
     function = load_function(one, "explain")
     where = f"plugin '{one.plugin.name}': {target}"
     try:
-        rows = list(function(settings))
+        with plugin_code(where):
+            rows = list(function(settings))
     except Exception as error:
         raise PluginError(f"{where} failed: {one_line(error)}") from error
     for row in rows:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zslbench.plugin.lookup import one_line
+from zslbench.plugin.boundary import one_line
 
 ResultT = TypeVar("ResultT")
 

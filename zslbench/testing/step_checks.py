@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zslbench.evaluation.folds import unseen_space
+from zslbench.plugin.boundary import one_line
 from zslbench.plugin.interfaces import Batch, Guide, Losses, Networks, Noise, Step
-from zslbench.plugin.lookup import one_line
 from zslbench.plugin.streams import Streams
 from zslbench.testing.check import (
     Fault,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import press_ctrl_c
 
 import zslbench
 from zslbench import hookimpl
@@ -53,7 +54,8 @@ class Listener:
     @hookimpl(trylast=True)
     def zslbench_epoch_ended(self, stage: str, epoch: int) -> None:
         if (stage, epoch) == (self.stage, self.epoch):
-            raise KeyboardInterrupt
+            press_ctrl_c()  # twice: the first asks for a stop at the next checkpoint
+            press_ctrl_c()
 
 
 Run = Callable[..., RunRecord | None]

@@ -18,7 +18,8 @@ from zslbench.experiment.options import RunOptions
 from zslbench.experiment.suites.cells import CellRecord, CellState, Ledger, SuiteOutcome, stored_outcome
 from zslbench.experiment.suites.definition import Suite, as_list, find_suite
 from zslbench.experiment.suites.lines import PENDING, Cell, Status, resolve_suite
-from zslbench.plugin.lookup import Registry, one_line
+from zslbench.plugin.boundary import one_line
+from zslbench.plugin.lookup import Registry
 from zslbench.store.identity import canonical, run_id
 from zslbench.store.record import RunRecord
 

@@ -1,0 +1,165 @@
+"""The boundary around plugins' code: what it prints goes to standard error, and it cannot end the process."""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import io
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from zslbench.errors import Interrupted, PluginError
+
+PACKAGES: dict[str, str] = {}
+"""By top-level package of a loaded plugin: the plugin's name."""
+
+_CORE = "zslbench"
+
+
+@contextlib.contextmanager
+def plugin_code(what: str) -> Iterator[None]:
+    """Within the context, which runs code of plugins, nothing is printed to standard output; ``what`` runs.
+
+    Raises:
+        PluginError: the code called ``sys.exit`` or raised another exception that would end the process.
+    """
+    with printing_to_stderr():
+        try:
+            yield
+        except BaseException as error:
+            ordinary = isinstance(error, Exception)
+            if is_stop(error) and ordinary and not isinstance(error, Interrupted):
+                raise KeyboardInterrupt from error  # the plugin had made another error of it
+            if ordinary or is_stop(error):
+                raise
+            text = f"{what}: a plugin raised {one_line(error)}; plugins must not end the process"
+            raise PluginError(text) from error
+
+
+def is_stop(error: BaseException) -> bool:
+    """Whether somebody stopped zslbench (Ctrl-C, a signal, ``Interrupted``), not a plugin that merely raised
+    what would end the process."""
+    if error.__context__ is not None and is_stop(error.__context__):
+        return True  # raised in an answer to the stop
+    place = error.__traceback__
+    if place is None or isinstance(error, Exception):
+        return isinstance(error, Interrupted)
+    while place.tb_next is not None:
+        place = place.tb_next
+    if _package(place.tb_frame) == _CORE:
+        return not isinstance(error, SystemExit)
+    # A signal is handled between instructions; whoever raises a KeyboardInterrupt has an instruction for it.
+    code = place.tb_frame.f_code.co_code
+    raised = dis.opname[code[max(place.tb_lasti, 0)]] == "RAISE_VARARGS"
+    return isinstance(error, KeyboardInterrupt) and not raised
+
+
+def one_line(error: BaseException) -> str:
+    """``"ValueError: message"`` on one line, for an error raised by a plugin."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a broken plugin's exception may not even be printable
+        text = ""
+    text = text if len(text) <= 300 else text[:299] + "…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+# --- what plugins print --------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def printing_to_stderr() -> Iterator[None]:
+    """Within the context, what Python code prints goes to standard error, with the name of the plugin."""
+    if isinstance(sys.stdout, _Printed):  # already so; threads that train together nest in any order
+        yield
+        return
+    with contextlib.redirect_stdout(_Printed()) as printed:
+        try:
+            yield
+        finally:
+            printed.close()
+
+
+def claim_stdout() -> None:
+    """Reserve standard output for what the main thread prints outside of :func:`printing_to_stderr`.
+
+    Other threads, C code and child processes, which no Python object can redirect, print to standard error.
+    """
+    sys.stdout.flush()
+    own = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdout = _Claimed(
+        own, encoding=sys.stdout.encoding, errors="backslashreplace", line_buffering=own.isatty()
+    )
+
+
+def release_stdout() -> None:
+    """At the end of the command: whatever plugins still print at exit goes to standard error."""
+    sys.stdout.flush()  # here a full disk or a closed pipe can still be reported
+    sys.stdout = _Printed()
+
+
+class _Printed(io.TextIOBase):
+    """Standard output for plugins: whole lines go to standard error, after the name of who printed them."""
+
+    def __init__(self) -> None:
+        self._begun: dict[int, str] = {}
+        """Unfinished lines by thread."""
+
+    def write(self, text: str) -> int:
+        thread = threading.get_ident()
+        *lines, rest = (self._begun.pop(thread, "") + text).split("\n")
+        if rest:
+            self._begun[thread] = rest
+        if lines:
+            who = _printing_plugin()
+            sys.stderr.write("".join(f"{who}{line}\n" for line in lines))
+        return len(text)
+
+    def close(self) -> None:
+        """Finish lines that were begun."""
+        for text in [self._begun.pop(thread) for thread in list(self._begun)]:
+            sys.stderr.write(f"{text}\n")
+
+    @property
+    def buffer(self) -> Any:
+        return sys.stderr.buffer
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return sys.stderr.encoding
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+
+class _Claimed(io.TextIOWrapper):
+    """Standard output, for the main thread alone."""
+
+    _others = _Printed()
+
+    def write(self, text: str) -> int:
+        if threading.current_thread() is threading.main_thread():
+            return super().write(text)
+        return self._others.write(text)
+
+
+def _printing_plugin() -> str:
+    """``"plugin 'name': "`` for the plugin whose code is nearest on the stack."""
+    frame = sys._getframe()
+    while (caller := frame.f_back) is not None:
+        frame = caller
+        package = _package(frame)
+        if package != _CORE and package in PACKAGES:
+            return f"plugin '{PACKAGES[package]}': "
+    return ""
+
+
+def _package(frame: Any) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
