@@ -75,7 +75,9 @@ def zslbench_components():
 
     globals().update({one.__name__: one for one in (Honest, Noisy, Setting, Exiting, Stopping)})
     for name in NAMES:
-        yield Component(kind="classifier", name=f"rude-{name}", target=f"{__name__}:{name.title()}", summary="s")
+        yield Component(
+            kind="classifier", name=f"rude-{name}", target=f"{__name__}:{name.title()}", summary="s"
+        )
 
 
 @hookimpl
