@@ -69,7 +69,7 @@ def run(
         method: a registered method; None: a composition of ``embedding``, ``generator`` and ``classifier``.
         variant: one of the method's variants.
         seeds: a number n for seeds 0 to n-1, or the seeds themselves.
-        select: ``val``, ``last`` or ``oracle`` (:mod:`zslbench.evaluation.selection`).
+        select: ``val``, ``last``, ``oracle`` or ``oracle-scripts`` (:mod:`zslbench.evaluation.selection`).
         force: compute runs that are already in the store again.
         keep_weights: keep the fitted networks with the run.
         options: the fields of ``FitOptions`` and ``RunOptions`` (:mod:`zslbench.experiment.options`).

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from zslbench.errors import SettingsError
-from zslbench.evaluation.selection import MODES, Selection
+from zslbench.evaluation.selection import MODES, Selection, uses_test_images
 
 
 def test_modes():
-    assert set(MODES) == {"last", "val", "oracle"}
+    assert set(MODES) == {"last", "val", "oracle", "oracle-scripts"}
+    assert [mode for mode in MODES if uses_test_images(mode)] == ["oracle", "oracle-scripts"]
     assert Selection().mode == "val"
 
 
@@ -40,6 +41,14 @@ def test_by_default_a_schedule_is_evaluated_at_every_twentieth(epochs):
     evaluated = [epoch for epoch in range(1, epochs + 1) if evaluates(epoch)]
     assert evaluated == list(range(step, epochs, step))
     assert len(evaluated) < 20
+
+
+@given(st.integers(1, 60), st.none() | st.integers(1, 80))
+def test_the_published_scripts_evaluate_after_every_epoch(epochs, every):
+    evaluates = Selection("oracle-scripts", every).along(epochs)
+    assert all(evaluates(e) for e in range(1, epochs)) and not evaluates(
+        epochs
+    )  # the end is evaluated anyway
 
 
 @given(st.integers(1, 60), st.integers(1, 80))

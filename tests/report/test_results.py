@@ -87,6 +87,8 @@ def test_what_was_not_selected_on_validation_is_marked(record: Any) -> None:
     assert list(seeds_table(oracle).frame()["epochs"])[:2] == ["4", "4"]
     assert list(seeds_table([record(selection="last")]).frame()["seed"]) == ["0 (last)"]
     assert has_oracle(oracle)
+    scripts = [record(selection="oracle-scripts")]
+    assert has_oracle(scripts) and list(seeds_table(scripts).frame()["seed"]) == ["0†"]
     assert not has_oracle([record(), record(selection="last")])
 
 

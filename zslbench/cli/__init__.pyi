@@ -1,5 +1,6 @@
 from .main import LazyGroup as LazyGroup, cli as cli, sets_environment as sets_environment
 from .options import (
+    SELECTIONS as SELECTIONS,
     data_root_option as data_root_option,
     fitting_options as fitting_options,
     format_option as format_option,

@@ -29,7 +29,7 @@ def format_option(command: F) -> F:
     )(command)
 
 
-SELECTIONS = click.Choice(["val", "last", "oracle"])
+SELECTIONS = click.Choice(["val", "last", "oracle", "oracle-scripts"])
 
 select_option = click.option(
     "--select",

@@ -9,5 +9,5 @@ from .metrics import (
     criterion as criterion,
     headline_metrics as headline_metrics,
 )
-from .selection import Selection as Selection
+from .selection import Selection as Selection, uses_test_images as uses_test_images
 from .splits import fingerprint as fingerprint, split_fingerprint as split_fingerprint

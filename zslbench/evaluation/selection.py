@@ -4,6 +4,9 @@
 ``val``: chosen on the validation fold inside trainval, then refitted on all of trainval. The default.
 ``oracle``: chosen on the test images, as most published codes do: the epochs of the training and of the final
 classifier. Only for comparison with published figures; marked wherever it is shown.
+``oracle-scripts``: the same exactly as the published scripts do it: after every epoch of the training, each
+time with new synthetic features and classifiers that start anew. ``oracle`` looks 20 times along the
+schedule, each time with the same noise, so that its figures differ by the training alone.
 """
 
 from __future__ import annotations
@@ -15,11 +18,16 @@ from typing import Literal, get_args
 
 from zslbench.errors import SettingsError, did_you_mean
 
-Mode = Literal["last", "val", "oracle"]
+Mode = Literal["last", "val", "oracle", "oracle-scripts"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 EVALUATIONS = 20
 """Evaluations along a schedule by default."""
+
+
+def uses_test_images(mode: str) -> bool:
+    """Whether this is a selection on test images; what it selects is marked wherever it is shown."""
+    return mode.startswith("oracle")
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,8 @@ class Selection:
     """How a run's numbers are selected; part of the run's identity.
 
     Args:
-        every: epochs between evaluations, 1 or more; None: a twentieth of the schedule, rounded up.
+        every: epochs between evaluations, 1 or more; None: a twentieth of the schedule, rounded up. Under
+            ``oracle-scripts`` it is 1.
     """
 
     mode: Mode = "val"
@@ -39,9 +48,14 @@ class Selection:
         if self.every is not None and self.every < 1:
             raise SettingsError(f"evaluating every {self.every} epochs: must be 1 or more")
 
+    @property
+    def draws_anew(self) -> bool:
+        """Whether each evaluation synthesises features and starts classifiers from noise of its own."""
+        return self.mode == "oracle-scripts"
+
     def step(self, epochs: int) -> int:
         """Epochs between evaluations of a schedule of this length."""
-        return self.every or math.ceil(epochs / EVALUATIONS)
+        return 1 if self.draws_anew else self.every or math.ceil(epochs / EVALUATIONS)
 
     def along(self, epochs: int) -> Callable[[int], bool]:
         """Whether to evaluate after an epoch: every ``step`` epochs, except the last, which always is."""

@@ -93,22 +93,33 @@ class Fitter:
         evaluates: Callable[[int], bool] = lambda epoch: False,
         assess: Assess | None = None,
         each: EachClassifierEpoch | None = None,
+        draws_anew: bool = False,
     ) -> Fitted:
         """Fit every part and evaluate at the end of the schedule.
 
         Args:
             evaluates: after which epochs of the paced training ``assess`` is called as well.
             each: called after every epoch of the final classifiers' training.
+            draws_anew: whether each of these evaluations has random streams of its own; otherwise all have
+                those of the end, so that their figures differ by the networks alone.
         """
         paced, semantics = self.recipe.paced, self.space.semantics
 
-        def hook(kind: str, evaluate: Callable[[Networks], Evaluation]) -> OnEpoch | None:
+        def hook(kind: str, evaluate: Callable[[Networks, Training], Evaluation]) -> OnEpoch | None:
             if assess is None or paced != kind:
                 return None
-            return lambda epoch, nets: assess(epoch, evaluate(nets)) if evaluates(epoch) else {}
 
-        def after_embedding(nets: Networks) -> Evaluation:
-            training = self.training.unsaved()
+            def after(epoch: int, nets: Networks) -> Mapping[str, float]:
+                if not evaluates(epoch):
+                    return {}
+                training = self.training.unsaved()
+                if draws_anew:
+                    training = replace(training, streams=training.streams.child(f"epoch {epoch}"))
+                return assess(epoch, evaluate(nets, training))
+
+            return after
+
+        def after_embedding(nets: Networks, training: Training) -> Evaluation:
             view, held_out = self._embedded(nets, replace(training, stages=None))
             generator = complete(
                 self.generator.fit(view) if self.generator else {}, semantics, training.child("generator")
@@ -123,8 +134,7 @@ class Fitter:
         )
         view, held_out = self._embedded(embedding.networks, self._part("embedding"))
 
-        def after_generator(nets: Networks) -> Evaluation:
-            training = self.training.unsaved()
+        def after_generator(nets: Networks, training: Training) -> Evaluation:
             return self.fit_classifiers(nets, view, held_out, training, each).evaluation
 
         generator = complete(

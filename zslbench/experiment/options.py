@@ -70,7 +70,9 @@ class FitOptions:
     epochs: int | None = _option(None, "Length of the schedule.", type=COUNT)
     """Under ``val``, the longest schedule considered."""
     every: int | None = _option(
-        None, "Epochs between evaluations (default: a twentieth of the schedule).", type=COUNT
+        None,
+        "Epochs between evaluations (default: a twentieth of the schedule; oracle-scripts: 1).",
+        type=COUNT,
     )
     features: str | None = _option(
         None, "Features file of the data set (default: res101); mean: means over regions."

@@ -1,4 +1,4 @@
-"""Method × data set × seed → result: fitting and evaluating under each of the three selections.
+"""Method × data set × seed → result: fitting and evaluating under each selection.
 
 Nothing here reads files of the store or knows the command line.
 """
@@ -14,7 +14,7 @@ from zslbench.evaluation.evaluator import Evaluation
 from zslbench.evaluation.folds import Fold, final_fold, validation_fold
 from zslbench.evaluation.metrics import criteria, criterion, headline_metrics
 from zslbench.evaluation.oracle import Best, Oracle
-from zslbench.evaluation.selection import Selection
+from zslbench.evaluation.selection import Selection, uses_test_images
 from zslbench.experiment.datasets import preset_mismatches
 from zslbench.experiment.fitting import Fitted, Fitter, embedding_inputs
 from zslbench.experiment.recipe import Recipe
@@ -72,7 +72,7 @@ def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Traini
         log.warning(text)
     device, inputs = training.streams.device, embedding_inputs(recipe)
     final = training.shared(("final fold", id(dataset), inputs), lambda: final_fold(dataset, device, inputs))
-    if selection.mode == "oracle":
+    if uses_test_images(selection.mode):
         return _oracle(recipe, final, selection, training)
     if selection.mode == "last":
         return _final(recipe, final, training)
@@ -173,7 +173,10 @@ def _oracle(recipe: Recipe, fold: Fold, selection: Selection, training: Training
         judge.candidate = number
         epochs = candidate.epochs or 0
         fitted = Fitter(candidate, fold, part, candidate.tasks).fit(
-            evaluates=selection.along(epochs), assess=judge.assess, each=judge.each
+            evaluates=selection.along(epochs),
+            assess=judge.assess,
+            each=judge.each,
+            draws_anew=selection.draws_anew,
         )
         last = judge.assess(epochs, fitted.evaluation)
         _complete_last_row(fitted, candidate, last)

@@ -94,9 +94,9 @@ def zslbench_epoch_ended(run: RunInfo, stage: str, epoch: int, metrics: Mapping[
 
     Called: after each epoch of each stage (``"final/generator"``, ``"validation/generator"``, ...), with
     ``epoch`` counting from 1. ``metrics`` has the epoch's mean losses and, if the selection rule evaluated
-    after this epoch, the validation figures under names that begin with ``"val_"`` (``"test_"`` under
-    ``oracle``). An evaluation at the end of a schedule follows its last epoch and is only in the finished
-    run's ``epochs`` table.
+    after this epoch, the validation figures under names that begin with ``"val_"`` (``"test_"`` if it
+    uses test images). An evaluation at the end of a schedule follows its last epoch and is only in the
+    finished run's ``epochs`` table.
     Returns: nothing.
     Forbidden: as for ``zslbench_run_started``; it must also be quick, since training waits for it.
     """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, headline_metrics
+from zslbench.evaluation.selection import uses_test_images
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.report.figures import EMPTY, SeedValues, marked, rank_columns, ranking_notes
 from zslbench.report.published import PublishedCells, own_ablation
@@ -39,7 +40,7 @@ SHOW = ("published", "difference", "interval")
 """``published``: rows of published figures, if there are any of the method; ``difference``: ours minus
 published, with a verdict; ``interval``: ± half of the 95 % interval instead of ± std."""
 
-_SELECTIONS = ("val", "last", "oracle")
+_SELECTIONS = ("val", "last", "oracle", "oracle-scripts")
 """In the order of a method's rows."""
 
 
@@ -129,7 +130,7 @@ class _Comparison:
         self._ranks: dict[tuple[_Key, str], dict[str, Ranking]] = {}
         comparable: dict[tuple[str, ...], list[_Group]] = {}
         for one in self.groups:
-            if one.key.selection != "oracle":
+            if not uses_test_images(one.key.selection):
                 chosen = candidates_key(next(iter(one.records.values())))
                 alike = (one.dataset, one.key.selection, one.key.features, one.key.semantics, chosen)
                 comparable.setdefault(alike, []).append(one)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from zslbench.evaluation.metrics import criteria
+from zslbench.evaluation.selection import uses_test_images
 from zslbench.plugin.presets import flatten
 from zslbench.report.results import selection_label
 from zslbench.store.record import RunRecord
@@ -100,7 +101,7 @@ def warnings(found: Iterable[Difference], *, only_seed: bool) -> tuple[str, ...]
     texts = []
     if one := unlike.get(("selection", "mode")):
         effect = "one of them was not selected on validation"
-        if "oracle" in (one.a, one.b):
+        if uses_test_images(one.a) or uses_test_images(one.b):
             effect = "results selected on test images are too high"
         modes = f"{selection_label(one.a)} and {selection_label(one.b)}"
         texts.append(f"selected differently ({modes}): {effect}")

@@ -11,6 +11,7 @@ from typing import Any
 from zslbench.errors import DataError, PluginError, UnknownName
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import METRICS
+from zslbench.evaluation.selection import uses_test_images
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.boundary import one_line, plugin_code
 from zslbench.plugin.declarations import Method
@@ -234,7 +235,7 @@ def last_evaluations(record: RunRecord) -> list[tuple[str, int, dict[str, float]
     names = [name for name in table.columns if name.startswith(("val_", "test_"))]
     found = []
     for stage, rows in table.groupby("stage", sort=False) if len(table) else ():
-        if record.info.selection == "oracle" and str(stage).endswith(("/gzsl", "/czsl")):
+        if uses_test_images(record.info.selection) and str(stage).endswith(("/gzsl", "/czsl")):
             continue  # each of their epochs is evaluated and reported
         last = rows.iloc[int(rows["epoch"].to_numpy().argmax())]
         figures = {name: float(last[name]) for name in names if math.isfinite(last[name])}
@@ -248,7 +249,7 @@ def final_metrics(record: RunRecord) -> dict[str, float]:
 
     The prefix differs because oracle results are chosen on test images: no chart should mix them with others.
     """
-    prefix = "oracle" if record.info.selection == "oracle" else "final"
+    prefix = "oracle" if uses_test_images(record.info.selection) else "final"
     return {
         f"{prefix}/{name}": float(value)
         for name, value in record.metrics.items()

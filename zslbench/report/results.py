@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zslbench.data.locations import dataset_key
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import METRICS, Metric, criteria
+from zslbench.evaluation.selection import uses_test_images
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.presets import flatten
 from zslbench.report.statistics import interval
@@ -49,18 +50,23 @@ def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
 
 def has_oracle(records: Sequence[RunRecord]) -> bool:
     """Whether any of the runs was selected on test images."""
-    return any(record.info.selection == "oracle" for record in records)
+    return any(uses_test_images(record.info.selection) for record in records)
 
 
 def selection_label(selection: str) -> str:
     """The name of a selection in tables, marked if it uses test images."""
-    return f"{selection}{ORACLE_MARK}" if selection == "oracle" else selection
+    return f"{selection}{ORACLE_MARK}" if uses_test_images(selection) else selection
+
+
+def mode_mark(selection: str) -> str:
+    """What marks numbers of a selection other than ``val``."""
+    return ORACLE_MARK if uses_test_images(selection) else "" if selection == "val" else f" ({selection})"
 
 
 def selection_mark(record: RunRecord) -> str:
     """What marks a number wherever it is shown: a selection other than ``val``, candidates other than
     ``test``."""
-    mark = {"oracle": ORACLE_MARK, "last": " (last)"}.get(record.info.selection, "")
+    mark = mode_mark(record.info.selection)
     chosen = candidates_label(record)
     return mark if chosen == TEST else f"{mark} (candidates {chosen})"
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, headline_metrics
+from zslbench.evaluation.selection import uses_test_images
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.experiment.suites.lines import Line
@@ -35,6 +36,7 @@ from zslbench.report.results import (
     candidates_label,
     dataset_label,
     is_simulated,
+    mode_mark,
     selection_label,
 )
 from zslbench.report.statistics import Ranking
@@ -51,6 +53,8 @@ _SELECTED = {
     "val": "val: epochs and hyper-parameters from validation classes inside the training images",
     "last": "last: schedule and hyper-parameters as given, nothing selected",
     "oracle": ORACLE_NOTE,
+    "oracle-scripts": f"{ORACLE_MARK} oracle-scripts: as oracle, but after every epoch, with new synthetic "
+    "features each time; never compare with the other rows",
 }
 
 
@@ -86,7 +90,7 @@ class _Builder:
         self.columns = tuple(_columns(outcome))
         self.ranks: dict[str, dict[str, dict[str, Ranking]]] = {}
         """By data set, label of a line and metric."""
-        if self.first != "oracle":  # results chosen on test images are not ranked
+        if not uses_test_images(self.first):  # results chosen on test images are not ranked
             for dataset in outcome.datasets:
                 runs = {line.label: self.entry(line, dataset, self.first).records for line in outcome.lines}
                 self.ranks[dataset] = _ranked(runs, len(outcome.seeds))
@@ -136,8 +140,7 @@ class _Builder:
         first = selection == self.first
         name = Cell(words=selection_label(selection))
         if first:
-            mark = {"val": "", "oracle": ORACLE_MARK}.get(selection, f" ({selection})")
-            name = Cell(words=line.label, mark=mark)
+            name = Cell(words=line.label, mark=mode_mark(selection))
         if chosen := self.other_candidates(line, selection, self.outcome.datasets):
             name = replace(name, mark=f"{name.mark} (candidates {', '.join(chosen)})")
         row = _leading(name, line, "ours" if first else selection, selection)

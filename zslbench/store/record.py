@@ -36,7 +36,7 @@ class RunInfo:
     dataset: str
     seed: int
     selection: str
-    """How the epoch was selected: ``last``, ``val`` or ``oracle``."""
+    """How the epoch was selected: ``last``, ``val``, ``oracle`` or ``oracle-scripts``."""
     identity: Mapping[str, Any]
     """Everything that the run's numbers depend on."""
     folder: Path

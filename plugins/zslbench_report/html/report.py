@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-_SELECTIONS = ("val", "last", "oracle")
+_SELECTIONS = ("val", "last", "oracle", "oracle-scripts")
 _LONGEST = 60
 """Characters of a label's difference to the other runs of its method."""
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import DataError, PluginError, SettingsError, ZslbenchError
-from zslbench.evaluation import Fold, final_fold, split_fingerprint
+from zslbench.evaluation import Fold, final_fold, split_fingerprint, uses_test_images
 from zslbench.experiment import DataFiles, arrays, embedding_inputs, load_dataset, resolve
 from zslbench.plugin import Candidates, Dataset, Embedding, Generator, Networks, load_class, registry
 from zslbench.report import candidates_label
@@ -64,10 +64,10 @@ def fitted_networks(record: RunRecord, *, embedding_only: bool = False) -> dict[
     if parts and (embedding_only or record.environment.get("weights", "all") == "all"):
         return {part: unflatten(flat) for part, flat in parts.items()}
     run = f"run {record.info.id}"
-    if record.info.selection == "oracle":
+    if uses_test_images(record.info.selection):
         raise ZslbenchError(
-            f"{run} has no networks: under --select oracle its figures come from several models; "
-            "plot a run selected by val or last"
+            f"{run} has no networks: under --select {record.info.selection} its figures come from several "
+            "models; plot a run selected by val or last"
         )
     raise ZslbenchError(
         f"{run} was stored without its networks: repeat its command with --keep-weights --force"

@@ -70,7 +70,7 @@ def test_one_line_and_an_exit_code(
         (("rn",), ["no command 'rn'", "did you mean 'run'"]),
         (("run", "eszsl"), ["Missing option '--dataset'"]),
         (("run", "eszsl", "--dataset=toy", "--sed=1"), ["No such option", "--seed"]),
-        (("run", "eszsl", "--dataset=toy", "--select=orakel"), ["'val', 'last', 'oracle'"]),
+        (("run", "eszsl", "--dataset=toy", "--select=orakel"), ["'val', 'last', 'oracle', 'oracle-scripts'"]),
         (("run", "eszsl", "--dataset=toy", "--epochs=0"), ["--epochs"]),
         (("run", "eszsl", "--dataset=toy", "--seeds=none"), ["--seeds"]),
         (("table", "--format=pdf"), ["'terminal', 'markdown', 'csv', 'latex', 'json', 'html'"]),

@@ -31,6 +31,7 @@ def ident(job: Any) -> str:
         {"seed": 1},
         {"select": "val"},
         {"select": "oracle"},
+        {"select": "oracle-scripts"},
         {"epochs": 3},
         {"settings": {"generator.lr": 2e-3}},
         {"settings": {"classifier.lr": 2e-3}},

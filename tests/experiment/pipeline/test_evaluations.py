@@ -10,6 +10,7 @@ import pytest
 import zslbench
 from zslbench.experiment import fitting as fitting_module
 from zslbench.experiment.fitting import Fitter
+from zslbench.training import program_run
 
 SETTINGS = {
     "generator.hidden": 4, "generator.per_class": 2, "generator.batch_size": 256, "generator.critic_steps": 1,
@@ -45,6 +46,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
             2,
             2 * (2 * 3 + 1),
         ),  # after each of three epochs of both classifiers, and of both together
+        ("oracle-scripts", 4, 4 * (2 * 3 + 1)),  # the same after every epoch, whatever --every says
     ],
 )
 def test_evaluations(
@@ -55,3 +57,34 @@ def test_evaluations(
         threads=1, store=tmp_path,
     )  # fmt: skip
     assert counts == {"classifiers": classifiers, "evaluations": evaluations}
+
+
+@pytest.mark.parametrize("select", ["oracle", "oracle-scripts"])
+def test_looks_along_the_schedule_share_their_noise_or_draw_anew(
+    select: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """Synthetic features and the classifiers' initial weights, at each of three evaluations."""
+    synthesis: list[bytes] = []
+    classifiers: list[bytes] = []
+    plain_draw, plain_initial = fitting_module.draw, program_run.initial_networks
+
+    def draw(*arguments: Any) -> Any:
+        made = plain_draw(*arguments)
+        synthesis.append(made.numpy().tobytes())
+        return made
+
+    def initial(program: Any, streams: Any) -> Any:
+        made = plain_initial(program, streams)
+        if "softmax" in made:
+            classifiers.append(made["softmax"]["out.weight"].numpy().tobytes())
+        return made
+
+    monkeypatch.setattr(fitting_module, "draw", draw)
+    monkeypatch.setattr(program_run, "initial_networks", initial)
+    zslbench.run(
+        "tf-vaegan", dataset="toy", select=select, epochs=3, every=1, settings=SETTINGS, device="cpu",
+        threads=1, store=tmp_path,
+    )  # fmt: skip
+    looks = 3 if select == "oracle-scripts" else 1
+    assert len(synthesis) % 3 == 0 and len(set(synthesis)) == looks * len(synthesis) // 3
+    assert len(classifiers) == 3 * 2 and len(set(classifiers)) == looks * 2

@@ -34,7 +34,10 @@ def labels(text: str) -> list[str | None]:
         ('[[methods]]\nmetod = "m"\n', "row 1 (?): key 'method' is missing; row 1 (?): no key 'metod'"),
         (ROW + "settings.genrator.lr = 1\n", "'genrator.lr': write <kind>.<setting>"),
         (ROW + "epochs = 0\n", "row 1 (m): 'epochs' = 0: Input should be greater than 0"),
-        ('select = "vall"\n' + ROW, "'select' = 'vall': Input should be 'last', 'val' or 'oracle'"),
+        (
+            'select = "vall"\n' + ROW,
+            "'select' = 'vall': Input should be 'last', 'val', 'oracle' or 'oracle-scripts'",
+        ),
         ('select = ["val", "val"]\n' + ROW, "'select' = ['val', 'val']: "),
         ("seeds = [1, 1]\n" + ROW, "'seeds' = [1, 1]: "),
         ("seeds = []\n" + ROW, "'seeds' = []: "),

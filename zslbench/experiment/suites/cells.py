@@ -118,7 +118,7 @@ class SuiteOutcome:
     datasets: tuple[str, ...]
     """Names of data sets, in the order of the table's columns."""
     selections: tuple[str, ...]
-    """Which of ``val``, ``last`` and ``oracle`` the suite runs; the first one ranks."""
+    """Which selections the suite runs; the first one ranks."""
     seeds: tuple[int, ...]
     entries: Mapping[Place, Entry]
     """By label of a line, data set and selection; one for every combination."""

@@ -134,7 +134,7 @@ class Definition(RowOptions):
     seeds: Seeds = (0,)
     """A number n for seeds 0 to n-1, or the seeds themselves."""
     select: Annotated[tuple[Mode, ...], BeforeValidator(as_list), AfterValidator(_distinct)] = ("val",)
-    """``val``, ``last``, ``oracle``; the first ranks."""
+    """``val``, ``last``, ``oracle``, ``oracle-scripts``; the first ranks."""
     published_source: str | None = None
     """The source whose published figures are preferred."""
     methods: tuple[Row, ...] = Field(min_length=1)
