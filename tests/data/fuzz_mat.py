@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import scipy.io
+import scipy.sparse
 
 from zslbench.data.matfile import read_mat
 from zslbench.errors import DataError
@@ -35,6 +36,7 @@ def pristine(kind: str, folder: Path) -> bytes:
     else:
         contents = {
             "att": np.arange(6.0).reshape(2, 3),
+            "sparse": scipy.sparse.csc_matrix(np.arange(12.0).reshape(3, 4) % 3),
             "names": names,
             "labels": np.arange(9, dtype=np.uint16),
         }
@@ -80,7 +82,7 @@ def main(kind: str, folder: Path) -> None:
         raw = damaged(whole, chance, 0 if kind == "hdf5" else 100)
         path.write_bytes(packed(raw) if kind == "recompressed" else raw)
         try:
-            read_mat(path, ["att", "names", "labels", "features"])
+            read_mat(path, ["att", "names", "labels", "features", "sparse"])
             read += 1
         except DataError:
             refused += 1

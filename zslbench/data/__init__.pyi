@@ -13,6 +13,19 @@ from .folder import (
     original_attributes as original_attributes,
     read_without_features as read_without_features,
 )
+from .kinds import (
+    EMPTY as EMPTY,
+    HDF5 as HDF5,
+    MATLAB_5 as MATLAB_5,
+    MATLAB_73 as MATLAB_73,
+    NPY as NPY,
+    NPZ as NPZ,
+    TEXT as TEXT,
+    UNKNOWN as UNKNOWN,
+    absence as absence,
+    file_kind as file_kind,
+    require_file as require_file,
+)
 from .locations import (
     ATTRIBUTE_NAMES as ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS as ATTRIBUTE_VECTORS,

@@ -14,13 +14,15 @@ from math import prod
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from zslbench.data.kinds import MATLAB_4, MATLAB_5, UNKNOWN, file_kind
+
 # Bytes per number by data type (miINT8 ... miUINT64), and the data types that text comes in.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
 _TEXT = {1, 2, 4, 16, 17, 18}
 _INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED, _UTF8 = 1, 5, 6, 14, 15, 16
-_CELL, _CHAR = 1, 4
+_CELL, _CHAR, _SPARSE = 1, 4, 5
 _NUMERIC = range(6, 16)
-_CLASSES = {2: "a struct", 3: "an object", 5: "a sparse array", 16: "a function", 17: "an opaque object"}
+_CLASSES = {2: "a struct", 3: "an object", 16: "a function", 17: "an opaque object"}
 
 _HEAD = 4096  # more than any variable's header needs
 _LARGEST_CELL = 1 << 28  # bytes; 40,000 image names take under 10 MB
@@ -31,8 +33,16 @@ DEEPEST = 4
 _STRAY_BLANKS = 4096  # characters that text may claim beyond its bytes; SciPy fills such text with blanks
 
 
+MOST_ZEROS = 1 << 26
+"""Values of the largest sparse matrix that is expanded whatever little the file holds of it."""
+
+
 class MalformedFile(Exception):
-    """What is wrong with a file, as a predicate without the file's name."""
+    """What is wrong with a file, as a predicate without the file's name, and what to do."""
+
+    def __init__(self, fault: str, advice: str = "Get a fresh copy of the file") -> None:
+        super().__init__(fault)
+        self.advice = advice
 
 
 class _Header(NamedTuple):
@@ -94,6 +104,14 @@ class _Walker:
             for _ in range(header.values):
                 self.cell(end, depth + 1)
             return
+        if header.kind == _SPARSE and not header.complex:
+            if header.values > max(MOST_ZEROS, RATIO * (end - self.at)):
+                raise MalformedFile(f"is a sparse array that stands for {header.values} values")
+            for _ in range(3):  # rows, where columns begin, values
+                kind, size, start, self.at = self.tag()
+                if kind not in _SIZES or start + size > end:
+                    raise MalformedFile("is a sparse array with malformed parts")
+            return
         if header.kind != _CHAR and header.kind not in _NUMERIC:
             raise MalformedFile(f"is {_CLASSES.get(header.kind, 'of an unknown class')}, not numbers or text")
         if header.complex:
@@ -128,7 +146,7 @@ def variables(path: Path, wanted: Collection[str] = ()) -> list[str]:
     names: list[str] = []
     size = path.stat().st_size
     with path.open("rb") as file:
-        order = _byte_order(file.read(128))
+        order = _byte_order(file.read(128), path)
         at = 128
         while at < size:
             file.seek(at)
@@ -148,11 +166,14 @@ def variables(path: Path, wanted: Collection[str] = ()) -> list[str]:
     return names
 
 
-def _byte_order(header: bytes) -> str:
+def _byte_order(header: bytes, path: Path) -> str:
     order = {b"IM": "<", b"MI": ">"}.get(header[126:128])
     # A zero among the first four bytes would make SciPy take the file for MATLAB 4.
     if order is None or 0 in header[:4] or struct.unpack(order + "H", header[124:126]) != (0x0100,):
-        raise MalformedFile("is not a MATLAB file of version 5, 7 or 7.3")
+        if (kind := file_kind(path)) == MATLAB_4:
+            raise MalformedFile("is of MATLAB's version 4", "Load it in MATLAB and write it with: save -v7")
+        what = "is" if kind in (UNKNOWN, MATLAB_5) else f"is {kind},"
+        raise MalformedFile(f"{what} not a MATLAB file of version 5, 7 or 7.3")
     return order
 
 
@@ -179,8 +200,8 @@ def _variable(
     header = walker.header()
     if header.name in wanted:
         try:
-            if header.kind == _CELL:
-                if size > _LARGEST_CELL:
+            if header.kind in (_CELL, _SPARSE):
+                if header.kind == _CELL and size > _LARGEST_CELL:
                     raise MalformedFile(f"claims a cell array of {size} bytes")
                 whole = _Walker(body(size + 8), order)
                 whole.at = walker.at

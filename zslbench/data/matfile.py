@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from zslbench.data.mat5 import DEEPEST, RATIO, MalformedFile, variables
-from zslbench.errors import DataError, MissingData
+from zslbench.data.kinds import HDF5, MATLAB_73, file_kind, require_file
+from zslbench.data.mat5 import DEEPEST, MOST_ZEROS, RATIO, MalformedFile, variables
+from zslbench.errors import DataError
 
 MatValue: TypeAlias = "np.ndarray | list[str]"
 
@@ -27,7 +28,7 @@ def read_mat(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
     """The variables named in ``keys`` that the file has; others are not read.
 
     Numbers come as arrays with MATLAB's axis order (``att`` is attributes x classes) and the file's own
-    dtype, text and cell arrays of text as a list of strings in column order.
+    dtype, sparse ones with their zeros, text and cell arrays of text as a list of strings in column order.
 
     Raises:
         MissingData: there is no such file.
@@ -72,7 +73,8 @@ def features_widths(folder: Path) -> set[int]:
                 import h5py
 
                 with h5py.File(path, "r") as file:
-                    found.add(int(file["features"].shape[-1]))
+                    item = file["features"]
+                    found.add(int(item.attrs.get("MATLAB_sparse", 0) or item.shape[-1]))
             else:
                 import scipy.io
 
@@ -83,31 +85,25 @@ def features_widths(folder: Path) -> set[int]:
 @contextlib.contextmanager
 def _one_error(path: Path) -> Iterator[None]:
     """Turn whatever the parsers raise into one error that names the file."""
-    if not path.is_file():
-        raise MissingData(path, ["no such file"])
-    advice = "Get a fresh copy of the file"
+    require_file(path)
     try:
         if path.stat().st_size == 0:
             raise MalformedFile("is empty")
         yield
     except MalformedFile as fault:
-        raise DataError(path, [f"the file {fault}"], advice) from None
+        raise DataError(path, [f"the file {fault}"], fault.advice) from None
     except MemoryError:
         raise DataError(path, ["the file does not fit into memory"]) from None
     except Exception as error:
         raise DataError(
-            path, [f"the file cannot be read ({type(error).__name__}: {error})"], advice
+            path,
+            [f"the file cannot be read ({type(error).__name__}: {error})"],
+            "Get a fresh copy of the file",
         ) from error
 
 
 def _is_hdf5(path: Path) -> bool:
-    """Whether HDF5's signature is at the start, or after a header of 512, 1024, ... bytes (MATLAB: 512)."""
-    with path.open("rb") as file:
-        for at in (0, 512, 1024, 2048):
-            file.seek(at)
-            if file.read(8) == b"\x89HDF\r\n\x1a\n":
-                return True
-    return False
+    return file_kind(path) in (HDF5, MATLAB_73)
 
 
 # --- versions 5 to 7 ------------------------------------------------------------------------------
@@ -129,6 +125,8 @@ def _read5(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
 
 
 def _numbers_or_text(name: str, value: Any) -> MatValue:
+    if hasattr(value, "indptr"):  # sparse, of columns
+        value = _dense(value.data, value.indices, value.indptr, value.shape[0])
     if value.dtype.kind in "OU":
         return _strings(name, value)
     if value.dtype.kind not in "fiub":
@@ -146,6 +144,33 @@ def _strings(name: str, value: Any) -> list[str]:
             raise MalformedFile(f"variable '{name}' is a cell array of numbers, not text")
         strings.extend(_strings(name, cell) if cell.size else [""])
     return strings
+
+
+def _dense(values: np.ndarray, rows: np.ndarray, begins: np.ndarray, height: int) -> np.ndarray:
+    """A sparse matrix by columns with its zeros. SciPy's own conversion trusts the indices and can crash.
+
+    Args:
+        values, rows: of what is stored.
+        begins: where the values of each column begin, and where the last ones end.
+    """
+    rows, begins = rows.astype(np.int64), begins.astype(np.int64)
+    shape, counts = (height, len(begins) - 1), np.diff(begins)
+    if height < 0 or shape[1] < 0 or begins[0] != 0 or counts.min(initial=0) < 0:
+        raise MalformedFile("has a sparse array with malformed columns")
+    stored = int(begins[-1])
+    rows = rows[:stored]
+    if (
+        len(rows) != stored
+        or len(values) < stored
+        or rows.min(initial=0) < 0
+        or rows.max(initial=-1) >= height
+    ):
+        raise MalformedFile("has a sparse array with malformed rows")
+    if height * shape[1] > max(MOST_ZEROS, RATIO * (values.nbytes + rows.nbytes + begins.nbytes)):
+        raise MalformedFile(f"has a sparse array of shape {shape} with {stored} stored values")
+    dense = np.zeros(shape, values.dtype)
+    dense[rows, np.repeat(np.arange(shape[1]), counts)] = values[:stored]
+    return dense
 
 
 # --- version 7.3 ----------------------------------------------------------------------------------
@@ -168,8 +193,10 @@ def _read73(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
 def _value73(file: Any, item: Any, depth: int) -> MatValue:
     import h5py
 
+    if isinstance(item, h5py.Group) and "MATLAB_sparse" in item.attrs and depth == 0:
+        return _sparse73(file, item)
     if not isinstance(item, h5py.Dataset):
-        raise MalformedFile("is a struct or a sparse array, not numbers or text")
+        raise MalformedFile("is a struct, not numbers or text")
     stored = item.id.get_storage_size()
     if item.is_virtual or item.external:
         raise MalformedFile("keeps its values in another file")
@@ -185,6 +212,13 @@ def _value73(file: Any, item: Any, depth: int) -> MatValue:
     if item.dtype.kind not in "fiub":
         raise MalformedFile(f"holds values of type {item.dtype}, not real numbers or text")
     return _array73(item).T
+
+
+def _sparse73(file: Any, item: Any) -> np.ndarray:
+    """A sparse matrix (rows x columns): ``data`` and ``ir``, which lack if all is zero, and ``jc``."""
+    parts = [_value73(file, item[key], 1) if key in item else np.zeros(0) for key in ("data", "ir", "jc")]
+    values, rows, begins = (np.ravel(np.asarray(one)) for one in parts)
+    return _dense(values, rows, begins, int(item.attrs["MATLAB_sparse"]))
 
 
 def _array73(item: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zslbench import __version__
+from zslbench.data.kinds import absence
 from zslbench.data.locations import (
     FOLDER,
     SPLITS_FILE,
@@ -57,7 +58,7 @@ def find_dataset(registry: Registry, name: str, *, root: str | Path | None = Non
     if folder is not None and is_complete(folder):
         return _component(registry, key, folder)
     if folder is not None:
-        raise UnknownName(f"no data set '{name}': the folder {folder} has no file {SPLITS_FILE}")
+        raise UnknownName(f"no data set '{name}': {folder / SPLITS_FILE} {absence(folder / SPLITS_FILE)}")
     where = f"no plugin registers it and {data_root(root)} has no such folder"
     known = {*registered, *folder_components(registry, root)}
     raise UnknownName(f"{registry.unknown('dataset', name, known)} ({where})")

@@ -15,6 +15,7 @@ from zslbench.data.folder import (
     ImageLabels,
     transposed,
 )
+from zslbench.data.kinds import absence
 from zslbench.data.locations import HOW_TO_CHOOSE, SPLITS_FILE, require_folder
 from zslbench.data.matfile import features_files, features_widths, read_mat
 from zslbench.data.provenance import source as source_of
@@ -183,13 +184,14 @@ def _require_files(folder: Path, features: str | None, semantics_file: str) -> N
     """Raise MissingData for files that are not there; ``features``: a stem, None: no such file is needed."""
     features_file = f"{features}.mat"
     files = [SPLITS_FILE, semantics_file, *([] if features is None else [features_file])]
-    absent = [file for file in dict.fromkeys(files) if not (folder / file).is_file()]
+    faults = {file: fault for file in dict.fromkeys(files) if (fault := absence(folder / file))}
+    absent = list(faults)
     if not absent:
         return
     advice = _HOW_TO_GET if absent != [features_file] or features == DEFAULT_FEATURES else ""
     if features_file in absent and (others := features_files(folder)):
         advice = f"Found: {', '.join(others)}; pass --features {others[0]}. {advice}".rstrip()
-    raise MissingData(folder, [f"{one} is missing" for one in absent], advice)
+    raise MissingData(folder, [f"{one} {fault}" for one, fault in faults.items()], advice)
 
 
 def _imported_features(folder: Path) -> str | None:

@@ -119,11 +119,10 @@ def feature_blocks(path: Path) -> Iterator[np.ndarray]:
     if h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
             item = file.get("features")
-            if not isinstance(item, h5py.Dataset) or item.ndim != 2 or item.dtype.kind not in "fiub":
-                raise DataError(path, ["no matrix 'features' of numbers"])
-            for start in range(0, item.shape[0], _ROWS):
-                yield np.asarray(item[start : start + _ROWS], dtype=np.float32)
-        return
+            if isinstance(item, h5py.Dataset) and item.ndim == 2 and item.dtype.kind in "fiub":
+                for start in range(0, item.shape[0], _ROWS):
+                    yield np.asarray(item[start : start + _ROWS], dtype=np.float32)
+                return
     array = read_mat(path, {"features"}).get("features")
     if not isinstance(array, np.ndarray) or array.ndim != 2:
         raise DataError(path, ["no matrix 'features' of numbers"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zslbench.cli import data_root_option, format_option, note, options_of, sets_environment
-from zslbench.errors import Interrupted, SettingsError
+from zslbench.errors import DataError, Interrupted, SettingsError
 from zslbench_data.cli.sets import note_shadowed
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ _FILE = click.Path(path_type=Path)
 def import_(source: Path, name: str | None, data_root: Path | None, force: bool, **options: Any) -> None:
     """Import a data set into the data root: validate everything, then copy.
 
-    SOURCE is an xlsa17 folder (with att_splits.mat), a region file (HDF5), or for a custom set with
+    SOURCE is an xlsa17 folder (with att_splits.mat), a region file (HDF5), a file with a whole data set
+    (MATLAB, HDF5 or .npz, with arrays such as x_train, y_train, x_test, S_tr), or for a custom set with
     --attributes and --split an image folder (with a subfolder for each class) or a .npy array of features
     (images x d) or regions (images x regions x channels, or maps). docs/data.md describes the CSV files.
     """
@@ -78,8 +79,18 @@ def import_(source: Path, name: str | None, data_root: Path | None, force: bool,
         click.echo(f"  {line}")
 
 
+_HOW = (
+    "Import the folder that holds att_splits.mat; unpack archives first; arrays need --attributes and "
+    "--split; a file with a whole data set has x_train, y_train, x_test and class attributes"
+)
+
+
+def _holds(names: list[str]) -> str:
+    return f" with {', '.join(names[:8])}" if names else ""
+
+
 def _import(source: Path, root: Path, name: str | None, options: dict[str, Any], **common: Any) -> Imported:
-    from zslbench.data import SPLITS_FILE, Findings
+    from zslbench.data import SPLITS_FILE, UNKNOWN, Findings, absence, file_kind, require_file
 
     if options["attributes"] is not None or options["split"] is not None:
         from zslbench_data.importing.custom import CustomFiles
@@ -94,18 +105,29 @@ def _import(source: Path, root: Path, name: str | None, options: dict[str, Any],
         if options.get(what) is not None:
             raise SettingsError(f"--{what}: {source} already has the {what}")
         return import_custom(root, name, CustomFiles(**{**options, what: source}), **common)
-    custom = ("attributes", "split", "labels", "images", "regions", "features_name")
+    custom = ("attributes", "split", "labels", "images", "regions")
     if given := [f"--{one.replace('_', '-')}" for one in custom if options[one] is not None]:
         raise SettingsError(f"{', '.join(given)}: a custom set needs --attributes and --split")
     if source.is_dir():
         from zslbench_data.importing.folder import import_folder
 
-        if not (source / SPLITS_FILE).is_file():
-            raise SettingsError(
-                f"{source} has no {SPLITS_FILE}; for an image folder pass --attributes and --split"
-            )
+        if fault := absence(source / SPLITS_FILE):
+            hint = "for an image folder pass --attributes and --split"
+            raise SettingsError(f"{source / SPLITS_FILE} {fault}; {hint}")
         name = name or source.resolve().name
         return import_folder(root, name, source, link=options["link"], **common)
+    require_file(source)
+    from zslbench_data.importing.one_file import import_one_file, is_one_file, variables
+
+    names, kind = variables(source), file_kind(source)
+    if is_one_file(names):
+        if name is None:
+            raise SettingsError(f"{source} holds a whole data set: it needs --name")
+        return import_one_file(root, source, name, features_name=options["features_name"], **common)
+    if options["features_name"] is not None:
+        raise SettingsError("--features-name: a custom set needs --attributes and --split")
+    if kind != UNKNOWN and "feature_map" not in names:
+        raise DataError(source, [f"is {kind}{_holds(names)}, not a data set that can be imported"], _HOW)
     from zslbench_data.importing.regions import import_regions
 
     stored = {name: options[name] for name in ("regions_name", "dtype", "layout")}

@@ -13,10 +13,14 @@ from zslbench.data import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS,
     IMAGES,
+    NPY,
     SPLITS_FILE,
+    UNKNOWN,
     Findings,
     RegionWriter,
+    file_kind,
     find_layout,
+    require_file,
     require_space,
 )
 from zslbench.errors import DataError, MissingData, SettingsError
@@ -229,9 +233,11 @@ def open_array(path: Path, findings: Findings) -> np.ndarray | None:
     Raises:
         MissingData: there is no such file.
     """
-    if not path.is_file():
-        raise MissingData(path, ["no such file"])
+    require_file(path)
     try:
+        if (kind := file_kind(path)) not in (NPY, UNKNOWN):
+            findings.error(f"is {kind}, not a .npy array of numbers", path.name)
+            return None
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         findings.error(f"not a .npy array of numbers ({error})", path.name)

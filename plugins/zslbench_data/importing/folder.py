@@ -15,6 +15,7 @@ from zslbench.data import (
     is_region_store,
     read_without_features,
     read_xlsa17,
+    require_file,
     require_space,
 )
 from zslbench.errors import DataError, MissingData
@@ -107,6 +108,8 @@ def _entries(source: Path) -> Iterator[str]:
             belongs = is_region_store(path) or path == source / IMAGES
         else:
             belongs = path.suffix.lower() in suffixes or path == source / "attribute_vectors.json"
+            if belongs:
+                require_file(path)
         if belongs:
             yield path.relative_to(source).as_posix()
 

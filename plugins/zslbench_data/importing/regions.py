@@ -17,6 +17,7 @@ from zslbench.data import (
     no_features,
     read_without_features,
     region_files,
+    require_file,
     require_valid,
     transposition,
 )
@@ -69,8 +70,7 @@ def import_regions(
         DataError: the file is damaged or contradicts the data set: every fault with counts; or no space.
         SettingsError: the name cannot be used, or there is none.
     """
-    if not path.is_file():
-        raise MissingData(path, ["no such file"])
+    require_file(path)
     to = target(root, name or _dataset_of(root, path))
     folder, prefix = to.folder, f"{to.folder.name.lower()}_"
     short = path.stem[len(prefix) :] if path.stem.lower().startswith(prefix) else ""

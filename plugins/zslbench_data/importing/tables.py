@@ -14,8 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from zslbench.data import Findings, few
-from zslbench.errors import MissingData
+from zslbench.data import EMPTY, TEXT, UNKNOWN, Findings, few, file_kind, require_file
 
 _FLAGS = dict.fromkeys(("1", "true", "yes", "y", "val"), True)
 _FLAGS |= dict.fromkeys(("", "0", "false", "no", "n"), False)
@@ -31,8 +30,10 @@ def read_table(path: Path, findings: Findings, *, lower: bool = True) -> pd.Data
     Raises:
         MissingData: there is no such file.
     """
-    if not path.is_file():
-        raise MissingData(path, ["no such file"])
+    require_file(path)
+    if (kind := file_kind(path)) not in (TEXT, UNKNOWN, EMPTY):
+        findings.error(f"is {kind}, not a CSV file", path.name)
+        return None
     try:
         text = path.read_text("utf-8-sig")
         first = text.partition("\n")[0]

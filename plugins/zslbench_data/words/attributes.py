@@ -38,6 +38,7 @@ from zslbench.data import (
     few,
     read_mat,
     read_vectors,
+    require_file,
     require_folder,
 )
 from zslbench.errors import DataError, MissingData
@@ -210,8 +211,7 @@ def get_vectors(
 
 def _copy(dataset: str, folder: Path, path: Path, display: Display) -> str:
     """Import a precomputed array."""
-    if not path.is_file():
-        raise MissingData(path, ["no such file"])
+    require_file(path)
     array = read_vectors(path)
     faults, attributes = [], _attributes(folder)
     if len(array) != attributes:

@@ -28,7 +28,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from zslbench.errors import DataError, MissingData
+from zslbench.data import require_file
+from zslbench.errors import DataError
 
 _LONGEST = 1 << 16
 """Largest plausible length of a line or word, in bytes."""
@@ -63,8 +64,7 @@ def read_words(path: Path, wanted: Collection[str], *, member: str | None = None
         MissingData: there is no such file.
         DataError: the file is damaged or has an unknown format.
     """
-    if not path.is_file():
-        raise MissingData(path, ["no such file"])
+    require_file(path)
     try:
         with _opened(path, member) as file:
             form, dimension, records = _records(file)
