@@ -90,9 +90,9 @@ def run(
         **given.resolved(),
     )
     selection = Selection(select, given.every)  # type: ignore[arg-type]
-    numbers, mode = seed_numbers(seeds), given.mode()
+    numbers, mode, store = seed_numbers(seeds), given.mode(), given.open_store()
+    store.prepare()
     loaded, data = DatasetCache(given.data_root, display.say).load(recipe, given.files)
-    store = given.open_store()
     jobs = [Job(recipe, loaded, data, seed, selection, mode, keep_weights) for seed in numbers]
     replicas = replicas_for(given.replicas, len(jobs), recipe, mode)
     with tracked(known, given.track, store.root, display.say):

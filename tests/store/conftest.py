@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from processes import Start, started_processes
+from records import DATA, IDENTITY
 
 from zslbench.store.record import RunContent, RunInfo
 from zslbench.store.store import Store
@@ -31,13 +32,13 @@ def make_run(store: Store) -> Callable[..., RunContent]:
             dataset="toy",
             seed=int(changes.pop("seed", 3)),
             selection="val",
-            identity={"settings": {"gamma": 1.5}, "seed": 3},
+            identity=IDENTITY,
             folder=store.runs / run,
         )
         values: dict[str, Any] = {
             "metrics": {"H": 0.25, "acc": float("nan"), "epoch": 7, "rule": "val", "none": None},
             "environment": {"device": "cpu", "threads": 1},
-            "data": {"split": "abc"},
+            "data": DATA,
             "notes": ("first note", "zweite Notiz – ü"),
             "tables": {
                 "epochs": pd.DataFrame({"epoch": np.arange(3), "loss": np.float32([0.5, np.nan, 0.125])}),

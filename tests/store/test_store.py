@@ -19,7 +19,7 @@ import torch
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from zslbench.errors import DataError, UnknownName, ZslbenchError
-from zslbench.store.record import RunContent
+from zslbench.store.record import RunContent, RunRecord
 from zslbench.store.store import Store
 from zslbench.store.workspace import host
 
@@ -101,10 +101,62 @@ def test_the_first_result_stays_unless_replaced(store: Store, make_run: Make) ->
     assert store.write(make_run(metrics={"H": 2})).metrics == {"H": 1}
     early = store.find("0123456789abcdef")
     assert store.write(make_run(metrics={"H": 3}, tables={}), replace=True).metrics == {"H": 3}
-    assert early is not None
-    with pytest.raises(DataError, match="another process has just replaced"):
+    (record,) = store.records()
+    assert record.metrics == {"H": 3} and not list((store.root / "tmp").iterdir())
+    assert early is not None and early.verify() == [] and len(early.table("epochs")) == 3
+
+
+def test_a_replaced_run_goes_an_hour_later_with_the_next_write(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        store.write(make_run(metrics={"H": number}), replace=True)
+    early = RunRecord(store.runs / "0123456789abcdef")
+    places = [early.folder, *(store.root / "reruns" / early.info.id / number for number in "23")]
+    monkeypatch.setattr("zslbench.store.generations.GRACE", 0.5)
+    store.write(make_run("another"))
+    assert [RunRecord(place).metrics["H"] for place in places] == [0, 1, 2]
+    time.sleep(0.6)
+    Store(store.root).prepare()
+    assert [place.exists() for place in places] == [False, False, True]
+    assert [one.metrics["H"] for one in store.records()] == [2, 0.25]
+    with pytest.raises(DataError, match=r"replaced or removed.*Open it again"):
         early.table("epochs")
-    assert len(store.records()) == 1 and not list((store.root / "tmp").iterdir())
+    store.write(make_run(metrics={"H": 3}), replace=True)  # numbers are never used twice
+    assert [path.name for path in sorted(places[1].parent.iterdir())] == ["3", "4"]
+
+
+def test_where_the_newest_generation_is_damaged_the_one_before_is_the_run(
+    store: Store, make_run: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(2):
+        newest = store.write(make_run(metrics={"H": number}), replace=True)
+    (newest.folder / "run.json").write_text("{}")
+    assert [one.metrics["H"] for one in (*store.records(), store.resolve("0"))] == [0, 0]
+    assert caplog.text.count(str(newest.folder)) == 1
+    store.write(make_run("another"))  # nothing newer is complete, so it stays where the warning says
+    assert newest.folder.exists()
+    assert store.write(make_run(metrics={"H": 2}), replace=True).metrics == {"H": 2}
+    assert [path.name.split(".")[0] for path in (store.root / "damaged").iterdir()] == [newest.info.id]
+    assert len(store.records()) == 2
+
+
+def test_a_run_that_an_earlier_version_was_replacing_when_it_was_killed_comes_back(
+    store: Store, make_run: Make, tmp_path: Path
+) -> None:
+    """It had moved the old run into its folder in ``tmp``, where the new one was."""
+    other = Store(tmp_path / "other")
+    for run, damage in (("whole", None), ("torn", "epochs.parquet"), ("gone", "run.json")):
+        own = store.root / "tmp" / f"{run}.{host()}.abc"
+        for number, name in enumerate(("old-0", "new")):
+            record = other.write(make_run(run, metrics={"H": number}), replace=True)
+            shutil.copytree(record.folder, own / name)
+        if damage:
+            (own / "new" / damage).write_bytes(b"")
+    store.prepare()
+    assert {one.info.id: one.metrics["H"] for one in store.records()} == {"whole": 1, "torn": 0, "gone": 0}
+    assert all(one.verify() == [] for one in store.records())
+    assert list((store.root / "tmp").iterdir()) == []
 
 
 def test_records_are_in_order_and_read_one_small_file_each(
@@ -189,6 +241,8 @@ def test_a_disk_that_fails_at_any_call_leaves_the_store_as_it_was(
     def failing(real: Callable[..., Any], number: int) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
             nonlocal calls
+            if "rb" in (*arguments, *options.values()):
+                return real(*arguments, **options)
             calls += 1
             if calls == number:
                 raise OSError(28, "No space left on device")
@@ -229,7 +283,6 @@ def test_a_store_that_cannot_be_made_is_one_clear_line(tmp_path: Path, make_run:
         with pytest.raises(ZslbenchError, match=r"file.*cannot write the run store.*--store") as error:
             act()
         assert "\n" not in str(error.value)
-    assert store.records() == [] and store.find("a") is None
     with pytest.raises(ValueError, match="run id"):
         store.write(make_run("../a"))
 

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import select
+import shutil
 import sys
 import threading
 import time
@@ -15,11 +18,13 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 from processes import end_at_line
+from records import DATA, IDENTITY
 
+from zslbench.store import generations
 from zslbench.store.record import RunContent, RunInfo, files_of
 from zslbench.store.store import Store
 
-DISK = ("files.py", "publish.py", "store.py", "workspace.py")
+DISK = ("files.py", "generations.py", "store.py", "workspace.py")
 """Modules that write to the disk."""
 
 
@@ -31,11 +36,11 @@ def content(store: Store, run: str, seed: int, size: int = 3) -> RunContent:
         dataset="toy",
         seed=seed,
         selection="last",
-        identity={"seed": seed},
+        identity=IDENTITY | {"seed": seed},
         folder=store.runs / run,
     )
     table = pd.DataFrame({"writer": [seed] * size})
-    return RunContent(info, {"writer": seed}, {}, {}, tables={"epochs": table})
+    return RunContent(info, {"writer": seed}, {}, DATA, tables={"epochs": table})
 
 
 def many(store: Store, name: str, count: int) -> None:
@@ -53,6 +58,21 @@ def race(store: Store, number: int, rounds: int) -> None:
             # The table of a run that may be replaced at any moment is looked at in the end.
             assert replace or record.metrics["writer"] == record.table("epochs")["writer"].iloc[0]
         print(store.write(content(store, f"race{turn}-0", number)).metrics["writer"], flush=True)
+
+
+def busy(store: Store, name: str, grace: int) -> None:
+    """Writes runs until a line comes: ``same`` three again and again, ``gone`` removes them."""
+    generations.GRACE = grace
+    os.fsync = lambda handle: None  # slow, and it matters only when the machine loses power
+    for i in itertools.count():
+        if select.select([sys.stdin], [], [], 0)[0]:
+            break
+        run = f"same{i % 3}" if name == "same" else f"{name}{i:04d}"
+        record = store.write(content(store, run, i), replace=name == "same")
+        if name == "gone":
+            shutil.rmtree(record.folder)
+        elif name != "same" and i > 60:
+            time.sleep(0.1)
 
 
 def forked(store: Store, replace: int) -> None:
@@ -91,6 +111,6 @@ def hold(store: Store, run: str) -> None:
 
 if __name__ == "__main__":
     what, root, *rest = sys.argv[1:]
-    {"many": many, "race": race, "forked": forked, "hold": hold}[what](  # type: ignore[operator]
+    {"many": many, "race": race, "busy": busy, "forked": forked, "hold": hold}[what](  # type: ignore[operator]
         Store(Path(root)), *[int(one) if one.isdigit() else one for one in rest]
     )

@@ -48,7 +48,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
 
     shown = DEFAULT if show is None else parse_choices(show, SHOW)  # before anything runs
     with watching() as watcher:
-        prepared = prepare(suite, registry(), display=watcher, **options)
+        prepared = prepare(suite, registry(), dry_run=dry_run, display=watcher, **options)
         if dry_run:
             _emit_plan(prepared, fmt)
             return

@@ -63,13 +63,14 @@ def runs(store: Path | None, fmt: str, **filters: str | None) -> None:
     facts = ("dataset", "seed", "selection")
     names = [metric.name for metric in headline_metrics()]
     rows: list[tuple[Any, ...]] = []
+    begun = Store.default(store).unfinished()  # first: what ends meanwhile is then in the other list
     for one in _records(store, filters):
         figures = [metric.of(one.metrics) for metric in headline_metrics()]
         shown = (getattr(one.info, name) for name in facts)
         chosen = candidates_label(one)
         rows.append((one.info.id, method_label(one), *shown, chosen, *figures, "finished", one.finished))
     finished = {row[0] for row in rows}
-    for left in Store.default(store).unfinished():
+    for left in begun:
         # One that has finished is run again with --force, or another process finished it meanwhile.
         if left.id not in finished and _matches(filters, left.info):
             label = left.info.get("label") or left.info.get("method")

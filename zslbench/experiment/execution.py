@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import threading
@@ -118,6 +119,10 @@ class _Computation:
     force: bool
     runs: dict[int, OpenRun] = field(default_factory=dict)
 
+    @functools.cached_property
+    def _ids(self) -> list[str]:
+        return [run_id(job.identity()) for job in self.jobs]
+
     def compute(self) -> dict[int, JobResult]:
         started = time.monotonic()
         try:
@@ -212,7 +217,13 @@ class _Computation:
     def _opened(self, slot: int, resumed: bool = False) -> OpenRun:
         if slot not in self.runs:
             self.runs[slot] = OpenRun(
-                self.missing[slot], self.store, self.registry, self.display, force=self.force, resumed=resumed
+                self.missing[slot],
+                self.store,
+                self.registry,
+                self.display,
+                force=self.force,
+                resumed=resumed,
+                group=self._ids if len(self.jobs) > 1 else (),
             )
         return self.runs[slot]
 
@@ -221,8 +232,8 @@ class _Computation:
 
         The folder has the group's own name, since a run may be in several groups.
         """
-        slots = {run_id(job.identity()): slot for slot, job in enumerate(self.jobs)}
-        name = f"group-{run_id({'runs': list(slots)})}"
+        slots = {ident: slot for slot, ident in enumerate(self._ids)}
+        name = f"group-{run_id({'runs': self._ids})}"
         unfinished = self.store.root / "unfinished"
         holders = [ident for ident in slots if (unfinished / ident / STAGES / name).is_dir()]
         slot = slots[holders[0]] if holders else min(self.missing)

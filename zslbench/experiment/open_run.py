@@ -43,6 +43,7 @@ class OpenRun:
 
     Args:
         resumed: it resumes from a checkpoint outside its own workspace.
+        group: ids of all runs that are trained together with it.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class OpenRun:
         *,
         force: bool = False,
         resumed: bool = False,
+        group: Sequence[str] = (),
     ) -> None:
         self.job, self.store, self.registry, self.force = job, store, registry, force
         self._open = True
@@ -76,8 +78,8 @@ class OpenRun:
             reading=job.recipe.reading.name if job.recipe.reading else None,
         )
         names = ("method", "variant", "dataset", "seed", "selection")
-        labels = {name: getattr(self.info, name) for name in names} | {"label": job.recipe.label}
-        labels["candidates"] = job.data["candidates"]
+        labels: dict[str, Any] = {name: getattr(self.info, name) for name in names}
+        labels |= {"label": job.recipe.label, "candidates": job.data["candidates"], "group": list(group)}
         try:
             registry.call_hook("zslbench_run_started", run=self.info)
             store.describe(self.folder, labels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import DataError, UnknownName, did_you_mean
+from zslbench.store.content import FORMAT, check_content
 from zslbench.store.files import checked_json, pack_tensors, parse_checked_json, sha256_of, unpack_tensors
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 RUN_FILE = "run.json"
 NETWORKS_FILE = "networks.safetensors"
-FORMAT = 1
 _ADVICE = "Remove the folder, or compute the run again with --force"
 
 
@@ -63,7 +62,11 @@ class RunContent:
     """Fitted tensors under flattened names, ``part/net/tensor``."""
 
 
-class NoRunError(DataError):
+class BrokenRunError(DataError):
+    """What the folder has is not a complete run."""
+
+
+class NoRunError(BrokenRunError):
     """The folder is missing, or there is no run in it."""
 
 
@@ -77,10 +80,11 @@ class RunRecord:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
+            if not (folder / RUN_FILE).is_file():  # reading a pipe would wait for ever
+                raise FileNotFoundError
             self._text = (folder / RUN_FILE).read_bytes()
             content = parse_checked_json(self._text)
-            if content["format"] != FORMAT:
-                raise ValueError(f"format {content['format']}, but this zslbench reads format {FORMAT}")
+            check_content(content)
             self.info = RunInfo(**content["run"], folder=folder)
             self.finished: datetime = datetime.fromisoformat(content["finished"])
             """When the run was written, UTC."""
@@ -93,8 +97,8 @@ class RunRecord:
             raise NoRunError(folder, [f"has no {RUN_FILE}, so it is not a run of zslbench"]) from None
         except OSError as error:
             raise DataError(folder / RUN_FILE, [f"cannot be read: {error.strerror or error}"]) from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(folder / RUN_FILE, [f"damaged: {error}"], _ADVICE) from None
+        except (ValueError, TypeError, RecursionError) as error:
+            raise BrokenRunError(folder / RUN_FILE, [f"damaged: {error}"], _ADVICE) from None
 
     @property
     def table_names(self) -> list[str]:
@@ -109,11 +113,16 @@ class RunRecord:
         """
         import pandas
 
-        if f"{name}.parquet" not in self._files:
+        file = f"{name}.parquet"
+        if file not in self._files:
             raise UnknownName(
                 f"run {self.info.id}: no table '{name}', {did_you_mean(name, self.table_names)}"
             )
-        return pandas.read_parquet(BytesIO(self._read(f"{name}.parquet")))
+        data = self._read(file)
+        try:
+            return pandas.read_parquet(BytesIO(data))
+        except (ValueError, OSError) as error:  # pyarrow's errors are of these types
+            raise DataError(self.folder / file, [f"is not a Parquet file: {error}"], _ADVICE) from None
 
     def networks(self) -> dict[str, Tensor]:
         """The fitted tensors, on the CPU, by flattened name; DataError as :meth:`table`."""
@@ -138,6 +147,8 @@ class RunRecord:
     def _read(self, name: str) -> bytes:
         path = self.folder / name
         try:
+            if path.exists() and not path.is_file():
+                raise OSError("it is not a file")
             data = path.read_bytes()
         except OSError as error:
             fault = f"cannot be read: {error.strerror or error}"
@@ -145,9 +156,8 @@ class RunRecord:
             if hashlib.sha256(data).hexdigest() == self._files[name]:
                 return data
             fault = "damaged: its sha256 is not the recorded one"
-        with contextlib.suppress(OSError):
-            if (self.folder / RUN_FILE).read_bytes() != self._text:
-                raise DataError(path, ["another process has just replaced the run"], "Read it again")
+        if not self.folder.exists():
+            raise DataError(path, ["the run was replaced or removed after it was opened"], "Open it again")
         raise DataError(path, [fault], _ADVICE)
 
 
@@ -172,7 +182,9 @@ def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
         "notes": list(content.notes),
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
     }
-    files[RUN_FILE] = checked_json(_storable(described))
+    stored = _storable(described)
+    check_content(stored)
+    files[RUN_FILE] = checked_json(stored)
     return files
 
 

@@ -7,17 +7,17 @@ Layout::
         run.json              identity, metrics, environment, data, notes; sha256 of itself and of each file
         <table>.parquet       epochs, predictions, classes, curve, ...
         networks.safetensors  fitted tensors, if the run saved them
+      reruns/<id>/<n>/      the same run, computed again (zslbench.store.generations)
       unfinished/<id>/      checkpoints and info.json of a run that is being computed or was interrupted
       unfinished/<id>.lock  held by the process that computes it (zslbench.store.workspace)
-      tmp/<id>.<host>.<random>/  of one process (zslbench.store.workspace)
-        new/                  a run being written; renamed to runs/<id> when all of it is on the disk
-        old-<k>/              a replaced run, until it is deleted
-      damaged/              unreadable folders found where a run had to be written
+      tmp/<id>.<host>.<random>/new/  a run being written; renamed to its place when it is on the disk
+                            (zslbench.store.workspace)
+      damaged/              folders without a complete run, whose run was computed again
 
-No file is shared between runs, so any number of processes may write at once. If two finish the same run, the
-first rename wins and the other process uses that result; :mod:`zslbench.store.publish` says how a run is
-replaced. The next write removes what killed processes left in ``tmp``, by the rule stated in
-:mod:`zslbench.store.workspace`.
+No file is shared between runs and nothing is replaced, so any number of processes may read and write at once.
+If two finish the same run, the first rename wins and the other process uses that result. The next command
+that writes removes what is no longer needed: what killed processes left, by the rule stated in
+:mod:`zslbench.store.workspace`, and older generations, by that in :mod:`zslbench.store.generations`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zslbench.errors import DataError, UnknownName, did_you_mean
+from zslbench.errors import DataError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.store.files import explained, make_folder, sync_folder, write_atomically, write_synced
-from zslbench.store.publish import RunExistsError, complete_swap, complete_swaps, publish, read_run
+from zslbench.store.generations import Generations, RunExistsError
 from zslbench.store.record import RunContent, RunRecord, files_of
 from zslbench.store.workspace import INFO_FILE, Unfinished, Workspaces, remove_dead, scratch
 
@@ -52,7 +52,8 @@ class Store:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).expanduser().absolute()
-        self.runs = self.root / "runs"
+        self._generations = Generations(self.root)
+        self.runs = self._generations.runs
         self._tmp = self.root / "tmp"
         self._workspaces = Workspaces(self.root / "unfinished")
         self._written: set[str] = set()
@@ -74,7 +75,6 @@ class Store:
 
     def records(self) -> list[RunRecord]:
         """Every finished run by time of finishing, then id; with a warning for each damaged one."""
-        complete_swaps(self._tmp, self.runs)
         found = [self._look_up(name) for name in self._names()]
         return sorted((one for one in found if one is not None), key=lambda one: (one.finished, one.info.id))
 
@@ -85,13 +85,12 @@ class Store:
             UnknownName: no run or several runs do; lists candidates.
             DataError: the run is damaged.
         """
-        complete_swaps(self._tmp, self.runs)
         names = self._names()
         fits = [prefix] if prefix in names else [name for name in names if prefix and name.startswith(prefix)]
-        if len(fits) == 1:
-            return read_run(self._tmp, self.runs, fits[0])
-        if fits:
-            shown = ", ".join(_describe(self.runs / name) for name in fits[:_SHOWN])
+        if len(fits) == 1 and (found := self._generations.newest(fits[0])) is not None:
+            return found
+        if len(fits) > 1:
+            shown = ", ".join(map(self._describe, fits[:_SHOWN]))
             more = f" and {len(fits) - _SHOWN} more" if len(fits) > _SHOWN else ""
             raise UnknownName(f"run '{prefix}' is ambiguous, type more of the id: {shown}{more}")
         hint = did_you_mean(prefix, names)
@@ -109,6 +108,23 @@ class Store:
 
     # --- writing ---------------------------------------------------------------------------------
 
+    def prepare(self) -> None:
+        """Make sure, before anything is computed, that runs can be written; remove what is no longer needed.
+
+        Raises:
+            ZslbenchError: they cannot, and there are none to be read either.
+        """
+        try:
+            with explained(self.root, _WRITE):
+                make_folder(self.runs)
+                make_folder(self._tmp)
+                with scratch(self._tmp, "prepare") as own:
+                    write_synced(own / "room", bytes(1 << 16))
+                    self._clean(own)
+        except ZslbenchError:
+            if not self._names():
+                raise
+
     def write(self, content: RunContent, replace: bool = False) -> RunRecord:
         """Store a finished run, whole, and remove its workspace.
 
@@ -122,9 +138,7 @@ class Store:
         """
         run = _checked(content.info.id)
         with explained(self.root, _WRITE), contextlib.suppress(RunExistsError):
-            make_folder(self.runs)
             make_folder(self._tmp)
-            remove_dead(self._tmp, before=lambda own: complete_swap(own, self.runs))
             if not replace and self.find(run) is not None:
                 raise RunExistsError
             with scratch(self._tmp, run) as own:
@@ -133,11 +147,12 @@ class Store:
                 for name, data in files_of(content, datetime.now(UTC)).items():
                     write_synced(new / name, data)
                 sync_folder(new)
-                publish(own, self.runs / run, replace)
-        self._written.add(run)
-        with contextlib.suppress(OSError):  # The run is written; a workspace left behind does no harm.
-            self._workspaces.remove_if_free(run)
-        return self.find(run) or read_run(self._tmp, self.runs, run)
+                self._generations.publish(new, run, replace)
+                self._written.add(run)
+                self._clean(own)
+        found = self._generations.newest(run)
+        assert found is not None
+        return found
 
     @contextlib.contextmanager
     def workspace(self, run: str) -> Iterator[Path]:
@@ -169,7 +184,10 @@ class Store:
             self._workspaces.release(run, lock, remove=done or run in self._written)
 
     def describe(self, folder: Path, info: Mapping[str, Any]) -> None:
-        """Record in a workspace what its run is, for :meth:`unfinished`; what JSON lacks becomes text."""
+        """Record in a workspace what its run is, for :meth:`unfinished`; what JSON lacks becomes text.
+
+        Of ``info`` only ``group`` has a meaning here: ids of the runs that need the workspace.
+        """
         with explained(self.root, _WRITE):
             write_atomically(
                 folder / INFO_FILE, json.dumps(dict(info), indent=1, default=str).encode("ascii")
@@ -177,31 +195,49 @@ class Store:
 
     # --- helpers -------------------------------------------------------------------------------------
 
+    def _clean(self, own: Path) -> None:
+        """Remove what killed processes left, and older generations; what cannot be removed stays.
+
+        Args:
+            own: a scratch folder of this process.
+        """
+        with contextlib.suppress(OSError):
+            remove_dead(self._tmp, before=self._generations.rescue)
+            self._generations.clean(own)
+            for run in self._workspaces.names():
+                if all(map(self._is_finished, self._workspaces.needed_for(run))):
+                    self._workspaces.move_if_free(run, own)
+
+    def _is_finished(self, run: str) -> bool:
+        try:
+            return self._generations.newest(run) is not None
+        except DataError:
+            return False
+
     def _look_up(self, run: str) -> RunRecord | None:
         try:
-            return read_run(self._tmp, self.runs, run)
+            return self._generations.newest(run)
         except DataError as error:
-            if (self.runs / run).exists():
-                _log.warning("skipped: %s", error)
+            self._generations.warn(error)
             return None
 
     def _names(self) -> list[str]:
-        if not self.runs.is_dir():
-            return []
         with explained(self.root, "read the run store"):
-            return sorted(path.name for path in self.runs.iterdir() if not path.name.startswith("."))
+            return self._generations.names()
+
+    def _describe(self, run: str) -> str:
+        try:
+            found = self._generations.newest(run)
+        except DataError:
+            found = None
+        if found is None:
+            return f"{run} (damaged)"
+        info = found.info
+        method = f"{info.method}/{info.variant}" if info.variant else info.method
+        return f"{run} ({method} on {info.dataset}, seed {info.seed})"
 
 
 def _checked(run: str) -> str:
     if not _ID.fullmatch(run):
         raise ValueError(f"run id {run!r}: use at most 64 letters, digits, '-' and '_'")
     return run
-
-
-def _describe(folder: Path) -> str:
-    try:
-        info = RunRecord(folder).info
-    except DataError:
-        return f"{folder.name} (damaged)"
-    method = f"{info.method}/{info.variant}" if info.variant else info.method
-    return f"{folder.name} ({method} on {info.dataset}, seed {info.seed})"

@@ -76,18 +76,35 @@ class Workspaces:
         finally:
             lock.release()
 
-    def remove_if_free(self, run: str) -> None:
-        """Remove the workspace, unless a process holds it."""
-        if (self.parent / run).is_dir() and (lock := self.acquire(run)) is not None:
-            self.release(run, lock, remove=True)
+    def names(self) -> list[str]:
+        """Runs of which there is a folder or a lock file."""
+        if not self.parent.is_dir():
+            return []
+        return sorted({path.name.removesuffix(".lock") for path in self.parent.glob("[!.]*")})
+
+    def needed_for(self, run: str) -> list[str]:
+        """Runs that may resume from the workspace: its own, and those that were trained together with it."""
+        if not (self.parent / run).is_dir():
+            return []
+        group = _info(self.parent / run).get("group")
+        return [run, *map(str, group)] if isinstance(group, list) else [run]
+
+    def move_if_free(self, run: str, target: Path) -> None:
+        """Move the workspace into the folder ``target``, unless a process holds it."""
+        with (
+            contextlib.suppress(Timeout, FileNotFoundError),
+            self._mutex(),
+            FileLock(self._lock(run), thread_local=False, timeout=0),
+        ):
+            self._lock(run).unlink()
+            (self.parent / run).rename(target / f"unfinished-{run}")
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Every workspace of the store."""
-        if not self.parent.is_dir():
-            return
-        for folder in [path for path in self.parent.iterdir() if path.is_dir()]:
+        for folder in map(self.parent.joinpath, self.names()):
             when = datetime.fromtimestamp(last_change(folder), UTC)
-            yield Unfinished(folder.name, when, _info(folder), self.is_held(folder.name), folder)
+            if folder.is_dir():
+                yield Unfinished(folder.name, when, _info(folder), self.is_held(folder.name), folder)
 
     def is_held(self, run: str) -> bool:
         """Whether a process holds the workspace."""

@@ -42,6 +42,7 @@ def prepare(
     suite: str | Path | Suite,
     registry: Registry,
     across_lines: bool = False,
+    dry_run: bool = False,
     *,
     methods: str | Sequence[str] | None = None,
     datasets: str | Sequence[str] | None = None,
@@ -57,6 +58,7 @@ def prepare(
     """Resolve and plan a suite; :meth:`Bench.run` of the result computes it.
 
     Arguments and errors are those of :func:`zslbench.bench`; ``across_lines`` is that of :class:`Bench`.
+    ``dry_run``: it will not be computed, so the store need not be writable.
     """
     run = RunOptions(**options)
     if only_missing and retry_failed:
@@ -70,6 +72,8 @@ def prepare(
         narrowed = narrowed.overridden(settings or {}, preset)
     with stoppable(lambda: "stopped before the first run"):
         bench = Bench(narrowed, registry, run, display or Quiet(), only_missing, retry_failed, across_lines)
+        if not dry_run:
+            bench.store.prepare()
         bench.plan()
     return bench
 

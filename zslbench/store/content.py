@@ -1,0 +1,126 @@
+"""What ``run.json`` holds: the type of every field that something reads.
+
+Records are checked when they are written and when they are read, so that whoever has a record can rely on it.
+Of the models' fields those without a default must be there, and fields beyond them may hold anything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+FORMAT = 1
+FILE_NAME = r"^[A-Za-z0-9_-]+\.(parquet|safetensors)$"
+_LEVELS = 50
+"""Of nested lists and tables: more than any record has, and few enough for functions that recurse."""
+
+_Table = dict[str, Any]
+
+
+class _Fields(BaseModel, strict=True, extra="allow"): ...
+
+
+class _IdentityData(_Fields):
+    candidates: _Table = {}
+
+
+class _Identity(_Fields):
+    method: str
+    variant: str | None
+    components: _Table
+    settings: dict[str, _Table]
+    selection: _Table
+    versions: dict[str, str]
+    reading: str | None = None
+    search: _Table = {}
+    data: _IdentityData = _IdentityData()
+    execution: _Table = {}
+
+
+class _Run(_Fields, extra="forbid"):
+    id: str
+    method: str
+    variant: str | None
+    dataset: str
+    seed: int
+    selection: str
+    identity: _Identity
+    resumed: bool = False
+    reading: str | None = None
+
+
+class _Reading(_Fields):
+    default: bool | None = None
+    summary: str | None = None
+
+
+class _Environment(_Fields):
+    reading: _Reading | None = None
+    seconds: float | None = None
+    group: str | None = None
+    weights: str | None = None
+    chosen: _Table | None = None
+    stages: list[_Table] | None = None
+    tuned: list[_Table] | None = None
+
+
+class _Array(_Fields):
+    array: str
+    sha256: str
+    file: str
+
+
+class _Data(_Fields):
+    features: str
+    semantics: str
+    arrays: list[_Array]
+    split_fingerprint: str = ""
+    candidates: str = ""
+    regions: _Table | None = None
+    extra: _Table = {}
+
+
+class _Content(_Fields):
+    format: int
+    run: _Run
+    finished: str
+    metrics: dict[str, float | int | str | None]
+    environment: _Environment
+    data: _Data
+    notes: list[str]
+    files: dict[Annotated[str, Field(pattern=FILE_NAME)], str]
+
+
+def check_content(content: Mapping[str, Any]) -> None:
+    """Check the parsed ``run.json`` of a run.
+
+    Raises:
+        ValueError: says which field is not what it must be.
+    """
+    if content.get("format") != FORMAT:
+        raise ValueError(f"format {content.get('format')!r}, but this zslbench reads format {FORMAT}")
+    try:
+        _Content.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(one) for one in first["loc"][:4])
+        given = "" if first["type"] == "missing" else f", not {first['input']!r:.40}"
+        raise ValueError(f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}{given}") from None
+    if datetime.fromisoformat(content["finished"]).tzinfo is None:
+        raise ValueError(f"finished: {content['finished']} has no time zone")
+    _check_plain(content, _LEVELS)
+
+
+def _check_plain(value: Any, levels: int) -> None:
+    """Numbers must be such that one can compute with them."""
+    if isinstance(value, dict | list):
+        if not levels:
+            raise ValueError(f"more than {_LEVELS} nested lists and tables")
+        for one in value.values() if isinstance(value, dict) else value:
+            _check_plain(one, levels - 1)
+    elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
+        raise ValueError("a number that is not finite, or too large")

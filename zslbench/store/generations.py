@@ -1,0 +1,177 @@
+"""The generations of finished runs: folders that are only ever added, and never change.
+
+``runs/<id>`` is the first generation of a run, ``reruns/<id>/<n>`` with n from 2 what ``--force`` computed
+later, or what takes the place of a damaged one. The newest complete generation is the run. One rename puts a
+generation in its place, so at every moment whoever looks for a run finds the whole of the old or of the new.
+
+An older generation stays for an hour, for processes that have opened it or found it in a listing, and is
+removed by the next write after that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import logging
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from zslbench.errors import DataError
+from zslbench.store.files import make_folder, sync_folder
+from zslbench.store.record import BrokenRunError, RunRecord
+
+GRACE = 3600.0
+"""Seconds for which a replaced generation stays: far more than a listing takes."""
+
+_LATER = re.compile(r"[2-9]|[1-9]\d+", re.ASCII)
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+_log = logging.getLogger("zslbench")
+
+
+class RunExistsError(Exception):
+    """A complete run with this id is in the store already."""
+
+
+class Generations:
+    """The generations of the runs of one store."""
+
+    def __init__(self, root: Path) -> None:
+        self.runs, self.reruns = root / "runs", root / "reruns"
+        self._warned: set[str] = set()
+
+    def names(self) -> list[str]:
+        """What may be the id of a run, sorted; OSError if the folders cannot be read."""
+        # In this order: a first generation goes long after there is a later one.
+        return sorted({one for one in (*_names(self.runs), *_names(self.reruns)) if not one.startswith(".")})
+
+    def newest(self, run: str) -> RunRecord | None:
+        """The newest complete generation, with a warning for each damaged one that is newer; None: no run.
+
+        Raises:
+            DataError: there are only damaged ones.
+        """
+        faults = []
+        for number in (*self._numbers(run), 1):
+            try:
+                record = self._open(run, number)
+            except DataError as error:
+                if os.path.lexists(self._place(run, number)):
+                    faults.append(error)
+            else:
+                for fault in faults:
+                    self.warn(fault)
+                return record
+        if faults:
+            raise faults[0]
+        return None
+
+    def publish(self, folder: Path, run: str, replace: bool) -> None:
+        """Rename ``folder``, whose files are on the disk, to the place of the run's next generation.
+
+        Raises:
+            RunExistsError: there is a complete run and ``replace`` is false.
+            OSError: it cannot be done.
+        """
+        for number in itertools.count(1 + max(self._existing(run), default=0)):
+            with contextlib.suppress(DataError):
+                if not replace and self.newest(run) is not None:
+                    raise RunExistsError
+            target = self._place(run, number)
+            make_folder(target.parent)
+            try:
+                folder.rename(target)
+            except OSError as error:
+                if error.errno in _TAKEN:
+                    continue  # by another process, a moment ago
+                if (
+                    folder.exists()
+                ):  # otherwise it was renamed, and a network disk says so only the second time
+                    raise
+            sync_folder(target.parent)
+            return
+
+    def clean(self, own: Path) -> None:
+        """Move older generations into ``own``, a new folder of this process, and damaged ones to ``damaged``.
+
+        Only where there is a newer complete one, so numbers only grow and no two generations ever have the
+        same place.
+        """
+        for run in _names(self.reruns):
+            with contextlib.suppress(OSError, DataError):  # as when another process does the same
+                self._clean(run, own)
+
+    def rescue(self, own: Path) -> None:
+        """Publish the run in the folder of a dead process that had moved it out of its place.
+
+        That is how earlier versions replaced runs: the folder has ``old-<k>`` and, unless damaged, ``new``.
+        """
+        run, olds = own.name.partition(".")[0], sorted(own.glob("old-*"))
+        for one in (own / "new", *olds) if olds else ():
+            with contextlib.suppress(OSError, DataError, RunExistsError):
+                record = RunRecord(one)
+                if record.info.id == run and not record.verify():
+                    self.publish(one, run, replace=False)
+
+    def warn(self, fault: DataError) -> None:
+        """Warn of a damaged run, once."""
+        if str(fault) not in self._warned:
+            self._warned.add(str(fault))
+            _log.warning("skipped: %s", fault)
+
+    def _clean(self, run: str, own: Path) -> None:
+        replaced: float | None = None
+        for number in self._existing(run):
+            place = self._place(run, number)
+            try:
+                self._open(run, number)
+            except BrokenRunError as error:
+                if replaced is not None:
+                    self._set_aside(run, place, error)
+                continue
+            published = _published(place)
+            # Both times by the clock of the disk.
+            if replaced is not None and own.stat().st_mtime - replaced > GRACE:
+                place.rename(own / f"{run}-{number}")
+            replaced = published
+
+    def _open(self, run: str, number: int) -> RunRecord:
+        record = RunRecord(self._place(run, number))
+        if record.info.id != run:
+            fault = f"has run {record.info.id} in it, which belongs elsewhere"
+            raise BrokenRunError(record.folder, [fault])
+        return record
+
+    def _place(self, run: str, number: int) -> Path:
+        return self.runs / run if number == 1 else self.reruns / run / str(number)
+
+    def _numbers(self, run: str) -> list[int]:
+        """Numbers of the later generations, the newest first; DataError if their folder cannot be read."""
+        folder = self.reruns / run
+        try:
+            return sorted((int(one) for one in _names(folder) if _LATER.fullmatch(one)), reverse=True)
+        except OSError as error:
+            raise DataError(folder, [f"cannot be read: {error.strerror or error}"]) from None
+
+    def _existing(self, run: str) -> list[int]:
+        return self._numbers(run) + [1] * os.path.lexists(self.runs / run)
+
+    def _set_aside(self, run: str, place: Path, fault: BrokenRunError) -> None:
+        aside = self.runs.with_name("damaged") / f"{run}.{os.getpid()}.{secrets.token_hex(4)}"
+        make_folder(aside.parent)
+        place.rename(aside)
+        _log.warning("run %s was damaged (%s); moved it to %s", run, "; ".join(fault.faults), aside)
+
+
+def _names(folder: Path) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError):
+        yield from (path.name for path in folder.iterdir())
+
+
+def _published(folder: Path) -> float:
+    """When it was renamed to its place (or, on Windows, written)."""
+    found = folder.stat()
+    return max(found.st_mtime, found.st_ctime)
