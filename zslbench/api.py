@@ -92,7 +92,7 @@ def run(
     selection = Selection(select, given.every)  # type: ignore[arg-type]
     numbers, mode, store = seed_numbers(seeds), given.mode(), given.open_store()
     store.prepare()
-    loaded, data = DatasetCache(given.data_root, display.say).load(recipe, given.files)
+    loaded, data = DatasetCache(given.data_root, display.say, given.store_check).load(recipe, given.files)
     jobs = [Job(recipe, loaded, data, seed, selection, mode, keep_weights) for seed in numbers]
     replicas = replicas_for(given.replicas, len(jobs), recipe, mode)
     with tracked(known, given.track, store.root, display.say):

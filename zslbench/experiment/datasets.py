@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from zslbench.plugin.boundary import plugin_code
 from zslbench.plugin.dataset import DataRequest, Dataset, Source
 from zslbench.plugin.targets import load_class
 from zslbench.store.identity import run_id
+
+StoreCheck: TypeAlias = Literal["now", "later", "never"]
+"""When a region store is compared with its digests; ``later``: in the background if it is large."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,14 @@ def load_dataset(
     *,
     root: str | Path | None = None,
     needs_regions: bool = False,
+    check: StoreCheck = "now",
 ) -> Dataset:
     """Read and validate a data set.
 
     Args:
         root: as ``--data-root``.
         needs_regions: whether the run reads region features.
+        check: with ``later``, :meth:`.RegionStore.require_sound` gives the result.
 
     Raises:
         MissingData: it is missing; says what to do.
@@ -65,11 +70,19 @@ def load_dataset(
             f"a {type(dataset).__name__}, not a zslbench.plugin.Dataset"
         )
     require_valid(dataset, f"data set '{part.name}'")
+    if isinstance(dataset.regions, RegionStore) and check != "never":
+        dataset.regions.begin_check() if check == "later" else dataset.regions.require_sound()
     return with_candidates(dataset, files.candidates)
 
 
-def arrays(dataset: Dataset) -> tuple[Source, ...]:
-    """File and sha256 of every array that a run's numbers depend on."""
+def arrays(dataset: Dataset, verified: bool = True) -> tuple[Source, ...]:
+    """File and sha256 of every array that a run's numbers depend on.
+
+    Digests of arrays in memory are computed from them, whatever the data set's own sources say.
+
+    Args:
+        verified: whether the digests of a region store were compared with its values.
+    """
     of: dict[str, np.ndarray[Any, Any] | None] = {
         "features": dataset.features,
         "labels": dataset.labels,
@@ -78,13 +91,24 @@ def arrays(dataset: Dataset) -> tuple[Source, ...]:
     }
     if isinstance(dataset.regions, ArrayRegions):
         of["regions"] = dataset.regions.array
+    of |= dataset.split.parts
     known = {one.array: one for one in dataset.sources}
-    found = [known.get(name) or source(name, "", array) for name, array in of.items() if array is not None]
-    return (*found, *(one for name, one in known.items() if name not in of))
+    found = []
+    for name, array in of.items():
+        if array is not None and (name in known or name not in dataset.split.parts):
+            found.append(source(name, known[name].file if name in known else "", array))
+    rest = [one for name, one in known.items() if name not in of]
+    if not verified:
+        rest = [
+            replace(one, sha256=f"{one.sha256} (unverified)") if one.array == "regions" else one
+            for one in rest
+        ]
+    return (*found, *rest)
 
 
-def provenance(dataset: Dataset) -> dict[str, Any]:
-    """What a run's record says about its data."""
+def provenance(dataset: Dataset, verified: bool = True) -> dict[str, Any]:
+    """What a run's record says about its data; ``verified`` as for :func:`arrays`."""
+    regions = dataset.regions
     split, candidates = validation_split(dataset), candidates_of(dataset)
     names = [str(dataset.class_names[one]) for one in candidates.classes]
     return {
@@ -92,7 +116,7 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
         "features": dataset.features_name,
         "finetuned": dataset.finetuned,
         "semantics": dataset.semantics_name,
-        "regions": dataset.regions.describe() if isinstance(dataset.regions, RegionStore) else None,
+        "regions": regions.describe() | {"verified": verified} if isinstance(regions, RegionStore) else None,
         "images": len(dataset.labels),
         "classes": len(dataset.class_names),
         "class_names_digest": run_id({"names": list(map(str, dataset.class_names))}),
@@ -103,7 +127,9 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
         "split_fingerprint": split_fingerprint(dataset.split),
         "validation_fingerprint": split.fingerprint(),
         "validation_note": split.note,
-        "arrays": [{"array": one.array, "file": one.file, "sha256": one.sha256} for one in arrays(dataset)],
+        "arrays": [
+            {"array": one.array, "file": one.file, "sha256": one.sha256} for one in arrays(dataset, verified)
+        ],
         "extra": json.loads(json.dumps(dict(dataset.extra), default=str)),
     }
 
@@ -114,10 +140,13 @@ class DatasetCache:
     Args:
         root: as ``--data-root``.
         say: called once with each note about a data set.
+        check: as for :func:`load_dataset`.
     """
 
-    def __init__(self, root: str | Path | None, say: Callable[[str], None]) -> None:
-        self._root, self._say = root, say
+    def __init__(
+        self, root: str | Path | None, say: Callable[[str], None], check: StoreCheck = "later"
+    ) -> None:
+        self._root, self._say, self._check = root, say, check
         self._loaded: dict[tuple[str, str], tuple[Dataset, dict[str, Any]]] = {}
         self._noted: set[tuple[str, str]] = set()
 
@@ -129,12 +158,17 @@ class DatasetCache:
             self._loaded = {one: found for one, found in self._loaded.items() if one[0] == key[0]}
             if key not in self._noted and (note := shadowed_note(part.registered, self._root)):
                 self._say(note)  # before a folder's files are looked for in vain
-            dataset = load_dataset(part, files, root=self._root, needs_regions=inputs == "regions")
+            dataset = load_dataset(
+                part, files, root=self._root, needs_regions=inputs == "regions", check=self._check
+            )
+            if self._check == "never" and isinstance(dataset.regions, RegionStore):
+                text = f"{dataset.regions.path} was not compared with its digests: runs are marked unverified"
+                dataset = replace(dataset, notes=(*dataset.notes, text))
             if key not in self._noted:
                 self._noted.add(key)
                 for note in dataset.notes:
                     self._say(note)
-            self._loaded[key] = (dataset, provenance(dataset))
+            self._loaded[key] = (dataset, provenance(dataset, self._check != "never"))
         return self._loaded[key]
 
 

@@ -16,6 +16,7 @@ import torch
 
 import zslbench
 from zslbench.data.provenance import array_sha256
+from zslbench.data.regions.store import RegionStore
 from zslbench.errors import Interrupted
 from zslbench.experiment.events import Display
 from zslbench.experiment.fitting import embedding_inputs
@@ -116,10 +117,15 @@ class OpenRun:
 
         Args:
             environment: further facts, added to those of :func:`describe`.
+
+        Raises:
+            DataError: the region store that the run read does not hold what was written.
         """
         import pandas as pd
 
         job, evaluation = self.job, outcome.evaluation
+        if isinstance(regions := job.dataset.regions, RegionStore) and job.data["regions"]["verified"]:
+            regions.require_sound()
         reads_regions = embedding_inputs(job.recipe) == "regions"
         if job.mode.device == "cuda":
             environment = {"gpu_memory_peak": torch.cuda.max_memory_allocated(), **environment}

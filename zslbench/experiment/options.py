@@ -18,7 +18,7 @@ import click
 from zslbench.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from zslbench.experiment.datasets import DataFiles
+    from zslbench.experiment.datasets import DataFiles, StoreCheck
     from zslbench.experiment.job import ExecutionMode
     from zslbench.store.store import Store
 
@@ -139,6 +139,10 @@ class RunOptions(MachineOptions):
         None, "Maximum number of seeds trained together (default: all on a GPU, 1 on a CPU).", type=COUNT
     )
     """Part of a run's identity; 1: one at a time."""
+    trust_store: bool = _option(
+        False, "Do not compare a region store with its digests; marks runs as unverified.", is_flag=True
+    )
+    """Part of a run's identity."""
     track: str | Sequence[str] | None = _option(
         None,
         "Log runs with this tracker, e.g. tensorboard=logs (zslbench trackers lists them); repeatable; "
@@ -147,6 +151,11 @@ class RunOptions(MachineOptions):
         callback=_given,
         metavar="NAME[=WHERE]",
     )
+
+    @property
+    def store_check(self) -> StoreCheck:
+        """When to compare a region store with its digests."""
+        return "never" if self.trust_store else "later"
 
 
 @dataclass(frozen=True, kw_only=True)

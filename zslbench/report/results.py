@@ -31,15 +31,21 @@ ORACLE_NOTE = (
 
 
 def method_label(record: RunRecord) -> str:
-    """Method, variant, and the reading where it is not the method's first."""
+    """Method, variant, the reading where it is not the method's first, and whether regions were trusted."""
     reading = record.environment.get("reading") or {}
     name = None if reading.get("default") else record.info.reading
-    return label_text(record.info.method, record.info.variant, name)
+    label = label_text(record.info.method, record.info.variant, name)
+    return label if is_verified(record) else f"{label} (unverified)"
 
 
 def is_simulated(record: RunRecord) -> bool:
     """Whether the run's data are not real."""
     return bool(record.data.get("extra", {}).get("simulated"))
+
+
+def is_verified(record: RunRecord) -> bool:
+    """Whether the run's regions were compared with their digests (not with ``--trust-store``)."""
+    return bool((record.data.get("regions") or {}).get("verified", True))
 
 
 def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
@@ -65,8 +71,8 @@ def mode_mark(selection: str) -> str:
 
 def selection_mark(record: RunRecord) -> str:
     """What marks a number wherever it is shown: a selection other than ``val``, candidates other than
-    ``test``."""
-    mark = mode_mark(record.info.selection)
+    ``test``, regions that were not compared with their digests."""
+    mark = mode_mark(record.info.selection) + ("" if is_verified(record) else " (unverified)")
     chosen = candidates_label(record)
     return mark if chosen == TEST else f"{mark} (candidates {chosen})"
 

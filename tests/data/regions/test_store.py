@@ -205,7 +205,13 @@ def test_damaged_stores_are_refused_and_name_the_file(tmp_path: Path) -> None:
     assert "store.json: is damaged" in damaged(store("d"), "store.json", lambda data: b"[]")
     newer = damaged(store("e"), "store.json", lambda data: data.replace(b'"format": 1', b'"format": 2'))
     assert "has format 2, this zslbench reads format 1" in newer
-    other = damaged(store("f"), "store.json", lambda data: data.replace(b"<f4", b"<f2", 1))
+    one = store("f")
+    assert "store.json: is damaged" in damaged(
+        one, "store.json", lambda data: data.replace(b"<f4", b"<f2", 1)
+    )
+    description = json.loads((one.folder / "store.json").read_bytes())
+    del description["sha256"]  # as earlier versions wrote it
+    other = damaged(one, "store.json", lambda _: json.dumps(description).encode())
     assert "holds float32" in other and "says float16" in other
     one = store("g")
     (one.folder / "features.npy").unlink()

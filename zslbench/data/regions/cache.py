@@ -1,8 +1,5 @@
 """Region stores that are made once, from a region file or by simulation, and then found in the user's cache
-folder.
-
-The folder is ``ZSLBENCH_CACHE``, else the user's cache folder for zslbench. It may be deleted at any time.
-"""
+folder (:mod:`zslbench.data.once`)."""
 
 from __future__ import annotations
 
@@ -10,24 +7,22 @@ import glob
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from filelock import FileLock
 
+from zslbench.data.once import CACHE_VARIABLE, cache_folder
 from zslbench.data.regions.store import FORMAT, RegionStore, is_region_store
 from zslbench.errors import DataError
 
 Advance = Callable[[int], None]
 """Called with the number of bytes of regions that were processed."""
 
-_VARIABLE = "ZSLBENCH_CACHE"
-_ADVICE = f"{_VARIABLE} selects another folder"
+_ADVICE = f"{CACHE_VARIABLE} selects another folder"
 _LOG_SECONDS = 30
 _log = logging.getLogger("zslbench")
 
@@ -55,10 +50,8 @@ def cached_store(
     Raises:
         DataError: the cache cannot be written.
     """
-    given = os.environ.get(_VARIABLE)
-    root = Path(given).expanduser() if given else platformdirs.user_cache_path("zslbench", False)
     digest = hashlib.sha256(json.dumps({"store": FORMAT, **key}, sort_keys=True).encode()).hexdigest()
-    target = root / "regions" / f"{name}-{digest[:16]}"
+    target = cache_folder() / "regions" / f"{name}-{digest[:16]}"
     if not is_region_store(target) and target.exists():
         raise DataError(target, ["is not a region store"], f"Delete it; {_ADVICE}")
     if not target.exists():

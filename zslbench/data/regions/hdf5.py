@@ -31,16 +31,19 @@ import h5py
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from zslbench.data.once import file_state, is_known, remember
+from zslbench.data.provenance import ArrayDigest
 from zslbench.data.regions.cache import Advance, cached_store
 from zslbench.data.regions.layout import (
     BLOCK_BYTES,
     LAYOUTS,
     STORED_TYPES,
     as_float32,
+    as_stored,
     find_layout,
     stored_type,
 )
-from zslbench.data.regions.store import RegionStore
+from zslbench.data.regions.store import DESCRIPTION, RegionStore
 from zslbench.data.regions.writer import RegionWriter
 from zslbench.data.validate import PARTS
 from zslbench.errors import DataError
@@ -48,6 +51,7 @@ from zslbench.errors import DataError
 FEATURE_MAP = "feature_map"
 HDF5_SUFFIXES = (".hdf5", ".h5")
 
+_CHECK = "region file"
 _VECTORS = {"labels": "labels", **{f"{part}_loc": part for part in PARTS}}
 _MATRICES = {"att": "att", "original_att": "original_att", "w2v_att": "attribute_vectors"}
 """Names in the file, and in a store."""
@@ -72,12 +76,12 @@ def open_hdf5(path: Path, widths: Collection[int] = ()) -> RegionStore:
         DataError: it cannot be read, or is not in this layout.
     """
     file = RegionFile(path, widths=widths)
-    mapped, found = file.offset is not None, path.stat()
+    mapped, found, state = file.offset is not None, path.stat(), [file_state(path)]
 
     def make(folder: Path, advance: Advance) -> None:
         file.copy(folder, None if mapped else file.dtype, advance)
 
-    return cached_store(
+    store = cached_store(
         path.stem,
         {
             "path": str(path.resolve()),
@@ -89,6 +93,28 @@ def open_hdf5(path: Path, widths: Collection[int] = ()) -> RegionStore:
         task=f"reading digest and means of {path}" if mapped else f"copying {path}",
         size=int(np.prod(file.shape, dtype=np.int64)) * file.dtype.itemsize,
         known_as=path,
+    )
+    made = (store.folder / DESCRIPTION).stat().st_mtime_ns
+    if found.st_ctime_ns > made and not is_known(_CHECK, state):
+        # Touched after it was read, though its size and the time of its content are as they were.
+        if not _holds(file, store):
+            fault = f"was changed after {store.folder} was made from it, and its time was set back"
+            raise DataError(path, [fault], f"Delete {store.folder}, which will be made again")
+        remember(_CHECK, state)
+    return store
+
+
+def _holds(file: RegionFile, store: RegionStore) -> bool:
+    """Whether a file has the values of the store that was made from it."""
+    digest = ArrayDigest(store.dtype, store.shape)
+    for block in file.blocks():
+        digest.update(as_stored(block, file.dtype, file.scale))
+    return (
+        digest.hexdigest() == store.array_sha256
+        and np.array_equal(file.labels, store.labels)
+        and file.image_files == store.image_files
+        and file.companions.keys() == store.companions.keys()
+        and all(np.array_equal(one, store.companions[name]) for name, one in file.companions.items())
     )
 
 

@@ -11,6 +11,7 @@ Format of a store, version 1::
 
 ``store.json`` is an object with
 
+* ``sha256``: of this file, as :func:`zslbench.store.files.checked_json` writes it; earlier versions did not;
 * ``format``: 1;
 * ``arrays``: for each array ``file``, ``dtype`` (NumPy's, as ``<f2``), ``shape``, ``scale`` (uint8: value =
   integer times scale; else null) and ``sha256`` of dtype, shape and values
@@ -27,9 +28,11 @@ A store is never changed. :class:`~zslbench.data.regions.writer.RegionWriter` wr
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import mmap
+import threading
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -38,11 +41,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from zslbench.data.provenance import array_sha256
+from zslbench.data.once import FileState, file_state, is_known, remember
+from zslbench.data.provenance import ArrayDigest, array_sha256
 from zslbench.data.regions.layout import BLOCK_BYTES, as_float32, stored_type
 from zslbench.errors import DataError
 from zslbench.plugin.dataset import Indices
-from zslbench.store.files import sha256_of
+from zslbench.store.files import parse_checked_json, sha256_of
 
 FORMAT = 1
 DESCRIPTION = "store.json"
@@ -50,6 +54,13 @@ INDEX = "images.parquet"
 
 _PREFETCH = 1 << 16
 """Bytes of a row from which the kernel is asked to read rows ahead."""
+
+
+_LARGE = 1 << 30
+"""Bytes of a store that is checked in the background."""
+
+_CHECK = "region store"
+_checking = threading.Lock()
 
 
 class ArrayRegions:
@@ -89,6 +100,8 @@ class RegionStore:
         self._index: dict[str, Any] = description["index"]
         self.provenance: dict[str, Any] = description["provenance"]
         """Where values come from: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``."""
+        self._opened = self._state()
+        self._sound: list[FileState] | None = None
         regions = self._entries["regions"]
         self.scale = None if regions["scale"] is None else float(regions["scale"])
         """What uint8 values are multiplied with."""
@@ -119,10 +132,13 @@ class RegionStore:
         """
         folder = Path(path)
         try:
-            description = json.loads((folder / DESCRIPTION).read_bytes())
+            text = (folder / DESCRIPTION).read_bytes()
+            description = json.loads(text)
             version = description["format"]
             if version != FORMAT:
                 raise DataError(folder, [f"has format {version}, this zslbench reads format {FORMAT}"])
+            if "sha256" in description:
+                parse_checked_json(text)
             return cls(folder, description, source)
         except FileNotFoundError:
             raise DataError(folder, [f"is not a region store: it has no {DESCRIPTION}"]) from None
@@ -243,12 +259,58 @@ class RegionStore:
 
     def verify(self) -> list[str]:
         """Names of the store's arrays (and ``index``) whose bytes are not those that were written."""
-        damaged = [
-            name for name, one in self._entries.items() if array_sha256(self._mapped(name)) != one["sha256"]
-        ]
-        if sha256_of(self.folder / self._index["file"]) != self._index["sha256"]:
-            damaged.append("index")
-        return damaged
+        found = {"regions": self._stored_sha256(), "features": array_sha256(self.features)}
+        found |= {name: array_sha256(one) for name, one in self.companions.items()}
+        damaged = [name for name, one in self._entries.items() if found[name] != one["sha256"]]
+        with contextlib.suppress(OSError):
+            if sha256_of(self.folder / self._index["file"]) == self._index["sha256"]:
+                return damaged
+        return [*damaged, "index"]
+
+    def _stored_sha256(self) -> str:
+        images, regions, channels = self.shape
+        digest = ArrayDigest(self.dtype, self.shape)
+        size = max(1, BLOCK_BYTES // (regions * channels * self.dtype.itemsize))
+        for start in range(0, images, size):
+            digest.update(np.ascontiguousarray(self._stored[start : start + size]))
+        return digest.hexdigest()
+
+    def require_sound(self) -> None:
+        """Make sure that it holds what was written; every state of its files is checked once.
+
+        Raises:
+            DataError: names the arrays that differ from their digests.
+        """
+        with _checking:
+            state = self._state()
+            if state == self._sound or (state == self._opened and is_known(_CHECK, state)):
+                return
+            if damaged := self.verify():
+                own = self.path == self.folder
+                how = "Import or extract it again" if own else f"Delete {self.folder}, which is made from it"
+                fault = f"{', '.join(damaged)} changed since they were written (sha256)"
+                raise DataError(
+                    self.path, [fault], f"{how}; --trust-store uses it as it is, marked unverified"
+                )
+            self._sound = state
+            if state == self._opened == self._state():
+                remember(_CHECK, state)
+
+    def begin_check(self) -> None:
+        """As :meth:`require_sound`, in the background if it is large; a later call then has the faults."""
+        if self._stored.nbytes < _LARGE:
+            self.require_sound()
+        else:
+            threading.Thread(target=self._check_quietly, daemon=True).start()
+
+    def _check_quietly(self) -> None:
+        with contextlib.suppress(DataError):
+            self.require_sound()
+
+    def _state(self) -> list[FileState]:
+        """The state of all files."""
+        files = [DESCRIPTION, self._index["file"], *(one["file"] for one in self._entries.values())]
+        return [file_state(self.folder / file) for file in files]
 
     def describe(self) -> dict[str, Any]:
         """Its entry in a run's record, as plain data."""

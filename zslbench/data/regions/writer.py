@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import secrets
 import shutil
@@ -21,7 +20,7 @@ from zslbench.data.provenance import ArrayDigest, array_sha256
 from zslbench.data.regions.layout import Layout, as_stored, mean_over_regions, stored_type
 from zslbench.data.regions.store import DESCRIPTION, FORMAT, INDEX
 from zslbench.errors import DataError
-from zslbench.store.files import sha256_of, sync_folder, write_synced
+from zslbench.store.files import checked_json, sha256_of, sync_folder, write_synced
 
 
 class RegionWriter:
@@ -185,7 +184,7 @@ class RegionWriter:
         write_synced(self._part / INDEX, self._index())
         index = {"file": INDEX, "rows": self.shape[0], "sha256": sha256_of(self._part / INDEX)}
         description = {"format": FORMAT, "arrays": arrays, "index": index, "provenance": self._provenance}
-        write_synced(self._part / DESCRIPTION, json.dumps(description, indent=1).encode())
+        write_synced(self._part / DESCRIPTION, checked_json(description))
         sync_folder(self._part)
         self._part.rename(self.path)
         sync_folder(self.path.parent)

@@ -110,7 +110,7 @@ class Bench:
         self.resolved = resolve_suite(suite, registry, options.data_root, self.mode.precision)
         self.computed = 0
         """Number of runs that this process has computed."""
-        self._datasets = DatasetCache(options.data_root, display.say)
+        self._datasets = DatasetCache(options.data_root, display.say, options.store_check)
         self._ledger, self._costs = Ledger(self.store), Costs(self.store.records(), self.mode)
         self._ended: dict[Cell, JobResult] = {}
         """Cells that were computed together with an earlier one."""
