@@ -55,9 +55,13 @@ _SCEN, _EGGN = ({f"{kind}.reading": ("paper", "authors")} for kind in ("embeddin
 
 # fmt: off
 DIFFERENCES = (
-    Diff(1, "optimiser, stages 1 and 2", "Adam", "RMSprop, weight decay 1e-4, momentum 0.9",
-        _both(optimizer=("adam", "rmsprop"), weight_decay=(0.0, 1e-4), momentum=(0.0, 0.9))),
-    Diff(2, "learning rate of E, G, D", "1e-4", "1e-3", sun={"generator.lr": (1e-4, 1e-3)}),
+    Diff(1, "optimiser and batch, stages 1 and 2", "Adam, 1e-4; 64",
+        "RMSprop, 1e-4, weight decay 1e-4, momentum 0.9; 64", _both(
+            optimizer=("adam", "rmsprop"), lr=(1e-4, 1e-4), weight_decay=(0.0, 1e-4), momentum=(0.0, 0.9),
+            batch_size=(64, 64))),
+    Diff(2, "learning rates (but F's) and batch, stage 3", "1e-4; 64", "1e-3 for E, G, D, 1e-4 for Dec; 64",
+        sun={"generator.lr": (1e-4, 1e-3), "generator.decoder_lr": (1e-4, 1e-4),
+             "generator.batch_size": (64, 64)}),
     Diff(3, "classes in the cross-entropies of stage 1", "all", "seen",
         {"embedding.stage1.classes": ("all", "seen")}),
     Diff(4, "composition of g after stage 1", "MLP", "mean over attributes", _SCEN),
@@ -92,7 +96,7 @@ DIFFERENCES = (
     Diff(20, "ĝ_u in L_UCE", "not stated how synthesised", "G(ε, a_u), classes uniform, no feedback",
         both="as in the code"),
     Diff(21, "λ_w", "10", "1", sun={"generator.lambda_w": (10.0, 1.0)}),
-    Diff(22, "λ_r", "0.01", "0.01"),
+    Diff(22, "λ_r", "0.01", "0.01", sun={"generator.lambda_r": (0.01, 0.01)}),
     Diff(23, "feedback strengths a1, a2", "TF-VAEGAN's", "0: F has no effect",
         sun={"generator.a1": (TF_VAEGANS, 0.0), "generator.a2": (TF_VAEGANS, 0.0)}),
     Diff(24, "batch of the generator step", "TF-VAEGAN's: the last critic step's", "a fresh one", _EGGN),
@@ -114,10 +118,11 @@ DIFFERENCES = (
     Diff(35, "unused work", "none", "a second loader and a logged loss; left out here"),
     Diff(36, "norm in L_Rec", "L1", "Σ|d|³ / ‖d‖₂ of d = Dec(g) - a",
         {"generator.reconstruction_norm": ("l1", "weighted")}),
-    Diff(37, "final classifier's learning rate, batch, β1", "1e-4 and 64, if section 4 means it too; no β1",
+    Diff(37, "final classifier's learning rate, batch, β1",
+        "1e-4 and 64 if section 4 means it too, else TF-VAEGAN's; no β1",
         "on SUN 5e-4 and 400, the synthetic features per class; 0.5", {"classifier.beta1": (TF_VAEGANS, 0.5)},
         sun={"classifier.lr": (1e-4, 5e-4), "classifier.batch_size": (64, 400)}, both="TF-VAEGAN's"),
-    Diff(38, "learning rate of F", "1e-4, if section 4 means it too", "1e-4",
+    Diff(38, "learning rate of F", "1e-4 if section 4 means it too, else TF-VAEGAN's", "1e-4",
         sun={"generator.feedback_lr": (1e-4, 1e-4)}, both="TF-VAEGAN's"),
     Diff(39, "β1 of stage 3", "not stated", "0.5, of E 0.9", {"generator.beta1": (TF_VAEGANS, 0.5)},
         both="TF-VAEGAN's"),
@@ -182,10 +187,10 @@ def _difference(row: Diff, flat: Mapping[str, Any]) -> str:
     if not odd:
         return row.both if row.stated and not row.values else ""
     others = {name: value for name, value in values.items() if value != row.values[name][1]}
-    if not odd.keys() & others.keys():
+    if odd.keys() - others.keys():
         rest = f", but {_listed(others)}" if others else ""
         return f"as in the authors' code ({row.code}){rest}"
-    return f"{row.both or 'neither paper nor code'}: {_listed(odd)}"
+    return f"neither paper nor code: {_listed(odd)}"
 
 
 def _listed(values: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ class StageSettings(SettingsGroup):
     """Batches per epoch; None: all training images once (row 10: the code runs 2000 and 4000 batches in
     all)."""
     batch_size: PositiveInt = 64
-    """Images per step (section 4: 64)."""
+    """Images per step (row 1; section 4: 64)."""
     sampler: Literal["shuffled", "balanced"] = "shuffled"
     """How batches are drawn (row 17; the code balances them over classes)."""
     optimizer: Literal["adam", "rmsprop"] = "adam"
