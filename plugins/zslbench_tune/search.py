@@ -25,6 +25,7 @@ from zslbench.experiment import (
     applied,
     checkpoint_seconds,
     embedding_inputs,
+    evaluable,
     resolve,
     seed_numbers,
     validate,
@@ -188,6 +189,7 @@ def resolve_search(
     space = space_of(recipe, requested=search or {}, tunable=tunable, fixed=given.settings or {})
     numbers, selection = seed_numbers(seeds), Selection("val", given.every)
     loaded, provenance = DatasetCache(given.data_root, display.say, "now").load(recipe, given.files)
+    recipe = evaluable(recipe, loaded)
     job = Job(recipe, loaded, provenance, numbers[0], selection, given.mode())
     return Search(job, numbers, space, given.open_store().root, journal, display, sampling)
 

@@ -54,6 +54,8 @@ def sound() -> Dataset:
 
 def test_a_sound_data_set_has_no_faults(sound: Dataset) -> None:
     assert dataset_faults(sound) == []
+    czsl_only = altered(sound.split, test_seen=sound.split.test_seen[:0])
+    assert dataset_faults(altered(sound, split=czsl_only)) == []
     require_valid(sound, "here")
 
 
@@ -113,7 +115,7 @@ def test_faults_of_arrays(sound: Dataset, case: str) -> None:
 
 
 SPLITS: dict[str, tuple[dict[str, Any], str]] = {
-    "empty": ({"test_seen": lambda s: s.test_seen[:0]}, "test_seen is empty"),
+    "empty": ({"test_unseen": lambda s: s.test_unseen[:0]}, "test_unseen is empty"),
     "range": (
         {"trainval": lambda s: poked(s.trainval, [0, 5], [-1, 30])},
         "trainval & 2 indices & 0 to 29",

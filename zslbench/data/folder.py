@@ -137,7 +137,9 @@ class FolderContents:
         with self.findings.guard(SEMANTICS_FILES[semantics]):
             self.semantics = self.read_semantics(semantics)
         for part in PARTS:
-            if (rows := variables.indices(f"{part}_loc")) is not None:
+            if part == "test_seen" and f"{part}_loc" not in self.variables:  # a data set for CZSL only
+                self.parts[part] = np.zeros(0, dtype=np.int64)
+            elif (rows := variables.indices(f"{part}_loc")) is not None:
                 self.parts[part] = rows
         train, val = (
             variables.indices(key) if key in self.variables else None for key in ("train_loc", "val_loc")
@@ -237,6 +239,7 @@ class FolderContents:
         self._compare_list("testclasses.txt", _classes_of(labels, parts["test_unseen"]), "test_unseen")
         if train is None or val is None:
             ids = self._listed_ids("valclasses1.txt")
+            ids = None if ids is None else np.intersect1d(ids, labels)
             given = ids is not None and len(ids) > 0
             text = (
                 "validation classes are those of valclasses1.txt"
@@ -280,6 +283,9 @@ class FolderContents:
 
     def _compare_list(self, file: str, ids: Indices, part: str) -> None:
         listed = self._listed_ids(file)
+        assert self.images is not None
+        if listed is not None:  # classes without images cannot be in any part
+            listed = np.intersect1d(listed, self.images.labels)
         odd = ids[:0] if listed is None else np.setxor1d(ids, listed)
         if len(odd):
             shown = few(class_name(self.class_names, one) for one in odd.tolist())

@@ -1,4 +1,4 @@
-from .candidates import candidates_of as candidates_of, untested_note as untested_note
+from .candidates import candidates_of as candidates_of, protocol_notes as protocol_notes
 from .evaluator import Evaluation as Evaluation
 from .folds import Fold as Fold, final_fold as final_fold, validation_fold as validation_fold
 from .leaders import Leaders as Leaders, Sides as Sides

@@ -26,7 +26,7 @@ def candidates_of(dataset: Dataset) -> Candidates:
 
 
 def with_candidates(dataset: Dataset, requested: str | Path | None = None) -> Dataset:
-    """The data set with its candidates decided, and a note if it has classes without images.
+    """The data set with its candidates decided, and with :func:`protocol_notes`.
 
     Args:
         requested: ``test``, ``all``, or a file with a class name on each line; None: the data set's own
@@ -58,8 +58,7 @@ def with_candidates(dataset: Dataset, requested: str | Path | None = None) -> Da
     if np.array_equal(chosen.classes, tested):
         chosen = Candidates(TEST, tested)
     found = replace(dataset, candidates=chosen)
-    note = untested_note(found)
-    return replace(found, notes=(*dataset.notes, *([note] if note else [])))
+    return replace(found, notes=(*dataset.notes, *protocol_notes(found)))
 
 
 def untested_classes(dataset: Dataset) -> Indices:
@@ -68,18 +67,19 @@ def untested_classes(dataset: Dataset) -> Indices:
     return np.setdiff1d(np.arange(len(dataset.class_names)), np.concatenate(used))
 
 
-def untested_note(dataset: Dataset) -> str:
-    """What to know about classes without images; empty: there are none."""
+def protocol_notes(dataset: Dataset) -> list[str]:
+    """What a data set's images leave out of the field's protocol: GZSL, or classes."""
+    notes = [] if len(dataset.split.test_seen) else ["there are no test_seen images: only CZSL is evaluated"]
     untested, chosen = untested_classes(dataset), candidates_of(dataset)
     if not len(untested):
-        return ""
+        return notes
     text = f"{len(untested)} of {len(dataset.class_names)} classes have neither training nor test images"
     names = few(dataset.class_names[one] for one in untested.tolist())
     added = len(np.intersect1d(untested, chosen.classes))
     effect = "they are not candidates for test images; --candidates all adds them"
     if added:
         effect = f"{added} of them are candidates for test images (--candidates {chosen.name})"
-    return f"{text} ({names}): {effect}"
+    return [*notes, f"{text} ({names}): {effect}"]
 
 
 def _listed(dataset: Dataset, path: Path) -> Candidates:

@@ -29,6 +29,8 @@ import numpy as np
 from zslbench.errors import DataError
 from zslbench.plugin.dataset import Dataset, Indices, OfficialSplit
 
+WITHOUT = "Use --select last, which needs no validation"
+
 HOLD_OUT = 5
 """One in this many images of each pseudo-seen class is held out."""
 
@@ -81,7 +83,7 @@ def validation_split(dataset: Dataset) -> FoldSplit:
     labels = dataset.labels[rows]
     seen = np.unique(labels).astype(np.int64)
     if len(seen) < 2:
-        raise DataError(dataset.name, [f"{len(seen)} seen class; validation needs two"])
+        raise DataError(dataset.name, [f"{len(seen)} seen class; validation needs two"], WITHOUT)
     official = dataset.split.validation_classes
     if official is None:
         unseen = _smallest("class", seen, max(1, len(seen) // 3))
@@ -90,7 +92,8 @@ def validation_split(dataset: Dataset) -> FoldSplit:
         unseen = np.intersect1d(seen, official)
         note = f"{len(unseen)} of {len(seen)} seen classes, the data set's own validation classes"
     if len(unseen) in (0, len(seen)):
-        raise DataError(dataset.name, [f"{len(unseen)} of {len(seen)} seen classes are validation classes"])
+        fault = f"{len(unseen)} of {len(seen)} seen classes are validation classes"
+        raise DataError(dataset.name, [fault], WITHOUT)
     kept = np.setdiff1d(seen, unseen)
     held_out = np.concatenate([_held_out(rows[labels == one]) for one in kept])
     pseudo_unseen = rows[np.isin(labels, unseen)]

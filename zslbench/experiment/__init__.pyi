@@ -24,7 +24,7 @@ from .options import (
     SearchOptions as SearchOptions,
     takes as takes,
 )
-from .pipeline import Outcome as Outcome, run as run, validate as validate
+from .pipeline import Outcome as Outcome, evaluable as evaluable, run as run, validate as validate
 from .published import (
     PublishedResults as PublishedResults,
     PublishedRow as PublishedRow,

@@ -15,7 +15,7 @@ from zslbench.data.named import shadowed_note
 from zslbench.data.provenance import source
 from zslbench.data.regions.store import ArrayRegions, RegionStore
 from zslbench.data.validate import require_valid
-from zslbench.errors import PluginError
+from zslbench.errors import DataError, PluginError
 from zslbench.evaluation.candidates import candidates_of, untested_classes, with_candidates
 from zslbench.evaluation.splits import split_fingerprint, validation_split
 from zslbench.experiment.fitting import embedding_inputs
@@ -108,8 +108,12 @@ def arrays(dataset: Dataset, verified: bool = True) -> tuple[Source, ...]:
 
 def provenance(dataset: Dataset, verified: bool = True) -> dict[str, Any]:
     """What a run's record says about its data; ``verified`` as for :func:`arrays`."""
-    regions = dataset.regions
-    split, candidates = validation_split(dataset), candidates_of(dataset)
+    regions, candidates, split = dataset.regions, candidates_of(dataset), None
+    try:
+        split = validation_split(dataset)
+        note = split.note
+    except DataError as error:  # other selections need none
+        note = "; ".join(error.faults)
     names = [str(dataset.class_names[one]) for one in candidates.classes]
     return {
         "dataset": dataset.name,
@@ -125,8 +129,8 @@ def provenance(dataset: Dataset, verified: bool = True) -> dict[str, Any]:
         "candidates": candidates.name,
         "candidates_digest": run_id({"names": names}),
         "split_fingerprint": split_fingerprint(dataset.split),
-        "validation_fingerprint": split.fingerprint(),
-        "validation_note": split.note,
+        "validation_fingerprint": split and split.fingerprint(),
+        "validation_note": note,
         "arrays": [
             {"array": one.array, "file": one.file, "sha256": one.sha256} for one in arrays(dataset, verified)
         ],
@@ -187,7 +191,7 @@ def preset_mismatches(recipe: Recipe, dataset: Dataset) -> list[str]:
         "data set": recipe.parts["dataset"].name,
         "features": dataset.features_name,
         "semantics": dataset.semantics_name,
-        "validation split": validation_split(dataset).fingerprint(),
+        "validation split": provenance(dataset)["validation_fingerprint"],
     }
     lines = []
     for one in recipe.tuned:

@@ -22,6 +22,7 @@ from zslbench.plugin.interfaces import (
     Embedding,
     Generator,
     Networks,
+    Rows,
     TrainView,
 )
 from zslbench.plugin.targets import load_class
@@ -174,16 +175,15 @@ class Fitter:
         sides = {"test_seen": fold.test_seen, "test_unseen": fold.test_unseen}
         inputs = {"train": rows} | {name: side.features for name, side in sides.items()}
 
+        def embed(one: Rows) -> Tensor:
+            if not len(one):  # as test_seen of a data set for CZSL only: no rows, but of g's width
+                first = torch.zeros(1, dtype=torch.int64, device=view.labels.device)
+                return self.embedding.embed(nets, rows[first])[:0]
+            return torch.cat([self.embedding.embed(nets, p) for p in in_chunks(one, view.labels.device)])
+
         def compute() -> Networks:
             with torch.no_grad():
-                return {
-                    "g": {
-                        name: torch.cat(
-                            [self.embedding.embed(nets, part) for part in in_chunks(one, view.labels.device)]
-                        )
-                        for name, one in inputs.items()
-                    }
-                }
+                return {"g": {name: embed(one) for name, one in inputs.items()}}
 
         settings = self.recipe.parts["embedding"].values()
         derived = Derived(compute, source=nets, key={"settings": settings}, name="g")

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from zslbench.errors import DataError
 from zslbench.evaluation.evaluator import Evaluation
 from zslbench.evaluation.folds import Fold, final_fold, validation_fold
 from zslbench.evaluation.metrics import criteria, criterion, headline_metrics
 from zslbench.evaluation.oracle import Best, Oracle
 from zslbench.evaluation.selection import Selection, uses_test_images
+from zslbench.evaluation.splits import WITHOUT
 from zslbench.experiment.datasets import preset_mismatches
 from zslbench.experiment.fitting import Fitted, Fitter, embedding_inputs
 from zslbench.experiment.recipe import Recipe
@@ -44,6 +46,15 @@ class Outcome:
     """Networks of the chosen candidate on the validation fold, at the end of its schedule."""
 
 
+def evaluable(recipe: Recipe, dataset: Dataset) -> Recipe:
+    """The recipe with the tasks that the data set has test images for; DataError if it has none."""
+    tasks = tuple(one for one in recipe.tasks if one == "czsl" or len(dataset.split.test_seen))
+    if not tasks:
+        fault = f"there are no test_seen images, and method '{recipe.method}' does GZSL only"
+        raise DataError(dataset.name, [fault])
+    return replace(recipe, tasks=tasks)
+
+
 OnEvaluation = Callable[[int | None, Mapping[str, float]], None]
 """Called with an epoch (None: closed form) and the figures on the validation fold after it."""
 
@@ -67,7 +78,12 @@ def validate(
 
 
 def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Training) -> Outcome:
-    """Run a recipe on a data set with one seed (the seed is in ``training.streams``)."""
+    """Run a recipe on a data set with one seed (the seed is in ``training.streams``).
+
+    Raises:
+        DataError: the data set lacks images that the method's tasks or its selection need.
+    """
+    recipe = evaluable(recipe, dataset)
     for text in preset_mismatches(recipe, dataset):
         log.warning(text)
     device, inputs = training.streams.device, embedding_inputs(recipe)
@@ -138,6 +154,12 @@ def _points(
     on_evaluation: OnEvaluation = lambda epoch, figures: None,
 ) -> tuple[Fitted, list[dict[str, Any]]]:
     """Fit on the validation fold; also the rows of the epochs after which it was evaluated."""
+    if "gzsl" in recipe.tasks and not len(fold.test_seen.rows):
+        fault = (
+            "validation needs a seen class with two training images, beside the validation classes: one is "
+            "held out to measure S and H"
+        )
+        raise DataError(recipe.parts["dataset"].name, [fault], WITHOUT)
 
     def assess(epoch: int, evaluation: Evaluation) -> dict[str, float]:
         figures = _validation_figures(evaluation)

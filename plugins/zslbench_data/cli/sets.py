@@ -157,20 +157,20 @@ def _about(there: Presence) -> Row:
 def _read_counts(folder: Path) -> Row:
     """Counts from the splits file, for a data set outside the catalogue."""
     from zslbench.data import PARTS, Findings, FolderContents, label_files
-    from zslbench.evaluation import untested_note
+    from zslbench.evaluation import protocol_notes
 
     labels = next(label_files(folder, Findings(), names=False, unreadable="warning"), None)
     contents = FolderContents(folder, labels)
     if not contents.variables:
         contents.findings.raise_errors(folder)
     described = contents.unchecked("att")
-    note = "" if described is None else untested_note(described)
+    notes = [] if described is None else protocol_notes(described)
     sizes = {part: len(rows) for part, rows in contents.parts.items()}
     images = sum(sizes.values()) if len(sizes) == len(PARTS) else None
     shape = (None, None) if contents.semantics is None else contents.semantics.shape
     counts = {"images": images, "classes": shape[0], "attributes": shape[1]}
     counts |= {part: sizes.get(part) for part in PARTS}
-    return {**counts, **({"candidates": note} if note else {})}
+    return {**counts, **({"evaluation": notes} if notes else {})}
 
 
 def _semantics(there: Presence) -> list[str]:

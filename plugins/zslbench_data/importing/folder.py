@@ -19,7 +19,7 @@ from zslbench.data import (
     require_space,
 )
 from zslbench.errors import DataError, MissingData
-from zslbench.evaluation import untested_note
+from zslbench.evaluation import protocol_notes
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.importing.records import (
     Imported,
@@ -141,8 +141,7 @@ def _validate(source: Path, name: str) -> tuple[str, tuple[str, ...]]:
                 continue
             counts = f"{len(dataset.labels)} images of {len(dataset.class_names)} classes"
             counts += ", no features" if stem is None else ""
-            for text in (*dataset.notes, untested_note(dataset)):
-                if text:
-                    findings.note(text)
+            for text in (*dataset.notes, *protocol_notes(dataset)):
+                findings.note(text)
     findings.raise_errors(source, "Nothing was imported")
     return counts, findings.notes

@@ -134,7 +134,7 @@ def _dataset_of(root: Path, path: Path) -> str:
 def _dataset_in(file: RegionFile, to: Target) -> Dataset:
     """The data set that a region file describes by itself."""
     entry = catalogue().datasets.get(to.key)
-    if entry is not None or not {"att", *PARTS} <= file.companions.keys():
+    if entry is not None or not {"att", "trainval", "test_unseen"} <= file.companions.keys():
         how = f"zslbench data get {entry.name}" if entry else "Import or write its att_splits.mat first"
         raise MissingData(to.folder, [f"{SPLITS_FILE} is missing"], f"{how}, then import again")
     att, vectors = file.companions["att"], file.companions.get("attribute_vectors")
@@ -147,7 +147,7 @@ def _dataset_in(file: RegionFile, to: Target) -> Dataset:
         labels=file.labels,
         class_names=_class_names(file, len(att)),
         semantics=att,
-        split=OfficialSplit(*(file.companions[part] for part in PARTS)),
+        split=OfficialSplit(*(file.companions.get(part, file.labels[:0]) for part in PARTS)),
         features_name="none",
         semantics_name="att",
         image_files=file.image_files,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.io
+from folders import contents, write_folder
 
 RUN = ("run", "tf-vaegan", "--dataset=toy", "--threads=1")
 
@@ -168,3 +169,30 @@ def test_a_run_that_diverges(zslbench: Any, one_line: Callable[..., str]) -> Non
     line = one_line(zslbench.quick("--set=classifier.lr=1e38", "--select=last"))
     assert "not finite" in line
     assert "lower the learning rate" in line
+
+
+def test_validation_says_what_it_needs(zslbench: Any, tmp_path: Path) -> None:
+    """One training image of each class: nothing can be held out to measure S."""
+    variables = contents()
+    variables["trainval_loc"] = variables["trainval_loc"][::8]
+    write_folder(tmp_path, variables)
+    where = ("--dataset=small", f"--data-root={tmp_path}", "--threads=1")
+    result = zslbench("run", "eszsl", *where)
+    assert result.exit_code == 1
+    (line,) = [one for one in result.stderr.splitlines() if one.startswith("Error")]
+    assert "two training images" in line and "--select last" in line
+    assert zslbench("run", "eszsl", *where, "--select=last").exit_code == 0
+    # CZSL holds out no seen image, so it is validated on the validation classes.
+    write_folder(tmp_path, variables | {"test_seen_loc": None})
+    assert zslbench("run", "eszsl", *where).exit_code == 0
+
+
+def test_one_seen_class_has_no_validation_split(zslbench: Any, tmp_path: Path) -> None:
+    variables = contents()
+    for key, count in (("trainval_loc", 8), ("test_seen_loc", 2)):
+        variables[key] = variables[key][:count]
+    write_folder(tmp_path, variables | {"train_loc": None, "val_loc": None})
+    where = ("--dataset=small", f"--data-root={tmp_path}", "--threads=1")
+    result = zslbench("run", "eszsl", *where)
+    assert result.exit_code == 1 and "--select last" in result.stderr
+    assert zslbench("run", "eszsl", *where, "--select=last").exit_code == 0
