@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from zslbench.cli import format_option, note, options_of, store_option
+from zslbench.output import echo
 
 if TYPE_CHECKING:
     from zslbench_audit import AuditResult
@@ -82,14 +83,14 @@ def audit(
     else:
         for place, one in enumerate(results):
             if place:
-                click.echo()
+                echo()
             shown = [(probe.name, "passed" if probe.passed else "FAILED", probe.text) for probe in one.probes]
             rows = [dict(zip(("probe", "result", "what it proves"), each, strict=True)) for each in shown]
             emit(rows, fmt, title=f"audit of {one.label}: {one.verdict}")
     if results:
         note("what an audit cannot prove:")
         for text in auditing.LIMITS:
-            click.echo(f"  {text}", err=True)
+            echo(f"  {text}", err=True)
     if failures:
         raise ZslbenchError("; ".join(failures))
 

@@ -7,11 +7,12 @@ import io
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, Progress, Task, TextColumn
+from rich.progress import BarColumn, Progress, Task
 
 from zslbench.cli import duration
+from zslbench.output import visible
+from zslbench.report import Console, TextColumn
 
 SECONDS = 10
 """Shortest time between lines."""
@@ -30,21 +31,21 @@ class Display:
     """Shows messages and one task after another, measured in bytes."""
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Console(stderr=True)
         self._clock, self._shown = clock, 0.0
         self._bars: Progress | None = None
 
     def message(self, text: str) -> None:
         """Show a line, such as ``"retrying in 2 s"``."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(visible(text), soft_wrap=True)
 
     @contextlib.contextmanager
     def task(self, what: str, total: int | None, done: int = 0) -> Iterator[None]:
         """The block is a task of ``total`` units (None: unknown), of which ``done`` were finished earlier."""
         self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.description}"),
             BarColumn(bar_width=20),
-            TextColumn("{task.fields[figures]}", markup=False),
+            TextColumn("{task.fields[figures]}"),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,

@@ -11,6 +11,7 @@ import click
 
 from zslbench.cli import note
 from zslbench.errors import SettingsError, ZslbenchError
+from zslbench.output import echo
 
 KINDS = ("generator", "embedding", "classifier")
 """The kinds of component that a new method can bring; each has its own template."""
@@ -71,7 +72,7 @@ def method(name: str, kind: str, folder: Path | None) -> None:
             path.write_text(environment.get_template(template).render(values), "utf-8")
     except OSError as error:
         raise ZslbenchError(f"{target}: cannot be written ({error.strerror or error})") from None
-    click.echo("\n".join(map(str, paths.values())))
+    echo(*map(str, paths.values()))
     note(f"next: pip install -e {target} && zslbench run {name} --dataset toy && pytest {target}")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zslbench.cli import SELECTIONS, format_option, note, options_of
+from zslbench.output import echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,7 +101,7 @@ def report(
     write_atomically(output, page(made).encode())
     for fault in made.faults:
         note(fault)
-    click.echo(output)
+    echo(str(output))
 
 
 def _outcome(
@@ -262,6 +263,7 @@ def tsne(
 
     RUN and --baseline may be shortened ids.
     """
+    from zslbench.report import csv_safe, render
     from zslbench.store import Store, write_atomically
     from zslbench_report.plots.canvas import check_plot_file, save
     from zslbench_report.plots.tsne import compute, figure, frame
@@ -277,7 +279,8 @@ def tsne(
     panels = compute(record, baseline=other, notify=note, **options)
     save(figure(record, panels), path)
     if data_out is not None:
-        write_atomically(data_out, frame(panels).to_csv(index=False).encode())
+        with csv_safe():
+            write_atomically(data_out, render(frame(panels), "csv").encode())
     _list_files(paths, fmt)
 
 
@@ -286,6 +289,6 @@ def _list_files(paths: list[Path], fmt: str) -> None:
     from zslbench.report import emit
 
     if fmt == "terminal":
-        click.echo("\n".join(map(str, paths)))
+        echo(*map(str, paths))
     else:
         emit([{"file": str(path)} for path in paths], fmt)

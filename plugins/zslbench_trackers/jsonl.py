@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
-
 from zslbench.errors import SettingsError
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags
 from zslbench.store import RunInfo, RunRecord
@@ -75,7 +73,9 @@ def _append(path: Path, run: str, attempt: int, event: str, **content: Any) -> N
     """Append a line in a single call."""
     about = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
     line = {**about, "run": run, "attempt": attempt, **content}
-    data = to_json(line, inf_nan_mode="null", fallback=str) + b"\n"
+    text = json.dumps(line, default=str)
+    finite = json.loads(text, parse_constant=lambda name: None)  # what is not finite is null
+    data = json.dumps(finite, separators=(",", ":")).encode("ascii") + b"\n"
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         if (size := os.fstat(handle).st_size) and os.pread(handle, 1, size - 1) != b"\n":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
+import posixpath
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +21,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from zslbench.errors import SettingsError
-from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags, run_title
+from zslbench.output import visible_lines
+from zslbench.report import (
+    final_metrics,
+    last_evaluations,
+    run_parameters,
+    run_tags,
+    run_title,
+)
 from zslbench.store import RunInfo, RunRecord
 from zslbench_trackers import LogTracker, folder_of
 
@@ -27,6 +37,7 @@ for _name in ("mlflow", "alembic"):  # they announce every table that they creat
 
 _LONGEST = 5000
 """Length of a tag or parameter that every store of MLflow accepts."""
+_LONGEST_KEY = 200
 
 
 class MLflow(LogTracker[str]):
@@ -68,9 +79,9 @@ class MLflow(LogTracker[str]):
                 for point in self._client.get_metric_history(log, name)
             }
         own = {"zslbench.run": run.id, "zslbench.selection": run.selection}
-        tags = {f"zslbench.{name}": value for name, value in run_tags(run).items()} | own
-        log = self._client.create_run(self._experiment, run_name=run_title(run), tags=tags).info.run_id
-        params = [Param(name, _text(value)) for name, value in run_parameters(run).items()]
+        tags = {_key(f"zslbench.{name}"): _text(value) for name, value in run_tags(run).items()} | own
+        log = self._client.create_run(self._experiment, run_name=_text(run_title(run)), tags=tags).info.run_id
+        params = [Param(_key(name), _text(value)) for name, value in run_parameters(run).items()]
         self._client.log_batch(log, params=params)
         return log, set()
 
@@ -81,19 +92,19 @@ class MLflow(LogTracker[str]):
         for stage, epoch, metrics in last_evaluations(record):
             self.epoch(log, stage, epoch, metrics)
         self._write(log, final_metrics(record), 0)
-        self._client.set_tag(log, "zslbench.folder", str(record.folder))
+        self._client.set_tag(log, "zslbench.folder", _text(str(record.folder)))
         if record.notes:
-            self._client.set_tag(log, "zslbench.notes", "\n".join(record.notes)[:_LONGEST])
+            self._client.set_tag(log, "zslbench.notes", _text("\n".join(record.notes)))
         self._client.log_artifact(log, str(record.folder / "run.json"))
         self._client.set_terminated(log, "FINISHED")
 
     def stop(self, log: str, reason: str, interrupted: bool) -> None:
-        self._client.set_tag(log, "zslbench.stopped", reason[:_LONGEST])
+        self._client.set_tag(log, "zslbench.stopped", _text(reason))
         self._client.set_terminated(log, "KILLED" if interrupted else "FAILED")
 
     def _write(self, log: str, figures: Mapping[str, float], step: int) -> None:
         now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, step) for name, value in figures.items()]
+        metrics = [Metric(_key(name), value, now, step) for name, value in figures.items()]
         self._client.log_batch(log, metrics=metrics)
 
     def _experiment_id(self, artifacts: str | None) -> str:
@@ -110,4 +121,10 @@ class MLflow(LogTracker[str]):
 
 
 def _text(value: Any) -> str:
-    return (value if isinstance(value, str) else json.dumps(value))[:_LONGEST]
+    return visible_lines(value if isinstance(value, str) else json.dumps(value))[:_LONGEST]
+
+
+def _key(name: str) -> str:
+    """A name as MLflow allows it; a changed one ends with a digest, so that no two become one."""
+    key = posixpath.normpath(re.sub(r"[^A-Za-z0-9_./: -]", "_", name))[:_LONGEST_KEY].lstrip("./")
+    return key if key == name else f"{key}-{hashlib.sha256(ascii(name).encode()).hexdigest()[:8]}"

@@ -11,7 +11,15 @@ from tensorboard.backend.event_processing.event_accumulator import SCALARS, Even
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags, run_title
+from zslbench.output import visible
+from zslbench.report import (
+    final_metrics,
+    last_evaluations,
+    markdown_escaped,
+    run_parameters,
+    run_tags,
+    run_title,
+)
 from zslbench.store import RunInfo, RunRecord
 from zslbench_trackers import LogTracker, folder_of
 
@@ -33,7 +41,7 @@ class TensorBoard(LogTracker[Any]):
         new = not folder.exists()
         log = SummaryWriter(str(folder))
         if new:
-            log.add_text("run", run_title(run))
+            log.add_text("run", markdown_escaped(run_title(run)))
             log.add_text("settings", _table(run_parameters(run)))
             log.add_text("origin", _table(run_tags(run)))
         log.flush()
@@ -41,7 +49,7 @@ class TensorBoard(LogTracker[Any]):
 
     def epoch(self, log: Any, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():
-            log.add_scalar(f"{stage}/{name}", value, epoch)
+            log.add_scalar(visible(f"{stage}/{name}"), value, epoch)
         log.flush()  # so that a killed process has logged every epoch before its checkpoint
 
     def finish(self, log: Any, run: RunInfo, record: RunRecord) -> None:
@@ -49,20 +57,20 @@ class TensorBoard(LogTracker[Any]):
             self.epoch(log, stage, epoch, metrics)
         figures = final_metrics(record)
         for name, value in figures.items():
-            log.add_scalar(name, value, 0)
+            log.add_scalar(visible(name), value, 0)
         # As SummaryWriter.add_hparams does, but into this folder instead of a new one.
         settings = {
-            name: value if isinstance(value, bool | int | float | str) else str(value)
+            name: value if isinstance(value, bool | int | float) else visible(str(value))
             for name, value in run_parameters(run).items()
         }
         for summary in hparams(settings, figures):  # type: ignore[no-untyped-call]
             log.file_writer.add_summary(summary)
         for note in record.notes:
-            log.add_text("notes", note)
+            log.add_text("notes", markdown_escaped(note))
         log.close()
 
     def stop(self, log: Any, reason: str, interrupted: bool) -> None:
-        log.add_text("stopped", reason if interrupted else f"failed: {reason}")
+        log.add_text("stopped", markdown_escaped(reason if interrupted else f"failed: {reason}"))
         log.close()
 
     def close(self) -> None:
@@ -86,7 +94,9 @@ class TensorBoard(LogTracker[Any]):
 
 
 def _table(values: Mapping[str, Any]) -> str:
-    rows = "\n".join(f"| {name} | {value} |" for name, value in values.items())
+    rows = "\n".join(
+        f"| {markdown_escaped(name)} | {markdown_escaped(str(value))} |" for name, value in values.items()
+    )
     return f"| name | value |\n|---|---|\n{rows}"
 
 

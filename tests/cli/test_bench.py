@@ -11,14 +11,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console
+from hostile import NAMES, obeyed
 
 from zslbench.cli import grid as shown
 from zslbench.cli.progress import duration
 from zslbench.experiment.suites.run import Bench, prepare as prepare_suite
+from zslbench.report.console import Console
+from zslbench.report.tables.render import FORMATS
 
 HEAD = """
 title = "Mine"
@@ -255,6 +258,27 @@ def test_the_grid_tells_each_cell(lab: Any, mine: Any, monkeypatch: pytest.Monke
     ]
 
 
+def test_titles_and_labels_are_data(lab: Any, mine: Any) -> None:
+    """In a plan in each format, and in the grid on a terminal."""
+    names = [name for name in NAMES.values() if name and (name.isprintable() or "\\u" not in ascii(name))]
+    quoted = ['"' + "".join(f"\\U{ord(one):08x}" for one in name) + '"' for name in names]
+    rows = "".join(f"{LAB}label = {one}\n" for one in quoted)
+    for fmt in FORMATS:
+        result = lab("bench", mine(rows, HEAD.replace('"Mine"', quoted[1])), "--dry-run", "--format", fmt)
+        assert result.exit_code == 0, result.stderr
+        assert obeyed(result.output) == []
+        if fmt == "json":
+            assert {one["line"] for one in json.loads(result.stdout)} == set(names)
+    suite = SimpleNamespace(datasets=names, select=["val"])
+    bench = SimpleNamespace(
+        resolved=SimpleNamespace(suite=suite, lines=[SimpleNamespace(label=one) for one in names]), cells=[]
+    )
+    out = io.StringIO()
+    Console(file=out, width=100_000, force_terminal=True).print(shown.grid(bench))  # type: ignore[arg-type]
+    assert obeyed(out.getvalue(), terminal=True) == []
+    assert out.getvalue().count("[/oops] [bold red]x[/] :tiger:") == 2
+
+
 def test_on_a_terminal_the_grid_is_drawn(lab: Any, mine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import logging
 
@@ -272,7 +296,6 @@ def test_on_a_terminal_the_grid_is_drawn(lab: Any, mine: Any, monkeypatch: pytes
             height=30,
             force_terminal=True,
             color_system=None,
-            highlight=False,
             _environ={},
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from hostile import NAMES, obeyed
 
 from zslbench import Command, __version__
 from zslbench.cli import main
@@ -63,6 +64,22 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 def test_an_error_is_one_line_and_an_exit_code(run: Any, error: BaseException, code: int, line: str) -> None:
     result = run("boom", raises=error)
     assert (result.exit_code, result.stderr, result.stdout) == (code, line, "")
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_messages_of_errors_are_data(run: Any, name: str) -> None:
+    for error in (
+        SettingsError(name),
+        DataError(name, [name], name),
+        OSError(5, name, name),
+        ValueError(name),
+    ):
+        result = run("boom", raises=error)
+        assert result.exit_code in (1, 2)
+        assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
+        assert obeyed(result.stderr) == obeyed(run("--debug", "boom", raises=error).stderr) == []
+    usage = run("boom", raises=click.BadParameter(name))
+    assert (usage.exit_code, obeyed(usage.stderr)) == (2, [])
 
 
 def test_a_fault_of_ours_is_one_line_too(run: Any) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from rich.console import Console
+from hostile import NAMES, obeyed
 
 from zslbench.cli import progress
 from zslbench.cli.progress import TerminalDisplay, figures
+from zslbench.report.console import Console
 
 METRICS = {"critic_loss": 1.23456, "critic_penalty": 0.5, "val_h": 0.25, "other": 1.0, "generator_loss": 1e-7}
 
@@ -98,3 +99,20 @@ def test_notes_and_warnings_are_shown_as_they_are(shown: Any) -> None:
     logging.getLogger("zslbench").warning("once")
     assert "once" not in out.getvalue()
     assert other.getvalue().count("once") == 1
+
+
+@pytest.mark.parametrize("width", [None, 80])
+def test_hostile_names_are_shown_and_not_obeyed(shown: Any, width: int | None) -> None:
+    """Of runs, stages, metrics, notes and warnings; brackets are no markup, colons no emoji."""
+    for name in NAMES.values():
+        display, out = shown(width)
+        display.say(name)
+        logging.getLogger("zslbench").warning("%s", name)
+        with display.observer(name) as observer:
+            observer.stage_started(name, 2, 1)
+            observer.epoch_ended(name, 2, 2, {name: 1.0})
+            observer.stage_ended(name)
+        text = out.getvalue()
+        assert obeyed(text, terminal=width is not None) == []
+        if name.isprintable() and len(name) < 50:
+            assert text.count(name) >= 3 + (width is None)

@@ -9,6 +9,7 @@ import click
 
 from zslbench.cli.options import SELECTIONS, format_option, note, options_of, running_options
 from zslbench.errors import ZslbenchError
+from zslbench.output import echo
 from zslbench.report.tables.render import emit
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
     emit(suite_table(outcome, show=shown), fmt)
     if failed := prepared.failures(outcome):
         for text in failed:
-            click.echo(f"failed: {text}", err=True)
+            echo(f"failed: {text}", err=True)
         raise ZslbenchError(
             f"{len(failed)} of {len(prepared.cells)} cells failed; --retry-failed runs them again"
         )

@@ -10,13 +10,14 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from zslbench.cli.progress import Bars, TerminalDisplay, duration, stage_bars
 from zslbench.experiment.suites.lines import Cell, Place, Status
 from zslbench.experiment.suites.run import Bench, Watcher
+from zslbench.report.console import TextColumn
 from zslbench.report.results import selection_label
 
 _FINISHED, _STARTED, _BROKEN, _ABSENT = "green", "bold cyan", "bold red", "dim"

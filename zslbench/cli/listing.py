@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import UnionType
@@ -12,6 +11,7 @@ import click
 
 from zslbench.cli.options import data_root_option, format_option, note
 from zslbench.errors import PluginError
+from zslbench.output import echo, write
 from zslbench.plugin.declarations import Kind, Method, Reading, Variant
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry
@@ -100,7 +100,7 @@ def plugins(fmt: str) -> None:
         [{key: value for key, value in row.items() if key != "reason"} for row in rows], fmt, title="plugins"
     )
     for one in known.broken:  # too long for a column
-        click.echo(f"plugin '{one.name}' is broken: {one.reason}", err=fmt != "terminal")
+        echo(f"plugin '{one.name}' is broken: {one.reason}", err=fmt != "terminal")
 
 
 @click.command()
@@ -188,7 +188,7 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
         ]
         variants = [_overlay("variant", one) for one in method.variants]
         everything = {**facts, "settings": settings, "readings": readings, "variants": variants}
-        sys.stdout.write(json_text(everything))
+        write(json_text(everything))
         return
     overlays = {f"[{one.name}]": dict(one.settings) for one in method.readings if one.settings} | presets
     rows = [_settings_row(row, overlays) for row in settings]
@@ -199,7 +199,7 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
         width = max(map(len, facts))
         for name, value in facts.items():
             shown = ", ".join(value) if isinstance(value, list) else value
-            click.echo(f"{name:<{width}}  {'–' if shown is None else shown}")
+            echo(f"{name:<{width}}  {'–' if shown is None else shown}")
     else:
         emit([{"": name, method.name: value} for name, value in facts.items()], fmt)
     title = "settings, with the values of each [reading] and preset" if overlays else "settings"
@@ -215,7 +215,7 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
     tables += [("readings", readings), ("variants", _variant_rows(method))]
     for heading, table in tables:
         if table:
-            click.echo()
+            echo()
             emit(table, fmt, title=heading)
 
 

@@ -5,9 +5,10 @@ A command's module is imported when the command runs, so that ``zslbench --help`
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import click
 
 from zslbench import __version__
 from zslbench.errors import ZslbenchError, did_you_mean
-from zslbench.plugin.boundary import claim_stdout, release_stdout
+from zslbench.output import echo, visible
+from zslbench.plugin.boundary import claim_stdout, one_line, release_stdout
 from zslbench.plugin.declarations import Command
 from zslbench.plugin.discovery import commands as plugin_commands
 from zslbench.plugin.lookup import CORE, PluginInfo, Registered
@@ -107,12 +109,20 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their summaries without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, one.declaration.summary) for name, one in self.registered.items()])
+            formatter.write_dl(
+                [(name, visible(one.declaration.summary)) for name, one in self.registered.items()]
+            )
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read the options in front of the command's name."""
+        with _visible_messages():
+            return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error ends it with one line on standard error and an exit code."""
         try:
-            return super().invoke(ctx)
+            with _visible_messages():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise  # click handles these itself
         except KeyboardInterrupt:
@@ -125,7 +135,7 @@ class LazyGroup(click.Group):
             return _end(ctx, f"Error: {error}", 1)
         except Exception as error:
             advice = "a bug in zslbench or a plugin; --debug shows the traceback"
-            return _end(ctx, f"Error: {type(error).__name__}: {error} ({advice})", 1)
+            return _end(ctx, f"Error: {one_line(error)} ({advice})", 1)
 
 
 def _accept_everywhere(command: click.Command) -> None:
@@ -136,12 +146,22 @@ def _accept_everywhere(command: click.Command) -> None:
             _accept_everywhere(one)
 
 
+@contextlib.contextmanager
+def _visible_messages() -> Iterator[None]:
+    """What users typed, and click repeats, is data too."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = visible(error.message)  # type: ignore[misc]
+        raise
+
+
 def _end(ctx: click.Context, line: str, code: int) -> None:
     if ctx.meta.get(_DEBUG):
         import traceback
 
-        traceback.print_exc()
-    click.echo(line, err=True)
+        echo(*traceback.format_exc().splitlines(), err=True)
+    echo(line, err=True)
     ctx.exit(code)
 
 
@@ -179,5 +199,5 @@ def main() -> None:
     except BrokenPipeError:
         _exit_quietly()
     except OSError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         _exit_quietly()

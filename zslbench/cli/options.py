@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from zslbench.experiment.options import AllOptions, FitOptions, MachineOptions, RunOptions
-from zslbench.report.tables.render import FORMATS
+from zslbench.output import echo
+from zslbench.report.tables.render import FORMATS, csv_safe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,7 +19,16 @@ def format_option(command: F) -> F:
     """``--format``, passed to the command as ``fmt``.
 
     With ``csv`` and ``json`` a command writes nothing else to standard output; notes go to standard error.
+    ``--csv-safe`` holds for all that the command writes.
     """
+    safe = click.option(
+        "--csv-safe",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda ctx, _, given: ctx.with_resource(csv_safe()) if given else None,
+        help="With --format csv: no cell is a formula to a spreadsheet (a ' in front).",
+    )
+    command = safe(command)
     return click.option(
         "--format",
         "fmt",
@@ -90,13 +100,15 @@ running_options = options_of(RunOptions)
 
 def note(text: str) -> None:
     """Write a note to standard error."""
-    click.echo(f"note: {text}", err=True)
+    echo(f"note: {text}", err=True)
 
 
 def emit_notes(texts: Iterable[str], fmt: str) -> None:
     """Write what a reader of tables must know: below them in markdown, otherwise to standard error."""
+    from zslbench.report.tables.markup import markdown_escaped
+
     for text in texts:
         if fmt == "markdown":
-            click.echo(f"\n{text}")
+            echo("", markdown_escaped(text))
         else:
             note(text)

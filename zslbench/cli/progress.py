@@ -8,17 +8,18 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Column
+
+from zslbench.output import visible
+from zslbench.report.console import Console, TextColumn
 
 SHOWN = 4
 """Number of metrics shown next to a bar."""
@@ -33,7 +34,7 @@ class TerminalDisplay:
     """The command line's display of progress and notes."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Console(stderr=True)
         logger = logging.getLogger("zslbench")
         logger.handlers = [one for one in logger.handlers if not isinstance(one, _Log)]
         logger.addHandler(_Log(self))
@@ -41,11 +42,11 @@ class TerminalDisplay:
         logger.propagate = False
 
     def say(self, text: str) -> None:
-        self.console.print(text, style="dim", markup=False, soft_wrap=True)
+        self.console.print(visible(text), style="dim", soft_wrap=True)
 
     @contextlib.contextmanager
     def observer(self, title: str) -> Iterator[Any]:
-        self.console.print(title, style="bold", markup=False, soft_wrap=True)
+        self.console.print(visible(title), style="bold", soft_wrap=True)
         if not self.console.is_terminal:
             yield _Lines(self.console)
             return
@@ -63,7 +64,7 @@ def stage_bars(console: Console) -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(compact=True),
         # Metrics take the remaining room, and are cut first.
-        TextColumn("[dim]{task.fields[figures]}", table_column=_ROOM),
+        TextColumn("{task.fields[figures]}", style="dim", table_column=_ROOM),
     )
     # Standard output needs no redirection: what plugins print already goes to standard error.
     return Progress(*columns, console=console, expand=True, redirect_stdout=False)
@@ -113,7 +114,7 @@ class _Lines:
         self._started = self._printed = time.monotonic()
         self._done = done
         if done:
-            self._console.print(f"  {stage}: resumes after epoch {done}/{epochs}", markup=False)
+            self._console.print(f"  {stage}: resumes after epoch {done}/{epochs}")
 
     def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
         now = time.monotonic()
@@ -122,7 +123,7 @@ class _Lines:
         self._printed, took = now, now - self._started
         left = took / max(1, epoch - self._done) * (epochs - epoch)
         text = f"  {stage}: epoch {epoch}/{epochs}, {took:.0f} s, {left:.0f} s left  {figures(metrics)}"
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(visible(text), soft_wrap=True)
 
     def stage_ended(self, stage: str) -> None: ...
 

@@ -11,6 +11,7 @@ import click
 from zslbench.cli.options import SELECTIONS, emit_notes, format_option, note, store_option
 from zslbench.data.locations import dataset_key
 from zslbench.errors import PluginError, UnknownName, ZslbenchError, did_you_mean
+from zslbench.output import echo
 from zslbench.report.tables.render import emit
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def compare(run_a: str, run_b: str, classes: int, seeds: bool | None, store: Pat
         note(found.title)
         for place, (title, rows) in enumerate(found.tables(classes)):
             if place:
-                click.echo()
+                echo()
             emit(rows, fmt, title=title)
     emit_notes(found.notes(), fmt)
     if has_oracle([found.a, found.b]):

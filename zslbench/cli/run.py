@@ -16,6 +16,7 @@ from zslbench.cli.options import (
 )
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.experiment.options import ABLATION_DATASETS
+from zslbench.output import echo
 from zslbench.report.tables.render import emit
 
 SIDE_BY_SIDE = 13
@@ -111,7 +112,7 @@ def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options:
             tables = [found.as_table([dataset]) for dataset in found.datasets]
         for place, table in enumerate(tables):
             if place:
-                click.echo()
+                echo()
             emit(table, fmt)
     emit_notes(found.notes(), fmt)
     if found.failures:

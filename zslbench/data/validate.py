@@ -168,6 +168,9 @@ def _check_shapes(dataset: Dataset, findings: Findings) -> None:
     if repeated := len(names) - len(set(names)):
         duplicates = few(sorted({name for name in names if names.count(name) > 1}))
         findings.error(f"{repeated} duplicate class names ({duplicates})", count=repeated)
+    every = (*names, *(dataset.attribute_names or ()))
+    if broken := [name for name in every if name.encode("utf-8", "ignore").decode() != name]:
+        findings.error(f"{len(broken)} names are not Unicode text ({few(broken)})", count=len(broken))
 
 
 def _check_values(dataset: Dataset, findings: Findings) -> None:

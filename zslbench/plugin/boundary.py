@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zslbench.errors import Interrupted, PluginError
+from zslbench.output import echo
 
 PACKAGES: dict[str, str] = {}
 """By top-level package of a loaded plugin: the plugin's name."""
@@ -116,13 +117,13 @@ class _Printed(io.TextIOBase):
             self._begun[thread] = rest
         if lines:
             who = _printing_plugin()
-            sys.stderr.write("".join(f"{who}{line}\n" for line in lines))
+            echo(*(f"{who}{line}" for line in lines), err=True)
         return len(text)
 
     def close(self) -> None:
         """Finish lines that were begun."""
         for text in [self._begun.pop(thread) for thread in list(self._begun)]:
-            sys.stderr.write(f"{text}\n")
+            echo(text, err=True)
 
     @property
     def buffer(self) -> Any:

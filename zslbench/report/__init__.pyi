@@ -1,5 +1,6 @@
 from .bootstrap import difference_over_classes as difference_over_classes, over_classes as over_classes
 from .comparison import comparison_frame as comparison_frame, comparison_table as comparison_table
+from .console import Console as Console, TextColumn as TextColumn
 from .figures import parse_choices as parse_choices
 from .one_run import (
     explain_run as explain_run,
@@ -44,6 +45,7 @@ from .statistics import (
     seeds_needed as seeds_needed,
 )
 from .suite import suite_table as suite_table
+from .tables.markup import markdown_escaped as markdown_escaped
 from .tables.model import (
     MISSING as MISSING,
     Cell as Cell,
@@ -55,4 +57,10 @@ from .tables.model import (
     signed as signed,
     table_notes as table_notes,
 )
-from .tables.render import FORMATS as FORMATS, emit as emit, json_text as json_text, render as render
+from .tables.render import (
+    FORMATS as FORMATS,
+    csv_safe as csv_safe,
+    emit as emit,
+    json_text as json_text,
+    render as render,
+)

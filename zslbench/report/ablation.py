@@ -27,7 +27,7 @@ from zslbench.report.results import (
     is_simulated,
     selection_label,
 )
-from zslbench.report.tables.model import Cell, Column, Row, Table
+from zslbench.report.tables.model import Cell, Column, Row, Table, frame_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,10 +97,8 @@ class Ablation(SuiteOutcome):
 
     def frame(self) -> pd.DataFrame:
         """One row per variant and data set: mean and standard deviation of every figure and difference."""
-        import pandas as pd
-
         rows = [self._record(variant, dataset) for dataset in self.datasets for variant in self.variants]
-        return pd.DataFrame(rows)
+        return frame_of(rows)
 
     def table(self, datasets: Sequence[str] | None = None) -> pd.DataFrame:
         """The texts of :meth:`as_table`."""

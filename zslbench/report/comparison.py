@@ -30,7 +30,7 @@ from zslbench.report.results import (
     selection_label,
 )
 from zslbench.report.statistics import Ranking
-from zslbench.report.tables.model import Cell, Column, Row, Table
+from zslbench.report.tables.model import Cell, Column, Row, Table, frame_of
 from zslbench.store.record import RunRecord
 
 if TYPE_CHECKING:
@@ -54,10 +54,8 @@ def comparison_frame(records: Sequence[RunRecord], published: PublishedResults |
     Args:
         published: published results; None: the package's.
     """
-    import pandas as pd
-
     found = _Comparison(records, (), published)
-    return pd.DataFrame([found.record(one) for one in found.groups])
+    return frame_of([found.record(one) for one in found.groups])
 
 
 def comparison_table(

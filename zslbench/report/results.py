@@ -14,7 +14,7 @@ from zslbench.evaluation.selection import uses_test_images
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.presets import flatten
 from zslbench.report.statistics import interval
-from zslbench.report.tables.model import Cell, Table, as_table
+from zslbench.report.tables.model import Cell, Table, as_table, frame_of
 from zslbench.store.identity import canonical
 from zslbench.store.record import RunRecord
 
@@ -98,9 +98,7 @@ def _candidates(record: RunRecord) -> Mapping[str, Any] | None:
 
 def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
     """One row per run: what it is, its metrics in percent (NaN where it has none), epochs and time."""
-    import pandas as pd
-
-    return pd.DataFrame(
+    return frame_of(
         [
             {
                 "method": method_label(record),

@@ -9,6 +9,7 @@ import click
 
 from zslbench.cli import data_root_option, format_option, note, options_of, sets_environment
 from zslbench.errors import DataError, Interrupted, SettingsError
+from zslbench.output import echo
 from zslbench_data.cli.sets import note_shadowed
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ def import_(source: Path, name: str | None, data_root: Path | None, force: bool,
     for text in done.notes:
         note(text)
     note_shadowed(done.target.key, data_root)
-    click.echo(f"{done.target.name}: {done.text}, in {done.target.folder}")
-    click.echo("next:")
+    echo(f"{done.target.name}: {done.text}, in {done.target.folder}")
+    echo("next:")
     for line in done.next_commands:
-        click.echo(f"  {line}")
+        echo(f"  {line}")
 
 
 _HOW = (
@@ -157,7 +158,7 @@ def check(dataset: str, strict: bool, data_root: Path | None, fmt: str, **option
     rows = sorted(found, key=lambda one: order.index(one.severity))
     emit([one.row() for one in rows], fmt, title=f"data set {dataset}")
     counts = {one: sum(row.severity == one for row in rows) for one in order}
-    click.echo(f"{counts['error']} errors, {counts['warning']} warnings, {counts['ok']} ok", err=True)
+    echo(f"{counts['error']} errors, {counts['warning']} warnings, {counts['ok']} ok", err=True)
     if counts["error"] or (strict and counts["warning"]):
         click.get_current_context().exit(1)
 
@@ -188,8 +189,8 @@ def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, *
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; {output} has no incomplete files") from None
     for path in done.files:
-        click.echo(f"wrote {path}")
-    click.echo(done.text)
+        echo(f"wrote {path}")
+    echo(done.text)
 
 
 @click.command()
@@ -275,8 +276,8 @@ def extract(
     images, regions, channels = done.store.shape
     size = human(images * regions * channels * done.store.dtype.itemsize)
     how = f"{done.computed:,} computed in {done.seconds:.0f} s" if done.computed else "already extracted"
-    click.echo(f"{dataset} regions {done.store.name}: {images:,} x {regions} x {channels}, {size}; {how}")
-    click.echo(f"{dataset} features {done.features.stem}: {images:,} x {channels}, means over regions")
+    echo(f"{dataset} regions {done.store.name}: {images:,} x {regions} x {channels}, {size}; {how}")
+    echo(f"{dataset} features {done.features.stem}: {images:,} x {channels}, means over regions")
 
 
 def _extractor(backbone: str, settings: dict[str, Any]) -> FeatureExtractor:

@@ -20,6 +20,7 @@ from zslbench.errors import (
     ZslbenchError,
     did_you_mean,
 )
+from zslbench.output import echo, write
 
 if TYPE_CHECKING:
     from zslbench_data.download.catalogue import CatalogueEntry
@@ -41,8 +42,8 @@ def note_shadowed(name: str, data_root: Path | None) -> None:
 
 
 _REGIONS = (
-    "Region features are read from a region store or from an HDF5 file in the layout of DAZLE and SC-EGG,\n"
-    "in the data set's folder, its folder 'regions', or 'region_features' next to it; --regions selects one."
+    "Region features are read from a region store or from an HDF5 file in the layout of DAZLE and SC-EGG,",
+    "in the data set's folder, its folder 'regions', or 'region_features' next to it; --regions selects one.",
 )
 
 
@@ -114,27 +115,27 @@ def info(name: str, data_root: Path | None, fmt: str) -> None:
     archives, files = list(_archives(there.entry, root)), list(_files(there))
     following = [*there.next_steps(there.missing), f"zslbench run METHOD --dataset {shlex.quote(run)}"]
     if fmt == "json":
-        click.echo(json_text({**about, "archives": archives, "files": files, "next": following}), nl=False)
+        write(json_text({**about, "archives": archives, "files": files, "next": following}))
         return
     emit([{"": key, "value": value} for key, value in about.items()], fmt, title="")
     if fmt == "csv":
         return
     if archives:
-        click.echo()
+        echo()
         shown = ("archive", "for", "size", "here", "licence", "holds")
         emit([{key: one[key] for key in shown} for one in archives], fmt, title="archives")
-        click.echo()
+        echo()
         for one in archives:
-            click.echo(f"{one['archive']}, checksum {one['checksum']}, page {one['page']}")
+            echo(f"{one['archive']}, checksum {one['checksum']}, page {one['page']}")
             for address in one["addresses"]:
-                click.echo(f"  {address}")
+                echo(f"  {address}")
     if files:
-        click.echo()
+        echo()
         emit(files, fmt, title="files")
-    click.echo("\nnext:")
+    echo("", "next:")
     for line in following:
-        click.echo(f"  {line}")
-    click.echo(f"\n{_REGIONS}")
+        echo(f"  {line}")
+    echo("", *_REGIONS)
 
 
 def _about(there: Presence) -> Row:
@@ -341,7 +342,7 @@ def get(
         for job in jobs:
             try:
                 for line in job:
-                    click.echo(line)
+                    echo(line)
             except ZslbenchError as error:
                 failures.append(error)
         if not keep_archives:
@@ -349,7 +350,7 @@ def get(
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command resumes from here") from None
     for failure in failures[:-1]:
-        click.echo(f"Error: {failure}", err=True)
+        echo(f"Error: {failure}", err=True)
     if failures:
         raise failures[-1]
 

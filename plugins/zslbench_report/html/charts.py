@@ -26,7 +26,6 @@ WIDTH = 4.4
 
 _STYLE: dict[str, Any] = {
     "font.size": 8.5,
-    "text.parse_math": False,  # a "$" in a class name starts no formula
     "axes.edgecolor": ink("line"),
     "axes.labelcolor": ink("muted"),
     "axes.titlecolor": ink("fg"),

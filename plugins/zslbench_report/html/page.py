@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from zslbench import __version__
 from zslbench.errors import ZslbenchError
+from zslbench.output import visible_lines
 from zslbench.report import ORACLE_NOTE, has_oracle, is_simulated, signed
 from zslbench_report.html.classes import class_accuracies, confusion
 from zslbench_report.html.curves import seen_unseen_curves, training_curves
@@ -68,7 +69,7 @@ def page(report: Report) -> str:
     """
     bodies = [(one, _body(report, one)) for one in SECTIONS if one.id not in report.without]
     outcome = report.outcome
-    return TEMPLATES.get_template("page.html.j2").render(
+    text = TEMPLATES.get_template("page.html.j2").render(
         report=report,
         outcome=outcome,
         sections=[(section, body) for section, body in bodies if body is not None],
@@ -79,6 +80,7 @@ def page(report: Report) -> str:
         light=variables(False),
         dark=variables(True),
     )
+    return visible_lines(text)
 
 
 def _body(report: Report, section: Section) -> Markup | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from zslbench.output import visible
 from zslbench_report.theme import page_colours
 
 if TYPE_CHECKING:
@@ -29,9 +29,11 @@ def as_svg(figure: Figure, key: str, label: str) -> Markup:
     Every id begins with ``key``, so that no two figures share one; ``label`` says what the figure shows to
     readers who cannot see it.
     """
-    data = io.BytesIO()
-    figure.savefig(data, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    root = ET.fromstring(data.getvalue())  # just written by matplotlib
+    from zslbench_report.plots.canvas import drawn
+
+    label = visible(label)
+    data = drawn(figure, "svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    root = ET.fromstring(data)  # just written by matplotlib
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag.endswith(("}metadata", "}style")):  # a style would apply to the whole page

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from zslbench.errors import MissingExtra, SettingsError
+from zslbench.output import visible_lines
 from zslbench.report import is_simulated, method_label
 from zslbench.store import RunRecord, write_atomically
 
@@ -23,6 +24,7 @@ try:
     from matplotlib.figure import Figure as Figure
     from matplotlib.lines import Line2D as Line2D
     from matplotlib.patches import Patch as Patch
+    from matplotlib.text import Text
 except ImportError:
     raise MissingExtra(
         "plots need matplotlib, which is not installed: pip install 'zslbench[plot]'"
@@ -39,6 +41,8 @@ _STYLE = {
     "figure.dpi": 100.0,
 }
 _DPI = 150
+_LONGEST = 200
+"""Characters of a line."""
 
 
 @contextlib.contextmanager
@@ -76,10 +80,20 @@ def save(figure: Figure, path: Path) -> None:
     check_plot_file(path)
     kind = path.suffix.lower().removeprefix(".")
     metadata = {"Date": None} if kind == "svg" else None  # equal figures are equal files
-    data = io.BytesIO()
     with plot_style():
-        figure.savefig(data, format=kind, dpi=_DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.08)
-    write_atomically(path, data.getvalue())
+        data = drawn(figure, kind, dpi=_DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.08)
+    write_atomically(path, data)
+
+
+def drawn(figure: Figure, kind: str, **options: Any) -> bytes:
+    """The bytes of a PNG or SVG. Texts are data: none starts a formula, lines have a limit."""
+    for text in figure.findobj(Text):
+        lines = visible_lines(text.get_text()).split("\n")
+        text.set_text("\n".join(one if len(one) <= _LONGEST else f"{one[:_LONGEST]}…" for one in lines))
+        text.set_parse_math(False)
+    data = io.BytesIO()
+    figure.savefig(data, format=kind, **options)
+    return data.getvalue()
 
 
 def run_title(record: RunRecord) -> str:

@@ -6,6 +6,7 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
+from zslbench.output import visible, visible_lines
 from zslbench.report.tables.model import (
     MISSING,
     Cell,
@@ -27,8 +28,8 @@ the text stays readable where nothing renders it."""
 
 
 def markdown_escaped(text: str) -> str:
-    """Text that markdown shows literally, in a table's cell or a paragraph."""
-    return _SPECIAL.sub(lambda found: f"\\{found[0]}", text)
+    """Text that markdown shows literally, in a table's cell or a paragraph, on one line."""
+    return _SPECIAL.sub(lambda found: f"\\{found[0]}", visible(text))
 
 
 def markdown(table: Table) -> str:
@@ -81,7 +82,9 @@ def html(table: Table) -> str:
     table = table.for_readers()
     notes = table_notes(table, "bold", "underlined")
     levels = header_spans(table.columns)
-    return _template().render(table=table, levels=levels, notes=notes, css=CLASS, missing=MISSING)
+    return visible_lines(
+        _template().render(table=table, levels=levels, notes=notes, css=CLASS, missing=MISSING)
+    )
 
 
 @functools.cache

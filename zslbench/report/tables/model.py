@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from zslbench.output import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,7 @@ Value: TypeAlias = float | int | str | bool | list[Any] | dict[str, Any] | None
 TIED_MARK = "≈"
 MISSING = "–"
 """Shown for a missing value."""
+_LONGEST = 2000
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,16 @@ def as_table(frame: Frame | Table, *, title: str = "", decimals: int = 2) -> Tab
     return Table(tuple(columns), tuple(Row(tuple(row)) for row in rows), title)
 
 
+def frame_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Records as a DataFrame; halves of surrogate pairs, which its text cannot hold, become escapes."""
+    import pandas as pd
+
+    def whole(value: Any) -> Any:
+        return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+    return pd.DataFrame([{key: whole(value) for key, value in row.items()} for row in rows])
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, NaT or pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -215,9 +227,9 @@ def signed(value: float, digits: int = 1) -> str | None:
 
 
 def one_line(text: str) -> str:
-    """The text on one line, without control characters: a cell cannot move a terminal's cursor."""
-    shown = (one for one in text if one.isspace() or unicodedata.category(one) not in ("Cc", "Cs"))
-    return " ".join("".join(shown).split())
+    """The text on one line, :func:`visible`, with single blanks; a page of it is enough for any reader."""
+    line = " ".join(visible(text).split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def table_notes(table: Table, best: str, second: str) -> list[str]:

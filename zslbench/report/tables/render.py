@@ -6,18 +6,27 @@ pandas would slow down every listing.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import re
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal
 
+from zslbench.output import echo, visible_lines, write
 from zslbench.report.tables.model import Cell, Table, as_table, machine_value
 
 if TYPE_CHECKING:
     from zslbench.report.tables.model import Frame
 
 FORMATS = ("terminal", "markdown", "csv", "latex", "json", "html")
+
+_CSV_SAFE = ContextVar("csv_safe", default=False)
+_FORMULA = re.compile("[=@＝＋－＠]|[+-](?!(inf|[0-9.]+(e[+-]?[0-9]+)?)$)", re.IGNORECASE)
+"""How a cell begins that a spreadsheet would compute; ``-1.5e-3`` and ``-inf`` are numbers."""
 
 
 def render(table: Frame | Table, fmt: str, *, title: str = "", decimals: int = 2) -> str:
@@ -71,22 +80,38 @@ def emit(table: Frame | Table, fmt: str, *, title: str = "", decimals: int = 2) 
 
         show(table)
         return
-    sys.stdout.write(render(table, fmt))
+    write(render(table, fmt))
     if fmt in ("csv", "json"):
         for text in table.notes:
-            sys.stderr.write(f"note: {text}\n")
+            echo(f"note: {text}", err=True)
+
+
+@contextlib.contextmanager
+def csv_safe() -> Iterator[None]:
+    """Within the context, no cell of csv is a formula to a spreadsheet: such text gets a ``'`` in front."""
+    token = _CSV_SAFE.set(True)
+    try:
+        yield
+    finally:
+        _CSV_SAFE.reset(token)
 
 
 def json_text(value: Any) -> str:
-    """Any nested value as json, with null for whatever is missing."""
-    return json.dumps(machine_value(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    """Any nested value as json, with null for whatever is missing.
+
+    What :func:`~zslbench.output.visible` escapes is escaped as json does, so programs read it exactly.
+    """
+    text = json.dumps(machine_value(value), ensure_ascii=False, indent=2, allow_nan=False)
+    hidden = {one for one in set(text) - {"\n"} if visible_lines(one) != one}
+    return text.translate({ord(one): json.dumps(one)[1:-1] for one in hidden}) + "\n"
 
 
 def _as_csv(table: Table) -> str:
     fields = _fields(table)
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(fields)
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if _CSV_SAFE.get() else csv.QUOTE_MINIMAL
+    writer = csv.writer(out, lineterminator="\n", quoting=quoting)
+    writer.writerow(map(_csv_field, fields))
     writer.writerows(map(_csv_field, row) for row in zip(*fields.values(), strict=True))
     return out.getvalue()
 
@@ -122,11 +147,18 @@ def _attributes(cells: list[Cell]) -> dict[str, list[Any]]:
 
 
 def _csv_field(value: Any) -> Any:
-    """A value for csv: its writer knows numbers and text."""
+    """A value for csv, whose writer knows numbers and text; control characters are escaped."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    text = visible_lines(_csv_text(value))
+    return f"'{text}" if _CSV_SAFE.get() and _FORMULA.match(text) else text
+
+
+def _csv_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return ", ".join("" if one is None else str(_csv_field(one)) for one in value)
+        return ", ".join(map(_csv_text, value))
     if isinstance(value, dict):
-        return ", ".join(f"{key}={'' if one is None else _csv_field(one)}" for key, one in value.items())
-    return value
+        return ", ".join(f"{key}={_csv_text(one)}" for key, one in value.items())
+    return "" if value is None else str(value)

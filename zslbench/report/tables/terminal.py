@@ -12,12 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.style import Style
 from rich.table import Table as Grid
 from rich.text import Text
 
+from zslbench.report.console import Console
 from zslbench.report.tables.model import MISSING, Cell, Column, Table, header_spans, one_line, table_notes
 
 _MARGIN = 2

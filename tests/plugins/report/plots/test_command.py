@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib
 import pytest
 from click.testing import CliRunner, Result
+from hostile import NAMES, obeyed
 from PIL import Image
 
 from zslbench.cli.main import cli
@@ -161,3 +162,23 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(SettingsError, match=r"\.png or \.svg"):
         save(new_figure(1.0, 1.0), tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_names_in_figures_are_data(kind: str, tmp_path: Path) -> None:
+    """No formula, no control character, no endless line; the SVG can be parsed."""
+    with plot_style():
+        figure = new_figure(4.0, 3.0)
+        axes = figure.add_subplot()
+        for place, name in enumerate(NAMES.values() if kind == "svg" else [NAMES["mathtext"], NAMES["nul"]]):
+            axes.plot([place], [0], label=name.lstrip("_") or "x")
+            axes.text(0, place, name)
+        axes.set(title=NAMES["mathtext"], xlabel=NAMES["nul"], ylabel=NAMES["surrogate"])
+        axes.legend(fontsize=3)
+    save(figure, tmp_path / f"f.{kind}")
+    if kind == "svg":
+        shown = texts(tmp_path / "f.svg")
+        assert obeyed(shown.replace("\n", "")) == []
+        assert shown.count(NAMES["mathtext"]) == 3
+        assert shown.count(r"\x1b[31mred\x1b[0m") == 2
+        assert "w" * 200 in shown and "w" * 201 not in shown
