@@ -274,12 +274,13 @@ class FolderContents:
         """Ids of the classes that a text file lists; None: there is no file, or it lists unknown ones."""
         if not (self.folder / file).is_file():
             return None
-        names, listed = self.class_names, _lines(self.folder / file)
-        if unknown := [one for one in listed if one not in names]:
+        listed = _lines(self.folder / file)
+        ids = {name: number for number, name in reversed(list(enumerate(self.class_names)))}
+        if unknown := [one for one in listed if one not in ids]:
             text = f"{file} lists {len(unknown)} unknown classes ({few(unknown)})"
             self.findings.error(text, SPLITS_FILE, len(unknown))
             return None
-        return np.array(sorted({names.index(one) for one in listed}), dtype=np.int64)
+        return np.array(sorted({ids[one] for one in listed}), dtype=np.int64)
 
     def _compare_list(self, file: str, ids: Indices, part: str) -> None:
         listed = self._listed_ids(file)

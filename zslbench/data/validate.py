@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partialmethod
@@ -166,7 +167,7 @@ def _check_shapes(dataset: Dataset, findings: Findings) -> None:
         findings.error(f"no data: features {dataset.features.shape}, semantics {dataset.semantics.shape}")
     names = dataset.class_names
     if repeated := len(names) - len(set(names)):
-        duplicates = few(sorted({name for name in names if names.count(name) > 1}))
+        duplicates = few(sorted(name for name, count in Counter(names).items() if count > 1))
         findings.error(f"{repeated} duplicate class names ({duplicates})", count=repeated)
     every = (*names, *(dataset.attribute_names or ()))
     if broken := [name for name in every if name.encode("utf-8", "ignore").decode() != name]:

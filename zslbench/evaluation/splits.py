@@ -95,7 +95,8 @@ def validation_split(dataset: Dataset) -> FoldSplit:
         fault = f"{len(unseen)} of {len(seen)} seen classes are validation classes"
         raise DataError(dataset.name, [fault], WITHOUT)
     kept = np.setdiff1d(seen, unseen)
-    held_out = np.concatenate([_held_out(rows[labels == one]) for one in kept])
+    by_class = np.split(rows[np.argsort(labels, kind="stable")], np.cumsum(np.bincount(labels)))
+    held_out = np.concatenate([_held_out(by_class[one]) for one in kept])
     pseudo_unseen = rows[np.isin(labels, unseen)]
     return FoldSplit(
         fit_rows=np.setdiff1d(rows, np.concatenate([held_out, pseudo_unseen])),

@@ -37,6 +37,9 @@ EachClassifierEpoch = Callable[[str, int, Evaluation], Mapping[str, float]]
 """Called with the task (``gzsl`` or ``czsl``), the classifier's epoch and the evaluation after it; returns
 figures for the epoch's row."""
 
+_PASS = 128
+"""Synthetic images of a pass through the networks, unless a single class has more."""
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -205,12 +208,11 @@ class Fitter:
         """Fit the classifiers on top of a fitted ``generator`` and images g, and evaluate their scores."""
         with torch.no_grad():
             parts = [self._transformed(generator, part) for part in torch.split(view.features, 1024)]
-        synthetic = self._synthetic(generator, view, training)
-        both = TrainView(
-            features=torch.cat([*parts, synthetic.features]),
-            labels=torch.cat([view.labels, synthetic.labels]),
-        )
-        alone = replace(synthetic, labels=torch.searchsorted(self.space.unseen, synthetic.labels))
+        made, labels = self._synthetic(generator, training)
+        both = TrainView(torch.cat([*parts, *made]), torch.cat([view.labels, labels]))
+        del parts, made  # with many classes, the largest tensors there are
+        synthetic = both.features[len(view.labels) :]
+        alone = TrainView(synthetic, torch.searchsorted(self.space.unseen, labels))
         tasks = (
             [one for one in ("gzsl", "czsl") if one in self.tasks]
             if self.classifier.needs_examples
@@ -253,24 +255,28 @@ class Fitter:
     def _transformed(self, generator: Networks, g: Tensor) -> Tensor:
         return g if self.generator is None else self.generator.transform(generator, g)
 
-    def _synthetic(self, generator: Networks, view: TrainView, training: Training) -> TrainView:
-        """Synthetic images of the unseen classes, one class at a time, as the classifier sees them."""
+    def _synthetic(self, generator: Networks, training: Training) -> tuple[list[Tensor], Tensor]:
+        """Synthetic images of the unseen classes as the classifier sees them, in chunks, and their labels.
+
+        Noise is drawn class by class; classes with few images share a pass through the networks.
+        """
+        unseen = self.space.unseen
         if self.generator is None:
-            return TrainView(view.features[:0], view.labels[:0])
-        unseen, per_class = self.space.unseen, self.generator.per_class
+            return [], unseen[:0]
+        per_class = self.generator.per_class
         if per_class < 1:
             raise SettingsError(f"generator: {per_class} synthetic features per class; must be 1 or more")
         streams = training.streams.child("synthesis")
         made = []
         with torch.no_grad():
-            for one in unseen.tolist():
+            for some in unseen.split(max(1, _PASS // per_class)):
                 noise = {
-                    name: draw(spec, per_class, streams, name)
+                    name: torch.cat([draw(spec, per_class, streams, name) for _ in some])
                     for name, spec in self.generator.sample_noise.items()
                 }
-                semantics = self.space.semantics[one].expand(per_class, -1)
+                semantics = self.space.semantics[some].repeat_interleave(per_class, dim=0)
                 made.append(self._transformed(generator, self.generator.sample(generator, semantics, noise)))
-        return TrainView(torch.cat(made), unseen.repeat_interleave(per_class))
+        return made, unseen.repeat_interleave(per_class)
 
 
 def _paced(
