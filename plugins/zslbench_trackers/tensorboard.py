@@ -20,7 +20,7 @@ from zslbench.report import (
     run_tags,
     run_title,
 )
-from zslbench.store import RunInfo, RunRecord
+from zslbench.store import RunInfo, RunRecord, path_name
 from zslbench_trackers import LogTracker, folder_of
 
 
@@ -80,7 +80,7 @@ class TensorBoard(LogTracker[Any]):
     def _attempt(self, run: RunInfo) -> tuple[Path, set[tuple[str, int]]]:
         """The folder of the first attempt that has not finished, and the epochs in it."""
         name = _slug(run_title(run).partition(" on ")[0])
-        base = self._folder / _slug(run.dataset) / name / f"seed-{run.seed}-{run.id}"
+        base = self._folder / path_name(run.dataset) / name / f"seed-{run.seed}-{run.id}"
         folder, number = base, 1
         while folder.exists():
             events = EventAccumulator(str(folder), {SCALARS: 0})

@@ -31,7 +31,7 @@ from zslbench.experiment import (
     validate,
 )
 from zslbench.plugin import Streams, registry
-from zslbench.store import StageStore, Store, run_id
+from zslbench.store import StageStore, Store, path_name, run_id
 from zslbench.training import Stages, Training
 from zslbench_tune.space import SearchSpec, Space, space_of
 
@@ -94,7 +94,9 @@ class Search:
     @property
     def file(self) -> Path:
         """The study's SQLite file."""
-        return Path(self.journal or self.store / STUDIES / f"{self.name}.db").expanduser().absolute()
+        return (
+            Path(self.journal or self.store / STUDIES / f"{path_name(self.name)}.db").expanduser().absolute()
+        )
 
     @property
     def metric(self) -> Metric:

@@ -134,7 +134,7 @@ def test_folders_may_have_any_readable_name(found: Registry, tmp_path: Path, nam
         (".hidden", "begins with '.'"),
         ("../cub", "begins with '.'"),
         ("/abs/cub", "is empty"),
-        ("half", "has no file att_splits.mat"),
+        ("half", "att_splits.mat is missing"),
         ("nothing", "no such folder"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from zslbench.errors import SettingsError
-from zslbench.store import checked_name, name_fault
+from zslbench.store import checked_name, name_fault, path_name
 
 HOSTILE = [
     "",
@@ -77,6 +77,21 @@ def test_a_name_that_passes_stays_in_its_folder(name: str, nested: bool) -> None
         assert len(path.parts) == name.count("/") + 1 and (nested or len(path.parts) == 1)
         assert not any(part.startswith(".") for part in path.parts)
     assert (Path("root") / name).relative_to("root").as_posix() == name
+
+
+@given(st.text(st.characters(), max_size=200))
+@example("")
+@example("..")
+@example("con.txt")
+def test_any_text_can_be_turned_into_a_name(text: str) -> None:
+    assert not name_fault(path_name(text))
+    if not name_fault(text):
+        assert path_name(text) == text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_texts_too(text: str) -> None:
+    assert not name_fault(path_name(text))
 
 
 def test_names_with_another_meaning_are_taken_in_any_case() -> None:

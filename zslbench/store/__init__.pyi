@@ -8,7 +8,11 @@ from .files import (
     write_atomically as write_atomically,
 )
 from .identity import canonical as canonical, run_id as run_id
-from .names import checked_name as checked_name, name_fault as name_fault
+from .names import (
+    checked_name as checked_name,
+    name_fault as name_fault,
+    path_name as path_name,
+)
 from .record import RunContent as RunContent, RunInfo as RunInfo, RunRecord as RunRecord
 from .stages import StageStore as StageStore
 from .store import Store as Store

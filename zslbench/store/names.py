@@ -55,13 +55,29 @@ def checked_name(name: str, what: str, *, nested: bool = False, taken: Collectio
     return unicodedata.normalize("NFC", name)
 
 
+def path_name(text: str) -> str:
+    """A usable name from any text, such as a data set's: what may not be in a name becomes ``_``.
+
+    >>> path_name("folder:ucf101/split_1")
+    'folder_ucf101_split_1'
+    """
+    if not _fault(text):
+        return text
+    allowed = "".join("_" if _is_forbidden(character) else character for character in text)
+    name = allowed.encode()[: _LONGEST - 1].decode(errors="ignore").rstrip(". ")
+    return f"_{name}" if _fault(name) else name
+
+
+def _is_forbidden(character: str) -> bool:
+    hidden = unicodedata.category(character) in _INVISIBLE and character not in _JOINERS
+    return hidden or character in _FORBIDDEN
+
+
 def _fault(name: str) -> str:
     if not name:
         return "is empty"
-    for character in name:
-        hidden = unicodedata.category(character) in _INVISIBLE and character not in _JOINERS
-        if hidden or character in _FORBIDDEN:
-            return f"contains {character!r}"
+    for character in filter(_is_forbidden, name):
+        return f"contains {character!r}"
     if name[0] in ".- " or name[-1] in ". ":
         return f"begins with {name[0]!r}" if name[0] in ".- " else f"ends with {name[-1]!r}"
     if len(name.encode()) > _LONGEST:

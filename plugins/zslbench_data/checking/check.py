@@ -12,9 +12,9 @@ from zslbench.data import (
     SPLITS_FILE,
     Finding,
     Findings,
-    FolderContents,
     ImageLabels,
     data_root,
+    dataset_key,
     features_stem,
     few,
     find_folder,
@@ -28,6 +28,7 @@ from zslbench.plugin import registry
 from zslbench.store import sha256_of
 from zslbench_data.checking.classes import check_class_folders, check_semantics, check_words, compare_labels
 from zslbench_data.checking.features import (
+    CheckedFolder,
     check_duplicates,
     check_features,
     check_regions,
@@ -36,7 +37,7 @@ from zslbench_data.checking.features import (
     scan,
     short_path,
 )
-from zslbench_data.download.catalogue import catalogue
+from zslbench_data.download.catalogue import CatalogueEntry, catalogue
 from zslbench_data.download.get import LISTING, SOURCES, read_sources
 from zslbench_data.exporting.xlsa17 import blocks
 from zslbench_data.progress import SILENT, Display
@@ -77,7 +78,7 @@ def check_dataset(
         _check_loaded(name, root, findings)
     else:
         only = {"features": features, "regions": regions, "semantics": semantics}
-        _check_folder(folder, only, findings, display)
+        _check_folder(folder, only, findings, display, catalogue().datasets.get(dataset_key(name)))
     return [replace(row, severity="ok") if row.severity == "note" else row for row in findings.rows]
 
 
@@ -93,7 +94,13 @@ def _features(folder: Path, requested: str | None, findings: Findings) -> list[s
     return found
 
 
-def _check_folder(folder: Path, only: Mapping[str, str | None], findings: Findings, display: Display) -> None:
+def _check_folder(
+    folder: Path,
+    only: Mapping[str, str | None],
+    findings: Findings,
+    display: Display,
+    entry: CatalogueEntry | None,
+) -> None:
     display.message(f"checking {folder}")
     stems = _features(folder, only["features"], findings)
     sources, regions = [], only["regions"]
@@ -108,7 +115,8 @@ def _check_folder(folder: Path, only: Mapping[str, str | None], findings: Findin
             images = ImageLabels(source.labels, sources[0].name, source.image_files)
     elif images is None:
         findings.error("no file has labels", folder.name)
-    contents = FolderContents(folder, images, findings=findings)
+    contents = CheckedFolder(folder, images, findings=findings)
+    contents.entry = entry
     check_semantics(contents, [only["semantics"]] if only["semantics"] else _semantics(contents))
     check_class_folders(contents)
     if contents.semantics is not None:
@@ -127,7 +135,7 @@ def _check_folder(folder: Path, only: Mapping[str, str | None], findings: Findin
     _check_recorded(folder, findings)
 
 
-def _semantics(contents: FolderContents) -> list[str]:
+def _semantics(contents: CheckedFolder) -> list[str]:
     names = ["att", "original_att"] if "original_att" in contents.variables else ["att"]
     sentences = (contents.folder / SEMANTICS_FILES["sentence"]).is_file()
     return (names if contents.variables else []) + (["sentence"] if sentences else [])
@@ -149,7 +157,7 @@ def _check_loaded(name: str, root: str | Path | None, findings: Findings) -> Non
         findings.note(note, name)
 
 
-def _check_images(contents: FolderContents) -> None:
+def _check_images(contents: CheckedFolder) -> None:
     """Image files: all present, not empty, as in ``images.sha256``, and not in several parts of the split."""
     from zslbench_data.extraction.images import list_images
 

@@ -17,7 +17,6 @@ from zslbench.data import (
     SEMANTICS_FILES,
     SPLITS_FILE,
     Findings,
-    FolderContents,
     ImageLabels,
     array_sha256,
     attribute_names,
@@ -29,7 +28,7 @@ from zslbench.data import (
     sidecar,
 )
 from zslbench.evaluation import fingerprint, protocol_notes
-from zslbench_data.checking.features import check_vectors, duplicates, official, part_numbers, short_path
+from zslbench_data.checking.features import CheckedFolder, check_vectors, duplicates, part_numbers, short_path
 from zslbench_data.words.attributes import RECORD_FILE, words_of
 
 _DEEPEST = 3
@@ -58,7 +57,7 @@ def compare_labels(folder: Path, findings: Findings) -> ImageLabels | None:
     return first
 
 
-def check_semantics(contents: FolderContents, names: Iterable[str]) -> None:
+def check_semantics(contents: CheckedFolder, names: Iterable[str]) -> None:
     """Check these class semantics, and the split with each."""
     findings, sound = contents.findings, True
     described = contents.unchecked("att")
@@ -77,9 +76,9 @@ def check_semantics(contents: FolderContents, names: Iterable[str]) -> None:
             findings.ok("images are in no part of the split", SPLITS_FILE, outside)
 
 
-def _check_one(contents: FolderContents, name: str, where: str, values: np.ndarray) -> bool:
+def _check_one(contents: CheckedFolder, name: str, where: str, values: np.ndarray) -> bool:
     """Whether these semantics and the split are free of errors."""
-    findings, entry = contents.findings, official(contents)
+    findings, entry = contents.findings, contents.entry
     dataset = contents.unchecked(name, values)
     faults = [] if dataset is None else dataset_findings(dataset)
     findings.extend(faults, where)
@@ -106,7 +105,7 @@ def _check_one(contents: FolderContents, name: str, where: str, values: np.ndarr
     return not faults
 
 
-def check_class_folders(contents: FolderContents) -> None:
+def check_class_folders(contents: CheckedFolder) -> None:
     """Check that images lie in folders named after their class.
 
     An image's class is known where up to three of its folders, joined, are the name of one.

@@ -24,7 +24,7 @@ from zslbench.data import (
     read_mat,
 )
 from zslbench.errors import DataError
-from zslbench_data.download.catalogue import CatalogueEntry, catalogue
+from zslbench_data.download.catalogue import CatalogueEntry
 from zslbench_data.exporting.xlsa17 import blocks
 
 _ROWS = 1024
@@ -98,7 +98,14 @@ def duplicates(digests: list[bytes], ignore: Iterable[int] = ()) -> list[list[in
     return [rows for rows in groups.values() if len(rows) > 1]
 
 
-def check_features(contents: FolderContents, stem: str) -> None:
+class CheckedFolder(FolderContents):
+    """What could be read of a folder that is checked."""
+
+    entry: CatalogueEntry | None = None
+    """The catalogue's entry of an official data set."""
+
+
+def check_features(contents: CheckedFolder, stem: str) -> None:
     """Check a features file."""
     file, images, findings = f"{stem}.mat", contents.images, contents.findings
     with findings.guard(file):
@@ -158,7 +165,7 @@ def check_vectors(vectors: np.ndarray, names: Sequence[str] | None, where: str, 
     return not len(bad)
 
 
-def part_numbers(contents: FolderContents) -> np.ndarray:
+def part_numbers(contents: CheckedFolder) -> np.ndarray:
     """The index of each image's part in ``PARTS``; -1: none."""
     numbers = np.full(0 if contents.images is None else len(contents.images.labels), -1)
     for number, part in enumerate(PARTS):
@@ -168,7 +175,7 @@ def part_numbers(contents: FolderContents) -> np.ndarray:
 
 
 def check_duplicates(
-    contents: FolderContents, digests: list[bytes], ignore: Sequence[int], what: str, where: str
+    contents: CheckedFolder, digests: list[bytes], ignore: Sequence[int], what: str, where: str
 ) -> None:
     """Check for images with the same digest in several parts of the split or of several classes.
 
@@ -199,7 +206,7 @@ def check_duplicates(
             rest.append(rows)
     if across:
         report(
-            findings.warning if official(contents) else findings.error,
+            findings.warning if contents.entry else findings.error,
             "in several parts of the split",
             across,
         )
@@ -209,11 +216,6 @@ def check_duplicates(
         report(findings.warning, "with several labels", mixed)
     if rest:
         report(findings.ok, "several times within one part", rest)
-
-
-def official(contents: FolderContents) -> CatalogueEntry | None:
-    """The catalogue's entry of an official data set."""
-    return catalogue().datasets.get(contents.folder.name.lower())
 
 
 def _float_rows(source: RegionStore | RegionFile, means: list[np.ndarray]) -> Iterator[np.ndarray]:
@@ -231,7 +233,7 @@ def open_source(path: Path, folder: Path) -> RegionStore | RegionFile:
     return RegionStore.open(path) if path.is_dir() else RegionFile(path, widths=features_widths(folder))
 
 
-def check_regions(contents: FolderContents, path: Path, stems: list[str]) -> None:
+def check_regions(contents: CheckedFolder, path: Path, stems: list[str]) -> None:
     """Check region features.
 
     Args:

@@ -46,7 +46,7 @@ from zslbench.data import (
 from zslbench.errors import DataError, MissingData
 from zslbench.experiment import DataFiles, Part, load_dataset
 from zslbench.plugin import Dataset, registry, settings_model
-from zslbench.store import checked_name
+from zslbench.store import path_name
 from zslbench_data.download.get import write_names
 from zslbench_data.exporting.xlsa17 import write_images, write_splits
 from zslbench_data.progress import SILENT, Display, human
@@ -159,7 +159,7 @@ def read_complete(
 def _write_xlsa17(
     folder: Path, dataset: Dataset, original_att: OriginalAtt | None, force: bool, display: Display
 ) -> Exported:
-    features = f"{checked_name(dataset.features_name.replace(' ', '_'), 'features')}.mat"
+    features = f"{path_name(dataset.features_name.replace(' ', '_'))}.mat"
     names, vectors = dataset.attribute_names, dataset.attribute_vectors
     optional = {ATTRIBUTE_NAMES: names is not None, ATTRIBUTE_VECTORS: vectors is not None}
     files = [features, *(file for file, exists in optional.items() if exists), SPLITS_FILE]

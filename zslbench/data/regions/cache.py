@@ -18,6 +18,7 @@ from filelock import FileLock
 from zslbench.data.once import CACHE_VARIABLE, cache_folder
 from zslbench.data.regions.store import FORMAT, RegionStore, is_region_store
 from zslbench.errors import DataError
+from zslbench.store.names import path_name
 
 Advance = Callable[[int], None]
 """Called with the number of bytes of regions that were processed."""
@@ -51,7 +52,7 @@ def cached_store(
         DataError: the cache cannot be written.
     """
     digest = hashlib.sha256(json.dumps({"store": FORMAT, **key}, sort_keys=True).encode()).hexdigest()
-    target = cache_folder() / "regions" / f"{name}-{digest[:16]}"
+    target = cache_folder() / "regions" / f"{path_name(name)}-{digest[:16]}"
     if not is_region_store(target) and target.exists():
         raise DataError(target, ["is not a region store"], f"Delete it; {_ADVICE}")
     if not target.exists():
