@@ -27,11 +27,10 @@ from zslbench.errors import DataError, Interrupted, MissingData, PluginError, Se
 from zslbench.experiment import ExecutionMode, applied
 from zslbench.plugin import FeatureExtractor
 from zslbench.store import checked_name
-from zslbench_data.exporting.xlsa17 import write_images
+from zslbench_data.exporting.xlsa17 import TAKEN, write_images
 from zslbench_data.extraction.decoding import EXIF, Decoder, Resize, decoded_batches
 from zslbench_data.extraction.images import ImageList, list_images
 from zslbench_data.extraction.writer import ResumableWriter, differences
-from zslbench_data.importing.records import TAKEN
 from zslbench_data.progress import SILENT, Display
 from zslbench_data.staging import locked
 

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from zslbench.data import PARTS, Findings, dataset_findings, few, no_features
 from zslbench.plugin import Dataset, OfficialSplit
 from zslbench.store import checked_name
-from zslbench_data.importing.records import TAKEN
+from zslbench_data.exporting.xlsa17 import TAKEN
 from zslbench_data.importing.tables import duplicated, image_rows, read_attributes, read_split
 
 Attributes = Float[np.ndarray, "classes attributes"]

@@ -48,10 +48,9 @@ from zslbench.plugin import Dataset, OfficialSplit
 from zslbench.store import checked_name, sha256_of
 from zslbench_data.checking.features import scan
 from zslbench_data.download.catalogue import catalogue
-from zslbench_data.exporting.xlsa17 import blocks, write_images, write_splits
+from zslbench_data.exporting.xlsa17 import TAKEN, blocks, write_images, write_splits
 from zslbench_data.importing.custom import unit_length
 from zslbench_data.importing.records import (
-    TAKEN,
     Imported,
     import_key,
     is_done,

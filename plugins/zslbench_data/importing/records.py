@@ -22,8 +22,6 @@ from zslbench_data.download.get import SOURCES, read_sources
 from zslbench_data.extraction.images import files_below
 from zslbench_data.progress import Display
 
-TAKEN = {"att_splits", "sent_splits", "labels", "mean"}
-"""Names that features may not have: of other files of a data set, and of the means over regions."""
 _IMPORTS = "imports"
 
 
