@@ -13,6 +13,7 @@ from .folder import (
     original_attributes as original_attributes,
     read_without_features as read_without_features,
 )
+from .hdf5 import open_examined as open_examined
 from .kinds import (
     EMPTY as EMPTY,
     HDF5 as HDF5,

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from zslbench.data.hdf5 import open_examined
 from zslbench.data.kinds import HDF5, MATLAB_73, file_kind, require_file
 from zslbench.data.mat5 import DEEPEST, MOST_ZEROS, RATIO, MalformedFile, variables
 from zslbench.errors import DataError
@@ -45,9 +46,7 @@ def mat_variables(path: Path) -> list[str]:
     with _one_error(path):
         if not _is_hdf5(path):
             return variables(path)
-        import h5py
-
-        with h5py.File(path, "r") as file:
+        with open_examined(path) as file:
             return [name for name in file if not name.startswith("#")]
 
 
@@ -70,9 +69,7 @@ def features_widths(folder: Path) -> set[int]:
         path = folder / f"{stem}.mat"
         with contextlib.suppress(DataError), _one_error(path):
             if _is_hdf5(path):
-                import h5py
-
-                with h5py.File(path, "r") as file:
+                with open_examined(path) as file:
                     item = file["features"]
                     found.add(int(item.attrs.get("MATLAB_sparse", 0) or item.shape[-1]))
             else:
@@ -177,10 +174,8 @@ def _dense(values: np.ndarray, rows: np.ndarray, begins: np.ndarray, height: int
 
 
 def _read73(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
-    import h5py
-
     found: dict[str, MatValue] = {}
-    with h5py.File(path, "r") as file:
+    with open_examined(path) as file:
         for key in keys:
             if key in file:
                 try:

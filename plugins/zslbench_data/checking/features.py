@@ -21,6 +21,7 @@ from zslbench.data import (
     features_widths,
     few,
     mean_over_regions,
+    open_examined,
     read_mat,
 )
 from zslbench.errors import DataError
@@ -124,7 +125,7 @@ def feature_blocks(path: Path) -> Iterator[np.ndarray]:
         DataError: it has no features.
     """
     if h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
+        with open_examined(path) as file:
             item = file.get("features")
             if isinstance(item, h5py.Dataset) and item.ndim == 2 and item.dtype.kind in "fiub":
                 for start in range(0, item.shape[0], _ROWS):

@@ -18,6 +18,7 @@ from zslbench.data import (
     find_folder,
     sidecar,
 )
+from zslbench.errors import DataError
 from zslbench_data.download.catalogue import CatalogueEntry, catalogue
 from zslbench_data.progress import human
 
@@ -110,12 +111,12 @@ def _regions(folder: Path) -> list[Path]:
 def _has_vectors(path: Path) -> bool:
     if path.is_dir():
         return (path / "attribute_vectors.npy").is_file()
-    import h5py
+    from zslbench.data import open_examined
 
     try:
-        with h5py.File(path, "r") as file:
+        with open_examined(path) as file:
             return "w2v_att" in file
-    except OSError:
+    except (DataError, OSError, RuntimeError):
         return False
 
 

@@ -11,7 +11,7 @@ smallest number that makes all listed names distinct.
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,13 +19,17 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int
 
-from zslbench.data import IMAGES, PARTS, SPLITS_FILE, Findings, FolderContents, label_files
+from zslbench.data import IMAGES, PARTS, SPLITS_FILE, Findings, FolderContents, absence, label_files
 from zslbench.errors import DataError, MissingData
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 """Suffixes of image files, for folders without a list of images."""
 
 _SHOWN = 10
+_MOST_LINKS = 1000
+"""Links to one folder that are followed."""
+_DEEPEST = 100
+"""Levels of folders that are searched."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +143,37 @@ def _by_folder(folder: Path, root: Path, files: Sequence[str]) -> ImageList:
 
 
 def files_below(root: Path) -> list[str]:
-    """Every file below a folder, as a path with ``/``, sorted; hidden files and folders are skipped."""
-    found = []
-    for folder, inner, files in os.walk(root, followlinks=True):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        below = Path(folder).relative_to(root)
-        found += [(below / name).as_posix() for name in files if not name.startswith(".")]
+    """Every file below a folder, as a path with ``/``, sorted; hidden files and folders are skipped.
+
+    Raises:
+        DataError: a link leads to a folder that it is in, or links multiply; or an entry is a named pipe, a
+            socket or a device.
+    """
+    found: list[str] = []
+    times: Counter[tuple[int, int]] = Counter()
+
+    def walk(folder: str, below: str, outside: tuple[tuple[int, int], ...]) -> None:
+        status = Path(folder).stat()
+        own = status.st_dev, status.st_ino
+        times[own] += 1
+        if own in outside:
+            raise DataError(folder, ["is a link to a folder that it is in"], "Remove the link")
+        if times[own] > _MOST_LINKS or len(outside) > _DEEPEST:
+            raise DataError(folder, ["is linked too many times, or nested too deeply"])
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = f"{below}{entry.name}"
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    walk(entry.path, f"{name}/", (*outside, own))
+                elif entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists()):
+                    found.append(name)  # also a link to nothing, which is reported where it is read
+                else:
+                    raise DataError(entry.path, [absence(Path(entry.path))], "Remove it")
+
+    if root.is_dir():
+        walk(str(root), "", ())
     return sorted(found)
 
 

@@ -40,6 +40,7 @@ from zslbench.data import (
     file_kind,
     mat_variables,
     no_features,
+    open_examined,
     read_mat,
     require_space,
 )
@@ -96,7 +97,7 @@ def variables(path: Path) -> list[str]:
         if kind == NPZ:
             with zipfile.ZipFile(path) as archive:
                 return [one.removesuffix(".npy") for one in archive.namelist()]
-        with h5py.File(path, "r") as file:
+        with open_examined(path) as file:
             file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
     except (OSError, RuntimeError, zipfile.BadZipFile) as error:
         raise DataError(path, [f"the file cannot be read ({error})"]) from None

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from zslbench.data import require_file
 from zslbench.errors import DataError, SettingsError
 from zslbench.plugin import Dataset
 from zslbench.store import RunRecord
@@ -131,6 +132,7 @@ def read_picture(path: Path) -> Float[np.ndarray, "h w 3"]:
     """A picture as RGB in [0, 1], at most 448 pixels on its longest side; DataError: it cannot be read."""
     from PIL import Image  # comes with matplotlib
 
+    require_file(path)
     try:
         with Image.open(path) as image:
             rgb: Any = image.convert("RGB")

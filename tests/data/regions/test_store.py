@@ -240,5 +240,5 @@ def test_opening_reads_neither_the_arrays_nor_the_index(tmp_path: Path) -> None:
         file.truncate(kept)
     store = RegionStore.open(tmp_path / "s")
     assert not store[np.array([4])].any()
-    with pytest.raises(DataError, match=r"images\.parquet: is damaged"):
+    with pytest.raises(DataError, match=r"images\.parquet: is missing"):
         _ = store.labels

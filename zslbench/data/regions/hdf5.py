@@ -31,6 +31,7 @@ import h5py
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from zslbench.data.hdf5 import open_examined
 from zslbench.data.once import file_state, is_known, remember
 from zslbench.data.provenance import ArrayDigest
 from zslbench.data.regions.cache import Advance, cached_store
@@ -60,9 +61,11 @@ _MATRICES = {"att": "att", "original_att": "original_att", "w2v_att": "attribute
 def is_region_file(path: Path) -> bool:
     """Whether an HDF5 file has region features."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_examined(path) as file:
             return isinstance(file.get(FEATURE_MAP), h5py.Dataset)
-    except OSError:
+    except DataError:
+        return True  # opening it says what is wrong
+    except (OSError, RuntimeError, KeyError):
         return False
 
 
@@ -226,7 +229,7 @@ class RegionFile:
 def _open(path: Path) -> Iterator[tuple[h5py.File, h5py.Dataset]]:
     """The file and its feature map."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_examined(path) as file:
             found = file.get(FEATURE_MAP)
             if not isinstance(found, h5py.Dataset):
                 raise DataError(path, [f"has no '{FEATURE_MAP}': it contains no region features"])
@@ -238,7 +241,7 @@ def _open(path: Path) -> Iterator[tuple[h5py.File, h5py.Dataset]]:
             if found.dtype.name not in (*STORED_TYPES, "float64"):
                 raise DataError(path, [f"{FEATURE_MAP} is of type {found.dtype}, not float or uint8"])
             yield file, found
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, MemoryError) as error:
         raise DataError(path, [f"cannot be read as HDF5 ({error})"]) from None
 
 

@@ -41,6 +41,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from zslbench.data.kinds import absence
 from zslbench.data.once import FileState, file_state, is_known, remember
 from zslbench.data.provenance import ArrayDigest, array_sha256
 from zslbench.data.regions.layout import BLOCK_BYTES, as_float32, stored_type
@@ -142,13 +143,15 @@ class RegionStore:
             return cls(folder, description, source)
         except FileNotFoundError:
             raise DataError(folder, [f"is not a region store: it has no {DESCRIPTION}"]) from None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise DataError(folder / DESCRIPTION, [f"is damaged ({type(error).__name__}: {error})"]) from None
 
     def _mapped(self, name: str) -> np.memmap[Any, Any]:
         """One of the arrays."""
         entry = self._entries[name]
         path, dtype, shape = self.folder / entry["file"], np.dtype(entry["dtype"]), tuple(entry["shape"])
+        if fault := absence(path):
+            raise DataError(path, [fault])
         try:
             if entry.get("layout") == "channels-last":
                 return np.memmap(path, dtype, "r", entry["offset"], shape)
@@ -157,9 +160,7 @@ class RegionStore:
                 whole = np.memmap(path, dtype, "r", entry["offset"], (images, channels, regions))
                 return whole.swapaxes(1, 2)
             array = np.lib.format.open_memmap(path, mode="r")
-        except FileNotFoundError:
-            raise DataError(path, ["is missing"]) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             raise DataError(path, [f"is cut off or not a NumPy array ({error})"]) from None
         if (array.shape, array.dtype, array.flags.c_contiguous) != (shape, dtype, True):
             found = f"{array.dtype} {array.shape}"
@@ -249,6 +250,8 @@ class RegionStore:
         import pyarrow.parquet as parquet
 
         path = self.folder / self._index["file"]
+        if fault := absence(path):
+            raise DataError(path, [fault])
         try:
             table = parquet.read_table(path, columns=[name])
         except (OSError, pa.ArrowException) as error:
@@ -262,10 +265,9 @@ class RegionStore:
         found = {"regions": self._stored_sha256(), "features": array_sha256(self.features)}
         found |= {name: array_sha256(one) for name, one in self.companions.items()}
         damaged = [name for name, one in self._entries.items() if found[name] != one["sha256"]]
-        with contextlib.suppress(OSError):
-            if sha256_of(self.folder / self._index["file"]) == self._index["sha256"]:
-                return damaged
-        return [*damaged, "index"]
+        index = self.folder / self._index["file"]
+        same = not absence(index) and sha256_of(index) == self._index["sha256"]
+        return damaged if same else [*damaged, "index"]
 
     def _stored_sha256(self) -> str:
         images, regions, channels = self.shape

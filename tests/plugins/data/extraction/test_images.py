@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import given, strategies as st
 
 from zslbench.data.matfile import read_mat
 from zslbench.errors import DataError, MissingData
-from zslbench_data.extraction.images import list_images, match
+from zslbench_data.extraction.images import files_below, list_images, match
 
 HERE = Path("images")
 
@@ -111,6 +113,30 @@ def test_folders_that_do_not_fit_the_split_are_refused(data_root: Path) -> None:
     (folder / "images" / "01.jpg").rename(folder / "images" / "fox" / "ant.jpg")
     with pytest.raises(DataError, match=r"not fit the split"):
         list_images(folder)
+
+
+def test_links_that_do_not_end_and_entries_that_block_are_one_line(data_root: Path) -> None:
+    images = data_root / "Zoo" / "images"
+    linked = images / "ant" / "again"
+    linked.symlink_to(images / "bee")  # folders may be linked
+    assert "ant/again/00.jpg" in files_below(images)
+    linked.unlink()
+    linked.symlink_to(images)
+    with pytest.raises(DataError, match="again: is a link to a folder that it is in"):
+        list_images(data_root / "Zoo")
+    linked.unlink()
+    for level in range(20):  # two links to the next level in each: a million paths
+        (images / f"{level}").mkdir()
+    for level in range(19):
+        for name in "ab":
+            (images / f"{level}" / name).symlink_to(images / f"{level + 1}")
+    with pytest.raises(DataError, match="too many times"):
+        list_images(data_root / "Zoo")
+    for level in range(20):
+        shutil.rmtree(images / f"{level}")
+    os.mkfifo(images / "ant" / "pipe.jpg")
+    with pytest.raises(DataError, match=r"pipe\.jpg: is a named pipe"):
+        list_images(data_root / "Zoo")
 
 
 def test_no_images(data_root: Path) -> None:

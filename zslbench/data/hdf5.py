@@ -1,0 +1,197 @@
+"""Opens HDF5 files after another process examined them: a hostile one can crash or hang the library.
+
+The child process reads what this one will read, but for large numbers: attributes, names, text, references.
+It has a limit of time and memory, and each state of a file is examined once (:mod:`zslbench.data.once`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from zslbench.data.mat5 import RATIO
+from zslbench.data.once import FileState, file_state, is_known, remember
+from zslbench.errors import DataError
+
+if TYPE_CHECKING:
+    import h5py
+
+_CHECK = "HDF5 file"
+_SECONDS, _BYTES_PER_SECOND = 3, 5 << 20
+"""Processor time for an examination: these, and one more for so many bytes of the file."""
+_CHEAP = 0.3
+"""Processor time in which an error may occur again."""
+_PATIENCE = 20
+"""Longest time for an examination, in processor times."""
+_MEMORY = 2 << 30
+"""Bytes for an examination, and twice those of the file."""
+_MOST_ENTRIES, _LARGEST_ATTRIBUTE, _LARGEST_READ = 1000, 1 << 20, 1 << 24
+_ADVICE = "Get a fresh copy of the file"
+
+
+@contextlib.contextmanager
+def open_examined(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file, for reading.
+
+    Raises:
+        DataError: its examination crashed or took too long, or it claims more values than it holds.
+        OSError: it is not an HDF5 file.
+    """
+    import h5py
+
+    _examiner.require_harmless(path)
+    with h5py.File(path, "r") as file:
+        yield file
+
+
+class _Examiner:
+    """The child process, started when first needed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._answers: SimpleQueue[bytes] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._harmless: set[FileState] = set()
+
+    def require_harmless(self, path: Path) -> None:
+        with self._lock:
+            state = file_state(path)
+            if state in self._harmless or is_known(_CHECK, [state]):
+                return
+            if fault := self._ask(path, state[1]):
+                raise DataError(path, [fault], _ADVICE)
+            self._harmless.add(state)
+            remember(_CHECK, [state])
+
+    def _ask(self, path: Path, size: int) -> str:
+        """What is wrong with the file; empty: nothing."""
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        process, seconds = self._process, _SECONDS + size / _BYTES_PER_SECOND
+        assert process is not None and process.stdin is not None
+        try:
+            process.stdin.write(json.dumps([str(path), size, seconds]).encode() + b"\n")
+            process.stdin.flush()
+            answer = self._answers.get(timeout=_PATIENCE * seconds)
+            if answer:
+                return str(json.loads(answer))
+        except (Empty, OSError):
+            process.kill()
+        self._process = None
+        code = process.wait()
+        if code in (-9, -24):  # SIGKILL, SIGXCPU
+            return f"cannot be read as HDF5 in {seconds:.0f} s"
+        return f"cannot be read as HDF5: it crashes the library (exit code {code})"
+
+    def _start(self) -> None:
+        process = self._process = subprocess.Popen(
+            [sys.executable, "-m", "zslbench.data.hdf5"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            start_new_session=True,  # Ctrl-C is for the parent, whose end closes the input
+        )
+        answers = self._answers = SimpleQueue()
+
+        def receive() -> None:
+            assert process.stdout is not None
+            for line in process.stdout:
+                answers.put(line)
+            answers.put(b"")
+
+        threading.Thread(target=receive, daemon=True).start()
+
+
+_examiner = _Examiner()
+
+
+# --- in the child process -------------------------------------------------------------------------
+
+
+def _serve() -> None:
+    """Examine the files that standard input names, one line each, and answer with their faults."""
+    for line in sys.stdin:
+        path, size, seconds = json.loads(line)
+        began = time.process_time()
+        _limit("RLIMIT_AS", _MEMORY + 2 * size)
+        _limit("RLIMIT_CPU", int(began + seconds + 1))
+        try:
+            fault = _examine(Path(path))
+        except Exception as error:  # an ordinary one is the same in the parent, which may not read that part
+            costly = (
+                time.process_time() - began > _CHEAP or "alloc" in f"{type(error).__name__} {error}".lower()
+            )
+            fault = f"cannot be read as HDF5 ({error})" if costly or isinstance(error, MemoryError) else ""
+        print(json.dumps(fault), flush=True)  # noqa: T201 (the answer)
+
+
+def _limit(name: str, value: int) -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has none
+        import resource
+
+        kind = getattr(resource, name)
+        resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
+
+
+def _examine(path: Path) -> str:
+    """What makes the file unusable; empty: nothing."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        items: list[tuple[str, Any]] = []
+        if len(file) > _MOST_ENTRIES:
+            return f"has {len(file)} entries, more than {_MOST_ENTRIES}"
+        for name in file:
+            if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+                return f"keeps '{name}' in another file"
+            item = file.get(name)
+            items.append((name, item))
+            if isinstance(item, h5py.Group) and name != "#refs#":  # a sparse array
+                items += [(f"{name}/{inner}", item.get(inner)) for inner in item]
+        for name, item in items:
+            if fault := _fault(file, name, item):
+                return fault
+    return ""
+
+
+def _fault(file: h5py.File, name: str, item: Any) -> str:
+    import h5py
+
+    for attribute in () if item is None else item.attrs:
+        found = item.attrs.get_id(attribute)
+        size = found.dtype.itemsize
+        for length in found.shape or ():
+            size *= length
+        if size > _LARGEST_ATTRIBUTE:
+            return f"'{name}' has an attribute '{attribute}' of {size} bytes"
+        item.attrs[attribute]
+    if not isinstance(item, h5py.Dataset) or item.shape is None:
+        return ""
+    if item.is_virtual or item.external:
+        return f"keeps '{name}' in another file"
+    stored = item.id.get_storage_size()
+    if item.nbytes > stored * (RATIO if item.compression else 1):
+        return f"'{name}' claims shape {item.shape} in {stored} stored bytes"
+    if item.dtype == h5py.ref_dtype:
+        for reference in item[()].ravel():
+            if reference:
+                file[reference]
+    elif item.dtype.kind not in "fiub" or item.nbytes <= _LARGEST_READ:
+        item[()]
+    elif item.shape:
+        item[:1], item[-1:]
+    return ""
+
+
+if __name__ == "__main__":
+    _serve()
