@@ -269,7 +269,7 @@ class Fitter:
         streams = training.streams.child("synthesis")
         made = []
         with torch.no_grad():
-            for some in unseen.split(max(1, _PASS // per_class)):
+            for some in torch.split(unseen, max(1, _PASS // per_class)):
                 noise = {
                     name: torch.cat([draw(spec, per_class, streams, name) for _ in some])
                     for name, spec in self.generator.sample_noise.items()
