@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from zslbench import __version__
-from zslbench.data import RegionStore, is_region_store
+from zslbench.data import RegionStore, few, is_region_store
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
 from zslbench.experiment import ExecutionMode, applied
 from zslbench.plugin import FeatureExtractor
@@ -180,6 +180,8 @@ class _Extraction:
                 computed = self._compute()
             store = RegionStore.open(self.store)
             if not self.features.exists():
+                if not computed:
+                    store.require_sound()
                 names = self.images.names
                 write_images(self.features, labels=store.labels, image_files=names, features=store.features)
         return Extracted(store, self.features, computed, time.monotonic() - began)
@@ -191,6 +193,10 @@ class _Extraction:
         if other := differences(theirs, self.provenance["settings"]):
             fault = "already exists, with other settings: " + "; ".join(other)
             raise DataError(self.store, [fault], "Pass another --name, or delete it")
+        written = (self.store / "store.json").stat().st_mtime_ns
+        if newer := [path for path in self.images.paths if path.stat().st_mtime_ns > written]:
+            text = f"note: {len(newer)} images were written after {self.store} ({few(newer)})"
+            self.display.message(f"{text}; if they are others, delete it and extract again")
 
     def _compute(self) -> int:
         """Write the store; returns the number of images computed."""

@@ -79,7 +79,7 @@ def import_custom(
         key = import_key(_inputs(given, images, display))
         notes: tuple[str, ...] = ()
         text = "already there"
-        if not is_done(folder, _KIND, key):
+        if not is_done(folder, _KIND, key, force=force):
             if (folder / SPLITS_FILE).exists() and not force and read_import(folder, _KIND).get("key") != key:
                 advice = "Choose another --name, or pass --force to replace it"
                 raise DataError(folder, ["another data set has this name"], advice)

@@ -81,7 +81,7 @@ def import_folder(
         existing = [entry for entry in files if (folder / entry).exists()]
         different = [entry for entry in existing if digest_of(folder / entry) != digests[entry]]
         key = import_key({"files": digests, "link": link})
-        if is_done(folder, _KIND, key) and not different:
+        if not different and is_done(folder, _KIND, key, force=force):
             return Imported(to, "already there", commands)
         if different and not force:
             fault = f"{len(different)} files there have other content: {', '.join(different)}"

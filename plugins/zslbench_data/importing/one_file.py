@@ -173,7 +173,7 @@ def import_one_file(
     commands = [to.command("zslbench data check"), to.command("zslbench run METHOD --dataset")]
     with locked(folder):
         remove_abandoned(folder)
-        if is_done(folder, _KIND, key):
+        if is_done(folder, _KIND, key, force=force):
             return Imported(to, "already there", commands)
         replaced = read_import(folder, _KIND)
         if (folder / SPLITS_FILE).exists() and not force:

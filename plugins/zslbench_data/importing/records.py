@@ -13,8 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from zslbench.data import STORED_TYPES, dataset_name, find_folder, folder_key, is_complete
-from zslbench.errors import SettingsError
+from zslbench.data import (
+    STORED_TYPES,
+    RegionStore,
+    dataset_name,
+    find_folder,
+    folder_key,
+    is_complete,
+    is_region_store,
+)
+from zslbench.errors import DataError, SettingsError
 from zslbench.plugin import registry
 from zslbench.store import checked_name, name_fault, sha256_of
 from zslbench_data.download.archives import write_records
@@ -112,13 +120,35 @@ def read_import(folder: Path, kind: str) -> dict[str, Any]:
     return dict(found) if isinstance(found, dict) else {}
 
 
-def is_done(folder: Path, kind: str, key: str) -> bool:
-    """Whether an import with this key was done and its files are still there."""
+def is_done(folder: Path, kind: str, key: str, *, force: bool) -> bool:
+    """Whether an import with this key was done and its files are still there, as they were written.
+
+    Args:
+        force: what changed is to be imported again.
+
+    Raises:
+        DataError: files have changed, and ``force`` is not set.
+    """
     found = read_import(folder, kind)
-    return found.get("key") == key and all(
-        (folder / name).exists() and (size is None or (folder / name).stat().st_size == size)
-        for name, size in found.get("files", {}).items()
-    )
+    names = list(found.get("files", {}))
+    if found.get("key") != key or not all((folder / name).exists() for name in names):
+        return False
+    recorded = read_sources(folder)["files"]
+    changed = [name for name in names if not _is_as_written(folder / name, recorded.get(name, {}))]
+    if changed and not force:
+        fault = f"{', '.join(changed)} changed since the import"
+        raise DataError(folder, [fault], "Pass --force to import again, which replaces them")
+    return not changed
+
+
+def _is_as_written(path: Path, record: Mapping[str, Any]) -> bool:
+    """Compare a file or a region store with its digests."""
+    if path.is_file():
+        return "sha256" not in record or sha256_of(path) == record["sha256"]
+    try:
+        return not is_region_store(path) or not RegionStore.open(path).verify()
+    except DataError:
+        return False
 
 
 def write_import(

@@ -83,7 +83,7 @@ def import_regions(
         display.message(f"checking {path}")
         inputs = {"file": path.name, "sha256": sha256_of(path), "dtype": dtype}
         key = import_key(inputs | ({"layout": file.layout} if file.layout != LAYOUTS[0] else {}))
-        if is_done(folder, kind, key):
+        if is_done(folder, kind, key, force=force):
             return Imported(to, f"{kind} is already there", commands)
         if (folder / kind).exists() and not force:
             advice = "Choose another --regions-name, or pass --force to replace it"

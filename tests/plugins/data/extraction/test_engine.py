@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from PIL import Image
 from zslbench.data.regions.store import RegionStore
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
 from zslbench_data.extraction.engine import ExtractionOptions, extract
+from zslbench_data.progress import Display
 from zslbench_data.staging import locked
 
 SCRIPT = Path(__file__).with_name("blocks.py")
@@ -46,7 +48,9 @@ def zoo(data_root: Path) -> Path:
 
 def run(folder: Path, extractor: Any = None, **how: Any) -> Any:
     wanted = ExtractionOptions(**{"backbone": "blocks", "batch": 5, "workers": 0, **how})
-    return extract(folder, extractor or blocks.Blocks(), wanted, blocks.CPU, advice="Get them")
+    return extract(
+        folder, extractor or blocks.Blocks(), wanted, blocks.CPU, display=Display(), advice="Get them"
+    )
 
 
 def content(folder: Path, name: str = "blocks") -> dict[str, str]:
@@ -169,12 +173,27 @@ def test_an_interrupt_keeps_every_row(zoo: Path, monkeypatch: pytest.MonkeyPatch
     assert again.calls == 1 + 7
 
 
-def test_existing_files_stay(zoo: Path) -> None:
+def test_existing_files_stay(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(zoo)
     before = content(zoo)
     idle = blocks.Blocks()
     assert run(zoo, idle).computed == 0
     assert idle.calls == 0
+    assert content(zoo) == before
+    with (zoo / "images" / "ant" / "03.jpg").open("ab") as file:  # as large a file looks the same
+        file.truncate(file.tell())
+        os.utime(file.name)
+    run(zoo)
+    assert "1 images were written after" in capsys.readouterr().err
+    (zoo / "blocks.mat").unlink()
+    data = bytearray((zoo / "regions" / "blocks" / "features.npy").read_bytes())
+    data[-1] ^= 1
+    (zoo / "regions" / "blocks" / "features.npy").write_bytes(data)
+    with pytest.raises(DataError, match="features changed"):
+        run(zoo)
+    data[-1] ^= 1
+    (zoo / "regions" / "blocks" / "features.npy").write_bytes(data)
+    run(zoo)
     assert content(zoo) == before
     with pytest.raises(DataError, match=r"other settings: factor: 1.0, 2.0. .*--name"):
         run(zoo, blocks.Blocks(factor=2.0))

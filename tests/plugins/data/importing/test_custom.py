@@ -173,6 +173,17 @@ def test_the_same_again_is_found_done(files: Any, run: Callable[..., Any], root:
     assert run(*arguments, "--force").exit_code == 0
     np.testing.assert_array_equal(load(root, features="own").features, files.features + 1)
     assert len(refused.stderr.strip().splitlines()) >= 1
+    for name in ("own.mat", "regions/grid/regions.npy", "regions/grid/store.json"):  # not believed unread
+        whole = (root / "Zoo" / name).read_bytes()
+        (root / "Zoo" / name).write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
+        changed = run(*arguments)
+        assert (
+            changed.exit_code,
+            name.removesuffix("/regions.npy").removesuffix("/store.json") in changed.stderr,
+        ) == (1, True)
+        assert "--force" in changed.stderr
+        assert run(*arguments, "--force").exit_code == 0
+        assert (root / "Zoo" / name).read_bytes() == whole
     (root / "Zoo" / "own.mat").unlink()  # what was lost is made again
     assert run(*arguments).exit_code == 0
     assert (root / "Zoo" / "own.mat").is_file()
