@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -92,5 +93,6 @@ def tune(searched: tuple[str, ...], fmt: str, **options: Any) -> None:
     names = ["dataset", "variant", "reading", "features", "semantics", "regions"]
     if options["precision"] != "float32":
         names.append("precision")
-    chosen = [f"--{name} {options[name]}" for name in names if options[name]]
-    note(f"to run it: zslbench run {options['method']} {' '.join(chosen)} --preset {found.preset}")
+    chosen = [word for name in names if options[name] for word in (f"--{name}", str(options[name]))]
+    command = ["zslbench", "run", options["method"], *chosen, "--preset", str(found.preset)]
+    note(f"to run it: {shlex.join(command)}")

@@ -32,9 +32,11 @@ from jaxtyping import Float
 from zslbench.data import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS,
+    HOW_TO_CHOOSE,
     SPLITS_FILE,
     array_sha256,
     attribute_names,
+    dataset_key,
     few,
     read_mat,
     read_vectors,
@@ -158,8 +160,13 @@ def get_vectors(
     names: dict[str, tuple[str, ...]] = {}
     ready = source.lower().endswith(".npy")
     folders = {
-        name: require_folder(root, name, name, f"Download it with: zslbench data get {name}")
-        for name in dict.fromkeys(one.lower() for one in datasets)
+        name: require_folder(
+            root,
+            name,
+            name,
+            f"Download it with: zslbench data get {name}" if name in catalogue.datasets else HOW_TO_CHOOSE,
+        )
+        for name in dict.fromkeys(map(dataset_key, datasets))
     }
     if ready and len(folders) != 1:
         raise DataError(source, ["a precomputed array is for one data set"], "Name it with --dataset")

@@ -148,7 +148,7 @@ def test_damaged_files_leave_nothing_in_the_cache(tmp_path: Path, cache: Path, w
     path.write_bytes(data[:300])
     with pytest.raises(DataError, match=r"x\.hdf5: cannot be read as HDF5"):
         open_regions(path)
-    with pytest.raises(DataError, match=r"y\.hdf5: cannot be read"):
+    with pytest.raises(DataError, match=r"y\.hdf5: no such file"):
         open_regions(tmp_path / "y.hdf5")
 
 

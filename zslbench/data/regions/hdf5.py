@@ -32,6 +32,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from zslbench.data.hdf5 import open_examined
+from zslbench.data.kinds import HDF5, MATLAB_73, UNKNOWN, file_kind, require_file
 from zslbench.data.once import file_state, is_known, remember
 from zslbench.data.provenance import ArrayDigest
 from zslbench.data.regions.cache import Advance, cached_store
@@ -228,6 +229,9 @@ class RegionFile:
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[tuple[h5py.File, h5py.Dataset]]:
     """The file and its feature map."""
+    require_file(path)
+    if (kind := file_kind(path)) not in (HDF5, MATLAB_73, UNKNOWN):
+        raise DataError(path, [f"is {kind}, not an HDF5 file with '{FEATURE_MAP}'"])
     try:
         with open_examined(path) as file:
             found = file.get(FEATURE_MAP)

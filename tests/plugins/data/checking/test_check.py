@@ -255,6 +255,12 @@ def test_official_counts(zoo: Any, run: Run, tmp_path: Path) -> None:
         "18 trainval images, officially 23527",
     ):
         assert has(found, count)
+    zoo.folder = zoo.folder.with_name("AWA2")
+    (tmp_path / "data" / "mine").mkdir()
+    for name in ("folder:awa2", "mine/awa2"):  # any folder, not the official data set
+        assert not has(run(name=name)["error"], "officially")
+        if name.startswith("folder"):
+            zoo.folder.rename(tmp_path / "data" / "mine" / "AWA2")
 
 
 def test_strict_and_one_of_several(zoo: Any, run: Run) -> None:

@@ -116,6 +116,22 @@ def test_epgn(run: Callable[..., Any], root: Path, tmp_path: Path) -> None:
     assert run(tmp_path / "data.mat", "--name", "Zoo", "--force").exit_code == 0
 
 
+def test_sae_has_no_test_images_of_seen_classes(run: Callable[..., Any], root: Path, tmp_path: Path) -> None:
+    """As cub_demo_data.mat: attributes of training images and of test classes, labels with the set's name."""
+    arrays = {"X_tr": TRAIN[0], "S_tr": ATT[TRAIN[1]], "train_labels_cub": column(TRAIN[1])}
+    arrays |= {"X_te": TEST_UNSEEN[0], "test_labels_cub": column(TEST_UNSEEN[1])}
+    scipy.io.savemat(
+        tmp_path / "demo.mat", arrays | {"S_te_pro": ATT[[4, 2]], "te_cl_id": column(np.array([4, 2]))}
+    )
+    result = run(tmp_path / "demo.mat", "--name", "sae")
+    assert result.exit_code == 0, result.stderr
+    found = FolderSource(NoSettings()).load(DataRequest("sae", root))
+    sizes = [len(rows) for rows in found.split.parts.values()]
+    assert sizes == [len(TRAIN[1]), 0, len(TEST_UNSEEN[1])]
+    own = ATT[TEST_UNSEEN[1]] / np.linalg.norm(ATT[TEST_UNSEEN[1]], axis=1, keepdims=True)
+    np.testing.assert_allclose(found.semantics[found.labels[found.split.test_unseen]], own, rtol=1e-6)
+
+
 def write_npz(path: Path, arrays: dict[str, Any]) -> None:
     with path.open("wb") as file:
         np.savez_compressed(file, **arrays)
