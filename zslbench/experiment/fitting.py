@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.errors import SettingsError, ZslbenchError
+from zslbench.errors import PluginError, SettingsError, ZslbenchError
 from zslbench.evaluation.evaluator import Evaluation, Score, evaluate as evaluate_scores
 from zslbench.evaluation.folds import Fold, unseen_space
 from zslbench.experiment.recipe import Recipe
@@ -27,6 +27,7 @@ from zslbench.plugin.interfaces import (
 )
 from zslbench.plugin.targets import load_class
 from zslbench.training.batches import in_chunks
+from zslbench.training.checkpoint import flatten
 from zslbench.training.loop import OnEpoch, Training, complete, derive
 from zslbench.training.step import draw
 
@@ -73,6 +74,8 @@ class Fitter:
     def __init__(self, recipe: Recipe, fold: Fold, training: Training, tasks: tuple[str, ...]) -> None:
         self.recipe, self.fold, self.training, self.tasks = recipe, fold, training, tasks
         self.space: ClassSpace = fold.space
+        self._paced: Networks | None = None
+        """What the paced program has trained so far; None: nothing selects along it."""
         self.embedding: Embedding = self._made("embedding")
         self.generator: Generator | None = self._made("generator") if "generator" in recipe.parts else None
         self.classifier: type[Classifier] = load_class(recipe.parts["classifier"].registered)
@@ -114,6 +117,7 @@ class Fitter:
                 return None
 
             def after(epoch: int, nets: Networks) -> Mapping[str, float]:
+                self._paced = nets
                 if not evaluates(epoch):
                     return {}
                 training = self.training.unsaved()
@@ -136,6 +140,7 @@ class Fitter:
             self._part("embedding"),
             hook("embedding", after_embedding),
         )
+        self._require_paced("embedding", embedding.networks)
         view, held_out = self._embedded(embedding.networks, self._part("embedding"))
 
         def after_generator(nets: Networks, training: Training) -> Evaluation:
@@ -147,6 +152,7 @@ class Fitter:
             self._part("generator"),
             hook("generator", after_generator),
         )
+        self._require_paced("generator", generator.networks)
         # An observer of each classifier epoch must see all of them again after an interruption: they are
         # then repeated, not resumed.
         training = self.training if each is None else replace(self.training, folder=None)
@@ -156,6 +162,16 @@ class Fitter:
         networks = {"embedding": embedding.networks, "generator": generator.networks, **last.networks}
         rows = embedding.epochs + generator.epochs + last.epochs
         return Fitted({part: nets for part, nets in networks.items() if nets}, last.evaluation, rows)
+
+    def _require_paced(self, kind: Kind, kept: Networks) -> None:
+        """Check that the networks of a component are those that evaluations along its schedule see."""
+        seen, name = self._paced, self.recipe.parts[kind].name if kind in self.recipe.parts else ""
+        self._paced = None
+        if seen is not None and not _same(seen, kept):
+            raise PluginError(
+                f"{kind} '{name}': fit returns other networks than its paced program trains, by which the "
+                "number of epochs is selected; return that program's, or mark it paced=False"
+            )
 
     def _part(self, kind: Kind) -> Training:
         """The context of one component's training; its stages depend on the plugin that it comes from."""
@@ -229,6 +245,7 @@ class Fitter:
             def on_epoch(
                 epoch: int, nets: Networks, task: str = task, score: Callable[[Networks], Score] = score
             ) -> Mapping[str, float]:
+                self._paced = nets if self.recipe.paced == "classifier" else self._paced
                 return each(task, epoch, self._evaluate(held_out, {task: score(nets)})) if each else {}
 
             done = complete(
@@ -237,6 +254,8 @@ class Fitter:
                 training.child(task),
                 on_epoch if each else None,
             )
+            if self.recipe.paced == "classifier":
+                self._require_paced("classifier", done.networks)
             networks[task], scores[task] = done.networks, score(done.networks)
             rows += done.epochs
         return Fitted(networks, self._evaluate(held_out, scores), rows)
@@ -277,6 +296,11 @@ class Fitter:
                 semantics = self.space.semantics[some].repeat_interleave(per_class, dim=0)
                 made.append(self._transformed(generator, self.generator.sample(generator, semantics, noise)))
         return made, unseen.repeat_interleave(per_class)
+
+
+def _same(one: Networks, other: Networks) -> bool:
+    flat, others = flatten(one), flatten(other)
+    return flat.keys() == others.keys() and all(torch.equal(flat[name], others[name]) for name in flat)
 
 
 def _paced(

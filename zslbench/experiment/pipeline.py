@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zslbench.errors import DataError
+from zslbench.errors import DataError, PluginError
 from zslbench.evaluation.evaluator import Evaluation
 from zslbench.evaluation.folds import Fold, final_fold, validation_fold
-from zslbench.evaluation.metrics import criteria, criterion, headline_metrics
+from zslbench.evaluation.metrics import criterion, headline_metrics
 from zslbench.evaluation.oracle import Best, Oracle
 from zslbench.evaluation.selection import Selection, uses_test_images
 from zslbench.evaluation.splits import WITHOUT
@@ -171,9 +171,31 @@ def _points(
     fitted = Fitter(recipe, fold, training, (task,)).fit(evaluates=evaluates, assess=assess)
     last = _validation_figures(fitted.evaluation)
     on_evaluation(recipe.epochs, last)
+    _require_own_epochs(recipe, fitted, last, evaluates)
     _complete_last_row(fitted, recipe, last)
-    rows = [row for row in fitted.epochs if any(f"val_{one.key}" in row for one in criteria())]
+    rows = [row for row in fitted.epochs if last.keys() & row.keys()]
     return fitted, rows or [{"epoch": None, **last}]
+
+
+def _require_own_epochs(
+    recipe: Recipe, fitted: Fitted, figures: Mapping[str, float], evaluates: Callable[[int], bool]
+) -> None:
+    """Check that rows to select from are evaluations, after epochs of the setting that a refit changes."""
+    rows = [row for row in fitted.epochs if figures.keys() & row.keys()]
+    stages = sorted({row["stage"] for row in rows})
+    if logged := [row["stage"] for row in rows if not evaluates(row["epoch"])]:
+        raise PluginError(
+            f"stage '{logged[0]}' logs a figure under a name of the evaluator's ({', '.join(figures)}); "
+            "rename its step"
+        )
+    if len(stages) > 1:
+        raise PluginError(f"stages {', '.join(stages)}: only one program of a component may be paced")
+    last = max((row["epoch"] for row in fitted.epochs if row["stage"] in stages), default=recipe.epochs)
+    if last != recipe.epochs:
+        raise PluginError(
+            f"stage '{stages[0]}' trains {last} epochs with {recipe.schedule}={recipe.epochs}: refitting "
+            "with a selected number of epochs would be another training"
+        )
 
 
 def _validation_figures(evaluation: Evaluation) -> dict[str, float]:
@@ -239,8 +261,11 @@ def _where(best: Best) -> str:
 
 def _complete_last_row(fitted: Fitted, recipe: Recipe, figures: Mapping[str, float]) -> None:
     """Add figures of the end of the schedule, which are measured after training, to its last row."""
-    part = "gzsl" if recipe.paced == "classifier" else recipe.paced
+    parts = ("gzsl", "czsl") if recipe.paced == "classifier" else (recipe.paced,)
+    evaluated = [row["stage"] for row in fitted.epochs if figures.keys() & row.keys()]
+    named = [row["stage"] for part in parts for row in fitted.epochs[::-1] if f"/{part}" in row["stage"]]
+    stage = next(iter(evaluated or named), None)
     for row in reversed(fitted.epochs):
-        if row["epoch"] == recipe.epochs and f"/{part}" in row["stage"]:
+        if row["epoch"] == recipe.epochs and row["stage"] == stage:
             row.update(figures)
             return

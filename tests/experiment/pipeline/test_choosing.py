@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from zslbench.errors import PluginError
 from zslbench.experiment import fitting
 
 
@@ -121,6 +122,60 @@ def test_a_method_without_gzsl_is_selected_by_acc(run):
         value = record.metrics.get(missing)
         assert value is None or math.isnan(value), missing
     assert not record.table("epochs")["stage"].str.contains("gzsl").any()
+
+
+# --- what is selected is what is refitted -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["scripted-schedule", "scripted-schedule-czsl"])
+@pytest.mark.parametrize("best", range(1, 6))
+def test_every_evaluated_epoch_of_a_classifier_can_be_chosen(run, method, best):
+    """The last one too, whichever task it is evaluated by, and the refit is as long."""
+    script = (tuple(1.0 if epoch == best else 0.25 for epoch in range(1, 6)),)
+    given = settings(u=script, s=((1.0,),), acc=script)
+    record = run(method, epochs=5, every=1, settings=given)
+    assert record.metrics["epochs"] == best
+    assert record.metrics["acc"] == 1.0
+
+
+@pytest.mark.parametrize("best", [2, 4, 5])
+def test_the_figures_of_an_epoch_are_those_of_a_schedule_that_ends_there(run, best):
+    """Embedding, generator or classifier, whichever has the schedule."""
+    script = tuple(1.0 if epoch == best else 0.25 for epoch in range(1, 6))
+    for parts, given in (
+        ({"embedding": "paced", "classifier": "by-embedding"}, settings(u=column(*script), s=column(1.0))),
+        ({"embedding": "as-is", "generator": "scripted", "classifier": "scripted"},
+         settings(u=column(*script), s=column(1.0))),
+        ({"embedding": "as-is", "generator": "still", "classifier": "scripted"},
+         settings(u=(script,), s=((1.0,),))),
+    ):  # fmt: skip
+        whole = run(**parts, epochs=5, every=1, settings=given)
+        assert whole.metrics["epochs"] == best
+        short = run(**parts, epochs=best, every=best, settings=given)
+        ends = [record.table("epochs").dropna(subset="val_h") for record in (whole, short)]
+        found = [
+            rows[rows["epoch"] == best][["val_h", "val_u", "val_s"]].to_numpy().tolist() for rows in ends
+        ]
+        assert found[0] == found[1] and len(found[0]) == 1
+        assert whole.metrics["h"] == short.metrics["h"]
+
+
+@pytest.mark.parametrize(
+    ("embedding", "facts"),
+    [
+        ("twice", ("10 epochs", "embedding.epochs=5")),
+        ("averaged", ("other networks", "paced=False")),
+        ("two-schedules", ("embedding/one", "embedding/two")),
+        ("misnamed", ("val_h",)),
+    ],
+)
+def test_a_plugin_whose_refit_would_be_another_training_is_refused(run, embedding, facts):
+    """By selections that look along the schedule; without, anything is allowed."""
+    options = {"embedding": embedding, "classifier": "by-embedding", "epochs": 5, "every": 2}
+    with pytest.raises(PluginError) as caught:
+        run(**options)
+    assert all(fact in str(caught.value) for fact in facts)
+    assert run(**options, select="last").metrics["epochs"] == 5
 
 
 # --- hyper-parameters ----------------------------------------------------------------------------

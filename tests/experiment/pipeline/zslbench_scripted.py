@@ -6,6 +6,7 @@ generator's and the classifier's epoch. So every figure that selection looks at 
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import numpy as np
@@ -160,6 +161,78 @@ class Restless(Embedding):
         return inputs
 
 
+class StillGenerator(ScriptedGenerator):
+    """Closed form, so that the classifier's schedule is the method's."""
+
+    def fit(self, view):
+        return {}
+
+    def transform(self, nets, g):
+        return torch.cat([g, torch.ones(len(g), 1)], dim=1)
+
+
+class PacedEmbedding(Embedding):
+    """Its last column is the epoch of its training."""
+
+    def fit(self, view):
+        return clock_program(view, self.settings.epochs)
+
+    def embed(self, nets, inputs):
+        return torch.cat([inputs, nets["state"]["t"].expand(len(inputs), 1)], dim=1)
+
+
+class Twice(PacedEmbedding):
+    """Trains two epochs for each of its setting."""
+
+    def fit(self, view):
+        return clock_program(view, 2 * self.settings.epochs)
+
+
+class Averaged(PacedEmbedding):
+    """Returns other networks than it trains."""
+
+    def fit(self, view):
+        nets = yield clock_program(view, self.settings.epochs)
+        return {**nets, "dummy": {"w": nets["dummy"]["w"] / 2}}
+
+
+class TwoSchedules(PacedEmbedding):
+    def fit(self, view):
+        for name in ("one", "two"):
+            nets = yield dataclasses.replace(clock_program(view, self.settings.epochs), name=name)
+        return nets
+
+
+class Misnamed(PacedEmbedding):
+    """Logs a figure under a name of the evaluator's."""
+
+    def fit(self, view):
+        program = clock_program(view, self.settings.epochs)
+        ((step,),) = program.passes
+
+        def losses(nets, batch, noise):
+            return step.losses(nets, batch, noise)._replace(log={"h": torch.ones(())})
+
+        named = dataclasses.replace(step, name="val", losses=losses)
+        return dataclasses.replace(program, passes=((named,),))
+
+
+class ClosedSettings(ComponentSettings):
+    u: Script = ((0.5,),)
+    s: Script = ((0.5,),)
+    acc: Script = ((0.5,),)
+    level: float = 1.0
+
+
+class ScriptedByEmbedding(Scripted):
+    """From semantics, so that the embedding's schedule is the method's."""
+
+    needs_examples = False
+
+    def fit(self, view):
+        return {"state": {"t": torch.ones(())}}
+
+
 HERE = "zslbench_scripted"
 
 
@@ -178,6 +251,18 @@ def zslbench_components():
         one("generator", "scripted", "ScriptedGenerator", "GeneratorSettings"),
         one("classifier", "scripted", "Scripted", "ClassifierSettings"),
         one("classifier", "scripted-closed", "ScriptedClosed", "ClassifierSettings"),
+        one("classifier", "by-embedding", "ScriptedByEmbedding", "ClosedSettings"),
+        one("generator", "still", "StillGenerator"),
+        *(
+            one("embedding", name, target, "GeneratorSettings")
+            for name, target in (
+                ("paced", "PacedEmbedding"),
+                ("twice", "Twice"),
+                ("averaged", "Averaged"),
+                ("two-schedules", "TwoSchedules"),
+                ("misnamed", "Misnamed"),
+            )
+        ),
     ]
 
 
@@ -188,6 +273,10 @@ def zslbench_methods():
     return [
         Method(name="scripted", generator="scripted", classifier="scripted", **parts),
         Method(name="scripted-czsl", generator="scripted", classifier="scripted", tasks=("czsl",), **parts),
+        Method(name="scripted-schedule", generator="still", classifier="scripted", **parts),
+        Method(
+            name="scripted-schedule-czsl", generator="still", classifier="scripted", tasks=("czsl",), **parts
+        ),
         Method(name="scripted-search", classifier="scripted-closed", search=levels, **parts),
         Method(
             name="weighted",
