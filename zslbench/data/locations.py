@@ -9,6 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
+from zslbench.data.kinds import absence
 from zslbench.errors import DataError, MissingData
 from zslbench.store.names import name_fault
 
@@ -47,7 +48,7 @@ def data_root(option: str | Path | None = None) -> Path:
     """
     chosen = option or os.environ.get("ZSLBENCH_DATA")
     root = Path(chosen).expanduser() if chosen else platformdirs.user_data_path("zslbench", False) / "data"
-    return next((root / inner for inner in _NESTED if any(map(is_complete, _inner(root / inner)))), root)
+    return next((root / inner for inner in _NESTED if any(map(is_complete, _listed(root / inner)))), root)
 
 
 def dataset_folders(root: Path) -> dict[str, Path]:
@@ -60,9 +61,12 @@ def dataset_folders(root: Path) -> dict[str, Path]:
         DataError: the folder cannot be listed, or two names differ only in case.
     """
     found: dict[str, Path] = {}
-    for folder in _inner(root):
+    for folder in _listed(root):
         within = folder.is_symlink() and root.resolve().is_relative_to(folder.resolve())  # a circle
-        inside = [folder] if is_complete(folder) else [] if within else _inner(folder)
+        inside = [folder]
+        if not is_complete(folder) and not within:
+            with contextlib.suppress(OSError):  # a folder of somebody else
+                inside = _inner(folder)
         for one in filter(is_complete, inside):
             name = folder_key(one.relative_to(root).as_posix())
             if name in found:
@@ -82,9 +86,10 @@ def find_folder(root: Path, name: str) -> Path | None:
     Raises:
         DataError: a folder cannot be listed, or several data sets have this name.
     """
-    folders = [root]
-    for part in folder_key(name).split("/"):
-        folders = [one for parent in folders for one in _inner(parent) if folder_key(one.name) == part]
+    first, *rest = folder_key(name).split("/")
+    folders = [one for one in _listed(root) if folder_key(one.name) == first]
+    for part in rest:
+        folders = [one for parent in folders for one in _listed(parent) if folder_key(one.name) == part]
     complete = [one for one in folders if is_complete(one)]
     if len(complete) > 1:
         both = " and ".join(one.name for one in complete)
@@ -124,17 +129,29 @@ def folder_key(name: str) -> str:
 
 def is_complete(folder: Path) -> bool:
     """Whether the folder is a data set in the xlsa17 format."""
-    return (folder / SPLITS_FILE).is_file()
+    return not absence(folder / SPLITS_FILE)
+
+
+def _listed(root: Path) -> list[Path]:
+    """The folders in the data root by name, none if there is no root; DataError: it cannot be listed."""
+    try:
+        return _inner(root)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DataError(root, [f"cannot be listed ({error.strerror})"], HOW_TO_CHOOSE) from None
 
 
 def _inner(folder: Path) -> list[Path]:
     """The folders in a folder by name; names that begin with a dot are still being written."""
-    try:
-        return sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise DataError(folder, [f"cannot be listed ({error.strerror})"], HOW_TO_CHOOSE) from None
+    with os.scandir(folder) as entries:  # says what is a folder without looking at a million pictures
+        return sorted(Path(one.path) for one in entries if not one.name.startswith(".") and _is_folder(one))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    with contextlib.suppress(OSError):  # of a link in a circle or to a folder of somebody else
+        return entry.is_dir()
+    return False
 
 
 def sidecar(folder: Path, file: str) -> Path | None:

@@ -79,6 +79,8 @@ NAMES = {
 }
 """Names of each array, in lower case and without ``_`` and ``/``; of several, the first counts."""
 
+_RATIO, _SLACK = 50, 64 << 20
+"""Largest acceptable content of a ``.npz`` file, as a multiple of its size; and bytes added to that."""
 _KIND = "custom"
 _PARTS = {"trainval": "train", "test_seen": "test_seen", "test_unseen": "test_unseen", "test": "test"}
 """Part of the split (``test``: of either), and what its arrays are called after."""
@@ -128,6 +130,9 @@ def _read(path: Path) -> Arrays:
     if kind == NPZ:
         values: Mapping[str, Any] = {}
         try:
+            with zipfile.ZipFile(path) as packed:
+                if sum(one.file_size for one in packed.infolist()) > _RATIO * path.stat().st_size + _SLACK:
+                    raise DataError(path, [f"expands to over {_RATIO} times its size"])
             with np.load(path, allow_pickle=False) as archive:
                 values = {name: archive[name] for name in names.values()}
         except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
