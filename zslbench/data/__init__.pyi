@@ -56,6 +56,7 @@ from .named import (
     folder_components as folder_components,
     shadowed_note as shadowed_note,
 )
+from .npy import open_npy as open_npy
 from .provenance import array_sha256 as array_sha256, source as source
 from .regions.attach import disagreements as disagreements
 from .regions.cache import cached_store as cached_store

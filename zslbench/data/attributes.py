@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from zslbench.data.kinds import NPY, UNKNOWN, file_kind, require_file
 from zslbench.data.locations import ATTRIBUTE_NAMES, ATTRIBUTE_VECTORS, sidecar
+from zslbench.data.npy import open_npy
 from zslbench.data.validate import Finding
 from zslbench.errors import DataError
 
@@ -123,14 +123,8 @@ def read_vectors(path: Path) -> Vectors:
     Raises:
         DataError: it cannot be read or is not a matrix of numbers.
     """
-    require_file(path)
-    try:
-        if (kind := file_kind(path)) not in (NPY, UNKNOWN):
-            raise DataError(path, [f"is {kind}, not a .npy array"])
-        matrix = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(path, [f"is not a .npy array of numbers ({error})"]) from None
-    if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+    matrix = open_npy(path)
+    if matrix.ndim != 2 or matrix.dtype.kind == "b":
         raise DataError(path, ["is not a two-dimensional array of numbers"])
     with np.errstate(over="ignore"):  # callers judge values
-        return np.ascontiguousarray(matrix, dtype=np.float32)
+        return np.array(matrix, dtype=np.float32, order="C")

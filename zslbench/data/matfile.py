@@ -89,6 +89,8 @@ def _one_error(path: Path) -> Iterator[None]:
         yield
     except MalformedFile as fault:
         raise DataError(path, [f"the file {fault}"], fault.advice) from None
+    except DataError:
+        raise
     except MemoryError:
         raise DataError(path, ["the file does not fit into memory"]) from None
     except Exception as error:

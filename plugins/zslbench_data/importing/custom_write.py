@@ -13,14 +13,12 @@ from zslbench.data import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS,
     IMAGES,
-    NPY,
     SPLITS_FILE,
-    UNKNOWN,
+    Finding,
     Findings,
     RegionWriter,
-    file_kind,
     find_layout,
-    require_file,
+    open_npy,
     require_space,
 )
 from zslbench.errors import DataError, MissingData, SettingsError
@@ -233,19 +231,13 @@ def open_array(path: Path, findings: Findings) -> np.ndarray | None:
     Raises:
         MissingData: there is no such file.
     """
-    require_file(path)
     try:
-        if (kind := file_kind(path)) not in (NPY, UNKNOWN):
-            findings.error(f"is {kind}, not a .npy array of numbers", path.name)
-            return None
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        findings.error(f"not a .npy array of numbers ({error})", path.name)
+        return open_npy(path)
+    except MissingData:
+        raise
+    except DataError as error:
+        findings.extend(Finding("error", fault, path.name) for fault in error.faults)
         return None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or 0 in array.shape:
-        findings.error("not an array of numbers, or an empty one", path.name)
-        return None
-    return array
 
 
 def _checked_array(path: Path | None, what: str, dtype: str, findings: Findings) -> np.ndarray | None:

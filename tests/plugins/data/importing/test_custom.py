@@ -374,7 +374,7 @@ def test_a_data_set_holds_no_other(files: Any, run: Callable[..., Any], root: Pa
 def test_no_pickle_is_opened(files: Any, run: Callable[..., Any]) -> None:
     np.save(files.folder / "own.npy", np.array([{"a": 1}] * 42, dtype=object), allow_pickle=True)
     result = run(files.folder / "own.npy", *custom(files))
-    assert (result.exit_code, "own.npy: not a .npy" in result.stderr) == (1, True)
+    assert (result.exit_code, "own.npy: is not a .npy" in result.stderr) == (1, True)
 
 
 def test_a_stop_leaves_nothing(
