@@ -177,7 +177,7 @@ def test_progress_is_plain_lines_on_standard_error(zslbench: Any) -> None:
         "final/gzsl",
         "final/czsl",
     ]
-    assert re.search(r"validation/generator: epoch 2/2, \d+ s, 0 s left  critic_loss", result.stderr)
+    assert re.search(r"validation/generator: epoch 2/2, \d+ s, 0 s left  decoder_loss", result.stderr)
     assert "epoch" not in result.stdout.replace("epochs", "")
 
 
