@@ -115,15 +115,24 @@ def provenance(dataset: Dataset, verified: bool = True) -> dict[str, Any]:
     except DataError as error:  # other selections need none
         note = "; ".join(error.faults)
     names = [str(dataset.class_names[one]) for one in candidates.classes]
+    about = regions.describe() if isinstance(regions, RegionStore) else None
+    extra = json.loads(json.dumps(dict(dataset.extra), default=str))
+    # What methods may read besides arrays, and what a record shows: with other words it is another run.
+    described = {
+        "class_names": list(map(str, dataset.class_names)),
+        "attribute_names": list(map(str, dataset.attribute_names or ())),
+        "regions": about,
+        "extra": extra,
+    }
     return {
         "dataset": dataset.name,
         "features": dataset.features_name,
         "finetuned": dataset.finetuned,
         "semantics": dataset.semantics_name,
-        "regions": regions.describe() | {"verified": verified} if isinstance(regions, RegionStore) else None,
+        "regions": about and about | {"verified": verified},
         "images": len(dataset.labels),
         "classes": len(dataset.class_names),
-        "class_names_digest": run_id({"names": list(map(str, dataset.class_names))}),
+        "described": {name: run_id({name: one}) for name, one in described.items() if one},
         "unseen_classes": len(names),
         "classes_without_images": len(untested_classes(dataset)),
         "candidates": candidates.name,
@@ -134,7 +143,7 @@ def provenance(dataset: Dataset, verified: bool = True) -> dict[str, Any]:
         "arrays": [
             {"array": one.array, "file": one.file, "sha256": one.sha256} for one in arrays(dataset, verified)
         ],
-        "extra": json.loads(json.dumps(dict(dataset.extra), default=str)),
+        "extra": extra,
     }
 
 

@@ -169,7 +169,8 @@ class Job:
                 "semantics": self.data["semantics"],
                 "split": self.data["split_fingerprint"],
                 "validation": self.data["validation_fingerprint"],
-                "class_names": self.data["class_names_digest"],
+                "finetuned": self.data["finetuned"],
+                "described": self.data["described"],
                 # By default they follow from labels and split.
                 **({} if chosen["name"] == TEST else {"candidates": chosen}),
                 "arrays": {one["array"]: one["sha256"] for one in self.data["arrays"]},

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from folders import CLASSES, contents, write_folder
+from folders import CLASSES, cells, contents, write_folder
 
 import zslbench as package
 from zslbench.store.store import Store
@@ -175,3 +176,23 @@ def test_a_suite_names_candidates_of_its_own(zslbench: Any, tmp_path: Path) -> N
     assert "(candidates near.txt)" in shown
     far = next(line for line in shown.splitlines() if "(candidates near.txt)" in line)
     assert "**" not in far.partition("|")[2].partition("|")[2]
+
+
+@pytest.mark.parametrize("renamed", ["class", "attribute"])
+def test_corrected_names_are_another_run_that_shows_them(zslbench: Any, tmp_path: Path, renamed: str) -> None:
+    variables = contents()
+    folder = write_folder(tmp_path, variables)
+    np.save(folder / "attribute_vectors.npy", np.ones((5, 3), dtype=np.float32))
+    names = folder / "attribute_names.txt"
+    names.write_text("big\nred\nfury\nwet\nold", "utf-8")
+    options = ("eszsl", "--dataset=small", f"--data-root={tmp_path}", "--select=last", "--format=json")
+    first = record(zslbench, zslbench("run", *options, "--threads=1"))
+    if renamed == "class":
+        write_folder(tmp_path, variables | {"allclasses_names": cells(("ant", "wasp", *CLASSES[2:]))})
+        again = record(zslbench, zslbench("run", *options, "--threads=1"))
+        assert again.info.id != first.info.id
+        assert "wasp" in set(again.table("classes")["name"])
+        assert again.metrics == first.metrics
+    else:  # which ESZSL is not given: the run is the same
+        names.write_text("big\nred\nfurry\nwet\nold", "utf-8")
+        assert record(zslbench, zslbench("run", *options, "--threads=1")).info.id == first.info.id

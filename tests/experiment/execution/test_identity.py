@@ -16,8 +16,10 @@ import pytest
 
 import zslbench
 from zslbench import Reading
+from zslbench.data import ArrayRegions
 from zslbench.experiment.datasets import provenance
 from zslbench.experiment.job import ExecutionMode
+from zslbench.plugin import Candidates, Dataset
 from zslbench.store.identity import run_id
 
 
@@ -90,7 +92,7 @@ def test_every_array_counts(job: Any, array: str) -> None:
     """One changed value in what a run is given is another run, though nothing has another name."""
     one = job()
     changed = getattr(one.dataset, array).copy()
-    changed.flat[5] = 1 - changed.flat[5]
+    changed.flat[5] = abs(1 - changed.flat[5])
     # The sources go with the arrays; without one for it, the core takes the array's own digest.
     sources = tuple(source for source in one.dataset.sources if source.array != array)
     dataset = dataclasses.replace(one.dataset, **{array: changed}, sources=sources)
@@ -165,11 +167,38 @@ def test_nothing_else_counts(job: Any, monkeypatch: pytest.MonkeyPatch, tmp_path
         assert word not in text
 
 
-def test_class_names_count(job: Any) -> None:
-    """Corrected names are another run, which shows them."""
+OTHERS: dict[str, Any] = {
+    "name": None,
+    "features": lambda old: old + 1,
+    "labels": lambda old: np.roll(old, 1),
+    "class_names": lambda old: ("renamed", *old[1:]),
+    "semantics": lambda old: old + 1,
+    "split": lambda old: dataclasses.replace(old, test_seen=old.test_seen[1:]),
+    "features_name": lambda old: "other",
+    "semantics_name": lambda old: "other",
+    "attribute_names": lambda old: ("renamed", *old[1:]),
+    "attribute_vectors": lambda old: old + 1,
+    "regions": lambda old: ArrayRegions(old.array + 1),
+    "image_files": None,
+    "candidates": lambda old: Candidates("all", np.append(old.classes, 0)),
+    "finetuned": lambda old: not old,
+    "sources": None,
+    "notes": None,
+    "extra": lambda old: {**old, "simulated": False},
+}
+"""Another value of each field of a data set. None: what says where it was read, or which images to draw, is
+history of a run and decides nothing."""
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Dataset), ids=lambda field: field.name)
+def test_whatever_is_read_of_a_data_set_counts(job: Any, field: Any) -> None:
+    """What figures depend on, and what a record shows: corrected names are another run, which shows them."""
     one = job()
-    names = ("renamed", *one.dataset.class_names[1:])
-    dataset = dataclasses.replace(one.dataset, class_names=names)
+    change = OTHERS[field.name]  # a new field needs a decision
+    if change is None:
+        return
+    changed = {field.name: change(getattr(one.dataset, field.name)), "sources": ()}
+    dataset = dataclasses.replace(one.dataset, **changed)
     assert ident(dataclasses.replace(one, dataset=dataset, data=provenance(dataset))) != ident(one)
 
 
