@@ -1,4 +1,4 @@
-from .audit import PROBES as PROBES, run as run
+from .audit import PROBES as PROBES, judge as judge, run as run
 from .stored import (
     LIMITS as LIMITS,
     AuditResult as AuditResult,

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
-import inspect
-import re
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from zslbench.errors import Interrupted
+from zslbench.errors import PluginError
 from zslbench.evaluation import Selection
-from zslbench.experiment import Recipe, core_version, embedding_inputs, load_dataset, resolve
-from zslbench.plugin import one_line
+from zslbench.experiment import Part, core_version, load_dataset
+from zslbench.plugin import Dataset, build, first_party, one_line, settings_model
 from zslbench.store import Store
 from zslbench_audit import probes
-from zslbench_audit.probes import Leak
+from zslbench_audit.altered import with_other_labels
+from zslbench_audit.process import Leak, Process
 from zslbench_audit.runs import ProbeRuns
-from zslbench_audit.sharing import arrays
 from zslbench_audit.stored import AuditResult, ProbeResult, save
 
 DATASET = "toy"
-ITERATIONS = 10
-"""Most batches of an epoch, where a setting gives their number."""
 
-PROBES: Mapping[str, Callable[[ProbeRuns], str]] = {
-    "images": probes.images,
-    "labels": probes.labels,
-    "rows": probes.rows,
-    "selection": probes.selection,
-    "globals": probes.global_state,
-    "seed": probes.seed,
-    "arrays": arrays,
+PROBES: Mapping[str, tuple[Callable[[ProbeRuns], str], str]] = {
+    "figures": (
+        probes.figures,
+        "The figures of a run are those that a process without the plugin computes from its scores.",
+    ),
+    "images": (probes.images, "Nothing that is fitted or chosen depends on the test images."),
+    "labels": (probes.labels, "Nothing that is fitted, chosen or predicted depends on test labels."),
+    "rows": (probes.rows, "The prediction for a test image does not depend on the other test images."),
+    "selection": (
+        probes.selection,
+        "Test images and labels do not affect the choice of epochs and hyper-parameters.",
+    ),
+    "globals": (
+        probes.global_state,
+        "Nothing depends on the global random state, and a run leaves the process unchanged.",
+    ),
+    "seed": (probes.seed, "The same seed gives the same bits, and another seed gives another result."),
+    "arrays": (probes.arrays, "No part writes to data that others use."),
 }
-"""In the order in which they are reported; the docstring of each is its claim."""
+"""Each probe and its claim, in the order in which they are reported."""
 
 
 def run(
+    method: str | None = None, *, notify: Callable[[str], None] = lambda text: None, **options: Any
+) -> AuditResult:
+    """As :func:`judge`, in a process of its own: whatever plugins did to this one does not matter."""
+    with Process() as process:
+        value, _ = process.ask("audit", notify=notify, method=method, **options)
+    return AuditResult.from_dict(value)
+
+
+def judge(
     method: str | None = None,
     *,
     variant: str | None = None,
@@ -58,6 +75,9 @@ def run(
     The method's own preset for the data set applies with shortened schedules: every whole number called
     ``epochs`` or ``..._epochs``, and ``iterations``, unless the user sets it. The probe runs are not stored.
 
+    Plugins run in another process, which never has the classes of the test images. This one should not have
+    imported any: it evaluates. The data set is a new one (``dataset.seed``), unless the user sets its seed.
+
     Args:
         epochs: the longest schedule.
         select: how the probe runs select; ``oracle`` demonstrates that the probes catch it.
@@ -67,72 +87,60 @@ def run(
 
     The other arguments and the errors are those of :func:`zslbench.run`.
     """
-    from zslbench.plugin import registry
-
     started = time.monotonic()
-    recipe = resolve(
-        registry(),
-        DATASET,
-        method=method,
-        variant=variant,
-        reading=reading,
-        components={"embedding": embedding, "generator": generator, "classifier": classifier},
-        preset=preset,
-        settings=settings,
-    )
-    recipe = recipe.with_settings(_shortened(recipe, epochs, settings or {}))
-    dataset = load_dataset(recipe.parts["dataset"], needs_regions=embedding_inputs(recipe) == "regions")
-    runs = ProbeRuns(recipe, dataset, Selection(select, every=1))
-    notify(f"{recipe.label}: reference run")
-    runs.run()  # if the method cannot run at all, that is an error and not the result of a probe
-    results = []
-    for name, probe in PROBES.items():
-        notify(f"{recipe.label}: probe {name}")
-        results.append(ProbeResult(name, *_tested(probe, runs)))
-    methods = [part.registered.plugin for kind, part in recipe.parts.items() if kind != "dataset"]
+    with Process() as process:
+        resolved, _ = process.ask(
+            "resolve",
+            epochs=epochs,
+            dataset=DATASET,
+            method=method,
+            variant=variant,
+            reading=reading,
+            components={"embedding": embedding, "generator": generator, "classifier": classifier},
+            preset=preset,
+            settings=settings,
+        )
+        label, inputs = resolved.pop("label"), resolved.pop("inputs")
+        if "dataset.seed" not in (settings or {}):
+            resolved["settings"]["dataset"]["seed"] = secrets.randbits(32)
+        truth = _loaded(resolved["settings"]["dataset"], inputs == "regions")
+        # What is not needed may tell which data set it is.
+        given = with_other_labels(replace(truth, sources=(), notes=(), extra={}), 1)
+        runs = ProbeRuns(process, resolved, given, truth, Selection(select, every=1))
+        notify(f"{label}: reference run")
+        runs.run()  # if the method cannot run at all, that is an error and not the result of a probe
+        results = []
+        for name, (probe, claim) in PROBES.items():
+            notify(f"{label}: probe {name}")
+            results.append(ProbeResult(name, claim=claim, **_tested(probe, runs)))
+    facts = {key: value for key, value in resolved.items() if key != "epochs"}
     result = AuditResult(
-        method=recipe.method,
-        variant=recipe.variant,
-        reading=recipe.reading.name if recipe.reading else None,
-        plugins={one.name: one.source for one in methods},
+        **facts,
         zslbench=core_version(),
-        settings={kind: part.values() for kind, part in recipe.parts.items()},
         selection=select,
         probes=tuple(results),
         when=datetime.now(UTC),
         seconds=time.monotonic() - started,
-        search={key: list(values) for key, values in recipe.search.items()},
     )
     if keep:
         save(Store.default(store), result)
     return result
 
 
-def _shortened(recipe: Recipe, epochs: int, given: Mapping[str, Any]) -> dict[str, int]:
-    """The settings that make schedules longer than ``epochs``, or epochs than ``ITERATIONS``, shortened."""
-    most = {"epochs": epochs, "iterations": ITERATIONS}
-    return {
-        f"{kind}.{name}": most[what]
-        for kind, part in recipe.parts.items()
-        for name, value in part.values().items()
-        if (what := re.split(r"[._]", name)[-1]) in most
-        and isinstance(value, int)
-        and value > most[what]
-        and f"{kind}.{name}" not in given
-    }
+def _loaded(settings: Mapping[str, Any], needs_regions: bool) -> Dataset:
+    """The simulated data set, made in this process."""
+    registered = first_party().component("dataset", DATASET)
+    model = build(settings_model(registered), settings, f"dataset '{DATASET}'")
+    return load_dataset(Part(registered, model), needs_regions=needs_regions)
 
 
-def _tested(probe: Callable[[ProbeRuns], str], runs: ProbeRuns) -> tuple[bool, str, str]:
-    """Whether a probe passed, its claim, and what it found."""
-    claim = inspect.getdoc(probe) or ""
+def _tested(probe: Callable[[ProbeRuns], str], runs: ProbeRuns) -> dict[str, Any]:
+    """Whether a probe passed, and what it found."""
     try:
-        return True, claim, probe(runs)
-    except Interrupted:
-        raise
+        return {"passed": True, "detail": probe(runs)}
+    except Leak as leak:
+        text = str(leak)
     except Exception as error:  # a plugin that fails on noise may have read it
-        text = (
-            str(error)
-            if isinstance(error, Leak)
-            else f"the run under this probe failed with {one_line(error)}"
-        )
-        return False, claim, f"{text[:1].upper()}{text[1:]}."
+        reason = str(error) if isinstance(error, PluginError) else one_line(error)
+        text = f"the run under this probe failed with {reason}"
+    return {"passed": False, "detail": f"{text[:1].upper()}{text[1:]}."}

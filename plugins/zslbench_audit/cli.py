@@ -69,7 +69,7 @@ def audit(
     failures: list[str] = []
     for target in targets:
         try:
-            found = auditing.run(**{**options, **target}, select=select, store=store, notify=display.say)
+            found = auditing.judge(**{**options, **target}, select=select, store=store, notify=display.say)
         except ZslbenchError as error:
             if len(targets) == 1:
                 raise
@@ -97,9 +97,11 @@ def audit(
 
 def _targets(suite: str | None) -> list[dict[str, Any]]:
     """Method, variant and reading of each line of a suite, or every installed method."""
-    from zslbench.plugin import FULL, registry
+    from zslbench.plugin import FULL
+    from zslbench_audit.process import Process
 
-    known = {one.name: one.declaration for one in registry().methods()}
+    with Process() as process:  # this process, which evaluates, imports no plugin
+        known, _ = process.ask("methods")
     if suite is None:
         return [{"method": name} for name in known]
     from zslbench.experiment import find_suite

@@ -1,22 +1,24 @@
 """The probes of an audit: each changes what a method must not see or depend on, and compares runs.
 
-A probe is a function that returns what it compared, and raises :class:`Leak` if its claim, the docstring, is
-broken.
+A probe is a function that returns what it compared, and raises :class:`Leak` if its claim is broken
+(:data:`zslbench_audit.audit.PROBES`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from zslbench.data import array_sha256, few
-from zslbench.evaluation import Evaluation, criteria
+from zslbench.data import few
+from zslbench.evaluation import METRICS, Evaluation, criteria
 from zslbench.experiment import Outcome
 from zslbench.training import flatten
 from zslbench_audit.altered import copied, test_rows, with_fewer_rows, with_noise, with_other_labels
+from zslbench_audit.process import Leak
 from zslbench_audit.runs import GLOBAL_SEED, SEED, ProbeRuns
+from zslbench_audit.sharing import tensor_sha256
 
 Artefacts = dict[str, Any]
 """What training and selection gave, comparable bit for bit, by a readable name such as
@@ -32,12 +34,36 @@ _CHOSEN = (
 )
 
 
-class Leak(Exception):
-    """How a probe's claim was broken."""
+def figures(runs: ProbeRuns) -> str:
+    """Compares the figures that the runs report with those of their scores, computed in this process."""
+    for outcome in (runs.run(), runs.run(with_other_labels)):
+        offset = outcome.metrics.get("offset")
+        found = outcome.evaluation.figures()
+        if isinstance(offset, float):
+            found |= outcome.evaluation.calibrated(offset).figures(calibrated=True)
+        wrong = [
+            f"{METRICS[key].name} {_percent(outcome.metrics.get(key))} (it is {_percent(figure)})"
+            for key, figure in found.items()
+            if not np.isclose(_number(outcome.metrics.get(key)), figure, rtol=0, atol=1e-9, equal_nan=True)
+        ]
+        if wrong:
+            raise Leak(
+                f"the run reports {', '.join(wrong)}; the figures in brackets are those of the same scores, "
+                "computed in a process without the plugin: code that evaluates was replaced"
+            )
+    return f"All {len(found)} figures of two runs are the same there."
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _percent(value: Any) -> str:
+    return f"{100 * _number(value):.1f}"
 
 
 def images(runs: ProbeRuns) -> str:
-    """Nothing that is fitted or chosen depends on the test images."""
+    """Replaces the test images by noise."""
     honest, noise = runs.run(), runs.run(with_noise)
     count = len(test_rows(runs.dataset))
     _require_same_fit(honest, noise, f"with the {count} test images replaced by noise")
@@ -53,28 +79,67 @@ def images(runs: ProbeRuns) -> str:
 
 
 def labels(runs: ProbeRuns) -> str:
-    """Nothing that is fitted, chosen or predicted depends on test labels."""
+    """Gives the test images other false classes, on which the figures must be at chance."""
     honest, other = runs.run(), runs.run(with_other_labels)
     count = len(test_rows(runs.dataset))
     _require_same_fit(honest, other, f"with other labels for the {count} test images")
     if not same_scores(honest, other):
         raise Leak(f"the scores of the {count} test images changed with their labels")
+    key = "u" if honest.evaluation.czsl is None else "acc"
     chance = 100 / len(honest.evaluation.unseen)
-    if honest.evaluation.czsl is None:
-        figures = f"U went from {100 * honest.evaluation.u:.1f} to {100 * other.evaluation.u:.1f}."
-    else:
-        figures = (
-            f"Acc against these labels is {100 * other.evaluation.acc:.1f}, and "
-            f"{100 * honest.evaluation.acc:.1f} against the true ones; chance is {chance:.1f}."
-        )
+    for name, predicted, classes in _predictions(other.evaluation):
+        for figure in (getattr(other.evaluation, name), _number(other.metrics.get(name))):
+            if beats_chance(figure, predicted, classes):
+                raise Leak(
+                    f"{METRICS[name].name} is {100 * figure:.1f} on random classes, better than on each of "
+                    f"{PERMUTATIONS} permutations of them (chance: {100 / len(np.unique(classes)):.1f})"
+                )
     return (
-        f"With random classes of uneven size for the {count} test images, {unchanged(honest)} and all "
-        f"scores stayed bit-identical. {figures}"
+        f"With random classes of uneven size for the {count} test images, {unchanged(honest)} and all scores "
+        f"stayed bit-identical. {METRICS[key].name} against these classes is "
+        f"{100 * getattr(other.evaluation, key):.1f}, no more than chance (at most {chance:.1f} on average); "
+        f"against the true ones, which the process with the plugins never has, it is "
+        f"{100 * getattr(runs.against_truth(honest), key):.1f}."
     )
 
 
+PERMUTATIONS = 100_000
+
+
+def _predictions(evaluation: Evaluation) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """For each accuracy: its key, the predicted and the given class of its images."""
+    unseen = evaluation.is_unseen
+    if evaluation.czsl is not None:
+        yield "acc", evaluation.czsl.label, evaluation.labels[unseen]
+    if evaluation.gzsl is not None:
+        predicted = evaluation.gzsl.all.label
+        yield "u", predicted[unseen], evaluation.labels[unseen]
+        yield "s", predicted[~unseen], evaluation.labels[~unseen]
+
+
+def beats_chance(figure: float, predicted: np.ndarray, classes: np.ndarray) -> bool:
+    """Whether a mean per-class accuracy is higher than on every one of many random permutations of the
+    classes.
+
+    If predictions do not depend on the classes, all permutations of these among the images are equally
+    likely, so this happens with a probability below 1 / ``PERMUTATIONS``, whatever the predictions are: the
+    exact one-sided permutation test.
+    """
+    if not figure > 0:
+        return False
+    sizes = np.bincount(classes)
+    weight = np.divide(1.0, sizes * np.count_nonzero(sizes), where=sizes > 0, out=np.zeros(len(sizes)))
+    random = np.random.default_rng(0)
+    for _ in range(PERMUTATIONS // 1000):  # one that is as good decides: mostly the first thousand have it
+        permuted = random.permuted(np.tile(classes, (1000, 1)), axis=1)
+        accuracy = np.where(permuted == predicted, weight[permuted], 0.0).sum(axis=1)
+        if (accuracy >= figure - 1e-9).any():
+            return False
+    return True
+
+
 def rows(runs: ProbeRuns) -> str:
-    """The prediction for a test image does not depend on the other test images."""
+    """Removes half of the test images and reorders the others."""
     honest, fewer = runs.run(), runs.run(with_fewer_rows)
     _require_same_fit(honest, fewer, "with half of the test images")
     for task in ("gzsl", "czsl"):
@@ -106,7 +171,7 @@ def _changed_scores(honest: Evaluation, fewer: Evaluation, task: str) -> np.ndar
 
 
 def selection(runs: ProbeRuns) -> str:
-    """Test images and labels do not affect the choice of epochs and hyper-parameters."""
+    """Compares choices and the figures behind them with noise for test images, and with other classes."""
     honest = runs.run()
     for what, alter in (
         ("the test images replaced by noise", with_noise),
@@ -114,8 +179,8 @@ def selection(runs: ProbeRuns) -> str:
     ):
         if names := changed_artefacts(choices(honest), choices(runs.run(alter))):
             raise Leak(f"with {what}, selection gave other values: {few(names)}")
-    options = [f"{len(values)} values of {name}" for name, values in runs.recipe.search.items()]
-    options = [f"{runs.recipe.epochs} epochs", *options] if runs.recipe.epochs else options
+    options = [f"{len(values)} values of {name}" for name, values in runs.method["search"].items()]
+    options = [f"{runs.method['epochs']} epochs", *options] if runs.method["epochs"] else options
     among = f"Among {', '.join(options)}, " if options else "There was nothing to choose; "
     return (
         f"{among}{chosen(honest)} and all validation metrics stayed the same with the test images replaced "
@@ -124,19 +189,20 @@ def selection(runs: ProbeRuns) -> str:
 
 
 def global_state(runs: ProbeRuns) -> str:
-    """Nothing depends on the global random state, and a run leaves the process unchanged."""
+    """Changes the global random state."""
     one, other = runs.run(), runs.run(global_seed=GLOBAL_SEED + 1)
     seeds = "with other global seeds of torch, numpy and random"
     _require_same_fit(one, other, seeds)
     if not same_scores(one, other):
         raise Leak(f"{seeds}, the scores of the test images changed")
-    traces = runs.traces()
-    if traces.settings:
-        raise Leak(f"a run left {few(traces.settings)} changed")
+    # The first run imports libraries, which change settings once.
+    traces = runs.traces(global_seed=GLOBAL_SEED + 1)
+    if traces["settings"]:
+        raise Leak(f"a run left {few(traces['settings'])} changed")
     drawn = (
-        f" It draws from the global generator of {', '.join(traces.drawn)}, as initialising layers does; "
+        f" It draws from the global generator of {', '.join(traces['drawn'])}, as initialising layers does; "
         "nothing depends on it, and runs restore its state."
-        if traces.drawn
+        if traces["drawn"]
         else ""
     )
     return (
@@ -146,7 +212,7 @@ def global_state(runs: ProbeRuns) -> str:
 
 
 def seed(runs: ProbeRuns) -> str:
-    """The same seed gives the same bits, and another seed gives another result."""
+    """Repeats a run, and runs with another seed."""
     one, again, other = runs.run(), runs.compute(copied(runs.dataset))[0], runs.run(seed=SEED + 1)
     if names := changed_artefacts(fitted(one), fitted(again)):
         raise Leak(f"two runs with seed {SEED} differ in {few(names)}")
@@ -154,12 +220,17 @@ def seed(runs: ProbeRuns) -> str:
         raise Leak(f"two runs with seed {SEED} score test images differently")
     if changed_artefacts(fitted(one), fitted(other)) or not same_scores(one, other):
         return f"Two runs with seed {SEED} are bit-identical; seed {SEED + 1} differs."
-    if runs.recipe.schedule is None:
+    if runs.method["epochs"] is None:
         return "Two runs are bit-identical, as is one with another seed: the method is closed form."
     raise Leak(
         f"seeds {SEED} and {SEED + 1} give the same values although the method is trained: its "
         "randomness does not come from the run's seed, so running several seeds would not show its variance"
     )
+
+
+def arrays(runs: ProbeRuns) -> str:
+    """Watches the data set and the arguments of every call, where the plugins are."""
+    return str(runs.ask("arrays", runs.dataset)[0])
 
 
 def _require_same_fit(one: Outcome, other: Outcome, change: str) -> None:
@@ -207,11 +278,6 @@ def changed_artefacts(one: Artefacts, other: Artefacts) -> list[str]:
     return [
         name for name in dict.fromkeys([*one, *other]) if one.get(name, absent) != other.get(name, absent)
     ]
-
-
-def tensor_sha256(tensor: Tensor) -> str:
-    """sha256 of dtype, shape and values."""
-    return array_sha256(tensor.detach().cpu().contiguous().numpy())
 
 
 def unchanged(outcome: Outcome) -> str:

@@ -1,48 +1,53 @@
-"""The runs that probes compare: each in separate memory, from a known state of the process."""
+"""The runs that probes compare: made by the process with the plugins, evaluated by this one."""
 
 from __future__ import annotations
 
-import logging
-import os
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from zslbench.evaluation import Selection
-from zslbench.experiment import ExecutionMode, Outcome, Recipe, applied, run
-from zslbench.plugin import Dataset, Streams
-from zslbench.testing import global_seed
-from zslbench.training import Training
+from zslbench.errors import PluginError
+from zslbench.evaluation import Evaluation, Selection, evaluate, final_fold
+from zslbench.experiment import Outcome
+from zslbench.plugin import Dataset
+from zslbench.training import unflatten
 from zslbench_audit.altered import copied
+from zslbench_audit.process import Arrays, Process
 
 Alter = Callable[[Dataset, int], Dataset]
 """Makes another data set from one, at random from a seed."""
+
+Traces = Mapping[str, list[str]]
+"""``settings`` of the process that a run left changed, global generators that it has ``drawn`` from."""
 
 SEED = 0
 """Seed of the runs, unless a probe changes it."""
 GLOBAL_SEED = 1
 """Seed of the process's global random generators, unless a probe changes it."""
 
-_MODE = ExecutionMode("cpu", threads=1)
-
 
 @dataclass(frozen=True)
 class ProbeRuns:
-    """Runs of a method for its probes, by the code of a user's runs; nothing is stored or reused."""
+    """Runs of a method for its probes. Their evaluations and figures are made here, where no plugin is."""
 
-    recipe: Recipe
+    process: Process
+    """The process with the plugins, which has resolved the method."""
+    method: Mapping[str, Any]
+    """What it resolved, as :meth:`zslbench_audit.worker.Worker.resolve` says."""
     dataset: Dataset
+    """What that process is given: its test images have false classes."""
+    truth: Dataset
+    """The same with the true classes."""
     selection: Selection
     _computed: dict[tuple[str, int, int], tuple[Outcome, Traces]] = field(default_factory=dict)
 
     def run(self, alter: Alter | None = None, *, seed: int = SEED, global_seed: int = GLOBAL_SEED) -> Outcome:
         """The outcome on the data set, or on an altered one; computed once for the same arguments.
 
+        Its ``metrics`` are what the process with the plugins reports; its evaluation is made here.
         ``global_seed`` is that of the process's global generators.
         """
         key = (alter.__name__ if alter else "", seed, global_seed)
@@ -51,79 +56,77 @@ class ProbeRuns:
             self._computed[key] = self.compute(data, seed, global_seed)
         return self._computed[key][0]
 
-    def traces(self) -> Traces:
+    def traces(self, *, global_seed: int) -> Traces:
         """What a run on the unaltered data set changed in the process."""
-        self.run()
-        return self._computed["", SEED, GLOBAL_SEED][1]
+        self.run(global_seed=global_seed)
+        return self._computed["", SEED, global_seed][1]
 
     def compute(
         self, data: Dataset, seed: int = SEED, global_seed: int = GLOBAL_SEED
     ) -> tuple[Outcome, Traces]:
-        """A run on this data set, which may be written to, and what it changed in the process."""
-        with isolated(seed, global_seed, quiet=bool(self._computed)) as traces:
-            return run(self.recipe, data, self.selection, Training(Streams(seed), keep_scores=True)), traces
+        """A run on this data set, and what it changed in the process."""
+        value, found = self.ask("run", data, seed, global_seed)
+        traces = value.pop("traces")
+        networks, validation = (_networks(found, side) for side in ("final", "validation"))
+        outcome = Outcome(
+            evaluated(data, _below(found, "scores")),
+            networks=networks,
+            validation_networks=validation,
+            **value,
+        )
+        return outcome, traces
+
+    def ask(
+        self, action: str, data: Dataset, seed: int = SEED, global_seed: int = GLOBAL_SEED
+    ) -> tuple[Any, Arrays]:
+        """What the process with the plugins replies to a request about this data set."""
+        given: dict[str, Any] = {"dataset": data, "seed": seed, "global_seed": global_seed}
+        return self.process.ask(action, selection=self.selection, **given)
+
+    def against_truth(self, outcome: Outcome) -> Evaluation:
+        """The evaluation of a run on the unaltered data set with the true classes."""
+        return evaluated(self.truth, outcome.evaluation.scores)
 
 
-@dataclass
-class Traces:
-    """What a run changed in the process."""
+def evaluated(dataset: Dataset, scores: Mapping[str, np.ndarray]) -> Evaluation:
+    """The evaluation of scores, ``gzsl`` (n, classes) and ``czsl`` (m, unseen), by the classes of a data set.
 
-    settings: list[str] = field(default_factory=list)
-    """Settings of the process that it left changed."""
-    drawn: list[str] = field(default_factory=list)
-    """Global random generators that it drew from; harmless unless something depends on it."""
-
-
-@contextmanager
-def isolated(seed: int, start: int, *, quiet: bool = True) -> Iterator[Traces]:
-    """Compute as runs with this seed do, from a given global random state; restore the process afterwards.
-
-    ``start`` seeds the global generators of torch, numpy and random, which a run seeds with its own seed;
-    ``quiet`` suppresses warnings, which the first run has already shown.
+    Raises:
+        PluginError: the scores do not fit the data set.
     """
-    traces, logger = Traces(), logging.getLogger("zslbench")
-    level = logger.level
-    with applied(_MODE, seed), global_seed(start):
-        settings, generators = _settings(), _generator_states()
-        logger.setLevel(logging.ERROR if quiet else level)
-        try:
-            yield traces
-        finally:
-            logger.setLevel(level)
-            after, moved = _settings(), _generator_states()
-            traces.drawn = [name for name, before in generators.items() if moved[name] != before]
-            for name, before in settings.items():
-                if after[name] != before:
-                    traces.settings.append(f"{name} ({before} before, {after[name]} after)")
-                    _PROCESS[name][1](before)
+    fold = final_fold(dataset, torch.device("cpu"))
+    seen, unseen = len(fold.test_seen.labels), len(fold.test_unseen.labels)
+    found: dict[str, Evaluation] = {}
+    for task, whole in scores.items():
+        start = seen if task == "gzsl" else 0  # f_czsl scores images of unseen classes only
+        if len(whole) != start + unseen:
+            raise PluginError(f"{task}: scores of {len(whole)} images instead of {start + unseen}")
+        rows = torch.from_numpy(whole)
+        # The evaluator embeds nothing: what it is given for images are their scores.
+        sides = replace(
+            fold,
+            test_seen=replace(fold.test_seen, features=rows[:start]),
+            test_unseen=replace(fold.test_unseen, features=rows[start:]),
+        )
+        found[task] = evaluate(sides, {task: lambda rows: rows}, (task,), keep=True)
+    if not found:
+        raise PluginError("the run has no scores")
+    parts = {"gzsl": None, "czsl": None} | {task: getattr(one, task) for task, one in found.items()}
+    kept = {task: one.scores[task] for task, one in found.items()}
+    return replace(next(iter(found.values())), **parts, scores=kept)
 
 
-_PROCESS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
-    "torch's default dtype": (torch.get_default_dtype, torch.set_default_dtype),
-    "torch's number of threads": (torch.get_num_threads, torch.set_num_threads),
-    "torch's gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
-    "torch's deterministic algorithms": (
-        torch.are_deterministic_algorithms_enabled,
-        torch.use_deterministic_algorithms,
-    ),
-    "torch's precision of matrix products": (
-        torch.get_float32_matmul_precision,
-        torch.set_float32_matmul_precision,
-    ),
-    "numpy's handling of floating-point errors": (np.geterr, lambda errors: np.seterr(**errors)),
-    "the working directory": (os.getcwd, os.chdir),
-}
-"""Settings of the whole process: how to read and how to set each."""
-
-
-def _settings() -> dict[str, Any]:
-    return {name: read() for name, (read, _) in _PROCESS.items()}
-
-
-def _generator_states() -> dict[str, bytes]:
-    _, keys, position, *_ = np.random.get_state(legacy=True)  # noqa: NPY002
+def _below(arrays: Arrays, folder: str) -> Arrays:
     return {
-        "torch": torch.get_rng_state().numpy().tobytes(),
-        "numpy.random": np.asarray(keys).tobytes() + str(position).encode(),
-        "random": repr(random.getstate()).encode(),
+        name.removeprefix(f"{folder}/"): one for name, one in arrays.items() if name.startswith(f"{folder}/")
+    }
+
+
+def _networks(arrays: Arrays, side: str) -> dict[str, Any]:
+    """Networks by kind, as in an :class:`~zslbench.experiment.Outcome`."""
+    tensors = _below(arrays, side)
+    kinds = dict.fromkeys(name.partition("/")[0] for name in tensors)
+    return {
+        kind: unflatten({name: torch.from_numpy(one) for name, one in _below(tensors, kind).items()})
+        for kind in kinds
     }

@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zslbench.data import few
+from zslbench.data import array_sha256, few
 from zslbench.evaluation import Fold, final_fold, validation_fold
 from zslbench.experiment import Recipe, embedding_inputs
-from zslbench.plugin import Dataset, Kind, Networks, Streams, TrainView, load_class
+from zslbench.plugin import Dataset, Kind, Networks, TrainView, load_class
 from zslbench.testing import leaves
 from zslbench.training import Training, complete, draw
-from zslbench_audit.altered import copied, digests
-from zslbench_audit.probes import Leak, tensor_sha256
-from zslbench_audit.runs import GLOBAL_SEED, SEED, ProbeRuns, isolated
+from zslbench_audit.altered import digests
+from zslbench_audit.process import Leak
 
 T = TypeVar("T")
 _CPU = torch.device("cpu")
@@ -25,25 +24,33 @@ _SAMPLES = 3
 """Synthetic features of each unseen class; only the generator's inputs are checked."""
 
 
-def arrays(runs: ProbeRuns) -> str:
-    """No part writes to data that others use."""
-    data = copied(runs.dataset)
+def arrays(recipe: Recipe, data: Dataset, compute: Callable[[Dataset], None], training: Training) -> str:
+    """No part writes to data that others use.
+
+    Args:
+        compute: runs the recipe on a data set.
+    """
     before = digests(data)
-    runs.compute(data)
+    compute(data)
     if written := [name for name, digest in digests(data).items() if digest != before[name]]:
         raise Leak(f"the run wrote to the data set: {few(written)}")
-    inputs = embedding_inputs(runs.recipe)
+    inputs = embedding_inputs(recipe)
     folds = [make(data, _CPU, inputs) for make in (final_fold, validation_fold)]
     for fold in folds:
         if shared := _shared(fold, data):
             raise Leak(f"the {fold.name} fold shares memory with the data set: {few(shared)}")
-    _, recipe = next(iter(runs.recipe.candidates()))
-    with isolated(SEED, GLOBAL_SEED), torch.no_grad():
-        calls = _walk(recipe, folds[0], Training(Streams(SEED)))
+    _, first = next(iter(recipe.candidates()))
+    with torch.no_grad():
+        calls = _walk(first, folds[0], training)
     return (
         f"All {len(before)} arrays of the data set were unchanged after a run, the folds share no memory "
         f"with them, and {len(calls)} calls ({', '.join(calls)}) left their arguments unchanged."
     )
+
+
+def tensor_sha256(tensor: Tensor) -> str:
+    """sha256 of dtype, shape and values."""
+    return array_sha256(tensor.detach().cpu().contiguous().numpy())
 
 
 def _shared(fold: Fold, data: Dataset) -> list[str]:

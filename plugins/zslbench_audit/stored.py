@@ -34,8 +34,9 @@ LIMITS = (
     "It finds effects of the test images that the benchmark holds. It does not find code that brings its own "
     "copy of test images or labels, in its files or over the network, nor a backbone that was trained on "
     "them.",
-    "All runs of an audit share one process. State that a plugin keeps between runs may hide what it read "
-    "in the first.",
+    "All runs of an audit share one process (which never has a true test label). State that a plugin keeps "
+    "between runs may hide which test images it read in the first.",
+    "A plugin that recognises an audit can behave differently in it.",
     "It ran on the CPU. Code that runs only on a GPU was not probed.",
     "It cannot tell whether somebody tuned a method's settings on test images.",
 )
@@ -85,9 +86,11 @@ class AuditResult:
 
     @property
     def id(self) -> str:
-        """A hash of what was audited: a repeated audit replaces the previous one."""
-        found = ("probes", "when", "seconds")
-        return run_id({name: value for name, value in self.as_dict().items() if name not in found})
+        """A hash of what was audited, on whichever data: a repeated audit replaces the previous one."""
+        found = ("probes", "when", "seconds", "settings")
+        dataset = {key: one for key, one in self.settings.get("dataset", {}).items() if key != "seed"}
+        facts = {name: value for name, value in self.as_dict().items() if name not in found}
+        return run_id(facts | {"settings": {**self.settings, "dataset": dataset}})
 
     @property
     def passed(self) -> bool:

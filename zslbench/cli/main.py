@@ -20,7 +20,7 @@ from zslbench.errors import ZslbenchError, did_you_mean
 from zslbench.output import echo, visible
 from zslbench.plugin.boundary import claim_stdout, one_line, release_stdout
 from zslbench.plugin.declarations import Command
-from zslbench.plugin.discovery import commands as plugin_commands
+from zslbench.plugin.discovery import commands as plugin_commands, first_party
 from zslbench.plugin.lookup import CORE, PluginInfo, Registered
 from zslbench.plugin.targets import load_command
 
@@ -92,9 +92,12 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command; None: unknown."""
-        if cmd_name not in self.registered:
+        # A command of ours runs before other plugins are imported, unless it needs them.
+        own = {one.name: one for one in first_party().commands()} if self._table is None else self.registered
+        registered = own.get(cmd_name) or self.registered.get(cmd_name)
+        if registered is None:
             return None
-        command = load_command(self.registered[cmd_name])
+        command = load_command(registered)
         _accept_everywhere(command)
         return command
 
@@ -102,7 +105,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown name is a usage error that suggests the nearest."""
-        if args[0] not in self.registered and not args[0].startswith("-"):
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             ctx.fail(f"no command '{args[0]}', {did_you_mean(args[0], self.registered)}")
         return super().resolve_command(ctx, args)
 

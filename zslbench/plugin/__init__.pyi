@@ -21,7 +21,7 @@ from .declarations import (
     Tracker as Tracker,
     Variant as Variant,
 )
-from .discovery import registry as registry
+from .discovery import first_party as first_party, registry as registry
 from .hookspecs import RunTracker as RunTracker, hookimpl as hookimpl
 from .interfaces import (
     Attention as Attention,
@@ -55,6 +55,7 @@ from .presets import (
     parse_preset as parse_preset,
     preset_names as preset_names,
 )
+from .process import preserved as preserved
 from .settings import (
     ComponentSettings as ComponentSettings,
     NoSettings as NoSettings,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import signal
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
@@ -15,8 +18,10 @@ import zslbench_audit as audit
 from zslbench.plugin.lookup import Registry
 from zslbench.testing.fakes import registry_with, using_registry
 from zslbench_audit import AuditResult
+from zslbench_audit.__main__ import serve
 
 SMALL: dict[str, Any] = {
+    "dataset.seed": 0,
     "dataset.classes": 10,
     "dataset.unseen": 3,
     "dataset.images_per_class": 12,
@@ -26,6 +31,35 @@ SMALL: dict[str, Any] = {
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are forks of this one, which saves the imports; they see its plugins and its patches."""
+    monkeypatch.setattr("zslbench_audit.process.start", forked)
+
+
+def forked() -> tuple[IO[bytes], IO[bytes], Callable[[], object]]:
+    """As ``zslbench_audit.process.start``."""
+    (requests, ask), (answer, replies) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(ask), os.close(answer)
+        try:
+            serve(os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
+        finally:
+            os._exit(0)
+    os.close(requests), os.close(replies)
+    streams = os.fdopen(ask, "wb"), os.fdopen(answer, "rb")
+
+    def end() -> None:
+        for stream in streams:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+    return *streams, end
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +84,7 @@ def audited(known: Registry) -> Callable[..., AuditResult]:
 
     def one(method: str | None = None, **options: Any) -> AuditResult:
         settings = SMALL | options.pop("settings", {})
-        return audit.run(method, settings=settings, **({"keep": False, "epochs": 2} | options))
+        return audit.judge(method, settings=settings, **({"keep": False, "epochs": 2} | options))
 
     return one
 

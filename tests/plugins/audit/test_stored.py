@@ -162,7 +162,7 @@ def test_the_audit_of_a_run(known, small, tmp_path, monkeypatch):
     store = Store(tmp_path)
     small = small | {"classifier.gamma": 1.0, "classifier.lam": 1.0, "classifier.coding": "pm1"}
     run = zslbench.run("eszsl", dataset="toy", settings=small, store=tmp_path, device="cpu", threads=1)
-    found = audit.run("eszsl", settings=small, store=tmp_path)
+    found = audit.judge("eszsl", settings=small, store=tmp_path)
     record = run.records[0]
     assert audit.find(store, record) == audit.find(store, record.info.identity) == found
     assert set(found.plugins) == {"common", "eszsl"}
@@ -171,7 +171,7 @@ def test_the_audit_of_a_run(known, small, tmp_path, monkeypatch):
     assert store.unfinished() == []
     assert not (store.root / "stages").exists()
     shown = CliRunner().invoke(cli, ["show", record.info.id, "--store", str(tmp_path), "--format", "csv"])
-    assert "audit,leak audit,audited: 7 of 7 probes passed" in shown.stdout.splitlines()
+    assert "audit,leak audit,audited: 8 of 8 probes passed" in shown.stdout.splitlines()
     plugin = known.method("eszsl").plugin
     monkeypatch.setitem(plugin.__dict__, "source_digest", "another")
     assert not audit.is_current(found)

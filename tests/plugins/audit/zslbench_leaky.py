@@ -1,13 +1,18 @@
 """Methods that leak on purpose, one kind of leak each; only the tests of the audit register them."""
 
+import gc
 import itertools
+import os
 import sys
 
 import numpy as np
 import torch
 
 from zslbench import Component, ComponentSettings, Method, hookimpl
-from zslbench.evaluation.folds import Fold
+from zslbench.evaluation.evaluator import Evaluation
+from zslbench.evaluation.folds import Fold, HeldOut
+from zslbench.evaluation.leaders import Leaders
+from zslbench.evaluation.metrics import METRICS
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.interfaces import (
     Classifier,
@@ -126,6 +131,69 @@ class Knowing(Ridge):
                 if len(side.labels) == len(features):
                     found[torch.arange(len(found)), torch.from_numpy(side.labels)] += 1
         return found
+
+
+class Searching(Ridge):
+    """Finds classes of test images among everything that is in memory, and gives them the highest score."""
+
+    def scores(self, nets, features):
+        found = super().scores(nets, features)
+        for one in gc.get_objects():
+            if (
+                type(one) is HeldOut
+                and len(one.labels) == len(features)
+                and found.shape[1] > one.labels.max()
+            ):
+                found[torch.arange(len(found)), torch.from_numpy(one.labels)] = 9
+        return found
+
+
+# --- figures ----------------------------------------------------------------------------------------
+# Scores are random; the figures say 100 %. Each replaces something when it is first used.
+
+
+class Random(Ridge):
+    def scores(self, nets, features):
+        found = super().scores(nets, features)
+        digits = (features.double().sum(1, keepdim=True) * 1e6).frac() * 1e3
+        return torch.sin(digits * torch.arange(1, found.shape[1] + 1) * 7)
+
+
+class Praising(Random):
+    """Every metric is perfect."""
+
+    def fit(self, view):
+        Evaluation.figures = lambda self, **options: dict.fromkeys(METRICS, 1.0)
+        return super().fit(view)
+
+
+class Dividing(Random):
+    """numpy finds that every share is 1."""
+
+    def fit(self, view):
+        where = getattr(np.where, "plain", np.where)
+
+        def replaced(condition, *values):
+            nan = len(values) == 2 and np.isscalar(values[1]) and np.isnan(values[1])
+            return np.ones(len(condition)) if nan else where(condition, *values)
+
+        replaced.plain, np.where = where, replaced
+        return super().fit(view)
+
+
+class Equal(np.ndarray):
+    """Class ids that equal all others."""
+
+    def __eq__(self, other):
+        return np.ones(len(self), dtype=bool)
+
+
+class Equating(Random):
+    """Predictions equal every class."""
+
+    def fit(self, view):
+        Leaders.right = lambda self, labels: self.label.view(Equal) == labels
+        return super().fit(view)
 
 
 # --- rows -------------------------------------------------------------------------------------------
@@ -270,6 +338,20 @@ class Failing(Ridge):
         return super().scores(nets, features)
 
 
+class Crashing(Ridge):
+    """Ends the process."""
+
+    def scores(self, nets, features):
+        os._exit(1)
+
+
+class CrashingOnNoise(Ridge):
+    def scores(self, nets, features):
+        if features.abs().max() > 10:
+            os._exit(1)
+        return super().scores(nets, features)
+
+
 HERE = "zslbench_leaky"
 CLASSIFIERS = {
     "honest": "Ridge",
@@ -287,6 +369,12 @@ CLASSIFIERS = {
     "vandal": "Vandal",
     "failing": "Failing",
     "transductive": "Transductive",
+    "searching": "Searching",
+    "praising": "Praising",
+    "dividing": "Dividing",
+    "equating": "Equating",
+    "crashing": "Crashing",
+    "crashing-on-noise": "CrashingOnNoise",
 }
 SETTINGS = {"steering": "Choosing", "stubborn": "Epochs"}
 EMBEDDINGS = {"plain": "Plain", "remembering": "Remembering", "batch-norm": "BatchNorm"}
@@ -303,13 +391,16 @@ def zslbench_components():
     yield from (one("embedding", name, target) for name, target in EMBEDDINGS.items())
     yield from (one("classifier", f"l-{n}", t, SETTINGS.get(n)) for n, t in CLASSIFIERS.items())
     yield one("generator", "spoiling", "Spoiling")
+    yield Component(
+        kind="classifier", name="l-flattering", target="zslbench_flattering:Flattering", summary="a test's"
+    )
 
 
 @hookimpl
 def zslbench_methods():
     given = {"transductive": {"embedding": "remembering"}, "steering": {"search": {
         "classifier.ridge": (0.01, 1.0, 100.0)}}}  # fmt: skip
-    for name in CLASSIFIERS:
+    for name in [*CLASSIFIERS, "flattering"]:
         options = {"embedding": "plain", "summary": "a test's"} | given.get(name, {})
         yield Method(name=name, classifier=f"l-{name}", group="embedding", **options)
     yield Method(name="batch-norm", embedding="batch-norm", classifier="l-honest", summary="a test's")

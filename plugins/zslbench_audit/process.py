@@ -1,0 +1,108 @@
+"""Another process, and how it is asked: requests are pickled; replies, JSON and arrays, can run no code.
+
+An audit has two processes: one runs plugins and is given false classes of test images; the other never
+imports a plugin, holds the true classes, and evaluates the scores that it is given.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+
+from zslbench import errors
+from zslbench.errors import PluginError, ZslbenchError
+
+Arrays = dict[str, np.ndarray]
+Notify = Callable[[str], None]
+
+
+class Leak(Exception):
+    """How a probe's claim was broken."""
+
+
+class Process:
+    """A new process, which imports nothing that this one has imported."""
+
+    def __init__(self) -> None:
+        self._requests, self._replies, self._end = start()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def ask(self, action: str, *, notify: Notify = lambda text: None, **given: Any) -> tuple[Any, Arrays]:
+        """The reply to a request: a value, and arrays by name. What the action says goes to ``notify``.
+
+        Raises:
+            Leak, ZslbenchError: what the action raised.
+            PluginError: it raised another error, or the process ended.
+        """
+        try:
+            pickle.dump((action, given), self._requests)
+            self._requests.flush()
+            while line := self._replies.readline():
+                message = json.loads(line)
+                if "says" in message:
+                    notify(message["says"])
+                    continue
+                content = io.BytesIO(self._replies.read(message["size"]))
+                with np.load(content, allow_pickle=False) as file:
+                    arrays = {name: file[name] for name in file.files}
+                if "error" in message:
+                    raise _error(message["type"], message["error"])
+                return message["value"], arrays
+        except (OSError, EOFError):
+            pass
+        except (ValueError, KeyError, TypeError) as error:
+            raise PluginError(f"the method's process sent an unreadable reply: {error}") from error
+        raise PluginError("the method's process ended without a result: a plugin crashed it")
+
+
+def _error(kind: str, text: str) -> Exception:
+    found = Leak if kind == Leak.__name__ else getattr(errors, kind, PluginError)
+    return found(text) if issubclass(found, Leak | ZslbenchError) else PluginError(text)
+
+
+def start() -> tuple[IO[bytes], IO[bytes], Callable[[], object]]:
+    """Start a process: where requests are written, where replies are read, and what ends it."""
+    path = os.pathsep.join(one for one in sys.path if one)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zslbench_audit"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def end() -> None:
+        with process:
+            process.kill()
+
+    return process.stdin, process.stdout, end
+
+
+def send(replies: IO[bytes], message: Mapping[str, Any], arrays: Mapping[str, np.ndarray] = {}) -> None:
+    """Write a reply, or a line of progress (``says``)."""
+    content = io.BytesIO()
+    if "says" not in message:
+        np.savez(content, allow_pickle=False, **arrays)
+        message = {**message, "size": len(content.getvalue())}
+    replies.write(json.dumps(message, default=repr).encode() + b"\n" + content.getvalue())
+    replies.flush()
