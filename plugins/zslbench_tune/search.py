@@ -190,10 +190,12 @@ def resolve_search(
     tunable = {key: spec for key, spec in declaration.tunable.items() if key not in fixed}
     space = space_of(recipe, requested=search or {}, tunable=tunable, fixed=given.settings or {})
     numbers, selection = seed_numbers(seeds), Selection("val", given.every)
+    store = given.open_store()
+    store.prepare()
     loaded, provenance = DatasetCache(given.data_root, display.say, "now").load(recipe, given.files)
     recipe = evaluable(recipe, loaded)
     job = Job(recipe, loaded, provenance, numbers[0], selection, given.mode())
-    return Search(job, numbers, space, given.open_store().root, journal, display, sampling)
+    return Search(job, numbers, space, store.root, journal, display, sampling)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -47,7 +47,7 @@ class _Run(_Fields, extra="forbid"):
     variant: str | None
     dataset: str
     seed: int
-    selection: str
+    selection: Literal["val", "last", "oracle", "oracle-scripts"]
     identity: _Identity
     resumed: bool = False
     reading: str | None = None
@@ -109,18 +109,22 @@ def check_content(content: Mapping[str, Any]) -> None:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(one) for one in first["loc"][:4])
         given = "" if first["type"] == "missing" else f", not {first['input']!r:.40}"
-        raise ValueError(f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}{given}") from None
-    if datetime.fromisoformat(content["finished"]).tzinfo is None:
-        raise ValueError(f"finished: {content['finished']} has no time zone")
-    _check_plain(content, _LEVELS)
+        raise ValueError(f"{where}: {first['msg'].replace('Input should', 'must')}{given}") from None
+    try:
+        aware = datetime.fromisoformat(content["finished"]).tzinfo is not None
+    except ValueError:
+        aware = False
+    if not aware:
+        raise ValueError(f"finished: {content['finished']!r:.40} is not a time with its time zone")
+    _check_plain(content, ())
 
 
-def _check_plain(value: Any, levels: int) -> None:
+def _check_plain(value: Any, where: tuple[Any, ...]) -> None:
     """Numbers must be such that one can compute with them."""
     if isinstance(value, dict | list):
-        if not levels:
-            raise ValueError(f"more than {_LEVELS} nested lists and tables")
-        for one in value.values() if isinstance(value, dict) else value:
-            _check_plain(one, levels - 1)
+        if len(where) == _LEVELS:
+            raise ValueError(f"{where[0]}: more than {_LEVELS} nested lists and tables")
+        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_plain(one, (*where, name))
     elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
-        raise ValueError("a number that is not finite, or too large")
+        raise ValueError(f"{'.'.join(map(str, where))}: not a finite number, or too large")

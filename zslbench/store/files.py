@@ -24,9 +24,11 @@ def explained(where: Path, act: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        wrong_kind = isinstance(error, NotADirectoryError | FileExistsError)
+        cure = "move away what is there" if wrong_kind else "free space or set permissions there"
         raise ZslbenchError(
-            f"{error.filename or where}: cannot {act} ({error.strerror or error}); free space or set "
-            "permissions there, or use another store (--store, ZSLBENCH_STORE), then run the command again"
+            f"{error.filename or where}: cannot {act} ({error.strerror or error}); {cure}, or use another "
+            "store (--store, ZSLBENCH_STORE), then run the command again"
         ) from error
 
 

@@ -80,9 +80,7 @@ class RunRecord:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            if not (folder / RUN_FILE).is_file():  # reading a pipe would wait for ever
-                raise FileNotFoundError
-            self._text = (folder / RUN_FILE).read_bytes()
+            self._text = _file(folder / RUN_FILE).read_bytes()
             content = parse_checked_json(self._text)
             check_content(content)
             self.info = RunInfo(**content["run"], folder=folder)
@@ -133,7 +131,7 @@ class RunRecord:
         faults = []
         for name, recorded in {RUN_FILE: hashlib.sha256(self._text).hexdigest(), **self._files}.items():
             try:
-                if sha256_of(self.folder / name) != recorded:
+                if sha256_of(_file(self.folder / name)) != recorded:
                     faults.append(f"{name}: not the file that was written (its sha256 differs)")
             except FileNotFoundError:
                 faults.append(f"{name}: missing")
@@ -147,9 +145,7 @@ class RunRecord:
     def _read(self, name: str) -> bytes:
         path = self.folder / name
         try:
-            if path.exists() and not path.is_file():
-                raise OSError("it is not a file")
-            data = path.read_bytes()
+            data = _file(path).read_bytes()
         except OSError as error:
             fault = f"cannot be read: {error.strerror or error}"
         else:
@@ -159,6 +155,13 @@ class RunRecord:
         if not self.folder.exists():
             raise DataError(path, ["the run was replaced or removed after it was opened"], "Open it again")
         raise DataError(path, [fault], _ADVICE)
+
+
+def _file(path: Path) -> Path:
+    """The path, unless something else is there: reading a pipe would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path.name} is not a file")
+    return path
 
 
 def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:

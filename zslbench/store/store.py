@@ -122,8 +122,10 @@ class Store:
                     write_synced(own / "room", bytes(1 << 16))
                     self._clean(own)
         except ZslbenchError:
-            if not self._names():
-                raise
+            with contextlib.suppress(ZslbenchError):
+                if self._names():
+                    return
+            raise
 
     def write(self, content: RunContent, replace: bool = False) -> RunRecord:
         """Store a finished run, whole, and remove its workspace.

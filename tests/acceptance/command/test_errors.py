@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,8 +164,6 @@ def test_a_store_that_cannot_be_written(zslbench: Any, one_line: Callable[..., s
     line = one_line(zslbench.eszsl(f"--store={tmp_path / 'file' / 'store'}"))
     assert "cannot write the run store" in line
     assert "--store, ZSLBENCH_STORE" in line
-    for command in ("runs", "table"):  # reading asks for nothing
-        assert zslbench(command, f"--store={tmp_path / 'file' / 'store'}").exit_code == 0
 
 
 def test_a_run_that_diverges(zslbench: Any, one_line: Callable[..., str]) -> None:
@@ -196,3 +197,45 @@ def test_one_seen_class_has_no_validation_split(zslbench: Any, tmp_path: Path) -
     result = zslbench("run", "eszsl", *where)
     assert result.exit_code == 1 and "--select last" in result.stderr
     assert zslbench("run", "eszsl", *where, "--select=last").exit_code == 0
+
+
+@pytest.mark.parametrize("kind", ["file", "below a file", "pipe", "not writable"])
+@pytest.mark.parametrize(
+    "command",
+    [("runs",), ("table",), ("show", "0"), ("run", "eszsl", "--dataset=toy"), ("bench", "quick"), ("report",),
+     ("ablate", "tf-vaegan", "--dataset=toy"), ("tune", "tf-vaegan", "--dataset=toy", "--trials=1")],
+)  # fmt: skip
+def test_a_store_that_cannot_be_one_is_said_before_any_work(
+    zslbench: Any,
+    one_line: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    command: tuple[str, ...],
+) -> None:
+    place = tmp_path / "place"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind != "not writable":
+        place.touch()
+    elif command[0] in ("runs", "table", "show", "report"):
+        return  # it need not be
+    else:
+        place = Path("/proc/zslbench")  # also where the user is root
+    monkeypatch.setenv("ZSLBENCH_STORE", str(place / "store" if kind == "below a file" else place))
+    monkeypatch.setattr("zslbench.experiment.datasets.load_dataset", None)
+    assert str(place) in one_line(zslbench(*command))
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_said_before_any_work(zslbench: Any) -> None:
+    """The system refuses to write any byte to a file."""
+    resource = pytest.importorskip("resource")
+    done = subprocess.run(
+        [sys.executable, "-m", "zslbench", *RUN],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: ") and str(zslbench.store) in line
