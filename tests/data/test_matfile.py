@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +15,6 @@ import scipy.sparse
 
 from zslbench.data.matfile import features_widths, mat_variables, read_mat
 from zslbench.errors import DataError, MissingData
-
-FUZZ = Path(__file__).with_name("fuzz_mat.py")
 
 
 @pytest.mark.parametrize("version", ["5", "7", "7.3"])
@@ -159,16 +154,3 @@ def test_claims_beyond_the_file_are_refused_without_allocating(tmp_path: Path) -
         file.create_dataset("att", shape=(10**7, 10**7), dtype="f8", chunks=(100, 100), compression="gzip")
     with pytest.raises(DataError, match="claims shape"):
         read_mat(tmp_path / "huge.mat", ["att"])
-
-
-@pytest.mark.parametrize("kind", ["plain", "compressed", "recompressed", "hdf5"])
-def test_damaged_files_give_data_errors_and_never_crash(tmp_path: Path, kind: str) -> None:
-    """SciPy's reader alone dies of a segmentation fault on such files, hence the child process."""
-    run = subprocess.run(
-        [sys.executable, FUZZ, kind, tmp_path], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert run.returncode == 0, run.stderr[-2000:]
-    outcome = json.loads(run.stdout)
-    assert outcome["other"] == []
-    assert outcome["refused"] > 50  # damage was noticed; what was read still has plausible values
-    assert outcome["megabytes"] < 400

@@ -35,3 +35,13 @@ def test_what_is_no_array_of_numbers_is_one_line(tmp_path: Path, shape: str, kin
     with pytest.raises(DataError) as caught:
         open_npy(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x93NUMPY", b"\x93NUMPY\x01\x00", b"PK\x03\x04", b"", b"words", b"\x80\x04K\x01."]
+)
+def test_what_is_no_npy_file_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        open_npy(tmp_path / "a.npy")
+    assert "\n" not in str(caught.value)

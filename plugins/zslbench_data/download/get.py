@@ -16,7 +16,6 @@ import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -51,7 +50,21 @@ _RATIO = 50
 """Largest acceptable content of a tar, as a multiple of the archive's size; plus ``_SLACK``."""
 
 _UNSAFE = "The archive cannot be trusted"
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError)
+
+
+class _Damaged(Exception):
+    """What is wrong with an archive."""
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Whatever ends the reading of an archive, it is damaged; errors of writing are not raised inside."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise _Damaged(" ".join(f"{error or type(error).__name__}".split())[:300]) from None
 
 
 def get_part(entry: CatalogueEntry, what: str, root: Path, fetcher: Fetcher) -> str:
@@ -200,7 +213,7 @@ def unpack(archive: Path, sha256: str, part: DownloadPart, staging: Path, displa
         if missing:
             faults = [f"does not contain {one}" for one in missing]
             raise DataError(archive, faults, f"Look at {part.archive.page}")
-    except (DataError, *_DAMAGED) as error:
+    except (DataError, _Damaged) as error:
         shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, DataError):
             raise
@@ -216,8 +229,8 @@ def _write(member: _Member, target: Path, display: Display) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     digest, size = hashlib.sha256(), 0
-    with contextlib.closing(member.open()) as source, part.open("wb") as file:
-        while block := source.read(_BLOCK):
+    with part.open("wb") as file:
+        for block in _blocks(member):
             file.write(block)
             digest.update(block)
             size += len(block)
@@ -225,14 +238,20 @@ def _write(member: _Member, target: Path, display: Display) -> str:
         file.flush()
         os.fsync(file.fileno())
     if size != member.size:
-        raise EOFError(f"member '{member.name}' has {size} bytes and claims {member.size}")
+        raise _Damaged(f"member '{member.name}' has {size} bytes and claims {member.size}")
     part.replace(target)
     return digest.hexdigest()
 
 
+def _blocks(member: _Member) -> Iterator[bytes]:
+    with _reading(), contextlib.closing(member.open()) as source:
+        while block := source.read(_BLOCK):
+            yield block
+
+
 def _members(archive: Path, staging: Path) -> Iterator[_Member]:
     """The files in the archive's order; each must be read before the next."""
-    with archive.open("rb") as raw:
+    with _reading(), archive.open("rb") as raw:
         head = raw.read(2)
         raw.seek(0)
         if head == b"PK":
@@ -248,6 +267,8 @@ def _members(archive: Path, staging: Path) -> Iterator[_Member]:
                         regular = safe and info.isreg() and not info.issparse()
                     read = cast(Callable[[], IO[bytes]], partial(content.extractfile, info))
                     yield _Member(info.name, info.size, regular, read)
+        while source.read(_BLOCK):  # to the end, where gzip has its checksum
+            pass
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:

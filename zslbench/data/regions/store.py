@@ -160,7 +160,7 @@ class RegionStore:
                 whole = np.memmap(path, dtype, "r", entry["offset"], (images, channels, regions))
                 return whole.swapaxes(1, 2)
             array = np.lib.format.open_memmap(path, mode="r")
-        except (OSError, ValueError, OverflowError) as error:
+        except Exception as error:  # NumPy evaluates the header, which can raise anything
             raise DataError(path, [f"is cut off or not a NumPy array ({error})"]) from None
         if (array.shape, array.dtype, array.flags.c_contiguous) != (shape, dtype, True):
             found = f"{array.dtype} {array.shape}"

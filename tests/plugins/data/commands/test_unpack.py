@@ -190,6 +190,23 @@ def test_flipped_bytes_are_detected(run: Any, make_zip: Any, make_tar: Any) -> N
             run(bytes(spoilt))
 
 
+def test_a_change_that_only_the_checksum_at_the_end_of_gzip_tells(run: Any, make_tar: Any) -> None:
+    """tar stops reading at its own end, which is before."""
+    stored = bytearray(gzip.compress(make_tar(FILES, "w"), compresslevel=0))
+    at = stored.index(FILES["top/CUB/res101.mat"][:50])
+    stored[at + 60] ^= 1
+    with pytest.raises(DataError, match="is damaged"):
+        run(bytes(stored))
+
+
+def test_a_zip_with_a_directory_before_its_start(run: Any, make_zip: Any) -> None:
+    body = bytearray(make_zip(FILES))
+    end = body.rindex(b"PK\x05\x06")
+    body[end + 12 : end + 16] = (2**31).to_bytes(4, "little")  # the directory's size
+    with pytest.raises(DataError, match="is damaged"):
+        run(bytes(body))
+
+
 def test_a_zip_member_larger_than_its_header_says(run: Any, make_zip: Any) -> None:
     body = bytearray(make_zip({"CUB/res101.mat": b"a" * 5000}))
     for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
