@@ -28,7 +28,7 @@ from fuzz_mutations import damaged, recompressed
 from PIL import Image
 
 from zslbench.data import RegionStore, RegionWriter, read_xlsa17
-from zslbench.data.attributes import attribute_vectors
+from zslbench.data.attributes import attribute_names, attribute_vectors
 from zslbench.data.regions.hdf5 import open_hdf5
 from zslbench.experiment.suites.cells import CellRecord, Ledger
 from zslbench.experiment.suites.definition import find_suite
@@ -460,6 +460,15 @@ def _read_pickles(folder: Path) -> object:
     return found
 
 
+def _make_names(folder: Path) -> None:
+    (folder / "attribute_names.txt").write_text("1 has wings\n2 has fur\n3 is red\n4 flies\n5 swims\n6 é\n")
+
+
+def _read_names(folder: Path) -> object:
+    found = attribute_names(folder, 6, None)
+    return None if found is None else found[0]
+
+
 def _make_vectors(folder: Path) -> None:
     np.save(folder / "attribute_vectors.npy", np.random.default_rng(0).random((6, 4), dtype=np.float32))
 
@@ -490,6 +499,7 @@ FORMATS: tuple[Format, ...] = (
     Format("CSV of a custom set", _make_custom, _read_custom, ("*.csv",), text=True),
     Format("NPY features", _make_custom, _read_custom, _NPY),
     Format("NPY word vectors", _make_vectors, _read_vectors, _NPY),
+    Format("attribute names", _make_names, _read_names, ("*.txt",), text=True),
     Format("sources.json", _make_sources, _read_sources, _JSON, text=True),
     Format("run records, ledger", _make_runs, _read_runs, _RECORDS, guarded=True),
     Format("audits", _make_audits, _read_audits, ("audits/*.json",), guarded=True, text=True),

@@ -98,7 +98,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _unnumbered(lines: list[str]) -> tuple[str, ...]:
-    numbered = [re.fullmatch(r"(\d+)[\s.:]+(.+)", line) for line in lines]
+    numbered = [re.fullmatch(r"(\d{1,18})[\s.:]+(.+)", line) for line in lines]
     if all(one is not None and int(one[1]) == number for number, one in enumerate(numbered, 1)):
         return tuple(one[2] for one in numbered if one is not None)
     return tuple(lines)

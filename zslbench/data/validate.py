@@ -239,10 +239,11 @@ def class_name(names: tuple[str, ...], number: int) -> str:
 
 
 def few(items: Iterable[object]) -> str:
-    """The first five of some items, for a message.
+    """The first five of some items, at most 80 characters of each, for a message.
 
     >>> few(range(7))
     '0, 1, 2, 3, 4, ...'
     """
-    shown = [str(one) for one in items]
+    texts = [str(one) for one in items]
+    shown = [one if len(one) <= 80 else f"{one[:77]}..." for one in texts]
     return ", ".join(shown[:_EXAMPLES]) + (", ..." if len(shown) > _EXAMPLES else "")

@@ -38,7 +38,7 @@ SOURCES = "sources.json"
 Records: TypeAlias = Mapping[str, Mapping[str, Any]]
 """By file: the archive and member that it comes from, length and sha256."""
 
-_NUMBERED = re.compile(r"\s*(\d+)\s+(\S.*?)\s*")
+_NUMBERED = re.compile(r"\s*(\d{1,18})\s+(\S.*?)\s*")
 STAMP = ".unpacked"
 """File in the staging folder that identifies the archive."""
 

@@ -49,7 +49,7 @@ LONGEST = 24 * 3600.0
 
 _RETRIED = {408, 425, 429, 500, 502, 503, 504}
 """HTTP status codes after which a retry may succeed."""
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18}|\*)")
 _DESCRIPTIONS = (
     ("SSL", "the secure connection failed (certificate or proxy)", False),
     ("ProxyError", "the proxy failed", False),
@@ -201,7 +201,7 @@ class Transfer:
         status, headers = response.status_code, response.headers
         if status == 200:
             length = headers.get("Content-Length", "")
-            return 0, int(length) if length.isdigit() else None
+            return 0, int(length) if re.fullmatch("[0-9]{1,18}", length) else None
         if status == 206:
             match = _RANGE.fullmatch(headers.get("Content-Range", ""))
             total = int(match[2]) if match and match[2] != "*" else None

@@ -179,7 +179,7 @@ def _in_order(table: pd.DataFrame, file: str, rows: int | None, findings: Findin
         fault = "no column 'image', and there are no arrays"
     elif "row" not in table:
         fault = "" if count == rows else f"{count} rows, the arrays have {rows}"
-    elif odd := [cell for cell in table["row"] if not cell.isdecimal() or int(cell) >= rows]:
+    elif odd := [cell for cell in table["row"] if not cell.isdecimal() or float(cell) >= rows]:
         fault = f"{len(odd)} values of row are not from 0 to {rows - 1} ({few(odd)})"
     else:
         table = table.set_index(table["row"].map(int)).sort_index()
