@@ -43,6 +43,8 @@ Resize = Literal["crop", "whole"]
 EXIF = "ignored"
 _KIND, _INKS = 254, 332
 """TIFF tags: 1 is a smaller version of another page, 4 a mask; 1 is CMYK."""
+_THINNEST = 100
+"""Largest ratio of the sides of an image that is cropped."""
 _MOST_PAGES = 16
 """Pages that are looked at."""
 _PREFETCHED = 2
@@ -75,6 +77,7 @@ class Decoder:
                 with Image.open(path) as opened:
                     if opened.format == "TIFF" and not self.first_page:
                         _turn_to_the_page(opened)
+                    _require_all_rows(opened)
                     image = as_rgb(eight_bits(opened, self.value_range, path))
                 pixels = np.asarray(self._resized(image))
         except Unreadable:
@@ -95,6 +98,8 @@ class Decoder:
             return image if image.size == square else image.resize(square, how)
         width, height = image.size
         short, long = min(width, height), max(width, height)
+        if long > _THINNEST * short:
+            raise Unreadable(f"has {width} x {height} pixels, too thin for the middle square")
         scaled = int(self.size * long / short)
         target = (self.size, scaled) if width <= height else (scaled, self.size)
         if image.size != target:
@@ -130,6 +135,14 @@ def _turn_to_the_page(image: Image.Image) -> None:
     if len(pages) > 1:
         raise Unreadable("has several pages: pass --first-page, or save the right one alone")
     image.seek(pages[0] if pages else 0)
+
+
+def _require_all_rows(image: Image.Image) -> None:
+    """A TIFF file may claim more than its strips hold, of which Pillow would make black pixels."""
+    tiles = getattr(image, "tile", None) or []
+    held = sum((right - left) * (below - top) for _, (left, top, right, below), *_ in tiles)
+    if image.format == "TIFF" and tiles and held < image.width * image.height:
+        raise Unreadable(f"is cut off: it claims {image.width} x {image.height} pixels, and has {held}")
 
 
 def _has_page(image: Image.Image, page: int) -> bool:

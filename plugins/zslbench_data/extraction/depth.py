@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,6 +30,8 @@ _DEEP_COLOUR = re.compile(r"(RGB|RGBA|RGBX|RGBa|LA|CMYK);16([BLN])")
 """Pillow's names of 16 bits per channel, of which it keeps the upper eight."""
 _BITS, _WHITE_IS_ZERO, _LEAST, _MOST = 258, 262, (340, 280), (341, 281)
 """TIFF tags."""
+_PIECE = 1 << 20
+"""Values that are converted at once."""
 
 
 class Unreadable(Exception):
@@ -147,20 +150,33 @@ def _significant(values: np.ndarray, bits: int) -> ValueRange:
 
     PNG asks for them to be scaled to 16 bits, and many programs leave them as they were.
     """
-    own = 2.0**bits - 1
-    upper = values.astype(np.int64) >> (16 - bits)
-    scaled = np.array_equal(np.rint(upper * (65535 / own)), values) or np.array_equal(
-        upper << (16 - bits), values
+    own, shift = 2.0**bits - 1, 16 - bits
+    if values.max() > own:
+        return _FULL
+    padded = all(np.array_equal(some >> shift << shift, some) for _, some in _pieces(values))
+    scaled = padded or all(
+        np.array_equal(np.rint((some >> shift) * (65535 / own)), some) for _, some in _pieces(values)
     )
-    return _FULL if scaled or values.max() > own else (0.0, own)
+    return _FULL if scaled else (0.0, own)
 
 
 def _scaled(values: np.ndarray, chosen: ValueRange) -> np.ndarray:
     """uint8: integers of 256 levels and more keep their upper eight bits, as Pillow does."""
     low, high = chosen
-    if values.dtype.kind in "iu" and high - low >= 255:
-        return ((values.astype(np.int64) - int(low)) * 256 // (int(high - low) + 1)).astype(np.uint8)
-    return np.rint((values.astype(np.float64) - low) * (255 / (high - low))).astype(np.uint8)
+    found = np.empty(values.shape, np.uint8)
+    for start, some in _pieces(values):
+        if values.dtype.kind in "iu" and high - low >= 255:
+            piece = (some.astype(np.int64) - int(low)) * 256 // (int(high - low) + 1)
+        else:
+            piece = np.rint((some.astype(np.float64) - low) * (255 / (high - low)))
+        found[start : start + len(some)] = piece
+    return found
+
+
+def _pieces(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Some rows at a time, and the number of their first: a large picture needs little more memory."""
+    rows = max(1, _PIECE * len(values) // values.size)
+    yield from ((start, values[start : start + rows]) for start in range(0, len(values), rows))
 
 
 def _png_bits(image: Image.Image) -> int:

@@ -250,7 +250,7 @@ class RegionStore:
         import pyarrow.parquet as parquet
 
         path = self.folder / self._index["file"]
-        if fault := absence(path):
+        if fault := absence(path) or ("" if self._has_its_index() else "is damaged (sha256)"):
             raise DataError(path, [fault])
         try:
             table = parquet.read_table(path, columns=[name])
@@ -265,9 +265,11 @@ class RegionStore:
         found = {"regions": self._stored_sha256(), "features": array_sha256(self.features)}
         found |= {name: array_sha256(one) for name, one in self.companions.items()}
         damaged = [name for name, one in self._entries.items() if found[name] != one["sha256"]]
-        index = self.folder / self._index["file"]
-        same = not absence(index) and sha256_of(index) == self._index["sha256"]
-        return damaged if same else [*damaged, "index"]
+        return damaged if self._has_its_index() else [*damaged, "index"]
+
+    def _has_its_index(self) -> bool:
+        path = self.folder / self._index["file"]
+        return not absence(path) and sha256_of(path) == self._index["sha256"]
 
     def _stored_sha256(self) -> str:
         images, regions, channels = self.shape

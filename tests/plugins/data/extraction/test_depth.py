@@ -184,6 +184,22 @@ def test_of_several_pages_one_must_be_the_picture(tmp_path: Path) -> None:
             assert read(path)[0, 0].tolist() == [[255, 0, 0], [0, 0, 255]][page]
 
 
+def test_a_size_that_the_file_does_not_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    Image.fromarray(steps(16).astype(np.uint16)).save(path)
+    data = path.read_bytes()
+    for height, words in ((9, "8 x 9 pixels, and has 64"), (6_619_144, "cut off")):
+        entry = struct.pack("<HHI", 257, 4, 1) + struct.pack("<I", height)
+        at = data.index(struct.pack("<H", 257) + data[data.index(struct.pack("<H", 257)) + 2 :][:6])
+        path.write_bytes(data[:at] + entry + data[at + 12 :])
+        with pytest.raises(Unreadable, match=words):
+            read(path)
+    Image.new("RGB", (SIZE, 101 * SIZE)).save(tmp_path / "thin.png")
+    with pytest.raises(Unreadable, match="too thin"):
+        read(tmp_path / "thin.png")
+    assert read(tmp_path / "thin.png", resize="whole").shape == (SIZE, SIZE, 3)
+
+
 def test_palettes_with_transparency_become_white_where_clear(tmp_path: Path) -> None:
     image = Image.new("P", (SIZE, SIZE), 1)
     image.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 100])
