@@ -6,6 +6,7 @@ A command's module is imported when the command runs, so that ``zslbench --help`
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ import click
 from zslbench import __version__
 from zslbench.errors import ZslbenchError, did_you_mean
 from zslbench.output import echo, visible
+from zslbench.pipes import EXIT_CODE, Pipe
 from zslbench.plugin.boundary import claim_stdout, one_line, release_stdout
 from zslbench.plugin.declarations import Command
 from zslbench.plugin.discovery import commands as plugin_commands, first_party
@@ -130,8 +132,6 @@ class LazyGroup(click.Group):
             raise  # click handles these itself
         except KeyboardInterrupt:
             return _end(ctx, "interrupted", 130)
-        except BrokenPipeError:
-            return _exit_quietly()
         except ZslbenchError as error:
             return _end(ctx, f"Error: {error}", error.exit_code)
         except OSError as error:
@@ -168,13 +168,6 @@ def _end(ctx: click.Context, line: str, code: int) -> None:
     ctx.exit(code)
 
 
-def _exit_quietly() -> None:
-    """Exit without a message: whoever read our output is gone, as with ``| head``."""
-    # Python flushes standard output again at exit; that must not fail.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(1)
-
-
 @click.group(
     cls=LazyGroup,
     params=[*_EVERYWHERE],
@@ -190,17 +183,19 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the parent process
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that cannot show "±" must not cause an error
-            stream.reconfigure(errors="backslashreplace")
     claim_stdout()
+    errors = io.BufferedWriter(Pipe(sys.stderr.fileno(), required=False))
+    # A terminal that cannot show "±" must not cause an error.
+    sys.stderr = io.TextIOWrapper(errors, sys.stderr.encoding, "backslashreplace", line_buffering=True)
+    code: object = 0
     try:
         try:
             cli(prog_name="zslbench")
         finally:
             release_stdout()
-    except BrokenPipeError:
-        _exit_quietly()
+    except SystemExit as end:
+        code = end.code
     except OSError as error:
         echo(f"Error: {error}", err=True)
-        _exit_quietly()
+        code = 1
+    sys.exit(EXIT_CODE if Pipe.reader_left else code)  # type: ignore[arg-type]

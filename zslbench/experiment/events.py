@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Protocol, runtime_checkable
 
 from zslbench.errors import Interrupted, SettingsError, UnknownName
+from zslbench.pipes import stoppers
 from zslbench.plugin.boundary import is_stop, one_line
 from zslbench.plugin.hookspecs import RunTracker, hookimpl
 from zslbench.plugin.lookup import Registry
@@ -111,29 +112,41 @@ def collected_warnings(thread: int | None = None) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Catch Ctrl-C and SIGTERM (which clusters send): a run then ends at its next checkpoint.
+    """Catch Ctrl-C, SIGTERM (which clusters send) and SIGHUP (of a closed terminal): a run then ends at its
+    next checkpoint, as it does when nobody reads its output any more.
 
-    Yields a function that returns whether a stop was requested. A second signal acts at once. Outside the
-    main thread signals cannot be caught.
+    Yields a function that returns whether a stop was requested. A second Ctrl-C or SIGTERM acts at once.
+    Outside the main thread signals cannot be caught.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     requested = False
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not below nohup
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def request() -> None:
+        nonlocal requested
+        requested = True
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        nonlocal requested
         if requested:
-            raise KeyboardInterrupt
-        requested = True
-        say("stopping at the next checkpoint; press Ctrl-C again to stop at once")
+            if number in (signal.SIGINT, signal.SIGTERM):
+                raise KeyboardInterrupt
+            return  # of a closed terminal both the system and the shell tell
+        request()
+        with contextlib.suppress(OSError, RuntimeError):  # no terminal; or it came while this was printing
+            say("stopping at the next checkpoint; press Ctrl-C again to stop at once")
 
     for number in before:
         signal.signal(number, on_signal)
+    stoppers.append(request)
     try:
         yield lambda: requested
     finally:
+        stoppers.remove(request)
         for number, handler in before.items():
             signal.signal(number, handler)
 

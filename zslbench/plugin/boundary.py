@@ -13,6 +13,7 @@ from typing import Any
 
 from zslbench.errors import Interrupted, PluginError
 from zslbench.output import echo
+from zslbench.pipes import Pipe
 
 PACKAGES: dict[str, str] = {}
 """By top-level package of a loaded plugin: the plugin's name."""
@@ -90,16 +91,19 @@ def claim_stdout() -> None:
     Other threads, C code and child processes, which no Python object can redirect, print to standard error.
     """
     sys.stdout.flush()
-    own = os.fdopen(os.dup(1), "wb")
+    own = Pipe(1, required=True)
     os.dup2(2, 1)
     sys.stdout = _Claimed(
-        own, encoding=sys.stdout.encoding, errors="backslashreplace", line_buffering=own.isatty()
+        io.BufferedWriter(own),
+        encoding=sys.stdout.encoding,
+        errors="backslashreplace",
+        line_buffering=own.isatty(),
     )
 
 
 def release_stdout() -> None:
     """At the end of the command: whatever plugins still print at exit goes to standard error."""
-    sys.stdout.flush()  # here a full disk or a closed pipe can still be reported
+    sys.stdout.flush()  # here a full disk can still be reported
     sys.stdout = _Printed()
 
 

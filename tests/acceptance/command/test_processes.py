@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,39 @@ def test_an_interrupted_run_goes_on(zslbench: Any, tmp_path: Path) -> None:
     assert list((zslbench.store / "unfinished").glob("[!.]*")) == []
     assert zslbench(*LONG, f"--store={tmp_path / 'whole'}").exit_code == 0
     assert tensors(zslbench.store) == tensors(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("closed", ["pipe", "terminal"])
+def test_a_run_whose_output_is_closed_resumes(zslbench: Any, tmp_path: Path, closed: str) -> None:
+    """As with ``2>&1 | head -1``, and as when somebody closes the window."""
+    ours, theirs = os.openpty() if closed == "terminal" else os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zslbench", *LONG],
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) if closed == "terminal" else None,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    os.close(theirs)
+    text = b""
+    while b"seed 0" not in text:
+        text += os.read(ours, 1000)
+    os.close(ours)
+    assert process.wait(60) == (141 if closed == "pipe" else 130)
+    assert only(zslbench)["state"] == "interrupted"
+    resumed = zslbench(*LONG)
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "resumes from its last checkpoint" in resumed.stderr
+    assert zslbench(*LONG, f"--store={tmp_path / 'whole'}").exit_code == 0
+    assert tensors(zslbench.store) == tensors(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("command", [("--help",), ("runs",), ("methods", "--format=json"), ("table",)])
+def test_a_command_whose_output_nobody_reads_ends_quietly(zslbench: Any, command: tuple[str, ...]) -> None:
+    assert zslbench.eszsl().exit_code == 0
+    process = zslbench.start(*command)
+    process.stdout.close()
+    assert process.wait(60) == 141
+    assert process.stderr.read() == ""
 
 
 def test_two_processes_at_once_end_with_one_whole_run(zslbench: Any) -> None:

@@ -97,7 +97,7 @@ def test_an_oracle_run_killed_in_every_stage(job, options, whole, tmp_path):
     assert "final/generator" not in found["steps"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stop_signals_leave_a_run_that_goes_on(job, options, whole, tmp_path, number):
     expected, given = whole("val"), options(tmp_path / "store", "val")
     command = ["run", "tf-vaegan", "--dataset", "toy", "--seed", "3", "--epochs", "2", "--every", "1"]
