@@ -20,6 +20,7 @@ from typing import Any
 from fuzz_formats import FORMATS, Format, digest
 
 from zslbench.errors import ZslbenchError
+from zslbench.output import visible
 from zslbench_data.extraction.depth import Unreadable
 
 MEMORY = 12 << 30
@@ -39,7 +40,7 @@ def outcome(one: Format, folder: Path, intact: object) -> dict[str, str]:
         read: Any = one.read(folder)
         found = digest(read)
     except (ZslbenchError, Unreadable) as error:
-        text = str(error)
+        text = visible(str(error))  # as commands show it
         if not text.strip() or "\n" in text or "Traceback" in text:
             return {"end": "fault", "what": f"not one clear line: {text[:300]!r}"}
         return {"end": "refused", "what": text[:300]}

@@ -224,7 +224,7 @@ def _assemble(
             continue
         labels = y.ravel().astype(np.int64)
         images.append((part, x if len(x) == len(labels) else x.T, labels))
-    if {"trainval"} >= {part for part, *_ in images}:
+    if not {"trainval"} < {part for part, *_ in images}:
         findings.error("there are no training and test images with labels", path.name)
     if len({x.shape[1] for _, x, _ in images}) > 1:
         findings.error(f"features of different lengths: {few(x.shape[1] for _, x, _ in images)}", path.name)
