@@ -171,7 +171,6 @@ def test_matlab_73(run: Callable[..., Any], root: Path, tmp_path: Path) -> None:
     ("changes", "fault"),
     [
         ({"y_train": None}, "no labels of x_train"),
-        ({"x_train": None, "y_train": None}, "no training and test images"),
         ({"y_test": np.zeros(3)}, "x_test is"),
         ({"y_train": TRAIN[1] + 0.5}, "whole numbers"),
         ({"S_te": None}, "no attributes of 2 classes"),
