@@ -185,10 +185,12 @@ def import_one_file(
             advice = "Choose another --name, or pass --force to replace it"
             raise DataError(folder, ["another data set has this name"], advice)
         display.message(f"checking {path}")
-        arrays: Arrays = {}
+        arrays, findings = Arrays(), Findings()
         for one in reversed(files):
             arrays |= _read(one)
-        findings = Findings()
+            names = variables(one)
+            if unread := sorted(set(names) - set(_known(names).values())):
+                findings.note(f"{one.name}: not used: {few(unread)}")
         dataset, features, attributes = _assemble(arrays, path, findings)
         require_space(folder / SPLITS_FILE, 4 * features.size + 16 * attributes.size + SPARE)
         with staged_folder(folder) as staging:
@@ -212,12 +214,16 @@ def _assemble(
         DataError: lists every fault.
     """
     images: list[tuple[str, np.ndarray, np.ndarray]] = []
+    if {"x_test_seen", "x_test_unseen"} & arrays.keys() and arrays.pop("x_test", None) is not None:
+        findings.note("x_test is left out: there are test images of seen and unseen classes apart")
     for part, end in _PARTS.items():
         x, y = arrays.get(f"x_{end}"), arrays.get(f"y_{end}")
         if x is None or y is None:
             if x is not None:
                 names = NAMES[f"y_{end}"].replace(" ", ", ")
                 findings.error(f"no labels of x_{end} (names: {names}; not in a struct)", path.name)
+            continue
+        if not x.size and not y.size:
             continue
         if (fault := _labels_fault(y)) or len(y.ravel()) not in x.shape or x.ndim != 2:
             findings.error(f"x_{end} is {x.shape}, y_{end} {y.shape}{fault}", path.name)
@@ -229,7 +235,7 @@ def _assemble(
     if len({x.shape[1] for _, x, _ in images}) > 1:
         findings.error(f"features of different lengths: {few(x.shape[1] for _, x, _ in images)}", path.name)
     findings.raise_errors(path.parent)
-    ids, attributes = _attributes(arrays, images, path)
+    ids, attributes = _attributes(arrays, images, path, findings)
     features = np.concatenate([x for _, x, _ in images])
     numbers = np.concatenate([labels for *_, labels in images])
     used, labels = np.unique(numbers, return_inverse=True)
@@ -257,15 +263,19 @@ def _assemble(
 
 
 def _labels_fault(labels: np.ndarray) -> str:
-    if labels.size != max(labels.shape, default=0):
+    if not labels.size or labels.size != max(labels.shape):
         return ": labels are one number per image"
-    if not np.isfinite(labels).all() or (labels != np.floor(labels)).any() or (labels < 0).any():
+    if (
+        not np.isfinite(labels).all()
+        or (labels != np.floor(labels)).any()
+        or not (labels.min() >= 0 and labels.max() < 2**53)
+    ):
         return ": labels are whole numbers from 0 or 1"
     return ""
 
 
 def _attributes(
-    arrays: Arrays, images: list[tuple[str, np.ndarray, np.ndarray]], path: Path
+    arrays: Arrays, images: list[tuple[str, np.ndarray, np.ndarray]], path: Path, findings: Findings
 ) -> tuple[Int[np.ndarray, " known"], Float[np.ndarray, "classes attributes"]]:
     """The numbers of all classes that have attributes, and the attributes of those with images, in order.
 
@@ -285,7 +295,13 @@ def _attributes(
             )
             if (order := arrays.get("te_cl_id")) is not None:
                 classes = order.ravel().astype(np.int64)
-        owners = labels if len(given) == len(labels) else classes
+        owners, ordered = (
+            labels if len(given) == len(labels) else classes,
+            not training and "te_cl_id" in arrays,
+        )
+        if len(given) != len(labels) and not ordered and "attributes" not in arrays:
+            text = f"rows of {key} are taken to be its classes in the order of their numbers"
+            findings.note(f"{text} ({few(classes.tolist())})")
         if given.ndim != 2 or len(given) != len(owners):
             fault = f"{key} is {given.shape}, for {len(labels)} images of {len(classes)} classes"
             raise DataError(path, [fault], "It needs a row per image or per class")

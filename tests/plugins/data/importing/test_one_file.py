@@ -155,6 +155,18 @@ def test_layouts_in_every_format(
     result = run(path, "--name", "zoo", "--features-name", "own")
     assert result.exit_code == 0, result.stderr
     check(root)
+    assert ("order of their numbers (0, 1, 3, 5)" in result.stderr) == ("S_te_pro" in layout())
+    assert ("not used: " in result.stderr) == ("train_label_new" in layout())
+
+
+def test_test_images_given_twice_are_read_once(run: Callable[..., Any], root: Path, tmp_path: Path) -> None:
+    both = {"x_test": TEST_UNSEEN[0], "y_test": TEST_UNSEEN[1]}
+    write_npz(tmp_path / "empty.npz", of_classes() | {"x_test": np.zeros((0, 0)), "y_test": np.zeros((0, 0))})
+    assert run(tmp_path / "empty.npz", "--name", "other").exit_code == 0
+    write_npz(tmp_path / "data.npz", of_classes() | both)
+    result = run(tmp_path / "data.npz", "--name", "zoo")
+    assert result.exit_code == 0 and "x_test is left out" in result.stderr
+    check(root)
 
 
 def test_matlab_73(run: Callable[..., Any], root: Path, tmp_path: Path) -> None:
@@ -173,6 +185,7 @@ def test_matlab_73(run: Callable[..., Any], root: Path, tmp_path: Path) -> None:
         ({"y_train": None}, "no labels of x_train"),
         ({"y_test": np.zeros(3)}, "x_test is"),
         ({"y_train": TRAIN[1] + 0.5}, "whole numbers"),
+        ({"y_train": TRAIN[1] * 1e300}, "whole numbers"),
         ({"S_te": None}, "no attributes of 2 classes"),
         ({"S_tr": ATT[:3]}, "row per image or per class"),
         ({"S_tr": np.flipud(ATT[TRAIN[1]])}, "different rows"),
