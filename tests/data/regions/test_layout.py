@@ -93,6 +93,14 @@ def test_an_unclear_file_says_it_itself_or_is_told_by_the_features(
     assert open_regions(path).shape == (60, 3 * 3, 2)
 
 
+def test_maps_as_matlab_saves_them_are_refused_with_what_to_do(
+    tmp_path: Path, write_hdf5: Write, contents: Any
+) -> None:
+    path = write_hdf5(tmp_path / "a.mat", feature_map=contents["feature_map"].T)
+    with pytest.raises(DataError, match=r"images last.*permute"):
+        open_regions(path)
+
+
 def test_imports_of_both_layouts_are_the_same_store(
     tmp_path: Path, write_hdf5: Write, write_folder: Write, contents: Any
 ) -> None:

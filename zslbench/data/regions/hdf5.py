@@ -136,6 +136,11 @@ class RegionFile:
     def __init__(self, path: Path, layout: str | None = None, widths: Collection[int] = ()) -> None:
         self.path = path
         with _open(path) as (file, features):
+            labels = file.get("labels")
+            count = labels.size if isinstance(labels, h5py.Dataset) else features.shape[0]
+            if features.shape[0] != count == features.shape[-1]:
+                fault = f"{FEATURE_MAP} is {features.shape}, with the images last, as MATLAB saves it"
+                raise DataError(path, [fault], "Reverse its axes before saving: permute(x, [4 3 2 1])")
             layout = layout or _text(features.attrs.get("layout"))
             self.layout = find_layout(features.shape[1:], path, layout, widths)
             last = self.layout == "channels-last"
@@ -150,7 +155,7 @@ class RegionFile:
                 self.scale = float(np.asarray(features.attrs["scale"]).reshape(-1)[0])
                 stored_type(self.dtype, self.scale, path)
             self.provenance = {"source": path.name, "grid": [height, width], "simulated": False}
-            if layout is not None:
+            if layout in LAYOUTS:
                 self.provenance["layout"] = self.layout
             for name, kind in (("backbone", str), ("simulated", bool)):
                 if name in features.attrs:

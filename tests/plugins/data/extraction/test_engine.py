@@ -259,6 +259,19 @@ def test_unfinished_work_of_an_earlier_version_is_discarded_only_on_request(zoo:
     assert [one.name for one in (zoo / "regions").iterdir() if one.is_dir()] == ["blocks"]
 
 
+def test_images_of_12_bits_need_their_range(zoo: Path) -> None:
+    path = zoo / "images" / "bee" / "02.jpg"
+    Image.fromarray(np.full((40, 40), 2048, np.uint16)).save(path, format="png")
+    with pytest.raises(DataError, match=r"bee/02\.jpg has values from 2048 to 2048 .*--value-range"):
+        run(zoo)
+    store = run(zoo, value_range=(0.0, 4095.0), restart=True).store
+    assert store.provenance["settings"]["value_range"] == [0.0, 4095.0]
+    grey = store[np.array([10])]
+    assert grey.shape[0] == 1 and np.isfinite(grey).all()
+    Image.fromarray(np.full((40, 40), 128, np.uint8)).save(path, format="png")
+    np.testing.assert_array_equal(run(zoo, name="eight").store[np.array([10])], grey)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_all_unreadable_images_are_listed(
     zoo: Path, make_image: Callable[..., Image.Image], workers: int
