@@ -103,6 +103,17 @@ def test_transposed_semantics_are_refused(
     assert f"{count} classes by 6 attributes" in fault
 
 
+@pytest.mark.parametrize("name", ["original_att", "sentence"])
+def test_other_semantics_may_be_transposed_too(write_set: Any, contents: dict[str, Any], name: str) -> None:
+    wrong = np.random.default_rng(0).random((6, 9))
+    folder = write_set(**({"original_att": wrong} if name == "original_att" else {}))
+    scipy.io.savemat(folder / "sent_splits.mat", {"att": wrong})
+    file = "att_splits.mat" if name == "original_att" else "sent_splits.mat"
+    with pytest.raises(DataError, match=rf"{file}: .*transposed\?"):
+        read_xlsa17(folder, name="mini", semantics=name)
+    assert read_xlsa17(folder, name="mini").semantics.shape == (6, 3)
+
+
 def test_semantics_that_are_right_are_not_taken_for_transposed(
     write_set: Any, contents: dict[str, Any]
 ) -> None:
