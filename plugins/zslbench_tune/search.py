@@ -193,7 +193,7 @@ def resolve_search(
     store = given.open_store()
     store.prepare()
     loaded, provenance = DatasetCache(given.data_root, display.say, "now").load(recipe, given.files)
-    recipe = evaluable(recipe, loaded)
+    recipe = evaluable(recipe, loaded, validates=True)
     job = Job(recipe, loaded, provenance, numbers[0], selection, given.mode())
     return Search(job, numbers, space, store.root, journal, display, sampling)
 

@@ -29,7 +29,7 @@ import numpy as np
 from zslbench.errors import DataError
 from zslbench.plugin.dataset import Dataset, Indices, OfficialSplit
 
-WITHOUT = "Use --select last, which needs no validation"
+WITHOUT = "zslbench run --select last needs no validation"
 
 HOLD_OUT = 5
 """One in this many images of each pseudo-seen class is held out."""

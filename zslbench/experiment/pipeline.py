@@ -16,7 +16,7 @@ from zslbench.evaluation.folds import Fold, final_fold, validation_fold
 from zslbench.evaluation.metrics import criterion, headline_metrics
 from zslbench.evaluation.oracle import Best, Oracle
 from zslbench.evaluation.selection import Selection, uses_test_images
-from zslbench.evaluation.splits import WITHOUT
+from zslbench.evaluation.splits import WITHOUT, validation_split
 from zslbench.experiment.datasets import preset_mismatches
 from zslbench.experiment.fitting import Fitted, Fitter, embedding_inputs
 from zslbench.experiment.recipe import Recipe
@@ -46,12 +46,22 @@ class Outcome:
     """Networks of the chosen candidate on the validation fold, at the end of its schedule."""
 
 
-def evaluable(recipe: Recipe, dataset: Dataset) -> Recipe:
-    """The recipe with the tasks that the data set has test images for; DataError if it has none."""
+def evaluable(recipe: Recipe, dataset: Dataset, validates: bool) -> Recipe:
+    """The recipe with the tasks that the data set has test images for.
+
+    Raises:
+        DataError: it has none; or the recipe is to be validated, and images for that are missing.
+    """
     tasks = tuple(one for one in recipe.tasks if one == "czsl" or len(dataset.split.test_seen))
     if not tasks:
         fault = f"there are no test_seen images, and method '{recipe.method}' does GZSL only"
         raise DataError(dataset.name, [fault])
+    if validates and not len(validation_split(dataset).test_seen_rows) and "gzsl" in tasks:
+        fault = (
+            "validation needs a seen class with two training images, beside the validation classes: one is "
+            "held out to measure S and H"
+        )
+        raise DataError(dataset.name, [fault], WITHOUT)
     return replace(recipe, tasks=tasks)
 
 
@@ -83,7 +93,7 @@ def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Traini
     Raises:
         DataError: the data set lacks images that the method's tasks or its selection need.
     """
-    recipe = evaluable(recipe, dataset)
+    recipe = evaluable(recipe, dataset, selection.mode == "val")
     for text in preset_mismatches(recipe, dataset):
         log.warning(text)
     device, inputs = training.streams.device, embedding_inputs(recipe)
@@ -154,12 +164,6 @@ def _points(
     on_evaluation: OnEvaluation = lambda epoch, figures: None,
 ) -> tuple[Fitted, list[dict[str, Any]]]:
     """Fit on the validation fold; also the rows of the epochs after which it was evaluated."""
-    if "gzsl" in recipe.tasks and not len(fold.test_seen.rows):
-        fault = (
-            "validation needs a seen class with two training images, beside the validation classes: one is "
-            "held out to measure S and H"
-        )
-        raise DataError(recipe.parts["dataset"].name, [fault], WITHOUT)
 
     def assess(epoch: int, evaluation: Evaluation) -> dict[str, float]:
         figures = _validation_figures(evaluation)

@@ -24,6 +24,7 @@ from zslbench.data import (
     shadowed_note,
 )
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
+from zslbench.evaluation import protocol_notes
 from zslbench.plugin import registry
 from zslbench.store import sha256_of
 from zslbench_data.checking.classes import check_class_folders, check_semantics, check_words, compare_labels
@@ -153,8 +154,9 @@ def _check_loaded(name: str, root: str | Path | None, findings: Findings) -> Non
         return
     findings.ok(f"loads, {len(dataset.labels)} images of {len(dataset.class_names)} classes", name)
     report_values(scan(blocks(dataset.features)), f"{name}: features", findings)
+    doubtful = protocol_notes(dataset)
     for note in dataset.notes:
-        findings.note(note, name)
+        findings.add("warning" if note in doubtful else "note", note, name)
 
 
 def _check_images(contents: CheckedFolder) -> None:
