@@ -10,12 +10,15 @@ process of its own, the sizes in turns. Processor time is that of the process, a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,55 +63,69 @@ def simulate(folder: Path, classes: int) -> None:
     scipy.io.savemat(folder / "res101.mat", res101)
 
 
-def measured(words: list[str], checkout: Path | None) -> tuple[float, float, float]:
+def measured(words: str, checkout: Path | None) -> tuple[float, float, float]:
     """Seconds, processor seconds and peak memory in GB of a command; SystemExit if it fails."""
     paths = [str(checkout), str(checkout / "plugins")] if checkout else sys.path
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     started = os.times().elapsed
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=environment, cwd=checkout)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"failed: {' '.join(words)}")
-    return os.times().elapsed - started, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9
+    line = [sys.executable, "-m", "zslbench", *words.split()]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, env=environment, cwd=checkout)
+    ended, peak = 0, 0
+    while not ended:  # what the system says of an ended process includes its parent's memory
+        time.sleep(0.05)
+        with contextlib.suppress(OSError, IndexError):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = int(status.partition("VmHWM:")[2].split()[0])
+        ended, code, used = os.wait4(process.pid, os.WNOHANG)
+    if code:
+        raise SystemExit(f"failed: zslbench {words}")
+    return os.times().elapsed - started, used.ru_utime + used.ru_stime, peak * 1024 / 1e9
 
 
 def main() -> None:
-    """Simulate, run, write."""
+    """Simulate, run, write; the page is written anew after each turn."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--classes", type=int, nargs="+", default=[200, 2000, 20_000])
     parser.add_argument("--repeats", type=int, default=3, help="turns (default 3)")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--old", type=Path, help="another checkout of zslbench, which runs eszsl once")
+    parser.add_argument("--old", type=Path, help="another checkout of zslbench, which then runs eszsl once")
     given = parser.parse_args()
     found: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
-    commands: dict[str, str] = {}
-    ways = [(method, method, None) for method in given.methods]
-    if given.old is not None:
-        ways.append((f"eszsl-{given.old.name}", "eszsl", given.old))
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         for classes in given.classes:
             simulate(root / "data" / f"C{classes}", classes)
         for turn in range(given.repeats):
-            for label, method, checkout in ways if turn == 0 else ways[: len(given.methods)]:
-                command = f"run {method} --select last --threads 1 --device cpu {METHODS[method]}".strip()
-                commands[label] = command
+            for method in given.methods:
                 for classes in given.classes:
-                    places = (
-                        f"--dataset C{classes} --data-root {root / 'data'} --store {root / f'{label}-{turn}'}"
-                    )
-                    words = [sys.executable, "-m", "zslbench", *command.split(), *places.split()]
-                    found.setdefault((label, classes), []).append(measured(words, checkout))
+                    places = f"--dataset C{classes} --data-root {root}/data --store {root}/{turn}"
+                    took = measured(f"{command(method)} {places}", None)
+                    found.setdefault((method, classes), []).append(took)
+            write(found, given.old)
+        for classes in given.classes if given.old else ():
+            words = f"{command('eszsl')} --dataset C{classes} --data-root {root}/data --store {root}/old"
+            found[f"eszsl, {given.old.name}", classes] = [measured(words, given.old)]
+            write(found, given.old)
+
+
+def command(method: str) -> str:
+    """The words after ``zslbench``, but for places."""
+    return f"run {method} --select last --threads 1 --device cpu {METHODS[method]}".strip()
+
+
+def write(found: Mapping[tuple[str, int], list[tuple[float, float, float]]], old: Path | None) -> None:
+    """Write the page."""
     rows: list[dict[str, Any]] = []
-    for (label, classes), turns in found.items():
+    fewest = min(classes for _, classes in found)
+    for (method, classes), turns in found.items():
         seconds, cpu, memory = (statistics.median(column) for column in zip(*turns, strict=True))
-        first = statistics.median(one[1] for one in found[label, given.classes[0]])
         rows.append(
             {
-                "method": label,
+                "run": method,
                 "classes": classes,
+                "turns": len(turns),
                 "processor, s": cpu,
-                "ratio": cpu / first,
+                "ratio": cpu / statistics.median(one[1] for one in found[method, fewest]),
                 "seconds": seconds,
                 "peak memory, GB": memory,
             }
@@ -119,11 +136,10 @@ def main() -> None:
         f"Regenerate with `python -m benchmarks.classes`. Simulated data: {TRAINVAL:,} training images, "
         f"{TEST_SEEN:,} seen and {TEST_UNSEEN:,} unseen test images whatever the number of classes, "
         f"{ATTRIBUTES} attributes, {FEATURES} features. From the files to the record, start of Python "
-        f"included; medians of {given.repeats}. `ratio`: processor time to that of the fewest classes; peak "
-        "memory includes the libraries, 0.3 GB."
-        + (f" `{given.old.name}` is an older revision, which ran once." if given.old else ""),
+        "included; medians. `ratio`: processor time to that of the fewest classes; peak memory includes the "
+        "libraries, 0.3 GB." + (f" {old.name} is an older revision (`--old`)." if old else ""),
         render(rows, "markdown"),
-        "\n".join(f"- `zslbench {command}`" for command in dict.fromkeys(commands.values())),
+        "\n".join(f"- `zslbench {command(method)}`" for method in METHODS),
         f"Hardware: {processor()}, one thread, no GPU, on a machine that did other work, so that seconds say "
         f"less than processor time; Python {platform.python_version()}, torch {torch.__version__}, numpy "
         f"{np.__version__}.",
