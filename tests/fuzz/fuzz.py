@@ -56,10 +56,10 @@ class Tally:
             self.faults.append(f"{line['format']}, {line['number']} ({line['file']}): {what}")
 
 
-def watched(names: Sequence[str], seed: int, numbers: range) -> Iterator[dict[str, Any]]:
+def watched(names: Sequence[str] | None, seed: int, numbers: range) -> Iterator[dict[str, Any]]:
     """The outcomes of a child; a mutation at which it dies or hangs is a fault, and another child goes on."""
-    firsts = dict.fromkeys(names, numbers.start)
-    while firsts:
+    firsts = None if names is None else dict.fromkeys(names, numbers.start)
+    while firsts is None or firsts:
         words = [sys.executable, str(WORKER), str(seed), str(numbers.stop), json.dumps(firsts)]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
             lines: queue.Queue[str | None] = queue.Queue()
@@ -79,6 +79,9 @@ def watched(names: Sequence[str], seed: int, numbers: range) -> Iterator[dict[st
                 line = json.loads(text)
                 if line == {"end": "all"}:
                     return
+                if "formats" in line:
+                    firsts = dict.fromkeys(line["formats"], 0) if firsts is None else firsts
+                    continue
                 if "broken" in line:
                     raise SystemExit(line["broken"])
                 if "begin" in line:
@@ -87,7 +90,7 @@ def watched(names: Sequence[str], seed: int, numbers: range) -> Iterator[dict[st
                 begun = {}
                 yield line
             child.kill()
-        if not begun:
+        if not begun or firsts is None:
             raise SystemExit(f"the worker failed before the first mutation: {what}")
         yield {**begun, "number": begun["begin"], "end": "fault", "what": what, "cpu": 0.0, "mb": 0}
         for name in list(firsts):  # those before it are done
@@ -103,12 +106,11 @@ def _listen(stream: Any, lines: queue.Queue[str | None]) -> None:
     lines.put(None)
 
 
-def fuzz(names: Sequence[str], seed: int, numbers: range) -> dict[str, Tally]:
-    """Tallies by format."""
-    found = {name: Tally() for name in names}
+def fuzz(names: Sequence[str] | None, seed: int, numbers: range) -> dict[str, Tally]:
+    """Tallies by format; ``names``: of formats, None: all, with numbers from 0."""
+    found: dict[str, Tally] = {}
     for line in watched(names, seed, numbers):
-        one = found[line["format"]]
-        one.add(line)
+        found.setdefault(line["format"], Tally()).add(line)
         if line["end"] == "fault":
             sys.stderr.write(f"fault: {line}\n")
     return found
@@ -159,21 +161,18 @@ def page(found: dict[str, Tally], command: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mutations", type=int, default=100, help="of each format (default 100)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first (default 0)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first, with --format")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--format", action="append", help="only this; may be repeated")
+    parser.add_argument("--format", action="append", help="only this, may be repeated; all by default")
     parser.add_argument("--page", type=Path, help="write the figures there")
     given = parser.parse_args()
-    sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-    from fuzz_formats import FORMATS
-
-    names = given.format or [one.name for one in FORMATS]
-    found = fuzz(names, given.seed, range(given.first, given.first + given.mutations))
+    found = fuzz(given.format, given.seed, range(given.first, given.first + given.mutations))
     for name, one in found.items():
         sys.stdout.write(f"{name}: {dict(one.ends)}, {one.seconds:.2f} s, {one.megabytes} MB\n")
         for text in one.faults:
             sys.stdout.write(f"  {text}\n")
     if given.page:
+        sys.path.insert(0, str(Path(__file__).parents[2]))
         command = (
             f"python tests/fuzz/fuzz.py --mutations {given.mutations} --seed {given.seed} --page {given.page}"
         )

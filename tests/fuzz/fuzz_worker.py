@@ -89,10 +89,11 @@ def main() -> None:
     os.dup2(nowhere, 2)
     with tempfile.TemporaryDirectory() as cache:
         os.environ["ZSLBENCH_CACHE"] = cache
+        lines.write(json.dumps({"formats": [one.name for one in FORMATS]}) + "\n")
         for one in FORMATS:
-            if one.name in firsts:
+            if firsts is None or one.name in firsts:
                 try:
-                    for line in attempts(one, seed, range(firsts[one.name], last)):
+                    for line in attempts(one, seed, range(firsts[one.name] if firsts else 0, last)):
                         lines.write(json.dumps(line) + "\n")
                 except Exception:
                     lines.write(json.dumps({"broken": traceback.format_exc()}) + "\n")

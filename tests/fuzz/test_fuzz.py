@@ -15,12 +15,12 @@ import fuzz
 def found():
     from fuzz_formats import FORMATS
 
-    return fuzz.fuzz([one.name for one in FORMATS], seed=2026, numbers=range(8))
+    return fuzz.fuzz([one.name for one in FORMATS], seed=2026, numbers=range(6))
 
 
 def test_damaged_files_are_read_or_refused_in_one_line(found):
     assert [text for one in found.values() for text in one.faults] == []
-    assert {one.ends.total() for one in found.values()} == {8}
+    assert {one.ends.total() for one in found.values()} == {6}
 
 
 def test_every_format_can_refuse(found):
