@@ -17,6 +17,7 @@ from .hdf5 import open_examined as open_examined
 from .kinds import (
     EMPTY as EMPTY,
     HDF5 as HDF5,
+    MATLAB_4 as MATLAB_4,
     MATLAB_5 as MATLAB_5,
     MATLAB_73 as MATLAB_73,
     NPY as NPY,

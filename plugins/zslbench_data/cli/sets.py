@@ -331,6 +331,8 @@ def get(
         from zslbench_data.words.attributes import get_vectors
 
         chosen = _for_vectors(datasets, entries, root)
+        for one in chosen:
+            note_shadowed(one, data_root)
         texts = get_vectors(known, root, chosen, source, fetcher, **combining)
         yield from (f"{dataset} vectors: {text}" for dataset, text in texts.items())
 

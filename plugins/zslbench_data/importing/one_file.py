@@ -28,6 +28,7 @@ from jaxtyping import Float, Int
 
 from zslbench.data import (
     HDF5,
+    MATLAB_4,
     MATLAB_5,
     MATLAB_73,
     NPZ,
@@ -89,7 +90,7 @@ Arrays = dict[str, np.ndarray]
 def variables(path: Path) -> list[str]:
     """Names of the arrays of a file; none if it has another format. DataError: it is damaged."""
     kind = file_kind(path)
-    if kind in (MATLAB_5, MATLAB_73):
+    if kind in (MATLAB_4, MATLAB_5, MATLAB_73):
         return mat_variables(path)
     if kind not in (HDF5, NPZ):
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -167,6 +168,25 @@ def test_regions(theirs: Path, run: Run, root: Path, dtype: str, stored: str) ->
     assert run(theirs.parent / "Small_net.hdf5", "--dtype", other).exit_code == 1
     assert run(theirs.parent / "Small_net.hdf5", "--dtype", other, "--force").exit_code == 0
     assert RegionStore.open(store.folder).dtype.name != stored
+
+
+@pytest.mark.parametrize("name", ["../../../pwn", "/tmp/pwn", "-net", "a/b", ".net"])
+def test_regions_stay_in_their_folder(theirs: Path, run: Run, root: Path, name: str) -> None:
+    assert run(theirs).exit_code == 0
+    before = sorted(root.rglob("*"))
+    result = run(theirs.parent / "Small_net.hdf5", f"--regions-name={name}")
+    assert result.exit_code == 2 and f"--regions-name {name}" in result.stderr
+    assert sorted(root.rglob("*")) == before
+    path = theirs.parent / f"Small_{name.replace('/', '_')}.hdf5"  # the name may come from the file, too
+    (theirs.parent / "Small_net.hdf5").rename(path)
+    assert run(path).exit_code == (0 if name in ("/tmp/pwn", "a/b") else 2)
+
+
+def test_a_pipe_among_the_files_is_named(theirs: Path, run: Run, root: Path) -> None:
+    os.mkfifo(theirs / "allclasses.txt")
+    result = run(theirs)
+    assert result.exit_code == 1 and "allclasses.txt: is a named pipe" in result.stderr
+    assert not (root / "Small").exists()
 
 
 def test_regions_of_another_order_are_refused(theirs: Path, run: Run, root: Path) -> None:

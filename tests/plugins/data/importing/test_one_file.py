@@ -239,7 +239,7 @@ def test_other_files_are_recognised_whatever_they_are_called(
     (tmp_path / "empty.mat").touch()
     for name, words in {
         "res101.hdf5": "MATLAB file of version 5 or 7 with features, labels",
-        "old.mat": "MATLAB file of version 4",
+        "old.mat": "save -v7",
         "own.npy": "a .npy array",
         "pack.mat": "a .npz file with a",
         "some.mat": "an HDF5 file with x",
