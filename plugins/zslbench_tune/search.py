@@ -30,7 +30,7 @@ from zslbench.experiment import (
     seed_numbers,
     validate,
 )
-from zslbench.plugin import Streams, registry
+from zslbench.plugin import Streams, plugin_code, registry
 from zslbench.store import StageStore, Store, path_name, run_id
 from zslbench.training import Stages, Training
 from zslbench_tune.space import SearchSpec, Space, space_of
@@ -162,7 +162,8 @@ class Search:
                 precision=job.mode.precision,
                 graphs=job.mode.new_graphs(),
             )
-            points = validate(job.recipe, self._fold, job.selection, training, report_epoch)
+            with plugin_code(job.recipe.label):
+                points = validate(job.recipe, self._fold, job.selection, training, report_epoch)
         return {row["epoch"]: row[f"val_{self.metric.key}"] for row in points}
 
 

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from zslbench.errors import Interrupted, SettingsError, UnknownName
 from zslbench.pipes import stoppers
-from zslbench.plugin.boundary import is_stop, one_line
+from zslbench.plugin.boundary import is_stop, one_line, plugin_code, printing_to_stderr
 from zslbench.plugin.hookspecs import RunTracker, hookimpl
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.targets import load_tracker
@@ -202,7 +202,8 @@ def tracked(
                 registered = known.tracker(name)
             except UnknownName as error:
                 raise error if track is not None else UnknownName(f"{VARIABLE}: {error}") from None
-            tracker = load_tracker(registered)(where, store / "trackers" / registered.name)
+            with plugin_code(f"tracker '{registered.name}'"):
+                tracker = load_tracker(registered)(where, store / "trackers" / registered.name)
             listener = _Listener(registered.name, tracker)
             held.callback(listener.close)
             held.enter_context(known.listening(listener, f"tracker {registered.name}"))
@@ -243,7 +244,8 @@ class _Listener:
 
     def close(self) -> None:
         try:
-            self._tracker.close()
+            with printing_to_stderr():
+                self._tracker.close()
         except BaseException as error:
             if is_stop(error):
                 raise

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zslbench.plugin.boundary import one_line
+from zslbench.plugin.boundary import is_stop, one_line
 
 ResultT = TypeVar("ResultT")
 
@@ -61,9 +61,11 @@ class Check:
             self.run()
         except Fault as fault:
             raise ConformanceError(f"{where}: {fault} (rule: {self.rule})") from None
-        except (NotApplicable, KeyboardInterrupt):
+        except NotApplicable:
             raise
-        except Exception as error:
+        except BaseException as error:  # a component that calls sys.exit must not end the tests
+            if is_stop(error):
+                raise
             raise ConformanceError(f"{where}: {one_line(error)} (rule: {self.rule})") from error
 
 

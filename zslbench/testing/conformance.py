@@ -14,7 +14,7 @@ from zslbench.plugin.discovery import registry as installed
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.settings import build
 from zslbench.plugin.targets import settings_model
-from zslbench.testing import data_checks, declared_checks, fit_checks, step_checks
+from zslbench.testing import data_checks, declared_checks, fit_checks, process_checks, step_checks
 from zslbench.testing.check import Check, ConformanceError, NotApplicable
 from zslbench.testing.data_checks import DatasetCase
 from zslbench.testing.declared_checks import MethodCase
@@ -34,10 +34,12 @@ _FITTED = (
     step_checks.step_losses, step_checks.steps_pure, step_checks.steps_lift,
     step_checks.noise_declared, step_checks.seeds_together,
     step_checks.output_shape, step_checks.rows_independent, step_checks.use_is_pure,
+    process_checks.leaves_process_alone,
 )
 _OF_KIND: dict[str, tuple[Callable[[ComponentCase], None], ...]] = {
     "extractor": (
         data_checks.extracts_regions, data_checks.extraction_repeats, data_checks.images_independent,
+        process_checks.leaves_process_alone,
     ),
     "embedding": (*_FITTED, step_checks.guide_scores),
     "generator": (
@@ -48,7 +50,7 @@ _OF_KIND: dict[str, tuple[Callable[[ComponentCase], None], ...]] = {
 }
 _DATASET = (
     data_checks.loads_or_says_what_is_missing, data_checks.dataset_valid,
-    data_checks.dataset_deterministic, data_checks.regions_by_row,
+    data_checks.dataset_deterministic, data_checks.regions_by_row, process_checks.leaves_process_alone,
 )
 _METHOD = (
     declared_checks.method_declared, declared_checks.components_exist, declared_checks.settings_valid,

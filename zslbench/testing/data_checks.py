@@ -131,7 +131,7 @@ def regions_by_row(case: DatasetCase) -> None:
 # --- extractors ----------------------------------------------------------------------------------
 
 
-def _images(case: ComponentCase) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def sample_images(case: ComponentCase) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Images, and a function that extracts features with a new extractor."""
     size = case.cls(case.settings).image_size
     valid = isinstance(size, int) and size >= 1
@@ -143,7 +143,7 @@ def _images(case: ComponentCase) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
 
 def extracts_regions(case: ComponentCase) -> None:
     """Images (b, 3, h, w) become finite region features (b, regions, dv) and do not change."""
-    images, extract = _images(case)
+    images, extract = sample_images(case)
     with unchanged("extract", {"images": images}):
         found = extract(images)
     require_floats("extract", found, len(images), "regions", "dv")
@@ -152,12 +152,12 @@ def extracts_regions(case: ComponentCase) -> None:
 
 def extraction_repeats(case: ComponentCase) -> None:
     """Two extractors with the same settings give the same bits, whatever the global random state."""
-    images, extract = _images(case)
+    images, extract = sample_images(case)
     advice = "load frozen weights and put the backbone into eval mode"
     require_pure("extract", lambda: extract(images), {"images": images}, advice)
 
 
 def images_independent(case: ComponentCase) -> None:
     """An image's features do not depend on the other images of its batch."""
-    images, extract = _images(case)
+    images, extract = sample_images(case)
     require_by_row("extract", extract, images)

@@ -25,7 +25,7 @@ from zslbench import __version__
 from zslbench.data import RegionStore, few, is_region_store
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
 from zslbench.experiment import ExecutionMode, applied
-from zslbench.plugin import FeatureExtractor
+from zslbench.plugin import FeatureExtractor, plugin_code
 from zslbench.store import checked_name
 from zslbench_data.exporting.xlsa17 import TAKEN, write_images
 from zslbench_data.extraction.decoding import EXIF, Decoder, Resize, decoded_batches
@@ -101,7 +101,7 @@ def extract(
             other content, or the disk is full.
         Interrupted: it was stopped; the same call resumes it.
     """
-    with applied(mode) as device:
+    with applied(mode) as device, plugin_code(f"extractor '{options.backbone}'"):
         return _Extraction(folder, extractor, options, device, display, advice).run()
 
 

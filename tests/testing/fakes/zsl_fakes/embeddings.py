@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 
 import torch
@@ -200,3 +202,42 @@ class GuideForgets(Sound):
             return found
 
         return replace(guide, scores=scores)
+
+
+class Prints(Sound):
+    """leaves_process_alone: fit prints 'fitting'; log it"""
+
+    def fit(self, view):
+        os.write(1, b"fitting\n")
+        return super().fit(view)
+
+
+class Widens(Sound):
+    """leaves_process_alone: fit leaves torch's default dtype (torch.float32 before, torch.float64 after)"""
+
+    def fit(self, view):
+        torch.set_default_dtype(torch.float64)
+        return super().fit(view)
+
+
+class Moves(Sound):
+    """leaves_process_alone: leaves the environment variables, the working directory"""
+
+    def embed(self, nets, inputs):
+        os.environ["THEIRS"] = str(len(os.environ))
+        os.chdir(os.pardir)
+        return super().embed(nets, inputs)
+
+
+class Exits(Sound):
+    """output_shape: SystemExit: 3 (rule:"""
+
+    def embed(self, nets, inputs):
+        sys.exit(3)
+
+
+class Stops(Sound):
+    """leaves_process_alone: KeyboardInterrupt (rule:"""
+
+    def fit(self, view):
+        raise KeyboardInterrupt

@@ -70,3 +70,11 @@ class BatchNorm(Sound):
 
     def extract(self, images):
         return super().extract(images) - super().extract(images).mean(dim=0)
+
+
+class Flushes(Sound):
+    """leaves_process_alone: extract leaves torch's treatment of denormal numbers"""
+
+    def extract(self, images):
+        torch.set_flush_denormal(True)
+        return super().extract(images)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 
 from zslbench import ZslbenchError
@@ -128,3 +130,11 @@ class TransformCentres(Sound):
 
     def transform(self, nets, g):
         return g - g.mean(dim=0)
+
+
+class Warns(Sound):
+    """leaves_process_alone: fit leaves the filters of warnings"""
+
+    def fit(self, view):
+        warnings.simplefilter("error")
+        return super().fit(view)
