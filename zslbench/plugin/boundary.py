@@ -52,7 +52,7 @@ def is_stop(error: BaseException) -> bool:
     while place.tb_next is not None:
         place = place.tb_next
     if _package(place.tb_frame) == _CORE:
-        return not isinstance(error, SystemExit)
+        return True
     # A signal is handled between instructions; whoever raises a KeyboardInterrupt has an instruction for it.
     code = place.tb_frame.f_code.co_code
     raised = dis.opname[code[max(place.tb_lasti, 0)]] == "RAISE_VARARGS"
