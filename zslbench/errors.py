@@ -61,13 +61,14 @@ class Diverged(ZslbenchError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest known names as a hint, or the whole list when nothing is close.
+    """The nearest known names as a hint, or the list when nothing is close, at most 50 of them.
 
     >>> did_you_mean("sof", ["softmax", "nearest"])
     "did you mean 'softmax'?"
     """
     choices = sorted(known)
-    near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name[:100], choices, n=3, cutoff=0.5)
     if near:
         return "did you mean " + " or ".join(f"'{one}'" for one in near) + "?"
-    return "known: " + (", ".join(choices) if choices else "none")
+    more = ["..."] if len(choices) > 50 else []
+    return "known: " + (", ".join([*choices[:50], *more]) or "none")

@@ -30,6 +30,7 @@ from PIL import Image
 from zslbench.data import RegionStore, RegionWriter, read_xlsa17
 from zslbench.data.attributes import attribute_names, attribute_vectors
 from zslbench.data.regions.hdf5 import open_hdf5
+from zslbench.evaluation.candidates import candidates_of, with_candidates
 from zslbench.experiment.suites.cells import CellRecord, Ledger
 from zslbench.experiment.suites.definition import find_suite
 from zslbench.plugin.presets import read_preset_file
@@ -469,6 +470,16 @@ def _read_names(folder: Path) -> object:
     return None if found is None else found[0]
 
 
+def _make_candidates(folder: Path) -> None:
+    _make_mat("plain", folder)
+    (folder / "candidates.txt").write_text("class 3\nclass 4\n")
+
+
+def _read_candidates(folder: Path) -> object:
+    dataset = read_xlsa17(folder, name=folder.name)
+    return candidates_of(with_candidates(dataset, folder / "candidates.txt")).classes
+
+
 def _make_vectors(folder: Path) -> None:
     np.save(folder / "attribute_vectors.npy", np.random.default_rng(0).random((6, 4), dtype=np.float32))
 
@@ -500,6 +511,7 @@ FORMATS: tuple[Format, ...] = (
     Format("NPY features", _make_custom, _read_custom, _NPY),
     Format("NPY word vectors", _make_vectors, _read_vectors, _NPY),
     Format("attribute names", _make_names, _read_names, ("*.txt",), text=True),
+    Format("candidates", _make_candidates, _read_candidates, ("candidates.txt",), text=True),
     Format("sources.json", _make_sources, _read_sources, _JSON, text=True),
     Format("run records, ledger", _make_runs, _read_runs, _RECORDS, guarded=True),
     Format("audits", _make_audits, _read_audits, ("audits/*.json",), guarded=True, text=True),

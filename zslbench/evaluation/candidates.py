@@ -94,7 +94,7 @@ def _listed(dataset: Dataset, path: Path) -> Candidates:
     names = {line.strip() for line in lines} - {""}
     if unknown := sorted(names - number.keys()):
         hint = did_you_mean(unknown[0], number)
-        fault = f"{len(unknown)} unknown classes ({few(unknown)}); {unknown[0]}: {hint}"
+        fault = f"{len(unknown)} unknown classes ({few(unknown)}); {few(unknown[:1])}: {hint}"
         raise DataError(path, [fault])
     return Candidates(path.name, np.array(sorted(number[name] for name in names), dtype=np.int64))
 
