@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from zslbench.cli import format_option, note, options_of, store_option
+from zslbench.cli import COUNT, format_option, note, options_of, store_option
 from zslbench.output import echo
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--embedding", help="Embedding of a custom composition.")
 @click.option("--generator", help="Generator of a custom composition, if needed.")
 @click.option("--classifier", help="Classifier of a custom composition.")
-@click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Maximum epochs.")
+@click.option("--epochs", type=COUNT, default=5, show_default=True, help="Maximum epochs.")
 @click.option(
     "--select",
     type=click.Choice(["val", "oracle"]),

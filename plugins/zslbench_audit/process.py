@@ -20,6 +20,7 @@ import numpy as np
 
 from zslbench import errors
 from zslbench.errors import PluginError, ZslbenchError
+from zslbench.store import parse_json
 
 Arrays = dict[str, np.ndarray]
 Notify = Callable[[str], None]
@@ -57,7 +58,7 @@ class Process:
             pickle.dump((action, given), self._requests)
             self._requests.flush()
             while line := self._replies.readline():
-                message = json.loads(line)
+                message = parse_json(line)
                 if "says" in message:
                     notify(message["says"])
                     continue

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat
 
 from zslbench import ComponentSettings
+from zslbench.plugin import Count
 
 
 class IdentitySettings(ComponentSettings):
@@ -16,9 +17,9 @@ class IdentitySettings(ComponentSettings):
 
 
 class SoftmaxSettings(ComponentSettings):
-    epochs: PositiveInt = 25
+    epochs: Count = 25
     """Passes over the real and synthetic features (25 in the TF-VAEGAN and SC-EGG codes)."""
-    batch_size: PositiveInt = 300
+    batch_size: Count = 300
     """Examples per step; the CLSWGAN family uses the number of synthetic features per class."""
     lr: PositiveFloat = 1e-3
     """Adam's learning rate."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from zslbench import ComponentSettings
+from zslbench.plugin import Count
 
 
 class ResNetSettings(ComponentSettings):
@@ -14,7 +15,7 @@ class ResNetSettings(ComponentSettings):
     """torchvision: its first ImageNet weights (IMAGENET1K_V1), which the papers use; or a .pth or
     .safetensors file with torchvision's names of a bottleneck ResNet; or a ResNet of transformers by hub
     name, such as microsoft/resnet-101 (trained differently from torchvision's), or in a folder."""
-    image_size: PositiveInt = 448
+    image_size: Count = 448
     """Height and width of images, in pixels; a region covers 32 x 32 of them."""
 
 
@@ -24,5 +25,5 @@ class VisionSettings(ComponentSettings):
     model: str = Field("facebook/dinov2-base", min_length=1)
     """Name on the Hugging Face hub, or a folder with config.json, preprocessor_config.json and
     model.safetensors."""
-    image_size: PositiveInt | None = None
+    image_size: Count | None = None
     """Height and width of images, in pixels; none: as in the model's preprocessor_config.json."""

@@ -7,7 +7,6 @@ the final layer norm for ViT and DINOv2, before it for CLIP), without the class 
 from __future__ import annotations
 
 import contextlib
-import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from zslbench.errors import DataError, SettingsError
 from zslbench.plugin import FeatureExtractor
+from zslbench.store import parse_json
 from zslbench_extractors.settings import VisionSettings
 from zslbench_extractors.weights import CONFIG, PROCESSOR, digest_of, library, model_folder
 
@@ -218,7 +218,7 @@ def _three(values: Any) -> bool:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(path, [f"cannot be read ({type(error).__name__})"]) from None
     if not isinstance(found, dict):

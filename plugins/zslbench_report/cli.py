@@ -180,7 +180,7 @@ _REGIONS = click.option(
 )
 
 
-def _count_option(flag: str, default: int, least: int, most: int | None, text: str) -> Callable[..., Any]:
+def _count_option(flag: str, default: int, least: int, most: int, text: str) -> Callable[..., Any]:
     return click.option(flag, type=click.IntRange(least, most), default=default, show_default=True, help=text)
 
 
@@ -195,7 +195,14 @@ def plot() -> None:
     type=_FOLDER,
     help="Folder with the data set's images; without it, region activations are shown instead.",
 )
-@click.option("--image", "rows", type=int, multiple=True, metavar="ROW", help="Show this image; repeatable.")
+@click.option(
+    "--image",
+    "rows",
+    type=click.IntRange(0, 2**31 - 1),
+    multiple=True,
+    metavar="ROW",
+    help="Show this image; repeatable.",
+)
 @_count_option("--count", 4, 1, 50, "Number of test images.")
 @_count_option("--top", 8, 1, 20, "Number of attributes per image.")
 @click.option(
@@ -242,8 +249,8 @@ def attention(
     help="A run on the same images whose generator works on backbone features, as tf-vaegan's does.",
 )
 @_count_option("--classes", 10, 2, 20, "Classes, half of them unseen.")
-@_count_option("--per-class", 50, 1, None, "Test images (at most) and synthetic features per class.")
-@_count_option("--seed", 0, 0, None, "Seed for the choice of images, noise and t-SNE.")
+@_count_option("--per-class", 50, 1, 1_000_000, "Test images (at most) and synthetic features per class.")
+@_count_option("--seed", 0, 0, 2**32 - 1, "Seed for the choice of images, noise and t-SNE.")
 @click.option("--data-out", type=_FILE, metavar="FILE.csv", help="Also write the points as CSV.")
 @_RUN
 @_OUTPUT

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat
 
-from zslbench.plugin import ComponentSettings, SettingsGroup
+from zslbench.plugin import ComponentSettings, Count, SettingsGroup
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
 
 
 class StageSettings(SettingsGroup):
     """Settings of either stage of SCEN."""
 
-    epochs: PositiveInt = 20
+    epochs: Count = 20
     """Epochs (row 10; section 4: 20)."""
-    iterations: PositiveInt | None = None
+    iterations: Count | None = None
     """Batches per epoch; None: all training images once (row 10: the code runs 2000 and 4000 batches in
     all)."""
-    batch_size: PositiveInt = 64
+    batch_size: Count = 64
     """Images per step (row 1; section 4: 64)."""
     sampler: Literal["shuffled", "balanced"] = "shuffled"
     """How batches are drawn (row 17; the code balances them over classes)."""
@@ -62,7 +62,7 @@ class Stage2Settings(StageSettings):
     """Whether eq. (8) is used. Without it ``paper`` has no stage 2; ``authors`` learns labels (row 6)."""
     scr_without_lce: bool = True
     """Whether eq. (8) is used even if ``lambda_l`` is 0 and p_l untrained (Table 2: literally yes)."""
-    regressor_hidden: PositiveInt = 1024
+    regressor_hidden: Count = 1024
     """Hidden width of the classifier that stage 2 trains in the reading ``authors`` (row 6)."""
 
 
@@ -85,7 +85,7 @@ class EGGNSettings(TFVAEGANSettings):
     reading: Literal["paper", "authors"] = "paper"
     """Whether EGGN is computed as printed or as in the code: ĝ_s of eq. (14) (rows 19 and 40), and the
     generator's batch (row 24)."""
-    epochs: PositiveInt = 200
+    epochs: Count = 200
     """Epochs, each of ``feedback_loops`` passes over the training images (row 10; section 4: at most 200)."""
     adaptive_penalty: bool = False
     """Whether λ of eq. (11) adapts as in the released codes (row 27; printed: a constant)."""

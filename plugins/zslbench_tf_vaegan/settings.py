@@ -7,21 +7,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 
 from zslbench import ComponentSettings
+from zslbench.plugin import Count
 
 
 class TFVAEGANSettings(ComponentSettings):
-    epochs: PositiveInt = 300
+    epochs: Count = 300
     """Epochs, each of ``feedback_loops`` passes over the training images (code: nepoch)."""
-    batch_size: PositiveInt = 64
+    batch_size: Count = 64
     """Images per step (code: batch_size)."""
-    hidden: PositiveInt = 4096
+    hidden: Count = 4096
     """Width of every hidden layer (code: ngh, ndh)."""
-    latent: PositiveInt | None = None
+    latent: Count | None = None
     """Size of z; None: the number of attributes, as in the code (latent_size, nz)."""
-    critic_steps: PositiveInt = 5
+    critic_steps: Count = 5
     """Critic updates per generator update (code: critic_iter)."""
     lr: PositiveFloat = 1e-4
     """Adam's learning rate of encoder, generator and critic (code: lr)."""
@@ -52,7 +53,7 @@ class TFVAEGANSettings(ComponentSettings):
     """Whether generator steps keep the decoder frozen; its own steps still train it (code: freeze_dec)."""
     feedback: bool = True
     """Whether the second pass feeds the decoder's hidden layer back into the generator."""
-    feedback_loops: PositiveInt = 2
+    feedback_loops: Count = 2
     """Passes over the data per epoch, the second alone with feedback. Ablations without feedback do as many,
     so that the number of updates is the same (code: feedback_loop)."""
     a1: NonNegativeFloat = 1.0
@@ -63,7 +64,7 @@ class TFVAEGANSettings(ComponentSettings):
     """Whether the classifier sees [x, Dec(x), hidden] rather than x alone."""
     encoded_noise: bool = True
     """Whether the critic's fake samples use the encoder's z rather than z ~ N(0, I)."""
-    per_class: PositiveInt = 300
+    per_class: Count = 300
     """Synthetic features per unseen class (code: syn_num)."""
 
     @model_validator(mode="after")

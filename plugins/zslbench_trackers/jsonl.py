@@ -12,7 +12,7 @@ from typing import Any
 
 from zslbench.errors import SettingsError
 from zslbench.report import final_metrics, last_evaluations, run_parameters, run_tags
-from zslbench.store import RunInfo, RunRecord
+from zslbench.store import RunInfo, RunRecord, parse_json
 from zslbench_trackers import LogTracker, folder_of
 
 SUFFIXES = (".jsonl", ".ndjson")
@@ -74,7 +74,7 @@ def _append(path: Path, run: str, attempt: int, event: str, **content: Any) -> N
     about = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
     line = {**about, "run": run, "attempt": attempt, **content}
     text = json.dumps(line, default=str)
-    finite = json.loads(text, parse_constant=lambda name: None)  # what is not finite is null
+    finite = json.loads(text, parse_constant=lambda name: None)  # noqa: TID251  # what is not finite is null
     data = json.dumps(finite, separators=(",", ":")).encode("ascii") + b"\n"
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
@@ -91,7 +91,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8", errors="replace") as file:
         for text in file:
             try:
-                line = json.loads(text)
+                line = parse_json(text)
             except ValueError:
                 continue
             if isinstance(line, dict) and {"event", "attempt"} <= line.keys():

@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from zslbench.cli import fitting_options, format_option, machine_options, note
+from zslbench.cli import COUNT, SEEDS, fitting_options, format_option, machine_options, note
 
-_POSITIVE = click.IntRange(min=1)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -20,7 +19,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--variant", help="One of the method's variants.")
 @click.option(
     "--trials",
-    type=_POSITIVE,
+    type=COUNT,
     default=20,
     show_default=True,
     help="Total finished trials in the study, including earlier ones.",
@@ -35,7 +34,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option(
     "--seeds",
-    type=_POSITIVE,
+    type=SEEDS,
     default=1,
     show_default=True,
     help="Seeds over which the value of a trial is averaged.",
@@ -49,9 +48,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "-o", "--output", type=_FILE, help="The preset's file, ending in .toml. Default: next to the study."
 )
-@click.option("--workers", type=_POSITIVE, default=1, show_default=True, help="Worker processes.")
+@click.option(
+    "--workers", type=click.IntRange(1, 1024), default=1, show_default=True, help="Worker processes."
+)
 @click.option("--sampler", type=click.Choice(["tpe", "random"]), default="tpe", show_default=True)
-@click.option("--sampler-seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--sampler-seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option(
     "--pruner",
     type=click.Choice(["none", "median"]),

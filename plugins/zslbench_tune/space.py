@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,7 +15,7 @@ from pydantic.fields import FieldInfo
 from zslbench import Options, Range
 from zslbench.errors import SettingsError, did_you_mean
 from zslbench.experiment import Recipe
-from zslbench.plugin import fields_of
+from zslbench.plugin import fields_of, toml_or_word
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -98,7 +97,10 @@ def parse_spec(spec: str, source: str) -> Range | Options:
         except ValueError as error:
             raise SettingsError(f"--search {source}: {error}") from None
     pieces = re.split(r",(?![^\[]*\])", spec)  # not at the commas inside a list
-    values = [_toml_or_word(piece.strip()) for piece in pieces if piece.strip()]
+    try:
+        values = [toml_or_word(piece.strip()) for piece in pieces if piece.strip()]
+    except ValueError as error:
+        raise SettingsError(f"--search {source}: {error}") from None
     if len(values) < 2:
         raise SettingsError(f"--search {source}: a single value cannot be searched, use --set; {_HINT}")
     return Options(tuple(values))
@@ -194,13 +196,6 @@ def _valid(field: FieldInfo, value: Any, where: str) -> Any:
         return adapter.dump_python(adapter.validate_python(value), mode="json")
     except ValidationError as error:
         raise SettingsError(f"{where}: {value!r}: {error.errors()[0]['msg']}") from None
-
-
-def _toml_or_word(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _number(text: str) -> int | float | None:

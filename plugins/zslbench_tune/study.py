@@ -25,7 +25,7 @@ from filelock import FileLock
 
 from zslbench.errors import Interrupted, MissingExtra, SettingsError, ZslbenchError
 from zslbench.plugin import one_line
-from zslbench.store import run_id
+from zslbench.store import parse_json, run_id
 from zslbench_tune.result import TrialResult
 from zslbench_tune.search import Search
 
@@ -257,7 +257,7 @@ def open_study(search: Search) -> Iterator[Study]:
             raise ZslbenchError(f"study {path}: cannot be opened ({one_line(error)})") from None
         try:
             if (known := study.user_attrs[IDENTITY]) != text:
-                differences = _differences(json.loads(known), json.loads(text))
+                differences = _differences(parse_json(known), parse_json(text))
                 more = "; ..." if len(differences) > _SHOWN else ""
                 raise SettingsError(
                     f"study {path} belongs to another search ({'; '.join(differences[:_SHOWN])}{more}): "

@@ -56,7 +56,7 @@ def test_a_method_without_printed_figures() -> None:
     [
         ("variant,dataset,acc,u,s\n", "no column h, source, note"),
         ("", "no column variant, dataset"),
-        (HEAD + "full,M,CUB,high,1,1,1,T,\n", "line 2: could not convert"),
+        (HEAD + "full,M,CUB,high,1,1,1,T,\n", "line 2: a figure is not a percentage"),
         (
             HEAD + "full,M,CUB,1,1,1,1,T,\nfull,M,cub,2,2,2,2,T,\n",
             "line 3: variant 'full' on cub",

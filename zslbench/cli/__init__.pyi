@@ -1,5 +1,8 @@
 from .main import LazyGroup as LazyGroup, cli as cli, sets_environment as sets_environment
 from .options import (
+    COUNT as COUNT,
+    SEED as SEED,
+    SEEDS as SEEDS,
     SELECTIONS as SELECTIONS,
     data_root_option as data_root_option,
     fitting_options as fitting_options,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli.options import SELECTIONS, format_option, note, options_of, running_options
+from zslbench.cli.options import SEEDS, SELECTIONS, format_option, note, options_of, running_options
 from zslbench.errors import ZslbenchError
 from zslbench.output import echo
 from zslbench.report.tables.render import emit
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("suite")
 @click.option("--method", "methods", multiple=True, help="Run only this method or line; repeatable.")
 @click.option("--dataset", "datasets", multiple=True, help="Run only this data set; repeatable.")
-@click.option("--seeds", type=click.IntRange(min=1), help="Run only the first N of the suite's seeds.")
+@click.option("--seeds", type=SEEDS, help="Run only the first N of the suite's seeds.")
 @click.option("--select", multiple=True, type=SELECTIONS, help="Run only this selection; repeatable.")
 @click.option("--only-missing", is_flag=True, help="Skip cells that were started or failed before.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")

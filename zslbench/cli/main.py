@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -27,6 +28,8 @@ from zslbench.plugin.lookup import CORE, PluginInfo, Registered
 from zslbench.plugin.targets import load_command
 
 _DEBUG = "zslbench.debug"
+_LONGEST = 10_000
+"""Characters of a message."""
 
 
 def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -155,8 +158,14 @@ def _visible_messages() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = visible(error.message)  # type: ignore[misc]
+        error.message = _shortened(visible(error.message))  # type: ignore[misc]
         raise
+
+
+def _shortened(line: str) -> str:
+    """A message without the rest of words that nobody would read, such as a value of a megabyte."""
+    line = re.sub(r"(\S{200})\S{200,}", r"\1…", line)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def _end(ctx: click.Context, line: str, code: int) -> None:
@@ -164,7 +173,7 @@ def _end(ctx: click.Context, line: str, code: int) -> None:
         import traceback
 
         echo(*traceback.format_exc().splitlines(), err=True)
-    echo(line, err=True)
+    echo(_shortened(line), err=True)
     ctx.exit(code)
 
 

@@ -8,7 +8,15 @@ from typing import Any, TypeVar
 
 import click
 
-from zslbench.experiment.options import AllOptions, FitOptions, MachineOptions, RunOptions
+from zslbench.experiment.options import (
+    COUNT as COUNT,
+    SEED as SEED,
+    SEEDS as SEEDS,
+    AllOptions,
+    FitOptions,
+    MachineOptions,
+    RunOptions,
+)
 from zslbench.output import echo
 from zslbench.report.tables.render import FORMATS, csv_safe
 

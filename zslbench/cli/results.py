@@ -163,7 +163,7 @@ def table(store: Path | None, fmt: str, show: str | None, **filters: str | None)
 @click.argument("run_b", metavar="RUN_B")
 @click.option(
     "--classes",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 1_000_000),
     default=5,
     show_default=True,
     help="Show this many of the largest wins and losses by class; csv and json have all classes.",

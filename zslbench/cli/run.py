@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from zslbench.cli.options import (
+    SEED,
+    SEEDS,
     candidates_option,
     emit_notes,
     fitting_options,
@@ -30,8 +32,8 @@ SIDE_BY_SIDE = 13
 @click.option("--embedding", help="Embedding of a custom composition.")
 @click.option("--generator", help="Generator of a custom composition, if needed.")
 @click.option("--classifier", help="Classifier of a custom composition.")
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
-@click.option("--seed", type=click.IntRange(min=0), multiple=True, help="Run this seed; repeatable.")
+@click.option("--seeds", type=SEEDS, default=1, show_default=True, help="Run seeds 0 to N-1.")
+@click.option("--seed", type=SEED, multiple=True, help="Run this seed; repeatable.")
 @select_option
 @fitting_options
 @candidates_option
@@ -85,7 +87,7 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     help="Data set; repeatable.",
 )
 @click.option("--variants", metavar="A,B", help="Only these variants and the full method (default: all).")
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Run seeds 0 to N-1.")
+@click.option("--seeds", type=SEEDS, default=1, show_default=True, help="Run seeds 0 to N-1.")
 @select_option
 @fitting_options
 @candidates_option

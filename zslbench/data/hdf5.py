@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from zslbench.data.mat5 import RATIO
 from zslbench.data.once import FileState, file_state, is_known, remember
 from zslbench.errors import DataError
+from zslbench.store.parsing import parse_json
 
 if TYPE_CHECKING:
     import h5py
@@ -83,7 +84,7 @@ class _Examiner:
             process.stdin.flush()
             answer = self._answers.get(timeout=_PATIENCE * seconds)
             if answer:
-                return str(json.loads(answer))
+                return str(parse_json(answer))
         except (Empty, OSError):
             process.kill()
         self._process = None
@@ -121,7 +122,7 @@ _examiner = _Examiner()
 def _serve() -> None:
     """Examine the files that standard input names, one line each, and answer with their faults."""
     for line in sys.stdin:
-        path, size, seconds = json.loads(line)
+        path, size, seconds = parse_json(line)
         began = time.process_time()
         _limit("RLIMIT_AS", _MEMORY + 2 * size)
         _limit("RLIMIT_CPU", int(began + seconds + 1))

@@ -116,7 +116,7 @@ def provenance(dataset: Dataset, verified: bool = True) -> dict[str, Any]:
         note = "; ".join(error.faults)
     names = [str(dataset.class_names[one]) for one in candidates.classes]
     about = regions.describe() if isinstance(regions, RegionStore) else None
-    extra = json.loads(json.dumps(dict(dataset.extra), default=str))
+    extra = json.loads(json.dumps(dict(dataset.extra), default=str))  # noqa: TID251 (just written)
     # What methods may read besides arrays, and what a record shows: with other words it is another run.
     described = {
         "class_names": list(map(str, dataset.class_names)),

@@ -20,11 +20,13 @@ import zslbench
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.selection import Selection
+from zslbench.experiment.options import MOST_SEEDS
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.boundary import printing_to_stderr
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.lookup import files_digest
 from zslbench.plugin.process import START, preserved
+from zslbench.store.parsing import LARGEST
 from zslbench.training.graphs import Graphs
 from zslbench.training.step import PRECISIONS, Precision, float32_products
 
@@ -230,11 +232,13 @@ def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
     """Seeds 0 to n-1 for a number n, or the seeds of a list.
 
     Raises:
-        SettingsError: there is none, or one is negative or given twice.
+        SettingsError: there is none, more than 10,000, or one is negative, above 64 bits or given twice.
     """
-    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if not numbers or any(seed < 0 for seed in numbers) or len(set(numbers)) != len(numbers):
+    numbers = tuple(range(min(seeds, MOST_SEEDS + 1)) if isinstance(seeds, int) else seeds)
+    if not numbers or not all(0 <= seed <= LARGEST for seed in numbers) or len(set(numbers)) != len(numbers):
         raise SettingsError(f"seeds {seeds}: give the number of seeds, or different seeds of 0 or more")
+    if len(numbers) > MOST_SEEDS:
+        raise SettingsError(f"more than {MOST_SEEDS:,} seeds")
     return numbers
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from zslbench.errors import did_you_mean
+from zslbench.store.parsing import LARGEST
 
 if TYPE_CHECKING:
     from zslbench.experiment.datasets import DataFiles, StoreCheck
@@ -27,7 +28,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 ABLATION_DATASETS = ("cub", "sun")
 """The data sets of an ablation unless the user names others."""
 
-COUNT = click.IntRange(min=1)
+MOST_SEEDS = 10_000
+
+COUNT = click.IntRange(1, 1_000_000)
+SEED = click.IntRange(0, LARGEST)
+SEEDS = click.IntRange(1, MOST_SEEDS)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 

@@ -11,6 +11,7 @@ import csv
 import functools
 import io
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ _ORIGINS: Mapping[str, tuple[Origin, Origin]] = {
 }
 """By kind of source: the origin of the authors' own method, and of anyone else's."""
 
+_FIGURE = re.compile(r"[0-9]{1,3}(\.[0-9]{0,6})?")
+
 T = TypeVar("T")
 
 
@@ -88,11 +91,9 @@ class PublishedRow:
     """The variant in a method's own ablation; None: the method itself."""
 
     def __post_init__(self) -> None:
-        if not all(0 <= value <= 100 for value in self.figures.values() if not math.isnan(value)):
-            raise ValueError("a figure is not a percentage")
         for text in filter(None, self.printed.values()):
-            if not set(text) <= set("0123456789."):
-                raise ValueError(f"a figure is not a percentage: {text!r}")
+            if not _FIGURE.fullmatch(text) or float(text) > 100:
+                raise ValueError(f"a figure is not a percentage: {text[:20]!r}")
 
     @functools.cached_property
     def figures(self) -> Mapping[str, float]:
@@ -318,11 +319,14 @@ def _read(
         faults.append(f"{name}: no column {', '.join(lacking)}")
         return []
     found = []
-    for line in reader:
-        try:
-            found.append(parse({key: (line[key] or "").strip() for key in columns}))
-        except ValueError as error:
-            faults.append(f"{name}, line {reader.line_num}: {error}")
+    try:
+        for line in reader:
+            try:
+                found.append(parse({key: (line[key] or "").strip() for key in columns}))
+            except ValueError as error:
+                faults.append(f"{name}, line {reader.line_num}: {error}")
+    except csv.Error as error:  # a field of more than 128 kB
+        faults.append(f"{name}, line {reader.line_num}: {error}")
     return found
 
 

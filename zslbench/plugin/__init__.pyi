@@ -54,10 +54,12 @@ from .presets import (
     parse_assignment as parse_assignment,
     parse_preset as parse_preset,
     preset_names as preset_names,
+    toml_or_word as toml_or_word,
 )
 from .process import preserved as preserved
 from .settings import (
     ComponentSettings as ComponentSettings,
+    Count as Count,
     NoSettings as NoSettings,
     SettingsGroup as SettingsGroup,
     build as build,

@@ -187,6 +187,8 @@ class Range:
             raise ValueError(
                 f"range {self}: step {self.step} does not fit between {self.low} and {self.high}"
             )
+        if self.step is not None and (self.high - self.low) / self.step > 1e9:
+            raise ValueError(f"range {self}: more than a billion steps")
 
     def __str__(self) -> str:
         more = ":log" if self.log else "" if self.step is None else f":{self.step}"

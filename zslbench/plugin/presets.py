@@ -5,15 +5,16 @@ In a file that ``zslbench tune`` wrote, the table ``[provenance]`` records how t
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Any
 
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.plugin.declarations import KINDS
+from zslbench.store.parsing import parse_toml, small_text
 
 PROVENANCE = "provenance"
 """The table of a preset that records how its values were found."""
@@ -52,8 +53,8 @@ def read_preset(package: str | None, name: str, shown: str = "") -> Preset:
 def read_preset_file(path: str) -> Preset:
     """A preset in a file of the user's, named by its path; SettingsError if it is not readable or not one."""
     try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = small_text(Path(path))
+    except (OSError, ValueError) as error:
         raise SettingsError(f"preset {path}: cannot be read ({error})") from None
     return parse_preset(text, path)
 
@@ -68,8 +69,8 @@ def parse_preset(text: str, where: str, name: str = "") -> Preset:
         SettingsError: the text is not TOML, or holds something else than tables named after kinds.
     """
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tables = parse_toml(text)
+    except ValueError as error:
         raise SettingsError(f"preset {where}: not valid TOML: {error}") from None
     provenance = tables.pop(PROVENANCE, None)
     if provenance is not None and not isinstance(provenance, dict):
@@ -141,6 +142,15 @@ def parse_assignment(text: str) -> tuple[str, Any]:
             f"kinds: {', '.join(KINDS)}"
         )
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
+        return key.strip(), toml_or_word(value)
+    except ValueError as error:
+        raise SettingsError(f"--set {key}: {error}") from None
+
+
+def toml_or_word(text: str) -> Any:
+    """A value that a user typed: as TOML, or as text if it is not TOML; ValueError: it is absurd."""
+    try:
+        content = parse_toml(f"value = {text}")
+    except TOMLDecodeError:
+        return text.strip()
+    return content["value"] if len(content) == 1 else text.strip()

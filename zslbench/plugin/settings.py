@@ -6,13 +6,18 @@ write their names with a dot: ``stage1.lr``.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from zslbench.errors import SettingsError, did_you_mean
+from zslbench.store.parsing import LARGEST
+
+Count = Annotated[int, Field(gt=0, le=1_000_000)]
+"""A setting that counts something: epochs, images of a batch, units of a layer."""
 
 
 class SettingsGroup(BaseModel):
@@ -98,10 +103,14 @@ def build(model: type[S], values: Mapping[str, Any], where: str) -> S:
         else:
             nested[name] = _none_or_value(fields.get(name), value)
     try:
-        return model.model_validate(nested)
+        built = model.model_validate(nested)
     except ValidationError as error:
         lines = [_explain(model, one) for one in error.errors()]
         raise SettingsError(f"{where}: " + "; ".join(lines)) from None
+    for name, value in built.flat("python").items():
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise SettingsError(f"{where}: '{name}' is an integer of more than 64 bits")
+    return built
 
 
 def _none_or_value(info: FieldInfo | None, value: Any) -> Any:
@@ -120,4 +129,4 @@ def _explain(model: type[ComponentSettings], error: Any) -> str:
         )
     text = str(error["msg"]).removeprefix("Value error, ")
     # A fault of several settings together has no key.
-    return f"'{key}' = {error['input']!r}: {text}" if key else text
+    return f"'{key}' = {reprlib.repr(error['input'])}: {text}" if key else text

@@ -13,6 +13,12 @@ from .names import (
     name_fault as name_fault,
     path_name as path_name,
 )
+from .parsing import (
+    LARGEST as LARGEST,
+    parse_json as parse_json,
+    parse_toml as parse_toml,
+    small_text as small_text,
+)
 from .record import RunContent as RunContent, RunInfo as RunInfo, RunRecord as RunRecord
 from .stages import StageStore as StageStore
 from .store import Store as Store

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import DataError, ZslbenchError
+from zslbench.store.parsing import parse_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +95,7 @@ def read_records(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     with contextlib.suppress(ValueError):
-        found = json.loads(path.read_text("utf-8"))
+        found = parse_json(path.read_text("utf-8"))
         if isinstance(found, dict) and all(isinstance(one, dict) for one in found.values()):
             return found
     raise DataError(path, ["is damaged"], "Move it away; a new one will be written")
@@ -128,7 +129,7 @@ def parse_checked_json(data: bytes) -> dict[str, Any]:
     expected = hashlib.sha256(_HEAD + data[end:]).hexdigest().encode("ascii")
     if not data.startswith(_HEAD + expected):
         raise ValueError("its sha256 is not the recorded one")
-    content: dict[str, Any] = json.loads(data)
+    content: dict[str, Any] = parse_json(data)
     del content["sha256"]
     return content
 

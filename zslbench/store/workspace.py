@@ -14,7 +14,6 @@ another machine is dead only if, in addition, nothing in it changed for a day.
 from __future__ import annotations
 
 import contextlib
-import json
 import platform
 import re
 import secrets
@@ -27,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+
+from zslbench.store.parsing import parse_json
 
 INFO_FILE = "info.json"
 _PATIENCE = 10.0
@@ -128,7 +129,7 @@ class Workspaces:
 
 def _info(folder: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / INFO_FILE).read_bytes())
+        content = parse_json((folder / INFO_FILE).read_bytes())
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

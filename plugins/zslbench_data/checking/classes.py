@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -28,6 +27,7 @@ from zslbench.data import (
     sidecar,
 )
 from zslbench.evaluation import fingerprint, protocol_notes
+from zslbench.store import parse_json
 from zslbench_data.checking.features import CheckedFolder, check_vectors, duplicates, part_numbers, short_path
 from zslbench_data.words.attributes import RECORD_FILE, words_of
 
@@ -195,7 +195,9 @@ def _record(folder: Path, vectors: np.ndarray, names: Sequence[str] | None, find
     path = folder / RECORD_FILE
     if not path.is_file():
         return
-    record = json.loads(path.read_bytes())
+    record = parse_json(path.read_bytes())
+    if not isinstance(record, dict) or not isinstance(record.get("words", {}), dict):
+        raise ValueError("not a record of word vectors")
     if record.get("sha256") not in (None, array_sha256(vectors)):
         findings.error("word vectors differ from the recorded checksum", RECORD_FILE)
     made_for = list(record.get("words", {}))

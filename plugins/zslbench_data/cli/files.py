@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import data_root_option, format_option, note, options_of, sets_environment
+from zslbench.cli import COUNT, SEED, data_root_option, format_option, note, options_of, sets_environment
 from zslbench.errors import DataError, Interrupted, SettingsError
 from zslbench.output import echo
 from zslbench_data.cli.sets import note_shadowed
@@ -49,7 +49,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=SEED,
     default=0,
     show_default=True,
     help="Seed of the automatic test_seen split.",
@@ -227,10 +227,10 @@ def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, *
     show_default=True,
     help="mixed: half precision where autocast allows it, GPU only; auto: mixed on a GPU, float32 on a CPU.",
 )
-@click.option("--batch", type=click.IntRange(min=1), help="Batch size.  [default: 64 on a GPU, 8 on a CPU]")
+@click.option("--batch", type=COUNT, help="Batch size.  [default: 64 on a GPU, 8 on a CPU]")
 @click.option(
     "--workers",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 1024),
     help="Decoding processes.  [default: one per core up to 16 on a GPU, one on a CPU]",
 )
 @options_of("settings", "device", "threads", "data_root")

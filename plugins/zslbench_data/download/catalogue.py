@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from zslbench.data import IMAGES
 from zslbench.errors import UnknownName, did_you_mean
+from zslbench.store import parse_toml
 
 DOWNLOAD_PARTS = ("splits", "names", "images")
 """The parts of a data set: official splits with the features in their archive, attribute names, images."""
@@ -136,7 +136,7 @@ class Catalogue:
 def catalogue() -> Catalogue:
     """The catalogue that ships with the package."""
     text = resources.files("zslbench_data.download").joinpath("catalogue.toml").read_text("utf-8")
-    return read(tomllib.loads(text))
+    return read(parse_toml(text))
 
 
 def read(tables: Mapping[str, Any]) -> Catalogue:

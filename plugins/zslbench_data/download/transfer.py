@@ -30,7 +30,7 @@ from urllib3.util import Retry
 from zslbench import __version__
 from zslbench.data import require_space
 from zslbench.errors import ZslbenchError
-from zslbench.store import write_atomically
+from zslbench.store import parse_json, write_atomically
 from zslbench_data.progress import Display, human
 
 RETRIES = Retry(4, backoff_factor=1, backoff_max=60)
@@ -189,7 +189,7 @@ class Transfer:
     def _announced(self) -> dict[str, Any] | None:
         """What the server announced when the first bytes of the part came."""
         with contextlib.suppress(OSError, ValueError):
-            found = json.loads(self.part.with_suffix(".json").read_text("utf-8"))
+            found = parse_json(self.part.with_suffix(".json").read_text("utf-8"))
             if isinstance(found, dict) and {"validator", "total"} <= found.keys():
                 return found
         return None

@@ -26,7 +26,7 @@ from zslbench.data import RegionStore, few, is_region_store
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
 from zslbench.experiment import ExecutionMode, applied
 from zslbench.plugin import FeatureExtractor, plugin_code
-from zslbench.store import checked_name
+from zslbench.store import checked_name, parse_json
 from zslbench_data.exporting.xlsa17 import TAKEN, write_images
 from zslbench_data.extraction.decoding import EXIF, Decoder, Resize, decoded_batches
 from zslbench_data.extraction.images import ImageList, list_images
@@ -118,7 +118,7 @@ class _Extraction:
         self.extractor, self.options, self.device, self.display = extractor, options, device, display
         self.who, gpu = f"extractor '{options.backbone}'", device.type == "cuda"
         try:
-            described = json.loads(json.dumps(dict(extractor.describe())))
+            described = parse_json(json.dumps(dict(extractor.describe())))
         except (TypeError, ValueError) as error:
             raise PluginError(f"{self.who}: describe() must return plain data ({error})") from None
         backbone, grid = str(described.pop("name", None) or options.backbone), described.pop("grid", None)

@@ -21,7 +21,7 @@ from jaxtyping import Shaped
 
 from zslbench.data import BLOCK_BYTES, RegionWriter, mean_over_regions, npy_header
 from zslbench.errors import DataError
-from zslbench.store import write_atomically
+from zslbench.store import parse_json, write_atomically
 
 PROGRESS = "progress.json"
 
@@ -99,12 +99,12 @@ class ResumableWriter(RegionWriter):
             return 0
         advice = "Pass --restart to discard it, or --name to keep it"
         try:
-            progress = json.loads((self._part / PROGRESS).read_bytes())
+            progress = parse_json((self._part / PROGRESS).read_bytes())
             theirs, rows = progress["provenance"], int(progress["rows"])
         except (OSError, ValueError, KeyError, TypeError):
             fault = "an unfinished extraction that this version of zslbench cannot resume"
             raise DataError(self._part, [fault], advice) from None
-        ours = json.loads(json.dumps(self._provenance))
+        ours = parse_json(json.dumps(self._provenance))
         both = [{**found.pop("settings", {}), **found} for found in (theirs, ours)]
         if other := differences(*both):
             fault = "an unfinished extraction with other settings: " + "; ".join(other)

@@ -197,7 +197,7 @@ def test_rows_whose_h_can_be_checked_first() -> None:
     ("lines", "words"),
     [
         ([line("Nowhere")], "line 2: source 'Nowhere' is not in sources.csv"),
-        ([line("Paper", h="5O.0")], "line 2: could not convert"),
+        ([line("Paper", h="5O.0")], "line 2: a figure is not a percentage"),
         ([line("Paper", h="500")], "line 2: a figure is not a percentage"),
         ([line("Paper"), line("Paper", finetuned="maybe")], "line 3: finetuned 'maybe': write yes or no"),
     ],

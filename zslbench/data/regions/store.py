@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import mmap
 import threading
 from collections.abc import Iterator
@@ -48,6 +47,7 @@ from zslbench.data.regions.layout import BLOCK_BYTES, as_float32, stored_type
 from zslbench.errors import DataError
 from zslbench.plugin.dataset import Indices
 from zslbench.store.files import parse_checked_json, sha256_of
+from zslbench.store.parsing import parse_json
 
 FORMAT = 1
 DESCRIPTION = "store.json"
@@ -134,7 +134,7 @@ class RegionStore:
         folder = Path(path)
         try:
             text = (folder / DESCRIPTION).read_bytes()
-            description = json.loads(text)
+            description = parse_json(text)
             version = description["format"]
             if version != FORMAT:
                 raise DataError(folder, [f"has format {version}, this zslbench reads format {FORMAT}"])

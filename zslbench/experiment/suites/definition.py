@@ -5,7 +5,7 @@ An unknown key is an error that names the nearest known one, the file and the ro
 
 from __future__ import annotations
 
-import tomllib
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -18,17 +18,20 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
 
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.evaluation.selection import Mode, Selection
-from zslbench.experiment.options import AllOptions
+from zslbench.experiment.options import MOST_SEEDS, AllOptions
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.declarations import FULL, KINDS, Method
 from zslbench.plugin.presets import flatten
+from zslbench.plugin.settings import Count
+from zslbench.store.parsing import parse_toml, small_text
+
+MOST_CELLS = 50_000
 
 
 def as_list(value: Any) -> Any:
@@ -56,10 +59,16 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _seeds(given: Any) -> Any:
+    """A number n as the seeds 0 to n-1; one more than allowed is enough to be refused."""
+    return tuple(range(min(given, MOST_SEEDS + 1))) if isinstance(given, int) else given
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(as_list)]
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0)], ...],
-    BeforeValidator(lambda given: tuple(range(given)) if isinstance(given, int) else given),
+    BeforeValidator(_seeds),
+    Field(max_length=MOST_SEEDS),
     AfterValidator(_distinct),
 ]
 Settings = Annotated[dict[str, Any], BeforeValidator(_flat)]
@@ -74,9 +83,9 @@ class RowOptions(BaseModel):
     """As ``--set``: ``settings.generator.lr = 1e-4``."""
     preset: Names = ()
     """As ``--preset``; files are relative to the suite's."""
-    epochs: PositiveInt | None = None
+    epochs: Count | None = None
     """Length of the schedule."""
-    every: PositiveInt | None = None
+    every: Count | None = None
     """Epochs between evaluations."""
     features: str | None = None
     """Features file of the data set."""
@@ -144,6 +153,10 @@ class Definition(RowOptions):
 
     @model_validator(mode="after")
     def _consistent(self) -> Definition:
+        lines = sum(max(1, len(row.variants)) * max(1, len(row.readings)) for row in self.methods)
+        cells = lines * len(self.datasets) * len(self.select) * len(self.seeds)
+        if cells > MOST_CELLS:
+            raise ValueError(f"{cells:,} cells, more than {MOST_CELLS:,}: divide it into several suites")
         rows = {_row(number, one.method): one for number, one in enumerate(self.methods)}
         faults = [
             f"{where}'on.{name}' is not a data set of the suite, {did_you_mean(name, self.datasets)}"
@@ -187,7 +200,10 @@ def _explain(error: Any, content: Mapping[str, Any]) -> tuple[str, str]:
     if error["type"] == "missing":
         return where + key, f"{where}key '{key}' is missing"
     text = str(error["msg"]).removeprefix("Value error, ")
-    return where + key, f"{where}'{key}' = {error['input']!r}: {text}" if key else f"{where}{text}"
+    return (
+        where + key,
+        f"{where}'{key}' = {reprlib.repr(error['input'])}: {text}" if key else f"{where}{text}",
+    )
 
 
 class Suite(Definition):
@@ -262,8 +278,8 @@ def parse(text: str, path: Path, folder: Path | None = None) -> Suite:
     """
     where = f"suite {path}"
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parse_toml(text)
+    except ValueError as error:
         raise SettingsError(f"{where}: not valid TOML: {error}") from None
     if isinstance(content.get("methods"), Mapping):
         raise SettingsError(f"{where}: write [[methods]] above each row, not [methods]")
@@ -298,11 +314,9 @@ def find_suite(name_or_path: str | Path) -> Suite:
     if path.suffix != ".toml":
         hint = did_you_mean(name, suite_names())
         raise UnknownName(f"no suite '{name}', {hint} (or give the path of a .toml file)")
-    if not path.is_file():
-        raise SettingsError(f"suite {path}: no such file")
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = small_text(path)
+    except (OSError, ValueError) as error:
         raise SettingsError(f"suite {path}: cannot be read ({error})") from None
     return parse(text, path, path.parent)
 

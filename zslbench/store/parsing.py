@@ -1,0 +1,84 @@
+"""TOML and JSON that others wrote: whatever it holds, it is read or refused in moments.
+
+The parsers of the standard library may take hours for a dotted key of a megabyte, and fail with errors of
+their own on deep nesting; integers may have any size, and nothing that we compute with holds them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+LARGEST = 2**63 - 1
+"""Integers are at most this, and at least its negative."""
+_LONGEST = 250_000
+_DEPTH = 32
+_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_DEPTH}}}")
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The content of a TOML text.
+
+    Raises:
+        TOMLDecodeError: it is not TOML.
+        ValueError: it has more than 250,000 characters, keys of more than 32 parts, more than 32 levels or an
+            integer of more than 64 bits.
+    """
+    if len(text) > _LONGEST:
+        raise ValueError(f"{len(text):,} characters, more than {_LONGEST:,}")
+    if _LONG_KEY.search(text):
+        raise ValueError(f"a key of more than {_DEPTH} parts")
+    with _Explained():
+        content: dict[str, Any] = _bounded(tomllib.loads(text))
+        return content
+
+
+def small_text(path: Path) -> str:
+    """The text of a file that someone wrote by hand.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no file, too large, or not UTF-8.
+    """
+    if not path.is_file():
+        raise ValueError("no such file")
+    if path.stat().st_size > 4 * _LONGEST:
+        raise ValueError(f"more than {_LONGEST:,} characters")
+    return path.read_text("utf-8")
+
+
+def parse_json(data: str | bytes) -> Any:
+    """The content of a JSON text of any length; ValueError if it is none, nested too deeply, or as above."""
+    with _Explained():
+        return _bounded(json.loads(data))
+
+
+class _Explained:
+    """Turns the parsers' other errors into a ValueError of one line."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+        if isinstance(error, RecursionError):
+            raise ValueError(f"nested deeper than {_DEPTH} levels") from None
+        if isinstance(error, ValueError) and "integer string conversion" in str(error):
+            raise ValueError("an integer of more than 64 bits") from None
+
+
+def _bounded(content: Any) -> Any:
+    level, depth = [content], 0
+    while level:
+        if depth > _DEPTH:
+            raise ValueError(f"nested deeper than {_DEPTH} levels")
+        if any(isinstance(one, int) and abs(one) > LARGEST for one in level):
+            raise ValueError("an integer of more than 64 bits")
+        depth += 1
+        inside = (
+            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)
+        )
+        level = [one for each in inside for one in each]
+    return content
