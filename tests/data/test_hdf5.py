@@ -125,6 +125,16 @@ def test_a_crash_or_a_hang_is_that_of_the_child(
     assert RegionFile(path).shape == (60, 4, 16)  # another child
 
 
+@pytest.mark.parametrize(
+    "make", [lambda folder: python(folder, "sys.exit(1)"), lambda folder: str(folder / "none")]
+)
+def test_without_a_child_files_are_read_unexamined(
+    tmp_path: Path, examiner: hdf5._Examiner, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], str]
+) -> None:
+    monkeypatch.setattr(sys, "executable", make(tmp_path))
+    assert RegionFile(write(tmp_path / "a.h5")).shape == (60, 4, 16)
+
+
 def test_each_state_of_a_file_is_examined_once(
     tmp_path: Path, examiner: hdf5._Examiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ It has a limit of time and memory, and each state of a file is examined once (:m
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -75,8 +76,11 @@ class _Examiner:
 
     def _ask(self, path: Path, size: int) -> str:
         """What is wrong with the file; empty: nothing."""
-        if self._process is None or self._process.poll() is not None:
-            self._start()
+        try:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+        except OSError:  # no further process may be started here: better unexamined than unusable
+            return ""
         process, seconds = self._process, _SECONDS + size / _BYTES_PER_SECOND
         assert process is not None and process.stdin is not None
         try:
@@ -89,6 +93,8 @@ class _Examiner:
             process.kill()
         self._process = None
         code = process.wait()
+        if code == 1:  # it cannot start: an error of Python, not of the library
+            return ""
         if code in (-9, -24):  # SIGKILL, SIGXCPU
             return f"cannot be read as HDF5 in {seconds:.0f} s"
         return f"cannot be read as HDF5: it crashes the library (exit code {code})"
@@ -99,9 +105,11 @@ class _Examiner:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env=os.environ
+            | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
             start_new_session=True,  # Ctrl-C is for the parent, whose end closes the input
         )
+        atexit.register(process.kill)
         answers = self._answers = SimpleQueue()
 
         def receive() -> None:
