@@ -187,7 +187,7 @@ def test_a_setting_makes_another_cell(known: Registry, suite: Any) -> None:
 
 def test_planning_computes_and_writes_nothing(known: Registry, suite: Any, world: Path) -> None:
     mine = suite(BOTH + ABSENT, 'datasets = ["there", "nowhere"]\nseeds = 2')
-    plan = prepare(mine, threads=1)
+    plan = prepare(mine, threads=1, dry_run=True)
     assert [step.status for step in plan.cells if step.dataset == "there"] == [
         "to run",
         "to run",
