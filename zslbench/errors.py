@@ -6,6 +6,7 @@ The command line prints the message alone; ``--debug`` adds the traceback.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -58,6 +59,32 @@ class Interrupted(ZslbenchError):
 
 class Diverged(ZslbenchError):
     """A loss became NaN or infinite."""
+
+
+class OutOfMemory(ZslbenchError):
+    """Memory ran out; says what to reduce."""
+
+
+_SHORTAGE = re.compile(
+    "can('t|not) allocate memory|not enough memory|out of memory|bad_alloc|_ALLOC_FAILED", re.IGNORECASE
+)
+_AMOUNT = re.compile(r"allocate ([\d.]+) ?([KMGT]i?B|bytes)")
+
+
+def memory_shortage(error: BaseException) -> str:
+    """``"out of GPU memory (20.00 GiB more needed)"``, if an error of Python, NumPy or torch says so;
+    empty: it is another error."""
+    text = str(error)
+    known = isinstance(error, RuntimeError | OSError) and _SHORTAGE.search(text)
+    if not known and not isinstance(error, MemoryError):
+        return ""
+    where = "GPU memory" if re.search("CUDA|CUBLAS|CUDNN|HIP", text) else "memory"
+    found = _AMOUNT.search(text)
+    if not found:
+        return f"out of {where}"
+    number, unit = float(found[1]), found[2]
+    amount = f"{number / 2**30:.2f} GiB" if unit == "bytes" else f"{found[1]} {unit}"
+    return f"out of {where} ({amount} more needed)"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

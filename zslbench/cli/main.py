@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from zslbench import __version__
-from zslbench.errors import ZslbenchError, did_you_mean
+from zslbench.errors import ZslbenchError, did_you_mean, memory_shortage
 from zslbench.output import echo, visible
 from zslbench.pipes import EXIT_CODE, Pipe
 from zslbench.plugin.boundary import claim_stdout, one_line, release_stdout
@@ -137,9 +137,12 @@ class LazyGroup(click.Group):
             return _end(ctx, "interrupted", 130)
         except ZslbenchError as error:
             return _end(ctx, f"Error: {error}", error.exit_code)
-        except OSError as error:
-            return _end(ctx, f"Error: {error}", 1)
         except Exception as error:
+            if shortage := memory_shortage(error):
+                advice = "close other programs, use less data or smaller batches, or a larger machine"
+                return _end(ctx, f"Error: {shortage}; {advice} (--debug shows where)", 1)
+            if isinstance(error, OSError):
+                return _end(ctx, f"Error: {error}", 1)
             advice = "a bug in zslbench or a plugin; --debug shows the traceback"
             return _end(ctx, f"Error: {one_line(error)} ({advice})", 1)
 

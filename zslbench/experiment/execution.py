@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from zslbench.errors import Interrupted, SettingsError
+from zslbench.errors import Interrupted, OutOfMemory, SettingsError, memory_shortage
 from zslbench.experiment import pipeline
 from zslbench.experiment.events import Display, RunObserver, collected_warnings, stop_requests
 from zslbench.experiment.job import Job, applied
@@ -31,6 +32,8 @@ from zslbench.training.loop import Observer, Training
 from zslbench.training.threads import Group, Member
 
 CHECKPOINT_VARIABLE = "ZSLBENCH_CHECKPOINT_SECONDS"
+
+_TAKES_MEMORY = re.compile("batch|per_class|hidden|latent")
 
 JobResult: TypeAlias = tuple[RunRecord, bool] | Exception
 """How a job ended: with a record, and whether it was in the store; or with an error."""
@@ -178,7 +181,7 @@ class _Computation:
         ended: dict[int, JobResult] = {}
         for slot, outcome in outcomes.items():
             if isinstance(outcome, Exception):
-                ended[slot] = outcome
+                ended[slot] = self._explained(outcome, self.jobs[slot])
             elif isinstance(outcome, BaseException):
                 raise outcome
             else:
@@ -187,6 +190,25 @@ class _Computation:
         for slot, one in ended.items():
             self.runs[slot].close(one if isinstance(one, Exception) else None)
         return ended
+
+    def _explained(self, error: Exception, job: Job) -> Exception:
+        """If memory ran out, an error that names the settings that it depends on."""
+        shortage = memory_shortage(error)
+        if not shortage:
+            return error
+        sizes = [
+            f"{kind}.{name}={value}"
+            for kind, part in job.recipe.parts.items()
+            for name, value in part.values().items()
+            if kind != "dataset" and isinstance(value, int) and _TAKES_MEMORY.search(name)
+        ]
+        advice = [f"smaller settings (now {', '.join(sizes)})"] if sizes else []
+        if len(self.jobs) > 1:
+            advice.append(f"fewer seeds together (--replicas, now {len(self.jobs)})")
+        advice.append("features of fewer values or a machine with more memory")
+        found = OutOfMemory(f"{job.recipe.label}, seed {job.seed}: {shortage}; use {', or '.join(advice)}")
+        found.__cause__ = error
+        return found
 
     def _trainer(
         self, training: Callable[..., Training], device: torch.device, shown: Observer

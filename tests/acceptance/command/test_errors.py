@@ -172,6 +172,26 @@ def test_a_run_that_diverges(zslbench: Any, one_line: Callable[..., str]) -> Non
     assert "lower the learning rate" in line
 
 
+def test_out_of_memory_says_what_to_reduce(zslbench: Any, one_line: Callable[..., str]) -> None:
+    line = one_line(zslbench.quick("--select=last", "--set=generator.per_class=9000000000"))
+    assert "out of memory" in line and "generator.per_class=9000000000" in line
+    assert "classifier.batch_size" in line
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(12, "Cannot allocate memory")])
+def test_out_of_memory_anywhere_is_one_line(
+    zslbench: Any, one_line: Callable[..., str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    for module in ("zslbench.store.store.Store.records", "zslbench.experiment.datasets.load_dataset"):
+        monkeypatch.setattr(module, fail)
+    for command in (("runs",), ("table",), ("run", "eszsl", "--dataset=toy"), ("bench", "quick")):
+        line = one_line(zslbench(*command))
+        assert "out of memory" in line and "smaller" in line and "a bug in" not in line
+
+
 def test_validation_says_what_it_needs(zslbench: Any, tmp_path: Path) -> None:
     """One training image of each class: nothing can be held out to measure S."""
     variables = contents()
