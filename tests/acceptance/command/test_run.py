@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 
 FIGURES = ("Acc", "U", "S", "H", "AUSUC")
@@ -57,16 +58,16 @@ def test_a_run_shows_a_row_per_seed_and_their_mean(zslbench: Any) -> None:
 def test_a_finished_run_is_found_and_force_repeats_it(zslbench: Any) -> None:
     first = rows(zslbench.quick("--format=json"))
     folder = record(zslbench, first[0]).folder
-    before = folder.stat().st_ino
     again = zslbench.quick("--format=json", "--seeds=2")
     assert rows(again)[0] == first[0]  # down to the seconds that it took
     assert "found in the store: 1 of 2" in again.stderr
-    assert folder.stat().st_ino == before
+    assert record(zslbench, first[0]).folder == folder
     assert "found in the store" not in zslbench.quick("--seed=7").stderr
 
     forced = zslbench.quick("--format=json", "--force")
     assert "found in the store" not in forced.stderr
-    assert folder.stat().st_ino != before
+    newer = record(zslbench, rows(forced)[0])
+    assert newer.folder != folder and newer.finished > RunRecord(folder).finished
     assert figures(rows(forced)[0]) == figures(first[0])
     assert rows(forced)[0]["run"] == first[0]["run"]
     assert sorted(one.info.seed for one in Store(zslbench.store).records()) == [0, 1, 7]
