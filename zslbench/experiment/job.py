@@ -20,13 +20,12 @@ import zslbench
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.selection import Selection
-from zslbench.experiment.options import MOST_SEEDS
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.boundary import printing_to_stderr
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.lookup import files_digest
 from zslbench.plugin.process import START, preserved
-from zslbench.store.parsing import LARGEST
+from zslbench.store.parsing import LARGEST, MOST_SEEDS
 from zslbench.training.graphs import Graphs
 from zslbench.training.step import PRECISIONS, Precision, float32_products
 

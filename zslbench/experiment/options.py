@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from zslbench.errors import did_you_mean
-from zslbench.store.parsing import LARGEST
+from zslbench.store.parsing import LARGEST, MOST_SEEDS
 
 if TYPE_CHECKING:
     from zslbench.experiment.datasets import DataFiles, StoreCheck
@@ -27,8 +27,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 ABLATION_DATASETS = ("cub", "sun")
 """The data sets of an ablation unless the user names others."""
-
-MOST_SEEDS = 10_000
 
 COUNT = click.IntRange(1, 1_000_000)
 SEED = click.IntRange(0, LARGEST)

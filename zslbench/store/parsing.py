@@ -14,6 +14,8 @@ from typing import Any
 
 LARGEST = 2**63 - 1
 """Integers are at most this, and at least its negative."""
+MOST_SEEDS = 10_000
+"""Seeds of one command or suite."""
 _LONGEST = 250_000
 _DEPTH = 32
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""

@@ -24,12 +24,12 @@ from pydantic import (
 
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.evaluation.selection import Mode, Selection
-from zslbench.experiment.options import MOST_SEEDS, AllOptions
+from zslbench.experiment.options import AllOptions
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.declarations import FULL, KINDS, Method
 from zslbench.plugin.presets import flatten
 from zslbench.plugin.settings import Count
-from zslbench.store.parsing import parse_toml, small_text
+from zslbench.store.parsing import MOST_SEEDS, parse_toml, small_text
 
 MOST_CELLS = 50_000
 
