@@ -87,6 +87,8 @@ def judge(
 
     The other arguments and the errors are those of :func:`zslbench.run`.
     """
+    if keep:
+        Store.default(store).prepare()
     started = time.monotonic()
     with Process() as process:
         resolved, _ = process.ask(

@@ -223,7 +223,8 @@ def test_one_seen_class_has_no_validation_split(zslbench: Any, tmp_path: Path) -
 @pytest.mark.parametrize(
     "command",
     [("runs",), ("table",), ("show", "0"), ("run", "eszsl", "--dataset=toy"), ("bench", "quick"), ("report",),
-     ("ablate", "tf-vaegan", "--dataset=toy"), ("tune", "tf-vaegan", "--dataset=toy", "--trials=1")],
+     ("ablate", "tf-vaegan", "--dataset=toy"), ("audit", "eszsl"),
+     ("tune", "tf-vaegan", "--dataset=toy", "--trials=1")],
 )  # fmt: skip
 def test_a_store_that_cannot_be_one_is_said_before_any_work(
     zslbench: Any,
