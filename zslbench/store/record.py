@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import DataError, UnknownName, did_you_mean
-from zslbench.store.content import FORMAT, check_content
 from zslbench.store.files import checked_json, pack_tensors, parse_checked_json, sha256_of, unpack_tensors
 
 if TYPE_CHECKING:
@@ -78,6 +77,8 @@ class RunRecord:
     """
 
     def __init__(self, folder: Path) -> None:
+        from zslbench.store.content import check_content  # pydantic: listings that open no run need none
+
         self.folder = folder
         try:
             self._text = _file(folder / RUN_FILE).read_bytes()
@@ -166,6 +167,8 @@ def _file(path: Path) -> Path:
 
 def files_of(content: RunContent, finished: datetime) -> dict[str, bytes]:
     """The files of a run's folder: Parquet tables, the networks, and ``run.json`` with the sha256 of each."""
+    from zslbench.store.content import FORMAT, check_content
+
     files = {}
     for name, table in content.tables.items():
         if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
