@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from zslbench.store.parsing import DEPTH, LARGEST
+
 FORMAT = 1
 FILE_NAME = r"^[A-Za-z0-9_-]+\.(parquet|safetensors)$"
-_LEVELS = 50
-"""Of nested lists and tables: more than any record has, and few enough for functions that recurse."""
 
 _Table = dict[str, Any]
 
@@ -120,11 +120,13 @@ def check_content(content: Mapping[str, Any]) -> None:
 
 
 def _check_plain(value: Any, where: tuple[Any, ...]) -> None:
-    """Numbers must be such that one can compute with them."""
+    """Numbers must be usable in arithmetic, and whatever is written must be readable by ``parse_json``."""
     if isinstance(value, dict | list):
-        if len(where) == _LEVELS:
-            raise ValueError(f"{where[0]}: more than {_LEVELS} nested lists and tables")
+        if len(where) == DEPTH:
+            raise ValueError(f"{where[0]}: more than {DEPTH} nested lists and tables")
         for name, one in value.items() if isinstance(value, dict) else enumerate(value):
             _check_plain(one, (*where, name))
-    elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
+        return
+    largest = LARGEST if isinstance(value, int) else sys.float_info.max
+    if isinstance(value, int | float) and not abs(value) <= largest:
         raise ValueError(f"{'.'.join(map(str, where))}: not a finite number, or too large")
