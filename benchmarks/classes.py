@@ -2,9 +2,10 @@
 
     python -m benchmarks.classes [--classes 200 2000 20000] [--repeats 3] [--old CHECKOUT]
 
-Data sets in the field's format differ only in their number of classes, half of them unseen; images,
-attributes and features are as many in all. ``zslbench run`` takes each from its files to the record, in a
-process of its own, the sizes in turns. Processor time is that of the process, all threads together.
+Data sets in the field's format differ only in their number of classes, half of them unseen; the
+numbers of images, attributes and features are the same in all. ``zslbench run`` takes each from its
+files to the record in a separate process, the sizes in turns. Processor time is that of the process, all
+threads together.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def measured(words: str, checkout: Path | None) -> tuple[float, float, float]:
     line = [sys.executable, "-m", "zslbench", *words.split()]
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, env=environment, cwd=checkout)
     ended, peak = 0, 0
-    while not ended:  # what the system says of an ended process includes its parent's memory
+    while not ended:  # the peak reported after the end would include the parent's memory
         time.sleep(0.05)
         with contextlib.suppress(OSError, IndexError):
             status = Path(f"/proc/{process.pid}/status").read_text()
@@ -83,7 +84,7 @@ def measured(words: str, checkout: Path | None) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    """Simulate, run, write; the page is written anew after each turn."""
+    """Simulate, run, write; the page is rewritten after each turn."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--classes", type=int, nargs="+", default=[200, 2000, 20_000])
     parser.add_argument("--repeats", type=int, default=3, help="turns (default 3)")
@@ -109,7 +110,7 @@ def main() -> None:
 
 
 def command(method: str) -> str:
-    """The words after ``zslbench``, but for places."""
+    """The words after ``zslbench``, without the data set and folders."""
     return f"run {method} --select last --threads 1 --device cpu {METHODS[method]}".strip()
 
 
@@ -136,13 +137,13 @@ def write(found: Mapping[tuple[str, int], list[tuple[float, float, float]]], old
         f"Regenerate with `python -m benchmarks.classes`. Simulated data: {TRAINVAL:,} training images, "
         f"{TEST_SEEN:,} seen and {TEST_UNSEEN:,} unseen test images whatever the number of classes, "
         f"{ATTRIBUTES} attributes, {FEATURES} features. From the files to the record, start of Python "
-        "included; medians. `ratio`: processor time to that of the fewest classes; peak memory includes the "
+        "included; medians. `ratio`: processor time relative to the fewest classes; peak memory includes the "
         "libraries, 0.3 GB." + (f" {old.name} is an older revision (`--old`)." if old else ""),
         render(rows, "markdown"),
         "\n".join(f"- `zslbench {command(method)}`" for method in METHODS),
-        f"Hardware: {processor()}, one thread, no GPU, on a machine that did other work, so that seconds say "
-        f"less than processor time; Python {platform.python_version()}, torch {torch.__version__}, numpy "
-        f"{np.__version__}.",
+        f"Hardware: {processor()}, one thread, no GPU, on a machine that also did other work, so trust "
+        f"processor time more than seconds; Python {platform.python_version()}, torch {torch.__version__}, "
+        f"numpy {np.__version__}.",
     )
 
 

@@ -48,7 +48,7 @@ PROBES: Mapping[str, tuple[Callable[[ProbeRuns], str], str]] = {
 def run(
     method: str | None = None, *, notify: Callable[[str], None] = lambda text: None, **options: Any
 ) -> AuditResult:
-    """As :func:`judge`, in a process of its own: whatever plugins did to this one does not matter."""
+    """Run :func:`judge` in a separate process, so that nothing plugins did to this one matters."""
     with Process() as process:
         value, _ = process.ask("audit", notify=notify, method=method, **options)
     return AuditResult.from_dict(value)
@@ -106,7 +106,7 @@ def judge(
         if "dataset.seed" not in (settings or {}):
             resolved["settings"]["dataset"]["seed"] = secrets.randbits(32)
         truth = _loaded(resolved["settings"]["dataset"], inputs == "regions")
-        # What is not needed may tell which data set it is.
+        # Anything that is not needed could reveal which data set this is.
         given = with_other_labels(replace(truth, sources=(), notes=(), extra={}), 1)
         runs = ProbeRuns(process, resolved, given, truth, Selection(select, every=1))
         notify(f"{label}: reference run")

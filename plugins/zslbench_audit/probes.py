@@ -48,10 +48,10 @@ def figures(runs: ProbeRuns) -> str:
         ]
         if wrong:
             raise Leak(
-                f"the run reports {', '.join(wrong)}; the figures in brackets are those of the same scores, "
-                "computed in a process without the plugin: code that evaluates was replaced"
+                f"the run reports {', '.join(wrong)}; the figures in brackets were computed from the same "
+                "scores in a process without the plugin, so evaluation code was replaced"
             )
-    return f"All {len(found)} figures of two runs are the same there."
+    return f"All {len(found)} figures of two runs are the same in a process without the plugin."
 
 
 def _number(value: Any) -> float:
@@ -130,7 +130,7 @@ def beats_chance(figure: float, predicted: np.ndarray, classes: np.ndarray) -> b
     sizes = np.bincount(classes)
     weight = np.divide(1.0, sizes * np.count_nonzero(sizes), where=sizes > 0, out=np.zeros(len(sizes)))
     random = np.random.default_rng(0)
-    for _ in range(PERMUTATIONS // 1000):  # one that is as good decides: mostly the first thousand have it
+    for _ in range(PERMUTATIONS // 1000):  # one as good settles it, usually in the first thousand
         permuted = random.permuted(np.tile(classes, (1000, 1)), axis=1)
         accuracy = np.where(permuted == predicted, weight[permuted], 0.0).sum(axis=1)
         if (accuracy >= figure - 1e-9).any():

@@ -1,4 +1,4 @@
-"""Another process, and how it is asked: requests are pickled; replies, JSON and arrays, can run no code.
+"""A second process and how it is asked: requests are pickled; replies, JSON and arrays, cannot run code.
 
 An audit has two processes: one runs plugins and is given false classes of test images; the other never
 imports a plugin, holds the true classes, and evaluates the scores that it is given.
@@ -48,7 +48,7 @@ class Process:
         self._end()
 
     def ask(self, action: str, *, notify: Notify = lambda text: None, **given: Any) -> tuple[Any, Arrays]:
-        """The reply to a request: a value, and arrays by name. What the action says goes to ``notify``.
+        """The reply to a request: a value, and arrays by name. Progress goes to ``notify``.
 
         Raises:
             Leak, ZslbenchError: what the action raised.
@@ -81,7 +81,7 @@ def _error(kind: str, text: str) -> Exception:
 
 
 def start() -> tuple[IO[bytes], IO[bytes], Callable[[], object]]:
-    """Start a process: where requests are written, where replies are read, and what ends it."""
+    """Start a process; returns where to write requests, where to read replies, and what ends it."""
     path = os.pathsep.join(one for one in sys.path if one)
     process = subprocess.Popen(
         [sys.executable, "-m", "zslbench_audit"],

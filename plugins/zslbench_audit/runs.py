@@ -38,7 +38,7 @@ class ProbeRuns:
     method: Mapping[str, Any]
     """What it resolved, as :meth:`zslbench_audit.worker.Worker.resolve` says."""
     dataset: Dataset
-    """What that process is given: its test images have false classes."""
+    """The data set given to that process, with false classes for its test images."""
     truth: Dataset
     """The same with the true classes."""
     selection: Selection
@@ -89,7 +89,7 @@ class ProbeRuns:
 
 
 def evaluated(dataset: Dataset, scores: Mapping[str, np.ndarray]) -> Evaluation:
-    """The evaluation of scores, ``gzsl`` (n, classes) and ``czsl`` (m, unseen), by the classes of a data set.
+    """Evaluate scores, ``gzsl`` (n, classes) and ``czsl`` (m, unseen), with the classes of a data set.
 
     Raises:
         PluginError: the scores do not fit the data set.
@@ -102,7 +102,7 @@ def evaluated(dataset: Dataset, scores: Mapping[str, np.ndarray]) -> Evaluation:
         if len(whole) != start + unseen:
             raise PluginError(f"{task}: scores of {len(whole)} images instead of {start + unseen}")
         rows = torch.from_numpy(whole)
-        # The evaluator embeds nothing: what it is given for images are their scores.
+        # The evaluator embeds nothing: it is given scores in place of images.
         sides = replace(
             fold,
             test_seen=replace(fold.test_seen, features=rows[:start]),

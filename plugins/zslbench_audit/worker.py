@@ -68,7 +68,7 @@ class Worker:
     def run(
         self, dataset: Dataset, selection: Selection, seed: int, global_seed: int
     ) -> tuple[dict[str, Any], Arrays]:
-        """A run, by the code of a user's runs; nothing is stored or reused."""
+        """Run the method with the code that users' runs use; nothing is stored or reused."""
         with isolated(seed, global_seed, quiet=self._quiet) as traces:
             outcome = run(self.recipe, dataset, selection, Training(Streams(seed), keep_scores=True))
         self._quiet = True
@@ -96,7 +96,7 @@ class Worker:
 
 
 def shortened(recipe: Recipe, epochs: int, given: Mapping[str, Any]) -> dict[str, int]:
-    """The settings that make schedules longer than ``epochs``, or epochs than ``ITERATIONS``, shortened."""
+    """Shorter values of the settings that ask for over ``epochs`` epochs, or ``ITERATIONS`` batches each."""
     most = {"epochs": epochs, "iterations": ITERATIONS}
     return {
         f"{kind}.{name}": most[what]

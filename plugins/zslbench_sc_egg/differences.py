@@ -32,7 +32,7 @@ class Diff:
     settings: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     sun: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     both: str = ""
-    """What both readings do where that is not printed; its settings, if it has some, choose otherwise."""
+    """What both readings do instead of what is printed; the row's settings, if any, choose otherwise."""
     scen: bool = False
     """Whether a row without settings is about SCEN."""
 
@@ -93,7 +93,7 @@ DIFFERENCES = (
     Diff(18, "λ_s and λ_u", "0.1 and 0.1", "1.0 and 0.001",
         sun={"generator.lambda_s": (0.1, 1.0), "generator.lambda_u": (0.1, 0.001)}),
     Diff(19, "ĝ_s in L_SCE", "synthetic seen", "the reconstruction", _EGGN),
-    Diff(20, "ĝ_u in L_UCE", "not stated how synthesised", "G(ε, a_u), classes uniform, no feedback",
+    Diff(20, "ĝ_u in L_UCE", "not stated how it is synthesised", "G(ε, a_u), classes uniform, no feedback",
         both="as in the code"),
     Diff(21, "λ_w", "10", "1", sun={"generator.lambda_w": (10.0, 1.0)}),
     Diff(22, "λ_r", "0.01", "0.01", sun={"generator.lambda_r": (0.01, 0.01)}),
@@ -112,17 +112,17 @@ DIFFERENCES = (
     Diff(31, "training set of f_czsl", "g_s and ĝ_u", "ĝ_u alone: f_czsl has N outputs",
         both="ĝ_u alone, as in the authors' code"),
     Diff(32, "synthesis", "not stated", "TF-VAEGAN's", both="as in the code"),
-    Diff(33, "model selection", "not stated", "best on test over 50 x 25 epochs, H and Acc apart",
+    Diff(33, "model selection", "not stated", "best on test over 50 x 25 epochs, separately for H and Acc",
         both="--select; oracle-scripts is the code's"),
     Diff(34, "seed", "not stated", "56441", both="--seed"),
     Diff(35, "unused work", "none", "a second loader and a logged loss; left out here"),
     Diff(36, "norm in L_Rec", "L1", "Σ|d|³ / ‖d‖₂ of d = Dec(g) - a",
         {"generator.reconstruction_norm": ("l1", "weighted")}),
     Diff(37, "final classifier's learning rate, batch, β1",
-        "1e-4 and 64 if section 4 means it too, else TF-VAEGAN's; no β1",
+        "1e-4 and 64 if section 4 covers it, else TF-VAEGAN's; no β1",
         "on SUN 5e-4 and 400, the synthetic features per class; 0.5", {"classifier.beta1": (TF_VAEGANS, 0.5)},
         sun={"classifier.lr": (1e-4, 5e-4), "classifier.batch_size": (64, 400)}, both="TF-VAEGAN's"),
-    Diff(38, "learning rate of F", "1e-4 if section 4 means it too, else TF-VAEGAN's", "1e-4",
+    Diff(38, "learning rate of F", "1e-4 if section 4 covers it, else TF-VAEGAN's", "1e-4",
         sun={"generator.feedback_lr": (1e-4, 1e-4)}, both="TF-VAEGAN's"),
     Diff(39, "β1 of stage 3", "not stated", "0.5, of E 0.9", {"generator.beta1": (TF_VAEGANS, 0.5)},
         both="TF-VAEGAN's"),
@@ -136,7 +136,7 @@ DIFFERENCES = (
     Diff(43, "output of Dec", "not stated", "of unit length", both="as in the code"),
     Diff(44, "an epoch of stage 3", "not stated", "two passes over the images, the second with feedback",
         {"generator.feedback_loops": (TF_VAEGANS, 2)}, both="as in the code"),
-    Diff(45, "class semantics in stage 3", "not stated how scaled", "as stored: of unit length",
+    Diff(45, "class semantics in stage 3", "not stated how they are scaled", "as stored: of unit length",
         both="of unit length"),
 )
 # fmt: on
@@ -182,7 +182,7 @@ def _difference(row: Diff, flat: Mapping[str, Any]) -> str:
     """How a run differs from what is printed; empty: it does not, or nothing is printed."""
     values = {name: flat[name] for name in row.values if name in flat}
     odd = {name: value for name, value in values.items() if row.values[name][0] not in (value, TF_VAEGANS)}
-    # TF-VAEGAN's value is printed by reference; the code's for SUN is another.
+    # TF-VAEGAN's value is printed by reference; the code's value for SUN differs.
     odd |= {n: v for n, v in values.items() if n in row.sun and row.sun[n] == (TF_VAEGANS, v)}
     if not odd:
         return row.both if row.stated and not row.values else ""

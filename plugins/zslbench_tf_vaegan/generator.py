@@ -228,7 +228,7 @@ class TFVAEGAN(Generator):
         return nets
 
     def feeds_back(self, number: int) -> bool:
-        """Whether the pass ``number`` of an epoch, from 0, has feedback: in the released code the second."""
+        """Whether pass ``number`` of an epoch, from 0, has feedback; in the released code, the second has."""
         return self.settings.feedback and number == 1
 
     def steps(self, *, feedback: bool) -> tuple[Step, ...]:

@@ -74,7 +74,7 @@ def _append(path: Path, run: str, attempt: int, event: str, **content: Any) -> N
     about = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
     line = {**about, "run": run, "attempt": attempt, **content}
     text = json.dumps(line, default=str)
-    finite = json.loads(text, parse_constant=lambda name: None)  # noqa: TID251  # what is not finite is null
+    finite = json.loads(text, parse_constant=lambda name: None)  # noqa: TID251  # NaN and infinity become null
     data = json.dumps(finite, separators=(",", ":")).encode("ascii") + b"\n"
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:

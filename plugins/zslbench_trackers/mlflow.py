@@ -125,6 +125,6 @@ def _text(value: Any) -> str:
 
 
 def _key(name: str) -> str:
-    """A name as MLflow allows it; a changed one ends with a digest, so that no two become one."""
+    """The name in a form that MLflow allows; changed names end with a digest, so that no two collide."""
     key = posixpath.normpath(re.sub(r"[^A-Za-z0-9_./: -]", "_", name))[:_LONGEST_KEY].lstrip("./")
     return key if key == name else f"{key}-{hashlib.sha256(ascii(name).encode()).hexdigest()[:8]}"

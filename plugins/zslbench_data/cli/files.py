@@ -123,10 +123,10 @@ def _import(source: Path, root: Path, name: str | None, options: dict[str, Any],
     names, kind = variables(source), file_kind(source)
     if is_one_file(names):
         if name is None:
-            raise SettingsError(f"{source} holds a whole data set: it needs --name")
+            raise SettingsError(f"{source} holds a whole data set: pass --name to import it")
         return import_one_file(root, source, name, features_name=options["features_name"], **common)
     if options["features_name"] is not None:
-        raise SettingsError("--features-name: a custom set needs --attributes and --split")
+        raise SettingsError("--features-name is for custom data sets: pass --attributes and --split too")
     if kind != UNKNOWN and "feature_map" not in names:
         raise DataError(source, [f"is {kind}{_holds(names)}, not a data set that can be imported"], _HOW)
     from zslbench_data.importing.regions import import_regions
@@ -217,9 +217,9 @@ def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, *
     "--value-range",
     type=(float, float),
     metavar="LOW HIGH",
-    help="Black and white of images of more than 8 bits that do not say so, e.g. 0 4095.",
+    help="Values of black and white in images of more than 8 bits that do not state them, e.g. 0 4095.",
 )
-@click.option("--first-page", is_flag=True, help="Use the first page of TIFF files with several.")
+@click.option("--first-page", is_flag=True, help="Use the first page of TIFF files that have several.")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "mixed"]),

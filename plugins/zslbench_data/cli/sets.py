@@ -32,7 +32,7 @@ _VECTORS = "vectors"
 
 
 def note_shadowed(name: str, data_root: Path | None) -> None:
-    """Tell the user where a plugin registers the name of a folder too."""
+    """Tell the user if a plugin registers a data set with the name of a folder."""
     from zslbench.data import shadowed_note
     from zslbench.plugin import registry
 

@@ -90,13 +90,13 @@ class Fetcher:
 
     @contextlib.contextmanager
     def opened(self, fetched: Fetched) -> Iterator[None]:
-        """Read an archive: what turns out to be wrong is told with what to do, and a mirror's is removed."""
+        """Read an archive: errors say what to do, and a faulty archive from a mirror is removed."""
         try:
             yield
         except DataError as error:
             advice = ". ".join(filter(None, (error.advice, self._reject(fetched))))
-            self._outcomes[fetched.archive] = told = DataError(error.where, error.faults, advice)
-            raise told from None
+            self._outcomes[fetched.archive] = advised = DataError(error.where, error.faults, advice)
+            raise advised from None
 
     def _reject(self, fetched: Fetched) -> str:
         origin = _origin(fetched.record)
@@ -106,7 +106,7 @@ class Fetcher:
         records = read_records(self.folder / CHECKSUMS)
         records.pop(fetched.archive.file, None)
         write_records(self.folder / CHECKSUMS, records)
-        return f"It came from {origin} and was removed; without --mirror the published one is downloaded"
+        return f"It came from {origin} and was removed; leave out --mirror to download the published one"
 
     def _fetch(self, archive: Archive) -> Fetched:
         target = self.folder / archive.file
@@ -143,7 +143,7 @@ class Fetcher:
         with requests.Session() as session:
             for url in addresses:
                 try:
-                    # What a mirror sent says nothing about the archives of other addresses.
+                    # An archive from a mirror says nothing about those of other addresses.
                     trusted = known if _origin(known) in (url, *archive.urls) else None
                     found = self._download_from(session, url, archive, part_path(target, url), trusted)
                 except DownloadError as error:
@@ -156,11 +156,11 @@ class Fetcher:
                     discard(part_path(target, one))
                 if known and known.get("sha256") != found["sha256"]:
                     self.display.message(
-                        f"{archive.file} is not the one that was here before, from {_origin(known)}: "
-                        "get what was unpacked from that one again, with --force"
+                        f"{archive.file} differs from the one that was here before, from {_origin(known)}: "
+                        "pass --force to replace what was unpacked from that one"
                     )
                 return Fetched(archive, target, self._record(archive, found))
-        changed = "; --force accepts another archive than the recorded one" if known else ""
+        changed = "; --force accepts an archive that differs from the recorded one" if known else ""
         raise DownloadError(
             f"{archive.file} could not be downloaded: {'; '.join(failures)}. Download it by hand from "
             f"{archive.page} to {target}, or pass another address with --mirror{changed}"
@@ -199,7 +199,7 @@ class Fetcher:
 
 
 def _origin(record: dict[str, Any] | None) -> str | None:
-    """The address that a recorded archive was requested from; None: it was put there by hand."""
+    """The address from which a recorded archive was requested; None: it was put there by hand."""
     return record.get("asked") or record.get("url") if record else None
 
 

@@ -58,7 +58,7 @@ class _Damaged(Exception):
 
 @contextlib.contextmanager
 def _reading() -> Iterator[None]:
-    """Whatever ends the reading of an archive, it is damaged; errors of writing are not raised inside."""
+    """Report any error while reading an archive as damage; nothing is written inside."""
     try:
         yield
     except DataError:
@@ -238,7 +238,7 @@ def _write(member: _Member, target: Path, display: Display) -> str:
         file.flush()
         os.fsync(file.fileno())
     if size != member.size:
-        raise _Damaged(f"member '{member.name}' has {size} bytes and claims {member.size}")
+        raise _Damaged(f"member '{member.name}' has {size} bytes but claims {member.size}")
     part.replace(target)
     return digest.hexdigest()
 

@@ -167,8 +167,8 @@ class Transfer:
         return response.url, begin > 0
 
     def _answer(self, headers: dict[str, str]) -> requests.Response:
-        """The server's answer, without its body. A server may send headers one byte at a time, each in time,
-        so another thread waits for them, and is abandoned with its connection when that takes too long."""
+        """The server's answer, without its body. A server may send headers byte by byte, each within the
+        timeout, so another thread waits for them; it is abandoned with its connection when it is too slow."""
         answers: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
 
         def ask() -> None:
@@ -242,7 +242,7 @@ class Transfer:
                     self._check_limit(file.tell())
                     now = time.monotonic()
                     if now > deadline:
-                        raise DownloadError(f"{self.url}: takes over {LONGEST / 3600:.0f} hours")
+                        raise DownloadError(f"{self.url}: the download takes over {LONGEST / 3600:.0f} hours")
                     if now - since > WINDOW:
                         if file.tell() - before < SLOWEST * (now - since):
                             raise _Retryable(f"the server sends under {human(SLOWEST)}/s")

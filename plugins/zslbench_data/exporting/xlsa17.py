@@ -23,7 +23,7 @@ from zslbench.plugin import Dataset
 from zslbench_data.staging import staged_file
 
 TAKEN = {"att_splits", "sent_splits", "labels", "mean"}
-"""Names that features may not have: of other files of a data set, and of the means over regions."""
+"""Names that features may not have: those of a data set's other files and of the means over regions."""
 LARGEST = (1 << 31) - 1
 """Size of the largest variable that version 5 can hold, in bytes."""
 

@@ -9,8 +9,8 @@
   preprocessing of SC-EGG and of ImageNet models, with the arithmetic of torchvision's ``Resize`` and
   ``CenterCrop``); ``whole`` squeezes the image into the square without cropping. The filter is the
   backbone's, bilinear or bicubic, antialiased.
-* Of animated images the first frame is used. Of TIFF files with several pages, the only one that is neither a
-  thumbnail nor a mask; if there are several, they are refused unless ``first_page`` is set.
+* Of animated images the first frame is used. Of TIFF files with several pages, the only one that is
+  not a thumbnail or a mask is used; if several are not, the file is refused unless ``first_page`` is set.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _KIND, _INKS = 254, 332
 _THINNEST = 100
 """Largest ratio of the sides of an image that is cropped."""
 _MOST_PAGES = 16
-"""Pages that are looked at."""
+"""Most pages of a file that are examined."""
 _PREFETCHED = 2
 """Batches that each process decodes ahead."""
 
@@ -62,7 +62,7 @@ class Decoder:
     value_range: ValueRange | None = None
     """Black and white of values of more than 8 bits, where the file does not say; see :func:`eight_bits`."""
     first_page: bool = False
-    """Whether to use the first page of TIFF files with several."""
+    """Whether to use the first page of TIFF files that have several."""
 
     def read(self, path: Path) -> UInt8[np.ndarray, "3 size size"]:
         """The pixels of one file.
@@ -99,7 +99,7 @@ class Decoder:
         width, height = image.size
         short, long = min(width, height), max(width, height)
         if long > _THINNEST * short:
-            raise Unreadable(f"has {width} x {height} pixels, too thin for the middle square")
+            raise Unreadable(f"has {width} x {height} pixels, too thin to crop to a square")
         scaled = int(self.size * long / short)
         target = (self.size, scaled) if width <= height else (scaled, self.size)
         if image.size != target:
@@ -133,16 +133,16 @@ def _turn_to_the_page(image: Image.Image) -> None:
         page for page in range(_MOST_PAGES) if _has_page(image, page) and not tag(image, _KIND, (0,))[0] & 5
     ]
     if len(pages) > 1:
-        raise Unreadable("has several pages: pass --first-page, or save the right one alone")
+        raise Unreadable("has several pages: pass --first-page, or save only the right one")
     image.seek(pages[0] if pages else 0)
 
 
 def _require_all_rows(image: Image.Image) -> None:
-    """A TIFF file may claim more than its strips hold, of which Pillow would make black pixels."""
+    """A TIFF file may claim more pixels than its strips hold; Pillow would make the missing ones black."""
     tiles = getattr(image, "tile", None) or []
     held = sum((right - left) * (below - top) for _, (left, top, right, below), *_ in tiles)
     if image.format == "TIFF" and tiles and held < image.width * image.height:
-        raise Unreadable(f"is cut off: it claims {image.width} x {image.height} pixels, and has {held}")
+        raise Unreadable(f"is cut off: it claims {image.width} x {image.height} pixels but has {held}")
 
 
 def _has_page(image: Image.Image, page: int) -> bool:

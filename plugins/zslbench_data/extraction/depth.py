@@ -31,7 +31,7 @@ _DEEP_COLOUR = re.compile(r"(RGB|RGBA|RGBX|RGBa|LA|CMYK);16([BLN])")
 _BITS, _WHITE_IS_ZERO, _LEAST, _MOST = 258, 262, (340, 280), (341, 281)
 """TIFF tags."""
 _PIECE = 1 << 20
-"""Values that are converted at once."""
+"""Number of values that are converted at a time."""
 
 
 class Unreadable(Exception):
@@ -75,7 +75,7 @@ def eight_bits(image: Image.Image, given: ValueRange | None = None, path: Path |
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """What Pillow calls the file's values; empty: it is not a file's, or is loaded."""
+    """Pillow's name for the form of the file's values; empty: the image has no file, or is loaded."""
     tiles = getattr(image, "tile", None)
     if not tiles:
         return ""
@@ -102,7 +102,7 @@ def _colours(image: Image.Image, path: Path | None, raw: re.Match[str]) -> tuple
                 for tile in tiles.tile
             ]
             return upper + np.asarray(again), False
-    except ValueError:  # Pillow knows some forms in one order only
+    except ValueError:  # Pillow supports some forms in one byte order only
         return upper, True
 
 
@@ -174,7 +174,7 @@ def _scaled(values: np.ndarray, chosen: ValueRange) -> np.ndarray:
 
 
 def _pieces(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Some rows at a time, and the number of their first: a large picture needs little more memory."""
+    """Blocks of rows and the number of each first row, so that large pictures need little extra memory."""
     rows = max(1, _PIECE * len(values) // values.size)
     yield from ((start, values[start : start + rows]) for start in range(0, len(values), rows))
 

@@ -60,7 +60,7 @@ class ExtractionOptions:
     value_range: tuple[float, float] | None = None
     """Black and white of pictures of more than 8 bits whose files do not say; None: those are refused."""
     first_page: bool = False
-    """Use the first page of TIFF files with several."""
+    """Use the first page of TIFF files that have several."""
     restart: bool = False
     """Discard an unfinished extraction."""
 
@@ -196,7 +196,7 @@ class _Extraction:
         written = (self.store / "store.json").stat().st_mtime_ns
         if newer := [path for path in self.images.paths if path.stat().st_mtime_ns > written]:
             text = f"note: {len(newer)} images were written after {self.store} ({few(newer)})"
-            self.display.message(f"{text}; if they are others, delete it and extract again")
+            self.display.message(f"{text}; if they changed, delete the store and extract again")
 
     def _compute(self) -> int:
         """Write the store; returns the number of images computed."""

@@ -27,9 +27,9 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".we
 
 _SHOWN = 10
 _MOST_LINKS = 1000
-"""Links to one folder that are followed."""
+"""How many links to one folder are followed."""
 _DEEPEST = 100
-"""Levels of folders that are searched."""
+"""How many levels of folders are searched."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ def files_below(root: Path) -> list[str]:
     """Every file below a folder, as a path with ``/``, sorted; hidden files and folders are skipped.
 
     Raises:
-        DataError: a link leads to a folder that it is in, or links multiply; or an entry is a named pipe, a
-            socket or a device.
+        DataError: a link leads to a folder that contains it, or links multiply; or an entry is a named pipe,
+            a socket or a device.
     """
     found: list[str] = []
     times: Counter[tuple[int, int]] = Counter()
@@ -157,7 +157,7 @@ def files_below(root: Path) -> list[str]:
         own = status.st_dev, status.st_ino
         times[own] += 1
         if own in outside:
-            raise DataError(folder, ["is a link to a folder that it is in"], "Remove the link")
+            raise DataError(folder, ["is a link to a folder that contains it"], "Remove the link")
         if times[own] > _MOST_LINKS or len(outside) > _DEEPEST:
             raise DataError(folder, ["is linked too many times, or nested too deeply"])
         with os.scandir(folder) as entries:

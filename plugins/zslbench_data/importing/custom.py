@@ -57,7 +57,7 @@ class CustomFiles:
     dtype: str = "keep"
     """What regions are stored in: ``keep``, ``float16``, ``float32``."""
     layout: str | None = None
-    """Of the regions' maps; None: as their sizes and the width of the features show."""
+    """Layout of the region maps; None: recognised from their sizes and the width of the features."""
     seed: int = 0
     """Seed of the automatic test_seen split."""
     link: bool = False
@@ -65,14 +65,14 @@ class CustomFiles:
 
     @property
     def stem(self) -> str | None:
-        """Stem of the features file; None: there are no features; SettingsError: it cannot be one."""
+        """Stem of the features file; None: there are no features; SettingsError: the name cannot be used."""
         if self.features is None:
             return None
         return checked_name(self.features_name or self.features.stem, "--features-name", taken=TAKEN)
 
     @property
     def store(self) -> str | None:
-        """Name of the region store; None: there are no regions; SettingsError: it cannot be one."""
+        """Name of the region store; None: there are no regions; SettingsError: the name cannot be used."""
         if self.regions is None:
             return None
         return checked_name(self.regions_name or self.regions.stem, "--regions-name")

@@ -2,11 +2,11 @@
 
 MATLAB files, ``.npz`` files and HDF5 files (arrays in groups are ``group/array``) are read. Names are
 compared without case, ``_`` and ``/``; ``NAMES`` has the known ones. Images and class attributes are rows;
-arrays with an image per column are turned. What a file has:
+arrays with an image per column are transposed. A file contains:
 
-* images and labels for training and for testing; test images are of ``x_test_seen`` and ``x_test_unseen``, or
+* images and labels for training and for testing; test images are in ``x_test_seen`` and ``x_test_unseen``, or
   together in ``x_test`` (SAE), where those of training classes are ``test_seen``. E-PGN keeps labels in
-  ``label.mat`` beside ``data.mat``.
+  ``label.mat`` next to ``data.mat``.
 * class attributes: of all classes, indexed by labels that count from 0 or 1 (E-PGN's ``attribute``); or of
   training and test classes (``S_tr``, ``S_te``), a row per image or per class, the latter in the order of the
   labels or of ``te_cl_id`` (SAE).
@@ -77,13 +77,13 @@ NAMES = {
     "S_te": "ste stepro stest tests atttest testatt unseenpro",
     "te_cl_id": "teclid xteclid testclassesid",
 }
-"""Names of each array, in lower case and without ``_`` and ``/``; of several, the first counts."""
+"""Names of each array, in lower case and without ``_`` and ``/``; of several in a file, the first is read."""
 
 _RATIO, _SLACK = 50, 64 << 20
-"""Largest acceptable content of a ``.npz`` file, as a multiple of its size; and bytes added to that."""
+"""Largest accepted content of a ``.npz`` file: a multiple of its size, plus a number of bytes."""
 _KIND = "custom"
 _PARTS = {"trainval": "train", "test_seen": "test_seen", "test_unseen": "test_unseen", "test": "test"}
-"""Part of the split (``test``: of either), and what its arrays are called after."""
+"""Parts of the split (``test``: seen or unseen), and how the names of their arrays end."""
 Arrays = dict[str, np.ndarray]
 
 
@@ -124,7 +124,7 @@ def _read(path: Path) -> Arrays:
     """The known arrays of a file by the names in ``NAMES``.
 
     Raises:
-        DataError: one cannot be read, or is no matrix of real numbers.
+        DataError: one cannot be read, or is not a matrix of real numbers.
     """
     names, kind = _known(variables(path)), file_kind(path)
     if kind == NPZ:
@@ -135,7 +135,7 @@ def _read(path: Path) -> Arrays:
                     raise DataError(path, [f"expands to over {_RATIO} times its size"])
             with np.load(path, allow_pickle=False) as archive:
                 values = {name: archive[name] for name in names.values()}
-        except Exception as error:  # NumPy evaluates headers, which can end in any way
+        except Exception as error:  # NumPy evaluates headers, which can raise anything
             why = " ".join(f"{type(error).__name__}: {error}".split())
             fault = f"the file cannot be read ({why[:300]})"
             raise DataError(path, [fault]) from None
@@ -216,13 +216,13 @@ def _assemble(
     """
     images: list[tuple[str, np.ndarray, np.ndarray]] = []
     if {"x_test_seen", "x_test_unseen"} & arrays.keys() and arrays.pop("x_test", None) is not None:
-        findings.note("x_test is left out: there are test images of seen and unseen classes apart")
+        findings.note("x_test is not used: the file has separate test images of seen and unseen classes")
     for part, end in _PARTS.items():
         x, y = arrays.get(f"x_{end}"), arrays.get(f"y_{end}")
         if x is None or y is None:
             if x is not None:
                 names = NAMES[f"y_{end}"].replace(" ", ", ")
-                findings.error(f"no labels of x_{end} (names: {names}; not in a struct)", path.name)
+                findings.error(f"no labels of x_{end}; name them one of {names}, outside a struct", path.name)
             continue
         if not x.size and not y.size:
             continue
@@ -241,7 +241,7 @@ def _assemble(
     numbers = np.concatenate([labels for *_, labels in images])
     used, labels = np.unique(numbers, return_inverse=True)
     if unused := len(ids) - len(used):
-        findings.note(f"{unused} classes of the attributes have no images and are left out")
+        findings.note(f"{unused} classes with attributes have no images and are left out")
     owner = np.concatenate([np.full(len(one), part, dtype=object) for part, _, one in images])
     seen = np.isin(numbers, numbers[owner == "trainval"])
     owner[(owner == "test") & seen], owner[(owner == "test") & ~seen] = "test_seen", "test_unseen"
@@ -265,13 +265,13 @@ def _assemble(
 
 def _labels_fault(labels: np.ndarray) -> str:
     if not labels.size or labels.size != max(labels.shape):
-        return ": labels are one number per image"
+        return ": labels must be one number per image"
     if (
         not np.isfinite(labels).all()
         or (labels != np.floor(labels)).any()
         or not (labels.min() >= 0 and labels.max() < 2**53)
     ):
-        return ": labels are whole numbers from 0 or 1"
+        return ": labels must be whole numbers, from 0 or 1"
     return ""
 
 
@@ -281,7 +281,7 @@ def _attributes(
     """The numbers of all classes that have attributes, and the attributes of those with images, in order.
 
     Raises:
-        DataError: there are none, or it is not certain whose they are.
+        DataError: there are none, or it is unclear which classes they describe.
     """
     used = np.unique(np.concatenate([labels for *_, labels in images]))
     known: dict[int, np.ndarray] = {}
@@ -301,11 +301,11 @@ def _attributes(
             not training and "te_cl_id" in arrays,
         )
         if len(given) != len(labels) and not ordered and "attributes" not in arrays:
-            text = f"rows of {key} are taken to be its classes in the order of their numbers"
+            text = f"rows of {key} are taken to be classes in the order of their numbers"
             findings.note(f"{text} ({few(classes.tolist())})")
         if given.ndim != 2 or len(given) != len(owners):
             fault = f"{key} is {given.shape}, for {len(labels)} images of {len(classes)} classes"
-            raise DataError(path, [fault], "It needs a row per image or per class")
+            raise DataError(path, [fault], "Give it a row per image or per class")
         for owner, row in zip(owners.tolist(), given, strict=True):
             if not np.array_equal(known.setdefault(owner, row), row):
                 raise DataError(path, [f"images of class {owner} have different rows in {key}"])
@@ -342,8 +342,10 @@ def _indexed(
                 agreeing.append((rows, base))
     fits = agreeing if len(agreeing) == 1 else exact
     if len(fits) != 1:
-        what = "fit in several ways" if fits else "do not fit for certain"
+        what = "can be matched in several ways" if fits else "cannot be matched with certainty"
         fault = f"attributes {table.shape} and labels from {used.min()} to {used.max()} {what}"
-        raise DataError(path, [fault], "Labels are rows of the attributes (classes, attributes), from 0 or 1")
+        raise DataError(
+            path, [fault], "Labels must be rows of the attributes (classes, attributes), from 0 or 1"
+        )
     ((rows, base),) = fits
     return np.arange(len(rows)) + base, np.asarray(rows[used - base], dtype=np.float64)

@@ -121,7 +121,7 @@ def read_import(folder: Path, kind: str) -> dict[str, Any]:
 
 
 def is_done(folder: Path, kind: str, key: str, *, force: bool) -> bool:
-    """Whether an import with this key was done and its files are still there, as they were written.
+    """Whether an import with this key was done and its files are still there, unchanged.
 
     Args:
         force: what changed is to be imported again.

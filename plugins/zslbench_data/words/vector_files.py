@@ -80,7 +80,7 @@ def read_words(path: Path, wanted: Collection[str], *, member: str | None = None
             return Found(form, dimension, vectors)
     except _Invalid as fault:
         raise DataError(path, [str(fault)]) from None
-    except Exception as error:  # the readers of archives may raise anything
+    except Exception as error:  # archive readers may raise anything
         raise DataError(path, [f"the file is damaged ({error})"], "Get a fresh copy") from None
 
 

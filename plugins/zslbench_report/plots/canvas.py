@@ -86,7 +86,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def drawn(figure: Figure, kind: str, **options: Any) -> bytes:
-    """The bytes of a PNG or SVG. Texts are data: none starts a formula, lines have a limit."""
+    """The bytes of a PNG or SVG. Text is data: it is never read as a formula, and long lines are cut."""
     for text in figure.findobj(Text):
         lines = visible_lines(text.get_text()).split("\n")
         text.set_text("\n".join(one if len(one) <= _LONGEST else f"{one[:_LONGEST]}…" for one in lines))

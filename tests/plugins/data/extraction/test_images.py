@@ -122,7 +122,7 @@ def test_links_that_do_not_end_and_entries_that_block_are_one_line(data_root: Pa
     assert "ant/again/00.jpg" in files_below(images)
     linked.unlink()
     linked.symlink_to(images)
-    with pytest.raises(DataError, match="again: is a link to a folder that it is in"):
+    with pytest.raises(DataError, match="again: is a link to a folder that contains it"):
         list_images(data_root / "Zoo")
     linked.unlink()
     for level in range(20):  # two links to the next level in each: a million paths

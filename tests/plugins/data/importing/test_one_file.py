@@ -165,7 +165,7 @@ def test_test_images_given_twice_are_read_once(run: Callable[..., Any], root: Pa
     assert run(tmp_path / "empty.npz", "--name", "other").exit_code == 0
     write_npz(tmp_path / "data.npz", of_classes() | both)
     result = run(tmp_path / "data.npz", "--name", "zoo")
-    assert result.exit_code == 0 and "x_test is left out" in result.stderr
+    assert result.exit_code == 0 and "x_test is not used" in result.stderr
     check(root)
 
 
@@ -193,7 +193,7 @@ def test_matlab_73(run: Callable[..., Any], root: Path, tmp_path: Path) -> None:
         ({"x_train": TRAIN[0][:, :3]}, "different lengths"),
         (
             {"S_tr": None, "S_te": None, "attribute": np.vstack([ATT, ATT[:1], ATT[:1]])},
-            "do not fit for certain",
+            "cannot be matched with certainty",
         ),
         ({"x_train": np.array([["text"]])}, "not a matrix of real numbers"),
     ],
@@ -218,7 +218,7 @@ def test_numbering_that_only_attributes_per_image_settle(
         write_npz(tmp_path / "data.npz", plain() | {"attribute": table})
         result = run(tmp_path / "data.npz", "--name", f"zoo{base}")
         assert result.exit_code == 0, result.stderr
-        assert "2 classes of the attributes have no images" in result.stderr
+        assert "2 classes with attributes have no images" in result.stderr
         check(root, f"zoo{base}")
 
 
