@@ -62,7 +62,7 @@ class Diverged(ZslbenchError):
 
 
 class OutOfMemory(ZslbenchError):
-    """Memory ran out; says what to reduce."""
+    """Memory ran out; the message says what to reduce."""
 
 
 _SHORTAGE = re.compile(
@@ -72,8 +72,8 @@ _AMOUNT = re.compile(r"allocate ([\d.]+) ?([KMGT]i?B|bytes)")
 
 
 def memory_shortage(error: BaseException) -> str:
-    """``"out of GPU memory (20.00 GiB more needed)"``, if an error of Python, NumPy or torch says so;
-    empty: it is another error."""
+    """``"out of GPU memory (20.00 GiB more needed)"``, if an error from Python, NumPy or torch
+    means that; empty: it is a different error."""
     text = str(error)
     known = isinstance(error, RuntimeError | OSError) and _SHORTAGE.search(text)
     if not known and not isinstance(error, MemoryError):

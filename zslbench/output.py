@@ -1,7 +1,7 @@
-"""What reaches standard output and standard error, where names and messages are data and nothing else.
+"""Writes to standard output and standard error, where names and messages must not act as control codes.
 
-This is the only module that writes there as text, :mod:`zslbench.report.console` the only one that does with
-rich; the linter refuses others.
+Only this module writes plain text there, and only :mod:`zslbench.report.console` writes with rich; the linter
+rejects other writes.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import click
 
 _BREAKS = re.compile("[\t\n\v\f\r\x85\u2028\u2029]+")
 _JOINERS = "\u200c\u200d"
-"""Invisible, but part of words in Persian and of emoji."""
+"""Invisible, but needed in Persian words and in emoji."""
 
 
 def visible(text: str) -> str:
-    r"""The text on one line, with nothing in it that a terminal, a page or a file would obey.
+    r"""The text on one line, without characters that control a terminal or are invalid in a file or page.
 
-    Line breaks and tabs become a blank; other control characters, marks that reverse the direction of text,
-    halves of surrogate pairs and what XML does not allow become escapes.
+    Line breaks and tabs become a space; other control characters, marks that reverse the direction of text,
+    lone surrogates and characters that XML does not allow become escapes.
 
     >>> visible("a\nb\x1b[31m")
     'a b\\x1b[31m'
@@ -42,11 +42,11 @@ def visible_lines(text: str) -> str:
 
 
 def echo(*lines: str, err: bool = False) -> None:
-    """Write lines to standard output, or with ``err`` to standard error; without any, an empty line."""
+    """Write lines to standard output, or with ``err`` to standard error; without arguments, an empty line."""
     for line in lines or ("",):
         click.echo(visible(line), err=err)
 
 
 def write(text: str) -> None:
-    """Write a text whose format has made its data harmless, such as a table or json, to standard output."""
+    """Write text to standard output whose format already escapes its data, such as a table or JSON."""
     click.echo(text, nl=False)

@@ -1,4 +1,4 @@
-"""Standard streams that somebody may stop reading, as with ``| head``: the command then ends quietly."""
+"""Standard streams whose reader may leave, as with ``| head``: the command then ends quietly."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Callable
 from typing import Any
 
 EXIT_CODE = 141
-"""What a shell reports of a program that SIGPIPE ended."""
+"""What a shell reports for a program that SIGPIPE ended."""
 
 stoppers: list[Callable[[], None]] = []
-"""What asks the runs under way to stop at their next checkpoint."""
+"""Functions that ask the runs in progress to stop at their next checkpoint."""
 
 
 class Pipe(io.FileIO):
-    """The file below a standard stream.
+    """The file underneath a standard stream.
 
-    When its reader has left, a run under way stops at its next checkpoint and any other command ends at
-    once. From then on whatever is written is dropped.
+    When its reader has left, a run in progress stops at its next checkpoint and any other command ends at
+    once. Anything written after that is dropped.
 
     Args:
-        handle: this object gets one of its own.
-        required: whether other failures are errors; progress and messages that cannot be shown, as in a
-            terminal that was closed, are dropped instead.
+        handle: a file descriptor, which is duplicated.
+        required: whether other write failures are errors; if not, as for progress and messages to a closed
+            terminal, the output is dropped.
     """
 
     reader_left = False
-    """Whether that of any of the streams has."""
+    """Whether the reader of any of the streams has left."""
 
     def __init__(self, handle: int, *, required: bool) -> None:
         super().__init__(os.dup(handle), "wb")

@@ -26,7 +26,7 @@ def test_what_is_no_ordinary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "socket": "a socket",
         "/dev/zero": "a device",
         ".": "a folder",
-        "broken": "a link to nothing",
+        "broken": "a broken link",
         "circle": "cannot be read",
         "none": "is missing",
     }.items():

@@ -117,7 +117,7 @@ def test_missing_file_and_files_of_other_kinds(tmp_path: Path) -> None:
         ("empty.mat", b"", "is empty"),
         ("text.mat", b"att = [1 2 3]\n" * 30, "not a MATLAB file"),
         ("short.mat", b"MATLAB 5.0", "not a MATLAB file"),
-        ("v4.mat", old.read_bytes(), "version 4.*save -v7"),
+        ("v4.mat", old.read_bytes(), "MATLAB 4.*save -v7"),
         ("page.mat", b"<!DOCTYPE html>" + b" " * 500, "is a web page, not a MATLAB file"),
     ]:
         path = tmp_path / name

@@ -29,7 +29,7 @@ from zslbench.plugin.targets import load_command
 
 _DEBUG = "zslbench.debug"
 _LONGEST = 10_000
-"""Characters of a message."""
+"""Characters of a message; the rest is cut off."""
 
 
 def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -97,7 +97,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command; None: unknown."""
-        # A command of ours runs before other plugins are imported, unless it needs them.
+        # Our own commands are found without importing other plugins.
         own = {one.name: one for one in first_party().commands()} if self._table is None else self.registered
         registered = own.get(cmd_name) or self.registered.get(cmd_name)
         if registered is None:
@@ -122,7 +122,7 @@ class LazyGroup(click.Group):
             )
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """Read the options in front of the command's name."""
+        """Read the options before the command's name."""
         with _visible_messages():
             return super().make_context(*arguments, **options)
 
@@ -139,7 +139,9 @@ class LazyGroup(click.Group):
             return _end(ctx, f"Error: {error}", error.exit_code)
         except Exception as error:
             if shortage := memory_shortage(error):
-                advice = "close other programs, use less data or smaller batches, or a larger machine"
+                advice = (
+                    "close other programs, or use less data, smaller batches or a machine with more memory"
+                )
                 return _end(ctx, f"Error: {shortage}; {advice} (--debug shows where)", 1)
             if isinstance(error, OSError):
                 return _end(ctx, f"Error: {error}", 1)
@@ -157,7 +159,7 @@ def _accept_everywhere(command: click.Command) -> None:
 
 @contextlib.contextmanager
 def _visible_messages() -> Iterator[None]:
-    """What users typed, and click repeats, is data too."""
+    """Escape control characters in click's messages, which repeat what users typed."""
     try:
         yield
     except click.ClickException as error:
@@ -166,7 +168,7 @@ def _visible_messages() -> Iterator[None]:
 
 
 def _shortened(line: str) -> str:
-    """A message without the rest of words that nobody would read, such as a value of a megabyte."""
+    """The message with very long words, such as a value of a megabyte, and its own end cut off."""
     line = re.sub(r"(\S{200})\S{200,}", r"\1…", line)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 

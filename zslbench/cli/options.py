@@ -27,14 +27,14 @@ def format_option(command: F) -> F:
     """``--format``, passed to the command as ``fmt``.
 
     With ``csv`` and ``json`` a command writes nothing else to standard output; notes go to standard error.
-    ``--csv-safe`` holds for all that the command writes.
+    ``--csv-safe`` applies to everything the command writes.
     """
     safe = click.option(
         "--csv-safe",
         is_flag=True,
         expose_value=False,
         callback=lambda ctx, _, given: ctx.with_resource(csv_safe()) if given else None,
-        help="With --format csv: no cell is a formula to a spreadsheet (a ' in front).",
+        help="With --format csv: put a ' before text that a spreadsheet would run as a formula.",
     )
     command = safe(command)
     return click.option(

@@ -22,14 +22,14 @@ Filters = Mapping[str, str | None]
 """``method``, ``dataset`` and ``selection``; None: any."""
 
 
-def _key(_: object, __: object, value: str | None) -> str | None:
+def _as_dataset_key(_: object, __: object, value: str | None) -> str | None:
     return value and dataset_key(value)
 
 
 def _filters(command: Any) -> Any:
     for option in (
         click.option("--method", help="Only this method."),
-        click.option("--dataset", callback=_key, help="Only this data set."),
+        click.option("--dataset", callback=_as_dataset_key, help="Only this data set."),
         click.option("--select", "selection", type=SELECTIONS, help="Only this selection."),
     ):
         command = option(command)
@@ -64,7 +64,7 @@ def runs(store: Path | None, fmt: str, **filters: str | None) -> None:
     facts = ("dataset", "seed", "selection")
     names = [metric.name for metric in headline_metrics()]
     rows: list[tuple[Any, ...]] = []
-    begun = Store.default(store).unfinished()  # first: what ends meanwhile is then in the other list
+    begun = Store.default(store).unfinished()  # first, so that a run that finishes meanwhile is still listed
     for one in _records(store, filters):
         figures = [metric.of(one.metrics) for metric in headline_metrics()]
         shown = (getattr(one.info, name) for name in facts)

@@ -31,13 +31,13 @@ Vectors = Float[np.ndarray, "attributes words"]
 def transposition(
     what: str, semantics: np.ndarray, classes: Mapping[str, int], attributes: Mapping[str, int]
 ) -> Finding | None:
-    """An error if semantics (classes, attributes) seem to have their axes exchanged; None: they do not.
+    """An error if semantics (classes, attributes) seem to be transposed; None: they do not.
 
-    They do if only the exchanged axes agree with a count that is known from elsewhere.
+    They do if only the transposed shape agrees with a count that is known from elsewhere.
 
     Args:
-        what: names the semantics.
-        classes, attributes: such counts by origin, for example ``{"labels": 200}``.
+        what: names the semantics in the message.
+        classes, attributes: known counts by origin, for example ``{"labels": 200}``.
     """
     rows, columns = semantics.shape
     if rows in classes.values() or columns in attributes.values():
@@ -47,11 +47,11 @@ def transposition(
     if not against:
         return None
     text = f"{what} describes {rows} classes by {columns} attributes ({', '.join(against)}); transposed?"
-    return Finding("error", text, fix="Exchange its axes, or name the classes in allclasses_names")
+    return Finding("error", text, fix="Transpose it, or name the classes in allclasses_names")
 
 
 def attribute_count(folder: Path) -> dict[str, int]:
-    """The number of attributes by file of names or word vectors; one that cannot be read is left out."""
+    """The number of attributes in each file of names or word vectors; unreadable files are left out."""
     found: dict[str, int] = {}
     with contextlib.suppress(OSError):
         if (path := sidecar(folder, ATTRIBUTE_NAMES)) is not None:

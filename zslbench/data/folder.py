@@ -174,7 +174,7 @@ class FolderContents:
         return None if fault else transposed(matrix)
 
     def _class_counts(self) -> dict[str, int]:
-        """The number of classes by each origin that knows it."""
+        """The number of classes according to each source that states it."""
         names, listed = self.variables.get("allclasses_names"), _lines(self.folder / "allclasses.txt")
         labels = np.zeros(0) if self.images is None else self.images.labels
         found = {"class names": len(names) if isinstance(names, list) else len(listed)}

@@ -1,7 +1,8 @@
-"""Opens HDF5 files after another process examined them: a hostile one can crash or hang the library.
+"""Opens HDF5 files once a child process has examined them: a hostile file can crash or hang the library.
 
-The child process reads what this one will read, but for large numbers: attributes, names, text, references.
-It has a limit of time and memory, and each state of a file is examined once (:mod:`zslbench.data.once`).
+The child process reads everything that this one will read, except large numeric arrays: attributes, names,
+text, references. Its time and memory are limited, and each state of a file is examined only once
+(:mod:`zslbench.data.once`).
 """
 
 from __future__ import annotations
@@ -29,23 +30,23 @@ if TYPE_CHECKING:
 
 _CHECK = "HDF5 file"
 _SECONDS, _BYTES_PER_SECOND = 3, 5 << 20
-"""Processor time for an examination: these, and one more for so many bytes of the file."""
-_CHEAP = 0.3
-"""Processor time in which an error may occur again."""
+"""Processor seconds for an examination: ``_SECONDS``, plus one per ``_BYTES_PER_SECOND`` of the file."""
+_CHEAP_SECONDS = 0.3
+"""Processor seconds: an error that takes no longer may simply occur again in this process."""
 _PATIENCE = 20
-"""Longest time for an examination, in processor times."""
+"""Longest wait for an answer, as a multiple of the processor time allowed."""
 _MEMORY = 2 << 30
-"""Bytes for an examination, and twice those of the file."""
+"""Bytes of memory for an examination, to which twice the file's size is added."""
 _MOST_ENTRIES, _LARGEST_ATTRIBUTE, _LARGEST_READ = 1000, 1 << 20, 1 << 24
 _ADVICE = "Get a fresh copy of the file"
 
 
 @contextlib.contextmanager
 def open_examined(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file, for reading.
+    """Open an HDF5 file for reading.
 
     Raises:
-        DataError: its examination crashed or took too long, or it claims more values than it holds.
+        DataError: examining it crashed or took too long, or it claims more values than it holds.
         OSError: it is not an HDF5 file.
     """
     import h5py
@@ -79,7 +80,7 @@ class _Examiner:
         try:
             if self._process is None or self._process.poll() is not None:
                 self._start()
-        except OSError:  # no further process may be started here: better unexamined than unusable
+        except OSError:  # no child process can be started here: better unexamined than unusable
             return ""
         process, seconds = self._process, _SECONDS + size / _BYTES_PER_SECOND
         assert process is not None and process.stdin is not None
@@ -93,7 +94,7 @@ class _Examiner:
             process.kill()
         self._process = None
         code = process.wait()
-        if code == 1:  # it cannot start: an error of Python, not of the library
+        if code == 1:  # the child could not start: a Python error, not a fault of the file
             return ""
         if code in (-9, -24):  # SIGKILL, SIGXCPU
             return f"cannot be read as HDF5 in {seconds:.0f} s"
@@ -107,7 +108,7 @@ class _Examiner:
             stderr=subprocess.DEVNULL,
             env=os.environ
             | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-            start_new_session=True,  # Ctrl-C is for the parent, whose end closes the input
+            start_new_session=True,  # Ctrl-C is for the parent; when that exits, the input is closed
         )
         atexit.register(process.kill)
         answers = self._answers = SimpleQueue()
@@ -136,16 +137,17 @@ def _serve() -> None:
         _limit("RLIMIT_CPU", int(began + seconds + 1))
         try:
             fault = _examine(Path(path))
-        except Exception as error:  # an ordinary one is the same in the parent, which may not read that part
+        except Exception as error:  # the parent raises cheap errors itself, if it reads that part at all
             costly = (
-                time.process_time() - began > _CHEAP or "alloc" in f"{type(error).__name__} {error}".lower()
+                time.process_time() - began > _CHEAP_SECONDS
+                or "alloc" in f"{type(error).__name__} {error}".lower()
             )
             fault = f"cannot be read as HDF5 ({error})" if costly or isinstance(error, MemoryError) else ""
         print(json.dumps(fault), flush=True)  # noqa: T201 (the answer)
 
 
 def _limit(name: str, value: int) -> None:
-    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has none
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no such limits
         import resource
 
         kind = getattr(resource, name)

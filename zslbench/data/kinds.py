@@ -1,4 +1,4 @@
-"""What a file is, by its type and first bytes: names and endings say little. Imports nothing heavy."""
+"""What a file is, by its type and first bytes, since names can mislead. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SIGNATURES = {
     b"BZh": "a bzip2 file",
     b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a RAR archive",
-    b"\x80\x02": "a Python pickle, which could run any code",
-    b"\x80\x03": "a Python pickle, which could run any code",
-    b"\x80\x04": "a Python pickle, which could run any code",
-    b"\x80\x05": "a Python pickle, which could run any code",
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
+    b"\x80\x02": "a Python pickle, which could run arbitrary code",
+    b"\x80\x03": "a Python pickle, which could run arbitrary code",
+    b"\x80\x04": "a Python pickle, which could run arbitrary code",
+    b"\x80\x05": "a Python pickle, which could run arbitrary code",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
     b"%PDF": "a PDF document",
     b"PAR1": "a Parquet file",
     b"SQLite": "an SQLite file",
@@ -43,7 +43,7 @@ _TYPES = {
 
 
 def file_kind(path: Path) -> str:
-    """What a file is, in words; only an ordinary file is opened, others could block for ever.
+    """What a file is, in words; only regular files are opened, since others could block forever.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -71,21 +71,21 @@ def file_kind(path: Path) -> str:
 
 
 def absence(path: Path) -> str:
-    """Why there is no ordinary file (nor a link to one) here, as a predicate; empty: there is."""
+    """Why the path is not a regular file or a link to one, as a predicate; empty: it is one."""
     try:
         return "" if path.is_file() else f"is {file_kind(path)}, not a file"
     except FileNotFoundError:
-        return "is a link to nothing" if path.is_symlink() else "is missing"
+        return "is a broken link" if path.is_symlink() else "is missing"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
 
 
 def require_file(path: Path) -> None:
-    """Raise an error unless there is an ordinary file, or a link to one.
+    """Raise an error unless the path is a regular file or a link to one.
 
     Raises:
-        MissingData: there is nothing.
-        DataError: there is something else, or it cannot be looked at.
+        MissingData: nothing is there.
+        DataError: something else is there, or it cannot be examined.
     """
     fault = absence(path)
     if fault == "is missing":
@@ -95,7 +95,7 @@ def require_file(path: Path) -> None:
 
 
 def _is_matlab4(head: bytes) -> bool:
-    """Its header: five integers, the first of which has the decimal digits M (order), 0, P and T (types)."""
+    """Whether it starts as MATLAB 4: five integers, the first with the digits M (order), 0, P, T (types)."""
     if len(head) < 20:
         return False
     for order in "<>":
@@ -111,5 +111,5 @@ def _is_text(head: bytes) -> bool:
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return error.start > len(head) - 4 and 0 not in head  # cut inside a character
+        return error.start > len(head) - 4 and 0 not in head  # cut off within a character
     return text.isprintable() or not set(text) & set("\0\x01\x02\x03")

@@ -26,7 +26,7 @@ ATTRIBUTE_VECTORS = "attribute_vectors.npy"
 """Sidecar file with the word vectors of the attributes, (attributes, words)."""
 
 FOLDER = "folder:"
-"""Before a name: the folder below the data root, even if a plugin registers a data set of this name."""
+"""Prefix of a name: take the folder below the data root even if a plugin registers this name."""
 
 HOW_TO_CHOOSE = (
     "--data-root or the environment variable ZSLBENCH_DATA selects the folder that holds the data sets"
@@ -54,18 +54,18 @@ def data_root(option: str | Path | None = None) -> Path:
 def dataset_folders(root: Path) -> dict[str, Path]:
     """Folders below ``root`` in the xlsa17 format (they hold ``att_splits.mat``), by lower-case name.
 
-    Folders of data sets, such as the splits of ``UCF101/split_1``, are looked into; their names have a ``/``.
-    What :func:`~zslbench.store.name_fault` refuses as a name is left out.
+    Folders that contain data sets, such as ``UCF101`` with ``UCF101/split_1``, are searched too; such names
+    have a ``/``. Folders whose names :func:`~zslbench.store.name_fault` rejects are left out.
 
     Raises:
         DataError: the folder cannot be listed, or two names differ only in case.
     """
     found: dict[str, Path] = {}
     for folder in _listed(root):
-        within = folder.is_symlink() and root.resolve().is_relative_to(folder.resolve())  # a circle
+        within = folder.is_symlink() and root.resolve().is_relative_to(folder.resolve())  # a loop
         inside = [folder]
         if not is_complete(folder) and not within:
-            with contextlib.suppress(OSError):  # a folder of somebody else
+            with contextlib.suppress(OSError):  # another user's folder
                 inside = _inner(folder)
         for one in filter(is_complete, inside):
             name = folder_key(one.relative_to(root).as_posix())
@@ -78,10 +78,10 @@ def dataset_folders(root: Path) -> dict[str, Path]:
 
 
 def find_folder(root: Path, name: str) -> Path | None:
-    """The folder of this name below ``root``, in upper or lower case, even if it is incomplete.
+    """The folder of this name below ``root``, ignoring case, even if it is incomplete.
 
     Args:
-        name: as ``--dataset`` takes it, perhaps with ``folder:`` before it.
+        name: as given to ``--dataset``, with or without ``folder:``.
 
     Raises:
         DataError: a folder cannot be listed, or several data sets have this name.
@@ -123,7 +123,7 @@ def dataset_key(name: str) -> str:
 
 
 def folder_key(name: str) -> str:
-    """The same without ``folder:``."""
+    """As :func:`dataset_key`, without ``folder:``."""
     return dataset_key(name).removeprefix(FOLDER)
 
 
@@ -133,7 +133,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def _listed(root: Path) -> list[Path]:
-    """The folders in the data root by name, none if there is no root; DataError: it cannot be listed."""
+    """The folders in the data root, sorted by name; none if there is no root. DataError: cannot list it."""
     try:
         return _inner(root)
     except (FileNotFoundError, NotADirectoryError):
@@ -143,13 +143,13 @@ def _listed(root: Path) -> list[Path]:
 
 
 def _inner(folder: Path) -> list[Path]:
-    """The folders in a folder by name; names that begin with a dot are still being written."""
-    with os.scandir(folder) as entries:  # says what is a folder without looking at a million pictures
+    """A folder's subfolders, sorted by name, without those still being written (names with a leading dot)."""
+    with os.scandir(folder) as entries:  # knows folders from files without a stat call for each image
         return sorted(Path(one.path) for one in entries if not one.name.startswith(".") and _is_folder(one))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    with contextlib.suppress(OSError):  # of a link in a circle or to a folder of somebody else
+    with contextlib.suppress(OSError):  # a link that loops, or one into another user's folder
         return entry.is_dir()
     return False
 

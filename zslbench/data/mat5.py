@@ -34,7 +34,7 @@ _STRAY_BLANKS = 4096  # characters that text may claim beyond its bytes; SciPy f
 
 
 MOST_ZEROS = 1 << 26
-"""Values of the largest sparse matrix that is expanded whatever little the file holds of it."""
+"""Values of the largest sparse matrix that is expanded however few of them the file stores."""
 
 
 class MalformedFile(Exception):
@@ -171,7 +171,7 @@ def _byte_order(header: bytes, path: Path) -> str:
     # A zero among the first four bytes would make SciPy take the file for MATLAB 4.
     if order is None or 0 in header[:4] or struct.unpack(order + "H", header[124:126]) != (0x0100,):
         if (kind := file_kind(path)) == MATLAB_4:
-            raise MalformedFile("is of MATLAB's version 4: load it there and write it with save -v7", "")
+            raise MalformedFile("is a MATLAB 4 file: load it in MATLAB and save it with save -v7", "")
         what = "is" if kind in (UNKNOWN, MATLAB_5) else f"is {kind},"
         raise MalformedFile(f"{what} not a MATLAB file of version 5, 7 or 7.3")
     return order

@@ -29,7 +29,7 @@ def read_mat(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
     """The variables named in ``keys`` that the file has; others are not read.
 
     Numbers come as arrays with MATLAB's axis order (``att`` is attributes x classes) and the file's own
-    dtype, sparse ones with their zeros, text and cell arrays of text as a list of strings in column order.
+    dtype (sparse ones are made dense), text and cell arrays of text as a list of strings in column order.
 
     Raises:
         MissingData: there is no such file.
@@ -124,7 +124,7 @@ def _read5(path: Path, keys: Collection[str]) -> dict[str, MatValue]:
 
 
 def _numbers_or_text(name: str, value: Any) -> MatValue:
-    if hasattr(value, "indptr"):  # sparse, of columns
+    if hasattr(value, "indptr"):  # sparse, compressed by column
         value = _dense(value.data, value.indices, value.indptr, value.shape[0])
     if value.dtype.kind in "OU":
         return _strings(name, value)
@@ -146,11 +146,11 @@ def _strings(name: str, value: Any) -> list[str]:
 
 
 def _dense(values: np.ndarray, rows: np.ndarray, begins: np.ndarray, height: int) -> np.ndarray:
-    """A sparse matrix by columns with its zeros. SciPy's own conversion trusts the indices and can crash.
+    """A dense copy of a sparse matrix stored by columns. SciPy's conversion trusts the indices and can crash.
 
     Args:
-        values, rows: of what is stored.
-        begins: where the values of each column begin, and where the last ones end.
+        values, rows: each stored value and its row.
+        begins: where the values of each column begin, then where those of the last one end.
     """
     rows, begins = rows.astype(np.int64), begins.astype(np.int64)
     shape, counts = (height, len(begins) - 1), np.diff(begins)
@@ -212,7 +212,7 @@ def _value73(file: Any, item: Any, depth: int) -> MatValue:
 
 
 def _sparse73(file: Any, item: Any) -> np.ndarray:
-    """A sparse matrix (rows x columns): ``data`` and ``ir``, which lack if all is zero, and ``jc``."""
+    """A sparse matrix (rows x columns): ``data`` and ``ir``, which are missing if all is zero, and ``jc``."""
     parts = [_value73(file, item[key], 1) if key in item else np.zeros(0) for key in ("data", "ir", "jc")]
     values, rows, begins = (np.ravel(np.asarray(one)) for one in parts)
     return _dense(values, rows, begins, int(item.attrs["MATLAB_sparse"]))

@@ -1,7 +1,7 @@
 """What the name of a data set means: one that a plugin registers, or else a folder below the data root.
 
-Where both exist, the plain name means the plugin's and ``folder:NAME`` the folder, which is called so in
-records and tables too. Imports nothing heavy, since listings use it.
+Where both exist, the plain name means the plugin's data set and ``folder:NAME`` the folder, in records and
+tables too. Imports nothing heavy, since listings use it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from zslbench.plugin.lookup import CORE, PluginInfo, Registered, Registry
 from zslbench.store.names import name_fault
 
 _FOLDER_PLUGIN = PluginInfo("folder", "zslbench.data.xlsa17", CORE, __version__)
-"""Given as the plugin of data sets that are folders in the xlsa17 format."""
+"""Stands for the plugin of data sets that are folders in the xlsa17 format."""
 
 
 class _Folder(Component):
-    """Has the name of a folder, which may contain what a plugin may not register."""
+    """Named after a folder, so it may contain characters that plugins may not use in names."""
 
     def _is_named(self) -> bool:
         return not name_fault(folder_key(self.name), nested=True)
@@ -40,12 +40,12 @@ def find_dataset(registry: Registry, name: str, *, root: str | Path | None = Non
     """The data set of this name: a plugin's, or else a folder in the xlsa17 format under the data root.
 
     Args:
-        name: ``cub``, ``UCF101/split_1`` for a folder in a folder, ``folder:NAME`` for the folder although a
-            plugin registers the name.
+        name: ``cub``, ``UCF101/split_1`` for a nested folder, ``folder:NAME`` for the folder even if a plugin
+            registers the name.
         root: as given to ``--data-root``; None: the configured folder.
 
     Raises:
-        UnknownName: there is neither; says what is wrong with the folder, or names the nearest.
+        UnknownName: there is neither; says what is wrong with the folder, or suggests the nearest name.
     """
     registered = {one.name: one for one in registry.components("dataset")}
     key, plain = folder_key(name), dataset_key(name)
@@ -80,7 +80,7 @@ def dataset_name(registry: Registry, key: str) -> str:
 
 
 def shadowed_note(one: Registered[Component], root: str | Path | None = None) -> str:
-    """Points out the folder that has the name of a plugin's data set but is not read; empty: none."""
+    """A note about a folder that has the name of a plugin's data set but is not read; empty: none."""
     if folder_key(one.declaration.folder or "") == folder_key(one.name):
         return ""
     folder = find_folder(data_root(root), one.name)

@@ -11,11 +11,11 @@ from zslbench.errors import DataError
 
 
 def open_npy(path: Path) -> np.ndarray:
-    """The array in a file, memory-mapped: a header that claims more than the file has is an error.
+    """The array in a file, memory-mapped; a header that claims more than the file holds is an error.
 
     Raises:
         MissingData: there is no such file.
-        DataError: it is not a ``.npy`` file of real numbers, or has none.
+        DataError: it is not a ``.npy`` file of real numbers, or it is empty.
     """
     require_file(path)
     try:

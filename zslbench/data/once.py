@@ -1,6 +1,7 @@
 """Remembers in the user's cache folder which files passed a check: each state of a file is checked once.
 
-The folder is ``ZSLBENCH_CACHE``, else the user's cache folder for zslbench. It may be deleted at any time.
+The folder is ``ZSLBENCH_CACHE`` if set, otherwise the user's cache folder for zslbench. It may be deleted
+at any time.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ import platformdirs
 CACHE_VARIABLE = "ZSLBENCH_CACHE"
 
 FileState: TypeAlias = "tuple[str, int, int, int, int]"
-"""Path, size, inode, and the times of the last change of content and of anything, in nanoseconds."""
+"""Path, size, inode, mtime and ctime, the times in nanoseconds."""
 
 _SETTLED = 2 * 10**9
-"""Nanoseconds after which another change is sure to have another time."""
+"""Nanoseconds after a change by which any further change is sure to get a different time."""
 
 
 def cache_folder() -> Path:
@@ -32,7 +33,7 @@ def cache_folder() -> Path:
 
 
 def file_state(path: Path) -> FileState:
-    """The state of a file; of one that is missing, zeros."""
+    """The state of a file; zeros if it is missing."""
     with contextlib.suppress(OSError):
         found = path.stat()
         return str(path.resolve()), found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
@@ -45,7 +46,7 @@ def is_known(check: str, states: Sequence[FileState]) -> bool:
 
 
 def remember(check: str, states: Sequence[FileState]) -> None:
-    """Remember that files have passed, unless one changed so lately that a further change may be missed."""
+    """Remember that files have passed, unless one changed too recently to notice a further change."""
     if time.time_ns() - max(state[4] for state in states) > _SETTLED:
         with contextlib.suppress(OSError):
             mark = _mark(check, states)

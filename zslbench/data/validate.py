@@ -158,7 +158,7 @@ def _check_shapes(dataset: Dataset, findings: Findings) -> None:
         ("vectors of", dataset.attribute_vectors, "attributes, semantics with", attributes),
     ):
         if given is not None and len(given) != count:
-            # Whether the count is right once the axes of the semantics are exchanged.
+            # Whether the count would fit if the semantics were transposed.
             exchanged = attributes if given is dataset.semantics else len(given)
             fits = count if given is dataset.semantics else len(dataset.semantics)
             hint = " (transposed?)" if "semantics" in f"{what} {other}" and exchanged == fits else ""
@@ -203,7 +203,7 @@ def _check_split(dataset: Dataset, findings: Findings) -> None:
     for name, rows in parts.items():
         inside = rows[(rows >= 0) & (rows < images)]
         classes[name] = np.unique(dataset.labels[inside])
-        if not len(rows) and name != "test_seen":  # without which only CZSL can be evaluated
+        if not len(rows) and name != "test_seen":  # without test_seen only CZSL is evaluated
             findings.error(f"{name} is empty")
         if outside := len(rows) - len(inside):
             findings.error(f"{name}: {outside} indices outside 0 to {images - 1}", count=outside)

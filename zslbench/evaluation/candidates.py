@@ -1,8 +1,8 @@
-"""Candidates: the unseen classes that images of unseen classes can be taken for.
+"""Candidates: the unseen classes that are scored: those that test images can be assigned to.
 
-By default they are the classes of the test_unseen images, as in the field. A data set may describe many more,
-such as all classes of ImageNet, of which few have images. To score these as well is harder, so runs that do
-are marked and never ranked with others.
+By default they are the classes of the test_unseen images, as is usual in the field. A data set may describe
+many more, such as all classes of ImageNet, few of which have images. Scoring those as well makes the task
+harder, so runs that do are marked and never ranked with others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zslbench.errors import DataError, SettingsError, did_you_mean
 from zslbench.plugin.dataset import Candidates, Dataset, Indices
 
 TEST, ALL = "test", "all"
-"""Names of candidates: the classes of the test_unseen images, and every class that is not a seen one."""
+"""Names of candidates: the classes of the test_unseen images, and all classes that are not seen."""
 
 
 def candidates_of(dataset: Dataset) -> Candidates:
@@ -26,11 +26,11 @@ def candidates_of(dataset: Dataset) -> Candidates:
 
 
 def with_candidates(dataset: Dataset, requested: str | Path | None = None) -> Dataset:
-    """The data set with its candidates decided, and with :func:`protocol_notes`.
+    """The data set with its candidates chosen and :func:`protocol_notes` added.
 
     Args:
         requested: ``test``, ``all``, or a file with a class name on each line; None: the data set's own
-            choice. Candidates that are the same classes as ``test`` are called so.
+            choice. Candidates that are the same classes as ``test`` are called ``test``.
 
     Raises:
         SettingsError: there is no such file.
@@ -54,7 +54,11 @@ def with_candidates(dataset: Dataset, requested: str | Path | None = None) -> Da
         if len(classes)
     ]
     if faults:
-        raise DataError(f"candidates {chosen.name}", faults, "List unseen classes, all tested ones included")
+        raise DataError(
+            f"candidates {chosen.name}",
+            faults,
+            "List only unseen classes, including every class with test_unseen images",
+        )
     if np.array_equal(chosen.classes, tested):
         chosen = Candidates(TEST, tested)
     found = replace(dataset, candidates=chosen)
@@ -68,7 +72,7 @@ def untested_classes(dataset: Dataset) -> Indices:
 
 
 def protocol_notes(dataset: Dataset) -> list[str]:
-    """What a data set's images leave out of the field's protocol: GZSL, or classes."""
+    """Which parts of the field's protocol the data set lacks images for: GZSL, or some of the classes."""
     notes = [] if len(dataset.split.test_seen) else ["there are no test_seen images: only CZSL is evaluated"]
     untested, chosen = untested_classes(dataset), candidates_of(dataset)
     if not len(untested):
@@ -100,5 +104,5 @@ def _listed(dataset: Dataset, path: Path) -> Candidates:
 
 
 def _classes(dataset: Dataset, rows: Indices) -> Indices:
-    inside = rows[(rows >= 0) & (rows < len(dataset.labels))]  # of a data set that is being checked
+    inside = rows[(rows >= 0) & (rows < len(dataset.labels))]  # the data set may not have been validated yet
     return np.unique(dataset.labels[inside]).astype(np.int64)

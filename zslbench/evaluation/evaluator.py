@@ -115,7 +115,7 @@ def best_offset(curve: Curve) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What scored highest in each of a fold's held-out images, and every figure computed from it."""
+    """The highest-scoring classes of each of a fold's held-out images, and the figures computed from them."""
 
     class_names: tuple[str, ...]
     seen: Int[np.ndarray, " seen"]
@@ -126,11 +126,11 @@ class Evaluation:
     is_unseen: Bool[np.ndarray, " n"]
     """Whether each image is of an unseen class."""
     gzsl: Sides | None
-    """f_gzsl's leaders; None for a method that does CZSL only."""
+    """f_gzsl's leaders; None for a method that only does CZSL."""
     czsl: Leaders | None
     """f_czsl's leaders among the unseen classes, of the test_unseen images; None if not wanted."""
     scores: Mapping[str, Float[np.ndarray, "_ _"]] = field(default_factory=dict)
-    """All scores by task, ``gzsl`` (n, classes) and ``czsl`` (m, unseen), if they were to be kept."""
+    """All scores by task, ``gzsl`` (n, classes) and ``czsl`` (m, unseen), if the caller asked for them."""
 
     @cached_property
     def accuracy_per_class(self) -> np.ndarray:
@@ -292,7 +292,7 @@ def evaluate(
 def _ranked(
     score: Score, side: HeldOut, classes: int, rank: Callable[[Scores], list[Leaders]], keep: bool
 ) -> tuple[list[Leaders], Scores]:
-    """The leaders of a side's images, and all scores if they are kept, else none."""
+    """The leaders of a side's images, and all scores if they are kept, otherwise none."""
     none = np.zeros((0, classes))
     found, kept = [rank(none)], []
     for inputs in side.inputs(classes):

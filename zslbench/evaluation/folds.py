@@ -28,7 +28,7 @@ Memory = Callable[[torch.device], int]
 
 
 _SCORES = 2**23
-"""Scores of a chunk of images: 64 MiB of float64, which ranking needs a few times."""
+"""Most scores of a chunk of images: 64 MiB of float64; ranking needs a few times that."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class HeldOut:
     device: torch.device
 
     def inputs(self, classes: int = 1) -> Iterator[Tensor]:
-        """Chunks of test inputs, in order, so small that their scores over ``classes`` are not too large."""
+        """Chunks of test inputs, in order, small enough for scores over ``classes`` to fit in memory."""
         return in_chunks(self.features, self.device, rows=_SCORES // max(1, classes))
 
 

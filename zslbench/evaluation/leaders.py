@@ -1,7 +1,7 @@
-"""What is kept of scores: the class that leads in each image, among the seen and among the unseen classes.
+"""The part of the scores that is kept: each image's leading class, among the seen and the unseen classes.
 
-Every figure follows from it, so the scores of a chunk of images are dropped at once: memory grows with the
-images plus the classes, not with their product. No label takes part.
+Every figure follows from these, so the scores of a chunk of images are dropped at once: memory grows with
+the images plus the classes, not with their product. Labels are not used to find them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ class Leaders:
     """The leading class of each image among some classes."""
 
     score: Float[np.ndarray, " n"]
-    """The highest score, in the scores' own type; NaN if there is a NaN."""
+    """The highest score, in the type of the scores; NaN if any score is NaN."""
     label: Labels
-    """The first class that has it."""
+    """The first class with that score."""
     alone: Bool[np.ndarray, " n"]
-    """Whether no other class has it."""
+    """Whether it is the only class with that score."""
 
     @classmethod
     def of(cls, scores: Scores, classes: ClassIds) -> Leaders:
-        """Those by scores over ``classes``, one column each; among none, -1 with a score of -inf."""
+        """Find them in scores over ``classes``, one column each; without classes they are -1, scored -inf."""
         if not len(classes):
             nobody = np.full(len(scores), -1)
             return cls(np.full(len(scores), -np.inf, scores.dtype), nobody, nobody == 0)
@@ -40,7 +40,7 @@ class Leaders:
         return cls(best, classes[scores.argmax(axis=1)], alone)
 
     def right(self, labels: Labels) -> Bool[np.ndarray, " n"]:
-        """Whether the true class alone leads: a tie that involves it counts as wrong, and so does a NaN."""
+        """Whether the true class is the only leader: a tie counts as wrong, and so does a NaN."""
         return np.asarray(self.alone & (self.label == labels))
 
 
@@ -53,7 +53,7 @@ class Sides:
 
     @classmethod
     def of(cls, scores: Scores, seen: ClassIds, unseen: ClassIds) -> Sides:
-        """Those by scores over all classes."""
+        """Find them in scores over all classes."""
         return cls(*(Leaders.of(scores.take(side, axis=1), side) for side in (seen, unseen)))
 
     @property
@@ -70,7 +70,7 @@ class Sides:
         )
 
     def less(self, offset: float) -> Sides:
-        """With ``offset`` taken from every seen class's score, in float64."""
+        """A copy with ``offset`` subtracted from the scores of seen classes, in float64."""
         return replace(self, seen=replace(self.seen, score=self.seen.score.astype(np.float64) - offset))
 
 

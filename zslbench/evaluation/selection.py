@@ -4,9 +4,9 @@
 ``val``: chosen on the validation fold inside trainval, then refitted on all of trainval. The default.
 ``oracle``: chosen on the test images, as most published codes do: the epochs of the training and of the final
 classifier. Only for comparison with published figures; marked wherever it is shown.
-``oracle-scripts``: the same exactly as the published scripts do it: after every epoch of the training, each
-time with new synthetic features and classifiers that start anew. ``oracle`` looks 20 times along the
-schedule, each time with the same noise, so that its figures differ by the training alone.
+``oracle-scripts``: the same, done exactly as in the published scripts: after every epoch of the training,
+with new synthetic features and newly initialised classifiers each time. ``oracle`` evaluates 20 times along
+the schedule with the same noise each time, so that only the training makes its figures differ.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EVALUATIONS = 20
 
 
 def uses_test_images(mode: str) -> bool:
-    """Whether this is a selection on test images; what it selects is marked wherever it is shown."""
+    """Whether this selects on test images; such results are marked wherever they are shown."""
     return mode.startswith("oracle")
 
 
@@ -50,7 +50,7 @@ class Selection:
 
     @property
     def draws_anew(self) -> bool:
-        """Whether each evaluation synthesises features and starts classifiers from noise of its own."""
+        """Whether every evaluation draws new noise for features and for classifiers' initial weights."""
         return self.mode == "oracle-scripts"
 
     def step(self, epochs: int) -> int:

@@ -53,7 +53,7 @@ def load_dataset(
     Args:
         root: as ``--data-root``.
         needs_regions: whether the run reads region features.
-        check: with ``later``, :meth:`.RegionStore.require_sound` gives the result.
+        check: with ``later``, :meth:`.RegionStore.require_sound` waits for the result.
 
     Raises:
         MissingData: it is missing; says what to do.
@@ -78,7 +78,7 @@ def load_dataset(
 def arrays(dataset: Dataset, verified: bool = True) -> tuple[Source, ...]:
     """File and sha256 of every array that a run's numbers depend on.
 
-    Digests of arrays in memory are computed from them, whatever the data set's own sources say.
+    Digests of arrays in memory are computed from the arrays, whatever the data set states as its sources.
 
     Args:
         verified: whether the digests of a region store were compared with its values.
@@ -112,12 +112,12 @@ def provenance(dataset: Dataset, verified: bool = True) -> dict[str, Any]:
     try:
         split = validation_split(dataset)
         note = split.note
-    except DataError as error:  # other selections need none
+    except DataError as error:  # only --select val needs a validation split
         note = "; ".join(error.faults)
     names = [str(dataset.class_names[one]) for one in candidates.classes]
     about = regions.describe() if isinstance(regions, RegionStore) else None
     extra = json.loads(json.dumps(dict(dataset.extra), default=str))  # noqa: TID251 (just written)
-    # What methods may read besides arrays, and what a record shows: with other words it is another run.
+    # Methods may read these besides arrays, and records show them: if their text changes, so does the run.
     described = {
         "class_names": list(map(str, dataset.class_names)),
         "attribute_names": list(map(str, dataset.attribute_names or ())),
@@ -170,7 +170,7 @@ class DatasetCache:
         if key not in self._loaded:
             self._loaded = {one: found for one, found in self._loaded.items() if one[0] == key[0]}
             if key not in self._noted and (note := shadowed_note(part.registered, self._root)):
-                self._say(note)  # before a folder's files are looked for in vain
+                self._say(note)  # before any error about missing files of the folder
             dataset = load_dataset(
                 part, files, root=self._root, needs_regions=inputs == "regions", check=self._check
             )

@@ -112,18 +112,18 @@ def collected_warnings(thread: int | None = None) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Catch Ctrl-C, SIGTERM (which clusters send) and SIGHUP (of a closed terminal): a run then ends at its
-    next checkpoint, as it does when nobody reads its output any more.
+    """Catch Ctrl-C, SIGTERM (which clusters send) and SIGHUP (a closed terminal): a run then ends at its
+    next checkpoint, as it does when nothing reads its output any more.
 
     Yields a function that returns whether a stop was requested. A second Ctrl-C or SIGTERM acts at once.
-    Outside the main thread signals cannot be caught.
+    Signals can only be caught in the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     requested = False
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not below nohup
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # ignored under nohup
         numbers.append(signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
 
@@ -135,9 +135,9 @@ def stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         if requested:
             if number in (signal.SIGINT, signal.SIGTERM):
                 raise KeyboardInterrupt
-            return  # of a closed terminal both the system and the shell tell
+            return  # both the system and the shell send SIGHUP for a closed terminal
         request()
-        with contextlib.suppress(OSError, RuntimeError):  # no terminal; or it came while this was printing
+        with contextlib.suppress(OSError, RuntimeError):  # no terminal, or the signal interrupted printing
             say("stopping at the next checkpoint; press Ctrl-C again to stop at once")
 
     for number in before:

@@ -192,7 +192,7 @@ class _Computation:
         return ended
 
     def _explained(self, error: Exception, job: Job) -> Exception:
-        """If memory ran out, an error that names the settings that it depends on."""
+        """If memory ran out, an error that names the settings behind its use; else the error itself."""
         shortage = memory_shortage(error)
         if not shortage:
             return error
@@ -205,7 +205,7 @@ class _Computation:
         advice = [f"smaller settings (now {', '.join(sizes)})"] if sizes else []
         if len(self.jobs) > 1:
             advice.append(f"fewer seeds together (--replicas, now {len(self.jobs)})")
-        advice.append("features of fewer values or a machine with more memory")
+        advice.append("shorter feature vectors or a machine with more memory")
         found = OutOfMemory(f"{job.recipe.label}, seed {job.seed}: {shortage}; use {', or '.join(advice)}")
         found.__cause__ = error
         return found

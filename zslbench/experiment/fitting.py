@@ -39,7 +39,7 @@ EachClassifierEpoch = Callable[[str, int, Evaluation], Mapping[str, float]]
 figures for the epoch's row."""
 
 _PASS = 128
-"""Synthetic images of a pass through the networks, unless a single class has more."""
+"""Most synthetic images in one pass through the networks, unless a single class has more."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class Fitter:
         self.recipe, self.fold, self.training, self.tasks = recipe, fold, training, tasks
         self.space: ClassSpace = fold.space
         self._paced: Networks | None = None
-        """What the paced program has trained so far; None: nothing selects along it."""
+        """The networks that the paced program trains; None: no number of its epochs is being
+        selected."""
         self.embedding: Embedding = self._made("embedding")
         self.generator: Generator | None = self._made("generator") if "generator" in recipe.parts else None
         self.classifier: type[Classifier] = load_class(recipe.parts["classifier"].registered)
@@ -107,8 +108,8 @@ class Fitter:
         Args:
             evaluates: after which epochs of the paced training ``assess`` is called as well.
             each: called after every epoch of the final classifiers' training.
-            draws_anew: whether each of these evaluations has random streams of its own; otherwise all have
-                those of the end, so that their figures differ by the networks alone.
+            draws_anew: whether each of these evaluations gets its own random streams; otherwise all share
+                those of the final evaluation, so that only the networks make their figures differ.
         """
         paced, semantics = self.recipe.paced, self.space.semantics
 
@@ -164,13 +165,13 @@ class Fitter:
         return Fitted({part: nets for part, nets in networks.items() if nets}, last.evaluation, rows)
 
     def _require_paced(self, kind: Kind, kept: Networks) -> None:
-        """Check that the networks of a component are those that evaluations along its schedule see."""
+        """Check that the component returned the networks that were evaluated along its schedule."""
         seen, name = self._paced, self.recipe.parts[kind].name if kind in self.recipe.parts else ""
         self._paced = None
-        if seen is not None and not _same(seen, kept):
+        if seen is not None and not _same_networks(seen, kept):
             raise PluginError(
-                f"{kind} '{name}': fit returns other networks than its paced program trains, by which the "
-                "number of epochs is selected; return that program's, or mark it paced=False"
+                f"{kind} '{name}': fit does not return the networks that its paced program trains, by which "
+                "the number of epochs is selected; return those, or mark the program paced=False"
             )
 
     def _part(self, kind: Kind) -> Training:
@@ -195,7 +196,7 @@ class Fitter:
         inputs = {"train": rows} | {name: side.features for name, side in sides.items()}
 
         def embed(one: Rows) -> Tensor:
-            if not len(one):  # as test_seen of a data set for CZSL only: no rows, but of g's width
+            if not len(one):  # as in test_seen of a CZSL-only data set: no rows, but the right width
                 first = torch.zeros(1, dtype=torch.int64, device=view.labels.device)
                 return self.embedding.embed(nets, rows[first])[:0]
             return torch.cat([self.embedding.embed(nets, p) for p in in_chunks(one, view.labels.device)])
@@ -226,7 +227,7 @@ class Fitter:
             parts = [self._transformed(generator, part) for part in torch.split(view.features, 1024)]
         made, labels = self._synthetic(generator, training)
         both = TrainView(torch.cat([*parts, *made]), torch.cat([view.labels, labels]))
-        del parts, made  # with many classes, the largest tensors there are
+        del parts, made  # with many classes these are the largest tensors
         synthetic = both.features[len(view.labels) :]
         alone = TrainView(synthetic, torch.searchsorted(self.space.unseen, labels))
         tasks = (
@@ -298,7 +299,7 @@ class Fitter:
         return made, unseen.repeat_interleave(per_class)
 
 
-def _same(one: Networks, other: Networks) -> bool:
+def _same_networks(one: Networks, other: Networks) -> bool:
     flat, others = flatten(one), flatten(other)
     return flat.keys() == others.keys() and all(torch.equal(flat[name], others[name]) for name in flat)
 

@@ -101,9 +101,9 @@ def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
     """Compute in this mode, and restore the process's global state afterwards, whatever plugins do to it.
 
     This includes the global random generators, from which plugins draw when they build modules or data
-    loaders. They start from ``seed``, so that a plugin which wrongly uses them is at least repeatable. On a
+    loaders. They start from ``seed``, so that even a plugin that wrongly uses them is repeatable. On a
     GPU deterministic algorithms are switched on; an operation without one warns. Uninitialised memory is not
-    filled, which would double the kernels of every draw. What is printed goes to standard error.
+    filled, since that would double the kernels of every draw. Printed text goes to standard error.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     if mode.device == "cuda":
@@ -231,7 +231,7 @@ def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
     """Seeds 0 to n-1 for a number n, or the seeds of a list.
 
     Raises:
-        SettingsError: there is none, more than 10,000, or one is negative, above 64 bits or given twice.
+        SettingsError: there are none or over 10,000, or one is negative, repeated or too large for 64 bits.
     """
     numbers = tuple(range(min(seeds, MOST_SEEDS + 1)) if isinstance(seeds, int) else seeds)
     if not numbers or not all(0 <= seed <= LARGEST for seed in numbers) or len(set(numbers)) != len(numbers):

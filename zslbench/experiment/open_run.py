@@ -119,7 +119,7 @@ class OpenRun:
             environment: further facts, added to those of :func:`describe`.
 
         Raises:
-            DataError: the region store that the run read does not hold what was written.
+            DataError: the region store that the run read differs from its digests.
         """
         import pandas as pd
 

@@ -172,8 +172,8 @@ class AllOptions(FitOptions, RunOptions):
 
     candidates: str | Path | None = _option(  # noqa: RUF009
         None,
-        "Unseen classes that are scored: those with test images (test, the default), all, or those that a "
-        "file lists, one on each line. Results other than the default are marked.",
+        "Unseen classes to score: those with test images (test, the default), all, or those that a file "
+        "lists, one per line. Results with other than the default are marked.",
         metavar="test|all|FILE",
     )
 

@@ -189,7 +189,7 @@ def _require_own_epochs(
     stages = sorted({row["stage"] for row in rows})
     if logged := [row["stage"] for row in rows if not evaluates(row["epoch"])]:
         raise PluginError(
-            f"stage '{logged[0]}' logs a figure under a name of the evaluator's ({', '.join(figures)}); "
+            f"stage '{logged[0]}' logs a figure under a name that the evaluator uses ({', '.join(figures)}); "
             "rename its step"
         )
     if len(stages) > 1:

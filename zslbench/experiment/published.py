@@ -325,7 +325,7 @@ def _read(
                 found.append(parse({key: (line[key] or "").strip() for key in columns}))
             except ValueError as error:
                 faults.append(f"{name}, line {reader.line_num}: {error}")
-    except csv.Error as error:  # a field of more than 128 kB
+    except csv.Error as error:  # such as a field of over 128 kB
         faults.append(f"{name}, line {reader.line_num}: {error}")
     return found
 

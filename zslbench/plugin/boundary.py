@@ -1,4 +1,4 @@
-"""The boundary around plugins' code: what it prints goes to standard error, and it cannot end the process."""
+"""The boundary around plugins' code: its prints go to standard error, and it cannot end the process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from zslbench.output import echo
 from zslbench.pipes import Pipe
 
 PACKAGES: dict[str, str] = {}
-"""By top-level package of a loaded plugin: the plugin's name."""
+"""The names of loaded plugins, by top-level package."""
 
 _CORE = "zslbench"
 
 
 @contextlib.contextmanager
 def plugin_code(what: str) -> Iterator[None]:
-    """Within the context, which runs code of plugins, nothing is printed to standard output; ``what`` runs.
+    """Run plugins' code: what it prints goes to standard error, and it cannot end the process.
+
+    Args:
+        what: names what runs, for the message.
 
     Raises:
         PluginError: the code called ``sys.exit`` or raised another exception that would end the process.
@@ -34,7 +37,7 @@ def plugin_code(what: str) -> Iterator[None]:
         except BaseException as error:
             ordinary = isinstance(error, Exception)
             if is_stop(error) and ordinary and not isinstance(error, Interrupted):
-                raise KeyboardInterrupt from error  # the plugin had made another error of it
+                raise KeyboardInterrupt from error  # the plugin turned the stop into an ordinary error
             if ordinary or is_stop(error):
                 raise
             text = f"{what}: a plugin raised {one_line(error)}; plugins must not end the process"
@@ -42,10 +45,10 @@ def plugin_code(what: str) -> Iterator[None]:
 
 
 def is_stop(error: BaseException) -> bool:
-    """Whether somebody stopped zslbench (Ctrl-C, a signal, ``Interrupted``), not a plugin that merely raised
-    what would end the process."""
+    """Whether zslbench was stopped (Ctrl-C, a signal, ``Interrupted``), rather than a plugin raising an
+    exception that would end the process."""
     if error.__context__ is not None and is_stop(error.__context__):
-        return True  # raised in an answer to the stop
+        return True  # raised while handling the stop
     place = error.__traceback__
     if place is None or isinstance(error, Exception):
         return isinstance(error, Interrupted)
@@ -53,7 +56,7 @@ def is_stop(error: BaseException) -> bool:
         place = place.tb_next
     if _package(place.tb_frame) == _CORE:
         return True
-    # A signal is handled between instructions; whoever raises a KeyboardInterrupt has an instruction for it.
+    # Signals are handled between instructions; code that raises KeyboardInterrupt has an instruction for it.
     code = place.tb_frame.f_code.co_code
     raised = dis.opname[code[max(place.tb_lasti, 0)]] == "RAISE_VARARGS"
     return isinstance(error, KeyboardInterrupt) and not raised
@@ -74,8 +77,8 @@ def one_line(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def printing_to_stderr() -> Iterator[None]:
-    """Within the context, what Python code prints goes to standard error, with the name of the plugin."""
-    if isinstance(sys.stdout, _Printed):  # already so; threads that train together nest in any order
+    """Within the context, what Python code prints goes to standard error, after the name of the plugin."""
+    if isinstance(sys.stdout, _Printed):  # already redirected; threads that train together nest in any order
         yield
         return
     with contextlib.redirect_stdout(_Printed()) as printed:
@@ -108,7 +111,7 @@ def release_stdout() -> None:
 
 
 class _Printed(io.TextIOBase):
-    """Standard output for plugins: whole lines go to standard error, after the name of who printed them."""
+    """Standard output for plugins: whole lines go to standard error, after the name of the plugin."""
 
     def __init__(self) -> None:
         self._begun: dict[int, str] = {}
@@ -125,7 +128,7 @@ class _Printed(io.TextIOBase):
         return len(text)
 
     def close(self) -> None:
-        """Finish lines that were begun."""
+        """Write lines that are still unfinished."""
         for text in [self._begun.pop(thread) for thread in list(self._begun)]:
             echo(text, err=True)
 

@@ -72,7 +72,7 @@ class OfficialSplit:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The unseen classes that images of unseen classes can be taken for."""
+    """The unseen classes that are scored: those that test images can be assigned to."""
 
     name: str
     """``test``, ``all``, or the name of a file."""
@@ -114,7 +114,7 @@ class Dataset:
     regions: RegionSource | None = None
     image_files: tuple[str, ...] | None = None
     candidates: Candidates | None = None
-    """None: the classes of the test_unseen images. Runs decide with ``--candidates``."""
+    """None: the classes of the test_unseen images. ``--candidates`` overrides this."""
     finetuned: bool | None = None
     """Whether the backbone was fine-tuned on this data set; None: unknown."""
     sources: tuple[Source, ...] = ()

@@ -105,8 +105,8 @@ class Component(_Declaration):
         settings: ``"package.module:Class"`` of a :class:`~zslbench.plugin.settings.ComponentSettings`, in a
             module that does not import torch; None: no settings.
         paper: where the component comes from.
-        folder: of a data set: the folder below the data root that it reads; None: none. Another folder of
-            the data set's name is pointed out to users, who may mean that one.
+        folder: for a data set, the folder below the data root that it reads; None: none. A note points
+            out another folder with the data set's name, which users may have meant.
     """
 
     kind: Kind

@@ -62,7 +62,7 @@ def _checked(found: Registry, strict: bool = False) -> Registry:
 
 @cache
 def first_party() -> Registry:
-    """The plugins of zslbench's own distribution, which get their names first; no other one is imported."""
+    """The plugins of zslbench's own distribution, which claim names first; no other plugins are imported."""
     candidates = map(_Candidate.of, metadata.entry_points(group=CORE))
     return _load_all([one.entry for one in candidates if one.info.distribution.lower() == CORE])
 

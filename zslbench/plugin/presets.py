@@ -148,7 +148,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def toml_or_word(text: str) -> Any:
-    """A value that a user typed: as TOML, or as text if it is not TOML; ValueError: it is absurd."""
+    """A value that a user typed: TOML, or else plain text; ValueError: beyond the parser's limits."""
     try:
         content = parse_toml(f"value = {text}")
     except TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""Settings of the whole process, which plugins may change: runs begin with known ones and restore them."""
+"""Process-wide settings, which plugins may change: runs start from known values and restore the old ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _attributes(module: Any, *names: str) -> _Access:
 
 
 def _flushes_denormals() -> bool:
-    """torch can set this, but not tell it."""
+    """torch can set this, but cannot report it, so try."""
     return not bool((torch.full((1,), 1e-310, dtype=torch.float64, device="cpu") * 1.0).any())
 
 
@@ -46,7 +46,7 @@ def _set_environment(before: Mapping[str, str]) -> None:
 
 
 def _folder() -> str | None:
-    with contextlib.suppress(OSError):  # it was removed
+    with contextlib.suppress(OSError):  # it no longer exists
         return os.getcwd()  # noqa: PTH109
     return None
 
@@ -57,7 +57,7 @@ def _set_folder(before: str | None) -> None:
 
 
 def _signal_handlers() -> dict[int, Any]:
-    """Empty in other threads, which cannot set any."""
+    """Empty outside the main thread, where handlers cannot be set."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     return {number: signal.getsignal(number) for number in signal.valid_signals()}
@@ -126,7 +126,7 @@ STATE: Mapping[str, _Access] = {
     "the working directory": (_folder, _set_folder),
     "the handlers of signals": (_signal_handlers, _set_signal_handlers),
 }
-"""By a readable name. ``sys.path`` is left out: what is imported late may need what a plugin added to it."""
+"""By a readable name. ``sys.path`` is left out: later imports may need what a plugin added to it."""
 
 START: Mapping[str, Any] = {
     "torch's default dtype": torch.float32,
@@ -139,15 +139,15 @@ START: Mapping[str, Any] = {
         "divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn",
     },
 }  # fmt: skip
-"""What runs begin with, whatever the caller or an imported plugin has set: their numbers depend on it."""
+"""What runs start with, whatever the caller or an imported plugin has set: their numbers depend on it."""
 
 
 @contextlib.contextmanager
 def preserved(start: Mapping[str, Any] = {}, names: Iterable[str] = STATE) -> Iterator[list[str]]:
-    """Restore these settings at the end; the list then says which had been changed.
+    """Restore these settings at the end; the list then names those that were changed.
 
     Args:
-        start: values that apply within the context.
+        start: values to set within the context.
     """
     before = {name: STATE[name][0]() for name in names}
     changed: list[str] = []
@@ -163,7 +163,7 @@ def preserved(start: Mapping[str, Any] = {}, names: Iterable[str] = STATE) -> It
 
 
 def _restore(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Set what differs from these values; its name and what it was instead."""
+    """Set whatever differs from these values; returns the names and previous values."""
     found = []
     for name, value in values.items():
         read, write = STATE[name]

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def load_class(registered: Registered[Component]) -> type[Any]:
-    """Import a component's class, and torch; PluginError if it is not one that implements its interface.
+    """Import a component's class, and torch; PluginError unless it is a class that implements its interface.
 
-    Settings of the process on which numbers depend are as before, whatever the module does to them.
+    Process-wide settings on which numbers depend are restored, whatever the module does to them.
     """
     from zslbench.plugin import interfaces
     from zslbench.plugin.process import START, preserved

@@ -65,25 +65,25 @@ def selection_label(selection: str) -> str:
 
 
 def mode_mark(selection: str) -> str:
-    """What marks numbers of a selection other than ``val``."""
+    """The mark on numbers of a selection other than ``val``."""
     return ORACLE_MARK if uses_test_images(selection) else "" if selection == "val" else f" ({selection})"
 
 
 def selection_mark(record: RunRecord) -> str:
-    """What marks a number wherever it is shown: a selection other than ``val``, candidates other than
-    ``test``, regions that were not compared with their digests."""
+    """The mark on a number wherever it is shown: for a selection other than ``val``, candidates other than
+    ``test``, and regions that were not compared with their digests."""
     mark = mode_mark(record.info.selection) + ("" if is_verified(record) else " (unverified)")
     chosen = candidates_label(record)
     return mark if chosen == TEST else f"{mark} (candidates {chosen})"
 
 
 def candidates_label(record: RunRecord) -> str:
-    """The name of the run's candidates: ``test``, ``all``, or that of a file."""
+    """The name of the run's candidates: ``test``, ``all``, or the name of a file."""
     return str((_candidates(record) or {}).get("name", TEST))
 
 
 def candidates_key(record: RunRecord) -> str:
-    """Equal for runs with the same candidates, whose figures can be ranked together."""
+    """Equal for runs with the same candidates: only these can be ranked together."""
     chosen = _candidates(record)
     return canonical(chosen) if chosen else ""
 

@@ -162,7 +162,7 @@ class _Builder:
         return Row.of(self.columns, row, line.group, "" if first else selection)
 
     def other_candidates(self, line: Line, selection: str, datasets: Collection[str]) -> list[str]:
-        """Names of the candidates of the line's runs, where they are not the default."""
+        """Names of the candidates of the line's runs, if they are not the default."""
         records = (
             one for dataset in datasets for one in self.entry(line, dataset, selection).records.values()
         )

@@ -1,7 +1,7 @@
-"""What ``run.json`` holds: the type of every field that something reads.
+"""The content of ``run.json``: the types of all fields that zslbench reads.
 
-Records are checked when they are written and when they are read, so that whoever has a record can rely on it.
-Of the models' fields those without a default must be there, and fields beyond them may hold anything.
+Records are checked both when written and when read, so code that has a record can rely on it. Fields of
+the models without a default are required; further fields may hold anything.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def check_content(content: Mapping[str, Any]) -> None:
     """Check the parsed ``run.json`` of a run.
 
     Raises:
-        ValueError: says which field is not what it must be.
+        ValueError: a field is missing or invalid; says which.
     """
     if content.get("format") != FORMAT:
         raise ValueError(f"format {content.get('format')!r}, but this zslbench reads format {FORMAT}")
@@ -120,7 +120,7 @@ def check_content(content: Mapping[str, Any]) -> None:
 
 
 def _check_plain(value: Any, where: tuple[Any, ...]) -> None:
-    """Numbers must be usable in arithmetic, and whatever is written must be readable by ``parse_json``."""
+    """Check that numbers are usable in arithmetic and that ``parse_json`` can read back what is written."""
     if isinstance(value, dict | list):
         if len(where) == DEPTH:
             raise ValueError(f"{where[0]}: more than {DEPTH} nested lists and tables")

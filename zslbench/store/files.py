@@ -26,7 +26,7 @@ def explained(where: Path, act: str) -> Iterator[None]:
         yield
     except OSError as error:
         wrong_kind = isinstance(error, NotADirectoryError | FileExistsError)
-        cure = "move away what is there" if wrong_kind else "free space or set permissions there"
+        cure = "move the file that is in the way" if wrong_kind else "free up space or fix its permissions"
         raise ZslbenchError(
             f"{error.filename or where}: cannot {act} ({error.strerror or error}); {cure}, or use another "
             "store (--store, ZSLBENCH_STORE), then run the command again"

@@ -1,11 +1,11 @@
 """The generations of finished runs: folders that are only ever added, and never change.
 
-``runs/<id>`` is the first generation of a run, ``reruns/<id>/<n>`` with n from 2 what ``--force`` computed
-later, or what takes the place of a damaged one. The newest complete generation is the run. One rename puts a
-generation in its place, so at every moment whoever looks for a run finds the whole of the old or of the new.
+``runs/<id>`` is the first generation of a run; ``reruns/<id>/<n>``, with n from 2, are those that ``--force``
+computed later or that replace a damaged one. The newest complete generation is the run. A generation gets its
+place by a single rename, so readers always find either all of the old one or all of the new one.
 
-An older generation stays for an hour, for processes that have opened it or found it in a listing, and is
-removed by the next write after that.
+An older generation stays for an hour, for processes that have opened it or found it in a listing; the next
+write after that removes it.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class Generations:
         self._warned: set[str] = set()
 
     def names(self) -> list[str]:
-        """What may be the id of a run, sorted; OSError if the folders cannot be read."""
-        # In this order: a first generation goes long after there is a later one.
+        """Possible ids of runs, sorted; OSError if the folders cannot be read."""
+        # In this order: a first generation is removed long after a later one appears.
         return sorted({one for one in (*_names(self.runs), *_names(self.reruns)) if not one.startswith(".")})
 
     def newest(self, run: str) -> RunRecord | None:
         """The newest complete generation, with a warning for each damaged one that is newer; None: no run.
 
         Raises:
-            DataError: there are only damaged ones.
+            DataError: all generations are damaged.
         """
         faults = []
         for number in (*self._numbers(run), 1):
@@ -74,7 +74,7 @@ class Generations:
 
         Raises:
             RunExistsError: there is a complete run and ``replace`` is false.
-            OSError: it cannot be done.
+            OSError: the folder cannot be renamed.
         """
         for number in itertools.count(1 + max(self._existing(run), default=0)):
             with contextlib.suppress(DataError):
@@ -86,10 +86,8 @@ class Generations:
                 folder.rename(target)
             except OSError as error:
                 if error.errno in _TAKEN:
-                    continue  # by another process, a moment ago
-                if (
-                    folder.exists()
-                ):  # otherwise it was renamed, and a network disk says so only the second time
+                    continue  # another process took the place a moment ago
+                if folder.exists():  # otherwise it was renamed: a network disk repeated the request
                     raise
             sync_folder(target.parent)
             return
@@ -97,17 +95,17 @@ class Generations:
     def clean(self, own: Path) -> None:
         """Move older generations into ``own``, a new folder of this process, and damaged ones to ``damaged``.
 
-        Only where there is a newer complete one, so numbers only grow and no two generations ever have the
-        same place.
+        Only those with a newer complete generation are moved, so numbers only grow and no place is ever used
+        twice.
         """
         for run in _names(self.reruns):
-            with contextlib.suppress(OSError, DataError):  # as when another process does the same
+            with contextlib.suppress(OSError, DataError):  # such as when another process does the same
                 self._clean(run, own)
 
     def rescue(self, own: Path) -> None:
-        """Publish the run in the folder of a dead process that had moved it out of its place.
+        """Publish a run that a dead process had moved into its own folder in order to replace it.
 
-        That is how earlier versions replaced runs: the folder has ``old-<k>`` and, unless damaged, ``new``.
+        Earlier versions replaced runs this way: the folder has ``old-<k>`` and, unless damaged, ``new``.
         """
         run, olds = own.name.partition(".")[0], sorted(own.glob("old-*"))
         for one in (own / "new", *olds) if olds else ():
@@ -133,7 +131,7 @@ class Generations:
                     self._set_aside(run, place, error)
                 continue
             published = _published(place)
-            # Both times by the clock of the disk.
+            # Both times are from the clock of the file system.
             if replaced is not None and own.stat().st_mtime - replaced > GRACE:
                 place.rename(own / f"{run}-{number}")
             replaced = published
@@ -141,7 +139,7 @@ class Generations:
     def _open(self, run: str, number: int) -> RunRecord:
         record = RunRecord(self._place(run, number))
         if record.info.id != run:
-            fault = f"has run {record.info.id} in it, which belongs elsewhere"
+            fault = f"holds run {record.info.id}, which belongs elsewhere"
             raise BrokenRunError(record.folder, [fault])
         return record
 

@@ -1,4 +1,4 @@
-"""The check of every name that becomes part of a path, whether a user, a file or a plugin gave it."""
+"""Checks every name that becomes part of a path, whether it comes from a user, a file or a plugin."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Collection
 from zslbench.errors import SettingsError
 
 _LONGEST = 150
-"""Bytes of a name in UTF-8: file systems allow 255, and temporary names and endings are added."""
+"""Bytes of a name in UTF-8: file systems allow 255, but temporary names and extensions are longer."""
 _FORBIDDEN = frozenset('/\\:*?"<>|')
-"""Separators, and what Windows does not allow."""
+"""Separators, and characters that Windows does not allow."""
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"
-"""Invisible too, but part of the spelling in Persian and the scripts of India."""
+"""Also invisible, but needed for spelling in Persian and in Indian scripts."""
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
-"""What Windows opens as a device, with any ending."""
+"""Names that Windows opens as devices, with any extension."""
 
 
 def name_fault(name: str, *, nested: bool = False) -> str:
@@ -41,14 +41,14 @@ def checked_name(name: str, what: str, *, nested: bool = False, taken: Collectio
     Args:
         what: what is named, for the message: ``"--name"``.
         nested: whether ``/`` may separate folders.
-        taken: lower-case names that have another meaning there.
+        taken: lower-case names that already have another meaning.
 
     Raises:
-        SettingsError: it may not; says why.
+        SettingsError: the name is not allowed; says why.
     """
     fault = name_fault(name, nested=nested)
     if not fault and name.lower() in taken:
-        fault = "is the name of something else there"
+        fault = "is reserved"
     if fault:
         shown = name[:80] if name.isprintable() else repr(name[:80])
         raise SettingsError(f"{what} {shown}: the name {fault}; use letters, digits and '-_.+ '")
@@ -56,7 +56,7 @@ def checked_name(name: str, what: str, *, nested: bool = False, taken: Collectio
 
 
 def path_name(text: str) -> str:
-    """A usable name from any text, such as a data set's: what may not be in a name becomes ``_``.
+    """A usable name from any text, such as a data set's: characters that are not allowed become ``_``.
 
     >>> path_name("folder:ucf101/split_1")
     'folder_ucf101_split_1'
@@ -81,7 +81,7 @@ def _fault(name: str) -> str:
     if name[0] in ".- " or name[-1] in ". ":
         return f"begins with {name[0]!r}" if name[0] in ".- " else f"ends with {name[-1]!r}"
     if len(name.encode()) > _LONGEST:
-        return f"has over {_LONGEST} bytes"
+        return f"is longer than {_LONGEST} bytes"
     if name.partition(".")[0].rstrip().lower() in _DEVICES:
-        return "is that of a device on Windows"
+        return "is a device name on Windows"
     return ""

@@ -1,7 +1,7 @@
-"""TOML and JSON that others wrote: whatever it holds, it is read or refused in moments.
+"""Parses TOML and JSON from others: any input is read or rejected within moments.
 
-The parsers of the standard library may take hours for a dotted key of a megabyte, and fail with errors of
-their own on deep nesting; integers may have any size, and nothing that we compute with holds them.
+The standard library's parsers can take hours for a dotted key of a megabyte, raise unrelated errors on deep
+nesting, and accept integers of any size, which tables and arrays cannot hold.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 LARGEST = 2**63 - 1
-"""Integers are at most this, and at least its negative."""
+"""The largest integer allowed; the smallest is its negative."""
 MOST_SEEDS = 10_000
 """Seeds of one command or suite."""
 _LONGEST = 250_000
 DEPTH = 32
-"""Nested lists and tables, at most."""
+"""Most levels of nested lists and tables."""
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
 _LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*\.[ \t]*{_PART}){{{DEPTH}}}")
 
@@ -41,11 +41,11 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def small_text(path: Path) -> str:
-    """The text of a file that someone wrote by hand.
+    """The text of a file that was written by hand.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no file, too large, or not UTF-8.
+        ValueError: it is not a file, is too large, or is not UTF-8.
     """
     if not path.is_file():
         raise ValueError("no such file")
@@ -55,13 +55,14 @@ def small_text(path: Path) -> str:
 
 
 def parse_json(data: str | bytes) -> Any:
-    """The content of a JSON text of any length; ValueError if it is none, nested too deeply, or as above."""
+    """The content of a JSON text of any length; ValueError: it is invalid or beyond the limits on nesting and
+    integers."""
     with _Explained():
         return _bounded(json.loads(data))
 
 
 class _Explained:
-    """Turns the parsers' other errors into a ValueError of one line."""
+    """Turns other errors from the parsers into a one-line ValueError."""
 
     def __enter__(self) -> None: ...
 

@@ -62,7 +62,7 @@ class RunContent:
 
 
 class BrokenRunError(DataError):
-    """What the folder has is not a complete run."""
+    """The folder does not hold a complete run."""
 
 
 class NoRunError(BrokenRunError):
@@ -159,7 +159,7 @@ class RunRecord:
 
 
 def _file(path: Path) -> Path:
-    """The path, unless something else is there: reading a pipe would wait for ever."""
+    """The path, if it is a regular file: reading a pipe would block forever."""
     if path.exists() and not path.is_file():
         raise OSError(f"{path.name} is not a file")
     return path

@@ -12,12 +12,12 @@ Layout::
       unfinished/<id>.lock  held by the process that computes it (zslbench.store.workspace)
       tmp/<id>.<host>.<random>/new/  a run being written; renamed to its place when it is on the disk
                             (zslbench.store.workspace)
-      damaged/              folders without a complete run, whose run was computed again
+      damaged/              damaged folders of runs that were computed again
 
 No file is shared between runs and nothing is replaced, so any number of processes may read and write at once.
 If two finish the same run, the first rename wins and the other process uses that result. The next command
-that writes removes what is no longer needed: what killed processes left, by the rule stated in
-:mod:`zslbench.store.workspace`, and older generations, by that in :mod:`zslbench.store.generations`.
+that writes removes what is no longer needed: leftovers of killed processes, by the rule in
+:mod:`zslbench.store.workspace`, and older generations, by the rule in :mod:`zslbench.store.generations`.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Store:
         """Make sure, before anything is computed, that runs can be written; remove what is no longer needed.
 
         Raises:
-            ZslbenchError: they cannot, and there are none to be read either.
+            ZslbenchError: they cannot, and the store has no runs to read either.
         """
         try:
             with explained(self.root, _WRITE):
@@ -186,9 +186,9 @@ class Store:
             self._workspaces.release(run, lock, remove=done or run in self._written)
 
     def describe(self, folder: Path, info: Mapping[str, Any]) -> None:
-        """Record in a workspace what its run is, for :meth:`unfinished`; what JSON lacks becomes text.
+        """Describe a workspace's run, for :meth:`unfinished`; values that JSON cannot hold become text.
 
-        Of ``info`` only ``group`` has a meaning here: ids of the runs that need the workspace.
+        Only ``group`` of ``info`` is used here: the ids of the runs that need the workspace.
         """
         with explained(self.root, _WRITE):
             write_atomically(
@@ -198,7 +198,7 @@ class Store:
     # --- helpers -------------------------------------------------------------------------------------
 
     def _clean(self, own: Path) -> None:
-        """Remove what killed processes left, and older generations; what cannot be removed stays.
+        """Remove leftovers of killed processes and older generations; anything that cannot be removed stays.
 
         Args:
             own: a scratch folder of this process.

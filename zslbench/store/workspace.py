@@ -78,13 +78,13 @@ class Workspaces:
             lock.release()
 
     def names(self) -> list[str]:
-        """Runs of which there is a folder or a lock file."""
+        """Runs that have a folder or a lock file."""
         if not self.parent.is_dir():
             return []
         return sorted({path.name.removesuffix(".lock") for path in self.parent.glob("[!.]*")})
 
     def needed_for(self, run: str) -> list[str]:
-        """Runs that may resume from the workspace: its own, and those that were trained together with it."""
+        """Runs that may resume from the workspace: its own run, and those trained together with it."""
         if not (self.parent / run).is_dir():
             return []
         group = _info(self.parent / run).get("group")

@@ -1,4 +1,4 @@
-"""The check that components leave the process to others: its settings, standard output, and its end."""
+"""Checks that components leave process-wide settings and standard output alone."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from zslbench.testing.harness import USES, ComponentCase
 
 
 def leaves_process_alone(case: ComponentCase | DatasetCase) -> None:
-    """Fitting and using it changes no setting of the process and writes nothing to standard output."""
+    """Fitting and using it changes no process-wide setting and writes nothing to standard output."""
     for who, use in _uses(case):
         with preserved(START), contextlib.suppress(Exception):
-            use()  # libraries that are imported only now may set what they need, once
+            use()  # libraries imported here for the first time may set what they need, once
         with _watched(who):
             use()
 
 
 def _uses(case: ComponentCase | DatasetCase) -> Iterator[tuple[str, Callable[[], object]]]:
     if isinstance(case, DatasetCase):
-        assert case.dataset is not None  # or it is not on this machine
+        assert case.dataset is not None  # None only if its files are not on this machine
         yield "load", case.load
     elif case.kind == "extractor":
         images, extract = sample_images(case)
@@ -49,7 +49,7 @@ def _watched(who: str) -> Iterator[None]:
         try:
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 yield
-        except Exception as error:  # it may follow from what was changed
+        except Exception as error:  # may be a consequence of a changed setting, which is reported first
             failure = error
         finally:
             os.dup2(own, 1)
@@ -57,7 +57,13 @@ def _watched(who: str) -> Iterator[None]:
         file.seek(0)
         text = (printed.getvalue() + file.read().decode(errors="replace")).strip()
     settings = ", ".join(changed)
-    require(not changed, f"{who} leaves {settings} changed; others share the process: use a context manager")
+    require(
+        not changed,
+        f"{who} leaves {settings} changed for the whole process; restore it, e.g. with a context manager",
+    )
     if failure is not None:
         raise failure
-    require(not text, f"{who} prints {text[:60]!r}; log it (logging.getLogger), tables are printed there")
+    require(
+        not text,
+        f"{who} prints {text[:60]!r} to standard output, where tables go; log it (logging.getLogger)",
+    )

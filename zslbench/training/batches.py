@@ -181,9 +181,9 @@ def in_chunks(
     Features that are slow to read are read one chunk ahead.
 
     Args:
-        device: that of the features.
-        rows: chunks have at most so many rows, rounded down to a power of two: matrix products of such sizes
-            round like those of whole chunks.
+        device: where the features are.
+        rows: most rows of a chunk, rounded down to a power of two: matrix products of such sizes round like
+            those of whole chunks.
     """
     size = min(CHUNK_ROWS, 1 << max(0, rows.bit_length() - 1))
     if len(features):

@@ -56,7 +56,7 @@ class Training:
     graphs: Graphs | None = None
     """Captures iterations in CUDA graphs; None: they are computed step by step."""
     keep_scores: bool = False
-    """Whether evaluations keep all scores, not only those that figures need."""
+    """Whether evaluations keep all scores, not only the leaders that figures need."""
     member: Member | None = None
     """Set if several seeds train together."""
 

@@ -164,7 +164,7 @@ def test_the_figures_of_an_epoch_are_those_of_a_schedule_that_ends_there(run, be
     ("embedding", "facts"),
     [
         ("twice", ("10 epochs", "embedding.epochs=5")),
-        ("averaged", ("other networks", "paced=False")),
+        ("averaged", ("does not return the networks", "paced=False")),
         ("two-schedules", ("embedding/one", "embedding/two")),
         ("misnamed", ("val_h",)),
     ],

@@ -204,7 +204,7 @@ class TwoSchedules(PacedEmbedding):
 
 
 class Misnamed(PacedEmbedding):
-    """Logs a figure under a name of the evaluator's."""
+    """Logs a figure under a name that the evaluator uses."""
 
     def fit(self, view):
         program = clock_program(view, self.settings.epochs)

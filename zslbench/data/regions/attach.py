@@ -101,7 +101,7 @@ def disagreements(
 
 
 def _check_layout(source: RegionStore | RegionFile, findings: Findings) -> None:
-    """Stores that earlier versions made of maps with the channels last have mixed up channels and regions."""
+    """Report stores of channels-last maps in which an earlier version mixed up channels and regions."""
     grid: Any = source.provenance.get("grid")
     if isinstance(source, RegionFile) or source.simulated or not grid or "layout" in source.provenance:
         return
@@ -109,7 +109,7 @@ def _check_layout(source: RegionStore | RegionFile, findings: Findings) -> None:
         shape = (source.shape[2], *grid)
         if find_layout(shape, source.path) == "channels-last":
             sizes = " x ".join(map(str, shape))
-            text = f"{source.path.name} was made of maps of {sizes} as if their channels were first"
+            text = f"{source.path.name} was made from maps of {sizes} as if their channels were first"
             findings.error(f"{text}; import them again")
 
 

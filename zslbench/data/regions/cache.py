@@ -62,7 +62,7 @@ def cached_store(
                 if not target.exists():
                     for abandoned in target.parent.glob(
                         f".{glob.escape(target.name)}.*.part"
-                    ):  # by a killed process
+                    ):  # left by a killed process
                         shutil.rmtree(abandoned, ignore_errors=True)
                     _log.info("%s to %s, once (%.1f GB)", task, target, size / 1e9)
                     make(target, _log_progress(task, size))

@@ -100,16 +100,16 @@ def open_hdf5(path: Path, widths: Collection[int] = ()) -> RegionStore:
     )
     made = (store.folder / DESCRIPTION).stat().st_mtime_ns
     if found.st_ctime_ns > made and not is_known(_CHECK, state):
-        # Touched after it was read, though its size and the time of its content are as they were.
-        if not _holds(file, store):
-            fault = f"was changed after {store.folder} was made from it, and its time was set back"
-            raise DataError(path, [fault], f"Delete {store.folder}, which will be made again")
+        # The file changed after the copy was made, but its size and modification time are still the same.
+        if not _still_matches(file, store):
+            fault = f"changed after {store.folder} was made from it, but its modification time was set back"
+            raise DataError(path, [fault], f"Delete {store.folder}; it will be made again")
         remember(_CHECK, state)
     return store
 
 
-def _holds(file: RegionFile, store: RegionStore) -> bool:
-    """Whether a file has the values of the store that was made from it."""
+def _still_matches(file: RegionFile, store: RegionStore) -> bool:
+    """Whether the file still has the values of the store that was made from it."""
     digest = ArrayDigest(store.dtype, store.shape)
     for block in file.blocks():
         digest.update(as_stored(block, file.dtype, file.scale))
@@ -126,7 +126,7 @@ class RegionFile:
     """An HDF5 file with region features; all but the feature map is read at once.
 
     Args:
-        layout: of the feature map; None: what the file says, else as :func:`find_layout` finds it.
+        layout: of the feature map; None: as the file says, or else as :func:`find_layout` infers it.
         widths: lengths of feature vectors of the same images.
 
     Raises:

@@ -31,17 +31,18 @@ Layout = Literal["channels-first", "channels-last"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 _WIDE = 4
-"""A grid that is not square is believed if channels outnumber its longer side this many times."""
+"""A grid that is not square is accepted if there are this many times more channels than its longer side."""
 
 
 def find_layout(
     shape: tuple[int, ...], where: object, given: str | None = None, widths: Collection[int] = ()
 ) -> Layout:
-    """The layout of one image's map, of three axes, or of two: (channels, regions) or (regions, channels).
+    """The layout of one image's map, which has three axes or two: (channels, regions) or (regions, channels).
 
-    A map is read as one in which the channels outnumber each side of the grid, and as one whose number of
-    channels is the width of known features. Two axes are (regions, channels), as documented, unless features
-    say otherwise; where the first could be the channels of a square grid, features must say which it is.
+    Two things speak for a layout: its channels outnumber each side of the grid, and their number is the width
+    of known features. A layout with both is taken, or else the only one with either. Two axes are
+    (regions, channels), as documented, unless features say otherwise; where the first could be the channels
+    of a square grid, features must decide.
 
     Args:
         given: what the user or the file says.
@@ -107,7 +108,8 @@ def as_float32(
     import torch  # takes seconds to load, and float32 does not need it
 
     out = np.empty(stored.shape, dtype=np.float32) if out is None else out
-    native = np.require(stored, stored.dtype.newbyteorder("="), ("C", "W"))  # torch takes no read-only ones
+    # torch does not accept read-only arrays.
+    native = np.require(stored, stored.dtype.newbyteorder("="), ("C", "W"))
     values = torch.from_numpy(out).copy_(torch.from_numpy(native))
     if scale is not None:
         values.mul_(float(np.float32(scale)))

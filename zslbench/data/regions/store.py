@@ -11,7 +11,7 @@ Format of a store, version 1::
 
 ``store.json`` is an object with
 
-* ``sha256``: of this file, as :func:`zslbench.store.files.checked_json` writes it; earlier versions did not;
+* ``sha256``: of this file, written by :func:`zslbench.store.files.checked_json`; missing in older stores;
 * ``format``: 1;
 * ``arrays``: for each array ``file``, ``dtype`` (NumPy's, as ``<f2``), ``shape``, ``scale`` (uint8: value =
   integer times scale; else null) and ``sha256`` of dtype, shape and values
@@ -58,7 +58,7 @@ _PREFETCH = 1 << 16
 
 
 _LARGE = 1 << 30
-"""Bytes of a store that is checked in the background."""
+"""Bytes from which a store is checked in the background."""
 
 _CHECK = "region store"
 _checking = threading.Lock()
@@ -280,7 +280,7 @@ class RegionStore:
         return digest.hexdigest()
 
     def require_sound(self) -> None:
-        """Make sure that it holds what was written; every state of its files is checked once.
+        """Make sure that the store holds what was written; each state of its files is checked once.
 
         Raises:
             DataError: names the arrays that differ from their digests.
@@ -294,14 +294,14 @@ class RegionStore:
                 how = "Import or extract it again" if own else f"Delete {self.folder}, which is made from it"
                 fault = f"{', '.join(damaged)} changed since they were written (sha256)"
                 raise DataError(
-                    self.path, [fault], f"{how}; --trust-store uses it as it is, marked unverified"
+                    self.path, [fault], f"{how}; --trust-store uses it anyway and marks runs as unverified"
                 )
             self._sound = state
             if state == self._opened == self._state():
                 remember(_CHECK, state)
 
     def begin_check(self) -> None:
-        """As :meth:`require_sound`, in the background if it is large; a later call then has the faults."""
+        """Start :meth:`require_sound`, in the background if large; a later call then raises its error."""
         if self._stored.nbytes < _LARGE:
             self.require_sound()
         else:

@@ -44,7 +44,7 @@ class RegionWriter:
         provenance: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``; plain data.
         source: what an error about values names; None: the store.
         offset: the regions are not written, but mapped at this byte of the HDF5 file ``source``.
-        layout: of the maps there.
+        layout: of the maps in ``source``.
         advice: what to do if the disk has too little space.
 
     Raises:

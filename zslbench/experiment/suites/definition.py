@@ -60,7 +60,7 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _seeds(given: Any) -> Any:
-    """A number n as the seeds 0 to n-1; one more than allowed is enough to be refused."""
+    """A number n as the seeds 0 to n-1; a huge n becomes one seed too many, enough to be rejected."""
     return tuple(range(min(given, MOST_SEEDS + 1))) if isinstance(given, int) else given
 
 
@@ -95,7 +95,7 @@ class RowOptions(BaseModel):
     """Region features: a name or a path."""
     candidates: str | None = None
     """Unseen classes that are scored: ``test``, ``all``, or a file of class names, relative to the suite's
-    file."""
+    own file."""
     keep_weights: bool | None = None
     """Whether to keep the fitted networks with the runs."""
 

@@ -310,7 +310,7 @@ class _Resolver:
         return tuple(map(self._preset_path, chosen)) or None
 
     def _candidates(self, given: str | None) -> str | None:
-        """The candidates of a suite; a file named in it is relative to it."""
+        """The candidates of a suite; the path of a file is relative to the suite's file."""
         folder = self.suite.folder
         return given if given in (None, TEST, ALL) or folder is None else str(folder / str(given))
 

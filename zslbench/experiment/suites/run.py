@@ -58,7 +58,7 @@ def prepare(
     """Resolve and plan a suite; :meth:`Bench.run` of the result computes it.
 
     Arguments and errors are those of :func:`zslbench.bench`; ``across_lines`` is that of :class:`Bench`.
-    ``dry_run``: it will not be computed, so the store need not be writable.
+    With ``dry_run`` nothing will be computed, so the store need not be writable.
     """
     run = RunOptions(**options)
     if only_missing and retry_failed:

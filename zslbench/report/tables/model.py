@@ -185,7 +185,7 @@ def as_table(frame: Frame | Table, *, title: str = "", decimals: int = 2) -> Tab
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Records as a DataFrame; halves of surrogate pairs, which its text cannot hold, become escapes."""
+    """Records as a DataFrame; lone surrogates, which its text cannot hold, become escapes."""
     import pandas as pd
 
     def whole(value: Any) -> Any:
@@ -227,7 +227,7 @@ def signed(value: float, digits: int = 1) -> str | None:
 
 
 def one_line(text: str) -> str:
-    """The text on one line, :func:`visible`, with single blanks; a page of it is enough for any reader."""
+    """The text on one line, :func:`visible`, with single spaces, cut off after about a page."""
     line = " ".join(visible(text).split())
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 

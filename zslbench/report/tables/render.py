@@ -26,7 +26,7 @@ FORMATS = ("terminal", "markdown", "csv", "latex", "json", "html")
 
 _CSV_SAFE = ContextVar("csv_safe", default=False)
 _FORMULA = re.compile("[=@＝＋－＠]|[+-](?!(inf|[0-9.]+(e[+-]?[0-9]+)?)$)", re.IGNORECASE)
-"""How a cell begins that a spreadsheet would compute; ``-1.5e-3`` and ``-inf`` are numbers."""
+"""The start of a cell that a spreadsheet would run as a formula; ``-1.5e-3`` and ``-inf`` are numbers."""
 
 
 def render(table: Frame | Table, fmt: str, *, title: str = "", decimals: int = 2) -> str:
@@ -88,7 +88,7 @@ def emit(table: Frame | Table, fmt: str, *, title: str = "", decimals: int = 2) 
 
 @contextlib.contextmanager
 def csv_safe() -> Iterator[None]:
-    """Within the context, no cell of csv is a formula to a spreadsheet: such text gets a ``'`` in front."""
+    """Within the context, csv cells that a spreadsheet would run as formulas get a ``'`` in front."""
     token = _CSV_SAFE.set(True)
     try:
         yield
@@ -99,7 +99,7 @@ def csv_safe() -> Iterator[None]:
 def json_text(value: Any) -> str:
     """Any nested value as json, with null for whatever is missing.
 
-    What :func:`~zslbench.output.visible` escapes is escaped as json does, so programs read it exactly.
+    What :func:`~zslbench.output.visible` escapes is written as JSON escapes: programs read them exactly.
     """
     text = json.dumps(machine_value(value), ensure_ascii=False, indent=2, allow_nan=False)
     hidden = {one for one in set(text) - {"\n"} if visible_lines(one) != one}
@@ -147,7 +147,7 @@ def _attributes(cells: list[Cell]) -> dict[str, list[Any]]:
 
 
 def _csv_field(value: Any) -> Any:
-    """A value for csv, whose writer knows numbers and text; control characters are escaped."""
+    """A value for the csv writer, which takes numbers and text; control characters are escaped."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     text = visible_lines(_csv_text(value))

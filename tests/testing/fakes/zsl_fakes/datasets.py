@@ -153,7 +153,7 @@ class NaNRegions(Sound):
 
 
 class Prints(Sound):
-    """leaves_process_alone: load prints 'loading'; log it"""
+    """leaves_process_alone: load prints 'loading' to standard output"""
 
     def load(self, request):
         print("loading")  # noqa: T201

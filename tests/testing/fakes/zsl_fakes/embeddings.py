@@ -205,7 +205,7 @@ class GuideForgets(Sound):
 
 
 class Prints(Sound):
-    """leaves_process_alone: fit prints 'fitting'; log it"""
+    """leaves_process_alone: fit prints 'fitting' to standard output"""
 
     def fit(self, view):
         os.write(1, b"fitting\n")
