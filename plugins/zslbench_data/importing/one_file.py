@@ -135,6 +135,8 @@ def _read(path: Path) -> Arrays:
                     raise DataError(path, [f"expands to over {_RATIO} times its size"])
             with np.load(path, allow_pickle=False) as archive:
                 values = {name: archive[name] for name in names.values()}
+        except DataError:
+            raise
         except Exception as error:  # NumPy evaluates headers, which can raise anything
             why = " ".join(f"{type(error).__name__}: {error}".split())
             fault = f"the file cannot be read ({why[:300]})"
