@@ -173,7 +173,9 @@ def test_a_run_that_diverges(zslbench: Any, one_line: Callable[..., str]) -> Non
 
 
 def test_out_of_memory_says_what_to_reduce(zslbench: Any, one_line: Callable[..., str]) -> None:
-    line = one_line(zslbench.quick("--select=last", "--set=generator.per_class=1000000", "--set=generator.hidden=100000"))
+    line = one_line(
+        zslbench.quick("--select=last", "--set=generator.per_class=1000000", "--set=generator.hidden=100000")
+    )
     assert "out of memory" in line and "generator.per_class=1000000" in line
     assert "classifier.batch_size" in line
 
