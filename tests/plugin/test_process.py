@@ -62,9 +62,9 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "the level of logging": lambda: logging.disable(logging.CRITICAL),
     "garbage collection": gc.disable,
     "standard error": _stderr,
-    "the recursion limit": lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 7),
+    "the recursion limit": lambda: sys.setrecursionlimit(sys.getrecursionlimit() - 7),
     "the locale": lambda: locale.setlocale(locale.LC_ALL, "C.UTF-8"),
-    "the environment variables": lambda: os.environ.update(THEIRS="1"),
+    "the environment variables": lambda: os.environ.update(HOME="1"),
     "the working directory": lambda: os.chdir(Path(os.sep)),
     "the handlers of signals": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
 }
@@ -124,3 +124,35 @@ def test_a_folder_that_was_removed_is_no_fault(tmp_path: Path, monkeypatch: pyte
         os.chdir(tmp_path)
         (tmp_path / "gone").rmdir()
     assert [one.partition(" (")[0] for one in changed] == ["the working directory"]
+
+
+def test_what_torch_cannot_report_is_restored_with_everything_after_it() -> None:
+    matrices: Any = torch.backends.cuda.matmul
+    before = {name: read(name) for name in STATE}
+    with preserved() as changed:
+        matrices.fp32_precision = "tf32"
+        gc.disable()
+        with pytest.raises(RuntimeError):
+            read("torch's precision of matrix products")
+    assert {name: read(name) for name in STATE} == before
+    names = [one.partition(" (")[0] for one in changed]
+    assert names == ["torch's precision of matrix products", "garbage collection"]
+
+    matrices.fp32_precision = "tf32"  # by the caller
+    with preserved(START) as changed:
+        assert read("torch's precision of matrix products") == "highest"
+    assert changed == []
+
+
+def test_what_a_compiler_sets_is_restored_without_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THEIRS", "1"), monkeypatch.setenv("GONE", "1")
+    before = {name: read(name) for name in STATE}
+    with preserved() as changed:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = "new"
+        sys.setrecursionlimit(sys.getrecursionlimit() + 1000)
+    assert {name: read(name) for name in STATE} == before
+    assert changed == []
+    with preserved() as changed:
+        os.environ.update(NEW="2", THEIRS="2")
+        del os.environ["GONE"]
+    assert changed == ["the environment variables (GONE, THEIRS)"]

@@ -82,6 +82,16 @@ def _set_style(before: Mapping[str, Any] | None) -> None:
         pyplot.rcParams.update({key: one for key, one in (before or {}).items() if key != "backend"})
 
 
+def matmul_precision() -> str:
+    """torch's precision of float32 matrix products; ``"highest"`` from now on where torch cannot tell it,
+    because somebody has mixed torch's old and new functions for it."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        torch.set_float32_matmul_precision("highest")
+        return torch.get_float32_matmul_precision()
+
+
 _deterministic: Any = torch.utils.deterministic  # a module whose setting is a property
 _backends: Any = torch.backends.cudnn
 
@@ -146,10 +156,17 @@ START: Mapping[str, Any] = {
 def preserved(start: Mapping[str, Any] = {}, names: Iterable[str] = STATE) -> Iterator[list[str]]:
     """Restore these settings at the end; the list then names those that were changed.
 
+    Not listed are new environment variables and a raised recursion limit, which a compiler needs: they
+    disturb nobody. A setting that cannot be read at the beginning is left alone.
+
     Args:
         start: values to set within the context.
     """
-    before = {name: STATE[name][0]() for name in names}
+    matmul_precision()
+    before: dict[str, Any] = {}
+    for name in names:
+        with contextlib.suppress(Exception):
+            before[name] = STATE[name][0]()
     changed: list[str] = []
     given = before | dict(start)
     _restore(start)
@@ -157,17 +174,38 @@ def preserved(start: Mapping[str, Any] = {}, names: Iterable[str] = STATE) -> It
         yield changed
     finally:
         for name, after in _restore(given):
-            values = f"{given[name]} before, {after} after"
-            changed.append(f"{name} ({values})" if len(values) < 80 else name)
+            changed.extend(_described(name, given[name], after))
         _restore(before)
 
 
+_UNREADABLE = "unreadable"
+
+
+def _described(name: str, before: Any, after: Any) -> Iterator[str]:
+    """The change in words, if it may disturb others."""
+    values = f"{before} before, {after} after"
+    if name == "the environment variables":
+        values = ", ".join(sorted(key for key in before if before[key] != after.get(key)))
+        if not values:
+            return
+    if name == "the recursion limit" and after > before:
+        return
+    yield f"{name} ({values})" if len(values) < 80 else name
+
+
 def _restore(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Set whatever differs from these values; returns the names and previous values."""
+    """Set whatever differs from these values; returns the names and previous values.
+
+    Nothing is raised: the other settings must be restored, and an error must not replace a run's result.
+    """
     found = []
     for name, value in values.items():
         read, write = STATE[name]
-        if (now := read()) != value:
+        now: Any = _UNREADABLE
+        with contextlib.suppress(Exception):
+            now = read()
+        if now != value:
             found.append((name, now))
-            write(value)
+            with contextlib.suppress(Exception):
+                write(value)
     return found

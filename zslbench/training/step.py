@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zslbench.plugin.interfaces import Batch, Choice, Losses, Networks, Noise, NoiseSpec, Normal, Step
+from zslbench.plugin.process import matmul_precision
 from zslbench.plugin.streams import Streams
 
 StepFunction: TypeAlias = Callable[[Networks, Batch, Noise], tuple[Networks, Losses]]
@@ -73,7 +74,7 @@ def step_precision(precision: Precision) -> Iterator[None]:
 @contextlib.contextmanager
 def float32_products(precision: Precision) -> Iterator[None]:
     """Compute a run: under ``tf32`` a GPU multiplies float32 matrices with TF32 operands."""
-    before = torch.get_float32_matmul_precision()
+    before = matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     try:
         yield
@@ -83,7 +84,7 @@ def float32_products(precision: Precision) -> Iterator[None]:
 
 def is_reduced() -> bool:
     """Whether float32 products currently round their operands."""
-    return _precision.get() == "bf16" or torch.get_float32_matmul_precision() != "highest"
+    return _precision.get() == "bf16" or matmul_precision() != "highest"
 
 
 def forward_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:

@@ -221,10 +221,10 @@ class Widens(Sound):
 
 
 class Moves(Sound):
-    """leaves_process_alone: leaves the environment variables, the working directory"""
+    """leaves_process_alone: leaves the environment variables (PATH), the working directory"""
 
     def embed(self, nets, inputs):
-        os.environ["THEIRS"] = str(len(os.environ))
+        os.environ["PATH"] += os.pathsep
         os.chdir(os.pardir)
         return super().embed(nets, inputs)
 
