@@ -139,7 +139,11 @@ class Search:
         epoch: int | None,
         figures: Mapping[str, float],
     ) -> None:
-        """Report one seed's value after an epoch, averaged with those of the previous seeds."""
+        """Report one seed's value after an epoch, averaged with those of the previous seeds.
+
+        Values go into the study's file, so the data are checked first.
+        """
+        self.job.require_sound_data()
         step = len(previous) * epochs + (epoch or 1) - 1
         values = [figures[f"val_{self.metric.key}"]]
         values += [curve[epoch] for curve in previous if epoch in curve]
@@ -155,6 +159,7 @@ class Search:
             training = Training(
                 streams=Streams(job.seed, device),
                 folder=checkpoints.enter_context(folder),
+                require_sound_data=job.require_sound_data,
                 observer=observer,
                 checkpoint_seconds=checkpoint_seconds(),
                 stop_requested=self.stop_requested,

@@ -101,6 +101,7 @@ def tune(
             _worker_processes(workers - 1, resolving),
         ):
             results = study.compute()
+    resolved.job.require_sound_data()
     best = write_preset(preset, resolved, results)
     key, space = resolved.metric.key, resolved.space.as_dict()
     return Tuning(resolved.name, key, tuple(results), best, preset, resolved.file, space)

@@ -43,7 +43,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     parts = {"trainval": rows[:4, :8], "test_seen": rows[:4, 8:], "test_unseen": rows[4:]}
     splits = {f"{part}_loc": one.ravel()[:, None] + 1 for part, one in parts.items()}
     scipy.io.savemat(folder / "att_splits.mat", splits | {"att": att.T})
-    shape, companions = (IMAGES, REGIONS, CHANNELS), {"att": att.astype(np.float32)}
+    shape = IMAGES, REGIONS, CHANNELS
+    vectors = random_values.random((5, 7))
+    companions = {
+        name: one.astype(np.float32) for name, one in (("att", att), ("attribute_vectors", vectors))
+    }
     labels, names = np.repeat(np.arange(CLASSES), 10), [f"{one}.jpg" for one in range(IMAGES)]
     with RegionWriter(
         folder / "regions" / "net",
@@ -159,8 +163,11 @@ def test_a_changed_store_is_refused_or_marked_wherever_its_figures_are_shown(
     trusted = run("--trust-store", "--format", "json")
     assert trusted.exit_code == 0, trusted.output
     assert "unverified" in trusted.stderr
-    first, second = (json.loads(one.stdout)[0] for one in (sound, trusted))
-    assert first["run"] != second["run"]
+    reverse(root / "Mini" / "regions" / "net")
+    other = run("--trust-store", "--format", "json")  # other bytes, whatever their recorded digest
+    first, second, third = (json.loads(one.stdout)[0] for one in (sound, trusted, other))
+    assert len({first["run"], second["run"], third["run"]}) == 3
+    assert third["Acc"] == first["Acc"] != second["Acc"]
 
     def shown(*words: str) -> str:
         return CliRunner().invoke(cli, [*words, "--store", str(tmp_path / "runs")]).stdout
@@ -168,7 +175,7 @@ def test_a_changed_store_is_refused_or_marked_wherever_its_figures_are_shown(
     assert "unverified" in shown("show", second["run"])
     assert "unverified" not in shown("show", first["run"])
     for command in ("runs", "table"):
-        assert shown(command, "--format", "csv").count("eszsl (unverified)") == 1
+        assert shown(command, "--format", "csv").count("eszsl (unverified)") == 2
 
 
 def test_a_large_store_is_checked_before_the_result_is_recorded(
@@ -185,7 +192,7 @@ def test_a_store_that_changes_while_it_is_in_use_is_noticed(root: Path, recipe: 
     dataset, _ = DatasetCache(root, lambda _: None).load(recipe, DataFiles(features="mean"))
     assert isinstance(dataset.regions, RegionStore)
     reverse(root / "Mini" / "regions" / "net")
-    with pytest.raises(ZslbenchError, match="regions changed"):
+    with pytest.raises(ZslbenchError, match="changed while it was in use"):
         dataset.regions.require_sound()
 
 
@@ -243,3 +250,50 @@ def test_digests_of_arrays_are_not_what_a_plugin_says(root: Path, recipe: Recipe
     assert [one for one in arrays(lying) if one.array != "regions"] == [
         one for one in true if one.array != "regions"
     ]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_nothing_trained_on_a_damaged_store_outlives_the_refusal(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    """Neither checkpoints nor shared stages: once the store is repaired, a run and a variant that shares its
+    stages give the figures of a store that was never damaged."""
+    folder, kept = root / "Mini" / "regions" / "net", tmp_path / "kept"
+    shutil.copytree(folder, kept)
+    if large:
+        monkeypatch.setattr(stores, "_LARGE", 0)
+        monkeypatch.setattr(RegionStore, "begin_check", lambda self: None)  # the check has not begun yet
+    else:  # the store changes after it was checked
+        begin = RegionStore.begin_check
+        monkeypatch.setattr(RegionStore, "begin_check", lambda self: (begin(self), damage()))
+    damaged = True
+
+    def damage() -> None:
+        if damaged:
+            reverse(folder)
+
+    def outcome(store: str, *words: str) -> Result:
+        sets = [f"--set=embedding.stage{one}.epochs=3" for one in (1, 2)]
+        sets += ["--set=generator.epochs=3", "--set=classifier.epochs=3", "--set=generator.hidden=16"]
+        command = ["run", "sc-egg", "--dataset", "mini", "--preset", "toy", "--select", "last", *sets]
+        where = ["--data-root", str(root), "--store", str(tmp_path / store), "--format", "json"]
+        return CliRunner().invoke(cli, [*command, *where, "--threads", "1", *words])
+
+    def figures(store: str, *words: str) -> Any:
+        ended = outcome(store, *words)
+        assert ended.exit_code == 0, ended.output
+        (found,) = json.loads(ended.stdout)
+        return {name: found.get(name) for name in ("run", "Acc", "U", "S", "H")}, "reus" in ended.stderr
+
+    if large:
+        damage()
+    refused = outcome("runs")
+    assert refused.exit_code == 1, refused.output
+    assert "changed" in refused.stderr
+    assert not list((tmp_path / "runs").rglob("*.safetensors"))
+    damaged = False
+    shutil.rmtree(folder)
+    shutil.copytree(kept, folder)
+    variant = ("--set", "generator.lr=0.002")
+    assert figures("runs", *variant) == figures("clean", *variant)
+    assert figures("runs") == figures("clean")

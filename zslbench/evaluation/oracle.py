@@ -5,7 +5,7 @@ Separate from honest selection, so that ``last`` and ``val`` cannot reach any of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,14 @@ class Best:
 class Oracle:
     """Holds the evaluation with the highest test H and, independently, the one with the highest test Acc.
 
-    They are also saved in ``folder``, so that a run can be interrupted and resumed.
+    They are also saved in ``folder``, so that a run can be interrupted and resumed; ``before_saving`` is
+    called first, as :attr:`Training.require_sound_data <zslbench.training.context.Training>`.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, before_saving: Callable[[], None] = lambda: None) -> None:
         self.candidate = 0
         self.best: dict[str, Best] = {}
-        self._folder = folder
+        self._folder, self._before_saving = folder, before_saving
         self._inner: dict[str, Best] = {}
 
     def each(self, task: str, classifier_epoch: int, evaluation: Evaluation) -> dict[str, float]:
@@ -77,6 +78,7 @@ class Oracle:
 
     def _save(self, task: str, best: Best) -> None:
         if self._folder is not None:
+            self._before_saving()
             meta = {name: value for name, value in vars(best).items() if name != "evaluation"}
             checkpoint.save(self._folder / f"oracle-{task}", _tensors(getattr(best.evaluation, task)), meta)
 

@@ -98,9 +98,10 @@ def arrays(dataset: Dataset, verified: bool = True) -> tuple[Source, ...]:
         if array is not None and (name in known or name not in dataset.split.parts):
             found.append(source(name, known[name].file if name in known else "", array))
     rest = [one for name, one in known.items() if name not in of]
-    if not verified:
+    if not verified:  # the recorded digest says nothing then: each state of the files is other data
+        files = dataset.regions.files_digest if isinstance(dataset.regions, RegionStore) else ""
         rest = [
-            replace(one, sha256=f"{one.sha256} (unverified)") if one.array == "regions" else one
+            replace(one, sha256=f"{one.sha256} (unverified, {files})") if one.array == "regions" else one
             for one in rest
         ]
     return (*found, *rest)
@@ -167,7 +168,10 @@ class DatasetCache:
         """The recipe's data set and its provenance; errors as for :func:`load_dataset`."""
         part, inputs = recipe.parts["dataset"], embedding_inputs(recipe)
         key = part.name, json.dumps([part.values(), inputs, asdict(files)], sort_keys=True)
-        if key not in self._loaded:
+        kept = self._loaded.get(key)
+        if kept and isinstance(kept[0].regions, RegionStore) and not kept[0].regions.is_unchanged:
+            kept = None
+        if kept is None:
             self._loaded = {one: found for one, found in self._loaded.items() if one[0] == key[0]}
             if key not in self._noted and (note := shadowed_note(part.registered, self._root)):
                 self._say(note)  # before any error about missing files of the folder

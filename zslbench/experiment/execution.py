@@ -227,6 +227,7 @@ class _Computation:
                 where = training(
                     streams=Streams(run.job.seed, device),
                     folder=run.folder / STAGES,
+                    require_sound_data=run.job.require_sound_data,
                     observer=observer,
                     stages=run.stages,
                     member=member,

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 import zslbench
+from zslbench.data.regions.store import RegionStore
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.selection import Selection
@@ -180,6 +181,15 @@ class Job:
             "versions": versions(self.recipe),
             "execution": self.mode.as_dict(),
         }
+
+    def require_sound_data(self) -> None:
+        """Make sure that the run's regions are those of its identity; called before anything is saved.
+
+        Raises:
+            DataError: the region store differs from its digests, or changed since it was opened.
+        """
+        if isinstance(regions := self.dataset.regions, RegionStore):
+            regions.require_sound() if self.data["regions"]["verified"] else regions.require_unchanged()
 
     def stage_identity(self) -> dict[str, Any]:
         """What every saved stage of the run depends on."""

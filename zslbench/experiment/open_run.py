@@ -16,7 +16,6 @@ import torch
 
 import zslbench
 from zslbench.data.provenance import array_sha256
-from zslbench.data.regions.store import RegionStore
 from zslbench.errors import Interrupted
 from zslbench.experiment.events import Display
 from zslbench.experiment.fitting import embedding_inputs
@@ -119,13 +118,12 @@ class OpenRun:
             environment: further facts, added to those of :func:`describe`.
 
         Raises:
-            DataError: the region store that the run read differs from its digests.
+            DataError: as for :meth:`~zslbench.experiment.job.Job.require_sound_data`.
         """
         import pandas as pd
 
         job, evaluation = self.job, outcome.evaluation
-        if isinstance(regions := job.dataset.regions, RegionStore) and job.data["regions"]["verified"]:
-            regions.require_sound()
+        job.require_sound_data()
         reads_regions = embedding_inputs(job.recipe) == "regions"
         if job.mode.device == "cuda":
             environment = {"gpu_memory_peak": torch.cuda.max_memory_allocated(), **environment}

@@ -214,7 +214,7 @@ def _validation_figures(evaluation: Evaluation) -> dict[str, float]:
 
 def _oracle(recipe: Recipe, fold: Fold, selection: Selection, training: Training) -> Outcome:
     """Choose on test images what ``val`` chooses on validation images, and the classifiers' epoch too."""
-    judge = Oracle(training.folder)
+    judge = Oracle(training.folder, training.require_sound_data)
     rows: list[dict[str, Any]] = []
     table: list[dict[str, Any]] = []
     for number, overlay, candidate, part in _candidates(recipe, training, "final"):

@@ -45,6 +45,8 @@ class Training:
     stage: str = ""
     folder: Path | None = None
     """For checkpoints; None: the stage is short and starts over after an interruption."""
+    require_sound_data: Callable[[], None] = lambda: None
+    """Called before a checkpoint or a stage is saved; raises if the data cannot be trusted."""
     observer: Observer = field(default_factory=Silent)
     checkpoint_seconds: float = 60.0
     """Least time between checkpoints; 0: one after every iteration."""

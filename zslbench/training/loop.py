@@ -84,6 +84,7 @@ def derive(derived: Derived, training: Training) -> Networks:
     with torch.no_grad():
         nets = _fitted(derived.compute(), training.stage)
     if stages:
+        training.require_sound_data()
         stages.keep(training.stage, key, nets, [], time.monotonic() - started)
     return nets
 
@@ -110,6 +111,7 @@ def train(
     run = train_together(program, semantics, training, finish) if training.member else None
     run = run or finish(ProgramRun(program, semantics, training))
     if stages and key:
+        training.require_sound_data()
         stages.keep(training.stage, key, run.networks(), run.history, run.seconds)
     return Trained(run.networks(), tuple(run.history))
 

@@ -135,6 +135,7 @@ class ProgramRun:
     def save(self) -> None:
         if self.training.folder is None:
             return
+        self.training.require_sound_data()
         started = time.monotonic()
         tensors = prefixed("nets/", flatten(self.nets))
         for name, optimizer in self.optimizers.items():

@@ -102,7 +102,7 @@ class RegionStore:
         self.provenance: dict[str, Any] = description["provenance"]
         """Where values come from: ``source``, ``backbone``, ``grid``, ``simulated``, ``settings``."""
         self._opened = self._state()
-        self._sound: list[FileState] | None = None
+        self._damaged: list[str] | None = None
         regions = self._entries["regions"]
         self.scale = None if regions["scale"] is None else float(regions["scale"])
         """What uint8 values are multiplied with."""
@@ -280,25 +280,43 @@ class RegionStore:
         return digest.hexdigest()
 
     def require_sound(self) -> None:
-        """Make sure that the store holds what was written; each state of its files is checked once.
+        """Make sure that all values read since the store was opened are those that were written.
+
+        The digests are computed once for each state of the files; after that a call takes microseconds.
 
         Raises:
-            DataError: names the arrays that differ from their digests.
+            DataError: names the arrays that differ from their digests; or a file changed after the store was
+                opened, so that what was read before is unknown even if the values are right now.
         """
         with _checking:
-            state = self._state()
-            if state == self._sound or (state == self._opened and is_known(_CHECK, state)):
-                return
-            if damaged := self.verify():
+            self.require_unchanged()
+            if self._damaged is None:
+                self._damaged = [] if (known := is_known(_CHECK, self._opened)) else self.verify()
+                self.require_unchanged()
+                if not known and not self._damaged:
+                    remember(_CHECK, self._opened)
+            if self._damaged:
                 own = self.path == self.folder
                 how = "Import or extract it again" if own else f"Delete {self.folder}, which is made from it"
-                fault = f"{', '.join(damaged)} changed since they were written (sha256)"
+                fault = f"{', '.join(self._damaged)} changed since they were written (sha256)"
                 raise DataError(
                     self.path, [fault], f"{how}; --trust-store uses it anyway and marks runs as unverified"
                 )
-            self._sound = state
-            if state == self._opened == self._state():
-                remember(_CHECK, state)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether all files are as they were when the store was opened: in size, inode and times."""
+        return self._state() == self._opened
+
+    @property
+    def files_digest(self) -> str:
+        """sha256 of the state of all files, wherever they are, when the store was opened."""
+        return hashlib.sha256(repr([state[1:] for state in self._opened]).encode()).hexdigest()
+
+    def require_unchanged(self) -> None:
+        """As :attr:`is_unchanged`, with a DataError if they are not."""
+        if not self.is_unchanged:
+            raise DataError(self.path, ["changed while it was in use"], "Run the same command again")
 
     def begin_check(self) -> None:
         """Start :meth:`require_sound`, in the background if large; a later call then raises its error."""
