@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from zslbench import errors
-from zslbench.errors import PluginError, ZslbenchError
+from zslbench.errors import DataError, PluginError, ZslbenchError
 from zslbench.store import parse_json
 
 Arrays = dict[str, np.ndarray]
@@ -62,29 +62,37 @@ class Process:
                 if "says" in message:
                     notify(message["says"])
                     continue
-                content = io.BytesIO(self._replies.read(message["size"]))
-                with np.load(content, allow_pickle=False) as file:
+                content = self._replies.read(message["size"])
+                if len(content) < message["size"]:
+                    raise EOFError
+                with np.load(io.BytesIO(content), allow_pickle=False) as file:
                     arrays = {name: file[name] for name in file.files}
-                if "error" in message:
-                    raise _error(message["type"], message["error"])
-                return message["value"], arrays
+                break
+            else:
+                raise EOFError
         except (OSError, EOFError):
-            pass
+            raise PluginError("the method's process ended without a result: a plugin crashed it") from None
         except (ValueError, KeyError, TypeError) as error:
             raise PluginError(f"the method's process sent an unreadable reply: {error}") from error
-        raise PluginError("the method's process ended without a result: a plugin crashed it")
+        if "value" in message:
+            return message["value"], arrays
+        raise _error(str(message.get("type")), str(message.get("error")))
 
 
 def _error(kind: str, text: str) -> Exception:
-    found = Leak if kind == Leak.__name__ else getattr(errors, kind, PluginError)
-    return found(text) if issubclass(found, Leak | ZslbenchError) else PluginError(text)
+    if kind == Leak.__name__:
+        return Leak(text)
+    found = getattr(errors, kind, None)
+    if not isinstance(found, type) or not issubclass(found, ZslbenchError):
+        return PluginError(text)
+    return ZslbenchError(text) if issubclass(found, DataError) else found(text)  # the text names all faults
 
 
 def start() -> tuple[IO[bytes], IO[bytes], Callable[[], object]]:
     """Start a process; returns where to write requests, where to read replies, and what ends it."""
-    path = os.pathsep.join(one for one in sys.path if one)
+    path = os.pathsep.join(filter(None, sys.path))
     process = subprocess.Popen(
-        [sys.executable, "-m", "zslbench_audit"],
+        [sys.executable, "-P", "-m", "zslbench_audit"],  # -P: nothing from the current folder
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},

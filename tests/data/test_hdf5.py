@@ -109,7 +109,9 @@ def python(tmp_path: Path, code: str) -> str:
 @pytest.mark.parametrize(("code", "words"), [
     ("os.kill(os.getpid(), signal.SIGSEGV)", "crashes the library"),
     ("import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 9))\nwhile True: pass", "in 0 s"),
-    ("time.sleep(60)", "in 0 s"),
+    ("time.sleep(60)", "in 2 s"),
+    ("sys.exit(1)", r"a\.h5: not examined.*-P -m"),
+    ("os.kill(os.getpid(), signal.SIGKILL)", "killed.*[Mm]emory"),
 ])  # fmt: skip
 def test_a_crash_or_a_hang_is_that_of_the_child(
     tmp_path: Path, examiner: hdf5._Examiner, monkeypatch: pytest.MonkeyPatch, code: str, words: str
@@ -125,14 +127,57 @@ def test_a_crash_or_a_hang_is_that_of_the_child(
     assert RegionFile(path).shape == (60, 4, 16)  # another child
 
 
-@pytest.mark.parametrize(
-    "make", [lambda folder: python(folder, "sys.exit(1)"), lambda folder: str(folder / "none")]
-)
-def test_without_a_child_files_are_read_unexamined(
-    tmp_path: Path, examiner: hdf5._Examiner, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], str]
+def test_where_no_child_can_be_started_files_are_read_unexamined(
+    tmp_path: Path, examiner: hdf5._Examiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "executable", make(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
     assert RegionFile(write(tmp_path / "a.h5")).shape == (60, 4, 16)
+
+
+def test_nothing_in_the_current_folder_is_run(
+    tmp_path: Path, examiner: hdf5._Examiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")  # as with python -c
+    for name in ("h5py", "json"):
+        (tmp_path / f"{name}.py").write_text(f"open('{name} was run', 'w')")
+    with pytest.raises(DataError, match="more than 1000"):
+        RegionFile(write(tmp_path / "a.h5", entries))
+    assert list(tmp_path.glob("*was run")) == []
+
+
+def test_an_interrupted_examination_answers_for_no_other_file(
+    tmp_path: Path, examiner: hdf5._Examiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = write(tmp_path / "a.h5"), write(tmp_path / "b.h5", entries)
+    examiner.require_harmless(good)  # the child has started
+
+    class Interrupting:
+        def get(self, timeout: float) -> bytes:
+            raise KeyboardInterrupt
+
+    child = examiner._process
+    assert child is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(examiner, "_answers", Interrupting())
+        with pytest.raises(KeyboardInterrupt):
+            examiner._ask(good, 0)
+    assert child.wait(10) == -9
+    with pytest.raises(DataError, match="more than 1000"):
+        examiner.require_harmless(bad)
+    examiner._answers.put(b'["elsewhere.h5", ""]')
+    with pytest.raises(RuntimeError, match="about elsewhere"):
+        examiner._ask(bad, 0)
+
+
+def test_a_large_file_gets_no_more_time_than_the_limit(
+    tmp_path: Path, examiner: hdf5._Examiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdf5, "_LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(sys, "executable", python(tmp_path, "time.sleep(60)"))
+    began = time.monotonic()
+    assert "in 0 s" in examiner._ask(tmp_path / "a.h5", 10 << 30)
+    assert time.monotonic() - began < 5
 
 
 def test_each_state_of_a_file_is_examined_once(

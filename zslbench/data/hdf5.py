@@ -2,7 +2,7 @@
 
 The child process reads everything that this one will read, except large numeric arrays: attributes, names,
 text, references. Its time and memory are limited, and each state of a file is examined only once
-(:mod:`zslbench.data.once`).
+(:mod:`zslbench.data.once`). Where no child process can be started, files are opened unexamined.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     import h5py
 
 _CHECK = "HDF5 file"
-_SECONDS, _BYTES_PER_SECOND = 3, 5 << 20
-"""Processor seconds for an examination: ``_SECONDS``, plus one per ``_BYTES_PER_SECOND`` of the file."""
+_SECONDS, _BYTES_PER_SECOND, _MOST_SECONDS = 3, 5 << 20, 60
+"""Processor seconds for an examination: ``_SECONDS``, plus one per ``_BYTES_PER_SECOND`` of the file, at most
+``_MOST_SECONDS``."""
 _CHEAP_SECONDS = 0.3
 """Processor seconds: an error that takes no longer may simply occur again in this process."""
-_PATIENCE = 20
-"""Longest wait for an answer, as a multiple of the processor time allowed."""
+_PATIENCE, _LONGEST_WAIT = 20, 300.0
+"""Longest wait for an answer, as a multiple of the processor time allowed, and in seconds."""
 _MEMORY = 2 << 30
 """Bytes of memory for an examination, to which twice the file's size is added."""
 _MOST_ENTRIES, _LARGEST_ATTRIBUTE, _LARGEST_READ = 1000, 1 << 20, 1 << 24
@@ -46,7 +48,7 @@ def open_examined(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading.
 
     Raises:
-        DataError: examining it crashed or took too long, or it claims more values than it holds.
+        DataError: examining it crashed, failed or took too long, or it claims more values than it holds.
         OSError: it is not an HDF5 file.
     """
     import h5py
@@ -82,32 +84,46 @@ class _Examiner:
                 self._start()
         except OSError:  # no child process can be started here: better unexamined than unusable
             return ""
-        process, seconds = self._process, _SECONDS + size / _BYTES_PER_SECOND
+        process, seconds = self._process, min(_SECONDS + size / _BYTES_PER_SECOND, _MOST_SECONDS)
         assert process is not None and process.stdin is not None
+        wait, late = min(_PATIENCE * seconds, _LONGEST_WAIT), False
         try:
             process.stdin.write(json.dumps([str(path), size, seconds]).encode() + b"\n")
             process.stdin.flush()
-            answer = self._answers.get(timeout=_PATIENCE * seconds)
-            if answer:
-                return str(parse_json(answer))
-        except (Empty, OSError):
+            if answer := self._answers.get(timeout=wait):
+                examined, fault = parse_json(answer)
+                if examined != str(path):
+                    raise RuntimeError(f"asked about {path}, answered about {examined}")
+                return str(fault)
+        except Empty:
+            late = True
             process.kill()
+        except OSError:  # it has ended
+            pass
+        except BaseException:  # such as Ctrl-C: a late answer would be taken for the next file's
+            process.kill()
+            self._process = None
+            raise
         self._process = None
         code = process.wait()
-        if code == 1:  # the child could not start: a Python error, not a fault of the file
-            return ""
-        if code in (-9, -24):  # SIGKILL, SIGXCPU
-            return f"cannot be read as HDF5 in {seconds:.0f} s"
+        if late or code == -24:  # SIGXCPU
+            return f"cannot be read as HDF5 in {wait if late else seconds:.0f} s"
+        if code == -9:  # SIGKILL, which this process did not send
+            fault = "not examined: the process that examines HDF5 files was killed"
+            raise DataError(path, [fault], "Memory may be short: free some, then repeat the command")
+        if code in (0, 1, 2):  # Python's own, so not a fault of the file
+            fault = f"not examined: the process that examines HDF5 files failed (exit code {code})"
+            raise DataError(path, [fault], f"To see why, run: {shlex.join(_command())}")
         return f"cannot be read as HDF5: it crashes the library (exit code {code})"
 
     def _start(self) -> None:
+        path = os.pathsep.join(filter(None, sys.path))  # an empty entry would be the current folder
         process = self._process = subprocess.Popen(
-            [sys.executable, "-m", "zslbench.data.hdf5"],
+            _command(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ
-            | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C is for the parent; when that exits, the input is closed
         )
         atexit.register(process.kill)
@@ -122,6 +138,10 @@ class _Examiner:
         threading.Thread(target=receive, daemon=True).start()
 
 
+def _command() -> list[str]:
+    return [sys.executable or "", "-P", "-m", "zslbench.data.hdf5"]  # -P: nothing from the current folder
+
+
 _examiner = _Examiner()
 
 
@@ -129,7 +149,9 @@ _examiner = _Examiner()
 
 
 def _serve() -> None:
-    """Examine the files that standard input names, one line each, and answer with their faults."""
+    """Examine the files that standard input names, one line each, and answer with path and fault."""
+    import h5py  # noqa: F401 (if it cannot be imported, no file is harmless)
+
     for line in sys.stdin:
         path, size, seconds = parse_json(line)
         began = time.process_time()
@@ -143,7 +165,7 @@ def _serve() -> None:
                 or "alloc" in f"{type(error).__name__} {error}".lower()
             )
             fault = f"cannot be read as HDF5 ({error})" if costly or isinstance(error, MemoryError) else ""
-        print(json.dumps(fault), flush=True)  # noqa: T201 (the answer)
+        print(json.dumps([path, fault]), flush=True)  # noqa: T201 (the answer)
 
 
 def _limit(name: str, value: int) -> None:

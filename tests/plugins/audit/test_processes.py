@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,12 @@ def installed(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "ZSLBENCH_STORE": str(tmp_path / "store")}
 
 
-def python(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True)
+def python(
+    environment: dict[str, str], *arguments: str, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, cwd=cwd, capture_output=True, text=True, timeout=300
+    )
 
 
 @pytest.mark.parametrize("flags", [(), ("-OO",)])
@@ -70,3 +75,37 @@ def test_errors_keep_their_type(installed: dict[str, str]) -> None:
     done = python(installed, "-m", "zslbench", "audit", "flatery")
     assert done.returncode == 2
     assert "did you mean 'flattery'" in done.stderr
+
+
+def test_nothing_in_the_current_folder_is_run(installed: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("random", "torch"):
+        (folder / f"{name}.py").write_text(f"raise SystemExit('{name} of the current folder')")
+    done = python(installed, "-P", "-m", "zslbench", "audit", "flatery", cwd=folder)
+    assert (done.returncode, "did you mean 'flattery'" in done.stderr) == (2, True), done.stderr
+
+
+BUSY = """
+import os, pathlib, pickle, signal, time
+from zslbench_audit.process import start
+
+class Busy:
+    def __reduce__(self):
+        return exec, (f"import time; open('ready', 'w')\\nwhile time.time() < {end}: 0",)
+
+ready, end = pathlib.Path("ready"), time.time() + 100
+requests, _, _ = start()
+pickle.dump(Busy(), requests)
+requests.flush()
+while not ready.exists():
+    time.sleep(0.1)
+print("asked", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_busy_process_ends_soon_after_the_one_that_asked(installed: dict[str, str], tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = python(installed, "-c", BUSY, cwd=tmp_path)  # until nothing has its output open
+    assert (done.stdout, time.monotonic() - began < 60) == ("asked\n", True), done.stderr
