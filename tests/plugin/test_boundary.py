@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
+import time
 import types
 from typing import Any
 
@@ -63,6 +65,18 @@ def test_a_real_ctrl_c_stops_whatever_the_plugin_makes_of_it(
         theirs(answer)
 
 
+def test_ctrl_c_through_a_handler_of_another_program_stops() -> None:
+    def handler(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), plugin_code("their-method"):
+            press_ctrl_c()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("error", [ValueError, Interrupted])
 def test_ordinary_errors_and_requests_to_stop_pass(error: type[Exception]) -> None:
     with pytest.raises(error), plugin_code("their-method"):
@@ -92,6 +106,55 @@ def test_threads_finish_their_own_lines(theirs: Any, capsys: pytest.CaptureFixtu
         "",
         "plugin 'their-plugin': from a thread\nplugin 'their-plugin': whole line\n",
     )
+
+
+TEE = """
+import sys
+class Tee:
+    def write(self, text): return sys.stdout.write(text)
+    def flush(self): sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize(
+    "redirected",
+    [
+        "import contextlib, sys\nwith contextlib.redirect_stderr(sys.stdout): ",
+        f"import contextlib{TEE}\nwith contextlib.redirect_stderr(Tee()): ",
+    ],
+)
+def test_standard_error_may_be_redirected_to_standard_output(
+    theirs: Any, capsys: pytest.CaptureFixture[str], redirected: str
+) -> None:
+    with printing_to_stderr():
+        theirs(redirected + "print('printed', flush=True), print('logged', file=sys.stderr)")
+        theirs("print('after')")
+    of = "plugin 'their-plugin': "
+    assert capsys.readouterr() == ("", f"{of}printed\n{of}logged\n{of}after\n")
+
+
+def test_lines_that_are_rewritten_show_their_last_state(
+    theirs: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of = "plugin 'their-plugin': "
+    started = time.process_time()
+    with printing_to_stderr():
+        theirs("for i in range(40_000): print(f'\\rstep {i}', end='', flush=True)\nprint()")
+        theirs("import sys\nfor i in range(3): sys.stdout.write(f'{i} %\\r')\nprint('\\r\\nnext\\r')")
+    assert time.process_time() - started < 5  # 29 s where each write copies the line
+    assert capsys.readouterr() == ("", f"{of}step 39999\n{of}2 %\n{of}next\n")
+
+
+def test_unfinished_lines_show_when_flushed_or_long(theirs: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    of = "plugin 'their-plugin': "
+    with printing_to_stderr():
+        theirs("print('Name? ', end='', flush=True)")
+        assert capsys.readouterr() == ("", f"{of}Name? \n")
+        theirs("import sys\nfor i in range(40_000): sys.stdout.write('.')")
+        shown = capsys.readouterr().err
+    rest = capsys.readouterr().err
+    assert (shown + rest).count(".") == 40_000 and 0 < rest.count(".") < 20_000
+    assert shown.startswith(f"{of}.")
 
 
 def test_a_replaced_standard_output_is_restored(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,10 +56,11 @@ def is_stop(error: BaseException) -> bool:
         place = place.tb_next
     if _package(place.tb_frame) == _CORE:
         return True
-    # Signals are handled between instructions; code that raises KeyboardInterrupt has an instruction for it.
+    # Signals are handled between instructions; a plugin that raises KeyboardInterrupt has an instruction for it.
+    # So has a handler of signals that another program installed.
     code = place.tb_frame.f_code.co_code
     raised = dis.opname[code[max(place.tb_lasti, 0)]] == "RAISE_VARARGS"
-    return isinstance(error, KeyboardInterrupt) and not raised
+    return isinstance(error, KeyboardInterrupt) and not (raised and _package(place.tb_frame) in PACKAGES)
 
 
 def one_line(error: BaseException) -> str:
@@ -110,41 +111,86 @@ def release_stdout() -> None:
     sys.stdout = _Printed()
 
 
+_LONGEST = 10_000
+"""Characters after which an unfinished line is written."""
+
+
 class _Printed(io.TextIOBase):
-    """Standard output for plugins: whole lines go to standard error, after the name of the plugin."""
+    """Standard output for plugins: whole lines go to standard error, after the name of the plugin.
+
+    Of a line that is rewritten after carriage returns, such as a progress bar, only the last state is written.
+    """
 
     def __init__(self) -> None:
-        self._begun: dict[int, str] = {}
+        self._begun: dict[int, io.StringIO] = {}
         """Unfinished lines by thread."""
+        self._writing: set[int] = set()
+        """Threads whose lines are being written."""
+        self._error: Any = sys.stderr._error if isinstance(sys.stderr, _Printed) else sys.stderr
 
     def write(self, text: str) -> int:
         thread = threading.get_ident()
-        *lines, rest = (self._begun.pop(thread, "") + text).split("\n")
-        if rest:
-            self._begun[thread] = rest
+        if thread in self._writing:  # a plugin has redirected standard error to standard output
+            self._error.write(text)
+            return len(text)
+        *lines, rest = text.split("\n")
         if lines:
-            who = _printing_plugin()
-            echo(*(f"{who}{line}" for line in lines), err=True)
+            self._show(self._pending() + lines[0], *lines[1:])
+        if "\r" in rest:
+            rest = _last_state(self._pending() + rest)
+        if rest:
+            begun = self._begun.setdefault(thread, io.StringIO())
+            begun.write(rest)
+            if begun.tell() > _LONGEST:
+                self._show(self._pending())
         return len(text)
+
+    def flush(self) -> None:
+        """Write this thread's unfinished line, such as a prompt, unless it is rewritten again and again."""
+        if threading.get_ident() in self._writing:
+            self._error.flush()
+        elif text := self._pending():
+            if "\r" in text:
+                self.write(text)
+            else:
+                self._show(text)
 
     def close(self) -> None:
         """Write lines that are still unfinished."""
-        for text in [self._begun.pop(thread) for thread in list(self._begun)]:
-            echo(text, err=True)
+        for thread in list(self._begun):
+            self._show(self._pending(thread), named=False)
+
+    def _pending(self, thread: int | None = None) -> str:
+        """An unfinished line, which is then no longer pending."""
+        begun = self._begun.pop(thread or threading.get_ident(), None)
+        return begun.getvalue() if begun else ""
+
+    def _show(self, *lines: str, named: bool = True) -> None:
+        who, thread = _printing_plugin() if named else "", threading.get_ident()
+        self._writing.add(thread)
+        try:
+            echo(*(who + _last_state(line).strip("\r") for line in lines), err=True)
+        finally:
+            self._writing.discard(thread)
 
     @property
     def buffer(self) -> Any:
-        return sys.stderr.buffer
+        return self._error.buffer
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        return sys.stderr.encoding
+        return str(self._error.encoding)
 
     def fileno(self) -> int:
-        return sys.stderr.fileno()
+        return int(self._error.fileno())
 
     def writable(self) -> bool:
         return True
+
+
+def _last_state(line: str) -> str:
+    r"""What a terminal shows of a line that is rewritten: ``"\r2\r"`` of ``"1\r2\r"``."""
+    return line[max(line.rstrip("\r").rfind("\r"), 0) :]
 
 
 class _Claimed(io.TextIOWrapper):
