@@ -126,6 +126,32 @@ def test_a_replaced_run_goes_an_hour_later_with_the_next_write(
     assert [path.name for path in sorted(places[1].parent.iterdir())] == ["3", "4"]
 
 
+def test_a_sound_generation_stays_where_the_newer_one_is_not_whole(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early, newest = (store.write(make_run(metrics={"H": number}), replace=True) for number in range(2))
+    (newest.folder / "epochs.parquet").unlink()  # run.json is sound
+    monkeypatch.setattr("zslbench.store.generations.GRACE", -1)
+    store.prepare()
+    assert early.folder.exists() and early.verify() == [] and newest.verify() != []
+    store.write(make_run(metrics={"H": 2}), replace=True)
+    store.prepare()
+    assert not early.folder.exists() and [one.metrics["H"] for one in store.records()] == [2]
+
+
+def test_a_write_opens_no_generations_of_other_runs_that_must_stay(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        for _ in range(2):
+            store.write(make_run(name), replace=True)
+    opened: set[str] = set()
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (opened.add(str(path)), read(path))[1])
+    store.write(make_run("c"))
+    assert opened == {str(store.runs / "c" / "run.json")}
+
+
 def test_where_the_newest_generation_is_damaged_the_one_before_is_the_run(
     store: Store, make_run: Make, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -56,8 +56,8 @@ def is_stop(error: BaseException) -> bool:
         place = place.tb_next
     if _package(place.tb_frame) == _CORE:
         return True
-    # Signals are handled between instructions; a plugin that raises KeyboardInterrupt has an instruction for it.
-    # So has a handler of signals that another program installed.
+    # Signals are handled between instructions; a plugin that raises KeyboardInterrupt has an instruction for
+    # it, and so has a handler of signals that another program installed.
     code = place.tb_frame.f_code.co_code
     raised = dis.opname[code[max(place.tb_lasti, 0)]] == "RAISE_VARARGS"
     return isinstance(error, KeyboardInterrupt) and not (raised and _package(place.tb_frame) in PACKAGES)
@@ -118,7 +118,7 @@ _LONGEST = 10_000
 class _Printed(io.TextIOBase):
     """Standard output for plugins: whole lines go to standard error, after the name of the plugin.
 
-    Of a line that is rewritten after carriage returns, such as a progress bar, only the last state is written.
+    Of a line that carriage returns rewrite, such as a progress bar, only the last state is written.
     """
 
     def __init__(self) -> None:

@@ -4,8 +4,8 @@
 computed later or that replace a damaged one. The newest complete generation is the run. A generation gets its
 place by a single rename, so readers always find either all of the old one or all of the new one.
 
-An older generation stays for an hour, for processes that have opened it or found it in a listing; the next
-write after that removes it.
+An older generation stays until the newest is an hour old, for processes that have opened it or found it in a
+listing; the next write after that removes it, if a newer one is whole.
 """
 
 from __future__ import annotations
@@ -92,15 +92,18 @@ class Generations:
             sync_folder(target.parent)
             return
 
-    def clean(self, own: Path) -> None:
+    def clean(self, own: Path, written: str | None = None) -> None:
         """Move older generations into ``own``, a new folder of this process, and damaged ones to ``damaged``.
 
-        Only those with a newer complete generation are moved, so numbers only grow and no place is ever used
-        twice.
+        Only those with a newer generation that is whole are moved, so numbers only grow and no place is ever
+        used twice.
+
+        Args:
+            written: the run that was just written, of which damaged generations are moved at once.
         """
         for run in _names(self.reruns):
             with contextlib.suppress(OSError, DataError):  # such as when another process does the same
-                self._clean(run, own)
+                self._clean(run, own, at_once=run == written)
 
     def rescue(self, own: Path) -> None:
         """Publish a run that a dead process had moved into its own folder in order to replace it.
@@ -120,21 +123,26 @@ class Generations:
             self._warned.add(str(fault))
             _log.warning("skipped: %s", fault)
 
-    def _clean(self, run: str, own: Path) -> None:
-        replaced: float | None = None
-        for number in self._existing(run):
+    def _clean(self, run: str, own: Path, at_once: bool) -> None:
+        numbers = self._existing(run)
+        if len(numbers) < 2:
+            return
+        # Both times are from the clock of the file system.
+        old = own.stat().st_mtime - _published(self._place(run, numbers[0])) > GRACE
+        if not (old or at_once):
+            return  # unopened: there may be thousands
+        sound = False
+        for number in numbers:
             place = self._place(run, number)
             try:
-                self._open(run, number)
+                record = self._open(run, number)
             except BrokenRunError as error:
-                if replaced is not None:
+                if sound:
                     self._set_aside(run, place, error)
-                continue
-            published = _published(place)
-            # Both times are from the clock of the file system.
-            if replaced is not None and own.stat().st_mtime - replaced > GRACE:
-                place.rename(own / f"{run}-{number}")
-            replaced = published
+            else:
+                if sound and old:
+                    place.rename(own / f"{run}-{number}")
+                sound = sound or not record.verify()
 
     def _open(self, run: str, number: int) -> RunRecord:
         record = RunRecord(self._place(run, number))

@@ -151,7 +151,7 @@ class Store:
                 sync_folder(new)
                 self._generations.publish(new, run, replace)
                 self._written.add(run)
-                self._clean(own)
+                self._clean(own, run)
         found = self._generations.newest(run)
         assert found is not None
         return found
@@ -197,15 +197,16 @@ class Store:
 
     # --- helpers -------------------------------------------------------------------------------------
 
-    def _clean(self, own: Path) -> None:
+    def _clean(self, own: Path, written: str | None = None) -> None:
         """Remove leftovers of killed processes and older generations; anything that cannot be removed stays.
 
         Args:
             own: a scratch folder of this process.
+            written: the run that was just written.
         """
         with contextlib.suppress(OSError):
             remove_dead(self._tmp, before=self._generations.rescue)
-            self._generations.clean(own)
+            self._generations.clean(own, written)
             for run in self._workspaces.names():
                 if all(map(self._is_finished, self._workspaces.needed_for(run))):
                     self._workspaces.move_if_free(run, own)
