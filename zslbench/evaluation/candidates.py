@@ -30,20 +30,22 @@ def with_candidates(dataset: Dataset, requested: str | Path | None = None) -> Da
 
     Args:
         requested: ``test``, ``all``, or a file with a class name on each line; None: the data set's own
-            choice. Candidates that are the same classes as ``test`` are called ``test``.
+            choice. The classes decide what it is called: only those of ``test`` are ``test``, only those of
+            ``all`` are ``all``, whatever a file or a plugin calls its own.
 
     Raises:
         SettingsError: there is no such file.
-        DataError: it names unknown or seen classes, or lacks a class of the test_unseen images.
+        DataError: it names unknown or seen classes, or lacks a class of the test_unseen images; a plugin's
+            choice is not an array of class ids.
     """
     tested, untested = _classes(dataset, dataset.split.test_unseen), untested_classes(dataset)
-    chosen = candidates_of(dataset)
-    if requested == TEST:
-        chosen = Candidates(TEST, tested)
-    elif requested == ALL:
-        chosen = Candidates(ALL, np.union1d(tested, untested))
-    elif requested is not None:
-        chosen = _listed(dataset, Path(requested))
+    named = {TEST: tested, ALL: np.union1d(tested, untested)}
+    if requested is None:
+        chosen, origin = _own(dataset), "plugin"
+    elif requested in named:
+        chosen, origin = Candidates(str(requested), named[str(requested)]), ""
+    else:
+        chosen, origin = _listed(dataset, Path(requested)), "file"
     wrong = (
         (np.intersect1d(_classes(dataset, dataset.split.trainval), chosen.classes), "are seen classes"),
         (np.setdiff1d(tested, chosen.classes), "classes of test_unseen images are missing"),
@@ -59,8 +61,9 @@ def with_candidates(dataset: Dataset, requested: str | Path | None = None) -> Da
             faults,
             "List only unseen classes, including every class with test_unseen images",
         )
-    if np.array_equal(chosen.classes, tested):
-        chosen = Candidates(TEST, tested)
+    same = (name for name, classes in named.items() if np.array_equal(chosen.classes, classes))
+    other = f"{origin}:{chosen.name}" if chosen.name in named else chosen.name
+    chosen = replace(chosen, name=next(same, other))
     found = replace(dataset, candidates=chosen)
     return replace(found, notes=(*dataset.notes, *protocol_notes(found)))
 
@@ -84,6 +87,16 @@ def protocol_notes(dataset: Dataset) -> list[str]:
     if added:
         effect = f"{added} of them are candidates for test images (--candidates {chosen.name})"
     return [*notes, f"{text} ({names}): {effect}"]
+
+
+def _own(dataset: Dataset) -> Candidates:
+    """What :func:`candidates_of` finds, checked: ascending ids, each once."""
+    own = candidates_of(dataset)
+    ids, count = np.asarray(own.classes), len(dataset.class_names)
+    if ids.ndim != 1 or ids.dtype.kind not in "iu" or np.any((ids < 0) | (ids >= count)):
+        fault = f"they must be class ids from 0 to {count - 1} in an array of one axis"
+        raise DataError(f"data set '{dataset.name}', candidates {own.name}", [fault])
+    return replace(own, classes=np.unique(ids).astype(np.int64))
 
 
 def _listed(dataset: Dataset, path: Path) -> Candidates:

@@ -19,7 +19,7 @@ import torch
 import zslbench
 from zslbench.data.regions.store import RegionStore
 from zslbench.errors import SettingsError, ZslbenchError
-from zslbench.evaluation.candidates import TEST
+from zslbench.evaluation.candidates import ALL, TEST
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.boundary import printing_to_stderr
@@ -162,7 +162,9 @@ class Job:
 
     def identity(self) -> dict[str, Any]:
         """Everything that the run's numbers depend on."""
-        chosen = {"name": self.data["candidates"], "classes": self.data["candidates_digest"]}
+        chosen = {"classes": self.data["candidates_digest"]}
+        if self.data["candidates"] == ALL:  # a file's name is only a label
+            chosen["name"] = ALL
         return {
             "format": IDENTITY_FORMAT,
             **requested(self.recipe, self.selection),
@@ -174,7 +176,7 @@ class Job:
                 "finetuned": self.data["finetuned"],
                 "described": self.data["described"],
                 # By default they follow from labels and split.
-                **({} if chosen["name"] == TEST else {"candidates": chosen}),
+                **({} if self.data["candidates"] == TEST else {"candidates": chosen}),
                 "arrays": {one["array"]: one["sha256"] for one in self.data["arrays"]},
             },
             "seed": self.seed,

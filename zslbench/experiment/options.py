@@ -180,7 +180,10 @@ class AllOptions(FitOptions, RunOptions):
     @property
     def files(self) -> DataFiles:
         """Which of a data set's files to read, and its candidates."""
-        return replace(super().files, candidates=None if self.candidates is None else str(self.candidates))
+        chosen = self.candidates
+        if isinstance(chosen, Path):  # a file, even one called all
+            chosen = str(chosen.expanduser().absolute())
+        return replace(super().files, candidates=chosen)
 
 
 def takes(*sources: Callable[..., Any]) -> Callable[[F], F]:

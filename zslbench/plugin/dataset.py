@@ -75,9 +75,9 @@ class Candidates:
     """The unseen classes that are scored: those that test images can be assigned to."""
 
     name: str
-    """``test``, ``all``, or the name of a file."""
+    """``test``, ``all``, or the name of a file; a label only."""
     classes: Indices
-    """Their ids, ascending."""
+    """Their ids; in a loaded data set ascending, each once."""
 
 
 @dataclass(frozen=True)

@@ -102,10 +102,12 @@ class _Group:
 def _groups(records: Sequence[RunRecord]) -> list[_Group]:
     """The order of the records does not matter."""
     by_row: dict[tuple[_Key, str], list[RunRecord]] = {}
+    # The last of several files that list the same classes gives them its name.
+    named = {candidates_key(one): candidates_label(one) for one in sorted(records, key=candidates_label)}
     for one in records:
         group = str(one.environment.get("group", ""))
         features, semantics = str(one.data["features"]), str(one.data["semantics"])
-        candidates = candidates_label(one)
+        candidates = named[candidates_key(one)]
         key = _Key(method_label(one), one.info.selection, group, features, semantics, candidates, differs="")
         by_row.setdefault((key, one.info.dataset), []).append(one)
     return [

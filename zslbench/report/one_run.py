@@ -197,6 +197,7 @@ def run_title(run: RunInfo) -> str:
 def run_parameters(run: RunInfo) -> dict[str, Any]:
     """What the run is and its settings, as flat plain values: ``method``, ..., ``generator.lr``, ..."""
     identity = run.identity
+    candidates = identity.get("data", {}).get("candidates", {"name": TEST})
     return {
         "method": run.method,
         "variant": run.variant,
@@ -205,7 +206,7 @@ def run_parameters(run: RunInfo) -> dict[str, Any]:
         "seed": run.seed,
         "selection": run.selection,
         "every": identity.get("selection", {}).get("every"),
-        "candidates": identity.get("data", {}).get("candidates", {}).get("name", TEST),
+        "candidates": candidates.get("name", "listed"),
         **{kind: name for kind, name in identity.get("components", {}).items() if kind != "dataset"},
         **flatten(identity.get("settings", {})),
         **{f"search {key}": values for key, values in identity.get("search", {}).items()},

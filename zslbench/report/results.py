@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zslbench.data.locations import dataset_key
-from zslbench.evaluation.candidates import TEST
+from zslbench.errors import DataError, UnknownName
+from zslbench.evaluation.candidates import ALL, TEST
 from zslbench.evaluation.metrics import METRICS, Metric, criteria
 from zslbench.evaluation.selection import uses_test_images
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.presets import flatten
 from zslbench.report.statistics import interval
 from zslbench.report.tables.model import Cell, Table, as_table, frame_of
-from zslbench.store.identity import canonical
 from zslbench.store.record import RunRecord
 
 if TYPE_CHECKING:
@@ -78,19 +79,26 @@ def selection_mark(record: RunRecord) -> str:
 
 
 def candidates_label(record: RunRecord) -> str:
-    """The name of the run's candidates: ``test``, ``all``, or the name of a file."""
-    return str((_candidates(record) or {}).get("name", TEST))
+    """The name of the run's candidates: ``test``, ``all``, or the name of a file; ``unknown`` where an old
+    record does not tell."""
+    return str(record.data["candidates"]) if "candidates" in record.data else _old_candidates(record)
 
 
 def candidates_key(record: RunRecord) -> str:
     """Equal for runs with the same candidates: only these can be ranked together."""
-    chosen = _candidates(record)
-    return canonical(chosen) if chosen else ""
+    label = candidates_label(record)
+    chosen = record.info.identity.get("data", {}).get("candidates", {})
+    return "" if label == TEST else str(chosen.get("classes", f"{label} of an old record"))
 
 
-def _candidates(record: RunRecord) -> Mapping[str, Any] | None:
-    """None: the default."""
-    return record.info.identity.get("data", {}).get("candidates")  # type: ignore[no-any-return]
+@functools.lru_cache(maxsize=4096)
+def _old_candidates(record: RunRecord) -> str:
+    """Those of a run from before there was a choice: all classes that are not seen."""
+    try:
+        table = record.table("classes")
+    except (DataError, UnknownName):
+        return "unknown"
+    return ALL if ((table["side"] == "unseen") & (table["images"] == 0)).any() else TEST
 
 
 # --- frames --------------------------------------------------------------------------------------

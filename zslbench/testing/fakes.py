@@ -152,7 +152,7 @@ def fake_record(
         RunInfo(run, method, variant, dataset, seed, selection, content, store.runs / run, reading=reading),
         metrics=defaults | figures | dict(metrics or {}),
         environment=recorded | dict(environment or {}),
-        data=content["data"] | {"arrays": [ARRAY | {"file": f"{features}.mat"}]},
+        data={"candidates": "test"} | content["data"] | {"arrays": [ARRAY | {"file": f"{features}.mat"}]},
         notes=["a note"],
         tables={"epochs": pd.DataFrame({"epoch": [1]})},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,13 @@ import pytest
 from folders import CLASSES, cells, contents, write_folder
 
 import zslbench as package
+from zslbench.errors import DataError
+from zslbench.evaluation.candidates import with_candidates
+from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.dataset import Candidates, Dataset
+from zslbench.plugin.discovery import registry
+from zslbench.report.results import candidates_key, candidates_label
 from zslbench.store.store import Store
 
 EXTRA = ("imp", "jay", "koi")
@@ -196,3 +204,68 @@ def test_corrected_names_are_another_run_that_shows_them(zslbench: Any, tmp_path
     else:  # which ESZSL is not given: the run is the same
         names.write_text("big\nred\nfurry\nwet\nold", "utf-8")
         assert record(zslbench, zslbench("run", *options, "--threads=1")).info.id == first.info.id
+
+
+@pytest.mark.parametrize("file", ["test", "all"])
+def test_a_file_is_never_taken_for_the_candidates_it_is_named_after(
+    zslbench: Any, run: Callable[..., Any], tmp_path: Path, file: str
+) -> None:
+    (tmp_path / file).write_text("gnu\nhen\njay", "utf-8")
+    named = record(zslbench, run("--format=json", f"--candidates={tmp_path / file}"))
+    real = record(zslbench, run("--format=json", f"--candidates={file}"))
+    assert named.info.id != real.info.id
+    assert named.data["candidates"] not in ("test", "all")
+    assert set(named.table("classes")["name"]) == {*CLASSES, "jay"}
+    listed = {row["run"]: row["candidates"] for row in json.loads(zslbench("runs", "--format=json").stdout)}
+    assert listed == {named.info.id: f"file:{file}", real.info.id: file}
+
+
+def test_the_classes_of_a_file_count_and_its_name_does_not(
+    zslbench: Any, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    texts = {
+        "a.txt": "gnu\nhen\njay",
+        "b.txt": "jay\nhen\ngnu\ngnu\n",
+        "every": "\n".join(("gnu", "hen", *EXTRA)),
+    }
+    runs = {}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, "utf-8")
+        runs[name] = record(zslbench, run("--format=json", f"--candidates={tmp_path / name}"))
+    assert runs["a.txt"].info.id == runs["b.txt"].info.id
+    assert runs["every"].info.id == record(zslbench, run("--format=json", "--candidates=all")).info.id
+    assert runs["every"].data["candidates"] == "all"
+
+
+def dataset_of(tmp_path: Path, classes: Any, name: str = "mine") -> Dataset:
+    """A plugin's data set with candidates of its own."""
+    write_folder(tmp_path, contents(EXTRA))
+    part = resolve(registry(), "small", method="eszsl", data_root=tmp_path).parts["dataset"]
+    dataset = load_dataset(part, root=tmp_path)
+    return with_candidates(replace(dataset, candidates=Candidates(name, classes)))
+
+
+def test_candidates_of_a_plugin_may_have_any_order_and_name(tmp_path: Path) -> None:
+    found = dataset_of(tmp_path, np.array([10, 7, 6, 7], dtype=np.int32), "all").candidates
+    assert found is not None
+    assert found.classes.tolist() == [6, 7, 10]
+    assert found.classes.dtype == np.int64
+    assert found.name == "plugin:all"
+
+
+@pytest.mark.parametrize("classes", [[6, 7, 11], [-1, 6, 7]])
+def test_candidates_of_a_plugin_that_are_no_class_ids(tmp_path: Path, classes: Any) -> None:
+    with pytest.raises(DataError, match="10"):
+        dataset_of(tmp_path, np.array(classes))
+
+
+def test_an_old_run_that_scored_classes_without_images_says_all(
+    zslbench: Any, run: Callable[..., Any]
+) -> None:
+    """Records from before there was a choice do not name it."""
+    found = [record(zslbench, run("--format=json", *more)) for more in ((), ("--candidates=all",))]
+    for one in found:
+        del one.data["candidates"]
+        one.info.identity["data"].pop("candidates", None)
+    assert [candidates_label(one) for one in found] == ["test", "all"]
+    assert candidates_key(found[0]) != candidates_key(found[1])
