@@ -217,7 +217,7 @@ def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, *
     "--value-range",
     type=(float, float),
     metavar="LOW HIGH",
-    help="Values of black and white in images of more than 8 bits that do not state them, e.g. 0 4095.",
+    help="Values of black and white in images of more than 8 bits, e.g. 0 4095.  [default: as they state]",
 )
 @click.option("--first-page", is_flag=True, help="Use the first page of TIFF files that have several.")
 @click.option(

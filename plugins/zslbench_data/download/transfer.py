@@ -35,8 +35,8 @@ from zslbench_data.progress import Display, human
 
 RETRIES = Retry(4, backoff_factor=1, backoff_max=60)
 """How many tries in a row may make no progress, and the pauses between them in seconds, which double."""
-PROGRESS = 1 << 20
-"""Bytes that count as progress."""
+PROGRESS, MOST_TRIES = 1 << 16, 500
+"""Bytes beyond the highest mark that count as progress, and how many tries there may be altogether."""
 TIMEOUT = 20.0, 60.0
 """Seconds that connecting may take, and that the server may send nothing."""
 CHUNK = 1 << 18
@@ -113,20 +113,23 @@ class Transfer:
             DataError: the disk is too full.
             OSError: ``part`` cannot be written.
         """
-        retries, highest, deadline = RETRIES, self._size, time.monotonic() + LONGEST
+        retries, mark, deadline = RETRIES, self._size, time.monotonic() + LONGEST
+        tries = 0
         while True:
             try:
                 return self._try(deadline)
             except _Retryable as fault:
+                tries += 1
                 # Bytes that are received again after starting over are not progress.
-                if self._size - highest >= PROGRESS:
-                    retries = RETRIES
-                highest = max(highest, self._size)
+                if self._size - mark >= PROGRESS:
+                    retries, mark = RETRIES, self._size
+                left = tries < MOST_TRIES
                 try:
                     retries = retries.increment("GET", self.url)
                 except urllib3.exceptions.MaxRetryError:
+                    left, tries = False, len(retries.history) + 1
+                if not left:
                     saved = f"; {human(self._size)} saved" if self._size else ""
-                    tries = len(retries.history) + 1
                     raise DownloadError(f"{self.url}: {fault}, {tries} times{saved}") from None
                 if time.monotonic() > deadline:
                     raise DownloadError(f"{self.url}: {fault}, for over {LONGEST / 3600:.0f} hours") from None

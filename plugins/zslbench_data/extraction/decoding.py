@@ -60,7 +60,7 @@ class Decoder:
     resize: Resize = "crop"
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     value_range: ValueRange | None = None
-    """Black and white of values of more than 8 bits, where the file does not say; see :func:`eight_bits`."""
+    """Black and white of values of more than 8 bits; None: as the file says; see :func:`eight_bits`."""
     first_page: bool = False
     """Whether to use the first page of TIFF files that have several."""
 

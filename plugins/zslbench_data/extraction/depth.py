@@ -2,8 +2,9 @@
 
 A 16-bit file may hold values of 8, 10, 12 or 16 bits. In this order:
 
-1. What the file says: PNG's ``sBIT``, TIFF's ``BitsPerSample`` and ``MaxSampleValue``, the maximum of PGM.
-2. What the user says.
+1. What the user says, except for PGM and JPEG 2000, which Pillow scales by the maximum that they state.
+2. What the file says: PNG's ``sBIT``, TIFF's ``BitsPerSample`` and ``MaxSampleValue``. Many programs write
+   the largest value of the picture into the latter, so it must be the largest of some number of bits.
 3. 16-bit values of 2**15 and more can only be of the full range.
 
 Anything else is refused, since the same values are a dark picture in one range and a bright one in another.
@@ -11,6 +12,7 @@ Anything else is refused, since the same values are a dark picture in one range 
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import sys
@@ -43,7 +45,7 @@ def eight_bits(image: Image.Image, given: ValueRange | None = None, path: Path |
 
     Args:
         image: opened and not yet loaded, if it is a file's.
-        given: black and white, for values whose range the file does not say.
+        given: black and white; None: as the file says.
         path: the file.
 
     Raises:
@@ -112,7 +114,10 @@ def _range(
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise Unreadable("has values that are NaN or infinite")
     least, most = float(values.min()), float(values.max())
-    chosen = given if partly else _stated(image, values, bits) or given
+    scaled = image.format in ("PPM", "JPEG2000") and not partly  # by Pillow, to 16 bits
+    chosen = _FULL if scaled else given
+    if chosen is None and not partly:
+        chosen = _stated(image, values, bits)
     if chosen is None and (image.mode not in ("I", "F") or image.format == "PNG") and most >= 2**15:
         chosen = _FULL
     if partly and chosen != _FULL:
@@ -121,26 +126,31 @@ def _range(
         )
     shown = f"from {least:g} to {most:g} (mode {image.mode})"
     if chosen is None:
-        likely = 1 if values.dtype.kind == "f" and most <= 1 else 2 ** max(8, int(most).bit_length()) - 1
-        raise Unreadable(
-            f"has values {shown} and does not say which are black and white: "
-            f"pass --value-range LOW HIGH, such as 0 {likely}, or save it with 8 bits"
-        )
+        raise Unreadable(f"has values {shown} and does not say which are black and white: {_how(values)}")
     if least < chosen[0] or most > chosen[1]:
         raise Unreadable(f"has values {shown}, outside the range from {chosen[0]:g} to {chosen[1]:g}")
     return chosen
 
 
+def _how(values: np.ndarray) -> str:
+    most = float(values.max())
+    likely = 1 if values.dtype.kind == "f" and most <= 1 else 2 ** max(8, int(most).bit_length()) - 1
+    return f"pass --value-range LOW HIGH, such as 0 {likely}, or save it with 8 bits"
+
+
 def _stated(image: Image.Image, values: np.ndarray, png_bits: int) -> ValueRange | None:
-    """The range that the file states."""
-    if image.format in ("PPM", "JPEG2000"):  # which Pillow scales to 16 bits
-        return _FULL
+    """The range that the file states; Unreadable: it may be only that of the picture's own values."""
     if png_bits:
         return _significant(values, png_bits)
     most = tag(image, _MOST[0], ()) or tag(image, _MOST[1], ())
     least = tag(image, _LEAST[0], ()) or tag(image, _LEAST[1], (0,))
     if most:
-        return float(min(least)), float(max(most))
+        low, high = float(min(least)), float(max(most))
+        exponent = math.log2(high + 1) if high > 0 else 0
+        if low == 0 and (high == 1 if values.dtype.kind == "f" else exponent in range(8, 33)):
+            return low, high
+        stated = f"states a range from {low:g} to {high:g}, perhaps only that of its values"
+        raise Unreadable(f"{stated}: {_how(values)}")
     bits = max(tag(image, _BITS, (16,)))
     return None if bits >= 16 else (0.0, 2.0**bits - 1)
 

@@ -68,6 +68,28 @@ def test_progress_resets_the_number_of_tries(web: Any, download: Any) -> None:
     assert len(web.requests) == 10
 
 
+def test_little_progress_adds_up(web: Any, download: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "PROGRESS", 30_000)  # by two tries, of the three in a row that may fail
+    assert download(web.serve("/set.zip", BODY, cut=[20_000]))[0] == BODY
+
+
+def test_the_number_of_tries_is_limited_whatever_they_bring(
+    web: Any, download: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MOST_TRIES", 5)
+    url = web.serve("/set.zip", BODY, cut=[20_000])
+    with pytest.raises(DownloadError, match=r"5 times; 100 kB saved"):
+        download(url)
+    assert download(url)[0] == BODY  # with the next call
+
+
+def test_bytes_that_come_again_are_no_progress(web: Any, download: Any) -> None:
+    url = web.serve("/set.zip", BODY, cut=[50_000], ranges=False)
+    with pytest.raises(DownloadError, match="times"):
+        download(url)
+    assert len(web.requests) <= 5
+
+
 def test_without_ranges_the_download_starts_over(web: Any, download: Any) -> None:
     url = web.serve("/set.zip", BODY, cut=[50_000, None], ranges=False)
     body, (_, resumed) = download(url)

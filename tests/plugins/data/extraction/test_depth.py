@@ -124,6 +124,32 @@ def test_a_tiff_is_scaled_by_the_largest_value_that_it_states(
         np.testing.assert_array_equal(read(tmp_path / "a.tif"), right(values, bits))
 
 
+@pytest.mark.parametrize("tags", [{280: 12, 281: 3871}, {340: 0, 341: 3871}, {340: 7, 341: 4095}, {281: 127}])
+def test_a_stated_range_that_may_be_that_of_the_values_is_refused(
+    tmp_path: Path, tags: dict[int, int]
+) -> None:
+    values = np.minimum(steps(12), 100)
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "a.tif", tiffinfo=_tags(tags))
+    with pytest.raises(Unreadable, match=r"states a range .*--value-range LOW HIGH, such as 0 255,"):
+        read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read(tmp_path / "a.tif", value_range=(0.0, 4095.0)), right(values, 12))
+
+
+def test_the_given_range_comes_before_a_stated_one(tmp_path: Path) -> None:
+    values = steps(10)
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "a.tif", tiffinfo=_tags({281: 1023}))
+    write_png(tmp_path / "a.png", values, GREY, sBIT=b"\x0a")
+    for name in ("a.tif", "a.png"):
+        np.testing.assert_array_equal(read(tmp_path / name), right(values, 10))
+        np.testing.assert_array_equal(read(tmp_path / name, value_range=(0.0, 4095.0)), right(values, 12))
+    share = np.linspace(0, 1, SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE)
+    for most in (1, 255):
+        Image.fromarray(share).save(tmp_path / f"{most}.tif", tiffinfo=_tags({340: 0, 341: most}))
+    assert read(tmp_path / "1.tif").max() == 255
+    with pytest.raises(Unreadable, match="such as 0 1,"):
+        read(tmp_path / "255.tif")
+
+
 def test_white_may_be_zero(tmp_path: Path) -> None:
     values = steps(16)
     Image.fromarray(values.astype(np.uint16)).save(tmp_path / "a.tif", tiffinfo=_tags({262: 0}))
@@ -188,7 +214,7 @@ def test_a_size_that_the_file_does_not_hold_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     Image.fromarray(steps(16).astype(np.uint16)).save(path)
     data = path.read_bytes()
-    for height, words in ((9, "8 x 9 pixels, and has 64"), (6_619_144, "cut off")):
+    for height, words in ((9, "8 x 9 pixels but has 64"), (6_619_144, "cut off")):
         entry = struct.pack("<HHI", 257, 4, 1) + struct.pack("<I", height)
         at = data.index(struct.pack("<H", 257) + data[data.index(struct.pack("<H", 257)) + 2 :][:6])
         path.write_bytes(data[:at] + entry + data[at + 12 :])
