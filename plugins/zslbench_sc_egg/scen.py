@@ -180,6 +180,14 @@ class SCEN(Embedding):
             )
         for sampler, batch_size in sorted({(one.sampler, one.batch_size) for one in (s.stage1, s.stage2)}):
             warn_of_uneven_batches("scen", sampler, batch_size, len(self.space.seen))
+        norms = self.semantics.norm(dim=1)
+        if float((norms - 1).abs().max()) > 0.01:
+            log.warning(
+                "scen: the class semantics have norms from %.3g to %.3g, and p_l of eq. (3) takes them as "
+                "stored; the authors' code scales them to unit length (row 12)",
+                float(norms.min()),
+                float(norms.max()),
+            )
         return self.stages(view)
 
     @property

@@ -40,9 +40,9 @@ class Stage1Settings(StageSettings):
     """Eqs. (1)-(7) and (16)."""
 
     lambda_l: NonNegativeFloat = 1.0
-    """Weight of L_LCE in eq. (16): 1, or 0 for the ablation."""
+    """Weight of L_LCE in eq. (16): 1, or 0 for the ablation (row 46)."""
     lambda_g: NonNegativeFloat = 1.0
-    """λ_g of eq. (16): weight of L_GCE (section 4: 1.0)."""
+    """λ_g of eq. (16): weight of L_GCE (row 46; section 4: 1.0)."""
     classes: Literal["all", "seen"] = "all"
     """Classes that the cross-entropies of eqs. (6) and (7) run over (row 3; printed: all)."""
     normalize_vectors: bool = True
@@ -59,7 +59,8 @@ class Stage2Settings(StageSettings):
     """Eqs. (8) and (17)."""
 
     scr: bool = True
-    """Whether eq. (8) is used. Without it ``paper`` has no stage 2; ``authors`` learns labels (row 6)."""
+    """Whether eq. (8) is used (row 7). If not, ``paper`` has no stage 2; ``authors`` learns labels
+    (row 6)."""
     scr_without_lce: bool = True
     """Whether eq. (8) is used even if ``lambda_l`` is 0 and p_l untrained (Table 2: literally yes)."""
     regressor_hidden: Count = 1024

@@ -54,6 +54,7 @@ from .presets import (
     parse_assignment as parse_assignment,
     parse_preset as parse_preset,
     preset_names as preset_names,
+    read_preset as read_preset,
     toml_or_word as toml_or_word,
 )
 from .process import preserved as preserved

@@ -269,8 +269,9 @@ class Method(_Declaration):
         readings: the ways to read the method's paper, the default first; empty: there is only one, without a
             name. What a reading sets is not searched.
         explain: ``"package.module:function"``, in a module that does not import torch. The function takes a
-            run's settings, ``{kind: {name: value}}``, and returns rows ``(name, value)`` that ``zslbench
-            show`` puts below the reading, for example where the settings differ from the paper.
+            run's settings, ``{kind: {name: value}}`` with the data set's name as ``["dataset"]["name"]``, and
+            returns rows ``(name, value)`` that ``zslbench show`` puts below the reading, for example where
+            the settings differ from the paper.
         tunable: ranges and options that ``zslbench tune`` searches unless the user names others, for example
             ``{"generator.lr": Range(1e-5, 1e-3, log=True)}``; empty: ``search``.
         published: ``"package:file.csv"``, the printed figures of the method's own ablation, which

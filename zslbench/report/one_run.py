@@ -146,8 +146,10 @@ def _seconds(stage: Mapping[str, Any]) -> float:
 # --- explanations --------------------------------------------------------------------------------
 
 
-def explain_settings(one: Registered[Method], settings: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
-    """The rows of the method's ``explain`` for these settings; empty: it declares none.
+def explain_settings(
+    one: Registered[Method], settings: Mapping[str, Mapping[str, Any]], dataset: str
+) -> list[tuple[str, str]]:
+    """The rows of the method's ``explain`` for these settings on a data set; empty: it declares none.
 
     Raises:
         PluginError: the function cannot be imported, fails or returns anything but rows.
@@ -159,7 +161,8 @@ def explain_settings(one: Registered[Method], settings: dict[str, dict[str, Any]
     where = f"plugin '{one.plugin.name}': {target}"
     try:
         with plugin_code(where):
-            rows = list(function(settings))
+            named = {**settings.get("dataset", {}), "name": dataset}
+            rows = list(function({**settings, "dataset": named}))
     except Exception as error:
         raise PluginError(f"{where} failed: {one_line(error)}") from error
     for row in rows:
@@ -183,7 +186,7 @@ def explain_run(record: RunRecord, known: Registry) -> list[tuple[str, str]]:
     for key, value in (record.environment.get("chosen") or {}).items():
         kind, _, name = key.partition(".")
         settings.setdefault(kind, {})[name] = value
-    return explain_settings(methods[record.info.method], settings)
+    return explain_settings(methods[record.info.method], settings, record.info.dataset)
 
 
 # --- trackers ------------------------------------------------------------------------------------

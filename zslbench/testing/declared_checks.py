@@ -254,7 +254,8 @@ def explains(case: MethodCase) -> None:
     for variant, reading in case.overlays():
         recipe = case.recipe(variant, reading)
         try:
-            explain_settings(case.registered, {kind: part.values() for kind, part in recipe.parts.items()})
+            settings: dict[str, Any] = {kind: part.values() for kind, part in recipe.parts.items()}
+            explain_settings(case.registered, settings, recipe.parts["dataset"].name)
         except PluginError as error:
             where = f" in reading '{reading}'" if reading else ""
             where += f" with variant '{variant}'" if variant else ""
