@@ -41,7 +41,9 @@ def test_it_is_told_the_settings_that_the_run_had(record: Any, known: Any) -> No
 
     one = record(environment={"chosen": {"classifier.lr": 0.7}})
     assert explain_run(one, known(explain)) == [("row 1", "3"), ("row 2", "as printed")]
-    assert seen == [{"dataset": {"name": "cub"}, "classifier": {"lr": 0.7, "epochs": 3}}]  # chosen, not the 0.1 given
+    assert seen == [
+        {"dataset": {"name": "cub"}, "classifier": {"lr": 0.7, "epochs": 3}}
+    ]  # chosen, not the 0.1 given
     assert one.info.identity["settings"]["classifier"]["lr"] == 0.1
 
 
