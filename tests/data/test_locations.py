@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zslbench.data.locations import data_root, dataset_folders, find_folder
+from zslbench.data.locations import data_root, dataset_folders, find_folder, misnamed_folders
 from zslbench.errors import DataError
 
 
@@ -58,6 +58,15 @@ def test_names_that_differ_in_case_alone_are_ambiguous(tmp_path: Path) -> None:
         pytest.skip("this file system does not tell upper from lower case")
     with pytest.raises(DataError, match="CUB and cub"):
         dataset_folders(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a:b", "-x", "CUB.", "aux", "鳥" * 51, "more/a:b", "a\u200bb"])
+def test_a_folder_left_out_for_its_name_is_named(tmp_path: Path, name: str) -> None:
+    make(tmp_path, "CUB", name)
+    assert list(dataset_folders(tmp_path)) == ["cub"]
+    (line,) = misnamed_folders(tmp_path)
+    assert repr(name) in line
+    assert misnamed_folders(tmp_path / "nowhere") == []
 
 
 def test_listing_imports_nothing_heavy() -> None:

@@ -52,6 +52,8 @@ def datasets(data_root: Path | None, fmt: str) -> None:
     _note_broken(known)
     root = locations.data_root(data_root)
     folders = locations.dataset_folders(root)
+    for text in locations.misnamed_folders(root):
+        note(text)
     registered = {one.name: one for one in known.components("dataset")}
     rows = [
         {

@@ -41,6 +41,7 @@ from .locations import (
     find_folder as find_folder,
     folder_key as folder_key,
     is_complete as is_complete,
+    misnamed_folders as misnamed_folders,
     require_folder as require_folder,
     sidecar as sidecar,
 )

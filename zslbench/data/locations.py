@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
@@ -55,12 +56,36 @@ def dataset_folders(root: Path) -> dict[str, Path]:
     """Folders below ``root`` in the xlsa17 format (they hold ``att_splits.mat``), by lower-case name.
 
     Folders that contain data sets, such as ``UCF101`` with ``UCF101/split_1``, are searched too; such names
-    have a ``/``. Folders whose names :func:`~zslbench.store.name_fault` rejects are left out.
+    have a ``/``. Those that :func:`misnamed_folders` finds are left out.
 
     Raises:
         DataError: the folder cannot be listed, or two names differ only in case.
     """
     found: dict[str, Path] = {}
+    for name, one in _complete(root):
+        if name in found:
+            both = " and ".join(path.relative_to(root).as_posix() for path in (found[name], one))
+            raise DataError(root, [f"{both} are both data set '{name}'"], "Rename one")
+        if not name_fault(name, nested=True):
+            found[name] = one
+    return found
+
+
+def misnamed_folders(root: Path) -> list[str]:
+    """What is wrong with the names of folders below ``root`` that otherwise were data sets, a line for each.
+
+    Raises:
+        DataError: the folder cannot be listed.
+    """
+    return [
+        f"folder {one.relative_to(root).as_posix()!r} is left out: its name {fault}; rename it"
+        for name, one in _complete(root)
+        if (fault := name_fault(name, nested=True))
+    ]
+
+
+def _complete(root: Path) -> Iterator[tuple[str, Path]]:
+    """The folders in the xlsa17 format below ``root`` and their lower-case names."""
     for folder in _listed(root):
         within = folder.is_symlink() and root.resolve().is_relative_to(folder.resolve())  # a loop
         inside = [folder]
@@ -68,13 +93,7 @@ def dataset_folders(root: Path) -> dict[str, Path]:
             with contextlib.suppress(OSError):  # another user's folder
                 inside = _inner(folder)
         for one in filter(is_complete, inside):
-            name = folder_key(one.relative_to(root).as_posix())
-            if name in found:
-                both = " and ".join(path.relative_to(root).as_posix() for path in (found[name], one))
-                raise DataError(root, [f"{both} are both data set '{name}'"], "Rename one")
-            if not name_fault(name, nested=True):
-                found[name] = one
-    return found
+            yield folder_key(one.relative_to(root).as_posix()), one
 
 
 def find_folder(root: Path, name: str) -> Path | None:

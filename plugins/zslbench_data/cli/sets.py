@@ -57,13 +57,15 @@ def list_(data_root: Path | None, fmt: str) -> None:
     region features also regions and word vectors. "zslbench data info NAME" names the methods.
     Simulated data sets need no files; "zslbench datasets" lists them.
     """
-    from zslbench.data import data_root as choose_root, dataset_folders, dataset_name
+    from zslbench.data import data_root as choose_root, dataset_folders, dataset_name, misnamed_folders
     from zslbench.plugin import registry
     from zslbench.report import emit
     from zslbench_data.download.catalogue import catalogue
     from zslbench_data.download.presence import Presence
 
     root = choose_root(data_root)
+    for text in misnamed_folders(root):
+        note(text)
     rows: list[Row] = []
     for name in dict.fromkeys([*catalogue().datasets, *dataset_folders(root)]):
         there = Presence(root, name)

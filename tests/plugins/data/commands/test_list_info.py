@@ -105,6 +105,15 @@ def test_other_folders_are_listed(run: Any, root: Path) -> None:
     assert (row["dataset"], row["classes"], row["on disk"]) == ("own", None, ["splits"])
 
 
+@pytest.mark.parametrize("command", [("data", "list"), ("datasets",)])
+def test_a_folder_left_out_for_its_name_is_noted(root: Path, command: tuple[str, ...]) -> None:
+    put_splits(root / "Own")
+    put_splits(root / "a:b")
+    found = CliRunner().invoke(cli, [*command, "--data-root", str(root), "--format", "json"])
+    assert found.exit_code == 0 and "own" in {row["dataset"] for row in json.loads(found.stdout)}
+    assert [line for line in found.stderr.splitlines() if "'a:b'" in line and "rename" in line]
+
+
 def test_info_of_a_missing_data_set(run: Any) -> None:
     info = run("info", "sun")
     assert (info["dataset"], info["images"], info["semantics"]) == ("sun", 14340, [])
