@@ -54,7 +54,7 @@ def study(record: Any) -> Any:
                     seed=seed,
                     acc=value,
                     h=(h or {}).get(name, [0.2] * len(values))[seed],
-                    identity={"settings/study": study},  # runs of their own
+                    identity={"settings/study": {"number": study}},  # runs of their own
                 )
                 for seed, value in enumerate(values)
                 if value is not None
@@ -194,6 +194,14 @@ def test_notes_tell_what_was_reused_and_what_to_beware_of(study: Any, record: An
     assert "stages: 0 trained in 0 s, 1 reused (saved 7 s)" in oracle.notes()
     assert any(text.startswith("† oracle") for text in oracle.notes())
     assert "oracle†" in oracle.heading()
+
+
+def test_a_variant_of_unverified_regions_is_marked(study: Any) -> None:
+    one = study({"some": [0.5, 0.6], "full": [0.7, 0.8]})
+    one.entries["some", "cub", "val"].records[1].data["regions"] = {"verified": False}
+    lines = render(one.as_table(), "markdown").splitlines()
+    assert ["without some" in line for line in lines if "(unverified)" in line] == [True]
+    assert one.frame().set_index("variant")["verified"].to_dict() == {"some": False, "full": True}
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

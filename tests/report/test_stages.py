@@ -23,5 +23,5 @@ def test_records_that_tell_of_no_stage(record: Any) -> None:
     old, empty = record(), record(seed=1, environment={"stages": []})
     assert stages_line([old, empty]) is None
     assert stages_line([]) is None
-    some = record(seed=2, environment={"stages": [event("one", True, None), "nonsense", {"stage": "x"}]})
+    some = record(seed=2, environment={"stages": [event("one", True, None), {"stage": "x"}]})
     assert stages_line([old, some]) == "stages: 0 trained in 0 s, 1 reused (saved 0 s)"

@@ -25,7 +25,9 @@ from zslbench.report.results import (
     dataset_label,
     has_oracle,
     is_simulated,
+    is_verified,
     selection_label,
+    verified_mark,
 )
 from zslbench.report.tables.model import Cell, Column, Row, Table, frame_of
 
@@ -113,9 +115,10 @@ class Ablation(SuiteOutcome):
         Args:
             datasets: these only; None: all.
         """
+        named = self.datasets if datasets is None else datasets
         parts = [
             (dataset, part, metric)
-            for dataset in (self.datasets if datasets is None else datasets)
+            for dataset in named
             for part, metric in self._parts(self._has_published(dataset))
         ]
         columns = [Column(("", "", "variant"), "variant", numeric=False)]
@@ -123,7 +126,12 @@ class Ablation(SuiteOutcome):
             header = (dataset_label(dataset, self.records), part, metric.name)
             columns.append(Column(header, f"{dataset} {part} {metric.name}"))
         rows = tuple(
-            Row((Cell(summary), *(self._cell(variant, *one) for one in parts)))
+            Row(
+                (
+                    Cell(summary, mark=self._mark(variant, named)),
+                    *(self._cell(variant, *one) for one in parts),
+                )
+            )
             for variant, summary in self.variants.items()
         )
         return Table(tuple(columns), rows, self.heading(datasets))
@@ -146,6 +154,10 @@ class Ablation(SuiteOutcome):
         if published:
             yield from (("published", metric) for metric in headline_metrics())
             yield from ((f"published {VERSUS}", metric) for metric in criteria())
+
+    def _mark(self, variant: str, datasets: Sequence[str]) -> str:
+        entries = (self._entry(variant, dataset) for dataset in datasets)
+        return verified_mark(record for one in entries for record in one.records.values())
 
     def _cell(self, variant: str, dataset: str, part: str, metric: Metric) -> Cell:
         versus = part.endswith(VERSUS)
@@ -170,6 +182,7 @@ class Ablation(SuiteOutcome):
             "features": records[0].data["features"] if records else None,
             "semantics": records[0].data["semantics"] if records else None,
             "candidates": candidates_label(records[0]) if records else None,
+            "verified": all(map(is_verified, records)) if records else None,
             "state": self._state(variant, dataset),
             "seeds": len(records),
             "failed": len(self._failures(variant, dataset)),

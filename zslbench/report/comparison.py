@@ -27,6 +27,7 @@ from zslbench.report.results import (
     has_oracle,
     is_simulated,
     method_label,
+    ranking_key,
     selection_label,
 )
 from zslbench.report.statistics import Ranking
@@ -131,7 +132,7 @@ class _Comparison:
         comparable: dict[tuple[str, ...], list[_Group]] = {}
         for one in self.groups:
             if not uses_test_images(one.key.selection):
-                chosen = candidates_key(next(iter(one.records.values())))
+                chosen = ranking_key(next(iter(one.records.values())))
                 alike = (one.dataset, one.key.selection, one.key.features, one.key.semantics, chosen)
                 comparable.setdefault(alike, []).append(one)
         for members in comparable.values():

@@ -36,7 +36,7 @@ def method_label(record: RunRecord) -> str:
     reading = record.environment.get("reading") or {}
     name = None if reading.get("default") else record.info.reading
     label = label_text(record.info.method, record.info.variant, name)
-    return label if is_verified(record) else f"{label} (unverified)"
+    return f"{label}{verified_mark([record])}"
 
 
 def is_simulated(record: RunRecord) -> bool:
@@ -47,6 +47,11 @@ def is_simulated(record: RunRecord) -> bool:
 def is_verified(record: RunRecord) -> bool:
     """Whether the run's regions were compared with their digests (not with ``--trust-store``)."""
     return bool((record.data.get("regions") or {}).get("verified", True))
+
+
+def verified_mark(records: Iterable[RunRecord]) -> str:
+    """The mark of what contains a run whose regions were not compared with their digests."""
+    return "" if all(map(is_verified, records)) else " (unverified)"
 
 
 def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
@@ -73,7 +78,7 @@ def mode_mark(selection: str) -> str:
 def selection_mark(record: RunRecord) -> str:
     """The mark on a number wherever it is shown: for a selection other than ``val``, candidates other than
     ``test``, and regions that were not compared with their digests."""
-    mark = mode_mark(record.info.selection) + ("" if is_verified(record) else " (unverified)")
+    mark = mode_mark(record.info.selection) + verified_mark([record])
     chosen = candidates_label(record)
     return mark if chosen == TEST else f"{mark} (candidates {chosen})"
 
@@ -84,8 +89,14 @@ def candidates_label(record: RunRecord) -> str:
     return str(record.data["candidates"]) if "candidates" in record.data else _old_candidates(record)
 
 
+def ranking_key(record: RunRecord) -> str:
+    """Equal for runs of one data set and selection that can be ranked together: those with the same
+    candidates, and whose regions were all verified or all not."""
+    return candidates_key(record) + verified_mark([record])
+
+
 def candidates_key(record: RunRecord) -> str:
-    """Equal for runs with the same candidates: only these can be ranked together."""
+    """Equal for runs with the same candidates."""
     label = candidates_label(record)
     chosen = record.info.identity.get("data", {}).get("candidates", {})
     return "" if label == TEST else str(chosen.get("classes", f"{label} of an old record"))

@@ -32,12 +32,14 @@ from zslbench.report.published import PublishedCells, published_lookup
 from zslbench.report.results import (
     ORACLE_MARK,
     ORACLE_NOTE,
-    candidates_key,
     candidates_label,
     dataset_label,
     is_simulated,
+    is_verified,
     mode_mark,
+    ranking_key,
     selection_label,
+    verified_mark,
 )
 from zslbench.report.statistics import Ranking
 from zslbench.report.tables.model import Cell, Column, Row, Table
@@ -141,8 +143,10 @@ class _Builder:
         name = Cell(words=selection_label(selection))
         if first:
             name = Cell(words=line.label, mark=mode_mark(selection))
+        mark = name.mark + verified_mark(self.records(line, selection, self.outcome.datasets))
         if chosen := self.other_candidates(line, selection, self.outcome.datasets):
-            name = replace(name, mark=f"{name.mark} (candidates {', '.join(chosen)})")
+            mark += f" (candidates {', '.join(chosen)})"
+        name = replace(name, mark=mark)
         row = _leading(name, line, "ours" if first else selection, selection)
         for dataset in self.outcome.datasets:
             entry = self.entry(line, dataset, selection)
@@ -150,6 +154,7 @@ class _Builder:
             if entry.records:
                 chosen = self.other_candidates(line, selection, [dataset]) or [TEST]
                 row[f"{dataset}_candidates"] = ", ".join(chosen)
+                row[f"{dataset}_verified"] = all(map(is_verified, entry.records.values()))
             for place, metric in enumerate(headline_metrics()):
                 values, key = self.values(entry, metric), f"{dataset}_{metric.key}"
                 cell, found = self.figure(entry, values, with_state=not place), values.interval
@@ -163,10 +168,11 @@ class _Builder:
 
     def other_candidates(self, line: Line, selection: str, datasets: Collection[str]) -> list[str]:
         """Names of the candidates of the line's runs, if they are not the default."""
-        records = (
-            one for dataset in datasets for one in self.entry(line, dataset, selection).records.values()
-        )
-        return sorted({candidates_label(one) for one in records} - {TEST})
+        return sorted({candidates_label(one) for one in self.records(line, selection, datasets)} - {TEST})
+
+    def records(self, line: Line, selection: str, datasets: Collection[str]) -> Iterator[RunRecord]:
+        for dataset in datasets:
+            yield from self.entry(line, dataset, selection).records.values()
 
     def figure(self, entry: Entry, values: SeedValues, *, with_state: bool) -> Cell:
         """A mean with its spread, or why there is none."""
@@ -228,10 +234,10 @@ class _Builder:
 
 
 def _ranked(runs: Mapping[str, Mapping[int, RunRecord]], seeds: int) -> dict[str, dict[str, Ranking]]:
-    """By label of a line and metric, the ranking among lines with the same candidates."""
+    """By label of a line and metric, the ranking among lines with the same candidates, verified or not."""
     groups: dict[str, dict[str, Mapping[int, RunRecord]]] = {}
     for label, records in runs.items():
-        key = ", ".join(sorted({candidates_key(one) for one in records.values()}))
+        key = ", ".join(sorted({ranking_key(one) for one in records.values()}))
         groups.setdefault(key, {})[label] = records
     ranks = {key: rank_columns(members, seeds) for key, members in groups.items()}
     return {label: ranks[key] for key, members in groups.items() for label in members}
@@ -244,7 +250,7 @@ def _columns(outcome: SuiteOutcome) -> Iterator[Column]:
         yield Column(("", "", name), name, numeric=False, readers=False)
     for dataset in outcome.datasets:
         label = dataset_label(dataset, outcome.records)
-        for name in ("state", "source", "candidates"):
+        for name in ("state", "source", "candidates", "verified"):
             yield Column((label, "", name), f"{dataset}_{name}", numeric=False, readers=False)
         yield Column((label, "", "seeds"), f"{dataset}_seeds", readers=False)
         for metric in headline_metrics():

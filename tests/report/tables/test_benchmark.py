@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
@@ -261,6 +262,21 @@ def test_simulated_data_and_inputs_are_told(outcome: SuiteOutcome) -> None:
     assert {column.header[0] for column in table.columns} == {"", "toy (simulated)"}
     assert any("simulated" in text and text.endswith(": toy") for text in table.notes)
     assert any("toy" in text and "features" in text for text in table.notes)
+
+
+def test_unverified_regions_are_marked_and_ranked_apart(outcome: SuiteOutcome) -> None:
+    key = ("eszsl", "toy", "val")
+    trusted = {}
+    for seed, record in outcome.entries[key].records.items():
+        trusted[seed] = copy.copy(record)
+        trusted[seed].data = record.data | {"regions": {"verified": False}}
+    table = suite_table(changed(outcome, key, records=trusted))
+    for line in outcome.lines:
+        row = rows(table, line.label)[0]
+        assert ("(unverified)" in row.cells[0].mark) == (line.label == "eszsl")
+        assert cell(table, row, "toy_verified").value == (line.label != "eszsl")
+    figures = [cell(table, rows(table, "eszsl")[0], f"toy_{figure}_mean") for figure in FIGURES]
+    assert not any(one.emphasis or one.tied for one in figures)
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
