@@ -297,3 +297,44 @@ def test_nothing_trained_on_a_damaged_store_outlives_the_refusal(
     variant = ("--set", "generator.lr=0.002")
     assert figures("runs", *variant) == figures("clean", *variant)
     assert figures("runs") == figures("clean")
+
+
+def test_no_trial_and_no_preset_comes_of_a_store_that_changes_during_the_search(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, begin = root / "Mini" / "regions" / "net", RegionStore.require_sound
+    space = ["--search", "classifier.gamma=1,10"]
+    command = ["tune", "eszsl", "--dataset", "mini", "--features", "mean", "--trials", "2", *space]
+    where = ["--data-root", str(root), "--store", str(tmp_path / "runs"), "--threads", "1"]
+
+    def check_then_damage(store: RegionStore) -> None:
+        begin(store)
+        monkeypatch.setattr(RegionStore, "require_sound", begin)
+        reverse(folder)
+
+    monkeypatch.setattr(RegionStore, "require_sound", check_then_damage)
+    refused = CliRunner().invoke(cli, [*command, *where])
+    assert (refused.exit_code, refused.stderr.count("Error: ")) == (1, 1), refused.output
+    assert "changed" in refused.stderr
+    assert not list(tmp_path.rglob("*eszsl*.toml"))
+
+
+def test_bench_runs_what_failed_on_a_damaged_store_once_it_is_repaired(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "_LARGE", 0)
+    suite = tmp_path / "mine.toml"
+    rows = 'datasets = "mini"\nselect = "last"\nfeatures = "mean"\n[[methods]]\nmethod = "eszsl"\n'
+    suite.write_text(rows)
+    where = ["--data-root", str(root), "--store", str(tmp_path / "runs")]
+
+    def bench() -> Result:
+        return CliRunner().invoke(cli, ["bench", str(suite), *where, "--threads", "1"])
+
+    reverse(root / "Mini" / "regions" / "net")
+    refused = bench()
+    assert refused.exit_code == 1, refused.output
+    reverse(root / "Mini" / "regions" / "net")
+    repaired = bench()
+    assert repaired.exit_code == 0, repaired.output
+    assert len(Store(tmp_path / "runs").records()) == 1

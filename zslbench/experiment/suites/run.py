@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from zslbench.errors import Interrupted, MissingData, SettingsError, ZslbenchError
+from zslbench.errors import DataError, Interrupted, MissingData, SettingsError, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
 from zslbench.experiment.execution import JobResult, compute_group
@@ -242,6 +242,8 @@ class Bench:
         ended = self._ended.pop(cell)
         if isinstance(ended, Exception):
             cell.status, cell.reason = "failed", message_of(ended)
+            if isinstance(ended, DataError):  # files that are repaired get back the digest they should have
+                cell.data = None
             return
         record, found = ended
         cell.status, cell.run = "found" if found else "done", record.info.id
