@@ -65,6 +65,10 @@ def run(
 ) -> Result:
     """Run a method, or a composition of components, on a data set. Finished runs are reused.
 
+    Until it returns, a run owns the process's standard output, which goes to standard error, and its settings
+    (torch's and numpy's, environment variables, signal handlers, ...), which are restored at its end. Other
+    threads should neither print nor change settings meanwhile.
+
     Args:
         method: a registered method; None: a composition of ``embedding``, ``generator`` and ``classifier``.
         variant: one of the method's variants.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +39,11 @@ class Pipe(io.FileIO):
         """Write some of the bytes, and return how many."""
         if not self._dropped:
             try:
-                return super().write(data) or 0
+                while (
+                    written := super().write(data)
+                ) is None:  # its reader asked not to block, and is behind
+                    select.select([], [self], [])
+                return written
             except BrokenPipeError:
                 self._leave()
             except OSError:

@@ -7,6 +7,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Callable
 from typing import Any
@@ -259,6 +260,32 @@ def test_a_full_disk_is_one_line() -> None:
 
 
 def test_closed_or_narrow_output_is_survived() -> None:
-    assert piped('"$PYTHON" -m zslbench --version >&-').returncode == 0
+    for closed in (">&-", "<&- >&-", "<&- >&- 2>&-"):
+        done = piped(f'"$PYTHON" -m zslbench --version {closed}')
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     done = piped('PYTHONIOENCODING=ascii "$PYTHON" -m zslbench datasets')
     assert done.returncode == 0, done.stderr
+
+
+def test_output_that_does_not_block_is_waited_for() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    program = (
+        "import sys, time; from zslbench.pipes import Pipe\n"
+        "out = Pipe(1, required=True)\n"
+        "data = memoryview(bytes(1 << 20))\n"
+        "while data: data = data[out.write(data):]\n"
+        "sys.stderr.write(str(time.process_time()))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE) as process:
+        os.close(writer)
+        try:
+            time.sleep(1)  # the pipe is full, and nobody reads
+            received = 0
+            while block := os.read(reader, 1 << 16):
+                received += len(block)
+        finally:
+            os.close(reader)
+        assert process.stderr is not None
+        seconds = float(process.stderr.read())
+    assert (received, seconds < 0.7) == (1 << 20, True)

@@ -194,8 +194,11 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and exit."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:  # closed by the parent process
+        pass
+    os.close(handle)
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the parent process
+        if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     claim_stdout()
     errors = io.BufferedWriter(Pipe(sys.stderr.fileno(), required=False))

@@ -135,10 +135,10 @@ class _Computation:
             for _, run in sorted(self.runs.items()):
                 run.close(error)
             raise
-        for slot, one in ended.items():
+        for one in ended.values():
             if isinstance(one, tuple):
-                info = self.runs[slot].info
-                self.registry.call_hook("zslbench_run_finished", run=info, record=one[0])
+                record = one[0]
+                self.registry.call_hook("zslbench_run_finished", run=record.info, record=record)
         for one in ended.values():
             if isinstance(one, Interrupted):
                 raise one

@@ -106,7 +106,8 @@ def zslbench_epoch_ended(run: RunInfo, stage: str, epoch: int, metrics: Mapping[
 def zslbench_run_finished(run: RunInfo, record: RunRecord) -> None:
     """A run finished and its files are written.
 
-    Called: once, after the run's folder is in place; ``record`` reads its metrics and tables.
+    Called: once, after the run's folder is in place; ``record`` reads its metrics and tables. ``run.folder``
+    is this folder; the ``run`` of earlier calls may name another one, such as that of a run it replaces.
     Returns: nothing.
     Forbidden: changing the run's folder (results are immutable). An exception becomes a warning.
     """

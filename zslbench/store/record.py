@@ -38,7 +38,8 @@ class RunInfo:
     identity: Mapping[str, Any]
     """Everything that the run's numbers depend on."""
     folder: Path
-    """Where the finished run will be."""
+    """Where a finished run is. Of a run in progress, where it will be unless the store has one with this id
+    that it replaces."""
     resumed: bool = False
     """Whether it continues from a checkpoint."""
     reading: str | None = None

@@ -79,8 +79,18 @@ def test_a_run_is_computed_once(job: Any, store: Store) -> None:
     found, was_there = compute(job(), store, registry(), again)
     assert was_there
     assert (found.info, again.stages) == (record.info, [])
-    forced, was_there = compute(job(), store, registry(), Recorder(), force=True)
-    assert not was_there
+
+    class Listener:
+        folders: ClassVar[list[Path]] = []
+
+        @hookimpl
+        def zslbench_run_finished(self, run: Any, record: Any) -> None:
+            self.folders += [run.folder, record.folder]
+
+    with registry().listening(Listener(), "listener"):
+        forced, was_there = compute(job(), store, registry(), Recorder(), force=True)
+    assert not was_there and forced.folder != record.folder
+    assert Listener.folders == [forced.folder] * 2
     assert forced.metrics == record.metrics
     assert forced.table("networks").equals(record.table("networks"))
 
