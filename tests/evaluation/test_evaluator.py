@@ -189,6 +189,16 @@ def test_infinite_and_whole_number_scores_are_allowed():
     assert evaluate(case.embedded, {"gzsl": case.of(minus)}, ["gzsl"]).u == 0
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_scores_of_half_precision_are_allowed(dtype):
+    """The whole numbers of a case are exact in either type."""
+    case = Case(2)
+    half = {task: lambda g, plain=plain: plain(g).to(dtype) for task, plain in case.scores.items()}
+    assert (
+        evaluate(case.embedded, half, BOTH).figures() == evaluate(case.embedded, case.scores, BOTH).figures()
+    )
+
+
 def test_chunks_change_nothing(monkeypatch):
     case = Case(3)
     whole = evaluate(case.embedded, case.scores, BOTH)

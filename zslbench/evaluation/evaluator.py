@@ -304,6 +304,8 @@ def _ranked(
             )
         if not scores.is_floating_point():
             scores = scores.double()
+        elif scores.element_size() < 4:  # NumPy has no bfloat16
+            scores = scores.float()
         part = scores.detach().cpu().numpy()
         found.append(rank(part))
         if keep:

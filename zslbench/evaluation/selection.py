@@ -37,6 +37,9 @@ class Selection:
     Args:
         every: epochs between evaluations, 1 or more; None: a twentieth of the schedule, rounded up. Under
             ``oracle-scripts`` it is 1.
+
+    Raises:
+        SettingsError: an unknown mode, or a number that the mode does not allow.
     """
 
     mode: Mode = "val"
@@ -47,6 +50,11 @@ class Selection:
             raise SettingsError(f"selection '{self.mode}': {did_you_mean(self.mode, MODES)}")
         if self.every is not None and self.every < 1:
             raise SettingsError(f"evaluating every {self.every} epochs: must be 1 or more")
+        if self.draws_anew and self.every not in (None, 1):
+            raise SettingsError(
+                f"evaluating every {self.every} epochs: {self.mode} evaluates after every one; leave it out, "
+                "or select oracle"
+            )
 
     @property
     def draws_anew(self) -> bool:

@@ -33,8 +33,9 @@ Write = Callable[..., Path]
     ((12, 8, 9), (9,), "last"),
     ((7, 7, 1280), (7,), None), ((5, 6, 5), (5,), None),
     ((49, 1280), (), "last"), ((1280, 49), (1280,), "first"), ((1280, 49), (), None),  # (regions, channels)
-    ((36, 2048), (2048,), "last"), ((256, 192), (), "last"), ((1280, 50), (), "last"),
-    ((1280, 50), (1280,), None),
+    ((36, 2048), (2048,), "last"), ((256, 192), (), None), ((256, 192), (192,), "last"),
+    ((768, 197), (), None), ((768, 197), (2048,), None), ((197, 768), (), "last"),  # a grid and a class token
+    ((1280, 48), (), None), ((1280, 50), (1280,), "first"), ((1280, 50), (50,), "last"),
 ])  # fmt: skip
 def test_a_layout_is_found_only_where_the_evidence_agrees(
     shape: tuple[int, ...], widths: tuple[int, ...], expected: str | None

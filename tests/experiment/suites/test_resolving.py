@@ -83,6 +83,16 @@ def test_what_no_method_has_is_an_error_of_the_line(
     assert "mine.toml" in str(caught.value)
 
 
+def test_every_is_for_the_selections_that_have_it(known: Registry, suite: Any) -> None:
+    found = resolve_suite(suite(GAN, 'every = 3\nselect = ["val", "oracle-scripts"]\n'), known)
+    assert {one.selection.mode: one.selection.every for one in found.cells} == {
+        "val": 3,
+        "oracle-scripts": None,
+    }
+    with pytest.raises(SettingsError, match="every 3 epochs"):
+        resolve_suite(suite(GAN, 'every = 3\nselect = "oracle-scripts"\n'), known)
+
+
 def test_a_setting_of_the_command_line_that_no_line_has(known: Registry, suite: Any) -> None:
     other = '[[methods]]\nmethod = "absent"\n'
     # A file may set what only a missing plugin could have; a command line may not.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from typing import Any, Literal, get_args
 
@@ -41,15 +40,15 @@ def find_layout(
 
     Two things speak for a layout: its channels outnumber each side of the grid, and their number is the width
     of known features. A layout with both is taken, or else the only one with either. Two axes are
-    (regions, channels), as documented, unless features say otherwise; where the first could be the channels
-    of a square grid, features must decide.
+    (regions, channels), as documented, unless features say otherwise; where there would be more regions than
+    channels, features must decide.
 
     Args:
         given: what the user or the file says.
         widths: lengths of feature vectors of the same images.
 
     Raises:
-        DataError: both layouts are possible, or neither.
+        DataError: both layouts are possible, or neither is likely.
     """
     if given in LAYOUTS:
         return given
@@ -60,10 +59,10 @@ def find_layout(
     known = {one for one, (channels, _) in readings.items() if channels in widths}
     likely = {one for one, (channels, grid) in readings.items() if _is_likely(channels, grid)}
     if len(shape) == 2:
-        likely.add("channels-last")
+        likely = {"channels-last"} if shape[0] <= shape[1] else set()
     found = known & likely or known | likely
     if len(found) != 1:
-        fault = f"maps of {' x '.join(map(str, shape))} may have their channels first or last"
+        fault = f"it is unclear which axis of maps of {' x '.join(map(str, shape))} is that of the channels"
         raise DataError(
             where, [fault], f"Import them with zslbench data import --layout {' or '.join(LAYOUTS)}"
         )
@@ -71,8 +70,6 @@ def find_layout(
 
 
 def _is_likely(channels: int, grid: tuple[int, ...]) -> bool:
-    if len(grid) == 1:
-        return channels > grid[0] == math.isqrt(grid[0]) ** 2
     least = max(grid) + 1 if len(set(grid)) == 1 else _WIDE * max(grid)
     return channels >= least
 

@@ -166,7 +166,9 @@ def resolve_suite(
     cells = []
     for dataset, seed, mode, line in product(suite.datasets, suite.seeds, suite.select, lines):
         cell = first[line, dataset]
-        cells.append(replace(cell, seed=seed, selection=replace(cell.selection, mode=mode)))
+        # Among several selections, every is for those that do not evaluate after every epoch anyway.
+        every = None if mode == "oracle-scripts" and len(suite.select) > 1 else cell.selection.every
+        cells.append(replace(cell, seed=seed, selection=Selection(mode, every)))
     return ResolvedSuite(suite, lines, tuple(cells), tuple(dict.fromkeys(resolver.remarks)))
 
 
