@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from zslbench.store.parsing import DEPTH, LARGEST
-
 FORMAT = 1
 FILE_NAME = r"^[A-Za-z0-9_-]+\.(parquet|safetensors)$"
+_LEVELS = 50
+"""Of nested lists and tables: more than any record has, and few enough for functions that recurse."""
 
 _Table = dict[str, Any]
 
@@ -120,13 +120,11 @@ def check_content(content: Mapping[str, Any]) -> None:
 
 
 def _check_plain(value: Any, where: tuple[Any, ...]) -> None:
-    """Check that numbers are usable in arithmetic and that ``parse_json`` can read back what is written."""
+    """Check that one can compute with the numbers, and nothing is nested too deeply."""
     if isinstance(value, dict | list):
-        if len(where) == DEPTH:
-            raise ValueError(f"{where[0]}: more than {DEPTH} nested lists and tables")
+        if len(where) == _LEVELS:
+            raise ValueError(f"{where[0]}: more than {_LEVELS} nested lists and tables")
         for name, one in value.items() if isinstance(value, dict) else enumerate(value):
             _check_plain(one, (*where, name))
-        return
-    largest = LARGEST if isinstance(value, int) else sys.float_info.max
-    if isinstance(value, int | float) and not abs(value) <= largest:
+    elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
         raise ValueError(f"{'.'.join(map(str, where))}: not a finite number, or too large")
