@@ -108,7 +108,7 @@ def python(tmp_path: Path, code: str) -> str:
 
 @pytest.mark.parametrize(("code", "words"), [
     ("os.kill(os.getpid(), signal.SIGSEGV)", "crashes the library"),
-    ("import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 9))\nwhile True: pass", "in 0 s"),
+    ("import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 9))\nwhile True: pass", r"in \d s"),
     ("time.sleep(60)", "in 2 s"),
     ("sys.exit(1)", r"a\.h5: not examined.*-P -m"),
     ("os.kill(os.getpid(), signal.SIGKILL)", "killed.*[Mm]emory"),

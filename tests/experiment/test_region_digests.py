@@ -183,8 +183,10 @@ def test_a_large_store_is_checked_before_the_result_is_recorded(
 ) -> None:
     monkeypatch.setattr(stores, "_LARGE", 0)
     reverse(root / "Mini" / "regions" / "net")
-    refused = run()
-    assert (refused.exit_code, refused.stderr.count("Error: ")) == (1, 1)
+    for mode in ("last", "oracle"):
+        refused = run("--select", mode)
+        assert (refused.exit_code, refused.stderr.count("Error: ")) == (1, 1)
+        assert not list((tmp_path / "runs").rglob("*.safetensors"))
     assert Store(tmp_path / "runs").records() == []
 
 
