@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,13 @@ from zslbench.cli.main import cli
 from zslbench.data import RegionStore, RegionWriter, once
 from zslbench.data.regions import store as stores
 from zslbench.errors import ZslbenchError
-from zslbench.experiment.datasets import DataFiles, DatasetCache, load_dataset
+from zslbench.evaluation.selection import Selection
+from zslbench.experiment.datasets import DataFiles, DatasetCache, load_dataset, provenance
+from zslbench.experiment.job import ExecutionMode, Job
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin.discovery import registry
+from zslbench.store.files import checked_json, parse_checked_json
+from zslbench.store.identity import run_id
 from zslbench.store.store import Store
 
 IMAGES, REGIONS, CHANNELS, CLASSES = 60, 4, 9, 6
@@ -176,6 +181,22 @@ def test_a_changed_store_is_refused_or_marked_wherever_its_figures_are_shown(
     assert "unverified" not in shown("show", first["run"])
     for command in ("runs", "table"):
         assert shown(command, "--format", "csv").count("eszsl (unverified)") == 2
+
+
+def test_the_name_of_a_store_is_recorded_and_not_identified(root: Path, recipe: Recipe) -> None:
+    folder = root / "Mini" / "regions" / "net"
+    found = []
+    for name in ("net", "other"):
+        folder = folder.rename(folder.with_name(name))
+        description = parse_checked_json((folder / "store.json").read_bytes())
+        description["provenance"]["source"] = f"{name}.h5"
+        (folder / "store.json").write_bytes(checked_json(description))
+        dataset = load_dataset(recipe.parts["dataset"], DataFiles(features="mean"), root=root)
+        found.append(provenance(replace(dataset, features_name="same")))
+    assert [one["regions"]["name"] for one in found] == ["net", "other"]
+    assert [one["regions"]["source"] for one in found] == ["net.h5", "other.h5"]
+    jobs = [Job(recipe, dataset, one, 0, Selection("last"), ExecutionMode("cpu")) for one in found]
+    assert len({run_id(one.identity()) for one in jobs}) == 1
 
 
 def test_a_large_store_is_checked_before_the_result_is_recorded(

@@ -119,10 +119,11 @@ def provenance(dataset: Dataset, verified: bool = True) -> dict[str, Any]:
     about = regions.describe() if isinstance(regions, RegionStore) else None
     extra = json.loads(json.dumps(dict(dataset.extra), default=str))  # noqa: TID251 (just written)
     # Methods may read these besides arrays, and records show them: if their text changes, so does the run.
+    # What a region store is called, and the file it was made from, change nothing.
     described = {
         "class_names": list(map(str, dataset.class_names)),
         "attribute_names": list(map(str, dataset.attribute_names or ())),
-        "regions": about,
+        "regions": about and {key: one for key, one in about.items() if key not in ("name", "source")},
         "extra": extra,
     }
     return {
