@@ -4,8 +4,8 @@
 computed later or that replace a damaged one. The newest complete generation is the run. A generation gets its
 place by a single rename, so readers always find either all of the old one or all of the new one.
 
-An older generation stays until the newest is an hour old, for processes that have opened it or found it in a
-listing; the next write after that removes it, if a newer one is whole.
+An older generation stays until a newer one is an hour old, for processes that have opened it or found it in a
+listing; the next write after that removes it, if that newer one is whole.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Generations:
     def clean(self, own: Path, written: str | None = None) -> None:
         """Move older generations into ``own``, a new folder of this process, and damaged ones to ``damaged``.
 
-        Only those with a newer generation that is whole are moved, so numbers only grow and no place is ever
+        Only those with a newer complete generation are moved, so numbers only grow and no place is ever
         used twice.
 
         Args:
@@ -127,22 +127,27 @@ class Generations:
         numbers = self._existing(run)
         if len(numbers) < 2:
             return
-        # Both times are from the clock of the file system.
-        old = own.stat().st_mtime - _published(self._place(run, numbers[0])) > GRACE
-        if not (old or at_once):
+        now = own.stat().st_mtime  # from the clock of the file system, as the times of the generations
+
+        def is_old(number: int) -> bool:
+            return now - _published(self._place(run, number)) > GRACE
+
+        if not (at_once or is_old(numbers[-2])):
             return  # unopened: there may be thousands
-        sound = False
+        complete = sound = False  # whether one of the newer generations is
         for number in numbers:
             place = self._place(run, number)
             try:
                 record = self._open(run, number)
             except BrokenRunError as error:
-                if sound:
+                if complete:
                     self._set_aside(run, place, error)
+                continue
+            complete = True
+            if sound:
+                place.rename(own / f"{run}-{number}")
             else:
-                if sound and old:
-                    place.rename(own / f"{run}-{number}")
-                sound = sound or not record.verify()
+                sound = is_old(number) and not record.verify()
 
     def _open(self, run: str, number: int) -> RunRecord:
         record = RunRecord(self._place(run, number))
