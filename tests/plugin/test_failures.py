@@ -285,7 +285,9 @@ def test_interrupt_is_no_fault_of_a_plugin(entry: Any, plugin: Any) -> None:
 def test_a_plugin_cannot_end_the_process(
     entry: Any, plugin: Any, good: list[Any], error: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(PACKAGES, __name__.partition(".")[0], "broken")  # the code that raises is the plugin's
+    monkeypatch.setitem(
+        PACKAGES, __name__.partition(".")[0], "broken"
+    )  # the code that raises is the plugin's
     for broken in (raises(error("now")), plugin(zslbench_components=raises(error("now")))):
         found = load_registry(entry_points=[*good, entry("broken", broken)])
         assert [one.name for one in found.broken] == ["broken"]
