@@ -58,7 +58,7 @@ def files(tmp_path: Path) -> Files:
         part,
         values,
         random.normal(size=(len(names), WIDTH)).astype(np.float32),
-        random.random((len(names), 6, 3)).astype(np.float32),
+        random.random((len(names), 3, 6)).astype(np.float32),
     )
     header = "name," + ",".join(f"has part::{one}" for one in range(ATTRIBUTES))
     made.csv("attributes.csv", [header, *(f"{one},{','.join(map(str, values[one]))}" for one in ORDER)])
