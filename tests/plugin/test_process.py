@@ -146,6 +146,7 @@ def test_what_torch_cannot_report_is_restored_with_everything_after_it() -> None
 
 def test_what_a_compiler_sets_is_restored_without_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THEIRS", "1"), monkeypatch.setenv("GONE", "1")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)  # of a compiler in an earlier test
     before = {name: read(name) for name in STATE}
     with preserved() as changed:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = "new"
