@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import subprocess
 import sys
@@ -89,3 +90,8 @@ def record(tmp_path: Path) -> Callable[..., Any]:
     from zslbench.testing.fakes import fake_record
 
     return partial(fake_record, Store(tmp_path / "store"))
+
+
+def pytest_runtest_logstart() -> None:
+    """Each test begins with a logger that caplog sees, whatever a command has set in this process."""
+    logging.getLogger("zslbench").propagate = True
