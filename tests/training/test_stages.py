@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from zslbench.errors import Diverged, Interrupted
+from zslbench.errors import DataError, Diverged, Interrupted
 from zslbench.plugin.interfaces import Choice, Derived, Losses, Normal, Optimizer, Program, Step, Uniform
 from zslbench.plugin.streams import Streams
 from zslbench.store.stages import StageStore
@@ -376,3 +376,23 @@ def test_a_change_of_a_stage_leaves_the_ones_before_it(lab):
     # The derived tensors are the same numbers here, so that the stage after them is found again.
     changed = reused(lab, rate2=0.06)
     assert changed == {"stage1": True, "stage2": False, "g": False, "stage3": True}
+
+
+@pytest.mark.parametrize("kind", ["program", "derived"])
+def test_a_stage_of_data_that_cannot_be_trusted_is_not_shared(lab: Lab, kind: str) -> None:
+    """Without checkpoints too, before which the data are also checked."""
+
+    def refuse() -> None:
+        raise DataError("regions", ["changed"])
+
+    def compute(training: Training) -> None:
+        if kind == "program":
+            train(PROGRAM, SEMANTICS, training)
+        else:
+            derive(Derived(lambda: TEACHER, {}, key={"of": "regions"}), training)
+
+    with pytest.raises(DataError):
+        compute(lab.training(require_sound_data=refuse))
+    sound = lab.training()
+    compute(sound)
+    assert [one["reused"] for one in sound.stages.events] == [False]
