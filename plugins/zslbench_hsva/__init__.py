@@ -1,0 +1,1 @@
+"""HSVA (Chen et al., NeurIPS 2021): hierarchical alignment of features and semantics."""

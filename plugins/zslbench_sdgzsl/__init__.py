@@ -1,0 +1,1 @@
+"""SDGZSL (Chen et al., ICCV 2021): semantics disentangled from features."""
