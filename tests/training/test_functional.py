@@ -9,7 +9,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from zslbench.training import binary_cross_entropy, cross_entropy, mask_classes, mse, nll_loss, pick
+from zslbench.plugin import Streams
+from zslbench.training import (
+    binary_cross_entropy,
+    cross_entropy,
+    initial_xavier,
+    mask_classes,
+    mse,
+    nll_loss,
+    pick,
+)
+
+
+def test_xavier_fills_torchs_interval() -> None:
+    theirs = torch.nn.init.xavier_uniform_(torch.empty(200, 300), gain=0.5)
+    layer = initial_xavier(Streams(0), "net", "out", 300, 200, gain=0.5)
+    for tensor in (theirs, layer["out.weight"]):
+        assert tensor.abs().max() == pytest.approx(0.5 * (6 / 500) ** 0.5, rel=1e-3)
+        assert tensor.std() == pytest.approx(0.5 * (2 / 500) ** 0.5, rel=0.02)
+    assert layer["out.weight"].mean().abs() < 1e-3
+    assert torch.equal(layer["out.bias"], torch.zeros(200))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -6,6 +6,7 @@ from .functional import (
     cross_entropy as cross_entropy,
     gradient_penalty as gradient_penalty,
     initial_linear as initial_linear,
+    initial_xavier as initial_xavier,
     leaky_relu as leaky_relu,
     linear as linear,
     mask_classes as mask_classes,

@@ -38,6 +38,18 @@ def initial_linear(
     }
 
 
+def initial_xavier(
+    streams: Streams, net: str, name: str, inputs: int, outputs: int, gain: float = 1.0
+) -> dict[str, Tensor]:
+    """Weight uniform on ±gain·√(6 / (inputs + outputs)) and zero bias of one layer, from the random stream
+    ``net.name`` (Glorot and Bengio 2010)."""
+    bound = gain * (6 / (inputs + outputs)) ** 0.5
+    return {
+        f"{name}.weight": (2 * streams.uniform(f"{net}.{name}", (outputs, inputs)) - 1) * bound,
+        f"{name}.bias": torch.zeros(outputs, device=streams.device),
+    }
+
+
 def leaky_relu(x: Float[Tensor, "*shape"], slope: float = 0.2) -> Float[Tensor, "*shape"]:
     """max(x, slope·x); 0.2 is the slope of the CLSWGAN family."""
     return torch.nn.functional.leaky_relu(x, slope)
