@@ -15,7 +15,7 @@ def kl_to_standard(mean: Float[Tensor, "b z"], logvar: Float[Tensor, "b z"]) -> 
 def reparameterise(
     mean: Float[Tensor, "b z"],
     logvar: Float[Tensor, "b z"],
-    noise: Float[Tensor, "b #z"],
+    noise: Float[Tensor, "b one_or_z"],
     exponent: float = 0.5,
 ) -> Float[Tensor, "b z"]:
     """μ + ε exp(exponent · log σ²): a draw from N(μ, σ²) with the exponent ½.
