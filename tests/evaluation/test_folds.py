@@ -14,9 +14,10 @@ import torch
 
 from zslbench.data import ArrayRegions, RegionStore, RegionWriter
 from zslbench.evaluation import folds
-from zslbench.evaluation.folds import Fold, final_fold, unseen_space, validation_fold
+from zslbench.evaluation.folds import Fold, final_fold, told, unseen_space, validation_fold
 from zslbench.evaluation.splits import validation_split
 from zslbench.plugin.dataset import Dataset, OfficialSplit
+from zslbench.plugin.streams import Streams
 
 CPU = torch.device("cpu")
 UNSEEN = (1, 4, 8)  # not at the end: class ids must be mapped, not shifted
@@ -328,3 +329,19 @@ def test_held_out_regions_come_in_bounded_chunks_and_features_in_as_before():
     assert [len(chunk) for chunk in itertools.islice(fold.test_seen.inputs(), 2)] == [4, 4]
     many = dataclasses.replace(fold.test_seen, features=torch.zeros(1500, 4), rows=np.arange(1500))
     assert [len(chunk) for chunk in many.inputs()] == [1024, 476]
+
+
+def test_the_class_prior_counts_images_of_unseen_classes():
+    data = dataset()
+    rows = data.split.test_unseen
+    keep = {1: 2, 4: 5, 8: 3}
+    kept = np.concatenate([rows[data.labels[rows] == one][:count] for one, count in keep.items()])
+    data = dataclasses.replace(data, split=dataclasses.replace(data.split, test_unseen=kept))
+    fold = final_fold(data, CPU)
+    found = told(fold, ("test class prior",), "gzsl", lambda g: g, Streams(0))
+    assert found is not None
+    assert found.features is None
+    assert found.class_prior is not None
+    assert found.class_prior.tolist() == pytest.approx([0.2, 0.5, 0.3])
+    assert [fold.space.names[one] for one in fold.space.unseen.tolist()] == ["b", "e", "i"]
+    assert told(fold, (), "gzsl", lambda g: g, Streams(0)) is None

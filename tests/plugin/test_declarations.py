@@ -75,6 +75,8 @@ def test_variants(change: dict[str, Any], words: str) -> None:
     [
         ({"name": "As printed"}, "reading name 'As printed'"),
         ({"settings": {"lr": 1}}, "reading 'r': setting"),
+        ({"transductive": "test features"}, "transductive 'test features' is not a tuple"),
+        ({"transductive": ("test labels",)}, "transductive 'test labels' is not one of 'test features'"),
     ],
 )
 def test_readings(change: dict[str, Any], words: str) -> None:
@@ -84,6 +86,10 @@ def test_readings(change: dict[str, Any], words: str) -> None:
         **METHOD, readings=(Reading(name="r", summary=""),), explain="a.b:f", published="a.b:c-d.csv"
     )
     assert (method.readings[0].name, method.explain, method.published) == ("r", "a.b:f", "a.b:c-d.csv")
+    leaky = Reading(name="l", summary="", transductive=("test features",))
+    assert Method(**METHOD, readings=(method.readings[0], leaky)).readings[1] is leaky
+    with pytest.raises(ValueError, match="'l' is transductive, so it cannot be the first"):
+        Method(**METHOD, readings=(leaky, method.readings[0]))
 
 
 def test_declarations_cannot_be_changed() -> None:

@@ -7,7 +7,7 @@ fold's view is made of copies: it shares no memory with held-out images and has 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,8 @@ from zslbench.data.regions.store import RegionStore
 from zslbench.evaluation.candidates import candidates_of
 from zslbench.evaluation.splits import FoldSplit, validation_split
 from zslbench.plugin.dataset import Dataset, Indices, RegionSource
-from zslbench.plugin.interfaces import ClassSpace, Rows, TrainView
+from zslbench.plugin.interfaces import ClassSpace, Rows, TrainView, Transductive
+from zslbench.plugin.streams import Streams
 from zslbench.training.batches import in_chunks
 
 Memory = Callable[[torch.device], int]
@@ -135,6 +136,33 @@ def unseen_space(space: ClassSpace) -> ClassSpace:
         attribute_names=space.attribute_names,
         attribute_vectors=space.attribute_vectors,
     )
+
+
+def told(
+    fold: Fold, knowledge: Collection[str], task: str, read: Callable[[Tensor], Tensor], streams: Streams
+) -> Transductive | None:
+    """What a transductive reading tells a component of held-out images; None: it declares no knowledge.
+
+    Args:
+        knowledge: as the reading declares (:class:`zslbench.plugin.Reading`).
+        task: ``gzsl``, or ``czsl`` for images of unseen classes only.
+        read: what the component makes of a chunk of images.
+        streams: the source of the random order in which the images are told.
+    """
+    if not knowledge:
+        return None
+    features = prior = None
+    if "test features" in knowledge:
+        sides = [fold.test_seen, fold.test_unseen] if task == "gzsl" else [fold.test_unseen]
+        rows = torch.cat([read(chunk) for side in sides for chunk in side.inputs()])
+        # From a new stream each time: evaluations along the schedule do not change the order.
+        order = torch.randperm(len(rows), generator=streams.child("told")[task], device=rows.device)
+        features = rows[order]
+    if "test class prior" in knowledge:
+        unseen = fold.space.unseen
+        labels = torch.from_numpy(fold.test_unseen.labels).to(unseen.device)
+        prior = (labels == unseen[:, None]).float().mean(dim=1)
+    return Transductive(features, prior)
 
 
 _TORCH = {"float16": torch.float16, "float32": torch.float32, "uint8": torch.uint8}

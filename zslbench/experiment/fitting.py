@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zslbench.errors import PluginError, SettingsError, ZslbenchError
 from zslbench.evaluation.evaluator import Evaluation, Score, evaluate as evaluate_scores
-from zslbench.evaluation.folds import Fold, unseen_space
+from zslbench.evaluation.folds import Fold, told, unseen_space
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.declarations import Kind
 from zslbench.plugin.interfaces import (
@@ -20,10 +20,12 @@ from zslbench.plugin.interfaces import (
     ClassSpace,
     Derived,
     Embedding,
+    Fit,
     Generator,
     Networks,
     Rows,
     TrainView,
+    Transductive,
 )
 from zslbench.plugin.targets import load_class
 from zslbench.training.batches import in_chunks
@@ -130,9 +132,7 @@ class Fitter:
 
         def after_embedding(nets: Networks, training: Training) -> Evaluation:
             view, held_out = self._embedded(nets, replace(training, stages=None))
-            generator = complete(
-                self.generator.fit(view) if self.generator else {}, semantics, training.child("generator")
-            )
+            generator = complete(self._fit_generator(view, held_out), semantics, training.child("generator"))
             return self.fit_classifiers(generator.networks, view, held_out, training, each).evaluation
 
         embedding = complete(
@@ -148,7 +148,7 @@ class Fitter:
             return self.fit_classifiers(nets, view, held_out, training, each).evaluation
 
         generator = complete(
-            self.generator.fit(view) if self.generator else {},
+            self._fit_generator(view, held_out),
             semantics,
             self._part("generator"),
             hook("generator", after_generator),
@@ -173,6 +173,17 @@ class Fitter:
                 f"{kind} '{name}': fit does not return the networks that its paced program trains, by which "
                 "the number of epochs is selected; return those, or mark the program paced=False"
             )
+
+    def _fit_generator(self, view: TrainView, held_out: Fold) -> Fit:
+        test = self._told(held_out, "gzsl")
+        return self.generator.fit(replace(view, test=test)) if self.generator else {}
+
+    def _told(
+        self, held_out: Fold, task: str, read: Callable[[Tensor], Tensor] = lambda g: g
+    ) -> Transductive | None:
+        """What the recipe's reading lets a component know of held-out images, as it would ``read`` them."""
+        with torch.no_grad():
+            return told(held_out, self.recipe.transductive, task, read, self.training.streams)
 
     def _part(self, kind: Kind) -> Training:
         """The context of one component's training; its stages depend on the plugin that it comes from."""
@@ -249,8 +260,9 @@ class Fitter:
                 self._paced = nets if self.recipe.paced == "classifier" else self._paced
                 return each(task, epoch, self._evaluate(held_out, {task: score(nets)})) if each else {}
 
+            test = self._told(held_out, task, partial(self._transformed, generator))
             done = complete(
-                classifier.fit(both if task == "gzsl" else alone),
+                classifier.fit(replace(both if task == "gzsl" else alone, test=test)),
                 space.semantics,
                 training.child(task),
                 on_epoch if each else None,

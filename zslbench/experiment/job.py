@@ -206,6 +206,7 @@ def requested(recipe: Recipe, selection: Selection) -> dict[str, Any]:
         "method": recipe.method,
         "variant": recipe.variant,
         **({"reading": recipe.reading.name} if recipe.reading else {}),
+        **({"transductive": list(recipe.transductive)} if recipe.transductive else {}),
         "components": {kind: part.name for kind, part in recipe.parts.items()},
         "settings": {kind: part.values() for kind, part in recipe.parts.items()},
         "search": {key: list(values) for key, values in recipe.search.items()} if validated else {},

@@ -66,6 +66,11 @@ class Recipe:
         return label_text(self.method, self.variant, shown)
 
     @property
+    def transductive(self) -> tuple[str, ...]:
+        """What its components know of the test images, as its reading declares."""
+        return tuple(self.reading.transductive) if self.reading else ()
+
+    @property
     def paced(self) -> Kind | None:
         """The kind of component whose training is as long as the schedule; None: closed form."""
         kinds: tuple[Kind, ...] = ("generator", "embedding", "classifier")

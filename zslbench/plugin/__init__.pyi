@@ -46,6 +46,7 @@ from .interfaces import (
     Rows as Rows,
     Step as Step,
     TrainView as TrainView,
+    Transductive as Transductive,
     Uniform as Uniform,
 )
 from .lookup import PluginInfo as PluginInfo, Registered as Registered, Registry as Registry

@@ -19,6 +19,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Task = Literal["czsl", "gzsl"]
 
+TestKnowledge = Literal["test features", "test class prior"]
+"""What a reading may declare that its components know of test images."""
+
 FULL = "full"
 """The name of the whole method among its variants."""
 
@@ -156,7 +159,18 @@ class Reading(_Overlay):
 
     An overlay of settings, which presets, variants and the user's settings override. A preset that sets what
     a reading sets needs a second file for that reading, ``<dataset>-<reading>.toml``.
+
+    ``transductive`` lists what its components know of the test images (``TrainView.test``). Such runs are
+    marked wherever they are shown and never ranked beside others; a method's first reading cannot be one.
     """
+
+    transductive: tuple[TestKnowledge, ...] = ()
+
+    def _faults(self) -> Iterator[str]:
+        yield from super()._faults()
+        if unknown := [one for one in self.transductive if one not in get_args(TestKnowledge)]:
+            known = ", ".join(map(repr, get_args(TestKnowledge)))
+            yield f"transductive {unknown[0]!r} is not one of {known}"
 
 
 @dataclass(frozen=True)
@@ -315,3 +329,5 @@ class Method(_Declaration):
             names = Counter(one.name for one in overlays if isinstance(one, type_))
             if shared := sorted(name for name, count in names.items() if count > 1):
                 yield f"two {what.lower()}s share a name: {', '.join(shared)}"
+        if self.readings and getattr(self.readings[0], "transductive", ()):
+            yield f"reading {self.readings[0].name!r} is transductive, so it cannot be the first, the default"

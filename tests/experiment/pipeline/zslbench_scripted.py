@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from pydantic import PositiveInt
 
-from zslbench import Component, ComponentSettings, Method, Variant, hookimpl
+from zslbench import Component, ComponentSettings, Method, Reading, Variant, hookimpl
 from zslbench.plugin.dataset import Dataset, OfficialSplit
 from zslbench.plugin.interfaces import (
     Classifier,
@@ -217,6 +217,29 @@ class Misnamed(PacedEmbedding):
         return dataclasses.replace(program, passes=((named,),))
 
 
+class ToldGenerator(StillGenerator):
+    """Keeps what it is told of held-out images."""
+
+    def fit(self, view):
+        return {"told": kept(view.test)}
+
+    def transform(self, nets, g):
+        return g + 100
+
+
+class ToldClassifier(Scripted):
+    def fit(self, view):
+        return {"told": kept(view.test)}
+
+    def scores(self, nets, features):
+        return (features[:, :1] - 100 == self.space.semantics[:, 0]).float()
+
+
+def kept(test):
+    found = {"features": test.features, "prior": test.class_prior} if test else {}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 class ClosedSettings(ComponentSettings):
     u: Script = ((0.5,),)
     s: Script = ((0.5,),)
@@ -253,6 +276,8 @@ def zslbench_components():
         one("classifier", "scripted-closed", "ScriptedClosed", "ClassifierSettings"),
         one("classifier", "by-embedding", "ScriptedByEmbedding", "ClosedSettings"),
         one("generator", "still", "StillGenerator"),
+        one("generator", "told", "ToldGenerator"),
+        one("classifier", "told", "ToldClassifier", "ClassifierSettings"),
         *(
             one("embedding", name, target, "GeneratorSettings")
             for name, target in (
@@ -290,6 +315,17 @@ def zslbench_methods():
                 Variant(name="slow", summary="x", settings={"generator.lr": 1e-5}),
                 Variant(name="full", summary="x"),
             ),
+        ),
+        Method(
+            name="told",
+            generator="told",
+            classifier="told",
+            readings=(
+                Reading(name="paper", summary="x"),
+                Reading(name="images", summary="x", transductive=("test features",)),
+                Reading(name="both", summary="x", transductive=("test features", "test class prior")),
+            ),
+            **parts,
         ),
         Method(
             name="restless", embedding="restless", generator="scripted", classifier="scripted", summary="x"
