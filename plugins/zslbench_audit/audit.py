@@ -72,8 +72,9 @@ def judge(
 ) -> AuditResult:
     """Run a method, or a composition, on a small simulated data set under every probe.
 
-    The method's own preset for the data set applies with shortened schedules: every whole number called
-    ``epochs`` or ``..._epochs``, and ``iterations``, unless the user sets it. The probe runs are not stored.
+    The method's own preset for the data set applies with shortened schedules: every setting that is
+    ``Epochs``, and every whole number called ``epochs``, ``..._epochs`` or ``iterations``, unless the user
+    sets it. The probe runs are not stored.
 
     Plugins run in another process, which never has the classes of the test images. This one should not have
     imported any: it evaluates. The data set is a new one (``dataset.seed``), unless the user sets its seed.

@@ -15,7 +15,7 @@ import torch
 
 from zslbench.evaluation import Selection
 from zslbench.experiment import ExecutionMode, Recipe, applied, embedding_inputs, resolve, run
-from zslbench.plugin import Dataset, Streams, preserved, registry
+from zslbench.plugin import Dataset, Streams, preserved, registry, schedule_of
 from zslbench.testing import global_seed as seeded
 from zslbench.training import Training, flatten
 from zslbench_audit.process import Arrays
@@ -98,15 +98,15 @@ class Worker:
 def shortened(recipe: Recipe, epochs: int, given: Mapping[str, Any]) -> dict[str, int]:
     """Shorter values of the settings that ask for over ``epochs`` epochs, or ``ITERATIONS`` batches each."""
     most = {"epochs": epochs, "iterations": ITERATIONS}
-    return {
-        f"{kind}.{name}": most[what]
-        for kind, part in recipe.parts.items()
-        for name, value in part.values().items()
-        if (what := re.split(r"[._]", name)[-1]) in most
-        and isinstance(value, int)
-        and value > most[what]
-        and f"{kind}.{name}" not in given
-    }
+    shorter: dict[str, int] = {}
+    for kind, part in recipe.parts.items():
+        schedule = schedule_of(type(part.settings))
+        for name, value in part.values().items():
+            what = "epochs" if name == schedule else re.split(r"[._]", name)[-1]
+            asks = isinstance(value, int) and what in most and value > most[what]
+            if asks and f"{kind}.{name}" not in given:
+                shorter[f"{kind}.{name}"] = most[what]
+    return shorter
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import NonNegativeFloat, PositiveFloat
 
 from zslbench import ComponentSettings
-from zslbench.plugin import Count
+from zslbench.plugin import Count, Epochs
 
 
 class IdentitySettings(ComponentSettings):
@@ -17,7 +17,7 @@ class IdentitySettings(ComponentSettings):
 
 
 class SoftmaxSettings(ComponentSettings):
-    epochs: Count = 25
+    epochs: Epochs = 25
     """Passes over the real and synthetic features (25 in the TF-VAEGAN and SC-EGG codes)."""
     batch_size: Count = 300
     """Examples per step; the CLSWGAN family uses the number of synthetic features per class."""

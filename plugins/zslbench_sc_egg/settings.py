@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from zslbench.plugin import ComponentSettings, Count, SettingsGroup
+from zslbench.plugin import ComponentSettings, Count, Epochs, SettingsGroup
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
 
 
@@ -86,7 +86,7 @@ class EGGNSettings(TFVAEGANSettings):
     reading: Literal["paper", "authors"] = "paper"
     """Whether EGGN is computed as printed or as in the code: ĝ_s of eq. (14) (rows 19 and 40), and the
     generator's batch (row 24)."""
-    epochs: Count = 200
+    epochs: Epochs = 200
     """Epochs, each of ``feedback_loops`` passes over the training images (row 10; section 4: at most 200)."""
     adaptive_penalty: bool = False
     """Whether λ of eq. (11) adapts as in the released codes (row 27; printed: a constant)."""

@@ -10,11 +10,11 @@ from typing import Literal
 from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 
 from zslbench import ComponentSettings
-from zslbench.plugin import Count
+from zslbench.plugin import Count, Epochs
 
 
 class TFVAEGANSettings(ComponentSettings):
-    epochs: Count = 300
+    epochs: Epochs = 300
     """Epochs, each of ``feedback_loops`` passes over the training images (code: nepoch)."""
     batch_size: Count = 64
     """Images per step (code: batch_size)."""

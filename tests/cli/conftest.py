@@ -17,6 +17,7 @@ from zslbench.testing.fakes import FakeEntryPoint, registry_with, using_registry
 
 SETTINGS = """
 from zslbench import ComponentSettings
+from zslbench.plugin import Epochs
 
 class Ridge(ComponentSettings):
     ridge: float = 1.0
@@ -25,7 +26,7 @@ class Ridge(ComponentSettings):
     "Whether fit raises."
 
 class Trained(ComponentSettings):
-    epochs: int = 4
+    epochs: Epochs = 4
     "Length."
 """
 

@@ -18,22 +18,28 @@ from zslbench.testing.fakes import FakeEntryPoint, registry_with
 
 SETTINGS = """
 from zslbench import ComponentSettings
+from zslbench.plugin import Epochs, SettingsGroup
 
 class Plain(ComponentSettings):
     scale: str = "default"
     width: int = 1
 
 class Gan(ComponentSettings):
-    epochs: int = 10
+    epochs: Epochs = 10
     lr: float = 1.0
     size: int = 5
 
+class Part(SettingsGroup):
+    rounds: Epochs = 20
+    epochs: int = 2
+
 class Vae(ComponentSettings):
-    epochs: int = 20
+    epochs: int = 9
+    second: Part = Part()
     lr: float = 7.0
 
 class Soft(ComponentSettings):
-    epochs: int = 3
+    epochs: Epochs = 3
     gamma: float = 1.0
 
 class Closed(ComponentSettings):
@@ -248,7 +254,12 @@ def test_a_variant_that_changes_nothing_is_the_method(known: Registry) -> None:
 def test_swapped_components_drop_what_was_meant_for_others(known: Registry) -> None:
     swapped = resolve(known, "data", method="m", variant="other")
     assert swapped.parts["generator"].name == "vae"
-    assert swapped.parts["generator"].values() == {"epochs": 20, "lr": 7.0}  # gan's settings are not vae's
+    assert swapped.parts["generator"].values() == {
+        "epochs": 9,
+        "second.rounds": 20,
+        "second.epochs": 2,
+        "lr": 7.0,
+    }  # gan's settings are not vae's
     assert value(swapped, "embedding.width") == 4  # the others keep theirs
     assert list(swapped.search) == ["classifier.gamma"]
     assert value(resolve(known, "data", method="m", variant="tuned"), "generator.lr") == 0.5
@@ -281,9 +292,12 @@ def test_the_schedule_belongs_to_the_first_trained_part(known: Registry) -> None
     assert value(recipe, "classifier.epochs") == 3
     trained = resolve(known, "data", components={"embedding": "plain", "classifier": "soft"}, epochs=8)
     assert (trained.schedule, trained.epochs) == ("classifier.epochs", 8)
+    other = resolve(known, "data", method="m", variant="other", epochs=6)  # whatever the setting is called
+    assert (other.schedule, other.paced, other.epochs) == ("generator.second.rounds", "generator", 6)
+    assert (value(other, "generator.epochs"), value(other, "generator.second.epochs")) == (9, 2)
     closed = resolve(known, "data", method="closed")
     assert (closed.schedule, closed.paced, closed.epochs) == (None, None, None)
-    with pytest.raises(SettingsError, match="--epochs 3: method 'closed' is closed form"):
+    with pytest.raises(SettingsError, match="--epochs 3: method 'closed' has no schedule"):
         resolve(known, "data", method="closed", epochs=3)
 
 

@@ -9,13 +9,16 @@ import pytest
 from pydantic import PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from zslbench import ComponentSettings
-from zslbench.errors import SettingsError
+from zslbench.errors import PluginError, SettingsError
 from zslbench.plugin.settings import (
+    Count,
+    Epochs,
     NoSettings,
     SettingsGroup,
     build,
     default_of,
     fields_of,
+    schedule_of,
 )
 
 
@@ -80,6 +83,51 @@ def test_all_faults_at_once() -> None:
     with pytest.raises(SettingsError, match="no setting 'a'") as caught:
         build(Model, {"a": 1, "lr": 0}, "x")
     assert str(caught.value).count(";") == 1
+
+
+# --- the schedule ----------------------------------------------------------------------------------
+
+
+class Rounds(SettingsGroup):
+    rounds: Epochs = 20
+    epochs: Count = 3
+
+
+class Paced(ComponentSettings):
+    epochs: Count = 5
+    second: Rounds = Rounds()
+
+
+class Twice(Paced):
+    length: Epochs = 5
+
+
+class Optional(ComponentSettings):
+    length: Epochs | None = None
+
+
+class Many(ComponentSettings):
+    lengths: tuple[Epochs, ...] = (1,)
+
+
+def test_the_schedule_is_the_setting_that_is_epochs_whatever_its_name() -> None:
+    assert schedule_of(Paced) == "second.rounds"
+    assert schedule_of(Model) is None
+    with pytest.raises(SettingsError, match=r"second\.rounds"):
+        build(Paced, {"second.rounds": 0}, "x")
+    assert build(Paced, {"second.rounds": 4}, "x").flat()["second.rounds"] == 4
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [(Twice, ["length", "second.rounds"]), (Optional, ["length"]), (Many, ["lengths"])],
+)
+def test_two_schedules_or_one_that_may_be_absent_are_faults(
+    model: type[ComponentSettings], named: list[str]
+) -> None:
+    with pytest.raises(PluginError) as caught:
+        schedule_of(model)
+    assert all(one in str(caught.value) for one in [model.__name__, *named])
 
 
 # --- groups ----------------------------------------------------------------------------------------

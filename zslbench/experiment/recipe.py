@@ -14,7 +14,7 @@ from zslbench.errors import SettingsError, UnknownName, ZslbenchError, did_you_m
 from zslbench.plugin.declarations import Component, Kind, Method, Reading, Variant
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry
 from zslbench.plugin.presets import select_presets
-from zslbench.plugin.settings import ComponentSettings, build, fields_of
+from zslbench.plugin.settings import ComponentSettings, build, fields_of, schedule_of
 from zslbench.plugin.targets import settings_model
 
 Overlay = TypeVar("Overlay", Variant, Reading)
@@ -72,22 +72,25 @@ class Recipe:
 
     @property
     def paced(self) -> Kind | None:
-        """The kind of component whose training is as long as the schedule; None: closed form."""
+        """The kind of component whose training selection paces: of generator, embedding and classifier the
+        first with a setting that is ``Epochs``; None: none has one."""
         kinds: tuple[Kind, ...] = ("generator", "embedding", "classifier")
         for kind in kinds:
-            if kind in self.parts and "epochs" in type(self.parts[kind].settings).model_fields:
+            if kind in self.parts and schedule_of(type(self.parts[kind].settings)) is not None:
                 return kind
         return None
 
     @property
     def schedule(self) -> str | None:
         """The setting that holds the length of the schedule, ``"generator.epochs"``."""
-        return f"{self.paced}.epochs" if self.paced else None
+        return f"{self.paced}.{schedule_of(type(self.parts[self.paced].settings))}" if self.paced else None
 
     @property
     def epochs(self) -> int | None:
         """The length of the schedule."""
-        return int(getattr(self.parts[self.paced].settings, "epochs")) if self.paced else None  # noqa: B009
+        if self.paced is None or self.schedule is None:
+            return None
+        return int(self.parts[self.paced].values()[self.schedule.partition(".")[2]])
 
     def setting_names(self) -> set[str]:
         """The settings that its components have, ``"generator.lr"`` and so on."""
@@ -200,7 +203,7 @@ def resolve(
     if epochs is not None:
         if recipe.schedule is None:
             raise SettingsError(
-                f"--epochs {epochs}: method '{recipe.method}' is closed form and has no schedule"
+                f"--epochs {epochs}: method '{recipe.method}' has no schedule (no setting that is Epochs)"
             )
         merged[recipe.schedule] = epochs
     names = recipe.setting_names()

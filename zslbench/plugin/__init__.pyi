@@ -62,10 +62,12 @@ from .process import preserved as preserved
 from .settings import (
     ComponentSettings as ComponentSettings,
     Count as Count,
+    Epochs as Epochs,
     NoSettings as NoSettings,
     SettingsGroup as SettingsGroup,
     build as build,
     fields_of as fields_of,
+    schedule_of as schedule_of,
 )
 from .streams import Streams as Streams
 from .targets import load_class as load_class, settings_model as settings_model

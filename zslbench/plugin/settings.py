@@ -6,6 +6,7 @@ write their names with a dot: ``stage1.lr``.
 
 from __future__ import annotations
 
+import functools
 import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -13,11 +14,17 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from zslbench.errors import SettingsError, did_you_mean
+from zslbench.errors import PluginError, SettingsError, did_you_mean
 from zslbench.store.parsing import LARGEST
 
 Count = Annotated[int, Field(gt=0, le=1_000_000)]
-"""A setting that counts something: epochs, images of a batch, units of a layer."""
+"""A setting that counts something: images of a batch, units of a layer, epochs of a preparatory stage."""
+
+_SCHEDULE = object()
+Epochs = Annotated[Count, _SCHEDULE]
+"""The setting that holds the length of a component's paced program, whatever its name:
+``rounds: Epochs = 20``. Model selection chooses how much of it to train, and ``--epochs`` sets it. A
+component has at most one."""
 
 
 class SettingsGroup(BaseModel):
@@ -72,6 +79,32 @@ def fields_of(model: type[ComponentSettings]) -> dict[str, FieldInfo]:
         else:
             fields[name] = info
     return fields
+
+
+@functools.cache
+def schedule_of(model: type[ComponentSettings]) -> str | None:
+    """The name of the setting that is :data:`Epochs`; None: there is none.
+
+    Raises:
+        PluginError: there are two, or it may be None.
+    """
+
+    def is_marked(annotation: Any) -> bool:
+        inside = [*getattr(annotation, "__metadata__", ()), *get_args(annotation)]
+        return any(one is _SCHEDULE or is_marked(one) for one in inside)
+
+    fields = fields_of(model)
+    found = [name for name, info in fields.items() if _SCHEDULE in info.metadata]
+    if len(found) > 1:
+        raise PluginError(
+            f"{model.__name__}: {' and '.join(found)} are both Epochs; keep it for the length of the paced "
+            "program and make the others a Count"
+        )
+    if inner := [name for name, info in fields.items() if is_marked(info.annotation)]:
+        raise PluginError(
+            f"{model.__name__}: '{inner[0]}' must be Epochs itself, not optional or inside another type"
+        )
+    return found[0] if found else None
 
 
 def default_of(model: type[ComponentSettings], name: str) -> Any:

@@ -44,11 +44,13 @@ def load_class(registered: Registered[Component]) -> type[Any]:
 
 def settings_model(registered: Registered[Component]) -> type[ComponentSettings]:
     """Import the model of a component's settings (not torch); ``NoSettings`` where it has none."""
-    from zslbench.plugin.settings import ComponentSettings, NoSettings
+    from zslbench.plugin.settings import ComponentSettings, NoSettings, schedule_of
 
     if registered.declaration.settings is None:
         return NoSettings
-    return _load_subclass(registered, "settings", ComponentSettings)
+    model: type[ComponentSettings] = _load_subclass(registered, "settings", ComponentSettings)
+    schedule_of(model)  # a faulty one is an error of the declaration
+    return model
 
 
 def load_function(

@@ -11,9 +11,9 @@ import random
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
 
 from zslbench import Component, ComponentSettings, Method, Reading, Variant, hookimpl
+from zslbench.plugin import Epochs
 from zslbench.plugin.dataset import Dataset, OfficialSplit
 from zslbench.plugin.interfaces import (
     Classifier,
@@ -55,11 +55,11 @@ class ScriptedData(DatasetSource):
 
 
 class GeneratorSettings(ComponentSettings):
-    epochs: PositiveInt = 5
+    epochs: Epochs = 5
 
 
 class ClassifierSettings(ComponentSettings):
-    epochs: PositiveInt = 1
+    epochs: Epochs = 1
     u: Script = ((0.5,),)
     s: Script = ((0.5,),)
     acc: Script = ((0.5,),)

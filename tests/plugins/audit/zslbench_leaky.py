@@ -13,6 +13,7 @@ from zslbench.evaluation.evaluator import Evaluation
 from zslbench.evaluation.folds import Fold, HeldOut
 from zslbench.evaluation.leaders import Leaders
 from zslbench.evaluation.metrics import METRICS
+from zslbench.plugin import Epochs
 from zslbench.plugin.dataset import Dataset
 from zslbench.plugin.interfaces import (
     Classifier,
@@ -257,8 +258,8 @@ class Clocked(Ridge):
 TICKS = itertools.count()
 
 
-class Epochs(ComponentSettings):
-    epochs: int = 2
+class Lasting(ComponentSettings):
+    epochs: Epochs = 2
     "Length."
 
 
@@ -376,7 +377,7 @@ CLASSIFIERS = {
     "crashing": "Crashing",
     "crashing-on-noise": "CrashingOnNoise",
 }
-SETTINGS = {"steering": "Choosing", "stubborn": "Epochs"}
+SETTINGS = {"steering": "Choosing", "stubborn": "Lasting"}
 EMBEDDINGS = {"plain": "Plain", "remembering": "Remembering", "batch-norm": "BatchNorm"}
 
 

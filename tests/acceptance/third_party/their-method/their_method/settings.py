@@ -3,10 +3,11 @@
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from zslbench import ComponentSettings
+from zslbench.plugin import Epochs
 
 
 class TheirSettings(ComponentSettings):
-    epochs: PositiveInt = 30
+    epochs: Epochs = 30
     """Passes over the training images."""
     batch_size: PositiveInt = 64
     """Images per step."""
