@@ -106,8 +106,8 @@ def _walk(recipe: Recipe, fold: Fold, training: Training) -> list[str]:
         given = {"semantics": semantics, "noise": noise, "networks": made}
         synthetic = watched("generator.sample", given, lambda: generator.sample(made, semantics, noise))
         given = {"features": g, "networks": made}
-        real = watched("generator.transform", given, lambda: generator.transform(made, g))
-        both = [real, generator.transform(made, synthetic)]
+        real = watched("generator.transform", given, lambda: generator.transform(made, g, {}))
+        both = [real, generator.transform(made, synthetic, {})]
         seen = TrainView(torch.cat(both), torch.cat([view.labels, ids]))
     classifier, last = fitted("classifier", seen, {"view": seen})
     given = {"features": seen.features, "networks": last}

@@ -25,3 +25,9 @@ class SoftmaxSettings(ComponentSettings):
     """Adam's learning rate."""
     beta1: NonNegativeFloat = 0.5
     """Adam's first decay (0.5 in the CLSWGAN family); the second is 0.999."""
+    czsl_epochs: Count | None = None
+    """Epochs of the CZSL classifier, which model selection leaves alone; None: as many as for GZSL."""
+    czsl_batch_size: Count | None = None
+    """Its examples per step; None: as many as for GZSL."""
+    czsl_lr: PositiveFloat | None = None
+    """Its learning rate; None: that for GZSL."""

@@ -169,7 +169,7 @@ class TFVAEGAN(Generator):
         strength = self.settings.a2 if self.settings.feedback else None
         return self.synthesise(nets, noise["prior"], unit(semantics), strength)
 
-    def transform(self, nets: Networks, g: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
+    def transform(self, nets: Networks, g: Float[Tensor, "n d"], noise: Noise) -> Float[Tensor, "n e"]:
         """[x, Dec(x), h], in this order: what the classifier sees."""
         if not self.settings.transform:
             return g

@@ -264,7 +264,10 @@ def record(names: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
     fitted = parts(generator.fit(TrainView(g, labels, guide=guide)), ours.semantics, found["generator"])
     noise = {n: numbers(n, len(UNSEEN), *spec.shape) for n, spec in generator.sample_noise.items()}
     fake = generator.sample(fitted, ours.semantics[ours.unseen], noise)
-    found["fake"], found["seen by the classifier"] = summary(fake), summary(generator.transform(fitted, fake))
+    found["fake"], found["seen by the classifier"] = (
+        summary(fake),
+        summary(generator.transform(fitted, fake, {})),
+    )
     return found
 
 

@@ -138,15 +138,13 @@ def unseen_space(space: ClassSpace) -> ClassSpace:
     )
 
 
-def told(
-    fold: Fold, knowledge: Collection[str], task: str, read: Callable[[Tensor], Tensor], streams: Streams
-) -> Transductive | None:
+def told(fold: Fold, knowledge: Collection[str], task: str, streams: Streams) -> Transductive | None:
     """What a transductive reading tells a component of held-out images; None: it declares no knowledge.
 
     Args:
+        fold: its images as the component would read them.
         knowledge: as the reading declares (:class:`zslbench.plugin.Reading`).
         task: ``gzsl``, or ``czsl`` for images of unseen classes only.
-        read: what the component makes of a chunk of images.
         streams: the source of the random order in which the images are told.
     """
     if not knowledge:
@@ -154,7 +152,7 @@ def told(
     features = prior = None
     if "test features" in knowledge:
         sides = [fold.test_seen, fold.test_unseen] if task == "gzsl" else [fold.test_unseen]
-        rows = torch.cat([read(chunk) for side in sides for chunk in side.inputs()])
+        rows = torch.cat([chunk for side in sides for chunk in side.inputs()])
         # From a new stream each time: evaluations along the schedule do not change the order.
         order = torch.randperm(len(rows), generator=streams.child("told")[task], device=rows.device)
         features = rows[order]

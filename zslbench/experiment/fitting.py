@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.errors import PluginError, SettingsError, ZslbenchError
+from zslbench.errors import PluginError, ZslbenchError
 from zslbench.evaluation.evaluator import Evaluation, Score, evaluate as evaluate_scores
 from zslbench.evaluation.folds import Fold, told, unseen_space
+from zslbench.experiment.inputs import ClassifierInputs
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.declarations import Kind
 from zslbench.plugin.interfaces import (
@@ -31,7 +32,6 @@ from zslbench.plugin.targets import load_class
 from zslbench.training.batches import in_chunks
 from zslbench.training.checkpoint import flatten
 from zslbench.training.loop import OnEpoch, Training, complete, derive
-from zslbench.training.step import draw
 
 Assess = Callable[[int, Evaluation], Mapping[str, float]]
 """Called with an epoch and the evaluation after it; returns figures for the epoch's row."""
@@ -39,9 +39,6 @@ Assess = Callable[[int, Evaluation], Mapping[str, float]]
 EachClassifierEpoch = Callable[[str, int, Evaluation], Mapping[str, float]]
 """Called with the task (``gzsl`` or ``czsl``), the classifier's epoch and the evaluation after it; returns
 figures for the epoch's row."""
-
-_PASS = 128
-"""Most synthetic images in one pass through the networks, unless a single class has more."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +84,26 @@ class Fitter:
                 f"classifier '{recipe.parts['classifier'].name}' needs examples of every class it scores: "
                 "add a generator (--generator NAME), or use one that scores from semantics, such as eszsl"
             )
+        if self.classifier.reads == "features" and getattr(self.generator, "samples", "") == "inputs":
+            raise ZslbenchError(
+                f"classifier '{recipe.parts['classifier'].name}' reads features g, but generator "
+                f"'{recipe.parts['generator'].name}' samples inputs of a classifier; use another of the two"
+            )
         if self.embedding.inputs == "regions" and fold.view.regions is None:
             raise ZslbenchError(
                 f"embedding '{recipe.parts['embedding'].name}' reads region features, which data set "
                 f"'{recipe.parts['dataset'].name}' does not have here"
             )
 
-    def _made(self, kind: Kind) -> Any:
+    def _made(self, kind: Kind, space: ClassSpace | None = None) -> Any:
+        """A component that knows those before it."""
         part = self.recipe.parts[kind]
-        return load_class(part.registered)(part.settings, self.space)
+        made = load_class(part.registered)(part.settings, space or self.space)
+        if kind != "embedding":
+            made.embedding = self.embedding
+        if kind == "classifier":
+            made.generator = self.generator
+        return made
 
     def fit(
         self,
@@ -178,12 +186,9 @@ class Fitter:
         test = self._told(held_out, "gzsl")
         return self.generator.fit(replace(view, test=test)) if self.generator else {}
 
-    def _told(
-        self, held_out: Fold, task: str, read: Callable[[Tensor], Tensor] = lambda g: g
-    ) -> Transductive | None:
-        """What the recipe's reading lets a component know of held-out images, as it would ``read`` them."""
-        with torch.no_grad():
-            return told(held_out, self.recipe.transductive, task, read, self.training.streams)
+    def _told(self, held_out: Fold, task: str) -> Transductive | None:
+        """What the recipe's reading lets a component know of held-out images."""
+        return told(held_out, self.recipe.transductive, task, self.training.streams)
 
     def _part(self, kind: Kind) -> Training:
         """The context of one component's training; its stages depend on the plugin that it comes from."""
@@ -221,7 +226,8 @@ class Fitter:
         if of_features:
             training = replace(training, stages=None)
         g = derive(derived, training.child("g"))["g"]
-        embedded = TrainView(features=g["train"], labels=view.labels, guide=self.embedding.guide(nets))
+        guide, networks = self.embedding.guide(nets), {"embedding": nets}
+        embedded = TrainView(g["train"], view.labels, guide=guide, networks=networks)
         seen, unseen = (replace(side, features=g[name]) for name, side in sides.items())
         return embedded, replace(fold, test_seen=seen, test_unseen=unseen)
 
@@ -234,25 +240,20 @@ class Fitter:
         each: EachClassifierEpoch | None = None,
     ) -> Fitted:
         """Fit the classifiers on top of a fitted ``generator`` and images g, and evaluate their scores."""
-        with torch.no_grad():
-            parts = [self._transformed(generator, part) for part in torch.split(view.features, 1024)]
-        made, labels = self._synthetic(generator, training)
-        both = TrainView(torch.cat([*parts, *made]), torch.cat([view.labels, labels]))
-        del parts, made  # with many classes these are the largest tensors
-        synthetic = both.features[len(view.labels) :]
-        alone = TrainView(synthetic, torch.searchsorted(self.space.unseen, labels))
         tasks = (
             [one for one in ("gzsl", "czsl") if one in self.tasks]
             if self.classifier.needs_examples
             else ["gzsl"]
         )
+        inputs = ClassifierInputs(self.generator, generator, training.streams, self.classifier.reads)
+        views, held_out = inputs.views(view, self.space, tasks), inputs.held_out(held_out)
         networks: dict[str, Networks] = {}
         scores: dict[str, Score] = {}
         rows: tuple[dict[str, Any], ...] = ()
         for task in tasks:
             space = self.space if task == "gzsl" else unseen_space(self.space)
-            classifier = self.classifier(self.recipe.parts["classifier"].settings, space)
-            score = partial(self._score, classifier, generator)
+            classifier = self._made("classifier", space)
+            score = partial(_score, classifier)
 
             def on_epoch(
                 epoch: int, nets: Networks, task: str = task, score: Callable[[Networks], Score] = score
@@ -260,9 +261,9 @@ class Fitter:
                 self._paced = nets if self.recipe.paced == "classifier" else self._paced
                 return each(task, epoch, self._evaluate(held_out, {task: score(nets)})) if each else {}
 
-            test = self._told(held_out, task, partial(self._transformed, generator))
+            seen = replace(views[task], test=self._told(held_out, task))
             done = complete(
-                classifier.fit(replace(both if task == "gzsl" else alone, test=test)),
+                inputs.fit(classifier, view, seen, self.space),
                 space.semantics,
                 training.child(task),
                 on_epoch if each else None,
@@ -277,38 +278,13 @@ class Fitter:
         tasks = tuple(scores) if self.classifier.needs_examples else self.tasks
         return evaluate_scores(held_out, scores, tasks, keep=self.training.keep_scores)
 
-    def _score(self, classifier: Classifier, generator: Networks, nets: Networks) -> Score:
-        def score(g: Tensor) -> Tensor:
-            with torch.no_grad():
-                return classifier.scores(nets, self._transformed(generator, g))
 
-        return score
-
-    def _transformed(self, generator: Networks, g: Tensor) -> Tensor:
-        return g if self.generator is None else self.generator.transform(generator, g)
-
-    def _synthetic(self, generator: Networks, training: Training) -> tuple[list[Tensor], Tensor]:
-        """Synthetic images of the unseen classes as the classifier sees them, in chunks, and their labels.
-
-        Noise is drawn class by class; classes with few images share a pass through the networks.
-        """
-        unseen = self.space.unseen
-        if self.generator is None:
-            return [], unseen[:0]
-        per_class = self.generator.per_class
-        if per_class < 1:
-            raise SettingsError(f"generator: {per_class} synthetic features per class; must be 1 or more")
-        streams = training.streams.child("synthesis")
-        made = []
+def _score(classifier: Classifier, nets: Networks) -> Score:
+    def score(inputs: Tensor) -> Tensor:
         with torch.no_grad():
-            for some in torch.split(unseen, max(1, _PASS // per_class)):
-                noise = {
-                    name: torch.cat([draw(spec, per_class, streams, name) for _ in some])
-                    for name, spec in self.generator.sample_noise.items()
-                }
-                semantics = self.space.semantics[some].repeat_interleave(per_class, dim=0)
-                made.append(self._transformed(generator, self.generator.sample(generator, semantics, noise)))
-        return made, unseen.repeat_interleave(per_class)
+            return classifier.scores(nets, inputs)
+
+    return score
 
 
 def _same_networks(one: Networks, other: Networks) -> bool:

@@ -113,6 +113,12 @@ class TrainView:
     test: Transductive | None = None
     """Knowledge of held-out images, only for generators and classifiers under a reading that declares it.
     Put what the losses read of it into the program's ``frozen`` networks."""
+    networks: Mapping[str, Networks] = field(default_factory=dict)
+    """Fitted networks of the components before this one, by kind: ``embedding``, and for classifiers
+    ``generator``. Never change them; networks that ``sample`` or ``scores`` read too go, as they are, into
+    what ``fit`` or ``Program.initial`` returns."""
+    task: Literal["gzsl", "czsl"] = "gzsl"
+    """Which classifier is being fitted: over all classes, or over the unseen ones; only for classifiers."""
 
 
 # --- training as data ----------------------------------------------------------------------------
@@ -329,12 +335,29 @@ class Embedding(_Fitted):
 
 
 class Generator(_Fitted):
-    """Kind ``generator``: class semantics to synthetic visual features."""
+    """Kind ``generator``: class semantics to synthetic visual features, and what the classifier sees.
+
+    The classifier is trained on real features of seen classes, ``transform(g)``, and synthetic ones of unseen
+    classes, ``transform(sample(a))``, or ``sample(a)`` where that returns inputs.
+    """
+
+    samples: ClassVar[Literal["features", "inputs"]] = "features"
+    """What ``sample`` returns: features g, which ``transform`` turns into inputs of the classifier, or such
+    inputs (latent codes of semantics, where ``transform`` encodes images)."""
+    embedding: Embedding | None = None
+    """The embedding before it, set by the core; its networks are ``view.networks["embedding"]``."""
+
+    # --- unseen classes ----------------------------------------------------------------------------
 
     @property
     @abstractmethod
     def per_class(self) -> int:
         """Number of features to synthesise for each unseen class."""
+
+    @property
+    def czsl_per_class(self) -> int:
+        """The same for the CZSL classifier. Where it equals ``per_class``, both see the same features."""
+        return self.per_class
 
     @property
     @abstractmethod
@@ -345,11 +368,44 @@ class Generator(_Fitted):
     def sample(
         self, nets: Networks, semantics: Float[Tensor, "n attributes"], noise: Noise
     ) -> Float[Tensor, "n d"]:
-        """One synthetic feature for each row of class semantics."""
+        """One synthetic feature (or input, see ``samples``) for each row of class semantics."""
 
-    def transform(self, nets: Networks, g: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
-        """The classifier's input for real, synthetic and test features alike."""
+    # --- real and test images ----------------------------------------------------------------------
+
+    @property
+    def real_per_class(self) -> int | None:
+        """Number of real features of each seen class: its first images, from the start again where it has
+        fewer. None: each training image once."""
+        return None
+
+    @property
+    def transform_noise(self) -> Mapping[str, NoiseSpec]:
+        """The noise that ``transform`` reads for training features, for example of a reparameterisation."""
+        return {}
+
+    @property
+    def redraws(self) -> bool:
+        """Whether the inputs of real training features are drawn anew in every epoch of the classifier."""
+        return False
+
+    @property
+    def draws_at_test(self) -> bool:
+        """Whether ``transform`` gets noise for test images too; an image's draw depends on the run's seed and
+        the image only."""
+        return False
+
+    def transform(self, nets: Networks, g: Float[Tensor, "n d"], noise: Noise) -> Float[Tensor, "n e"]:
+        """The classifier's inputs for features, row by row.
+
+        ``noise`` has the terms of ``transform_noise`` or, as a rule for test images, none: it then returns
+        the mean.
+        """
         return g
+
+    def encode(self, nets: Networks, g: Float[Tensor, "n d"]) -> Noise | None:
+        """The noise for which ``sample`` gives back g, by an encoder that reads nothing but features; None:
+        it has none. With another class's semantics, ``sample`` then makes a counterfactual of the image."""
+        return None
 
 
 class Classifier(_Fitted):
@@ -359,6 +415,14 @@ class Classifier(_Fitted):
     """True: it scores only classes that it has examples of, so it needs a generator and is fitted twice: on
     real seen and synthetic unseen features over all classes (f_gzsl), and on synthetic unseen features in the
     space of the unseen classes (f_czsl). False: it scores from semantics and is fitted once."""
+    reads: ClassVar[Literal["inputs", "features"]] = "inputs"
+    """What it is fitted on and scores: the generator's inputs, or features g, real and synthetic, as they are
+    before ``transform``."""
+    embedding: Embedding | None = None
+    """The embedding, set by the core; its networks are ``view.networks["embedding"]``."""
+    generator: Generator | None = None
+    """The generator, set by the core, None where there is none; its networks are
+    ``view.networks["generator"]``. Its space has all classes, in f_czsl too."""
 
     @abstractmethod
     def scores(self, nets: Networks, features: Float[Tensor, "n e"]) -> Float[Tensor, "n classes"]:

@@ -13,7 +13,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from zslbench.plugin.declarations import Component
-from zslbench.plugin.interfaces import ClassSpace, Derived, Fit, Guide, Networks, Program, Step, TrainView
+from zslbench.plugin.interfaces import (
+    ClassSpace,
+    Derived,
+    Fit,
+    Guide,
+    Networks,
+    Noise,
+    Program,
+    Step,
+    TrainView,
+)
 from zslbench.plugin.lookup import Registered
 from zslbench.plugin.settings import ComponentSettings
 from zslbench.plugin.streams import Streams
@@ -23,7 +33,7 @@ from zslbench.training.loop import Training, complete
 from zslbench.training.stages import Stages
 
 USES = {"embedding": "embed", "generator": "transform", "classifier": "scores"}
-"""By kind: the method that maps rows of features with fitted networks."""
+"""By kind: the method that maps rows of features with fitted networks; ``transform`` without noise."""
 
 # --- inputs --------------------------------------------------------------------------------------
 
@@ -181,7 +191,8 @@ class ComponentCase:
     def use(self, component: Any, nets: Networks, rows: Tensor) -> Tensor:
         """``embed``, ``transform`` or ``scores`` of these rows."""
         with torch.no_grad():
-            result: Tensor = getattr(component, USES[self.kind])(nets, rows)
+            noise: tuple[Noise, ...] = ({},) if self.kind == "generator" else ()
+            result: Tensor = getattr(component, USES[self.kind])(nets, rows, *noise)
         return result
 
     def programs(self, seed: int = 0, data: int = 0) -> list[Program]:

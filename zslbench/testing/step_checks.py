@@ -231,7 +231,8 @@ def sample_shape(case: ComponentCase) -> None:
     require(whole, f"per_class is {count!r}; return a whole number of 1 or more")
     with torch.no_grad():
         found = component.sample(nets, semantics, noise)
-    require_floats("sample", found, len(semantics), case.inputs.width)
+    width = case.inputs.width if component.samples == "features" else "e"
+    require_floats("sample", found, len(semantics), width)
 
 
 def sample_uses_semantics_and_noise(case: ComponentCase) -> None:
@@ -257,7 +258,9 @@ def transform_widths(case: ComponentCase) -> None:
     """``transform`` gives real and synthetic features the same width and dtype."""
     component, nets, semantics, noise = _sampling(case)
     with torch.no_grad():
-        synthetic = component.transform(nets, component.sample(nets, semantics, noise))
+        synthetic = component.sample(nets, semantics, noise)
+        if component.samples == "features":
+            synthetic = component.transform(nets, synthetic, {})
     real = case.use(component, nets, case.rows())
     require(
         (real.shape[1:], real.dtype) == (synthetic.shape[1:], synthetic.dtype),

@@ -72,6 +72,11 @@ class ProgramInputs:
         self._reader = reader_of(program.features, streams.device)
         self._ahead: Tensor | None = None  # rows drawn but not used yet; checkpoints hold them
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Tell features that differ from epoch to epoch (those with a ``begin_epoch``) which one begins."""
+        if (begin := getattr(self._program.features, "begin_epoch", None)) is not None:
+            begin(epoch)
+
     def draw(self, number: int) -> Inputs:
         """The inputs of an iteration of pass ``number``."""
         count = batch_numbers(self._program.passes[number])[-1] + 1

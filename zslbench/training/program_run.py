@@ -74,6 +74,7 @@ class ProgramRun:
         """Do the epoch's remaining iterations, with checkpoints in between; Interrupted, after one, if a stop
         was requested."""
         total = self.iterations * len(self.passes)
+        self.inputs.begin_epoch(self.epoch)
         while self.iteration < total:
             number = self.iteration // self.iterations
             iteration = self.passes[number]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import zslbench
-from zslbench.experiment import fitting as fitting_module
+from zslbench.experiment import fitting as fitting_module, inputs as inputs_module
 from zslbench.experiment.fitting import Fitter
 from zslbench.training import program_run
 
@@ -66,7 +66,7 @@ def test_looks_along_the_schedule_share_their_noise_or_draw_anew(
     """Synthetic features and the classifiers' initial weights, at each of three evaluations."""
     synthesis: list[bytes] = []
     classifiers: list[bytes] = []
-    plain_draw, plain_initial = fitting_module.draw, program_run.initial_networks
+    plain_draw, plain_initial = inputs_module.draw, program_run.initial_networks
 
     def draw(*arguments: Any) -> Any:
         made = plain_draw(*arguments)
@@ -79,7 +79,7 @@ def test_looks_along_the_schedule_share_their_noise_or_draw_anew(
             classifiers.append(made["softmax"]["out.weight"].numpy().tobytes())
         return made
 
-    monkeypatch.setattr(fitting_module, "draw", draw)
+    monkeypatch.setattr(inputs_module, "draw", draw)
     monkeypatch.setattr(program_run, "initial_networks", initial)
     zslbench.run(
         "tf-vaegan", dataset="toy", select=select, epochs=3, every=1, settings=SETTINGS, device="cpu",

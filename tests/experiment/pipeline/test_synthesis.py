@@ -7,35 +7,37 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from zslbench.experiment import fitting
-from zslbench.plugin.interfaces import Normal, Uniform
+from zslbench.experiment import inputs
+from zslbench.plugin.interfaces import Generator, Normal, Uniform
 from zslbench.plugin.streams import Streams
-from zslbench.training.loop import Training
 
 
-class Recorded:
+class Recorded(Generator):
     """A generator of features [a, noise], which counts its passes."""
 
     sample_noise = {"z": Normal((3,)), "u": Uniform((1,))}  # noqa: RUF012
 
+    per_class = 0
+
     def __init__(self, per_class):
         self.per_class, self.passes = per_class, []
+
+    def fit(self, view):
+        return {}
 
     def sample(self, nets, semantics, noise):
         self.passes.append(len(semantics))
         return torch.cat([semantics, noise["z"], noise["u"]], dim=1)
 
-    def transform(self, nets, g):
+    def transform(self, nets, g, noise):
         return 2 * g
 
 
 def synthesised(monkeypatch, most, per_class, classes=7):
-    monkeypatch.setattr(fitting, "_PASS", most)
+    monkeypatch.setattr(inputs, "_PASS", most)
     generator = Recorded(per_class)
     space = SimpleNamespace(unseen=torch.arange(classes) * 2, semantics=torch.arange(2.0 * classes)[:, None])
-    fitter = fitting.Fitter.__new__(fitting.Fitter)
-    fitter.generator, fitter.space = generator, space
-    made, labels = fitter._synthetic({}, Training(Streams(0)))
+    made, labels = inputs.ClassifierInputs(generator, {}, Streams(0)).synthetic(space, "gzsl")
     return torch.cat(made), labels, generator.passes
 
 

@@ -105,7 +105,7 @@ class ScriptedGenerator(Generator):
     def sample(self, nets, semantics, noise):
         return torch.cat([semantics, noise["z"]], dim=1)
 
-    def transform(self, nets, g):
+    def transform(self, nets, g, noise):
         return torch.cat([g, nets["state"]["t"].expand(len(g), 1)], dim=1)
 
 
@@ -167,7 +167,7 @@ class StillGenerator(ScriptedGenerator):
     def fit(self, view):
         return {}
 
-    def transform(self, nets, g):
+    def transform(self, nets, g, noise):
         return torch.cat([g, torch.ones(len(g), 1)], dim=1)
 
 
@@ -223,7 +223,7 @@ class ToldGenerator(StillGenerator):
     def fit(self, view):
         return {"told": kept(view.test)}
 
-    def transform(self, nets, g):
+    def transform(self, nets, g, noise):
         return g + 100
 
 

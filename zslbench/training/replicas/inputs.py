@@ -133,6 +133,10 @@ class ReplicaInputs(ProgramInputs):
             slots = list(programs)
             self._take = [_taking(column, [slots.index(slot) for slot in sources]) for column in columns]
 
+    def begin_epoch(self, epoch: int) -> None:
+        for each in self._each.values():
+            each.begin_epoch(epoch)
+
     def draw(self, number: int) -> Inputs:
         if self._take is None:
             drawn = {slot: one.draw(number) for slot, one in self._each.items()}

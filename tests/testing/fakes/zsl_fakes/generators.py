@@ -26,7 +26,7 @@ class Sound(Generator):
     def sample(self, nets, semantics, noise):
         return semantics @ nets["ridge"]["W"] + 0.1 * noise["prior"]
 
-    def transform(self, nets, g):
+    def transform(self, nets, g, noise):
         return torch.cat([g, g**2], dim=1)
 
 
@@ -128,7 +128,7 @@ class OtherType(Sound):
 class TransformCentres(Sound):
     """rows_independent: transform returns other values for rows"""
 
-    def transform(self, nets, g):
+    def transform(self, nets, g, noise):
         return g - g.mean(dim=0)
 
 

@@ -1,0 +1,239 @@
+"""What the classifiers see, given a fitted generator: real features, synthetic ones and test images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator as Coroutine, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from zslbench.errors import PluginError, SettingsError
+from zslbench.evaluation.folds import Fold, HeldOut
+from zslbench.plugin.dataset import Indices
+from zslbench.plugin.interfaces import (
+    Classifier,
+    ClassSpace,
+    Derived,
+    Fit,
+    Generator,
+    Networks,
+    Noise,
+    NoiseSpec,
+    Program,
+    Rows,
+    TrainView,
+)
+from zslbench.plugin.streams import Streams
+from zslbench.training.step import draw
+
+_PASS = 128
+"""Most synthetic features in one pass through the networks, unless a single class has more."""
+
+
+@dataclass(frozen=True)
+class ClassifierInputs:
+    """The classifiers' inputs by one fitted generator. Without a generator they are g.
+
+    Every call draws from the start of its streams, so equal calls give equal inputs.
+    """
+
+    generator: Generator | None
+    networks: Networks
+    """The generator's."""
+    streams: Streams
+    reads: str = "inputs"
+    """``Classifier.reads``."""
+
+    def views(self, view: TrainView, space: ClassSpace, tasks: Collection[str]) -> dict[str, TrainView]:
+        """What the classifier of each task is fitted on: real and synthetic images for ``gzsl``, synthetic
+        ones alone, with class ids in the space of the unseen classes, for ``czsl``.
+
+        Args:
+            view: g of the training images.
+        """
+        networks = dict(view.networks) | ({"generator": self.networks} if self.generator else {})
+        views: dict[str, TrainView] = {}
+        if "gzsl" in tasks:
+            g, labels = self.training_images(view, space)
+            synthetic, ids = self.synthetic(space, "gzsl")
+            inputs = torch.cat([*self.real(g), *synthetic])
+            del synthetic  # with many classes these are the largest tensors
+            labels, count = torch.cat([labels, ids]), len(labels)
+            views["gzsl"] = TrainView(inputs, labels, networks=networks, task="gzsl")
+        if "czsl" in tasks:
+            if "gzsl" in views and self._count("czsl") == self._count("gzsl"):
+                inputs = views["gzsl"].features[count:]
+            else:
+                synthetic, ids = self.synthetic(space, "czsl")
+                inputs = torch.cat(synthetic)
+            labels = torch.searchsorted(space.unseen, ids)
+            views["czsl"] = TrainView(inputs, labels, networks=networks, task="czsl")
+        return views
+
+    def fit(self, classifier: Classifier, view: TrainView, trained: TrainView, space: ClassSpace) -> Fit:
+        """``classifier.fit`` on a view of :meth:`views`; where the generator redraws real inputs, programs
+        read those of the epoch.
+
+        Args:
+            view: g of the training images; ``trained``: what the classifier is fitted on.
+        """
+        fit = classifier.fit(trained)
+        if self._sees_g or self.generator is None or not self.generator.redraws or trained.task == "czsl":
+            return fit
+        g, _ = self.training_images(view, space)
+        return _each_program(fit, lambda program: self._redrawn(program, trained.features, g))
+
+    def _redrawn(self, program: Program, inputs: Tensor, g: Tensor) -> Program:
+        if program.features is not inputs:
+            raise PluginError(
+                f"program '{program.name}' trains on features of its own, but the generator draws the "
+                "classifier's inputs anew in every epoch; give it the view's features as they are"
+            )
+        redrawn = Redrawn(inputs, len(g), lambda epoch: torch.cat(self.real(g, epoch)))
+        return replace(program, features=redrawn, key=None)
+
+    # --- real images -------------------------------------------------------------------------------
+
+    def training_images(self, view: TrainView, space: ClassSpace) -> tuple[Tensor, Tensor]:
+        """g and labels of the training images that the classifier sees."""
+        count = self.generator.real_per_class if self.generator else None
+        if count is None:
+            return view.features, view.labels
+        if count < 1:
+            raise SettingsError(f"generator: {count} real features per class; must be 1 or more")
+        of_class = [torch.nonzero(view.labels == one).flatten() for one in space.seen]
+        turn = torch.arange(count, device=view.labels.device)
+        rows = torch.cat([some[turn % len(some)] for some in of_class])
+        return view.features[rows], view.labels[rows]
+
+    def real(self, g: Tensor, epoch: int = 0) -> list[Tensor]:
+        """Inputs of the features of training images, in chunks; those of ``epoch`` where they are redrawn."""
+        noise = self._noise(len(g), self.streams.child(f"real/{epoch}"))
+        size, found = 1024, []
+        with torch.no_grad():
+            for start in range(0, len(g), size):
+                part = slice(start, start + size)
+                found.append(self._inputs(g[part], {name: one[part] for name, one in noise.items()}))
+        return found
+
+    def held_out(self, fold: Fold) -> Fold:
+        """A fold of test images' g as one of their inputs."""
+        if self._sees_g:
+            return fold
+        sides = (fold.test_seen, fold.test_unseen)
+        seen, unseen = (replace(side, features=_TestInputs(self, side)) for side in sides)
+        return replace(fold, test_seen=seen, test_unseen=unseen)
+
+    def of_test_images(self, g: Tensor, images: Indices) -> Tensor:
+        """Inputs of test images; ``images`` are their row numbers in the data set."""
+        noise: Noise = {}
+        if self.generator is not None and self.generator.draws_at_test:
+            each = [self._noise(1, self.streams.child(f"test/{image}")) for image in images.tolist()]
+            noise = {name: torch.cat([one[name] for one in each]) for name in (each[0] if each else {})}
+        with torch.no_grad():
+            return self._inputs(g, noise)
+
+    # --- unseen classes ----------------------------------------------------------------------------
+
+    def synthetic(self, space: ClassSpace, task: str) -> tuple[list[Tensor], Tensor]:
+        """Inputs of synthetic images of the unseen classes, in chunks, and their labels.
+
+        Noise is drawn class by class; classes with few images share a pass through the networks.
+        """
+        unseen, count = space.unseen, self._count(task)
+        if self.generator is None:
+            return [], unseen[:0]
+        if count < 1:
+            raise SettingsError(f"generator: {count} synthetic features per class; must be 1 or more")
+        own = "" if count == self._count("gzsl") else f"{task} "
+        streams = self.streams.child(f"{own}synthesis")
+        of_transform = self.streams.child(f"{own}synthetic inputs")
+        found = []
+        with torch.no_grad():
+            for some in torch.split(unseen, max(1, _PASS // count)):
+                noise = _by_class(self.generator.sample_noise, some, count, streams)
+                semantics = space.semantics[some].repeat_interleave(count, dim=0)
+                made = self.generator.sample(self.networks, semantics, noise)
+                if self.generator.samples == "features":
+                    specs = {} if self._sees_g else self.generator.transform_noise
+                    made = self._inputs(made, _by_class(specs, some, count, of_transform))
+                found.append(made)
+        return found, unseen.repeat_interleave(count)
+
+    def _count(self, task: str) -> int:
+        if self.generator is None:
+            return 0
+        return self.generator.czsl_per_class if task == "czsl" else self.generator.per_class
+
+    # --- both --------------------------------------------------------------------------------------
+
+    @property
+    def _sees_g(self) -> bool:
+        return self.generator is None or self.reads == "features"
+
+    def _inputs(self, g: Tensor, noise: Noise) -> Tensor:
+        if self.generator is None or self._sees_g:
+            return g
+        return self.generator.transform(self.networks, g, noise)
+
+    def _noise(self, rows: int, streams: Streams) -> Noise:
+        specs = self.generator.transform_noise if self.generator and not self._sees_g else {}
+        return {name: draw(spec, rows, streams, name) for name, spec in specs.items()}
+
+
+def _by_class(specs: Mapping[str, NoiseSpec], classes: Tensor, count: int, streams: Streams) -> Noise:
+    """Noise for ``count`` rows of each class, drawn class by class."""
+    return {
+        name: torch.cat([draw(spec, count, streams, name) for _ in classes]) for name, spec in specs.items()
+    }
+
+
+class _TestInputs(Rows):
+    """Inputs of one side's test images, computed when they are read."""
+
+    def __init__(self, inputs: ClassifierInputs, side: HeldOut) -> None:
+        self._inputs, self._side = inputs, side
+
+    def __len__(self) -> int:
+        return len(self._side.features)
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor:
+        return self._inputs.of_test_images(self._side.features[rows], self._side.rows[rows.cpu().numpy()])
+
+
+class Redrawn(Rows):
+    """A classifier's training inputs of which the first are drawn anew in every epoch."""
+
+    def __init__(self, inputs: Tensor, count: int, drawn: Callable[[int], Tensor]) -> None:
+        self._inputs, self._count, self._drawn, self._epoch = inputs, count, drawn, 0
+
+    def begin_epoch(self, epoch: int) -> None:
+        """From now on, rows are those of an epoch, from 0; called by the loop."""
+        if epoch != self._epoch:
+            self._inputs = torch.cat([self._drawn(epoch), self._inputs[self._count :]])
+            self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor:
+        return self._inputs[rows]
+
+
+def _each_program(fit: Fit, change: Callable[[Program], Program]) -> Fit:
+    """What ``fit`` returned, with each of its programs changed."""
+    if isinstance(fit, Program):
+        return change(fit)
+    return _changed(fit, change) if isinstance(fit, Coroutine) else fit
+
+
+def _changed(
+    fit: Coroutine[Program | Derived, Networks, Networks], change: Callable[[Program], Program]
+) -> Coroutine[Program | Derived, Networks, Networks]:
+    try:
+        part = next(fit)
+        while True:
+            part = fit.send((yield change(part) if isinstance(part, Program) else part))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
