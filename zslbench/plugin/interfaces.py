@@ -402,9 +402,17 @@ class Generator(_Fitted):
         """
         return g
 
-    def encode(self, nets: Networks, g: Float[Tensor, "n d"]) -> Noise | None:
-        """The noise for which ``sample`` gives back g, by an encoder that reads nothing but features; None:
-        it has none. With another class's semantics, ``sample`` then makes a counterfactual of the image."""
+    def encode(
+        self, nets: Networks, g: Float[Tensor, "n d"], semantics: Float[Tensor, "n attributes"], noise: Noise
+    ) -> Noise | None:
+        """The noise for which ``sample`` gives back g, drawn from an encoder's posterior; None: it has none.
+
+        With the semantics of another class, ``sample`` then makes a counterfactual of the image.
+
+        Args:
+            semantics: of the class to be sampled; an encoder that reads features alone ignores them.
+            noise: the terms of ``sample_noise``, standard; none: the posterior's mean.
+        """
         return None
 
 
