@@ -14,7 +14,7 @@ import torch
 from released_loop import Iteration, ReleasedLoop
 from torch.utils._pytree import tree_map
 
-from zslbench.plugin import ClassSpace, Program, Streams, TrainView
+from zslbench.plugin import ClassSpace, Program, Progress, Streams, TrainView
 from zslbench.testing import TinyInputs
 from zslbench.training.iteration import Inputs, ProgramInputs, batch_numbers
 from zslbench.training.loop import Training, train
@@ -62,7 +62,7 @@ def iterations(program: Program, drawn: list[tuple[int, Inputs]]) -> list[list[l
         steps = program.passes[number]
         parts: dict[str, list[Any]] = {}
         for step, batch, noise in zip(steps, batch_numbers(steps), given.noise, strict=True):
-            g, labels, _ = given.batches[batch]
+            g, labels, *_ = given.batches[batch]
             parts.setdefault(step.name, []).append((g, labels, doubled(noise)))
         if number == 0 and (not epochs or len(epochs[-1]) == len(program.passes)):
             epochs.append([])
@@ -93,8 +93,8 @@ def test_two_epochs_are_those_of_the_released_loop(case: str, monkeypatch: pytes
     drawn: list[tuple[int, Inputs]] = []
     plain_draw = ProgramInputs.draw
 
-    def draw(self: ProgramInputs, number: int) -> Inputs:
-        drawn.append((number, plain_draw(self, number)))
+    def draw(self: ProgramInputs, number: int, progress: Progress) -> Inputs:
+        drawn.append((number, plain_draw(self, number, progress)))
         return drawn[-1][1]
 
     monkeypatch.setattr(ProgramInputs, "draw", draw)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 from zslbench.errors import Interrupted
 from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
@@ -69,8 +70,8 @@ def test_reading_ahead_changes_no_batch(sampler):
     plain = ProgramInputs(program(REGIONS, sampler), SEMANTICS, Streams(3))
     ahead = ProgramInputs(program(Slow(), sampler), SEMANTICS, Streams(3))
     for _ in range(8):
-        one, other = plain.draw_batch(), ahead.draw_batch()
-        for mine, theirs in zip(one, other, strict=True):
+        one, other = plain.draw_batch(4), ahead.draw_batch(4)
+        for mine, theirs in zip(tree_leaves(one), tree_leaves(other), strict=True):
             assert torch.equal(mine, theirs)
     ahead.close()
 
@@ -79,7 +80,7 @@ def test_it_is_read_in_a_second_thread_one_batch_ahead():
     features = Slow()
     batches = ProgramInputs(program(features), SEMANTICS, Streams(0))
     for _ in range(3):
-        batches.draw_batch()
+        batches.draw_batch(4)
     batches.close()
     assert threading.current_thread().name not in features.threads
     assert len(features.threads) in (3, 4)  # the fourth was asked for, and may have been called off

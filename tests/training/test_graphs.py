@@ -15,6 +15,7 @@ import pytest
 import torch
 from small_stages import IMAGES, ITERATIONS, LABELS, SPACE, STAGES, WIDTH, drawn, stage
 from tape import Recorder, Taping
+from torch.utils._pytree import tree_leaves
 
 from zslbench.errors import Interrupted, ZslbenchError
 from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
@@ -241,7 +242,7 @@ def test_buffers_are_the_iterations_own() -> None:
     class Watching(Recorder):
         def capture(self, call: Callable[[], None]) -> Callable[[], None]:
             def replay() -> None:
-                seen.extend(one.data_ptr() for one in captured._buffers.batches[0])  # type: ignore[union-attr]
+                seen.extend(one.data_ptr() for one in tree_leaves(captured._buffers.batches[0]))  # type: ignore[union-attr]
                 call()
 
             return replay
@@ -262,7 +263,7 @@ def test_buffers_are_the_iterations_own() -> None:
         one = ProgramRun(odd(passes=((step,),)), SPACE.semantics, Training(Streams(0), graphs=graphs))
         captured = made[0]
         one.train_epoch()
-    assert len(seen) == 3 * (12 - WARM_UP) and len(set(seen)) == 3
+    assert len(seen) == 6 * (12 - WARM_UP) and len(set(seen)) == 6
 
 
 def test_it_warms_up_on_the_memory_that_is_captured_and_lets_go_of_it_at_the_end() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zslbench.plugin.interfaces import Batch, Losses, Optimizer, Program, Step
+from zslbench.plugin.interfaces import Batch, Losses, Optimizer, Program, Progress, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training import gradient_penalty, linear, two_layer_gradient_penalty
 from zslbench.training.loop import Training, train
@@ -128,7 +128,10 @@ def test_it_lifts_over_replicas() -> None:
         return Losses((batch.features @ nets["net"]["w"].T).float().square().mean(), {})
 
     nets = {"net": {"w": drawn(3, 4, 8, seed=1)}}
-    batch = Batch(drawn(3, 5, 8, seed=2), torch.zeros(3, 5, dtype=torch.int64), torch.zeros(3, 5, 2))
+    progress = Progress(*torch.zeros(3, 3).unbind())
+    batch = Batch(
+        drawn(3, 5, 8, seed=2), torch.zeros(3, 5, dtype=torch.int64), torch.zeros(3, 5, 2), progress
+    )
     function = step_function(Step("step", losses, updates=("net",)))
     exact = torch.func.vmap(function)(nets, batch, {})[0]["net"]["w"]
     with step_precision("bf16"):

@@ -17,11 +17,13 @@ Shapes are written with jaxtyping: ``Float[Tensor, "n d"]`` is a float tensor of
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator as Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -124,6 +126,21 @@ class TrainView:
 # --- training as data ----------------------------------------------------------------------------
 
 
+class Progress(NamedTuple):
+    """How far training is, as float32 tensors on the device; for weights that change as it goes on, see
+    :func:`zslbench.training.warm_up`."""
+
+    epoch: Float[Tensor, ""]
+    """Completed epochs: 0 throughout the first."""
+    iteration: Float[Tensor, ""]
+    """Completed iterations of the whole program, over all passes and epochs."""
+    share: Float[Tensor, ""]
+    """Completed share of ``Program.epochs``, in [0, 1); also where training is stopped earlier."""
+
+
+_START = Progress(*torch.zeros(3).unbind())
+
+
 class Batch(NamedTuple):
     """The training examples of one step."""
 
@@ -132,6 +149,8 @@ class Batch(NamedTuple):
     labels: Int[Tensor, " b"]
     semantics: Float[Tensor, "b attributes"]
     """a(label) of each example."""
+    progress: Progress = _START
+    """When the step is taken."""
 
 
 class Losses(NamedTuple):
@@ -147,26 +166,36 @@ class Losses(NamedTuple):
 
 @dataclass(frozen=True)
 class Normal:
-    """Standard normal noise, ``(b, *shape)``."""
+    """Standard normal noise, ``(b, *shape)``; without ``per_row`` ``shape``, whatever the batch."""
 
     shape: tuple[int, ...]
+    per_row: bool = True
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """Uniform noise on [0, 1), ``(b, *shape)``."""
+    """Uniform noise on [0, 1), ``(b, *shape)``; without ``per_row`` ``shape``."""
 
     shape: tuple[int, ...]
+    per_row: bool = True
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Entries of ``values``, for example unseen class ids, drawn uniformly with replacement, (b,)."""
+    """Entries of ``values``, for example unseen class ids, drawn uniformly with replacement,
+    ``(b, *shape)``; without ``per_row`` ``shape``."""
 
     values: Int[Tensor, " k"]
+    shape: tuple[int, ...] = ()
+    per_row: bool = True
 
 
-NoiseSpec: TypeAlias = Normal | Uniform | Choice
+@dataclass(frozen=True)
+class Permutation:
+    """A random order of the batch's rows, (b,) int64: ``x[noise["order"]]`` shuffles x."""
+
+
+NoiseSpec: TypeAlias = Normal | Uniform | Choice | Permutation
 
 
 @dataclass(frozen=True)
@@ -188,17 +217,106 @@ class Step:
     """Every noise term by name. Leave out a term that is switched off: it then draws nothing."""
     fresh_batch: bool = True
     """False: reuse the batch of the previous step (not for the first step of a pass)."""
+    batch_size: int | None = None
+    """Size of its fresh batch; None: the program's. Batches of another size are drawn by a sampler of their
+    own, of the same kind."""
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """Times ``gamma`` after every ``every`` epochs (StepLR; ExponentialLR with ``every=1``)."""
+
+    gamma: float
+    every: int = 1
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        return self.gamma ** (epoch // self.every)
+
+
+@dataclass(frozen=True)
+class MultiStep:
+    """Times ``gamma`` after each of these numbers of epochs (MultiStepLR)."""
+
+    milestones: tuple[int, ...]
+    gamma: float = 0.1
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        return self.gamma ** sum(one <= epoch for one in self.milestones)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from 1 towards ``final``, reached as the program ends (CosineAnnealingLR)."""
+
+    final: float = 0.0
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """A line from ``start`` to 1 over the first ``epochs`` epochs (LinearLR); then the schedule ``then``,
+    which begins there and has the epochs that are left (SequentialLR)."""
+
+    epochs: int
+    then: LRSchedule | None = None
+    start: float = 0.1
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        if epoch < self.epochs:
+            return self.start + (1 - self.start) * epoch / self.epochs
+        return self.then.factor(epoch - self.epochs, epochs - self.epochs) if self.then else 1.0
+
+
+LRSchedule: TypeAlias = Exponential | MultiStep | Cosine | WarmUp
+"""The learning rate as a multiple of ``Optimizer.lr``: ``factor(epoch, epochs)`` after ``epoch`` completed
+epochs of the ``epochs`` of the program; constant within an epoch. In brackets torch's names."""
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """The optimiser of a network; the rules are torch.optim's."""
+    """The optimiser of a network; the rules are torch.optim's.
+
+    Networks with equal rules train as if one optimiser had all their tensors. Only ``clip_norm`` tells them
+    apart; where a source clips the norm of several networks together, make them one network.
+    """
 
     kind: Literal["adam", "rmsprop", "sgd"] = "adam"
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
+    """Of Adam."""
     momentum: float = 0.0
+    """Of RMSprop and SGD."""
     weight_decay: float = 0.0
+    """Added to the gradient times the weight (L2), after clipping."""
+    amsgrad: bool = False
+    """Of Adam: the largest second moment so far in place of the current one."""
+    eps: float | None = None
+    """Of Adam and RMSprop, added to the root of the second moment; None: torch's 1e-8."""
+    clip_value: float | None = None
+    """Each entry of the gradient is bounded to [-clip_value, clip_value]."""
+    clip_norm: float | None = None
+    """A gradient of the network's tensors together that is longer than this is shortened to it."""
+    lr_schedule: LRSchedule | None = None
+    """None: a constant learning rate."""
+    restart_every: int | None = None
+    """Epochs after which moments and step counts start anew, as those of a new optimiser."""
+
+
+@dataclass(frozen=True)
+class Episodic:
+    """Batches of ``images`` random images of each of ``classes`` random classes (N-way, K-shot), class by
+    class: ``x.reshape(classes, images, -1)``. A class with fewer images repeats them."""
+
+    classes: int
+    images: int
+
+
+Sampling: TypeAlias = Literal["independent", "shuffled", "balanced"] | Episodic
+"""How batches are drawn. ``independent``: every batch is a fresh draw without replacement; ``shuffled``:
+batches walk through permutations of the data, one wrapping into the next; ``balanced``: a fresh draw with, as
+nearly as possible, equally many images of each class; :class:`Episodic`."""
 
 
 @dataclass(frozen=True)
@@ -218,10 +336,7 @@ class Program:
     labels: Int[Tensor, " n"]
     epochs: int
     batch_size: int
-    sampler: Literal["independent", "shuffled", "balanced"] = "independent"
-    """``independent``: every batch is a fresh draw without replacement; ``shuffled``: batches walk through
-    permutations of the data, one wrapping into the next; ``balanced``: a fresh draw with, as nearly as
-    possible, equally many images of each class."""
+    sampler: Sampling = "independent"
     iterations: int | None = None
     """Batches per pass and epoch; None: ceil(n / batch_size)."""
     frozen: Networks = field(default_factory=dict)

@@ -73,7 +73,8 @@ def _calls(case: ComponentCase, rows: int | None = None) -> Iterator[_Call]:
     for program in case.programs():
         for step in steps_of(program):
             streams, examples = Streams(0, case.device), len(program.labels)
-            chosen = torch.arange(rows or min(program.batch_size, examples), device=streams.device) % examples
+            size = min(step.batch_size or program.batch_size, examples)
+            chosen = torch.arange(rows or size, device=streams.device) % examples
             labels = program.labels[chosen]
             yield _Call(
                 where=f"program '{program.name}', step '{step.name}'",

@@ -14,6 +14,7 @@ from .functional import (
     nll_loss as nll_loss,
     pick as pick,
     two_layer_gradient_penalty as two_layer_gradient_penalty,
+    warm_up as warm_up,
 )
 from .loop import Training as Training, complete as complete
 from .stages import Stages as Stages

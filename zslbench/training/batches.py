@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Rows
+from zslbench.plugin.interfaces import Episodic, Rows, Sampling
 from zslbench.plugin.streams import Streams
 
 CHUNK_ROWS = 1024
@@ -21,7 +21,7 @@ CHUNK_BYTES = 64 * 2**20
 
 
 class Sampler:
-    """Draws the row numbers of successive batches, on the device, from the run's stream ``batches``.
+    """Draws the row numbers of successive batches, on the device.
 
     ``balanced``: of b examples from M classes each class gets b // M, and a random choice of b mod M classes
     gets one more (so with b < M there are b different classes with one example each). A class with fewer
@@ -29,26 +29,28 @@ class Sampler:
 
     Args:
         rows: number of examples.
-        batch_size: rows per batch, capped at the number of examples.
-        kind: see :class:`zslbench.plugin.interfaces.Program`.
-        labels: classes of the examples, for ``balanced``.
+        batch_size: rows per batch, capped at the number of examples (an episode repeats them).
+        kind: see :data:`zslbench.plugin.interfaces.Sampling`.
+        labels: classes of the examples, for ``balanced`` and episodes.
+        stream: the stream that it draws from.
     """
 
     def __init__(
         self,
         rows: int,
         batch_size: int,
-        kind: Literal["independent", "shuffled", "balanced"],
+        kind: Sampling,
         streams: Streams,
         labels: Int[Tensor, " n"] | None = None,
+        stream: str = "batches",
     ) -> None:
         self.rows = rows
-        self.size = min(batch_size, rows)
+        self.size = batch_size if isinstance(kind, Episodic) else min(batch_size, rows)
         self.kind = kind
-        self._streams = streams
+        self._streams, self._stream = streams, stream
         self._order = torch.empty(0, dtype=torch.int64, device=streams.device)
         self._position = 0
-        if kind == "balanced":
+        if kind == "balanced" or isinstance(kind, Episodic):
             assert labels is not None
             _, self._class, self._count = torch.unique(labels, return_inverse=True, return_counts=True)
             self._first = self._count.cumsum(0) - self._count
@@ -56,8 +58,8 @@ class Sampler:
     def next(self) -> Int[Tensor, " b"]:
         if self.kind == "independent":
             return self._permutation(self.rows)[: self.size]
-        if self.kind == "balanced":
-            return self._balanced()
+        if self.kind != "shuffled":
+            return self._by_class()
         while len(self._order) - self._position < self.size:
             left = self._order[self._position :]
             self._order, self._position = torch.cat([left, self._permutation(self.rows)]), 0
@@ -65,19 +67,22 @@ class Sampler:
         self._position += self.size
         return batch
 
-    def _balanced(self) -> Tensor:
+    def _by_class(self) -> Tensor:
         classes = len(self._count)
         # Rows grouped by class, shuffled within each class.
         mixed = self._permutation(self.rows)
         grouped = mixed[torch.argsort(self._class[mixed], stable=True)]
-        # Classes are shuffled, then take turns.
+        # Classes are shuffled, then take turns, or follow one another in an episode.
         turn = torch.arange(self.size, device=self._streams.device)
-        of_class = self._permutation(classes)[turn % classes]
-        which = (turn // classes) % self._count[of_class]
-        return grouped[self._first[of_class] + which]
+        if isinstance(self.kind, Episodic):
+            place, image = turn // self.kind.images, turn % self.kind.images
+        else:
+            place, image = turn % classes, turn // classes
+        of_class = self._permutation(classes)[place]
+        return grouped[self._first[of_class] + image % self._count[of_class]]
 
     def _permutation(self, count: int) -> Tensor:
-        return torch.randperm(count, generator=self._streams["batches"], device=self._streams.device)
+        return torch.randperm(count, generator=self._streams[self._stream], device=self._streams.device)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint needs in addition to the stream's own state."""

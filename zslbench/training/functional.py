@@ -17,6 +17,18 @@ from torch import Tensor
 from zslbench.plugin.streams import Streams
 from zslbench.training.step import in_float32
 
+# --- weights of losses ----------------------------------------------------------------------------
+
+
+def warm_up(at: Float[Tensor, ""], start: float, end: float, to: float) -> Float[Tensor, ""]:
+    """A weight that is 0 until ``start``, rises in a line, and is ``to`` from ``end`` on.
+
+    Args:
+        at: of the batch's progress, for example ``batch.progress.epoch``.
+    """
+    return torch.where(at >= end, 1.0, ((at - start) / (end - start)).clamp(0, 1)) * to
+
+
 # --- layers ----------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from zslbench.errors import ZslbenchError
 from zslbench.training.iteration import Inputs, Iteration
@@ -175,8 +175,8 @@ class Captured:
 
 def _tensors(inputs: Inputs) -> list[Tensor]:
     """All tensors, in an order that depends on the signature alone."""
-    found = [one for batch in inputs.batches for one in batch]
-    return found + [noise[name] for noise in inputs.noise for name in sorted(noise)]
+    noise = [[one[name] for name in sorted(one)] for one in inputs.noise]
+    return tree_leaves((inputs.batches, noise))
 
 
 def _signature(inputs: Inputs) -> list[object]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import PluginError
-from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
+from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Progress, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training.batches import Sampler, reader_of
 from zslbench.training.checkpoint import prefixed, select
@@ -53,11 +53,27 @@ class Inputs(NamedTuple):
     """The noise of each step."""
 
 
+class _Batches:
+    """The batches of one size."""
+
+    def __init__(self, program: Program, size: int, streams: Streams) -> None:
+        stream = "batches" if size == program.batch_size else f"batches/{size}"
+        labels = program.labels
+        self.sampler = Sampler(len(labels), size, program.sampler, streams, labels, stream)
+        self.reader = reader_of(program.features, streams.device)
+        self.ahead: Tensor | None = None  # rows drawn but not used yet; checkpoints hold them
+
+    def rows(self) -> Tensor:
+        rows = self.sampler.next() if self.ahead is None else self.ahead
+        self.ahead = None
+        return rows
+
+
 class ProgramInputs:
     """Draws the inputs of a program's iterations: batches, and noise from the run's streams ``noise``.
 
-    Features with ``read_ahead = True`` (region features on disk) are read one batch ahead in a second thread;
-    which rows a batch has does not depend on it.
+    Batches of each size have a sampler of their own. Features with ``read_ahead = True`` (region features on
+    disk) are read one batch ahead in a second thread; which rows a batch has does not depend on it.
 
     Args:
         name: of this program among several in a checkpoint, for example ``"3/"``.
@@ -66,67 +82,75 @@ class ProgramInputs:
     def __init__(self, program: Program, semantics: Tensor, streams: Streams, name: str = "") -> None:
         self._program, self._semantics, self._name = program, semantics, name
         self._streams = streams.child("noise")
-        self._sampler = Sampler(
-            len(program.labels), program.batch_size, program.sampler, self._streams, program.labels
-        )
-        self._reader = reader_of(program.features, streams.device)
-        self._ahead: Tensor | None = None  # rows drawn but not used yet; checkpoints hold them
+        sizes = {size for steps in program.passes for size in batch_sizes(program, steps)}
+        self._batches = {size: _Batches(program, size, self._streams) for size in sorted(sizes)}
 
     def begin_epoch(self, epoch: int) -> None:
         """Tell features that differ from epoch to epoch (those with a ``begin_epoch``) which one begins."""
         if (begin := getattr(self._program.features, "begin_epoch", None)) is not None:
             begin(epoch)
 
-    def draw(self, number: int) -> Inputs:
+    def draw(self, number: int, progress: Progress) -> Inputs:
         """The inputs of an iteration of pass ``number``."""
-        count = batch_numbers(self._program.passes[number])[-1] + 1
-        batches = tuple(self.draw_batch() for _ in range(count))
-        return Inputs(batches, self.draw_noise(number, len(batches[0].labels)))
+        sizes = batch_sizes(self._program, self._program.passes[number])
+        batches = tuple(self.draw_batch(size)._replace(progress=progress) for size in sizes)
+        return Inputs(batches, self.draw_noise(number, [len(one.labels) for one in batches]))
 
-    def draw_batch(self) -> Batch:
-        """The next batch; the one after it starts being read."""
-        rows = self.draw_rows()
-        if self._reader is None:
+    def draw_batch(self, size: int) -> Batch:
+        """The next batch; the one after it, of the same size, starts being read."""
+        batches = self._batches[size]
+        rows = batches.rows()
+        if batches.reader is None:
             features = self._program.features[rows]
         else:
-            if not self._reader.is_reading:
-                self._reader.request(rows)
-            features = self._reader.take()
-            self._ahead = self._sampler.next()
-            self._reader.request(self._ahead)
+            if not batches.reader.is_reading:
+                batches.reader.request(rows)
+            features = batches.reader.take()
+            batches.ahead = batches.sampler.next()
+            batches.reader.request(batches.ahead)
         labels = self._program.labels[rows]
         return Batch(features, labels, self._semantics[labels])
 
-    def draw_rows(self) -> Tensor:
+    def draw_rows(self, size: int) -> Tensor:
         """Row numbers of the next batch, for a caller that takes the features itself."""
-        rows = self._sampler.next() if self._ahead is None else self._ahead
-        self._ahead = None
-        return rows
+        return self._batches[size].rows()
 
-    def draw_noise(self, number: int, rows: int) -> tuple[Noise, ...]:
-        """The noise of each step of pass ``number`` alone."""
-        return tuple(draw_noise(step, rows, self._streams) for step in self._program.passes[number])
+    def draw_noise(self, number: int, rows: Sequence[int]) -> tuple[Noise, ...]:
+        """The noise of each step of pass ``number`` alone, whose batches have so many rows."""
+        steps = self._program.passes[number]
+        return tuple(
+            draw_noise(step, rows[batch], self._streams)
+            for step, batch in zip(steps, batch_numbers(steps), strict=True)
+        )
 
     def state(self) -> dict[str, Tensor]:
         """For a checkpoint."""
-        ahead = {} if self._ahead is None else {"ahead": self._ahead}
-        streams = prefixed(f"streams/{self._name}", self._streams.state())
-        return streams | prefixed(f"sampler/{self._name}", self._sampler.state() | ahead)
+        state = prefixed(f"streams/{self._name}", self._streams.state())
+        for size, batches in self._batches.items():
+            ahead = {} if batches.ahead is None else {"ahead": batches.ahead}
+            state |= prefixed(self._path(size), batches.sampler.state() | ahead)
+        return state
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue from :meth:`state`, also that of a run that did not read ahead."""
         self._streams.restore(select(tensors, f"streams/{self._name}"))
-        state = select(tensors, f"sampler/{self._name}")
-        self._sampler.restore(state)
-        if "ahead" in state:
-            self._ahead = state["ahead"].to(self._program.labels.device)
-        if self._reader is not None:
-            self._reader.forget()
+        for size, batches in self._batches.items():
+            state = select(tensors, self._path(size))
+            batches.sampler.restore(state)
+            if "ahead" in state:
+                batches.ahead = state["ahead"].to(self._program.labels.device)
+            if batches.reader is not None:
+                batches.reader.forget()
+
+    def _path(self, size: int) -> str:
+        own = "" if size == self._program.batch_size else f"{size}/"
+        return f"sampler/{self._name}{own}"
 
     def close(self) -> None:
-        """End the second thread."""
-        if self._reader is not None:
-            self._reader.close()
+        """End the threads that read ahead."""
+        for batches in self._batches.values():
+            if batches.reader is not None:
+                batches.reader.close()
 
 
 def batch_numbers(steps: Sequence[Step]) -> tuple[int, ...]:
@@ -136,6 +160,30 @@ def batch_numbers(steps: Sequence[Step]) -> tuple[int, ...]:
         last += step.fresh_batch or last < 0
         numbers.append(last)
     return tuple(numbers)
+
+
+def batch_sizes(program: Program, steps: Sequence[Step]) -> list[int]:
+    """The size of each of an iteration's batches, before it is capped at the number of examples."""
+    fresh = [step for number, step in enumerate(steps) if step.fresh_batch or number == 0]
+    return [program.batch_size if step.batch_size is None else step.batch_size for step in fresh]
+
+
+def progress_at(epoch: int, iteration: int, lengths: Sequence[int], device: torch.device) -> Progress:
+    """Progress after so many epochs and iterations.
+
+    Args:
+        lengths: iterations of the whole program, of each replica (or the one of a single run).
+    """
+
+    def filled(values: list[float]) -> Tensor:
+        if len(set(values)) == 1:  # waits for nothing
+            return torch.full((len(values),), values[0], device=device, dtype=torch.float32)
+        return torch.tensor(values, device=device, dtype=torch.float32)
+
+    count = len(lengths)
+    return Progress(
+        filled([epoch] * count), filled([iteration] * count), filled([iteration / one for one in lengths])
+    )
 
 
 def draw_noise(step: Step, rows: int, streams: Streams) -> Noise:

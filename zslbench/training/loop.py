@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import Interrupted, PluginError
-from zslbench.plugin.interfaces import Derived, Fit, Networks, Program
+from zslbench.plugin.interfaces import Derived, Episodic, Fit, Networks, Program
 from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
 from zslbench.training.program_run import ProgramRun
 from zslbench.training.replicas.group import train_together
@@ -159,7 +159,18 @@ def check_program(program: Program, stage: str) -> None:
         raise PluginError(f"{where} has {count}; it needs the same number of both, and at least one")
     if not all(steps and steps[0].fresh_batch for steps in program.passes):
         raise PluginError(f"{where} has a pass that is empty or whose first step takes no batch")
-    for step in itertools.chain.from_iterable(program.passes):
+    steps = list(itertools.chain.from_iterable(program.passes))
+    sizes = [step.batch_size for step in steps if step.batch_size is not None]
+    if any(size < 1 for size in sizes) or any(s.batch_size and not s.fresh_batch for s in steps):
+        raise PluginError(f"{where} has a step whose own batch_size is below 1, or that takes no fresh batch")
+    if isinstance(episode := program.sampler, Episodic):
+        size, classes = episode.classes * episode.images, len(torch.unique(program.labels))
+        if {program.batch_size, *sizes} != {size} or episode.classes > classes:
+            raise PluginError(
+                f"{where} draws episodes of {episode.classes} of {classes} classes with {episode.images} "
+                f"images each; that many classes must have images, and every batch size be {size}"
+            )
+    for step in steps:
         if missing := [net for net in step.updates if net not in program.optimizers]:
             raise PluginError(f"{where} updates {missing} in step '{step.name}' without an optimizer")
         if frozen := [net for net in step.updates if net in program.frozen]:

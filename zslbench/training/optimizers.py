@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,25 +21,63 @@ _CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {
 class NetworkOptimizer:
     """The optimiser of one network; updates its tensors in place.
 
-    Every rule is element-wise, so it works unchanged on tensors with a replica axis.
+    Every rule but the clipping of a norm is element-wise, so it works unchanged on tensors with a replica
+    axis. Whatever changes while training is held in tensors that stay in place, for CUDA graphs.
+
+    Args:
+        epochs: of the program.
+        lifted: the tensors have a leading replica axis.
     """
 
-    def __init__(self, rule: Optimizer, net: dict[str, Tensor]) -> None:
-        self._net = net
+    def __init__(
+        self, rule: Optimizer, net: dict[str, Tensor], epochs: int = 1, *, lifted: bool = False
+    ) -> None:
+        self._rule, self._net, self._epochs = rule, net, epochs
+        clip = partial(clipped, rule)
+        self._clip = torch.func.vmap(clip) if lifted else clip
+        self._factor: Tensor | None = None
         tensors = list(net.values())
         options = torch_options(tensors[0].device, rule.kind) if tensors else {}
         # torch keeps step counts on the host if it reads them there, else with the moments.
         self._counts_on_host = not (options.get("fused") or options.get("capturable"))
-        own = {"betas": rule.betas} if rule.kind == "adam" else {"momentum": rule.momentum}
+        if rule.lr_schedule is not None and tensors:
+            self._factor = torch.ones((), dtype=torch.float64, device=tensors[0].device)
+        own: dict[str, Any] = {"momentum": rule.momentum}
+        if rule.kind == "adam":
+            own = {"betas": rule.betas, "amsgrad": rule.amsgrad}
+        if rule.eps is not None and rule.kind != "sgd":
+            own["eps"] = rule.eps
         self._optimizer = _CLASSES[rule.kind](
             tensors, lr=rule.lr, weight_decay=rule.weight_decay, **own, **options
         )
 
+    def begin_epoch(self, epoch: int, *, resumed: bool = False) -> None:
+        """Set what changes between epochs.
+
+        Args:
+            epoch: completed epochs.
+            resumed: some of the epoch's iterations are done.
+        """
+        rule = self._rule
+        if self._factor is not None:
+            assert rule.lr_schedule is not None
+            self._factor.fill_(rule.lr_schedule.factor(epoch, self._epochs))
+        if rule.restart_every is not None and epoch and epoch % rule.restart_every == 0 and not resumed:
+            for value in self.state().values():  # a new optimiser's are zero
+                value.zero_()
+
     def update(self, gradients: Mapping[str, Tensor]) -> None:
+        gradients = self._clip(dict(gradients))
+        before = [tensor.clone() for tensor in self._net.values()] if self._factor is not None else []
         for name, tensor in self._net.items():
             tensor.grad = match_layout(gradients[name], tensor)
         self._optimizer.step()
         self.forget_gradients()
+        if self._factor is not None:
+            # An update is proportional to the learning rate, which not every optimiser of torch can read on
+            # the device.
+            for tensor, old in zip(self._net.values(), before, strict=True):
+                tensor.copy_(torch.lerp(old, tensor, self._factor.to(tensor.dtype)))
 
     def forget_gradients(self) -> None:
         """Free the gradients' memory."""
@@ -60,6 +99,18 @@ class NetworkOptimizer:
             tensor = self._net[name]
             where = "cpu" if key == "step" and self._counts_on_host else tensor.device
             self._optimizer.state[tensor][key] = match_layout(value.to(where), tensor)
+
+
+def clipped(rule: Optimizer, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A network's gradients, bounded as the rule says."""
+    if (bound := rule.clip_value) is not None:
+        gradients = {name: one.clamp(-bound, bound) for name, one in gradients.items()}
+    if rule.clip_norm is not None:
+        # As torch.nn.utils.clip_grad_norm_ computes it.
+        lengths = [torch.linalg.vector_norm(one) for one in gradients.values()]
+        scale = (rule.clip_norm / (torch.linalg.vector_norm(torch.stack(lengths)) + 1e-6)).clamp(max=1.0)
+        gradients = {name: one * scale for name, one in gradients.items()}
+    return gradients
 
 
 def match_layout(value: Tensor, tensor: Tensor) -> Tensor:

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zslbench.errors import Diverged, Interrupted
-from zslbench.plugin.interfaces import Networks, Program, Step
+from zslbench.plugin.interfaces import Networks, Program, Progress, Step
 from zslbench.training import checkpoint
 from zslbench.training.checkpoint import flatten, prefixed, select
 from zslbench.training.context import Training
 from zslbench.training.graphs import Captured
-from zslbench.training.iteration import Iteration, ProgramInputs, initial_networks
+from zslbench.training.iteration import Iteration, ProgramInputs, initial_networks, progress_at
 from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, step_function as step_function, step_precision
 
@@ -26,6 +26,8 @@ from zslbench.training.step import StepFunction, step_function as step_function,
 class ProgramRun:
     """State of one program being trained: everything that a checkpoint holds."""
 
+    is_lifted = False
+    """Whether its tensors have a leading replica axis."""
     _started: float | None = None
     _seconds_before = 0.0
 
@@ -41,7 +43,10 @@ class ProgramRun:
         """Create everything that outlives an iteration."""
         program = self.program
         self.nets = nets
-        self.optimizers = {net: NetworkOptimizer(rule, nets[net]) for net, rule in program.optimizers.items()}
+        self.optimizers = {
+            net: NetworkOptimizer(rule, nets[net], program.epochs, lifted=self.is_lifted)
+            for net, rule in program.optimizers.items()
+        }
         self.iterations = program.iterations or math.ceil(len(program.labels) / program.batch_size)
         self.iteration = 0  # within the epoch, over all passes
         self.sums: dict[str, Tensor] = {}
@@ -75,10 +80,12 @@ class ProgramRun:
         was requested."""
         total = self.iterations * len(self.passes)
         self.inputs.begin_epoch(self.epoch)
+        for optimizer in self.optimizers.values():
+            optimizer.begin_epoch(self.epoch, resumed=self.iteration > 0)
         while self.iteration < total:
             number = self.iteration // self.iterations
             iteration = self.passes[number]
-            inputs = self.inputs.draw(number)
+            inputs = self.inputs.draw(number, self._progress(total))
             # Preparatory stages stay exact: SC-EGG's stage 1 diverges in bfloat16 (docs/speed.md).
             with step_precision(self.training.precision if self.program.paced else "float32"):
                 iteration(inputs)
@@ -91,6 +98,11 @@ class ProgramRun:
                 self.save()
                 raise Interrupted("stopped on request; run the same command again to resume")
             self.save_if_due()
+
+    def _progress(self, per_epoch: int) -> Progress:
+        done = self.epoch * per_epoch + self.iteration
+        one = progress_at(self.epoch, done, [per_epoch * self.program.epochs], self.training.streams.device)
+        return Progress(*(each[0] for each in one))
 
     def figures(self) -> dict[str, float]:
         """See :func:`epoch_means`."""

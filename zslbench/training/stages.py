@@ -8,13 +8,13 @@ names the fold) and its seed, and what every stage of the run depends on (data, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from zslbench.data.provenance import array_sha256
-from zslbench.plugin.interfaces import Choice, Derived, Networks, NoiseSpec, Program
+from zslbench.plugin.interfaces import Derived, Networks, Program
 from zslbench.plugin.streams import Streams
 from zslbench.store.identity import run_id
 from zslbench.store.stages import StageStore
@@ -67,7 +67,7 @@ class Stages:
         if program.key is None:
             return None
         noise = {
-            f"{i}.{j}": {name: _spec(spec) for name, spec in step.noise.items()}
+            f"{i}.{j}": {name: _plain(spec) for name, spec in step.noise.items()}
             for i, steps in enumerate(program.passes)
             for j, step in enumerate(steps)
         }
@@ -76,10 +76,13 @@ class Stages:
             streams.seed,
             kind="program",
             settings=dict(program.key),
-            passes=[[(s.name, list(s.updates), s.fresh_batch) for s in steps] for steps in program.passes],
+            passes=[
+                [(s.name, list(s.updates), s.fresh_batch, s.batch_size) for s in steps]
+                for steps in program.passes
+            ],
             noise=noise,
-            optimizers={name: asdict(rule) for name, rule in program.optimizers.items()},
-            length=[program.epochs, program.batch_size, program.sampler, program.iterations],
+            optimizers={name: _plain(rule) for name, rule in program.optimizers.items()},
+            length=[program.epochs, program.batch_size, _plain(program.sampler), program.iterations],
             initial=_digests(program.initial(streams.child("initial"))),
             frozen=_digests(program.frozen),
             state=_digests({"state": dict(program.state)}),
@@ -98,9 +101,12 @@ class Stages:
         return run_id({"of": dict(self.identity), "part": streams.prefix, "seed": seed, "content": content})
 
 
-def _spec(spec: NoiseSpec) -> list[Any]:
-    values = [_digest(spec.values)] if isinstance(spec, Choice) else list(spec.shape)
-    return [type(spec).__name__, *values]
+def _plain(declared: Any) -> Any:
+    """Noise, an optimiser's rule or how batches are drawn, as plain data that tells types apart."""
+    if is_dataclass(declared):
+        of_fields = {one.name: _plain(getattr(declared, one.name)) for one in fields(declared)}
+        return [type(declared).__name__, of_fields]
+    return _digest(declared) if isinstance(declared, Tensor) else declared
 
 
 def _digests(nets: Networks) -> dict[str, str]:

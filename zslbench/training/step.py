@@ -10,7 +10,17 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Batch, Choice, Losses, Networks, Noise, NoiseSpec, Normal, Step
+from zslbench.plugin.interfaces import (
+    Batch,
+    Choice,
+    Losses,
+    Networks,
+    Noise,
+    NoiseSpec,
+    Normal,
+    Permutation,
+    Step,
+)
 from zslbench.plugin.process import matmul_precision
 from zslbench.plugin.streams import Streams
 
@@ -45,12 +55,13 @@ def step_function(step: Step) -> StepFunction:
 
 def draw(spec: NoiseSpec, rows: int, streams: Streams, name: str) -> Tensor:
     """Noise of one term for ``rows`` examples, from the stream ``name``."""
-    if isinstance(spec, Normal):
-        return streams.normal(name, (rows, *spec.shape))
+    generator, device = streams[name], streams.device
+    if isinstance(spec, Permutation):
+        return torch.randperm(rows, generator=generator, device=device)
+    shape = (rows, *spec.shape) if spec.per_row else spec.shape
     if isinstance(spec, Choice):
-        where = torch.randint(len(spec.values), (rows,), generator=streams[name], device=streams.device)
-        return spec.values[where]
-    return streams.uniform(name, (rows, *spec.shape))
+        return spec.values[torch.randint(len(spec.values), shape, generator=generator, device=device)]
+    return streams.normal(name, shape) if isinstance(spec, Normal) else streams.uniform(name, shape)
 
 
 # --- precision of matrix products ------------------------------------------------------------------

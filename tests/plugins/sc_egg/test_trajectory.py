@@ -69,8 +69,8 @@ def drawn(monkeypatch, settings):
         seen.setdefault(name, []).append(made)
         return made
 
-    def next_batch(self):
-        batch = plain_next(self)
+    def next_batch(self, size):
+        batch = plain_next(self, size)
         seen.setdefault("batches", []).append(batch.features)
         seen.setdefault("labels", []).append(batch.labels)
         return batch

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 from zslbench.errors import Diverged
 from zslbench.plugin.streams import Streams
@@ -79,7 +80,7 @@ def test_batches_and_noise_are_those_of_single_runs(toy, monkeypatch, sampler, p
     for place in range(len(seeds)):
         for one, other in zip(singles[place], seen, strict=True):
             for mine, theirs in zip(one.batches, other.batches, strict=True):
-                for a, b in zip(mine, theirs, strict=True):
+                for a, b in zip(tree_leaves(mine), tree_leaves(theirs), strict=True):
                     assert a.dtype == b.dtype and torch.equal(a, b[place])
             for mine, theirs in zip(one.noise, other.noise, strict=True):
                 assert mine.keys() == theirs.keys()

@@ -19,7 +19,7 @@ from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import Batch, Networks, Program
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
-from zslbench.training.iteration import draw_noise, initial_networks
+from zslbench.training.iteration import batch_sizes, draw_noise, initial_networks
 from zslbench.training.replicas.inputs import NotLiftable, check_equal, signature
 from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import step_function
@@ -113,7 +113,8 @@ def replica_memory(run: MemberRun) -> int:
 def _activations(run: MemberRun, nets: Networks) -> int:
     """Bytes of all tensors that the largest step creates, as if none were freed before its end."""
     program, device = run.program, run.training.streams.device
-    rows = torch.arange(min(program.batch_size, len(program.labels)), device=device)
+    size = max(size for steps in program.passes for size in batch_sizes(program, steps))
+    rows = torch.arange(min(size, len(program.labels)), device=device)
     labels = program.labels[rows]
     batch = Batch(program.features[rows], labels, run.semantics[labels])
     largest = 0
@@ -121,7 +122,7 @@ def _activations(run: MemberRun, nets: Networks) -> int:
         noise = draw_noise(step, len(rows), Streams(0, device))
         with _CountBytes() as counted:
             step_function(step)({**nets, **program.frozen}, batch, noise)
-        largest = max(largest, counted.bytes + sum(one.nbytes for one in (*batch, *noise.values())))
+        largest = max(largest, counted.bytes + sum(one.nbytes for one in tree_leaves((batch, noise))))
     return largest
 
 

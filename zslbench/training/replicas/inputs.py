@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Batch, Choice, Networks, NoiseSpec, Program
+from zslbench.plugin.interfaces import Batch, Choice, Networks, NoiseSpec, Program, Progress
 from zslbench.plugin.streams import Streams
 from zslbench.training.checkpoint import flatten
-from zslbench.training.iteration import Inputs, ProgramInputs, batch_numbers
+from zslbench.training.iteration import Inputs, ProgramInputs, batch_sizes
 
 Axes: TypeAlias = dict[str, dict[str, int | None]]
 """The replica axis of every tensor of some networks; None: shared by all replicas."""
@@ -24,17 +24,22 @@ class NotLiftable(ZslbenchError):
 
 
 def signature(program: Program, semantics: Tensor) -> dict[str, Any]:
-    """Everything that must be equal for programs to be lifted together; ``epochs`` may differ."""
+    """Everything that must be equal for programs to be lifted together; ``epochs`` may differ where no
+    learning rate depends on them."""
     features = program.features
     return {
         "steps": [
             [
-                (step.name, step.updates, step.fresh_batch, {n: _noise(s) for n, s in step.noise.items()})
+                (
+                    *(step.name, step.updates, step.fresh_batch, step.batch_size),
+                    {name: _noise(spec) for name, spec in step.noise.items()},
+                )
                 for step in steps
             ]
             for steps in program.passes
         ],
         "optimizers": dict(program.optimizers),
+        "scheduled epochs": program.epochs if _is_scheduled(program) else None,
         "batch_size": program.batch_size,
         "sampler": program.sampler,
         "iterations": program.iterations,
@@ -45,8 +50,12 @@ def signature(program: Program, semantics: Tensor) -> dict[str, Any]:
     }
 
 
+def _is_scheduled(program: Program) -> bool:
+    return any(rule.lr_schedule is not None for rule in program.optimizers.values())
+
+
 def _noise(spec: NoiseSpec) -> Any:
-    return (type(spec), () if isinstance(spec, Choice) else spec.shape)
+    return (Choice, spec.shape, spec.per_row) if isinstance(spec, Choice) else spec
 
 
 def shapes(nets: Networks) -> dict[str, Any]:
@@ -126,7 +135,7 @@ class ReplicaInputs(ProgramInputs):
         self._each = {slot: ProgramInputs(*one, f"{slot}/") for slot, one in programs.items()}
         self._sources = sources
         (program, _, _), *_ = programs.values()
-        self._counts = [batch_numbers(steps)[-1] + 1 for steps in program.passes]
+        self._sizes = [batch_sizes(program, steps) for steps in program.passes]
         self._take: list[Take] | None = None
         if isinstance(program.features, Tensor):
             columns = zip(*((one.features, one.labels, a) for one, a, _ in programs.values()), strict=True)
@@ -137,25 +146,37 @@ class ReplicaInputs(ProgramInputs):
         for each in self._each.values():
             each.begin_epoch(epoch)
 
-    def draw(self, number: int) -> Inputs:
-        if self._take is None:
-            drawn = {slot: one.draw(number) for slot, one in self._each.items()}
-            together: Inputs = stack([drawn[slot] for slot in self._sources])
-            return together
-        rows = {
-            slot: [one.draw_rows() for _ in range(self._counts[number])] for slot, one in self._each.items()
-        }
-        # One gather for all batches of all replicas, (count, replicas, b).
-        batches = zip(*(rows[slot] for slot in self._sources), strict=True)
-        every = torch.stack([torch.stack(one) for one in batches])
-        features, labels, semantics = self._take
-        of_rows = labels(every)
-        taken = (features(every), of_rows, semantics(of_rows))
-        noise = {slot: one.draw_noise(number, every.shape[-1]) for slot, one in self._each.items()}
+    def draw(self, number: int, progress: Progress) -> Inputs:
+        """Each seed's inputs; ``progress`` has the replica axis already."""
+        sizes = self._sizes[number]
+        batches = self._read(sizes) if self._take is None else self._taken(sizes)
+        rows = [one.labels.shape[-1] for one in batches]
+        noise = {slot: one.draw_noise(number, rows) for slot, one in self._each.items()}
         return Inputs(
-            tuple(Batch(*parts) for parts in zip(*(one.unbind() for one in taken), strict=True)),
+            tuple(one._replace(progress=progress) for one in batches),
             stack([noise[slot] for slot in self._sources]),
         )
+
+    def _read(self, sizes: Sequence[int]) -> list[Batch]:
+        each = {slot: [one.draw_batch(size) for size in sizes] for slot, one in self._each.items()}
+        return [stack(one) for one in zip(*(each[slot] for slot in self._sources), strict=True)]
+
+    def _taken(self, sizes: Sequence[int]) -> list[Batch]:
+        """One gather for the batches of a size of all replicas, (count, replicas, b)."""
+        assert self._take is not None
+        features, labels, semantics = self._take
+        found: dict[int, list[Batch]] = {}
+        for size in dict.fromkeys(sizes):
+            each = {
+                slot: [one.draw_rows(size) for _ in range(sizes.count(size))]
+                for slot, one in self._each.items()
+            }
+            batches = zip(*(each[slot] for slot in self._sources), strict=True)
+            every = torch.stack([torch.stack(one) for one in batches])
+            of_rows = labels(every)
+            taken = (features(every), of_rows, semantics(of_rows))
+            found[size] = [Batch(*parts) for parts in zip(*(one.unbind() for one in taken), strict=True)]
+        return [found[size].pop(0) for size in sizes]
 
     def state(self) -> dict[str, Tensor]:
         return {path: one for each in self._each.values() for path, one in each.state().items()}

@@ -11,11 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.errors import Diverged, Interrupted
-from zslbench.plugin.interfaces import Networks, Program, Step
+from zslbench.plugin.interfaces import Networks, Program, Progress, Step
 from zslbench.training import checkpoint
 from zslbench.training.checkpoint import flatten, prefixed, select, unflatten
 from zslbench.training.context import Training
-from zslbench.training.iteration import initial_networks
+from zslbench.training.iteration import initial_networks, progress_at
 from zslbench.training.program_run import ProgramRun, copied, epoch_means
 from zslbench.training.replicas.inputs import (
     Axes,
@@ -134,6 +134,8 @@ class LiftedRun(ProgramRun):
         folder: for the checkpoints of this stage's lifted programs; None: no checkpoints.
     """
 
+    is_lifted = True
+
     def __init__(self, members: Mapping[int, MemberRun], slots: Sequence[int], folder: Path | None) -> None:
         first = min(members)
         self.members, self.slots = dict(members), tuple(slots)
@@ -170,6 +172,11 @@ class LiftedRun(ProgramRun):
         if not self.training_slots(self.epoch):
             self._next_epoch()
         super().train_epoch()
+
+    def _progress(self, per_epoch: int) -> Progress:
+        lengths = [per_epoch * self.members[slot].program.epochs for slot in self.sources]
+        done = self.epoch * per_epoch + self.iteration
+        return progress_at(self.epoch, done, lengths, self.training.streams.device)
 
     def _build(self) -> None:
         """Create networks, optimisers and inputs when the first epoch begins: of programs that are split to
