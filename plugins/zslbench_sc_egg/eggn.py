@@ -2,7 +2,7 @@
 
 ====== ==================================== =====================================================
 (9)    L_VG = L_VAE + λ_w L_WGAN + λ_r L_Rec :meth:`TFVAEGAN.losses_and_reconstruction`, inherited
-(10)   L_VAE                                :func:`zslbench_tf_vaegan.generator.vae_loss`
+(10)   L_VAE                                :func:`zslbench_tf_vaegan.f_vaegan.vae_loss`
 (11)   L_WGAN                               :meth:`TFVAEGAN.critic_losses`, inherited
 (12)   L_Rec                                :meth:`TFVAEGAN.reconstruction_loss`, inherited
 (13)   L_EGS = λ_s L_SCE + λ_u L_UCE        :meth:`EGGN.guided_losses`

@@ -1,6 +1,6 @@
-"""TF-VAEGAN (Narayan et al., ECCV 2020): latent embedding feedback and discriminative features.
+"""f-VAEGAN-D2 (Xian et al., CVPR 2019) and TF-VAEGAN (Narayan et al., ECCV 2020), which adds to it.
 
-``generator``, ``networks`` and ``settings`` are public, for generators that build on TF-VAEGAN.
+``f_vaegan``, ``generator``, ``networks`` and ``settings`` are public, for generators that build on the two.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from zslbench import Component, Method, Options, Range, Variant, hookimpl
 
 PAPER = "Narayan et al., ECCV 2020"
+F_VAEGAN_PAPER = "Xian et al., CVPR 2019"
+F_VAEGAN_SUMMARY = "Variational auto-encoder and Wasserstein GAN that share a generator (inductive)"
 
 # The range of the authors' scripts (run_*_tfvaegan.py at a0de81c, see presets/), widened by about half a
 # decade on either side (ours). Widths and schedules stay at the authors' values.
@@ -23,10 +25,21 @@ TUNABLE: dict[str, Range | Options] = {
     "generator.per_class": Options((100, 200, 400, 800, 1600)),  # 300 (CUB) to 1800 (AWA2)
     "classifier.lr": Range(2e-4, 3e-3, log=True),  # 5e-4 (SUN) to 1e-3
 }
+F_VAEGAN_TUNABLE = {
+    name: TUNABLE[name] for name in ("generator.lr", "generator.per_class", "classifier.lr")
+} | {"generator.lambda_w": Range(0.3, 30.0, log=True)}  # theirs: 1 (SUN) to 10
 
 
 @hookimpl
 def zslbench_components() -> Iterator[Component]:
+    yield Component(
+        kind="generator",
+        name="f-vaegan-d2",
+        target="zslbench_tf_vaegan.f_vaegan:FVAEGAN",
+        settings="zslbench_tf_vaegan.settings:FVAEGANSettings",
+        summary=F_VAEGAN_SUMMARY,
+        paper=F_VAEGAN_PAPER,
+    )
     yield Component(
         kind="generator",
         name="tf-vaegan",
@@ -39,6 +52,17 @@ def zslbench_components() -> Iterator[Component]:
 
 @hookimpl
 def zslbench_methods() -> Iterator[Method]:
+    yield Method(
+        name="f-vaegan-d2",
+        embedding="identity",
+        generator="f-vaegan-d2",
+        classifier="softmax",
+        summary=F_VAEGAN_SUMMARY,
+        paper=F_VAEGAN_PAPER,
+        settings={"embedding.normalize": "minmax"},
+        presets="zslbench_tf_vaegan.f_vaegan_presets",
+        tunable=F_VAEGAN_TUNABLE,
+    )
     yield Method(
         name="tf-vaegan",
         embedding="identity",
@@ -62,7 +86,7 @@ def zslbench_methods() -> Iterator[Method]:
             ),
             Variant(
                 name="f-vaegan",
-                summary="without decoder, feedback and transform: the f-VAEGAN baseline",
+                summary="without decoder, feedback and transform: f-vaegan-d2 in epochs of two passes",
                 settings={
                     "generator.decoder": False,
                     "generator.feedback": False,

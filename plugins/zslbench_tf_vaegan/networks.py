@@ -10,6 +10,7 @@ from torch import Tensor
 
 from zslbench.plugin import Networks, Streams
 from zslbench.training import initial_linear, leaky_relu, linear
+from zslbench_common.wgan import criticise as criticise
 
 Net = Mapping[str, Tensor]
 
@@ -61,11 +62,6 @@ def generate(
     if feedback is not None:
         x = x + feedback
     return torch.sigmoid(linear(net, "out", x))
-
-
-def criticise(net: Net, g: Float[Tensor, "b d"], a: Float[Tensor, "b a"]) -> Float[Tensor, "b 1"]:
-    """D(g, a), unbounded."""
-    return linear(net, "out", leaky_relu(linear(net, "hidden", torch.cat([g, a], dim=-1))))
 
 
 def decode(net: Net, g: Float[Tensor, "b d"]) -> tuple[Float[Tensor, "b a"], Float[Tensor, "b hidden"]]:

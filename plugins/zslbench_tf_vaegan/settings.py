@@ -1,11 +1,11 @@
-"""Settings of TF-VAEGAN. Defaults are the authors' for CUB; presets hold what differs per data set.
+"""Settings of f-VAEGAN and TF-VAEGAN. Defaults are those for CUB; presets hold what differs per data set.
 
 "Code" is akshitac8/tfvaegan at a0de81c (config_images.py, train_images.py, scripts/run_*_tfvaegan.py).
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 
@@ -13,9 +13,9 @@ from zslbench import ComponentSettings
 from zslbench.plugin import Count, Epochs
 
 
-class TFVAEGANSettings(ComponentSettings):
-    epochs: Epochs = 300
-    """Epochs, each of ``feedback_loops`` passes over the training images (code: nepoch)."""
+class FVAEGANSettings(ComponentSettings):
+    epochs: Epochs = 600
+    """Epochs over the training images (code: nepoch times feedback_loop)."""
     batch_size: Count = 64
     """Images per step (code: batch_size)."""
     hidden: Count = 4096
@@ -26,23 +26,38 @@ class TFVAEGANSettings(ComponentSettings):
     """Critic updates per generator update (code: critic_iter)."""
     lr: PositiveFloat = 1e-4
     """Adam's learning rate of encoder, generator and critic (code: lr)."""
-    decoder_lr: PositiveFloat = 1e-4
-    """Adam's learning rate of the decoder (code: dec_lr)."""
-    feedback_lr: PositiveFloat = 1e-5
-    """Adam's learning rate of the feedback module (code: feed_lr)."""
     beta1: NonNegativeFloat = 0.5
     """Adam's β₁ for all networks except the encoder, which uses 0.9 (code: beta1)."""
     lambda_w: NonNegativeFloat = 10.0
-    """α: weight of L_W, gradient penalty included (code: gammaG = gammaD)."""
+    """Weight of the Wasserstein loss, gradient penalty included: γ of f-VAEGAN, α of TF-VAEGAN (code:
+    gammaG = gammaD)."""
     lambda_gp: NonNegativeFloat = 10.0
-    """λ of L_W: weight of the gradient penalty; its initial value with ``adaptive_penalty`` (code:
-    lambda1)."""
+    """λ: weight of the gradient penalty; its initial value with ``adaptive_penalty`` (code: lambda1)."""
     adaptive_penalty: bool = True
     """After each generator step multiply or divide λ by 1.1 to keep the penalty in [1.001, 1.05], as the
     code does. Without bounds, λ drifts far from its nominal value. The weight is logged."""
     penalty_bounds: tuple[PositiveFloat, PositiveFloat] | None = None
     """Bounds of λ under ``adaptive_penalty``; None: none, as in the code. The share of steps at a bound is
     logged."""
+    encoded_noise: bool = True
+    """Whether the critic's fake samples use the encoder's z rather than z ~ N(0, I)."""
+    per_class: Count = 300
+    """Synthetic features per unseen class (code: syn_num)."""
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.penalty_bounds is not None and self.penalty_bounds[0] > self.penalty_bounds[1]:
+            raise ValueError("penalty_bounds: the lower bound is above the upper one")
+        return self
+
+
+class TFVAEGANSettings(FVAEGANSettings):
+    epochs: Epochs = 300
+    """Epochs, each of ``feedback_loops`` passes over the training images (code: nepoch)."""
+    decoder_lr: PositiveFloat = 1e-4
+    """Adam's learning rate of the decoder (code: dec_lr)."""
+    feedback_lr: PositiveFloat = 1e-5
+    """Adam's learning rate of the feedback module (code: feed_lr)."""
     lambda_r: NonNegativeFloat = 0.01
     """β: weight of L_R, the semantic reconstruction (code: recons_weight)."""
     reconstruction_norm: Literal["l1", "weighted"] = "weighted"
@@ -62,15 +77,9 @@ class TFVAEGANSettings(ComponentSettings):
     """δ at synthesis (code: a2)."""
     transform: bool = True
     """Whether the classifier sees [x, Dec(x), hidden] rather than x alone."""
-    encoded_noise: bool = True
-    """Whether the critic's fake samples use the encoder's z rather than z ~ N(0, I)."""
-    per_class: Count = 300
-    """Synthetic features per unseen class (code: syn_num)."""
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> TFVAEGANSettings:
+    def _parts_fit(self) -> Self:
         if not self.decoder and (self.feedback or self.transform):
             raise ValueError("feedback and transform need the decoder: without it set both to false")
-        if self.penalty_bounds is not None and self.penalty_bounds[0] > self.penalty_bounds[1]:
-            raise ValueError("penalty_bounds: the lower bound is above the upper one")
         return self

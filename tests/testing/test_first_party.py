@@ -55,6 +55,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         _STAGES | {"stage1.lambda_g": 0.0, "stage1.alpha_std": 0.1},
     ],
     ("classifier", "eszsl"): [{}, {"coding": "01"}],
+    ("generator", "f-vaegan-d2"): [{"hidden": 8}, {"hidden": 8, "encoded_noise": False, "latent": 3}],
     ("generator", "tf-vaegan"): [
         {"hidden": 8},
         {"hidden": 8, "encoded_noise": False, "freeze_decoder": True, "adaptive_penalty": False},
@@ -81,6 +82,7 @@ _GENERATIVE = {
     "classifier.epochs": 2,
 }
 METHODS: dict[str, dict[str, Any]] = {
+    "f-vaegan-d2": _GENERATIVE,
     "tf-vaegan": _GENERATIVE,
     "sc-egg": _GENERATIVE
     | {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1, "generator.critic_steps": 1},

@@ -17,7 +17,7 @@ from zslbench.training import cross_entropy
 from zslbench_sc_egg import eggn, networks, scen as scen_module
 from zslbench_sc_egg.scen import SCEN
 from zslbench_sc_egg.settings import SCENSettings
-from zslbench_tf_vaegan import generator, networks as tf_vaegan_networks
+from zslbench_tf_vaegan import f_vaegan, networks as tf_vaegan_networks
 
 EXACT = 1e-12
 sizes = st.tuples(st.integers(1, 5), st.integers(2, 7), st.integers(0, 1000))
@@ -36,7 +36,7 @@ def test_every_equation_is_named_on_the_first_screen(module, numbers) -> None:
     screen = Path(module.__file__).read_text("utf-8").splitlines()[:20]
     assert [number for number in numbers if not any(f"({number})" in line for line in screen)] == []
     for name in re.findall(r":(?:meth|func):`(?:[\w.]*\.)?(\w+)`", "\n".join(screen)):
-        assert hasattr(SCEN, name) or hasattr(eggn.EGGN, name) or hasattr(generator, name), name
+        assert hasattr(SCEN, name) or hasattr(eggn.EGGN, name) or hasattr(f_vaegan, name), name
 
 
 def scores_and_labels(images: int, classes: int, seed: int, scale: float = 2.0):

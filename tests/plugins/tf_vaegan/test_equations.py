@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zslbench.plugin import Streams
-from zslbench_tf_vaegan import generator, networks
+from zslbench_tf_vaegan import f_vaegan, generator, networks
 
 B, D, A, H, Z = 3, 6, 4, 5, 3  # the latent's width differs from A so that no two widths are mixed up
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -223,14 +223,14 @@ def vae_by_loops(g, reconstruction, mean, logvar):
 def test_vae_loss(rng):
     g, reconstruction = rng.uniform(0.01, 0.99, size=(2, B, D))
     mean, logvar = rng.normal(size=(2, B, Z))
-    loss = generator.vae_loss(*(torch.tensor(x) for x in (g, reconstruction, mean, logvar)))
+    loss = f_vaegan.vae_loss(*(torch.tensor(x) for x in (g, reconstruction, mean, logvar)))
     assert loss.shape == ()
     assert loss.item() == pytest.approx(vae_by_loops(g, reconstruction, mean, logvar), rel=1e-12)
 
 
 def test_vae_loss_of_a_standard_normal_code_and_a_perfect_binary_reconstruction_is_zero():
     g, zero = torch.tensor([[0.0, 1.0, 1.0]]), torch.zeros(1, 2)
-    assert generator.vae_loss(g, g.clone(), zero, zero).item() == 0.0
+    assert f_vaegan.vae_loss(g, g.clone(), zero, zero).item() == 0.0
 
 
 def test_losses_lift_over_replicas(rng):
@@ -240,8 +240,8 @@ def test_losses_lift_over_replicas(rng):
     torch.testing.assert_close(lifted, torch.stack(plain))
     g, reconstruction = (torch.tensor(x) for x in rng.uniform(0.1, 0.9, size=(2, 4, B, D)))
     code = [torch.tensor(x) for x in rng.normal(size=(2, 4, B, Z))]
-    lifted = torch.func.vmap(generator.vae_loss)(g, reconstruction, *code)
-    plain = [generator.vae_loss(*one) for one in zip(g, reconstruction, *code, strict=True)]
+    lifted = torch.func.vmap(f_vaegan.vae_loss)(g, reconstruction, *code)
+    plain = [f_vaegan.vae_loss(*one) for one in zip(g, reconstruction, *code, strict=True)]
     torch.testing.assert_close(lifted, torch.stack(plain))
 
 
@@ -251,7 +251,7 @@ def test_vae_loss_of_tiny_reconstructions_is_that_of_the_released_code() -> None
     zeros = torch.zeros(2, 1, dtype=torch.float64)
 
     def ours(logits: torch.Tensor) -> torch.Tensor:
-        return generator.vae_loss(g, torch.sigmoid(logits), zeros, zeros)
+        return f_vaegan.vae_loss(g, torch.sigmoid(logits), zeros, zeros)
 
     def released(logits: torch.Tensor) -> torch.Tensor:
         recon = torch.sigmoid(logits) + 1e-12
@@ -270,7 +270,7 @@ def test_saturated_reconstructions_keep_loss_and_gradient_finite(value: float) -
     zeros = torch.zeros(1, 3)
 
     def loss(reconstruction: torch.Tensor) -> torch.Tensor:
-        return generator.vae_loss(g, reconstruction, zeros, zeros)
+        return f_vaegan.vae_loss(g, reconstruction, zeros, zeros)
 
     at = torch.full((1, 2), value)
     assert torch.isfinite(loss(at))
