@@ -41,6 +41,9 @@ COMMON = {
     "generator.penalty_bounds": None,
     "classifier.epochs": 25,
     "classifier.beta1": 0.5,
+    "classifier.czsl_epochs": None,  # as for GZSL
+    "classifier.czsl_batch_size": None,
+    "classifier.czsl_lr": None,
 }
 
 
