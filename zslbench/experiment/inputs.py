@@ -179,13 +179,24 @@ class ClassifierInputs:
 
     def _noise(self, rows: int, streams: Streams) -> Noise:
         specs = self.generator.transform_noise if self.generator and not self._sees_g else {}
-        return {name: draw(spec, rows, streams, name) for name, spec in specs.items()}
+        return {name: draw_by_row(spec, rows, streams, name) for name, spec in specs.items()}
+
+
+def draw_by_row(spec: NoiseSpec, rows: int, streams: Streams, name: str) -> Tensor:
+    """Noise of a generator's ``sample`` or ``transform``, of which each row has its own."""
+    if not getattr(spec, "per_row", False):  # a permutation has none
+        raise PluginError(
+            f"generator: noise '{name}' of sample or transform is a {type(spec).__name__} that is not drawn "
+            "for each row; a row must have noise of its own"
+        )
+    return draw(spec, rows, streams, name)
 
 
 def _by_class(specs: Mapping[str, NoiseSpec], classes: Tensor, count: int, streams: Streams) -> Noise:
     """Noise for ``count`` rows of each class, drawn class by class."""
     return {
-        name: torch.cat([draw(spec, count, streams, name) for _ in classes]) for name, spec in specs.items()
+        name: torch.cat([draw_by_row(spec, count, streams, name) for _ in classes])
+        for name, spec in specs.items()
     }
 
 

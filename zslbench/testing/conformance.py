@@ -14,7 +14,14 @@ from zslbench.plugin.discovery import registry as installed
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.settings import build
 from zslbench.plugin.targets import settings_model
-from zslbench.testing import data_checks, declared_checks, fit_checks, process_checks, step_checks
+from zslbench.testing import (
+    data_checks,
+    declared_checks,
+    fit_checks,
+    generator_checks,
+    process_checks,
+    step_checks,
+)
 from zslbench.testing.check import Check, ConformanceError, NotApplicable
 from zslbench.testing.data_checks import DatasetCase
 from zslbench.testing.declared_checks import MethodCase
@@ -43,10 +50,12 @@ _OF_KIND: dict[str, tuple[Callable[[ComponentCase], None], ...]] = {
     ),
     "embedding": (*_FITTED, step_checks.guide_scores),
     "generator": (
-        *_FITTED, fit_checks.guide_is_optional, step_checks.sample_shape,
-        step_checks.sample_uses_semantics_and_noise, step_checks.transform_widths,
+        *_FITTED, fit_checks.guide_is_optional, generator_checks.counts_per_class,
+        generator_checks.sample_shape, generator_checks.sample_uses_semantics_and_noise,
+        generator_checks.transform_widths, generator_checks.transform_uses_noise,
+        generator_checks.encodes_by_row,
     ),
-    "classifier": (*_FITTED, step_checks.scores_unseen_classes),
+    "classifier": (*_FITTED, fit_checks.encoder_is_optional, step_checks.scores_unseen_classes),
 }
 _DATASET = (
     data_checks.loads_or_says_what_is_missing, data_checks.dataset_valid,

@@ -28,6 +28,7 @@ from zslbench.testing.check import (
     unchanged,
 )
 from zslbench.testing.harness import USES, ComponentCase, finish, steps_of
+from zslbench.testing.upstream import WithoutEncoder
 from zslbench.training.iteration import initial_networks
 from zslbench.training.loop import check_program
 from zslbench.training.stages import Stages
@@ -98,7 +99,8 @@ def view_unchanged(case: ComponentCase) -> None:
     space = case.space()
     view = case.view(space)
     guide = view.guide.networks if view.guide else None
-    parts = {"features": view.features, "labels": view.labels, "regions": view.regions, "guide": guide}
+    parts = {name: getattr(view, name) for name in ("features", "labels", "regions", "networks")}
+    parts["guide"] = guide
     with unchanged("fit", {"view": parts, "space": space}):
         finish(case.make(space).fit(view), space)
 
@@ -163,6 +165,21 @@ def guide_is_optional(case: ComponentCase) -> None:
     except Exception as error:
         raise Fault(
             f"fit without a guide raises {type(error).__name__}; raise a ZslbenchError that says what to do"
+        ) from None
+
+
+def encoder_is_optional(case: ComponentCase) -> None:
+    """After a generator without an encoder ``fit`` works, or raises a ZslbenchError that says so."""
+    space = case.space()
+    made = case.make(space, WithoutEncoder(case.inputs.width, space))
+    try:
+        finish(made.fit(case.view(space)), space)
+    except ZslbenchError:
+        return
+    except Exception as error:
+        raise Fault(
+            f"fit after a generator without an encoder raises {type(error).__name__}; raise a ZslbenchError "
+            "that says what to do"
         ) from None
 
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Generator as Coroutine
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -17,6 +17,7 @@ from zslbench.plugin.interfaces import (
     ClassSpace,
     Derived,
     Fit,
+    Generator,
     Guide,
     Networks,
     Noise,
@@ -28,6 +29,7 @@ from zslbench.plugin.lookup import Registered
 from zslbench.plugin.settings import ComponentSettings
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_class
+from zslbench.testing.upstream import TinyEmbedding, TinyGenerator
 from zslbench.training import linear
 from zslbench.training.loop import Training, complete
 from zslbench.training.stages import Stages
@@ -108,6 +110,7 @@ class TinyInputs:
             features=streams.uniform("features", (len(labels), self.width)),
             labels=labels,
             guide=self.guide(space, streams) if guide else None,
+            networks={"embedding": {}},
         )
 
     def guide(self, space: ClassSpace, streams: Streams) -> Guide:
@@ -153,9 +156,18 @@ class ComponentCase:
     def space(self, data: int = 0) -> ClassSpace:
         return self.inputs.space(data, self.device)
 
-    def make(self, space: ClassSpace | None = None) -> Any:
-        """A new instance."""
-        return self.cls(self.settings, space or self.space())
+    def make(self, space: ClassSpace | None = None, generator: Generator | None = None) -> Any:
+        """A new instance, which knows components before it.
+
+        Args:
+            generator: before a classifier; None: a :class:`TinyGenerator`.
+        """
+        made = self.cls(self.settings, space or self.space())
+        if self.kind != "embedding":
+            made.embedding = TinyEmbedding(None, self.space())
+        if self.kind == "classifier":
+            made.generator = generator or TinyGenerator(self.inputs.width, self.space())
+        return made
 
     def view(self, space: ClassSpace, data: int = 0) -> TrainView:
         """The argument of ``fit``."""
@@ -164,7 +176,12 @@ class ComponentCase:
         classes = space.seen
         if self.kind == "classifier" and self.cls.needs_examples:
             classes = torch.arange(len(space.names), device=space.semantics.device)
-        return self.inputs.view(space, classes, data, guide=self.kind == "generator")
+        view = self.inputs.view(space, classes, data, guide=self.kind == "generator")
+        if self.kind == "generator":
+            return view
+        tiny = TinyGenerator(self.inputs.width, self.space()).fit(view)
+        task: Literal["gzsl", "czsl"] = "gzsl" if len(space.seen) else "czsl"
+        return replace(view, networks={**view.networks, "generator": tiny}, task=task)
 
     def rows(self) -> Tensor:
         """The argument of ``embed``, ``transform`` or ``scores``: images that were not fitted on."""

@@ -19,7 +19,6 @@ from zslbench.plugin.streams import Streams
 from zslbench.testing.check import (
     Fault,
     NotApplicable,
-    close,
     leaves,
     require,
     require_by_row,
@@ -34,12 +33,11 @@ from zslbench.training.context import Training
 from zslbench.training.iteration import STATE, draw_noise, initial_networks
 from zslbench.training.replicas.inputs import NotLiftable, check_equal, signature
 from zslbench.training.replicas.lifted import LiftedRun, MemberRun
-from zslbench.training.step import StepFunction, draw, step_function
+from zslbench.training.step import StepFunction, step_function
 
 _MANY = 512
 """Rows of a lifted step: torch rounds batched products of fewer than 400 multiplications differently."""
 _SEEDS = 3
-_SAMPLES = 10
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ class _WatchedNoise(dict[str, Tensor]):
 
 
 @contextmanager
-def _all_read(noise: Noise, who: str, declared_in: str) -> Iterator[Noise]:
+def all_read(noise: Noise, who: str, declared_in: str) -> Iterator[Noise]:
     """Require that every term of the noise, and nothing else, is read within the context."""
     watched = _WatchedNoise(noise)
     try:
@@ -165,7 +163,7 @@ def _all_read(noise: Noise, who: str, declared_in: str) -> Iterator[Noise]:
 def noise_declared(case: ComponentCase) -> None:
     """A step reads exactly the noise terms that it declares."""
     for call in _calls(case):
-        with _all_read(call.noise, call.where, "its noise") as noise:
+        with all_read(call.noise, call.where, "its noise") as noise:
             call.step.losses(call.nets, call.batch, noise)
 
 
@@ -211,63 +209,6 @@ def use_is_pure(case: ComponentCase) -> None:
     rows = case.rows()
     arguments = {"networks": nets, "inputs": rows}
     require_pure(USES[case.kind], lambda: case.use(component, nets, rows), arguments, "use no randomness")
-
-
-# --- generators ----------------------------------------------------------------------------------
-
-
-def _sampling(case: ComponentCase) -> tuple[Any, Networks, Tensor, Noise]:
-    component, nets = case.fitted()
-    space, streams = case.space(), Streams(0, case.device, "synthesis/")
-    semantics = space.semantics[space.unseen].repeat(_SAMPLES, 1)[:_SAMPLES]
-    noise = {name: draw(spec, _SAMPLES, streams, name) for name, spec in component.sample_noise.items()}
-    return component, nets, semantics, noise
-
-
-def sample_shape(case: ComponentCase) -> None:
-    """``sample`` returns one finite feature, as wide as the training features, for each row of semantics."""
-    component, nets, semantics, noise = _sampling(case)
-    count = component.per_class
-    whole = isinstance(count, int) and count >= 1
-    require(whole, f"per_class is {count!r}; return a whole number of 1 or more")
-    with torch.no_grad():
-        found = component.sample(nets, semantics, noise)
-    width = case.inputs.width if component.samples == "features" else "e"
-    require_floats("sample", found, len(semantics), width)
-
-
-def sample_uses_semantics_and_noise(case: ComponentCase) -> None:
-    """``sample`` depends on semantics and declared noise only, row by row, and changes nothing."""
-    component, nets, semantics, noise = _sampling(case)
-    arguments = {"networks": nets, "semantics": semantics, "noise": noise}
-    with _all_read(noise, "sample", "sample_noise") as watched:
-        sample = partial(component.sample, nets, semantics, watched)
-        found = require_pure("sample", sample, arguments, "declare its noise in sample_noise")
-    part = torch.tensor([7, 2], device=semantics.device)
-    with torch.no_grad():
-        some = component.sample(nets, semantics[part], {name: one[part] for name, one in noise.items()})
-        other = component.sample(nets, semantics.flip(1), dict(noise))
-    same = close(some, found[part])
-    require(same, "sample returns other values for rows with fewer others; use no statistics of the batch")
-    require(
-        not same_bits(other, found),
-        "sample returns the same features for other semantics, so it cannot separate classes",
-    )
-
-
-def transform_widths(case: ComponentCase) -> None:
-    """``transform`` gives real and synthetic features the same width and dtype."""
-    component, nets, semantics, noise = _sampling(case)
-    with torch.no_grad():
-        synthetic = component.sample(nets, semantics, noise)
-        if component.samples == "features":
-            synthetic = component.transform(nets, synthetic, {})
-    real = case.use(component, nets, case.rows())
-    require(
-        (real.shape[1:], real.dtype) == (synthetic.shape[1:], synthetic.dtype),
-        f"transform returns {real.dtype} {tuple(real.shape[1:])} for real features and {synthetic.dtype} "
-        f"{tuple(synthetic.shape[1:])} for synthetic ones",
-    )
 
 
 # --- guides --------------------------------------------------------------------------------------

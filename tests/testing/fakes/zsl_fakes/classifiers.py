@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from zslbench import ZslbenchError
 from zslbench.plugin.interfaces import Classifier
 
 
@@ -35,6 +36,52 @@ class SoundExamples(Classifier):
 
     def scores(self, nets, features):
         return -((features[:, None] - nets["means"]["mean"]) ** 2).sum(dim=2)
+
+
+class SoundCounterfactual(SoundExamples):
+    """Compares an image with what the generator makes of it for each class."""
+
+    reads = "features"
+
+    def fit(self, view):
+        nets = {**super().fit(view), **view.networks["generator"]}
+        if self.generator.encode(nets, view.features[:1], self.space.semantics[:1], {}) is None:
+            raise ZslbenchError("classifier soundcounterfactual needs a generator with an encoder")
+        return nets
+
+    def scores(self, nets, features):
+        g, a, n = features, self.space.semantics, len(features)
+        code = self.generator.encode(nets, g, a[:1].expand(n, -1), {})
+        made = [self.generator.sample(nets, one.expand(n, -1), code) for one in a]
+        return super().scores(nets, features) - torch.stack([(g - one).abs().sum(1) for one in made], dim=1)
+
+
+class EncoderForGranted(SoundCounterfactual):
+    """encoder_is_optional: TypeError"""
+
+    def fit(self, view):
+        a = self.generator.space.semantics[view.labels]
+        code = self.generator.encode(view.networks["generator"], view.features, a, {})
+        return {**SoundExamples.fit(self, view), **view.networks["generator"], "code": {**code}}
+
+
+class UpstreamInPlace(SoundExamples):
+    """view_unchanged: view/networks/generator/tiny_generator/w in place"""
+
+    def fit(self, view):
+        view.networks["generator"]["tiny_generator"]["w"].zero_()
+        return super().fit(view)
+
+
+class UpstreamKept(SoundCounterfactual):
+    """state_in_networks: an attribute that fit sets"""
+
+    def fit(self, view):
+        self.upstream = view.networks["generator"]
+        return SoundExamples.fit(self, view)
+
+    def scores(self, nets, features):
+        return super().scores({**nets, **self.upstream}, features)
 
 
 class SeenOnly(Sound):

@@ -7,7 +7,7 @@ import warnings
 import torch
 
 from zslbench import ZslbenchError
-from zslbench.plugin.interfaces import Generator, Normal
+from zslbench.plugin.interfaces import Generator, Normal, Uniform
 
 
 class Sound(Generator):
@@ -28,6 +28,37 @@ class Sound(Generator):
 
     def transform(self, nets, g, noise):
         return torch.cat([g, g**2], dim=1)
+
+
+class SoundDraws(Sound):
+    """Reparameterises what the classifier sees, for test images too, and inverts itself."""
+
+    real_per_class = 4
+    redraws = True
+    draws_at_test = True
+
+    @property
+    def transform_noise(self):
+        return {"code": Normal((12,)), "scale": Uniform(())}
+
+    def transform(self, nets, g, noise):
+        return torch.cat([g, g + noise["code"] * noise["scale"][:, None] if noise else g], dim=1)
+
+    def encode(self, nets, g, semantics, noise):
+        mean = 10 * (g - semantics @ nets["ridge"]["W"])
+        return {"prior": mean + 0.1 * noise["prior"] if noise else mean}
+
+
+class SoundCodes(Sound):
+    """The classifier sees codes: of images, and of semantics for unseen classes."""
+
+    samples = "inputs"
+
+    def sample(self, nets, semantics, noise):
+        return super().sample(nets, semantics, noise)[:, :3]
+
+    def transform(self, nets, g, noise):
+        return g[:, :3]
 
 
 class SoundAndStrict(Sound):
@@ -56,9 +87,21 @@ class ChangesGuide(Sound):
 
 
 class NoneEach(Sound):
-    """sample_shape: per_class is 0"""
+    """counts_per_class: per_class is 0"""
 
     per_class = 0
+
+
+class HalfAnImage(Sound):
+    """counts_per_class: real_per_class is 0.5"""
+
+    real_per_class = 0.5
+
+
+class SharedNoise(Sound):
+    """sample_shape: noise 'prior' of sample or transform is a Normal that is not drawn for each row"""
+
+    sample_noise = {"prior": Normal((12,), per_row=False)}  # noqa: RUF012
 
 
 class TooWide(Sound):
@@ -130,6 +173,76 @@ class TransformCentres(Sound):
 
     def transform(self, nets, g, noise):
         return g - g.mean(dim=0)
+
+
+class UndeclaredCode(SoundDraws):
+    """transform_uses_noise: transform reads noise 'shift', which is not declared in transform_noise"""
+
+    def transform(self, nets, g, noise):
+        noise.get("shift")
+        return super().transform(nets, g, noise)
+
+
+class UnreadCode(SoundDraws):
+    """transform_uses_noise: transform does not read noise 'scale'"""
+
+    def transform(self, nets, g, noise):
+        return g + noise["code"] if noise else g
+
+
+class NothingToRedraw(Sound):
+    """transform_uses_noise: redraws is True, but transform_noise declares nothing"""
+
+    redraws = True
+
+
+class MixesCodes(SoundDraws):
+    """transform_uses_noise: transform returns other values for rows with fewer others"""
+
+    def transform(self, nets, g, noise):
+        return g + noise["code"].mean(dim=0) * noise["scale"].mean() if noise else g
+
+
+class NeedsCode(SoundDraws):
+    """rows_independent: KeyError"""
+
+    def transform(self, nets, g, noise):
+        return g + noise["code"] * noise["scale"][:, None]
+
+
+class WiderWithNoise(SoundDraws):
+    """transform_widths: torch.float32 (24,) for synthetic ones"""
+
+    def transform(self, nets, g, noise):
+        return super().transform(nets, g, noise) if noise else g
+
+
+class OtherCodes(SoundCodes):
+    """transform_widths: torch.float32 (3,) for real features and torch.float32 (12,) for synthetic ones"""
+
+    def sample(self, nets, semantics, noise):
+        return Sound.sample(self, nets, semantics, noise)
+
+
+class EncodesNothing(SoundDraws):
+    """encodes_by_row: leaves out 'prior'"""
+
+    def encode(self, nets, g, semantics, noise):
+        return {"code": g}
+
+
+class EncodesCentred(SoundDraws):
+    """encodes_by_row: encode returns other values for rows with fewer others"""
+
+    def encode(self, nets, g, semantics, noise):
+        return {"prior": g - g.mean(dim=0)}
+
+
+class EncodesAtRandom(SoundDraws):
+    """encodes_by_row: encode returns other values when called again"""
+
+    def encode(self, nets, g, semantics, noise):
+        return {"prior": g + torch.randn(12)}
 
 
 class Warns(Sound):
