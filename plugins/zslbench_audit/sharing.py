@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from zslbench.data import array_sha256, few
 from zslbench.evaluation import Fold, final_fold, validation_fold
 from zslbench.experiment import Recipe, embedding_inputs
-from zslbench.plugin import Dataset, Kind, Networks, TrainView, load_class
+from zslbench.plugin import Dataset, Kind, Networks, Noise, NoiseSpec, TrainView, load_class
 from zslbench.testing import leaves
 from zslbench.training import Training, complete, draw
 from zslbench_audit.altered import digests
@@ -82,34 +82,50 @@ def _walk(recipe: Recipe, fold: Fold, training: Training) -> list[str]:
         calls.append(name)
         return result
 
+    parts_before: dict[str, Any] = {}
+    networks: dict[str, Networks] = {}
+
     def fitted(kind: Kind, seen: TrainView, given: dict[str, Any]) -> tuple[Any, Networks]:
         component: Any = load_class(parts[kind].registered)(parts[kind].settings, space)
+        for name, before in parts_before.items():
+            setattr(component, name, before)
 
         def call() -> Networks:
             with torch.enable_grad():
                 return complete(component.fit(seen), space.semantics, training.child(kind)).networks
 
-        return component, watched(f"{kind}.fit", given, call)
+        networks[kind] = watched(f"{kind}.fit", given, call)
+        parts_before[kind] = component
+        return component, networks[kind]
+
+    def drawn(specs: Mapping[str, NoiseSpec], rows: int) -> Noise:
+        return {name: draw(spec, rows, training.streams, name) for name, spec in specs.items()}
 
     inputs = view.features if embedding_inputs(recipe) == "features" else view.regions
     assert inputs is not None
     x = inputs[torch.arange(len(view.labels))]
     embedding, nets = fitted("embedding", view, {"view": {"features": view.features, "labels": view.labels}})
     g: Tensor = watched("embedding.embed", {"inputs": x, "networks": nets}, lambda: embedding.embed(nets, x))
-    seen = TrainView(g, view.labels, guide=embedding.guide(nets))
+    seen = TrainView(g, view.labels, guide=embedding.guide(nets), networks=dict(networks))
     if "generator" in parts:
         generator, made = fitted("generator", seen, {"view": seen})
         ids = space.unseen.repeat_interleave(_SAMPLES)
-        specs = generator.sample_noise.items()
-        noise = {name: draw(spec, len(ids), training.streams, name) for name, spec in specs}
-        semantics = space.semantics[ids]
-        given = {"semantics": semantics, "noise": noise, "networks": made}
-        synthetic = watched("generator.sample", given, lambda: generator.sample(made, semantics, noise))
-        given = {"features": g, "networks": made}
-        real = watched("generator.transform", given, lambda: generator.transform(made, g, {}))
-        both = [real, generator.transform(made, synthetic, {})]
-        seen = TrainView(torch.cat(both), torch.cat([view.labels, ids]))
+        semantics, noise = space.semantics[ids], drawn(generator.sample_noise, len(ids))
+        given = {"semantics": semantics, "noise": noise, "networks": networks}
+        fake = watched("generator.sample", given, lambda: generator.sample(made, semantics, noise))
+        code = drawn(generator.transform_noise, len(g))
+        given = {"features": g, "noise": code, "networks": networks}
+        real = watched("generator.transform", given, lambda: generator.transform(made, g, code))
+        if load_class(parts["classifier"].registered).reads == "features":
+            real = g
+        elif generator.samples == "features":
+            fake = generator.transform(made, fake, drawn(generator.transform_noise, len(ids)))
+        own, guess = space.semantics[view.labels], drawn(generator.sample_noise, len(g))
+        given = {"features": g, "semantics": own, "noise": guess, "networks": networks}
+        watched("generator.encode", given, lambda: generator.encode(made, g, own, guess))
+        labels = torch.cat([view.labels, ids])
+        seen = TrainView(torch.cat([real, fake]), labels, networks=dict(networks))
     classifier, last = fitted("classifier", seen, {"view": seen})
-    given = {"features": seen.features, "networks": last}
+    given = {"features": seen.features, "networks": {**networks, "classifier": last}}
     watched("classifier.scores", given, lambda: classifier.scores(last, seen.features))
     return calls

@@ -330,6 +330,44 @@ class Spoiling(Generator):
         return noise["z"].add_(1).repeat(1, 64)
 
 
+class Drawing(Spoiling):
+    """Draws what the classifier sees of test images too, which the core does image by image."""
+
+    draws_at_test = True
+    transform_noise = {"shift": Normal((64,))}  # noqa: RUF012
+
+    def sample(self, nets, semantics, noise):
+        return noise["z"].repeat(1, 64)
+
+    def transform(self, nets, g, noise):
+        return g + 0.1 * noise["shift"] if noise else g
+
+
+class Mixing(Drawing):
+    """Gives all images of a chunk the first one's draw."""
+
+    def transform(self, nets, g, noise):
+        return g + 0.1 * noise["shift"][:1] if noise else g
+
+
+class Overwriting(Ridge):
+    """Writes into the generator's networks when it scores."""
+
+    def fit(self, view):
+        return {**super().fit(view), **view.networks["generator"]}
+
+    def scores(self, nets, features):
+        nets["weights"]["w"].mul_(0.5)
+        return super().scores(nets, features)
+
+
+class Weighing(Drawing):
+    """Has networks."""
+
+    def fit(self, view):
+        return {"weights": {"w": torch.ones(3)}}
+
+
 class Failing(Ridge):
     """Fails on images that are not what it expects."""
 
@@ -376,6 +414,7 @@ CLASSIFIERS = {
     "equating": "Equating",
     "crashing": "Crashing",
     "crashing-on-noise": "CrashingOnNoise",
+    "overwriting": "Overwriting",
 }
 SETTINGS = {"steering": "Choosing", "stubborn": "Lasting"}
 EMBEDDINGS = {"plain": "Plain", "remembering": "Remembering", "batch-norm": "BatchNorm"}
@@ -391,7 +430,8 @@ def zslbench_components():
 
     yield from (one("embedding", name, target) for name, target in EMBEDDINGS.items())
     yield from (one("classifier", f"l-{n}", t, SETTINGS.get(n)) for n, t in CLASSIFIERS.items())
-    yield one("generator", "spoiling", "Spoiling")
+    for name in ("Spoiling", "Drawing", "Mixing", "Weighing"):
+        yield one("generator", name.lower(), name)
     yield Component(
         kind="classifier", name="l-flattering", target="zslbench_flattering:Flattering", summary="a test's"
     )
@@ -399,12 +439,14 @@ def zslbench_components():
 
 @hookimpl
 def zslbench_methods():
-    given = {"transductive": {"embedding": "remembering"}, "steering": {"search": {
-        "classifier.ridge": (0.01, 1.0, 100.0)}}}  # fmt: skip
+    given = {
+        "transductive": {"embedding": "remembering"},
+        "overwriting": {"generator": "weighing"},
+        "steering": {"search": {"classifier.ridge": (0.01, 1.0, 100.0)}},
+    }
     for name in [*CLASSIFIERS, "flattering"]:
         options = {"embedding": "plain", "summary": "a test's"} | given.get(name, {})
         yield Method(name=name, classifier=f"l-{name}", group="embedding", **options)
     yield Method(name="batch-norm", embedding="batch-norm", classifier="l-honest", summary="a test's")
-    yield Method(
-        name="spoiling", embedding="plain", generator="spoiling", classifier="l-honest", summary="a test's"
-    )
+    for name in ("spoiling", "drawing", "mixing"):
+        yield Method(name=name, embedding="plain", generator=name, classifier="l-honest", summary="a test's")
