@@ -44,6 +44,13 @@ PROBES: Mapping[str, tuple[Callable[[ProbeRuns], str], str]] = {
 }
 """Each probe and its claim, in the order in which they are reported."""
 
+DECLARED: Mapping[str, frozenset[str]] = {
+    "images": frozenset({"test features"}),
+    "labels": frozenset({"test class prior"}),
+    "rows": frozenset({"test features", "test class prior"}),
+}
+"""By probe: the knowledge that a transductive reading may declare and it detects; all others pass."""
+
 
 def run(
     method: str | None = None, *, notify: Callable[[str], None] = lambda text: None, **options: Any
@@ -103,7 +110,7 @@ def judge(
             preset=preset,
             settings=settings,
         )
-        label, inputs = resolved.pop("label"), resolved.pop("inputs")
+        label, inputs, told = (resolved.pop(name) for name in ("label", "inputs", "transductive"))
         if "dataset.seed" not in (settings or {}):
             resolved["settings"]["dataset"]["seed"] = secrets.randbits(32)
         truth = _loaded(resolved["settings"]["dataset"], inputs == "regions")
@@ -115,7 +122,10 @@ def judge(
         results = []
         for name, (probe, claim) in PROBES.items():
             notify(f"{label}: probe {name}")
-            results.append(ProbeResult(name, claim=claim, **_tested(probe, runs)))
+            found = _tested(probe, runs)
+            if not found["passed"] and (known := DECLARED.get(name, frozenset()) & set(told)):
+                found["detail"] = f"As its reading declares ({', '.join(sorted(known))}): {found['detail']}"
+            results.append(ProbeResult(name, claim=claim, **found))
     facts = {key: value for key, value in resolved.items() if key != "epochs"}
     result = AuditResult(
         **facts,

@@ -63,6 +63,7 @@ class Worker:
             "search": {key: list(values) for key, values in recipe.search.items()},
             "epochs": recipe.epochs,
             "inputs": embedding_inputs(recipe),
+            "transductive": list(recipe.transductive),
         }, {}
 
     def run(

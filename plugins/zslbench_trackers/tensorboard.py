@@ -86,7 +86,7 @@ class TensorBoard(LogTracker[Any]):
             events = EventAccumulator(str(folder), {SCALARS: 0})
             events.Reload()
             points = {name.rpartition("/")[::2]: events.Scalars(name) for name in events.Tags()[SCALARS]}
-            if not any(stage in ("final", "oracle") for stage, _ in points):
+            if not any(stage in ("final", "oracle", "transductive") for stage, _ in points):
                 return folder, {(stage, one.step) for (stage, _), found in points.items() for one in found}
             number += 1
             folder = base.with_name(f"{base.name}.{number}")

@@ -229,11 +229,12 @@ def test_one_method_as_json(run: Any) -> None:
         ("lame", {}, {"classifier": "sofmax"}),
     ]
     assert found["readings"] == [
-        {"reading": "print", "summary": "as printed", "settings": {}, "default": True},
+        {"reading": "print", "summary": "as printed", "settings": {}, "transductive": [], "default": True},
         {
             "reading": "code",
             "summary": "as their code does",
             "settings": {"generator.lr": 2e-6},
+            "transductive": [],
             "default": False,
         },
     ]

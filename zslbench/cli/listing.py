@@ -211,8 +211,9 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
         descriptions = [{"setting": row["setting"], "description": row["description"]} for row in rows]
         tables = [(title, values), ("descriptions", descriptions)]
     readings = [  # their settings are columns of the table of settings
-        {"reading": f"{one.name}{'' if place else ' (default)'}", "summary": one.summary}
+        {"reading": f"{one.name}{mark if place else ' (default)'}", "summary": one.summary}
         for place, one in enumerate(method.readings)
+        for mark in [" (transductive)" if one.transductive else ""]
     ]
     tables += [("readings", readings), ("variants", _variant_rows(method))]
     for heading, table in tables:

@@ -50,10 +50,9 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     from zslbench.cli.progress import TerminalDisplay
     from zslbench.evaluation.candidates import TEST
     from zslbench.report.results import (
-        ORACLE_NOTE,
         candidates_label,
         dataset_label,
-        has_oracle,
+        leak_notes,
         method_label,
         runs_frame,
         seeds_table,
@@ -72,8 +71,8 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
         title = title.replace(", %", f", candidates {chosen}, %")
     machine = fmt in ("csv", "json")
     emit(runs_frame(result.records) if machine else seeds_table(result.records, title), fmt)
-    if has_oracle(result.records):
-        display.say(ORACLE_NOTE)
+    for text in leak_notes(result.records):
+        display.say(text)
 
 
 @click.command()

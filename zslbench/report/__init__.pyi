@@ -21,19 +21,21 @@ from .published import (
 )
 from .results import (
     ORACLE_MARK as ORACLE_MARK,
-    ORACLE_NOTE as ORACLE_NOTE,
     candidates_label as candidates_label,
     dataset_label as dataset_label,
     distinct_runs as distinct_runs,
-    has_oracle as has_oracle,
     is_simulated as is_simulated,
+    leak_notes as leak_notes,
     mean_std as mean_std,
     method_label as method_label,
+    method_name as method_name,
     percent as percent,
     runs_frame as runs_frame,
     seeds_table as seeds_table,
     selection_label as selection_label,
     selection_mark as selection_mark,
+    told_of_test as told_of_test,
+    trust_mark as trust_mark,
 )
 from .statistics import (
     Interval as Interval,

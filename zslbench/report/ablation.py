@@ -20,14 +20,13 @@ from zslbench.plugin.declarations import FULL, Method
 from zslbench.report.figures import SeedValues
 from zslbench.report.one_run import stages_line
 from zslbench.report.results import (
-    ORACLE_NOTE,
     candidates_label,
     dataset_label,
-    has_oracle,
     is_simulated,
     is_verified,
+    leak_notes,
     selection_label,
-    verified_mark,
+    trust_mark,
 )
 from zslbench.report.tables.model import Cell, Column, Row, Table, frame_of
 
@@ -157,7 +156,7 @@ class Ablation(SuiteOutcome):
 
     def _mark(self, variant: str, datasets: Sequence[str]) -> str:
         entries = (self._entry(variant, dataset) for dataset in datasets)
-        return verified_mark(record for one in entries for record in one.records.values())
+        return trust_mark(record for one in entries for record in one.records.values())
 
     def _cell(self, variant: str, dataset: str, part: str, metric: Metric) -> Cell:
         versus = part.endswith(VERSUS)
@@ -227,7 +226,7 @@ class Ablation(SuiteOutcome):
             lines.append(f"runs: {len(records) - self.found} computed, {self.found} found in the store")
         if stages := stages_line(records):
             lines.append(stages)
-        return [*lines, ORACLE_NOTE] if has_oracle(records) else lines
+        return [*lines, *leak_notes(records)]
 
     def other_order(self, dataset: str, metric: Metric) -> tuple[str, str] | None:
         """The published order of the variants and the one found, best first; None: they agree.

@@ -3,7 +3,7 @@
 Only comparable numbers share a row: rows are distinguished by variant, features, semantics, selection,
 candidates and, if the store has several runs of one seed, by whatever else differs (settings, versions,
 execution). Rows are ranked among those of one data set, features, semantics, selection and candidates. Oracle
-results are not ranked.
+and transductive results are not ranked.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, headline_metrics
-from zslbench.evaluation.selection import uses_test_images
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.report.figures import EMPTY, SeedValues, marked, rank_columns, ranking_notes
 from zslbench.report.published import PublishedCells, own_ablation
 from zslbench.report.results import (
-    ORACLE_NOTE,
     candidates_key,
     candidates_label,
     dataset_label,
     distinct_runs,
-    has_oracle,
     is_simulated,
+    leak_notes,
     method_label,
     ranking_key,
     selection_label,
+    told_of_test,
 )
 from zslbench.report.statistics import Ranking
 from zslbench.report.tables.model import Cell, Column, Row, Table, frame_of
@@ -131,8 +130,8 @@ class _Comparison:
         self._ranks: dict[tuple[_Key, str], dict[str, Ranking]] = {}
         comparable: dict[tuple[str, ...], list[_Group]] = {}
         for one in self.groups:
-            if not uses_test_images(one.key.selection):
-                chosen = ranking_key(next(iter(one.records.values())))
+            chosen = ranking_key(next(iter(one.records.values())))
+            if chosen is not None:
                 alike = (one.dataset, one.key.selection, one.key.features, one.key.semantics, chosen)
                 comparable.setdefault(alike, []).append(one)
         for members in comparable.values():
@@ -158,6 +157,7 @@ class _Comparison:
     def record(self, one: _Group) -> dict[str, Any]:
         row: dict[str, Any] = {**one.key.named(), "dataset": one.dataset, "seeds": len(one.records)}
         row["simulated"] = any(map(is_simulated, one.records.values()))
+        row["transductive"] = ", ".join(told_of_test(next(iter(one.records.values())).info))
         printed = self._published(one)
         more: dict[str, Any] = {}
         for metric in headline_metrics():
@@ -234,4 +234,4 @@ class _Comparison:
         if any(one.second for one in rankings):
             lines.insert(0, "ranked among rows of one selection, features, semantics and candidates")
         lines += self.cells.notes()
-        return (*lines, ORACLE_NOTE) if has_oracle(self.records) else tuple(lines)
+        return (*lines, *leak_notes(self.records))

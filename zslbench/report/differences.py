@@ -105,6 +105,11 @@ def warnings(found: Iterable[Difference], *, only_seed: bool) -> tuple[str, ...]
             effect = "results selected on test images are too high"
         modes = f"{selection_label(one.a)} and {selection_label(one.b)}"
         texts.append(f"selected differently ({modes}): {effect}")
+    if one := unlike.get(("run", "transductive")):
+        told = " and ".join(", ".join(side) if side else "nothing" for side in (one.a, one.b))
+        texts.append(
+            f"told of different things about test images ({told}): a fit that knows more is favoured"
+        )
     for name in ("features", "semantics"):
         if one := unlike.get(("data", name)):
             texts.append(f"different {name} ({one.a} and {one.b})")

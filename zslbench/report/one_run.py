@@ -18,7 +18,7 @@ from zslbench.plugin.declarations import Method
 from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import flatten
 from zslbench.plugin.targets import load_function
-from zslbench.report.results import percent
+from zslbench.report.results import percent, told_of_test
 from zslbench.store.record import RunInfo, RunRecord
 
 Details = list[tuple[str, Any]]
@@ -98,7 +98,9 @@ def _reading(record: RunRecord) -> Details:
         return []
     reading = record.environment.get("reading") or {}
     name = f"{record.info.reading} (default)" if reading.get("default") else record.info.reading
-    return [("name", name), *([("summary", reading["summary"])] if reading.get("summary") else [])]
+    told = ", ".join(told_of_test(record.info))
+    more = (("summary", reading.get("summary")), ("transductive", f"told of {told}" if told else None))
+    return [("name", name), *((what, text) for what, text in more if text)]
 
 
 def _settings(record: RunRecord) -> Details:
@@ -205,6 +207,7 @@ def run_parameters(run: RunInfo) -> dict[str, Any]:
         "method": run.method,
         "variant": run.variant,
         "reading": run.reading,
+        "transductive": ", ".join(told_of_test(run)) or None,
         "dataset": run.dataset,
         "seed": run.seed,
         "selection": run.selection,
@@ -249,11 +252,13 @@ def last_evaluations(record: RunRecord) -> list[tuple[str, int, dict[str, float]
 
 
 def final_metrics(record: RunRecord) -> dict[str, float]:
-    """The finished run's metrics as recorded (fractions): ``final/h``, or ``oracle/h`` for oracle selection.
+    """The finished run's metrics as recorded (fractions): ``final/h``, or ``oracle/h`` for oracle selection
+    and ``transductive/h`` for a transductive reading.
 
-    The prefix differs because oracle results are chosen on test images: no chart should mix them with others.
+    The prefix differs because test images took part in these results: no chart should mix them with others.
     """
-    prefix = "oracle" if uses_test_images(record.info.selection) else "final"
+    prefix = "transductive" if told_of_test(record.info) else "final"
+    prefix = "oracle" if uses_test_images(record.info.selection) else prefix
     return {
         f"{prefix}/{name}": float(value)
         for name, value in record.metrics.items()

@@ -17,7 +17,7 @@ from zslbench.experiment.recipe import label_text
 from zslbench.plugin.presets import flatten
 from zslbench.report.statistics import interval
 from zslbench.report.tables.model import Cell, Table, as_table, frame_of
-from zslbench.store.record import RunRecord
+from zslbench.store.record import RunInfo, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,12 +31,16 @@ ORACLE_NOTE = (
 # --- names ---------------------------------------------------------------------------------------
 
 
-def method_label(record: RunRecord) -> str:
-    """Method, variant, the reading where it is not the method's first, and whether regions were trusted."""
+def method_name(record: RunRecord) -> str:
+    """Method, variant, and the reading where it is not the method's first."""
     reading = record.environment.get("reading") or {}
     name = None if reading.get("default") else record.info.reading
-    label = label_text(record.info.method, record.info.variant, name)
-    return f"{label}{verified_mark([record])}"
+    return label_text(record.info.method, record.info.variant, name)
+
+
+def method_label(record: RunRecord) -> str:
+    """The :func:`method_name` with the run's :func:`trust_mark`."""
+    return method_name(record) + trust_mark([record])
 
 
 def is_simulated(record: RunRecord) -> bool:
@@ -49,9 +53,17 @@ def is_verified(record: RunRecord) -> bool:
     return bool((record.data.get("regions") or {}).get("verified", True))
 
 
-def verified_mark(records: Iterable[RunRecord]) -> str:
-    """The mark of what contains a run whose regions were not compared with their digests."""
-    return "" if all(map(is_verified, records)) else " (unverified)"
+def told_of_test(run: RunInfo) -> tuple[str, ...]:
+    """What the run's reading told its components of test images: it is transductive. Usually nothing."""
+    return tuple(run.identity.get("transductive", ()))
+
+
+def trust_mark(records: Iterable[RunRecord]) -> str:
+    """The mark of what contains a transductive run, or one whose regions were not compared with their
+    digests."""
+    runs = tuple(records)
+    mark = " (transductive)" if any(told_of_test(one.info) for one in runs) else ""
+    return mark if all(map(is_verified, runs)) else f"{mark} (unverified)"
 
 
 def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
@@ -60,9 +72,17 @@ def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
     return f"{name} (simulated)" if simulated else name
 
 
-def has_oracle(records: Sequence[RunRecord]) -> bool:
-    """Whether any of the runs was selected on test images."""
-    return any(uses_test_images(record.info.selection) for record in records)
+def leak_notes(records: Sequence[RunRecord]) -> list[str]:
+    """A sentence for each way in which test images took part in any of the runs; none did: an empty list."""
+    oracle = any(uses_test_images(record.info.selection) for record in records)
+    return [*([ORACLE_NOTE] if oracle else []), *transductive_notes(records)]
+
+
+def transductive_notes(records: Sequence[RunRecord]) -> list[str]:
+    """What transductive runs knew, a sentence; empty: there are none."""
+    told = sorted({what for one in records for what in told_of_test(one.info)})
+    text = "fitted with knowledge that other rows do not have; never compare with them"
+    return [f"transductive ({', '.join(told)}): {text}"] if told else []
 
 
 def selection_label(selection: str) -> str:
@@ -77,8 +97,8 @@ def mode_mark(selection: str) -> str:
 
 def selection_mark(record: RunRecord) -> str:
     """The mark on a number wherever it is shown: for a selection other than ``val``, candidates other than
-    ``test``, and regions that were not compared with their digests."""
-    mark = mode_mark(record.info.selection) + verified_mark([record])
+    ``test``, and :func:`trust_mark`."""
+    mark = mode_mark(record.info.selection) + trust_mark([record])
     chosen = candidates_label(record)
     return mark if chosen == TEST else f"{mark} (candidates {chosen})"
 
@@ -89,10 +109,13 @@ def candidates_label(record: RunRecord) -> str:
     return str(record.data["candidates"]) if "candidates" in record.data else _old_candidates(record)
 
 
-def ranking_key(record: RunRecord) -> str:
+def ranking_key(record: RunRecord) -> str | None:
     """Equal for runs of one data set and selection that can be ranked together: those with the same
-    candidates, and whose regions were all verified or all not."""
-    return candidates_key(record) + verified_mark([record])
+    candidates, and whose regions were all verified or all not. None: it is not ranked, since test images took
+    part in its fit or selection."""
+    if uses_test_images(record.info.selection) or told_of_test(record.info):
+        return None
+    return candidates_key(record) + trust_mark([record])
 
 
 def candidates_key(record: RunRecord) -> str:
@@ -127,6 +150,7 @@ def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
                 "semantics": record.data["semantics"],
                 "selection": record.info.selection,
                 "candidates": candidates_label(record),
+                "transductive": ", ".join(told_of_test(record.info)),
                 "seed": record.info.seed,
                 **{one.name: one.of(record.metrics) for one in METRICS.values()},
                 "epochs": _epochs(record),

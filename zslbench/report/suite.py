@@ -14,7 +14,6 @@ from typing import Any
 
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, headline_metrics
-from zslbench.evaluation.selection import uses_test_images
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.experiment.suites.lines import Line
@@ -39,7 +38,9 @@ from zslbench.report.results import (
     mode_mark,
     ranking_key,
     selection_label,
-    verified_mark,
+    told_of_test,
+    transductive_notes,
+    trust_mark,
 )
 from zslbench.report.statistics import Ranking
 from zslbench.report.tables.model import Cell, Column, Row, Table
@@ -92,10 +93,9 @@ class _Builder:
         self.columns = tuple(_columns(outcome))
         self.ranks: dict[str, dict[str, dict[str, Ranking]]] = {}
         """By data set, label of a line and metric."""
-        if not uses_test_images(self.first):  # results chosen on test images are not ranked
-            for dataset in outcome.datasets:
-                runs = {line.label: self.entry(line, dataset, self.first).records for line in outcome.lines}
-                self.ranks[dataset] = _ranked(runs, len(outcome.seeds))
+        for dataset in outcome.datasets:
+            runs = {line.label: self.entry(line, dataset, self.first).records for line in outcome.lines}
+            self.ranks[dataset] = _ranked(runs, len(outcome.seeds))
 
     def entry(self, line: Line, dataset: str, selection: str) -> Entry:
         return self.outcome.entries[line.label, dataset, selection]
@@ -143,7 +143,7 @@ class _Builder:
         name = Cell(words=selection_label(selection))
         if first:
             name = Cell(words=line.label, mark=mode_mark(selection))
-        mark = name.mark + verified_mark(self.records(line, selection, self.outcome.datasets))
+        mark = name.mark + trust_mark(self.records(line, selection, self.outcome.datasets))
         if chosen := self.other_candidates(line, selection, self.outcome.datasets):
             mark += f" (candidates {', '.join(chosen)})"
         name = replace(name, mark=mark)
@@ -155,6 +155,8 @@ class _Builder:
                 chosen = self.other_candidates(line, selection, [dataset]) or [TEST]
                 row[f"{dataset}_candidates"] = ", ".join(chosen)
                 row[f"{dataset}_verified"] = all(map(is_verified, entry.records.values()))
+                told = (what for one in entry.records.values() for what in told_of_test(one.info))
+                row[f"{dataset}_transductive"] = ", ".join(dict.fromkeys(told))
             for place, metric in enumerate(headline_metrics()):
                 values, key = self.values(entry, metric), f"{dataset}_{metric.key}"
                 cell, found = self.figure(entry, values, with_state=not place), values.interval
@@ -220,6 +222,7 @@ class _Builder:
         shown = {key: one for key, one in self.outcome.entries.items() if key[2] in self.selections}
         ran = {key[2] for key, entry in shown.items() if entry.records}
         lines = [_SELECTED[selection] for selection in self.selections if selection in ran]
+        lines += transductive_notes(self.outcome.records)
         lines += ranking_notes(
             [one for lines in self.ranks.values() for columns in lines.values() for one in columns.values()]
         )
@@ -234,11 +237,15 @@ class _Builder:
 
 
 def _ranked(runs: Mapping[str, Mapping[int, RunRecord]], seeds: int) -> dict[str, dict[str, Ranking]]:
-    """By label of a line and metric, the ranking among lines with the same candidates, verified or not."""
+    """By label of a line and metric, the ranking among lines with the same candidates, verified or not.
+
+    A line with a run that is not ranked has none.
+    """
     groups: dict[str, dict[str, Mapping[int, RunRecord]]] = {}
     for label, records in runs.items():
-        key = ", ".join(sorted({ranking_key(one) for one in records.values()}))
-        groups.setdefault(key, {})[label] = records
+        keys = [key for one in records.values() if (key := ranking_key(one)) is not None]
+        if len(keys) == len(records):
+            groups.setdefault(", ".join(sorted(set(keys))), {})[label] = records
     ranks = {key: rank_columns(members, seeds) for key, members in groups.items()}
     return {label: ranks[key] for key, members in groups.items() for label in members}
 
@@ -250,7 +257,7 @@ def _columns(outcome: SuiteOutcome) -> Iterator[Column]:
         yield Column(("", "", name), name, numeric=False, readers=False)
     for dataset in outcome.datasets:
         label = dataset_label(dataset, outcome.records)
-        for name in ("state", "source", "candidates", "verified"):
+        for name in ("state", "source", "candidates", "verified", "transductive"):
             yield Column((label, "", name), f"{dataset}_{name}", numeric=False, readers=False)
         yield Column((label, "", "seeds"), f"{dataset}_seeds", readers=False)
         for metric in headline_metrics():

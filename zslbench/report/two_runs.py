@@ -19,7 +19,7 @@ from zslbench.errors import ZslbenchError
 from zslbench.evaluation.metrics import METRICS, headline_metrics
 from zslbench.report.bootstrap import class_names, difference_over_classes
 from zslbench.report.differences import Difference, differences, refusals, warnings, without_seed
-from zslbench.report.results import method_label, selection_mark, shortened
+from zslbench.report.results import method_name, selection_mark, shortened
 from zslbench.report.statistics import Interval, compare_seeds
 from zslbench.report.tables.model import Cell, is_missing, signed
 from zslbench.store.record import RunRecord
@@ -173,7 +173,7 @@ def _each(frame: pd.DataFrame) -> Iterable[Any]:
 
 def _name(record: RunRecord) -> str:
     """``"sc-egg [authors] on toy, seed 0 (last), run 0123abcd"``."""
-    what = f"{method_label(record)} on {record.info.dataset}, seed {record.info.seed}"
+    what = f"{method_name(record)} on {record.info.dataset}, seed {record.info.seed}"
     return f"{what}{selection_mark(record)}, run {record.info.id[:8]}"
 
 

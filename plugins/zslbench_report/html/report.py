@@ -15,7 +15,7 @@ from markupsafe import Markup
 from zslbench.errors import MissingExtra, ZslbenchError
 from zslbench.evaluation import Metric, criteria
 from zslbench.experiment import Entry, Line, SuiteOutcome
-from zslbench.report import dataset_label, distinct_runs, method_label, selection_mark
+from zslbench.report import dataset_label, distinct_runs, method_name, selection_mark
 from zslbench.store import RunRecord
 from zslbench_report.html.charts import chart_style
 from zslbench_report.html.svg import as_svg
@@ -188,7 +188,7 @@ def outcome_of_runs(records: Sequence[RunRecord], title: str) -> SuiteOutcome:
     """
     groups: dict[tuple[str, str, str], list[RunRecord]] = {}
     for record in records:
-        key = (method_label(record), record.info.dataset, record.info.selection)
+        key = (method_name(record), record.info.dataset, record.info.selection)
         groups.setdefault(key, []).append(record)
     lines: dict[str, Line] = {}
     cells: dict[tuple[str, str, str], dict[int, RunRecord]] = {}

@@ -12,7 +12,15 @@ from markupsafe import Markup
 
 from zslbench.evaluation import METRICS, criteria
 from zslbench.plugin import registry
-from zslbench.report import ORACLE_MARK, explain_run, percent, selection_label, stage_rows, stages_line
+from zslbench.report import (
+    ORACLE_MARK,
+    explain_run,
+    percent,
+    selection_label,
+    stage_rows,
+    stages_line,
+    trust_mark,
+)
 from zslbench.store import RunRecord
 from zslbench_report.html.report import Report, Series
 
@@ -20,9 +28,10 @@ from zslbench_report.html.report import Report, Series
 def _places(report: Report) -> Iterator[tuple[RunRecord, dict[str, Any]]]:
     """Every run in the order of the table, with the first columns of its row."""
     for (label, dataset, selection), records in report.cells.items():
-        place = {"method": label, "data set": report.dataset_title(dataset), "selection": selection}
+        place = {"data set": report.dataset_title(dataset), "selection": selection}
         for record in records:
-            yield record, {**place, "seed": record.info.seed}
+            marked = f"{label}{trust_mark([record])}"
+            yield record, {"method": marked, **place, "seed": record.info.seed}
 
 
 def _grid(rows: Sequence[Mapping[str, Any]], *numbers: str) -> dict[str, Any]:

@@ -60,6 +60,18 @@ def test_each_leak_is_caught_by_the_probes_that_look_for_it(audited, method):
     assert found.passed == (not LEAKS[method])
 
 
+@pytest.mark.parametrize(
+    ("reading", "declared"),
+    [("paper", set()), ("features", {"images", "rows"}), ("prior", {"labels", "rows"})],
+)
+def test_a_transductive_reading_leaks_what_it_declares_and_nothing_else(audited, reading, declared):
+    found = audited("told", reading=reading)
+    assert set(found.failed) == declared, [(one.name, one.detail) for one in found.probes]
+    said = {one.name for one in found.probes if one.detail.startswith("As its reading declares (test ")}
+    assert said == declared
+    assert found.passed == (not declared)
+
+
 def test_what_was_replaced_is_said_with_both_figures(audited):
     found = {one.name: one for one in audited("flattering").probes}
     reported = re.findall(r"(\w+) 100\.0 \(it is ([0-9.]+)\)", found["figures"].detail)
