@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from zslbench.evaluation.folds import unseen_space
 from zslbench.plugin.boundary import one_line
-from zslbench.plugin.interfaces import Batch, Guide, Losses, Networks, Noise, Step
+from zslbench.plugin.interfaces import Batch, Guide, Losses, Networks, Noise, Progress, Step
 from zslbench.plugin.streams import Streams
 from zslbench.testing.check import (
     Fault,
@@ -29,14 +30,13 @@ from zslbench.testing.check import (
     unchanged,
 )
 from zslbench.testing.harness import USES, ComponentCase, finish, shortened, steps_of
+from zslbench.training.batches import Sampler
 from zslbench.training.context import Training
-from zslbench.training.iteration import STATE, draw_noise, initial_networks
+from zslbench.training.iteration import STATE, draw_noise, initial_networks, last_progress
 from zslbench.training.replicas.inputs import NotLiftable, check_equal, signature
 from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import StepFunction, step_function
 
-_MANY = 512
-"""Rows of a lifted step: torch rounds batched products of fewer than 400 multiplications differently."""
 _SEEDS = 3
 
 
@@ -65,20 +65,21 @@ class _Call:
             ) from error
 
 
-def _calls(case: ComponentCase, rows: int | None = None) -> Iterator[_Call]:
-    """Every step of every program, with ``rows`` examples; None: as many as its batches have."""
+def _calls(case: ComponentCase) -> Iterator[_Call]:
+    """Every step of every program, with a batch as it gets them in the last iteration, after all warm-ups."""
     semantics = case.space().semantics
     for program in case.programs():
+        progress = Progress(*(one[0] for one in last_progress([program], torch.device(case.device))))
         for step in steps_of(program):
-            streams, examples = Streams(0, case.device), len(program.labels)
-            size = min(step.batch_size or program.batch_size, examples)
-            chosen = torch.arange(rows or size, device=streams.device) % examples
+            streams, size = Streams(0, case.device), step.batch_size or program.batch_size
+            labels = program.labels
+            chosen = Sampler(len(labels), size, program.sampler, streams, labels).next()
             labels = program.labels[chosen]
             yield _Call(
                 where=f"program '{program.name}', step '{step.name}'",
                 step=step,
                 nets={**initial_networks(program, streams), **program.frozen},
-                batch=Batch(program.features[chosen], labels, semantics[labels]),
+                batch=Batch(program.features[chosen], labels, semantics[labels], progress),
                 noise=draw_noise(step, len(labels), streams),
             )
 
@@ -115,18 +116,31 @@ def steps_pure(case: ComponentCase) -> None:
 
 def steps_lift(case: ComponentCase) -> None:
     """A step can be batched over seeds by ``torch.func.vmap``; with one replica it gives the same bits."""
-    for call in _calls(case, _MANY):
+    for call in _calls(case):
         function = step_function(call.step)
         lifted = torch.func.vmap(function)
-        plain = call.apply(function, "cannot be differentiated")
         replica = tree_map(lambda tensor: tensor[None], call.arguments)
-        one = call.apply(lifted, "cannot be lifted by torch.func.vmap", replica)
+        plain = call.apply(function, "cannot be differentiated")
+        with _SmallProducts():
+            one = call.apply(lifted, "cannot be lifted by torch.func.vmap", replica)
         require_same(
             plain,
             {path: tensor[0] for path, tensor in one.items()},
             f"{call.where}: one replica gives other bits than the plain step in {{}}; instead "
             "of F.linear and F.cross_entropy use linear and cross_entropy of zslbench.training",
         )
+
+
+class _SmallProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Computes small products of one replica as plain ones: torch multiplies batches of matrices with fewer
+    than 400 multiplications by another kernel, which rounds differently and is no fault of the step."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.bmm.default and len(args[0]) == 1:
+            one, other = args[0][0], args[1][0]
+            if one.numel() * other.shape[1] < 400:
+                return torch.mm(one, other)[None]
+        return func(*args, **(kwargs or {}))
 
 
 class _WatchedNoise(dict[str, Tensor]):

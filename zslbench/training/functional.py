@@ -20,7 +20,9 @@ from zslbench.training.step import in_float32
 # --- weights of losses ----------------------------------------------------------------------------
 
 
-def warm_up(at: Float[Tensor, ""], start: float, end: float, to: float) -> Float[Tensor, ""]:
+def warm_up(
+    at: Float[Tensor, ""], start: float | int, end: float | int, to: float | int
+) -> Float[Tensor, ""]:
     """A weight that is 0 until ``start``, rises in a line, and is ``to`` from ``end`` on.
 
     Args:

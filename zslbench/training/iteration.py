@@ -6,6 +6,7 @@ for nothing, reads no value on the host, and updates every tensor that outlives 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -168,22 +169,31 @@ def batch_sizes(program: Program, steps: Sequence[Step]) -> list[int]:
     return [program.batch_size if step.batch_size is None else step.batch_size for step in fresh]
 
 
-def progress_at(epoch: int, iteration: int, lengths: Sequence[int], device: torch.device) -> Progress:
-    """Progress after so many epochs and iterations.
+def iterations(program: Program) -> int:
+    """Iterations of each pass in an epoch."""
+    return program.iterations or math.ceil(len(program.labels) / program.batch_size)
 
-    Args:
-        lengths: iterations of the whole program, of each replica (or the one of a single run).
-    """
 
-    def filled(values: list[float]) -> Tensor:
-        if len(set(values)) == 1:  # waits for nothing
-            return torch.full((len(values),), values[0], device=device, dtype=torch.float32)
-        return torch.tensor(values, device=device, dtype=torch.float32)
+def progress(programs: Sequence[Program], epoch: int, iteration: int, device: torch.device) -> Progress:
+    """Progress of replicas, (replicas,), after so many epochs and iterations of their programs."""
+    shares = [iteration / (iterations(one) * len(one.passes) * one.epochs) for one in programs]
 
-    count = len(lengths)
-    return Progress(
-        filled([epoch] * count), filled([iteration] * count), filled([iteration / one for one in lengths])
-    )
+    def filled(value: float) -> Tensor:
+        return torch.full((len(programs),), value, device=device, dtype=torch.float32)
+
+    # Filling waits for nothing, unlike a copy from the host.
+    same = len(set(shares)) == 1
+    share = filled(shares[0]) if same else torch.tensor(shares, device=device, dtype=torch.float32)
+    return Progress(filled(epoch), filled(iteration), share)
+
+
+def last_progress(programs: Sequence[Program], device: torch.device) -> Progress:
+    """Progress of replicas in the last iterations of their programs."""
+    each = [
+        progress([one], one.epochs - 1, iterations(one) * len(one.passes) * one.epochs - 1, device)
+        for one in programs
+    ]
+    return Progress(*(torch.cat(parts) for parts in zip(*each, strict=True)))
 
 
 def draw_noise(step: Step, rows: int, streams: Streams) -> Noise:

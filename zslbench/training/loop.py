@@ -15,6 +15,7 @@ from torch import Tensor
 from zslbench.errors import Interrupted, PluginError
 from zslbench.plugin.interfaces import Derived, Episodic, Fit, Networks, Program
 from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
+from zslbench.training.optimizers import fault_of
 from zslbench.training.program_run import ProgramRun
 from zslbench.training.replicas.group import train_together
 from zslbench.training.replicas.lifted import MemberRun
@@ -159,6 +160,9 @@ def check_program(program: Program, stage: str) -> None:
         raise PluginError(f"{where} has {count}; it needs the same number of both, and at least one")
     if not all(steps and steps[0].fresh_batch for steps in program.passes):
         raise PluginError(f"{where} has a pass that is empty or whose first step takes no batch")
+    for net, rule in program.optimizers.items():
+        if fault := fault_of(rule, program.epochs):
+            raise PluginError(f"{where} has an optimizer of '{net}' that cannot work: {fault}")
     steps = list(itertools.chain.from_iterable(program.passes))
     sizes = [step.batch_size for step in steps if step.batch_size is not None]
     if any(size < 1 for size in sizes) or any(s.batch_size and not s.fresh_batch for s in steps):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from zslbench.plugin.interfaces import Optimizer
 
+_OPTIONS = {"adam": ("betas", "amsgrad", "eps"), "rmsprop": ("momentum", "eps"), "sgd": ("momentum",)}
+"""Fields of a rule that only some kinds have."""
 _CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "rmsprop": torch.optim.RMSprop,
@@ -42,11 +45,9 @@ class NetworkOptimizer:
         self._counts_on_host = not (options.get("fused") or options.get("capturable"))
         if rule.lr_schedule is not None and tensors:
             self._factor = torch.ones((), dtype=torch.float64, device=tensors[0].device)
-        own: dict[str, Any] = {"momentum": rule.momentum}
-        if rule.kind == "adam":
-            own = {"betas": rule.betas, "amsgrad": rule.amsgrad}
-        if rule.eps is not None and rule.kind != "sgd":
-            own["eps"] = rule.eps
+        own = {name: getattr(rule, name) for name in _OPTIONS[rule.kind]}
+        if own.get("eps", 0) is None:
+            del own["eps"]
         self._optimizer = _CLASSES[rule.kind](
             tensors, lr=rule.lr, weight_decay=rule.weight_decay, **own, **options
         )
@@ -99,6 +100,25 @@ class NetworkOptimizer:
             tensor = self._net[name]
             where = "cpu" if key == "step" and self._counts_on_host else tensor.device
             self._optimizer.state[tensor][key] = match_layout(value.to(where), tensor)
+
+
+def fault_of(rule: Optimizer, epochs: int) -> str:
+    """What is wrong with a rule for a program of so many epochs; an empty string if nothing is."""
+    for name in ("amsgrad", "eps"):
+        if getattr(rule, name) and name not in _OPTIONS[rule.kind]:
+            return f"{rule.kind} has no {name}"
+    for name in ("clip_value", "clip_norm", "restart_every"):
+        if (value := getattr(rule, name)) is not None and not value > 0:
+            return f"{name} is {value}; it must be above 0"
+    if rule.lr_schedule is None:
+        return ""
+    try:
+        factors = [rule.lr_schedule.factor(epoch, epochs) for epoch in range(epochs)]
+    except ArithmeticError as error:
+        return f"{rule.lr_schedule} cannot be computed ({error})"
+    if not all(0 <= one < math.inf for one in factors):
+        return f"{rule.lr_schedule} gives learning rates that are negative or not finite"
+    return ""
 
 
 def clipped(rule: Optimizer, gradients: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -18,7 +18,13 @@ from zslbench.training import checkpoint
 from zslbench.training.checkpoint import flatten, prefixed, select
 from zslbench.training.context import Training
 from zslbench.training.graphs import Captured
-from zslbench.training.iteration import Iteration, ProgramInputs, initial_networks, progress_at
+from zslbench.training.iteration import (
+    Iteration,
+    ProgramInputs,
+    initial_networks,
+    iterations,
+    progress,
+)
 from zslbench.training.optimizers import NetworkOptimizer
 from zslbench.training.step import StepFunction, step_function as step_function, step_precision
 
@@ -47,7 +53,7 @@ class ProgramRun:
             net: NetworkOptimizer(rule, nets[net], program.epochs, lifted=self.is_lifted)
             for net, rule in program.optimizers.items()
         }
-        self.iterations = program.iterations or math.ceil(len(program.labels) / program.batch_size)
+        self.iterations = iterations(program)
         self.iteration = 0  # within the epoch, over all passes
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
@@ -101,7 +107,7 @@ class ProgramRun:
 
     def _progress(self, per_epoch: int) -> Progress:
         done = self.epoch * per_epoch + self.iteration
-        one = progress_at(self.epoch, done, [per_epoch * self.program.epochs], self.training.streams.device)
+        one = progress([self.program], self.epoch, done, self.training.streams.device)
         return Progress(*(each[0] for each in one))
 
     def figures(self) -> dict[str, float]:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from zslbench.errors import PluginError
-from zslbench.plugin.interfaces import Losses
-from zslbench.training import program_run
+from zslbench.plugin.interfaces import Losses, Step
+from zslbench.training import program_run, warm_up
 from zslbench.training.loop import train
 from zslbench.training.replicas.lifted import LiftedRun
 
@@ -152,5 +152,24 @@ def test_the_first_step_of_every_pass_is_compared_and_no_later_one(toy, monkeypa
     toy.together(lambda seed: toy.a_program(seed, epochs=3), [0, 1])
     # Per epoch two iterations of each pass, lifted; and each step that is one object once, for both seeds.
     lifted = 3 * (2 * 2 + 2 * 2)
-    compared = 2 * 2
+    compared = 2 * (2 + 2 + 1)  # once more, with the lifted step, at the end of all warm-ups
     assert len(calls) == lifted + compared
+
+
+def test_what_a_warm_up_still_hides_is_compared(toy):
+    """A term that is weighed by 0 in the first epoch, and reads a tensor of the seed that is not declared."""
+
+    def make(seed):
+        hidden = toy.tensor(12, seed=seed)
+
+        def losses(nets, batch, noise):
+            weight = warm_up(batch.progress.epoch, 1, 3, to=2.0)
+            return Losses((nets["one"]["w"] ** 2).mean() + weight * (nets["one"]["w"].T @ hidden).sum(), {})
+
+        step = Step("late", losses, updates=("one",))
+        return toy.a_program(seed, passes=((step,),), epochs=4)
+
+    ends, group = toy.together(make, [0, 1])
+    assert "late" in group.one_by_one["part"] and "frozen" in group.one_by_one["part"]
+    for seed, end in enumerate(ends):
+        assert toy.is_same(end, toy.single(make, seed))

@@ -15,7 +15,7 @@ from zslbench.plugin.interfaces import Networks, Program, Progress, Step
 from zslbench.training import checkpoint
 from zslbench.training.checkpoint import flatten, prefixed, select, unflatten
 from zslbench.training.context import Training
-from zslbench.training.iteration import initial_networks, progress_at
+from zslbench.training.iteration import initial_networks, progress
 from zslbench.training.program_run import ProgramRun, copied, epoch_means
 from zslbench.training.replicas.inputs import (
     Axes,
@@ -174,9 +174,9 @@ class LiftedRun(ProgramRun):
         super().train_epoch()
 
     def _progress(self, per_epoch: int) -> Progress:
-        lengths = [per_epoch * self.members[slot].program.epochs for slot in self.sources]
+        programs = [self.members[slot].program for slot in self.sources]
         done = self.epoch * per_epoch + self.iteration
-        return progress_at(self.epoch, done, lengths, self.training.streams.device)
+        return progress(programs, self.epoch, done, self.training.streams.device)
 
     def _build(self) -> None:
         """Create networks, optimisers and inputs when the first epoch begins: of programs that are split to

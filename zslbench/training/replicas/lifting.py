@@ -25,8 +25,9 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Step
+from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Progress, Step
 from zslbench.training import program_run
+from zslbench.training.iteration import last_progress
 from zslbench.training.replicas.inputs import Axes, NotLiftable, replica
 from zslbench.training.step import StepFunction, is_reduced
 
@@ -73,21 +74,27 @@ def lifted_step(
         return program_run.step_function(replace(step, losses=losses))(nets, batch, noise)
 
     lifted: Callable[..., Any] = torch.func.vmap(with_numbers, in_dims=(axes, 0, 0, 0))
-    return _checked_once(where, lambda *arguments: lifted(*arguments, stacked), singles, axes, checked)
+    last = last_progress([programs[slot] for slot in sources], device)
+    return _checked_once(where, lambda *arguments: lifted(*arguments, stacked), singles, axes, last, checked)
 
 
 # --- comparison with single steps ------------------------------------------------------------------
 
 
 def _checked_once(
-    where: str, lifted: StepFunction, singles: Mapping[int, StepFunction], axes: Axes, checked: bool
+    where: str,
+    lifted: StepFunction,
+    singles: Mapping[int, StepFunction],
+    axes: Axes,
+    last: Progress,
+    checked: bool,
 ) -> StepFunction:
-    """The lifted function; its first call is compared with each seed's own, by position in ``singles``."""
+    """The lifted function; its first call is compared with each seed's own, by position in ``singles``.
 
-    def run(nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
-        nonlocal checked
-        if checked:
-            return lifted(nets, batch, noise)
+    So is one with the last iteration's progress: what a warm-up still multiplies by 0 must not go unseen.
+    """
+
+    def compare(nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
         try:
             found = lifted(nets, batch, noise)
         except ZslbenchError:
@@ -104,6 +111,14 @@ def _checked_once(
                     f"{where} gives a different {what} when lifted: its losses read something of the seed "
                     "that is not among the program's networks; put it into frozen"
                 )
+        return found
+
+    def run(nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
+        nonlocal checked
+        if checked:
+            return lifted(nets, batch, noise)
+        compare(nets, batch._replace(progress=last), noise)
+        found = compare(nets, batch, noise)
         checked = True
         return found
 
