@@ -151,6 +151,13 @@ class FVAEGAN(Generator):
         """G(ε, a)."""
         return generate(nets["generator"], noise["prior"], unit(semantics))
 
+    def encode(
+        self, nets: Networks, g: Float[Tensor, "n d"], semantics: Float[Tensor, "n attributes"], noise: Noise
+    ) -> Noise:
+        """z from E(g, a), with the a of the class to be sampled."""
+        mean, logvar = self.posterior(nets, g, unit(semantics))
+        return {"prior": reparameterise(mean, logvar, noise["prior"]) if noise else mean}
+
     # --- what is trained, and how ----------------------------------------------------------------------
 
     @property

@@ -61,6 +61,27 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"hidden": 8, "encoded_noise": False, "freeze_decoder": True, "adaptive_penalty": False},
         {"hidden": 8, "decoder": False, "feedback": False, "transform": False, "latent": 3},
     ],
+    ("generator", "free"): [
+        {"hidden": 8},
+        {
+            "hidden": 8,
+            "negative": "nearest",
+            "code": "draw",
+            "reconstruction_norm": "weighted",
+            "freeze_refiner": True,
+            "encoded_noise": False,
+        },
+    ],
+    ("generator", "gcm-cf"): [
+        {"hidden": 8, "critic_steps": 1},
+        {"hidden": 8, "critic_steps": 1, "warm_up": 0, "feedback": False, "negatives": 2},
+        {"hidden": 8, "critic_steps": 1, "contrastive_weight": 0.0, "encoded_noise": False},
+    ],
+    ("classifier", "gcm-cf"): [
+        {"decision.per_class": 4, "decision.batch_size": 8},
+        {"decision.mode": "sub-sampled", "decision.sub_sample": 2, "decision.images_at_once": 2},
+        {"decision.mode": "shared"},
+    ],
     ("generator", "eggn"): [
         {"hidden": 8, "critic_steps": 1},
         {
@@ -83,6 +104,9 @@ _GENERATIVE = {
 }
 METHODS: dict[str, dict[str, Any]] = {
     "f-vaegan-d2": _GENERATIVE,
+    "free": _GENERATIVE,
+    "gcm-cf": {key: value for key, value in _GENERATIVE.items() if key != "classifier.epochs"}
+    | {"generator.critic_steps": 1, "classifier.decision.per_class": 2, "classifier.decision.epochs": 1},
     "tf-vaegan": _GENERATIVE,
     "sc-egg": _GENERATIVE
     | {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1, "generator.critic_steps": 1},
