@@ -33,6 +33,7 @@ def spoilt(dataset: Dataset) -> Dataset:
 METHODS = {
     "tf-vaegan": {"method": "tf-vaegan", "epochs": 2},
     "tf-vaegan f-vaegan": {"method": "tf-vaegan", "epochs": 2, "variant": "f-vaegan"},
+    "drawing": {"method": "drawing", "epochs": 2},
     "eszsl": {"method": "eszsl"},
     "eszsl on minmax": {"method": "eszsl", "settings": TRAINED},
 }
@@ -44,7 +45,10 @@ def test_training_and_choices_do_not_depend_on_test_images(known, small, name, m
     given = dict(METHODS[name])
     settings = {k: v for k, v in small.items() if k.startswith("dataset.") or given["method"] == "tf-vaegan"}
     given["settings"] = settings | given.get("settings", {})
-    recipe = resolve(known, "toy", **given)
+    data = "toy"
+    if name == "drawing":  # features that are made of semantics
+        data, given["settings"] = "scripted", {"classifier.epochs": 2}
+    recipe = resolve(known, data, **given)
     dataset = load_dataset(recipe.parts["dataset"])
 
     def outcome(of: Dataset) -> pipeline.Outcome:

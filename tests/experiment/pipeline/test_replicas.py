@@ -389,3 +389,19 @@ def test_a_suite_trains_the_seeds_of_a_line_together(known, tmp_path, small):
     before = {one.info.id for one in Store(options["store"]).records()}
     zslbench.bench(path, replicas=3, **options)
     assert {one.info.id for one in Store(options["store"]).records()} == before and len(before) == 3
+
+
+@pytest.mark.parametrize("select", ["last", "val"])
+def test_inputs_that_are_drawn_anew_are_each_seeds_own(known, select):
+    settings = {"classifier.epochs": 3, "classifier.batch_size": 16}
+    recipe = resolve(known, "scripted", method="drawing", epochs=2, settings=settings)
+    dataset = load_dataset(recipe.parts["dataset"])
+    outcomes, group = together(recipe, dataset, select, [0, 1, 2])
+    assert not group.one_by_one
+    plain = [alone(recipe, dataset, select, seed) for seed in range(3)]
+    for lifted, single in zip(outcomes, plain, strict=True):
+        for path, value in tensors(single).items():
+            torch.testing.assert_close(tensors(lifted)[path], value, rtol=1e-3, atol=1e-5)
+        found, expected = (one.evaluation.scores["gzsl"] for one in (lifted, single))
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert not np.allclose(plain[0].evaluation.scores["gzsl"], plain[1].evaluation.scores["gzsl"])

@@ -171,6 +171,27 @@ class StillGenerator(ScriptedGenerator):
         return torch.cat([g, torch.ones(len(g), 1)], dim=1)
 
 
+class Drawing(ScriptedGenerator):
+    """Draws what the classifier sees: anew in every epoch, and for test images."""
+
+    redraws = draws_at_test = True
+    transform_noise = {"code": Normal((2,))}  # noqa: RUF012
+
+    def sample(self, nets, semantics, noise):
+        return torch.cat([semantics, noise["z"] + nets["state"]["t"]], dim=1)
+
+    def transform(self, nets, g, noise):
+        return torch.cat([0.1 * g, noise["code"] if noise else g.new_zeros(len(g), 2)], dim=1)
+
+
+class CodesGenerator(ScriptedGenerator):
+    samples = "inputs"
+
+
+class ReadsG(Scripted):
+    reads = "features"
+
+
 class PacedEmbedding(Embedding):
     """Its last column is the epoch of its training."""
 
@@ -276,6 +297,9 @@ def zslbench_components():
         one("classifier", "scripted-closed", "ScriptedClosed", "ClassifierSettings"),
         one("classifier", "by-embedding", "ScriptedByEmbedding", "ClosedSettings"),
         one("generator", "still", "StillGenerator"),
+        one("generator", "drawing", "Drawing", "GeneratorSettings"),
+        one("generator", "scripted-codes", "CodesGenerator", "GeneratorSettings"),
+        one("classifier", "reads-g", "ReadsG", "ClassifierSettings"),
         one("generator", "told", "ToldGenerator"),
         one("classifier", "told", "ToldClassifier", "ClassifierSettings"),
         *(
@@ -302,6 +326,7 @@ def zslbench_methods():
         Method(
             name="scripted-schedule-czsl", generator="still", classifier="scripted", tasks=("czsl",), **parts
         ),
+        Method(name="drawing", generator="drawing", classifier="softmax", **parts),
         Method(name="scripted-search", classifier="scripted-closed", search=levels, **parts),
         Method(
             name="weighted",

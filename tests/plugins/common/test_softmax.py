@@ -81,3 +81,17 @@ def test_the_same_seed_gives_the_same_classifier():
     one, same, other = (trained(settings, *data, seed=seed)[1].networks["softmax"] for seed in (1, 1, 2))
     assert torch.equal(one["out.weight"], same["out.weight"])
     assert not torch.equal(one["out.weight"], other["out.weight"])
+
+
+def test_the_czsl_classifier_may_have_a_schedule_of_its_own():
+    own = SoftmaxSettings(epochs=9, batch_size=30, lr=5e-4, czsl_epochs=3, czsl_batch_size=20, czsl_lr=0.1)
+    shared = SoftmaxSettings(epochs=9, batch_size=30, lr=5e-4)
+
+    def facts(settings, task):
+        program = Softmax(settings, SPACE).fit(TrainView(*clouds(0), task=task))
+        rule = program.optimizers["softmax"]
+        return program.epochs, program.batch_size, rule.lr, program.paced
+
+    assert facts(own, "czsl") == (3, 20, 0.1, False)  # selection does not choose its length
+    for settings, task in ((own, "gzsl"), (shared, "gzsl"), (shared, "czsl")):
+        assert facts(settings, task) == (9, 30, 5e-4, True)
