@@ -144,6 +144,8 @@ def open_run(
         for kind, part in parts.items()
         if kind in ("embedding", "generator")
     }
+    if "generator" in made:
+        made["generator"].embedding = made["embedding"]
     return FittedRun(record, dataset, fold, made["embedding"], made.get("generator"), networks)
 
 

@@ -118,8 +118,13 @@ def compute(
             made = _real_and_synthetic(other, selection, per_class, seed)
         title = f"Backbone space: {other.dataset.features_name}"
         panels.append(_panel("backbone", title, note, seed, *made))
-    space = "Dense-semantic space" if _is_discriminative(run) else "Embedding space"
-    title = f"{space}: {record.info.identity['components']['embedding']}"
+    space, parts = (
+        "Dense-semantic space" if _is_discriminative(run) else "Embedding space",
+        record.info.identity,
+    )
+    title = f"{space}: {parts['components']['embedding']}"
+    if _samples_inputs(run):
+        title = f"Classifier's inputs: {parts['components']['generator']}"
     note = "" if run.generator else f"real features only: {record.info.method} has no generator"
     made = _real_and_synthetic(run, selection, per_class, seed)
     panels.append(_panel("embedding", title, note, seed, *made))
@@ -148,8 +153,12 @@ def select(run: FittedRun, classes: int, per_class: int, seed: int) -> Selection
 
 
 def _real_and_synthetic(run: FittedRun, selection: Selection, per_class: int, seed: int) -> list[Samples]:
-    """g of the selected test images and, if the run has a generator, synthetic features."""
+    """g of the selected test images and, if the run has a generator, synthetic features; both as inputs of
+    the classifier where the generator samples these."""
     g = run.embed(torch.from_numpy(selection.rows))
+    if run.generator is not None and _samples_inputs(run):
+        with torch.no_grad():
+            g = run.generator.transform(run.networks.get("generator", {}), g, {})
     features = require_shape("embedding's g", run.record, (len(selection.rows), g.shape[-1]), g).numpy()
     synthetic = synthetic_samples(run, selection, per_class, seed)
     return [_real_samples(run, selection, features), *([synthetic] if synthetic else [])]
@@ -217,6 +226,11 @@ def _is_discriminative(run: FittedRun) -> bool:
     return run.embedding.guide(run.networks["embedding"]) is not None
 
 
+def _samples_inputs(run: FittedRun) -> bool:
+    """Whether synthetic features exist only in the space of the classifier's inputs."""
+    return run.generator is not None and run.generator.samples == "inputs"
+
+
 def _open_baseline(
     run: FittedRun, baseline: RunRecord, data_root: str | Path | None, regions: str | None, notify: Notify
 ) -> FittedRun:
@@ -237,10 +251,11 @@ def _open_baseline(
             f"{where}: its embedding '{name}' is trained to separate classes, so its features are not the "
             "backbone's; give a run whose embedding is 'identity'"
         )
-    if other.generator is None:
+    if other.generator is None or _samples_inputs(other):
+        what = "has no generator" if other.generator is None else "samples no features"
         raise ZslbenchError(
-            f"{where}: method '{baseline.info.method}' has no generator; give a run of a method with one, "
-            "such as tf-vaegan"
+            f"{where}: method '{baseline.info.method}' {what}; give a run of a method that does, such as "
+            "tf-vaegan"
         )
     return other
 

@@ -94,6 +94,21 @@ def test_without_a_baseline_the_backbone_shows_real_features_and_says_so(looking
     assert right.get_title().startswith("Dense-semantic space")
 
 
+def test_inputs_that_are_sampled_are_shown_beside_those_of_images(finished: Callable[..., Any]) -> None:
+    record = finished("identity", "codes", settings={"embedding.normalize": "none"})
+    run = fitted.open_run(record)
+    assert run.generator is not None
+    assert run.generator.embedding is run.embedding
+    (real, about), (made, _) = tsne._real_and_synthetic(run, select(run, 6, 9, 0), 9, 0)
+    np.testing.assert_array_equal(real, run.dataset.features[about["image"].astype(int)][:, :3])
+    assert made.shape == (27, 3)
+    found = tsne.compute(record, backbone=False, **SIZE)
+    assert [panel.title for panel in found] == ["Classifier's inputs: codes"]
+    assert set(tsne.frame(found)["kind"]) == set(KINDS)
+    with pytest.raises(ZslbenchError, match="samples no features"):
+        tsne.compute(finished(), baseline=record, **SIZE)
+
+
 def test_a_method_without_generator_shows_real_features(finished: Callable[..., Any]) -> None:
     record = finished("identity", None)
     found = tsne.compute(record, **SIZE)

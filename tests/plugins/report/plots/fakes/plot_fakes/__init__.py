@@ -16,3 +16,4 @@ def zslbench_components():
     yield _component("embedding", "wrong", "Wrong")
     yield _component("embedding", "lost", "Lost")
     yield _component("generator", "blobs", "Blobs")
+    yield _component("generator", "codes", "Codes")

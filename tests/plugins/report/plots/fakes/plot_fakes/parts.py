@@ -65,3 +65,15 @@ class Blobs(Generator):
 
     def sample(self, nets, semantics, noise):
         return semantics @ nets["map"]["W"] + 0.01 * noise["jitter"][:, None]
+
+
+class Codes(Blobs):
+    """The classifier sees the first three numbers: of images, and of semantics for unseen classes."""
+
+    samples = "inputs"
+
+    def sample(self, nets, semantics, noise):
+        return super().sample(nets, semantics, noise)[:, :3]
+
+    def transform(self, nets, g, noise):
+        return g[:, :3]
