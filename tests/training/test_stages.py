@@ -10,7 +10,21 @@ import pytest
 import torch
 
 from zslbench.errors import DataError, Diverged, Interrupted
-from zslbench.plugin.interfaces import Choice, Derived, Losses, Normal, Optimizer, Program, Step, Uniform
+from zslbench.plugin.interfaces import (
+    Choice,
+    Cosine,
+    Derived,
+    Episodic,
+    Exponential,
+    Losses,
+    Normal,
+    Optimizer,
+    Permutation,
+    Program,
+    Step,
+    Uniform,
+    WarmUp,
+)
 from zslbench.plugin.streams import Streams
 from zslbench.store.stages import StageStore
 from zslbench.training.loop import Trained, Training, complete, derive, train
@@ -119,9 +133,22 @@ OTHERS = {
     "the optimiser": {"optimizers": {"net": Optimizer("rmsprop", lr=0.05)}},
     "weight decay": {"optimizers": {"net": Optimizer("adam", lr=0.05, weight_decay=1e-4)}},
     "the optimiser's decays": {"optimizers": {"net": Optimizer("adam", lr=0.05, betas=(0.5, 0.999))}},
+    **{
+        f"the optimiser's {name}": {"optimizers": {"net": Optimizer("adam", lr=0.05, **{name: value})}}
+        for name, value in {
+            "amsgrad": True,
+            "eps": 1e-3,
+            "clip_norm": 1e9,
+            "clip_value": 1e9,
+            "restart_every": 9,
+        }.items()
+    },
+    "the schedule": {"optimizers": {"net": Optimizer("adam", lr=0.05, lr_schedule=Exponential(0.5))}},
     "the length": {"epochs": 3},
     "the batch": {"batch_size": 3},
     "the sampler": {"sampler": "shuffled"},
+    "episodes": {"sampler": Episodic(2, 2)},
+    "a batch of another size": {"passes": ((replace(STEP, batch_size=4),),)},
     "the number of batches": {"iterations": 2},
     "a pass": {"passes": ((STEP,), (STEP,))},
     "a step": {"passes": ((STEP, STEP),)},
@@ -129,6 +156,8 @@ OTHERS = {
     "whether a batch is fresh": {"passes": ((STEP, replace(STEP, fresh_batch=False)),)},
     "more noise": {"passes": noisy(mix=Uniform((1,)))},
     "noise of another kind": {"passes": noisy(z=Uniform((2,)))},
+    "noise for all rows": {"passes": noisy(z=Normal((2,), per_row=False))},
+    "an order": {"passes": noisy(order=Permutation())},
     "the initial state": {"state": {"count": torch.ones(())}},
     "the initial networks": {"initial": lambda streams: {**initial(streams), "net": {"w": torch.ones(2, 3)}}},
     "another frozen value": {"frozen": {"teacher": {"scale": torch.tensor(0.5000001)}}},
@@ -151,6 +180,20 @@ def test_a_program_that_differs_shares_nothing(lab, change):
 def test_the_classes_of_a_choice_matter(lab):
     one, other = (replace(PROGRAM, passes=noisy(u=Choice(torch.tensor(v)))) for v in ([1, 2], [1, 3]))
     assert not lab.run(one)[1] and not lab.run(other)[1] and lab.run(one)[1]
+
+
+def test_schedules_with_the_same_numbers_share_nothing(lab):
+    """Also one inside another."""
+    for schedule in (
+        Exponential(0.5),
+        Cosine(0.5),
+        WarmUp(1),
+        WarmUp(1, Exponential(0.5)),
+        WarmUp(1, Cosine(0.5)),
+    ):
+        rule = Optimizer("adam", lr=0.05, lr_schedule=schedule)
+        assert not lab.run(replace(PROGRAM, optimizers={"net": rule}))[1]
+        assert lab.run(replace(PROGRAM, optimizers={"net": rule}))[1]
 
 
 @pytest.mark.parametrize(

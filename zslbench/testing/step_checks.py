@@ -121,7 +121,7 @@ def steps_lift(case: ComponentCase) -> None:
         lifted = torch.func.vmap(function)
         replica = tree_map(lambda tensor: tensor[None], call.arguments)
         plain = call.apply(function, "cannot be differentiated")
-        with _SmallProducts():
+        with _SmallProducts():  # type: ignore[no-untyped-call]
             one = call.apply(lifted, "cannot be lifted by torch.func.vmap", replica)
         require_same(
             plain,
