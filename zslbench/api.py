@@ -5,7 +5,7 @@ Importing this module imports torch; ``import zslbench`` does not import it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,14 +105,16 @@ def run(
 
 
 @takes(prepare, RunOptions)
-def bench(suite: str | Path | Suite, *, watcher: Watcher | None = None, **options: Any) -> SuiteOutcome:
+def bench(
+    suite: str | Path | Mapping[str, Any] | Suite, *, watcher: Watcher | None = None, **options: Any
+) -> SuiteOutcome:
     """Run what a suite still needs. Finished runs are reused and interrupted ones resume.
 
     A run that fails does not stop the others; ``entries`` of the outcome have its message. Runs that another
     process is computing are left to it.
 
     Args:
-        suite: a packaged suite's name, or the path of a TOML file.
+        suite: a packaged suite's name, the path of a TOML file, or a mapping with the keys of such a file.
         options: ``methods``, ``datasets``, ``seeds`` (the first n, or these) and ``select``: only this part
             of the suite. ``settings`` and ``preset``: for every method that has them. ``only_missing``: only
             cells that have never been started; ``retry_failed``: failed ones too. And the

@@ -73,7 +73,8 @@ def audit(
         except ZslbenchError as error:
             if len(targets) == 1:
                 raise
-            failures.append(f"{target['method']}: {error}")  # the other methods are still audited
+            name = target.get("method") or "+".join(target.values())
+            failures.append(f"{name}: {error}")  # the other methods are still audited
             continue
         results.append(found)
         if not found.passed:
@@ -108,6 +109,9 @@ def _targets(suite: str | None) -> list[dict[str, Any]]:
 
     found: list[dict[str, Any]] = []
     for row in find_suite(suite).rows:
+        if row.components:
+            found.append(row.components)
+            continue
         if row.method not in known:
             note(f"no plugin registers method '{row.method}': not audited")
             continue

@@ -13,11 +13,14 @@ from zslbench.data.named import find_dataset
 from zslbench.errors import SettingsError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.plugin.declarations import Component, Kind, Method, Reading, Variant
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry
-from zslbench.plugin.presets import select_presets
+from zslbench.plugin.presets import Preset, select_presets
 from zslbench.plugin.settings import ComponentSettings, build, fields_of, schedule_of
 from zslbench.plugin.targets import settings_model
 
 Overlay = TypeVar("Overlay", Variant, Reading)
+
+COMPOSED = ("embedding", "generator", "classifier")
+"""The kinds of components that make up a method."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,8 @@ def resolve(
         components: ``{"embedding": "identity"}`` and so on.
         preset: a preset's name, ``method:name`` for another method's, or a TOML file; of several, later ones
             win; None: the data set's preset where the method has one. Under a reading other than the first,
-            ``<name>-<reading>`` replaces ``<name>`` where it exists.
+            ``<name>-<reading>`` replaces ``<name>`` where it exists. Of another method's preset a composition
+            takes what is for the components that they share.
         settings: the user's, ``{"generator.lr": 1e-4}``.
         epochs: the schedule's length, whichever component it belongs to.
 
@@ -182,6 +186,8 @@ def resolve(
         suffix,
         lambda name: registry.method(name).declaration.presets,
     )
+    if method is None:
+        presets = [_of_shared_components(registry, declared, one) for one in presets]
     plugins = {one.plugin.name: one.plugin for one in chosen.values()}
     recipe = Recipe(
         method=declared.name,
@@ -232,12 +238,30 @@ def label_text(method: str, variant: str | None, reading: str | None) -> str:
 def _declared(registry: Registry, method: str | None, components: Mapping[str, str]) -> Method:
     if method is not None and not components:
         return registry.method(method).declaration
-    embedding, generator, classifier = (components.get(k) for k in ("embedding", "generator", "classifier"))
+    embedding, generator, classifier = map(components.get, COMPOSED)
     if method is not None or embedding is None or classifier is None:
         raise ZslbenchError(
             "name either a method or a composition: --embedding NAME [--generator NAME] --classifier NAME "
             "(zslbench methods lists them)"
         )
+    return composition(embedding, classifier, generator)
+
+
+def _of_shared_components(registry: Registry, composed: Method, preset: Preset) -> Preset:
+    """What a method's preset has for the components that a composition shares with the method."""
+    owner, of_method, _ = preset.name.rpartition(":")
+    if not of_method or preset.name.endswith(".toml"):
+        return preset
+    theirs = registry.method(owner).declaration
+    shared = [kind for kind in COMPOSED if getattr(theirs, kind) == getattr(composed, kind) is not None]
+    settings = {key: one for key, one in preset.settings.items() if key.partition(".")[0] in shared}
+    if not settings:
+        raise SettingsError(f"preset {preset.name}: has no settings of the components of {composed.name}")
+    return replace(preset, settings=settings)
+
+
+def composition(embedding: str, classifier: str, generator: str | None = None) -> Method:
+    """Components by name as a method, which is called by their names."""
     return Method(
         name=f"{embedding}+{generator or 'none'}+{classifier}",
         embedding=embedding,

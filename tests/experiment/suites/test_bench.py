@@ -12,6 +12,7 @@ from zslbench.errors import Interrupted, MissingData, SettingsError
 from zslbench.experiment import Quiet, Suite, SuiteOutcome, suite_outcome
 from zslbench.experiment.suites.run import Bench, Watcher, prepare as prepare_suite
 from zslbench.plugin.lookup import Registry
+from zslbench.report import suite_table
 from zslbench.store.store import Store
 
 LAB = '[[methods]]\nmethod = "lab"\n'
@@ -83,6 +84,31 @@ def test_what_is_missing_is_run_and_nothing_twice(known: Registry, suite: Any, w
     again = Recorder()
     assert bench(mine, watcher=again).entries.keys() == found.entries.keys()
     assert (again.steps, count(world)) == ([], fits)
+
+
+def test_a_composition_is_run_tabulated_and_found_again(known: Registry, suite: Any, world: Path) -> None:
+    row = '[[methods]]\nembedding = "identity"\nclassifier = "lab-solid"\nlabel = "Mine"\n'
+    mine = suite(row + LAB, "seeds = 2")
+    found = bench(mine)
+    assert {key[0]: entry.state for key, entry in found.entries.items()} == {"Mine": "done", "lab": "done"}
+    table = suite_table(found)
+    assert [one.cells[0].value for one in table.rows] == ["Mine", "lab"]
+    alone = zslbench.run(
+        embedding="identity", classifier="lab-solid", dataset="there", seeds=2, select="last", threads=1
+    )
+    assert alone.found == 2
+    assert [one.info.method for one in alone.records] == ["identity+none+lab-solid"] * 2
+    part = mine.narrowed(methods=["mine"])
+    assert statuses(part) == ["found", "found"]
+    again = zslbench.bench(
+        {
+            "datasets": "there",
+            "select": "last",
+            "methods": [{"embedding": "identity", "classifier": "lab-solid"}],
+        },
+        threads=1,
+    )
+    assert [one.info.id for one in again.records] == [alone.records[0].info.id]
 
 
 def test_the_figures_are_those_of_a_run_alone(known: Registry, suite: Any) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from zslbench.errors import SettingsError
-from zslbench.experiment.suites.definition import Suite, parse
+from zslbench.experiment.suites.definition import Suite, find_suite, parse
 
 FILE = Path("f.toml")
 HEAD = 'datasets = ["toy", "cub"]\n'
 ROW = '[[methods]]\nmethod = "m"\n'
+COMPOSED = '[[methods]]\nembedding = "e"\nclassifier = "c"\n'
 
 
 def labels(text: str) -> list[str | None]:
@@ -31,7 +32,16 @@ def labels(text: str) -> list[str | None]:
             ROW + "on.cu.epochs = 1\n",
             "row 1 (m): 'on.cu' is not a data set of the suite, did you mean 'cub'?",
         ),
-        ('[[methods]]\nmetod = "m"\n', "row 1 (?): key 'method' is missing; row 1 (?): no key 'metod'"),
+        ('[[methods]]\nmetod = "m"\n', "; row 1 (?): no key 'metod'"),
+        (
+            '[[methods]]\nembedding = "e"\n',
+            "row 1 (?): key 'method' is missing (or 'embedding' and 'classifier'",
+        ),
+        (COMPOSED + 'method = "m"\n', "row 1 (m): name a method, or embedding, classifier"),
+        (ROW + 'generator = "g"\n', "row 1 (m): name a method, or embedding, classifier"),
+        (COMPOSED + 'variants = "v"\n', "row 1 (?): a composition has no variants"),
+        ('[[methods]]\nembedding = 3\nclassifier = "c"\n', "row 1 (?): "),
+        (COMPOSED + COMPOSED, "row 1 (e+none+c) and row 2 (e+none+c) are both called 'e+none+c'"),
         (ROW + "settings.genrator.lr = 1\n", "'genrator.lr': write <kind>.<setting>"),
         (ROW + "epochs = 0\n", "row 1 (m): 'epochs' = 0: Input should be greater than 0"),
         (
@@ -67,6 +77,21 @@ def test_all_faults_are_told_at_once() -> None:
         "'lable'",
         "'epochs' = 0",
     ]
+
+
+def test_a_composition_is_called_by_its_components_or_its_label() -> None:
+    assert labels(COMPOSED) == ["e+none+c"]
+    assert labels(COMPOSED + 'generator = "g"\n') == ["e+g+c"]
+    assert labels(COMPOSED + 'label = "mine"\n') == ["mine"]
+
+
+def test_a_suite_may_be_written_in_python() -> None:
+    rows = [{"method": "m"}, {"embedding": "e", "classifier": "c", "settings": {"classifier.x": 1}}]
+    found = find_suite({"datasets": "toy", "methods": rows})
+    assert [one.label for one in found.rows] == ["m", "e+none+c"]
+    assert found.rows[1].settings == {"classifier.x": 1}
+    with pytest.raises(SettingsError, match="no key 'lable'"):
+        find_suite({"datasets": "toy", "methods": [{"method": "m", "lable": "x"}]})
 
 
 def test_a_row_is_a_line_for_each_variant_and_reading() -> None:

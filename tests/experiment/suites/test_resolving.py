@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from zslbench.errors import SettingsError
-from zslbench.experiment import Suite
+from zslbench.experiment import Suite, resolve
+from zslbench.experiment.job import requested
 from zslbench.experiment.suites.lines import Cell, ResolvedSuite, resolve_suite
 from zslbench.plugin.lookup import Registry
 
@@ -81,6 +82,53 @@ def test_what_no_method_has_is_an_error_of_the_line(
     with pytest.raises(SettingsError, match=expected) as caught:
         resolve_suite(suite(rows, head), known)
     assert "mine.toml" in str(caught.value)
+
+
+COMPOSED = """[[methods]]
+embedding = "identity"
+generator = "tf-vaegan"
+classifier = "lab-ridge"
+"""
+
+
+def test_a_composition_takes_its_components_settings(known: Registry, suite: Any) -> None:
+    row = COMPOSED + "epochs = 4\nsettings = { generator.hidden = 9, classifier.ridge = 2.5 }\n"
+    found = resolve_suite(suite(row + LAB, "settings.classifier.ridge = 3.0\n"), known)
+    (mine, lab) = (one for one in found.cells if one.seed == 0)
+    assert (mine.line.method, mine.line.group) == ("identity+tf-vaegan+lab-ridge", "generative")
+    keys = ("generator.hidden", "generator.epochs", "classifier.ridge")
+    assert [value(mine, key) for key in keys] == [9, 4, 2.5]
+    assert value(lab, "classifier.ridge") == 3.0
+    by_run = resolve(
+        known,
+        "there",
+        components={"embedding": "identity", "generator": "tf-vaegan", "classifier": "lab-ridge"},
+        settings={"generator.hidden": 9, "classifier.ridge": 2.5},
+        epochs=4,
+    )
+    assert requested(mine.recipe, mine.selection) == requested(by_run, mine.selection)
+
+
+def test_a_composition_takes_from_a_methods_preset_what_is_for_shared_components(
+    known: Registry, suite: Any
+) -> None:
+    row = COMPOSED + 'preset = "tf-vaegan:cpu"\n'
+    (mine,) = resolve_suite(suite(row), known).cells
+    whole = resolve(known, "there", method="tf-vaegan", preset="cpu")
+    assert mine.recipe.parts["generator"].values() == whole.parts["generator"].values()
+    assert value(mine, "classifier.ridge") == 1.0  # the preset is for another classifier
+    alone = '[[methods]]\nembedding = "identity"\nclassifier = "lab-ridge"\npreset = "sc-egg:cub"\n'
+    with pytest.raises(
+        SettingsError, match="preset sc-egg:cub: has no settings of the components of identity"
+    ):
+        resolve_suite(suite(alone), known)
+
+
+def test_a_component_of_a_composition_that_no_plugin_provides(known: Registry, suite: Any) -> None:
+    row = COMPOSED.replace("lab-ridge", "lab-rigde")
+    (mine,) = resolve_suite(suite(row), known).cells
+    assert mine.status == "no plugin"
+    assert mine.reason.startswith("no plugin provides classifier 'lab-rigde', did you mean 'lab-ridge'")
 
 
 def test_every_is_for_the_selections_that_have_it(known: Registry, suite: Any) -> None:

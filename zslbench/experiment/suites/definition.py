@@ -25,7 +25,7 @@ from pydantic import (
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.evaluation.selection import Mode, Selection
 from zslbench.experiment.options import AllOptions
-from zslbench.experiment.recipe import label_text
+from zslbench.experiment.recipe import COMPOSED, composition, label_text
 from zslbench.plugin.declarations import FULL, KINDS, Method
 from zslbench.plugin.presets import flatten
 from zslbench.plugin.settings import Count
@@ -101,10 +101,20 @@ class RowOptions(BaseModel):
 
 
 class Row(RowOptions):
-    """One ``[[methods]]``: a line of the table, or one for each of its variants and readings."""
+    """One ``[[methods]]``: a line of the table, or one for each of its variants and readings.
+
+    It names a method, or composes one of an embedding, a classifier and, if needed, a generator.
+    """
 
     method: str
-    """As plugins register it; a method that no plugin provides stays in the table."""
+    """As plugins register it; a method that no plugin provides stays in the table. A composition is called by
+    the names of its components."""
+    embedding: str | None = None
+    """The embedding of a composition."""
+    generator: str | None = None
+    """The generator of a composition; None: it has none."""
+    classifier: str | None = None
+    """The classifier of a composition."""
     variants: Names = ()
     """Variants of the method, ``full`` for the method itself; empty: the method itself."""
     readings: Names = ()
@@ -117,6 +127,32 @@ class Row(RowOptions):
     """The method's name in the published results; None: its own name; false: nothing is compared."""
     on: dict[str, RowOptions] = {}
     """Options on single data sets: ``[methods.on.cub]``."""
+
+    @property
+    def components(self) -> dict[str, str]:
+        """The components of a composition by kind; empty: the row names a method."""
+        named = {kind: getattr(self, kind) for kind in COMPOSED}
+        return {kind: name for kind, name in named.items() if name is not None}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _called_by_its_components(cls, row: Any) -> Any:
+        if not isinstance(row, Mapping) or "method" in row or not {"embedding", "classifier"} <= row.keys():
+            return row
+        return {"method": composition(row["embedding"], row["classifier"], row.get("generator")).name, **row}
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Row:
+        parts = self.components
+        if parts and not (
+            {"embedding", "classifier"} <= parts.keys() and self.method == composition(**parts).name
+        ):
+            raise ValueError(
+                "name a method, or embedding, classifier and generator of a composition, not both"
+            )
+        if parts and (self.variants or self.readings):
+            raise ValueError("a composition has no variants and readings: give each its own row")
+        return self
 
     def split(self) -> Iterator[Row]:
         """One row for each variant and reading, with its label."""
@@ -186,7 +222,7 @@ def _explain(error: Any, content: Mapping[str, Any]) -> tuple[str, str]:
     path = [str(part) for part in error["loc"]]
     model: type[BaseModel] = Definition
     where = ""
-    if path[:1] == ["methods"] and len(path) > 2:
+    if path[:1] == ["methods"] and len(path) > 1:
         number, model = int(path[1]), Row
         row = content["methods"][number]
         where = f"{_row(number, row.get('method', '?') if isinstance(row, Mapping) else row)}: "
@@ -198,7 +234,8 @@ def _explain(error: Any, content: Mapping[str, Any]) -> tuple[str, str]:
     if error["type"] == "extra_forbidden":
         return where + key, f"{where}no key '{key}', {did_you_mean(key, model.model_fields)}"
     if error["type"] == "missing":
-        return where + key, f"{where}key '{key}' is missing"
+        other = " (or 'embedding' and 'classifier' of a composition)" if key == "method" else ""
+        return where + key, f"{where}key '{key}' is missing{other}"
     text = str(error["msg"]).removeprefix("Value error, ")
     return (
         where + key,
@@ -276,11 +313,15 @@ def parse(text: str, path: Path, folder: Path | None = None) -> Suite:
     Raises:
         SettingsError: it is not TOML, or has unknown keys or wrong values; lists all of them.
     """
-    where = f"suite {path}"
     try:
         content = parse_toml(text)
     except ValueError as error:
-        raise SettingsError(f"{where}: not valid TOML: {error}") from None
+        raise SettingsError(f"suite {path}: not valid TOML: {error}") from None
+    return _validated(content, path, folder)
+
+
+def _validated(content: Mapping[str, Any], path: Path, folder: Path | None) -> Suite:
+    where = f"suite {path}"
     if isinstance(content.get("methods"), Mapping):
         raise SettingsError(f"{where}: write [[methods]] above each row, not [methods]")
     try:
@@ -301,13 +342,16 @@ def suite_names() -> tuple[str, ...]:
     return tuple(sorted(one.removesuffix(".toml") for one in found if one.endswith(".toml")))
 
 
-def find_suite(name_or_path: str | Path) -> Suite:
-    """A packaged suite by name, or a user's by the path of its TOML file.
+def find_suite(name_or_path: str | Path | Mapping[str, Any]) -> Suite:
+    """A packaged suite by name, a user's by the path of its TOML file, or one written in Python with the keys
+    of such a file; files named in the latter are relative to the working directory.
 
     Raises:
         UnknownName: no such suite.
         SettingsError: the file cannot be read or is not a suite.
     """
+    if isinstance(name_or_path, Mapping):
+        return _validated(name_or_path, Path(str(name_or_path.get("name") or "suite")), Path())
     name, path = str(name_or_path), Path(name_or_path).expanduser()
     if name in suite_names():
         return parse(_packaged().joinpath(f"{name}.toml").read_text("utf-8"), Path(f"{name}.toml"), None)

@@ -16,7 +16,7 @@ from zslbench.evaluation.selection import Selection
 from zslbench.experiment.datasets import DataFiles
 from zslbench.experiment.job import requested, versions
 from zslbench.experiment.published import PublishedResults, published_ablation
-from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.experiment.recipe import Recipe, composition, resolve
 from zslbench.experiment.suites.definition import Row, RowOptions, Suite
 from zslbench.plugin.declarations import FULL, Method, Variant
 from zslbench.plugin.lookup import Registry
@@ -42,6 +42,8 @@ class Line:
     """The method's name in the published results; None: nothing is compared."""
     published_variant: str | None = None
     """The line's name in the method's published ablation (``full``: the method itself); None: it has none."""
+    components: tuple[tuple[str, str], ...] = ()
+    """Kind and name of each component of a composition; empty: those of the method."""
 
 
 Status = Literal[
@@ -181,16 +183,18 @@ class _Resolver:
         self._presets: set[str] = set()
         """Presets that any method has."""
 
-    def declared(self, method: str) -> Method | None:
-        """A method by name; None: no plugin provides it."""
+    def declared(self, of: Row | Line) -> Method | None:
+        """A row's method; None: no plugin provides it."""
+        if of.components:
+            return composition(**dict(of.components))
         try:
-            return self.registry.method(method).declaration
+            return self.registry.method(of.method).declaration
         except UnknownName:
             return None
 
     def line(self, row: Row) -> Line:
         variant = next(iter(row.variants), None)
-        declared = self.declared(row.method)
+        declared = self.declared(row)
         return Line(
             label=str(row.label),
             method=row.method,
@@ -201,6 +205,7 @@ class _Resolver:
             # A row that names its variant belongs to an ablation, unless it is to be compared with something
             # else.
             published_variant=variant if row.published is None else None,
+            components=tuple(row.components.items()),
         )
 
     def cell(self, row: Row, line: Line, dataset: str) -> Cell:
@@ -265,10 +270,11 @@ class _Resolver:
             resolve,
             self.registry,
             dataset,
-            method=line.method,
+            method=None if line.components else line.method,
+            components=dict(line.components),
             variant=variant.name if variant else None,
             reading=line.reading,
-            preset=self._preset(line.method, whole, own),
+            preset=self._preset(line, whole, own),
             data_root=self.data_root,
         )
         default = resolved()
@@ -297,10 +303,11 @@ class _Resolver:
         return resolved(settings=existing(whole) | settings | existing([self.suite.override]), epochs=epochs)
 
     def _preset(
-        self, method: str, whole: Sequence[RowOptions], own: Sequence[RowOptions]
+        self, line: Line, whole: Sequence[RowOptions], own: Sequence[RowOptions]
     ) -> tuple[str, ...] | None:
         """The presets of the nearest options that name any, without those that only other methods have."""
-        available = preset_names(self.registry.method(method).declaration.presets)
+        declared = self.declared(line)
+        available = preset_names(declared.presets if declared else None)
         self._presets |= set(available)
 
         def applicable(names: Sequence[str]) -> tuple[str, ...]:
@@ -324,8 +331,8 @@ class _Resolver:
         return str(folder / name)
 
     def _variant(self, line: Line) -> Variant | None:
-        declared = self.registry.method(line.method).declaration
-        known = {one.name: one for one in declared.variants}
+        declared = self.declared(line)
+        known = {one.name: one for one in (declared.variants if declared else ())}
         if line.variant is not None and line.variant not in known:
             hint = did_you_mean(line.variant, [*known, FULL])
             raise UnknownName(f"method '{line.method}' has no variant '{line.variant}', {hint}")
@@ -333,10 +340,13 @@ class _Resolver:
 
     def _not_provided(self, line: Line) -> str:
         """Which part of a line no plugin provides; empty: plugins provide all of it."""
-        declared = self.declared(line.method)
+        declared = self.declared(line)
         if declared is not None:
             lacking = self.registry.missing(declared, self._variant(line))
             names = ", ".join(f"{kind} '{name}'" for kind, name in lacking)
+            if lacking and line.components:  # the suite itself names them, so it may have a typo
+                kind, name = lacking[0]
+                names += f", {did_you_mean(name, [one.name for one in self.registry.components(kind)])}"
             return f"no plugin provides {names}" if names else ""
         hint = did_you_mean(line.method.lower(), [one.name for one in self.registry.methods()])
         # The name of a method with published results is not a misspelling.
@@ -366,11 +376,11 @@ def _published_group(row: Row) -> str:
     return rows[0].group if rows else ""
 
 
-def _refuse_unpublished(suite: Suite, declared: Callable[[str], Method | None]) -> None:
+def _refuse_unpublished(suite: Suite, declared: Callable[[Row], Method | None]) -> None:
     """Check that the published results, the methods' own ablations included, have what the suite names."""
     results, source = PublishedResults.load(), suite.published_source
     if source is not None and source not in results.names("source"):
-        methods = filter(None, (declared(row.method) for row in suite.rows))
+        methods = filter(None, (declared(row) for row in suite.rows))
         own = (one.source for method in methods for one in published_ablation(method).values())
         known = {*results.names("source"), *own}
         if source not in known:

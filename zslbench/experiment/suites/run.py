@@ -39,7 +39,7 @@ class Watcher:
 
 
 def prepare(
-    suite: str | Path | Suite,
+    suite: str | Path | Mapping[str, Any] | Suite,
     registry: Registry,
     across_lines: bool = False,
     dry_run: bool = False,
