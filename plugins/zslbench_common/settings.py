@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
@@ -26,8 +26,13 @@ class SoftmaxSettings(ComponentSettings):
     beta1: NonNegativeFloat = 0.5
     """Adam's first decay (0.5 in the CLSWGAN family); the second is 0.999."""
     czsl_epochs: Count | None = None
-    """Epochs of the CZSL classifier, which model selection leaves alone; None: as many as for GZSL."""
+    """Epochs of the CZSL classifier; None: as many as for GZSL."""
     czsl_batch_size: Count | None = None
     """Its examples per step; None: as many as for GZSL."""
     czsl_lr: PositiveFloat | None = None
     """Its learning rate; None: that for GZSL."""
+
+    def for_task(self, task: Literal["gzsl", "czsl"]) -> Self:
+        own = {"epochs": self.czsl_epochs, "batch_size": self.czsl_batch_size, "lr": self.czsl_lr}
+        given = {name: value for name, value in own.items() if value is not None and task == "czsl"}
+        return self.model_copy(update=given)

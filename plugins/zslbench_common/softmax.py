@@ -30,7 +30,7 @@ class Softmax(Classifier):
     settings: SoftmaxSettings
 
     def fit(self, view: TrainView) -> Fit:
-        s, own = self.settings, view.task == "czsl"
+        s = self.settings
         width, classes = view.features.shape[1], len(self.space.names)
 
         def initial(streams: Streams) -> Networks:
@@ -39,13 +39,12 @@ class Softmax(Classifier):
         return Program(
             initial=initial,
             passes=((Step("softmax", self.losses, updates=("softmax",)),),),
-            optimizers={"softmax": Optimizer("adam", lr=(own and s.czsl_lr) or s.lr, betas=(s.beta1, 0.999))},
+            optimizers={"softmax": Optimizer("adam", lr=s.lr, betas=(s.beta1, 0.999))},
             features=view.features,
             labels=view.labels,
-            epochs=(own and s.czsl_epochs) or s.epochs,
-            batch_size=(own and s.czsl_batch_size) or s.batch_size,
+            epochs=s.epochs,
+            batch_size=s.batch_size,
             sampler="shuffled",
-            paced=not (own and s.czsl_epochs),
         )
 
     def losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.errors import PluginError, ZslbenchError
+from zslbench.errors import PluginError, SettingsError, ZslbenchError
 from zslbench.evaluation.evaluator import Evaluation, Score, evaluate as evaluate_scores
 from zslbench.evaluation.folds import Fold, told, unseen_space
 from zslbench.experiment.inputs import ClassifierInputs
 from zslbench.experiment.recipe import Recipe
-from zslbench.plugin.declarations import Kind
+from zslbench.plugin.declarations import Kind, Task
 from zslbench.plugin.interfaces import (
     Classifier,
     ClassSpace,
@@ -89,16 +89,24 @@ class Fitter:
                 f"classifier '{recipe.parts['classifier'].name}' reads features g, but generator "
                 f"'{recipe.parts['generator'].name}' samples inputs of a classifier; use another of the two"
             )
+        settings = recipe.parts["classifier"].settings
+        if recipe.paced == "classifier" and recipe.schedule is not None:
+            name = recipe.schedule.partition(".")[2]
+            if settings.for_task("czsl").flat()[name] != settings.flat()[name]:
+                raise SettingsError(
+                    f"{recipe.schedule} is this method's schedule, of which selection chooses the epoch: the "
+                    "CZSL classifier cannot have another length"
+                )
         if self.embedding.inputs == "regions" and fold.view.regions is None:
             raise ZslbenchError(
                 f"embedding '{recipe.parts['embedding'].name}' reads region features, which data set "
                 f"'{recipe.parts['dataset'].name}' does not have here"
             )
 
-    def _made(self, kind: Kind, space: ClassSpace | None = None) -> Any:
-        """A component that knows those before it."""
-        part = self.recipe.parts[kind]
-        made = load_class(part.registered)(part.settings, space or self.space)
+    def _made(self, kind: Kind, task: Task = "gzsl") -> Any:
+        """A component for a task that knows those before it."""
+        part, space = self.recipe.parts[kind], self.space if task == "gzsl" else unseen_space(self.space)
+        made = load_class(part.registered)(part.settings.for_task(task), space)
         if kind != "embedding":
             made.embedding = self.embedding
         if kind == "classifier":
@@ -240,10 +248,9 @@ class Fitter:
         each: EachClassifierEpoch | None = None,
     ) -> Fitted:
         """Fit the classifiers on top of a fitted ``generator`` and images g, and evaluate their scores."""
-        tasks = (
-            [one for one in ("gzsl", "czsl") if one in self.tasks]
-            if self.classifier.needs_examples
-            else ["gzsl"]
+        both: tuple[Task, ...] = ("gzsl", "czsl")
+        tasks: list[Task] = (
+            [one for one in both if one in self.tasks] if self.classifier.needs_examples else ["gzsl"]
         )
         inputs = ClassifierInputs(self.generator, generator, training.streams, self.classifier.reads)
         views, held_out = inputs.views(view, self.space, tasks), inputs.held_out(held_out)
@@ -251,8 +258,7 @@ class Fitter:
         scores: dict[str, Score] = {}
         rows: tuple[dict[str, Any], ...] = ()
         for task in tasks:
-            space = self.space if task == "gzsl" else unseen_space(self.space)
-            classifier = self._made("classifier", space)
+            classifier = self._made("classifier", task)
             score = partial(_score, classifier)
 
             def on_epoch(
@@ -264,7 +270,7 @@ class Fitter:
             seen = replace(views[task], test=self._told(held_out, task))
             done = complete(
                 inputs.fit(classifier, view, seen, self.space),
-                space.semantics,
+                classifier.space.semantics,
                 training.child(task),
                 on_epoch if each else None,
             )

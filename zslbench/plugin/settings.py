@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import reprlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -44,6 +44,10 @@ class ComponentSettings(SettingsGroup):
             group = isinstance(getattr(self, name), SettingsGroup)
             values |= {f"{name}.{key}": one for key, one in value.items()} if group else {name: value}
         return values
+
+    def for_task(self, task: Literal["gzsl", "czsl"]) -> Self:
+        """The settings of the classifier of a task; override it where the CZSL classifier has its own."""
+        return self
 
     def through(self, group: str) -> dict[str, Any]:
         """What the networks of the stage ``group`` depend on, so the ``key`` of its program: the settings

@@ -162,7 +162,8 @@ class ComponentCase:
         Args:
             generator: before a classifier; None: a :class:`TinyGenerator`.
         """
-        made = self.cls(self.settings, space or self.space())
+        space = space or self.space()
+        made = self.cls(self.settings.for_task("gzsl" if len(space.seen) else "czsl"), space)
         if self.kind != "embedding":
             made.embedding = TinyEmbedding(None, self.space())
         if self.kind == "classifier":

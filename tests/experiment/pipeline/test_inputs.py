@@ -355,3 +355,21 @@ def test_a_classifier_of_features_and_a_generator_of_inputs_are_refused(known):
         "embedding": "as-is", "generator": "scripted-codes", "classifier": "reads-g"})  # fmt: skip
     with pytest.raises(ZslbenchError, match=r"reads-g.*scripted-codes"):
         Fitter(recipe, fold(), Training(Streams(0)), ("gzsl",))
+
+
+# --- settings of a task -------------------------------------------------------------------------------
+
+
+def test_the_czsl_classifier_trains_as_its_own_settings_say(run):
+    own = {"classifier.epochs": 3, "classifier.czsl_epochs": 2, "classifier.czsl_lr": 0.1}
+    record = run("drawing", select="last", epochs=1, settings=own)
+    usual = run("drawing", select="last", epochs=1, settings={"classifier.epochs": 3})
+    lengths = [one.table("epochs").groupby("stage")["epoch"].max() for one in (record, usual)]
+    assert lengths[0]["final/gzsl"] == lengths[1]["final/gzsl"] == lengths[1]["final/czsl"] == 3
+    assert lengths[0]["final/czsl"] == 2
+    assert record.metrics["h"] == usual.metrics["h"]
+
+
+def test_it_has_no_length_of_its_own_where_the_classifiers_epoch_is_selected(run):
+    with pytest.raises(SettingsError, match="schedule"):
+        run("scripted-softmax", settings={"classifier.czsl_epochs": 2})

@@ -326,6 +326,7 @@ def zslbench_methods():
         Method(
             name="scripted-schedule-czsl", generator="still", classifier="scripted", tasks=("czsl",), **parts
         ),
+        Method(name="scripted-softmax", generator="still", classifier="softmax", **parts),
         Method(name="drawing", generator="drawing", classifier="softmax", **parts),
         Method(name="scripted-search", classifier="scripted-closed", search=levels, **parts),
         Method(

@@ -84,14 +84,14 @@ def test_the_same_seed_gives_the_same_classifier():
 
 
 def test_the_czsl_classifier_may_have_a_schedule_of_its_own():
-    own = SoftmaxSettings(epochs=9, batch_size=30, lr=5e-4, czsl_epochs=3, czsl_batch_size=20, czsl_lr=0.1)
-    shared = SoftmaxSettings(epochs=9, batch_size=30, lr=5e-4)
+    own = {"czsl_epochs": 3, "czsl_batch_size": 20, "czsl_lr": 0.1}
+    usual = SoftmaxSettings(epochs=9, batch_size=30, lr=5e-4)
+    given = SoftmaxSettings(epochs=9, batch_size=30, lr=5e-4, **own)
 
-    def facts(settings, task):
-        program = Softmax(settings, SPACE).fit(TrainView(*clouds(0), task=task))
-        rule = program.optimizers["softmax"]
-        return program.epochs, program.batch_size, rule.lr, program.paced
+    def facts(settings):
+        program = Softmax(settings, SPACE).fit(TrainView(*clouds(0)))
+        return program.epochs, program.batch_size, program.optimizers["softmax"].lr
 
-    assert facts(own, "czsl") == (3, 20, 0.1, False)  # selection does not choose its length
-    for settings, task in ((own, "gzsl"), (shared, "gzsl"), (shared, "czsl")):
-        assert facts(settings, task) == (9, 30, 5e-4, True)
+    assert facts(given.for_task("czsl")) == (3, 20, 0.1)
+    for settings in (given.for_task("gzsl"), usual.for_task("gzsl"), usual.for_task("czsl")):
+        assert facts(settings) == (9, 30, 5e-4)
