@@ -65,7 +65,7 @@ def test_a_row_may_name_the_setting_of_its_schedule(known: Registry, suite: Any)
     [
         (LAB + "settings.classifier.rige = 1\n", "", "line 'lab' on there: .*did you mean 'ridge'"),
         (LAB + "settings.classifier.ridge = 'x'\n", "", "line 'lab' on there: .*'ridge' = 'x'"),
-        (LAB + "epochs = 3\n", "", "line 'lab' on there: .*closed form"),
+        (LAB + "epochs = 3\n", "", "line 'lab' on there: .*no schedule"),
         (
             LAB + 'variants = "weka"\n',
             "",
