@@ -4,13 +4,14 @@ A value passes each stage once::
 
     images -> FeatureExtractor -> DatasetSource -> Embedding -> Generator -> Classifier -> evaluator (fixed)
 
-Three ideas carry the rest:
+Four ideas carry the rest:
 
 1. A component is its settings and, once fitted, its **networks**: named tensors, ``{net: {name: tensor}}``.
    It has no other state, so the core can store, hash, resume and stack fitted components.
 2. ``fit`` returns the networks (a closed form) or a :class:`Program`: training described as data, which the
    core runs. It draws batches and noise, differentiates, updates, checkpoints and logs.
 3. A component sees only a :class:`TrainView`, which holds no test image and no test label.
+4. It may use the components before it and their networks; what it needs of them once fitted is among its own.
 
 Shapes are written with jaxtyping: ``Float[Tensor, "n d"]`` is a float tensor of n rows and d columns.
 """
