@@ -20,6 +20,8 @@ from zslbench_data import catalogue
 
 # Settings that keep a component quick, and others that take it through its further branches.
 _STAGES = {"stage1.batch_size": 8, "stage2.batch_size": 8}
+_ALIGNED = {"latent": 3, "per_class": 10, "czsl_per_class": 5, "real_per_class": 6, "batch_size": 16}
+_HSVA = {"hidden": 8, "structure": 7, "classifier_hidden": 6, "directions": 4}
 SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("dataset", "toy"): [{"images_per_class": 10}],
     **{
@@ -56,6 +58,14 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("classifier", "eszsl"): [{}, {"coding": "01"}],
     ("generator", "f-vaegan-d2"): [{"hidden": 8}, {"hidden": 8, "encoded_noise": False, "latent": 3}],
+    ("generator", "cada-vae"): [
+        _ALIGNED | {"visual_hidden": (8, 6), "semantic_hidden": (7, 8)},
+        _ALIGNED | {"shared_noise": False, "sigma_exponent": 0.5, "both_orders": True},
+    ],
+    ("generator", "hsva"): [
+        _ALIGNED | _HSVA,
+        _ALIGNED | _HSVA | {"shared_noise": False, "structure_adaptation": False, "coral": False},
+    ],
     ("generator", "tf-vaegan"): [
         {"hidden": 8},
         {"hidden": 8, "encoded_noise": False, "freeze_decoder": True, "adaptive_penalty": False},
@@ -102,16 +112,20 @@ _GENERATIVE = {
     "generator.per_class": 20,
     "classifier.epochs": 2,
 }
+_LATENT = {"dataset.images_per_class": 10, "generator.epochs": 2, "classifier.epochs": 2}
+_LATENT |= {f"generator.{name}": value for name, value in _ALIGNED.items()}
 METHODS: dict[str, dict[str, Any]] = {
     "f-vaegan-d2": _GENERATIVE,
     "free": _GENERATIVE,
     "gcm-cf": {key: value for key, value in _GENERATIVE.items() if key != "classifier.epochs"}
     | {"generator.critic_steps": 1, "classifier.decision.per_class": 2, "classifier.decision.epochs": 1},
+    "cada-vae": _LATENT,
+    "hsva": _LATENT | {f"generator.{name}": value for name, value in _HSVA.items()},
     "tf-vaegan": _GENERATIVE,
     "sc-egg": _GENERATIVE
     | {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1, "generator.critic_steps": 1},
 }
-MAY_NOT_APPLY = {"regions_by_row", "guide_scores"}
+MAY_NOT_APPLY = {"regions_by_row", "guide_scores", "encodes_by_row"}
 
 
 def first_party(known: Registry) -> list[Check]:
