@@ -30,6 +30,7 @@ from zslbench.plugin import (
     Batch,
     Classifier,
     Derived,
+    Generator,
     Losses,
     Networks,
     Noise,
@@ -87,13 +88,13 @@ def two_stage(
 ) -> Float[Tensor, "n classes"]:
     """Scores whose highest is stage 2's choice within the group, seen or unseen, that stage 1 decides for.
 
-    s_c = max decision_c′ + stage2_c − max stage2_c′, with maxima over the group of c, so that an offset of
+    s_c = max decision_c′ + (stage2_c − max stage2_c′), with maxima over the group of c, so that an offset of
     seen classes moves the decision as it would move f_x.
     """
     scores = torch.empty_like(decision)
     for stage2, ids in ((seen, seen_ids), (unseen, unseen_ids)):
         best = decision[:, ids].amax(dim=1, keepdim=True)
-        scores[:, ids] = best + stage2 - stage2.amax(dim=1, keepdim=True)
+        scores[:, ids] = best + (stage2 - stage2.amax(dim=1, keepdim=True))
     return scores
 
 
@@ -103,6 +104,7 @@ class CounterfactualClassifier(Classifier):
     settings: CounterfactualSettings
     needs_examples = True
     reads: ClassVar[Literal["inputs", "features"]] = "features"
+    generator: Generator
 
     def scores(self, nets: Networks, features: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
         inputs = self.transformed(nets, features)
@@ -127,7 +129,7 @@ class CounterfactualClassifier(Classifier):
             rows = torch.arange(start, start + size, device=g.device).clamp_max(len(g) - 1)
             made = self.transformed(nets, self.counterfactuals(nets, g[rows]))
             real = own["inputs"].expand(size, *own["inputs"].shape)
-            examples = torch.cat([real, made.unflatten(0, (size, -1))], dim=1)
+            examples = torch.cat([real, made.reshape(size, -1, made.shape[1])], dim=1)
             weights, biases = fit_softmax(
                 examples, own["labels"], own["order"], own["out.weight"], own["out.bias"], s.lr, s.beta1
             )
@@ -136,15 +138,13 @@ class CounterfactualClassifier(Classifier):
 
     def counterfactuals(self, nets: Networks, g: Float[Tensor, "i d"]) -> Float[Tensor, "i_unseen_m d"]:
         """x̃ of every image, for its unseen classes one after the other, m of each."""
-        own = nets["noise"]
+        own, unseen = nets["noise"], self.space.semantics[self.space.unseen]
         count = len(next(iter(own.values())))
-        a = self.space.semantics[self.space.unseen].repeat_interleave(count // len(self.space.unseen), dim=0)
-        a, noise = (
-            a.repeat(len(g), 1),
-            {name: one.repeat(len(g), *[1] * (one.ndim - 1)) for name, one in own.items()},
-        )
+        a = unseen.repeat_interleave(count // len(unseen), dim=0).repeat(len(g), 1)
+        noise = {name: one.repeat(len(g), *[1] * (one.ndim - 1)) for name, one in own.items()}
         generator = self.upstream(nets)
         z = self.generator.encode(generator, g.repeat_interleave(count, dim=0), a, noise)
+        assert z is not None  # see require_encoder
         return self.generator.sample(generator, a, z)
 
     def upstream(self, nets: Networks) -> Networks:
@@ -241,7 +241,7 @@ class CounterfactualClassifier(Classifier):
             for name, spec in self.generator.sample_noise.items()
         }
         return {
-            "decision": start | {"order": order[: steps * s.batch_size].unflatten(0, (steps, s.batch_size))},
+            "decision": start | {"order": order[: steps * s.batch_size].reshape(steps, s.batch_size)},
             "noise": noise,
         }
 

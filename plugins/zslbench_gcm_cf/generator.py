@@ -95,7 +95,7 @@ class GCMCF(TFVAEGAN):
         mean, logvar = (one.repeat_interleave(1 + self.negatives, dim=0) for one in (mean, logvar))
         z = reparameterise(mean, logvar, noise["counterfactual"].flatten(0, 1))
         fake = self.refine(nets, z, a, s.a2) if feedback else generate(nets["generator"], z, a)
-        return fake.unflatten(0, (len(batch.labels), -1))
+        return fake.reshape(len(batch.labels), -1, fake.shape[1])
 
     def generator_losses(
         self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool = False
