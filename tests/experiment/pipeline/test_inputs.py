@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.errors import PluginError, SettingsError, ZslbenchError
+from zslbench.errors import Interrupted, PluginError, SettingsError, ZslbenchError
 from zslbench.evaluation.folds import ClassSpace, Fold, HeldOut, unseen_space
 from zslbench.experiment.inputs import ClassifierInputs
 from zslbench.plugin.interfaces import (
@@ -241,17 +241,18 @@ def test_a_test_image_has_its_own_draw_whatever_the_others_are():
 
 
 class Watching(Classifier):
-    """Trains on all rows at once and keeps their sums: one for each epoch."""
+    """Keeps the sums of its batches over each epoch, which has every row once."""
 
     needs_examples = True
 
-    def __init__(self, epochs=3, own=False, stages=False, where=None):
+    def __init__(self, epochs=3, own=False, stages=False, where=None, batches=1):
         super().__init__(None, where or space())
-        self.epochs, self.own, self.stages = epochs, own, stages
+        self.epochs, self.own, self.stages, self.batches = epochs, own, stages, batches
 
     def losses(self, nets, batch, noise):
         number = nets["state"]["number"]
-        at = torch.nn.functional.one_hot(number, self.epochs)[:, None] * batch.features.sum(dim=0)
+        epoch = torch.nn.functional.one_hot(number // self.batches, self.epochs)
+        at = epoch[:, None] * batch.features.sum(dim=0)
         state = {"sums": nets["state"]["sums"] + at, "number": number + 1}
         return Losses((nets["w"]["w"] * batch.features).sum(), {}, state)
 
@@ -264,7 +265,8 @@ class Watching(Classifier):
             features=view.features * 1 if self.own else view.features,
             labels=view.labels,
             epochs=self.epochs,
-            batch_size=len(view.labels),
+            batch_size=len(view.labels) // self.batches,
+            sampler="shuffled",
             state={"sums": torch.zeros(self.epochs, width), "number": torch.zeros((), dtype=torch.int64)},
         )
 
@@ -312,28 +314,20 @@ def test_a_classifier_that_would_miss_the_new_draws_is_refused():
 
 
 def test_an_interrupted_classifier_goes_on_with_the_draws_of_its_epoch(tmp_path):
-    whole, _, _ = sums(Shorter(redraws=True), Watching())
-    stops = iter([False, True])
+    """Stopped within the second epoch of three batches each."""
+    whole, _, _ = sums(Shorter(redraws=True), Watching(batches=3))
+    asked = iter([False, False, False, True])
 
     def training(**more):
         return Training(Streams(0), stage="gzsl", folder=tmp_path, checkpoint_seconds=0, **more)
 
-    class Stopped(Exception):
-        pass
-
-    class Observer:
-        def stage_started(self, stage, epochs, done): ...
-
-        def stage_ended(self, stage): ...
-
-        def epoch_ended(self, stage, epoch, epochs, metrics):
-            if next(stops):
-                raise Stopped
-
-    with pytest.raises(Stopped):
-        sums(Shorter(redraws=True), Watching(), training=training(observer=Observer()))
-    again, _, _ = sums(Shorter(redraws=True), Watching(), training=training())
+    with pytest.raises(Interrupted):
+        stops = training(stop_requested=lambda: next(asked))
+        sums(Shorter(redraws=True), Watching(batches=3), training=stops)
+    again, seen, _ = sums(Shorter(redraws=True), Watching(batches=3), training=training())
     assert torch.equal(again, whole)
+    torch.testing.assert_close(whole[:, :2], seen.features[:, :2].sum(dim=0).expand(3, -1))
+    assert len(whole[:, 2].unique()) == 3
 
 
 # --- who knows whom -----------------------------------------------------------------------------------
