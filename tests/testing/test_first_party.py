@@ -66,6 +66,12 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         _ALIGNED | _HSVA,
         _ALIGNED | _HSVA | {"shared_noise": False, "structure_adaptation": False, "coral": False},
     ],
+    ("generator", "f-clswgan"): [{"hidden": 8, "critic_steps": 2, "pretraining.epochs": 1}],
+    ("generator", "lisgan"): [
+        {"hidden": 8, "critic_steps": 1, "pretraining.epochs": 1},
+        {"hidden": 8, "critic_steps": 1, "beta": 0.0, "lambda_mean": 0.0, "latent": 3},
+    ],
+    ("generator", "ocd-cvae"): [{"hidden": 8}, {"hidden": 8, "latent": 3, "classes": "seen"}],
     ("generator", "tf-vaegan"): [
         {"hidden": 8},
         {"hidden": 8, "encoded_noise": False, "freeze_decoder": True, "adaptive_penalty": False},
@@ -121,6 +127,9 @@ METHODS: dict[str, dict[str, Any]] = {
     | {"generator.critic_steps": 1, "classifier.decision.per_class": 2, "classifier.decision.epochs": 1},
     "cada-vae": _LATENT,
     "hsva": _LATENT | {f"generator.{name}": value for name, value in _HSVA.items()},
+    "f-clswgan": _GENERATIVE | {"generator.pretraining.epochs": 1},
+    "lisgan": _GENERATIVE | {"generator.pretraining.epochs": 1},
+    "ocd-cvae": _GENERATIVE,
     "tf-vaegan": _GENERATIVE,
     "sc-egg": _GENERATIVE
     | {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1, "generator.critic_steps": 1},

@@ -153,7 +153,7 @@ def test_the_steps_of_critic_and_decoder_train_them_alone():
 PLUGINS = Path(zslbench_tf_vaegan.__file__).parents[1]
 METHODS = [
     path
-    for name in ("common", "eszsl", "sc_egg", "tf_vaegan")
+    for name in ("clswgan", "common", "eszsl", "ocd_cvae", "sc_egg", "tf_vaegan")
     for path in sorted((PLUGINS / f"zslbench_{name}").rglob("*.py"))
 ]
 EVERYWHERE = {"linear", "Linear", "autograd", "bilinear"}
