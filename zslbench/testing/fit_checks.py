@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import SettingsError, ZslbenchError
-from zslbench.plugin.interfaces import Choice, Normal, Program, Uniform
+from zslbench.plugin.interfaces import NoiseSpec, Program
 from zslbench.plugin.settings import ComponentSettings, build, fields_of
 from zslbench.plugin.streams import Streams
 from zslbench.store.stages import StageStore
@@ -58,8 +58,8 @@ def _require_consistent(program: Program) -> None:
                 whole = f"{where}: updates '{net}', whose '{name}' is {tensor.dtype}; only floats are trained"
                 require(tensor.is_floating_point(), whole)
         for name, spec in step.noise.items():
-            known = isinstance(spec, Normal | Uniform | Choice)
-            require(known, f"{where}: noise '{name}' is not a Normal, Uniform or Choice")
+            known = isinstance(spec, NoiseSpec)
+            require(known, f"{where}: noise '{name}' is not a NoiseSpec, such as Normal((3,))")
 
 
 def networks_well_formed(case: ComponentCase) -> None:
