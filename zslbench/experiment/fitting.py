@@ -60,8 +60,9 @@ class Fitter:
     """One recipe on one fold: f_gzsl over all classes and f_czsl over the unseen ones, on top of an embedding
     and a generator.
 
-    Both come from one generator and one set of synthetic features. A classifier that scores from semantics
-    is fitted once, and f_czsl is f_gzsl restricted to the unseen columns.
+    Both come from one generator, and from one set of synthetic features unless it makes another number for
+    CZSL. A classifier that scores from semantics is fitted once, and f_czsl is f_gzsl restricted to the
+    unseen columns.
 
     Args:
         tasks: which classifiers to fit, ``("czsl", "gzsl")`` or one of them.
