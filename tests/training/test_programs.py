@@ -95,7 +95,7 @@ def test_state_goes_on_in_the_next_program():
     one = replace(GOOD, state={"calls": torch.zeros(())}, passes=((replace(STEP, losses=counted),),))
 
     def fit():
-        first = yield one
+        first = yield replace(one, paced=False)
         return (yield replace(one, name="second", initial=lambda streams: first))
 
     assert complete(fit(), SEMANTICS, training()).networks["state"]["calls"].item() == 4
@@ -110,38 +110,40 @@ def test_fitted_networks_are_taken_as_they_are():
 
 
 def sequence(seen):
-    """A preparatory program, then the paced one on its result, then one more; keeps two networks."""
+    """Two preparatory programs, then the paced one on the first's result; keeps two networks."""
     first = yield replace(GOOD, name="prepare", paced=False)
     seen.append(first)
     start = {"net": {"w": first["net"]["w"] + 10}}
-    step = replace(STEP, losses=toward(20.0))
-    second = yield replace(GOOD, name="main", initial=lambda streams: start, passes=((step,),), epochs=3)
-    seen.append(second)
-    third = yield replace(GOOD, name="finish", paced=False, epochs=1)
-    return {"main": second["net"], "finish": third["net"]}
+    second = yield replace(GOOD, name="more", paced=False, epochs=1)
+    step, read = replace(STEP, losses=toward(20.0)), {"more": second["net"]}
+    last = yield replace(
+        GOOD, name="main", initial=lambda streams: start, passes=((step,),), frozen=read, epochs=3
+    )
+    seen.append(last)
+    return last | read
 
 
 def test_programs_in_sequence_and_figures_for_the_paced_one_alone():
     seen, called = [], []
 
     def on_epoch(epoch, nets):
-        called.append((epoch, nets["net"]["w"].item()))
+        called.append((epoch, nets["net"]["w"].item(), nets["more"]["w"].item()))
         return {"val_h": 0.5}
 
     done = complete(sequence(seen), SEMANTICS, training(), on_epoch)
     # rate 0.5 on (w − t)² reaches t in one step
     assert [nets["net"]["w"].item() for nets in seen] == [1.0, 20.0]
-    assert called == [(1, 20.0), (2, 20.0), (3, 20.0)]
-    assert {name: net["w"].item() for name, net in done.networks.items()} == {"main": 20.0, "finish": 1.0}
+    assert called == [(1, 20.0, 1.0), (2, 20.0, 1.0), (3, 20.0, 1.0)]
+    assert {name: net["w"].item() for name, net in done.networks.items()} == {"net": 20.0, "more": 1.0}
     assert [(row["stage"], row["epoch"]) for row in done.epochs] == [
         ("part/prepare", 1),
         ("part/prepare", 2),
+        ("part/more", 1),
         ("part/main", 1),
         ("part/main", 2),
         ("part/main", 3),
-        ("part/finish", 1),
     ]
-    assert ["val_h" in row for row in done.epochs] == [False] * 2 + [True] * 3 + [False]
+    assert ["val_h" in row for row in done.epochs] == [False] * 3 + [True] * 3
 
 
 def test_a_sequence_goes_on_where_it_was(tmp_path):
@@ -150,7 +152,7 @@ def test_a_sequence_goes_on_where_it_was(tmp_path):
     again = complete(sequence(seen), SEMANTICS, training(tmp_path))
     assert [nets["net"]["w"].item() for nets in seen] == [1.0, 20.0]
     assert again.epochs == done.epochs
-    assert again.networks["main"]["w"].item() == 20.0
+    assert again.networks["net"]["w"].item() == 20.0
 
 
 def test_two_programs_of_one_name_are_a_fault(tmp_path):
@@ -177,16 +179,15 @@ def test_a_sequence_that_ends_with_no_networks_is_a_fault(kept):
 
 def test_programs_of_a_sequence_draw_different_numbers():
     def starts():
-        first = yield replace(
-            GOOD, name="one", initial=lambda s: {"net": {"w": s.normal("w", (1,))}}, epochs=1
-        )
+        preparatory = replace(GOOD, paced=False, epochs=1)
+        first = yield replace(preparatory, name="one", initial=lambda s: {"net": {"w": s.normal("w", (1,))}})
         start = {}
 
         def initial(streams):
             start["w"] = streams.normal("w", (1,))
             return {"net": {"w": start["w"]}}
 
-        yield replace(GOOD, name="two", initial=initial, epochs=1)
+        yield replace(preparatory, name="two", initial=initial)
         return {"first": first["net"], "start": start}
 
     steps = ((replace(STEP, losses=lambda n, b, z: Losses(0 * n["net"]["w"].sum(), {})),),)

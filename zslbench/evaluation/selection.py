@@ -65,6 +65,7 @@ class Selection:
         """Epochs between evaluations of a schedule of this length."""
         return 1 if self.draws_anew else self.every or math.ceil(epochs / EVALUATIONS)
 
-    def along(self, epochs: int) -> Callable[[int], bool]:
-        """Whether to evaluate after an epoch: every ``step`` epochs, except the last, which always is."""
-        return lambda epoch: epoch < epochs and epoch % self.step(epochs) == 0
+    def along(self, epochs: int, last: int | None = None) -> Callable[[int], bool]:
+        """Whether to evaluate after an epoch: every ``step`` epochs of the schedule, except the ``last`` one
+        trained (None: the schedule's), which always is."""
+        return lambda epoch: epoch < (last or epochs) and epoch % self.step(epochs) == 0

@@ -30,8 +30,7 @@ from zslbench.plugin.interfaces import (
 )
 from zslbench.plugin.targets import load_class
 from zslbench.training.batches import in_chunks
-from zslbench.training.checkpoint import flatten
-from zslbench.training.loop import OnEpoch, Training, complete, derive
+from zslbench.training.loop import OnEpoch, Trained, Training, complete, derive
 
 Assess = Callable[[int, Evaluation], Mapping[str, float]]
 """Called with an epoch and the evaluation after it; returns figures for the epoch's row."""
@@ -74,9 +73,6 @@ class Fitter:
     def __init__(self, recipe: Recipe, fold: Fold, training: Training, tasks: tuple[str, ...]) -> None:
         self.recipe, self.fold, self.training, self.tasks = recipe, fold, training, tasks
         self.space: ClassSpace = fold.space
-        self._paced: Networks | None = None
-        """The networks that the paced program trains; None: no number of its epochs is being
-        selected."""
         self.embedding: Embedding = self._made("embedding")
         self.generator: Generator | None = self._made("generator") if "generator" in recipe.parts else None
         self.classifier: type[Classifier] = load_class(recipe.parts["classifier"].registered)
@@ -130,47 +126,54 @@ class Fitter:
             draws_anew: whether each of these evaluations gets its own random streams; otherwise all share
                 those of the final evaluation, so that only the networks make their figures differ.
         """
-        paced, semantics = self.recipe.paced, self.space.semantics
+        paced = self.recipe.paced
 
-        def hook(kind: str, evaluate: Callable[[Networks, Training], Evaluation]) -> OnEpoch | None:
+        def hook(kind: Kind, evaluate: Callable[[Networks, Training], Evaluation]) -> OnEpoch | None:
             if assess is None or paced != kind:
                 return None
 
             def after(epoch: int, nets: Networks) -> Mapping[str, float]:
-                self._paced = nets
                 if not evaluates(epoch):
                     return {}
                 training = self.training.unsaved()
                 if draws_anew:
                     training = replace(training, streams=training.streams.child(f"epoch {epoch}"))
-                return assess(epoch, evaluate(nets, training))
+                try:
+                    return assess(epoch, evaluate(nets, training))
+                except KeyError as error:
+                    if not error.args or error.args[0] in nets:
+                        raise
+                    name = self.recipe.parts[kind].name
+                    raise PluginError(
+                        f"{kind} '{name}' needs {error} after epoch {epoch}, but its paced program has only "
+                        f"{', '.join(nets)}; put whatever else it reads into frozen"
+                    ) from error
 
             return after
 
         def after_embedding(nets: Networks, training: Training) -> Evaluation:
             view, held_out = self._embedded(nets, replace(training, stages=None))
-            generator = complete(self._fit_generator(view, held_out), semantics, training.child("generator"))
+            fit = self._fit_generator(view, held_out)
+            generator = self._complete("generator", fit, training.child("generator"))
             return self.fit_classifiers(generator.networks, view, held_out, training, each).evaluation
 
-        embedding = complete(
+        embedding = self._complete(
+            "embedding",
             self.embedding.fit(self.fold.view),
-            semantics,
             self._part("embedding"),
             hook("embedding", after_embedding),
         )
-        self._require_paced("embedding", embedding.networks)
         view, held_out = self._embedded(embedding.networks, self._part("embedding"))
 
         def after_generator(nets: Networks, training: Training) -> Evaluation:
             return self.fit_classifiers(nets, view, held_out, training, each).evaluation
 
-        generator = complete(
+        generator = self._complete(
+            "generator",
             self._fit_generator(view, held_out),
-            semantics,
             self._part("generator"),
             hook("generator", after_generator),
         )
-        self._require_paced("generator", generator.networks)
         # An observer of each classifier epoch must see all of them again after an interruption: they are
         # then repeated, not resumed.
         training = self.training if each is None else replace(self.training, folder=None)
@@ -181,15 +184,12 @@ class Fitter:
         rows = embedding.epochs + generator.epochs + last.epochs
         return Fitted({part: nets for part, nets in networks.items() if nets}, last.evaluation, rows)
 
-    def _require_paced(self, kind: Kind, kept: Networks) -> None:
-        """Check that the component returned the networks that were evaluated along its schedule."""
-        seen, name = self._paced, self.recipe.parts[kind].name if kind in self.recipe.parts else ""
-        self._paced = None
-        if seen is not None and not _same_networks(seen, kept):
-            raise PluginError(
-                f"{kind} '{name}': fit does not return the networks that its paced program trains, by which "
-                "the number of epochs is selected; return those, or mark the program paced=False"
-            )
+    def _complete(self, kind: Kind, fit: Fit, *arguments: Any, space: ClassSpace | None = None) -> Trained:
+        """The fitted component of a kind; its training stops where that of the recipe does."""
+        settings = self.recipe.parts[kind].settings if kind in self.recipe.parts else None
+        until = self.recipe.until if kind == self.recipe.paced else None
+        semantics = (space or self.space).semantics
+        return complete(fit, semantics, *arguments, settings=settings, until=until)
 
     def _fit_generator(self, view: TrainView, held_out: Fold) -> Fit:
         test = self._told(held_out, "gzsl")
@@ -265,18 +265,16 @@ class Fitter:
             def on_epoch(
                 epoch: int, nets: Networks, task: str = task, score: Callable[[Networks], Score] = score
             ) -> Mapping[str, float]:
-                self._paced = nets if self.recipe.paced == "classifier" else self._paced
                 return each(task, epoch, self._evaluate(held_out, {task: score(nets)})) if each else {}
 
             seen = replace(views[task], test=self._told(held_out, task))
-            done = complete(
+            done = self._complete(
+                "classifier",
                 inputs.fit(classifier, view, seen, self.space),
-                classifier.space.semantics,
                 training.child(task),
                 on_epoch if each else None,
+                space=space,
             )
-            if self.recipe.paced == "classifier":
-                self._require_paced("classifier", done.networks)
             networks[task], scores[task] = done.networks, score(done.networks)
             rows += done.epochs
         return Fitted(networks, self._evaluate(held_out, scores), rows)
@@ -292,11 +290,6 @@ def _score(classifier: Classifier, nets: Networks) -> Score:
             return classifier.scores(nets, inputs)
 
     return score
-
-
-def _same_networks(one: Networks, other: Networks) -> bool:
-    flat, others = flatten(one), flatten(other)
-    return flat.keys() == others.keys() and all(torch.equal(flat[name], others[name]) for name in flat)
 
 
 def _paced(

@@ -93,6 +93,18 @@ def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Traini
     Raises:
         DataError: the data set lacks images that the method's tasks or its selection need.
     """
+    outcome = _run(recipe, dataset, selection, training)
+    if recipe.schedule is None and outcome.epochs:
+        stages = ", ".join(dict.fromkeys(row["stage"].partition("/")[2] for row in outcome.epochs))
+        log.warning(
+            "%s: its training (%s) has no schedule (no setting is Epochs): no number of epochs is selected",
+            recipe.label,
+            stages,
+        )
+    return outcome
+
+
+def _run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Training) -> Outcome:
     recipe = evaluable(recipe, dataset, selection.mode == "val")
     for text in preset_mismatches(recipe, dataset):
         log.warning(text)
@@ -121,9 +133,7 @@ def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Traini
         if not best or top[name] > best[name]:
             best, settings, networks = top, overlay, fitted.networks
     chosen = recipe.with_settings(settings)
-    if best["epoch"] is not None and chosen.schedule is not None:
-        chosen = chosen.with_settings({chosen.schedule: best["epoch"]})
-    found = _final(chosen, final, training)
+    found = _final(replace(chosen, until=best["epoch"]), final, training)
     metrics = found.metrics | {name: best[name]}
     offset = best.get("val_offset")
     if offset is not None and found.evaluation.gzsl is not None:
@@ -140,9 +150,9 @@ def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Traini
 
 
 def _final(recipe: Recipe, fold: Fold, training: Training) -> Outcome:
-    """Fit on trainval for the whole schedule and evaluate once on the test images."""
+    """Fit on trainval for the recipe's schedule and evaluate once on the test images."""
     fitted = Fitter(recipe, fold, training.child("final"), recipe.tasks).fit()
-    metrics: dict[str, float | int | str | None] = {**fitted.evaluation.figures(), "epochs": recipe.epochs}
+    metrics: dict[str, float | int | str | None] = {**fitted.evaluation.figures(), "epochs": recipe.last}
     return Outcome(fitted.evaluation, metrics, fitted.epochs, networks=fitted.networks)
 
 
@@ -170,35 +180,27 @@ def _points(
         on_evaluation(epoch, figures)
         return figures
 
-    evaluates = selection.along(recipe.epochs or 0)
+    evaluates = selection.along(recipe.epochs or 0, recipe.until)
     task = criterion(recipe.tasks).group.lower()
     fitted = Fitter(recipe, fold, training, (task,)).fit(evaluates=evaluates, assess=assess)
     last = _validation_figures(fitted.evaluation)
-    on_evaluation(recipe.epochs, last)
-    _require_own_epochs(recipe, fitted, last, evaluates)
+    on_evaluation(recipe.last, last)
+    _require_evaluations(fitted, last, evaluates)
     _complete_last_row(fitted, recipe, last)
     rows = [row for row in fitted.epochs if last.keys() & row.keys()]
     return fitted, rows or [{"epoch": None, **last}]
 
 
-def _require_own_epochs(
-    recipe: Recipe, fitted: Fitted, figures: Mapping[str, float], evaluates: Callable[[int], bool]
+def _require_evaluations(
+    fitted: Fitted, figures: Mapping[str, float], evaluates: Callable[[int], bool]
 ) -> None:
-    """Check that rows to select from are evaluations, after epochs of the setting that a refit changes."""
+    """Check that the rows to select from are evaluations, and no figures that a step logs."""
     rows = [row for row in fitted.epochs if figures.keys() & row.keys()]
-    stages = sorted({row["stage"] for row in rows})
-    if logged := [row["stage"] for row in rows if not evaluates(row["epoch"])]:
+    named = [row["stage"] for row in rows if not evaluates(row["epoch"]) or row["stage"] != rows[-1]["stage"]]
+    if named:
         raise PluginError(
-            f"stage '{logged[0]}' logs a figure under a name that the evaluator uses ({', '.join(figures)}); "
+            f"stage '{named[0]}' logs a figure under a name that the evaluator uses ({', '.join(figures)}); "
             "rename its step"
-        )
-    if len(stages) > 1:
-        raise PluginError(f"stages {', '.join(stages)}: only one program of a component may be paced")
-    last = max((row["epoch"] for row in fitted.epochs if row["stage"] in stages), default=recipe.epochs)
-    if last != recipe.epochs:
-        raise PluginError(
-            f"stage '{stages[0]}' trains {last} epochs with {recipe.schedule}={recipe.epochs}: refitting "
-            "with a selected number of epochs would be another training"
         )
 
 
@@ -219,14 +221,13 @@ def _oracle(recipe: Recipe, fold: Fold, selection: Selection, training: Training
     table: list[dict[str, Any]] = []
     for number, overlay, candidate, part in _candidates(recipe, training, "final"):
         judge.candidate = number
-        epochs = candidate.epochs or 0
         fitted = Fitter(candidate, fold, part, candidate.tasks).fit(
-            evaluates=selection.along(epochs),
+            evaluates=selection.along(candidate.epochs or 0, candidate.until),
             assess=judge.assess,
             each=judge.each,
             draws_anew=selection.draws_anew,
         )
-        last = judge.assess(epochs, fitted.evaluation)
+        last = judge.assess(candidate.last or 0, fitted.evaluation)
         _complete_last_row(fitted, candidate, last)
         rows.extend({**row, "candidate": number} for row in fitted.epochs)
         table.append({"candidate": number, **overlay, **last})
@@ -270,6 +271,6 @@ def _complete_last_row(fitted: Fitted, recipe: Recipe, figures: Mapping[str, flo
     named = [row["stage"] for part in parts for row in fitted.epochs[::-1] if f"/{part}" in row["stage"]]
     stage = next(iter(evaluated or named), None)
     for row in reversed(fitted.epochs):
-        if row["epoch"] == recipe.epochs and row["stage"] == stage:
+        if row["epoch"] == recipe.last and row["stage"] == stage:
             row.update(figures)
             return

@@ -61,6 +61,8 @@ class Recipe:
     """Whether it is the method's first."""
     tuned: tuple[Mapping[str, Any], ...] = ()
     """Name (``preset``) and provenance of each preset in use that came from a search."""
+    until: int | None = None
+    """The epoch of the schedule after which training stops; None: its end."""
 
     @property
     def label(self) -> str:
@@ -94,6 +96,11 @@ class Recipe:
         if self.paced is None or self.schedule is None:
             return None
         return int(self.parts[self.paced].values()[self.schedule.partition(".")[2]])
+
+    @property
+    def last(self) -> int | None:
+        """The last epoch of the schedule that is trained."""
+        return self.until or self.epochs
 
     def setting_names(self) -> set[str]:
         """The settings that its components have, ``"generator.lr"`` and so on."""

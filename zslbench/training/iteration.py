@@ -30,7 +30,8 @@ def initial_networks(program: Program, streams: Streams) -> Networks:
     """Copies of the program's initial networks, with its state.
 
     Raises:
-        PluginError: an optimizer has no network, or the state is trained or frozen.
+        PluginError: an optimizer has no network, a frozen network is also an initial one, or the state is
+            trained or frozen.
     """
     nets = program.initial(streams.child("initial"))
     if program.state or STATE in nets:  # networks of an earlier program come with its state
@@ -40,6 +41,10 @@ def initial_networks(program: Program, streams: Streams) -> Networks:
                 f"program '{program.name}': '{STATE}' names the program's state, which is not trained or "
                 "frozen; rename that network"
             )
+    if both := sorted(nets.keys() & program.frozen.keys()):
+        raise PluginError(
+            f"program '{program.name}': initial and frozen both have networks {both}; rename one"
+        )
     if missing := [name for name in program.optimizers if name not in nets]:
         raise PluginError(f"program '{program.name}': optimizers for {missing}, but no such networks")
     return {name: {key: tensor.detach().clone() for key, tensor in net.items()} for name, net in nets.items()}

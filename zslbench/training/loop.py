@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator as Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from zslbench.errors import Interrupted, PluginError
 from zslbench.plugin.interfaces import Derived, Episodic, Fit, Networks, Program
+from zslbench.plugin.settings import ComponentSettings, schedule_of
 from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
 from zslbench.training.optimizers import fault_of
 from zslbench.training.program_run import ProgramRun
@@ -36,36 +37,118 @@ class Trained:
     """One row per epoch and program: ``stage``, ``epoch``, mean losses, figures of ``on_epoch``."""
 
 
-def complete(fit: Fit, semantics: Tensor, training: Training, on_epoch: OnEpoch | None = None) -> Trained:
+def complete(
+    fit: Fit,
+    semantics: Tensor,
+    training: Training,
+    on_epoch: OnEpoch | None = None,
+    *,
+    settings: ComponentSettings | None = None,
+    until: int | None = None,
+) -> Trained:
     """Turn the result of a component's ``fit`` into fitted networks, running any programs in it.
 
     Args:
         semantics: (classes, attributes) of the component's space, for batches.
-        on_epoch: called after each epoch of the paced program.
+        on_epoch: called after each epoch of the paced program, with the networks that it trains and reads.
+        settings: the component's; None: whether they have a schedule is not checked.
+        until: the epoch after which the paced program stops; None: its last.
+
+    Raises:
+        PluginError: it is not what :data:`zslbench.plugin.Fit` allows, or not what the settings announce.
     """
+    parts = _Parts(semantics, training, on_epoch, settings, until)
+    kept: Any = fit
     if isinstance(fit, Program):
-        return train(fit, semantics, training, on_epoch)
-    if not isinstance(fit, Coroutine):
-        return Trained(_fitted(fit, training.stage))
-    rows: list[dict[str, Any]] = []
-    names: set[str] = set()
-    try:
-        part = next(fit)
-        while True:
-            if part.name in names:  # they would share random streams and checkpoints
-                raise PluginError(
-                    f"stage '{training.stage}': two programs named '{part.name}'; give each its own name"
+        kept = parts.train(fit, training)
+    elif isinstance(fit, Coroutine):
+        kept = parts.follow(fit)
+    networks = _fitted(kept, training.stage)
+    parts.check_end(networks)
+    return Trained(networks, tuple(parts.rows))
+
+
+@dataclass
+class _Parts:
+    """What a component's ``fit`` yields, computed one after the other; arguments are those of complete."""
+
+    semantics: Tensor
+    training: Training
+    on_epoch: OnEpoch | None
+    settings: ComponentSettings | None
+    until: int | None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    paced: Program | None = None
+    trained: Networks = field(default_factory=dict)
+    """The networks of the paced program, with those it reads."""
+
+    def follow(self, fit: Coroutine[Program | Derived, Networks, Networks]) -> Networks:
+        """Compute each part in turn; what ``fit`` returns at its end."""
+        names: set[str] = set()
+        try:
+            part = next(fit)
+            while True:
+                if part.name in names:  # they would share random streams and checkpoints
+                    raise self._fault(f"two programs named '{part.name}'; give each its own name")
+                if self.paced is not None:
+                    raise self._fault(
+                        f"'{part.name}' follows '{self.paced.name}', which is paced and must come last: its "
+                        "networks are evaluated after any epoch; mark preparatory programs paced=False"
+                    )
+                names.add(part.name)
+                child = self.training.child(part.name)
+                is_derived = isinstance(part, Derived)
+                part = fit.send(derive(part, child) if is_derived else self.train(part, child))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    def train(self, program: Program, training: Training) -> Networks:
+        """Run a program, whose length must be that of the schedule if it is paced."""
+        if program.paced and self.settings is not None:
+            schedule = schedule_of(type(self.settings))
+            if schedule is None:
+                raise self._fault(
+                    f"program '{program.name}' is paced, but no setting is Epochs; declare its length as "
+                    "epochs: Epochs, or mark the program paced=False"
                 )
-            names.add(part.name)
-            child = training.child(part.name)
-            if isinstance(part, Derived):
-                part = fit.send(derive(part, child))
-                continue
-            trained = train(part, semantics, child, on_epoch)
-            rows.extend(trained.epochs)
-            part = fit.send(trained.networks)
-    except StopIteration as stop:
-        return Trained(_fitted(stop.value, training.stage), tuple(rows))
+            if program.epochs != (length := self.settings.flat()[schedule]):
+                raise self._fault(
+                    f"program '{program.name}' is paced and trains {program.epochs} epochs, but setting "
+                    f"'{schedule}', which is Epochs, is {length}; make them equal"
+                )
+        done = train(program, self.semantics, training, self.on_epoch, self.until)
+        self.rows.extend(done.epochs)
+        if program.paced:
+            self.paced, self.trained = program, {**program.frozen, **done.networks}
+        return done.networks
+
+    def check_end(self, kept: Networks) -> None:
+        """Check that the networks kept are those evaluated along the schedule, and that there was one."""
+        if self.paced is None:
+            schedule = None if self.settings is None else schedule_of(type(self.settings))
+            if schedule is not None:
+                raise self._fault(f"setting '{schedule}' is Epochs, but fit yields no paced program")
+        elif changed := [net for net, tensors in kept.items() if not _same(tensors, self.trained.get(net))]:
+            raise self._fault(
+                f"fit returns '{changed[0]}', which is no network of its paced program '{self.paced.name}', "
+                "trained or frozen; return only those, since they are evaluated after any epoch"
+            )
+
+    def _fault(self, what: str) -> PluginError:
+        return PluginError(f"stage '{self.training.stage}': {what}")
+
+
+def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor] | None) -> bool:
+    """Whether two networks are equal to the last bit; NaN equals NaN."""
+    return (
+        other is not None
+        and one.keys() == other.keys()
+        and all(
+            (value.shape, value.dtype) == (other[name].shape, other[name].dtype)
+            and torch.allclose(value, other[name], rtol=0, atol=0, equal_nan=True)
+            for name, value in one.items()
+        )
+    )
 
 
 def _fitted(nets: Any, stage: str) -> Networks:
@@ -91,11 +174,16 @@ def derive(derived: Derived, training: Training) -> Networks:
 
 
 def train(
-    program: Program, semantics: Tensor, training: Training, on_epoch: OnEpoch | None = None
+    program: Program,
+    semantics: Tensor,
+    training: Training,
+    on_epoch: OnEpoch | None = None,
+    until: int | None = None,
 ) -> Trained:
     """Run a program to its end, from its checkpoint if there is one.
 
     The result of a program with a key is reused from an earlier run, unless ``on_epoch`` must see its epochs.
+    ``on_epoch`` and ``until`` are for a paced program: the epoch after which it stops; None: its last.
 
     Raises:
         Interrupted: a stop was requested; the state is in the checkpoint.
@@ -104,13 +192,16 @@ def train(
     """
     check_program(program, training.stage)
     watched = on_epoch is not None and program.paced
+    last = until if until is not None and program.paced else program.epochs
+    if not 1 <= last <= program.epochs:
+        raise PluginError(f"stage '{training.stage}': cannot stop after epoch {last} of {program.epochs}")
     stages = None if watched else training.stages
-    key = stages.program_key(program, training.streams) if stages else None
+    key = stages.program_key(program, training.streams, last) if stages else None
     if stages and key and (found := stages.find(training.stage, key, training.streams)):
         return Trained(found[0], tuple(found[1]))
     finish = partial(_finish, on_epoch=on_epoch if watched else None)
-    run = train_together(program, semantics, training, finish) if training.member else None
-    run = run or finish(ProgramRun(program, semantics, training))
+    run = train_together(program, semantics, training, last, finish) if training.member else None
+    run = run or finish(ProgramRun(program, semantics, training, last))
     if stages and key:
         training.require_sound_data()
         stages.keep(training.stage, key, run.networks(), run.history, run.seconds)
@@ -130,19 +221,19 @@ def _finish(run: Run, on_epoch: OnEpoch | None) -> Run:
 
 def _train(run: Run, on_epoch: OnEpoch | None) -> None:
     run.resume()
-    program, training, observer = run.program, run.training, run.training.observer
-    observer.stage_started(training.stage, program.epochs, run.epoch)
-    while run.epoch < program.epochs:
+    training, observer, frozen = run.training, run.training.observer, run.program.frozen
+    observer.stage_started(training.stage, run.last, run.epoch)
+    while run.epoch < run.last:
         run.train_epoch()
         metrics = run.figures()
         if on_epoch is not None:
             try:
                 with run.evaluation():
-                    metrics |= on_epoch(run.epoch + 1, run.networks())
+                    metrics |= on_epoch(run.epoch + 1, {**frozen, **run.networks()})
             except Interrupted:  # the training is saved, only the evaluation is repeated
                 run.save()
                 raise
-        observer.epoch_ended(training.stage, run.epoch + 1, program.epochs, metrics)
+        observer.epoch_ended(training.stage, run.epoch + 1, run.last, metrics)
         run.end_epoch(metrics)
     observer.stage_ended(training.stage)
 

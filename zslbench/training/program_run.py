@@ -30,16 +30,21 @@ from zslbench.training.step import StepFunction, step_function as step_function,
 
 
 class ProgramRun:
-    """State of one program being trained: everything that a checkpoint holds."""
+    """State of one program being trained: everything that a checkpoint holds.
+
+    Args:
+        last: the epoch after which it stops; None: the program's last.
+    """
 
     is_lifted = False
     """Whether its tensors have a leading replica axis."""
     _started: float | None = None
     _seconds_before = 0.0
 
-    def __init__(self, program: Program, semantics: Tensor, training: Training) -> None:
-        self.program = program
-        self.training = training
+    def __init__(
+        self, program: Program, semantics: Tensor, training: Training, last: int | None = None
+    ) -> None:
+        self.program, self.training, self.last = program, training, last or program.epochs
         self.inputs = ProgramInputs(program, semantics, training.streams)
         self.epoch = 0
         self.history: list[dict[str, Any]] = []
@@ -65,7 +70,7 @@ class ProgramRun:
         graphs, stage = self.training.graphs, self.training.stage
         self.passes: tuple[Iteration | Captured, ...] = passes
         if graphs is not None:
-            self.passes = graphs.capture(passes, stage, self.iterations * program.epochs)
+            self.passes = graphs.capture(passes, stage, self.iterations * self.last)
         self._started = self._saved_at = time.monotonic()
         self._saving_took = 0.0
 
@@ -123,7 +128,7 @@ class ProgramRun:
         """Add the epoch's row to the history and move on; save if it was the last or a checkpoint is due."""
         self._next_epoch()
         self.history.append({"stage": self.training.stage, "epoch": self.epoch, **metrics})
-        if self.epoch == self.program.epochs:
+        if self.epoch == self.last:
             self.save()
         else:
             self.save_if_due()
@@ -174,7 +179,7 @@ class ProgramRun:
     def resume(self) -> None:
         """Continue from the checkpoint, if there is one."""
         saved = checkpoint.load(self.training.folder) if self.training.folder else None
-        if saved is not None:
+        if saved is not None and saved[1]["epoch"] <= self.last:
             self._restore(*saved)
             self.history = list(saved[1]["history"])
 

@@ -62,8 +62,8 @@ class Stages:
         self.store.keep(key, flatten(nets), {"stage": stage, "epochs": epochs, "seconds": seconds})
         self.events.append({"stage": stage, "key": key, "reused": False, "seconds": seconds})
 
-    def program_key(self, program: Program, streams: Streams) -> str | None:
-        """The key of a program's result; None if it has no ``Program.key``."""
+    def program_key(self, program: Program, streams: Streams, last: int) -> str | None:
+        """The key of a program's result after epoch ``last``; None if it has no ``Program.key``."""
         if program.key is None:
             return None
         noise = {
@@ -82,7 +82,7 @@ class Stages:
             ],
             noise=noise,
             optimizers={name: _plain(rule) for name, rule in program.optimizers.items()},
-            length=[program.epochs, program.batch_size, _plain(program.sampler), program.iterations],
+            length=[last, program.epochs, program.batch_size, _plain(program.sampler), program.iterations],
             initial=_digests(program.initial(streams.child("initial"))),
             frozen=_digests(program.frozen),
             state=_digests({"state": dict(program.state)}),

@@ -29,14 +29,13 @@ def _with_scripted() -> Iterator[Registry]:
     importlib.invalidate_caches()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parent))
-        scripted = EntryPoint("scripted", "zslbench_scripted", "zslbench")
-        found = registry_with(scripted)
-        yield found
+        names = ("scripted", "scheduled")
+        yield registry_with(*(EntryPoint(name, f"zslbench_{name}", "zslbench") for name in names))
 
 
 @pytest.fixture
 def known(_with_scripted: Registry) -> Iterator[Registry]:
-    """The installed plugins and ``zslbench_scripted``; every run of a test sees these."""
+    """The installed plugins and those of this folder; every run of a test sees these."""
     # For this test alone: other folders' tests may run in between, in the same process.
     with using_registry(_with_scripted):
         yield _with_scripted

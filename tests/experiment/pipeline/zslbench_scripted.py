@@ -202,28 +202,6 @@ class PacedEmbedding(Embedding):
         return torch.cat([inputs, nets["state"]["t"].expand(len(inputs), 1)], dim=1)
 
 
-class Twice(PacedEmbedding):
-    """Trains two epochs for each of its setting."""
-
-    def fit(self, view):
-        return clock_program(view, 2 * self.settings.epochs)
-
-
-class Averaged(PacedEmbedding):
-    """Returns other networks than it trains."""
-
-    def fit(self, view):
-        nets = yield clock_program(view, self.settings.epochs)
-        return {**nets, "dummy": {"w": nets["dummy"]["w"] / 2}}
-
-
-class TwoSchedules(PacedEmbedding):
-    def fit(self, view):
-        for name in ("one", "two"):
-            nets = yield dataclasses.replace(clock_program(view, self.settings.epochs), name=name)
-        return nets
-
-
 class Misnamed(PacedEmbedding):
     """Logs a figure under a name that the evaluator uses."""
 
@@ -294,21 +272,18 @@ def zslbench_components():
         one("embedding", "restless", "Restless"),
         one("generator", "scripted", "ScriptedGenerator", "GeneratorSettings"),
         one("classifier", "scripted", "Scripted", "ClassifierSettings"),
-        one("classifier", "scripted-closed", "ScriptedClosed", "ClassifierSettings"),
+        one("classifier", "scripted-closed", "ScriptedClosed", "ClosedSettings"),
         one("classifier", "by-embedding", "ScriptedByEmbedding", "ClosedSettings"),
         one("generator", "still", "StillGenerator"),
         one("generator", "drawing", "Drawing", "GeneratorSettings"),
         one("generator", "scripted-codes", "CodesGenerator", "GeneratorSettings"),
         one("classifier", "reads-g", "ReadsG", "ClassifierSettings"),
         one("generator", "told", "ToldGenerator"),
-        one("classifier", "told", "ToldClassifier", "ClassifierSettings"),
+        one("classifier", "told", "ToldClassifier", "ClosedSettings"),
         *(
             one("embedding", name, target, "GeneratorSettings")
             for name, target in (
                 ("paced", "PacedEmbedding"),
-                ("twice", "Twice"),
-                ("averaged", "Averaged"),
-                ("two-schedules", "TwoSchedules"),
                 ("misnamed", "Misnamed"),
             )
         ),

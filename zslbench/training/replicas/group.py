@@ -30,16 +30,16 @@ _log = logging.getLogger("zslbench")
 
 
 def train_together(
-    program: Program, semantics: Tensor, training: Training, finish: Callable[[MemberRun], T]
+    program: Program, semantics: Tensor, training: Training, last: int, finish: Callable[[MemberRun], T]
 ) -> T | None:
-    """Train a program as one with those of the other members of the group; None: it cannot be lifted.
-    ``finish`` trains the member's run to its end."""
+    """Train a program until epoch ``last`` as one with those of the other members of the group; None: it
+    cannot be lifted. ``finish`` trains the member's run to its end."""
     member = training.member
     assert member is not None
     lift = partial(_lift, member.group, member.base)
     key = ("train", training.stage, member.base)
     try:
-        return finish(member.meet(key, MemberRun(program, semantics, training), lift))
+        return finish(member.meet(key, MemberRun(program, semantics, training, last), lift))
     except NotLiftable as reason:
         _note(member.group.one_by_one, training.stage, str(reason), "one by one")
         return None

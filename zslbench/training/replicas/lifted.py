@@ -40,8 +40,12 @@ class MemberRun:
     position: int
     """Its position on the run's replica axis."""
 
-    def __init__(self, program: Program, semantics: Tensor, training: Training) -> None:
+    def __init__(
+        self, program: Program, semantics: Tensor, training: Training, last: int | None = None
+    ) -> None:
         self.program, self.semantics, self.training = program, semantics, training
+        self.last = last or program.epochs
+        """The epoch after which it stops."""
         self.history: list[dict[str, Any]] = []
         self.final: Networks | None = None
         """Once the seed's schedule has ended."""
@@ -104,9 +108,9 @@ class MemberRun:
         return self.training.member.inside(self.run.slots)
 
     def end_epoch(self, metrics: Mapping[str, float]) -> None:
-        """Add the seed's row; with its program's last epoch its networks are final."""
+        """Add the seed's row; after its last epoch its networks are final."""
         self.history.append({"stage": self.training.stage, "epoch": self.epoch + 1, **metrics})
-        if self.epoch == self.program.epochs:
+        if self.epoch == self.last:
             self.final = self.networks()
         self.run.save_epoch()
 
@@ -144,6 +148,7 @@ class LiftedRun(ProgramRun):
         for slot, one in members.items():
             one.run, one.position = self, self.slots.index(slot)
         self.program, self.epoch = members[first].program, 0
+        self.last = max(one.last for one in members.values())
         self.passes = ()
         self._loaded: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         self._is_loaded = False
@@ -247,10 +252,15 @@ class LiftedRun(ProgramRun):
             return
 
     def _can_use(self, meta: Mapping[str, Any]) -> bool:
+        lengths = {int(slot): len(history) for slot, history in meta["histories"].items()}
         return (
             meta["slots"] == list(self.slots)
             and not meta["unusable"]
-            and set(self.members) <= {int(slot) for slot in meta["histories"]}
+            and set(self.members) <= set(lengths)
+            and all(
+                lengths[slot] == one.last if slot in meta["done"] else lengths[slot] <= one.last
+                for slot, one in self.members.items()
+            )
         )
 
     def _own_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
