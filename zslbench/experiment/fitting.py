@@ -184,12 +184,17 @@ class Fitter:
         rows = embedding.epochs + generator.epochs + last.epochs
         return Fitted({part: nets for part, nets in networks.items() if nets}, last.evaluation, rows)
 
-    def _complete(self, kind: Kind, fit: Fit, *arguments: Any, space: ClassSpace | None = None) -> Trained:
+    def _complete(
+        self, kind: Kind, fit: Fit, training: Training, on_epoch: OnEpoch | None = None, task: str = "gzsl"
+    ) -> Trained:
         """The fitted component of a kind; its training stops where that of the recipe does."""
-        settings = self.recipe.parts[kind].settings if kind in self.recipe.parts else None
+        space, settings = self.space, None
+        if task == "czsl":  # this classifier may have a length of its own
+            space = unseen_space(space)
+        elif kind in self.recipe.parts:
+            settings = self.recipe.parts[kind].settings
         until = self.recipe.until if kind == self.recipe.paced else None
-        semantics = (space or self.space).semantics
-        return complete(fit, semantics, *arguments, settings=settings, until=until)
+        return complete(fit, space.semantics, training, on_epoch, settings=settings, until=until)
 
     def _fit_generator(self, view: TrainView, held_out: Fold) -> Fit:
         test = self._told(held_out, "gzsl")
@@ -273,7 +278,7 @@ class Fitter:
                 inputs.fit(classifier, view, seen, self.space),
                 training.child(task),
                 on_epoch if each else None,
-                space=space,
+                task,
             )
             networks[task], scores[task] = done.networks, score(done.networks)
             rows += done.epochs

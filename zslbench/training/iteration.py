@@ -41,10 +41,9 @@ def initial_networks(program: Program, streams: Streams) -> Networks:
                 f"program '{program.name}': '{STATE}' names the program's state, which is not trained or "
                 "frozen; rename that network"
             )
-    if both := sorted(nets.keys() & program.frozen.keys()):
-        raise PluginError(
-            f"program '{program.name}': initial and frozen both have networks {both}; rename one"
-        )
+    for net in nets.keys() & program.frozen.keys():
+        if any(nets[net].get(name) is not tensor for name, tensor in program.frozen[net].items()):
+            raise PluginError(f"program '{program.name}': initial and frozen both have '{net}'; rename one")
     if missing := [name for name in program.optimizers if name not in nets]:
         raise PluginError(f"program '{program.name}': optimizers for {missing}, but no such networks")
     return {name: {key: tensor.detach().clone() for key, tensor in net.items()} for name, net in nets.items()}

@@ -97,8 +97,8 @@ class _Parts:
                     )
                 names.add(part.name)
                 child = self.training.child(part.name)
-                is_derived = isinstance(part, Derived)
-                part = fit.send(derive(part, child) if is_derived else self.train(part, child))
+                computed = derive(part, child) if isinstance(part, Derived) else self.train(part, child)
+                part = fit.send(computed)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 
