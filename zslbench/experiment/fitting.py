@@ -154,11 +154,12 @@ class Fitter:
         def after_embedding(nets: Networks, training: Training) -> Evaluation:
             view, held_out = self._embedded(nets, replace(training, stages=None))
             fit = self._fit_generator(view, held_out)
-            generator = self._complete("generator", fit, training.child("generator"))
+            generator = self._complete("generator", self.generator, fit, training.child("generator"))
             return self.fit_classifiers(generator.networks, view, held_out, training, each).evaluation
 
         embedding = self._complete(
             "embedding",
+            self.embedding,
             self.embedding.fit(self.fold.view),
             self._part("embedding"),
             hook("embedding", after_embedding),
@@ -170,6 +171,7 @@ class Fitter:
 
         generator = self._complete(
             "generator",
+            self.generator,
             self._fit_generator(view, held_out),
             self._part("generator"),
             hook("generator", after_generator),
@@ -185,15 +187,11 @@ class Fitter:
         return Fitted({part: nets for part, nets in networks.items() if nets}, last.evaluation, rows)
 
     def _complete(
-        self, kind: Kind, fit: Fit, training: Training, on_epoch: OnEpoch | None = None, task: str = "gzsl"
+        self, kind: Kind, component: Any, fit: Fit, training: Training, on_epoch: OnEpoch | None = None
     ) -> Trained:
-        """The fitted component of a kind; its training stops where that of the recipe does."""
-        space, settings = self.space, None
-        if task == "czsl":  # this classifier may have a length of its own
-            space = unseen_space(space)
-        elif kind in self.recipe.parts:
-            settings = self.recipe.parts[kind].settings
+        """The fitted component (None: the recipe has none); its training stops where the recipe's does."""
         until = self.recipe.until if kind == self.recipe.paced else None
+        settings, space = (component.settings, component.space) if component else (None, self.space)
         return complete(fit, space.semantics, training, on_epoch, settings=settings, until=until)
 
     def _fit_generator(self, view: TrainView, held_out: Fold) -> Fit:
@@ -275,10 +273,10 @@ class Fitter:
             seen = replace(views[task], test=self._told(held_out, task))
             done = self._complete(
                 "classifier",
+                classifier,
                 inputs.fit(classifier, view, seen, self.space),
                 training.child(task),
                 on_epoch if each else None,
-                task,
             )
             networks[task], scores[task] = done.networks, score(done.networks)
             rows += done.epochs
