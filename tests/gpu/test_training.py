@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scheduled import SEMANTICS, moved, scheduled
 from small_stages import IMAGES, LABELS, STAGES, WIDTH, drawn, space_on, stage
 
 from zslbench.data import RegionStore, RegionWriter
@@ -39,6 +40,27 @@ def test_captured_is_eager_bit_for_bit(name: str, gpu: torch.device) -> None:
     graphs = Graphs(required=True)
     same(run(name, gpu), run(name, gpu, graphs=graphs))
     assert graphs.stages == {"part": CAPTURED}
+
+
+@pytest.mark.parametrize(
+    ("kind", "schedule"), [("adam", "cosine"), ("rmsprop", "milestones"), ("sgd", "exponential")]
+)
+def test_what_changes_while_training_is_captured(
+    kind: str, schedule: str, gpu: torch.device, tmp_path: Path
+) -> None:
+    """Rates, restarts, clipped gradients, progress; also resumed in the middle of the schedule."""
+    program = moved(scheduled(kind, schedule, iterations=6), gpu)
+
+    def scheduled_run(**how: Any) -> Trained:
+        return train(program, SEMANTICS.to(gpu), Training(Streams(3, gpu), stage="part", **how))
+
+    plain, graphs = scheduled_run(), Graphs(required=True)
+    same(plain, scheduled_run(graphs=graphs))
+    assert graphs.stages == {"part": CAPTURED}
+    stop = iter([False] * 16 + [True]).__next__
+    with pytest.raises(Interrupted):
+        scheduled_run(graphs=Graphs(required=True), folder=tmp_path, stop_requested=stop)
+    same(plain, scheduled_run(graphs=Graphs(required=True), folder=tmp_path))
 
 
 @pytest.mark.parametrize("name", ["tf-vaegan/generator", "sc-egg/stage1", "sc-egg/stage1 authors"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from zslbench.plugin.interfaces import (
     Batch,
@@ -59,7 +60,9 @@ def second(nets: Networks, batch: Batch, noise: Noise) -> Losses:
     """Two updates on batches of a size of their own; reads the iteration and the share."""
     hidden = torch.tanh(linear(nets["one"], "in", batch.features)) @ nets["two"]["v"]
     scale = 1 + batch.progress.iteration / 10 - batch.progress.share
-    total = scale * (hidden.mean(dim=1) - batch.semantics[:, 0] * noise["tilt"]).square().mean()
+    target = batch.semantics[:, 0] * noise["tilt"] + 0.1 * noise["jitter"]
+    assert noise["jitter"].shape == batch.labels.shape
+    total = scale * (hidden.mean(dim=1) - target).square().mean()
     return Losses(total, {"rows": torch.full_like(total, len(batch.labels)), "scale": scale})
 
 
@@ -75,7 +78,13 @@ FIRST = Step(
         "two": Choice(torch.arange(CLASSES), (2,)),
     },
 )
-SECOND = Step("second", second, updates=("two",), noise={"tilt": Uniform((), per_row=False)}, batch_size=OWN)
+SECOND = Step(
+    "second",
+    second,
+    updates=("two",),
+    noise={"tilt": Uniform((), per_row=False), "jitter": Normal(())},
+    batch_size=OWN,
+)
 AGAIN = replace(SECOND, name="again", fresh_batch=False, batch_size=None)
 
 
@@ -121,3 +130,24 @@ def episodes(classes: int = 4, images: int = 10) -> dict[str, Any]:
         "batch_size": classes * images,
         "passes": ((FIRST, plain, AGAIN), (FIRST, plain)),
     }
+
+
+def moved(program: Program, device: torch.device) -> Program:
+    """The program on another device."""
+
+    def noise(spec: Any) -> Any:
+        return replace(spec, values=spec.values.to(device)) if isinstance(spec, Choice) else spec
+
+    def step(one: Step) -> Step:
+        return replace(one, noise={name: noise(spec) for name, spec in one.noise.items()})
+
+    def networks(streams: Streams) -> Networks:
+        return tree_map(lambda tensor: tensor.to(device), program.initial(streams))  # type: ignore[no-any-return]
+
+    return replace(
+        program,
+        initial=networks,
+        passes=tuple(tuple(map(step, steps)) for steps in program.passes),
+        features=program.features[torch.arange(ROWS)].to(device),
+        labels=program.labels.to(device),
+    )

@@ -9,8 +9,20 @@ from dataclasses import replace
 import torch
 
 from zslbench import ZslbenchError
-from zslbench.plugin.interfaces import Embedding, Guide, Losses, Optimizer, Program, Step, Uniform
-from zslbench.training import gradient_penalty, initial_linear, linear
+from zslbench.plugin.interfaces import (
+    Cosine,
+    Embedding,
+    Episodic,
+    Guide,
+    Losses,
+    Optimizer,
+    Permutation,
+    Program,
+    Step,
+    Uniform,
+    WarmUp,
+)
+from zslbench.training import cross_entropy, gradient_penalty, initial_linear, linear, warm_up
 
 
 class Sound(Embedding):
@@ -59,6 +71,41 @@ class SoundStages(Sound):
         first = yield replace(program, name="first")
         second = yield replace(program, name="second", initial=lambda streams: first)
         return {"map": second["map"], "head": first["head"]}
+
+
+class SoundEight(Sound):
+    """Compares images with class semantics at a width of 8; episodes, a warm-up, an order, a schedule."""
+
+    def fit(self, view):
+        program = super().fit(view)
+        step = Step("fit", self.losses, ("map", "head"), {"order": Permutation()})
+        rule = Optimizer("sgd", lr=0.1, clip_norm=1.0, lr_schedule=WarmUp(2, Cosine()))
+        return replace(
+            program,
+            passes=((step,),),
+            optimizers={"map": rule, "head": rule},
+            batch_size=6,
+            sampler=Episodic(classes=2, images=3),
+        )
+
+    def initial(self, streams):
+        attributes = self.space.semantics.shape[1]
+        return {
+            "map": initial_linear(streams, "map", "out", self.width, 8),
+            "head": initial_linear(streams, "head", "out", attributes, 8),
+        }
+
+    def losses(self, nets, batch, noise):
+        classes = linear(nets["head"], "out", self.space.semantics)
+        logits = self.embed(nets, batch.features) @ classes.T
+        first = batch.features.reshape(2, 3, -1).mean(dim=1)
+        mixed = self.embed(nets, batch.features[noise["order"]]) + self.embed(nets, first).mean(dim=0)
+        weight = warm_up(batch.progress.epoch, 3, 9, to=0.5)
+        total = cross_entropy(logits, batch.labels) + weight * (mixed**2).mean()
+        return Losses(total, {"weight": weight}, {"steps": nets["state"]["steps"] + 1})
+
+    def guide(self, nets):
+        return None
 
 
 class SoundRegions(Embedding):
