@@ -22,6 +22,15 @@ from zslbench_data import catalogue
 _STAGES = {"stage1.batch_size": 8, "stage2.batch_size": 8}
 _ALIGNED = {"latent": 3, "per_class": 10, "czsl_per_class": 5, "real_per_class": 6, "batch_size": 16}
 _HSVA = {"hidden": 8, "structure": 7, "classifier_hidden": 6, "directions": 4}
+_SDGZSL = {"hidden": 8, "code": 6, "latent": 4, "factor": 8, "batch_size": 16}
+_CE_GZSL = {
+    "hidden": 8,
+    "embedding": 8,
+    "projection": 6,
+    "comparator": 32,
+    "batch_size": 16,
+    "critic_steps": 1,
+}
 SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("dataset", "toy"): [{"images_per_class": 10}],
     **{
@@ -98,6 +107,15 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"decision.mode": "sub-sampled", "decision.sub_sample": 2, "decision.images_at_once": 2},
         {"decision.mode": "shared"},
     ],
+    ("generator", "sdgzsl"): [
+        _SDGZSL | {"tc_steps": 1, "autoencoder_dropout": 0.2},
+        _SDGZSL | {"relation": False, "total_correlation": False, "encoder_dropout": 0.0},
+    ],
+    ("generator", "ce-gzsl"): [
+        _CE_GZSL,
+        _CE_GZSL | {"instance_level": False, "latent": 3},
+        _CE_GZSL | {"class_level": False},
+    ],
     ("generator", "eggn"): [
         {"hidden": 8, "critic_steps": 1},
         {
@@ -131,6 +149,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "lisgan": _GENERATIVE | {"generator.pretraining.epochs": 1},
     "ocd-cvae": _GENERATIVE,
     "tf-vaegan": _GENERATIVE,
+    "sdgzsl": _GENERATIVE,
+    "ce-gzsl": _GENERATIVE,
     "sc-egg": _GENERATIVE
     | {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1, "generator.critic_steps": 1},
 }
