@@ -56,7 +56,7 @@ class NoOptimizer(Sound):
 
 
 class StrangeNoise(Sound):
-    """fit_form: noise 'mask' is not a Normal"""
+    """fit_form: noise 'mask' is not a NoiseSpec"""
 
     def fit(self, view):
         program = super().fit(view)
