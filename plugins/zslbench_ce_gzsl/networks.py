@@ -53,4 +53,4 @@ def compare(net: Net, h: Float[Tensor, "b e"], a: Float[Tensor, "k a"]) -> Float
     weight, bias = net["hidden.weight"], net["hidden.bias"]
     of_h, of_a = h @ weight[:, : h.shape[-1]].T, a @ weight[:, h.shape[-1] :].T
     pairs = (of_h[:, None] + of_a[None] + bias).flatten(0, 1)
-    return linear(net, "out", leaky_relu(pairs)).unflatten(0, (len(h), len(a)))[..., 0]
+    return linear(net, "out", leaky_relu(pairs)).reshape(len(h), len(a))

@@ -120,7 +120,7 @@ def relate(net: Net, s: Float[Tensor, "b s"], a: Float[Tensor, "k a"]) -> Float[
     weight, bias = net["hidden.weight"], net["hidden.bias"]
     of_s, of_a = s @ weight[:, : s.shape[-1]].T, a @ weight[:, s.shape[-1] :].T
     pairs = (of_s[:, None] + of_a[None] + bias).flatten(0, 1)
-    return torch.sigmoid(linear(net, "out", torch.relu(pairs))).unflatten(0, (len(s), len(a)))[..., 0]
+    return torch.sigmoid(linear(net, "out", torch.relu(pairs))).reshape(len(s), len(a))
 
 
 def discriminate(net: Net, h: Float[Tensor, "b s2"]) -> Float[Tensor, "b 2"]:
