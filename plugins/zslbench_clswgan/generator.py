@@ -60,17 +60,18 @@ class CLSWGAN(Generator):
         fake = generate(nets["generator"], noise["prior"], batch.semantics)
         total = -criticise(nets["critic"], fake, batch.semantics).mean()
         log = {"adversarial": total}
-        for name, (weight, loss) in self.losses_on_fake(nets, batch, noise, fake).items():
-            total, log[name] = total + weight * loss, loss
+        for name, (weighted, loss) in self.losses_on_fake(nets, batch, noise, fake).items():
+            total, log[name] = total + weighted, loss
         return Losses(total, log)
 
     def losses_on_fake(
         self, nets: Networks, batch: Batch, noise: Noise, fake: Float[Tensor, "b d"]
-    ) -> dict[str, tuple[float, Tensor]]:
-        """What the generator step adds to the Wasserstein loss: weight and value by name."""
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """What the generator step adds to the Wasserstein loss: with and without its weight, by name."""
         if not self.settings.beta:
             return {}
-        return {"classification": (self.settings.beta, self.classification_loss(nets, fake, batch.labels))}
+        loss = self.classification_loss(nets, fake, batch.labels)
+        return {"classification": (self.settings.beta * loss, loss)}
 
     def classification_loss(
         self, nets: Networks, x: Float[Tensor, "b d"], labels: Int[Tensor, " b"]

@@ -71,18 +71,20 @@ class LisGAN(CLSWGAN):
 
     def losses_on_fake(
         self, nets: Networks, batch: Batch, noise: Noise, fake: Float[Tensor, "b d"]
-    ) -> dict[str, tuple[float, Tensor]]:
+    ) -> dict[str, tuple[Tensor, Tensor]]:
         """β L_CLS, λ₁ L_R1 and λ₂ L_R2."""
         s, losses = self.settings, super().losses_on_fake(nets, batch, noise, fake)
         souls = nets["souls"]["centres"]
         if s.lambda_sample:
-            losses["soul_of_sample"] = s.lambda_sample, sample_loss(fake, batch.labels, souls)
+            loss = sample_loss(fake, batch.labels, souls)
+            losses["soul_of_sample"] = s.lambda_sample * loss, loss
         if s.lambda_mean:
             seen, z = self.space.seen, noise["class_prior"]
             a = self.space.semantics[seen].to(z.dtype).repeat_interleave(s.class_fakes, dim=0)
             fakes = generate(nets["generator"], z.reshape(-1, self.latent), a)
             fakes = fakes.reshape(len(seen), s.class_fakes, -1)
-            losses["soul_of_mean"] = s.lambda_mean, mean_loss(fakes, souls[seen])
+            loss = mean_loss(fakes, souls[seen])
+            losses["soul_of_mean"] = s.lambda_mean * loss, loss
         return losses
 
     def noise_on_fake(self) -> Mapping[str, NoiseSpec]:

@@ -7,6 +7,7 @@ from N(0, 0.02²), biases 0 (Xian et al., CVPR 2018, eq. 2 and section 4).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -47,14 +48,14 @@ def critic_loss(
     real: Float[Tensor, "b d"],
     fake: Float[Tensor, "b d"],
     mix: Float[Tensor, "b 1"],
-    weight: float,
+    weight: Any,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """E[D(x̃, a)] − E[D(x, a)] + λ E[(‖∇D(x̂, a)‖₂ − 1)²] with x̂ = mix·x + (1 − mix)·x̃, which D minimises.
 
     Args:
         fake: x̃; no gradient flows into it.
         mix: uniform on [0, 1), one per example.
-        weight: λ.
+        weight: λ, a number.
 
     Returns:
         The loss, and for the log E[D(x, a)] − E[D(x̃, a)] as ``wasserstein`` and the ``penalty`` without λ.

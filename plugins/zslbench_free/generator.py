@@ -102,10 +102,11 @@ class FREE(FVAEGAN):
 
     def losses_on_fake(
         self, nets: Networks, batch: Batch, noise: Noise, fake: Float[Tensor, "b d"]
-    ) -> Mapping[str, tuple[float, Tensor]]:
+    ) -> Mapping[str, tuple[Tensor, Tensor]]:
         """λ_R-SC L_R-SC on x̂."""
         code = refine(nets["refiner"], fake, noise["code"]).code
-        return {"semantic": (self.settings.semantic_weight, self.semantic_loss(code, unit(batch.semantics)))}
+        loss = self.semantic_loss(code, unit(batch.semantics))
+        return {"semantic": (self.settings.semantic_weight * loss, loss)}
 
     def transform(self, nets: Networks, g: Float[Tensor, "n d"], noise: Noise) -> Float[Tensor, "n e"]:
         """[x, h, â], in this order: the fully refined feature; â is sigmoid(μ), or a draw by the settings."""

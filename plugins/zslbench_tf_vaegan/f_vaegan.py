@@ -91,8 +91,8 @@ class FVAEGAN(Generator):
 
     def losses_on_fake(
         self, nets: Networks, batch: Batch, noise: Noise, fake: Float[Tensor, "b d"]
-    ) -> Mapping[str, tuple[float, Tensor]]:
-        """Further losses of the generator step on x̂: weight and value by name."""
+    ) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """Further losses of the generator step on x̂: with and without its weight, by name."""
         return {}
 
     def critic_losses(self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool = False) -> Losses:
@@ -132,9 +132,8 @@ class FVAEGAN(Generator):
         adversarial = -criticise(nets["critic"], fake, a).mean()
         total = vae + s.lambda_w * adversarial
         log = {"vae": vae, "adversarial": adversarial, "penalty_weight": state["penalty_weight"]}
-        for name, (factor, loss) in self.losses_on_fake(nets, batch, noise, fake).items():
-            log[name] = loss
-            total = total + factor * loss
+        for name, (weighted, loss) in self.losses_on_fake(nets, batch, noise, fake).items():
+            total, log[name] = total + weighted, loss
         weight = state["penalty_weight"]
         if s.adaptive_penalty:
             weight = adapt_penalty_weight(weight, state["penalty_sum"] / s.critic_steps)

@@ -86,12 +86,12 @@ class TFVAEGAN(FVAEGAN):
 
     def losses_on_fake(
         self, nets: Networks, batch: Batch, noise: Noise, fake: Float[Tensor, "b d"]
-    ) -> Mapping[str, tuple[float, Tensor]]:
+    ) -> Mapping[str, tuple[Tensor, Tensor]]:
         """β L_R on x̂."""
         if not self.settings.decoder:
             return {}
         loss = self.reconstruction_loss(decode(nets["decoder"], fake)[0], unit(batch.semantics))
-        return {"semantic_reconstruction": (self.settings.lambda_r, loss)}
+        return {"semantic_reconstruction": (self.settings.lambda_r * loss, loss)}
 
     def sample(
         self, nets: Networks, semantics: Float[Tensor, "n attributes"], noise: Noise
