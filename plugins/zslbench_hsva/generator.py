@@ -98,7 +98,7 @@ class HSVA(AlignedVAE):
         x, a = batch.features, batch.semantics
         of_x, of_a = self.encode_visual(nets, x), self.encode_semantic(nets, a)
         z_x, z_a = self.draw(of_x, noise["visual"]), self.draw(of_a, noise["semantic"])
-        decoders = [partial(decode, nets[net]) for net in DECODERS]
+        decoders = partial(decode, nets["visual_decoder"]), partial(decode, nets["semantic_decoder"])
         terms = {
             "reconstruction": reconstruction(*decoders, x, a, of_x=z_x, of_a=z_a),
             "kl": kl_to_standard(*of_x) + kl_to_standard(*of_a),
