@@ -48,7 +48,7 @@ def fake_components() -> list[Component]:
             kind=kind,
             name=found.__name__.lower(),
             target=f"{found.__module__}:{found.__name__}",
-            settings="zsl_fakes.settings:SoundSettings",
+            settings=f"zsl_fakes.settings:{getattr(found, 'model', 'SoundSettings')}",
             summary="a fake",
         )
         for kind, found in classes()

@@ -20,6 +20,7 @@ from zslbench.testing import (
     fit_checks,
     generator_checks,
     process_checks,
+    schedule_checks,
     step_checks,
 )
 from zslbench.testing.check import Check, ConformanceError, NotApplicable
@@ -37,7 +38,7 @@ _DECLARED = (
 _FITTED = (
     fit_checks.fit_form, fit_checks.networks_well_formed, fit_checks.view_unchanged,
     fit_checks.same_seed_same_bits, fit_checks.follows_the_seed, fit_checks.no_global_randomness,
-    fit_checks.state_in_networks, fit_checks.reuse_changes_nothing,
+    fit_checks.state_in_networks, fit_checks.reuse_changes_nothing, schedule_checks.selected_is_refitted,
     step_checks.step_losses, step_checks.steps_pure, step_checks.steps_lift,
     step_checks.noise_declared, step_checks.seeds_together,
     step_checks.output_shape, step_checks.rows_independent, step_checks.use_is_pure,

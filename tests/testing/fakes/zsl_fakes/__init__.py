@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 MODULES = {
     "dataset": ("datasets",),
     "extractor": ("extractors",),
-    "embedding": ("embeddings", "embedding_fits", "embedding_steps", "embedding_keys"),
+    "embedding": ("embeddings", "embedding_fits", "embedding_steps", "embedding_keys", "embedding_schedules"),
     "generator": ("generators",),
     "classifier": ("classifiers",),
 }

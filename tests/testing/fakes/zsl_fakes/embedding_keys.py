@@ -11,8 +11,10 @@ from zslbench.plugin.interfaces import Derived
 class SoundKeyed(Sound):
     """A program that reads ``size``, and derived tensors that follow from it and read it again."""
 
+    model, epochs = "SoundSettings", 2
+
     def fit(self, view):
-        nets = yield replace(super().fit(view), epochs=2, key=self.program_key())
+        nets = yield replace(super().fit(view), paced=False, key=self.program_key())
         follows = yield Derived(lambda: self.compute(nets), self.source(nets), key=self.derived_key())
         return {**nets, **follows}
 

@@ -28,6 +28,9 @@ from zslbench.training import cross_entropy, gradient_penalty, initial_linear, l
 class Sound(Embedding):
     """A trained map with a guide, one noise term and a state."""
 
+    model = "TrainedSettings"
+    epochs = property(lambda self: self.settings.epochs)
+
     def fit(self, view):
         self.width = view.features.shape[1]
         return Program(
@@ -36,7 +39,7 @@ class Sound(Embedding):
             optimizers={"map": Optimizer(), "head": Optimizer("sgd")},
             features=view.features,
             labels=view.labels,
-            epochs=50,
+            epochs=self.epochs,
             batch_size=7,
             state={"steps": torch.zeros(())},
         )
@@ -64,13 +67,17 @@ class Sound(Embedding):
 
 
 class SoundStages(Sound):
-    """Two programs one after the other."""
+    """A preparatory program of a length of its own, and the paced one, which reads and keeps its result."""
 
     def fit(self, view):
         program = super().fit(view)
-        first = yield replace(program, name="first")
-        second = yield replace(program, name="second", initial=lambda streams: first)
-        return {"map": second["map"], "head": first["head"]}
+        first = yield replace(program, name="first", epochs=self.prepares(), paced=False)
+        start = {"first": first["map"]}
+        second = yield replace(program, name="second", initial=lambda streams: first, frozen=start)
+        return {"map": second["map"], "head": second["head"], **start}
+
+    def prepares(self):
+        return 2
 
 
 class SoundEight(Sound):

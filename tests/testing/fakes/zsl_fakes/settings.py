@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from zslbench import ComponentSettings
+from zslbench.plugin import Epochs
 
 
 class SoundSettings(ComponentSettings):
@@ -14,6 +15,13 @@ class SoundSettings(ComponentSettings):
     """A size."""
     sizes: tuple[int, ...] = (1, 2)
     """Some sizes."""
+
+
+class TrainedSettings(SoundSettings):
+    """Those of components that train."""
+
+    epochs: Epochs = 50
+    """The length of the paced program."""
 
 
 class NoDefault(ComponentSettings):
