@@ -118,8 +118,8 @@ class TrainView:
     Put what the losses read of it into the program's ``frozen`` networks."""
     networks: Mapping[str, Networks] = field(default_factory=dict)
     """Fitted networks of the components before this one, by kind: ``embedding``, and for classifiers
-    ``generator``. Never change them; networks that ``sample`` or ``scores`` read too go, as they are, into
-    what ``fit`` or ``Program.initial`` returns."""
+    ``generator``. Never change them. Those that steps read go into the program's ``frozen``; those that
+    ``sample``, ``transform`` or ``scores`` read are also among the networks that ``fit`` returns."""
     task: Literal["gzsl", "czsl"] = "gzsl"
     """Which classifier is being fitted: over all classes, or over the unseen ones; only for classifiers."""
 

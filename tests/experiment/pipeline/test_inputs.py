@@ -341,6 +341,27 @@ def test_the_networks_before_it_are_the_fitted_ones_themselves():
         assert set(one.networks) == {"embedding", "generator"}
 
 
+@pytest.mark.parametrize("select", ["val", "oracle"])
+def test_components_use_those_before_them_also_in_mid_training(run, select):
+    """Each class is where the generator samples it from semantics, scaled as the embedding says."""
+    record = run("building", select=select, epochs=3, every=1, keep_weights=True)
+    assert record.metrics["u"] == record.metrics["s"] == record.metrics["acc"] == 1
+    figure = record.table("epochs")["val_h" if select == "val" else "test_h"]
+    assert figure.dropna().tolist() == [1, 1, 1]
+    if select == "val":  # an oracle run keeps no networks
+        kept = record.networks()
+        for name in ("generator/before/w", "gzsl/before/w", "czsl/before/w", "gzsl/own/w"):
+            assert torch.equal(kept[name], kept["embedding/scale/w"])
+
+
+def test_seeds_that_train_together_build_on_the_same_networks(known, tmp_path):
+    import zslbench
+
+    options = {"dataset": "scripted", "epochs": 2, "select": "last", "device": "cpu", "threads": 1}
+    found = zslbench.run("building", seeds=[0, 1, 2], replicas=3, store=tmp_path, **options)
+    assert [one.metrics["h"] for one in found.records] == [1, 1, 1]
+
+
 def test_a_classifier_of_features_and_a_generator_of_inputs_are_refused(known):
     from zslbench.experiment.fitting import Fitter
     from zslbench.experiment.recipe import resolve

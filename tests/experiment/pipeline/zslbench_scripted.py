@@ -184,6 +184,49 @@ class Drawing(ScriptedGenerator):
         return torch.cat([0.1 * g, noise["code"] if noise else g.new_zeros(len(g), 2)], dim=1)
 
 
+class Scaled(AsIs):
+    """An embedding with networks that later components use."""
+
+    def fit(self, view):
+        return {"scale": {"w": torch.full((2,), 2.0)}}
+
+
+class Building(ScriptedGenerator):
+    """Samples by its embedding's networks, which steps read as well."""
+
+    def fit(self, view):
+        upstream = {"before": view.networks["embedding"]["scale"]}
+        program = clock_program(view, self.settings.epochs)
+        ((step,),) = program.passes
+
+        def losses(nets, batch, noise):
+            found = step.losses(nets, batch, noise)
+            return found._replace(total=found.total * nets["before"]["w"].sum())
+
+        passes = ((dataclasses.replace(step, losses=losses),),)
+        return (yield dataclasses.replace(program, passes=passes, frozen=upstream)) | upstream
+
+    def sample(self, nets, semantics, noise):
+        assert isinstance(self.embedding, Scaled)
+        return torch.cat([semantics * nets["before"]["w"], noise["z"]], dim=1)
+
+
+class BuildingOn(Classifier):
+    """Scores by a feature that its generator samples of each class."""
+
+    needs_examples = True
+    reads = "features"
+
+    def fit(self, view):
+        assert isinstance(self.embedding, Scaled)
+        return {"before": view.networks["generator"]["before"], "own": view.networks["embedding"]["scale"]}
+
+    def scores(self, nets, features):
+        noise = {"z": torch.zeros(len(self.space.names), 1)}
+        made = self.generator.sample(nets, self.space.semantics, noise)
+        return -(features[:, None, :1] * nets["own"]["w"][0] - made[:, :1]).abs().squeeze(2)
+
+
 class CodesGenerator(ScriptedGenerator):
     samples = "inputs"
 
@@ -276,6 +319,9 @@ def zslbench_components():
         one("classifier", "by-embedding", "ScriptedByEmbedding", "ClosedSettings"),
         one("generator", "still", "StillGenerator"),
         one("generator", "drawing", "Drawing", "GeneratorSettings"),
+        one("embedding", "scaled", "Scaled"),
+        one("generator", "building", "Building", "GeneratorSettings"),
+        one("classifier", "building-on", "BuildingOn"),
         one("generator", "scripted-codes", "CodesGenerator", "GeneratorSettings"),
         one("classifier", "reads-g", "ReadsG", "ClassifierSettings"),
         one("generator", "told", "ToldGenerator"),
@@ -302,6 +348,9 @@ def zslbench_methods():
             name="scripted-schedule-czsl", generator="still", classifier="scripted", tasks=("czsl",), **parts
         ),
         Method(name="scripted-softmax", generator="still", classifier="softmax", **parts),
+        Method(
+            name="building", embedding="scaled", generator="building", classifier="building-on", summary="x"
+        ),
         Method(name="drawing", generator="drawing", classifier="softmax", **parts),
         Method(name="scripted-search", classifier="scripted-closed", search=levels, **parts),
         Method(
