@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zslbench.plugin import Component, Method, Options, Range, Variant, hookimpl
+from zslbench.plugin import Component, Method, Options, Range, Reading, Variant, hookimpl
 
 PAPER = "Xian et al., CVPR 2018"
 SUMMARY = "Wasserstein GAN whose features a classifier of seen classes recognises"
@@ -42,6 +42,14 @@ def zslbench_components() -> Iterator[Component]:
         summary=LISGAN_SUMMARY,
         paper=LISGAN_PAPER,
     )
+    yield Component(
+        kind="classifier",
+        name="lisgan",
+        target="zslbench_clswgan.classifier:LisGANSoftmax",
+        settings="zslbench_clswgan.settings:LisGANSoftmaxSettings",
+        summary="Softmax, by choice refined on the test images it is most certain of (transductive)",
+        paper=LISGAN_PAPER,
+    )
 
 
 @hookimpl
@@ -62,14 +70,19 @@ def zslbench_methods() -> Iterator[Method]:
         name="lisgan",
         embedding="identity",
         generator="lisgan",
-        classifier="softmax",
+        classifier="lisgan",
         summary=LISGAN_SUMMARY,
         paper=LISGAN_PAPER,
-        settings={
-            "embedding.normalize": "minmax",
-            "classifier.epochs": 50,  # lisgan.py; twice the features per class in a batch
-            "classifier.batch_size": 600,
-        },
+        settings={"embedding.normalize": "minmax"},
         presets="zslbench_clswgan.lisgan_presets",
+        readings=(
+            Reading(name="inductive", summary="the final classifier sees no test image"),
+            Reading(
+                name="authors",
+                summary="as the code: a second classifier learns from the most confident test images",
+                settings={"classifier.refine": True},
+                transductive=("test features",),
+            ),
+        ),
         tunable=LISGAN_TUNABLE,
     )

@@ -6,9 +6,10 @@ lijin118/LisGAN at 4484acb (lisgan.py, README.md).
 
 from __future__ import annotations
 
-from pydantic import NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from zslbench.plugin import ComponentSettings, Count, Epochs, SettingsGroup
+from zslbench_common.settings import SoftmaxSettings
 
 
 class PretrainingSettings(SettingsGroup):
@@ -67,3 +68,17 @@ class LisGANSettings(CLSWGANSettings):
     """Weight of L_R2, of means (code: proto_param1)."""
     pretraining: LisGANPretrainingSettings = LisGANPretrainingSettings()
     """How the classifier of L_CLS is trained."""
+
+
+class LisGANSoftmaxSettings(SoftmaxSettings):
+    epochs: Epochs = 50
+    """Passes over the features, with ``refine`` of the second classifier (lisgan.py: 50)."""
+    batch_size: Count = 600
+    """Examples per step; the code takes twice the number of synthetic features per class."""
+    refine: bool = False
+    """Whether a second classifier learns from test images too, with labels that the first gives them: only
+    under the transductive reading ``authors``."""
+    ratio: float = Field(0.2, gt=0, le=1)
+    """ρ: the share of the test images that it learns from (code: ratio)."""
+    first_epochs: Count = 50
+    """Passes of the first classifier, with ``refine``."""

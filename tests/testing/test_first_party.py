@@ -80,6 +80,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"hidden": 8, "critic_steps": 1, "pretraining.epochs": 1},
         {"hidden": 8, "critic_steps": 1, "beta": 0.0, "lambda_mean": 0.0, "latent": 3},
     ],
+    ("classifier", "lisgan"): [{"epochs": 2}],
     ("generator", "ocd-cvae"): [{"hidden": 8}, {"hidden": 8, "latent": 3, "classes": "seen"}],
     ("generator", "tf-vaegan"): [
         {"hidden": 8},
