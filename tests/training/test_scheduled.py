@@ -47,8 +47,10 @@ from zslbench.training.loop import Trained, Training, train
 from zslbench.training.threads import Group
 
 
-def run(program: Program, seed: int = 5, **how: Any) -> Trained:
-    return train(program, SEMANTICS, Training(Streams(seed), stage="part", **how))
+def run(
+    program: Program, seed: int = 5, on_epoch: Any = None, until: int | None = None, **how: Any
+) -> Trained:
+    return train(program, SEMANTICS, Training(Streams(seed), stage="part", **how), on_epoch, until)
 
 
 def same(one: Trained, other: Trained) -> bool:
@@ -221,6 +223,25 @@ def test_programs_of_other_lengths_share_no_schedule_but_may_share_the_rest(seen
     assert not group.one_by_one
     share = seen[7].batches[0].progress.share
     torch.testing.assert_close(share, torch.tensor([7 / 16, 7 / 20]))
+
+
+@pytest.mark.parametrize("seeds", [[5], [5, 6]])
+def test_stopped_after_the_chosen_epoch_it_is_what_was_evaluated_then(seeds: list[int]) -> None:
+    """Rates, weights and progress are those of the whole schedule, of which only a part is trained."""
+    program, evaluated = scheduled(), {}
+
+    def on_epoch(epoch: int, nets: Any) -> dict[str, float]:
+        evaluated[epoch] = nets
+        return {}
+
+    run(program, on_epoch=on_epoch)
+    ends, group = together(dict.fromkeys(seeds, program), until=3)
+    assert not group.one_by_one
+    for a, b in zip(tree_leaves(ends[5].networks), tree_leaves(evaluated[3]), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        assert len(seeds) > 1 or torch.equal(a, b)
+    other = run(replace(program, epochs=3)).networks
+    assert not torch.allclose(other["two"]["v"], evaluated[3]["two"]["v"])
 
 
 # --- noise ------------------------------------------------------------------------------------------------
