@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 
 from zslbench.evaluation.folds import unseen_space
 from zslbench.plugin.boundary import one_line
-from zslbench.plugin.interfaces import Batch, Guide, Losses, Networks, Noise, Progress, Step
+from zslbench.plugin.interfaces import Batch, Guide, Losses, Networks, Noise, Step
 from zslbench.plugin.streams import Streams
 from zslbench.testing.check import (
     Fault,
@@ -29,10 +29,9 @@ from zslbench.testing.check import (
     same_bits,
     unchanged,
 )
-from zslbench.testing.harness import USES, ComponentCase, finish, shortened, steps_of
-from zslbench.training.batches import Sampler
+from zslbench.testing.harness import USES, ComponentCase, finish, shortened
 from zslbench.training.context import Training
-from zslbench.training.iteration import STATE, draw_noise, initial_networks, last_progress
+from zslbench.training.iteration import STATE, example_calls, initial_networks
 from zslbench.training.replicas.inputs import NotLiftable, check_equal, signature
 from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import StepFunction, step_function
@@ -66,22 +65,13 @@ class _Call:
 
 
 def _calls(case: ComponentCase) -> Iterator[_Call]:
-    """Every step of every program, with a batch as it gets them in the last iteration, after all warm-ups."""
+    """Every step of every program, as in its last iteration."""
     semantics = case.space().semantics
     for program in case.programs():
-        progress = Progress(*(one[0] for one in last_progress([program], torch.device(case.device))))
-        for step in steps_of(program):
-            streams, size = Streams(0, case.device), step.batch_size or program.batch_size
-            labels = program.labels
-            chosen = Sampler(len(labels), size, program.sampler, streams, labels).next()
-            labels = program.labels[chosen]
-            yield _Call(
-                where=f"program '{program.name}', step '{step.name}'",
-                step=step,
-                nets={**initial_networks(program, streams), **program.frozen},
-                batch=Batch(program.features[chosen], labels, semantics[labels], progress),
-                noise=draw_noise(step, len(labels), streams),
-            )
+        streams = Streams(0, case.device)
+        for step, batch, noise in example_calls(program, semantics, streams):
+            nets = {**initial_networks(program, streams), **program.frozen}
+            yield _Call(f"program '{program.name}', step '{step.name}'", step, nets, batch, noise)
 
 
 def step_losses(case: ComponentCase) -> None:

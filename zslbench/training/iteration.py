@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -203,6 +203,24 @@ def last_progress(programs: Sequence[Program], device: torch.device) -> Progress
 def draw_noise(step: Step, rows: int, streams: Streams) -> Noise:
     """The noise of one step, each term from its own stream."""
     return {name: draw(spec, rows, streams, f"{step.name}.{name}") for name, spec in step.noise.items()}
+
+
+def example_calls(
+    program: Program, semantics: Tensor, streams: Streams
+) -> Iterator[tuple[Step, Batch, Noise]]:
+    """Each different step with a batch and noise as in the last iteration, after all warm-ups."""
+    at = Progress(*(one[0] for one in last_progress([program], streams.device)))
+    seen: set[tuple[int, int]] = set()
+    for steps in program.passes:
+        sizes = batch_sizes(program, steps)
+        for step, number in zip(steps, batch_numbers(steps), strict=True):
+            if (id(step), size := sizes[number]) in seen:
+                continue
+            seen.add((id(step), size))
+            labels = program.labels
+            rows = Sampler(len(labels), size, program.sampler, streams, labels).next()
+            batch = Batch(program.features[rows], labels[rows], semantics[labels[rows]], at)
+            yield step, batch, draw_noise(step, len(rows), streams)
 
 
 class Iteration:

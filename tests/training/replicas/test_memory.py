@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from zslbench.plugin.interfaces import Optimizer
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.replicas import group as groups
@@ -29,12 +30,17 @@ def test_the_estimate_lies_above_what_is_held(toy):
     assert held + batch + hidden < found < 20 * (held + batch + hidden)
 
 
-@pytest.mark.parametrize("name", ["batch_size", "features", "initial"])
+@pytest.mark.parametrize("name", ["batch_size", "a step's batch_size", "features", "initial", "amsgrad"])
 def test_it_grows_with_all_that_takes_memory(toy, name):
     program = toy.a_program()
     before = replica_memory(request(toy, program))
     if name == "batch_size":
         larger = replace(program, batch_size=60)
+    elif name == "a step's batch_size":
+        first, second = program.passes[0]
+        larger = replace(program, passes=((replace(first, batch_size=60), second),))
+    elif name == "amsgrad":
+        larger = replace(program, optimizers=program.optimizers | {"one": Optimizer(amsgrad=True)})
     elif name == "features":
         larger = replace(
             program, features=torch.cat([program.features] * 3), labels=torch.cat([program.labels] * 3)

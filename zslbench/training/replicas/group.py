@@ -16,10 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Batch, Networks, Program
+from zslbench.plugin.interfaces import Networks, Optimizer, Program
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
-from zslbench.training.iteration import batch_sizes, draw_noise, initial_networks
+from zslbench.training.iteration import example_calls, initial_networks
 from zslbench.training.replicas.inputs import NotLiftable, check_equal, signature
 from zslbench.training.replicas.lifted import LiftedRun, MemberRun
 from zslbench.training.step import step_function
@@ -80,7 +80,7 @@ def _lift(group: Group, base: tuple[int, ...], runs: Mapping[int, MemberRun]) ->
 SHARE = 0.45
 """Part of the machine's memory that replicas may take; region features may take half of it."""
 PER_WEIGHT = 4
-"""A trained weight, its gradient and two moments."""
+"""A trained weight, its gradient and two moments; a schedule holds the old weight, AMSGrad a third moment."""
 
 
 def total_memory(device: torch.device) -> int:
@@ -102,7 +102,7 @@ def replica_memory(run: MemberRun) -> int:
     program = run.program
     nets = initial_networks(program, run.training.streams)
     weights = sum(
-        tensor.nbytes * (PER_WEIGHT if net in program.optimizers else 1)
+        tensor.nbytes * _copies(program.optimizers.get(net))
         for net, tensors in (nets | program.frozen).items()
         for tensor in tensors.values()
     )
@@ -110,16 +110,18 @@ def replica_memory(run: MemberRun) -> int:
     return weights + features + _activations(run, nets)
 
 
+def _copies(rule: Optimizer | None) -> int:
+    """Tensors like a weight that its training holds."""
+    if rule is None:
+        return 1
+    return PER_WEIGHT + rule.amsgrad + (rule.lr_schedule is not None)
+
+
 def _activations(run: MemberRun, nets: Networks) -> int:
     """Bytes of all tensors that the largest step creates, as if none were freed before its end."""
-    program, device = run.program, run.training.streams.device
-    size = max(size for steps in program.passes for size in batch_sizes(program, steps))
-    rows = torch.arange(min(size, len(program.labels)), device=device)
-    labels = program.labels[rows]
-    batch = Batch(program.features[rows], labels, run.semantics[labels])
+    program, streams = run.program, Streams(0, run.training.streams.device)
     largest = 0
-    for step in {id(step): step for steps in program.passes for step in steps}.values():
-        noise = draw_noise(step, len(rows), Streams(0, device))
+    for step, batch, noise in example_calls(program, run.semantics, streams):
         with _CountBytes() as counted:
             step_function(step)({**nets, **program.frozen}, batch, noise)
         largest = max(largest, counted.bytes + sum(one.nbytes for one in tree_leaves((batch, noise))))
