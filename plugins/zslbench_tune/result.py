@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +13,7 @@ from zslbench import __version__
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.evaluation import METRICS
 from zslbench.experiment import Recipe
-from zslbench.plugin import KINDS, PROVENANCE, parse_preset
+from zslbench.plugin import KINDS, PROVENANCE, UNTIL, parse_preset
 from zslbench.report import percent
 from zslbench.store import canonical, write_atomically
 from zslbench_tune.space import Space
@@ -35,7 +35,7 @@ class TrialResult:
     value: float | None
     """Mean over the seeds on the validation split, a fraction; for a pruned trial the last one reported."""
     epochs: int | None
-    """The length of the schedule with this value; None: closed form, pruned or failed."""
+    """The epoch of the schedule with this value; None: closed form, pruned or failed."""
     settings: Mapping[str, Any]
     seeds: Mapping[int, float]
     seconds: float | None
@@ -121,8 +121,7 @@ def write_preset(path: Path, search: Search, trials: Sequence[TrialResult]) -> T
         reasons = "; ".join(dict.fromkeys(one.reason for one in trials if one.reason)) or "all were pruned"
         raise ZslbenchError(f"search {search.name}: none of {len(trials)} trials has a value: {reasons}")
     recipe = search.job.recipe.with_settings(best.settings)
-    if best.epochs is not None and recipe.schedule is not None:
-        recipe = recipe.with_settings({recipe.schedule: best.epochs})
+    recipe = replace(recipe, until=best.epochs)
     text = preset_text(recipe, search.space, _provenance(search, trials, best))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +156,7 @@ def _provenance(search: Search, trials: Sequence[TrialResult], best: TrialResult
         "journal": search.file.name,
         "sampler": f"{sampling.sampler}, seed {sampling.seed}",
         "pruner": sampling.pruner,
-        "longest": recipe.epochs or _CLOSED_FORM,
+        "longest": recipe.last or _CLOSED_FORM,
         "every": search.job.selection.step(recipe.epochs) if recipe.epochs else _CLOSED_FORM,
         "start": recipe.preset or "defaults",
         "zslbench": __version__,
@@ -178,15 +177,17 @@ def preset_text(recipe: Recipe, space: Space, provenance: Mapping[str, Any]) -> 
     """A preset as TOML with every setting, so that it depends on no other preset and no default."""
     import tomlkit
 
-    searched = {*space.specs, recipe.schedule}
     document = tomlkit.document()
     document.add(tomlkit.comment("Found by zslbench tune on the validation split; see [provenance]."))
+    if recipe.until is not None:
+        until = tomlkit.item(recipe.until)
+        document.add(UNTIL, until.comment(f"found: the last epoch trained of {recipe.schedule}"))
     for kind in (one for one in KINDS if one != "dataset" and one in recipe.parts):
         values = recipe.parts[kind].values()
         table = tomlkit.table()
-        for name in sorted(values, key=lambda name: f"{kind}.{name}" not in searched):
+        for name in sorted(values, key=lambda name: f"{kind}.{name}" not in space.specs):
             value = tomlkit.item("none" if values[name] is None else values[name])
-            if f"{kind}.{name}" in searched:
+            if f"{kind}.{name}" in space.specs:
                 value.comment("found")
             table.add(tomlkit.key(name.split(".")), value)
         document.add(tomlkit.nl())

@@ -109,8 +109,8 @@ class Search:
         """Compute the trial with these settings.
 
         Returns:
-            The best mean of the metric over the seeds, a fraction; the length of the schedule with it (None
-            for a closed form); and each seed's value there.
+            The best mean of the metric over the seeds, a fraction; its epoch (None for a closed form); and
+            each seed's value there.
 
         Raises:
             Interrupted: stopped on request; a trial with the same settings resumes from the checkpoints.
@@ -123,7 +123,7 @@ class Search:
                 if self.stop_requested():
                     raise Interrupted("stopped on request")
                 job = replace(self.job, recipe=recipe, seed=seed)
-                report_epoch = partial(self._report_epoch, report, list(curves.values()), recipe.epochs or 1)
+                report_epoch = partial(self._report_epoch, report, list(curves.values()), recipe.last or 1)
                 curves[seed] = self._curve(job, f"{title} · seed {seed}", report_epoch, checkpoints)
         # The best epoch on average; of equals the first, as selection ``val`` chooses.
         epochs = set.intersection(*(set(curve) for curve in curves.values()))

@@ -184,6 +184,25 @@ def test_presets_asked_for(known: Registry, tmp_path: Path) -> None:
             resolve(known, "data", method="m", preset=preset)
 
 
+def test_a_preset_may_stop_the_schedule_that_it_sets(known: Registry, tmp_path: Path) -> None:
+    def ends(*presets: str, **options: Any) -> tuple[int | None, ...]:
+        recipe = resolve(known, "data", method="m", preset=list(presets), **options)
+        return recipe.epochs, recipe.until, recipe.last
+
+    file, missing, beyond = (str(tmp_path / f"{name}.toml") for name in ("tuned", "missing", "beyond"))
+    Path(file).write_text("until = 3\n[generator]\nepochs = 8\n", "utf-8")
+    assert ends(file) == ends("fast", file) == (8, 3, 3)
+    # Whoever sets the schedule later means all of it.
+    assert ends(file, "fast") == (2, None, 2)
+    assert ends(file, epochs=8) == ends(file, settings={"generator.epochs": 8}) == (8, None, 8)
+    assert ends(file, variant="other") == (20, None, 20)  # another generator
+    Path(missing).write_text("until = 3\n[generator]\nlr = 1.0\n", "utf-8")
+    Path(beyond).write_text("until = 9\n[generator]\nepochs = 8\n", "utf-8")
+    for preset in (missing, beyond):
+        with pytest.raises(SettingsError, match=r"until.* generator\.epochs"):
+            ends(preset)
+
+
 def test_a_preset_for_another_component_is_named(known: Registry, tmp_path: Path) -> None:
     file = tmp_path / "theirs.toml"
     file.write_text("[generator]\nlr = 9.0\nlayers = 2\n", "utf-8")

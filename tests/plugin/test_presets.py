@@ -51,12 +51,14 @@ def test_a_preset_is_one_table_per_kind() -> None:
     text = "[generator]\nlr = 1e-4\n[classifier]\nepochs = 3\nwords = 'a'\n"
     found = parse_preset(text, "p")
     assert found.settings == {"generator.lr": 1e-4, "classifier.epochs": 3, "classifier.words": "a"}
-    assert (found.name, parse_preset("", "p").settings) == ("p", {})
+    assert (found.name, found.until, parse_preset("", "p").settings) == ("p", None, {})
+    assert parse_preset(f"until = 4\n{text}", "p").until == 4
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("until = 0", "'until'"), ("until = '3'", "'until'"), ("until = true", "'until'"),
         ("lr = 1", "'lr' is not a table"), ("[generatr]\nlr = 1", "did you mean 'generator'"),
         ("[generator", "not valid TOML"), ("generator = 3", "'generator' is not a table"),
     ],

@@ -214,6 +214,7 @@ def requested(recipe: Recipe, selection: Selection) -> dict[str, Any]:
         "selection": {
             "mode": selection.mode,
             "every": selection.step(recipe.epochs) if recipe.epochs and validated else None,
+            **({} if recipe.until is None else {"until": recipe.until}),
         },
     }
 

@@ -13,7 +13,7 @@ from zslbench.data.named import find_dataset
 from zslbench.errors import SettingsError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.plugin.declarations import Component, Kind, Method, Reading, Variant
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry
-from zslbench.plugin.presets import Preset, select_presets
+from zslbench.plugin.presets import UNTIL, Preset, select_presets
 from zslbench.plugin.settings import ComponentSettings, build, fields_of, schedule_of
 from zslbench.plugin.targets import settings_model
 
@@ -226,6 +226,8 @@ def resolve(
         if foreign := [one.name for one in presets if not names.issuperset(unswapped(one.settings))]:
             raise SettingsError(f"preset {', '.join(foreign)}: {error}") from None
         raise
+    if recipe.paced in unchanged and recipe.schedule not in nearest and epochs is None:
+        recipe = replace(recipe, until=_until(recipe, presets))
     # Tuned presets were chosen on validation: what they hold is not searched again.
     tuned = {key for one in presets if one.provenance for key in one.settings}
     fixed = {*of_reading, *nearest, *tuned}
@@ -252,6 +254,19 @@ def _declared(registry: Registry, method: str | None, components: Mapping[str, s
             "(zslbench methods lists them)"
         )
     return composition(embedding, classifier, generator)
+
+
+def _until(recipe: Recipe, presets: Sequence[Preset]) -> int | None:
+    """Where training stops: what the last preset that sets the schedule says."""
+    found = None
+    for one in presets:
+        if recipe.schedule in one.settings:
+            found = one.until
+        elif one.until is not None:
+            raise SettingsError(f"preset {one.name}: has '{UNTIL}' but does not set {recipe.schedule}")
+    if found is not None and found > (recipe.epochs or 0):
+        raise SettingsError(f"preset: '{UNTIL} = {found}' is beyond {recipe.schedule}={recipe.epochs}")
+    return found
 
 
 def _of_shared_components(registry: Registry, composed: Method, preset: Preset) -> Preset:

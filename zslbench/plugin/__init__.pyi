@@ -60,6 +60,7 @@ from .interfaces import (
 from .lookup import PluginInfo as PluginInfo, Registered as Registered, Registry as Registry
 from .presets import (
     PROVENANCE as PROVENANCE,
+    UNTIL as UNTIL,
     parse_assignment as parse_assignment,
     parse_preset as parse_preset,
     preset_names as preset_names,

@@ -1,6 +1,7 @@
 """Presets: TOML files with settings per data set, one table per kind of component.
 
-In a file that ``zslbench tune`` wrote, the table ``[provenance]`` records how the values were found.
+In a file that ``zslbench tune`` wrote, the table ``[provenance]`` records how the values were found, and
+``until`` is the epoch of the schedule after which training stops.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from zslbench.store.parsing import parse_toml, small_text
 
 PROVENANCE = "provenance"
 """The table of a preset that records how its values were found."""
+UNTIL = "until"
+"""The entry of a preset for the epoch of the schedule after which training stops."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Preset:
     """``{"generator.lr": 1e-4}``."""
     provenance: Mapping[str, Any] | None = None
     """How a search found them; None: written by hand."""
+    until: int | None = None
+    """The epoch of the schedule after which training stops; None: its end."""
 
 
 def preset_names(package: str | None) -> tuple[str, ...]:
@@ -75,12 +80,15 @@ def parse_preset(text: str, where: str, name: str = "") -> Preset:
     provenance = tables.pop(PROVENANCE, None)
     if provenance is not None and not isinstance(provenance, dict):
         raise SettingsError(f"preset {where}: '{PROVENANCE}' must be a table")
+    until = tables.pop(UNTIL, None)
+    if until is not None and (type(until) is not int or until < 1):
+        raise SettingsError(f"preset {where}: '{UNTIL}' must be a number of epochs, 1 or more")
     for kind, table in tables.items():
         if kind not in KINDS or not isinstance(table, dict):
             raise SettingsError(
                 f"preset {where}: '{kind}' is not a table named after a kind; {did_you_mean(kind, KINDS)}"
             )
-    return Preset(name or where, flatten(tables), provenance)
+    return Preset(name or where, flatten(tables), provenance, until)
 
 
 def select_presets(

@@ -32,10 +32,12 @@ def test_the_winner_as_a_preset_and_its_runs(tune: Any, run: Any, tmp_path: Path
     record = run("tf-vaegan", settings=dataset_settings(TRAINED), preset=str(file), select="last")
     # Every setting is the winner's or was fixed in the search.
     settings = record.info.identity["settings"]
-    expected = TRAINED | dict(found.best.settings) | {"generator.epochs": found.best.epochs}
+    expected = TRAINED | dict(found.best.settings) | {"generator.epochs": 3}
     assert {key: settings[key.partition(".")[0]][key.partition(".")[2]] for key in expected} == expected
     toy = resolve(registry(), "toy", method="tf-vaegan", settings=expected).parts
     assert {kind: part.values() for kind, part in toy.items()} == settings
+    # It trains the part of the schedule that was best.
+    assert record.metrics["epochs"] == record.info.identity["selection"]["until"] == found.best.epochs
     # The record has their provenance.
     (tuned,) = record.environment["tuned"]
     provenance = tomllib.loads(file.read_text("utf-8"))["provenance"]
