@@ -167,7 +167,7 @@ def _validated(recipe: Recipe, key: str, spec: Range | Options) -> Range | Optio
         )
     if key == recipe.schedule:
         raise SettingsError(
-            f"{where}: the length of the schedule is selected in every trial; set its maximum with --epochs"
+            f"{where}: the epoch at which to stop is selected in every trial; set the length with --epochs"
         )
     field = fields[name]
     if isinstance(spec, Options):

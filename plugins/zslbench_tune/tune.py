@@ -60,8 +60,8 @@ def tune(
         pruner: ``none``, or ``median``: end trials early that are below the median at the same epoch.
 
         options: those of :func:`zslbench.run` except ``replicas`` and ``track``. ``settings`` apply to every
-            trial. ``epochs`` is the maximum length of the schedule: every trial is trained that long, and its
-            best length is part of the result.
+            trial. ``epochs`` is the length of the schedule: every trial is trained that long, and its best
+            epoch is part of the result.
 
     Raises:
         MissingExtra: Optuna is not installed.

@@ -350,7 +350,8 @@ class Program:
     name: str = "training"
     """Distinguishes the programs of one component."""
     paced: bool = True
-    """Whether model selection chooses the number of epochs; False for preparatory stages."""
+    """Whether model selection chooses after which epoch to stop; ``epochs`` is then the setting that is
+    ``Epochs``. False for preparatory stages, which are always trained to their end."""
     key: Mapping[str, Any] | None = None
     """Every setting that the losses read, as plain data. The result is then stored and reused by any run
     whose program has the same key and content (data, seed, initial and frozen networks, optimisers, batches,
@@ -375,7 +376,12 @@ class Derived:
 Fit: TypeAlias = Networks | Program | Coroutine[Program | Derived, Networks, Networks]
 """What ``fit`` may return: fitted networks; a program that trains them; or, from a generator function,
 programs and derived tensors one after the other. It is sent each one's networks and returns the networks to
-keep."""
+keep.
+
+A component with a setting that is ``Epochs`` has one paced program of that length, and it comes last; other
+components have none. After any of its epochs ``embed``, ``sample``, ``transform`` and ``scores`` are called
+with the networks that it trains and its ``frozen`` ones; those are also what ``fit`` keeps, or some of them,
+unchanged. Anything else is a PluginError."""
 
 
 # --- the five interfaces -------------------------------------------------------------------------

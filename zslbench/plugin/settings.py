@@ -87,7 +87,7 @@ def fields_of(model: type[ComponentSettings]) -> dict[str, FieldInfo]:
 
 @functools.cache
 def schedule_of(model: type[ComponentSettings]) -> str | None:
-    """The name of the setting that is :data:`Epochs`; None: there is none.
+    """The name of the setting that is ``Epochs``; None: there is none.
 
     Raises:
         PluginError: there are two, or it may be None.
