@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from zslbench.experiment.recipe import resolve
+from zslbench.plugin.discovery import registry
+
 
 def test_two_epochs_are_one_epoch_of_the_variant_to_the_last_bit(small_run):
     variant = small_run(variant="f-vaegan", epochs=1)
@@ -10,3 +15,14 @@ def test_two_epochs_are_one_epoch_of_the_variant_to_the_last_bit(small_run):
         assert ours.metrics[name] == variant.metrics[name]
     assert len(variant.table("networks")) > 10
     assert ours.table("networks").equals(variant.table("networks"))
+
+
+@pytest.mark.parametrize("name", ["cub", "sun", "awa2", "flo"])
+def test_presets_have_the_numbers_of_tf_vaegans_scripts_in_epochs_of_one_pass(name):
+    ours, theirs = (resolve(registry(), name, method=one) for one in ("f-vaegan-d2", "tf-vaegan"))
+    assert ours.preset == theirs.preset == name
+    assert ours.parts["classifier"].values() == theirs.parts["classifier"].values()
+    assert ours.parts["embedding"].values() == theirs.parts["embedding"].values()
+    mine, others = ours.parts["generator"].values(), theirs.parts["generator"].values()
+    passes = others["feedback_loops"]
+    assert mine == {key: others[key] for key in mine} | {"epochs": others["epochs"] * passes}
