@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 
-from zslbench.errors import Interrupted
-from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
+from zslbench.errors import Interrupted, PluginError
+from zslbench.plugin.interfaces import Cosine, Losses, Normal, Optimizer, Program, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
 
@@ -123,3 +124,47 @@ def test_other_seeds_give_other_numbers():
     made = program("adam", "independent")
     one, other = (train(made, SEMANTICS, Training(Streams(seed))) for seed in (5, 6))
     assert not torch.equal(one.networks["one"]["w"], other.networks["one"]["w"])
+
+
+# --- until an earlier epoch ----------------------------------------------------------------------
+
+
+def scheduled(until):
+    """A program of four epochs whose learning rate falls with its whole schedule."""
+    made = program("adam", "shuffled")
+    rules = {net: replace(rule, lr_schedule=Cosine()) for net, rule in made.optimizers.items()}
+    return lambda **training: train(
+        replace(made, optimizers=rules, epochs=4),
+        SEMANTICS,
+        Training(Streams(5), **training),
+        on_epoch,
+        until,
+    )
+
+
+@pytest.mark.parametrize("until", [1, 2, 3])
+def test_training_until_an_epoch_is_the_beginning_of_the_whole(until):
+    whole, part = scheduled(None)(), scheduled(until)()
+    assert part.epochs == whole.epochs[:until]
+    assert part.networks["one"]["w"].sum().item() == whole.epochs[until - 1]["val_h"]
+
+
+@pytest.mark.parametrize("count", range(10))
+def test_training_until_an_epoch_resumes(tmp_path, count):
+    answers = iter([False] * count + [True])
+    with pytest.raises(Interrupted):
+        scheduled(2)(folder=tmp_path, stop_requested=stops_after(answers))
+    assert same(scheduled(2)(folder=tmp_path), scheduled(2)())
+
+
+@pytest.mark.parametrize(("first", "then"), [(3, 2), (1, 2), (None, 2), (2, None)])
+def test_a_checkpoint_serves_who_stops_later_and_nobody_who_stops_earlier(tmp_path, first, then):
+    scheduled(first)(folder=tmp_path)
+    assert same(scheduled(then)(folder=tmp_path), scheduled(then)())
+
+
+def test_training_cannot_stop_beyond_its_end_and_preparations_never_stop_early():
+    with pytest.raises(PluginError, match="after epoch 3 of 2"):
+        train(program("adam", "shuffled"), SEMANTICS, Training(Streams(5)), until=3)
+    unpaced = replace(program("adam", "shuffled"), paced=False)
+    assert len(train(unpaced, SEMANTICS, Training(Streams(5)), until=1).epochs) == EPOCHS

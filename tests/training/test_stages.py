@@ -82,10 +82,12 @@ class Lab:
         stages = stages or self.stages()
         return Training(Streams(seed), stages=stages, **more).child(part).child("embedding")
 
-    def run(self, program: Program = PROGRAM, **options: Any) -> tuple[Trained, bool]:
+    def run(
+        self, program: Program = PROGRAM, until: int | None = None, **options: Any
+    ) -> tuple[Trained, bool]:
         """Train it in a run of its own; the second value tells whether it was found."""
         training = self.training(**options)
-        done = train(program, SEMANTICS, training)
+        done = train(program, SEMANTICS, training, until=until)
         (event,) = training.stages.events
         return done, event["reused"]
 
@@ -180,6 +182,15 @@ def test_a_program_that_differs_shares_nothing(lab, change):
 def test_the_classes_of_a_choice_matter(lab):
     one, other = (replace(PROGRAM, passes=noisy(u=Choice(torch.tensor(v)))) for v in ([1, 2], [1, 3]))
     assert not lab.run(one)[1] and not lab.run(other)[1] and lab.run(one)[1]
+
+
+def test_where_a_schedule_stops_matters_and_how_long_it_is(lab):
+    paced = replace(PROGRAM, paced=True)
+    assert not lab.run(paced, until=1)[1]
+    assert not lab.run(replace(paced, epochs=1))[1] and not lab.run(paced)[1]
+    found, reused = lab.run(paced, until=1)
+    assert reused and len(found.epochs) == 1
+    assert lab.run(paced, until=2)[1]  # its end
 
 
 def test_schedules_with_the_same_numbers_share_nothing(lab):

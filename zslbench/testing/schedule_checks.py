@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Generator as Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -73,7 +72,7 @@ class _Fitted:
             return {}
 
         fit: Any = component.fit(self.case.view(space))
-        if inspect.isgenerator(fit):
+        if isinstance(fit, Coroutine):
             fit = self._noted(fit)
         training = Training(Streams(0, space.semantics.device), stage="check")
         found = complete(

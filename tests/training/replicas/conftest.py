@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -108,16 +108,23 @@ def single(make: Make, seed: int, on_epoch: Any = None, **training: Any) -> Trai
 
 
 def together(
-    make: Make, seeds: Sequence[int], *, width: int | None = None, on_epoch: Any = None, **training: Any
+    make: Make,
+    seeds: Sequence[int],
+    *,
+    width: int | None = None,
+    on_epoch: Any = None,
+    until: Mapping[int, int] | None = None,
+    **training: Any,
 ) -> tuple[list[Any], Group]:
-    """What each seed ended with (or the error), and the group; ``on_epoch``: called with the seed first."""
+    """What each seed ended with (or the error), and the group; ``on_epoch``: called with the seed first;
+    ``until``: where each seed stops."""
     group = Group(width or len(seeds), training.pop("group_folder", None))
 
     def work(seed):
         def run(member):
             own = Training(Streams(seed), stage="part", member=member, **training)
             called = on_epoch and (lambda epoch, nets: on_epoch(own, epoch, nets))
-            return train(make(seed), SEMANTICS, own, called)
+            return train(make(seed), SEMANTICS, own, called, (until or {}).get(seed))
 
         return run
 

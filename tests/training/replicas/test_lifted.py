@@ -11,6 +11,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from zslbench.errors import Diverged
+from zslbench.plugin.interfaces import Cosine
 from zslbench.plugin.streams import Streams
 from zslbench.training import iteration
 from zslbench.training.loop import train
@@ -130,6 +131,26 @@ def test_seeds_may_have_schedules_of_different_length(toy):
         assert [row["epoch"] for row in end.epochs] == list(range(1, lengths[seed] + 1))
         assert repr(end.epochs) == repr(longest[seed].epochs[: lengths[seed]])
     assert toy.is_same(ends[0], longest[0])
+
+
+def test_seeds_may_stop_at_different_epochs_of_one_schedule(toy):
+    """As refits do: what follows from its length is that of the whole schedule."""
+    until = {0: 3, 1: 1, 2: 2}
+
+    def make(seed):
+        program = toy.a_program(seed, per_seed=True, epochs=4)
+        decaying = {net: replace(rule, lr_schedule=Cosine()) for net, rule in program.optimizers.items()}
+        return replace(program, optimizers=decaying)
+
+    ends, group = toy.together(make, [0, 1, 2], until=until)
+    assert not group.one_by_one
+    whole, _ = toy.together(make, [0, 1, 2])
+    looks, _ = toy.together(
+        make, [0, 1, 2], on_epoch=lambda own, epoch, nets: {"w": nets["one"]["w"].sum().item()}
+    )
+    for seed, end in enumerate(ends):
+        assert repr(end.epochs) == repr(whole[seed].epochs[: until[seed]])
+        assert end.networks["one"]["w"].sum().item() == looks[seed].epochs[until[seed] - 1]["w"]
 
 
 def test_what_a_seed_gets_does_not_depend_on_who_else_is_there(toy):
