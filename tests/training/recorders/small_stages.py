@@ -103,12 +103,15 @@ def stage(name: str, device: torch.device | str = "cpu", regions: Rows | None = 
 
 
 def _known(method: str) -> dict[str, Any]:
-    return {k: v for k, v in SETTINGS.items() if method == "sc-egg" or not k.startswith("embedding")}
+    left_out = {"sc-egg": (), "gcm-cf": ("embedding", "classifier")}.get(method, ("embedding",))
+    return {k: v for k, v in SETTINGS.items() if not k.startswith(left_out)}
 
 
 STAGES = (
     "tf-vaegan/generator",
     "tf-vaegan/classifier",
+    "free/generator",
+    "gcm-cf/generator",
     "sc-egg/stage1",
     "sc-egg/stage1 authors",
     "sc-egg/stage2",
