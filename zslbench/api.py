@@ -97,7 +97,8 @@ def run(
     numbers, mode, store = seed_numbers(seeds), given.mode(), given.open_store()
     store.prepare()
     loaded, data = DatasetCache(given.data_root, display.say, given.store_check).load(recipe, given.files)
-    jobs = [Job(recipe, loaded, data, seed, selection, mode, keep_weights) for seed in numbers]
+    kept = (keep_weights, given.debug_samples)
+    jobs = [Job(recipe, loaded, data, seed, selection, mode, *kept) for seed in numbers]
     replicas = replicas_for(given.replicas, len(jobs), recipe, mode)
     with tracked(known, given.track, store.root, display.say):
         done = compute_all(jobs, replicas, store, known, display, force=force)

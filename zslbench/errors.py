@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class ZslbenchError(Exception):
@@ -30,6 +30,17 @@ class SettingsError(ZslbenchError):
 
 class PluginError(ZslbenchError):
     """A plugin that is broken, where that must be an error (``--strict-plugins``)."""
+
+
+class PluginFailure(PluginError):
+    """An unexpected error while a plugin's code ran: says where, as far as it is known."""
+
+    def __init__(self, place: Mapping[str, object], what: str) -> None:
+        self.place, self.what = dict(place), what
+        where = (
+            f"{name} {one}" if isinstance(one, int) else f"{name} '{one}'" for name, one in place.items()
+        )
+        super().__init__(f"{', '.join(where)}: {what}")
 
 
 class DataError(ZslbenchError):

@@ -34,6 +34,7 @@ LAB = '[[methods]]\nmethod = "lab"\n'
 WEAK = LAB + 'variants = "weak"\n'
 LAME = '[[methods]]\nmethod = "lame"\nvariants = "fails"\n'
 ABSENT = '[[methods]]\nmethod = "absent"\n'
+PLACE = "plugin 'lab', classifier 'lab-ridge', stage 'final/gzsl'"
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_cells_that_fail_are_listed_at_the_end_with_an_exit_code(lab: Any, mine:
     lines = result.stderr.strip().splitlines()
     assert "2 of 4" in lines[-1] and "--retry-failed" in lines[-1]
     assert lines[-3:-1] == [
-        f"failed: lame (fails) on toy, last, seed {seed}: RuntimeError: it cannot be fitted"
+        f"failed: lame (fails) on toy, last, seed {seed}: {PLACE}: RuntimeError: it cannot be fitted"
         for seed in (0, 1)
     ]
     again = lab("bench", suite, "--threads", "1")
@@ -310,7 +311,7 @@ def test_on_a_terminal_the_grid_is_drawn(lab: Any, mine: Any, monkeypatch: pytes
     assert "4/4" in last
     assert "2/2" in last
     assert "0/2 ✗2" in last
-    assert "failed: lame (fails) on toy, last, seed 0: RuntimeError: it cannot be fitted" in out.getvalue()
+    assert f"failed: lame (fails) on toy, last, seed 0: {PLACE}: RuntimeError: it cannot" in out.getvalue()
 
 
 @pytest.mark.parametrize(

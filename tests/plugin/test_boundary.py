@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from processes import press_ctrl_c
 
-from zslbench.errors import Interrupted, PluginError
+from zslbench.errors import Interrupted, PluginError, PluginFailure
 from zslbench.plugin import boundary
-from zslbench.plugin.boundary import plugin_code, printing_to_stderr
+from zslbench.plugin.boundary import located, plugin_code, printing_to_stderr
 
 
 @pytest.fixture
@@ -81,6 +81,44 @@ def test_ctrl_c_through_a_handler_of_another_program_stops() -> None:
 def test_ordinary_errors_and_requests_to_stop_pass(error: type[Exception]) -> None:
     with pytest.raises(error), plugin_code("their-method"):
         raise error("as it is")
+
+
+def test_places_inside_each_other_add_up_and_the_innermost_component_is_named() -> None:
+    def failing() -> None:
+        with (
+            located(plugin="a", generator="g", stage="outer", epoch=3),
+            located(plugin="b", classifier="c", stage="inner"),
+            located(step="s"),
+        ):
+            raise ValueError("one\ntwo")
+
+    with pytest.raises(PluginFailure) as caught:
+        failing()
+    assert str(caught.value) == (
+        "plugin 'b', classifier 'c', stage 'inner', epoch 3, step 's': ValueError: one two"
+    )
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PluginError("p"),
+        Interrupted("i"),
+        MemoryError(),
+        RuntimeError("CUDA out of memory"),
+        OSError(28, "full"),
+    ],
+)
+def test_what_is_no_fault_of_a_plugin_passes(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, located(plugin="a"):
+        raise error
+    assert caught.value is error
+
+
+def test_an_error_of_the_system_in_a_plugin_is_located(theirs: Any) -> None:
+    with pytest.raises(PluginFailure, match="plugin 'a': FileNotFoundError: "), located(plugin="a"):
+        theirs("open('/nowhere/at/all')")
 
 
 def test_prints_go_to_standard_error_with_the_name(theirs: Any, capsys: pytest.CaptureFixture[str]) -> None:

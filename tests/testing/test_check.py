@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Hashable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,36 @@ def test_an_expected_failure_must_name_a_check() -> None:
     assert [one.expected_failure for one in marked] == [None, "why"]
     with pytest.raises(UnknownName, match="no check 'c', known: a, b"):
         with_expected_failures([check("a"), check("b")], {"c": "why"})
+
+
+@pytest.mark.parametrize("broken", ["unfittable", "raisingstep"])
+def test_a_broken_component_reports_its_fault_once(fakes: Registry, broken: str) -> None:
+    with pytest.raises(ConformanceError) as caught:
+        check_component("embedding", broken, registry=fakes)
+    assert len(str(caught.value).splitlines()) == 1, str(caught.value)
+    assert "KeyError: 'critic'" in str(caught.value)
+    checks = checks_for("embedding", broken, registry=fakes)
+    outcomes = [outcome(one) for one in checks]
+    assert outcomes.count(ConformanceError) == 1
+    assert outcomes.count(NotApplicable) > 10
+    # Each check alone finds it, and again when it is repeated.
+    alone = checks_for("embedding", broken, registry=fakes)[-3]
+    assert [outcome(alone), outcome(alone)] == [ConformanceError, ConformanceError]
+
+
+def test_an_expected_failure_hides_no_other() -> None:
+    reported: dict[Hashable, str] = {}
+    one, other = (replace(check(name, Fault("same")), reported=reported) for name in "ab")
+    with pytest.raises(ConformanceError, match="1 of 2 checks: embedding 'x' fails check 'b': same"):
+        run_all([replace(one, expected_failure="known"), other])
+
+
+def outcome(check: Check) -> type[BaseException] | None:
+    try:
+        check()
+    except (ConformanceError, NotApplicable) as error:
+        return type(error)
+    return None
 
 
 def test_check_component_and_check_method(fakes: Registry) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from zslbench import __version__
-from zslbench.errors import ZslbenchError, did_you_mean, memory_shortage
+from zslbench.errors import PluginFailure, ZslbenchError, did_you_mean, memory_shortage
 from zslbench.output import echo, visible
 from zslbench.pipes import EXIT_CODE, Pipe
 from zslbench.plugin.boundary import claim_stdout, one_line, release_stdout
@@ -135,6 +135,10 @@ class LazyGroup(click.Group):
             raise  # click handles these itself
         except KeyboardInterrupt:
             return _end(ctx, "interrupted", 130)
+        except PluginFailure as error:
+            return _end(
+                ctx, f"Error: {error} (a bug in the plugin or zslbench; --debug shows the traceback)", 1
+            )
         except ZslbenchError as error:
             return _end(ctx, f"Error: {error}", error.exit_code)
         except Exception as error:

@@ -105,6 +105,10 @@ def compute_group(
                 display.say(
                     f"run {record.info.id} was stored without weights; --force repeats it and keeps them"
                 )
+            if job.debug_samples and not record.environment.get("debug_samples"):
+                display.say(
+                    f"run {record.info.id} was stored without statistics of samples; --force repeats it"
+                )
     if missing := {slot: jobs[slot] for slot in slots if slot not in ended}:
         ended |= _Computation(jobs, missing, store, registry, display, force).compute()
     return {slot: ended[slot] for slot in slots}
@@ -230,6 +234,7 @@ class _Computation:
                     require_sound_data=run.job.require_sound_data,
                     observer=observer,
                     stages=run.stages,
+                    debug_samples=run.job.debug_samples,
                     member=member,
                 )
                 with plugin_code(run.job.recipe.label):

@@ -15,6 +15,8 @@ from zslbench.evaluation.evaluator import Evaluation, Score, evaluate as evaluat
 from zslbench.evaluation.folds import Fold, told, unseen_space
 from zslbench.experiment.inputs import ClassifierInputs
 from zslbench.experiment.recipe import Recipe
+from zslbench.experiment.samples import sample_statistics
+from zslbench.plugin.boundary import located
 from zslbench.plugin.declarations import Kind, Task
 from zslbench.plugin.interfaces import (
     Classifier,
@@ -103,7 +105,8 @@ class Fitter:
     def _made(self, kind: Kind, task: Task = "gzsl") -> Any:
         """A component for a task that knows those before it."""
         part, space = self.recipe.parts[kind], self.space if task == "gzsl" else unseen_space(self.space)
-        made = load_class(part.registered)(part.settings.for_task(task), space)
+        with located(**self._place(kind)):
+            made = load_class(part.registered)(part.settings.for_task(task), space)
         if kind != "embedding":
             made.embedding = self.embedding
         if kind == "classifier":
@@ -153,14 +156,14 @@ class Fitter:
 
         def after_embedding(nets: Networks, training: Training) -> Evaluation:
             view, held_out = self._embedded(nets, replace(training, stages=None))
-            fit = self._fit_generator(view, held_out)
+            fit = partial(self._fit_generator, view, held_out)
             generator = self._complete("generator", self.generator, fit, training.child("generator"))
             return self.fit_classifiers(generator.networks, view, held_out, training, each).evaluation
 
         embedding = self._complete(
             "embedding",
             self.embedding,
-            self.embedding.fit(self.fold.view),
+            lambda: self.embedding.fit(self.fold.view),
             self._part("embedding"),
             hook("embedding", after_embedding),
         )
@@ -172,9 +175,9 @@ class Fitter:
         generator = self._complete(
             "generator",
             self.generator,
-            self._fit_generator(view, held_out),
+            partial(self._fit_generator, view, held_out),
             self._part("generator"),
-            hook("generator", after_generator),
+            self._watched(hook("generator", after_generator), view, held_out),
         )
         # An observer of each classifier epoch must see all of them again after an interruption: they are
         # then repeated, not resumed.
@@ -187,12 +190,38 @@ class Fitter:
         return Fitted({part: nets for part, nets in networks.items() if nets}, last.evaluation, rows)
 
     def _complete(
-        self, kind: Kind, component: Any, fit: Fit, training: Training, on_epoch: OnEpoch | None = None
+        self,
+        kind: Kind,
+        component: Any,
+        fit: Callable[[], Fit],
+        training: Training,
+        on_epoch: OnEpoch | None = None,
     ) -> Trained:
         """The fitted component (None: the recipe has none); its training stops where the recipe's does."""
         until = self.recipe.until if kind == self.recipe.paced else None
         settings, space = (component.settings, component.space) if component else (None, self.space)
-        return complete(fit, space.semantics, training, on_epoch, settings=settings, until=until)
+        with located(**self._place(kind) | {"stage": training.stage}):
+            return complete(fit(), space.semantics, training, on_epoch, settings=settings, until=until)
+
+    def _place(self, kind: Kind) -> dict[str, str]:
+        """A component's plugin and name, and the fold, for unexpected errors in its code."""
+        part = self.recipe.parts.get(kind)
+        named = {"plugin": part.registered.plugin.name, kind: part.name} if part else {}
+        return {**named, "stage": self.training.stage}
+
+    def _watched(self, on_epoch: OnEpoch | None, view: TrainView, held_out: Fold) -> OnEpoch | None:
+        """Called after epochs of the generator: with statistics of its samples, if they are requested."""
+        if not self.training.debug_samples or self.generator is None or self.recipe.paced != "generator":
+            return on_epoch
+
+        def after(epoch: int, nets: Networks) -> Mapping[str, float]:
+            figures = dict(on_epoch(epoch, nets)) if on_epoch else {}
+            inputs = ClassifierInputs(
+                self.generator, nets, self.training.streams, place=self._place("generator")
+            )
+            return figures | sample_statistics(inputs, view, held_out)
+
+        return after
 
     def _fit_generator(self, view: TrainView, held_out: Fold) -> Fit:
         test = self._told(held_out, "gzsl")
@@ -230,7 +259,7 @@ class Fitter:
             return torch.cat([self.embedding.embed(nets, p) for p in in_chunks(one, view.labels.device)])
 
         def compute() -> Networks:
-            with torch.no_grad():
+            with torch.no_grad(), located(**self._place("embedding")):
                 return {"g": {name: embed(one) for name, one in inputs.items()}}
 
         settings = self.recipe.parts["embedding"].values()
@@ -256,14 +285,15 @@ class Fitter:
         tasks: list[Task] = (
             [one for one in both if one in self.tasks] if self.classifier.needs_examples else ["gzsl"]
         )
-        inputs = ClassifierInputs(self.generator, generator, training.streams, self.classifier.reads)
+        place, reads = self._place("generator"), self.classifier.reads
+        inputs = ClassifierInputs(self.generator, generator, training.streams, reads, place)
         views, held_out = inputs.views(view, self.space, tasks), inputs.held_out(held_out)
         networks: dict[str, Networks] = {}
         scores: dict[str, Score] = {}
         rows: tuple[dict[str, Any], ...] = ()
         for task in tasks:
             classifier = self._made("classifier", task)
-            score = partial(_score, classifier)
+            score = partial(_score, classifier, self._place("classifier"))
 
             def on_epoch(
                 epoch: int, nets: Networks, task: str = task, score: Callable[[Networks], Score] = score
@@ -274,7 +304,7 @@ class Fitter:
             done = self._complete(
                 "classifier",
                 classifier,
-                inputs.fit(classifier, view, seen, self.space),
+                partial(inputs.fit, classifier, view, seen, self.space),
                 training.child(task),
                 on_epoch if each else None,
             )
@@ -287,9 +317,9 @@ class Fitter:
         return evaluate_scores(held_out, scores, tasks, keep=self.training.keep_scores)
 
 
-def _score(classifier: Classifier, nets: Networks) -> Score:
+def _score(classifier: Classifier, place: Mapping[str, str], nets: Networks) -> Score:
     def score(inputs: Tensor) -> Tensor:
-        with torch.no_grad():
+        with torch.no_grad(), located(**place):
             return classifier.scores(nets, inputs)
 
     return score

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator as Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from zslbench.errors import PluginError, SettingsError
 from zslbench.evaluation.folds import Fold, HeldOut
+from zslbench.plugin.boundary import located
 from zslbench.plugin.dataset import Indices
 from zslbench.plugin.interfaces import (
     Classifier,
@@ -44,6 +45,8 @@ class ClassifierInputs:
     streams: Streams
     reads: str = "inputs"
     """``Classifier.reads``."""
+    place: Mapping[str, str] = field(default_factory=dict)
+    """Plugin and name of the generator, for unexpected errors in its code."""
 
     def views(self, view: TrainView, space: ClassSpace, tasks: Collection[str]) -> dict[str, TrainView]:
         """What the classifier of each task is fitted on: real and synthetic images for ``gzsl``, synthetic
@@ -154,12 +157,24 @@ class ClassifierInputs:
             for some in torch.split(unseen, max(1, _PASS // count)):
                 noise = _by_class(self.generator.sample_noise, some, count, streams)
                 semantics = space.semantics[some].repeat_interleave(count, dim=0)
-                made = self.generator.sample(self.networks, semantics, noise)
+                made = self._sampled(semantics, noise)
                 if self.generator.samples == "features":
                     specs = {} if self._sees_g else self.generator.transform_noise
                     made = self._inputs(made, _by_class(specs, some, count, of_transform))
                 found.append(made)
         return found, unseen.repeat_interleave(count)
+
+    def compared(self, g: Tensor, semantics: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Real features of images, and ``count`` synthetic ones of each class, (k, count, d),
+        in the space that the generator samples."""
+        assert self.generator is not None
+        streams = self.streams.child("samples")
+        with torch.no_grad():
+            rows = torch.arange(len(semantics), device=g.device)
+            noise = _by_class(self.generator.sample_noise, rows, count, streams)
+            made = self._sampled(semantics.repeat_interleave(count, dim=0), noise)
+        real = torch.cat(self.real(g)) if self.generator.samples == "inputs" else g
+        return real, made.view(len(semantics), count, -1)
 
     def _count(self, task: str) -> int:
         if self.generator is None:
@@ -175,7 +190,13 @@ class ClassifierInputs:
     def _inputs(self, g: Tensor, noise: Noise) -> Tensor:
         if self.generator is None or self._sees_g:
             return g
-        return self.generator.transform(self.networks, g, noise)
+        with located(**self.place):
+            return self.generator.transform(self.networks, g, noise)
+
+    def _sampled(self, semantics: Tensor, noise: Noise) -> Tensor:
+        assert self.generator is not None
+        with located(**self.place):
+            return self.generator.sample(self.networks, semantics, noise)
 
     def _noise(self, rows: int, streams: Streams) -> Noise:
         specs = self.generator.transform_noise if self.generator and not self._sees_g else {}

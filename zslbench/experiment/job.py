@@ -143,6 +143,7 @@ NOT_NUMERIC = (
     "experiment/published.py",
     "experiment/events.py",
     "experiment/options.py",
+    "experiment/samples.py",
 )
 """What does not count in them: suites, published figures, observers of runs, declarations of options."""
 
@@ -159,6 +160,8 @@ class Job:
     selection: Selection
     mode: ExecutionMode
     keep_weights: bool = False
+    debug_samples: bool = False
+    """Whether epochs record statistics of synthetic features; no other number depends on it."""
 
     def identity(self) -> dict[str, Any]:
         """Everything that the run's numbers depend on."""

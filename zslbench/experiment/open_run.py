@@ -146,6 +146,7 @@ class OpenRun:
                 "group": job.recipe.group,
                 "stages": self.stages.events,
                 "weights": weights,
+                **({"debug_samples": True} if job.debug_samples else {}),
             },
             data=job.data,
             notes=[*job.dataset.notes, *notes],

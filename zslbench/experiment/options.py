@@ -146,6 +146,12 @@ class RunOptions(MachineOptions):
         False, "Do not compare a region store with its digests; marks runs as unverified.", is_flag=True
     )
     """Part of a run's identity."""
+    debug_samples: bool = _option(
+        False,
+        "Record statistics of synthetic features after every epoch of a generator's training.",
+        is_flag=True,
+    )
+    """No other number of a run depends on it."""
     track: str | Sequence[str] | None = _option(
         None,
         "Log runs with this tracker, e.g. tensorboard=logs (zslbench trackers lists them); repeatable; "

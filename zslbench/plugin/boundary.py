@@ -8,12 +8,14 @@ import io
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from zslbench.errors import Interrupted, PluginError
+from zslbench.errors import Interrupted, PluginError, PluginFailure, ZslbenchError, memory_shortage
 from zslbench.output import echo
 from zslbench.pipes import Pipe
+from zslbench.plugin.declarations import KINDS
 
 PACKAGES: dict[str, str] = {}
 """The names of loaded plugins, by top-level package."""
@@ -42,6 +44,41 @@ def plugin_code(what: str) -> Iterator[None]:
                 raise
             text = f"{what}: a plugin raised {one_line(error)}; plugins must not end the process"
             raise PluginError(text) from error
+
+
+@contextlib.contextmanager
+def located(**place: object) -> Iterator[None]:
+    """Say where an unexpected error arose: ``plugin``, ``generator``, ``stage``, ``epoch``, ``step``.
+
+    Contexts inside each other add to the place, and of components the innermost is named. What is no
+    fault of a plugin passes: errors of zslbench, missing memory, and errors of the operating system in the
+    core's own code.
+
+    Raises:
+        PluginFailure: in place of the unexpected error, its cause.
+    """
+    try:
+        yield
+    except PluginFailure as failure:
+        if "plugin" in failure.place:
+            place = {name: one for name, one in place.items() if name not in ("plugin", *KINDS)}
+        merged = place | failure.place
+        ordered = {name: merged[name] for name in _PLACES if name in merged}
+        raise PluginFailure(ordered, failure.what) from failure.__cause__
+    except ZslbenchError:
+        raise
+    except Exception as error:
+        if memory_shortage(error) or (isinstance(error, OSError) and not _passed_a_plugin(error)):
+            raise
+        raise PluginFailure(place, one_line(error)) from error
+
+
+_PLACES = ("plugin", *KINDS, "stage", "epoch", "step")
+
+
+def _passed_a_plugin(error: BaseException) -> bool:
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(_package(frame) in PACKAGES.keys() - {_CORE} for frame, _ in frames)
 
 
 def is_stop(error: BaseException) -> bool:

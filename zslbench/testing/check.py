@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import traceback
 import unittest
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from zslbench.errors import PluginFailure
 from zslbench.plugin.boundary import is_stop, one_line
 
 ResultT = TypeVar("ResultT")
@@ -54,19 +56,37 @@ class Check:
     run: Callable[[], None]
     expected_failure: str | None = None
     """Why the author expects it to fail; None: it must pass."""
+    reported: dict[Hashable, str] = field(default_factory=dict, compare=False, repr=False)
+    """Checks that failed, by their fault; shared by the checks of one subject, so that each fault is reported
+    once."""
 
     def __call__(self) -> None:
         where = f"{self.subject} fails check '{self.name}'"
         try:
             self.run()
-        except Fault as fault:
-            raise ConformanceError(f"{where}: {fault} (rule: {self.rule})") from None
         except NotApplicable:
             raise
         except BaseException as error:  # a component that calls sys.exit must not end the tests
             if is_stop(error):
                 raise
-            raise ConformanceError(f"{where}: {one_line(error)} (rule: {self.rule})") from error
+            first = self.reported.get(_identified(error), self.name)
+            if self.expected_failure is None:
+                self.reported.setdefault(_identified(error), self.name)
+            if first != self.name:
+                raise NotApplicable(f"the fault that check '{first}' reports comes first") from None
+            text = str(error) if isinstance(error, Fault | PluginFailure) else one_line(error)
+            cause = None if isinstance(error, Fault) else error
+            raise ConformanceError(f"{where}: {text} (rule: {self.rule})") from cause
+
+
+def _identified(error: BaseException) -> Hashable:
+    """Equal for errors of one origin: that of the first error behind it, or a fault's words."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, Fault):
+        return str(error)
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    return type(error), one_line(error), tuple(places[-1:])
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -165,8 +165,11 @@ def parametrize_with_checks(checks: Iterable[Check]) -> Any:
 
 
 def _bound(subject: str, functions: Sequence[Callable[[CaseT], None]], case: CaseT) -> tuple[Check, ...]:
+    reported: dict[Hashable, str] = {}
     return tuple(
-        Check(subject, one.__name__, " ".join((one.__doc__ or "").split()), partial(one, case))
+        Check(
+            subject, one.__name__, " ".join((one.__doc__ or "").split()), partial(one, case), None, reported
+        )
         for one in functions
     )
 

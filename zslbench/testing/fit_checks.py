@@ -165,7 +165,7 @@ def guide_is_optional(case: ComponentCase) -> None:
     except Exception as error:
         raise Fault(
             f"fit without a guide raises {type(error).__name__}; raise a ZslbenchError that says what to do"
-        ) from None
+        ) from error
 
 
 def encoder_is_optional(case: ComponentCase) -> None:
@@ -180,7 +180,7 @@ def encoder_is_optional(case: ComponentCase) -> None:
         raise Fault(
             f"fit after a generator without an encoder raises {type(error).__name__}; raise a ZslbenchError "
             "that says what to do"
-        ) from None
+        ) from error
 
 
 # --- stages that are reused ----------------------------------------------------------------------

@@ -59,6 +59,8 @@ class Training:
     """Captures iterations in CUDA graphs; None: they are computed step by step."""
     keep_scores: bool = False
     """Whether evaluations keep all scores, not only the leaders that figures need."""
+    debug_samples: bool = False
+    """Whether epochs of a generator's training record statistics of its synthetic features."""
     member: Member | None = None
     """Set if several seeds train together."""
 

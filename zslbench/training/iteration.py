@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import PluginError
+from zslbench.plugin.boundary import located
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Progress, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training.batches import Sampler, reader_of
@@ -252,7 +253,8 @@ class Iteration:
         for step, function, number, noise in zip(
             self.steps, self.functions, self.numbers, inputs.noise, strict=True
         ):
-            gradients, losses = function(self.everything, inputs.batches[number], noise)
+            with located(step=step.name):
+                gradients, losses = function(self.everything, inputs.batches[number], noise)
             # A loss or a new state may be one of the networks' own tensors: read it before they change.
             for name, value in {"loss": losses.total, **losses.log}.items():
                 key = f"{step.name}_{name}"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import Interrupted, PluginError
+from zslbench.plugin.boundary import located
 from zslbench.plugin.interfaces import Derived, Episodic, Fit, Networks, Program
 from zslbench.plugin.settings import ComponentSettings, schedule_of
 from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
@@ -224,15 +225,16 @@ def _train(run: Run, on_epoch: OnEpoch | None) -> None:
     training, observer, frozen = run.training, run.training.observer, run.program.frozen
     observer.stage_started(training.stage, run.last, run.epoch)
     while run.epoch < run.last:
-        run.train_epoch()
-        metrics = run.figures()
-        if on_epoch is not None:
-            try:
-                with run.evaluation():
-                    metrics |= on_epoch(run.epoch + 1, {**frozen, **run.networks()})
-            except Interrupted:  # the training is saved, only the evaluation is repeated
-                run.save()
-                raise
+        with located(stage=training.stage, epoch=run.epoch + 1):
+            run.train_epoch()
+            metrics = run.figures()
+            if on_epoch is not None:
+                try:
+                    with run.evaluation():
+                        metrics |= on_epoch(run.epoch + 1, {**frozen, **run.networks()})
+                except Interrupted:  # the training is saved, only the evaluation is repeated
+                    run.save()
+                    raise
         observer.epoch_ended(training.stage, run.epoch + 1, run.last, metrics)
         run.end_epoch(metrics)
     observer.stage_ended(training.stage)

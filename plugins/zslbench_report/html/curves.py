@@ -150,13 +150,67 @@ def _losses(report: Report, series: Series, tables: _Tables, left: int) -> dict[
     }
 
 
+# --- synthetic features ---------------------------------------------------------------------------
+
+_SAMPLES = {
+    "purity": "nearest to their class (share)",
+    "distance": "distance of class means",
+    "spread": "spread (real: 1)",
+    "collapsed": "at one point (share)",
+    "mean": "mean (thin: real)",
+}
+"""Statistics of samples, as ``--debug-samples`` records them."""
+
+
+def sample_statistics(report: Report) -> Mapping[str, Any] | None:
+    """For each method whose runs recorded them, statistics of synthetic features by epoch."""
+
+    def panel(title: str, shown: list[Series]) -> dict[str, Any] | None:
+        methods = []
+        for series in shown:
+            for record, table in _epoch_tables(report, series)[:1]:
+                charts = [
+                    report.draw(loss_chart, "samples", f"{what} of {series.label} on {title}", traces, what)
+                    for name, what in _SAMPLES.items()
+                    if (traces := _sample_traces(table, name, series.tone))
+                ]
+                if charts:
+                    seed = record.info.seed
+                    methods.append(
+                        {"label": series.label, "tone": series.tone, "seed": seed, "charts": charts}
+                    )
+        return {"methods": methods} if methods else None
+
+    return report.panels(panel)
+
+
+def _sample_traces(table: pd.DataFrame, name: str, tone: Tone) -> list[Trace]:
+    """Of seen classes in the final fit and, dashed, of validation classes on the validation fold."""
+    found = []
+    drawn = [("seen", name, tone, False), ("unseen", name, _VALIDATION, False)]
+    drawn += [("seen", "real_mean", tone, True)] if name == "mean" else []
+    for side, statistic, style, faint in drawn:
+        column = f"samples_{side}_{statistic}"
+        if column in table:
+            fold = "validation" if side == "unseen" else "final"
+            rows = _first_candidate(table.dropna(subset=column), fold)
+            if len(rows):
+                found.append(Trace(rows["epoch"].to_numpy(float), rows[column].to_numpy(float), style, faint))
+    return found
+
+
+def _first_candidate(rows: pd.DataFrame, fold: str) -> pd.DataFrame:
+    part = rows[rows["stage"].astype(str).str.startswith(fold)]
+    if "candidate" in part.columns and part["candidate"].notna().any():
+        part = part[part["candidate"] == part["candidate"].min()]
+    return part
+
+
 def _loss_traces(rows: pd.DataFrame, column: str, tone: Tone) -> list[Trace]:
     """The loss of the first candidate on the validation fold, and that of the final fit."""
     traces = []
     for fold, style in (("validation", _VALIDATION), ("final", replace(tone, dash=()))):
-        part = rows[rows["stage"].astype(str).str.startswith(fold)]
-        if "candidate" in part.columns and part["candidate"].notna().any():
-            part = part[part["candidate"] == part["candidate"].min()]
+        part = _first_candidate(rows, fold)
         if len(part):
             traces.append(Trace(part["epoch"].to_numpy(float), part[column].to_numpy(float), style))
     return traces

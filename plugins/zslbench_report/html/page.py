@@ -20,7 +20,7 @@ from zslbench.errors import ZslbenchError
 from zslbench.output import visible_lines
 from zslbench.report import is_simulated, leak_notes, signed
 from zslbench_report.html.classes import class_accuracies, confusion
-from zslbench_report.html.curves import seen_unseen_curves, training_curves
+from zslbench_report.html.curves import sample_statistics, seen_unseen_curves, training_curves
 from zslbench_report.html.networks import attention, tsne
 from zslbench_report.html.report import Report
 from zslbench_report.html.results import audits, missing, results, variants
@@ -51,6 +51,7 @@ SECTIONS = (
     Section("classes", "Accuracy by class", class_accuracies),
     Section("confusion", "Confused unseen classes", confusion),
     Section("training", "Training curves", training_curves),
+    Section("samples", "Synthetic features during training", sample_statistics),
     Section("ablation", "Variants of one method", variants),
     Section("tsne", "Features in two dimensions (t-SNE)", tsne),
     Section("attention", "Where the embedding looks", attention),

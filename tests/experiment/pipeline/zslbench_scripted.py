@@ -282,6 +282,47 @@ def kept(test):
     return {name: value for name, value in found.items() if value is not None}
 
 
+class RaisingSettings(ComponentSettings):
+    epochs: Epochs = 3
+    at: str = "nowhere"
+
+
+class Raising(ScriptedGenerator):
+    """Fails unexpectedly in one of its methods."""
+
+    def __init__(self, settings, space):
+        super().__init__(settings, space)
+        self.fails_in("constructor")
+
+    def fails_in(self, where):
+        if self.settings.at == where:
+            raise KeyError(where)
+
+    def fit(self, view):
+        self.fails_in("fit")
+        program = super().fit(view)
+        ((step,),) = program.passes
+
+        def losses(nets, batch, noise):
+            self.fails_in("step")
+            return step.losses(nets, batch, noise)
+
+        return dataclasses.replace(program, passes=((dataclasses.replace(step, losses=losses),),))
+
+    def sample(self, nets, semantics, noise):
+        self.fails_in("sample")
+        return super().sample(nets, semantics, noise)
+
+    def transform(self, nets, g, noise):
+        self.fails_in("transform")
+        return super().transform(nets, g, noise)
+
+
+class RaisingClassifier(Scripted):
+    def scores(self, nets, features):
+        return {}["scores"]
+
+
 class ClosedSettings(ComponentSettings):
     u: Script = ((0.5,),)
     s: Script = ((0.5,),)
@@ -325,6 +366,8 @@ def zslbench_components():
         one("generator", "scripted-codes", "CodesGenerator", "GeneratorSettings"),
         one("classifier", "reads-g", "ReadsG", "ClassifierSettings"),
         one("generator", "told", "ToldGenerator"),
+        one("generator", "raising", "Raising", "RaisingSettings"),
+        one("classifier", "raising", "RaisingClassifier", "ClassifierSettings"),
         one("classifier", "told", "ToldClassifier", "ClosedSettings"),
         *(
             one("embedding", name, target, "GeneratorSettings")

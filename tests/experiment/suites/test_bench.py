@@ -146,11 +146,12 @@ def test_a_cell_that_fails_takes_no_other_with_it_and_is_remembered(
     found = prepared.run(watcher)
     entry = found.entries["lab", "there", "last"]
     assert (entry.state, set(entry.failures), dict(entry.records)) == ("failed", {0, 1}, {})
-    assert entry.failures[0] == "RuntimeError: it cannot be fitted"
+    place = "plugin 'lab', classifier 'lab-ridge', stage 'final/gzsl'"
+    assert entry.failures[0] == f"{place}: RuntimeError: it cannot be fitted"
     assert found.entries["lab (solid)", "there", "last"].state == "done"
     assert watcher.ends == ["failed", "done", "failed", "done"]
     assert prepared.failures(found) == [
-        f"lab on there, last, seed {seed}: RuntimeError: it cannot be fitted" for seed in (0, 1)
+        f"lab on there, last, seed {seed}: {place}: RuntimeError: it cannot be fitted" for seed in (0, 1)
     ]
     # Repaired, but no one requested it again.
     (world / "broken").unlink()

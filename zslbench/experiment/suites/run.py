@@ -184,7 +184,8 @@ class Bench:
     def _job(self, cell: Cell) -> Job:
         dataset, data = self._datasets.load(cell.recipe, cell.files)
         mode = replace(self.mode, replicas=len(cell.group))
-        return Job(cell.recipe, dataset, data, cell.seed, cell.selection, mode, cell.keep_weights)
+        debug = self.options.debug_samples
+        return Job(cell.recipe, dataset, data, cell.seed, cell.selection, mode, cell.keep_weights, debug)
 
     # --- running ---------------------------------------------------------------------------------
 

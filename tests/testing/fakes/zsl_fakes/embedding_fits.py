@@ -19,6 +19,13 @@ class GivesList(Sound):
         return []
 
 
+class Unfittable(Sound):
+    """fit_form: KeyError: 'critic'"""
+
+    def fit(self, view):
+        return {}["critic"]
+
+
 class UpdatesNothing(Sound):
     """fit_form: updates no network"""
 

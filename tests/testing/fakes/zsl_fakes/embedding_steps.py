@@ -10,6 +10,13 @@ from zsl_fakes.embeddings import Sound
 from zslbench.plugin.interfaces import Normal, Step, Uniform
 
 
+class RaisingStep(Sound):
+    """step_losses: KeyError: 'critic'"""
+
+    def losses(self, nets, batch, noise):
+        return super().losses(nets["critic"], batch, noise)
+
+
 class VectorLoss(Sound):
     """step_losses: 'total' is not a scalar tensor (shape (1,))"""
 
