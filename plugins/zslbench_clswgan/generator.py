@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Generator as Coroutine, Mapping
 from functools import partial
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -46,6 +47,8 @@ class CLSWGAN(Generator):
     """Features x ≥ 0 (b, d) from class semantics a (b, A): G, D and a classifier of real seen features."""
 
     settings: CLSWGANSettings
+    name: ClassVar[str] = "f-clswgan"
+    """The registered name, for messages."""
 
     def critic_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
         """−L_WGAN, eq. (2), for D."""
@@ -109,8 +112,13 @@ class CLSWGAN(Generator):
         return {"prior": Normal((self.latent,))}
 
     def fit(self, view: TrainView) -> Coroutine[Program | Derived, Networks, Networks]:
-        """First the classifier, then G and D, which read it."""
+        """First the classifier, then G and D, which read it.
+
+        Raises:
+            ZslbenchError: a feature is below 0.
+        """
         s = self.settings
+        wgan.refuse_negative(self.name, view.features)
         frozen = yield from self.prepared(view)
         adam = Optimizer("adam", lr=s.lr, betas=(s.beta1, 0.999))
         return (

@@ -68,6 +68,7 @@ class LisGAN(CLSWGAN):
     """f-CLSWGAN whose synthetic features, and their means, stay near real ones."""
 
     settings: LisGANSettings
+    name = "lisgan"
 
     def losses_on_fake(
         self, nets: Networks, batch: Batch, noise: Noise, fake: Float[Tensor, "b d"]

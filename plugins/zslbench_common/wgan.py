@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from zslbench.errors import ZslbenchError
 from zslbench.plugin import Networks, Streams
 from zslbench.training import initial_linear, leaky_relu, linear, two_layer_gradient_penalty
 
@@ -30,6 +31,15 @@ def initial(streams: Streams, d: int, attributes: int, hidden: int, latent: int)
         | initial_linear(streams, net, "out", hidden, outputs)
         for net, inputs, outputs in (("generator", latent, d), ("critic", d, 1))
     }
+
+
+def refuse_negative(generator: str, features: Float[Tensor, "n d"]) -> None:
+    """Raise ZslbenchError for training features below 0, which a generator that ends in ReLU cannot make."""
+    if (low := float(features.min())) < 0:
+        raise ZslbenchError(
+            f"generator {generator}: training features go down to {low:.3g}, but it makes none below 0; use "
+            "an embedding whose features are not negative, for example --set embedding.normalize=minmax"
+        )
 
 
 def generate(net: Net, z: Float[Tensor, "b z"], a: Float[Tensor, "b a"]) -> Float[Tensor, "b d"]:

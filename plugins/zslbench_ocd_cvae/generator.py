@@ -46,6 +46,7 @@ from zslbench.plugin import (
     Uniform,
 )
 from zslbench_common.gaussians import reparameterise
+from zslbench_common.wgan import refuse_negative
 from zslbench_ocd_cvae import networks
 from zslbench_ocd_cvae.losses import (
     centre_loss,
@@ -108,7 +109,13 @@ class OCDCVAE(Generator):
         return {"prior": Normal((self.latent,))}
 
     def fit(self, view: TrainView) -> Program:
+        """One step for all networks.
+
+        Raises:
+            ZslbenchError: a feature is below 0.
+        """
         s = self.settings
+        refuse_negative("ocd-cvae", view.features)
         drawn = self.space.seen if s.classes == "seen" else torch.arange(len(self.space.names))
         step = Step(
             "cvae",

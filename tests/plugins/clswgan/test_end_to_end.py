@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,11 @@ from zslbench.errors import ZslbenchError
 from zslbench.plugin import ClassSpace, TrainView, Transductive
 from zslbench.report import told_of_test
 from zslbench_clswgan.classifier import LisGANSoftmax
-from zslbench_clswgan.lisgan import soul_samples
-from zslbench_clswgan.settings import LisGANSoftmaxSettings
+from zslbench_clswgan.generator import CLSWGAN
+from zslbench_clswgan.lisgan import LisGAN, soul_samples
+from zslbench_clswgan.settings import CLSWGANSettings, LisGANSettings, LisGANSoftmaxSettings
+from zslbench_ocd_cvae.generator import OCDCVAE
+from zslbench_ocd_cvae.settings import OCDCVAESettings
 
 
 @pytest.fixture
@@ -55,6 +60,23 @@ def test_it_learns_on_the_toy_data_set(tmp_path):
         store=tmp_path, device="cpu", threads=1,
     )  # fmt: skip
     assert result.records[0].metrics["acc"] > 0.4
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("f-clswgan", partial(CLSWGAN, CLSWGANSettings())),
+        ("lisgan", partial(LisGAN, LisGANSettings())),
+        ("ocd-cvae", partial(OCDCVAE, OCDCVAESettings())),
+    ],
+)
+def test_negative_features_are_refused_since_a_relu_makes_none(name, made):
+    space = ClassSpace(("a", "b"), torch.eye(2), torch.tensor([0]), torch.tensor([1]))
+    view = TrainView(torch.tensor([[0.5, -0.25]]), torch.tensor([0]))
+    with pytest.raises(ZslbenchError, match=rf"generator {name}: .* -0\.25\b") as caught:
+        fit = made(space).fit(view)
+        next(fit)
+    assert "normalize=minmax" in str(caught.value)
 
 
 def test_only_the_reading_authors_sees_test_images(small):
