@@ -228,20 +228,20 @@ def test_programs_of_other_lengths_share_no_schedule_but_may_share_the_rest(seen
 @pytest.mark.parametrize("seeds", [[5], [5, 6]])
 def test_stopped_after_the_chosen_epoch_it_is_what_was_evaluated_then(seeds: list[int]) -> None:
     """Rates, weights and progress are those of the whole schedule, of which only a part is trained."""
-    program, evaluated = scheduled(), {}
+    program, evaluated = scheduled(epochs=6), {}
 
     def on_epoch(epoch: int, nets: Any) -> dict[str, float]:
         evaluated[epoch] = nets
         return {}
 
     run(program, on_epoch=on_epoch)
-    ends, group = together(dict.fromkeys(seeds, program), until=3)
+    ends, group = together(dict.fromkeys(seeds, program), until=4)
     assert not group.one_by_one
-    for a, b in zip(tree_leaves(ends[5].networks), tree_leaves(evaluated[3]), strict=True):
+    for a, b in zip(tree_leaves(ends[5].networks), tree_leaves(evaluated[4]), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
         assert len(seeds) > 1 or torch.equal(a, b)
-    other = run(replace(program, epochs=3)).networks
-    assert not torch.allclose(other["two"]["v"], evaluated[3]["two"]["v"])
+    other = run(replace(program, epochs=4)).networks
+    assert not torch.allclose(other["two"]["v"], evaluated[4]["two"]["v"])
 
 
 # --- noise ------------------------------------------------------------------------------------------------
