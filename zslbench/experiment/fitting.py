@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.errors import PluginError, SettingsError, ZslbenchError
+from zslbench.errors import PluginError, PluginFailure, SettingsError, ZslbenchError
 from zslbench.evaluation.evaluator import Evaluation, Score, evaluate as evaluate_scores
 from zslbench.evaluation.folds import Fold, told, unseen_space
 from zslbench.experiment.inputs import ClassifierInputs
@@ -143,8 +143,9 @@ class Fitter:
                     training = replace(training, streams=training.streams.child(f"epoch {epoch}"))
                 try:
                     return assess(epoch, evaluate(nets, training))
-                except KeyError as error:
-                    if not error.args or error.args[0] in nets:
+                except PluginFailure as failure:
+                    error, own = failure.__cause__, kind in failure.place
+                    if not own or not isinstance(error, KeyError) or not error.args or error.args[0] in nets:
                         raise
                     name = self.recipe.parts[kind].name
                     raise PluginError(
