@@ -44,6 +44,7 @@ def zslbench_methods() -> Iterator[Method]:
         paper=PAPER,
         settings={"embedding.normalize": "minmax"},
         presets="zslbench_ce_gzsl.presets",
+        explain="zslbench_ce_gzsl.explained:explain",
         tunable=TUNABLE,
         variants=(
             Variant(

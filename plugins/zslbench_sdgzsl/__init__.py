@@ -45,6 +45,7 @@ def zslbench_methods() -> Iterator[Method]:
         paper=PAPER,
         settings={"embedding.normalize": "minmax"},
         presets="zslbench_sdgzsl.presets",
+        explain="zslbench_sdgzsl.explained:explain",
         tunable=TUNABLE,
         variants=(
             Variant(

@@ -6,7 +6,9 @@ import shlex
 
 import pytest
 
+from zslbench.experiment import find_suite
 from zslbench.experiment.recipe import resolve
+from zslbench.experiment.suites.lines import resolve_suite
 from zslbench.plugin.discovery import registry
 
 DEFAULTS = (
@@ -97,3 +99,9 @@ def test_a_preset_says_what_the_released_command_says(name):
 
 def test_awa1_gets_no_preset_that_passes_for_the_authors():
     assert resolve(registry(), "awa1", method="sdgzsl").preset is None
+
+
+def test_table_1_has_the_sentences_with_their_preset_on_cub_and_no_other() -> None:
+    cells = resolve_suite(find_suite("ijcai22-table1"), registry()).cells
+    found = {cell.dataset: cell.recipe.preset for cell in cells if cell.line.label == "SDGZSL"}
+    assert found == {"cub": "cub-sentence", "sun": "sun", "awa2": "awa2"}
