@@ -40,7 +40,8 @@ class Decision(SettingsGroup):
     published procedure; shared: one classifier for all images, on the generator's samples, without
     counterfactuals (the authors' baseline)."""
     per_class: Count = 300
-    """Counterfactuals of each unseen class, and of each image, under ``exact`` (code: syn_num)."""
+    """Counterfactuals of each unseen class, and of each image, under ``exact`` (code: syn_num). The decision
+    leans to unseen classes as this exceeds the number of real features per seen class."""
     sub_sample: Count = 10
     """Real features of each seen and counterfactuals of each unseen class under ``sub-sampled``."""
     epochs: Count = 5
