@@ -45,6 +45,7 @@ from zslbench.plugin import (
     TrainView,
     Uniform,
 )
+from zslbench.training import pick_rows
 from zslbench_common.gaussians import reparameterise
 from zslbench_common.wgan import refuse_negative
 from zslbench_ocd_cvae import networks
@@ -75,7 +76,7 @@ class OCDCVAE(Generator):
         labels = noise["class"].repeat_interleave(2)
         drawn_a = self.space.semantics.to(x.dtype)[labels]
         drawn = decode(nets["decoder"], s.spread * noise["pair"].reshape(len(labels), -1), drawn_a)
-        other = drawn.reshape(len(x), 2, -1)[noise["partner"]].reshape(drawn.shape)
+        other = pick_rows(drawn.reshape(len(x), -1), noise["partner"]).reshape(drawn.shape)
         hard = over_complete(drawn, other, s.max_shift * noise["shift"].reshape(-1, 1))
 
         of_real = regress(nets["regressor"], x)
@@ -83,7 +84,7 @@ class OCDCVAE(Generator):
         f = torch.cat([regress(nets["regressor"], hard), of_real])
         y = torch.cat([labels, batch.labels])
         triplet = online_batch_triplet_loss(f, y, s.margin)
-        centre = centre_loss(f, nets["centres"]["values"][y])
+        centre = centre_loss(f, pick_rows(nets["centres"]["values"], y))
         total = cvae + s.lambda_r * regression + s.lambda_t * triplet + s.lambda_c * centre
         return Losses(total, {"cvae": cvae, "regression": regression, "triplet": triplet, "centre": centre})
 

@@ -18,6 +18,7 @@ from zslbench.training import (
     mse,
     nll_loss,
     pick,
+    pick_rows,
 )
 
 
@@ -29,6 +30,16 @@ def test_xavier_fills_torchs_interval() -> None:
         assert tensor.std() == pytest.approx(0.5 * (2 / 500) ** 0.5, rel=0.02)
     assert layer["out.weight"].mean().abs() < 1e-3
     assert torch.equal(layer["out.bias"], torch.zeros(200))
+
+
+def test_pick_rows_is_indexing_value_and_gradient() -> None:
+    x, rows = torch.randn(5, 3).double(), torch.tensor([4, 0, 4, 2])
+    weights = torch.randn(4, 3).double()
+    assert torch.equal(pick_rows(x, rows), x[rows])
+    one, other = x.clone().requires_grad_(), x.clone().requires_grad_()
+    (pick_rows(one, rows) * weights).sum().backward()
+    (other[rows] * weights).sum().backward()
+    torch.testing.assert_close(one.grad, other.grad, rtol=1e-14, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

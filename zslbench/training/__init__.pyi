@@ -13,6 +13,7 @@ from .functional import (
     mse as mse,
     nll_loss as nll_loss,
     pick as pick,
+    pick_rows as pick_rows,
     two_layer_gradient_penalty as two_layer_gradient_penalty,
     warm_up as warm_up,
 )

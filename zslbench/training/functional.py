@@ -82,6 +82,14 @@ def pick(x: Float[Tensor, "b classes"], labels: Int[Tensor, " b"]) -> Float[Tens
     return torch.where(chosen, x, 0).sum(dim=1)
 
 
+def pick_rows(x: Float[Tensor, "n d"], rows: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
+    """``x[rows]``, value and gradient, where x is trained or depends on what is.
+
+    A product with a matrix of zeros and ones, since the gradient of an index scatters, see :func:`pick`.
+    """
+    return (rows[:, None] == torch.arange(x.shape[0], device=x.device)).to(x.dtype) @ x
+
+
 def mask_classes(
     logits: Float[Tensor, "b classes"], classes: Int[Tensor, " some"]
 ) -> Float[Tensor, "b classes"]:

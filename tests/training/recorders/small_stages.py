@@ -8,7 +8,7 @@ import torch
 
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.interfaces import ClassSpace, Program, Rows, TrainView
+from zslbench.plugin.interfaces import ClassSpace, Derived, Program, Rows, TrainView
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_class
 from zslbench_sc_egg.networks import initial_regressor
@@ -98,19 +98,39 @@ def stage(name: str, device: torch.device | str = "cpu", regions: Rows | None = 
         made = load_class(recipe.parts["generator"].registered)(
             recipe.parts["generator"].settings, space
         ).fit(view)
+        if not isinstance(made, Program):
+            made = paced(made, device)
     assert isinstance(made, Program)
     return made
 
 
+def paced(fit: Any, device: torch.device | str) -> Program:
+    """The paced program of a ``fit`` with stages before it, which are not trained."""
+    part = next(fit)
+    while isinstance(part, Derived) or not part.paced:
+        done = part.compute() if isinstance(part, Derived) else part.initial(Streams(0, device))
+        part = fit.send(done)
+    found: Program = part
+    return found
+
+
 def _known(method: str) -> dict[str, Any]:
-    left_out = {"sc-egg": (), "gcm-cf": ("embedding", "classifier")}.get(method, ("embedding",))
+    left_out = {
+        "sc-egg": (),
+        "gcm-cf": ("embedding", "classifier"),
+        "ocd-cvae": ("embedding", "generator.critic_steps"),
+    }.get(method, ("embedding",))
     return {k: v for k, v in SETTINGS.items() if not k.startswith(left_out)}
 
 
 STAGES = (
     "tf-vaegan/generator",
     "tf-vaegan/classifier",
+    "f-clswgan/generator",
+    "f-vaegan-d2/generator",
     "free/generator",
+    "lisgan/generator",
+    "ocd-cvae/generator",
     "gcm-cf/generator",
     "sc-egg/stage1",
     "sc-egg/stage1 authors",
