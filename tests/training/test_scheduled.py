@@ -84,8 +84,8 @@ def test_progress_counts_epochs_iterations_and_their_share(seen: list[Inputs]) -
             assert all(one.shape == () and one.dtype == torch.float32 for one in batch.progress)
             found = [float(one) for one in batch.progress]
             assert found == [number // (2 * ITERATIONS), number, pytest.approx(number / total)]
-    last = last_progress([scheduled()], torch.device("cpu"))
-    assert all(torch.equal(a[0], b) for a, b in zip(last, seen[-1].batches[0].progress, strict=True))
+    last = last_progress(scheduled(), torch.device("cpu"))
+    assert all(torch.equal(a, b) for a, b in zip(last, seen[-1].batches[0].progress, strict=True))
 
 
 def test_a_batch_made_by_hand_is_at_the_start() -> None:

@@ -179,12 +179,18 @@ def iterations(program: Program) -> int:
     return program.iterations or math.ceil(len(program.labels) / program.batch_size)
 
 
-def progress(programs: Sequence[Program], epoch: int, iteration: int, device: torch.device) -> Progress:
-    """Progress of replicas, (replicas,), after so many epochs and iterations of their programs."""
-    shares = [iteration / (iterations(one) * len(one.passes) * one.epochs) for one in programs]
+def length(program: Program) -> int:
+    """Iterations of the whole program."""
+    return iterations(program) * len(program.passes) * program.epochs
+
+
+def progress(lengths: int | Sequence[int], epoch: int, iteration: int, device: torch.device) -> Progress:
+    """Progress after so many epochs and iterations of a program, or of replicas' programs, (replicas,)."""
+    each, shape = ([lengths], ()) if isinstance(lengths, int) else (lengths, (len(lengths),))
+    shares = [iteration / one for one in each]
 
     def filled(value: float) -> Tensor:
-        return torch.full((len(programs),), value, device=device, dtype=torch.float32)
+        return torch.full(shape, value, device=device, dtype=torch.float32)
 
     # Filling waits for nothing, unlike a copy from the host.
     same = len(set(shares)) == 1
@@ -192,13 +198,9 @@ def progress(programs: Sequence[Program], epoch: int, iteration: int, device: to
     return Progress(filled(epoch), filled(iteration), share)
 
 
-def last_progress(programs: Sequence[Program], device: torch.device) -> Progress:
-    """Progress of replicas in the last iterations of their programs."""
-    each = [
-        progress([one], one.epochs - 1, iterations(one) * len(one.passes) * one.epochs - 1, device)
-        for one in programs
-    ]
-    return Progress(*(torch.cat(parts) for parts in zip(*each, strict=True)))
+def last_progress(program: Program, device: torch.device) -> Progress:
+    """Progress in the program's last iteration."""
+    return progress(length(program), program.epochs - 1, length(program) - 1, device)
 
 
 def draw_noise(step: Step, rows: int, streams: Streams) -> Noise:
@@ -210,7 +212,7 @@ def example_calls(
     program: Program, semantics: Tensor, streams: Streams
 ) -> Iterator[tuple[Step, Batch, Noise]]:
     """Each different step with a batch and noise as in the last iteration, after all warm-ups."""
-    at = Progress(*(one[0] for one in last_progress([program], streams.device)))
+    at = last_progress(program, streams.device)
     seen: set[tuple[int, int]] = set()
     for steps in program.passes:
         sizes = batch_sizes(program, steps)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zslbench.errors import Diverged, Interrupted
-from zslbench.plugin.interfaces import Networks, Program, Progress, Step
+from zslbench.plugin.interfaces import Networks, Program, Step
 from zslbench.training import checkpoint
 from zslbench.training.checkpoint import flatten, prefixed, select
 from zslbench.training.context import Training
@@ -23,6 +23,7 @@ from zslbench.training.iteration import (
     ProgramInputs,
     initial_networks,
     iterations,
+    length,
     progress,
 )
 from zslbench.training.optimizers import NetworkOptimizer
@@ -96,7 +97,9 @@ class ProgramRun:
         while self.iteration < total:
             number = self.iteration // self.iterations
             iteration = self.passes[number]
-            inputs = self.inputs.draw(number, self._progress(total))
+            done = self.epoch * total + self.iteration
+            at = progress(self._lengths(), self.epoch, done, self.training.streams.device)
+            inputs = self.inputs.draw(number, at)
             # Preparatory stages stay exact: SC-EGG's stage 1 diverges in bfloat16 (docs/speed.md).
             with step_precision(self.training.precision if self.program.paced else "float32"):
                 iteration(inputs)
@@ -110,10 +113,9 @@ class ProgramRun:
                 raise Interrupted("stopped on request; run the same command again to resume")
             self.save_if_due()
 
-    def _progress(self, per_epoch: int) -> Progress:
-        done = self.epoch * per_epoch + self.iteration
-        one = progress([self.program], self.epoch, done, self.training.streams.device)
-        return Progress(*(each[0] for each in one))
+    def _lengths(self) -> int | list[int]:
+        """Of the whole program, or those of all replicas."""
+        return length(self.program)
 
     def figures(self) -> dict[str, float]:
         """See :func:`epoch_means`."""

@@ -11,11 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.errors import Diverged, Interrupted
-from zslbench.plugin.interfaces import Networks, Program, Progress, Step
+from zslbench.plugin.interfaces import Networks, Program, Step
 from zslbench.training import checkpoint
 from zslbench.training.checkpoint import flatten, prefixed, select, unflatten
 from zslbench.training.context import Training
-from zslbench.training.iteration import initial_networks, progress
+from zslbench.training.iteration import initial_networks, length
 from zslbench.training.program_run import ProgramRun, copied, epoch_means
 from zslbench.training.replicas.inputs import (
     Axes,
@@ -178,10 +178,8 @@ class LiftedRun(ProgramRun):
             self._next_epoch()
         super().train_epoch()
 
-    def _progress(self, per_epoch: int) -> Progress:
-        programs = [self.members[slot].program for slot in self.sources]
-        done = self.epoch * per_epoch + self.iteration
-        return progress(programs, self.epoch, done, self.training.streams.device)
+    def _lengths(self) -> list[int]:
+        return [length(self.members[slot].program) for slot in self.sources]
 
     def _build(self) -> None:
         """Create networks, optimisers and inputs when the first epoch begins: of programs that are split to

@@ -28,7 +28,7 @@ from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Progress, Step
 from zslbench.training import program_run
 from zslbench.training.iteration import last_progress
-from zslbench.training.replicas.inputs import Axes, NotLiftable, replica
+from zslbench.training.replicas.inputs import Axes, NotLiftable, replica, stack
 from zslbench.training.step import StepFunction, is_reduced
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
@@ -74,7 +74,7 @@ def lifted_step(
         return program_run.step_function(replace(step, losses=losses))(nets, batch, noise)
 
     lifted: Callable[..., Any] = torch.func.vmap(with_numbers, in_dims=(axes, 0, 0, 0))
-    last = last_progress([programs[slot] for slot in sources], device)
+    last: Progress = stack([last_progress(programs[slot], device) for slot in sources])
     return _checked_once(where, lambda *arguments: lifted(*arguments, stacked), singles, axes, last, checked)
 
 
