@@ -9,8 +9,8 @@ from zslbench.plugin.discovery import registry
 
 
 def test_two_epochs_are_one_epoch_of_the_variant_to_the_last_bit(small_run):
-    variant = small_run(variant="f-vaegan", epochs=1)
-    ours = small_run(method="f-vaegan-d2", epochs=2)
+    variant = small_run(variant="f-vaegan", preset="cub", epochs=1)
+    ours = small_run(method="f-vaegan-d2", preset="cub", epochs=2)
     for name in ("acc", "u", "s", "h"):
         assert ours.metrics[name] == variant.metrics[name]
     assert len(variant.table("networks")) > 10
