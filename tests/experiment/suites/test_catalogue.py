@@ -38,6 +38,17 @@ def test_the_suites_of_the_benchmarks_resolve(name: str, lines: int) -> None:
     assert resolved.remarks == ()
 
 
+def test_real_generative_runs_short_schedules_and_no_transductive_reading() -> None:
+    file = Path(__file__).parents[3] / "benchmarks" / "real_generative.toml"
+    resolved = resolve_suite(find_suite(str(file)), registry())
+    for cell in resolved.cells:
+        if cell.resolved is not None and cell.line.method != "eszsl":
+            assert cell.recipe.preset == "cpu"
+            assert not cell.recipe.transductive
+    assert resolved.remarks == ()
+    assert (resolved.suite.seeds, resolved.suite.select) == ((0, 1, 2), ("val", "oracle"))
+
+
 def printed(source: str) -> list[str]:
     """Methods in the order in which the published results have them from a source."""
     folder = files("zslbench.experiment").joinpath("published_figures")
