@@ -255,21 +255,26 @@ def networks(outcome: Outcome) -> Artefacts:
 
 
 def choices(outcome: Outcome) -> Artefacts:
-    """What selection chose (epochs, hyper-parameters, offset) and every metric behind the choice."""
-    metrics = outcome.metrics
+    """What selection chose (epochs, hyper-parameters, offset) and every metric behind the choice: on the
+    validation fold, or under ``oracle`` everywhere."""
+    metrics, rows = outcome.metrics, _on_validation(outcome)
     return {
         **{f"chosen {key}": metrics[key] for key in _CHOSEN if key in metrics},
         **{f"chosen {key}": value for key, value in outcome.settings.items()},
         **{f"validation's {key[4:]}": value for key, value in metrics.items() if key.startswith("val_")},
         # As text, because a missing figure is a NaN, which equals nothing.
         "figures of the candidates": repr(outcome.candidates),
-        "figures of the epochs": repr(outcome.epochs),
+        "figures of the epochs": repr(rows or outcome.epochs),
     }
+
+
+def _on_validation(outcome: Outcome) -> list[dict[str, Any]]:
+    return [row for row in outcome.epochs if str(row["stage"]).startswith("validation")]
 
 
 def fitted(outcome: Outcome) -> Artefacts:
     """Everything that a run produced except its test-image scores."""
-    return networks(outcome) | choices(outcome)
+    return networks(outcome) | choices(outcome) | {"figures of the final fit": repr(outcome.epochs)}
 
 
 def changed_artefacts(one: Artefacts, other: Artefacts) -> list[str]:

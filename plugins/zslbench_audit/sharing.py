@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,9 +11,9 @@ import torch
 from torch import Tensor
 
 from zslbench.data import array_sha256, few
-from zslbench.evaluation import Fold, final_fold, validation_fold
+from zslbench.evaluation import Fold, final_fold, told, validation_fold
 from zslbench.experiment import Recipe, embedding_inputs
-from zslbench.plugin import Dataset, Kind, Networks, Noise, NoiseSpec, TrainView, load_class
+from zslbench.plugin import Dataset, Kind, Networks, Noise, NoiseSpec, TrainView, Transductive, load_class
 from zslbench.testing import leaves
 from zslbench.training import Training, complete, draw
 from zslbench_audit.altered import digests
@@ -46,6 +47,18 @@ def arrays(recipe: Recipe, data: Dataset, compute: Callable[[Dataset], None], tr
         f"All {len(before)} arrays of the data set were unchanged after a run, the folds share no memory "
         f"with them, and {len(calls)} calls ({', '.join(calls)}) left their arguments unchanged."
     )
+
+
+def _told(
+    recipe: Recipe, fold: Fold, embed: Callable[[Tensor], Tensor], training: Training
+) -> Transductive | None:
+    """What a transductive reading tells a generator of the fold's test images."""
+    if not recipe.transductive:
+        return None
+    sides = (fold.test_seen, fold.test_unseen)
+    seen, unseen = (replace(one, features=torch.cat([embed(x) for x in one.inputs()])) for one in sides)
+    embedded = replace(fold, test_seen=seen, test_unseen=unseen)
+    return told(embedded, recipe.transductive, "gzsl", training.streams)
 
 
 def tensor_sha256(tensor: Tensor) -> str:
@@ -106,7 +119,8 @@ def _walk(recipe: Recipe, fold: Fold, training: Training) -> list[str]:
     x = inputs[torch.arange(len(view.labels))]
     embedding, nets = fitted("embedding", view, {"view": {"features": view.features, "labels": view.labels}})
     g: Tensor = watched("embedding.embed", {"inputs": x, "networks": nets}, lambda: embedding.embed(nets, x))
-    seen = TrainView(g, view.labels, guide=embedding.guide(nets), networks=dict(networks))
+    known = _told(recipe, fold, lambda x: embedding.embed(nets, x), training)
+    seen = TrainView(g, view.labels, guide=embedding.guide(nets), networks=dict(networks), test=known)
     if "generator" in parts:
         generator, made = fitted("generator", seen, {"view": seen})
         ids = space.unseen.repeat_interleave(_SAMPLES)
@@ -118,13 +132,16 @@ def _walk(recipe: Recipe, fold: Fold, training: Training) -> list[str]:
         real = watched("generator.transform", given, lambda: generator.transform(made, g, code))
         if load_class(parts["classifier"].registered).reads == "features":
             real = g
-        elif generator.samples == "features":
-            fake = generator.transform(made, fake, drawn(generator.transform_noise, len(ids)))
+        else:
+            if generator.samples == "features":
+                fake = generator.transform(made, fake, drawn(generator.transform_noise, len(ids)))
+            if known is not None and known.features is not None:
+                known = replace(known, features=generator.transform(made, known.features, {}))
         own, guess = space.semantics[view.labels], drawn(generator.sample_noise, len(g))
         given = {"features": g, "semantics": own, "noise": guess, "networks": networks}
         watched("generator.encode", given, lambda: generator.encode(made, g, own, guess))
         labels = torch.cat([view.labels, ids])
-        seen = TrainView(torch.cat([real, fake]), labels, networks=dict(networks))
+        seen = TrainView(torch.cat([real, fake]), labels, networks=dict(networks), test=known)
     classifier, last = fitted("classifier", seen, {"view": seen})
     given = {"features": seen.features, "networks": {**networks, "classifier": last}}
     watched("classifier.scores", given, lambda: classifier.scores(last, seen.features))

@@ -1,6 +1,11 @@
 from .candidates import candidates_of as candidates_of, protocol_notes as protocol_notes
 from .evaluator import Evaluation as Evaluation, evaluate as evaluate
-from .folds import Fold as Fold, final_fold as final_fold, validation_fold as validation_fold
+from .folds import (
+    Fold as Fold,
+    final_fold as final_fold,
+    told as told,
+    validation_fold as validation_fold,
+)
 from .leaders import Leaders as Leaders, Sides as Sides
 from .metrics import (
     METRICS as METRICS,
