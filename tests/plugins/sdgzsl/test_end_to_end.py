@@ -29,7 +29,7 @@ def view(n=70):
 def test_it_learns_on_the_toy_data_set(tmp_path):
     """Five unseen classes: chance is 20 % Acc."""
     result = zslbench.run(
-        "sdgzsl", dataset="toy", select="last", epochs=10, store=tmp_path, device="cpu", threads=1
+        "sdgzsl", dataset="toy", select="last", epochs=8, store=tmp_path, device="cpu", threads=1
     )
     assert result.records[0].metrics["acc"] > 0.4
     assert result.records[0].metrics["h"] > 0.2
