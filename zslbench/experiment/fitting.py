@@ -158,7 +158,8 @@ class Fitter:
         def after_embedding(nets: Networks, training: Training) -> Evaluation:
             view, held_out = self._embedded(nets, replace(training, stages=None))
             fit = partial(self._fit_generator, view, held_out)
-            generator = self._complete("generator", self.generator, fit, training.child("generator"))
+            owned = self._owned("generator", training.child("generator"))
+            generator = self._complete("generator", self.generator, fit, owned)
             return self.fit_classifiers(generator.networks, view, held_out, training, each).evaluation
 
         embedding = self._complete(
@@ -233,13 +234,19 @@ class Fitter:
         return told(held_out, self.recipe.transductive, task, self.training.streams)
 
     def _part(self, kind: Kind) -> Training:
-        """The context of one component's training; its stages depend on the plugin that it comes from."""
-        training = self.training.child(kind)
+        """The context of one component's training."""
+        return self._owned(kind, self.training.child(kind))
+
+    def _owned(self, kind: Kind, training: Training) -> Training:
+        """A component's training, whose stages depend on the plugin that it comes from and on what it is told
+        of held-out images."""
         if training.stages is None or kind not in self.recipe.parts:
             return training
         registered = self.recipe.parts[kind].registered
-        source = registered.plugin.source
-        return replace(training, stages=training.stages.of_part(component=registered.name, source=source))
+        identity: dict[str, Any] = {"component": registered.name, "source": registered.plugin.source}
+        if kind != "embedding" and self.recipe.transductive:
+            identity["told"] = list(self.recipe.transductive)
+        return replace(training, stages=training.stages.of_part(**identity))
 
     def _embedded(self, nets: Networks, training: Training) -> tuple[TrainView, Fold]:
         """The training view with g, and the fold with embedded test images.
@@ -306,7 +313,7 @@ class Fitter:
                 "classifier",
                 classifier,
                 partial(inputs.fit, classifier, view, seen, self.space),
-                training.child(task),
+                self._owned("classifier", training.child(task)),
                 on_epoch if each else None,
             )
             networks[task], scores[task] = done.networks, score(done.networks)

@@ -73,3 +73,12 @@ def test_a_real_method_draws_from_no_global_generator(run, small, monkeypatch):
     for name in ("rand", "randn", "permutation", "normal", "uniform", "random"):
         monkeypatch.setattr(np.random, name, forbidden)
     assert run("tf-vaegan", dataset="toy", settings=small, epochs=1).metrics["epochs"] == 1
+
+
+def test_classifiers_share_no_stages_with_others_whose_stages_have_the_same_key(run):
+    found = {}
+    for classifier in ("one-in-stage", "two-in-stage"):
+        parts = {"embedding": "as-is", "generator": "still", "classifier": classifier}
+        record = run(**parts, select="last", keep_weights=True)
+        found[classifier] = record.networks()["gzsl/state/t"].item()
+    assert found == {"one-in-stage": 3, "two-in-stage": 6}

@@ -56,3 +56,11 @@ def test_in_validation_it_is_told_of_validation_images_only(run, select, monkeyp
     assert bool(validation) == (select == "val")
     assert not any(tested & rows for rows in validation)
     assert all(rows <= {row + 100 for row in tested} | tested for name, rows in seen if name == "final")
+
+
+def test_a_stage_that_was_told_of_test_images_is_not_reused_without_that_knowledge(run):
+    counts = []
+    for reading in ("images", "paper"):
+        record = run("told-in-stage", reading=reading, select="last", keep_weights=True)
+        counts.append(record.networks()["generator/state/t"].item())
+    assert counts == [6, 3]

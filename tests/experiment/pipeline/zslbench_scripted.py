@@ -277,6 +277,40 @@ class ToldClassifier(Scripted):
         return (features[:, :1] - 100 == self.space.semantics[:, 0]).float()
 
 
+class ToldInStage(StillGenerator):
+    """Trains in a stage that other runs share, and reads what it is told without saying so in the key."""
+
+    def fit(self, view):
+        return (yield stage(view, 1 if view.test is None else 2))
+
+
+class OneInStage(Scripted):
+    """Has a stage with the key of another classifier's."""
+
+    amount = 1
+
+    def fit(self, view):
+        return (yield stage(view, self.amount))
+
+    def scores(self, nets, features):
+        return features[:, :1] * torch.ones(len(self.space.names))
+
+
+class TwoInStage(OneInStage):
+    amount = 2
+
+
+def stage(view, amount):
+    """A stage that counts by an amount that its key does not have."""
+    program = clock_program(view, 3)
+
+    def losses(nets, batch, noise):
+        return Losses((nets["dummy"]["w"] ** 2).sum(), {}, {"t": nets["state"]["t"] + amount})
+
+    step = Step("tick", losses, updates=("dummy",))
+    return dataclasses.replace(program, passes=((step,),), paced=False, key={}, name="stage")
+
+
 def kept(test):
     found = {"features": test.features, "prior": test.class_prior} if test else {}
     return {name: value for name, value in found.items() if value is not None}
@@ -369,6 +403,9 @@ def zslbench_components():
         one("generator", "raising", "Raising", "RaisingSettings"),
         one("classifier", "raising", "RaisingClassifier", "ClassifierSettings"),
         one("classifier", "told", "ToldClassifier", "ClosedSettings"),
+        one("generator", "told-in-stage", "ToldInStage"),
+        one("classifier", "one-in-stage", "OneInStage", "ClosedSettings"),
+        one("classifier", "two-in-stage", "TwoInStage", "ClosedSettings"),
         *(
             one("embedding", name, target, "GeneratorSettings")
             for name, target in (
@@ -417,6 +454,16 @@ def zslbench_methods():
                 Reading(name="paper", summary="x"),
                 Reading(name="images", summary="x", transductive=("test features",)),
                 Reading(name="both", summary="x", transductive=("test features", "test class prior")),
+            ),
+            **parts,
+        ),
+        Method(
+            name="told-in-stage",
+            generator="told-in-stage",
+            classifier="scripted",
+            readings=(
+                Reading(name="paper", summary="x"),
+                Reading(name="images", summary="x", transductive=("test features",)),
             ),
             **parts,
         ),
