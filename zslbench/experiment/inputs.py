@@ -191,7 +191,15 @@ class ClassifierInputs:
         if self.generator is None or self._sees_g:
             return g
         with located(**self.place):
-            return self.generator.transform(self.networks, g, noise)
+            try:
+                return self.generator.transform(self.networks, g, noise)
+            except KeyError as error:
+                if noise or not error.args or error.args[0] not in self.generator.transform_noise:
+                    raise
+                raise PluginError(
+                    f"transform of generator '{self.place.get('generator', '')}' reads noise {error}, which "
+                    "test images do not have: without it return the mean, or declare draws_at_test"
+                ) from error
 
     def _sampled(self, semantics: Tensor, noise: Noise) -> Tensor:
         assert self.generator is not None

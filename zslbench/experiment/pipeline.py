@@ -6,7 +6,7 @@ Nothing here reads files of the store or knows the command line.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from zslbench.experiment.datasets import preset_mismatches
 from zslbench.experiment.fitting import Fitted, Fitter, embedding_inputs
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.dataset import Dataset
+from zslbench.plugin.declarations import Kind
 from zslbench.training.loop import Training
 
 log = logging.getLogger("zslbench")
@@ -87,6 +88,15 @@ def validate(
     return _points(recipe, fold, selection, training.child("validation"), on_evaluation)[1]
 
 
+_BEFORE: Mapping[Kind | None, Collection[str]] = {
+    "generator": (),
+    "embedding": ("generator",),
+    "classifier": ("generator", "embedding"),
+    None: ("generator", "embedding", "gzsl", "czsl"),
+}
+"""By the kind of component that is paced: parts that would be in its place, had they a schedule."""
+
+
 def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Training) -> Outcome:
     """Run a recipe on a data set with one seed (the seed is in ``training.streams``).
 
@@ -94,12 +104,14 @@ def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Traini
         DataError: the data set lacks images that the method's tasks or its selection need.
     """
     outcome = _run(recipe, dataset, selection, training)
-    if recipe.schedule is None and outcome.epochs:
-        stages = ", ".join(dict.fromkeys(row["stage"].partition("/")[2] for row in outcome.epochs))
+    unpaced = _BEFORE[recipe.paced]
+    names = [row["stage"].partition("/")[2] for row in outcome.epochs]
+    if stages := dict.fromkeys(name for name in names if name.partition("/")[0] in unpaced):
         log.warning(
-            "%s: its training (%s) has no schedule (no setting is Epochs): no number of epochs is selected",
+            "%s: its training (%s) has no schedule (no setting is Epochs): no number of epochs is selected%s",
             recipe.label,
-            stages,
+            ", ".join(stages),
+            f", only {recipe.schedule}" if recipe.schedule else "",
         )
     return outcome
 

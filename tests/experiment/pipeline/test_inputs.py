@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.errors import Interrupted, PluginError, SettingsError, ZslbenchError
+from zslbench.errors import Interrupted, PluginError, PluginFailure, SettingsError, ZslbenchError
 from zslbench.evaluation.folds import ClassSpace, Fold, HeldOut, unseen_space
 from zslbench.experiment.inputs import ClassifierInputs
 from zslbench.plugin.interfaces import (
@@ -235,6 +235,20 @@ def test_a_test_image_has_its_own_draw_whatever_the_others_are():
     assert all(other[row] != whole[row] for row in whole)
     for row, found in whole.items():
         assert found == Streams(0).child(f"test/{row}").normal("code", (1, 2))[0].tolist()
+
+
+class Forgetful(Shorter):
+    def transform(self, nets, g, noise):
+        return g + noise["code"] * noise.get("more", 1)
+
+
+def test_a_transform_that_needs_noise_for_test_images_is_told_that_they_have_none():
+    held_out = given(Forgetful())[0].held_out(fold())
+    with pytest.raises(PluginError, match=r"'code'.*draws_at_test") as caught:
+        list(held_out.test_seen.inputs())
+    assert not isinstance(caught.value, PluginFailure)
+    inputs, _ = given(Forgetful(draws_at_test=True))
+    assert len(list(inputs.held_out(fold()).test_seen.inputs())) == 1
 
 
 # --- drawn anew in every epoch ------------------------------------------------------------------------

@@ -102,3 +102,13 @@ def test_training_without_a_schedule_is_told_once(run, select, caplog):
     assert "embedding" in note
     assert len([one for one in caplog.records if one.getMessage() == note]) == 1
     assert not run(embedding="as-is", classifier="by-embedding", select=select).notes
+
+
+@pytest.mark.parametrize("classifier", ["softmax", "scripted"])
+def test_the_classifier_s_schedule_does_not_hide_that_the_generator_has_none(run, classifier):
+    """It is then the classifier's epoch that is selected, which nobody asked for."""
+    parts = {"embedding": "as-is", "classifier": classifier, "epochs": 2}
+    (note,) = [one for one in run(generator="unpaced", **parts).notes if "Epochs" in one]
+    assert "(generator)" in note
+    assert "classifier.epochs" in note
+    assert not [one for one in run(generator="still", **parts).notes if "Epochs" in one]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from zslbench_scripted import PacedEmbedding, clock_program
+from zslbench_scripted import PacedEmbedding, StillGenerator, clock_program
 
 from zslbench import Component, ComponentSettings, hookimpl
 from zslbench.plugin import Count, Derived, Epochs, SettingsGroup
@@ -72,6 +72,11 @@ class UndeclaredLength(PacedEmbedding):
 class Unpaced(PacedEmbedding):
     """Trains a fixed number of epochs: nothing is selected."""
 
+    def fit(self, view):
+        return replace(clock_program(view, self.settings.rounds), paced=False)
+
+
+class UnpacedGenerator(StillGenerator):
     def fit(self, view):
         return replace(clock_program(view, self.settings.rounds), paced=False)
 
@@ -150,6 +155,13 @@ EMBEDDINGS = {
 
 @hookimpl
 def zslbench_components():
+    yield Component(
+        kind="generator",
+        name="unpaced",
+        target=f"{__name__}:UnpacedGenerator",
+        summary="a test's",
+        settings=f"{__name__}:Undeclared",
+    )
     for name, cls in EMBEDDINGS.items():
         settings = "Undeclared" if name in ("undeclared", "unpaced") else "Grouped"
         yield Component(
