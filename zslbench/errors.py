@@ -42,6 +42,9 @@ class PluginFailure(PluginError):
         )
         super().__init__(f"{', '.join(where)}: {what}")
 
+    def __reduce__(self) -> tuple[object, ...]:  # errors cross processes
+        return type(self), (self.place, self.what)
+
 
 class DataError(ZslbenchError):
     """Data that cannot be used: names the file and lists every fault at once."""
