@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from zslbench import errors
-from zslbench.errors import DataError, PluginError, ZslbenchError
+from zslbench.errors import DataError, PluginError, PluginFailure, ZslbenchError
 from zslbench.store import parse_json
 
 Arrays = dict[str, np.ndarray]
@@ -83,8 +83,8 @@ def _error(kind: str, text: str) -> Exception:
     if kind == Leak.__name__:
         return Leak(text)
     found = getattr(errors, kind, None)
-    if not isinstance(found, type) or not issubclass(found, ZslbenchError):
-        return PluginError(text)
+    if not isinstance(found, type) or not issubclass(found, ZslbenchError) or issubclass(found, PluginFailure):
+        return PluginError(text)  # the text says where
     return ZslbenchError(text) if issubclass(found, DataError) else found(text)  # the text names all faults
 
 
