@@ -83,7 +83,11 @@ def _error(kind: str, text: str) -> Exception:
     if kind == Leak.__name__:
         return Leak(text)
     found = getattr(errors, kind, None)
-    if not isinstance(found, type) or not issubclass(found, ZslbenchError) or issubclass(found, PluginFailure):
+    if (
+        not isinstance(found, type)
+        or not issubclass(found, ZslbenchError)
+        or issubclass(found, PluginFailure)
+    ):
         return PluginError(text)  # the text says where
     return ZslbenchError(text) if issubclass(found, DataError) else found(text)  # the text names all faults
 
