@@ -78,7 +78,8 @@ class LisGANSoftmaxSettings(SoftmaxSettings):
     refine: bool = False
     """Whether a second classifier learns from test images too, with labels that the first gives them: only
     under the transductive reading ``authors``."""
-    ratio: float = Field(0.2, gt=0, le=1)
-    """ρ: the share of the test images that it learns from (code: ratio)."""
+    ratio: float = Field(0.6, gt=0, le=1)
+    """ρ: the share of the test images that it learns from (code: ratio, which reaches the classifier for CZSL
+    alone; for GZSL it is always classifier2.py's 0.6)."""
     first_epochs: Count = 50
     """Passes of the first classifier, with ``refine``."""

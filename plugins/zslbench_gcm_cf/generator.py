@@ -9,7 +9,8 @@ total    TF-VAEGAN's, with L_Z for L_V, + ρ L_F                                
 
 "Counterfactual faithful" means that x̃_k looks like x for the own class k alone: L_F contrasts it with K
 wrong seen classes. The encoder does not read a, so that z cannot tell the class. As in the released code, the
-target of the reconstruction is noisy, and counterfactuals get feedback of strength a2, not a1.
+target of the reconstruction is noisy, counterfactuals get feedback of strength a2, not a1, and only L_R on x̂ has a
+weight.
 How images are then classified is in :mod:`zslbench_gcm_cf.decision`.
 """
 
@@ -82,6 +83,11 @@ class GCMCF(TFVAEGAN):
     def beta(self, batch: Batch) -> Float[Tensor, ""]:
         """β of the epoch: from 0 to its full value over the first ``warm_up`` epochs."""
         return warm_up(batch.progress.epoch, 0.0, float(self.settings.warm_up), self.settings.beta)
+
+    def decoder_losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
+        """L_R on real x, for Dec; the released code gives it weight 1, not TF-VAEGAN's β."""
+        loss = super().decoder_losses(nets, batch, noise).log["semantic_reconstruction"]
+        return Losses(loss, {"semantic_reconstruction": loss})
 
     def counterfactuals(
         self, nets: Networks, batch: Batch, noise: Noise, *, feedback: bool

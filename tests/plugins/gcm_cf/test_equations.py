@@ -225,6 +225,20 @@ def test_generator_step(rng, nets, semantics, data, epoch, beta, feedback):
     agree(gradients, complex_gradient(expected, nets, step.updates))
 
 
+def test_the_decoders_own_loss_has_no_weight(rng, nets, semantics, data):
+    """train_tfvaegan_inductive.py: R_cost on real features is not scaled by recons_weight, as TF-VAEGAN's is."""
+    one, a = method(semantics, lambda_r=0.01), unit(data[2])
+    step = one.fit(TrainView(torch.tensor(data[0], dtype=torch.float32), torch.tensor(data[1]))).passes[0][0]
+    assert step.updates == ("decoder",)
+    gradients, losses = step_function(step)(tensors(nets), Batch(*(torch.tensor(part) for part in data)), {})
+
+    def expected(nets):
+        return weighted_l1(decode(nets["decoder"], data[0])[0], a)
+
+    agree(losses.total, expected(nets))
+    agree(gradients, complex_gradient(expected, nets, ("decoder",)))
+
+
 def test_encoding_gives_back_what_sample_takes(rng, nets, semantics, data):
     one, all_nets = method(semantics), tensors(nets)
     g, a = torch.tensor(data[0]), torch.tensor(semantics[:B])
