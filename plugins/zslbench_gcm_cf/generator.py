@@ -9,8 +9,8 @@ total    TF-VAEGAN's, with L_Z for L_V, + ρ L_F                                
 
 "Counterfactual faithful" means that x̃_k looks like x for the own class k alone: L_F contrasts it with K
 wrong seen classes. The encoder does not read a, so that z cannot tell the class. As in the released code, the
-target of the reconstruction is noisy, counterfactuals get feedback of strength a2, not a1, and only L_R on x̂ has a
-weight.
+target of the reconstruction is noisy, counterfactuals get feedback of strength a2, not a1, and only L_R on x̂
+has a weight.
 How images are then classified is in :mod:`zslbench_gcm_cf.decision`.
 """
 

@@ -18,7 +18,7 @@ class GCMCFSettings(TFVAEGANSettings):
     per_class: Count = 200
     """Synthetic features per unseen class for stage 2 (code: u_num)."""
     lambda_r: NonNegativeFloat = 0.01
-    """Weight of L_R, the semantic reconstruction, on x̂; on real x it is 1, as in the code (code: recons_weight)."""
+    """Weight of L_R, the semantic reconstruction, on x̂; on real x it is 1 (code: recons_weight)."""
     beta: NonNegativeFloat = 6.0
     """β: weight of the KL term (code: zd_beta)."""
     warm_up: int = Field(80, ge=0, le=1_000_000)

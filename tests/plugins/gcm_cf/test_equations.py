@@ -226,7 +226,7 @@ def test_generator_step(rng, nets, semantics, data, epoch, beta, feedback):
 
 
 def test_the_decoders_own_loss_has_no_weight(rng, nets, semantics, data):
-    """train_tfvaegan_inductive.py: R_cost on real features is not scaled by recons_weight, as TF-VAEGAN's is."""
+    """On real features the released code does not scale it by recons_weight, unlike TF-VAEGAN's."""
     one, a = method(semantics, lambda_r=0.01), unit(data[2])
     step = one.fit(TrainView(torch.tensor(data[0], dtype=torch.float32), torch.tensor(data[1]))).passes[0][0]
     assert step.updates == ("decoder",)
