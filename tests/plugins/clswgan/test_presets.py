@@ -7,8 +7,8 @@ import pytest
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
 
-# Epochs, syn_num, lr, cls_weight, classifier_lr; then LisGAN's proto_param1, proto_param2 and ratio. For GZSL its
-# code does not pass the commands' ratio on to the classifier, whose default is 0.6.
+# Epochs, syn_num, lr, cls_weight, classifier_lr; then LisGAN's proto_param1, proto_param2 and ratio. For GZSL
+# its code does not pass the commands' ratio on to the classifier, whose default is 0.6.
 GZSL = {
     "cub": (56, 300, 1e-4, 0.01, 1e-3, 1e-2, 1e-3, 0.6),
     "flo": (80, 1200, 1e-4, 0.1, 1e-3, 1e-1, 3e-2, 0.6),
