@@ -110,7 +110,7 @@ def judge(
             preset=preset,
             settings=settings,
         )
-        label, inputs, told = (resolved.pop(name) for name in ("label", "inputs", "transductive"))
+        label, inputs, transductive = (resolved.pop(name) for name in ("label", "inputs", "transductive"))
         if "dataset.seed" not in (settings or {}):
             resolved["settings"]["dataset"]["seed"] = secrets.randbits(32)
         truth = _loaded(resolved["settings"]["dataset"], inputs == "regions")
@@ -123,7 +123,7 @@ def judge(
         for name, (probe, claim) in PROBES.items():
             notify(f"{label}: probe {name}")
             found = _tested(probe, runs)
-            if not found["passed"] and (known := DECLARED.get(name, frozenset()) & set(told)):
+            if not found["passed"] and (known := DECLARED.get(name, frozenset()) & set(transductive)):
                 found["detail"] = f"As its reading declares ({', '.join(sorted(known))}): {found['detail']}"
             results.append(ProbeResult(name, claim=claim, **found))
     facts = {key: value for key, value in resolved.items() if key != "epochs"}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zslbench.data import array_sha256, few
-from zslbench.evaluation import Fold, final_fold, told, validation_fold
+from zslbench.evaluation import Fold, final_fold, transductive_knowledge, validation_fold
 from zslbench.experiment import Recipe, embedding_inputs
 from zslbench.plugin import Dataset, Kind, Networks, Noise, NoiseSpec, TrainView, Transductive, load_class
 from zslbench.testing import leaves
@@ -49,16 +49,16 @@ def arrays(recipe: Recipe, data: Dataset, compute: Callable[[Dataset], None], tr
     )
 
 
-def _told(
+def _knowledge(
     recipe: Recipe, fold: Fold, embed: Callable[[Tensor], Tensor], training: Training
 ) -> Transductive | None:
-    """What a transductive reading tells a generator of the fold's test images."""
+    """What a transductive reading lets a generator know about the fold's test images."""
     if not recipe.transductive:
         return None
     sides = (fold.test_seen, fold.test_unseen)
     seen, unseen = (replace(one, features=torch.cat([embed(x) for x in one.inputs()])) for one in sides)
     embedded = replace(fold, test_seen=seen, test_unseen=unseen)
-    return told(embedded, recipe.transductive, "gzsl", training.streams)
+    return transductive_knowledge(embedded, recipe.transductive, "gzsl", training.streams)
 
 
 def tensor_sha256(tensor: Tensor) -> str:
@@ -119,7 +119,7 @@ def _walk(recipe: Recipe, fold: Fold, training: Training) -> list[str]:
     x = inputs[torch.arange(len(view.labels))]
     embedding, nets = fitted("embedding", view, {"view": {"features": view.features, "labels": view.labels}})
     g: Tensor = watched("embedding.embed", {"inputs": x, "networks": nets}, lambda: embedding.embed(nets, x))
-    known = _told(recipe, fold, lambda x: embedding.embed(nets, x), training)
+    known = _knowledge(recipe, fold, lambda x: embedding.embed(nets, x), training)
     seen = TrainView(g, view.labels, guide=embedding.guide(nets), networks=dict(networks), test=known)
     if "generator" in parts:
         generator, made = fitted("generator", seen, {"view": seen})

@@ -14,7 +14,7 @@ import torch
 
 from zslbench.data import ArrayRegions, RegionStore, RegionWriter
 from zslbench.evaluation import folds
-from zslbench.evaluation.folds import Fold, final_fold, told, unseen_space, validation_fold
+from zslbench.evaluation.folds import Fold, final_fold, transductive_knowledge, unseen_space, validation_fold
 from zslbench.evaluation.splits import validation_split
 from zslbench.plugin.dataset import Dataset, OfficialSplit
 from zslbench.plugin.streams import Streams
@@ -340,10 +340,10 @@ def test_the_class_prior_counts_images_of_unseen_classes():
     kept = np.concatenate([rows[data.labels[rows] == one][:count] for one, count in keep.items()])
     data = dataclasses.replace(data, split=dataclasses.replace(data.split, test_unseen=kept))
     fold = final_fold(data, CPU)
-    found = told(fold, ("test class prior",), "gzsl", Streams(0))
+    found = transductive_knowledge(fold, ("test class prior",), "gzsl", Streams(0))
     assert found is not None
     assert found.features is None
     assert found.class_prior is not None
     assert found.class_prior.tolist() == pytest.approx([0.2, 0.5, 0.3])
     assert [fold.space.names[one] for one in fold.space.unseen.tolist()] == ["b", "e", "i"]
-    assert told(fold, (), "gzsl", Streams(0)) is None
+    assert transductive_knowledge(fold, (), "gzsl", Streams(0)) is None

@@ -44,7 +44,7 @@ def test_every_label_and_frame_says_it(leaky: Any, record: Any) -> None:
     assert [note for note in leak_notes([run, honest]) if "test class prior, test features" in note]
     assert leak_notes([honest]) == []
     details = {row["name"]: row["value"] for row in run_details(run) if row["about"] == "reading"}
-    assert details["transductive"] == "told of test features, test class prior"
+    assert details["transductive"] == "fitted with test features, test class prior"
     assert run_parameters(run.info)["transductive"] == "test features, test class prior"
     assert run_parameters(honest.info)["transductive"] is None
     assert set(final_metrics(run)) == {f"transductive/{name[6:]}" for name in final_metrics(honest)}

@@ -3,7 +3,7 @@ from .evaluator import Evaluation as Evaluation, evaluate as evaluate
 from .folds import (
     Fold as Fold,
     final_fold as final_fold,
-    told as told,
+    transductive_knowledge as transductive_knowledge,
     validation_fold as validation_fold,
 )
 from .leaders import Leaders as Leaders, Sides as Sides

@@ -138,25 +138,27 @@ def unseen_space(space: ClassSpace) -> ClassSpace:
     )
 
 
-def told(fold: Fold, knowledge: Collection[str], task: str, streams: Streams) -> Transductive | None:
-    """What a transductive reading tells a component of held-out images; None: it declares no knowledge.
+def transductive_knowledge(
+    fold: Fold, declared: Collection[str], task: str, streams: Streams
+) -> Transductive | None:
+    """What a component may know about held-out images under a transductive reading; None: nothing.
 
     Args:
         fold: its images as the component would read them.
-        knowledge: as the reading declares (:class:`zslbench.plugin.Reading`).
+        declared: what the reading declares (:class:`zslbench.plugin.Reading`).
         task: ``gzsl``, or ``czsl`` for images of unseen classes only.
-        streams: the source of the random order in which the images are told.
+        streams: for the random order of the images.
     """
-    if not knowledge:
+    if not declared:
         return None
     features = prior = None
-    if "test features" in knowledge:
+    if "test features" in declared:
         sides = [fold.test_seen, fold.test_unseen] if task == "gzsl" else [fold.test_unseen]
         rows = torch.cat([chunk for side in sides for chunk in side.inputs()])
         # From a new stream each time: evaluations along the schedule do not change the order.
         order = torch.randperm(len(rows), generator=streams.child("told")[task], device=rows.device)
         features = rows[order]
-    if "test class prior" in knowledge:
+    if "test class prior" in declared:
         unseen = fold.space.unseen
         labels = torch.from_numpy(fold.test_unseen.labels).to(unseen.device)
         prior = (labels == unseen[:, None]).float().mean(dim=1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zslbench.errors import PluginError, PluginFailure, SettingsError, ZslbenchError
 from zslbench.evaluation.evaluator import Evaluation, Score, evaluate as evaluate_scores
-from zslbench.evaluation.folds import Fold, told, unseen_space
+from zslbench.evaluation.folds import Fold, transductive_knowledge, unseen_space
 from zslbench.experiment.inputs import ClassifierInputs
 from zslbench.experiment.recipe import Recipe
 from zslbench.experiment.samples import sample_statistics
@@ -226,12 +226,12 @@ class Fitter:
         return after
 
     def _fit_generator(self, view: TrainView, held_out: Fold) -> Fit:
-        test = self._told(held_out, "gzsl")
+        test = self._knowledge(held_out, "gzsl")
         return self.generator.fit(replace(view, test=test)) if self.generator else {}
 
-    def _told(self, held_out: Fold, task: str) -> Transductive | None:
-        """What the recipe's reading lets a component know of held-out images."""
-        return told(held_out, self.recipe.transductive, task, self.training.streams)
+    def _knowledge(self, held_out: Fold, task: str) -> Transductive | None:
+        """What the recipe's reading lets a component know about held-out images."""
+        return transductive_knowledge(held_out, self.recipe.transductive, task, self.training.streams)
 
     def _part(self, kind: Kind) -> Training:
         """The context of one component's training."""
@@ -308,7 +308,7 @@ class Fitter:
             ) -> Mapping[str, float]:
                 return each(task, epoch, self._evaluate(held_out, {task: score(nets)})) if each else {}
 
-            seen = replace(views[task], test=self._told(held_out, task))
+            seen = replace(views[task], test=self._knowledge(held_out, task))
             done = self._complete(
                 "classifier",
                 classifier,

@@ -72,7 +72,7 @@ class Recipe:
 
     @property
     def transductive(self) -> tuple[str, ...]:
-        """What its components know of the test images, as its reading declares."""
+        """What its components know about test images, as its reading declares."""
         return tuple(self.reading.transductive) if self.reading else ()
 
     @property

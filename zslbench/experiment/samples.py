@@ -1,7 +1,7 @@
-"""Statistics of a generator's synthetic features, for whoever has to find out what is wrong with them.
+"""Statistics of a generator's synthetic features, for debugging it.
 
-No figure of a run depends on them: the noise has streams of its own, and they read training images, and in
-validation the validation classes' images, but never test images.
+No other figure of a run depends on them: their noise has its own streams. They read training images and, in
+validation, images of the validation classes, but never test images.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from zslbench.plugin.interfaces import TrainView
 PER_CLASS = 20
 """Synthetic features of each class."""
 CLASSES = 50
-"""Most classes of a side that are looked at, evenly spaced."""
+"""At most so many classes of each side are examined, evenly spaced."""
 SAME = 0.01
-"""Two synthetic features that are closer than this share of the real spread count as one point."""
+"""Two synthetic features closer than this share of the real spread count as one point."""
 
 
 def sample_statistics(inputs: ClassifierInputs, view: TrainView, fold: Fold) -> dict[str, float]:
@@ -54,7 +54,7 @@ def sample_statistics(inputs: ClassifierInputs, view: TrainView, fold: Fold) -> 
 def statistics(
     fake: Float[Tensor, "k n d"], real: Float[Tensor, "m d"], labels: Int[Tensor, " m"]
 ) -> dict[str, float]:
-    """What tells synthetic features of k classes apart from the real ones.
+    """How synthetic features of k classes differ from real ones.
 
     Spreads and distances are Euclidean, in units of the spread of real features: the root mean square of
     their distance to the mean of their class. Where that is 0, what is relative to it is missing (NaN).

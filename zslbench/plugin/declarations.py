@@ -20,7 +20,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Task = Literal["czsl", "gzsl"]
 
 TestKnowledge = Literal["test features", "test class prior"]
-"""What a reading may declare that its components know of test images."""
+"""What components may know about test images if their reading declares it."""
 
 FULL = "full"
 """The name of the whole method among its variants."""
@@ -160,8 +160,8 @@ class Reading(_Overlay):
     An overlay of settings, which presets, variants and the user's settings override. A preset that sets what
     a reading sets needs a second file for that reading, ``<dataset>-<reading>.toml``.
 
-    ``transductive`` lists what its components know of the test images (``TrainView.test``). Such runs are
-    marked wherever they are shown and never ranked beside others; a method's first reading cannot be one.
+    ``transductive`` lists what its components know about test images (``TrainView.test``). Such runs are
+    marked wherever they are shown and never ranked. A method's first reading cannot be transductive.
     """
 
     transductive: tuple[TestKnowledge, ...] = ()

@@ -88,22 +88,21 @@ class Attention(NamedTuple):
 
 @dataclass(frozen=True)
 class Transductive:
-    """What a component is told of the fold's held-out images, as far as the reading in use declares it
-    (:class:`zslbench.plugin.Reading`); under ``val`` these are first the validation fold's."""
+    """What a component knows about the fold's held-out images: only what the reading in use declares
+    (:class:`zslbench.plugin.Reading`). In validation these are the validation fold's images."""
 
     features: Float[Tensor, "m d"] | None = None
-    """With ``"test features"``: the held-out images without labels, seen and unseen in random order, as the
-    component would read them: g for a generator, what it scores for a classifier (those of unseen classes
-    alone in the space of the unseen classes)."""
+    """Under ``"test features"``: the held-out images of seen and unseen classes, in random order and without
+    labels. A generator gets their g, a classifier what it scores (f_czsl only those of unseen classes)."""
     class_prior: Float[Tensor, " unseen"] | None = None
-    """With ``"test class prior"``: each unseen class's share of the held-out images of unseen classes, in the
+    """Under ``"test class prior"``: each unseen class's share of the held-out images of unseen classes, in the
     order of ``space.unseen``."""
 
 
 @dataclass(frozen=True)
 class TrainView:
-    """What a component is fitted on: training images and their labels, nothing of the test set unless the
-    reading in use says so (``test``)."""
+    """What a component is fitted on: training images and their labels, and nothing of the test set unless the
+    reading in use declares it (``test``)."""
 
     features: Float[Tensor, "n d"]
     """Global features of the training images: the data set's for an embedding, g for later components."""
@@ -114,8 +113,8 @@ class TrainView:
     guide: Guide | None = None
     """The embedding's guide, if it offers one; only for generators."""
     test: Transductive | None = None
-    """Knowledge of held-out images, only for generators and classifiers under a reading that declares it.
-    Put what the losses read of it into the program's ``frozen`` networks."""
+    """Knowledge of held-out images; only for generators and classifiers, under a reading that declares it.
+    Tensors of it that losses read go into the program's ``frozen`` networks."""
     networks: Mapping[str, Networks] = field(default_factory=dict)
     """Fitted networks of the components before this one, by kind: ``embedding``, and for classifiers
     ``generator``. Never change them. Those that steps read go into the program's ``frozen``; those that

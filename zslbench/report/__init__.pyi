@@ -34,7 +34,7 @@ from .results import (
     seeds_table as seeds_table,
     selection_label as selection_label,
     selection_mark as selection_mark,
-    told_of_test as told_of_test,
+    test_knowledge as test_knowledge,
     trust_mark as trust_mark,
 )
 from .statistics import (

@@ -106,10 +106,8 @@ def warnings(found: Iterable[Difference], *, only_seed: bool) -> tuple[str, ...]
         modes = f"{selection_label(one.a)} and {selection_label(one.b)}"
         texts.append(f"selected differently ({modes}): {effect}")
     if one := unlike.get(("run", "transductive")):
-        told = " and ".join(", ".join(side) if side else "nothing" for side in (one.a, one.b))
-        texts.append(
-            f"told of different things about test images ({told}): a fit that knows more is favoured"
-        )
+        known = " and ".join(", ".join(side) if side else "nothing" for side in (one.a, one.b))
+        texts.append(f"fitted with different knowledge of the test images ({known}): more is an advantage")
     for name in ("features", "semantics"):
         if one := unlike.get(("data", name)):
             texts.append(f"different {name} ({one.a} and {one.b})")

@@ -38,7 +38,7 @@ from zslbench.report.results import (
     mode_mark,
     ranking_key,
     selection_label,
-    told_of_test,
+    test_knowledge,
     transductive_notes,
     trust_mark,
 )
@@ -155,8 +155,8 @@ class _Builder:
                 chosen = self.other_candidates(line, selection, [dataset]) or [TEST]
                 row[f"{dataset}_candidates"] = ", ".join(chosen)
                 row[f"{dataset}_verified"] = all(map(is_verified, entry.records.values()))
-                told = (what for one in entry.records.values() for what in told_of_test(one.info))
-                row[f"{dataset}_transductive"] = ", ".join(dict.fromkeys(told))
+                known = (what for one in entry.records.values() for what in test_knowledge(one.info))
+                row[f"{dataset}_transductive"] = ", ".join(dict.fromkeys(known))
             for place, metric in enumerate(headline_metrics()):
                 values, key = self.values(entry, metric), f"{dataset}_{metric.key}"
                 cell, found = self.figure(entry, values, with_state=not place), values.interval

@@ -260,7 +260,7 @@ class Misnamed(PacedEmbedding):
 
 
 class ToldGenerator(StillGenerator):
-    """Keeps what it is told of held-out images."""
+    """Keeps what it knows about held-out images."""
 
     def fit(self, view):
         return {"told": kept(view.test)}

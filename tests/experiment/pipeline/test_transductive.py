@@ -42,14 +42,14 @@ def test_in_validation_it_is_told_of_validation_images_only(run, select, monkeyp
     from zslbench.experiment import fitting
 
     seen = []
-    original = fitting.told
+    original = fitting.transductive_knowledge
 
     def watching(fold, *rest):
         found = original(fold, *rest)
         seen.append((fold.name, set(found.features[:, 1].tolist()) if found else set()))
         return found
 
-    monkeypatch.setattr(fitting, "told", watching)
+    monkeypatch.setattr(fitting, "transductive_knowledge", watching)
     record = run("told", reading="images", select=select)
     tested = set(record.table("predictions")["image"].tolist())
     validation = [rows for name, rows in seen if name == "validation"]
