@@ -238,14 +238,13 @@ class Fitter:
         return self._owned(kind, self.training.child(kind))
 
     def _owned(self, kind: Kind, training: Training) -> Training:
-        """A component's training, whose stages depend on the plugin that it comes from and on what it is told
-        of held-out images."""
+        """A component's training; its stages depend on its plugin and on what it knows about held-out images."""
         if training.stages is None or kind not in self.recipe.parts:
             return training
         registered = self.recipe.parts[kind].registered
         identity: dict[str, Any] = {"component": registered.name, "source": registered.plugin.source}
         if kind != "embedding" and self.recipe.transductive:
-            identity["told"] = list(self.recipe.transductive)
+            identity["transductive"] = list(self.recipe.transductive)
         return replace(training, stages=training.stages.of_part(**identity))
 
     def _embedded(self, nets: Networks, training: Training) -> tuple[TrainView, Fold]:

@@ -95,8 +95,8 @@ class Transductive:
     """Under ``"test features"``: the held-out images of seen and unseen classes, in random order and without
     labels. A generator gets their g, a classifier what it scores (f_czsl only those of unseen classes)."""
     class_prior: Float[Tensor, " unseen"] | None = None
-    """Under ``"test class prior"``: each unseen class's share of the held-out images of unseen classes, in the
-    order of ``space.unseen``."""
+    """Under ``"test class prior"``: each unseen class's share of the held-out images of unseen classes, in
+    the order of ``space.unseen``."""
 
 
 @dataclass(frozen=True)
