@@ -238,7 +238,7 @@ class Fitter:
         return self._owned(kind, self.training.child(kind))
 
     def _owned(self, kind: Kind, training: Training) -> Training:
-        """A component's training; its stages depend on its plugin and on what it knows about held-out images."""
+        """A component's training; its stages depend on its plugin and what it knows about held-out images."""
         if training.stages is None or kind not in self.recipe.parts:
             return training
         registered = self.recipe.parts[kind].registered
