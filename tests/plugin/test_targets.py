@@ -29,6 +29,19 @@ SOURCE = """
         needs_examples = False
         def fit(self, view): ...
 
+    class Undecided(Classifier):
+        def fit(self, view): ...
+        def scores(self, nets, features): ...
+
+    class ReadsG(Whole):
+        reads = "g"
+
+    class Chosen(Generator):
+        samples = property(lambda self: "inputs")
+        per_class = sample_noise = None
+        def fit(self, view): ...
+        def sample(self, nets, semantics, noise): ...
+
     class Other:
         pass
 
@@ -74,6 +87,22 @@ def test_faulty_target(declared: Any, target: str, kind: str, fault: str) -> Non
         load_class(declared(target, kind=kind))
     assert str(raised.value).startswith(f"plugin 'mine': {kind} 'c', {target}: ")
     assert fault in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "facts"),
+    [
+        ("Undecided", "classifier", ("needs_examples", "True", "False")),
+        ("ReadsG", "classifier", ("reads", "'g'", "'inputs'", "'features'")),
+        ("Chosen", "generator", ("samples", "property", "'features'", "'inputs'")),
+    ],
+)
+def test_a_class_attribute_with_another_value_is_no_silent_default(
+    declared: Any, name: str, kind: str, facts: tuple[str, ...]
+) -> None:
+    with pytest.raises(PluginError) as raised:
+        load_class(declared(f"door_classes:{name}", kind=kind))
+    assert all(fact in str(raised.value) for fact in ("plugin 'mine'", kind, *facts))
 
 
 def test_settings(declared: Any) -> None:

@@ -192,7 +192,7 @@ class ClassifierInputs:
             return g
         with located(**self.place):
             try:
-                return self.generator.transform(self.networks, g, noise)
+                found = self.generator.transform(self.networks, g, noise)
             except KeyError as error:
                 if noise or not error.args or error.args[0] not in self.generator.transform_noise:
                     raise
@@ -200,11 +200,23 @@ class ClassifierInputs:
                     f"transform of generator '{self.place.get('generator', '')}' reads noise {error}, which "
                     "test images do not have: without it return the mean, or declare draws_at_test"
                 ) from error
+        return self._checked("transform", found, len(g))
 
     def _sampled(self, semantics: Tensor, noise: Noise) -> Tensor:
         assert self.generator is not None
         with located(**self.place):
-            return self.generator.sample(self.networks, semantics, noise)
+            found = self.generator.sample(self.networks, semantics, noise)
+        return self._checked("sample", found, len(semantics))
+
+    def _checked(self, what: str, found: Tensor, rows: int) -> Tensor:
+        """What the generator returned, unless the fault would surface in the classifier's training."""
+        if found.ndim != 2 or len(found) != rows or found.dtype != torch.float32:
+            shape, name = tuple(found.shape), self.place.get("generator", "")
+            raise PluginError(
+                f"{what} of generator '{name}' returned shape {shape} of {found.dtype} for {rows} rows; it "
+                "must return one row of float32 for each"
+            )
+        return found
 
     def _noise(self, rows: int, streams: Streams) -> Noise:
         specs = self.generator.transform_noise if self.generator and not self._sees_g else {}

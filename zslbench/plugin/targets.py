@@ -5,11 +5,12 @@ What cannot be imported, or is something else, is a PluginError.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from zslbench.errors import MissingExtra, PluginError, did_you_mean
 from zslbench.plugin.boundary import PACKAGES, is_stop, one_line, printing_to_stderr
@@ -39,7 +40,25 @@ def load_class(registered: Registered[Component]) -> type[Any]:
         "classifier": interfaces.Classifier,
     }[registered.declaration.kind]
     with preserved(names=START):
-        return _load_subclass(registered, "target", interface)
+        found = _load_subclass(registered, "target", interface)
+    for name, allowed in _choices(interface).items():
+        value = inspect.getattr_static(found, name, None)
+        if not any(value is one or (isinstance(value, str) and value == one) for one in allowed):
+            kind, own = registered.key
+            raise PluginError(
+                f"plugin '{registered.plugin.name}': {kind} '{own}': class attribute {name} is {value!r}, "
+                f"not {' or '.join(map(repr, allowed))}"
+            )
+    return found
+
+
+@functools.cache
+def _choices(interface: type[Any]) -> dict[str, tuple[Any, ...]]:
+    """By name: the values that a class attribute of an interface may have, where they are a few."""
+    hints = get_type_hints(interface)
+    plain = {name: get_args(one)[0] if get_origin(one) is ClassVar else one for name, one in hints.items()}
+    choices = {name: get_args(one) for name, one in plain.items() if get_origin(one) is Literal}
+    return choices | {name: (True, False) for name, one in plain.items() if one is bool}
 
 
 def settings_model(registered: Registered[Component]) -> type[ComponentSettings]:

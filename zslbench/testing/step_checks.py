@@ -255,13 +255,11 @@ def guide_scores(case: ComponentCase) -> None:
 
 def scores_unseen_classes(case: ComponentCase) -> None:
     """Scores distinguish unseen classes; a classifier that needs examples can be fitted on them alone."""
-    needs_examples = getattr(case.cls, "needs_examples", None)
-    require(isinstance(needs_examples, bool), "the class does not set needs_examples to True or False")
     component, nets = case.fitted()
     unseen = case.use(component, nets, case.rows())[:, case.space().unseen]
     distinct = not bool((unseen == unseen[:, :1]).all())
     require(distinct, "all unseen classes get the same score; score every class of the space")
-    if needs_examples:
+    if case.cls.needs_examples:
         space = unseen_space(case.space())
         classifier = case.make(space)
         nets = finish(classifier.fit(case.view(space)), space)

@@ -237,6 +237,21 @@ def test_a_test_image_has_its_own_draw_whatever_the_others_are():
         assert found == Streams(0).child(f"test/{row}").normal("code", (1, 2))[0].tolist()
 
 
+@pytest.mark.parametrize("method", ["sample", "transform"])
+@pytest.mark.parametrize(
+    ("change", "fact"),
+    [(lambda one: one[1:], "(5, "), (torch.Tensor.double, "float64"), (torch.Tensor.flatten, "(12,)")],
+)
+def test_a_generator_that_returns_something_else_is_at_fault_itself(method, change, fact):
+    """Not the classifier, in whose training it would surface."""
+    changed = type("Changed", (Shorter,), {})
+    original = getattr(Shorter, method)
+    setattr(changed, method, lambda *arguments: change(original(*arguments)))
+    with pytest.raises(PluginError, match=method) as caught:
+        given(changed())
+    assert method == "transform" or fact in str(caught.value)
+
+
 class Forgetful(Shorter):
     def transform(self, nets, g, noise):
         return g + noise["code"] * noise.get("more", 1)

@@ -69,6 +69,12 @@ def test_faults_name_the_file_the_row_and_the_nearest_key(text: str, expected: s
     assert "\n" not in message
 
 
+def test_a_faulty_row_is_the_only_fault() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(HEAD + '[[methods]]\nembedding = "e"\n', FILE)
+    assert "'methods'" not in str(caught.value)
+
+
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(HEAD + "epoch = 3\n" + ROW + "lable = 'x'\nepochs = 0\n", FILE)

@@ -328,7 +328,10 @@ def _validated(content: Mapping[str, Any], path: Path, folder: Path | None) -> S
         found = Definition.model_validate(content)
     except ValidationError as error:
         lines: dict[str, str] = {}
-        for one in error.errors():  # a key of several types has a fault for each: one is enough
+        faults = error.errors()
+        if any(len(one["loc"]) > 1 for one in faults):  # pydantic also misses the rows that have faults
+            faults = [one for one in faults if one["type"] != "too_short"]
+        for one in faults:  # a key of several types has a fault for each: one is enough
             lines.setdefault(*_explain(one, content))
         raise SettingsError(f"{where}: " + "; ".join(lines.values())) from None
     name = found.name or path.stem

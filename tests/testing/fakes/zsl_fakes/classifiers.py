@@ -112,12 +112,6 @@ class SoftmaxOverImages(Sound):
         return super().scores(nets, features).softmax(dim=0)
 
 
-class Undecided(Sound):
-    """scores_unseen_classes: does not set needs_examples"""
-
-    needs_examples = None
-
-
 class WantsSeenClasses(SoundExamples):
     """scores_unseen_classes: IndexError"""
 
