@@ -8,7 +8,8 @@ P₂        P₁, trained further on real, synthetic and confident ones   :meth:
 ========= =========================================================== ==============================
 
 The code (classifier2.py) takes the entropy of log-probabilities that are scaled to sum to 1, and the images
-for which it is highest; for those it keeps P₁'s label, while here all scores are P₂'s.
+for which it is highest; for those it keeps P₁'s label, while here all scores are P₂'s. Its P₂ goes on with
+the moments of P₁'s Adam, ours with new ones.
 """
 
 from __future__ import annotations

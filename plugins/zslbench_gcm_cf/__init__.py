@@ -24,6 +24,8 @@ TUNABLE: dict[str, Range | Options] = {
     "generator.a1": Range(0.0, 1.0),  # 0.01 to 1 (CUB)
     "generator.a2": Range(0.0, 1.0),  # 0.01 to 1 (CUB)
     "generator.per_class": Options((100, 200, 400)),  # 100 (AWA2) to 400 (SUN)
+    "classifier.decision.per_class": Options((100, 300, 400, 900, 1800)),  # 300 (CUB) to 1800 (AWA2)
+    "classifier.decision.lr": Range(2e-4, 3e-3, log=True),  # 5e-4 (SUN) to 1e-3
     "classifier.unseen.lr": Range(2e-4, 5e-3, log=True),  # 5e-4 (CUB) to 2e-3 (AWA2)
 }
 
