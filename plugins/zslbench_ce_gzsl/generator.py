@@ -43,7 +43,7 @@ from zslbench.plugin import (
 from zslbench_ce_gzsl import networks
 from zslbench_ce_gzsl.networks import compare, embed, project
 from zslbench_ce_gzsl.settings import CEGZSLSettings
-from zslbench_common.wgan import critic_loss, criticise, generate
+from zslbench_common.wgan import critic_loss, criticise, generate, refuse_negative
 
 
 def instance_loss(
@@ -150,8 +150,13 @@ class CEGZSL(Generator):
         return {"prior": Normal((self.latent,))}
 
     def fit(self, view: TrainView) -> Program:
-        """Critic steps on fresh batches, then a generator step on the last of them."""
+        """Critic steps on fresh batches, then a generator step on the last of them.
+
+        Raises:
+            ZslbenchError: a feature is below 0.
+        """
         s = self.settings
+        refuse_negative("ce-gzsl", view.features)
         d, attributes = view.features.shape[1], self.space.semantics.shape[1]
         learners = ["critic", "embedding"]
         learners += ["projection"] if s.instance_level else []

@@ -8,13 +8,14 @@ import torch
 import zslbench
 from zslbench.errors import ZslbenchError
 from zslbench.plugin.interfaces import ClassSpace, TrainView
+from zslbench_ce_gzsl.explained import explain
 from zslbench_ce_gzsl.generator import CEGZSL
 from zslbench_ce_gzsl.settings import CEGZSLSettings
 
 
-def program(**settings):
+def program(lowest=0.0, **settings):
     space = ClassSpace(("a", "b", "c"), torch.rand(3, 4), torch.tensor([0, 2]), torch.tensor([1]))
-    view = TrainView(torch.rand(20, 6), torch.tensor([0, 2] * 10))
+    view = TrainView(torch.rand(20, 6) + lowest, torch.tensor([0, 2] * 10))
     return CEGZSL(CEGZSLSettings(hidden=8, embedding=5, projection=3, comparator=7, **settings), space).fit(
         view
     )
@@ -27,6 +28,11 @@ def test_it_learns_on_the_toy_data_set(tmp_path):
     )
     assert result.records[0].metrics["acc"] > 0.4
     assert result.records[0].metrics["h"] > 0.2
+
+
+def test_features_that_the_generator_cannot_make_are_refused():
+    with pytest.raises(ZslbenchError, match="ce-gzsl"):
+        program(lowest=-0.5)
 
 
 def test_critic_embedding_projection_and_comparator_learn_together_before_the_generator():
@@ -50,6 +56,12 @@ def test_one_adam_whose_rate_is_a_percent_lower_after_every_hundred_epochs():
 def test_a_level_that_is_off_has_no_network(off, left):
     both = {"projection", "comparator"}
     assert set(program(**{off: False}).optimizers) & both == {left}
+
+
+@pytest.mark.parametrize(("class_level", "told"), [(True, 1), (False, 0)])
+def test_a_run_is_told_of_the_comparators_gradient_where_there_is_a_comparator(class_level, told):
+    rows = explain({"dataset": {"name": "toy"}, "generator": {"class_level": class_level}})
+    assert sum("gradient" in subject for subject, _ in rows) == told
 
 
 def test_an_embedding_without_any_loss_is_refused():
