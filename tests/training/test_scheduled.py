@@ -101,6 +101,11 @@ def test_a_weight_warms_up_in_a_line(at: float, weight: float) -> None:
     assert float(warm_up(torch.tensor(float(at)), 6, 22, to=8)) == weight
 
 
+def test_a_warm_up_does_not_end_before_it_starts() -> None:
+    with pytest.raises(ValueError, match=r"22.*6"):
+        warm_up(torch.tensor(0.0), 22, 6, to=8)
+
+
 def test_a_warm_up_without_length_is_a_step() -> None:
     assert [float(warm_up(torch.tensor(at), 3, 3, to=2.0)) for at in (2.0, 3.0, 4.0)] == [0, 2, 2]
 

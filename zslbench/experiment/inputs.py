@@ -60,8 +60,14 @@ class ClassifierInputs:
         if "gzsl" in tasks:
             g, labels = self.training_images(view, space)
             synthetic, ids = self.synthetic(space, "gzsl")
-            inputs = torch.cat([*self.real(g), *synthetic])
-            del synthetic  # with many classes these are the largest tensors
+            chunks = [*self.real(g), *synthetic]
+            if len(widths := {one.shape[1] for one in chunks}) > 1:
+                raise PluginError(
+                    f"generator '{self.place.get('generator', '')}': what the classifier sees of real and of "
+                    f"synthetic features differs in width, {' and '.join(map(str, sorted(widths)))}"
+                )
+            inputs = torch.cat(chunks)
+            del chunks, synthetic  # with many classes these are the largest tensors
             labels, count = torch.cat([labels, ids]), len(labels)
             views["gzsl"] = TrainView(inputs, labels, networks=networks, task="gzsl")
         if "czsl" in tasks:

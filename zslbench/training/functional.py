@@ -27,7 +27,12 @@ def warm_up(
 
     Args:
         at: of the batch's progress, for example ``batch.progress.epoch``.
+
+    Raises:
+        ValueError: it would end before it starts.
     """
+    if start > end:
+        raise ValueError(f"a warm-up that starts at {start} cannot end at {end}")
     return torch.where(at >= end, 1.0, ((at - start) / (end - start)).clamp(0, 1)) * to
 
 

@@ -252,6 +252,15 @@ def test_a_generator_that_returns_something_else_is_at_fault_itself(method, chan
     assert method == "transform" or fact in str(caught.value)
 
 
+def test_real_and_synthetic_features_of_different_widths_are_the_generator_s_fault():
+    class Wider(Latent):
+        def transform(self, nets, g, noise):
+            return g
+
+    with pytest.raises(PluginError, match=r"generator.*2 and 4"):
+        given(Wider())
+
+
 class Forgetful(Shorter):
     def transform(self, nets, g, noise):
         return g + noise["code"] * noise.get("more", 1)
