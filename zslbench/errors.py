@@ -33,7 +33,7 @@ class PluginError(ZslbenchError):
 
 
 class PluginFailure(PluginError):
-    """An unexpected error while a plugin's code ran: says where, as far as it is known."""
+    """An unexpected error in a plugin's code, and where it occurred as far as is known."""
 
     def __init__(self, place: Mapping[str, object], what: str) -> None:
         self.place, self.what = dict(place), what

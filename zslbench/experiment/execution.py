@@ -107,7 +107,8 @@ def compute_group(
                 )
             if job.debug_samples and not record.environment.get("debug_samples"):
                 display.say(
-                    f"run {record.info.id} was stored without statistics of samples; --force repeats it"
+                    f"run {record.info.id} was stored without statistics of samples; --force repeats it and "
+                    "records them"
                 )
     if missing := {slot: jobs[slot] for slot in slots if slot not in ended}:
         ended |= _Computation(jobs, missing, store, registry, display, force).compute()

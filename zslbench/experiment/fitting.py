@@ -86,15 +86,15 @@ class Fitter:
         if self.classifier.reads == "features" and getattr(self.generator, "samples", "") == "inputs":
             raise ZslbenchError(
                 f"classifier '{recipe.parts['classifier'].name}' reads features g, but generator "
-                f"'{recipe.parts['generator'].name}' samples inputs of a classifier; use another of the two"
+                f"'{recipe.parts['generator'].name}' samples inputs of a classifier; replace one of them"
             )
         settings = recipe.parts["classifier"].settings
         if recipe.paced == "classifier" and recipe.schedule is not None:
             name = recipe.schedule.partition(".")[2]
             if settings.for_task("czsl").flat()[name] != settings.flat()[name]:
                 raise SettingsError(
-                    f"{recipe.schedule} is this method's schedule, of which selection chooses the epoch: the "
-                    "CZSL classifier cannot have another length"
+                    f"{recipe.schedule} is this method's schedule, and model selection chooses one epoch of it "
+                    "for both tasks: the CZSL classifier cannot have another length"
                 )
         if self.embedding.inputs == "regions" and fold.view.regions is None:
             raise ZslbenchError(
@@ -103,7 +103,7 @@ class Fitter:
             )
 
     def _made(self, kind: Kind, task: Task = "gzsl") -> Any:
-        """A component for a task that knows those before it."""
+        """A component for a task, with references to the components before it."""
         part, space = self.recipe.parts[kind], self.space if task == "gzsl" else unseen_space(self.space)
         with located(**self._place(kind)):
             made = load_class(part.registered)(part.settings.for_task(task), space)
@@ -199,7 +199,7 @@ class Fitter:
         training: Training,
         on_epoch: OnEpoch | None = None,
     ) -> Trained:
-        """The fitted component (None: the recipe has none); its training stops where the recipe's does."""
+        """The fitted component (None: the recipe has none), trained until the recipe's last epoch."""
         until = self.recipe.until if kind == self.recipe.paced else None
         settings, space = (component.settings, component.space) if component else (None, self.space)
         with located(**self._place(kind) | {"stage": training.stage}):
@@ -212,7 +212,7 @@ class Fitter:
         return {**named, "stage": self.training.stage}
 
     def _watched(self, on_epoch: OnEpoch | None, view: TrainView, held_out: Fold) -> OnEpoch | None:
-        """Called after epochs of the generator: with statistics of its samples, if they are requested."""
+        """``on_epoch`` of the generator, which adds statistics of its samples if they are requested."""
         if not self.training.debug_samples or self.generator is None or self.recipe.paced != "generator":
             return on_epoch
 

@@ -34,7 +34,7 @@ _PASS = 128
 
 @dataclass(frozen=True)
 class ClassifierInputs:
-    """The classifiers' inputs by one fitted generator. Without a generator they are g.
+    """The classifiers' inputs, given one fitted generator; without a generator they are g.
 
     Every call draws from the start of its streams, so equal calls give equal inputs.
     """
@@ -96,8 +96,8 @@ class ClassifierInputs:
     def _redrawn(self, program: Program, inputs: Tensor, g: Tensor) -> Program:
         if program.features is not inputs:
             raise PluginError(
-                f"program '{program.name}' trains on features of its own, but the generator draws the "
-                "classifier's inputs anew in every epoch; give it the view's features as they are"
+                f"program '{program.name}' does not train on view.features, but the generator redraws the "
+                "classifier's inputs in every epoch; pass view.features itself"
             )
         redrawn = Redrawn(inputs, len(g), lambda epoch: torch.cat(self.real(g, epoch)))
         return replace(program, features=redrawn, key=None)
@@ -230,11 +230,11 @@ class ClassifierInputs:
 
 
 def draw_by_row(spec: NoiseSpec, rows: int, streams: Streams, name: str) -> Tensor:
-    """Noise of a generator's ``sample`` or ``transform``, of which each row has its own."""
+    """Noise of a generator's ``sample`` or ``transform``, drawn for each row."""
     if not getattr(spec, "per_row", False):  # a permutation has none
         raise PluginError(
-            f"generator: noise '{name}' of sample or transform is a {type(spec).__name__} that is not drawn "
-            "for each row; a row must have noise of its own"
+            f"generator: noise '{name}' of sample or transform is shared between rows "
+            f"({type(spec).__name__}); declare noise that is drawn for each row"
         )
     return draw(spec, rows, streams, name)
 
@@ -261,7 +261,7 @@ class _TestInputs(Rows):
 
 
 class Redrawn(Rows):
-    """A classifier's training inputs of which the first are drawn anew in every epoch."""
+    """A classifier's training inputs, the first ``count`` of which are redrawn in every epoch."""
 
     def __init__(self, inputs: Tensor, count: int, drawn: Callable[[int], Tensor]) -> None:
         self._inputs, self._count, self._drawn, self._epoch = inputs, count, drawn, 0

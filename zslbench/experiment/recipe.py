@@ -77,8 +77,8 @@ class Recipe:
 
     @property
     def paced(self) -> Kind | None:
-        """The kind of component whose training selection paces: of generator, embedding and classifier the
-        first with a setting that is ``Epochs``; None: none has one."""
+        """The kind of component whose training selection paces: the first of generator, embedding and
+        classifier with a setting of type ``Epochs``; None: none has one."""
         kinds: tuple[Kind, ...] = ("generator", "embedding", "classifier")
         for kind in kinds:
             if kind in self.parts and schedule_of(type(self.parts[kind].settings)) is not None:
@@ -161,8 +161,8 @@ def resolve(
         components: ``{"embedding": "identity"}`` and so on.
         preset: a preset's name, ``method:name`` for another method's, or a TOML file; of several, later ones
             win; None: the data set's preset where the method has one. Under a reading other than the first,
-            ``<name>-<reading>`` replaces ``<name>`` where it exists. Of another method's preset a composition
-            takes what is for the components that they share.
+            ``<name>-<reading>`` replaces ``<name>`` where it exists. A composition takes
+            from a method's preset only the settings of components that both have.
         settings: the user's, ``{"generator.lr": 1e-4}``.
         epochs: the schedule's length, whichever component it belongs to.
 
@@ -216,7 +216,7 @@ def resolve(
     if epochs is not None:
         if recipe.schedule is None:
             raise SettingsError(
-                f"--epochs {epochs}: method '{recipe.method}' has no schedule (no setting that is Epochs)"
+                f"--epochs {epochs}: method '{recipe.method}' has no schedule (no setting of type Epochs)"
             )
         merged[recipe.schedule] = epochs
     names = recipe.setting_names()
@@ -283,7 +283,7 @@ def _of_shared_components(registry: Registry, composed: Method, preset: Preset) 
 
 
 def composition(embedding: str, classifier: str, generator: str | None = None) -> Method:
-    """Components by name as a method, which is called by their names."""
+    """A method composed of these components and named after them."""
     return Method(
         name=f"{embedding}+{generator or 'none'}+{classifier}",
         embedding=embedding,

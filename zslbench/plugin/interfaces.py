@@ -11,7 +11,7 @@ Four ideas carry the rest:
 2. ``fit`` returns the networks (a closed form) or a :class:`Program`: training described as data, which the
    core runs. It draws batches and noise, differentiates, updates, checkpoints and logs.
 3. A component sees only a :class:`TrainView`, which holds no test image and no test label.
-4. It may use the components before it and their networks; what it needs of them once fitted is among its own.
+4. It may use the components before it and their networks; it returns what it needs of them with its own.
 
 Shapes are written with jaxtyping: ``Float[Tensor, "n d"]`` is a float tensor of n rows and d columns.
 """
@@ -224,7 +224,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Exponential:
-    """Times ``gamma`` after every ``every`` epochs (StepLR; ExponentialLR with ``every=1``)."""
+    """Multiplied by ``gamma`` every ``every`` epochs (StepLR; ExponentialLR with ``every=1``)."""
 
     gamma: float
     every: int = 1
@@ -235,7 +235,7 @@ class Exponential:
 
 @dataclass(frozen=True)
 class MultiStep:
-    """Times ``gamma`` after each of these numbers of epochs (MultiStepLR)."""
+    """Multiplied by ``gamma`` after each of these numbers of epochs (MultiStepLR)."""
 
     milestones: tuple[int, ...]
     gamma: float = 0.1
@@ -246,7 +246,7 @@ class MultiStep:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine from 1 towards ``final``, reached as the program ends (CosineAnnealingLR)."""
+    """Falls from 1 to ``final`` along half a cosine over the whole program (CosineAnnealingLR)."""
 
     final: float = 0.0
 
@@ -256,8 +256,8 @@ class Cosine:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """A line from ``start`` to 1 over the first ``epochs`` epochs (LinearLR); then the schedule ``then``,
-    which begins there and has the epochs that are left (SequentialLR)."""
+    """Rises linearly from ``start`` to 1 over the first ``epochs`` epochs (LinearLR), then follows
+    ``then`` over the remaining ones (SequentialLR)."""
 
     epochs: int
     then: LRSchedule | None = None
@@ -278,8 +278,8 @@ epochs of the ``epochs`` of the program; constant within an epoch. In brackets t
 class Optimizer:
     """The optimiser of a network; the rules are torch.optim's.
 
-    Networks with equal rules train as if one optimiser had all their tensors. Only ``clip_norm`` tells them
-    apart; where a source clips the norm of several networks together, make them one network.
+    Networks with equal rules train as if one optimiser had all their tensors. The exception is
+    ``clip_norm``, which is per network: where a source clips a joint norm, make them one network.
     """
 
     kind: Literal["adam", "rmsprop", "sgd"] = "adam"
@@ -291,17 +291,17 @@ class Optimizer:
     weight_decay: float = 0.0
     """Added to the gradient times the weight (L2), after clipping."""
     amsgrad: bool = False
-    """Of Adam: the largest second moment so far in place of the current one."""
+    """Of Adam: uses the largest second moment so far instead of the current one."""
     eps: float | None = None
     """Of Adam and RMSprop, added to the root of the second moment; None: torch's 1e-8."""
     clip_value: float | None = None
     """Each entry of the gradient is bounded to [-clip_value, clip_value]."""
     clip_norm: float | None = None
-    """A gradient of the network's tensors together that is longer than this is shortened to it."""
+    """Bound of the norm of the network's gradient; a longer gradient is scaled down to it."""
     lr_schedule: LRSchedule | None = None
     """None: a constant learning rate."""
     restart_every: int | None = None
-    """Epochs after which moments and step counts start anew, as those of a new optimiser."""
+    """Epochs after which moments and step counts are reset, as in a new optimiser."""
 
 
 @dataclass(frozen=True)
@@ -495,8 +495,8 @@ class Generator(_Fitted):
 
     @property
     def real_per_class(self) -> int | None:
-        """Number of real features of each seen class: its first images, from the start again where it has
-        fewer. None: each training image once."""
+        """Real features per seen class: its first images, repeated where there are fewer. None: each training
+        image once."""
         return None
 
     @property
@@ -526,7 +526,7 @@ class Generator(_Fitted):
     def encode(
         self, nets: Networks, g: Float[Tensor, "n d"], semantics: Float[Tensor, "n attributes"], noise: Noise
     ) -> Noise | None:
-        """The noise for which ``sample`` gives back g, drawn from an encoder's posterior; None: it has none.
+        """The noise for which ``sample`` gives back g, drawn from an encoder's posterior; None: no encoder.
 
         With the semantics of another class, ``sample`` then makes a counterfactual of the image.
 
@@ -545,8 +545,8 @@ class Classifier(_Fitted):
     real seen and synthetic unseen features over all classes (f_gzsl), and on synthetic unseen features in the
     space of the unseen classes (f_czsl). False: it scores from semantics and is fitted once."""
     reads: ClassVar[Literal["inputs", "features"]] = "inputs"
-    """What it is fitted on and scores: the generator's inputs, or features g, real and synthetic, as they are
-    before ``transform``."""
+    """What it is fitted on and scores: the generator's inputs, or real and synthetic features g before
+    ``transform``."""
     embedding: Embedding | None = None
     """The embedding, set by the core; its networks are ``view.networks["embedding"]``."""
     generator: Generator | None = None

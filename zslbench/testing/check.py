@@ -73,7 +73,7 @@ class Check:
             if self.expected_failure is None:
                 self.reported.setdefault(_identified(error), self.name)
             if first != self.name:
-                raise NotApplicable(f"the fault that check '{first}' reports comes first") from None
+                raise NotApplicable(f"the same fault is reported by check '{first}'") from None
             text = str(error) if isinstance(error, Fault | PluginFailure) else one_line(error)
             cause = None if isinstance(error, Fault) else error
             raise ConformanceError(f"{where}: {text} (rule: {self.rule})") from cause

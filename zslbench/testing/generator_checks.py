@@ -77,7 +77,7 @@ def sample_uses_semantics_and_noise(case: ComponentCase) -> None:
         some = component.sample(nets, semantics[part], _some(noise, part))
         other = component.sample(nets, semantics.flip(1), dict(noise))
     same = close(some, found[part])
-    require(same, "sample returns other values for rows with fewer others; use no statistics of the batch")
+    require(same, "sample's result for a row depends on the other rows; use no statistics of the batch")
     require(
         not same_bits(other, found),
         "sample returns the same features for other semantics, so it cannot separate classes",
@@ -117,7 +117,7 @@ def transform_uses_noise(case: ComponentCase) -> None:
     part = torch.tensor([7, 2], device=g.device)
     with torch.no_grad():
         same = close(component.transform(nets, g[part], _some(noise, part)), found[part])
-    require(same, "transform returns other values for rows with fewer others; use no statistics of the batch")
+    require(same, "transform's result for a row depends on the other rows; use no statistics of the batch")
 
 
 def encodes_by_row(case: ComponentCase) -> None:
@@ -142,4 +142,4 @@ def encodes_by_row(case: ComponentCase) -> None:
         with torch.no_grad():
             some = component.encode(nets, g[part], semantics[part], _some(drawn, part))
         same = all(close(some[name], found[name][part]) for name in noise)
-        require(same, "encode returns other values for rows with fewer others; use no batch statistics")
+        require(same, "encode's result for a row depends on the other rows; use no statistics of the batch")

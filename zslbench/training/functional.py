@@ -23,7 +23,7 @@ from zslbench.training.step import in_float32
 def warm_up(
     at: Float[Tensor, ""], start: float | int, end: float | int, to: float | int
 ) -> Float[Tensor, ""]:
-    """A weight that is 0 until ``start``, rises in a line, and is ``to`` from ``end`` on.
+    """A weight that is 0 until ``start``, rises linearly, and is ``to`` from ``end`` on.
 
     Args:
         at: of the batch's progress, for example ``batch.progress.epoch``.

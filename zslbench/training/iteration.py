@@ -78,7 +78,7 @@ class _Batches:
 class ProgramInputs:
     """Draws the inputs of a program's iterations: batches, and noise from the run's streams ``noise``.
 
-    Batches of each size have a sampler of their own. Features with ``read_ahead = True`` (region features on
+    Each batch size has its own sampler. Features with ``read_ahead = True`` (region features on
     disk) are read one batch ahead in a second thread; which rows a batch has does not depend on it.
 
     Args:
@@ -92,7 +92,7 @@ class ProgramInputs:
         self._batches = {size: _Batches(program, size, self._streams) for size in sorted(sizes)}
 
     def begin_epoch(self, epoch: int) -> None:
-        """Tell features that differ from epoch to epoch (those with a ``begin_epoch``) which one begins."""
+        """Call ``begin_epoch`` of features that have it: they differ from epoch to epoch."""
         if (begin := getattr(self._program.features, "begin_epoch", None)) is not None:
             begin(epoch)
 

@@ -56,7 +56,7 @@ def complete(
         until: the epoch after which the paced program stops; None: its last.
 
     Raises:
-        PluginError: it is not what :data:`zslbench.plugin.Fit` allows, or not what the settings announce.
+        PluginError: it is not what :data:`zslbench.plugin.Fit` allows, or does not match the settings.
     """
     parts = _Parts(semantics, training, on_epoch, settings, until)
     kept: Any = fit
@@ -109,13 +109,13 @@ class _Parts:
             schedule = schedule_of(type(self.settings))
             if schedule is None:
                 raise self._fault(
-                    f"program '{program.name}' is paced, but no setting is Epochs; declare its length as "
-                    "epochs: Epochs, or mark the program paced=False"
+                    f"program '{program.name}' is paced, but no setting has type Epochs; declare its "
+                    "length as epochs: Epochs, or mark the program paced=False"
                 )
             if program.epochs != (length := self.settings.flat()[schedule]):
                 raise self._fault(
                     f"program '{program.name}' is paced and trains {program.epochs} epochs, but setting "
-                    f"'{schedule}', which is Epochs, is {length}; make them equal"
+                    f"'{schedule}', of type Epochs, is {length}; make them equal"
                 )
         done = train(program, self.semantics, training, self.on_epoch, self.until)
         self.rows.extend(done.epochs)
@@ -128,7 +128,7 @@ class _Parts:
         if self.paced is None:
             schedule = None if self.settings is None else schedule_of(type(self.settings))
             if schedule is not None:
-                raise self._fault(f"setting '{schedule}' is Epochs, but fit yields no paced program")
+                raise self._fault(f"setting '{schedule}' has type Epochs, but fit yields no paced program")
         elif changed := [net for net, tensors in kept.items() if not _same(tensors, self.trained.get(net))]:
             raise self._fault(
                 f"fit returns '{changed[0]}', which is no network of its paced program '{self.paced.name}', "

@@ -107,8 +107,8 @@ class Row(RowOptions):
     """
 
     method: str
-    """As plugins register it; a method that no plugin provides stays in the table. A composition is called by
-    the names of its components."""
+    """As plugins register it; a method that no plugin provides stays in the table. A composition is named
+    after its components."""
     embedding: str | None = None
     """The embedding of a composition."""
     generator: str | None = None
@@ -148,7 +148,7 @@ class Row(RowOptions):
             {"embedding", "classifier"} <= parts.keys() and self.method == composition(**parts).name
         ):
             raise ValueError(
-                "name a method, or embedding, classifier and generator of a composition, not both"
+                "give either 'method', or 'embedding', 'classifier' and optionally 'generator', not both"
             )
         if parts and (self.variants or self.readings):
             raise ValueError("a composition has no variants and readings: give each its own row")

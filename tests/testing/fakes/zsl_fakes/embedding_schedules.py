@@ -9,7 +9,7 @@ from zslbench.plugin.interfaces import Derived
 
 
 class Unscheduled(Sound):
-    """selected_is_refitted: program 'training' is paced, but no setting is Epochs"""
+    """selected_is_refitted: program 'training' is paced, but no setting has type Epochs"""
 
     model, epochs = "SoundSettings", 3
 

@@ -147,7 +147,7 @@ class NoiseInPlace(Sound):
 
 
 class BatchStatistics(Sound):
-    """sample_uses_semantics_and_noise: rows with fewer others"""
+    """sample_uses_semantics_and_noise: depends on the other rows"""
 
     def sample(self, nets, semantics, noise):
         found = super().sample(nets, semantics, noise)
@@ -197,7 +197,7 @@ class NothingToRedraw(Sound):
 
 
 class MixesCodes(SoundDraws):
-    """transform_uses_noise: transform returns other values for rows with fewer others"""
+    """transform_uses_noise: transform's result for a row depends"""
 
     def transform(self, nets, g, noise):
         return g + noise["code"].mean(dim=0) * noise["scale"].mean() if noise else g
@@ -232,7 +232,7 @@ class EncodesNothing(SoundDraws):
 
 
 class EncodesCentred(SoundDraws):
-    """encodes_by_row: encode returns other values for rows with fewer others"""
+    """encodes_by_row: encode's result for a row depends"""
 
     def encode(self, nets, g, semantics, noise):
         return {"prior": g - g.mean(dim=0)}
