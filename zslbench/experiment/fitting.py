@@ -93,8 +93,8 @@ class Fitter:
             name = recipe.schedule.partition(".")[2]
             if settings.for_task("czsl").flat()[name] != settings.flat()[name]:
                 raise SettingsError(
-                    f"{recipe.schedule} is this method's schedule, and model selection chooses one epoch of it "
-                    "for both tasks: the CZSL classifier cannot have another length"
+                    f"{recipe.schedule} is this method's schedule, and model selection chooses one epoch of "
+                    "it for both tasks: the CZSL classifier cannot have another length"
                 )
         if self.embedding.inputs == "regions" and fold.view.regions is None:
             raise ZslbenchError(

@@ -108,7 +108,7 @@ def run(recipe: Recipe, dataset: Dataset, selection: Selection, training: Traini
     names = [row["stage"].partition("/")[2] for row in outcome.epochs]
     if stages := dict.fromkeys(name for name in names if name.partition("/")[0] in unpaced):
         log.warning(
-            "%s: its training (%s) has no schedule (no setting of type Epochs): no number of epochs is selected%s",
+            "%s: its training (%s) has no schedule (no setting of type Epochs): epochs are not selected%s",
             recipe.label,
             ", ".join(stages),
             f", only {recipe.schedule}" if recipe.schedule else "",

@@ -346,7 +346,7 @@ def test_without_it_every_epoch_sees_the_same_and_czsl_always_does():
 
 
 def test_a_classifier_that_would_miss_the_new_draws_is_refused():
-    with pytest.raises(PluginError, match="anew"):
+    with pytest.raises(PluginError, match="redraws"):
         sums(Shorter(redraws=True), Watching(own=True))
     sums(Shorter(), Watching(own=True))
 

@@ -15,13 +15,13 @@ class Unscheduled(Sound):
 
 
 class Longer(Sound):
-    """selected_is_refitted: but setting 'epochs', which is Epochs, is 3"""
+    """selected_is_refitted: but setting 'epochs', of type Epochs, is 3"""
 
     epochs = property(lambda self: 2 * self.settings.epochs)
 
 
 class Closed(Sound):
-    """selected_is_refitted: setting 'epochs' is Epochs, but fit yields no paced program"""
+    """selected_is_refitted: setting 'epochs' has type Epochs, but fit yields no paced program"""
 
     def fit(self, view):
         return replace(super().fit(view), paced=False)

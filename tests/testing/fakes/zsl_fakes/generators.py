@@ -99,7 +99,7 @@ class HalfAnImage(Sound):
 
 
 class SharedNoise(Sound):
-    """sample_shape: noise 'prior' of sample or transform is a Normal that is not drawn for each row"""
+    """sample_shape: noise 'prior' of sample or transform is shared between rows"""
 
     sample_noise = {"prior": Normal((12,), per_row=False)}  # noqa: RUF012
 
