@@ -30,7 +30,7 @@ def zslbench_components() -> Iterator[Component]:
         name="cada-vae",
         target="zslbench_cada_vae.generator:CADAVAE",
         settings="zslbench_cada_vae.settings:CADAVAESettings",
-        summary="Latents of two aligned VAEs, one of features and one of class semantics",
+        summary="Latent codes from two aligned VAEs, of features and of class semantics",
         paper=PAPER,
     )
 
@@ -42,7 +42,7 @@ def zslbench_methods() -> Iterator[Method]:
         embedding="identity",
         generator="cada-vae",
         classifier="softmax",
-        summary="A classifier of latents that two VAEs, of features and of semantics, share",
+        summary="A classifier of latent codes from two aligned VAEs, of features and of class semantics",
         paper=PAPER,
         settings={"embedding.normalize": "minmax", "classifier.batch_size": 32},
         presets="zslbench_cada_vae.presets",

@@ -1,6 +1,6 @@
 """CE-GZSL (Han et al., CVPR 2021): a generator of features x and a contrastive embedding h = E(x) of them.
 
-Its terms are cited by name. Real and synthetic images enter them alike, with z = H(h):
+Its terms are cited by name. They apply to real and synthetic images; z = H(h):
 
 =========== =================================================================== =======================
 V(G, D)     E[D(x, a)] − E[D(x̃, a)] − λ E[(‖∇D(x̂, a)‖₂ − 1)²], x̃ = G(a, ε)      :meth:`.critic_losses`

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from zslbench.plugin import Component, Method, Options, Range, Reading, Variant, hookimpl
 
 PAPER = "Xian et al., CVPR 2018"
-SUMMARY = "Wasserstein GAN whose features a classifier of seen classes recognises"
+SUMMARY = "Wasserstein GAN whose features a classifier of the seen classes must recognise"
 LISGAN_PAPER = "Li et al., CVPR 2019"
 LISGAN_SUMMARY = "f-CLSWGAN whose features stay near cluster means of real ones"
 
@@ -47,7 +47,7 @@ def zslbench_components() -> Iterator[Component]:
         name="lisgan",
         target="zslbench_clswgan.classifier:LisGANSoftmax",
         settings="zslbench_clswgan.settings:LisGANSoftmaxSettings",
-        summary="Softmax, by choice refined on the test images it is most certain of (transductive)",
+        summary="Softmax, optionally refined on the test images it is most certain of (transductive)",
         paper=LISGAN_PAPER,
     )
 
@@ -79,7 +79,7 @@ def zslbench_methods() -> Iterator[Method]:
             Reading(name="inductive", summary="the final classifier sees no test image"),
             Reading(
                 name="authors",
-                summary="as the code: a second classifier learns from the most confident test images",
+                summary="as the code: a second classifier also learns from the most certain test images",
                 settings={"classifier.refine": True},
                 transductive=("test features",),
             ),

@@ -42,7 +42,7 @@ class LisGANSoftmax(Softmax):
         """P₁, or P₂.
 
         Raises:
-            SettingsError: P₂ needs the test images, which are not known here.
+            SettingsError: P₂ needs the test images, which the reading does not provide.
         """
         if not self.settings.refine:
             return super().fit(view)

@@ -51,7 +51,7 @@ def zslbench_methods() -> Iterator[Method]:
             Reading(name="paper", summary="as printed; the code â of an image is its mean"),
             Reading(
                 name="authors",
-                summary="as the authors' code: â is drawn anew, at test too; weighted L_R-SC; y′ may be y",
+                summary="as the authors' code: random â, for test images too; weighted L_R-SC; y′ may be y",
                 settings={
                     "generator.code": "draw",
                     "generator.own_class": True,

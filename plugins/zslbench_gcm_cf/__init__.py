@@ -1,7 +1,7 @@
 """GCM-CF (Yue et al., CVPR 2021): counterfactual features decide between seen and unseen.
 
-The generator and the classifier work without each other: any generator can be followed by the decision, with
-counterfactuals if it encodes features.
+Generator and classifier can be used separately: the classifier follows any generator, and uses
+counterfactuals if the generator encodes features.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from zslbench import Component, Method, Options, Range, Variant, hookimpl
 from zslbench.plugin import Reading
 
 PAPER = "Yue et al., CVPR 2021"
-SUMMARY = "Counterfactuals of each image decide between seen and unseen; then each group has a classifier"
+SUMMARY = "Counterfactuals of each image decide between seen and unseen; then a classifier names the class"
 
 # The range of the authors' scripts (zsl/image-scripts/*/, see presets/), widened by about half a decade on
 # either side (ours). Widths and schedules stay at the authors' values.
@@ -37,7 +37,7 @@ def zslbench_components() -> Iterator[Component]:
         name="gcm-cf",
         target="zslbench_gcm_cf.generator:GCMCF",
         settings="zslbench_gcm_cf.settings:GCMCFSettings",
-        summary="TF-VAEGAN whose z is the image's own, trained to make faithful counterfactuals",
+        summary="TF-VAEGAN whose encoder ignores the class, trained to make faithful counterfactuals",
         paper=PAPER,
     )
     yield Component(

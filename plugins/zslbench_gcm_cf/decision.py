@@ -122,7 +122,7 @@ class CounterfactualClassifier(Classifier):
 
     @torch.no_grad()
     def per_image(self, nets: Networks, g: Tensor, inputs: Tensor) -> Iterator[Float[Tensor, "some classes"]]:
-        """f_x(x) of each image, in chunks of equal size, so that all round alike."""
+        """f_x(x) of each image, in chunks of equal size, so that rounding is the same for all."""
         s, own = self.settings.decision, nets["decision"]
         size = s.images_at_once
         for start in range(0, len(g), size):

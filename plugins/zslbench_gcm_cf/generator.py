@@ -1,4 +1,4 @@
-"""GCM-CF (Yue et al., CVPR 2021): a generator whose z is the image's own, whatever its class. By name:
+"""GCM-CF (Yue et al., CVPR 2021): a generator whose z does not depend on the class. By name:
 
 ======== ====================================================================== =============================
 L_Z      −E[log G(z, a)] + β KL(E(x) ‖ N(0, I)), β rising from 0                :func:`beta_vae_loss`

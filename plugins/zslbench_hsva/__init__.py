@@ -28,7 +28,7 @@ def zslbench_components() -> Iterator[Component]:
         name="hsva",
         target="zslbench_hsva.generator:HSVA",
         settings="zslbench_hsva.settings:HSVASettings",
-        summary="Latents of features and semantics, aligned in structure and in distribution",
+        summary="Latent codes of features and semantics, aligned in structure and distribution",
         paper=PAPER,
     )
 
@@ -40,15 +40,15 @@ def zslbench_methods() -> Iterator[Method]:
         embedding="identity",
         generator="hsva",
         classifier="softmax",
-        summary="A classifier of latents that features and semantics share by a two-step adaptation",
+        summary="A classifier of latent codes, aligned between features and semantics in two steps",
         paper=PAPER,
         settings={"embedding.normalize": "minmax", "classifier.batch_size": 32},
         presets="zslbench_hsva.presets",
         readings=(
-            Reading(name="uniform", summary="as the released code, but CORAL's unseen classes drawn alike"),
+            Reading(name="uniform", summary="as the released code, but CORAL draws unseen classes uniformly"),
             Reading(
                 name="authors",
-                summary="as the released code: CORAL's unseen classes drawn by their share of test images",
+                summary="as the released code: CORAL draws unseen classes by their share of test images",
                 settings={"generator.unseen_prior": "test"},
                 transductive=("test class prior",),
             ),

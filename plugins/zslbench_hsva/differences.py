@@ -12,5 +12,5 @@ def explain(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, st
     """What differs from the paper, and from shiming-chen/HSVA at add15f3."""
     yield from draws(settings["generator"])
     if settings["generator"].get("coral") and settings["generator"].get("unseen_prior") == "uniform":
-        yield "unseen classes", "drawn alike; the released code draws the classes of test images"
+        yield "unseen classes", "drawn uniformly; the released code draws from the labels of test images"
     yield START

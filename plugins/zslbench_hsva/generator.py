@@ -144,8 +144,8 @@ class HSVA(AlignedVAE):
         """One batch for all steps of an iteration.
 
         Raises:
-            SettingsError: the unseen classes are to be drawn by their shares of the test images, which are
-                not known here.
+            SettingsError: unseen classes are to be drawn by their shares of the test images, which the
+                reading does not provide.
         """
         s = self.settings
         frozen: Networks = {}

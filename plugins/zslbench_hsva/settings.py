@@ -47,5 +47,5 @@ class HSVASettings(AlignedSettings):
     coral: bool = True
     """Whether the latents of seen images and unseen semantics are pushed apart by CORAL."""
     unseen_prior: Literal["uniform", "test"] = "uniform"
-    """How the unseen classes of CORAL are drawn: each alike, or with the shares that they have among the test
-    images, as in the code (next_unseen_batch), which only the transductive reading ``authors`` may know."""
+    """How CORAL draws unseen classes: uniformly, or in proportion to their test images, as in the code
+    (next_unseen_batch), which needs the transductive reading ``authors``."""

@@ -16,5 +16,5 @@ def explain(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, st
             "attributes",
         )
     if name in ("cub", "sun", "flo"):
-        yield "published CZSL", f"of another model, preset {name}-czsl"
+        yield "published CZSL", f"of a separately trained model: preset {name}-czsl"
     yield "classifier", "starts from N(0, 0.02²); in the released code from Xavier's normal distribution"

@@ -1,8 +1,8 @@
 """SDGZSL (Chen et al., ICCV 2021): features from a conditional VAE, disentangled into h = [h_s, h_n].
 
 The classifier sees h_s, the semantic-consistent factor; h_n is the semantic-unrelated one. The paper's terms
-are cited by name. An autoencoder makes h of x and of its reconstruction x̂ alike, and each term but the first
-is the sum of both.
+are cited by name. An autoencoder computes h of x and of its reconstruction x̂, and each term but the first
+is a sum over the two.
 
 ========== ==================================================================== =============================
 L_cVAE     −E_q[log p(x | z, a)] + w KL(q(z | x, a) ‖ N(0, I))                  :func:`cvae_loss`

@@ -41,7 +41,7 @@ class SDGZSLSettings(ComponentSettings):
     tc_weight: NonNegativeFloat = 0.003
     """λ of L_TC, the total correlation (code: beta)."""
     discriminator_weight: NonNegativeFloat = 0.3
-    """Weight of the discriminator's own loss; Adam hardly feels it (code: dis)."""
+    """Weight of the discriminator's own loss; Adam's updates hardly depend on it (code: dis)."""
     tc_steps: Count = 3
     """Steps with L_TC after each step that trains the discriminator instead (code: dis_step)."""
     encoder_dropout: Rate = 0.1
