@@ -45,7 +45,7 @@ class CLSWGANSettings(ComponentSettings):
     per_class: Count = 300
     """Synthetic features per unseen class (code: syn_num)."""
     czsl_per_class: Count | None = None
-    """The same for the CZSL classifier; None: as many."""
+    """The same for the CZSL classifier; None: the same number."""
     pretraining: PretrainingSettings = PretrainingSettings()
     """How the classifier of L_CLS is trained."""
 

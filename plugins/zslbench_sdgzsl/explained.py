@@ -17,4 +17,4 @@ def explain(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, st
         )
     if name in ("cub", "sun", "flo"):
         yield "published CZSL", f"of a separately trained model: preset {name}-czsl"
-    yield "classifier", "starts from N(0, 0.02²); in the released code from Xavier's normal distribution"
+    yield "classifier initialisation", "N(0, 0.02²); in the released code Xavier's normal distribution"

@@ -50,9 +50,9 @@ def plugin_code(what: str) -> Iterator[None]:
 def located(**place: object) -> Iterator[None]:
     """Say where an unexpected error arose: ``plugin``, ``generator``, ``stage``, ``epoch``, ``step``.
 
-    Contexts inside each other add to the place, and of components the innermost is named. What is no
-    fault of a plugin passes: errors of zslbench, missing memory, and errors of the operating system in the
-    core's own code.
+    Nested contexts add to the place; of several components the innermost is named. Errors that are not a
+    plugin's fault pass through: those of zslbench, missing memory, and errors of the operating system in the
+    core's code.
 
     Raises:
         PluginFailure: in place of the unexpected error, its cause.

@@ -135,7 +135,7 @@ class Progress(NamedTuple):
     iteration: Float[Tensor, ""]
     """Completed iterations of the whole program, over all passes and epochs."""
     share: Float[Tensor, ""]
-    """Completed share of ``Program.epochs``, in [0, 1); also where training is stopped earlier."""
+    """Completed share of ``Program.epochs``, in [0, 1), even if training stops earlier."""
 
 
 _START = Progress(*torch.zeros(3).unbind())
