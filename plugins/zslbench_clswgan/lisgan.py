@@ -100,6 +100,5 @@ class LisGAN(CLSWGAN):
             return {"souls": {"centres": soul_samples(view.features, view.labels, classes, clusters)}}
 
         frozen = yield from super().prepared(view)
-        source = {"training": {"features": view.features, "labels": view.labels}}
-        souls = yield Derived(compute, source, key={"classes": classes, "clusters": clusters}, name="souls")
+        souls = yield Derived(compute, source={}, key={"classes": classes, "clusters": clusters}, name="souls")
         return frozen | souls

@@ -158,7 +158,7 @@ class Fitter:
         def after_embedding(nets: Networks, training: Training) -> Evaluation:
             view, held_out = self._embedded(nets, replace(training, stages=None))
             fit = partial(self._fit_generator, view, held_out)
-            owned = self._owned("generator", training.child("generator"))
+            owned = self._owned("generator", training.child("generator"), view)
             generator = self._complete("generator", self.generator, fit, owned)
             return self.fit_classifiers(generator.networks, view, held_out, training, each).evaluation
 
@@ -178,7 +178,7 @@ class Fitter:
             "generator",
             self.generator,
             partial(self._fit_generator, view, held_out),
-            self._part("generator"),
+            self._part("generator", view),
             self._watched(hook("generator", after_generator), view, held_out),
         )
         # An observer of each classifier epoch must see all of them again after an interruption: they are
@@ -233,19 +233,21 @@ class Fitter:
         """What the recipe's reading lets a component know about held-out images."""
         return transductive_knowledge(held_out, self.recipe.transductive, task, self.training.streams)
 
-    def _part(self, kind: Kind) -> Training:
+    def _part(self, kind: Kind, view: TrainView | None = None) -> Training:
         """The context of one component's training."""
-        return self._owned(kind, self.training.child(kind))
+        return self._owned(kind, self.training.child(kind), view)
 
-    def _owned(self, kind: Kind, training: Training) -> Training:
-        """A component's training; its stages depend on its plugin and what it knows about held-out images."""
+    def _owned(self, kind: Kind, training: Training, view: TrainView | None = None) -> Training:
+        """A component's training; its stages depend on its plugin, on the ``view`` that earlier components
+        made, and on what it knows about held-out images."""
         if training.stages is None or kind not in self.recipe.parts:
             return training
         registered = self.recipe.parts[kind].registered
         identity: dict[str, Any] = {"component": registered.name, "source": registered.plugin.source}
         if kind != "embedding" and self.recipe.transductive:
             identity["transductive"] = list(self.recipe.transductive)
-        return replace(training, stages=training.stages.of_part(**identity))
+        fitted_on = {} if view is None else {"features": view.features, "labels": view.labels}
+        return replace(training, stages=training.stages.of_part(fitted_on, **identity))
 
     def _embedded(self, nets: Networks, training: Training) -> tuple[TrainView, Fold]:
         """The training view with g, and the fold with embedded test images.
@@ -312,7 +314,7 @@ class Fitter:
                 "classifier",
                 classifier,
                 partial(inputs.fit, classifier, view, seen, self.space),
-                self._owned("classifier", training.child(task)),
+                self._owned("classifier", training.child(task), seen),
                 on_epoch if each else None,
             )
             networks[task], scores[task] = done.networks, score(done.networks)

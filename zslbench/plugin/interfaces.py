@@ -365,7 +365,7 @@ class Derived:
     compute: Callable[[], Networks]
     """Returns the tensors, as networks; uses no random numbers."""
     source: Networks
-    """The networks that it reads."""
+    """The networks that it reads. The training images of the view need not be named."""
     key: Mapping[str, Any]
     """Every setting that the computation reads, as plain data."""
     name: str = "derived"

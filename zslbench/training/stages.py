@@ -27,20 +27,22 @@ class Stages:
 
     Args:
         identity: what every stage depends on, as plain data.
+        fitted_on: what the component is fitted on beyond the data set itself; derived tensors depend on it.
         fresh: reuse nothing (``--force``), but store what is computed.
         say: called with a line about each result that is reused.
     """
 
     store: StageStore
     identity: Mapping[str, Any]
+    fitted_on: Mapping[str, Tensor] = field(default_factory=dict)
     fresh: bool = False
     say: Callable[[str], None] = lambda text: None
     events: list[dict[str, Any]] = field(default_factory=list)
     """For each stage with a key: ``stage``, ``key``, ``reused``, and ``seconds`` that computing it took."""
 
-    def of_part(self, **identity: Any) -> Stages:
+    def of_part(self, fitted_on: Mapping[str, Tensor], **identity: Any) -> Stages:
         """The stages of one component, which also depend on ``identity``."""
-        return replace(self, identity={**self.identity, **identity})
+        return replace(self, fitted_on=fitted_on, identity={**self.identity, **identity})
 
     def find(self, stage: str, key: str, streams: Streams) -> tuple[Networks, list[dict[str, Any]]] | None:
         """Networks and rows of epochs of a stage that was computed before, or None."""
@@ -93,7 +95,12 @@ class Stages:
     def derived_key(self, derived: Derived, streams: Streams) -> str:
         """The key of derived tensors; a seed matters only through the networks they are derived from."""
         return self._key(
-            streams, None, kind="derived", settings=dict(derived.key), follows=_digests(derived.source)
+            streams,
+            None,
+            kind="derived",
+            settings=dict(derived.key),
+            follows=_digests(derived.source),
+            fitted_on=_digests({"view": dict(self.fitted_on)}),
         )
 
     def _key(self, streams: Streams, seed: int | None, **content: Any) -> str:

@@ -82,3 +82,13 @@ def test_classifiers_share_no_stages_with_others_whose_stages_have_the_same_key(
         record = run(**parts, select="last", keep_weights=True)
         found[classifier] = record.networks()["gzsl/state/t"].item()
     assert found == {"one-in-stage": 3, "two-in-stage": 6}
+
+
+def test_derived_tensors_of_a_generator_depend_on_what_its_embedding_made(run):
+    parts = {"embedding": "identity", "generator": "largest-in-stage", "classifier": "one-in-stage"}
+    found = {}
+    for normalize in ("none", "l2"):
+        settings = {"embedding.normalize": normalize}
+        record = run(**parts, settings=settings, select="last", keep_weights=True)
+        found[normalize] = record.networks()["generator/largest/g"].item()
+    assert found["l2"] <= 1 < found["none"]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from zslbench import Component, ComponentSettings, Method, Reading, Variant, hookimpl
-from zslbench.plugin import Epochs
+from zslbench.plugin import Derived, Epochs
 from zslbench.plugin.dataset import Dataset, OfficialSplit
 from zslbench.plugin.interfaces import (
     Classifier,
@@ -284,6 +284,14 @@ class ToldInStage(StillGenerator):
         return (yield stage(view, 1 if view.test is None else 2))
 
 
+class LargestInStage(StillGenerator):
+    """Keeps the largest training feature as a derived tensor."""
+
+    def fit(self, view):
+        found = yield Derived(lambda: {"largest": {"g": view.features.max()}}, source={}, key={})
+        return found
+
+
 class OneInStage(Scripted):
     """Has a stage with the key of another classifier's."""
 
@@ -404,6 +412,7 @@ def zslbench_components():
         one("classifier", "raising", "RaisingClassifier", "ClassifierSettings"),
         one("classifier", "told", "ToldClassifier", "ClosedSettings"),
         one("generator", "told-in-stage", "ToldInStage"),
+        one("generator", "largest-in-stage", "LargestInStage"),
         one("classifier", "one-in-stage", "OneInStage", "ClosedSettings"),
         one("classifier", "two-in-stage", "TwoInStage", "ClosedSettings"),
         *(
