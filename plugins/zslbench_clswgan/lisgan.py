@@ -100,5 +100,7 @@ class LisGAN(CLSWGAN):
             return {"souls": {"centres": soul_samples(view.features, view.labels, classes, clusters)}}
 
         frozen = yield from super().prepared(view)
-        souls = yield Derived(compute, source={}, key={"classes": classes, "clusters": clusters}, name="souls")
+        souls = yield Derived(
+            compute, source={}, key={"classes": classes, "clusters": clusters}, name="souls"
+        )
         return frozen | souls

@@ -25,6 +25,7 @@ from .results import (
     dataset_label as dataset_label,
     distinct_runs as distinct_runs,
     is_simulated as is_simulated,
+    knowledge_of_test as knowledge_of_test,
     leak_notes as leak_notes,
     mean_std as mean_std,
     method_label as method_label,
@@ -34,7 +35,6 @@ from .results import (
     seeds_table as seeds_table,
     selection_label as selection_label,
     selection_mark as selection_mark,
-    test_knowledge as test_knowledge,
     trust_mark as trust_mark,
 )
 from .statistics import (

@@ -18,7 +18,7 @@ from zslbench.plugin.declarations import Method
 from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import flatten
 from zslbench.plugin.targets import load_function
-from zslbench.report.results import percent, test_knowledge
+from zslbench.report.results import knowledge_of_test, percent
 from zslbench.store.record import RunInfo, RunRecord
 
 Details = list[tuple[str, Any]]
@@ -98,7 +98,7 @@ def _reading(record: RunRecord) -> Details:
         return []
     reading = record.environment.get("reading") or {}
     name = f"{record.info.reading} (default)" if reading.get("default") else record.info.reading
-    known = ", ".join(test_knowledge(record.info))
+    known = ", ".join(knowledge_of_test(record.info))
     more = (("summary", reading.get("summary")), ("transductive", f"fitted with {known}" if known else None))
     return [("name", name), *((what, text) for what, text in more if text)]
 
@@ -207,7 +207,7 @@ def run_parameters(run: RunInfo) -> dict[str, Any]:
         "method": run.method,
         "variant": run.variant,
         "reading": run.reading,
-        "transductive": ", ".join(test_knowledge(run)) or None,
+        "transductive": ", ".join(knowledge_of_test(run)) or None,
         "dataset": run.dataset,
         "seed": run.seed,
         "selection": run.selection,
@@ -257,7 +257,7 @@ def final_metrics(record: RunRecord) -> dict[str, float]:
 
     The prefix differs because test images took part in these results: no chart should mix them with others.
     """
-    prefix = "transductive" if test_knowledge(record.info) else "final"
+    prefix = "transductive" if knowledge_of_test(record.info) else "final"
     prefix = "oracle" if uses_test_images(record.info.selection) else prefix
     return {
         f"{prefix}/{name}": float(value)

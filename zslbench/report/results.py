@@ -53,7 +53,7 @@ def is_verified(record: RunRecord) -> bool:
     return bool((record.data.get("regions") or {}).get("verified", True))
 
 
-def test_knowledge(run: RunInfo) -> tuple[str, ...]:
+def knowledge_of_test(run: RunInfo) -> tuple[str, ...]:
     """What the run's components knew about test images, as its reading declares: if anything, the run is
     transductive."""
     return tuple(run.identity.get("transductive", ()))
@@ -63,7 +63,7 @@ def trust_mark(records: Iterable[RunRecord]) -> str:
     """The mark of a row with a transductive run, or with one whose regions were not compared with their
     digests."""
     runs = tuple(records)
-    mark = " (transductive)" if any(test_knowledge(one.info) for one in runs) else ""
+    mark = " (transductive)" if any(knowledge_of_test(one.info) for one in runs) else ""
     return mark if all(map(is_verified, runs)) else f"{mark} (unverified)"
 
 
@@ -81,7 +81,7 @@ def leak_notes(records: Sequence[RunRecord]) -> list[str]:
 
 def transductive_notes(records: Sequence[RunRecord]) -> list[str]:
     """A sentence on what transductive runs knew; empty if there are none."""
-    known = sorted({what for one in records for what in test_knowledge(one.info)})
+    known = sorted({what for one in records for what in knowledge_of_test(one.info)})
     text = "fitted with knowledge that other rows do not have; do not compare them"
     return [f"transductive ({', '.join(known)}): {text}"] if known else []
 
@@ -114,7 +114,7 @@ def ranking_key(record: RunRecord) -> str | None:
     """Equal for runs of one data set and selection that can be ranked together: those with the same
     candidates, and whose regions were all verified or all not. None: it is not ranked, since test images took
     part in its fit or selection."""
-    if uses_test_images(record.info.selection) or test_knowledge(record.info):
+    if uses_test_images(record.info.selection) or knowledge_of_test(record.info):
         return None
     return candidates_key(record) + trust_mark([record])
 
@@ -151,7 +151,7 @@ def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
                 "semantics": record.data["semantics"],
                 "selection": record.info.selection,
                 "candidates": candidates_label(record),
-                "transductive": ", ".join(test_knowledge(record.info)),
+                "transductive": ", ".join(knowledge_of_test(record.info)),
                 "seed": record.info.seed,
                 **{one.name: one.of(record.metrics) for one in METRICS.values()},
                 "epochs": _epochs(record),

@@ -35,10 +35,10 @@ from zslbench.report.results import (
     dataset_label,
     is_simulated,
     is_verified,
+    knowledge_of_test,
     mode_mark,
     ranking_key,
     selection_label,
-    test_knowledge,
     transductive_notes,
     trust_mark,
 )
@@ -155,7 +155,7 @@ class _Builder:
                 chosen = self.other_candidates(line, selection, [dataset]) or [TEST]
                 row[f"{dataset}_candidates"] = ", ".join(chosen)
                 row[f"{dataset}_verified"] = all(map(is_verified, entry.records.values()))
-                known = (what for one in entry.records.values() for what in test_knowledge(one.info))
+                known = (what for one in entry.records.values() for what in knowledge_of_test(one.info))
                 row[f"{dataset}_transductive"] = ", ".join(dict.fromkeys(known))
             for place, metric in enumerate(headline_metrics()):
                 values, key = self.values(entry, metric), f"{dataset}_{metric.key}"

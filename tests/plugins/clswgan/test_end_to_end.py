@@ -12,7 +12,7 @@ from small import TF_VAEGAN
 import zslbench
 from zslbench.errors import ZslbenchError
 from zslbench.plugin import ClassSpace, TrainView, Transductive
-from zslbench.report import test_knowledge
+from zslbench.report import knowledge_of_test
 from zslbench_clswgan.classifier import LisGANSoftmax
 from zslbench_clswgan.generator import CLSWGAN
 from zslbench_clswgan.lisgan import LisGAN, soul_samples
@@ -83,8 +83,8 @@ def test_only_the_reading_authors_sees_test_images(small):
     plain, refined = small("lisgan"), small("lisgan", reading="authors")
     assert "final/gzsl/first" in set(refined.table("epochs")["stage"])
     assert "final/gzsl/first" not in set(plain.table("epochs")["stage"])
-    assert test_knowledge(refined.info) == ("test features",)
-    assert not test_knowledge(plain.info)
+    assert knowledge_of_test(refined.info) == ("test features",)
+    assert not knowledge_of_test(plain.info)
     with pytest.raises(ZslbenchError, match="refine") as caught:
         small("lisgan", {"classifier.refine": True})
     assert "--reading authors" in str(caught.value)
