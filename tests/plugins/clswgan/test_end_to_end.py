@@ -56,8 +56,8 @@ def test_its_losses_are_logged_and_its_networks_kept(small, method, frozen):
 def test_it_learns_on_the_toy_data_set(tmp_path):
     """Five unseen classes: chance is 20 % Acc."""
     result = zslbench.run(
-        "f-clswgan", dataset="toy", select="last", epochs=30, settings={"generator.critic_steps": 1},
-        store=tmp_path, device="cpu", threads=1,
+        "f-clswgan", dataset="toy", select="last", epochs=30, store=tmp_path, device="cpu", threads=1,
+        settings={"generator.critic_steps": 1, "generator.hidden": 128, "generator.lr": 5e-3},
     )  # fmt: skip
     assert result.records[0].metrics["acc"] > 0.4
 
