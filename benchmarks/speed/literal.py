@@ -159,7 +159,7 @@ class LiteralStage3:
         self, batch: Batch, noise: dict[str, Tensor], later: bool, *, update: bool = True
     ) -> tuple[float, float]:
         """One update of the critic; returns the loss and the penalty."""
-        s, (g, _, a) = self.s, batch
+        s, g, a = self.s, batch.features, batch.semantics
         self.optimizers["critic"].zero_grad()
         real = s.lambda_w * self.criticise(g, a).mean()
         (-real).backward()
@@ -182,7 +182,7 @@ class LiteralStage3:
         self, batch: Batch, noise: dict[str, Tensor], later: bool, *, update: bool = True
     ) -> float:
         """One update of encoder, generator, decoder and feedback module; returns the loss."""
-        s, (g, labels, a) = self.s, batch
+        s, (g, labels, a, _) = self.s, batch
         trained = ["encoder", "generator", "decoder", *(["feedback"] if later else [])]
         for name in trained:
             self.optimizers[name].zero_grad()

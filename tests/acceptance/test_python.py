@@ -79,7 +79,7 @@ def test_composed_by_hand() -> None:
         ({"method": "eszsl", "dataset": "toy", "device": "tpu"}, "cuda"),
         ({"method": "eszsl", "dataset": "toy", "threads": 0}, "--threads 0"),
         ({"method": "eszsl", "dataset": "toy", "every": 0}, "every 0"),
-        ({"method": "eszsl", "dataset": "toy", "epochs": 4}, "closed form"),
+        ({"method": "eszsl", "dataset": "toy", "epochs": 4}, "no schedule"),
         ({"dataset": "toy"}, "either a method or a composition"),
     ],
 )

@@ -70,9 +70,12 @@ def test_python_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
     assert "mean ± std" in capsys.readouterr().out
 
 
-def test_methods_and_variants_that_the_table_names() -> None:
+def test_methods_readings_and_variants_that_the_table_names() -> None:
     table = section(README, "## Methods")
-    known = {one.name: {two.name for two in one.declaration.variants} for one in registry().methods()}
+    known = {
+        one.name: {two.name for two in (*one.declaration.variants, *one.declaration.readings)}
+        for one in registry().methods()
+    }
     listed = {}
     for row in re.findall(r"^\| `(.+?)`(.*?) \|", table, re.MULTILINE):
         listed[row[0]] = set(re.findall(r"`([^`]+)`", row[1]))

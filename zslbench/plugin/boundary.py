@@ -68,11 +68,23 @@ def located(**place: object) -> Iterator[None]:
     except ZslbenchError:
         raise
     except Exception as error:
-        if memory_shortage(error) or (isinstance(error, OSError) and not _passed_a_plugin(error)):
+        core_fault = isinstance(error, OSError) and not _passed_a_plugin(error)
+        if memory_shortage(error) or core_fault or getattr(error, _OUTSIDE, False):
             raise
         raise PluginFailure(place, one_line(error)) from error
 
 
+@contextlib.contextmanager
+def outside_components() -> Iterator[None]:
+    """For what reports progress while a component runs: an error here is not the component's."""
+    try:
+        yield
+    except Exception as error:
+        setattr(error, _OUTSIDE, True)
+        raise
+
+
+_OUTSIDE = "_outside_components"
 _PLACES = ("plugin", *KINDS, "stage", "epoch", "step")
 
 

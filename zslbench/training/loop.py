@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import Interrupted, PluginError
-from zslbench.plugin.boundary import located
+from zslbench.plugin.boundary import located, outside_components
 from zslbench.plugin.interfaces import Derived, Episodic, Fit, Networks, Program
 from zslbench.plugin.settings import ComponentSettings, schedule_of
 from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
@@ -223,7 +223,8 @@ def _finish(run: Run, on_epoch: OnEpoch | None) -> Run:
 def _train(run: Run, on_epoch: OnEpoch | None) -> None:
     run.resume()
     training, observer, frozen = run.training, run.training.observer, run.program.frozen
-    observer.stage_started(training.stage, run.last, run.epoch)
+    with outside_components():
+        observer.stage_started(training.stage, run.last, run.epoch)
     while run.epoch < run.last:
         with located(stage=training.stage, epoch=run.epoch + 1):
             run.train_epoch()
@@ -235,9 +236,11 @@ def _train(run: Run, on_epoch: OnEpoch | None) -> None:
                 except Interrupted:  # the training is saved, only the evaluation is repeated
                     run.save()
                     raise
-        observer.epoch_ended(training.stage, run.epoch + 1, run.last, metrics)
+        with outside_components():
+            observer.epoch_ended(training.stage, run.epoch + 1, run.last, metrics)
         run.end_epoch(metrics)
-    observer.stage_ended(training.stage)
+    with outside_components():
+        observer.stage_ended(training.stage)
 
 
 def check_program(program: Program, stage: str) -> None:

@@ -230,8 +230,8 @@ def test_published_results_that_there_are_not(known: Registry, suite: Any) -> No
 
 
 def test_a_published_method_is_no_misspelt_one(known: Registry, suite: Any) -> None:
-    found = resolve_suite(suite('[[methods]]\nmethod = "f-clswgan"\n'), known)
-    assert first_cells(found)["f-clswgan", "there"].reason == "no plugin provides method 'f-clswgan'"
+    found = resolve_suite(suite('[[methods]]\nmethod = "composer"\n'), known)
+    assert first_cells(found)["composer", "there"].reason == "no plugin provides method 'composer'"
 
 
 def test_a_preset_for_all_lines_is_one_where_a_method_has_it(known: Registry, suite: Any) -> None:
