@@ -27,22 +27,22 @@ class Stages:
 
     Args:
         identity: what every stage depends on, as plain data.
-        fitted_on: what the component is fitted on beyond the data set itself; derived tensors depend on it.
         fresh: reuse nothing (``--force``), but store what is computed.
         say: called with a line about each result that is reused.
     """
 
     store: StageStore
     identity: Mapping[str, Any]
-    fitted_on: Mapping[str, Tensor] = field(default_factory=dict)
     fresh: bool = False
     say: Callable[[str], None] = lambda text: None
     events: list[dict[str, Any]] = field(default_factory=list)
     """For each stage with a key: ``stage``, ``key``, ``reused``, and ``seconds`` that computing it took."""
+    fitted_on: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the component is fitted on, where earlier components made it; derived tensors depend on it."""
 
-    def of_part(self, fitted_on: Mapping[str, Tensor], **identity: Any) -> Stages:
+    def of_part(self, fitted_on: Mapping[str, Tensor] | None = None, **identity: Any) -> Stages:
         """The stages of one component, which also depend on ``identity``."""
-        return replace(self, fitted_on=fitted_on, identity={**self.identity, **identity})
+        return replace(self, fitted_on=fitted_on or {}, identity={**self.identity, **identity})
 
     def find(self, stage: str, key: str, streams: Streams) -> tuple[Networks, list[dict[str, Any]]] | None:
         """Networks and rows of epochs of a stage that was computed before, or None."""
