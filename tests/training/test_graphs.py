@@ -55,6 +55,9 @@ def same(one: Trained, other: Trained) -> None:
             assert torch.equal(tensor, other.networks[net][name]), f"{net}/{name}"
 
 
+AS_TF_VAEGAN = ("f-vaegan-d2/generator", "free/generator")
+"""Stages of the same operations as TF-VAEGAN's."""
+
 # --- captured training is the plain loop -----------------------------------------------------------
 
 
@@ -71,7 +74,7 @@ def test_on_static_buffers_training_is_the_same(name: str) -> None:
     assert graphs is not None and graphs.stages == {"part": CAPTURED}
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [one for one in STAGES if one not in AS_TF_VAEGAN])
 def test_operations_alone_do_the_same(name: str, fused: None) -> None:
     """Nothing that lives on from iteration to iteration is Python's; nothing is looked at on the host."""
     plain, _ = run(stage(name), None)

@@ -95,6 +95,7 @@ method = "eszsl"
 """
 
 
+@pytest.mark.slow
 def test_processes_share_a_suite(tmp_path: Path) -> None:
     """Each takes what the other has not, neither fails, and everything is complete in the end."""
     path, store = tmp_path / "shared.toml", tmp_path / "store"

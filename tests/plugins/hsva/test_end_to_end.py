@@ -26,6 +26,7 @@ def view(**more):
 def test_it_learns_on_the_toy_data_set(tmp_path):
     """Five unseen classes: chance is 20 % Acc."""
     options = {"select": "last", "epochs": 20, "every": 20, "store": tmp_path, "device": "cpu", "threads": 1}
+    options["settings"] = {"generator.batch_size": 100}
     metrics = zslbench.run("hsva", dataset="toy", **options).records[0].metrics
     assert metrics["acc"] > 0.4
     assert metrics["h"] > 0.2
