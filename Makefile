@@ -31,7 +31,7 @@ PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses
 tests: $(STAMP)
 	$(PYTEST) -m "not slow"
 
-# Tests that start many processes, kill them, or install packages.
+# Tests that train for long, start many processes, kill them, or install packages.
 slow: $(STAMP)
 	$(PYTEST) -m slow
 

@@ -74,6 +74,7 @@ def test_on_static_buffers_training_is_the_same(name: str) -> None:
     assert graphs is not None and graphs.stages == {"part": CAPTURED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [one for one in STAGES if one not in AS_TF_VAEGAN])
 def test_operations_alone_do_the_same(name: str, fused: None) -> None:
     """Nothing that lives on from iteration to iteration is Python's; nothing is looked at on the host."""

@@ -26,6 +26,8 @@ from zslbench.training.checkpoint import flatten
 from zslbench.training.loop import Training
 from zslbench.training.threads import Group
 
+pytestmark = pytest.mark.slow
+
 METHODS = ["tf-vaegan", "sc-egg"]
 # Products of fewer than 400 multiplications are rounded differently once they are lifted.
 ATTRIBUTES = 14
