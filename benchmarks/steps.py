@@ -19,6 +19,7 @@ import torch
 
 from benchmarks.common import RESULTS, Timed, interleaved, processor, write_page
 from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.plugin import preset_names
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.interfaces import ClassSpace, Derived, Fit, Program, TrainView
 from zslbench.plugin.streams import Streams
@@ -64,8 +65,10 @@ def generative_methods() -> list[str]:
 
 
 def recipe_of(method: str, batch_size: int) -> Recipe:
-    """A method with its preset for CUB and a common batch size."""
-    recipe = resolve(registry(), "sim-cub", method=method, preset="cub")
+    """A method with its preset for CUB, where it has one, and a common batch size."""
+    presets = registry().method(method).declaration.presets
+    preset = "cub" if presets and "cub" in preset_names(presets) else None
+    recipe = resolve(registry(), "sim-cub", method=method, preset=preset)
     if "generator.batch_size" in recipe.setting_names():
         recipe = recipe.with_settings({"generator.batch_size": batch_size})
     return recipe
