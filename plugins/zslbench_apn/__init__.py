@@ -1,0 +1,1 @@
+"""APN (Xu et al., NeurIPS 2020): attribute prototype network."""

@@ -1,0 +1,1 @@
+"""AREN (Xie et al., CVPR 2019): attentive region embedding."""

@@ -1,0 +1,1 @@
+"""DAP, SAE, ALE, DeViSE and SJE: the classical methods on pooled features."""

@@ -1,0 +1,1 @@
+"""CLIP's zero-shot rule (Radford et al., ICML 2021)."""

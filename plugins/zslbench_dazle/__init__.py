@@ -1,0 +1,1 @@
+"""DAZLE (Huynh and Elhamifar, CVPR 2020): dense attribute attention."""

@@ -1,0 +1,1 @@
+"""MSDN (Chen et al., CVPR 2022): mutually semantic distillation."""

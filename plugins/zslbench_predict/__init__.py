@@ -1,0 +1,1 @@
+"""Predictions of kept runs on new images and new classes."""

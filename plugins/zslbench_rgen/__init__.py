@@ -1,0 +1,1 @@
+"""RGEN (Xie et al., ECCV 2020): region graph embedding."""

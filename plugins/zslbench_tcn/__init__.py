@@ -1,0 +1,1 @@
+"""TCN (Jiang et al., ICCV 2019): transferable contrastive network."""
