@@ -86,6 +86,7 @@ from .regions.writer import (
     npy_header as npy_header,
     require_space as require_space,
 )
+from .tables import duplicated as duplicated, read_attributes as read_attributes, read_table as read_table
 from .validate import (
     PARTS as PARTS,
     Finding as Finding,

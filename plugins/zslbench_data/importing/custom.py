@@ -23,11 +23,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from zslbench.data import PARTS, Findings, dataset_findings, few, no_features
+from zslbench.data import PARTS, Findings, dataset_findings, duplicated, few, no_features, read_attributes
 from zslbench.plugin import Dataset, OfficialSplit
 from zslbench.store import checked_name
 from zslbench_data.exporting.xlsa17 import TAKEN
-from zslbench_data.importing.tables import duplicated, image_rows, read_attributes, read_split
+from zslbench_data.importing.tables import image_rows, read_split
 
 Attributes = Float[np.ndarray, "classes attributes"]
 
