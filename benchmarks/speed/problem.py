@@ -17,6 +17,7 @@ from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.interfaces import Batch, ClassSpace, Networks, Program, Step, TrainView
 from zslbench.plugin.streams import Streams
+from zslbench.training import unit
 from zslbench.training.context import Training
 from zslbench.training.graphs import Graphs
 from zslbench.training.program_run import ProgramRun
@@ -26,7 +27,6 @@ from zslbench_common.embeddings import fit_range
 from zslbench_sc_egg import networks
 from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.scen import SCEN
-from zslbench_tf_vaegan.networks import unit
 
 MOMENTS = {"adam": 2, "rmsprop": 2, "sgd": 1}
 """Tensors of running state that an optimiser has for each parameter, at most."""

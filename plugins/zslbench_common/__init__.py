@@ -1,4 +1,4 @@
-"""Components that many methods share: the identity and pooled embeddings and the softmax classifier."""
+"""Components that many methods share: the identity and pooled embeddings, and two classifiers."""
 
 from __future__ import annotations
 
@@ -30,4 +30,11 @@ def zslbench_components() -> Iterator[Component]:
         settings="zslbench_common.settings:SoftmaxSettings",
         summary="One linear layer trained with cross-entropy on real and synthetic features",
         paper="Xian et al., CVPR 2018",
+    )
+    yield Component(
+        kind="classifier",
+        name="attribute-scores",
+        target="zslbench_common.attribute_scores:AttributeScores",
+        settings="zslbench_common.settings:AttributeScoresSettings",
+        summary="Attribute scores against class semantics: inner product or cosine, of one head or several",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from zslbench import ComponentSettings
 from zslbench.plugin import Count, Epochs
@@ -36,3 +36,23 @@ class SoftmaxSettings(ComponentSettings):
         own = {"epochs": self.czsl_epochs, "batch_size": self.czsl_batch_size, "lr": self.czsl_lr}
         given = {name: value for name, value in own.items() if value is not None and task == "czsl"}
         return self.model_copy(update=given)
+
+
+class AttributeScoresSettings(ComponentSettings):
+    similarity: Literal["dot", "cosine"] = "dot"
+    """How attribute scores and class semantics are compared: their inner product, or that of their
+    directions."""
+    scale: PositiveFloat = 1.0
+    """The similarity is multiplied by it (CLIP's exponentiated logit scale)."""
+    heads: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+    """Weights w of the embedding's score heads, in the order in which it puts them side by side."""
+    semantics: Literal["raw", "unit"] = "raw"
+    """Class semantics as the data set stores them, or each class's scaled to unit length."""
+    negatives: bool = True
+    """Whether class semantics below 0 are kept; if not, they are 0."""
+    probabilities: bool = False
+    """Whether each head's scores are turned into a softmax over the classes before heads and offset are
+    added."""
+    offset: float = 0.0
+    """Calibrated stacking that is the method's own: added to the scores of unseen classes. Runs with it are
+    marked wherever they are shown."""

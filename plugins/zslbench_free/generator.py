@@ -36,13 +36,12 @@ from zslbench.plugin import (
     Step,
     Streams,
 )
-from zslbench.training import pick
+from zslbench.training import pick, unit
 from zslbench_free import networks
 from zslbench_free.networks import refine
 from zslbench_free.settings import FREESettings
 from zslbench_tf_vaegan.f_vaegan import FVAEGAN
 from zslbench_tf_vaegan.generator import l1, weighted_l1
-from zslbench_tf_vaegan.networks import unit
 
 
 def squared_distances(

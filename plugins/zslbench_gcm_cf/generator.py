@@ -24,11 +24,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from zslbench.plugin import Batch, Losses, Networks, Noise, Normal, Program, Step, Streams, TrainView, Uniform
-from zslbench.training import binary_cross_entropy, cross_entropy, warm_up
+from zslbench.training import binary_cross_entropy, cross_entropy, unit, warm_up
 from zslbench_common.gaussians import kl_to_standard, reparameterise
 from zslbench_gcm_cf.settings import GCMCFSettings
 from zslbench_tf_vaegan.generator import TFVAEGAN
-from zslbench_tf_vaegan.networks import encode, generate, unit
+from zslbench_tf_vaegan.networks import encode, generate
 
 
 def beta_vae_loss(

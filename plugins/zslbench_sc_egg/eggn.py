@@ -37,11 +37,11 @@ from zslbench.plugin import (
     Step,
     TrainView,
 )
-from zslbench.training import cross_entropy
+from zslbench.training import cross_entropy, unit
 from zslbench_sc_egg.differences import warn_of_uneven_batches
 from zslbench_sc_egg.settings import EGGNSettings
 from zslbench_tf_vaegan.generator import TFVAEGAN
-from zslbench_tf_vaegan.networks import generate, unit
+from zslbench_tf_vaegan.networks import generate
 
 
 class EGGN(TFVAEGAN):

@@ -42,12 +42,11 @@ from zslbench.plugin import (
     Streams,
     TrainView,
 )
-from zslbench.training import cross_entropy, in_chunks, leaky_relu, linear, mse
+from zslbench.training import cross_entropy, in_chunks, leaky_relu, linear, mse, unit
 from zslbench_common.embeddings import fit_range, to_range
 from zslbench_sc_egg.differences import warn_of_uneven_batches
 from zslbench_sc_egg.networks import SLOPE, initial_gen, initial_len, initial_regressor, regress
 from zslbench_sc_egg.settings import SCENSettings
-from zslbench_tf_vaegan.networks import unit
 
 log = logging.getLogger("zslbench")
 StagedFit = Coroutine[Program | Derived, Networks, Networks]

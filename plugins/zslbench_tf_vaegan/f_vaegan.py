@@ -37,10 +37,10 @@ from zslbench.plugin import (
     TrainView,
     Uniform,
 )
-from zslbench.training import adapt_penalty_weight, binary_cross_entropy, two_layer_gradient_penalty
+from zslbench.training import adapt_penalty_weight, binary_cross_entropy, two_layer_gradient_penalty, unit
 from zslbench_common.gaussians import reparameterise
 from zslbench_tf_vaegan import networks
-from zslbench_tf_vaegan.networks import criticise, encode, generate, unit
+from zslbench_tf_vaegan.networks import criticise, encode, generate
 from zslbench_tf_vaegan.settings import FVAEGANSettings
 
 

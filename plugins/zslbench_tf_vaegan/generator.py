@@ -23,8 +23,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from zslbench.plugin import Batch, Losses, Networks, Noise, Optimizer, Step
+from zslbench.training import unit
 from zslbench_tf_vaegan.f_vaegan import FVAEGAN
-from zslbench_tf_vaegan.networks import decode, feed_back, generate, unit
+from zslbench_tf_vaegan.networks import decode, feed_back, generate
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from zslbench.plugin import Networks, Streams
-from zslbench.training import initial_linear, leaky_relu, linear
+from zslbench.training import initial_linear, leaky_relu, linear, unit
 from zslbench_common.wgan import criticise as criticise
 
 Net = Mapping[str, Tensor]
@@ -68,11 +68,6 @@ def decode(net: Net, g: Float[Tensor, "b d"]) -> tuple[Float[Tensor, "b a"], Flo
     """Dec(g), of unit length per image, and its hidden layer."""
     hidden = leaky_relu(linear(net, "hidden", g))
     return unit(linear(net, "out", hidden)), hidden
-
-
-def unit(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
-    """Rows of unit length; a zero row stays zero."""
-    return torch.nn.functional.normalize(x, dim=-1)
 
 
 def feed_back(net: Net, hidden: Float[Tensor, "b hidden"]) -> Float[Tensor, "b hidden"]:

@@ -15,7 +15,14 @@ import scipy.io
 from zslbench import Component
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.lookup import Registry
-from zslbench.testing import Check, NotApplicable, checks_for, checks_for_method, parametrize_with_checks
+from zslbench.testing import (
+    Check,
+    NotApplicable,
+    TinyInputs,
+    checks_for,
+    checks_for_method,
+    parametrize_with_checks,
+)
 from zslbench_data import catalogue
 
 # Settings that keep a component quick, and others that take it through its further branches.
@@ -66,6 +73,10 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         _STAGES | {"stage1.lambda_g": 0.0, "stage1.alpha_std": 0.1},
     ],
     ("classifier", "eszsl"): [{}, {"coding": "01"}],
+    ("classifier", "attribute-scores"): [
+        {"heads": (0.9, 0.1), "offset": 2.0},
+        {"heads": (0.5, 0.5), "similarity": "cosine", "semantics": "unit", "probabilities": True},
+    ],
     ("generator", "f-vaegan-d2"): [{"hidden": 8}, {"hidden": 8, "encoded_noise": False, "latent": 3}],
     ("generator", "cada-vae"): [
         _ALIGNED | {"visual_hidden": (8, 6), "semantic_hidden": (7, 8)},
@@ -155,6 +166,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "sc-egg": _GENERATIVE
     | {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1, "generator.critic_steps": 1},
 }
+# What a component needs of the generated inputs.
+INPUTS = {("classifier", "attribute-scores"): TinyInputs(attributes=6)}
 MAY_NOT_APPLY = {"regions_by_row", "guide_scores", "encodes_by_row"}
 
 
@@ -165,7 +178,8 @@ def first_party(known: Registry) -> list[Check]:
         kind, name = one.declaration.kind, one.name
         if one.plugin.distribution == "zslbench":
             for settings in SETTINGS.get((kind, name), [{}]):
-                found += checks_for(kind, name, settings=settings, registry=known)
+                inputs = INPUTS.get((kind, name))
+                found += checks_for(kind, name, settings=settings, inputs=inputs, registry=known)
     for method in known.methods():
         if method.plugin.distribution == "zslbench":
             found += checks_for_method(method.name, settings=METHODS.get(method.name, {}), registry=known)

@@ -15,6 +15,7 @@ from .functional import (
     pick as pick,
     pick_rows as pick_rows,
     two_layer_gradient_penalty as two_layer_gradient_penalty,
+    unit as unit,
     warm_up as warm_up,
 )
 from .loop import Training as Training, complete as complete

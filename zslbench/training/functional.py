@@ -74,6 +74,11 @@ def leaky_relu(x: Float[Tensor, "*shape"], slope: float = 0.2) -> Float[Tensor, 
     return torch.nn.functional.leaky_relu(x, slope)
 
 
+def unit(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+    """Rows of unit length; a zero row stays zero."""
+    return torch.nn.functional.normalize(x, dim=-1)
+
+
 # --- losses ----------------------------------------------------------------------------------------
 
 

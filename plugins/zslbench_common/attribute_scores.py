@@ -1,0 +1,81 @@
+"""Class scores from attribute scores, the classifier of plain attention embeddings.
+
+An embedding gives attribute scores e of each image (n, A), or those of several heads side by side (n, H·A);
+class c has semantics a(c) (A)::
+
+    p_h(x, c) = scale · ⟨e_h, a(c)⟩            or, as cosine, scale · ⟨e_h, a(c)⟩ / (‖e_h‖ ‖a(c)‖)
+    s(x, c)   = Σ_h w_h p_h(x, c) + offset · 1[c is unseen]
+
+With ``probabilities`` each p_h is first turned into its softmax over the classes. The functions here are also
+for an embedding's losses, so that it learns the scores that it is judged by.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from zslbench.errors import ZslbenchError
+from zslbench.plugin import Classifier, Networks, TrainView
+from zslbench.training import unit
+from zslbench_common.settings import AttributeScoresSettings
+
+
+def class_semantics(
+    a: Float[Tensor, "classes attributes"], scaling: Literal["raw", "unit"] = "raw", *, negatives: bool = True
+) -> Float[Tensor, "classes attributes"]:
+    """a(c) as stored or of unit length.
+
+    Args:
+        negatives: False: entries below 0, which stand for missing ones in AWA1 and AWA2, are 0.
+    """
+    a = a if negatives else a.clamp_min(0)
+    return unit(a) if scaling == "unit" else a
+
+
+def attribute_scores(
+    e: Float[Tensor, "n attributes"],
+    a: Float[Tensor, "classes attributes"],
+    similarity: Literal["dot", "cosine"] = "dot",
+    scale: float = 1.0,
+) -> Float[Tensor, "n classes"]:
+    """p(x, c): how well each image's attribute scores e fit each class's semantics a(c)."""
+    return scale * (unit(e) @ unit(a).T if similarity == "cosine" else e @ a.T)
+
+
+def favour_unseen(
+    scores: Float[Tensor, "n classes"], unseen: Int[Tensor, " unseen"], offset: float
+) -> Float[Tensor, "n classes"]:
+    """Calibrated stacking (Chao et al., ECCV 2016): ``offset`` is added to the scores of unseen classes. To
+    take it from those of seen classes instead, or half of it here and half there, decides alike."""
+    ids = torch.arange(scores.shape[1], device=scores.device)
+    return scores + offset * (ids[:, None] == unseen).any(dim=1).to(scores.dtype)
+
+
+class AttributeScores(Classifier):
+    """s(x, c) of the attribute scores that the embedding gives; it has no networks."""
+
+    needs_examples = False
+    settings: AttributeScoresSettings
+
+    def fit(self, view: TrainView) -> Networks:
+        width, attributes = view.features.shape[1], self.space.semantics.shape[1]
+        if width != len(self.settings.heads) * attributes:
+            raise ZslbenchError(
+                f"classifier attribute-scores: features are {width} wide, not the {attributes} attribute "
+                f"scores of {len(self.settings.heads)} head(s); use an embedding that gives attribute "
+                "scores, or set heads"
+            )
+        return {}
+
+    def scores(self, nets: Networks, features: Float[Tensor, "n e"]) -> Float[Tensor, "n classes"]:
+        s = self.settings
+        a = class_semantics(self.space.semantics, s.semantics, negatives=s.negatives)
+        heads = features.split(a.shape[1], dim=1)
+        fits = [attribute_scores(e, a, s.similarity, s.scale) for e in heads]
+        fits = [torch.softmax(p, dim=1) for p in fits] if s.probabilities else fits
+        total = sum((w * p for w, p in zip(s.heads, fits, strict=True)), torch.zeros_like(fits[0]))
+        return favour_unseen(total, self.space.unseen, s.offset)

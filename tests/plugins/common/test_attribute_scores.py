@@ -1,0 +1,72 @@
+"""Scores of attribute scores against class semantics, computed image by image and class by class."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from zslbench.errors import ZslbenchError
+from zslbench.plugin import ClassSpace, TrainView
+from zslbench_common.attribute_scores import AttributeScores
+from zslbench_common.settings import AttributeScoresSettings
+
+SEMANTICS = np.random.default_rng(0).normal(size=(5, 4))
+UNSEEN = [1, 4]
+SPACE = ClassSpace(tuple("abcde"), torch.tensor(SEMANTICS), torch.tensor([0, 2, 3]), torch.tensor(UNSEEN))
+
+
+def scores(features, space=SPACE, **settings):
+    part = AttributeScores(AttributeScoresSettings(**settings), space)
+    x = torch.as_tensor(features, dtype=torch.float64)
+    return part.scores(part.fit(TrainView(x, torch.zeros(len(x), dtype=torch.int64))), x).numpy()
+
+
+def expected(features, heads, similarity, scale, probabilities, offset):
+    def length(v):
+        return math.sqrt(sum(one * one for one in v))
+
+    found = np.zeros((len(features), 5))
+    for i, row in enumerate(features):
+        for h, weight in enumerate(heads):
+            e = row[4 * h : 4 * h + 4]
+            fits = [sum(x * y for x, y in zip(e, a, strict=True)) for a in SEMANTICS]
+            if similarity == "cosine":
+                fits = [fit / length(e) / length(a) for fit, a in zip(fits, SEMANTICS, strict=True)]
+            fits = [scale * fit for fit in fits]
+            if probabilities:
+                fits = [math.exp(fit) / sum(map(math.exp, fits)) for fit in fits]
+            found[i] += [weight * fit for fit in fits]
+        for c in UNSEEN:
+            found[i, c] += offset
+    return found
+
+
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("probabilities", [False, True])
+@pytest.mark.parametrize(("heads", "scale", "offset"), [((1.0,), 1.0, 0.0), ((0.9, 0.1), 3.0, 2.0)])
+def test_scores_by_definition(similarity, probabilities, heads, scale, offset):
+    features = np.random.default_rng(1).normal(size=(6, 4 * len(heads)))
+    given = {"similarity": similarity, "probabilities": probabilities, "scale": scale, "offset": offset}
+    np.testing.assert_allclose(
+        scores(features, heads=heads, **given), expected(features, heads, **given), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_by_hand():
+    space = ClassSpace(
+        ("x", "y"), torch.tensor([[3.0, 4.0], [-1.0, 0.0]]).double(), torch.tensor([0]), torch.tensor([1])
+    )
+    assert scores([[1.0, 2.0]], space).tolist() == [[11.0, -1.0]]
+    assert scores([[1.0, 2.0]], space, semantics="unit").tolist() == [[pytest.approx(2.2), -1.0]]
+    assert scores([[1.0, 2.0]], space, negatives=False, offset=0.5).tolist() == [[11.0, 0.5]]
+    assert scores([[0.0, 0.0]], space, similarity="cosine").tolist() == [[0.0, 0.0]]
+
+
+def test_features_of_another_width_are_refused():
+    with pytest.raises(ZslbenchError, match="7 wide"):
+        scores(np.ones((2, 7)))
+    with pytest.raises(ZslbenchError, match="4 wide"):
+        scores(np.ones((2, 4)), heads=(0.5, 0.5))
