@@ -29,6 +29,7 @@ from PIL import Image
 
 from zslbench.data import RegionStore, RegionWriter, read_xlsa17
 from zslbench.data.attributes import attribute_names, attribute_vectors
+from zslbench.data.images.decoding import Decoder
 from zslbench.data.regions.hdf5 import open_hdf5
 from zslbench.evaluation.candidates import candidates_of, with_candidates
 from zslbench.experiment.suites.cells import CellRecord, Ledger
@@ -43,7 +44,6 @@ from zslbench.training import checkpoint
 from zslbench_audit.stored import AuditResult, ProbeResult, save, stored
 from zslbench_data.download.catalogue import Archive, DownloadPart
 from zslbench_data.download.get import unpack
-from zslbench_data.extraction.decoding import Decoder
 from zslbench_data.importing.custom import CustomFiles
 from zslbench_data.importing.custom_write import import_custom
 from zslbench_data.importing.one_file import import_one_file

@@ -19,9 +19,9 @@ from typing import Any
 
 from fuzz_formats import FORMATS, Format, digest
 
+from zslbench.data.images.depth import Unreadable
 from zslbench.errors import ZslbenchError
 from zslbench.output import visible
-from zslbench_data.extraction.depth import Unreadable
 
 MEMORY = 12 << 30
 """Bytes of addresses: a size that a file claims is then an error at once, not a slow machine."""

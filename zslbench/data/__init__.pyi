@@ -14,6 +14,19 @@ from .folder import (
     read_without_features as read_without_features,
 )
 from .hdf5 import open_examined as open_examined
+from .images.decoding import (
+    EXIF as EXIF,
+    Decoder as Decoder,
+    Resize as Resize,
+    Unreadable as Unreadable,
+    decoded_batches as decoded_batches,
+)
+from .images.listing import (
+    IMAGE_SUFFIXES as IMAGE_SUFFIXES,
+    ImageList as ImageList,
+    files_below as files_below,
+    list_images as list_images,
+)
 from .kinds import (
     EMPTY as EMPTY,
     HDF5 as HDF5,

@@ -161,7 +161,7 @@ def _check_loaded(name: str, root: str | Path | None, findings: Findings) -> Non
 
 def _check_images(contents: CheckedFolder) -> None:
     """Image files: all present, not empty, as in ``images.sha256``, and not in several parts of the split."""
-    from zslbench_data.extraction.images import list_images
+    from zslbench.data import list_images
 
     folder, findings = contents.folder, contents.findings
     listed: dict[str, str] = {}

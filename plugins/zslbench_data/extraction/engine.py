@@ -22,14 +22,22 @@ import torch
 from torch import Tensor
 
 from zslbench import __version__
-from zslbench.data import RegionStore, few, is_region_store
+from zslbench.data import (
+    EXIF,
+    Decoder,
+    ImageList,
+    RegionStore,
+    Resize,
+    decoded_batches,
+    few,
+    is_region_store,
+    list_images,
+)
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
 from zslbench.experiment import ExecutionMode, applied
 from zslbench.plugin import FeatureExtractor, plugin_code
 from zslbench.store import checked_name, parse_json
 from zslbench_data.exporting.xlsa17 import TAKEN, write_images
-from zslbench_data.extraction.decoding import EXIF, Decoder, Resize, decoded_batches
-from zslbench_data.extraction.images import ImageList, list_images
 from zslbench_data.extraction.writer import ResumableWriter, differences
 from zslbench_data.progress import SILENT, Display
 from zslbench_data.staging import locked

@@ -12,11 +12,13 @@ import numpy as np
 from zslbench.data import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_VECTORS,
+    IMAGE_SUFFIXES,
     IMAGES,
     SPLITS_FILE,
     Finding,
     Findings,
     RegionWriter,
+    files_below,
     find_layout,
     open_npy,
     require_space,
@@ -28,7 +30,6 @@ from zslbench_data.checking.features import scan
 from zslbench_data.download.catalogue import catalogue
 from zslbench_data.download.get import write_names
 from zslbench_data.exporting.xlsa17 import blocks, write_images, write_splits
-from zslbench_data.extraction.images import IMAGE_SUFFIXES, files_below
 from zslbench_data.importing.custom import Attributes, CustomFiles, plan, unit_length
 from zslbench_data.importing.records import (
     Imported,

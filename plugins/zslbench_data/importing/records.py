@@ -17,6 +17,7 @@ from zslbench.data import (
     STORED_TYPES,
     RegionStore,
     dataset_name,
+    files_below,
     find_folder,
     folder_key,
     is_complete,
@@ -27,7 +28,6 @@ from zslbench.plugin import registry
 from zslbench.store import checked_name, name_fault, sha256_of
 from zslbench_data.download.archives import write_records
 from zslbench_data.download.get import SOURCES, read_sources
-from zslbench_data.extraction.images import files_below
 from zslbench_data.progress import Display
 
 _IMPORTS = "imports"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from zslbench_data.extraction.decoding import Decoder, Unreadable
+from zslbench.data.images.decoding import Decoder, Unreadable
 
 SIZE = 8
 GREY, COLOUR, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 4, 6

@@ -12,9 +12,9 @@ import pytest
 import scipy.io
 from hypothesis import given, strategies as st
 
+from zslbench.data.images.listing import files_below, list_images, match
 from zslbench.data.matfile import read_mat
 from zslbench.errors import DataError, MissingData
-from zslbench_data.extraction.images import files_below, list_images, match
 
 HERE = Path("images")
 

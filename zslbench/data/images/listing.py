@@ -1,4 +1,4 @@
-"""Finds the images of a data set, in its own order, below ``<root>/<DS>/images``.
+"""Finds the images of a data set, in its own order, below ``<root>/<DS>/images`` or another folder.
 
 Order and labels come from ``image_files`` and ``labels`` in ``res101.mat``, another features file,
 ``labels.mat`` or ``att_splits.mat``, in this order. If no file lists the images, they are sorted by path,
@@ -19,7 +19,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int
 
-from zslbench.data import IMAGES, PARTS, SPLITS_FILE, Findings, FolderContents, absence, label_files
+from zslbench.data.folder import FolderContents, label_files
+from zslbench.data.kinds import absence
+from zslbench.data.locations import IMAGES, SPLITS_FILE
+from zslbench.data.validate import PARTS, Findings
 from zslbench.errors import DataError, MissingData
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -51,17 +54,18 @@ class ImageList:
         return tuple(self.folder / file for file in self.files)
 
 
-def list_images(folder: Path, advice: str = "") -> ImageList:
+def list_images(folder: Path, advice: str = "", root: Path | None = None) -> ImageList:
     """The images of the data set in ``folder``.
 
     Args:
+        root: the folder that they are in; None: ``images`` in ``folder``.
         advice: where to get them, for the message if some are missing.
 
     Raises:
         MissingData: there are none, or listed ones are missing; counts and lists them.
         DataError: a name fits several files, or the class or row of an image is unknown.
     """
-    root = folder / IMAGES
+    root = root or folder / IMAGES
     files = files_below(root)
     if not files:
         raise MissingData(root, ["no images here"], advice)

@@ -2,7 +2,7 @@
 
 * Colour: everything becomes RGB. Grey is repeated, palettes are looked up, Pillow converts CMYK and other
   colour spaces, transparency is put on white. Values of more than 8 bits are scaled by the range that the
-  file states or they show, and refused if that is unknown (:mod:`zslbench_data.extraction.depth`). CMYK is
+  file states or they show, and refused if that is unknown (:mod:`zslbench.data.images.depth`). CMYK is
   refused where the file does not say what its inks are, or whether 0 is all ink or none.
 * EXIF orientation is ignored, as by the field's own extractions: pixels are used as they are stored.
 * Size: ``crop`` scales the shorter side to the backbone's size and cuts out the middle square (the
@@ -37,7 +37,7 @@ except ImportError:
         "decoding images needs Pillow, which is not installed: pip install 'zslbench[extract]'"
     ) from None
 
-from zslbench_data.extraction.depth import Unreadable, ValueRange, eight_bits, tag
+from zslbench.data.images.depth import Unreadable, ValueRange, eight_bits, tag
 
 Resize = Literal["crop", "whole"]
 EXIF = "ignored"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zslbench_data.extraction.decoding import Decoder, Unreadable, as_rgb
+from zslbench.data.images.decoding import Decoder, Unreadable, as_rgb
 
 
 def read(path: Path, size: int = 16, **how: Any) -> np.ndarray:
