@@ -12,6 +12,7 @@ for an embedding's losses, so that it learns the scores that it is judged by.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from zslbench.errors import ZslbenchError
 from zslbench.plugin import Classifier, Networks, TrainView
-from zslbench.training import unit
+from zslbench.training import mask_classes, unit
 from zslbench_common.settings import AttributeScoresSettings
 
 
@@ -53,6 +54,13 @@ def favour_unseen(
     take it from those of seen classes instead, or half of it here and half there, decides alike."""
     ids = torch.arange(scores.shape[1], device=scores.device)
     return scores + offset * (ids[:, None] == unseen).any(dim=1).to(scores.dtype)
+
+
+def self_calibration(scores: Float[Tensor, "b classes"], unseen: Int[Tensor, " unseen"]) -> Float[Tensor, ""]:
+    """DAZLE's loss that keeps unseen classes probable: −log of the batch's mean probability that an image is
+    of an unseen class, −log (1/b) Σ_b Σ_unseen softmax(scores)."""
+    log_mass = torch.logsumexp(mask_classes(scores, unseen), dim=1) - torch.logsumexp(scores, dim=1)
+    return math.log(len(scores)) - torch.logsumexp(log_mass, dim=0)
 
 
 class AttributeScores(Classifier):

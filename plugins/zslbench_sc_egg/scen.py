@@ -43,6 +43,7 @@ from zslbench.plugin import (
     TrainView,
 )
 from zslbench.training import cross_entropy, in_chunks, leaky_relu, linear, mse, unit
+from zslbench_common.attribute_attention import attend, attribute_vectors
 from zslbench_common.embeddings import fit_range, to_range
 from zslbench_sc_egg.differences import warn_of_uneven_batches
 from zslbench_sc_egg.networks import SLOPE, initial_gen, initial_len, initial_regressor, regress
@@ -68,9 +69,8 @@ class SCEN(Embedding):
         """The softmax of eq. (1) over the regions, and e_l of eq. (2) = Σ_i softmax_i · r_iᵀ W_β v."""
         v = nets["vectors"]["v"]
         queries, values = v @ nets["attention"]["w_alpha"], v @ nets["projection"]["w_beta"].T
-        both = r @ torch.cat([queries, values]).T
-        alpha = torch.softmax(both[..., : len(v)], dim=1)  # (1)
-        return alpha, (alpha * both[..., len(v) :]).sum(dim=1)  # (2)
+        alpha, e = attend(r, queries, values)  # (1), (2)
+        return alpha, e
 
     def local_scores(self, e: Float[Tensor, "b attributes"]) -> Float[Tensor, "b classes"]:
         """p_l, eq. (3): p_l(c) = a(c)ᵀ e_l."""
@@ -172,11 +172,7 @@ class SCEN(Embedding):
 
     def fit(self, view: TrainView) -> Fit:
         s = self.settings
-        if self.space.attribute_vectors is None:
-            raise ZslbenchError(
-                "embedding scen: the data set has no attribute vectors (v of eq. 1); add "
-                "attribute_vectors.npy with one row per attribute, or region features that hold w2v_att"
-            )
+        attribute_vectors(self.space, "scen")  # v of eq. (1)
         for sampler, batch_size in sorted({(one.sampler, one.batch_size) for one in (s.stage1, s.stage2)}):
             warn_of_uneven_batches("scen", sampler, batch_size, len(self.space.seen))
         norms = self.semantics.norm(dim=1)
@@ -208,8 +204,8 @@ class SCEN(Embedding):
 
     def initial(self, view: TrainView, streams: Streams) -> Networks:
         """LEN and GEN before training."""
-        s, v = self.settings.stage1, self.space.attribute_vectors
-        assert v is not None and view.regions is not None
+        s, v = self.settings.stage1, attribute_vectors(self.space, "scen")
+        assert view.regions is not None
         v = unit(v) if s.normalize_vectors else v
         some = view.regions[torch.arange(min(64, len(view.labels)), device=view.labels.device)]
         beta_std = s.beta_std

@@ -10,7 +10,7 @@ import torch
 
 from zslbench.errors import ZslbenchError
 from zslbench.plugin import ClassSpace, TrainView
-from zslbench_common.attribute_scores import AttributeScores
+from zslbench_common.attribute_scores import AttributeScores, self_calibration
 from zslbench_common.settings import AttributeScoresSettings
 
 SEMANTICS = np.random.default_rng(0).normal(size=(5, 4))
@@ -70,3 +70,15 @@ def test_features_of_another_width_are_refused():
         scores(np.ones((2, 7)))
     with pytest.raises(ZslbenchError, match="4 wide"):
         scores(np.ones((2, 4)), heads=(0.5, 0.5))
+
+
+def test_self_calibration_is_the_mean_probability_of_unseen_classes():
+    scores = np.random.default_rng(2).normal(size=(7, 5))
+    mass = [sum(math.exp(row[c]) for c in UNSEEN) / sum(map(math.exp, row)) for row in scores]
+    found = self_calibration(torch.tensor(scores), torch.tensor(UNSEEN))
+    assert float(found) == pytest.approx(-math.log(sum(mass) / 7), rel=1e-12)
+    assert float(self_calibration(torch.zeros(3, 4).double(), torch.tensor([2]))) == pytest.approx(
+        math.log(4)
+    )
+    far = self_calibration(torch.tensor([[800.0, -800.0]]), torch.tensor([1]))  # no overflow
+    assert float(far) == pytest.approx(1600)
