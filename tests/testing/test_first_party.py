@@ -77,6 +77,11 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"heads": (0.9, 0.1), "offset": 2.0},
         {"heads": (0.5, 0.5), "similarity": "cosine", "semantics": "unit", "probabilities": True},
     ],
+    ("embedding", "dazle"): [
+        {"batch_size": 8},
+        {"batch_size": 6, "normalize_vectors": True, "negatives": False, "sampler": "balanced"}
+        | {"attribute_attention": False, "iterations": 2},
+    ],
     ("generator", "f-vaegan-d2"): [{"hidden": 8}, {"hidden": 8, "encoded_noise": False, "latent": 3}],
     ("generator", "cada-vae"): [
         _ALIGNED | {"visual_hidden": (8, 6), "semantic_hidden": (7, 8)},
@@ -151,6 +156,7 @@ _GENERATIVE = {
 _LATENT = {"dataset.images_per_class": 10, "generator.epochs": 2, "classifier.epochs": 2}
 _LATENT |= {f"generator.{name}": value for name, value in _ALIGNED.items()}
 METHODS: dict[str, dict[str, Any]] = {
+    "dazle": {"dataset.images_per_class": 10, "embedding.epochs": 1},
     "f-vaegan-d2": _GENERATIVE,
     "free": _GENERATIVE,
     "gcm-cf": {key: value for key, value in _GENERATIVE.items() if key != "classifier.epochs"}

@@ -27,6 +27,6 @@ def test_attend_by_loops():
 
 
 def test_vectors_are_those_of_the_space_and_a_space_without_them_is_refused():
-    space = ClassSpace(("a",), torch.ones(1, 2), torch.tensor([0]), torch.tensor([]))
+    space = ClassSpace(("a",), torch.ones(1, 2), torch.tensor([0]), torch.tensor([], dtype=torch.int64))
     with pytest.raises(ZslbenchError, match="embedding dazle"):
         attribute_vectors(space, "dazle")
