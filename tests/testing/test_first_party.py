@@ -46,6 +46,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     },
     # They need weights, which tests/plugins/extractors makes; the same checks run there.
     **{("extractor", name): [] for name in ("resnet101", "transformers")},
+    ("extractor", "efficientnet-lite0"): [{"image_size": 64}],
     ("embedding", "identity"): [{}, {"normalize": "l2"}, {"normalize": "none"}],
     ("embedding", "pooled"): [{}, {"normalize": "l2"}],
     ("embedding", "scen"): [

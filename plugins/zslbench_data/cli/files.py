@@ -196,7 +196,10 @@ def export(dataset: str, layout: Layout, output: Path, data_root: Path | None, *
 @click.command()
 @click.argument("dataset")
 @click.option(
-    "--backbone", default="resnet101", show_default=True, help="Extractor; zslbench plugins lists them."
+    "--backbone",
+    default="efficientnet-lite0",
+    show_default=True,
+    help="Extractor; zslbench plugins lists them. Papers use resnet101.",
 )
 @click.option("--name", help="Name of the store and the features file.  [default: the backbone's]")
 @click.option(

@@ -85,7 +85,7 @@ def import_custom(
             text, notes = _import(folder, given, images, key, display)
     commands = []
     if given.features is None and given.regions is None:
-        commands.append(to.command("zslbench data extract", "--backbone", "resnet101"))
+        commands.append(to.command("zslbench data extract"))
     if given.regions is not None and not (folder / ATTRIBUTE_VECTORS).is_file():
         commands.append(to.command("zslbench data get vectors --dataset"))
     commands += [to.command("zslbench data check"), to.command("zslbench run METHOD --dataset")]

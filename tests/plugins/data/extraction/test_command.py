@@ -61,7 +61,7 @@ def test_faults_are_one_line(data_root: Path, models: dict[str, Path]) -> None:
     for words, text in (
         (["moon"], "no folder moon"),
         (["sun"], "zslbench data get sun ("),
-        (["zoo"], "resnet101-63fe2227.pth"),
+        (["zoo", "--backbone", "resnet101"], "resnet101-63fe2227.pth"),
         (["zoo", "--backbone", "resnet"], "did you mean 'resnet101'?"),
         (["zoo", "--set", "generator.lr=1"], "of the extractor"),
         (["zoo", "--set", "extractor.size=1"], "'size'"),
