@@ -17,6 +17,7 @@ from zslbench.experiment.inputs import ClassifierInputs
 from zslbench.experiment.recipe import Recipe
 from zslbench.experiment.samples import sample_statistics
 from zslbench.plugin.boundary import located
+from zslbench.plugin.dataset import Indices
 from zslbench.plugin.declarations import Kind, Task
 from zslbench.plugin.interfaces import (
     Classifier,
@@ -320,6 +321,34 @@ class Fitter:
             networks[task], scores[task] = done.networks, score(done.networks)
             rows += done.epochs
         return Fitted(networks, self._evaluate(held_out, scores), rows)
+
+    def refit(self, networks: Mapping[str, Networks], task: Task) -> Networks:
+        """The classifier of a task, fitted in this fold on top of an embedding and a generator that were
+        fitted in another; the fold has no test images."""
+        nets = networks.get("embedding", {})
+        view, held_out = TrainView(self.fold.view.features[:0], self.fold.view.labels[:0]), self.fold
+        if task == "gzsl":  # the other classifier sees no training image
+            view, held_out = self._embedded(nets, replace(self.training, stages=None))
+        view = replace(view, networks={"embedding": nets})
+        fitted = self.fit_classifiers(networks.get("generator", {}), view, held_out, self.training)
+        return fitted.networks.get(task, {})
+
+    def scores(self, networks: Mapping[str, Networks], task: Task, inputs: Tensor, images: Indices) -> Tensor:
+        """Scores of images over the classes of a task, as the evaluation computes them.
+
+        Args:
+            inputs: what the embedding reads.
+            images: row numbers in the data set, for the noise of methods that draw at test.
+        """
+        generator = networks.get("generator", {})
+        place, reads = self._place("generator"), self.classifier.reads
+        seen = ClassifierInputs(self.generator, generator, self.training.streams, reads, place)
+        with torch.no_grad(), located(**self._place("embedding")):
+            g = self.embedding.embed(networks.get("embedding", {}), inputs)
+        own: Task = task if self.classifier.needs_examples else "gzsl"
+        score = _score(self._made("classifier", own), self._place("classifier"), networks.get(own, {}))
+        found = score(seen.of_test_images(g, images))
+        return found[:, self.space.unseen] if own != task else found
 
     def _evaluate(self, held_out: Fold, scores: Mapping[str, Score]) -> Evaluation:
         tasks = tuple(scores) if self.classifier.needs_examples else self.tasks

@@ -142,10 +142,12 @@ NOT_NUMERIC = (
     "experiment/suites",
     "experiment/published.py",
     "experiment/events.py",
+    "experiment/fitted_run.py",
     "experiment/options.py",
     "experiment/samples.py",
 )
-"""What does not count in them: suites, published figures, observers of runs, declarations of options."""
+"""What does not count in them: suites, published figures, observers of runs, finished runs loaded again,
+declarations of options."""
 
 
 @dataclass(frozen=True)

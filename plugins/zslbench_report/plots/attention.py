@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from zslbench.data import RegionStore
 from zslbench.errors import ZslbenchError
+from zslbench.experiment import FittedRun, Notify, load_run
 from zslbench.plugin import Attention, RegionSource
 from zslbench.store import RunRecord
 from zslbench_report.plots.canvas import (
@@ -26,7 +27,7 @@ from zslbench_report.plots.canvas import (
     plot_style,
     run_title,
 )
-from zslbench_report.plots.fitted import FittedRun, Notify, open_run, require_shape
+from zslbench_report.plots.checks import require_shape
 from zslbench_report.plots.images import (
     attribute_names_of,
     choose_rows,
@@ -107,7 +108,7 @@ def compute(
         ZslbenchError: networks were not stored, the data are not the run's, the embedding has no attention,
             or names or rows do not fit the data set.
     """
-    run = open_run(record, data_root, regions=regions, notify=notify, embedding_only=True)
+    run = load_run(record, data_root, regions=regions, notify=notify, embedding_only=True)
     dataset = run.dataset
     names = attribute_names_of(dataset, attribute_names)
     chosen = choose_rows(record, dataset, rows, count)

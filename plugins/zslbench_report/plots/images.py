@@ -15,9 +15,9 @@ from jaxtyping import Float, Int
 
 from zslbench.data import require_file
 from zslbench.errors import DataError, SettingsError
+from zslbench.experiment import Notify
 from zslbench.plugin import Dataset
 from zslbench.store import RunRecord
-from zslbench_report.plots.fitted import Notify
 
 _PIXELS = 448
 """Longest side of a picture in pixels."""

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from zslbench.errors import SettingsError, ZslbenchError
+from zslbench.experiment import FittedRun, Notify, load_run
 from zslbench.plugin import Streams
 from zslbench.report import method_label
 from zslbench.store import RunRecord
@@ -30,7 +31,7 @@ from zslbench_report.plots.canvas import (
     plot_style,
     run_title,
 )
-from zslbench_report.plots.fitted import FittedRun, Notify, open_run, require_shape
+from zslbench_report.plots.checks import require_shape
 from zslbench_report.plots.images import wrapped
 from zslbench_report.theme import CLASSES
 
@@ -106,7 +107,7 @@ def compute(
     Raises:
         ZslbenchError: networks were not stored, the data are not the run's, or the baseline does not fit.
     """
-    run = open_run(record, data_root, regions=regions, notify=notify)
+    run = load_run(record, data_root, regions=regions, notify=notify)
     selection = select(run, classes, per_class, seed)
     panels = []
     if backbone:
@@ -244,7 +245,7 @@ def _open_baseline(
             f"{where} uses different images from run {run.record.info.id} ({baseline.info.dataset}, "
             f"{run.record.info.dataset}): give a run on the same data set and split"
         )
-    other = open_run(baseline, data_root, regions=regions, notify=notify)
+    other = load_run(baseline, data_root, regions=regions, notify=notify)
     if _is_discriminative(other):
         name = baseline.info.identity["components"]["embedding"]
         raise ZslbenchError(

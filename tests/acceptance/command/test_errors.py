@@ -14,10 +14,11 @@ import pytest
 import scipy.io
 from folders import contents, write_folder
 
+import zslbench.experiment.fitted_run  # noqa: F401
+
 # These take load_dataset when they are first imported: not while a test has replaced it.
 import zslbench_audit.audit  # noqa: F401
 import zslbench_data.exporting.export  # noqa: F401
-import zslbench_report.plots.fitted  # noqa: F401
 
 RUN = ("run", "tf-vaegan", "--dataset=toy", "--threads=1")
 

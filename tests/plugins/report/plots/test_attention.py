@@ -13,14 +13,15 @@ import pytest
 from PIL import Image
 
 from zslbench.errors import DataError, PluginError, SettingsError, ZslbenchError
-from zslbench_report.plots import attention, fitted
+from zslbench.experiment import fitted_run
+from zslbench_report.plots import attention
 from zslbench_report.plots.images import choose_rows, picture_files
 
 
 @pytest.fixture(scope="module")
 def dataset(looking: Any) -> Any:
     """The data of the run, as the figure's code loads them."""
-    return fitted.open_run(looking).dataset
+    return fitted_run.load_run(looking).dataset
 
 
 def draw(record: Any, **options: Any) -> Any:
@@ -48,7 +49,7 @@ def test_a_run_without_weights_has_its_embedding(finished: Callable[..., Any]) -
     assert {name.partition("/")[0] for name in record.networks()} == {"embedding"}
     assert len(draw(record, rows=[5], top=2).axes) == 2 + 2 + 1
     with pytest.raises(ZslbenchError, match="--keep-weights --force"):
-        fitted.open_run(record)
+        fitted_run.load_run(record)
 
 
 def test_maps_show_where_the_embedding_looks(looking: Any, dataset: Any) -> None:
@@ -99,9 +100,9 @@ def test_names_given_and_names_missing(looking: Any, monkeypatch: pytest.MonkeyP
     figure = draw(looking, rows=[0], top=10, attribute_names=given)
     names = {" ".join(panel.get_title().split()[:-1]) for panel in panels(figure, 0, 12)[2:]}
     assert names == {f"has colour: number {one}" for one in range(10)}
-    load = fitted.load_dataset
+    load = fitted_run.load_dataset
     monkeypatch.setattr(
-        fitted, "load_dataset", lambda *a, **k: dataclasses.replace(load(*a, **k), attribute_names=None)
+        fitted_run, "load_dataset", lambda *a, **k: dataclasses.replace(load(*a, **k), attribute_names=None)
     )
     figure = draw(looking, rows=[0], top=20)  # there are ten
     assert {panel.get_title().split("\n")[0] for panel in panels(figure, 0, 12)[2:]} == {
@@ -135,9 +136,9 @@ def test_pictures_are_found_by_the_end_of_their_path(
     looking: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = tuple(f"/somebody/images/{one % 4}.kind/bird_{one}.png" for one in range(120))
-    load = fitted.load_dataset
+    load = fitted_run.load_dataset
     monkeypatch.setattr(
-        fitted, "load_dataset", lambda *a, **k: dataclasses.replace(load(*a, **k), image_files=files)
+        fitted_run, "load_dataset", lambda *a, **k: dataclasses.replace(load(*a, **k), image_files=files)
     )
     folder = tmp_path / "deep" / "er" / "1.kind"
     folder.mkdir(parents=True)
@@ -207,9 +208,9 @@ def test_a_data_set_without_file_names_leaves_a_note(looking: Any, tmp_path: Pat
 
 
 def test_a_damaged_picture_is_an_error(looking: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = fitted.load_dataset
+    load = fitted_run.load_dataset
     monkeypatch.setattr(
-        fitted,
+        fitted_run,
         "load_dataset",
         lambda *a, **k: dataclasses.replace(load(*a, **k), image_files=("a/b.jpg",) * 120),
     )

@@ -13,7 +13,8 @@ from matplotlib.colors import to_rgb
 from sklearn.neighbors import KNeighborsClassifier
 
 from zslbench.errors import SettingsError, ZslbenchError
-from zslbench_report.plots import fitted, tsne
+from zslbench.experiment import fitted_run
+from zslbench_report.plots import tsne
 from zslbench_report.plots.tsne import MARKERS, palette, project, select, synthetic_samples
 from zslbench_report.theme import CLASSES
 
@@ -42,7 +43,7 @@ def test_both_panels_show_the_same_images_and_as_many_synthetic_features(frame: 
 
 
 def test_real_points_are_test_images_of_their_class(frame: pd.DataFrame, looking: Any) -> None:
-    run = fitted.open_run(looking)
+    run = fitted_run.load_run(looking)
     split, labels = run.dataset.split, run.dataset.labels
     for kind, rows in (("real seen", split.test_seen), ("real unseen", split.test_unseen)):
         part = frame[frame["kind"] == kind]
@@ -68,7 +69,7 @@ def test_points_repeat_and_follow_the_seed(frame: pd.DataFrame, looking: Any, pl
 
 def test_synthetic_features_are_the_generators(looking: Any) -> None:
     """Blobs are a linear map of the class's semantics and noise of one number per feature."""
-    run = fitted.open_run(looking)
+    run = fitted_run.load_run(looking)
     chosen = select(run, 4, 5, 0)
     made = synthetic_samples(run, chosen, 5, 0)
     assert made is not None
@@ -96,7 +97,7 @@ def test_without_a_baseline_the_backbone_shows_real_features_and_says_so(looking
 
 def test_inputs_that_are_sampled_are_shown_beside_those_of_images(finished: Callable[..., Any]) -> None:
     record = finished("identity", "codes", settings={"embedding.normalize": "none"})
-    run = fitted.open_run(record)
+    run = fitted_run.load_run(record)
     assert run.generator is not None
     assert run.generator.embedding is run.embedding
     (real, about), (made, _) = tsne._real_and_synthetic(run, select(run, 6, 9, 0), 9, 0)
@@ -161,7 +162,7 @@ def test_ten_classes_have_ten_colours_and_beyond_them_sides_share() -> None:
 def test_half_of_the_classes_are_unseen_as_far_as_there_are(
     plain: Any, classes: int, expected: tuple[int, int]
 ) -> None:
-    chosen = select(fitted.open_run(plain), classes, 5, 0)
+    chosen = select(fitted_run.load_run(plain), classes, 5, 0)
     assert (len(chosen.seen), len(chosen.unseen)) == expected
 
 

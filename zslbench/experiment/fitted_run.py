@@ -1,0 +1,345 @@
+"""A finished run loaded again: its data, its components and their fitted networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from zslbench.data.validate import few
+from zslbench.errors import DataError, SettingsError, ZslbenchError
+from zslbench.evaluation.candidates import TEST
+from zslbench.evaluation.folds import Fold, final_fold
+from zslbench.evaluation.selection import uses_test_images
+from zslbench.evaluation.splits import split_fingerprint
+from zslbench.experiment.datasets import DataFiles, arrays, load_dataset
+from zslbench.experiment.fitting import Fitter, embedding_inputs
+from zslbench.experiment.recipe import Recipe, resolve
+from zslbench.plugin.dataset import Candidates, Dataset, Indices
+from zslbench.plugin.declarations import Task
+from zslbench.plugin.discovery import registry
+from zslbench.plugin.interfaces import ClassSpace, Embedding, Generator, Networks
+from zslbench.plugin.streams import Streams
+from zslbench.store.record import RunRecord
+from zslbench.training.checkpoint import unflatten
+from zslbench.training.loop import Training
+
+Notify = Callable[[str], None]
+"""Called with each line that the user should read with a result."""
+
+_CHUNK = 256
+_PROBES = 4
+"""Training images by which a classifier's columns are compared with its classes."""
+
+
+@dataclass(frozen=True)
+class FittedRun:
+    """A finished run with its data and fitted components."""
+
+    record: RunRecord
+    dataset: Dataset
+    fitter: Fitter
+    networks: dict[str, Networks]
+    """By part: ``embedding`` (empty for one without parameters), ``generator``, ``gzsl``, ``czsl``."""
+
+    @property
+    def fold(self) -> Fold:
+        """The final fold."""
+        return self.fitter.fold
+
+    @property
+    def embedding(self) -> Embedding:
+        return self.fitter.embedding
+
+    @property
+    def generator(self) -> Generator | None:
+        return self.fitter.generator
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.fold.view.labels.device
+
+    def inputs(self, rows: Tensor) -> Tensor:
+        """What the embedding reads for these images (row numbers of the data set)."""
+        numbers = rows.cpu().numpy()
+        if self.embedding.inputs == "features":
+            return torch.from_numpy(self.dataset.features[numbers]).to(self.device)
+        assert self.dataset.regions is not None  # load_run checked it
+        return torch.from_numpy(self.dataset.regions[numbers]).to(self.device)
+
+    def embed(self, rows: Tensor) -> Tensor:
+        """g (n, d) of these images."""
+        networks, chunks = self.networks["embedding"], torch.split(rows, _CHUNK)
+        with torch.no_grad():
+            return torch.cat([self.embedding.embed(networks, self.inputs(chunk)) for chunk in chunks])
+
+    # --- scores ------------------------------------------------------------------------------------
+
+    def classes(self, task: Task = "gzsl") -> tuple[str, ...]:
+        """Names of the classes that f_gzsl or f_czsl scores, in the order of the scores' columns."""
+        space = self.fold.space
+        return space.names if task == "gzsl" else tuple(space.names[one] for one in space.unseen.tolist())
+
+    def scores(
+        self, inputs: Tensor, task: Task = "gzsl", images: Indices | None = None
+    ) -> Float[Tensor, "n classes"]:
+        """Scores of any images over :meth:`classes`, as the run's evaluation computes them.
+
+        Args:
+            inputs: what the embedding reads: features (n, d0), or regions (n, regions, dv).
+            images: a number for each image where the method draws noise for test images; those of the data
+                set have their row numbers. None: 0 to n-1.
+
+        Raises:
+            ZslbenchError: the run has no classifier for this task.
+        """
+        if task not in self.fitter.tasks:
+            raise ZslbenchError(f"run {self.record.info.id}: has no classifier for {task.upper()}")
+        images = np.arange(len(inputs)) if images is None else images
+        return self.fitter.scores(self.networks, task, inputs.to(self.device), images)
+
+    def with_classes(
+        self,
+        names: Sequence[str],
+        semantics: Float[np.ndarray, "k attributes"],
+        task: Task = "czsl",
+    ) -> FittedRun:
+        """The run with other unseen classes, which are known by their semantics only.
+
+        Synthesis and the task's classifier are fitted again with the run's own random streams: its own unseen
+        classes give its own scores. Embedding and generator stay, and so does a classifier that scores from
+        semantics. A new class with the name of an unseen one takes its place.
+
+        Args:
+            semantics: on the scale of the data set's.
+            task: ``czsl`` for the new classes only, ``gzsl`` for the seen ones as well.
+
+        Raises:
+            SettingsError: names are repeated or those of seen classes; or the semantics have another length.
+            ZslbenchError: the run is transductive, or its classifier cannot score other classes.
+        """
+        run, space = f"run {self.record.info.id}", self.fold.space
+        if self.record.info.identity.get("transductive") and self.fitter.classifier.needs_examples:
+            raise ZslbenchError(
+                f"{run} is transductive: its classifier is fitted with knowledge of the test images and "
+                "cannot be fitted for new classes"
+            )
+        width = space.semantics.shape[1]
+        if semantics.shape != (len(names), width):
+            raise SettingsError(
+                f"{run}: semantics of shape {semantics.shape} for {len(names)} classes; each class of "
+                f"'{self.dataset.name}' has {width} values"
+            )
+        fold = _with_unseen(self.fold, names, semantics)
+        changed = self._with_fold(fold, task)
+        if self.fitter.classifier.needs_examples:
+            fitted = changed.fitter.refit(self.networks, task)
+            return replace(changed, networks=changed.networks | {task: fitted})
+        changed._require_columns_of_classes(task)
+        return changed
+
+    def _with_fold(self, fold: Fold, task: Task) -> FittedRun:
+        fitter, kept, tasks = self.fitter, dict(self.networks), self.fitter.tasks
+        if fitter.classifier.needs_examples:
+            kept = {part: nets for part, nets in kept.items() if part not in ("gzsl", "czsl")}
+            tasks = (task,)
+        return replace(self, fitter=Fitter(fitter.recipe, fold, fitter.training, tasks), networks=kept)
+
+    def _require_columns_of_classes(self, task: Task) -> None:
+        """Check that in the reverse order of classes the classifier's columns are in reverse order too: one
+        that keeps its classes in its networks would name the wrong ones."""
+        fold = self.fold
+        last = len(fold.space.names) - 1
+        space = replace(
+            fold.space,
+            names=fold.space.names[::-1],
+            semantics=fold.space.semantics.flip(0),
+            seen=last - fold.space.seen,
+            unseen=last - fold.space.unseen,
+        )
+        view = replace(fold.view, labels=last - fold.view.labels)
+        turned = self._with_fold(replace(fold, space=space, view=view), task)
+        rows = fold.view.features if self.embedding.inputs == "features" else fold.view.regions
+        assert rows is not None
+        inputs = rows[torch.arange(min(_PROBES, len(rows)), device=self.device)]
+        try:
+            here, there = self.scores(inputs, task), turned.scores(inputs, task)
+            order = [turned.classes(task).index(name) for name in self.classes(task)]
+            same = torch.allclose(here, there[:, order], rtol=1e-3, atol=1e-3 * float(here.abs().max()))
+        except (RuntimeError, IndexError, ValueError):  # shapes that do not fit
+            same = False
+        if not same:
+            name = self.fitter.recipe.parts["classifier"].name
+            raise ZslbenchError(
+                f"run {self.record.info.id}: classifier '{name}' keeps the run's classes in its networks and "
+                "cannot score others"
+            )
+
+
+def _with_unseen(fold: Fold, names: Sequence[str], semantics: Float[np.ndarray, "k attributes"]) -> Fold:
+    """The fold with these unseen classes and without test images; classes that remain keep their order."""
+    space, given = fold.space, {name: place for place, name in enumerate(names)}
+    if len(given) != len(names) or not names:
+        raise SettingsError("new classes: there are none, or names are repeated")
+    seen = set(space.seen.tolist())
+    if known := [space.names[one] for one in sorted(seen) if space.names[one] in given]:
+        raise SettingsError(f"new classes: {len(known)} are seen classes of the run ({few(known)})")
+    kept = [one for one, name in enumerate(space.names) if one in seen or name in given]
+    ordered = tuple(space.names[one] for one in kept)
+    ordered += tuple(name for name in names if name not in set(ordered))
+    device, number = space.semantics.device, {one: place for place, one in enumerate(kept)}
+    values = torch.from_numpy(np.asarray(semantics, dtype=np.float32)).to(device)
+    rows = [
+        space.semantics[kept[place]] if ordered[place] not in given else values[given[ordered[place]]]
+        for place in range(len(ordered))
+    ]
+
+    def numbers(ids: list[int]) -> Tensor:
+        return torch.tensor(ids, dtype=torch.int64, device=device)
+
+    places = [number.get(one, -1) for one in range(len(space.names))]
+    nobody = np.zeros(0, dtype=np.int64)
+    none = replace(fold.test_unseen, features=torch.zeros(0, 1, device=device), labels=nobody, rows=nobody)
+    return replace(
+        fold,
+        view=replace(fold.view, labels=numbers(places)[fold.view.labels]),
+        space=ClassSpace(
+            names=ordered,
+            semantics=torch.stack(rows),
+            seen=numbers([number[one] for one in space.seen.tolist()]),
+            unseen=numbers([place for place, name in enumerate(ordered) if name in given]),
+            attribute_names=space.attribute_names,
+            attribute_vectors=space.attribute_vectors,
+        ),
+        test_seen=none,
+        test_unseen=none,
+    )
+
+
+# --- loading -------------------------------------------------------------------------------------
+
+
+def fitted_networks(record: RunRecord, *, embedding_only: bool = False) -> dict[str, Networks]:
+    """The networks of a run's parts, on the CPU; those of the embedding suffice if ``embedding_only``.
+
+    Raises:
+        ZslbenchError: the run was stored without them; the message says how to get them.
+        DataError: their file is damaged.
+    """
+    run = f"run {record.info.id}"
+    if uses_test_images(record.info.selection):
+        raise ZslbenchError(
+            f"{run} has no networks: under --select {record.info.selection} its figures come from several "
+            "models; use a run selected by val or last"
+        )
+    parts, weights = unflatten(record.networks()), record.environment.get("weights")
+    if weights == "all" or (parts and (embedding_only or "weights" not in record.environment)):
+        return {part: unflatten(flat) for part, flat in parts.items()}
+    raise ZslbenchError(
+        f"{run} was stored without its networks: repeat its command with --keep-weights --force"
+    )
+
+
+def load_run(
+    record: RunRecord,
+    data_root: str | Path | None = None,
+    *,
+    regions: str | None = None,
+    notify: Notify = lambda text: None,
+    embedding_only: bool = False,
+    device: torch.device | str = "cpu",
+) -> FittedRun:
+    """Load a run's networks and data, and rebuild its components.
+
+    Args:
+        regions: name or path of the run's region features; None: the name in its record.
+        notify: called if a plugin has changed since the run.
+        embedding_only: only the embedding is needed.
+
+    Raises:
+        ZslbenchError: the networks were not stored, the data are missing or differ from the run's, or a
+            component is no longer registered.
+    """
+    networks: dict[str, Networks] = {"embedding": {}} | fitted_networks(record, embedding_only=embedding_only)
+    device = torch.device(device)
+    recipe, recorded = _recipe(record, data_root), record.data.get("regions")
+    parts, inputs = recipe.parts, embedding_inputs(recipe)
+    dataset = load_dataset(
+        parts["dataset"],
+        DataFiles(
+            record.data["features"],
+            record.data["semantics"],
+            regions or (recorded["name"] if recorded else None),
+        ),
+        root=data_root,
+        needs_regions=inputs == "regions",
+    )
+    if inputs == "regions" and dataset.regions is None:
+        raise ZslbenchError(
+            f"run {record.info.id}: embedding '{parts['embedding'].name}' reads region features, which data "
+            f"set '{dataset.name}' does not have; give --regions"
+        )
+    _require_same_data(record, dataset)
+    classes = record.table("classes")
+    scored = classes["name"][classes["side"] == "unseen"]
+    names = {name: number for number, name in enumerate(dataset.class_names)}
+    chosen = np.array([names[name] for name in scored], dtype=np.int64)
+    candidates = Candidates(str(record.data.get("candidates", TEST)), chosen)
+    for plugin in recipe.plugins:
+        source = record.info.identity["versions"].get(f"plugin {plugin.name}", plugin.source)
+        if source != plugin.source:
+            notify(f"plugin '{plugin.name}' has changed since run {record.info.id}; its current code is used")
+    fold = final_fold(replace(dataset, candidates=candidates), device, inputs)
+    training = Training(Streams(record.info.seed, device)).child("final")
+    moved = {
+        part: {net: {name: one.to(device) for name, one in tensors.items()} for net, tensors in nets.items()}
+        for part, nets in networks.items()
+    }
+    return FittedRun(record, dataset, Fitter(recipe, fold, training, recipe.tasks), moved)
+
+
+def _recipe(record: RunRecord, data_root: str | Path | None) -> Recipe:
+    """The run's components with all its settings, those that validation chose included."""
+    identity = record.info.identity
+    of_kinds = identity["settings"].items()
+    settings = {f"{kind}.{name}": value for kind, values in of_kinds for name, value in values.items()}
+    try:
+        recipe = resolve(
+            registry(),
+            identity["components"]["dataset"],
+            components={kind: name for kind, name in identity["components"].items() if kind != "dataset"},
+            settings=settings | (record.environment.get("chosen") or {}),
+            data_root=data_root,
+        )
+    except SettingsError as error:
+        raise SettingsError(f"run {record.info.id}: {error}") from None
+    tasks: Any = identity.get("tasks", recipe.tasks)
+    last: Any = record.metrics.get("epochs")
+    return replace(recipe, tasks=tuple(tasks), until=last)
+
+
+def _require_same_data(record: RunRecord, dataset: Dataset) -> None:
+    """Refuse other data than the run's, since a result of them would look just as convincing."""
+    here = {array.array: array.sha256 for array in arrays(dataset)}
+    differ = [
+        f"{array['array']} ({array['file']})" if array["file"] else array["array"]
+        for array in record.data["arrays"]
+        if here.get(array["array"]) != array["sha256"]
+    ]
+    if split_fingerprint(dataset.split) != record.data["split_fingerprint"]:
+        differ.append("split")
+    if not set(record.table("classes")["name"]) <= set(dataset.class_names):
+        differ.append("class names")
+    if differ:
+        raise DataError(
+            f"run {record.info.id}",
+            [f"data set '{dataset.name}' differs from the one the run used: {', '.join(differ)} differ"],
+            "Give --data-root (and --regions) of the run's data",
+        )
