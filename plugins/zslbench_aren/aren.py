@@ -35,18 +35,18 @@ from zslbench.plugin import (
     TrainView,
     Uniform,
 )
-from zslbench.training import cross_entropy, linear
+from zslbench.training import cross_entropy, linear, unit
 from zslbench_aren.parts import dropout, initial_masks, part_features, part_masks
 from zslbench_aren.settings import ARENSettings, PartSettings
-from zslbench_tf_vaegan.networks import unit
+from zslbench_common.attribute_scores import attribute_scores
 
 Masks = Float[Tensor, "b regions parts"]
 Scores = Float[Tensor, "b attributes"]
 
 
 class ARENFrozen(Embedding):
-    """g is the streams' mean attribute score, weighted; the networks are ``masks``, ``first`` (W_1, (A, K·dv)),
-    ``compress`` (C) and ``second`` (W_2, (A, m·dv))."""
+    """g is the weighted mean of the streams' attribute scores. The networks are ``masks``, ``first`` (W_1,
+    (A, K·dv)), ``compress`` (C, to m maps) and ``second`` (W_2, (A, m·dv))."""
 
     inputs = "regions"
     settings: PartSettings
@@ -78,7 +78,7 @@ class ARENFrozen(Embedding):
 
     def stream_loss(self, e: Scores, labels: Tensor) -> Float[Tensor, ""]:
         """The cross-entropy of eᵀ a(c) over the seen classes."""
-        return cross_entropy(e @ unit(self.space.semantics).T, labels, self.space.seen)
+        return cross_entropy(attribute_scores(e, unit(self.space.semantics)), labels, self.space.seen)
 
     def losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
         """The weighted mean of the streams' losses; their scores pass through dropout first."""
@@ -100,6 +100,11 @@ class ARENFrozen(Embedding):
 
     # --- training ----------------------------------------------------------------------------------------
 
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The networks, all of them trained."""
+        return ("masks", "first", *(("compress", "second") if "second" in self.weights else ()))
+
     def initial(self, channels: int, streams: Streams) -> Networks:
         """Weights of variance 1 / inputs and biases 0 (ours: the released code has the framework's uniform
         ones, of a third of that variance)."""
@@ -119,7 +124,6 @@ class ARENFrozen(Embedding):
         s, regions = self.settings, view.regions
         assert regions is not None
         channels = regions[torch.zeros(1, dtype=torch.long, device=view.labels.device)].shape[2]
-        nets = tuple(self.initial(channels, Streams(0, view.labels.device)))
         noise = {name: Uniform((self.space.semantics.shape[1],)) for name in self.weights if s.dropout}
         rule = Optimizer(
             "sgd",
@@ -130,8 +134,8 @@ class ARENFrozen(Embedding):
         )
         return Program(
             initial=partial(self.initial, channels),
-            passes=((Step(type(self).__name__.lower(), self.losses, nets, noise),),),
-            optimizers=dict.fromkeys(nets, rule),
+            passes=((Step("scores", self.losses, self.trained, noise),),),
+            optimizers=dict.fromkeys(self.trained, rule),
             features=regions,
             labels=view.labels,
             epochs=s.epochs,

@@ -1,5 +1,8 @@
-"""Settings of AREN. "Code" is gsx0/Attentive-Region-Embedding-Network-for-Zero-shot-Learning at 99c3163, main.py,
-whose defaults are the authors' for CUB; they published none for other data sets."""
+"""Settings of AREN.
+
+"Code" is main.py of gsx0/Attentive-Region-Embedding-Network-for-Zero-shot-Learning at 99c3163, whose defaults
+are the authors' for CUB; they published none for other data sets.
+"""
 
 from __future__ import annotations
 

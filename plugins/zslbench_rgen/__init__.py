@@ -1,1 +1,47 @@
-"""RGEN (Xie et al., ECCV 2020): region graph embedding."""
+"""RGEN (Xie et al., ECCV 2020): parts of an image reason about each other on a graph. Reconstructed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zslbench.plugin import Component, Method, Range, Variant, hookimpl
+from zslbench_aren import TUNABLE as AREN_TUNABLE
+
+PAPER = "Xie et al., ECCV 2020"
+SUMMARY = "Attribute scores from AREN's parts and from a graph of them (reconstructed: no code published)"
+TUNABLE = AREN_TUNABLE | {  # the ranges are ours
+    "embedding.transfer": Range(1e-3, 1.0, log=True),
+    "embedding.balance": Range(1e-3, 1.0, log=True),
+}
+VARIANTS = (
+    Variant(name="no-transfer", summary="without the transfer loss", settings={"embedding.transfer": 0.0}),
+    Variant(name="no-balance", summary="without the balance loss", settings={"embedding.balance": 0.0}),
+)
+
+
+@hookimpl
+def zslbench_components() -> Iterator[Component]:
+    yield Component(
+        kind="embedding",
+        name="rgen-frozen",
+        target="zslbench_rgen.rgen:RGENFrozen",
+        settings="zslbench_rgen.settings:RGENSettings",
+        summary=SUMMARY,
+        paper=PAPER,
+    )
+
+
+@hookimpl
+def zslbench_methods() -> Iterator[Method]:
+    yield Method(
+        name="rgen-frozen",
+        embedding="rgen-frozen",
+        classifier="attribute-scores",
+        group="embedding",
+        summary=SUMMARY,
+        paper=PAPER,
+        settings={"classifier.semantics": "unit"},
+        presets="zslbench_rgen.presets",
+        tunable=TUNABLE,
+        variants=VARIANTS,
+    )

@@ -30,6 +30,7 @@ _STAGES = {"stage1.batch_size": 8, "stage2.batch_size": 8}
 _ALIGNED = {"latent": 3, "per_class": 10, "czsl_per_class": 5, "real_per_class": 6, "batch_size": 16}
 _HSVA = {"hidden": 8, "structure": 7, "classifier_hidden": 6, "directions": 4}
 _SDGZSL = {"hidden": 8, "code": 6, "latent": 4, "factor": 8, "batch_size": 16}
+_PARTS = {"parts": 3, "threshold": 0.5, "batch_size": 8, "epochs": 2}
 _CE_GZSL = {
     "hidden": 8,
     "embedding": 8,
@@ -73,6 +74,8 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"reading": "authors", **_STAGES, "stage2.scr": False, "stage2.regressor_hidden": 6},
         _STAGES | {"stage1.lambda_g": 0.0, "stage1.alpha_std": 0.1},
     ],
+    ("embedding", "aren-frozen"): [_PARTS, _PARTS | {"second_order": 0.0, "dropout": 0.0}],
+    ("embedding", "rgen-frozen"): [_PARTS],
     ("classifier", "eszsl"): [{}, {"coding": "01"}],
     ("classifier", "attribute-scores"): [
         {"heads": (0.9, 0.1), "offset": 2.0},
@@ -154,6 +157,7 @@ _GENERATIVE = {
     "generator.per_class": 20,
     "classifier.epochs": 2,
 }
+_REGIONS = {"dataset.images_per_class": 10, "embedding.epochs": 2}
 _LATENT = {"dataset.images_per_class": 10, "generator.epochs": 2, "classifier.epochs": 2}
 _LATENT |= {f"generator.{name}": value for name, value in _ALIGNED.items()}
 METHODS: dict[str, dict[str, Any]] = {
@@ -170,6 +174,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "tf-vaegan": _GENERATIVE,
     "sdgzsl": _GENERATIVE,
     "ce-gzsl": _GENERATIVE,
+    "aren-frozen": _REGIONS,
+    "rgen-frozen": _REGIONS,
     "sc-egg": _GENERATIVE
     | {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1, "generator.critic_steps": 1},
 }

@@ -1,0 +1,23 @@
+"""Settings of RGEN.
+
+No code was published, and the paper's text was not at hand: the numbers of the parts and the optimiser are
+AREN's, by the same authors; the others are ours.
+"""
+
+from __future__ import annotations
+
+from pydantic import NonNegativeFloat, PositiveFloat
+
+from zslbench.plugin import Count
+from zslbench_aren.settings import PartSettings
+
+
+class RGENSettings(PartSettings):
+    hidden: Count = 256
+    """Width of both graph convolutions (ours)."""
+    transfer: NonNegativeFloat = 0.1
+    """Weight of the transfer loss (ours)."""
+    balance: NonNegativeFloat = 0.1
+    """Weight of the balance loss (ours)."""
+    ridge: PositiveFloat = 1.0
+    """Ridge of the regression that expresses seen classes by unseen ones (TCN's code: 1)."""
