@@ -11,8 +11,8 @@
 ====== ==================================================================== =================================
 
 The released code departs from this, and so does the reading ``authors``: on CUB, e is a maximum; the softmax
-passes through a second one in the cross-entropy; ProtoMod has a cross-entropy of its own, and BaseMod an L_Reg
-and an L_AD; the norms of (3) are of a group's whole block; (4) has the sigmoid of M.
+passes through a second one in the cross-entropy; ProtoMod has a cross-entropy of its own, and BaseMod
+has L_Reg and L_AD; the norms of (3) are of a group's whole block; (4) has the sigmoid of M.
 """
 
 from __future__ import annotations

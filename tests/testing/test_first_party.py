@@ -76,6 +76,18 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("embedding", "aren-frozen"): [_PARTS, _PARTS | {"second_order": 0.0, "dropout": 0.0}],
     ("embedding", "rgen-frozen"): [_PARTS],
+    ("embedding", "apn-frozen"): [
+        {"batch_size": 8, "epochs": 2},
+        {"batch_size": 8, "epochs": 2, "reading": "paper", "pool": "average"},
+    ],
+    ("embedding", "composer"): [
+        {
+            f"{phase}.{name}": value
+            for phase in ("phase1", "phase2")
+            for name, value in {"batch_size": 8, "iterations": 2, "epochs": 2}.items()
+        }
+        | {"phase2.candidates": 3, "phase2.support": 2},
+    ],
     ("classifier", "eszsl"): [{}, {"coding": "01"}],
     ("classifier", "attribute-scores"): [
         {"heads": (0.9, 0.1), "offset": 2.0},
@@ -174,7 +186,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "tf-vaegan": _GENERATIVE,
     "sdgzsl": _GENERATIVE,
     "ce-gzsl": _GENERATIVE,
+    "apn-frozen": _REGIONS,
     "aren-frozen": _REGIONS,
+    "composer": {"dataset.images_per_class": 10}
+    | {f"embedding.{phase}.{name}": 2 for phase in ("phase1", "phase2") for name in ("epochs", "iterations")},
     "rgen-frozen": _REGIONS,
     "sc-egg": _GENERATIVE
     | {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1, "generator.critic_steps": 1},
