@@ -22,7 +22,8 @@ def copied(dataset: Dataset) -> Dataset:
 
 
 def with_noise(dataset: Dataset, seed: int) -> Dataset:
-    """Features and regions of every test image replaced by strong normal noise; labels stay."""
+    """Features and regions of every test image replaced by strong normal noise, or pictures by uniform noise;
+    labels stay."""
     random = np.random.default_rng([seed, 0])
     changed = copied(dataset)
     rows = test_rows(dataset)
@@ -77,6 +78,8 @@ def digests(dataset: Dataset) -> dict[str, str]:
 
 
 def _noise(random: np.random.Generator, like: np.ndarray) -> np.ndarray:
+    if like.dtype == np.uint8:  # pictures
+        return random.integers(0, 256, like.shape, dtype=np.uint8)
     return np.asarray(_STRENGTH * like.std() * random.normal(size=like.shape), dtype=like.dtype)
 
 

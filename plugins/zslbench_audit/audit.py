@@ -110,10 +110,10 @@ def judge(
             preset=preset,
             settings=settings,
         )
-        label, inputs, transductive = (resolved.pop(name) for name in ("label", "inputs", "transductive"))
+        label, needs, transductive = (resolved.pop(name) for name in ("label", "needs", "transductive"))
         if "dataset.seed" not in (settings or {}):
             resolved["settings"]["dataset"]["seed"] = secrets.randbits(32)
-        truth = _loaded(resolved["settings"]["dataset"], inputs == "regions")
+        truth = _loaded(resolved["settings"]["dataset"], needs)
         # Anything that is not needed could reveal which data set this is.
         given = with_other_labels(replace(truth, sources=(), notes=(), extra={}), 1)
         runs = ProbeRuns(process, resolved, given, truth, Selection(select, every=1))
@@ -140,11 +140,11 @@ def judge(
     return result
 
 
-def _loaded(settings: Mapping[str, Any], needs_regions: bool) -> Dataset:
+def _loaded(settings: Mapping[str, Any], needs: Mapping[str, Any]) -> Dataset:
     """The simulated data set, made in this process."""
     registered = first_party().component("dataset", DATASET)
     model = build(settings_model(registered), settings, f"dataset '{DATASET}'")
-    return load_dataset(Part(registered, model), needs_regions=needs_regions)
+    return load_dataset(Part(registered, model), **needs)
 
 
 def _tested(probe: Callable[[ProbeRuns], str], runs: ProbeRuns) -> dict[str, Any]:

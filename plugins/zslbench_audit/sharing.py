@@ -114,7 +114,7 @@ def _walk(recipe: Recipe, fold: Fold, training: Training) -> list[str]:
     def drawn(specs: Mapping[str, NoiseSpec], rows: int) -> Noise:
         return {name: draw(spec, rows, training.streams, name) for name, spec in specs.items()}
 
-    inputs = view.features if embedding_inputs(recipe) == "features" else view.regions
+    inputs = getattr(view, embedding_inputs(recipe))
     assert inputs is not None
     x = inputs[torch.arange(len(view.labels))]
     embedding, nets = fitted("embedding", view, {"view": {"features": view.features, "labels": view.labels}})

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from zslbench.evaluation import Selection
-from zslbench.experiment import ExecutionMode, Recipe, applied, embedding_inputs, resolve, run
+from zslbench.experiment import ExecutionMode, Recipe, applied, embedding_needs, resolve, run
 from zslbench.plugin import Dataset, Streams, preserved, registry, schedule_of
 from zslbench.testing import global_seed as seeded
 from zslbench.training import Training, flatten
@@ -62,7 +62,7 @@ class Worker:
             "settings": {kind: part.values() for kind, part in recipe.parts.items()},
             "search": {key: list(values) for key, values in recipe.search.items()},
             "epochs": recipe.epochs,
-            "inputs": embedding_inputs(recipe),
+            "needs": embedding_needs(recipe),
             "transductive": list(recipe.transductive),
         }, {}
 

@@ -31,6 +31,8 @@ class OfficialSource(DatasetSource):
             with_regions=with_regions,
             regions=request.regions,
             regions_advice=advice,
+            images=request.images,
+            image_size=request.image_size,
         )
         found = tuple(map(fingerprint, dataset.split.parts.values()))
         notes = dataset.notes

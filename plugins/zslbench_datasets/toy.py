@@ -3,6 +3,8 @@
 Every attribute has a word vector and, derived from it by one linear map and a little noise, a visual
 prototype. An image shows most of its class's attributes; each adds its prototype to one or two cells of
 a grid, on top of background clutter and noise. Features are non-negative, as after a ReLU.
+
+As pictures, prototypes are patches of coloured blocks.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 
 from zslbench import ComponentSettings
 from zslbench.data import ArrayRegions, source
@@ -38,6 +40,10 @@ _ANIMALS = (
 # fmt: on
 
 _CLUTTER_KINDS = 6
+_BLOCKS = 4
+"""Blocks along each side of a patch in a picture."""
+_WHITE = 4.0
+"""The value that a picture shows as 255."""
 _HELD_OUT = 0.2
 _FAINT = 0.15  # largest strength of an attribute that a class does not have
 
@@ -53,19 +59,27 @@ class ToySource(DatasetSource):
         Raises:
             UnknownName: other features, regions or semantics were requested.
         """
-        return generate(self.settings, request.name, check_request(request, regions=()))
+        semantics = check_request(request, regions=())
+        return generate(self.settings, request.name, semantics, request.image_size)
 
 
-def generate(s: ToySettings, name: str = "toy", semantics_name: str = "att") -> Dataset:
-    """The simulated data set: images in random order, with the proposed split's parts."""
+def generate(
+    s: ToySettings, name: str = "toy", semantics_name: str = "att", image_size: int | None = None
+) -> Dataset:
+    """The simulated data set: images in random order, with the proposed split's parts.
+
+    Args:
+        image_size: height and width of pictures, which then take the place of regions.
+    """
     # A stream for each part, so that a change of one setting does not change the other parts.
     classes, looks, images, order = (np.random.default_rng([s.seed, part]) for part in range(4))
     has = _signatures(s, classes)
     strength = np.where(has, classes.uniform(0.5, 1, has.shape), classes.uniform(0, _FAINT, has.shape))
     words = looks.normal(size=(s.attributes, s.words))
-    prototypes = words @ looks.normal(size=(s.words, s.channels)) / np.sqrt(s.words)
+    channels = s.channels if image_size is None else 3 * _BLOCKS**2
+    prototypes = words @ looks.normal(size=(s.words, channels)) / np.sqrt(s.words)
     prototypes += 0.2 * looks.normal(size=prototypes.shape)
-    clutter = looks.normal(size=(_CLUTTER_KINDS, s.channels))
+    clutter = looks.normal(size=(_CLUTTER_KINDS, channels))
 
     labels = order.permutation(np.repeat(np.arange(s.classes), s.images_per_class))
     regions = _regions(s, has[labels], strength[labels], prototypes, clutter, images)
@@ -87,7 +101,7 @@ def generate(s: ToySettings, name: str = "toy", semantics_name: str = "att") -> 
         semantics_name=semantics_name,
         attribute_names=tuple(ATTRIBUTES[: s.attributes]),
         attribute_vectors=words.astype(np.float32),
-        regions=ArrayRegions(regions),
+        regions=ArrayRegions(regions if image_size is None else _pictures(regions, s.grid, image_size)),
         finetuned=False,
         sources=tuple(source(key, where, array) for key, array in arrays.items()),
         extra=recorded(s),
@@ -141,6 +155,17 @@ def _regions(
     return np.asarray(np.maximum(maps, 0))
 
 
+def _pictures(
+    regions: Float[np.ndarray, "images cells channels"], grid: int, size: int
+) -> UInt8[np.ndarray, "images pixels 3"]:
+    """Regions as patches of coloured blocks in a picture of this size, enlarged without interpolation."""
+    images, side = len(regions), grid * _BLOCKS
+    cells = regions.reshape(images, grid, grid, _BLOCKS, _BLOCKS, 3).transpose(0, 1, 3, 2, 4, 5)
+    small = np.round(255 * np.clip(cells / _WHITE, 0, 1)).astype(np.uint8).reshape(images, side, side, 3)
+    place = np.arange(size) * side // size
+    return small[:, place[:, None], place].reshape(images, size * size, 3)
+
+
 def _split(s: ToySettings, labels: np.ndarray, random: np.random.Generator) -> OfficialSplit:
     """Random unseen and validation classes (30 % of the seen); a fifth of each seen class is test_seen."""
     shuffled = random.permutation(s.classes)
@@ -169,6 +194,7 @@ def check_request(request: DataRequest, regions: tuple[str, ...]) -> str:
     for kind, requested, known in (
         ("features", request.features, (FEATURES,)),
         ("regions", request.regions, regions),
+        ("images", request.images, ()),
         ("class semantics", semantics, ("att", "original_att")),
     ):
         if requested is not None and requested not in known:

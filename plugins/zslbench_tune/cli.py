@@ -91,7 +91,7 @@ def tune(searched: tuple[str, ...], fmt: str, **options: Any) -> None:
         title = f"{found.study}: best of {len(found.trials)} trials, % on the validation split"
         emit(frame.head(10), fmt, title=title)
     note(f"preset saved: {found.preset}")
-    names = ["dataset", "variant", "reading", "features", "semantics", "regions"]
+    names = ["dataset", "variant", "reading", "features", "semantics", "regions", "images"]
     if options["precision"] != "float32":
         names.append("precision")
     chosen = [word for name in names if options[name] for word in (f"--{name}", str(options[name]))]

@@ -27,6 +27,7 @@ from .images.listing import (
     files_below as files_below,
     list_images as list_images,
 )
+from .images.store import decoded_pictures as decoded_pictures, files_digest as files_digest
 from .kinds import (
     EMPTY as EMPTY,
     HDF5 as HDF5,

@@ -15,6 +15,7 @@ from zslbench.data.folder import (
     ImageLabels,
     transposed,
 )
+from zslbench.data.images.store import decoded_pictures
 from zslbench.data.kinds import absence
 from zslbench.data.locations import HOW_TO_CHOOSE, SPLITS_FILE, require_folder
 from zslbench.data.matfile import features_files, features_widths, read_mat
@@ -83,6 +84,8 @@ class FolderSource(DatasetSource):
             semantics=request.semantics or "att",
             with_regions=request.wants_regions,
             regions=request.regions,
+            images=request.images,
+            image_size=request.image_size,
         )
 
 
@@ -97,6 +100,8 @@ def read_xlsa17(
     with_regions: bool = False,
     regions: str | None = None,
     regions_advice: str = "",
+    images: str | None = None,
+    image_size: int | None = None,
 ) -> Dataset:
     """Read one data set and check it.
 
@@ -111,6 +116,7 @@ def read_xlsa17(
         with_regions: whether to read region features too; with ``mean``, labels come from them.
         regions: which of them (``--regions``); None: the only ones.
         regions_advice: where to get them, for the message if there are none.
+        images, image_size: as for :func:`.decoded_pictures`; with a size, pictures are read as regions.
 
     Raises:
         UnknownName: unknown ``semantics``, or ``features`` is not a file's name.
@@ -121,27 +127,30 @@ def read_xlsa17(
         raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
     if with_regions and features is not None and features.endswith(f" {MEAN}"):  # as runs record them
         regions, features = regions or features.removesuffix(f" {MEAN}"), MEAN
+    with_regions = with_regions or image_size is not None
     means = with_regions and (features == MEAN or (features is None and not _has_default(folder)))
     stem = None if means else features_stem(DEFAULT_FEATURES if features is None else features)
     _require_files(folder, stem, SEMANTICS_FILES[semantics])
     source, findings = None, Findings()
-    if with_regions:
+    if image_size is not None:
+        source = decoded_pictures(folder, image_size, images)
+    elif with_regions:
         source = open_regions(find_regions(folder, regions, regions_advice), features_widths(folder))
     x: np.ndarray | None
     if source is not None and means:
         file, features_name = source.path.name, f"{source.name} {MEAN}"
         x = np.ascontiguousarray(source.features)
-        images: ImageLabels | None = ImageLabels(source.labels, file, source.image_files)
+        labels: ImageLabels | None = ImageLabels(source.labels, file, source.image_files)
     else:
         file, features_name = f"{stem}.mat", str(stem)
         keys = {"features", "labels"} | ({"image_files"} if image_files or with_regions else set())
         variables = FileVariables(file, read_mat(folder / file, keys), findings)
-        x, images = variables.matrix("features"), variables.labels()
-        if x is not None and images is not None and x.shape[1] != len(images.labels):
+        x, labels = variables.matrix("features"), variables.labels()
+        if x is not None and labels is not None and x.shape[1] != len(labels.labels):
             size = f"{x.shape[0]} x {x.shape[1]} (d x images)"
-            findings.error(f"features are {size}, labels {len(images.labels)}", file)
+            findings.error(f"features are {size}, labels {len(labels.labels)}", file)
         x = None if x is None else transposed(x)
-    contents = FolderContents(folder, images, semantics, findings)
+    contents = FolderContents(folder, labels, semantics, findings)
     described = contents.unchecked(semantics)
     if described is not None and expected is not None:
         findings.extend(count_differences(described, expected))

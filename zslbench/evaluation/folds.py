@@ -6,17 +6,19 @@ fold's view is made of copies: it shares no memory with held-out images and has 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from zslbench.data.regions.layout import BLOCK_BYTES
 from zslbench.data.regions.store import RegionStore
+from zslbench.errors import DataError
 from zslbench.evaluation.candidates import candidates_of
 from zslbench.evaluation.splits import FoldSplit, validation_split
 from zslbench.plugin.dataset import Dataset, Indices, RegionSource
@@ -37,7 +39,7 @@ class HeldOut:
     """Test images of one side of a fold. Only :mod:`~zslbench.evaluation.evaluator` reads one."""
 
     features: Rows
-    """The embedding's input, (n, d0) or (n, regions, dv); once embedded, g (n, d)."""
+    """The embedding's input, (n, d0), (n, regions, dv) or (n, 3, size, size); once embedded, g (n, d)."""
     labels: Int[np.ndarray, " n"]
     """Class ids of the fold's space."""
     rows: Indices
@@ -74,7 +76,7 @@ def final_fold(dataset: Dataset, device: torch.device, inputs: str = "features")
     """Train on trainval, evaluate on the test images: the fold of published numbers.
 
     Its space holds the seen classes and the data set's candidates. ``inputs`` is what the embedding reads,
-    ``features`` or ``regions``.
+    ``features``, ``regions`` or ``images``.
     """
     official = dataset.split
     seen = np.unique(dataset.labels[official.trainval])
@@ -110,18 +112,22 @@ def _fold(name: str, dataset: Dataset, split: FoldSplit, device: torch.device, i
         attribute_vectors=None if vectors is None else tensor(vectors),
     )
 
-    def held_out(rows: Indices) -> HeldOut:
-        features: Rows
-        if inputs == "regions" and regions is not None:
-            features = RegionRows(regions, rows, device)
-        else:
-            features = tensor(dataset.features[rows])
-        return HeldOut(features, number[dataset.labels[rows]], rows, device)
+    def read(rows: Indices) -> RegionRows | PictureRows | None:
+        """Region features of these images, or their pictures if those are read; None: there are none."""
+        stored = None if regions is None else RegionRows(regions, rows, device)
+        return PictureRows(stored) if stored is not None and inputs == "images" else stored
 
+    def held_out(rows: Indices) -> HeldOut:
+        features = None if inputs == "features" else read(rows)
+        own = tensor(dataset.features[rows]) if features is None else features
+        return HeldOut(own, number[dataset.labels[rows]], rows, device)
+
+    train = read(split.fit_rows)
     view = TrainView(
         features=tensor(dataset.features[split.fit_rows]),
         labels=tensor(number[dataset.labels[split.fit_rows]]),
-        regions=None if regions is None else RegionRows(regions, split.fit_rows, device),
+        regions=train if inputs != "images" else None,
+        images=train if inputs == "images" else None,
     )
     return Fold(name, view, space, held_out(split.test_seen_rows), held_out(split.test_unseen_rows))
 
@@ -245,3 +251,31 @@ class RegionRows:
 
     def __getitem__(self, rows: Int[Tensor, " n"], /) -> Float[Tensor, "n regions dv"]:
         return self._read(rows)
+
+
+class PictureRows:
+    """Some images' pictures, (n, 3, size, size) uint8 on the device; a
+    :class:`zslbench.plugin.interfaces.Rows`.
+
+    Args:
+        pixels: the same images' regions, of which each is a pixel.
+    """
+
+    def __init__(self, pixels: RegionRows) -> None:
+        images, count, channels = pixels.shape
+        self._pixels, self.shape = pixels, (images, channels, math.isqrt(count), math.isqrt(count))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def read_ahead(self) -> bool:
+        """As of the pixels."""
+        return self._pixels.read_ahead
+
+    def __getitem__(self, rows: Int[Tensor, " n"], /) -> UInt8[Tensor, "n 3 h w"]:
+        values = self._pixels[rows]
+        pixels = values.to(torch.uint8)
+        if not torch.equal(pixels.to(torch.float32), values):
+            raise DataError("images", ["pictures have values other than whole numbers from 0 to 255"])
+        return pixels.transpose(1, 2).reshape(-1, *self.shape[1:]).contiguous()

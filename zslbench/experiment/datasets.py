@@ -18,7 +18,7 @@ from zslbench.data.validate import require_valid
 from zslbench.errors import DataError, PluginError
 from zslbench.evaluation.candidates import candidates_of, untested_classes, with_candidates
 from zslbench.evaluation.splits import split_fingerprint, validation_split
-from zslbench.experiment.fitting import embedding_inputs
+from zslbench.experiment.fitting import embedding_needs
 from zslbench.experiment.recipe import Part, Recipe
 from zslbench.plugin.boundary import plugin_code
 from zslbench.plugin.dataset import DataRequest, Dataset, Source
@@ -38,6 +38,7 @@ class DataFiles:
     semantics: str | None = None
     regions: str | None = None
     candidates: str | None = None
+    images: str | None = None
 
 
 def load_dataset(
@@ -46,13 +47,14 @@ def load_dataset(
     *,
     root: str | Path | None = None,
     needs_regions: bool = False,
+    image_size: int | None = None,
     check: StoreCheck = "now",
 ) -> Dataset:
     """Read and validate a data set.
 
     Args:
         root: as ``--data-root``.
-        needs_regions: whether the run reads region features.
+        needs_regions, image_size: what the run reads, see :func:`.embedding_needs`.
         check: with ``later``, :meth:`.RegionStore.require_sound` waits for the result.
 
     Raises:
@@ -60,7 +62,14 @@ def load_dataset(
         DataError: it has faults; lists all of them.
     """
     request = DataRequest(
-        part.name, data_root(root), files.features, files.semantics, needs_regions, files.regions
+        part.name,
+        data_root(root),
+        files.features,
+        files.semantics,
+        needs_regions,
+        files.regions,
+        files.images,
+        image_size,
     )
     with plugin_code(f"data set '{part.name}'"):
         dataset = load_class(part.registered)(part.settings).load(request)
@@ -70,6 +79,11 @@ def load_dataset(
             f"a {type(dataset).__name__}, not a zslbench.plugin.Dataset"
         )
     require_valid(dataset, f"data set '{part.name}'")
+    if image_size is not None and dataset.regions is not None:
+        shape = dataset.regions.shape[1:]
+        if shape != (image_size**2, 3):
+            fault = f"has no pictures: it gives {shape[0]} regions of length {shape[1]} for them"
+            raise DataError(f"data set '{part.name}'", [fault])
     if isinstance(dataset.regions, RegionStore) and check != "never":
         dataset.regions.begin_check() if check == "later" else dataset.regions.require_sound()
     return with_candidates(dataset, files.candidates)
@@ -167,8 +181,8 @@ class DatasetCache:
 
     def load(self, recipe: Recipe, files: DataFiles) -> tuple[Dataset, dict[str, Any]]:
         """The recipe's data set and its provenance; errors as for :func:`load_dataset`."""
-        part, inputs = recipe.parts["dataset"], embedding_inputs(recipe)
-        key = part.name, json.dumps([part.values(), inputs, asdict(files)], sort_keys=True)
+        part, needs = recipe.parts["dataset"], embedding_needs(recipe)
+        key = part.name, json.dumps([part.values(), needs, asdict(files)], sort_keys=True)
         kept = self._loaded.get(key)
         if kept and isinstance(kept[0].regions, RegionStore) and not kept[0].regions.is_unchanged:
             kept = None
@@ -176,9 +190,7 @@ class DatasetCache:
             self._loaded = {one: found for one, found in self._loaded.items() if one[0] == key[0]}
             if key not in self._noted and (note := shadowed_note(part.registered, self._root)):
                 self._say(note)  # before any error about missing files of the folder
-            dataset = load_dataset(
-                part, files, root=self._root, needs_regions=inputs == "regions", check=self._check
-            )
+            dataset = load_dataset(part, files, root=self._root, check=self._check, **needs)
             if self._check == "never" and isinstance(dataset.regions, RegionStore):
                 text = f"{dataset.regions.path} was not compared with its digests: runs are marked unverified"
                 dataset = replace(dataset, notes=(*dataset.notes, text))

@@ -54,8 +54,17 @@ class Fitted:
 
 
 def embedding_inputs(recipe: Recipe) -> str:
-    """Which inputs the recipe's embedding reads: ``features`` or ``regions``."""
+    """Which inputs the recipe's embedding reads: ``features``, ``regions`` or ``images``."""
     return str(load_class(recipe.parts["embedding"].registered).inputs)
+
+
+def embedding_needs(recipe: Recipe) -> dict[str, Any]:
+    """What the data set must have for the recipe's embedding: ``needs_regions`` and ``image_size`` of a
+    :class:`~zslbench.plugin.dataset.DataRequest`."""
+    part = recipe.parts["embedding"]
+    embedding: type[Embedding] = load_class(part.registered)
+    size = embedding.image_size(part.settings) if embedding.inputs == "images" else None
+    return {"needs_regions": embedding.inputs == "regions", "image_size": size}
 
 
 class Fitter:
@@ -97,11 +106,18 @@ class Fitter:
                     f"{recipe.schedule} is this method's schedule, and model selection chooses one epoch of "
                     "it for both tasks: the CZSL classifier cannot have another length"
                 )
-        if self.embedding.inputs == "regions" and fold.view.regions is None:
+        what = {"regions": "region features", "images": "pictures"}.get(self.embedding.inputs)
+        if what is not None and self._inputs is None:
             raise ZslbenchError(
-                f"embedding '{recipe.parts['embedding'].name}' reads region features, which data set "
+                f"embedding '{recipe.parts['embedding'].name}' reads {what}, which data set "
                 f"'{recipe.parts['dataset'].name}' does not have here"
             )
+
+    @property
+    def _inputs(self) -> Rows | None:
+        """What the embedding reads of the training images."""
+        inputs: Rows | None = getattr(self.fold.view, self.embedding.inputs)
+        return inputs
 
     def _made(self, kind: Kind, task: Task = "gzsl") -> Any:
         """A component for a task, with references to the components before it."""
@@ -253,11 +269,10 @@ class Fitter:
     def _embedded(self, nets: Networks, training: Training) -> tuple[TrainView, Fold]:
         """The training view with g, and the fold with embedded test images.
 
-        Computing g from region features takes long, so it is stored with the results of stages.
+        Computing g from region features or pictures takes long, so it is stored with the results of stages.
         """
         view, fold = self.fold.view, self.fold
-        of_features = self.embedding.inputs == "features"
-        rows = view.features if of_features else view.regions
+        rows = self._inputs
         assert rows is not None
         sides = {"test_seen": fold.test_seen, "test_unseen": fold.test_unseen}
         inputs = {"train": rows} | {name: side.features for name, side in sides.items()}
@@ -274,7 +289,7 @@ class Fitter:
 
         settings = self.recipe.parts["embedding"].values()
         derived = Derived(compute, source=nets, key={"settings": settings}, name="g")
-        if of_features:
+        if self.embedding.inputs == "features":
             training = replace(training, stages=None)
         g = derive(derived, training.child("g"))["g"]
         guide, networks = self.embedding.guide(nets), {"embedding": nets}

@@ -21,6 +21,7 @@ from zslbench.data.regions.store import RegionStore
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.evaluation.candidates import ALL, TEST
 from zslbench.evaluation.selection import Selection
+from zslbench.experiment.fitting import embedding_inputs
 from zslbench.experiment.recipe import Recipe
 from zslbench.plugin.boundary import printing_to_stderr
 from zslbench.plugin.dataset import Dataset
@@ -212,6 +213,7 @@ def requested(recipe: Recipe, selection: Selection) -> dict[str, Any]:
         "variant": recipe.variant,
         **({"reading": recipe.reading.name} if recipe.reading else {}),
         **({"transductive": list(recipe.transductive)} if recipe.transductive else {}),
+        **({"fine-tuned": True} if embedding_inputs(recipe) == "images" else {}),
         "components": {kind: part.name for kind, part in recipe.parts.items()},
         "settings": {kind: part.values() for kind, part in recipe.parts.items()},
         "search": {key: list(values) for key, values in recipe.search.items()} if validated else {},

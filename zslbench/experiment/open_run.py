@@ -124,7 +124,7 @@ class OpenRun:
 
         job, evaluation = self.job, outcome.evaluation
         job.require_sound_data()
-        reads_regions = embedding_inputs(job.recipe) == "regions"
+        reads_regions = embedding_inputs(job.recipe) != "features"
         if job.mode.device == "cuda":
             environment = {"gpu_memory_peak": torch.cuda.max_memory_allocated(), **environment}
         tensors = {

@@ -84,6 +84,11 @@ class FitOptions:
     regions: str | None = _option(
         None, "Region features: a name or a path (default: the data set's, if there is only one)."
     )
+    images: str | None = _option(
+        None,
+        "Folder of the pictures, for methods that read them (default: the data set's).",
+        metavar="FOLDER",
+    )
 
     def resolved(self) -> dict[str, Any]:
         """The arguments of :func:`zslbench.experiment.recipe.resolve` among them."""
@@ -94,7 +99,7 @@ class FitOptions:
         """Which of a data set's files to read."""
         from zslbench.experiment.datasets import DataFiles
 
-        return DataFiles(self.features, self.semantics, self.regions)
+        return DataFiles(self.features, self.semantics, self.regions, images=self.images)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ Indices = Int[np.ndarray, " _"]
 
 @runtime_checkable
 class RegionSource(Protocol):
-    """Region features that are read by row and never loaded whole."""
+    """Region features, or pictures, that are read by row and never loaded whole. In pictures each pixel is a
+    region: (images, height · width, 3), RGB in whole numbers from 0 to 255, row by row."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -43,6 +44,10 @@ class DataRequest:
     """Whether the run reads region features; otherwise a data set need not look for them."""
     regions: str | None = None
     """Region features (``--regions``): a name in the data set's folder, or a path; None: those found."""
+    images: str | None = None
+    """Folder of the data set's pictures (``--images``); None: the data set's own."""
+    image_size: int | None = None
+    """Height and width of the pictures that the run reads, as ``Dataset.regions``; None: it reads none."""
 
     @property
     def wants_regions(self) -> bool:
@@ -112,6 +117,7 @@ class Dataset:
     attribute_names: tuple[str, ...] | None = None
     attribute_vectors: Float[np.ndarray, "attributes words"] | None = None
     regions: RegionSource | None = None
+    """Region features, or the pictures where the request has an ``image_size``."""
     image_files: tuple[str, ...] | None = None
     candidates: Candidates | None = None
     """None: the classes of the test_unseen images. ``--candidates`` overrides this."""

@@ -110,6 +110,8 @@ class TrainView:
     """Class ids into the component's ``space``."""
     regions: Rows | None = None
     """Region features (n, regions, dv) of the same images; only for embeddings."""
+    images: Rows | None = None
+    """Pictures (n, 3, size, size) of the same images, uint8 RGB; only for embeddings that read them."""
     guide: Guide | None = None
     """The embedding's guide, if it offers one; only for generators."""
     test: Transductive | None = None
@@ -145,7 +147,8 @@ class Batch(NamedTuple):
     """The training examples of one step."""
 
     features: Tensor
-    """(b, d), or (b, regions, dv) where the program's features are regions."""
+    """(b, d), (b, regions, dv) where the program's features are regions, or (b, 3, size, size) uint8 where
+    they are pictures."""
     labels: Int[Tensor, " b"]
     semantics: Float[Tensor, "b attributes"]
     """a(label) of each example."""
@@ -220,6 +223,11 @@ class Step:
     batch_size: int | None = None
     """Size of its fresh batch; None: the program's. Batches of another size are drawn by a sampler of their
     own, of the same kind."""
+    accumulate: int = 1
+    """Parts that the batch is computed in, one after the other, where it does not fit into memory; gradients,
+    figures and new state are the parts' means, weighted by their rows. Equal to the whole batch up to
+    rounding for losses that are means over rows; others (batch statistics, contrasts within the batch) see
+    one part at a time."""
 
 
 @dataclass(frozen=True)
@@ -351,6 +359,9 @@ class Program:
     paced: bool = True
     """Whether model selection chooses after which epoch to stop; ``epochs`` is then the setting that is
     ``Epochs``. False for preparatory stages, which are always trained to their end."""
+    lift: bool = True
+    """Whether several seeds may train as one program. False for a backbone, which fills the device by itself;
+    the record of a run then says that its seeds were trained one by one."""
     key: Mapping[str, Any] | None = None
     """Every setting that the losses read, as plain data. The result is then stored and reused by any run
     whose program has the same key and content (data, seed, initial and frozen networks, optimisers, batches,
@@ -437,10 +448,17 @@ class _Fitted(ABC):
 
 
 class Embedding(_Fitted):
-    """Kind ``embedding``: a data set's features to the visual features g of the later stages."""
+    """Kind ``embedding``: a data set's features or pictures to the visual features g of the later stages."""
 
-    inputs: ClassVar[Literal["features", "regions"]] = "features"
-    """What ``embed`` reads: global features (n, d0) or region features (n, regions, dv)."""
+    inputs: ClassVar[Literal["features", "regions", "images"]] = "features"
+    """What ``embed`` reads: global features (n, d0), region features (n, regions, dv), or pictures
+    (n, 3, size, size), uint8 RGB. Runs on pictures are marked as fine-tuned and not ranked with others."""
+
+    @classmethod
+    def image_size(cls, settings: Any) -> int:
+        """Height and width of the pictures that it reads: each image's middle square, scaled to this size.
+        Crops are cut from them in ``embed`` and in the steps."""
+        return 256
 
     @abstractmethod
     def embed(self, nets: Networks, inputs: Tensor) -> Float[Tensor, "n d"]:

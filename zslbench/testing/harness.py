@@ -42,14 +42,14 @@ USES = {"embedding": "embed", "generator": "transform", "classifier": "scores"}
 
 @dataclass(frozen=True)
 class TinyRegions:
-    """Region features that can only be read by row, like those of a data set too large for memory."""
+    """Region features or pictures that can only be read by row, as where they are too large for memory."""
 
-    tensor: Float[Tensor, "n regions dv"]
+    tensor: Tensor
 
     def __len__(self) -> int:
         return len(self.tensor)
 
-    def __getitem__(self, rows: Int[Tensor, " n"], /) -> Float[Tensor, "n regions dv"]:
+    def __getitem__(self, rows: Int[Tensor, " n"], /) -> Tensor:
         return self.tensor[rows]
 
 
@@ -76,6 +76,10 @@ class TinyInputs:
     multiplications; products with fewer than 400 are rounded differently by torch once they are batched."""
     images: int = 3
     """Images per call of an extractor."""
+
+    def pictures(self, count: int, size: int, streams: Streams) -> TinyRegions:
+        """Pictures, uint8, that can only be read by row."""
+        return TinyRegions((256 * streams.uniform("pictures", (count, 3, size, size))).to(torch.uint8))
 
     def space(self, data: int = 0, device: torch.device | str = "cpu") -> ClassSpace:
         """Classes with semantics of unit length, which depend on ``data``."""
@@ -173,7 +177,12 @@ class ComponentCase:
     def view(self, space: ClassSpace, data: int = 0) -> TrainView:
         """The argument of ``fit``."""
         if self.kind == "embedding":
-            return self.inputs.raw_view(space, data)
+            view = self.inputs.raw_view(space, data)
+            if self.cls.inputs != "images":
+                return view
+            size, streams = self.cls.image_size(self.settings), Streams(data, self.device, "tiny/raw/")
+            images = self.inputs.pictures(len(view.labels), size, streams)
+            return replace(view, regions=None, images=images)
         classes = space.seen
         if self.kind == "classifier" and self.cls.needs_examples:
             classes = torch.arange(len(space.names), device=space.semantics.device)
@@ -187,10 +196,9 @@ class ComponentCase:
     def rows(self) -> Tensor:
         """The argument of ``embed``, ``transform`` or ``scores``: images that were not fitted on."""
         view = self.view(self.space(1), 1)
-        if self.kind == "embedding" and self.cls.inputs == "regions":
-            assert view.regions is not None
-            return view.regions[torch.arange(len(view.labels), device=view.labels.device)]
-        return view.features
+        rows = getattr(view, self.cls.inputs) if self.kind == "embedding" else view.features
+        taken: Tensor = rows[torch.arange(len(view.labels), device=view.labels.device)]
+        return taken
 
     def fit(self, view: TrainView | None = None, stages: Stages | None = None) -> Networks:
         """The networks of a new instance after a short training, by default on :meth:`view`."""

@@ -19,5 +19,13 @@ from .functional import (
     warm_up as warm_up,
 )
 from .loop import Training as Training, complete as complete
+from .pictures import (
+    as_floats as as_floats,
+    center_crop as center_crop,
+    random_crop as random_crop,
+    random_flip as random_flip,
+    random_resized_crop as random_resized_crop,
+    resized_crop as resized_crop,
+)
 from .stages import Stages as Stages
 from .step import draw as draw

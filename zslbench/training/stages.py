@@ -79,7 +79,7 @@ class Stages:
             kind="program",
             settings=dict(program.key),
             passes=[
-                [(s.name, list(s.updates), s.fresh_batch, s.batch_size) for s in steps]
+                [(s.name, list(s.updates), s.fresh_batch, s.batch_size, s.accumulate) for s in steps]
                 for steps in program.passes
             ],
             noise=noise,

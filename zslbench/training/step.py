@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Literal, TypeAlias, get_args
+from functools import partial
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
+from zslbench.errors import PluginError
 from zslbench.plugin.interfaces import (
     Batch,
     Choice,
@@ -47,10 +50,45 @@ def step_function(step: Step) -> StepFunction:
     def run(nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
         trained = {name: nets[name] for name in step.updates}
         constant = {name: net for name, net in nets.items() if name not in trained}
-        gradients, (total, (log, state)) = differentiate(trained, constant, batch, noise)
+        parts = _parts(step, batch, noise)
+        results = ((rows, differentiate(trained, constant, part, own)) for rows, part, own in parts)
+        gradients, (total, (log, state)) = _mean(results, len(batch.labels))
         return gradients, Losses(total, log, state)
 
     return run
+
+
+def _parts(step: Step, batch: Batch, noise: Noise) -> Iterator[tuple[int, Batch, Noise]]:
+    """Rows, batch and noise of each part that is computed by itself (``Step.accumulate``)."""
+    rows = len(batch.labels)
+    count = min(step.accumulate, rows)
+    if count <= 1:
+        yield rows, batch, noise
+        return
+    if mixed := [name for name, spec in step.noise.items() if isinstance(spec, Permutation)]:
+        raise PluginError(
+            f"step '{step.name}': noise '{mixed[0]}' is an order of the whole batch, which parts of it "
+            "(accumulate) cannot follow"
+        )
+    for number in range(count):
+        part = slice(rows * number // count, rows * (number + 1) // count)
+        of_rows = {name: getattr(spec, "per_row", False) for name, spec in step.noise.items()}
+        some = {name: one[part] if of_rows[name] else one for name, one in noise.items()}
+        examples = batch._replace(
+            features=batch.features[part], labels=batch.labels[part], semantics=batch.semantics[part]
+        )
+        yield part.stop - part.start, examples, some
+
+
+def _mean(results: Iterator[tuple[int, Any]], rows: int) -> Any:
+    """The mean of trees of tensors, weighted by their rows; a single one unchanged."""
+    mean = None
+    for count, result in results:
+        if count == rows:
+            return result
+        weighted = tree_map(partial(torch.mul, other=count / rows), result)
+        mean = weighted if mean is None else tree_map(torch.add, mean, weighted)
+    return mean
 
 
 def draw(spec: NoiseSpec, rows: int, streams: Streams, name: str) -> Tensor:

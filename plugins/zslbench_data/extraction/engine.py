@@ -8,7 +8,6 @@ repeated computes the same batches, and its store has the same bytes.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -25,15 +24,15 @@ from zslbench import __version__
 from zslbench.data import (
     EXIF,
     Decoder,
-    ImageList,
     RegionStore,
     Resize,
     decoded_batches,
     few,
+    files_digest,
     is_region_store,
     list_images,
 )
-from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
+from zslbench.errors import DataError, Interrupted, PluginError, SettingsError, ZslbenchError
 from zslbench.experiment import ExecutionMode, applied
 from zslbench.plugin import FeatureExtractor, plugin_code
 from zslbench.store import checked_name, parse_json
@@ -160,7 +159,7 @@ class _Extraction:
             "precision": _MIXED if self.mixed else "float32",
             "device": device.type,
             "dtype": options.dtype,
-            "images": {"count": len(self.images.paths), "sha256": _digest(self.images)},
+            "images": {"count": len(self.images.paths), "sha256": files_digest(self.images, times=False)},
             "versions": {
                 "zslbench": __version__,
                 "torch": torch.__version__,
@@ -287,15 +286,3 @@ def default_workers(gpu: bool) -> int:
     """Processes that decode: all cores for a GPU; on a CPU one, which is faster than the backbone."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores if gpu else cores - 1, _MOST_WORKERS if gpu else 1)
-
-
-def _digest(images: ImageList) -> str:
-    """A digest of paths, labels and sizes: most replaced files differ in size, which needs no reading."""
-    digest = hashlib.sha256()
-    for place, label, path in zip(images.files, images.labels.tolist(), images.paths, strict=True):
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise MissingData(path, [f"cannot be read ({error.strerror or error})"]) from None
-        digest.update(json.dumps([place, label, size]).encode())
-    return digest.hexdigest()

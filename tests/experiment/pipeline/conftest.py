@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from picture_files import data_root  # noqa: F401
 from small import TF_VAEGAN
 
 import zslbench

@@ -37,7 +37,7 @@ except ImportError:
         "decoding images needs Pillow, which is not installed: pip install 'zslbench[extract]'"
     ) from None
 
-from zslbench.data.images.depth import Unreadable, ValueRange, eight_bits, tag
+from zslbench.data.images.depth import Unreadable as Unreadable, ValueRange, eight_bits, tag
 
 Resize = Literal["crop", "whole"]
 EXIF = "ignored"

@@ -68,10 +68,10 @@ class ArrayRegions:
     """Region features held in memory; a :class:`~zslbench.plugin.dataset.RegionSource`.
 
     Args:
-        array: (images, regions, dv), float32.
+        array: (images, regions, dv), float32, or uint8 of pictures.
     """
 
-    def __init__(self, array: Float[np.ndarray, "images regions dv"]) -> None:
+    def __init__(self, array: Shaped[np.ndarray, "images regions dv"]) -> None:
         self.array = array
         images, regions, channels = array.shape
         self.shape = (images, regions, channels)

@@ -93,6 +93,8 @@ class RowOptions(BaseModel):
     """Class semantics."""
     regions: str | None = None
     """Region features: a name or a path."""
+    images: str | None = None
+    """Folder of the pictures."""
     candidates: str | None = None
     """Unseen classes that are scored: ``test``, ``all``, or a file of class names, relative to the suite's
     own file."""
@@ -396,7 +398,8 @@ def ablation_suite(
     for name in variants or ():
         if name not in names:
             raise UnknownName(f"method '{method.name}' has no variant '{name}', {did_you_mean(name, names)}")
-    options = {name: getattr(fit, name) for name in ("epochs", "every", "features", "semantics", "regions")}
+    common = ("epochs", "every", "features", "semantics", "regions", "images")
+    options = {name: getattr(fit, name) for name in common}
     options["candidates"] = fit.files.candidates
     rows = [
         # Not validated here: faults are found, and explained, when the row is resolved to a recipe.

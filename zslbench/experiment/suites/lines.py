@@ -222,6 +222,7 @@ class _Resolver:
                 option("semantics"),
                 option("regions"),
                 self._candidates(option("candidates")),
+                option("images"),
             ),
             bool(option("keep_weights")),
             Selection(every=option("every")),

@@ -54,6 +54,8 @@ def _note(record: dict[str, T], stage: str, value: T, how: str) -> None:
 
 def _lift(group: Group, base: tuple[int, ...], runs: Mapping[int, MemberRun]) -> Mapping[int, MemberRun]:
     """The run of each slot that came, as members of lifted runs."""
+    if not all(one.program.lift for one in runs.values()):
+        raise NotLiftable("a program of its own for each seed (Program.lift)")
     check_equal([signature(one.program, one.semantics) for one in runs.values()])
     first = runs[min(runs)]
     training = first.training

@@ -31,7 +31,7 @@ def signature(program: Program, semantics: Tensor) -> dict[str, Any]:
         "steps": [
             [
                 (
-                    *(step.name, step.updates, step.fresh_batch, step.batch_size),
+                    *(step.name, step.updates, step.fresh_batch, step.batch_size, step.accumulate),
                     {name: _noise(spec) for name, spec in step.noise.items()},
                 )
                 for step in steps

@@ -22,7 +22,16 @@ from zslbench.plugin.interfaces import (
     Uniform,
     WarmUp,
 )
-from zslbench.training import cross_entropy, gradient_penalty, initial_linear, linear, warm_up
+from zslbench.training import (
+    center_crop,
+    cross_entropy,
+    gradient_penalty,
+    initial_linear,
+    linear,
+    random_flip,
+    random_resized_crop,
+    warm_up,
+)
 
 
 class Sound(Embedding):
@@ -295,3 +304,47 @@ class Stops(Sound):
 
     def fit(self, view):
         raise KeyboardInterrupt
+
+
+class SoundImages(Embedding):
+    """Mean responses of trained filters on random crops of pictures, in parts of a batch; a running mean."""
+
+    model = "TrainedSettings"
+    inputs = "images"
+
+    @classmethod
+    def image_size(cls, settings):
+        return 12
+
+    def fit(self, view):
+        noise = {"crop": Uniform((4,)), "flip": Uniform(())}
+        step = Step("fit", self.losses, ("filters", "head"), noise, accumulate=2)
+        return Program(
+            initial=self.initial,
+            passes=((step,),),
+            optimizers={"filters": Optimizer(), "head": Optimizer()},
+            features=view.images,
+            labels=view.labels,
+            epochs=self.settings.epochs,
+            batch_size=8,
+            state={"mean": torch.zeros(4)},
+            lift=False,
+        )
+
+    def initial(self, streams):
+        return {
+            "filters": {"weight": streams.normal("filters", (4, 3, 3, 3))},
+            "head": initial_linear(streams, "head", "out", 4, len(self.space.names)),
+        }
+
+    def losses(self, nets, batch, noise):
+        x = random_flip(random_resized_crop(batch.features, noise["crop"], 8), noise["flip"])
+        g = self.responses(nets, x)
+        total = cross_entropy(linear(nets["head"], "out", g), batch.labels, self.space.seen)
+        return Losses(total, {}, {"mean": 0.9 * nets["state"]["mean"] + 0.1 * g.mean(dim=0)})
+
+    def responses(self, nets, x):
+        return torch.nn.functional.conv2d(x, nets["filters"]["weight"]).relu().mean(dim=(2, 3))
+
+    def embed(self, nets, inputs):
+        return self.responses(nets, center_crop(inputs, 8)) - nets["state"]["mean"]
