@@ -125,9 +125,9 @@ def read_xlsa17(
     """
     if semantics not in SEMANTICS_FILES:
         raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
+    with_regions = with_regions or image_size is not None
     if with_regions and features is not None and features.endswith(f" {MEAN}"):  # as runs record them
         regions, features = regions or features.removesuffix(f" {MEAN}"), MEAN
-    with_regions = with_regions or image_size is not None
     means = with_regions and (features == MEAN or (features is None and not _has_default(folder)))
     stem = None if means else features_stem(DEFAULT_FEATURES if features is None else features)
     _require_files(folder, stem, SEMANTICS_FILES[semantics])

@@ -102,7 +102,7 @@ def _fold(name: str, dataset: Dataset, split: FoldSplit, device: torch.device, i
         # A copy: no view may share memory with the whole data set.
         return torch.from_numpy(np.array(array)).to(device)
 
-    vectors, regions = dataset.attribute_vectors, dataset.regions
+    vectors = dataset.attribute_vectors
     space = ClassSpace(
         names=tuple(dataset.class_names[one] for one in classes),
         semantics=tensor(dataset.semantics[classes]),
@@ -112,24 +112,29 @@ def _fold(name: str, dataset: Dataset, split: FoldSplit, device: torch.device, i
         attribute_vectors=None if vectors is None else tensor(vectors),
     )
 
-    def read(rows: Indices) -> RegionRows | PictureRows | None:
-        """Region features of these images, or their pictures if those are read; None: there are none."""
-        stored = None if regions is None else RegionRows(regions, rows, device)
-        return PictureRows(stored) if stored is not None and inputs == "images" else stored
-
     def held_out(rows: Indices) -> HeldOut:
-        features = None if inputs == "features" else read(rows)
-        own = tensor(dataset.features[rows]) if features is None else features
-        return HeldOut(own, number[dataset.labels[rows]], rows, device)
+        found = inputs_of(dataset, rows, device, inputs)
+        features = tensor(dataset.features[rows]) if found is None else found
+        return HeldOut(features, number[dataset.labels[rows]], rows, device)
 
-    train = read(split.fit_rows)
     view = TrainView(
         features=tensor(dataset.features[split.fit_rows]),
         labels=tensor(number[dataset.labels[split.fit_rows]]),
-        regions=train if inputs != "images" else None,
-        images=train if inputs == "images" else None,
+        regions=None if inputs == "images" else inputs_of(dataset, split.fit_rows, device, "regions"),
+        images=inputs_of(dataset, split.fit_rows, device, "images") if inputs == "images" else None,
     )
     return Fold(name, view, space, held_out(split.test_seen_rows), held_out(split.test_unseen_rows))
+
+
+def inputs_of(dataset: Dataset, rows: Indices, device: torch.device, inputs: str) -> Rows | None:
+    """What an embedding reads of some of a data set's images: ``features`` (a copy), ``regions`` or
+    ``images``; None: the data set does not have them."""
+    if inputs == "features":
+        return torch.from_numpy(np.array(dataset.features[rows])).to(device)
+    if dataset.regions is None:
+        return None
+    stored = RegionRows(dataset.regions, rows, device)
+    return PictureRows(stored) if inputs == "images" else stored
 
 
 def unseen_space(space: ClassSpace) -> ClassSpace:

@@ -15,11 +15,11 @@ from torch import Tensor
 from zslbench.data.validate import few
 from zslbench.errors import DataError, SettingsError, ZslbenchError
 from zslbench.evaluation.candidates import TEST
-from zslbench.evaluation.folds import Fold, final_fold
+from zslbench.evaluation.folds import Fold, final_fold, inputs_of
 from zslbench.evaluation.selection import uses_test_images
 from zslbench.evaluation.splits import split_fingerprint
 from zslbench.experiment.datasets import DataFiles, arrays, load_dataset
-from zslbench.experiment.fitting import Fitter, embedding_inputs
+from zslbench.experiment.fitting import Fitter, embedding_inputs, embedding_needs
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin.dataset import Candidates, Dataset, Indices
 from zslbench.plugin.declarations import Task
@@ -68,11 +68,9 @@ class FittedRun:
 
     def inputs(self, rows: Tensor) -> Tensor:
         """What the embedding reads for these images (row numbers of the data set)."""
-        numbers = rows.cpu().numpy()
-        if self.embedding.inputs == "features":
-            return torch.from_numpy(self.dataset.features[numbers]).to(self.device)
-        assert self.dataset.regions is not None  # load_run checked it
-        return torch.from_numpy(self.dataset.regions[numbers]).to(self.device)
+        found = inputs_of(self.dataset, rows.cpu().numpy(), self.device, self.embedding.inputs)
+        assert found is not None  # load_run checked it
+        return found[torch.arange(len(rows), device=self.device)]
 
     def embed(self, rows: Tensor) -> Tensor:
         """g (n, d) of these images."""
@@ -93,7 +91,8 @@ class FittedRun:
         """Scores of any images over :meth:`classes`, as the run's evaluation computes them.
 
         Args:
-            inputs: what the embedding reads: features (n, d0), or regions (n, regions, dv).
+            inputs: what the embedding reads: features (n, d0), regions (n, regions, dv), or pictures
+                (n, 3, size, size).
             images: a number for each image where the method draws noise for test images; those of the data
                 set have their row numbers. None: 0 to n-1.
 
@@ -166,8 +165,7 @@ class FittedRun:
         )
         view = replace(fold.view, labels=last - fold.view.labels)
         turned = self._with_fold(replace(fold, space=space, view=view), task)
-        rows = fold.view.features if self.embedding.inputs == "features" else fold.view.regions
-        assert rows is not None
+        rows = self.fitter.inputs
         inputs = rows[torch.arange(min(_PROBES, len(rows)), device=self.device)]
         try:
             here, there = self.scores(inputs, task), turned.scores(inputs, task)
@@ -259,7 +257,8 @@ def load_run(
     """Load a run's networks and data, and rebuild its components.
 
     Args:
-        regions: name or path of the run's region features; None: the name in its record.
+        regions: name or path of the run's region features, or the folder of its pictures; None: the name in
+            its record, or the data set's own.
         notify: called if a plugin has changed since the run.
         embedding_only: only the embedding is needed.
 
@@ -271,15 +270,14 @@ def load_run(
     device = torch.device(device)
     recipe, recorded = _recipe(record, data_root), record.data.get("regions")
     parts, inputs = recipe.parts, embedding_inputs(recipe)
+    of_images = inputs == "images"
+    name = regions or (recorded["name"] if recorded and not of_images else None)
+    files = {"images" if of_images else "regions": name}
     dataset = load_dataset(
         parts["dataset"],
-        DataFiles(
-            record.data["features"],
-            record.data["semantics"],
-            regions or (recorded["name"] if recorded else None),
-        ),
+        DataFiles(record.data["features"], record.data["semantics"], **files),
         root=data_root,
-        needs_regions=inputs == "regions",
+        **embedding_needs(recipe),
     )
     if inputs == "regions" and dataset.regions is None:
         raise ZslbenchError(

@@ -107,16 +107,16 @@ class Fitter:
                     "it for both tasks: the CZSL classifier cannot have another length"
                 )
         what = {"regions": "region features", "images": "pictures"}.get(self.embedding.inputs)
-        if what is not None and self._inputs is None:
+        if what is not None and self.inputs is None:
             raise ZslbenchError(
                 f"embedding '{recipe.parts['embedding'].name}' reads {what}, which data set "
                 f"'{recipe.parts['dataset'].name}' does not have here"
             )
 
     @property
-    def _inputs(self) -> Rows | None:
+    def inputs(self) -> Rows:
         """What the embedding reads of the training images."""
-        inputs: Rows | None = getattr(self.fold.view, self.embedding.inputs)
+        inputs: Rows = getattr(self.fold.view, self.embedding.inputs)
         return inputs
 
     def _made(self, kind: Kind, task: Task = "gzsl") -> Any:
@@ -272,8 +272,7 @@ class Fitter:
         Computing g from region features or pictures takes long, so it is stored with the results of stages.
         """
         view, fold = self.fold.view, self.fold
-        rows = self._inputs
-        assert rows is not None
+        rows = self.inputs
         sides = {"test_seen": fold.test_seen, "test_unseen": fold.test_unseen}
         inputs = {"train": rows} | {name: side.features for name, side in sides.items()}
 
