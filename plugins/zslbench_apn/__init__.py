@@ -40,7 +40,7 @@ def zslbench_methods() -> Iterator[Method]:
         group="embedding",
         summary=SUMMARY + " (frozen backbone)",
         paper=PAPER,
-        settings={"classifier.probabilities": True},
+        settings={"classifier.probabilities": True, "classifier.heads": (1.0, 0.0)},
         presets="zslbench_apn.presets",
         readings=(
             Reading(name="authors", summary="as the authors' code computes the losses"),
@@ -76,5 +76,9 @@ VARIANTS = (
         summary="without L_AD",
         settings={"embedding.base_decorrelation": 0.0, "embedding.decorrelation": 0.0},
     ),
-    Variant(name="no-compactness", summary="without L_CPT", settings={"embedding.compactness": 0.0}),
+    Variant(
+        name="fused",
+        summary="predicts from the mean of BaseMod's and ProtoMod's scores (ours)",
+        settings={"classifier.heads": (0.5, 0.5)},
+    ),
 )

@@ -96,8 +96,8 @@ def compactness_loss(
 
 
 class APNFrozen(Embedding):
-    """g is BaseMod's e, from which the code predicts. The networks are ``base`` and ``local``, each with
-    ``prototypes`` (A, dv): V and p."""
+    """g is BaseMod's e, from which the code predicts, and ProtoMod's â beside it. The networks are ``base``
+    and ``local``, each with ``prototypes`` (A, dv): V and p."""
 
     inputs = "regions"
     settings: APNSettings
@@ -201,8 +201,10 @@ class APNFrozen(Embedding):
             sampler="shuffled",
         )
 
-    def embed(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Float[Tensor, "n attributes"]:
-        return self.base_scores(nets, inputs)
+    def embed(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Float[Tensor, "n two_heads"]:
+        """e and â, two heads of A scores."""
+        local = self.similarity_maps(nets, inputs).amax(dim=1)
+        return torch.cat([self.base_scores(nets, inputs), local], dim=1)
 
     def attention(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Attention:
         """ProtoMod's maps as a softmax over the regions, and â."""
