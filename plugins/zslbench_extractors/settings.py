@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from zslbench import ComponentSettings
@@ -35,5 +37,8 @@ class VisionSettings(ComponentSettings):
     model: str = Field("facebook/dinov2-base", min_length=1)
     """Name on the Hugging Face hub, or a folder with config.json, preprocessor_config.json and
     model.safetensors."""
+    output: Literal["regions", "embedding"] = "regions"
+    """regions: the feature map or patches; embedding: of CLIP and SigLIP models the vector of the whole
+    image in the space that it shares with texts, as a single region."""
     image_size: Count | None = None
     """Height and width of images, in pixels; none: as in the model's preprocessor_config.json."""

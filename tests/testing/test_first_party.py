@@ -174,6 +174,7 @@ _LATENT = {"dataset.images_per_class": 10, "generator.epochs": 2, "classifier.ep
 _LATENT |= {f"generator.{name}": value for name, value in _ALIGNED.items()}
 METHODS: dict[str, dict[str, Any]] = {
     "dazle": {"dataset.images_per_class": 10, "embedding.epochs": 1},
+    "clip": {"dataset.images_per_class": 10, "dataset.channels": 20},  # as wide as the 20 attributes
     "f-vaegan-d2": _GENERATIVE,
     "free": _GENERATIVE,
     "gcm-cf": {key: value for key, value in _GENERATIVE.items() if key != "classifier.epochs"}

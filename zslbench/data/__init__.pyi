@@ -100,6 +100,17 @@ from .regions.writer import (
     npy_header as npy_header,
     require_space as require_space,
 )
+from .semantics import (
+    NAMED_SEMANTICS as NAMED_SEMANTICS,
+    class_words as class_words,
+    named_semantics as named_semantics,
+    read_class_vectors as read_class_vectors,
+    rows_of_classes as rows_of_classes,
+    semantics_file as semantics_file,
+    semantics_name as semantics_name,
+    with_semantics as with_semantics,
+    write_semantics as write_semantics,
+)
 from .tables import duplicated as duplicated, read_attributes as read_attributes, read_table as read_table
 from .validate import (
     PARTS as PARTS,

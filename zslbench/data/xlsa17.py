@@ -22,6 +22,7 @@ from zslbench.data.matfile import features_files, features_widths, read_mat
 from zslbench.data.provenance import source as source_of
 from zslbench.data.regions.attach import attach, disagreements
 from zslbench.data.regions.find import find_regions, open_regions
+from zslbench.data.semantics import named_semantics
 from zslbench.data.validate import Finding, Findings, dataset_findings
 from zslbench.errors import DataError, MissingData, UnknownName, did_you_mean
 from zslbench.plugin.dataset import DataRequest, Dataset
@@ -41,6 +42,10 @@ _HOW_TO_GET = (
 )
 
 
+_COUNTED = {"att": "attributes", "original_att": "attributes", "sentence": "sentence"}
+"""What official counts call the columns of class semantics."""
+
+
 def count_differences(dataset: Dataset, official: Mapping[str, int]) -> list[Finding]:
     """An error for every count that is not the official one (Xian et al. 2018, table 1, proposed split).
 
@@ -54,7 +59,7 @@ def count_differences(dataset: Dataset, official: Mapping[str, int]) -> list[Fin
         "images": len(labels),
         "classes": len(dataset.semantics),
         "unseen": len(np.unique(labels[unseen])),
-        "sentence" if dataset.semantics_name == "sentence" else "attributes": dataset.semantics.shape[1],
+        _COUNTED.get(dataset.semantics_name, ""): dataset.semantics.shape[1],
         **{part: len(rows) for part, rows in split.parts.items()},
     }
     what = {"unseen": "unseen classes", "sentence": "columns of sentence embeddings"}
@@ -124,7 +129,8 @@ def read_xlsa17(
         DataError: a file is damaged, or the data have faults; lists all of them.
     """
     if semantics not in SEMANTICS_FILES:
-        raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
+        known = [*SEMANTICS_FILES, *named_semantics(folder)]
+        raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, known)}")
     with_regions = with_regions or image_size is not None
     if with_regions and features is not None and features.endswith(f" {MEAN}"):  # as runs record them
         regions, features = regions or features.removesuffix(f" {MEAN}"), MEAN

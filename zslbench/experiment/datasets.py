@@ -10,10 +10,11 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from zslbench.data.locations import data_root
+from zslbench.data.locations import data_root, find_folder
 from zslbench.data.named import shadowed_note
 from zslbench.data.provenance import source
 from zslbench.data.regions.store import ArrayRegions, RegionStore
+from zslbench.data.semantics import semantics_file, with_semantics
 from zslbench.data.validate import require_valid
 from zslbench.errors import DataError, PluginError
 from zslbench.evaluation.candidates import candidates_of, untested_classes, with_candidates
@@ -61,11 +62,14 @@ def load_dataset(
         MissingData: it is missing; says what to do.
         DataError: it has faults; lists all of them.
     """
+    at, its_folder = data_root(root), part.registered.declaration.folder
+    folder = find_folder(at, its_folder) if its_folder else None
+    class_vectors = semantics_file(files.semantics, folder)
     request = DataRequest(
         part.name,
-        data_root(root),
+        at,
         files.features,
-        files.semantics,
+        None if class_vectors else files.semantics,
         needs_regions,
         files.regions,
         files.images,
@@ -79,6 +83,8 @@ def load_dataset(
             f"a {type(dataset).__name__}, not a zslbench.plugin.Dataset"
         )
     require_valid(dataset, f"data set '{part.name}'")
+    if class_vectors is not None:
+        dataset = with_semantics(dataset, class_vectors, folder)
     if image_size is not None and dataset.regions is not None:
         shape = dataset.regions.shape[1:]
         if shape != (image_size**2, 3):

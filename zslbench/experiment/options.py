@@ -80,7 +80,11 @@ class FitOptions:
     features: str | None = _option(
         None, "Features file of the data set (default: res101); mean: means over regions."
     )
-    semantics: str | None = _option(None, "Class semantics: att, original_att or sentence (default: att).")
+    semantics: str | None = _option(
+        None,
+        "Class semantics: att, original_att, sentence, a name that zslbench data semantics wrote, or a .npy "
+        "or CSV file of class vectors (default: att).",
+    )
     regions: str | None = _option(
         None, "Region features: a name or a path (default: the data set's, if there is only one)."
     )

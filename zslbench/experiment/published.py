@@ -165,9 +165,11 @@ class PublishedRow:
 def printed_semantics(semantics: str, dataset: str) -> str:
     """What published rows call the semantics that a run record names.
 
-    The ``att`` of FLO holds text embeddings: the data set has no attributes.
+    The ``att`` of FLO holds text embeddings: the data set has no attributes. Others than a data set's own are
+    in no published row.
     """
-    return SENTENCES if semantics == "sentence" or dataset.lower() == "flo" else "att"
+    own = "att" if dataset.lower() != "flo" else SENTENCES
+    return {"att": own, "original_att": own, "sentence": SENTENCES}.get(semantics, semantics)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ class DataRequest:
     features: str | None = None
     """Stem of the features file (``--features``); None: the data set's own default."""
     semantics: str | None = None
-    """Class semantics: ``att``, ``original_att`` or ``sentence``; None: ``att``."""
+    """Class semantics of the data set's own: ``att``, ``original_att`` or ``sentence``; None: ``att``. The
+    core itself reads files of class vectors and named class semantics."""
     needs_regions: bool = False
     """Whether the run reads region features; otherwise a data set need not look for them."""
     regions: str | None = None
@@ -113,7 +114,7 @@ class Dataset:
     features_name: str
     """Name of the features, for example ``res101``."""
     semantics_name: str
-    """Name of the semantics: ``att``, ``original_att`` or ``sentence``."""
+    """Name of the semantics: ``att``, ``original_att``, ``sentence``, or of a file of class vectors."""
     attribute_names: tuple[str, ...] | None = None
     attribute_vectors: Float[np.ndarray, "attributes words"] | None = None
     regions: RegionSource | None = None

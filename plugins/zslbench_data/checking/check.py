@@ -20,6 +20,7 @@ from zslbench.data import (
     find_folder,
     find_regions,
     mat_variables,
+    named_semantics,
     region_files,
     shadowed_note,
 )
@@ -67,8 +68,9 @@ def check_dataset(
     known = {one.name: one for one in registry().components("dataset")}.get(name.strip().lower())
     shadowed = "" if known is None else shadowed_note(known, root)
     folder = None if shadowed else find_folder(data, name)
-    if semantics is not None and semantics not in SEMANTICS_FILES:
-        raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, SEMANTICS_FILES)}")
+    names = [*SEMANTICS_FILES, *(named_semantics(folder) if folder else ())]
+    if semantics is not None and semantics not in names:
+        raise UnknownName(f"no class semantics '{semantics}', {did_you_mean(semantics, names)}")
     findings = Findings()
     if folder is None:
         if entry := catalogue().datasets.get(name.lower()):
@@ -139,7 +141,8 @@ def _check_folder(
 def _semantics(contents: CheckedFolder) -> list[str]:
     names = ["att", "original_att"] if "original_att" in contents.variables else ["att"]
     sentences = (contents.folder / SEMANTICS_FILES["sentence"]).is_file()
-    return (names if contents.variables else []) + (["sentence"] if sentences else [])
+    names = (names if contents.variables else []) + (["sentence"] if sentences else [])
+    return names + named_semantics(contents.folder)
 
 
 def _check_loaded(name: str, root: str | Path | None, findings: Findings) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from zslbench.data import (
     ATTRIBUTE_VECTORS,
+    NAMED_SEMANTICS,
     PARTS,
     SEMANTICS_FILES,
     SPLITS_FILE,
@@ -24,6 +25,8 @@ from zslbench.data import (
     dataset_findings,
     few,
     label_files,
+    read_class_vectors,
+    semantics_file,
     sidecar,
 )
 from zslbench.evaluation import fingerprint, protocol_notes
@@ -64,10 +67,14 @@ def check_semantics(contents: CheckedFolder, names: Iterable[str]) -> None:
     for note in [] if described is None else protocol_notes(described):
         findings.warning(note, SPLITS_FILE)
     for name in names:
-        file = SEMANTICS_FILES[name]
+        path = semantics_file(name, contents.folder)
+        file = SEMANTICS_FILES[name] if path is None else f"{NAMED_SEMANTICS}/{path.name}"
         with findings.guard(file):
-            values = contents.semantics if name == "att" else contents.read_semantics(name)
-            where = f"{file}: {'att' if name == 'sentence' else name}"
+            where = file if path else f"{file}: {'att' if name == 'sentence' else name}"
+            if path is not None:
+                values: np.ndarray | None = read_class_vectors(path, contents.class_names).values
+            else:
+                values = contents.semantics if name == "att" else contents.read_semantics(name)
             sound = values is not None and _check_one(contents, name, where, values) and sound
     if sound and contents.split is not None:
         sizes = ", ".join(f"{part} {len(contents.parts[part])}" for part in PARTS)

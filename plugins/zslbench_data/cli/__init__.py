@@ -14,6 +14,7 @@ _COMMANDS = {
     "import": ("files:import_", "Import an xlsa17 folder, region HDF5 or a custom set."),
     "check": ("files:check", "Check a data set and list all problems."),
     "export": ("files:export", "Write a data set in a layout other code can read."),
+    "semantics": ("semantics:semantics", "Encode class names or descriptions as class semantics."),
     "extract": ("files:extract", "Extract region features from images."),
 }
 COMMANDS = tuple(

@@ -139,7 +139,7 @@ def _import(source: Path, root: Path, name: str | None, options: dict[str, Any],
 @click.argument("dataset")
 @click.option("--features", help="Only this features file (default: all).")
 @click.option("--regions", help="Only these region features: a name, or a path (default: all).")
-@click.option("--semantics", help="Only these class semantics: att, original_att or sentence (default: all).")
+@click.option("--semantics", help="Only these class semantics, by name (default: all).")
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @data_root_option
 @format_option

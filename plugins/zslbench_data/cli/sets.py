@@ -178,7 +178,7 @@ def _read_counts(folder: Path) -> Row:
 
 def _semantics(there: Presence) -> list[str]:
     """What ``--semantics`` accepts, with explanations."""
-    from zslbench.data import SPLITS_FILE, mat_variables
+    from zslbench.data import SPLITS_FILE, mat_variables, named_semantics
 
     if not there.splits:
         return []
@@ -189,7 +189,8 @@ def _semantics(there: Presence) -> list[str]:
     kind = there.entry.semantics if there.entry else "class semantics"
     explained = {"att": f"{kind}, unit length in the official files", "original_att": "as rated"}
     found = [f"{one} ({text})" for one, text in explained.items() if one in variables]
-    return found + (["sentence (sentence embeddings)"] if there.sentences else [])
+    found += ["sentence (sentence embeddings)"] if there.sentences else []
+    return found + named_semantics(there.folder)
 
 
 def _methods(there: Presence) -> tuple[list[str], list[str]]:

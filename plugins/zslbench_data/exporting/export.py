@@ -41,7 +41,9 @@ from zslbench.data import (
     original_attributes,
     read_without_features,
     require_space,
+    semantics_file,
     shadowed_note,
+    with_semantics,
 )
 from zslbench.errors import DataError, MissingData
 from zslbench.experiment import DataFiles, Part, load_dataset
@@ -135,17 +137,19 @@ def read_complete(
     except MissingData:
         if folder is None or needs_features or semantics == "sentence":
             raise
-        found = read_without_features(folder, semantics=semantics or "att")
+        vectors_file = semantics_file(semantics, folder)
+        found = read_without_features(folder, semantics="att" if vectors_file else semantics or "att")
         if found is None:
             raise
         dataset = replace(found, name=registered.name)
+        dataset = with_semantics(dataset, vectors_file) if vectors_file else dataset
     if folder is None:
         return dataset, None
     if dataset.image_files is None:  # those of a file with the same labels
         labelled = (listed for listed in label_files(folder, Findings()) if listed.image_files is not None)
         same = (listed.image_files for listed in labelled if np.array_equal(listed.labels, dataset.labels))
         dataset = replace(dataset, image_files=next(same, None))
-    if dataset.semantics_name == "sentence":
+    if dataset.semantics_name not in ("att", "original_att"):
         return dataset, None
     count, vectors, names = dataset.semantics.shape[1], dataset.attribute_vectors, dataset.attribute_names
     if vectors is None and (stored := attribute_vectors(folder, count)) is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from zslbench.data import (
     HDF5_SUFFIXES,
     IMAGES,
+    NAMED_SEMANTICS,
     SEMANTICS_FILES,
     SPLITS_FILE,
     Findings,
@@ -50,7 +51,8 @@ def import_folder(
 ) -> Imported:
     """Import an xlsa17 folder; repeating an import changes nothing.
 
-    Its ``.mat``, ``.txt``, ``.npy`` and HDF5 files, region stores and the folder ``images`` are imported.
+    Its ``.mat``, ``.txt``, ``.npy`` and HDF5 files, region stores, named class semantics and the folder
+    ``images`` are imported.
 
     Args:
         name: the data set's; one of the catalogue must have the official counts.
@@ -101,9 +103,10 @@ def import_folder(
 
 
 def _entries(source: Path) -> Iterator[str]:
-    """Names of the files, region stores and image folder of a data set."""
-    for path in (*source.glob("[!.]*"), *source.glob("regions/[!.]*")):
-        suffixes = _SUFFIXES if path.parent == source else HDF5_SUFFIXES
+    """Names of the files, region stores, named class semantics and image folder of a data set."""
+    inside = {"": _SUFFIXES, "regions": HDF5_SUFFIXES, NAMED_SEMANTICS: (".npy", ".json")}
+    for path in (path for folder in inside for path in (source / folder).glob("[!.]*")):
+        suffixes = inside["" if path.parent == source else path.parent.name]
         if path.is_dir():
             belongs = is_region_store(path) or path == source / IMAGES
         else:

@@ -90,7 +90,7 @@ class RowOptions(BaseModel):
     features: str | None = None
     """Features file of the data set."""
     semantics: str | None = None
-    """Class semantics."""
+    """Class semantics; a file of class vectors is relative to the suite's own file."""
     regions: str | None = None
     """Region features: a name or a path."""
     images: str | None = None

@@ -219,7 +219,7 @@ class _Resolver:
             dataset,
             DataFiles(
                 option("features"),
-                option("semantics"),
+                self._semantics(option("semantics")),
                 option("regions"),
                 self._candidates(option("candidates")),
                 option("images"),
@@ -323,6 +323,12 @@ class _Resolver:
         """The candidates of a suite; the path of a file is relative to the suite's file."""
         folder = self.suite.folder
         return given if given in (None, TEST, ALL) or folder is None else str(folder / str(given))
+
+    def _semantics(self, given: str | None) -> str | None:
+        """Class semantics of a suite; the path of a file is relative to the suite's file."""
+        folder = self.suite.folder
+        path = None if folder is None or given is None else folder / given
+        return str(path) if path is not None and path.is_file() else given
 
     def _preset_path(self, name: str) -> str:
         """A file named in the suite is relative to it; one of the command line, to the working directory."""
