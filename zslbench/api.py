@@ -15,7 +15,8 @@ from zslbench.evaluation.selection import Selection
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
 from zslbench.experiment.execution import compute_all
-from zslbench.experiment.job import Job, replicas_for, seed_numbers
+from zslbench.experiment.fitted_run import FittedRun, Notify, load_run
+from zslbench.experiment.job import Job, choose_mode, replicas_for, seed_numbers
 from zslbench.experiment.options import ABLATION_DATASETS, AllOptions, RunOptions, takes
 from zslbench.experiment.recipe import resolve
 from zslbench.experiment.suites.cells import SuiteOutcome
@@ -25,6 +26,7 @@ from zslbench.plugin.discovery import registry
 from zslbench.report.ablation import Ablation, ablation_of
 from zslbench.report.results import runs_frame, seeds_table
 from zslbench.store.record import RunRecord
+from zslbench.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,6 +105,30 @@ def run(
     with tracked(known, given.track, store.root, display.say):
         done = compute_all(jobs, replicas, store, known, display, force=force)
     return Result(tuple(record for record, _ in done), sum(found for _, found in done))
+
+
+def load(
+    run: str,
+    *,
+    store: str | Path | None = None,
+    data_root: str | Path | None = None,
+    regions: str | None = None,
+    device: str = "auto",
+    notify: Notify = lambda text: None,
+) -> FittedRun:
+    """A finished run with its networks and data: ``zslbench.load("1f3a").predict(images="FOLDER")``.
+
+    Args:
+        run: its id or the first characters of it; it was stored with ``keep_weights``.
+        regions: name or path of the run's region features; None: the name in its record.
+        notify: called with each line that the user should read.
+
+    Raises:
+        ZslbenchError: there is no such run, it has no networks, or its data are missing or differ.
+    """
+    record = Store.default(store).resolve(run)
+    where = choose_mode(device).device
+    return load_run(record, data_root, regions=regions, notify=notify, device=where)
 
 
 @takes(prepare, RunOptions)

@@ -27,13 +27,12 @@ def make_image() -> Callable[..., Image.Image]:
     return make
 
 
-@pytest.fixture
-def data_root(tmp_path: Path) -> Path:
+def write_zoo(root: Path) -> Path:
     """``<root>/Zoo``: images in folders of their classes, a split, and no list of them.
 
     The last two classes are unseen; of each seen class six images are for training.
     """
-    folder = tmp_path / "data" / "Zoo"
+    folder = root / "Zoo"
     number = 0
     for name in CLASSES:
         (folder / "images" / name).mkdir(parents=True)
@@ -53,4 +52,10 @@ def data_root(tmp_path: Path) -> Path:
             "test_unseen_loc": rows[4:].reshape(-1, 1),
         },
     )
-    return tmp_path / "data"
+    return root
+
+
+@pytest.fixture
+def data_root(tmp_path: Path) -> Path:
+    """See :func:`write_zoo`."""
+    return write_zoo(tmp_path / "data")

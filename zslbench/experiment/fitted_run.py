@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,12 +23,16 @@ from zslbench.experiment.fitting import Fitter, embedding_inputs, embedding_need
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin.dataset import Candidates, Dataset, Indices
 from zslbench.plugin.declarations import Task
-from zslbench.plugin.discovery import registry
+from zslbench.plugin.discovery import commands, registry
 from zslbench.plugin.interfaces import ClassSpace, Embedding, Generator, Networks
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.targets import load_function
 from zslbench.store.record import RunRecord
 from zslbench.training.checkpoint import unflatten
 from zslbench.training.loop import Training
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Notify = Callable[[str], None]
 """Called with each line that the user should read with a result."""
@@ -47,6 +51,8 @@ class FittedRun:
     fitter: Fitter
     networks: dict[str, Networks]
     """By part: ``embedding`` (empty for one without parameters), ``generator``, ``gzsl``, ``czsl``."""
+    data_root: str | Path | None = None
+    """As given when it was loaded."""
 
     @property
     def fold(self) -> Fold:
@@ -103,6 +109,16 @@ class FittedRun:
             raise ZslbenchError(f"run {self.record.info.id}: has no classifier for {task.upper()}")
         images = np.arange(len(inputs)) if images is None else images
         return self.fitter.scores(self.networks, task, inputs.to(self.device), images)
+
+    def predict(self, **options: Any) -> pd.DataFrame:
+        """The classes of pictures or features: ``predict(images="FOLDER")``.
+
+        Args:
+            options: those of ``zslbench.predict``, as ``zslbench predict`` has them: ``images`` or
+                ``features``, ``classes``, ``seen``, ``top``, ...
+        """
+        found: pd.DataFrame = load_function(commands()["predict"], "function")(self, **options)
+        return found
 
     def with_classes(
         self,
@@ -300,7 +316,7 @@ def load_run(
         part: {net: {name: one.to(device) for name, one in tensors.items()} for net, tensors in nets.items()}
         for part, nets in networks.items()
     }
-    return FittedRun(record, dataset, Fitter(recipe, fold, training, recipe.tasks), moved)
+    return FittedRun(record, dataset, Fitter(recipe, fold, training, recipe.tasks), moved, data_root)
 
 
 def _recipe(record: RunRecord, data_root: str | Path | None) -> Recipe:

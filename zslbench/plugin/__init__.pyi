@@ -18,6 +18,7 @@ from .declarations import (
     Options as Options,
     Range as Range,
     Reading as Reading,
+    Task as Task,
     Tracker as Tracker,
     Variant as Variant,
 )

@@ -34,7 +34,7 @@ from zslbench.data import (
 )
 from zslbench.errors import DataError, Interrupted, PluginError, SettingsError, ZslbenchError
 from zslbench.experiment import ExecutionMode, applied
-from zslbench.plugin import FeatureExtractor, plugin_code
+from zslbench.plugin import ComponentSettings, FeatureExtractor, plugin_code
 from zslbench.store import checked_name, parse_json
 from zslbench_data.exporting.xlsa17 import TAKEN, write_images
 from zslbench_data.extraction.writer import ResumableWriter, differences
@@ -43,7 +43,7 @@ from zslbench_data.staging import locked
 
 CHECKPOINT_SECONDS = 10.0
 """Shortest time between checkpoints."""
-_MIXED = "float16 where autocast allows, else float32"
+MIXED = "float16 where autocast allows, else float32"
 _GPU_BATCH, _CPU_BATCH, _MOST_WORKERS = 64, 8, 16
 
 
@@ -146,7 +146,7 @@ class _Extraction:
         decoding: dict[str, Any] = {"value_range": options.value_range and list(options.value_range)}
         decoding |= {"first_page": options.first_page}
         self.mixed = gpu and options.precision != "float32"
-        self.batch = options.batch or (_GPU_BATCH if gpu else _CPU_BATCH)
+        self.batch = options.batch or default_batch(gpu)
         self.workers = default_workers(gpu) if options.workers is None else options.workers
         # Everything that the values depend on; threads, batches and processes change only the last bits.
         settings = {
@@ -156,7 +156,7 @@ class _Extraction:
             "interpolation": self.decoder.interpolation,
             "exif_orientation": EXIF,
             **{name: value for name, value in decoding.items() if value},
-            "precision": _MIXED if self.mixed else "float32",
+            "precision": MIXED if self.mixed else "float32",
             "device": device.type,
             "dtype": options.dtype,
             "images": {"count": len(self.images.paths), "sha256": files_digest(self.images, times=False)},
@@ -169,6 +169,7 @@ class _Extraction:
         self.provenance = {
             "source": f"images of {folder.name} as listed in {self.images.listed_in}",
             "backbone": backbone,
+            "extractor": {"name": options.backbone, "settings": _portable(extractor.settings)},
             "grid": grid,
             "simulated": False,
             "finetuned": False,
@@ -273,13 +274,43 @@ class _Extraction:
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The backbone on uint8 pixels (b, 3, h, w)."""
-        images = pixels.to(self.device, non_blocking=True).to(torch.float32).div_(255)
-        with torch.no_grad(), torch.autocast(self.device.type, torch.float16, enabled=self.mixed):
-            found = self.extractor.extract(images)
-        if found.ndim != 3 or len(found) != len(images):
-            text = f"extract returns {tuple(found.shape)} for {len(images)} images, not (b, regions, dv)"
-            raise PluginError(f"{self.who}: {text}")
-        return found
+        return region_features(
+            self.extractor, pixels.to(self.device, non_blocking=True), self.mixed, self.who
+        )
+
+
+def region_features(extractor: FeatureExtractor, pixels: Tensor, mixed: bool, who: str) -> Tensor:
+    """Regions (b, regions, dv) of pictures, uint8 (b, 3, h, w), on their device.
+
+    Args:
+        mixed: in half precision where autocast allows it.
+        who: names the extractor in the error.
+
+    Raises:
+        PluginError: the extractor returns something of another shape.
+    """
+    images = pixels.to(torch.float32).div_(255)
+    with torch.no_grad(), torch.autocast(pixels.device.type, torch.float16, enabled=mixed):
+        found = extractor.extract(images)
+    if found.ndim != 3 or len(found) != len(images):
+        text = f"extract returns {tuple(found.shape)} for {len(images)} images, not (b, regions, dv)"
+        raise PluginError(f"{who}: {text}")
+    return found
+
+
+def _portable(settings: Any) -> dict[str, Any]:
+    """An extractor's settings without those that name files of this machine."""
+    values = settings.flat() if isinstance(settings, ComponentSettings) else {}
+    return {
+        name: value
+        for name, value in values.items()
+        if not (isinstance(value, str) and Path(value).expanduser().exists())
+    }
+
+
+def default_batch(gpu: bool) -> int:
+    """Images at a time."""
+    return _GPU_BATCH if gpu else _CPU_BATCH
 
 
 def default_workers(gpu: bool) -> int:
