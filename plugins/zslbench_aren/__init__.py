@@ -1,6 +1,6 @@
 """AREN (Xie et al., CVPR 2019): attentive region embedding.
 
-``aren``, ``parts`` and ``settings`` are public, for methods that build on it.
+``parts``, ``streams`` and ``settings`` are public, for methods that build on it.
 """
 
 from __future__ import annotations

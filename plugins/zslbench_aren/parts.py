@@ -15,10 +15,12 @@ from zslbench.plugin import Streams
 from zslbench.training import initial_linear, linear
 
 
-def initial_masks(streams: Streams, net: str, channels: int, parts: int) -> dict[str, Tensor]:
-    """The 1 × 1 convolution of the masks before training: ``mask.weight`` (parts, channels), of variance
-    1/channels, and ``mask.bias``, 0."""
-    return initial_linear(streams, net, "mask", channels, parts, std=channels**-0.5)
+def initial_masks(
+    streams: Streams, net: str, channels: int, parts: int, layer: str = "mask"
+) -> dict[str, Tensor]:
+    """A 1 × 1 convolution before training: ``mask.weight`` (parts, channels), of variance 1/channels, and
+    ``mask.bias``, 0."""
+    return initial_linear(streams, net, layer, channels, parts, std=channels**-0.5)
 
 
 def part_masks(

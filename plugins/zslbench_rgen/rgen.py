@@ -2,11 +2,11 @@
 only the paper's abstract was at hand. The parts f_1 … f_K are AREN's; a(c) has unit length; S is TCN's.
 
 ============= ============================================================ ==================================
-CPA branch    e_1 = W_1 [f_1; …; f_K]                                      :meth:`ARENFrozen.first_order`
+CPA branch    e_1 = W_1 [f_1; …; f_K]                                      :func:`.streams.side_by_side`
 region graph  Â = normalised rows of max(0, cos(f_i, f_j))                 :func:`region_graph`
 PRR branch    H = ReLU(Â ReLU(Â f U_1) U_2),  e_2 = W_2 [H_1; …; H_K]      :meth:`RGENFrozen.reason`
 scores        s_c = eᵀ a(c), of the mean of both e                         classifier ``attribute-scores``
-CE            cross-entropy of s over the seen classes                     :meth:`ARENFrozen.stream_loss`
+CE            cross-entropy of s over the seen classes                     :meth:`RGENFrozen.stream_loss`
 transfer      binary cross-entropy of σ(s_u) with S(y, u), u unseen        :func:`transfer_loss`
 balance       (max_seen s − max_unseen s)²                                 :func:`balance_loss`
 ============= ============================================================ ==================================
@@ -24,8 +24,8 @@ from torch import Tensor
 
 from zslbench.plugin import Networks, Streams
 from zslbench.training import binary_cross_entropy, cross_entropy, mask_classes, unit
-from zslbench_aren.aren import ARENFrozen, Scores, initial_projection
 from zslbench_aren.parts import initial_masks, part_features, part_masks
+from zslbench_aren.streams import PartStreams, Scores, initial_projection, side_by_side
 from zslbench_common.attribute_scores import attribute_scores
 from zslbench_rgen.settings import RGENSettings
 
@@ -59,7 +59,7 @@ def balance_loss(
     return (gap**2).mean()
 
 
-class RGENFrozen(ARENFrozen):
+class RGENFrozen(PartStreams):
     """The networks are ``masks``, ``first`` (W_1), ``graph`` (U_1, (dv, hidden), and U_2) and
     ``second`` (W_2)."""
 
@@ -69,11 +69,11 @@ class RGENFrozen(ARENFrozen):
         """e_2: two graph convolutions over the parts, which lie side by side afterwards."""
         graph, u = region_graph(f), nets["graph"]
         hidden = torch.relu(graph @ (f @ u["first"]))
-        return self.first_order(nets["second"], torch.relu(graph @ (hidden @ u["second"])))
+        return side_by_side(nets["second"], torch.relu(graph @ (hidden @ u["second"])))
 
     def streams(self, nets: Networks, r: Float[Tensor, "b regions dv"]) -> dict[str, Scores]:
         f = part_features(part_masks(nets["masks"], r, self.settings.threshold), r)
-        return {"first": self.first_order(nets["first"], f), "second": self.reason(nets, f)}
+        return {"first": side_by_side(nets["first"], f), "second": self.reason(nets, f)}
 
     @property
     def weights(self) -> dict[str, float]:
