@@ -26,13 +26,20 @@ def fit_range(x: Float[Tensor, "n d"], rounding: float = 0.0) -> dict[str, Tenso
     return {"low": low, "spread": spread, "varies": (~constant).to(low.dtype)}
 
 
+def fit_standard(x: Float[Tensor, "n d"]) -> dict[str, Tensor]:
+    """Mean and standard deviation of each dimension, under the names of :func:`fit_range`."""
+    spread, low = torch.std_mean(x, dim=0, correction=0)
+    varies = x.amin(dim=0) < x.amax(dim=0)
+    return {"low": low, "spread": torch.where(varies, spread, 1), "varies": varies.to(x.dtype)}
+
+
 def to_range(net: Mapping[str, Tensor], x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Each dimension by a fitted range; values outside it are not clipped, a constant dimension is 0."""
+    """Each dimension by a fitted range or standard deviation; nothing is clipped, a constant dimension is 0."""
     return (x - net["low"]) / net["spread"] * net["varies"]
 
 
 class Identity(Embedding):
-    """g = x, scaled as ``normalize`` says. The range of minmax is fitted on training images only."""
+    """g = x, scaled as ``normalize`` says. The range or spread is fitted on training images only."""
 
     settings: IdentitySettings
 
@@ -40,16 +47,16 @@ class Identity(Embedding):
         return self.ranges(view.features)
 
     def ranges(self, x: Float[Tensor, "n d"]) -> Networks:
-        """The range of the training images, with a warning about constant dimensions."""
-        net = fit_range(x)
-        if self.settings.normalize == "minmax" and (count := int((net["varies"] == 0).sum())):
+        """The range or spread of the training images, with a warning about constant dimensions."""
+        net = fit_standard(x) if self.settings.normalize == "standard" else fit_range(x)
+        if self.settings.normalize in ("minmax", "standard") and (count := int((net["varies"] == 0).sum())):
             logging.getLogger("zslbench").warning(
                 "identity: %d feature dimensions are constant over the training images; they become 0", count
             )
         return {"identity": net}
 
     def embed(self, nets: Networks, inputs: Tensor) -> Float[Tensor, "n d"]:
-        if self.settings.normalize == "minmax":
+        if self.settings.normalize in ("minmax", "standard"):
             return to_range(nets["identity"], inputs)
         if self.settings.normalize == "l2":
             return torch.nn.functional.normalize(inputs)

@@ -11,9 +11,10 @@ from zslbench.plugin import Count, Epochs
 
 
 class IdentitySettings(ComponentSettings):
-    normalize: Literal["minmax", "l2", "none"] = "minmax"
+    normalize: Literal["minmax", "standard", "l2", "none"] = "minmax"
     """minmax: each dimension to [0, 1] by the training images' range (the CLSWGAN family's preprocessing;
-    test values are not clipped); l2: each image to unit length; none: as stored."""
+    test values are not clipped); standard: each dimension to mean 0 and standard deviation 1 over them; l2:
+    each image to unit length; none: as stored."""
 
 
 class SoftmaxSettings(ComponentSettings):

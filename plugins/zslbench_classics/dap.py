@@ -1,0 +1,87 @@
+"""DAP, direct attribute prediction (Lampert et al., CVPR 2009, section 2.2): a classifier for each attribute, and a
+class is as likely as its attributes.
+
+    p(c | x) ∝ ∏_m p(a_m = a_cm | x) / p(a_m = a_cm)
+
+with binary attributes a_cm: whether a(c)'s entry m is above its mean over all classes. p(a_m = 1 | x) is a logistic
+regression σ(w_mᵀ x + b_m) on the training images, each labelled with its class's attributes,
+
+    min_{w, b} ½ ‖w_m‖² + C Σ_i log(1 + exp(−±(w_mᵀ x_i + b_m))),
+
+and p(a_m = 1) is the mean of a_cm over seen classes. An attribute that all seen classes share, or none has, cannot be
+learnt: it is left out. The paper has support vector machines with Platt's probabilities instead, on histograms.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from zslbench.plugin import Classifier, Networks, TrainView
+from zslbench_classics.settings import DAPSettings
+
+TOLERANCE = 1e-6
+"""L-BFGS has converged when no entry of the gradient of the mean loss of an image is larger."""
+
+
+class DAP(Classifier):
+    """A logistic regression for each attribute, at the optimum; the score of a class is its log p(c | x)."""
+
+    needs_examples = False
+    settings: DAPSettings
+
+    def fit(self, view: TrainView) -> Networks:
+        a = self.space.semantics.double()
+        threshold = a.mean(dim=0)
+        prior = (a[self.space.seen] > threshold).double().mean(dim=0)
+        learnt = (prior > 0) & (prior < 1)
+        targets = (a[view.labels] > threshold)[:, learnt].double()
+        weight, bias = self.regress(view.features.double(), targets)
+        net = {"weight": weight, "bias": bias, "prior": prior[learnt], "threshold": threshold}
+        return {"attributes": net | {"learnt": learnt}}
+
+    def regress(
+        self, x: Float[Tensor, "n d"], targets: Float[Tensor, "n attributes"]
+    ) -> tuple[Float[Tensor, "attributes d"], Float[Tensor, " attributes"]]:
+        """w and b of every attribute's logistic regression; warns if L-BFGS has not converged."""
+        w = torch.zeros(targets.shape[1], x.shape[1]).to(x).requires_grad_()
+        b = torch.zeros(targets.shape[1]).to(x).requires_grad_()
+        descent = torch.optim.LBFGS(
+            [w, b],
+            max_iter=self.settings.iterations,
+            tolerance_grad=TOLERANCE,
+            tolerance_change=0,
+            history_size=20,
+            line_search_fn="strong_wolfe",
+        )
+
+        def loss() -> Float[Tensor, ""]:
+            """The objective divided by C n, over all attributes."""
+            descent.zero_grad()
+            wrong = torch.nn.functional.softplus((1 - 2 * targets) * (x @ w.T + b)).sum()
+            total = (wrong + (w**2).sum() / (2 * self.settings.c)) / len(x)
+            total.backward()
+            return total.detach()
+
+        with torch.enable_grad():
+            descent.step(loss)
+            loss()
+        assert w.grad is not None and b.grad is not None
+        if (slope := float(torch.cat([w.grad.flatten(), b.grad]).abs().max())) > TOLERANCE:
+            logging.getLogger("zslbench").warning(
+                "dap: not converged after %d iterations of L-BFGS (gradient %.1g); raise classifier.iterations",
+                self.settings.iterations, slope,
+            )  # fmt: skip
+        return w.detach(), b.detach()
+
+    def scores(self, nets: Networks, features: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
+        """log p(c | x) without its constant."""
+        net = nets["attributes"]
+        has = (self.space.semantics.double() > net["threshold"])[:, net["learnt"]].double()
+        logits = features.double() @ net["weight"].T + net["bias"]
+        present, absent = torch.nn.functional.logsigmoid(logits), torch.nn.functional.logsigmoid(-logits)
+        prior = net["prior"]
+        return (present - prior.log()) @ has.T + (absent - (1 - prior).log()) @ (1 - has).T
