@@ -21,8 +21,12 @@ SUMMARIES = {
     "sje": "Bilinear compatibility trained on the most violating class",
 }
 TARGETS = {
-    "dap": "dap:DAP", "sae": "sae:SAE", "ale": "ranking:ALE", "devise": "ranking:DeViSE", "sje": "ranking:SJE",
-}  # fmt: skip
+    "dap": "dap:DAP",
+    "sae": "sae:SAE",
+    "ale": "ranking:ALE",
+    "devise": "ranking:DeViSE",
+    "sje": "ranking:SJE",
+}
 
 # Around the values that the code's validation found (presets/); the widths of the ranges are ours.
 RANKED: Mapping[str, Range | Options] = {
@@ -43,6 +47,11 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
     "devise": {"embedding.normalize": "l2"},
     "sje": {"embedding.normalize": "l2"},
 }
+# Where no preset has them; decades around LIBLINEAR's default, and the code's range of λ.
+SEARCH: Mapping[str, Mapping[str, tuple[object, ...]]] = {
+    "dap": {"classifier.c": (1.0, 10.0, 100.0, 1000.0)},
+    "sae": {"classifier.lam": (0.05, 0.5, 5.0, 50.0, 500.0)},
+}
 READINGS = {
     "devise": (
         Reading(
@@ -59,7 +68,7 @@ READINGS = {
     "sje": (
         Reading(
             name="code",
-            summary="xᵀW is standardised for the search of ŷ, as in the code whose validation chose the presets",
+            summary="xᵀW is standardised to find ŷ, as in the code whose validation chose the presets",
             settings={"classifier.standardize": True},
         ),
         Reading(
@@ -109,7 +118,8 @@ def zslbench_methods() -> Iterator[Method]:
             summary=summary,
             paper=PAPERS[name],
             settings=SETTINGS[name],
-            presets=f"zslbench_classics.presets.{name}",
+            presets=None if name == "dap" else f"zslbench_classics.presets.{name}",
+            search=SEARCH.get(name, {}),
             readings=READINGS.get(name, ()),
             variants=VARIANTS.get(name, ()),
             tunable=TUNABLE[name],

@@ -1,15 +1,16 @@
-"""DAP, direct attribute prediction (Lampert et al., CVPR 2009, section 2.2): a classifier for each attribute, and a
-class is as likely as its attributes.
+"""DAP, direct attribute prediction (Lampert et al., CVPR 2009): a classifier for each attribute; a class is as
+likely as its attributes.
 
     p(c | x) ∝ ∏_m p(a_m = a_cm | x) / p(a_m = a_cm)
 
-with binary attributes a_cm: whether a(c)'s entry m is above its mean over all classes. p(a_m = 1 | x) is a logistic
-regression σ(w_mᵀ x + b_m) on the training images, each labelled with its class's attributes,
+with binary attributes a_cm: whether a(c)'s entry m is above its mean over all classes. p(a_m = 1 | x) is a
+logistic regression σ(w_mᵀ x + b_m) on the training images, each labelled with its class's attributes,
 
     min_{w, b} ½ ‖w_m‖² + C Σ_i log(1 + exp(−±(w_mᵀ x_i + b_m))),
 
-and p(a_m = 1) is the mean of a_cm over seen classes. An attribute that all seen classes share, or none has, cannot be
-learnt: it is left out. The paper has support vector machines with Platt's probabilities instead, on histograms.
+and p(a_m = 1) is the mean of a_cm over seen classes. An attribute that all seen classes share, or none has,
+cannot be learnt: it is left out. The paper has support vector machines with Platt's probabilities instead, on
+histograms.
 """
 
 from __future__ import annotations
@@ -72,9 +73,10 @@ class DAP(Classifier):
         assert w.grad is not None and b.grad is not None
         if (slope := float(torch.cat([w.grad.flatten(), b.grad]).abs().max())) > TOLERANCE:
             logging.getLogger("zslbench").warning(
-                "dap: not converged after %d iterations of L-BFGS (gradient %.1g); raise classifier.iterations",
-                self.settings.iterations, slope,
-            )  # fmt: skip
+                "dap: no convergence in %d iterations of L-BFGS (gradient %.1g); raise classifier.iterations",
+                self.settings.iterations,
+                slope,
+            )
         return w.detach(), b.detach()
 
     def scores(self, nets: Networks, features: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:

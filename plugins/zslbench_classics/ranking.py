@@ -1,21 +1,22 @@
-"""DeViSE, SJE and ALE: a bilinear compatibility F(x, c) = xᵀ W a(c), trained to rank an image's own class first.
+"""DeViSE, SJE and ALE: a bilinear compatibility F(x, c) = xᵀ W a(c), trained so that an image's own
+class ranks first.
 
 For an image x of class y each method picks one seen class ŷ whose margin is violated,
 
     m + F(x, ŷ) − F(x, y) > 0,
 
-and takes a gradient step on L(x, y) = β (m + F(x, ŷ) − F(x, y)), that is W ← W + lr β x (a(y) − a(ŷ))ᵀ; an image
-that violates no margin changes nothing. They differ in ŷ and β:
+and takes a gradient step on L(x, y) = β (m + F(x, ŷ) − F(x, y)), that is W ← W + lr β x (a(y) − a(ŷ))ᵀ; an
+image that violates no margin changes nothing. They differ in ŷ and β:
 
 - DeViSE (Frome et al., NIPS 2013, eq. 1, "truncating the sum after the first margin-violating false term"):
   the first violating class in an order of the classes; β = 1.
-- SJE (Akata et al., CVPR 2015, section 3): the most violating class, argmax_c F(x, c); β = 1.
-- ALE (Akata et al., TPAMI 2016, section 3.2; WARP of Weston et al. 2011): classes are drawn until one violates;
-  if that is draw i of at most M − 1, where M is the number of seen classes, the rank of y is about
+- SJE (Akata et al., CVPR 2015): the most violating class, argmax_c F(x, c); β = 1.
+- ALE (Akata et al., TPAMI 2016, with WARP of Weston et al. 2011): classes are drawn until one
+  violates; if that is draw i of at most M − 1, where M is the number of seen classes, the rank of y is about
   ⌊(M − 1) / i⌋ and β = Σ_{j ≤ ⌊(M − 1) / i⌋} 1/j.
 
-a(c) has unit length, so that F and the cosine of xᵀW and a(c) rank the classes of an image alike. The loss of a
-batch is the sum over its images: with ``batch_size = 1`` the updates are those above, one image after the other.
+a(c) has unit length, so that F and the cosine of xᵀW and a(c) rank the classes of an image alike. The loss of
+a batch is the sum over its images: with ``batch_size = 1`` the updates are those above, image by image.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from zslbench.plugin import (
     TrainView,
     Uniform,
 )
-from zslbench.training import pick
+from zslbench.training import pick, unit
 from zslbench_classics.settings import ALESettings, DeViSESettings, RankingSettings, SJESettings
 
 
@@ -81,7 +82,7 @@ class Ranking(Classifier):
     @cached_property
     def signatures(self) -> Float[Tensor, "classes attributes"]:
         """a(c), of unit length."""
-        return torch.nn.functional.normalize(self.space.semantics)
+        return unit(self.space.semantics)
 
     def fit(self, view: TrainView) -> Program:
         s = self.settings
@@ -89,7 +90,7 @@ class Ranking(Classifier):
 
         def initial(streams: Streams) -> Networks:
             """W uniform on [0, 1), each row then of unit length, as in the code."""
-            return {"compatibility": {"W": torch.nn.functional.normalize(streams.uniform("W", shape))}}
+            return {"compatibility": {"W": unit(streams.uniform("W", shape))}}
 
         return Program(
             initial=initial,
@@ -136,7 +137,10 @@ class DeViSE(Ranking):
         self, projected: Float[Tensor, "b attributes"], own: Bool[Tensor, "b seen"], noise: Noise
     ) -> Rival:
         violated = self.violations(projected, own) > 0
-        turn = noise.get("order", torch.arange(own.shape[1], device=own.device).to(projected.dtype))
+        if self.settings.order == "random":
+            turn = noise["order"]
+        else:
+            turn = torch.arange(own.shape[1], device=own.device).to(projected.dtype)
         first = torch.where(violated, turn, torch.inf).argmin(dim=1)
         return Rival(first, violated.any(dim=1).to(projected.dtype))
 
@@ -173,7 +177,9 @@ class ALE(Ranking):
         drawn = drawn + (drawn >= own.to(torch.uint8).argmax(dim=1, keepdim=True))
         violated = self.violations(projected, own).gather(1, drawn) > 0
         trial = violated.to(torch.uint8).argmax(dim=1)  # i − 1; the first of equal values
-        harmonic = torch.arange(1, others + 1, device=own.device).to(projected.dtype).reciprocal().cumsum(dim=0)
+        harmonic = (
+            torch.arange(1, others + 1, device=own.device).to(projected.dtype).reciprocal().cumsum(dim=0)
+        )
         weight = harmonic[others // (trial + 1) - 1]
         rival = drawn.gather(1, trial[:, None])[:, 0]
         return Rival(rival, torch.where(violated.any(dim=1), weight, 0))

@@ -1,5 +1,5 @@
-"""SAE, semantic autoencoder (Kodirov et al., CVPR 2017): a linear map W to the semantics whose transpose is the way
-back.
+"""SAE, semantic autoencoder (Kodirov et al., CVPR 2017): a linear map W to the semantics, with its transpose
+as the way back.
 
     min_W ‖X − Wᵀ S‖² + λ ‖W X − S‖²                                             (the paper's objective)
 
@@ -8,7 +8,8 @@ with images X (d, n) and their classes' semantics S (A, n). Where the derivative
     S Sᵀ W + λ W X Xᵀ = (1 + λ) S Xᵀ,                                              (a Sylvester equation)
 
 whose solution here uses that both matrices are symmetric: with S Sᵀ = U diag(α) Uᵀ and λ X Xᵀ = V diag(β) Vᵀ,
-W = U [(Uᵀ (1 + λ) S Xᵀ V)_ij / (α_i + β_j)] Vᵀ. Where α_i + β_j is 0 the right-hand side is 0 too, and so is W there.
+W = U [(Uᵀ (1 + λ) S Xᵀ V)_ij / (α_i + β_j)] Vᵀ. Where α_i + β_j is 0 the right-hand side is 0 too, and W
+is 0 there.
 
 A test image is compared with a class by the cosine of W x and a(c), or of x and Wᵀ a(c).
 """
@@ -20,12 +21,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from zslbench.plugin import Classifier, Networks, TrainView
+from zslbench.training import unit
 from zslbench_classics.settings import SAESettings
 
 
-def solve(
-    a: Float[Tensor, "k k"], b: Float[Tensor, "d d"], c: Float[Tensor, "k d"]
-) -> Float[Tensor, "k d"]:
+def solve(a: Float[Tensor, "k k"], b: Float[Tensor, "d d"], c: Float[Tensor, "k d"]) -> Float[Tensor, "k d"]:
     """W with a W + W b = c, for symmetric a and b without negative eigenvalues.
 
     Where the equation leaves a part of W open, that part is 0.
@@ -43,14 +43,13 @@ class SAE(Classifier):
     settings: SAESettings
 
     def fit(self, view: TrainView) -> Networks:
-        unit, lam = torch.nn.functional.normalize, self.settings.lam
+        lam = self.settings.lam
         x = unit(view.features.double())
         s = unit(self.space.semantics.double())[view.labels]
         return {"autoencoder": {"W": solve(s.T @ s, lam * x.T @ x, (1 + lam) * s.T @ x)}}
 
     def scores(self, nets: Networks, features: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
         """Cosines."""
-        unit = torch.nn.functional.normalize
         w, x, a = nets["autoencoder"]["W"], features.double(), self.space.semantics.double()
         if self.settings.unit_rows:
             w = unit(w)

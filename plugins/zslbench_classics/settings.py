@@ -26,13 +26,14 @@ class RankingSettings(ComponentSettings):
 
 class DeViSESettings(RankingSettings):
     order: Literal["random", "ids"] = "random"
-    """In which order classes are tried: a new random one for each image (the paper), or by their ids (code)."""
+    """In which order classes are tried: a new random one for each image (the paper), or by their ids
+    (code)."""
 
 
 class SJESettings(RankingSettings):
     standardize: bool = False
-    """Whether xᵀW is brought to mean 0 and spread 1 over its entries before the most violating class is sought
-    (code: find_compatible_y); the update uses xᵀW itself."""
+    """Whether xᵀW is brought to mean 0 and spread 1 over its entries before the most violating class is
+    sought (code: find_compatible_y); the update uses xᵀW itself."""
 
 
 class ALESettings(RankingSettings):

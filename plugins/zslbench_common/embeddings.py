@@ -34,7 +34,8 @@ def fit_standard(x: Float[Tensor, "n d"]) -> dict[str, Tensor]:
 
 
 def to_range(net: Mapping[str, Tensor], x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Each dimension by a fitted range or standard deviation; nothing is clipped, a constant dimension is 0."""
+    """Each dimension by a fitted range or standard deviation; nothing is clipped, a constant dimension is
+    0."""
     return (x - net["low"]) / net["spread"] * net["varies"]
 
 

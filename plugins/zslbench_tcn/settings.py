@@ -14,7 +14,8 @@ from zslbench.plugin import Count, Epochs
 
 class TCNSettings(ComponentSettings):
     epochs: Epochs = 50
-    """Evaluations' worth of training, each of ``iterations`` steps (code: 50,000 steps, a test every 1,000)."""
+    """Evaluations' worth of training, each of ``iterations`` steps (code: 50,000 steps, a test every
+    1,000)."""
     iterations: Count = 1000
     """Steps per epoch (code: evl_interval)."""
     batch_size: Count = 32

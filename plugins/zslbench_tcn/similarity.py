@@ -1,4 +1,4 @@
-"""How much each seen class resembles each unseen one, from their semantics (TCN's targets for unseen classes)."""
+"""How much seen classes resemble unseen ones, by their semantics: TCN's targets for unseen classes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def similarities(
     ridge: float,
     least: float,
 ) -> Float[Tensor, "seen unseen"]:
-    """Coefficients s_k = argmin_s ‖a(k) − Σ_u s_u a(u)‖² + ridge ‖s‖² of every seen class k, where the mean over the
-    attributes is subtracted from each class's semantics (an intercept).
+    """Coefficients s_k = argmin_s ‖a(k) − Σ_u s_u a(u)‖² + ridge ‖s‖² of every seen class k, where the mean
+    over the attributes is subtracted from each class's semantics (an intercept).
 
     Args:
-        least: coefficients below it become 0; the rest of each row is then divided by its sum. A seen class that
-            no unseen one resembles has only zeros.
+        least: coefficients below it become 0; the rest of each row is then divided by its sum. A seen
+            class that no unseen one resembles has only zeros.
     """
     k, u = (a.double() - a.double().mean(dim=1, keepdim=True) for a in (seen, unseen))
     s = torch.linalg.solve(u @ u.T + ridge * torch.eye(len(u)).to(u), u @ k.T).T

@@ -1,6 +1,6 @@
-"""TCN, transferable contrastive network (Jiang et al., ICCV 2019, sections 3.2 and 3.3).
+"""TCN, transferable contrastive network (Jiang et al., ICCV 2019).
 
-φ(a) maps class semantics to the space of features, and r contrasts an image with a class, both two-layer networks:
+φ(a) maps class semantics to the space of features, r contrasts an image with a class; both have two layers:
 
     r(x, c) = σ(MLP(x ⊙ φ(a(c)))) ∈ (0, 1).
 
@@ -10,12 +10,12 @@ Training pulls an image to its own class and, a little, to the unseen classes th
     L_D = mean over images and seen classes k of BCE(r(x, k), [k = y])                     (discriminative)
     L_T = mean over images and unseen classes u of BCE(r(x, u), s_yu)                          (transfer)
 
-with BCE(r, t) = −t log r − (1 − t) log(1 − r). The similarities s of seen to unseen classes express a(k) by the unseen
-a(u), after the mean over the attributes is subtracted from each,
+with BCE(r, t) = −t log r − (1 − t) log(1 − r). The similarities s of seen to unseen classes express a(k) by
+the unseen a(u), after the mean over the attributes is subtracted from each,
 
     s_k = argmin_s ‖a(k) − Σ_u s_u a(u)‖² + β ‖s‖²,
 
-where coefficients below 10⁻³ become 0 and the rest of a row is divided by its sum. A class's score is r(x, c).
+where coefficients below 10⁻³ become 0 and the rest of a row is divided by its sum. The score is r(x, c).
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from zslbench_data import catalogue
 _STAGES = {"stage1.batch_size": 8, "stage2.batch_size": 8}
 _ALIGNED = {"latent": 3, "per_class": 10, "czsl_per_class": 5, "real_per_class": 6, "batch_size": 16}
 _HSVA = {"hidden": 8, "structure": 7, "classifier_hidden": 6, "directions": 4}
+_TCN = {"epochs": 2, "iterations": 3, "batch_size": 8, "hidden": 6}
 _SDGZSL = {"hidden": 8, "code": 6, "latent": 4, "factor": 8, "batch_size": 16}
 _PARTS = {"parts": 3, "threshold": 0.5, "batch_size": 8, "epochs": 2}
 _CE_GZSL = {
@@ -48,7 +49,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     # They need weights, which tests/plugins/extractors makes; the same checks run there.
     **{("extractor", name): [] for name in ("resnet101", "transformers")},
     ("extractor", "efficientnet-lite0"): [{"image_size": 64}],
-    ("embedding", "identity"): [{}, {"normalize": "l2"}, {"normalize": "none"}],
+    ("embedding", "identity"): [{}, {"normalize": "l2"}, {"normalize": "standard"}, {"normalize": "none"}],
     ("embedding", "pooled"): [{}, {"normalize": "l2"}],
     ("embedding", "scen"): [
         _STAGES,
@@ -89,6 +90,17 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         | {"phase2.candidates": 3, "phase2.support": 2},
     ],
     ("classifier", "eszsl"): [{}, {"coding": "01"}],
+    ("classifier", "ale"): [{"epochs": 2, "batch_size": 8}],
+    ("classifier", "devise"): [
+        {"epochs": 2, "batch_size": 8},
+        {"epochs": 1, "batch_size": 8, "order": "ids"},
+    ],
+    ("classifier", "sje"): [
+        {"epochs": 2, "batch_size": 8},
+        {"epochs": 1, "batch_size": 8, "standardize": True},
+    ],
+    ("classifier", "sae"): [{}, {"compare": "features", "unit_rows": False}],
+    ("classifier", "tcn"): [_TCN, _TCN | {"alpha": 0.0}],
     ("classifier", "attribute-scores"): [
         {"heads": (0.9, 0.1), "offset": 2.0},
         {"heads": (0.5, 0.5), "similarity": "cosine", "semantics": "unit", "probabilities": True},
@@ -173,6 +185,11 @@ _REGIONS = {"dataset.images_per_class": 10, "embedding.epochs": 2}
 _LATENT = {"dataset.images_per_class": 10, "generator.epochs": 2, "classifier.epochs": 2}
 _LATENT |= {f"generator.{name}": value for name, value in _ALIGNED.items()}
 METHODS: dict[str, dict[str, Any]] = {
+    **{
+        name: {"dataset.images_per_class": 10, "classifier.epochs": 2, "classifier.batch_size": 16}
+        for name in ("ale", "devise", "sje")
+    },
+    "tcn": {"dataset.images_per_class": 10, **{f"classifier.{name}": value for name, value in _TCN.items()}},
     "dazle": {"dataset.images_per_class": 10, "embedding.epochs": 1},
     "clip": {"dataset.images_per_class": 10, "dataset.channels": 20},  # as wide as the 20 attributes
     "f-vaegan-d2": _GENERATIVE,

@@ -1,0 +1,129 @@
+"""The classifier ``attribute-scores`` and its functions against plain NumPy in float64, image by image and
+class by class."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from by_hand import agree
+
+from zslbench.plugin import ClassSpace
+from zslbench_common.attribute_attention import attend
+from zslbench_common.attribute_scores import (
+    AttributeScores,
+    attribute_scores,
+    class_semantics,
+    favour_unseen,
+    self_calibration,
+)
+from zslbench_common.settings import AttributeScoresSettings
+
+N, A, C = 3, 4, 5
+SEEN, UNSEEN = [0, 1, 4], [2, 3]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(8)
+
+
+def length(x):
+    return np.sqrt((x * x).sum())
+
+
+def scored(settings, semantics, e):
+    space = ClassSpace(tuple("abcde"), torch.tensor(semantics), torch.tensor(SEEN), torch.tensor(UNSEEN))
+    return AttributeScores(AttributeScoresSettings(**settings), space).scores({}, torch.tensor(e))
+
+
+def by_hand(settings, semantics, e):
+    """Scores up to one number per image, with the whole offset on the unseen classes."""
+    heads = settings.get("heads", (1.0,))
+    total = np.zeros((len(e), C))
+    for number, weight in enumerate(heads):
+        for i, image in enumerate(e):
+            own = image[number * A : (number + 1) * A]
+            s = np.zeros(C)
+            for c, a in enumerate(semantics):
+                if settings.get("negatives", True) is False:
+                    a = np.where(a < 0, 0, a)
+                if settings.get("semantics") == "unit":
+                    a = a / length(a)
+                if settings.get("similarity") == "cosine":
+                    s[c] = settings.get("scale", 1.0) * (own @ a) / (length(own) * length(a))
+                else:
+                    s[c] = settings.get("scale", 1.0) * (own @ a)
+            if settings.get("probabilities"):
+                s = np.exp(s) / np.exp(s).sum()
+            total[i] += weight * s
+    total[:, UNSEEN] += settings.get("offset", 0.0)
+    return total
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"semantics": "raw"},
+        {"semantics": "unit"},
+        {"semantics": "raw", "similarity": "cosine", "scale": 7.0},
+        {"semantics": "unit", "negatives": False, "offset": 2.0},
+        {"semantics": "unit", "heads": (0.9, 0.1), "offset": 2.0},
+        {"semantics": "raw", "probabilities": True, "offset": 0.7},
+        {
+            "semantics": "unit",
+            "heads": (0.25, 0.75),
+            "probabilities": True,
+            "similarity": "cosine",
+            "scale": 3.0,
+        },
+    ],
+)
+def test_scores(rng, settings):
+    semantics, e = rng.normal(size=(C, A)), rng.normal(size=(N, A * len(settings.get("heads", (1,)))))
+    semantics[:, 0] = np.abs(semantics[:, 0])  # no class without a positive attribute
+    found, expected = scored(settings, semantics, e), by_hand(settings, semantics, e)
+    shift = found[:, :1] - torch.tensor(expected[:, :1])  # the same for all classes of an image
+    agree(found - shift, expected)
+    if not settings.get("offset"):
+        agree(found, expected)
+
+
+def test_a_hand_case():
+    """Two images, two classes: e = (3, 4) points along a = (0.6, 0.8); the other class is at a right
+    angle."""
+    e, a = torch.tensor([[3.0, 4.0], [-8.0, 6.0]]).double(), torch.tensor([[6.0, 8.0], [-4.0, 3.0]]).double()
+    agree(attribute_scores(e, a), [[50, 0], [0, 50]])
+    agree(attribute_scores(e, a, similarity="cosine", scale=10.0), [[10, 0], [0, 10]])
+    agree(attribute_scores(e, class_semantics(a, "unit")), [[5, 0], [0, 10]])
+    agree(class_semantics(a, "raw", negatives=False), [[6, 8], [0, 3]])
+
+
+def test_the_offset_is_the_difference_between_unseen_and_seen(rng):
+    s = rng.normal(size=(N, C))
+    moved = (favour_unseen(torch.tensor(s), torch.tensor(UNSEEN), 1.5) - torch.tensor(s)).numpy()
+    for image in moved:
+        assert np.ptp(image[SEEN]) == pytest.approx(0, abs=1e-12)
+        assert np.ptp(image[UNSEEN]) == pytest.approx(0, abs=1e-12)
+        assert image[UNSEEN[0]] - image[SEEN[0]] == pytest.approx(1.5)
+
+
+def test_self_calibration(rng):
+    s = 3 * rng.normal(size=(N, C))
+    p = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+    agree(self_calibration(torch.tensor(s), torch.tensor(UNSEEN)), -np.log(p[:, UNSEEN].sum(axis=1).mean()))
+    even = torch.zeros(2, C).double()
+    agree(self_calibration(even, torch.tensor(UNSEEN)), np.log(C / len(UNSEEN)))
+
+
+def test_attention_pools_each_value_with_the_same_weights(rng):
+    r, queries = rng.normal(size=(N, 6, 2)), rng.normal(size=(A, 2))
+    values = rng.normal(size=(2, A, 2))
+    alpha, first, second = attend(*map(torch.tensor, (r, queries, *values)))
+    for n in range(N):
+        for i in range(A):
+            weights = np.exp(r[n] @ queries[i])
+            weights /= weights.sum()
+            agree(alpha[n, :, i], weights)
+            agree(first[n, i], weights @ (r[n] @ values[0, i]))
+            agree(second[n, i], weights @ (r[n] @ values[1, i]))
