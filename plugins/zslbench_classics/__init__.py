@@ -29,7 +29,7 @@ TARGETS = {
 }
 
 # Around the values that the code's validation found (presets/); the widths of the ranges are ours.
-RANKED: Mapping[str, Range | Options] = {
+RANKED: dict[str, Range | Options] = {
     "classifier.lr": Range(1e-3, 3.0, log=True),
     "embedding.normalize": Options(("l2", "standard", "none")),
 }

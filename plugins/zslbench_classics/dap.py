@@ -61,14 +61,13 @@ class DAP(Classifier):
 
         def loss() -> Float[Tensor, ""]:
             """The objective divided by C n, over all attributes."""
-            descent.zero_grad()
             wrong = torch.nn.functional.softplus((1 - 2 * targets) * (x @ w.T + b)).sum()
             total = (wrong + (w**2).sum() / (2 * self.settings.c)) / len(x)
-            total.backward()
+            w.grad, b.grad = torch.autograd.grad(total, (w, b))
             return total.detach()
 
         with torch.enable_grad():
-            descent.step(loss)
+            descent.step(loss)  # type: ignore[no-untyped-call]
             loss()
         assert w.grad is not None and b.grad is not None
         if (slope := float(torch.cat([w.grad.flatten(), b.grad]).abs().max())) > TOLERANCE:

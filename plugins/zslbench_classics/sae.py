@@ -33,7 +33,8 @@ def solve(a: Float[Tensor, "k k"], b: Float[Tensor, "d d"], c: Float[Tensor, "k 
     (alpha, u), (beta, v) = torch.linalg.eigh(a), torch.linalg.eigh(b)
     total = alpha[:, None] + beta
     fixed = total > total.max() * torch.finfo(total.dtype).eps * max(total.shape)
-    return u @ torch.where(fixed, u.T @ c @ v / torch.where(fixed, total, 1), 0) @ v.T
+    w: Tensor = u @ torch.where(fixed, u.T @ c @ v / torch.where(fixed, total, 1), 0) @ v.T
+    return w
 
 
 class SAE(Classifier):
