@@ -1,5 +1,5 @@
-"""DAP, direct attribute prediction (Lampert et al., CVPR 2009): a classifier for each attribute; a class is as
-likely as its attributes.
+"""DAP, direct attribute prediction (Lampert et al., CVPR 2009): a classifier for each attribute; a class is
+as likely as its attributes.
 
     p(c | x) ∝ ∏_m p(a_m = a_cm | x) / p(a_m = a_cm)
 
