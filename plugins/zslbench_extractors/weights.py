@@ -27,7 +27,6 @@ _OLD_WEIGHTS = "pytorch_model*.bin"
 
 FILES = (".pth", ".pt", ".safetensors")
 """Endings of files of named tensors."""
-PACKAGED = "package"
 TORCHVISION = "torchvision"
 _TORCHVISION_FILES = ("resnet101-63fe2227.pth", "resnet101-5d3b4d8f.pth")
 """IMAGENET1K_V1 as newer and older versions of torchvision name it; the ending is the digest's beginning."""

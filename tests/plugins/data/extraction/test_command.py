@@ -57,6 +57,53 @@ def test_from_images_to_methods(
     assert np.allclose(dataset.regions[np.arange(48)].mean(axis=1), dataset.features, atol=1e-5)
 
 
+def test_real_pictures_to_a_table(real_data: Path, tmp_path: Path) -> None:
+    """With the commands of docs/data.md, on a few pictures; the backbone's weights are installed."""
+    photos, root = tmp_path / "photos", tmp_path / "data"
+    classes = {"014.Indigo_Bunting": (1, 0), "047.American_Goldfinch": (0, 1), "017.Cardinal": (1, 1)}
+    for name in classes:
+        (photos / name).mkdir(parents=True)
+        for file in sorted((real_data / "images" / "CUB2010" / name).glob("*.jpg"))[:5]:
+            (photos / name / file.name).symlink_to(file)
+    table = ["name,dark,yellow", *(f"{name},{one},{two}" for name, (one, two) in classes.items())]
+    (tmp_path / "attributes.csv").write_text("\n".join(table))
+    parts = dict.fromkeys(list(classes)[:2], "seen") | {"017.Cardinal": "unseen"}
+    lines = ["class,part", *(f"{name},{part}" for name, part in parts.items())]
+    (tmp_path / "split.csv").write_text("\n".join(lines))
+    given = ["--attributes", str(tmp_path / "attributes.csv"), "--split", str(tmp_path / "split.csv")]
+    words = ["data", "import", str(photos), "--name", "birds", *given, "--link", "--data-root", str(root)]
+    assert "zslbench data extract birds\n" in CliRunner().invoke(cli, words).stdout
+    done = call(root, "birds")
+    assert "birds features efficientnet-lite0: 15 x 1280, means over regions" in done.stdout, done.output
+    options = {"features": "efficientnet-lite0", "select": "last", "store": tmp_path / "runs"}
+    result = zslbench.run("eszsl", dataset="birds", data_root=root, **options)
+    assert result.frame()["S"].item() == 100  # goldfinches are not taken for buntings
+
+
+@pytest.mark.slow
+def test_figures_from_all_pictures_of_cub2010(real_data: Path, tmp_path: Path) -> None:
+    """The figures that the data's README has from another implementation of the backbone and of ESZSL."""
+    folder = tmp_path / "birds"
+    folder.mkdir()
+    for name in ("att_splits.mat", "mobilenet_v2.mat"):
+        (folder / name).symlink_to(real_data / "xlsa17" / "CUB2010" / name)
+    (folder / "images").symlink_to(real_data / "images" / "CUB2010")
+    assert call(tmp_path, "birds").exit_code == 0
+    settings = {"classifier.coding": "01", "classifier.lam": 0.1, "embedding.normalize": "l2"}
+    for gamma, expected in ((1, (55.7, 14.4, 67.8, 23.7)), (10, (55.4, 19.1, 59.1, 28.9))):
+        result = zslbench.run(
+            "eszsl",
+            dataset="birds",
+            data_root=tmp_path,
+            features="efficientnet-lite0",
+            settings={**settings, "classifier.gamma": gamma},
+            select="last",
+            store=tmp_path / "runs",
+        )
+        figures = result.frame()[["Acc", "U", "S", "H"]].iloc[0].tolist()
+        assert figures == pytest.approx(expected, abs=0.3)
+
+
 def test_faults_are_one_line(data_root: Path, models: dict[str, Path]) -> None:
     for words, text in (
         (["moon"], "no folder moon"),

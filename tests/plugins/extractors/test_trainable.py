@@ -12,15 +12,27 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torchvision_resnet import Reference
 
-from zslbench.errors import DataError, MissingExtra, SettingsError
+from zslbench.errors import DataError, MissingData, MissingExtra, UnknownName
 from zslbench.plugin import Networks
 from zslbench.store import sha256_of
-from zslbench_extractors.lite0 import EfficientNetLite0, backbone, from_package, weights_file
+from zslbench_extractors.backbones import (
+    LITE0,
+    RESNET101,
+    backbone,
+    names_in_package,
+    names_in_torchvision,
+    networks_of,
+    weights_file,
+)
+from zslbench_extractors.bottleneck import BottleneckResNet
+from zslbench_extractors.lite0 import EfficientNetLite0
 from zslbench_extractors.settings import EfficientNetLiteSettings
+from zslbench_extractors.trainable import TrainableBackbone
 from zslbench_extractors.weights import read_tensors
 
-FILE = weights_file("package")
+FILE = weights_file(None)
 STATE = read_tensors(FILE)
 
 
@@ -87,23 +99,45 @@ def pixels(file: Path) -> Tensor:
         return torch.tensor(np.asarray(image.convert("RGB"))).permute(2, 0, 1) / 255
 
 
+def small_resnet() -> nn.Module:
+    torch.manual_seed(2)
+    net = Reference((1, 2), width=8)
+    for name, tensor in net.state_dict().items():
+        if tensor.ndim == 1 and not name.startswith("fc"):
+            tensor.add_(0.5 * torch.rand(tensor.shape))  # no batch norm is as it was made
+    net.layer3 = net.layer4 = nn.Identity()
+    return net.double()
+
+
 @pytest.mark.parametrize("training", [False, True])
-def test_gradients_and_statistics_in_training(nets: Networks, training: bool) -> None:
-    x, theirs = images(2, 64).double(), reference(image_size=None).train(training)
-    theirs.zero_grad()
-    weights = torch.linspace(-1, 1, 1280).double().view(-1, 1, 1)
-    output = theirs.extract_features(2 * x - 1)
+@pytest.mark.parametrize("kind", ["efficientnet-lite", "resnet"])
+def test_maps_gradients_and_statistics_in_training(kind: str, training: bool) -> None:
+    x = images(2, 64).double()
+    if kind == "resnet":
+        net: TrainableBackbone = BottleneckResNet(name="small", image_size=64, depths=(1, 2), stem=8)
+        names, theirs = list(names_in_torchvision(net)), small_resnet()
+        mean, std = (torch.tensor(one, dtype=x.dtype).view(3, 1, 1) for one in (net.mean, net.std))
+        forward, given = theirs, (x - mean) / std
+    else:
+        net, names, theirs = LITE0, list(names_in_package(LITE0)), reference(image_size=None)
+        forward, given = theirs.extract_features, 2 * x - 1
+    nets = double(networks_of(net, theirs.state_dict(), names, FILE))
+    weights = torch.linspace(-1, 1, net.channels).double().view(-1, 1, 1)
+    theirs.train(training).zero_grad()
+    output = forward(given)
     (output * weights).sum().backward()
-    expected = from_package(NET, {**theirs.state_dict(), **gradients(theirs)}, FILE)
+    gradients = {name: one.grad for name, one in theirs.named_parameters() if one.grad is not None}
+    expected = networks_of(net, {**theirs.state_dict(), **gradients}, names, FILE)
     trained = {net: tensors for net, tensors in nets.items() if net != "statistics"}
 
-    def loss(trained: Networks) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def loss(trained: Networks) -> tuple[Tensor, tuple[Tensor, Mapping[str, Tensor]]]:
         both = {**trained, "statistics": nets["statistics"]}
-        maps, new = NET.maps_in_training(both, x) if training else (NET.maps(both, x), nets["statistics"])
-        return (maps * weights).sum(), new
+        maps, new = net.maps_in_training(both, x) if training else (net.maps(both, x), nets["statistics"])
+        return (maps * weights).sum(), (maps, new)
 
-    found, new = torch.func.grad(loss, has_aux=True)(trained)
-    for block in NET.blocks:
+    found, (maps, new) = torch.func.grad(loss, has_aux=True)(trained)
+    torch.testing.assert_close(maps, output.detach(), rtol=0, atol=1e-10)
+    for block in net.blocks:
         largest = max(float(one.abs().max()) for one in expected[block].values())
         assert largest > 0.1
         for name, gradient in found[block].items():
@@ -116,10 +150,6 @@ def test_gradients_and_statistics_in_training(nets: Networks, training: bool) ->
     assert (moved > 0.01) == training
 
 
-def gradients(net: nn.Module) -> dict[str, Tensor]:
-    return {name: one.grad for name, one in net.named_parameters() if one.grad is not None}
-
-
 def test_blocks_follow_each_other(nets: Networks) -> None:
     x = images(2, 64).double()
     whole = NET.maps(nets, x)
@@ -130,6 +160,19 @@ def test_blocks_follow_each_other(nets: Networks) -> None:
     name = "head.conv.mean"
     changed = {**nets, "state": {name: nets["statistics"][name] + 1}}
     assert not torch.equal(NET.maps(changed, x), whole)
+
+
+def test_resnet101_has_the_papers_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 convolutions and the layer of ImageNet; four shortcuts are not counted."""
+    shapes = [layer.shape for layer in RESNET101.layers()]
+    assert len(shapes) == 100 + 4
+    assert (
+        sum(math.prod(shape) + 2 * shape[0] for shape in shapes) + 2049 * 1000 == 44_549_160
+    )  # torchvision's
+    assert (RESNET101.channels, RESNET101.blocks[-1]) == (2048, "stage4")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(MissingData, match=r"resnet101-63fe2227\.pth"):
+        backbone("resnet101")
 
 
 def test_tiny_is_the_same_in_every_process() -> None:
@@ -165,9 +208,9 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     refused({name: one for name, one in STATE.items() if name != "_conv_head.weight"}, "1 weights missing")
     refused({**STATE, "_bn1.weight": torch.ones(3)}, "1 weights missing or of other shapes")
     refused({**STATE, "_blocks.16._bn1.weight": torch.ones(3)}, "1 unknown")
-    with pytest.raises(SettingsError, match="tiny"):
-        backbone("resnet101")
-    monkeypatch.setattr("zslbench_extractors.lite0._PACKAGE", "no_such_package")
+    with pytest.raises(UnknownName, match="did you mean 'resnet101'"):
+        backbone("resnet10")
+    monkeypatch.setattr("zslbench_extractors.backbones._PACKAGE", "no_such_package")
     with pytest.raises(MissingExtra, match=r"no-such-package: pip install 'zslbench\[extract\]'"):
         EfficientNetLite0(EfficientNetLiteSettings())
 
