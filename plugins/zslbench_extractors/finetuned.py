@@ -31,7 +31,7 @@ from zslbench.plugin import (
     Uniform,
 )
 from zslbench.training import center_crop, in_chunks, random_flip, random_resized_crop
-from zslbench_extractors.lite0 import backbone
+from zslbench_extractors.backbones import backbone
 from zslbench_extractors.settings import BackboneSettings
 
 _NOISE = {"backbone_crop": Uniform((4,)), "backbone_flip": Uniform(())}

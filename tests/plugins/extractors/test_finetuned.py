@@ -14,8 +14,8 @@ from zslbench.testing.harness import TinyInputs, TinyRegions
 from zslbench.training import Training, center_crop, complete
 from zslbench_aren.aren import ARENFrozen
 from zslbench_aren.settings import ARENSettings
+from zslbench_extractors.backbones import backbone
 from zslbench_extractors.finetuned import FineTuned
-from zslbench_extractors.lite0 import backbone
 from zslbench_extractors.settings import BackboneSettings
 
 SPACE = TinyInputs().space()
