@@ -28,6 +28,7 @@ from zslbench_aren.parts import initial_masks, part_features, part_masks
 from zslbench_aren.streams import PartStreams, Scores, initial_projection, side_by_side
 from zslbench_common.attribute_scores import attribute_scores
 from zslbench_rgen.settings import RGENSettings
+from zslbench_tcn.similarity import similarities
 
 
 def region_graph(f: Float[Tensor, "b parts dv"]) -> Float[Tensor, "b parts parts"]:
@@ -83,7 +84,8 @@ class RGENFrozen(PartStreams):
     def similarity(self) -> Float[Tensor, "classes unseen"]:
         """S: how much of each unseen class there is in a seen one; the rows of unseen classes are 0."""
         space = self.space
-        s = class_similarity(space.semantics[space.seen], space.semantics[space.unseen], self.settings.ridge)
+        seen, unseen = space.semantics[space.seen], space.semantics[space.unseen]
+        s = similarities(seen, unseen, self.settings.ridge, self.settings.least)
         return torch.zeros(len(space.names), s.shape[1]).to(s).index_copy(0, space.seen, s)
 
     def stream_loss(self, e: Scores, labels: Tensor) -> Float[Tensor, ""]:
@@ -114,14 +116,3 @@ class RGENFrozen(PartStreams):
             },
             "second": initial_projection(streams, "second", s.parts * s.hidden, attributes),
         }
-
-
-def class_similarity(
-    seen: Float[Tensor, "seen attributes"], unseen: Float[Tensor, "unseen attributes"], ridge: float
-) -> Float[Tensor, "seen unseen"]:
-    """S: each seen class's semantics as a combination of the unseen ones', by ridge regression; coefficients
-    below 1e-3 become 0, and rows are divided by their sum."""
-    gram = unseen @ unseen.T + ridge * torch.eye(len(unseen)).to(unseen)
-    s = torch.linalg.solve(gram, unseen @ seen.T).T
-    s = torch.where(s < 1e-3, 0, s)
-    return s / s.sum(dim=1, keepdim=True).clamp_min(1e-6)

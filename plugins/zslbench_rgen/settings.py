@@ -21,3 +21,5 @@ class RGENSettings(PartSettings):
     """Weight of the balance loss (ours)."""
     ridge: PositiveFloat = 1.0
     """Ridge of the regression that expresses seen classes by unseen ones (TCN's code: 1)."""
+    least: NonNegativeFloat = 1e-3
+    """Coefficients of that regression below it become 0 (TCN's code: 1e-3)."""
