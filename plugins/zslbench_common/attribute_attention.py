@@ -42,6 +42,6 @@ def attend(
         values: vᵀ W' of every attribute. The regions are multiplied once with all of them, and the features
             that the attributes attend to, Σ_i α_i r_i (b, A, dv), are never formed.
     """
-    products = (r @ torch.cat([queries, *values]).T).split(len(queries), dim=2)
+    products = (r @ torch.cat([queries, *values]).T).chunk(1 + len(values), dim=2)
     alpha = torch.softmax(products[0], dim=1)
     return alpha, *((alpha * one).sum(dim=1) for one in products[1:])

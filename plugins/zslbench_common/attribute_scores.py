@@ -82,7 +82,7 @@ class AttributeScores(Classifier):
     def scores(self, nets: Networks, features: Float[Tensor, "n e"]) -> Float[Tensor, "n classes"]:
         s = self.settings
         a = class_semantics(self.space.semantics, s.semantics, negatives=s.negatives)
-        heads = features.split(a.shape[1], dim=1)
+        heads = features.chunk(len(s.heads), dim=1)
         fits = [attribute_scores(e, a, s.similarity, s.scale) for e in heads]
         fits = [torch.softmax(p, dim=1) for p in fits] if s.probabilities else fits
         total = sum((w * p for w, p in zip(s.heads, fits, strict=True)), torch.zeros_like(fits[0]))

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from zslbench import ComponentSettings
-from zslbench.plugin import Count, Epochs
+from zslbench.plugin import Count, Epochs, Offset
 
 
 class IdentitySettings(ComponentSettings):
@@ -54,6 +54,6 @@ class AttributeScoresSettings(ComponentSettings):
     probabilities: bool = False
     """Whether each head's scores are turned into a softmax over the classes before heads and offset are
     added."""
-    offset: float = 0.0
+    offset: Offset = 0.0
     """Calibrated stacking that is the method's own: added to the scores of unseen classes. Runs with it are
     marked wherever they are shown."""

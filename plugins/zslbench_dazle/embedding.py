@@ -14,6 +14,8 @@ With attribute vectors v_a, class semantics z_c of unit length, and regions f_r 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -26,6 +28,7 @@ from zslbench.plugin import (
     Losses,
     Networks,
     Noise,
+    NoiseSpec,
     Optimizer,
     Program,
     Step,
@@ -75,6 +78,11 @@ class AttentionEmbedding(Embedding):
         """L."""
         raise NotImplementedError
 
+    @property
+    def noise(self) -> Mapping[str, NoiseSpec]:
+        """What a step draws."""
+        return {}
+
     def fit(self, view: TrainView) -> Fit:
         s, regions = self.settings, view.regions
         assert regions is not None
@@ -84,7 +92,7 @@ class AttentionEmbedding(Embedding):
         rule = Optimizer("rmsprop", lr=s.lr, weight_decay=s.weight_decay, momentum=s.momentum)
         return Program(
             initial=lambda streams: self.initial(channels, streams),
-            passes=((Step(self.name, self.losses, updates=trained),),),
+            passes=((Step(self.name, self.losses, updates=trained, noise=self.noise),),),
             optimizers=dict.fromkeys(trained, rule),
             features=regions,
             labels=view.labels,

@@ -14,12 +14,12 @@ from zslbench.evaluation.metrics import METRICS
 from zslbench.report.comparison import comparison_frame, comparison_table
 from zslbench.report.results import (
     dataset_label,
-    leak_notes,
     mean_std,
     method_label,
     percent,
     runs_frame,
     seeds_table,
+    trust_notes,
 )
 from zslbench.report.tables.render import emit
 from zslbench.store.record import RunRecord
@@ -86,10 +86,10 @@ def test_what_was_not_selected_on_validation_is_marked(record: Any) -> None:
     assert list(seeds_table(oracle).frame()["seed"]) == ["0†", "1†", "mean ± std†"]
     assert list(seeds_table(oracle).frame()["epochs"])[:2] == ["4", "4"]
     assert list(seeds_table([record(selection="last")]).frame()["seed"]) == ["0 (last)"]
-    assert [text[0] for text in leak_notes(oracle)] == ["†"]
+    assert [text[0] for text in trust_notes(oracle)] == ["†"]
     scripts = [record(selection="oracle-scripts")]
-    assert leak_notes(scripts) and list(seeds_table(scripts).frame()["seed"]) == ["0†"]
-    assert not leak_notes([record(), record(selection="last")])
+    assert trust_notes(scripts) and list(seeds_table(scripts).frame()["seed"]) == ["0†"]
+    assert not trust_notes([record(), record(selection="last")])
 
 
 def test_no_digit_is_lost_on_a_narrow_terminal(record: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from zslbench.report.comparison import comparison_frame, comparison_table
 from zslbench.report.differences import differences, warnings
 from zslbench.report.one_run import final_metrics, run_details, run_parameters
-from zslbench.report.results import leak_notes, method_label, ranking_key, runs_frame, seeds_table
+from zslbench.report.results import method_label, ranking_key, runs_frame, seeds_table, trust_notes
 from zslbench.report.suite import suite_table
 from zslbench.report.tables.render import FORMATS, render
 from zslbench_report.html.report import outcome_of_runs
@@ -41,8 +41,8 @@ def test_every_label_and_frame_says_it(leaky: Any, record: Any) -> None:
     assert method_label(run) == "m [told] (transductive)"
     assert list(runs_frame([run, honest])["transductive"]) == ["test features, test class prior", ""]
     assert list(seeds_table([run]).frame()["seed"]) == ["0 (transductive)"]
-    assert [note for note in leak_notes([run, honest]) if "test class prior, test features" in note]
-    assert leak_notes([honest]) == []
+    assert [note for note in trust_notes([run, honest]) if "test class prior, test features" in note]
+    assert trust_notes([honest]) == []
     details = {row["name"]: row["value"] for row in run_details(run) if row["about"] == "reading"}
     assert details["transductive"] == "fitted with test features, test class prior"
     assert run_parameters(run.info)["transductive"] == "test features, test class prior"

@@ -110,6 +110,15 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"batch_size": 6, "normalize_vectors": True, "negatives": False, "sampler": "balanced"}
         | {"attribute_attention": False, "iterations": 2},
     ],
+    ("embedding", "msdn"): [
+        {"batch_size": 8},
+        {"batch_size": 6, "normalize_vectors": True, "sampler": "balanced", "iterations": 2},
+    ],
+    ("embedding", "gndan"): [
+        {"batch_size": 8, "parts": 2, "graph_width": 8},
+        {"batch_size": 8, "parts": 2, "graph_width": 8, "graph_heads": 2}
+        | {"graph_layers": 1, "dropout": 0.0, "threshold": 0.6},
+    ],
     ("generator", "f-vaegan-d2"): [{"hidden": 8}, {"hidden": 8, "encoded_noise": False, "latent": 3}],
     ("generator", "cada-vae"): [
         _ALIGNED | {"visual_hidden": (8, 6), "semantic_hidden": (7, 8)},
@@ -192,6 +201,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "tcn": {"dataset.images_per_class": 10, **{f"classifier.{name}": value for name, value in _TCN.items()}},
     "dazle": {"dataset.images_per_class": 10, "embedding.epochs": 1},
     "clip": {"dataset.images_per_class": 10, "dataset.channels": 20},  # as wide as the 20 attributes
+    "msdn": {"dataset.images_per_class": 10, "embedding.epochs": 1},
+    "gndan": {"dataset.images_per_class": 10, "embedding.epochs": 1}
+    | {"embedding.parts": 2, "embedding.graph_width": 8},
     "f-vaegan-d2": _GENERATIVE,
     "free": _GENERATIVE,
     "gcm-cf": {key: value for key, value in _GENERATIVE.items() if key != "classifier.epochs"}

@@ -142,7 +142,7 @@ def table(store: Path | None, fmt: str, show: str | None, **filters: str | None)
     """
     from zslbench.report.comparison import SHOW, comparison_frame, comparison_table
     from zslbench.report.figures import parse_choices
-    from zslbench.report.results import leak_notes
+    from zslbench.report.results import trust_notes
 
     shown = parse_choices(show, SHOW)
     records = _records(store, filters)
@@ -152,7 +152,7 @@ def table(store: Path | None, fmt: str, show: str | None, **filters: str | None)
         return
     if fmt in ("csv", "json"):
         emit(comparison_frame(records), fmt)
-        emit_notes(leak_notes(records), fmt)
+        emit_notes(trust_notes(records), fmt)
     else:
         emit(comparison_table(records, shown), fmt)
 
@@ -180,7 +180,7 @@ def compare(run_a: str, run_b: str, classes: int, seeds: bool | None, store: Pat
     RUN_A and RUN_B are ids or the first characters of them. Differences are A minus B. Runs on different
     data sets or splits cannot be compared, and the exit code is then 1.
     """
-    from zslbench.report.results import leak_notes
+    from zslbench.report.results import trust_notes
     from zslbench.report.two_runs import compare as compare_runs
 
     found = compare_runs(run_a, run_b, store=store, seeds=seeds)
@@ -192,7 +192,7 @@ def compare(run_a: str, run_b: str, classes: int, seeds: bool | None, store: Pat
             if place:
                 echo()
             emit(rows, fmt, title=title)
-    emit_notes([*found.notes(), *leak_notes([found.a, found.b])], fmt)
+    emit_notes([*found.notes(), *trust_notes([found.a, found.b])], fmt)
     if found.refusals:
         raise ZslbenchError(f"not comparable: {'; '.join(found.refusals)}")
 

@@ -52,10 +52,10 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     from zslbench.report.results import (
         candidates_label,
         dataset_label,
-        leak_notes,
         method_label,
         runs_frame,
         seeds_table,
+        trust_notes,
     )
 
     if seed and seeds > 1:
@@ -71,7 +71,7 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
         title = title.replace(", %", f", candidates {chosen}, %")
     machine = fmt in ("csv", "json")
     emit(runs_frame(result.records) if machine else seeds_table(result.records, title), fmt)
-    for text in leak_notes(result.records):
+    for text in trust_notes(result.records):
         display.say(text)
 
 

@@ -214,6 +214,7 @@ def requested(recipe: Recipe, selection: Selection) -> dict[str, Any]:
         **({"reading": recipe.reading.name} if recipe.reading else {}),
         **({"transductive": list(recipe.transductive)} if recipe.transductive else {}),
         **({"fine-tuned": True} if embedding_inputs(recipe) == "images" else {}),
+        **({"calibrated": recipe.calibrated} if recipe.calibrated else {}),
         "components": {kind: part.name for kind, part in recipe.parts.items()},
         "settings": {kind: part.values() for kind, part in recipe.parts.items()},
         "search": {key: list(values) for key, values in recipe.search.items()} if validated else {},

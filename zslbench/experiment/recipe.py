@@ -14,7 +14,7 @@ from zslbench.errors import SettingsError, UnknownName, ZslbenchError, did_you_m
 from zslbench.plugin.declarations import Component, Kind, Method, Reading, Variant
 from zslbench.plugin.lookup import PluginInfo, Registered, Registry
 from zslbench.plugin.presets import UNTIL, Preset, select_presets
-from zslbench.plugin.settings import ComponentSettings, build, fields_of, schedule_of
+from zslbench.plugin.settings import ComponentSettings, build, fields_of, offset_of, schedule_of
 from zslbench.plugin.targets import settings_model
 
 Overlay = TypeVar("Overlay", Variant, Reading)
@@ -74,6 +74,15 @@ class Recipe:
     def transductive(self) -> tuple[str, ...]:
         """What its components know about test images, as its reading declares."""
         return tuple(self.reading.transductive) if self.reading else ()
+
+    @property
+    def calibrated(self) -> str | None:
+        """The offset between seen and unseen classes that is the method's own; None: it has none, or 0."""
+        part = self.parts["classifier"]
+        name = offset_of(type(part.settings))
+        if name is None or f"classifier.{name}" in self.search:
+            return name and "chosen on validation"
+        return f"{part.settings.flat()[name]:g}" if part.settings.flat()[name] else None
 
     @property
     def paced(self) -> Kind | None:

@@ -74,6 +74,7 @@ from .settings import (
     Count as Count,
     Epochs as Epochs,
     NoSettings as NoSettings,
+    Offset as Offset,
     SettingsGroup as SettingsGroup,
     build as build,
     fields_of as fields_of,

@@ -26,6 +26,11 @@ Epochs = Annotated[Count, _SCHEDULE]
 ``rounds: Epochs = 20``. Model selection chooses how much of it to train, and ``--epochs`` sets it. A
 component has at most one."""
 
+_OFFSET = object()
+Offset = Annotated[float, _OFFSET]
+"""The setting of a classifier that holds the offset between seen and unseen classes that is the method's own
+(calibrated stacking), whatever its name: ``margin: Offset = 0.0``. Runs for which it is not 0 are marked."""
+
 
 class SettingsGroup(BaseModel):
     """Settings that are one field of a component's settings; groups do not nest."""
@@ -83,6 +88,11 @@ def fields_of(model: type[ComponentSettings]) -> dict[str, FieldInfo]:
         else:
             fields[name] = info
     return fields
+
+
+def offset_of(model: type[ComponentSettings]) -> str | None:
+    """The name of the setting that is an ``Offset``; None: there is none."""
+    return next((name for name, info in fields_of(model).items() if _OFFSET in info.metadata), None)
 
 
 @functools.cache

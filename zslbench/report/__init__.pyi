@@ -26,7 +26,6 @@ from .results import (
     distinct_runs as distinct_runs,
     is_simulated as is_simulated,
     knowledge_of_test as knowledge_of_test,
-    leak_notes as leak_notes,
     mean_std as mean_std,
     method_label as method_label,
     method_name as method_name,
@@ -36,6 +35,7 @@ from .results import (
     selection_label as selection_label,
     selection_mark as selection_mark,
     trust_mark as trust_mark,
+    trust_notes as trust_notes,
 )
 from .statistics import (
     Interval as Interval,

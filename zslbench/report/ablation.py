@@ -24,9 +24,9 @@ from zslbench.report.results import (
     dataset_label,
     is_simulated,
     is_verified,
-    leak_notes,
     selection_label,
     trust_mark,
+    trust_notes,
 )
 from zslbench.report.tables.model import Cell, Column, Row, Table, frame_of
 
@@ -226,7 +226,7 @@ class Ablation(SuiteOutcome):
             lines.append(f"runs: {len(records) - self.found} computed, {self.found} found in the store")
         if stages := stages_line(records):
             lines.append(stages)
-        return [*lines, *leak_notes(records)]
+        return [*lines, *trust_notes(records)]
 
     def other_order(self, dataset: str, metric: Metric) -> tuple[str, str] | None:
         """The published order of the variants and the one found, best first; None: they agree.

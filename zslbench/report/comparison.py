@@ -23,11 +23,11 @@ from zslbench.report.results import (
     dataset_label,
     distinct_runs,
     is_simulated,
-    knowledge_of_test,
-    leak_notes,
+    mark_columns,
     method_label,
     ranking_key,
     selection_label,
+    trust_notes,
 )
 from zslbench.report.statistics import Ranking
 from zslbench.report.tables.model import Cell, Column, Row, Table, frame_of
@@ -157,7 +157,7 @@ class _Comparison:
     def record(self, one: _Group) -> dict[str, Any]:
         row: dict[str, Any] = {**one.key.named(), "dataset": one.dataset, "seeds": len(one.records)}
         row["simulated"] = any(map(is_simulated, one.records.values()))
-        row["transductive"] = ", ".join(knowledge_of_test(next(iter(one.records.values())).info))
+        row |= mark_columns(one.records.values())
         printed = self._published(one)
         more: dict[str, Any] = {}
         for metric in headline_metrics():
@@ -234,4 +234,4 @@ class _Comparison:
         if any(one.second for one in rankings):
             lines.insert(0, "ranked among rows of one selection, features, semantics and candidates")
         lines += self.cells.notes()
-        return (*lines, *leak_notes(self.records))
+        return (*lines, *trust_notes(self.records))

@@ -18,7 +18,7 @@ from zslbench.plugin.declarations import Method
 from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import flatten
 from zslbench.plugin.targets import load_function
-from zslbench.report.results import knowledge_of_test, percent
+from zslbench.report.results import knowledge_of_test, mark_notes, percent
 from zslbench.store.record import RunInfo, RunRecord
 
 Details = list[tuple[str, Any]]
@@ -42,6 +42,7 @@ def run_details(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) ->
             *((name, getattr(info, name)) for name in ("method", "variant", "dataset", "seed")),
             ("finished", record.finished.isoformat(timespec="seconds")),
             ("folder", str(record.folder)),
+            *(("mark", text) for text in mark_notes([record])),
         ],
         "figures": [(name, _figure(name, value)) for name, value in record.metrics.items()],
         "95 % over classes": _over_classes(record),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zslbench.data.locations import dataset_key
@@ -59,12 +60,56 @@ def knowledge_of_test(run: RunInfo) -> tuple[str, ...]:
     return tuple(run.identity.get("transductive", ()))
 
 
+def own_offset(run: RunInfo) -> tuple[str, ...]:
+    """The offset between seen and unseen classes that is the method's own; empty if it has none."""
+    return tuple(filter(None, [run.identity.get("calibrated")]))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What tells a run from the others of a table."""
+
+    name: str
+    """Shown in brackets after the method, and the name of its column for programs."""
+    details: Callable[[RunInfo], tuple[str, ...]]
+    """Of what kind, for example what was known; empty: the run does not have the mark."""
+    note: str
+    """What it means for a comparison."""
+    apart: bool = True
+    """Whether runs with it are never ranked with runs without."""
+
+
+MARKS = (
+    Mark(
+        "transductive",
+        knowledge_of_test,
+        "fitted with knowledge that other rows do not have; do not compare them",
+    ),
+    Mark(
+        "fine-tuned",
+        lambda run: ("backbone",) if run.identity.get("fine-tuned") else (),
+        "trained on the data set's pictures; do not compare with rows on frozen features",
+    ),
+    Mark(
+        "calibrated",
+        own_offset,
+        "the method itself adds this to the scores of unseen classes (calibrated stacking); AUSUC and H_cal "
+        "compare rows with and without such an offset",
+        apart=False,
+    ),
+)
+
+
+def _mark(runs: Sequence[RunRecord], marks: Iterable[Mark]) -> str:
+    shown = [mark.name for mark in marks if any(mark.details(one.info) for one in runs)]
+    shown += [] if all(map(is_verified, runs)) else ["unverified"]
+    return "".join(f" ({name})" for name in shown)
+
+
 def trust_mark(records: Iterable[RunRecord]) -> str:
-    """The mark of a row with a transductive run, or with one whose regions were not compared with their
-    digests."""
-    runs = tuple(records)
-    mark = " (transductive)" if any(knowledge_of_test(one.info) for one in runs) else ""
-    return mark if all(map(is_verified, runs)) else f"{mark} (unverified)"
+    """The marks of a row: of ``MARKS`` those that one of its runs has, and whether the regions of one were
+    not compared with their digests."""
+    return _mark(tuple(records), MARKS)
 
 
 def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
@@ -73,17 +118,23 @@ def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
     return f"{name} (simulated)" if simulated else name
 
 
-def leak_notes(records: Sequence[RunRecord]) -> list[str]:
-    """A sentence for each way in which test images took part in any of the runs; empty if they did not."""
+def trust_notes(records: Sequence[RunRecord]) -> list[str]:
+    """A sentence if a run was selected on test images, and those of its marks."""
     oracle = any(uses_test_images(record.info.selection) for record in records)
-    return [*([ORACLE_NOTE] if oracle else []), *transductive_notes(records)]
+    return [*([ORACLE_NOTE] if oracle else []), *mark_notes(records)]
 
 
-def transductive_notes(records: Sequence[RunRecord]) -> list[str]:
-    """A sentence on what transductive runs knew; empty if there are none."""
-    known = sorted({what for one in records for what in knowledge_of_test(one.info)})
-    text = "fitted with knowledge that other rows do not have; do not compare them"
-    return [f"transductive ({', '.join(known)}): {text}"] if known else []
+def mark_notes(records: Sequence[RunRecord]) -> list[str]:
+    """A sentence for each of ``MARKS`` that a run has."""
+    found = {mark: sorted({text for one in records for text in mark.details(one.info)}) for mark in MARKS}
+    return [f"{mark.name} ({', '.join(texts)}): {mark.note}" for mark, texts in found.items() if texts]
+
+
+def mark_columns(records: Iterable[RunRecord], prefix: str = "") -> dict[str, str]:
+    """For programs: each of ``MARKS`` with what it is in these runs."""
+    runs = tuple(records)
+    found = {mark.name: [text for one in runs for text in mark.details(one.info)] for mark in MARKS}
+    return {f"{prefix}{name}": ", ".join(dict.fromkeys(texts)) for name, texts in found.items()}
 
 
 def selection_label(selection: str) -> str:
@@ -112,11 +163,11 @@ def candidates_label(record: RunRecord) -> str:
 
 def ranking_key(record: RunRecord) -> str | None:
     """Equal for runs of one data set and selection that can be ranked together: those with the same
-    candidates, and whose regions were all verified or all not. None: it is not ranked, since test images took
-    part in its fit or selection."""
+    candidates, with or without each mark that sets runs apart, and whose regions were all verified or all
+    not. None: it is not ranked, since test images took part in its fit or selection."""
     if uses_test_images(record.info.selection) or knowledge_of_test(record.info):
         return None
-    return candidates_key(record) + trust_mark([record])
+    return candidates_key(record) + _mark([record], [one for one in MARKS if one.apart])
 
 
 def candidates_key(record: RunRecord) -> str:
@@ -151,7 +202,7 @@ def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
                 "semantics": record.data["semantics"],
                 "selection": record.info.selection,
                 "candidates": candidates_label(record),
-                "transductive": ", ".join(knowledge_of_test(record.info)),
+                **mark_columns([record]),
                 "seed": record.info.seed,
                 **{one.name: one.of(record.metrics) for one in METRICS.values()},
                 "epochs": _epochs(record),

@@ -29,17 +29,18 @@ from zslbench.report.figures import (
 )
 from zslbench.report.published import PublishedCells, published_lookup
 from zslbench.report.results import (
+    MARKS,
     ORACLE_MARK,
     ORACLE_NOTE,
     candidates_label,
     dataset_label,
     is_simulated,
     is_verified,
-    knowledge_of_test,
+    mark_columns,
+    mark_notes,
     mode_mark,
     ranking_key,
     selection_label,
-    transductive_notes,
     trust_mark,
 )
 from zslbench.report.statistics import Ranking
@@ -155,8 +156,7 @@ class _Builder:
                 chosen = self.other_candidates(line, selection, [dataset]) or [TEST]
                 row[f"{dataset}_candidates"] = ", ".join(chosen)
                 row[f"{dataset}_verified"] = all(map(is_verified, entry.records.values()))
-                known = (what for one in entry.records.values() for what in knowledge_of_test(one.info))
-                row[f"{dataset}_transductive"] = ", ".join(dict.fromkeys(known))
+                row |= mark_columns(entry.records.values(), f"{dataset}_")
             for place, metric in enumerate(headline_metrics()):
                 values, key = self.values(entry, metric), f"{dataset}_{metric.key}"
                 cell, found = self.figure(entry, values, with_state=not place), values.interval
@@ -222,7 +222,7 @@ class _Builder:
         shown = {key: one for key, one in self.outcome.entries.items() if key[2] in self.selections}
         ran = {key[2] for key, entry in shown.items() if entry.records}
         lines = [_SELECTED[selection] for selection in self.selections if selection in ran]
-        lines += transductive_notes(self.outcome.records)
+        lines += mark_notes(self.outcome.records)
         lines += ranking_notes(
             [one for lines in self.ranks.values() for columns in lines.values() for one in columns.values()]
         )
@@ -257,7 +257,7 @@ def _columns(outcome: SuiteOutcome) -> Iterator[Column]:
         yield Column(("", "", name), name, numeric=False, readers=False)
     for dataset in outcome.datasets:
         label = dataset_label(dataset, outcome.records)
-        for name in ("state", "source", "candidates", "verified", "transductive"):
+        for name in ("state", "source", "candidates", "verified", *(one.name for one in MARKS)):
             yield Column((label, "", name), f"{dataset}_{name}", numeric=False, readers=False)
         yield Column((label, "", "seeds"), f"{dataset}_seeds", readers=False)
         for metric in headline_metrics():

@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from zslbench import __version__
 from zslbench.errors import ZslbenchError
 from zslbench.output import visible_lines
-from zslbench.report import is_simulated, leak_notes, signed
+from zslbench.report import is_simulated, signed, trust_notes
 from zslbench_report.html.classes import class_accuracies, confusion
 from zslbench_report.html.curves import sample_statistics, seen_unseen_curves, training_curves
 from zslbench_report.html.networks import attention, tsne
@@ -75,7 +75,7 @@ def page(report: Report) -> str:
         outcome=outcome,
         sections=[(section, body) for section, body in bodies if body is not None],
         simulated=sorted({one.info.dataset for one in outcome.records if is_simulated(one)}),
-        leaks=leak_notes(outcome.records),
+        leaks=trust_notes(outcome.records),
         version=__version__,
         shade=SHADE,
         light=variables(False),
