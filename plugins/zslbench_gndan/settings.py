@@ -1,5 +1,5 @@
-"""Settings of GNDAN. "Code" is shiming-chen/GNDAN at d837442: model.py and config/, which hold the networks and
-no training; how it is trained here is ours, as DAZLE and MSDN."""
+"""Settings of GNDAN. "Code" is shiming-chen/GNDAN at d837442: model.py and config/, which hold the networks
+but no training; how it is trained here is ours, as DAZLE and MSDN."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class GNDANSettings(AttentionSettings):
     parts: Count = 10
     """Number K of part masks (code: AREN_parts; 6 on AWA2)."""
     threshold: Annotated[NonNegativeFloat, Field(le=1)] = 0.0
-    """A part is dropped if its mask's peak is below this fraction of the highest (code: AREN_map_threshold; 0.6
-    on AWA2)."""
+    """A part is dropped if its mask's peak is below this fraction of the highest (code:
+    AREN_map_threshold; 0.6 on AWA2)."""
     dropout: Annotated[NonNegativeFloat, Field(lt=1)] = 0.4
     """Dropout of RAN's attribute scores (code: AREN_dropout)."""
     graph_width: Count = 256
