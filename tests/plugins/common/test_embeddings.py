@@ -77,3 +77,15 @@ def test_a_row_depends_on_that_row_only(features, normalize):
     whole = embed(features)
     for number in range(20):
         np.testing.assert_array_equal(embed(features[number : number + 1])[0], whole[number])
+
+
+def test_standard_scales_by_the_training_images_mean_and_spread(features, caplog):
+    features[:, 2] = 7.25
+    with caplog.at_level(logging.WARNING, "zslbench"):
+        embed = fitted(features, "standard")
+    assert len(caplog.records) == 1
+    test = np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)
+    spread = features.std(axis=0)
+    expected = (test - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    expected[:, 2] = 0
+    np.testing.assert_allclose(embed(test), expected, atol=1e-5)
