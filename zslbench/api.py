@@ -113,6 +113,7 @@ def load(
     store: str | Path | None = None,
     data_root: str | Path | None = None,
     regions: str | None = None,
+    semantics: str | None = None,
     device: str = "auto",
     notify: Notify = lambda text: None,
 ) -> FittedRun:
@@ -120,7 +121,9 @@ def load(
 
     Args:
         run: its id or the first characters of it; it was stored with ``keep_weights``.
-        regions: name or path of the run's region features; None: the name in its record.
+        regions: name or path of the run's region features, or the folder of the pictures that it read; None:
+            the name in its record, or the data set's own.
+        semantics: name or path of its class semantics; None: the name in its record.
         notify: called with each line that the user should read.
 
     Raises:
@@ -128,7 +131,7 @@ def load(
     """
     record = Store.default(store).resolve(run)
     where = choose_mode(device).device
-    return load_run(record, data_root, regions=regions, notify=notify, device=where)
+    return load_run(record, data_root, regions=regions, semantics=semantics, notify=notify, device=where)
 
 
 @takes(prepare, RunOptions)

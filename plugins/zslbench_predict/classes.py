@@ -10,7 +10,6 @@ from jaxtyping import Float
 from zslbench.data import Findings, attribute_names, data_root, few, find_folder, read_attributes
 from zslbench.errors import DataError, did_you_mean
 from zslbench.experiment import FittedRun, Notify
-from zslbench_data import catalogue
 
 _UNIT = 1e-3
 """Largest difference of a norm from 1."""
@@ -55,14 +54,10 @@ def read_classes(
 
 def attribute_names_of(run: FittedRun) -> tuple[str, ...] | None:
     """The names of the run's semantics: those of the data set's attributes; None: it does not name them."""
-    data, count = run.record.data, run.dataset.semantics.shape[1]
-    if data["semantics"] not in ("att", "original_att"):
-        return None
-    found = run.dataset.attribute_names
-    if found is None:  # only region features bring them along
-        entry = catalogue().datasets.get(run.record.info.dataset)
-        name = entry.folder if entry else run.record.info.dataset
-        folder = find_folder(data_root(run.data_root), name)
+    found, count = run.dataset.attribute_names, run.dataset.semantics.shape[1]
+    declared = run.fitter.recipe.parts["dataset"].registered.declaration.folder
+    if found is None and declared and run.dataset.semantics_name in ("att", "original_att"):
+        folder = find_folder(data_root(run.data_root), declared)  # only region features bring them along
         named = attribute_names(folder, count, None) if folder else None
         found = named[0] if named else None
     return found if found is not None and len(found) == count else None

@@ -44,7 +44,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--batch", type=COUNT, help="Pictures at a time.  [default: 64 on a GPU, 8 on a CPU]")
 @click.option("--workers", type=click.IntRange(0, 1024), help="Decoding processes.")
-@options_of("settings", "regions", "device", "threads")
+@options_of("settings", "regions", "semantics", "device", "threads")
 @data_root_option
 @store_option
 @format_option

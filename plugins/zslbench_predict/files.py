@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zslbench.data import HDF5_SUFFIXES, RegionStore, open_npy, open_regions, read_mat, require_file
-from zslbench.errors import DataError
+from zslbench.errors import DataError, SettingsError
 from zslbench.experiment import FittedRun
 from zslbench.training import in_chunks
 
@@ -33,7 +33,10 @@ class FeatureRows:
         self.key = "row" if self._names is None else "file"
         inputs, dataset = run.embedding.inputs, run.dataset
         like = dataset.features if inputs == "features" else dataset.regions
-        assert like is not None
+        if inputs == "images" or like is None:
+            raise SettingsError(
+                f"run {run.record.info.id}: reads pictures, not features; give --images FOLDER"
+            )
         wanted, found = tuple(like.shape[1:]), tuple(self._values.shape[1:])
         if found != wanted:
             fault = f"has {_size(found)} for each image; the run was fitted on {inputs} of {_size(wanted)}"

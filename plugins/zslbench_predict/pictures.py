@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zslbench.data import (
     IMAGE_SUFFIXES,
+    Decoder,
     RegionStore,
     as_float32,
     decoded_batches,
@@ -51,8 +52,13 @@ class Pictures:
         self._workers = default_workers(gpu) if workers is None else workers
         if foreign := [key for key in settings if not key.startswith("extractor.")]:
             raise SettingsError(f"--set {foreign[0]}: only settings of the extractor, named extractor.NAME")
+        self._extraction: RecordedExtraction | None = None
+        if run.embedding.inputs == "images":
+            self._decoder = Decoder(run.embedding.image_size(run.embedding.settings))
+            return
         values = {key.removeprefix("extractor."): value for key, value in settings.items()}
         self._extraction = RecordedExtraction(_store_of(run), values)
+        self._decoder = self._extraction.decoder
         if (then := self._extraction.recorded.get("device", run.device.type)) != run.device.type:
             notify(
                 f"the run's features were extracted on {then}, these are on {run.device.type}: they differ "
@@ -62,12 +68,16 @@ class Pictures:
     def __iter__(self) -> Iterator[tuple[np.ndarray, Tensor, list[str]]]:
         """Numbers, inputs of the embedding, and for each picture why it cannot be read, or nothing."""
         paths, first = [self._folder / file for file in self._files], 0
-        decoder, of_regions = self._extraction.decoder, self._run.embedding.inputs == "regions"
-        for pixels, faults in decoded_batches(paths, decoder, size=self._batch, workers=self._workers):
-            stored = self._extraction.regions(pixels.to(self._run.device))
-            values = as_float32(stored, None) if of_regions else mean_over_regions(stored, None)
-            yield np.arange(first, first + len(pixels)), torch.from_numpy(values), list(faults)
+        for pixels, faults in decoded_batches(paths, self._decoder, size=self._batch, workers=self._workers):
+            yield np.arange(first, first + len(pixels)), self._inputs(pixels), list(faults)
             first += len(pixels)
+
+    def _inputs(self, pixels: Tensor) -> Tensor:
+        if self._extraction is None:
+            return pixels
+        stored = self._extraction.regions(pixels.to(self._run.device))
+        of_regions = self._run.embedding.inputs == "regions"
+        return torch.from_numpy(as_float32(stored, None) if of_regions else mean_over_regions(stored, None))
 
     def name(self, image: int) -> str:
         """The picture's path below the folder."""

@@ -37,6 +37,7 @@ def predict(
     batch: int | None = None,
     workers: int | None = None,
     regions: str | None = None,
+    semantics: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     data_root: str | Path | None = None,
@@ -58,6 +59,7 @@ def predict(
         calibrated: subtract the run's calibration offset, which its validation chose, from scores of seen
             classes.
         settings: of the extractor where they are not those recorded, ``{"extractor.weights": "FILE"}``.
+        regions, semantics: where the run's are, if not under the names in its record.
         batch, workers: pictures at a time, and processes that decode them; None: as for extraction.
         notify: called with each line that the user should read.
 
@@ -75,7 +77,9 @@ def predict(
         if not isinstance(run, FittedRun):
             where = held.enter_context(applied(choose_mode(device, threads)))
             record = run if isinstance(run, RunRecord) else Store.default(store).resolve(run)
-            run = load_run(record, data_root, regions=regions, notify=notify, device=where)
+            run = load_run(
+                record, data_root, regions=regions, semantics=semantics, notify=notify, device=where
+            )
         source: Pictures | FeatureRows
         if images is not None:
             from zslbench_predict.pictures import Pictures  # needs the extra extract

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli.options import SELECTIONS, emit_notes, format_option, note, store_option
+from zslbench.cli.options import (
+    SELECTIONS,
+    data_root_option,
+    emit_notes,
+    format_option,
+    note,
+    store_option,
+)
 from zslbench.data.locations import dataset_key
 from zslbench.errors import PluginError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.output import echo
@@ -93,16 +100,28 @@ def runs(store: Path | None, fmt: str, **filters: str | None) -> None:
 @click.argument("run_id", metavar="RUN")
 @click.option("--classes", is_flag=True, help="Show the accuracy of every class.")
 @click.option("--epochs", is_flag=True, help="Show the metrics of every epoch.")
+@click.option(
+    "--predictions", is_flag=True, help="Show the predicted class of every test image, with its file's name."
+)
+@data_root_option
 @store_option
 @format_option
-def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str) -> None:
+def show(
+    run_id: str,
+    classes: bool,
+    epochs: bool,
+    predictions: bool,
+    data_root: Path | None,
+    store: Path | None,
+    fmt: str,
+) -> None:
     """Show a run: metrics, settings, data, environment. RUN is its id or the first characters of it."""
     from zslbench.plugin.discovery import registry
     from zslbench.report.one_run import explain_run, run_details
     from zslbench.store.store import Store
 
-    if classes and epochs:
-        raise click.UsageError("give --classes or --epochs, not both")
+    if classes + epochs + predictions > 1:
+        raise click.UsageError("give one of --classes, --epochs and --predictions")
     where = Store.default(store)
     record = where.resolve(run_id)
     if faults := record.verify():
@@ -114,6 +133,14 @@ def show(run_id: str, classes: bool, epochs: bool, store: Path | None, fmt: str)
         emit(table, fmt, title=record.info.id)
         return
     known = registry()
+    if predictions:
+        from zslbench.report.predictions import predictions_frame
+
+        found = predictions_frame(record, known, data_root)
+        if found["file"].isna().all():
+            note(f"no files of data set '{record.info.dataset}' here name the images of this run")
+        emit(found, fmt, title=record.info.id)
+        return
     try:
         rows = explain_run(record, known)
     except PluginError as error:  # the run can be shown without it

@@ -266,6 +266,7 @@ def load_run(
     data_root: str | Path | None = None,
     *,
     regions: str | None = None,
+    semantics: str | None = None,
     notify: Notify = lambda text: None,
     embedding_only: bool = False,
     device: torch.device | str = "cpu",
@@ -275,6 +276,7 @@ def load_run(
     Args:
         regions: name or path of the run's region features, or the folder of its pictures; None: the name in
             its record, or the data set's own.
+        semantics: name or path of the run's class semantics; None: the name in its record.
         notify: called if a plugin has changed since the run.
         embedding_only: only the embedding is needed.
 
@@ -291,7 +293,7 @@ def load_run(
     files = {"images" if of_images else "regions": name}
     dataset = load_dataset(
         parts["dataset"],
-        DataFiles(record.data["features"], record.data["semantics"], **files),
+        DataFiles(record.data["features"], semantics or record.data["semantics"], **files),
         root=data_root,
         **embedding_needs(recipe),
     )

@@ -14,6 +14,7 @@ from .one_run import (
     stage_rows as stage_rows,
     stages_line as stages_line,
 )
+from .predictions import image_files as image_files, predictions_frame as predictions_frame
 from .published import (
     published_lookup as published_lookup,
     published_table as published_table,

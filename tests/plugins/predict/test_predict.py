@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -287,6 +288,28 @@ def test_the_command_writes_csv_and_json(root: Path, plain: str, tmp_path: Path)
     assert pd.read_csv(tmp_path / "out.csv")["class"][0] == rows[1][2]
 
 
+def test_a_run_shows_its_predictions_with_file_names(root: Path, plain: str, load: Any) -> None:
+    where = ["--store", str(root.parent / "runs"), "--format", "csv"]
+    done = CliRunner().invoke(cli, ["show", plain, "--predictions", "--data-root", str(root), *where])
+    assert done.exit_code == 0, done.output
+    found = pd.read_csv(io.StringIO(done.stdout))
+    assert list(found.columns[:4]) == ["image", "file", "side", "class"]
+    assert len(found) == 4 * 2 + 2 * 8
+    assert [file.partition("/")[0] for file in found["file"]] == found["class"].tolist()
+    run = load(plain)
+    best = run.predict(features=root / "Zoo" / f"{BACKBONE}.mat", top=1).set_index("file")["class"]
+    assert found["gzsl_prediction"].tolist() == best[found["file"]].tolist()
+    right = found["gzsl_prediction"] == found["class"]
+    assert (right == found["gzsl_correct"]).all()  # there are no ties
+    assert found["czsl_prediction"].isna().tolist() == (found["side"] == "seen").tolist()
+    assert found["czsl_correct"].isna().tolist() == (found["side"] == "seen").tolist()
+    accuracy = right[found["side"] == "unseen"].groupby(found["class"]).mean().mean()
+    assert accuracy == pytest.approx(run.record.metrics["u"])
+    away = CliRunner().invoke(cli, ["show", plain, "--predictions", "--data-root", str(root / "no"), *where])
+    assert away.exit_code == 0 and "name the images" in away.stderr
+    assert pd.read_csv(io.StringIO(away.stdout))["file"].isna().all()
+
+
 def test_pictures_that_cannot_be_read_are_named_and_the_others_classified(
     root: Path, plain: str, tmp_path: Path
 ) -> None:
@@ -307,3 +330,22 @@ def test_python_finds_the_function_and_the_loaded_run(root: Path, plain: str, tm
     file = _some(run, tmp_path)
     where = {"store": root.parent / "runs", "data_root": root, "device": "cpu", "threads": 1}
     pd.testing.assert_frame_equal(zslbench.predict(plain, features=file, **where), run.predict(features=file))
+
+
+# --- methods that read pictures ------------------------------------------------------------------
+
+
+def test_a_method_that_trains_on_pictures_classifies_pictures(root: Path, tmp_path: Path) -> None:
+    from looking import LOOKING
+
+    from zslbench.testing.fakes import FakeEntryPoint, registry_with, using_registry
+
+    with using_registry(registry_with(FakeEntryPoint("looking", "looking", LOOKING))):
+        how = {"dataset": "zoo", "select": "last", "threads": 1, "keep_weights": True, "data_root": root}
+        record = zslbench.run("looking", features=BACKBONE, store=tmp_path, **how).records[0]
+        run = zslbench.load(record.info.id, store=tmp_path, data_root=root, device="cpu")
+        found = run.predict(images=root / "Zoo" / "images", workers=0, batch=7, top=1)
+        table, names = record.table("predictions"), run.fold.space.names
+        assert [names[one] for one in table["gzsl_prediction"]] == found["class"][table["image"]].tolist()
+        with pytest.raises(SettingsError, match="--images"):
+            run.predict(features=root / "Zoo" / f"{BACKBONE}.mat")
