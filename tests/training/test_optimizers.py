@@ -272,6 +272,7 @@ def test_networks_with_equal_rules_train_as_under_one_optimiser(rule: Optimizer)
     "rule",
     [
         Optimizer("rmsprop", amsgrad=True),
+        Optimizer("adam", momentum=0.9),
         Optimizer("sgd", eps=1e-3),
         Optimizer(clip_norm=0.0),
         Optimizer(clip_value=-1.0),

@@ -104,7 +104,7 @@ class NetworkOptimizer:
 
 def fault_of(rule: Optimizer, epochs: int) -> str:
     """What is wrong with a rule for a program of so many epochs; an empty string if nothing is."""
-    for name in ("amsgrad", "eps"):
+    for name in ("amsgrad", "eps", "momentum"):
         if getattr(rule, name) and name not in _OPTIONS[rule.kind]:
             return f"{rule.kind} has no {name}"
     for name in ("clip_value", "clip_norm", "restart_every"):
