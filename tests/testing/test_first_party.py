@@ -95,12 +95,10 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"epochs": 2, "batch_size": 8},
         {"epochs": 1, "batch_size": 8, "order": "ids"},
     ],
-    ("classifier", "sje"): [
-        {"epochs": 2, "batch_size": 8},
-        {"epochs": 1, "batch_size": 8, "standardize": True},
-    ],
+    ("classifier", "sje"): [{"epochs": 2, "batch_size": 8, "standardize": True}],
+    ("classifier", "dap"): [{"c": 0.1}],
     ("classifier", "sae"): [{}, {"compare": "features", "unit_rows": False}],
-    ("classifier", "tcn"): [_TCN, _TCN | {"alpha": 0.0}],
+    ("classifier", "tcn"): [_TCN],
     ("classifier", "attribute-scores"): [
         {"heads": (0.9, 0.1), "offset": 2.0},
         {"heads": (0.5, 0.5), "similarity": "cosine", "semantics": "unit", "probabilities": True},

@@ -58,6 +58,7 @@ SAE_LAMBDA = {
 UNSEEN = 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "options"),
     [

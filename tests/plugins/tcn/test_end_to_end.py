@@ -25,6 +25,7 @@ RELEASED = {
 }
 
 
+@pytest.mark.slow
 def test_it_learns_on_the_toy_data_set(tmp_path):
     """Five unseen classes: chance is 20 % Acc."""
     options = {"select": "last", "epochs": 5, "every": 5, "store": tmp_path, "device": "cpu", "threads": 1}
