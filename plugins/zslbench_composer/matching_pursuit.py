@@ -1,7 +1,8 @@
 """Non-negative orthogonal matching pursuit with a fixed number of steps, for many targets at once.
 
 Each step adds the atom that correlates most with the residual, then fits the target anew by non-negative
-least squares on the atoms so far. A target stops early when no further atom correlates with its residual.
+least squares on the atoms so far. A target stops early when its residual is small, or correlates with no
+further atom. The first atom is always taken, so that every target has one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from torch import Tensor
 
 _CORRELATES = 1e-9
 """The least correlation, as a share of the target's squared length. Below it lies rounding."""
+_SMALL = 1e-3
+"""A residual is small below this fraction of the target's length, times its root mean square (code: tol)."""
 _RIDGE = 1e-10
 """Added to the squared lengths of atoms: fits of atoms that depend on each other then have one solution."""
 
@@ -33,23 +36,21 @@ def support(atoms: Float[Tensor, "z d"], targets: Float[Tensor, "b d"], k: int) 
     It computes in float64. A step compares all 2^k subsets of atoms, so k is small.
     """
     atoms, targets = atoms.detach().double(), targets.detach().double()
-    gram, fits = atoms @ atoms.T, targets @ atoms.T  # (z, z), (b, z)
-    lowest = _CORRELATES * (targets**2).sum(dim=1)
-    correlations = fits
-    chosen, used = (
-        fits.new_zeros(len(fits), 0, dtype=torch.long),
-        fits.new_zeros(len(fits), 0, dtype=torch.bool),
-    )
-    going = torch.ones_like(lowest, dtype=torch.bool)
-    for _ in range(k):
+    gram, fits, length = atoms @ atoms.T, targets @ atoms.T, targets.norm(dim=1)
+    residual, going = targets, torch.ones_like(length, dtype=torch.bool)
+    chosen = torch.zeros(len(fits), 0, dtype=torch.long, device=fits.device)
+    used = chosen.bool()
+    for step in range(k):
+        correlations = residual @ atoms.T
         best = correlations.argmax(dim=1, keepdim=True)
         taken = ((chosen == best) & used).any(dim=1)
-        going = going & (correlations.amax(dim=1) > lowest) & ~taken
+        large = residual.norm(dim=1) >= _SMALL * length**2 / targets.shape[1] ** 0.5
+        grows = large & (correlations.amax(dim=1) > _CORRELATES * length**2) & ~taken
+        going = going & grows if step else going
         chosen, used = torch.cat([chosen, best], dim=1), torch.cat([used, going[:, None]], dim=1)
-        rows = gram[chosen]  # (b, m, z)
-        among = rows.gather(2, chosen[:, None].expand(-1, chosen.shape[1], -1))
+        among = gram[chosen[:, :, None], chosen[:, None]]
         weights = non_negative(among, fits.gather(1, chosen), used)
-        correlations = fits - (weights[:, :, None] * rows).sum(dim=1)
+        residual = targets - (weights[:, :, None] * atoms[chosen]).sum(dim=1)
     return Support(chosen, used)
 
 
