@@ -75,7 +75,7 @@ class AttributeScores(Classifier):
             raise ZslbenchError(
                 f"classifier attribute-scores: features are {width} wide, not the {attributes} attribute "
                 f"scores of {len(self.settings.heads)} head(s); use an embedding that gives attribute "
-                "scores, or set heads"
+                "scores, set heads, or for method clip give features and semantics of one model"
             )
         return {}
 

@@ -27,7 +27,7 @@ import torch
 from fuzz_mutations import damaged, recompressed
 from PIL import Image
 
-from zslbench.data import RegionStore, RegionWriter, read_xlsa17
+from zslbench.data import RegionStore, RegionWriter, read_class_vectors, read_xlsa17, write_semantics
 from zslbench.data.attributes import attribute_names, attribute_vectors
 from zslbench.data.images.decoding import Decoder
 from zslbench.data.regions.hdf5 import open_hdf5
@@ -489,6 +489,16 @@ def _read_vectors(folder: Path) -> object:
     return None if found is None else found[0]
 
 
+def _make_semantics(folder: Path) -> None:
+    values = np.random.default_rng(0).random((6, 4), dtype=np.float32)
+    write_semantics(folder, "texts", values, [f"class {one}" for one in range(6)], {"kind": "texts"}, date="")
+
+
+def _read_semantics(folder: Path) -> object:
+    found = read_class_vectors(folder / "semantics" / "texts.npy", [f"class {one}" for one in range(6)])
+    return [found.values, dict(found.made or {})]
+
+
 _MAT, _NPY, _JSON, _TOML = ("*.mat",), ("*.npy",), ("*.json",), ("*.toml",)
 _RECORDS = ("*.json", "*.parquet", "*.safetensors")
 _FIRST = ({"w": torch.full((4,), 1.0)}, {"epoch": 1})
@@ -510,6 +520,7 @@ FORMATS: tuple[Format, ...] = (
     Format("CSV of a custom set", _make_custom, _read_custom, ("*.csv",), text=True),
     Format("NPY features", _make_custom, _read_custom, _NPY),
     Format("NPY word vectors", _make_vectors, _read_vectors, _NPY),
+    Format("class semantics", _make_semantics, _read_semantics, (*_NPY, *_JSON), guarded=True),
     Format("attribute names", _make_names, _read_names, ("*.txt",), text=True),
     Format("candidates", _make_candidates, _read_candidates, ("candidates.txt",), text=True),
     Format("sources.json", _make_sources, _read_sources, _JSON, text=True),
