@@ -26,13 +26,13 @@ SMALL = {
 }
 METHODS: dict[str, dict[str, Any]] = {
     "eszsl": {},
-    "f-clswgan": {
+    "free": {
         "generator.hidden": 8,
         "generator.epochs": 1,
+        "generator.code": "draw",
         "generator.per_class": 10,
         "classifier.epochs": 2,
     },
-    "free": {"generator.hidden": 8, "generator.epochs": 1, "generator.per_class": 10, "classifier.epochs": 2},
 }
 """Of free, what the classifier sees of a test image is drawn at test."""
 
@@ -113,7 +113,7 @@ def test_eszsl_scores_new_classes_by_its_bilinear_form(loaded: Callable[[str], F
 
 
 def test_classes_are_what_their_semantics_say_not_their_names(loaded: Callable[[str], FittedRun]) -> None:
-    one = loaded("f-clswgan")
+    one = loaded("free")
     new = one.with_classes(["x", "y", "z"], one.fold.space.semantics[one.fold.space.unseen].numpy())
     assert new.classes("czsl") == ("x", "y", "z")
     rows, inputs, _ = of_images(one, "unseen")
@@ -134,7 +134,7 @@ def test_new_classes_that_do_not_fit_are_refused(loaded: Callable[[str], FittedR
     with pytest.raises(SettingsError, match="10 values"):
         one.with_classes(["new"], vector[:, :4])
     with pytest.raises(ZslbenchError, match="CZSL"):
-        generative = loaded("f-clswgan").with_classes(["new"], vector, "gzsl")
+        generative = loaded("free").with_classes(["new"], vector, "gzsl")
         generative.scores(one.inputs(torch.tensor([0])), "czsl")
 
 
@@ -161,7 +161,7 @@ def test_a_classifier_that_keeps_its_classes_is_refused(
 def test_a_transductive_run_cannot_fit_its_classifier_again(
     loaded: Callable[[str], FittedRun], tmp_path: Path
 ) -> None:
-    one = loaded("f-clswgan")
+    one = loaded("free")
     info = dataclasses.replace(
         one.record.info, identity={**one.record.info.identity, "transductive": ["test features"]}
     )

@@ -81,7 +81,11 @@ def plain(finished: Callable[..., str]) -> str:
     [
         (("eszsl",), {"features": BACKBONE}),
         ((), {"embedding": "pooled", "classifier": "eszsl", "regions": BACKBONE}),
-        (("f-clswgan",), {"features": f"{BACKBONE} mean", "settings": GENERATIVE}),
+        pytest.param(
+            ("f-clswgan",),
+            {"features": f"{BACKBONE} mean", "settings": GENERATIVE},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["features", "regions", "means"],
 )
@@ -138,7 +142,7 @@ def classes_file(path: Path, vectors: dict[str, np.ndarray], names: tuple[str, .
     return path
 
 
-@pytest.mark.parametrize("method", ["eszsl", "f-clswgan"])
+@pytest.mark.parametrize("method", ["eszsl", pytest.param("f-clswgan", marks=pytest.mark.slow)])
 def test_new_classes_are_known_by_their_attributes(
     root: Path, finished: Callable[..., str], load: Any, tmp_path: Path, method: str
 ) -> None:
@@ -335,6 +339,7 @@ def test_python_finds_the_function_and_the_loaded_run(root: Path, plain: str, tm
 # --- methods that read pictures ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_method_that_trains_on_pictures_classifies_pictures(root: Path, tmp_path: Path) -> None:
     from looking import LOOKING
 
