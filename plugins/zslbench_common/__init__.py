@@ -1,4 +1,4 @@
-"""Components that many methods share: the identity and pooled embeddings, and two classifiers."""
+"""Components that many methods share: the identity and pooled embeddings, and classifiers."""
 
 from __future__ import annotations
 
@@ -37,4 +37,11 @@ def zslbench_components() -> Iterator[Component]:
         target="zslbench_common.attribute_scores:AttributeScores",
         settings="zslbench_common.settings:AttributeScoresSettings",
         summary="Attribute scores against class semantics: inner product or cosine, of one head or several",
+    )
+    yield Component(
+        kind="classifier",
+        name="bilinear-scores",
+        target="zslbench_common.bilinear_scores:BilinearScores",
+        settings="zslbench_common.settings:BilinearScoresSettings",
+        summary="Compatibility of features with class semantics by one matrix, trained with cross-entropy",
     )

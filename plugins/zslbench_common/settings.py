@@ -57,3 +57,18 @@ class AttributeScoresSettings(ComponentSettings):
     offset: Offset = 0.0
     """Calibrated stacking that is the method's own: added to the scores of unseen classes. Runs with it are
     marked wherever they are shown."""
+
+
+class BilinearScoresSettings(ComponentSettings):
+    epochs: Epochs = 25
+    """Passes over the training images."""
+    batch_size: Count = 64
+    """Images per step."""
+    lr: PositiveFloat = 1e-3
+    """Adam's learning rate."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Weight decay of W."""
+    semantics: Literal["raw", "unit"] = "unit"
+    """Class semantics as the data set stores them, or each class's scaled to unit length."""
+    offset: Offset = 0.0
+    """Calibrated stacking that is the method's own: added to the scores of unseen classes."""
