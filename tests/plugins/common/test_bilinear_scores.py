@@ -16,8 +16,8 @@ from zslbench_common.settings import BilinearScoresSettings
 SEEN, UNSEEN, D, A = [0, 2, 3], [1, 4], 6, 4
 
 
-def bilinear(semantics, **settings):
-    space = ClassSpace(tuple("abcde"), torch.as_tensor(semantics), torch.tensor(SEEN), torch.tensor(UNSEEN))
+def bilinear(a, **settings):
+    space = ClassSpace(tuple("abcde"), torch.as_tensor(a), torch.tensor(SEEN), torch.tensor(UNSEEN))
     return BilinearScores(BilinearScoresSettings(**settings), space)
 
 
