@@ -63,6 +63,7 @@ def zoo(data_root: Path, make_image: Callable[..., Image.Image], monkeypatch: py
     return data_root
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_librarys_logits(zoo: Path, model: Path, tmp_path: Path) -> None:
     settings = [f"extractor.model={model}", "extractor.output=embedding"]
     how = [part for one in settings for part in ("--set", one)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import scipy.io
 from click.testing import CliRunner
 
@@ -54,6 +55,7 @@ def test_they_are_exported_and_imported(zoo: Any, tmp_path: Path) -> None:
     assert "texts" in done.stdout
 
 
+@pytest.mark.slow
 def test_vectors_of_a_suite_are_relative_to_its_file(zoo: Any, tmp_path: Path) -> None:
     folder = tmp_path / "suites"
     folder.mkdir()
