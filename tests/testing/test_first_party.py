@@ -75,12 +75,9 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"reading": "authors", **_STAGES, "stage2.scr": False, "stage2.regressor_hidden": 6},
         _STAGES | {"stage1.lambda_g": 0.0, "stage1.alpha_std": 0.1},
     ],
-    ("embedding", "aren-frozen"): [_PARTS, _PARTS | {"second_order": 0.0, "dropout": 0.0}],
+    ("embedding", "aren-frozen"): [_PARTS],
     ("embedding", "rgen-frozen"): [_PARTS],
-    ("embedding", "apn-frozen"): [
-        {"batch_size": 8, "epochs": 2},
-        {"batch_size": 8, "epochs": 2, "reading": "paper", "pool": "average"},
-    ],
+    ("embedding", "apn-frozen"): [{"batch_size": 8, "epochs": 2}],
     ("embedding", "composer"): [
         {
             f"{phase}.{name}": value
