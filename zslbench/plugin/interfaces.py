@@ -561,7 +561,8 @@ class Classifier(_Fitted):
     needs_examples: ClassVar[bool]
     """True: it scores only classes that it has examples of, so it needs a generator and is fitted twice: on
     real seen and synthetic unseen features over all classes (f_gzsl), and on synthetic unseen features in the
-    space of the unseen classes (f_czsl). False: it scores from semantics and is fitted once."""
+    space of the unseen classes (f_czsl). False: it scores from the semantics of its space and is fitted once;
+    its networks do not hold the classes, so that ``zslbench predict`` can score others."""
     reads: ClassVar[Literal["inputs", "features"]] = "inputs"
     """What it is fitted on and scores: the generator's inputs, or real and synthetic features g before
     ``transform``."""

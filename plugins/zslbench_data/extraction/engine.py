@@ -169,7 +169,7 @@ class _Extraction:
         self.provenance = {
             "source": f"images of {folder.name} as listed in {self.images.listed_in}",
             "backbone": backbone,
-            "extractor": {"name": options.backbone, "settings": _portable(extractor.settings)},
+            "extractor": {"name": options.backbone, "settings": portable(extractor.settings)},
             "grid": grid,
             "simulated": False,
             "finetuned": False,
@@ -298,7 +298,7 @@ def region_features(extractor: FeatureExtractor, pixels: Tensor, mixed: bool, wh
     return found
 
 
-def _portable(settings: Any) -> dict[str, Any]:
+def portable(settings: Any) -> dict[str, Any]:
     """An extractor's settings without those that name files of this machine."""
     values = settings.flat() if isinstance(settings, ComponentSettings) else {}
     return {

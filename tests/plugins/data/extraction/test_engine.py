@@ -22,7 +22,8 @@ from PIL import Image
 
 from zslbench.data.regions.store import RegionStore
 from zslbench.errors import DataError, Interrupted, MissingData, PluginError, SettingsError, ZslbenchError
-from zslbench_data.extraction.engine import ExtractionOptions, extract
+from zslbench.plugin import ComponentSettings
+from zslbench_data.extraction.engine import ExtractionOptions, extract, portable
 from zslbench_data.progress import Display
 from zslbench_data.staging import locked
 
@@ -103,6 +104,7 @@ def test_the_store_records_its_provenance(zoo: Path, tmp_path: Path) -> None:
         [4, 4],
         "images of Zoo as listed in images",
     )
+    assert provenance["extractor"] == {"name": "blocks", "settings": {}}
     assert provenance["finetuned"] is False
     assert store.describe()["finetuned"] is False  # which runs quote
     settings = provenance["settings"]
@@ -114,6 +116,24 @@ def test_the_store_records_its_provenance(zoo: Path, tmp_path: Path) -> None:
     )
     assert settings["images"]["count"] == 48
     assert str(tmp_path) not in json.dumps(dict(provenance))
+
+
+def test_settings_that_name_files_of_this_machine_are_not_recorded(tmp_path: Path) -> None:
+    class Settings(ComponentSettings):
+        """A backbone's."""
+
+        weights: str
+        """A file."""
+        layer: str = "conv5"
+        """A name."""
+        image_size: int = 64
+        """Pixels."""
+
+    (tmp_path / "own.pth").write_bytes(b"")
+    kept = {"layer": "conv5", "image_size": 64}
+    assert portable(Settings(weights=str(tmp_path / "own.pth"))) == kept
+    assert portable(Settings(weights="packaged")) == kept | {"weights": "packaged"}
+    assert portable(None) == {}
 
 
 def test_processes_and_batches_change_no_bit(zoo: Path) -> None:
