@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from zslbench.plugin import Component, Method, Range, Reading, Variant, hookimpl
 
@@ -29,11 +30,19 @@ def zslbench_components() -> Iterator[Component]:
         summary=SUMMARY,
         paper=PAPER,
     )
+    yield Component(
+        kind="embedding",
+        name="apn",
+        target="zslbench_apn.finetuned:APN",
+        settings="zslbench_apn.finetuned:FineTunedAPNSettings",
+        summary=SUMMARY + " (on pictures)",
+        paper=PAPER,
+    )
 
 
 @hookimpl
 def zslbench_methods() -> Iterator[Method]:
-    yield Method(
+    frozen = Method(
         name="apn-frozen",
         embedding="apn-frozen",
         classifier="attribute-scores",
@@ -52,6 +61,15 @@ def zslbench_methods() -> Iterator[Method]:
         ),
         tunable=TUNABLE,
         variants=VARIANTS,
+    )
+    yield frozen
+    yield replace(
+        frozen,
+        name="apn",
+        embedding="apn",
+        summary=SUMMARY + " (the backbone trains too)",
+        presets="zslbench_apn.finetuned_presets",
+        tunable=TUNABLE | {"embedding.backbone.lr": Range(1e-6, 1e-2, log=True)},
     )
 
 

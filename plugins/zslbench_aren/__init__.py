@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from zslbench.plugin import Component, Method, Options, Range, Variant, hookimpl
 
@@ -31,11 +32,19 @@ def zslbench_components() -> Iterator[Component]:
         summary=SUMMARY,
         paper=PAPER,
     )
+    yield Component(
+        kind="embedding",
+        name="aren",
+        target="zslbench_aren.finetuned:AREN",
+        settings="zslbench_aren.finetuned:FineTunedARENSettings",
+        summary=SUMMARY + " (on pictures)",
+        paper=PAPER,
+    )
 
 
 @hookimpl
 def zslbench_methods() -> Iterator[Method]:
-    yield Method(
+    frozen = Method(
         name="aren-frozen",
         embedding="aren-frozen",
         classifier="attribute-scores",
@@ -52,4 +61,13 @@ def zslbench_methods() -> Iterator[Method]:
                 settings={"embedding.second_order": 0.0},
             ),
         ),
+    )
+    yield frozen
+    yield replace(
+        frozen,
+        name="aren",
+        embedding="aren",
+        summary=SUMMARY + " (the backbone trains too)",
+        presets="zslbench_aren.finetuned_presets",
+        tunable=TUNABLE | {"embedding.backbone.lr": Range(1e-6, 1e-2, log=True)},
     )

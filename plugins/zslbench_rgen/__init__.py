@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from zslbench.plugin import Component, Method, Range, Variant, hookimpl
 from zslbench_aren import TUNABLE as AREN_TUNABLE
@@ -29,11 +30,19 @@ def zslbench_components() -> Iterator[Component]:
         summary=SUMMARY,
         paper=PAPER,
     )
+    yield Component(
+        kind="embedding",
+        name="rgen",
+        target="zslbench_rgen.finetuned:RGEN",
+        settings="zslbench_rgen.finetuned:FineTunedRGENSettings",
+        summary=SUMMARY + " (on pictures)",
+        paper=PAPER,
+    )
 
 
 @hookimpl
 def zslbench_methods() -> Iterator[Method]:
-    yield Method(
+    frozen = Method(
         name="rgen-frozen",
         embedding="rgen-frozen",
         classifier="attribute-scores",
@@ -44,4 +53,13 @@ def zslbench_methods() -> Iterator[Method]:
         presets="zslbench_rgen.presets",
         tunable=TUNABLE,
         variants=VARIANTS,
+    )
+    yield frozen
+    yield replace(
+        frozen,
+        name="rgen",
+        embedding="rgen",
+        summary=SUMMARY + " (the backbone trains too)",
+        presets="zslbench_rgen.finetuned_presets",
+        tunable=TUNABLE | {"embedding.backbone.lr": Range(1e-6, 1e-2, log=True)},
     )

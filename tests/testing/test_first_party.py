@@ -32,6 +32,7 @@ _HSVA = {"hidden": 8, "structure": 7, "classifier_hidden": 6, "directions": 4}
 _TCN = {"epochs": 2, "iterations": 3, "batch_size": 8, "hidden": 6}
 _SDGZSL = {"hidden": 8, "code": 6, "latent": 4, "factor": 8, "batch_size": 16}
 _PARTS = {"parts": 3, "threshold": 0.5, "batch_size": 8, "epochs": 2}
+_TINY = {"epochs": 2, "backbone.name": "tiny", "backbone.image_size": 36, "backbone.crop": 32}
 _CE_GZSL = {
     "hidden": 8,
     "embedding": 8,
@@ -75,6 +76,9 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"reading": "authors", **_STAGES, "stage2.scr": False, "stage2.regressor_hidden": 6},
         _STAGES | {"stage1.lambda_g": 0.0, "stage1.alpha_std": 0.1},
     ],
+    ("embedding", "aren"): [_TINY | _PARTS | {"backbone.norm": "trained"}],
+    ("embedding", "rgen"): [_TINY | _PARTS | {"backbone.augment": False}],
+    ("embedding", "apn"): [_TINY | {"batch_size": 8, "backbone.head_epochs": 1, "backbone.accumulate": 2}],
     ("embedding", "aren-frozen"): [_PARTS],
     ("embedding", "rgen-frozen"): [_PARTS],
     ("embedding", "apn-frozen"): [{"batch_size": 8, "epochs": 2}],
@@ -211,8 +215,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "tf-vaegan": _GENERATIVE,
     "sdgzsl": _GENERATIVE,
     "ce-gzsl": _GENERATIVE,
-    "apn-frozen": _REGIONS,
-    "aren-frozen": _REGIONS,
+    **dict.fromkeys(("apn", "apn-frozen", "aren", "aren-frozen", "rgen"), _REGIONS),
     "composer": {"dataset.images_per_class": 10}
     | {f"embedding.{phase}.{name}": 2 for phase in ("phase1", "phase2") for name in ("epochs", "iterations")},
     "rgen-frozen": _REGIONS,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from zslbench.plugin.interfaces import Batch, Losses, Step
+from zslbench.errors import PluginError
+from zslbench.plugin.interfaces import Batch, Losses, Normal, Permutation, Step
 from zslbench.training import linear
 from zslbench.training.step import step_function
 
@@ -101,6 +104,27 @@ def test_state_and_log_come_back_and_nothing_is_changed():
     for name, value in case.nets()["net"].items():
         assert torch.equal(nets["net"][name], value)
         assert not nets["net"][name].requires_grad
+
+
+@pytest.mark.parametrize("parts", [2, 3, 5, 9])
+def test_parts_of_a_batch_give_what_the_whole_does(parts):
+    """Five rows in parts of two and three, of one and two, or of one; the loss is a mean over rows."""
+    case = Case(1)
+    step = replace(STEP, noise={"shift": Normal((3,))})
+    arguments = case.nets(), case.batch(), {"shift": torch.tensor(case.shift)}
+    whole, losses = step_function(step)(*arguments)
+    found, its_losses = step_function(replace(step, accumulate=parts))(*arguments)
+    for name, gradient in whole["net"].items():
+        torch.testing.assert_close(found["net"][name], gradient, rtol=1e-12, atol=1e-14)
+    assert its_losses.total.item() == pytest.approx(losses.total.item(), rel=1e-12)
+    assert its_losses.log["error"].item() == pytest.approx(losses.log["error"].item(), rel=1e-12)
+    assert its_losses.state["calls"].item() == pytest.approx(3)
+
+
+def test_an_order_of_the_batch_has_no_parts():
+    step = replace(STEP, noise={"order": Permutation()}, accumulate=2)
+    with pytest.raises(PluginError, match="order"):
+        step_function(step)(Case(0).nets(), Case(0).batch(), {"order": torch.arange(5)})
 
 
 def test_a_step_without_state():

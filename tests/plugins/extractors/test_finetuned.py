@@ -49,7 +49,7 @@ def settings(**changes: Any) -> Settings:
         "trained_blocks": 2,
         "image_size": 36,
         "crop": 32,
-        "lr": 1e-3,
+        "lr": 2e-3,
         "augment": False,
     }
     head = {"parts": 2, "compressed": 2, "epochs": 2, "batch_size": 8, "lr": 1e-3}
