@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Shaped, UInt8
@@ -37,18 +37,12 @@ from zslbench_extractors.settings import BackboneSettings
 _NOISE = {"backbone_crop": Uniform((4,)), "backbone_flip": Uniform(())}
 
 
-class FineTunedSettings(Protocol):
-    """Settings of an embedding of regions with a further group."""
-
-    backbone: BackboneSettings
-
-
 class FineTuned(Embedding):
     """An embedding of pictures: ``of_regions`` on the last maps of a backbone that trains with it.
 
     Networks are those of ``of_regions`` and, one for each block, those of the backbone. The conditions on
     ``of_regions``: its ``fit`` returns one program that trains on ``view.regions``, and none of its networks
-    is called like a block.
+    is called like a block. Its settings have a further group, ``backbone``.
     """
 
     inputs = "images"

@@ -49,8 +49,9 @@ class VisionSettings(ComponentSettings):
 class BackboneSettings(SettingsGroup):
     """A backbone that trains on pictures, with the embedding on its last maps."""
 
-    name: Literal["efficientnet-lite0", "tiny"] = "efficientnet-lite0"
-    """The backbone; tiny: one with random weights, for tests and the toy data set."""
+    name: Literal["efficientnet-lite0", "resnet101", "tiny"] = "efficientnet-lite0"
+    """The backbone. resnet101: torchvision's first ImageNet weights, which must be on this machine; tiny:
+    random weights, for tests and the toy data set."""
     trained_blocks: Count = 3
     """How many of its last blocks train; the others are frozen. EfficientNet-Lite0 has nine: its stem, seven
     stages and its head."""

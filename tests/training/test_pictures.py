@@ -19,7 +19,9 @@ from zslbench.training import (
 )
 from zslbench.training.pictures import _placed
 
-PICTURES = torch.randint(0, 256, (4, 3, 30, 41), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+PICTURES = torch.randint(
+    0, 256, (4, 3, 30, 41), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+)
 
 
 @given(

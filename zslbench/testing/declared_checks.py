@@ -20,6 +20,7 @@ from zslbench.evaluation.metrics import headline_metrics
 from zslbench.evaluation.selection import Mode, Selection
 from zslbench.experiment import pipeline
 from zslbench.experiment.datasets import load_dataset
+from zslbench.experiment.fitting import embedding_needs
 from zslbench.experiment.published import published_ablation
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin.dataset import Dataset
@@ -166,8 +167,8 @@ class MethodCase:
 
     @cached_property
     def _data(self) -> Dataset:
-        source = self.recipe().with_settings(self.settings).parts["dataset"]
-        return load_dataset(source, root=self.data_root)
+        recipe = self.recipe().with_settings(self.settings)
+        return load_dataset(recipe.parts["dataset"], root=self.data_root, **embedding_needs(recipe))
 
 
 def method_declared(case: MethodCase) -> None:

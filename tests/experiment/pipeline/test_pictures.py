@@ -106,6 +106,7 @@ def test_a_data_set_without_pictures_is_refused(looking: Registry) -> None:
         pipeline.run(recipe, bare, Selection("last"), Training(Streams(0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["last", "val"])
 def test_no_test_picture_reaches_training(looking: Registry, mode: Any) -> None:
     recipe = resolve(looking, "toy", method="looking", settings=TOY)
@@ -134,6 +135,7 @@ def test_parts_of_a_batch_train_like_the_whole(looking: Registry) -> None:
         torch.testing.assert_close(parts[path], whole[path], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_runs_are_marked_and_trained_one_by_one(looking: Registry, tmp_path: Path) -> None:
     found = zslbench.run(
         "looking", dataset="toy", seeds=[0, 1], replicas=2, settings=TOY, epochs=1, every=1, threads=1,
