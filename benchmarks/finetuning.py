@@ -28,7 +28,8 @@ from zslbench.report import render
 from zslbench.testing import TinyInputs
 from zslbench.training.iteration import example_calls, initial_networks
 from zslbench.training.step import step_function
-from zslbench_aren.finetuned import AREN, FineTunedARENSettings
+from zslbench_aren.finetuned import AREN
+from zslbench_aren.settings import FineTunedARENSettings
 from zslbench_extractors.settings import BackboneSettings
 
 CASES: dict[str, dict[str, Any]] = {

@@ -34,7 +34,7 @@ def zslbench_components() -> Iterator[Component]:
         kind="embedding",
         name="apn",
         target="zslbench_apn.finetuned:APN",
-        settings="zslbench_apn.finetuned:FineTunedAPNSettings",
+        settings="zslbench_apn.settings:FineTunedAPNSettings",
         summary=SUMMARY + " (on pictures)",
         paper=PAPER,
     )

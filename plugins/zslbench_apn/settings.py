@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from zslbench.plugin import ComponentSettings, Count, Epochs
+from zslbench_extractors.settings import BackboneSettings
 
 
 class APNSettings(ComponentSettings):
@@ -39,3 +40,10 @@ class APNSettings(ComponentSettings):
     """The learning rate is multiplied by it every ten epochs (main.py, classifier_lr)."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Adam's first decay (beta1); Adam starts anew in every epoch, as in the code."""
+
+
+class FineTunedAPNSettings(APNSettings):
+    """Settings of APN and of its backbone."""
+
+    backbone: BackboneSettings = BackboneSettings()
+    """What trains on pictures, and how."""

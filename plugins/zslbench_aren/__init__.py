@@ -36,7 +36,7 @@ def zslbench_components() -> Iterator[Component]:
         kind="embedding",
         name="aren",
         target="zslbench_aren.finetuned:AREN",
-        settings="zslbench_aren.finetuned:FineTunedARENSettings",
+        settings="zslbench_aren.settings:FineTunedARENSettings",
         summary=SUMMARY + " (on pictures)",
         paper=PAPER,
     )

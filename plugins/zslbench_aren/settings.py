@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from zslbench.plugin import ComponentSettings, Count, Epochs
+from zslbench_extractors.settings import BackboneSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -44,3 +45,10 @@ class ARENSettings(PartSettings):
     second_order: NonNegativeFloat = 1.0
     """Weight of the second-order stream against the parts' 1, in the loss and in the scores (code:
     ls_coef_bi and coef_bi, 0 by default: the released model has the parts alone)."""
+
+
+class FineTunedARENSettings(ARENSettings):
+    """Settings of AREN and of its backbone."""
+
+    backbone: BackboneSettings = BackboneSettings()
+    """What trains on pictures, and how."""

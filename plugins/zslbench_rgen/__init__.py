@@ -34,7 +34,7 @@ def zslbench_components() -> Iterator[Component]:
         kind="embedding",
         name="rgen",
         target="zslbench_rgen.finetuned:RGEN",
-        settings="zslbench_rgen.finetuned:FineTunedRGENSettings",
+        settings="zslbench_rgen.settings:FineTunedRGENSettings",
         summary=SUMMARY + " (on pictures)",
         paper=PAPER,
     )

@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 from zslbench_extractors.finetuned import FineTuned
-from zslbench_extractors.settings import BackboneSettings
 from zslbench_rgen.rgen import RGENFrozen
-from zslbench_rgen.settings import RGENSettings
-
-
-class FineTunedRGENSettings(RGENSettings):
-    """Settings of RGEN and of its backbone."""
-
-    backbone: BackboneSettings = BackboneSettings()
-    """What trains on pictures, and how."""
 
 
 class RGEN(FineTuned):

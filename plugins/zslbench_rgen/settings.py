@@ -10,6 +10,7 @@ from pydantic import NonNegativeFloat, PositiveFloat
 
 from zslbench.plugin import Count
 from zslbench_aren.settings import PartSettings
+from zslbench_extractors.settings import BackboneSettings
 
 
 class RGENSettings(PartSettings):
@@ -23,3 +24,10 @@ class RGENSettings(PartSettings):
     """Ridge of the regression that expresses seen classes by unseen ones (TCN's code: 1)."""
     least: NonNegativeFloat = 1e-3
     """Coefficients of that regression below it become 0 (TCN's code: 1e-3)."""
+
+
+class FineTunedRGENSettings(RGENSettings):
+    """Settings of RGEN and of its backbone."""
+
+    backbone: BackboneSettings = BackboneSettings()
+    """What trains on pictures, and how."""

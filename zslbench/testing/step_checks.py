@@ -48,6 +48,8 @@ class _Call:
     nets: Networks
     batch: Batch
     noise: Noise
+    lifts: bool
+    """Whether the program may be lifted over seeds."""
 
     @property
     def arguments(self) -> tuple[Networks, Batch, Noise]:
@@ -71,7 +73,9 @@ def _calls(case: ComponentCase) -> Iterator[_Call]:
         streams = Streams(0, case.device)
         for step, batch, noise in example_calls(program, semantics, streams):
             nets = {**initial_networks(program, streams), **program.frozen}
-            yield _Call(f"program '{program.name}', step '{step.name}'", step, nets, batch, noise)
+            yield _Call(
+                f"program '{program.name}', step '{step.name}'", step, nets, batch, noise, program.lift
+            )
 
 
 def step_losses(case: ComponentCase) -> None:
@@ -105,8 +109,9 @@ def steps_pure(case: ComponentCase) -> None:
 
 
 def steps_lift(case: ComponentCase) -> None:
-    """A step can be batched over seeds by ``torch.func.vmap``; with one replica it gives the same bits."""
-    for call in _calls(case):
+    """A step can be batched over seeds by ``torch.func.vmap``; with one replica it gives the same bits. Steps
+    of programs with ``lift=False`` need not."""
+    for call in (one for one in _calls(case) if one.lifts):
         function = step_function(call.step)
         lifted = torch.func.vmap(function)
         replica = tree_map(lambda tensor: tensor[None], call.arguments)
@@ -175,6 +180,8 @@ def seeds_together(case: ComponentCase) -> None:
     """Three seeds' programs, lifted together, give each seed the losses and gradients of its plain steps."""
     semantics = case.space().semantics
     for programs in zip(*(case.programs(seed) for seed in range(_SEEDS)), strict=True):
+        if not all(one.lift for one in programs):
+            continue
         members = {}
         for seed, program in enumerate(programs):
             training = Training(Streams(seed, case.device), stage=program.name)

@@ -87,3 +87,14 @@ def test_fewer_rows_are_half_of_each_side_in_another_order(dataset):
         assert len(new) == len(old) // 2
         assert set(new) < set(old)
         assert not np.array_equal(new, np.sort(new))
+
+
+def test_noise_in_pictures_is_pictures(known, small):
+    part = resolve(known, "toy", method="honest", settings=small).parts["dataset"]
+    pictures = load_dataset(part, image_size=8)
+    changed, rows = with_noise(pictures, 0), rows_of(pictures)
+    assert changed.regions.array.dtype == np.uint8
+    assert (changed.regions[rows] != pictures.regions[rows]).any(axis=(1, 2)).all()
+    train = pictures.split.trainval
+    assert np.array_equal(changed.regions[train], pictures.regions[train])
+    assert digests(changed)["regions"] != digests(pictures)["regions"]

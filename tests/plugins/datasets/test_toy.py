@@ -128,3 +128,19 @@ def test_load_end_to_end(tmp_path: Path) -> None:
         source.load(DataRequest("toy", tmp_path, features="res101"))
     with pytest.raises(UnknownName, match="no class semantics 'sentence'"):
         source.load(DataRequest("toy", tmp_path, semantics="sentence"))
+
+
+def test_pictures_show_the_regions_as_coloured_blocks() -> None:
+    """A grid of two cells of 4 x 4 blocks a side: at 16 pixels a block has two a side, at 8 one."""
+    settings = ToySettings(classes=4, unseen=1, images_per_class=5, grid=2)
+    small, large = (generate(settings, image_size=size) for size in (8, 16))
+    assert small.regions is not None and large.regions is not None
+    rows = np.arange(20)
+    pixels = small.regions[rows].reshape(20, 8, 8, 3)
+    assert np.array_equal(large.regions[rows].reshape(20, 16, 16, 3), pixels.repeat(2, 1).repeat(2, 2))
+    # Features are the mean over the cells; the picture shows values from 0 to 4 as 0 to 255.
+    cells = pixels.reshape(20, 2, 4, 2, 4, 3).transpose(0, 1, 3, 2, 4, 5).reshape(20, 4, 48)
+    means, shown = small.features, cells.mean(axis=1) * 4 / 255
+    inside = (cells < 255).all(axis=1)
+    np.testing.assert_allclose(shown[inside], means[inside], atol=0.01)
+    assert np.array_equal(small.labels, generate(settings).labels)
