@@ -168,7 +168,7 @@ class FineTuned(Embedding):
         """Region features of pictures or of the frozen blocks' output, and new statistics of batch norms."""
         s = self.options
         if s.augment:
-            x = random_resized_crop(x, noise["backbone_crop"], s.crop, s.area)
+            x = random_resized_crop(x, noise["backbone_crop"], s.crop, s.area, s.ratio)
             x = random_flip(x, noise["backbone_flip"])
         elif not self.frozen_blocks:
             x = center_crop(x, s.crop)

@@ -74,6 +74,8 @@ class BackboneSettings(SettingsGroup):
     computed once and kept in memory: 88 kB a picture if stage6 is the first that trains."""
     area: tuple[Share, Share] = (0.08, 1.0)
     """Smallest and largest share of a picture's area in a random crop (torchvision's)."""
+    ratio: tuple[PositiveFloat, PositiveFloat] = (3 / 4, 4 / 3)
+    """Smallest and largest ratio of width to height of a random crop (torchvision's)."""
     accumulate: Count = 1
     """Parts that a batch is computed in, where it does not fit into memory."""
 
@@ -81,4 +83,6 @@ class BackboneSettings(SettingsGroup):
     def _crop_fits(self) -> BackboneSettings:
         if self.crop > self.image_size or self.area[0] > self.area[1] or not self.area[1]:
             raise ValueError("crop must be at most image_size, and area from a smaller share to a larger one")
+        if self.ratio[0] > self.ratio[1]:
+            raise ValueError("ratio goes from a smaller to a larger ratio of width to height")
         return self

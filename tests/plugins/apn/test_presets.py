@@ -42,6 +42,17 @@ def test_a_preset_says_what_the_script_says(name, reading):
     assert c.probabilities and c.semantics == "raw"
 
 
+def test_the_fine_tuned_form_trains_as_the_script_says():
+    frozen, tuned = (
+        resolve(registry(), "cub", method=name).parts["embedding"].settings for name in ("apn-frozen", "apn")
+    )
+    assert tuned.model_dump(exclude={"backbone"}) == frozen.model_dump()
+    backbone = tuned.backbone
+    assert backbone.lr == backbone.head_lr == 1e-6  # --classifier_lr
+    assert backbone.head_epochs == 1 + 5  # epochs up to --pretrain_epoch
+    assert (backbone.augment, backbone.image_size, backbone.crop) == (False, 256, 224)
+
+
 NAMES = ("has_bill_color::red", "has_leg_color::red", "has_shape::long-legged-like")
 
 

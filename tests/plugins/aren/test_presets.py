@@ -20,6 +20,17 @@ def test_the_preset_for_cub_says_what_the_released_code_says():
     assert recipe.parts["classifier"].settings.semantics == "unit"
 
 
+def test_the_fine_tuned_form_crops_as_the_released_code():
+    frozen, tuned = (
+        resolve(registry(), "cub", method=name).parts["embedding"].settings
+        for name in ("aren-frozen", "aren")
+    )
+    assert tuned.model_dump(exclude={"backbone"}) == frozen.model_dump()
+    backbone = tuned.backbone
+    assert (backbone.lr, backbone.norm, backbone.augment) == (1e-3, "trained", True)
+    assert (backbone.area, backbone.ratio) == ((0.08, 1.0), (0.5, pytest.approx(4 / 3, abs=1e-4)))
+
+
 @pytest.mark.parametrize(
     ("second", "nets"), [(1.0, {"masks", "first", "compress", "second"}), (0.0, {"masks", "first"})]
 )
