@@ -33,7 +33,7 @@ class DeViSESettings(RankingSettings):
 class SJESettings(RankingSettings):
     standardize: bool = False
     """Whether xᵀW is brought to mean 0 and spread 1 over its entries before the most violating class is
-    sought (code: find_compatible_y); the update uses xᵀW itself."""
+    sought (code: find_compatible_y). The update uses xᵀW itself, so the logged loss may be negative."""
 
 
 class ALESettings(RankingSettings):

@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from by_hand import agree
+from by_hand import agree, gradient_of, numerical_gradient, tensors
 
-from zslbench.plugin import ClassSpace
+from zslbench.plugin import Batch, ClassSpace, Streams, TrainView
 from zslbench_common.attribute_attention import attend
 from zslbench_common.attribute_scores import (
     AttributeScores,
@@ -17,7 +17,8 @@ from zslbench_common.attribute_scores import (
     favour_unseen,
     self_calibration,
 )
-from zslbench_common.settings import AttributeScoresSettings
+from zslbench_common.bilinear_scores import BilinearScores
+from zslbench_common.settings import AttributeScoresSettings, BilinearScoresSettings
 
 N, A, C = 3, 4, 5
 SEEN, UNSEEN = [0, 1, 4], [2, 3]
@@ -127,3 +128,28 @@ def test_attention_pools_each_value_with_the_same_weights(rng):
             agree(alpha[n, :, i], weights)
             agree(first[n, i], weights @ (r[n] @ values[0, i]))
             agree(second[n, i], weights @ (r[n] @ values[1, i]))
+
+
+def test_bilinear_scores_loss_and_gradient(rng):
+    """Cross-entropy over the seen classes of xᵀ W a(c) / ‖a(c)‖; the offset is for scores alone."""
+    semantics, x, labels = rng.normal(size=(C, A)), rng.normal(size=(N, 2)), np.array([4, 0, 1])
+    space = ClassSpace(tuple("abcde"), torch.tensor(semantics), torch.tensor(SEEN), torch.tensor(UNSEEN))
+    part = BilinearScores(BilinearScoresSettings(offset=3.0), space)
+    program = part.fit(TrainView(torch.tensor(x), torch.tensor(labels)))
+    ((net, (tensor,)),) = program.initial(Streams(0)).items()
+    nets = {net: {tensor: rng.normal(size=(2, A))}}
+
+    def scores(nets):
+        return np.array([[row @ nets[net][tensor] @ a / length(a) for a in semantics] for row in x])
+
+    def loss(nets):
+        s = scores(nets)
+        return np.mean([np.log(np.exp(row[SEEN]).sum()) - row[y] for row, y in zip(s, labels, strict=True)])
+
+    ((step,),) = program.passes
+    batch = Batch(torch.tensor(x), torch.tensor(labels), torch.tensor(semantics)[torch.tensor(labels)])
+    agree(step.losses(tensors(nets), batch, {}).total, loss(nets))
+    actual = gradient_of(lambda nets: step.losses(nets, batch, {}).total, nets, (net,))
+    agree(actual, numerical_gradient(loss, nets, (net,)), 1e-7)
+    found = part.scores(tensors(nets), torch.tensor(x)).numpy() - scores(nets)
+    np.testing.assert_allclose(found[:, UNSEEN] - found[:, SEEN[:2]], 3.0, atol=1e-9)
