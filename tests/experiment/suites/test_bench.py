@@ -368,3 +368,13 @@ def test_selections_are_cells_of_their_own(known: Registry, suite: Any) -> None:
     assert [key[2] for key in found.entries] == ["val", "oracle", "last"]
     assert [entry.records[0].info.selection for entry in found.entries.values()] == ["val", "oracle", "last"]
     assert len({one.info.id for one in found.records}) == 3
+
+
+def test_a_data_set_that_a_row_leaves_out_is_an_empty_entry(known: Registry, suite: Any) -> None:
+    rows = LAB + SOLID + 'datasets = "there"\n'
+    outcome = bench(suite(rows, 'datasets = ["toy", "there"]\n'))
+    states = {place[:2]: entry.state for place, entry in outcome.entries.items()}
+    assert states["lab (solid)", "toy"] == "not applicable"
+    assert {state for place, state in states.items() if place != ("lab (solid)", "toy")} == {"done"}
+    table = suite_table(outcome)
+    assert len(table.rows) == 2

@@ -238,3 +238,18 @@ def test_a_preset_for_all_lines_is_one_where_a_method_has_it(known: Registry, su
     places = first_cells(resolve_suite(suite(GAN + LAB, 'preset = "cpu"\n'), known))
     gan, lab = (places[name, "there"].recipe for name in ("tf-vaegan", "lab"))
     assert (gan.preset, lab.preset) == ("cpu", None)
+
+
+def test_a_row_runs_on_the_data_sets_that_it_names(known: Registry, suite: Any) -> None:
+    rows = LAB + GAN + 'datasets = ["there"]\n'
+    mine = suite(rows, TWO + "seeds = 2\n")
+    found = resolve_suite(mine, known)
+    assert {(cell.line.label, cell.dataset) for cell in found.cells} == {
+        ("lab", "toy"),
+        ("lab", "there"),
+        ("tf-vaegan", "there"),
+    }
+    assert [row.method for row in mine.narrowed(datasets=["toy"]).rows] == ["lab"]
+    for wrong in ('datasets = ["elsewhere"]\n', "datasets = []\n"):
+        with pytest.raises(SettingsError):
+            suite(LAB + wrong, TWO)

@@ -92,7 +92,8 @@ class Ledger:
 EntryState = Literal["done", "partial", "failed", "missing", "no data", "no plugin", "not applicable"]
 """``partial``: some seeds have finished; ``failed``: none has and one ended with an error; ``missing``: not
 run; ``no data``: the data set is not on this machine; ``no plugin``: no plugin provides the method; ``not
-applicable``: the method does not do this, as an oracle selection of a closed form."""
+applicable``: the method does not do this, as an oracle selection of a closed form, or the suite leaves it
+out."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,8 @@ def stored_outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str]
 
 
 def _entry(seeds: Sequence[Cell], store: Store, ledger: Ledger) -> Entry:
+    if not seeds:
+        return Entry("not applicable", reason="the suite leaves this data set out for this line")
     if seeds[0].resolved is None:
         state: EntryState = "no data" if seeds[0].status == "no data" else "no plugin"
         return Entry(state, reason=seeds[0].reason)

@@ -127,6 +127,8 @@ class Row(RowOptions):
     """Its group in the table; None: the one that the method's plugin declares."""
     published: str | Literal[False] | None = None
     """The method's name in the published results; None: its own name; false: nothing is compared."""
+    datasets: Annotated[Names, AfterValidator(_distinct)] = ()
+    """The suite's data sets that it runs on; empty: all of them."""
     on: dict[str, RowOptions] = {}
     """Options on single data sets: ``[methods.on.cub]``."""
 
@@ -155,6 +157,9 @@ class Row(RowOptions):
         if parts and (self.variants or self.readings):
             raise ValueError("a composition has no variants and readings: give each its own row")
         return self
+
+    def runs_on(self, dataset: str) -> bool:
+        return not self.datasets or dataset in self.datasets
 
     def split(self) -> Iterator[Row]:
         """One row for each variant and reading, with its label."""
@@ -200,6 +205,12 @@ class Definition(RowOptions):
             f"{where}'on.{name}' is not a data set of the suite, {did_you_mean(name, self.datasets)}"
             for where, overlays in (("", self.on), *((f"{where}: ", row.on) for where, row in rows.items()))
             for name in overlays
+            if name not in self.datasets
+        ]
+        faults += [
+            f"{where}: '{name}' is not a data set of the suite, {did_you_mean(name, self.datasets)}"
+            for where, row in rows.items()
+            for name in row.datasets
             if name not in self.datasets
         ]
         labels: dict[str, str] = {}
@@ -260,7 +271,8 @@ class Suite(Definition):
     @property
     def rows(self) -> tuple[Row, ...]:
         """One for each line of the table."""
-        return tuple(one for row in self.methods for one in row.split())
+        here = (row for row in self.methods if any(map(row.runs_on, self.datasets)))
+        return tuple(one for row in here for one in row.split())
 
     def narrowed(
         self,

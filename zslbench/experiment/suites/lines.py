@@ -162,12 +162,14 @@ def resolve_suite(
         (line, dataset): replace(resolver.cell(row, line, dataset), precision=precision)
         for line, row in zip(lines, suite.rows, strict=True)
         for dataset in suite.datasets
+        if row.runs_on(dataset)
     }
     resolver.refuse_unused(complete=all(cell.resolved for cell in first.values()))
     _refuse_unpublished(suite, resolver.declared)
     cells = []
     for dataset, seed, mode, line in product(suite.datasets, suite.seeds, suite.select, lines):
-        cell = first[line, dataset]
+        if (cell := first.get((line, dataset))) is None:
+            continue
         # Among several selections, every is for those that do not evaluate after every epoch anyway.
         every = None if mode == "oracle-scripts" and len(suite.select) > 1 else cell.selection.every
         cells.append(replace(cell, seed=seed, selection=Selection(mode, every)))
