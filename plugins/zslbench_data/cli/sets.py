@@ -70,14 +70,16 @@ def list_(data_root: Path | None, fmt: str) -> None:
     for name in dict.fromkeys([*catalogue().datasets, *dataset_folders(root)]):
         there = Presence(root, name)
         entry = there.entry
-        runs = "none" if there.lacks("features") else "those on global features"
+        kinds = {"features": "global features", "regions": "regions", "images": "images"}
+        able = [kind for inputs, kind in kinds.items() if not there.lacks(inputs)]
+        runs = "all" if len(able) == len(kinds) else f"those on {' and '.join(able)}" if able else "none"
         rows.append(
             {
                 "dataset": dataset_name(registry(), name),
                 **{key: entry and entry.counts[key] for key in ("classes", "images", "attributes")},
                 "on disk": there.found,
                 "missing": there.missing,
-                "runs": runs if there.lacks("regions") else "all",
+                "runs": runs,
                 "image licence": entry and entry.licence,
             }
         )

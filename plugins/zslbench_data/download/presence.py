@@ -60,10 +60,12 @@ class Presence:
         return [one for one in kinds if not getattr(self, one) and one not in never]
 
     def lacks(self, inputs: str) -> list[str]:
-        """What methods that read ``features`` or ``regions`` need but is not on the disk."""
+        """What methods that read ``features``, ``regions`` or ``images`` need but is not on the disk."""
         needed: dict[str, object] = {"splits": self.splits}
         if inputs == "regions":
             needed |= {"region features": self.regions, "word vectors": self.vectors}
+        elif inputs == "images":
+            needed["images"] = self.images
         else:
             needed["features"] = self.features or self.regions  # means over regions serve too
         return [name for name, found in needed.items() if not found]
