@@ -125,7 +125,7 @@ def test_offline_is_restored(data_root: Path, monkeypatch: pytest.MonkeyPatch) -
     import os
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    assert call(data_root, "zoo", "--offline").exit_code == 1
+    assert call(data_root, "zoo", "--backbone", "resnet101", "--offline").exit_code == 1
     assert os.environ["HF_HUB_OFFLINE"] == "0"
 
 
