@@ -12,8 +12,10 @@ for an embedding's losses, so that it learns the scores that it is judged by.
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +25,8 @@ from zslbench.errors import ZslbenchError
 from zslbench.plugin import Classifier, Networks, TrainView
 from zslbench.training import mask_classes, unit
 from zslbench_common.settings import AttributeScoresSettings
+
+log = logging.getLogger("zslbench")
 
 
 def class_semantics(
@@ -77,6 +81,11 @@ class AttributeScores(Classifier):
                 f"scores of {len(self.settings.heads)} head(s); use an embedding that gives attribute "
                 "scores, set heads, or for method clip give features and semantics of one model"
             )
+        for name in ("offset", "negatives"):
+            own = getattr(self.settings, name)
+            trained_with = getattr(getattr(self.embedding, "settings", None), name, own)
+            if trained_with != own:
+                _warn_of_difference(name, own, trained_with)
         return {}
 
     def scores(self, nets: Networks, features: Float[Tensor, "n e"]) -> Float[Tensor, "n classes"]:
@@ -87,3 +96,14 @@ class AttributeScores(Classifier):
         fits = [torch.softmax(p, dim=1) for p in fits] if s.probabilities else fits
         total = sum((w * p for w, p in zip(s.heads, fits, strict=True)), torch.zeros_like(fits[0]))
         return favour_unseen(total, self.space.unseen, s.offset)
+
+
+@functools.cache  # a run fits its classifier at every evaluation
+def _warn_of_difference(name: str, own: Any, trained_with: Any) -> None:
+    log.warning(
+        "classifier.%s is %s, but the embedding trains with embedding.%s = %s: set both",
+        name,
+        own,
+        name,
+        trained_with,
+    )
