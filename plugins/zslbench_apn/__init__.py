@@ -49,7 +49,7 @@ def zslbench_methods() -> Iterator[Method]:
         group="embedding",
         summary=SUMMARY + " (frozen backbone)",
         paper=PAPER,
-        settings={"classifier.probabilities": True, "classifier.heads": (1.0, 0.0)},
+        settings={"classifier.probabilities": True, "classifier.head_weights": (1.0, 0.0)},
         presets="zslbench_apn.presets",
         readings=(
             Reading(name="authors", summary="as the authors' code computes the losses"),
@@ -97,6 +97,6 @@ VARIANTS = (
     Variant(
         name="fused",
         summary="predicts from the mean of BaseMod's and ProtoMod's scores (ours)",
-        settings={"classifier.heads": (0.5, 0.5)},
+        settings={"classifier.head_weights": (0.5, 0.5)},
     ),
 )

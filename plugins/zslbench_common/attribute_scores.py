@@ -6,8 +6,8 @@ class c has semantics a(c) (A)::
     p_h(x, c) = scale · ⟨e_h, a(c)⟩            or, as cosine, scale · ⟨e_h, a(c)⟩ / (‖e_h‖ ‖a(c)‖)
     s(x, c)   = Σ_h w_h p_h(x, c) + offset · 1[c is unseen]
 
-With ``probabilities`` each p_h is first turned into its softmax over the classes. The functions here are also
-for an embedding's losses, so that it learns the scores that it is judged by.
+With ``probabilities`` each p_h is first replaced by its softmax over the classes. Embeddings use the
+functions here in their losses too, so that they train on the scores that they are evaluated by.
 """
 
 from __future__ import annotations
@@ -30,14 +30,17 @@ log = logging.getLogger("zslbench")
 
 
 def class_semantics(
-    a: Float[Tensor, "classes attributes"], scaling: Literal["raw", "unit"] = "raw", *, negatives: bool = True
+    a: Float[Tensor, "classes attributes"],
+    scaling: Literal["raw", "unit"] = "raw",
+    *,
+    keep_negatives: bool = True,
 ) -> Float[Tensor, "classes attributes"]:
     """a(c) as stored or of unit length.
 
     Args:
-        negatives: False: entries below 0, which stand for missing ones in AWA1 and AWA2, are 0.
+        keep_negatives: False sets entries below 0 to 0; in AWA1 and AWA2 they stand for missing values.
     """
-    a = a if negatives else a.clamp_min(0)
+    a = a if keep_negatives else a.clamp_min(0)
     return unit(a) if scaling == "unit" else a
 
 
@@ -54,8 +57,8 @@ def attribute_scores(
 def favour_unseen(
     scores: Float[Tensor, "n classes"], unseen: Int[Tensor, " unseen"], offset: float
 ) -> Float[Tensor, "n classes"]:
-    """Calibrated stacking (Chao et al., ECCV 2016): ``offset`` is added to the scores of unseen classes. To
-    take it from those of seen classes instead, or half of it here and half there, decides alike."""
+    """Calibrated stacking (Chao et al., ECCV 2016): ``offset`` is added to the scores of unseen classes.
+    Subtracting it from those of seen classes, or splitting it between both, gives the same predictions."""
     ids = torch.arange(scores.shape[1], device=scores.device)
     return scores + offset * (ids[:, None] == unseen).any(dim=1).to(scores.dtype)
 
@@ -68,20 +71,20 @@ def self_calibration(scores: Float[Tensor, "b classes"], unseen: Int[Tensor, " u
 
 
 class AttributeScores(Classifier):
-    """s(x, c) of the attribute scores that the embedding gives; it has no networks."""
+    """s(x, c) from the embedding's attribute scores; it has no parameters."""
 
     needs_examples = False
     settings: AttributeScoresSettings
 
     def fit(self, view: TrainView) -> Networks:
         width, attributes = view.features.shape[1], self.space.semantics.shape[1]
-        if width != len(self.settings.heads) * attributes:
+        if width != len(self.settings.head_weights) * attributes:
             raise ZslbenchError(
                 f"classifier attribute-scores: features are {width} wide, not the {attributes} attribute "
-                f"scores of {len(self.settings.heads)} head(s); use an embedding that gives attribute "
-                "scores, set heads, or for method clip give features and semantics of one model"
+                f"scores of {len(self.settings.head_weights)} head(s); use an embedding that gives attribute "
+                "scores, set head_weights, or for method clip give features and semantics of one model"
             )
-        for name in ("offset", "negatives"):
+        for name in ("offset", "keep_negatives"):
             own = getattr(self.settings, name)
             trained_with = getattr(getattr(self.embedding, "settings", None), name, own)
             if trained_with != own:
@@ -90,11 +93,11 @@ class AttributeScores(Classifier):
 
     def scores(self, nets: Networks, features: Float[Tensor, "n e"]) -> Float[Tensor, "n classes"]:
         s = self.settings
-        a = class_semantics(self.space.semantics, s.semantics, negatives=s.negatives)
-        heads = features.chunk(len(s.heads), dim=1)
+        a = class_semantics(self.space.semantics, s.semantics, keep_negatives=s.keep_negatives)
+        heads = features.chunk(len(s.head_weights), dim=1)
         fits = [attribute_scores(e, a, s.similarity, s.scale) for e in heads]
         fits = [torch.softmax(p, dim=1) for p in fits] if s.probabilities else fits
-        total = sum((w * p for w, p in zip(s.heads, fits, strict=True)), torch.zeros_like(fits[0]))
+        total = sum((w * p for w, p in zip(s.head_weights, fits, strict=True)), torch.zeros_like(fits[0]))
         return favour_unseen(total, self.space.unseen, s.offset)
 
 

@@ -13,8 +13,8 @@ from zslbench.plugin import Count, Epochs, Offset
 class IdentitySettings(ComponentSettings):
     normalize: Literal["minmax", "standard", "l2", "none"] = "minmax"
     """minmax: each dimension to [0, 1] by the training images' range (the CLSWGAN family's preprocessing;
-    test values are not clipped); standard: each dimension to mean 0 and standard deviation 1 over them; l2:
-    each image to unit length; none: as stored."""
+    test values are not clipped); standard: each dimension to mean 0 and standard deviation 1 over the
+    training images; l2: each image to unit length; none: as stored."""
 
 
 class SoftmaxSettings(ComponentSettings):
@@ -41,22 +41,22 @@ class SoftmaxSettings(ComponentSettings):
 
 class AttributeScoresSettings(ComponentSettings):
     similarity: Literal["dot", "cosine"] = "dot"
-    """How attribute scores and class semantics are compared: their inner product, or that of their
-    directions."""
+    """How attribute scores and class semantics are compared: by inner product or by cosine."""
     scale: PositiveFloat = 1.0
     """The similarity is multiplied by it (CLIP's exponentiated logit scale)."""
-    heads: tuple[float, ...] = Field(default=(1.0,), min_length=1)
-    """Weights w of the embedding's score heads, in the order in which it puts them side by side."""
+    head_weights: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+    """Weight w of each of the embedding's score heads, in the order in which it concatenates them."""
     semantics: Literal["raw", "unit"] = "raw"
     """Class semantics as the data set stores them, or each class's scaled to unit length."""
-    negatives: bool = True
-    """Whether class semantics below 0 are kept; if not, they are 0."""
+    keep_negatives: bool = True
+    """Whether negative class semantics are kept; if not, they become 0. Should equal the embedding's setting
+    of the same name."""
     probabilities: bool = False
-    """Whether each head's scores are turned into a softmax over the classes before heads and offset are
+    """Whether each head's scores pass through a softmax over the classes before heads and offset are
     added."""
     offset: Offset = 0.0
-    """Calibrated stacking that is the method's own: added to the scores of unseen classes. Runs with it are
-    marked wherever they are shown."""
+    """The method's own calibrated stacking: added to the scores of unseen classes. Runs for which it is not 0
+    are marked wherever they are shown."""
 
 
 class BilinearScoresSettings(ComponentSettings):
@@ -71,4 +71,4 @@ class BilinearScoresSettings(ComponentSettings):
     semantics: Literal["raw", "unit"] = "unit"
     """Class semantics as the data set stores them, or each class's scaled to unit length."""
     offset: Offset = 0.0
-    """Calibrated stacking that is the method's own: added to the scores of unseen classes."""
+    """The method's own calibrated stacking: added to the scores of unseen classes."""

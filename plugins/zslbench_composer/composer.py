@@ -69,7 +69,7 @@ class Composer(Embedding):
     @property
     def semantics(self) -> Float[Tensor, "classes attributes"]:
         """z."""
-        return class_semantics(self.space.semantics, "unit", negatives=self.settings.negatives)
+        return class_semantics(self.space.semantics, "unit", keep_negatives=self.settings.keep_negatives)
 
     def class_scores(self, e: Float[Tensor, "*b attributes"]) -> Float[Tensor, "*b classes"]:
         """s, for composed features too."""

@@ -10,7 +10,7 @@ from zslbench.plugin import ComponentSettings, Count, Epochs, SettingsGroup
 
 
 class PhaseSettings(SettingsGroup):
-    """Settings of either phase."""
+    """What both phases have."""
 
     iterations: Count | None = 100
     """Batches per epoch; None: all training images once (code: evaluates every 100 iterations)."""
@@ -34,7 +34,7 @@ class Phase1Settings(PhaseSettings):
 
 
 class Phase2Settings(PhaseSettings):
-    """They learn all classes, the unseen ones from composed features."""
+    """The networks learn all classes, the unseen ones from composed features."""
 
     epochs: Epochs = 40
     """Epochs (code: 4000 iterations in all; 1000 on AWA2)."""
@@ -52,15 +52,15 @@ class Phase2Settings(PhaseSettings):
 
 class ComposerSettings(ComponentSettings):
     normalize_vectors: bool = False
-    """Whether the attribute vectors v, which start with unit length and are trained, keep it (code:
-    normalize_V, on AWA2)."""
-    negatives: bool = True
-    """Whether class semantics below 0 are kept; if not, they are 0 (code: on AWA2). The classifier has the
-    same setting, which must agree."""
-    offset: float = 2.0
-    """Margin of unseen over seen classes in phase 2 (code: a frozen Margin of ±1). At test it is the
+    """Whether the attribute vectors v, which start at unit length and are trained, are scaled back to it
+    (code: normalize_V, on AWA2)."""
+    keep_negatives: bool = True
+    """Whether negative class semantics are kept; if not, they become 0 (code: on AWA2). Must equal the
     classifier's setting of the same name."""
+    offset: float = 2.0
+    """Margin of unseen over seen classes in phase 2 (code: a frozen Margin of ±1). At test time the
+    classifier's setting of the same name applies."""
     phase1: Phase1Settings = Phase1Settings()
     """DAZLE's attention learns the seen classes."""
     phase2: Phase2Settings = Phase2Settings()
-    """Composed features of unseen classes join them."""
+    """Composed features of unseen classes join the training."""

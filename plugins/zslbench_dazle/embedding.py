@@ -61,7 +61,7 @@ class AttentionEmbedding(Embedding):
 
     def class_scores(self, e: Float[Tensor, "b attributes"]) -> Float[Tensor, "b classes"]:
         """s, without margin."""
-        z = class_semantics(self.space.semantics, "unit", negatives=self.settings.negatives)
+        z = class_semantics(self.space.semantics, "unit", keep_negatives=self.settings.keep_negatives)
         return attribute_scores(e, z.to(e.dtype))
 
     def head_loss(self, e: Float[Tensor, "b attributes"], labels: Int[Tensor, " b"]) -> tuple[Tensor, ...]:

@@ -27,16 +27,16 @@ class AttentionSettings(ComponentSettings):
     momentum: NonNegativeFloat = 0.9
     """RMSprop's momentum (code: momentum, 0 on AWA2)."""
     normalize_vectors: bool = False
-    """Whether the attribute vectors v, which start with unit length and are trained, keep it (code:
-    normalize_V, on AWA2)."""
-    negatives: bool = True
-    """Whether class semantics below 0 are kept; if not, they are 0 (code: on AWA2). The classifier has the
-    same setting, which must agree."""
+    """Whether the attribute vectors v, which start at unit length and are trained, are scaled back to it
+    (code: normalize_V, on AWA2)."""
+    keep_negatives: bool = True
+    """Whether negative class semantics are kept; if not, they become 0 (code: on AWA2). Must equal the
+    classifier's setting of the same name."""
     lambda_cal: NonNegativeFloat = 0.1
     """Weight λ of the self-calibration loss (code: lambda_)."""
     offset: float = 2.0
     """Margin of unseen classes in the self-calibration loss (code: is_bias, +1 for unseen and −1 for seen
-    classes). At test it is the classifier's setting of the same name."""
+    classes). At test time the classifier's setting of the same name applies."""
 
 
 class DAZLESettings(AttentionSettings):

@@ -46,7 +46,7 @@ def zslbench_methods() -> Iterator[Method]:
         paper=PAPER,
         settings={
             "classifier.semantics": "unit",
-            "classifier.heads": (0.5, 0.5),  # coef_ran, coef_rgat
+            "classifier.head_weights": (0.5, 0.5),  # coef_ran, coef_rgat
             "classifier.offset": 2.0,
         },
         presets="zslbench_gndan.presets",
@@ -55,12 +55,12 @@ def zslbench_methods() -> Iterator[Method]:
             Variant(
                 name="ran",
                 summary="classes are scored by the region branch alone",
-                settings={"classifier.heads": (1.0, 0.0)},
+                settings={"classifier.head_weights": (1.0, 0.0)},
             ),
             Variant(
                 name="rgat",
                 summary="classes are scored by the graph branch alone",
-                settings={"classifier.heads": (0.0, 1.0)},
+                settings={"classifier.head_weights": (0.0, 1.0)},
             ),
         ),
     )

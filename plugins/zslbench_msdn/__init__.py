@@ -41,7 +41,7 @@ def zslbench_methods() -> Iterator[Method]:
         paper=PAPER,
         settings={
             "classifier.semantics": "unit",
-            "classifier.heads": (0.9, 0.1),  # α_1, α_2
+            "classifier.head_weights": (0.9, 0.1),  # α_1, α_2
             "classifier.offset": 2.0,
         },
         presets="zslbench_msdn.presets",
@@ -60,12 +60,12 @@ def zslbench_methods() -> Iterator[Method]:
             Variant(
                 name="attribute-to-visual",
                 summary="classes are scored by the attribute-to-visual sub-net alone",
-                settings={"classifier.heads": (1.0, 0.0)},
+                settings={"classifier.head_weights": (1.0, 0.0)},
             ),
             Variant(
                 name="visual-to-attribute",
                 summary="classes are scored by the visual-to-attribute sub-net alone",
-                settings={"classifier.heads": (0.0, 1.0)},
+                settings={"classifier.head_weights": (0.0, 1.0)},
             ),
         ),
     )

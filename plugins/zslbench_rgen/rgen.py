@@ -85,7 +85,7 @@ class RGENFrozen(PartStreams):
         """S: how much of each unseen class there is in a seen one; the rows of unseen classes are 0."""
         space = self.space
         seen, unseen = space.semantics[space.seen], space.semantics[space.unseen]
-        s = similarities(seen, unseen, self.settings.ridge, self.settings.least)
+        s = similarities(seen, unseen, self.settings.ridge, self.settings.min_similarity)
         return torch.zeros(len(space.names), s.shape[1]).to(s).index_copy(0, space.seen, s)
 
     def stream_loss(self, e: Scores, labels: Tensor) -> Float[Tensor, ""]:

@@ -1,7 +1,7 @@
 """Settings of RGEN.
 
-No code was published, and the paper's text was not at hand: the numbers of the parts and the optimiser are
-AREN's, by the same authors; the others are ours.
+No code was published, and the paper's text was not available: values for the parts and the optimiser are
+those of AREN, by the same authors; the others are ours.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class RGENSettings(PartSettings):
     balance: NonNegativeFloat = 0.1
     """Weight of the balance loss (ours)."""
     ridge: PositiveFloat = 1.0
-    """Ridge of the regression that expresses seen classes by unseen ones (TCN's code: 1)."""
-    least: NonNegativeFloat = 1e-3
-    """Coefficients of that regression below it become 0 (TCN's code: 1e-3)."""
+    """Ridge penalty of the regression that expresses seen classes by unseen ones (TCN's code: 1)."""
+    min_similarity: NonNegativeFloat = 1e-3
+    """Smaller coefficients of that regression become 0 (TCN's code: 1e-3)."""
 
 
 class FineTunedRGENSettings(RGENSettings):

@@ -14,8 +14,7 @@ from zslbench.plugin import Count, Epochs
 
 class TCNSettings(ComponentSettings):
     epochs: Epochs = 50
-    """Evaluations' worth of training, each of ``iterations`` steps (code: 50,000 steps, a test every
-    1,000)."""
+    """Epochs of ``iterations`` steps each (code: 50,000 steps, a test every 1,000)."""
     iterations: Count = 1000
     """Steps per epoch (code: evl_interval)."""
     batch_size: Count = 32
@@ -25,8 +24,9 @@ class TCNSettings(ComponentSettings):
     alpha: NonNegativeFloat = 0.01
     """α: weight of the loss that transfers to unseen classes (code: REG_W_LAMBDA)."""
     ridge: PositiveFloat = 1.0
-    """β: ridge of the regression that expresses a seen class by unseen ones (code: alpha of Ridge)."""
-    least: NonNegativeFloat = 1e-3
-    """Similarities below it become 0 (code: similar<1e-3)."""
+    """β: ridge penalty of the regression that expresses a seen class by unseen ones (code: alpha of
+    Ridge)."""
+    min_similarity: NonNegativeFloat = 1e-3
+    """Smaller similarities become 0 (code: similar<1e-3)."""
     hidden: Count = 1024
     """Width of the hidden layers of both networks (code: h_dim)."""

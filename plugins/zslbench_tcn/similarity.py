@@ -11,17 +11,17 @@ def similarities(
     seen: Float[Tensor, "seen attributes"],
     unseen: Float[Tensor, "unseen attributes"],
     ridge: float,
-    least: float,
+    min_similarity: float,
 ) -> Float[Tensor, "seen unseen"]:
     """Coefficients s_k = argmin_s ‖a(k) − Σ_u s_u a(u)‖² + ridge ‖s‖² of every seen class k, where the mean
     over the attributes is subtracted from each class's semantics (an intercept).
 
     Args:
-        least: coefficients below it become 0; the rest of each row is then divided by its sum. A seen
-            class that no unseen one resembles has only zeros.
+        min_similarity: smaller coefficients become 0; the rest of each row is then divided by its sum. The
+            row of a seen class that resembles no unseen one is 0.
     """
     k, u = (a.double() - a.double().mean(dim=1, keepdim=True) for a in (seen, unseen))
     s = torch.linalg.solve(u @ u.T + ridge * torch.eye(len(u)).to(u), u @ k.T).T
-    s = torch.where(s < least, 0, s)
+    s = torch.where(s < min_similarity, 0, s)
     total = s.sum(dim=1, keepdim=True)
     return (s / torch.where(total > 0, total, 1)).to(seen.dtype)

@@ -85,7 +85,7 @@ class TCN(Classifier):
         """What r(x, c) should be, by the class of x: for seen classes [c = y], for unseen ones s_yc."""
         seen, unseen, a = self.space.seen, self.space.unseen, self.space.semantics
         targets = torch.zeros(len(a), len(seen) + len(unseen)).to(a)
-        s = similarities(a[seen], a[unseen], self.settings.ridge, self.settings.least)
+        s = similarities(a[seen], a[unseen], self.settings.ridge, self.settings.min_similarity)
         targets[seen] = torch.cat([torch.eye(len(seen)).to(a), s], dim=1)
         return targets
 

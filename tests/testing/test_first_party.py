@@ -106,7 +106,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("embedding", "dazle"): [
         {"batch_size": 8},
-        {"batch_size": 6, "normalize_vectors": True, "negatives": False, "sampler": "balanced"}
+        {"batch_size": 6, "normalize_vectors": True, "keep_negatives": False, "sampler": "balanced"}
         | {"attribute_attention": False, "iterations": 2},
     ],
     ("embedding", "msdn"): [

@@ -40,14 +40,14 @@ def scored(settings, semantics, e):
 
 def by_hand(settings, semantics, e):
     """Scores up to one number per image, with the whole offset on the unseen classes."""
-    heads = settings.get("heads", (1.0,))
+    heads = settings.get("head_weights", (1.0,))
     total = np.zeros((len(e), C))
     for number, weight in enumerate(heads):
         for i, image in enumerate(e):
             own = image[number * A : (number + 1) * A]
             s = np.zeros(C)
             for c, a in enumerate(semantics):
-                if settings.get("negatives", True) is False:
+                if settings.get("keep_negatives", True) is False:
                     a = np.where(a < 0, 0, a)
                 if settings.get("semantics") == "unit":
                     a = a / length(a)
@@ -68,12 +68,12 @@ def by_hand(settings, semantics, e):
         {"semantics": "raw"},
         {"semantics": "unit"},
         {"semantics": "raw", "similarity": "cosine", "scale": 7.0},
-        {"semantics": "unit", "negatives": False, "offset": 2.0},
-        {"semantics": "unit", "heads": (0.9, 0.1), "offset": 2.0},
+        {"semantics": "unit", "keep_negatives": False, "offset": 2.0},
+        {"semantics": "unit", "head_weights": (0.9, 0.1), "offset": 2.0},
         {"semantics": "raw", "probabilities": True, "offset": 0.7},
         {
             "semantics": "unit",
-            "heads": (0.25, 0.75),
+            "head_weights": (0.25, 0.75),
             "probabilities": True,
             "similarity": "cosine",
             "scale": 3.0,
@@ -81,7 +81,7 @@ def by_hand(settings, semantics, e):
     ],
 )
 def test_scores(rng, settings):
-    semantics, e = rng.normal(size=(C, A)), rng.normal(size=(N, A * len(settings.get("heads", (1,)))))
+    semantics, e = rng.normal(size=(C, A)), rng.normal(size=(N, A * len(settings.get("head_weights", (1,)))))
     semantics[:, 0] = np.abs(semantics[:, 0])  # no class without a positive attribute
     found, expected = scored(settings, semantics, e), by_hand(settings, semantics, e)
     shift = found[:, :1] - torch.tensor(expected[:, :1])  # the same for all classes of an image
@@ -97,7 +97,7 @@ def test_a_hand_case():
     agree(attribute_scores(e, a), [[50, 0], [0, 50]])
     agree(attribute_scores(e, a, similarity="cosine", scale=10.0), [[10, 0], [0, 10]])
     agree(attribute_scores(e, class_semantics(a, "unit")), [[5, 0], [0, 10]])
-    agree(class_semantics(a, "raw", negatives=False), [[6, 8], [0, 3]])
+    agree(class_semantics(a, "raw", keep_negatives=False), [[6, 8], [0, 3]])
 
 
 def test_the_offset_is_the_difference_between_unseen_and_seen(rng):

@@ -52,7 +52,10 @@ def test_scores_by_definition(similarity, probabilities, heads, scale, offset):
     features = np.random.default_rng(1).normal(size=(6, 4 * len(heads)))
     given = {"similarity": similarity, "probabilities": probabilities, "scale": scale, "offset": offset}
     np.testing.assert_allclose(
-        scores(features, heads=heads, **given), expected(features, heads, **given), rtol=1e-12, atol=1e-12
+        scores(features, head_weights=heads, **given),
+        expected(features, heads, **given),
+        rtol=1e-12,
+        atol=1e-12,
     )
 
 
@@ -62,7 +65,7 @@ def test_by_hand():
     )
     assert scores([[1.0, 2.0]], space).tolist() == [[11.0, -1.0]]
     assert scores([[1.0, 2.0]], space, semantics="unit").tolist() == [[pytest.approx(2.2), -1.0]]
-    assert scores([[1.0, 2.0]], space, negatives=False, offset=0.5).tolist() == [[11.0, 0.5]]
+    assert scores([[1.0, 2.0]], space, keep_negatives=False, offset=0.5).tolist() == [[11.0, 0.5]]
     assert scores([[0.0, 0.0]], space, similarity="cosine").tolist() == [[0.0, 0.0]]
 
 
@@ -70,7 +73,7 @@ def test_features_of_another_width_are_refused():
     with pytest.raises(ZslbenchError, match="7 wide"):
         scores(np.ones((2, 7)))
     with pytest.raises(ZslbenchError, match="4 wide"):
-        scores(np.ones((2, 4)), heads=(0.5, 0.5))
+        scores(np.ones((2, 4)), head_weights=(0.5, 0.5))
 
 
 def test_self_calibration_is_the_mean_probability_of_unseen_classes():

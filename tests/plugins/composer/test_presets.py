@@ -31,7 +31,7 @@ def test_a_preset_says_what_the_notebook_says(name):
     assert (two.momentum, two.batch_size, two.composed) == (0, one.batch_size, 1)
     assert {one.lr, two.lr, one.weight_decay, two.weight_decay} == {1e-4}
     assert e.offset == c.offset == 2
-    assert e.negatives == c.negatives == (name != "awa2")
+    assert e.keep_negatives == c.keep_negatives == (name != "awa2")
 
 
 def test_phase_2_keeps_the_attention_of_phase_1():

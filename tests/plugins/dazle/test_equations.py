@@ -165,6 +165,6 @@ def test_calibration_takes_the_logarithm_of_the_mean_over_the_batch(rng):
 def test_negative_semantics_become_zero_before_the_length_is_taken(rng):
     semantics = np.array([[3.0, -4.0, 4.0], [1.0, 2.0, 2.0], [-1.0, 0.0, 2.0], [1, 1, 1], [2, 3, 6]])
     e = torch.tensor(rng.normal(size=(B, A)))
-    found = dazle(semantics, negatives=False).class_scores(e)
+    found = dazle(semantics, keep_negatives=False).class_scores(e)
     agree(found, class_scores(np.maximum(semantics, 0), e.numpy()))
     agree(found[:, 0], e.numpy() @ [0.6, 0, 0.8])

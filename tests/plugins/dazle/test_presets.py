@@ -49,14 +49,14 @@ def test_released_training(method, name):
     assert (e.epochs, e.sampler == "balanced", e.momentum, e.lambda_cal) == expected[:4]
     assert (e.batch_size, e.lr, e.weight_decay) == (50, 1e-4, 1e-4)
     own = e.attribute_attention if method == "dazle" else e.lambda_distill
-    assert (own, e.normalize_vectors, not e.negatives) == expected[4:7]
-    assert c.heads == (expected[7] if method == "msdn" else (1.0,))
+    assert (own, e.normalize_vectors, not e.keep_negatives) == expected[4:7]
+    assert c.head_weights == (expected[7] if method == "msdn" else (1.0,))
 
 
 @pytest.mark.parametrize("name", GNDAN_CONFIGURATIONS)
 def test_released_networks_of_gndan(name):
     e, c = settings_of("gndan", name)
-    found = (e.parts, e.threshold, e.graph_layers, e.graph_heads, e.normalize_vectors, c.heads)
+    found = (e.parts, e.threshold, e.graph_layers, e.graph_heads, e.normalize_vectors, c.head_weights)
     assert found == GNDAN_CONFIGURATIONS[name]
     assert (e.graph_width, e.dropout) == (256, 0.4)
 
@@ -65,7 +65,12 @@ def test_released_networks_of_gndan(name):
 @pytest.mark.parametrize("name", ["cub", "sun", "awa2", "toy"])
 def test_the_classifier_scores_as_the_embedding_learned(method, name):
     e, c = settings_of(method, name)
-    assert (c.offset, c.negatives, c.semantics, c.similarity) == (e.offset, e.negatives, "unit", "dot")
+    assert (c.offset, c.keep_negatives, c.semantics, c.similarity) == (
+        e.offset,
+        e.keep_negatives,
+        "unit",
+        "dot",
+    )
     assert e.offset == 2  # +1 for unseen and −1 for seen classes
 
 

@@ -20,7 +20,7 @@ RELEASED = {
     "lr": 1e-5,
     "alpha": 0.01,
     "ridge": 1,
-    "least": 1e-3,
+    "min_similarity": 1e-3,
     "hidden": 1024,
 }
 
