@@ -43,6 +43,7 @@ from zslbench.plugin import (
 from zslbench.training import cross_entropy, mse
 from zslbench_apn.settings import APNSettings
 from zslbench_common.attribute_scores import attribute_scores
+from zslbench_common.regions import region_shape
 
 START = 2e-4
 """Prototypes start uniform on [0, START) (code: model_proto.py)."""
@@ -67,7 +68,7 @@ def decorrelation_loss(
 
 
 def squared_distances(regions: int, like: Tensor) -> Float[Tensor, "regions regions"]:
-    """Of the cells of a square grid, in cells².
+    """Squared distances between the regions of a square grid, in units of its cells.
 
     Raises:
         ZslbenchError: the number of regions is not a square.
@@ -76,7 +77,7 @@ def squared_distances(regions: int, like: Tensor) -> Float[Tensor, "regions regi
     if side**2 != regions:
         raise ZslbenchError(
             f"embedding apn: {regions} regions are not a square grid, which the compactness loss needs; "
-            "set compactness to 0"
+            "set embedding.compactness to 0"
         )
     at = torch.arange(regions, device=like.device)
     row, column = (at // side).to(like), (at % side).to(like)
@@ -151,7 +152,7 @@ class APNFrozen(Embedding):
 
     @property
     def released(self) -> bool:
-        """Whether the losses are the code's."""
+        """Whether the losses are those of the released code."""
         return self.settings.reading == "authors"
 
     @property
@@ -159,7 +160,7 @@ class APNFrozen(Embedding):
         """S_l: 1 where an attribute belongs to a group.
 
         Raises:
-            ZslbenchError: the data set names no attributes, or none that begins so.
+            ZslbenchError: no attribute has a name that starts with a group's prefixes.
         """
         semantics, names = self.space.semantics, self.space.attribute_names
         if not self.settings.groups:
@@ -169,8 +170,8 @@ class APNFrozen(Embedding):
             " ".join(group) for group, row in zip(self.settings.groups, rows, strict=True) if not any(row)
         ]:
             raise ZslbenchError(
-                f"embedding apn: no attribute's name begins like group '{missing[0]}'; set groups to [] or "
-                "to beginnings of the data set's attribute names"
+                f"embedding apn: no attribute name starts with a prefix of group '{missing[0]}'; set "
+                "embedding.groups to [] or to prefixes of the data set's attribute names"
             )
         return torch.tensor(rows).to(semantics)
 
@@ -179,12 +180,14 @@ class APNFrozen(Embedding):
     def fit(self, view: TrainView) -> Fit:
         s, regions, attributes = self.settings, view.regions, self.space.semantics.shape[1]
         assert regions is not None
-        first = regions[torch.zeros(1, dtype=torch.long, device=view.labels.device)]
+        count, channels = region_shape(view)
         if s.compactness:
-            squared_distances(first.shape[1], first)  # refuses other grids before training
+            squared_distances(
+                count, self.space.semantics
+            )  # refuses grids that are not square before training
 
         def initial(streams: Streams) -> Networks:
-            shape = (attributes, first.shape[2])
+            shape = (attributes, channels)
             return {net: {"prototypes": START * streams.uniform(net, shape)} for net in ("base", "local")}
 
         rule = Optimizer(

@@ -1,4 +1,4 @@
-"""APN as published: the backbone trains with it, on pictures."""
+"""APN on pictures, with a backbone that trains, as published."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from zslbench_extractors.finetuned import FineTuned
 class APN(FineTuned):
     """:class:`APNFrozen` on the last maps of a backbone that trains."""
 
-    of_regions = APNFrozen
+    head_class = APNFrozen

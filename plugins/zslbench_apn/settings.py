@@ -28,8 +28,8 @@ class APNSettings(ComponentSettings):
     compactness: NonNegativeFloat = 6.4e-8
     """λ₃ of eq. (5): weight of L_CPT, the mean over images (cpt times the batch size: the code adds up)."""
     groups: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
-    """Groups S_l of L_AD, each the beginnings of its attributes' names; (): all attributes are one group. The
-    code reads its groups from files that are not in its repository's index."""
+    """Groups S_l of L_AD, each given by prefixes of its attributes' names; (): all attributes form one group.
+    The code reads its groups from files that are not in its repository."""
     epochs: Epochs = 30
     """Passes over the training images (nepoch)."""
     batch_size: Count = 64
@@ -39,7 +39,7 @@ class APNSettings(ComponentSettings):
     decay: Annotated[float, Field(gt=0, le=1)] = 0.8
     """The learning rate is multiplied by it every ten epochs (main.py, classifier_lr)."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Adam's first decay (beta1); Adam starts anew in every epoch, as in the code."""
+    """Adam's first decay rate (beta1); Adam is restarted every epoch, as in the code."""
 
 
 class FineTunedAPNSettings(APNSettings):

@@ -1,10 +1,10 @@
-"""AREN (Xie et al., CVPR 2019) on region features r (b, R, dv). The names are the paper's; the numbers of its
-equations were not at hand. σ is the sigmoid; a(c) has unit length.
+"""AREN (Xie et al., CVPR 2019) on region features r (b, R, dv). The names are the paper's; its equation
+numbers were not available. σ is the sigmoid; a(c) has unit length.
 
 ================== =============================================== =================================
 attentive regions  M_k = σ(w_kᵀ r + b_k), 0 if its peak is low     :func:`.parts.part_masks`
 parts              f_k = max_R M_k ⊙ r                             :func:`.parts.part_features`
-ARE                e_1 = W_1 [f_1; …; f_K]                         :func:`.streams.side_by_side`
+ARE                e_1 = W_1 [f_1; …; f_K]                         :func:`.streams.project_flattened`
 ACSE               e_2 = W_2 max_k (C r)ᵀ (M_k ⊙ r) / R            :meth:`ARENFrozen.second_order`
 scores             s_c = eᵀ a(c)                                   classifier ``attribute-scores``
 loss               cross-entropy over the seen classes, for each e :meth:`.PartStreams.stream_loss`
@@ -21,7 +21,7 @@ from zslbench.plugin import Networks, Streams
 from zslbench.training import linear
 from zslbench_aren.parts import initial_masks, part_features, part_masks
 from zslbench_aren.settings import ARENSettings
-from zslbench_aren.streams import PartStreams, Scores, initial_projection, side_by_side
+from zslbench_aren.streams import PartStreams, Scores, initial_projection, project_flattened
 
 
 class ARENFrozen(PartStreams):
@@ -32,7 +32,7 @@ class ARENFrozen(PartStreams):
 
     def streams(self, nets: Networks, r: Float[Tensor, "b regions dv"]) -> dict[str, Scores]:
         masks = part_masks(nets["masks"], r, self.settings.threshold)
-        made = {"first": side_by_side(nets["first"], part_features(masks, r))}
+        made = {"first": project_flattened(nets["first"], part_features(masks, r))}
         return made | ({"second": self.second_order(nets, masks, r)} if "second" in self.weights else {})
 
     def second_order(
@@ -41,7 +41,7 @@ class ARENFrozen(PartStreams):
         """e_2: each part's correlations with the compressed maps, the largest over the parts."""
         compressed = linear(nets["compress"], "map", r) / r.shape[1]
         pooled = torch.stack([(mask[..., None] * compressed).mT @ r for mask in masks.unbind(dim=2)])
-        return side_by_side(nets["second"], pooled.amax(dim=0))
+        return project_flattened(nets["second"], pooled.amax(dim=0))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -53,8 +53,8 @@ class ARENFrozen(PartStreams):
         return ("masks", "first", *(("compress", "second") if "second" in self.weights else ()))
 
     def initial(self, channels: int, streams: Streams) -> Networks:
-        """Weights of variance 1 / inputs and biases 0 (ours: the released code has the framework's uniform
-        ones, of a third of that variance)."""
+        """Weights of variance 1 / inputs and biases 0 (ours: the released code keeps torch's default, uniform
+        with a third of that variance)."""
         s, attributes = self.settings, self.space.semantics.shape[1]
         nets: Networks = {
             "masks": initial_masks(streams, "masks", channels, s.parts),

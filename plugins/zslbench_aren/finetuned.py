@@ -1,4 +1,4 @@
-"""AREN as published: the backbone trains with it, on pictures."""
+"""AREN on pictures, with a backbone that trains, as published."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from zslbench_extractors.finetuned import FineTuned
 class AREN(FineTuned):
     """:class:`ARENFrozen` on the last maps of a backbone that trains."""
 
-    of_regions = ARENFrozen
+    head_class = ARENFrozen

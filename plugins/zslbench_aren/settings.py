@@ -11,9 +11,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from zslbench.plugin import ComponentSettings, Count, Epochs
-from zslbench_extractors.settings import BackboneSettings
-
-Share = Annotated[float, Field(ge=0, le=1)]
+from zslbench_extractors.settings import BackboneSettings, Share
 
 
 class PartSettings(ComponentSettings):
@@ -24,7 +22,7 @@ class PartSettings(ComponentSettings):
     threshold: Share = 0.8
     """A part whose peak is below this fraction of the image's highest peak is dropped (code: threshold)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    """Rate at which entries of the attribute scores are dropped in training (code: dropout)."""
+    """Dropout rate of the attribute scores in training (code: dropout)."""
     epochs: Epochs = 100
     """Passes over the training images (code: final_epoch)."""
     batch_size: Count = 64
@@ -41,10 +39,10 @@ class PartSettings(ComponentSettings):
 
 class ARENSettings(PartSettings):
     compressed: Count = 20
-    """Maps to which second-order pooling compresses the channels (code: cpp_map)."""
+    """Number of maps to which the channels are compressed for second-order pooling (code: cpp_map)."""
     second_order: NonNegativeFloat = 1.0
-    """Weight of the second-order stream against the parts' 1, in the loss and in the scores (code:
-    ls_coef_bi and coef_bi, 0 by default: the released model has the parts alone)."""
+    """Weight of the second-order stream in the loss and in the scores, where the parts have 1 (code:
+    ls_coef_bi and coef_bi, 0 by default: the released model uses the parts alone)."""
 
 
 class FineTunedARENSettings(ARENSettings):

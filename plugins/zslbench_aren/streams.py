@@ -29,12 +29,13 @@ from zslbench.training import cross_entropy, unit
 from zslbench_aren.parts import dropout
 from zslbench_aren.settings import PartSettings
 from zslbench_common.attribute_scores import attribute_scores
+from zslbench_common.regions import region_shape
 
 Scores = Float[Tensor, "b attributes"]
 
 
 class PartStreams(Embedding):
-    """g is the mean of the streams' attribute scores e, by their weights."""
+    """g is the weighted mean of the streams' attribute scores e."""
 
     inputs = "regions"
     settings: PartSettings
@@ -51,18 +52,18 @@ class PartStreams(Embedding):
     @property
     @abstractmethod
     def trained(self) -> tuple[str, ...]:
-        """The networks, all of them trained."""
+        """Names of the networks, all of which train."""
 
     @abstractmethod
     def initial(self, channels: int, streams: Streams) -> Networks:
-        """They, before training."""
+        """The networks before training."""
 
     def stream_loss(self, e: Scores, labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
         """The cross-entropy of eᵀ a(c) over the seen classes."""
         return cross_entropy(attribute_scores(e, unit(self.space.semantics)), labels, self.space.seen)
 
     def losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
-        """The mean of the streams' losses, by their weights; dropout comes between scores and loss."""
+        """The weighted mean of the streams' losses, each with dropout on its scores."""
         rate = self.settings.dropout
         logged = {
             name: self.stream_loss(dropout(e, noise[name], rate) if rate else e, batch.labels)
@@ -71,7 +72,7 @@ class PartStreams(Embedding):
         return Losses(self.mean(logged), logged)
 
     def mean(self, of: Mapping[str, Tensor]) -> Tensor:
-        """The weighted mean of what each stream has."""
+        """The weighted mean over the streams."""
         weights = self.weights
         total = torch.stack([weights[name] * one for name, one in of.items()]).sum(dim=0)
         return total / sum(weights.values())
@@ -83,7 +84,7 @@ class PartStreams(Embedding):
     def fit(self, view: TrainView) -> Fit:
         s, regions = self.settings, view.regions
         assert regions is not None
-        channels = regions[torch.zeros(1, dtype=torch.long, device=view.labels.device)].shape[2]
+        _, channels = region_shape(view)
         noise = {name: Uniform((self.space.semantics.shape[1],)) for name in self.weights if s.dropout}
         rule = Optimizer(
             "sgd",
@@ -104,8 +105,8 @@ class PartStreams(Embedding):
         )
 
 
-def side_by_side(net: Mapping[str, Tensor], f: Float[Tensor, "b parts d"]) -> Scores:
-    """W [f_1; …; f_K]."""
+def project_flattened(net: Mapping[str, Tensor], f: Float[Tensor, "b parts d"]) -> Scores:
+    """W [f_1; …; f_K]: a linear map of the concatenated features."""
     return f.flatten(1) @ net["weight"].T
 
 

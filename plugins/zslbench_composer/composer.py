@@ -1,5 +1,6 @@
-"""Composer (Huynh & Elhamifar, NeurIPS 2020). The numbers of the paper's equations were not at hand; symbols
-are DAZLE's, by the same authors, and the computation the released code's. Region features have unit length.
+"""Composer (Huynh & Elhamifar, NeurIPS 2020). The symbols are DAZLE's, by the same authors; the computation
+follows the released code, and the paper's equation numbers were not available. Region features have unit
+length.
 
 With attribute vectors v_a, class semantics z_c of unit length, and regions f_r of an image i of class y_i::
 
@@ -47,6 +48,7 @@ from zslbench.plugin import (
 from zslbench.training import cross_entropy, pick, unit
 from zslbench_common.attribute_attention import attend, attribute_vectors
 from zslbench_common.attribute_scores import attribute_scores, class_semantics, favour_unseen
+from zslbench_common.regions import region_shape
 from zslbench_composer.matching_pursuit import support
 from zslbench_composer.settings import ComposerSettings
 
@@ -98,7 +100,9 @@ class Composer(Embedding):
         """The image of the batch that each attribute of the best composition comes from.
 
         Args:
-            e: the batch's attribute scores; labels: its classes; targets: classes u to compose.
+            e: the batch's attribute scores.
+            labels: the batch's classes.
+            targets: the classes u to compose.
             noise: uniform on [0, 1), one for every attribute of every candidate.
         """
         s, e, z = self.settings.phase2, e.detach(), self.semantics
@@ -113,9 +117,9 @@ class Composer(Embedding):
             here = which == i
             composed = torch.where(here, e[atoms[:, i]][:, None], composed)
             prior = torch.where(here, log_p[:, i, None, None], prior)
-        s_of = self.with_margin(composed.flatten(0, 1))
+        scores = self.with_margin(composed.flatten(0, 1))
         repeated = targets[:, None].expand(noise.shape[:2]).flatten()
-        log_posterior = (pick(s_of, repeated) - torch.logsumexp(s_of, dim=1)).reshape(noise.shape[:2])
+        log_posterior = (pick(scores, repeated) - torch.logsumexp(scores, dim=1)).reshape(noise.shape[:2])
         best = (log_posterior + prior.sum(dim=2)).argmax(dim=1)
         chosen = which.gather(1, best[:, None, None].expand(-1, 1, which.shape[2]))[:, 0]
         return atoms.gather(1, chosen)
@@ -123,10 +127,10 @@ class Composer(Embedding):
     def losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
         """CE(s', y) + λ CE(s'(best h'), u) over all classes."""
         alpha, values = self.attend(nets, batch.features)
-        e, held = (alpha * values).sum(dim=1), (alpha.detach() * values).sum(dim=1)
+        e, detached = (alpha * values).sum(dim=1), (alpha.detach() * values).sum(dim=1)
         sources = self.sources(e, batch.labels, noise["targets"], noise["sources"])
-        images = torch.arange(len(held), device=held.device)
-        composed = torch.where(sources[..., None] == images, held.T, 0).sum(dim=2)
+        images = torch.arange(len(detached), device=detached.device)
+        composed = torch.where(sources[..., None] == images, detached.T, 0).sum(dim=2)
         real = cross_entropy(self.with_margin(e), batch.labels)
         made = cross_entropy(self.with_margin(composed), noise["targets"])
         return Losses(real + self.settings.phase2.composed * made, {"real": real, "composed": made})
@@ -135,10 +139,8 @@ class Composer(Embedding):
 
     def fit(self, view: TrainView) -> Coroutine[Program | Derived, Networks, Networks]:
         """Phase 1, then phase 2 with W_2 frozen."""
-        s, phase1 = (
-            self.settings.phase2,
-            Step("phase1", self.seen_losses, ("vectors", "projection", "attention")),
-        )
+        s = self.settings.phase2
+        phase1 = Step("phase1", self.seen_losses, ("vectors", "projection", "attention"))
         nets = yield self.program("phase1", phase1, view, partial(self.initial, view), paced=False)
         trained = {name: nets[name] for name in ("vectors", "projection")}
         noise: dict[str, NoiseSpec] = {
@@ -154,11 +156,8 @@ class Composer(Embedding):
 
     def initial(self, view: TrainView, streams: Streams) -> Networks:
         """v of unit length, W_1 ~ N(0, 1), W_2 = 0: attention starts uniform (code)."""
-        regions = view.regions
-        assert regions is not None
         v = unit(attribute_vectors(self.space, "composer"))
-        channels = regions[torch.zeros(1, dtype=torch.long, device=view.labels.device)].shape[2]
-        shape = (v.shape[1], channels)
+        shape = (v.shape[1], region_shape(view)[1])
         return {
             "vectors": {"v": v},
             "projection": {"w_1": streams.normal("w_1", shape)},

@@ -14,6 +14,7 @@ With attribute vectors v_a, class semantics z_c of unit length, and regions f_r 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 
 import torch
@@ -43,6 +44,7 @@ from zslbench_common.attribute_scores import (
     favour_unseen,
     self_calibration,
 )
+from zslbench_common.regions import region_shape
 from zslbench_dazle.settings import AttentionSettings, DAZLESettings
 
 
@@ -52,7 +54,7 @@ class AttentionEmbedding(Embedding):
     inputs = "regions"
     settings: AttentionSettings
     name: str
-    """For messages."""
+    """Names the embedding in messages, and its training step."""
 
     def vectors(self, nets: Networks) -> Float[Tensor, "attributes words"]:
         """v."""
@@ -70,24 +72,23 @@ class AttentionEmbedding(Embedding):
         with_margin = favour_unseen(s, self.space.unseen, self.settings.offset)
         return cross_entropy(s, labels), self_calibration(with_margin, self.space.unseen)
 
+    @abstractmethod
     def initial(self, channels: int, streams: Streams) -> Networks:
         """Networks before training; all are trained."""
-        raise NotImplementedError
 
+    @abstractmethod
     def losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
         """L."""
-        raise NotImplementedError
 
     @property
     def noise(self) -> Mapping[str, NoiseSpec]:
-        """What a step draws."""
+        """What ``losses`` draws."""
         return {}
 
     def fit(self, view: TrainView) -> Fit:
         s, regions = self.settings, view.regions
         assert regions is not None
-        attribute_vectors(self.space, self.name)
-        channels = regions[torch.zeros(1, dtype=torch.int64, device=view.labels.device)].shape[2]
+        _, channels = region_shape(view)
         trained = tuple(self.initial(channels, Streams(0, view.labels.device)))
         rule = Optimizer("rmsprop", lr=s.lr, weight_decay=s.weight_decay, momentum=s.momentum)
         return Program(

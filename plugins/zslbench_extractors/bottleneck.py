@@ -38,7 +38,7 @@ class BottleneckResNet(TrainableBackbone):
     def _width(self, stage: int) -> int:
         return self.stem << (stage + 1)
 
-    def through(self, block: str, x: Tensor, apply: Apply) -> Tensor:
+    def run_block(self, block: str, x: Tensor, apply: Apply) -> Tensor:
         if block == "stem":
             return F.max_pool2d(F.relu(apply(x, "conv", 2)), 3, 2, 1)
         stage = self.blocks.index(block)

@@ -51,7 +51,7 @@ class EfficientNetLite(TrainableBackbone):
     def channels(self) -> int:
         return self.head
 
-    def through(self, block: str, x: Tensor, apply: Apply) -> Tensor:
+    def run_block(self, block: str, x: Tensor, apply: Apply) -> Tensor:
         if block in ("stem", "head"):
             return F.relu6(apply(x, "conv", 2 if block == "stem" else 1))
         stage = self.stages[self.blocks.index(block) - 1]

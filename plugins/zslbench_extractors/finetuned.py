@@ -1,7 +1,7 @@
-"""Makes an embedding of regions one of pictures, whose backbone trains with it.
+"""Puts an embedding of regions, as a head, on a backbone that trains with it on pictures.
 
-The embedding is used as it is: it gets the backbone's last maps as regions, and its program gets the
-backbone's trained blocks as further networks. Batch norm, crops and which blocks train are settings.
+The embedding is used unchanged: its regions are the backbone's last maps, and its program gets the backbone's
+trained blocks as further networks. Batch norm, crops and which blocks train are settings.
 """
 
 from __future__ import annotations
@@ -38,20 +38,21 @@ _NOISE = {"backbone_crop": Uniform((4,)), "backbone_flip": Uniform(())}
 
 
 class FineTuned(Embedding):
-    """An embedding of pictures: ``of_regions`` on the last maps of a backbone that trains with it.
+    """An embedding of pictures: a head of class ``head_class`` on the last maps of a backbone that trains
+    with it.
 
-    Networks are those of ``of_regions`` and, one for each block, those of the backbone. The conditions on
-    ``of_regions``: its ``fit`` returns one program that trains on ``view.regions``, and none of its networks
-    is called like a block. Its settings have a further group, ``backbone``.
+    Its networks are those of the head and one for each block of the backbone. The head's ``fit`` must return
+    a single program that trains on ``view.regions``, and none of its networks may have the name of a block.
+    Its settings have a further group, ``backbone``.
     """
 
     inputs = "images"
-    of_regions: ClassVar[type[Embedding]]
+    head_class: ClassVar[type[Embedding]]
 
     def __init__(self, settings: Any, space: ClassSpace) -> None:
         super().__init__(settings, space)
-        self.own: Embedding = self.of_regions(settings, space)
-        """The embedding of regions."""
+        self.head: Embedding = self.head_class(settings, space)
+        """The embedding of regions, on top of the backbone."""
         self.backbone = backbone(settings.backbone.name)
         first = len(self.backbone.blocks) - settings.backbone.trained_blocks
         if first < 0:
@@ -77,24 +78,25 @@ class FineTuned(Embedding):
         return self.backbone.maps(nets, x, blocks).flatten(2).transpose(1, 2)
 
     def embed(self, nets: Networks, inputs: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        return self.own.embed(nets, self.regions(nets, center_crop(inputs, self.options.crop)))
+        return self.head.embed(nets, self.regions(nets, center_crop(inputs, self.options.crop)))
 
     def attention(self, nets: Networks, inputs: UInt8[Tensor, "n 3 h w"]) -> Attention | None:
-        return self.own.attention(nets, self.regions(nets, center_crop(inputs, self.options.crop)))
+        return self.head.attention(nets, self.regions(nets, center_crop(inputs, self.options.crop)))
 
     # --- training --------------------------------------------------------------------------------------
 
     def fit(self, view: TrainView) -> Generator[Program | Derived, Networks, Networks]:
         s, images = self.options, view.images
         assert images is not None
-        nets = _on(self.backbone.networks(), view.labels.device)
+        nets = _to_device(self.backbone.networks(), view.labels.device)
         blocks = {block: nets[block] for block in self.trained_blocks}
         frozen = {net: tensors for net, tensors in nets.items() if net not in blocks}
         maps = _Maps(images, self, nets)
-        program = self.own.fit(replace(view, images=None, regions=maps))
+        program = self.head.fit(replace(view, images=None, regions=maps))
         if not isinstance(program, Program) or program.features is not maps:
             raise PluginError(
-                f"{self.of_regions.__name__}: cannot be fine-tuned, it is not one program on regions"
+                f"{self.head_class.__name__} cannot be fine-tuned: its fit does not return a single program "
+                "that trains on view.regions"
             )
         if not s.augment and self.frozen_blocks:
             with torch.no_grad():
@@ -141,7 +143,7 @@ class FineTuned(Embedding):
         return trained | program.frozen | frozen
 
     def _passes(self, program: Program, *, train: bool) -> tuple[tuple[Step, ...], ...]:
-        """The program's passes on pictures; the same step where it was the same."""
+        """The head's passes, on pictures; a step that occurs twice stays one step."""
         made: dict[int, Step] = {}
         for step in (step for steps in program.passes for step in steps):
             if id(step) not in made:
@@ -197,5 +199,5 @@ class _Maps(Rows):
             return self.embedding.regions(self.nets, crops)
 
 
-def _on(nets: Networks, device: torch.device) -> Networks:
+def _to_device(nets: Networks, device: torch.device) -> Networks:
     return {net: {name: one.to(device) for name, one in tensors.items()} for net, tensors in nets.items()}

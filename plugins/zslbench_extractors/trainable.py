@@ -46,9 +46,10 @@ class TrainableBackbone(ABC):
     """Weight of a batch in the running statistics."""
     mean: ClassVar[tuple[float, float, float]]
     std: ClassVar[tuple[float, float, float]]
-    """Of RGB values in [0, 1], by which images are normalised."""
+    """Mean and standard deviation by which RGB values in [0, 1] are normalised."""
     same_padding: ClassVar[bool] = False
-    """Pad as TensorFlow: to ceil(side / stride) outputs, an odd zero last; else half a kernel a side."""
+    """Pad like TensorFlow: to ceil(side / stride) outputs, an odd zero last; otherwise by half a kernel on
+    each side."""
 
     name: str
     image_size: int
@@ -58,23 +59,23 @@ class TrainableBackbone(ABC):
     @property
     @abstractmethod
     def blocks(self) -> tuple[str, ...]:
-        """From images to maps; the first is ``stem``."""
+        """Names of the blocks, from images to maps; the first is ``stem``."""
 
     @property
     @abstractmethod
     def channels(self) -> int:
-        """Of the maps."""
+        """Number of channels of the maps."""
 
     @abstractmethod
     def layers(self) -> Iterator[Layer]:
         """Every convolution, from images to maps."""
 
     @abstractmethod
-    def through(self, block: str, x: Tensor, apply: Apply) -> Tensor:
-        """The output of a block."""
+    def run_block(self, block: str, x: Tensor, apply: Apply) -> Tensor:
+        """The output of a block for its input x; ``apply`` runs one of the block's layers."""
 
     def networks(self) -> Networks:
-        """Its weights before any training of ours."""
+        """A copy of the weights that training starts from."""
         return {net: dict(tensors) for net, tensors in self.weights.items()}
 
     def maps(
@@ -101,7 +102,8 @@ class TrainableBackbone(ABC):
     def maps_in_training(
         self, nets: Networks, x: Float[Tensor, "b c h w"], blocks: Sequence[str] | None = None
     ) -> tuple[Float[Tensor, "b dv h2 w2"], dict[str, Tensor]]:
-        """The same with the statistics of the batch, and the new running ones, for ``Program.state``."""
+        """As :meth:`maps`, but with the statistics of the batch; and the new running ones, for
+        ``Program.state``."""
         statistics, new = _statistics(nets), {}
 
         def layer(block: str, x: Tensor, name: str, stride: int) -> Tensor:
@@ -124,7 +126,7 @@ class TrainableBackbone(ABC):
             if block == "stem":
                 mean, std = (x.new_tensor(one).view(3, 1, 1) for one in (self.mean, self.std))
                 x = (x - mean) / std
-            x = self.through(block, x, partial(layer, block))
+            x = self.run_block(block, x, partial(layer, block))
         return x
 
     def _convolve(self, x: Tensor, kernel: Tensor, stride: int, bias: Tensor | None = None) -> Tensor:

@@ -1,5 +1,5 @@
 """Settings of GNDAN. "Code" is shiming-chen/GNDAN at d837442: model.py and config/, which hold the networks
-but no training; how it is trained here is ours, as DAZLE and MSDN."""
+but no training; the training here is ours, after DAZLE and MSDN."""
 
 from __future__ import annotations
 

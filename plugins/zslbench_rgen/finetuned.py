@@ -1,4 +1,4 @@
-"""RGEN as published: the backbone trains with it, on pictures."""
+"""RGEN on pictures, with a backbone that trains."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from zslbench_rgen.rgen import RGENFrozen
 class RGEN(FineTuned):
     """:class:`RGENFrozen` on the last maps of a backbone that trains."""
 
-    of_regions = RGENFrozen
+    head_class = RGENFrozen

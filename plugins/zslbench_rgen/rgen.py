@@ -1,8 +1,8 @@
 """RGEN (Xie et al., ECCV 2020) on region features r (b, R, dv), reconstructed: no code was published, and
-only the paper's abstract was at hand. The parts f_1 … f_K are AREN's; a(c) has unit length; S is TCN's.
+only the paper's abstract was available. The parts f_1 … f_K are AREN's; a(c) has unit length; S is TCN's.
 
 ============= ============================================================ ==================================
-CPA branch    e_1 = W_1 [f_1; …; f_K]                                      :func:`.streams.side_by_side`
+CPA branch    e_1 = W_1 [f_1; …; f_K]                                      :func:`.streams.project_flattened`
 region graph  Â = normalised rows of max(0, cos(f_i, f_j))                 :func:`region_graph`
 PRR branch    H = ReLU(Â ReLU(Â f U_1) U_2),  e_2 = W_2 [H_1; …; H_K]      :meth:`RGENFrozen.reason`
 scores        s_c = eᵀ a(c), of the mean of both e                         classifier ``attribute-scores``
@@ -25,7 +25,7 @@ from torch import Tensor
 from zslbench.plugin import Networks, Streams
 from zslbench.training import binary_cross_entropy, cross_entropy, mask_classes, unit
 from zslbench_aren.parts import initial_masks, part_features, part_masks
-from zslbench_aren.streams import PartStreams, Scores, initial_projection, side_by_side
+from zslbench_aren.streams import PartStreams, Scores, initial_projection, project_flattened
 from zslbench_common.attribute_scores import attribute_scores
 from zslbench_rgen.settings import RGENSettings
 from zslbench_tcn.similarity import similarities
@@ -70,11 +70,11 @@ class RGENFrozen(PartStreams):
         """e_2: two graph convolutions over the parts, which lie side by side afterwards."""
         graph, u = region_graph(f), nets["graph"]
         hidden = torch.relu(graph @ (f @ u["first"]))
-        return side_by_side(nets["second"], torch.relu(graph @ (hidden @ u["second"])))
+        return project_flattened(nets["second"], torch.relu(graph @ (hidden @ u["second"])))
 
     def streams(self, nets: Networks, r: Float[Tensor, "b regions dv"]) -> dict[str, Scores]:
         f = part_features(part_masks(nets["masks"], r, self.settings.threshold), r)
-        return {"first": side_by_side(nets["first"], f), "second": self.reason(nets, f)}
+        return {"first": project_flattened(nets["first"], f), "second": self.reason(nets, f)}
 
     @property
     def weights(self) -> dict[str, float]:

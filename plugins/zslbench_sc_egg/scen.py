@@ -172,7 +172,7 @@ class SCEN(Embedding):
 
     def fit(self, view: TrainView) -> Fit:
         s = self.settings
-        attribute_vectors(self.space, "scen")  # v of eq. (1)
+        attribute_vectors(self.space, "scen")  # raises if there are none
         for sampler, batch_size in sorted({(one.sampler, one.batch_size) for one in (s.stage1, s.stage2)}):
             warn_of_uneven_batches("scen", sampler, batch_size, len(self.space.seen))
         norms = self.semantics.norm(dim=1)

@@ -33,7 +33,7 @@ class Settings(ARENSettings):
 class Tuned(FineTuned):
     """AREN on pictures."""
 
-    of_regions = ARENFrozen
+    head_class = ARENFrozen
 
 
 class Alone(ARENFrozen):
