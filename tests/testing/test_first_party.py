@@ -101,8 +101,8 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("classifier", "sae"): [{}, {"compare": "features", "unit_rows": False}],
     ("classifier", "tcn"): [_TCN],
     ("classifier", "attribute-scores"): [
-        {"heads": (0.9, 0.1), "offset": 2.0},
-        {"heads": (0.5, 0.5), "similarity": "cosine", "semantics": "unit", "probabilities": True},
+        {"head_weights": (0.9, 0.1), "offset": 2.0},
+        {"head_weights": (0.5, 0.5), "similarity": "cosine", "semantics": "unit", "probabilities": True},
     ],
     ("embedding", "dazle"): [
         {"batch_size": 8},
