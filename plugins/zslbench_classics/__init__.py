@@ -16,8 +16,8 @@ PAPERS = {
 SUMMARIES = {
     "dap": "A logistic regression for each attribute; a class is as likely as its attributes",
     "sae": "A linear map to the semantics whose transpose maps back",
-    "ale": "Bilinear compatibility trained with weights for an image's approximate rank",
-    "devise": "Bilinear compatibility trained on the first class whose margin is violated",
+    "ale": "Bilinear compatibility, trained with a loss weighted by the approximate rank of the true class",
+    "devise": "Bilinear compatibility trained on the first class that violates the margin",
     "sje": "Bilinear compatibility trained on the most violating class",
 }
 TARGETS = {
@@ -56,7 +56,7 @@ READINGS = {
     "devise": (
         Reading(
             name="code",
-            summary="classes are tried by their ids, as in the code whose validation chose the presets",
+            summary="classes are tried in the order of their ids, as in the code that the presets come from",
             settings={"classifier.order": "ids"},
         ),
         Reading(
@@ -68,7 +68,7 @@ READINGS = {
     "sje": (
         Reading(
             name="code",
-            summary="xᵀW is standardised to find ŷ, as in the code whose validation chose the presets",
+            summary="xᵀW is standardised to find ŷ, as in the code that the presets come from",
             settings={"classifier.standardize": True},
         ),
         Reading(
@@ -78,15 +78,19 @@ READINGS = {
         ),
     ),
     "sae": (
-        Reading(name="code", summary="rows of W have unit length", settings={"classifier.unit_rows": True}),
-        Reading(name="paper", summary="as printed: W itself", settings={"classifier.unit_rows": False}),
+        Reading(
+            name="code",
+            summary="rows of W are scaled to unit length",
+            settings={"classifier.unit_rows": True},
+        ),
+        Reading(name="paper", summary="as printed: W as solved", settings={"classifier.unit_rows": False}),
     ),
 }  # fmt: skip
 VARIANTS = {
     "sae": (
         Variant(
             name="features",
-            summary="images and classes are compared in the space of features",
+            summary="images and classes are compared in feature space",
             settings={"classifier.compare": "features"},
         ),
     )

@@ -9,8 +9,8 @@ logistic regression σ(w_mᵀ x + b_m) on the training images, each labelled wit
     min_{w, b} ½ ‖w_m‖² + C Σ_i log(1 + exp(−±(w_mᵀ x_i + b_m))),
 
 and p(a_m = 1) is the mean of a_cm over seen classes. An attribute that all seen classes share, or none has,
-cannot be learnt: it is left out. The paper has support vector machines with Platt's probabilities instead, on
-histograms.
+cannot be learnt: it is left out. The paper uses support vector machines with Platt scaling instead, on
+histogram features.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Rival(NamedTuple):
     """The class that each image's own class is compared with."""
 
     classes: Int[Tensor, " b"]
-    """ŷ as a position among the seen classes; any, where no margin is violated."""
+    """ŷ as a position among the seen classes; arbitrary where no margin is violated."""
     weights: Float[Tensor, " b"]
     """β; 0 where no margin is violated."""
 

@@ -17,7 +17,7 @@ class RankingSettings(ComponentSettings):
     epochs: Epochs = 100
     """Passes over the training images (code: epochs)."""
     batch_size: Count = 1
-    """Images per update; their updates are summed. 1 in the papers and the code."""
+    """Images per step, whose updates are summed; 1 in the papers and the code."""
     lr: PositiveFloat = 0.01
     """Learning rate η of an image's update (code: lr)."""
     margin: NonNegativeFloat = 1.0
@@ -26,14 +26,14 @@ class RankingSettings(ComponentSettings):
 
 class DeViSESettings(RankingSettings):
     order: Literal["random", "ids"] = "random"
-    """In which order classes are tried: a new random one for each image (the paper), or by their ids
+    """The order in which classes are tried: random for each image (the paper), or that of their ids
     (code)."""
 
 
 class SJESettings(RankingSettings):
     standardize: bool = False
-    """Whether xᵀW is brought to mean 0 and spread 1 over its entries before the most violating class is
-    sought (code: find_compatible_y). The update uses xᵀW itself, so the logged loss may be negative."""
+    """Whether xᵀW is scaled to mean 0 and standard deviation 1 over its entries to find the most violating
+    class (code: find_compatible_y). The update uses xᵀW itself, so the logged loss may be negative."""
 
 
 class ALESettings(RankingSettings):
@@ -46,11 +46,11 @@ class SAESettings(ComponentSettings):
     compare: Literal["semantics", "features"] = "semantics"
     """Where images and classes are compared: Wx with a(c), or x with Wᵀa(c) (code: F2S, S2F)."""
     unit_rows: bool = True
-    """Whether the rows of W are brought to unit length before they are used (code: normalizeFeature(W))."""
+    """Whether the rows of W are scaled to unit length before use (code: normalizeFeature(W))."""
 
 
 class DAPSettings(ComponentSettings):
     c: PositiveFloat = 1.0
-    """C of the logistic regressions, LIBLINEAR's: the weight of the images' losses beside ½‖w‖²."""
+    """C of the logistic regressions, as in LIBLINEAR: the weight of the images' losses relative to ½‖w‖²."""
     iterations: Count = 500
-    """Most iterations of L-BFGS."""
+    """Maximum number of L-BFGS iterations."""

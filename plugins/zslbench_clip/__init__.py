@@ -1,4 +1,5 @@
-"""CLIP's zero-shot rule (Radford et al., ICML 2021): an image is of the class whose text is nearest to it.
+"""CLIP's zero-shot rule (Radford et al., ICML 2021): an image belongs to the class whose text is nearest to
+it.
 
 With f(x), the image tower's vector, and g(c), the mean of the text tower's vectors of c's prompts (section
 3.1.4), both of unit length (section 3.1.2)::
@@ -6,8 +7,8 @@ With f(x), the image tower's vector, and g(c), the mean of the text tower's vect
     p(c | x) = softmax_c( scale * <f(x), g(c)> )
 
 f(x) are features that ``zslbench data extract`` writes with ``extractor.output=embedding``, and g(c) the
-class semantics that ``zslbench data semantics`` writes with the same model. Nothing is trained, and seen
-classes are treated as unseen ones are: the method is a composition of components that exist.
+class semantics that ``zslbench data semantics`` writes with the same model. Nothing is trained, and seen and
+unseen classes are treated alike: the method only combines existing components.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Attention of attributes over regions: what DAZLE, and with it SCEN, MSDN, GNDAN and Composer, begin with.
+"""Attention of attributes over regions, which DAZLE, SCEN, MSDN, GNDAN and Composer have in common.
 
 With an attribute's vector v and the regions r of an image (R, dv)::
 

@@ -44,9 +44,9 @@ class TextEncoder:
         except Exception as error:  # several libraries raise errors of their own
             raise DataError(folder, [f"its tokenizer cannot be read ({type(error).__name__})"]) from None
         self.longest = int(self._network.config.text_config.max_position_embeddings)
-        """Tokens of a text; the rest of a longer one is cut off."""
-        # SigLIP was trained on texts filled up to the full length, without a mask of what is filled.
-        self._filled = kind == "siglip"
+        """Most tokens of a text; longer texts are truncated."""
+        # SigLIP was trained on texts padded to the full length, without an attention mask.
+        self._padded = kind == "siglip"
         self.about = {
             "model": Path(model).expanduser().name if Path(model).expanduser().is_dir() else model,
             "model_type": kind,
@@ -74,8 +74,8 @@ class TextEncoder:
             list(texts),
             max_length=self.longest,
             truncation=True,
-            padding="max_length" if self._filled else "longest",
+            padding="max_length" if self._padded else "longest",
             return_tensors="pt",
         )
-        names = ("input_ids",) if self._filled else ("input_ids", "attention_mask")
+        names = ("input_ids",) if self._padded else ("input_ids", "attention_mask")
         return {name: found[name].to(self._network.device) for name in names}

@@ -20,13 +20,13 @@ def read_classes(
 ) -> tuple[list[str], Float[np.ndarray, "classes attributes"]]:
     """Names and semantics of the classes in a file, on the scale of the run's data set.
 
-    The first column has a class's name; the others are the data set's attributes by name, in any order, or,
-    where it does not name them, in its own order. Where all classes of the data set have vectors of unit
-    length, as in the field's ``att``, so do the new ones.
+    The first column names the class; the others are the data set's attributes by name, in any order, or, if
+    it does not name them, in its own order. If all classes of the data set have vectors of unit length, as in
+    the field's ``att``, the new ones are scaled to unit length.
 
     Raises:
         MissingData: there is no such file.
-        DataError: it is not such a table, or lacks attributes or has others.
+        DataError: it is not such a table, lacks attributes, or has unknown ones.
     """
     findings = Findings()
     table = read_attributes(path.expanduser(), findings)
@@ -53,11 +53,12 @@ def read_classes(
 
 
 def attribute_names_of(run: FittedRun) -> tuple[str, ...] | None:
-    """The names of the run's semantics: those of the data set's attributes; None: it does not name them."""
+    """Names of the data set's attributes, one for each column of its semantics; None: it does not name
+    them."""
     found, count = run.dataset.attribute_names, run.dataset.semantics.shape[1]
     declared = run.fitter.recipe.parts["dataset"].registered.declaration.folder
     if found is None and declared and run.dataset.semantics_name in ("att", "original_att"):
-        folder = find_folder(data_root(run.data_root), declared)  # only region features bring them along
+        folder = find_folder(data_root(run.data_root), declared)  # else read only with region features
         named = attribute_names(folder, count, None) if folder else None
         found = named[0] if named else None
     return found if found is not None and len(found) == count else None

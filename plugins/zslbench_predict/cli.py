@@ -1,4 +1,4 @@
-"""``zslbench predict``: classes of pictures or features, by a finished run."""
+"""``zslbench predict``: classifies pictures or features with a finished run."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _PATH = click.Path(path_type=Path)
 @store_option
 @format_option
 def predict(run: str, output: Path | None, fmt: str, settings: dict[str, Any], **options: Any) -> None:
-    """Classify pictures with RUN, a finished run that was made with --keep-weights (its id, or the first
-    characters of it).
+    """Classify pictures with RUN (the id, or its first characters), a finished run that was made with
+    --keep-weights.
 
     Pictures pass through the extractor that the run's features came from. New classes need no pictures: they
     are described by attributes, and a generative method synthesises their features and fits its classifier
@@ -61,7 +61,7 @@ def predict(run: str, output: Path | None, fmt: str, settings: dict[str, Any], *
     from zslbench_predict import predict as predicting
 
     if (options["images"] is None) == (options["features"] is None):
-        raise click.UsageError("give --images or --features")
+        raise click.UsageError("give either --images or --features")
     found = predicting.predict(run, settings=settings, notify=note, **options)
     if output is None:
         emit(found, fmt, decimals=4)

@@ -44,7 +44,7 @@ class FeatureRows:
         self._run, self._path = run, path
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, Tensor, list[str]]]:
-        """Numbers, inputs of the embedding, and no fault for each."""
+        """Image numbers, inputs of the embedding, and an empty fault for each image."""
         first = 0
         for chunk in in_chunks(self, "cpu", rows=2**23 // len(self._run.classes())):
             if not torch.isfinite(chunk).all():

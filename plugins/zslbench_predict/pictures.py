@@ -28,7 +28,8 @@ class Pictures:
     """The pictures below a folder, or one picture, in the order of their names.
 
     Args:
-        settings: of the extractor, ``{"extractor.weights": "FILE"}``; others are those recorded.
+        settings: of the extractor, such as ``{"extractor.weights": "FILE"}``; they override the recorded
+        ones.
 
     Raises:
         MissingData: there are no pictures.
@@ -66,7 +67,8 @@ class Pictures:
             )
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, Tensor, list[str]]]:
-        """Numbers, inputs of the embedding, and for each picture why it cannot be read, or nothing."""
+        """Image numbers, inputs of the embedding, and for each picture why it cannot be read, or an empty
+        string."""
         paths, first = [self._folder / file for file in self._files], 0
         for pixels, faults in decoded_batches(paths, self._decoder, size=self._batch, workers=self._workers):
             yield np.arange(first, first + len(pixels)), self._inputs(pixels), list(faults)
@@ -111,6 +113,6 @@ def _store_of(run: FittedRun) -> RegionStore:
         return regions
     what = "region features" if of_regions else f"features {name}"
     raise ZslbenchError(
-        f"run {run.record.info.id}: its {what} did not come from zslbench data extract, which alone "
-        "says how to make them of pictures; give --features FILE"
+        f"run {run.record.info.id}: its {what} did not come from zslbench data extract, so "
+        "they cannot be computed from pictures; give --features FILE"
     )

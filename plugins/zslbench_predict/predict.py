@@ -1,4 +1,4 @@
-"""Classes of pictures, or of features, by a finished run: ``zslbench.load(run).predict(images="FOLDER")``."""
+"""Classifies pictures or features with a finished run: ``zslbench.load(run).predict(images="FOLDER")``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def predict(
     """The highest-scoring classes of pictures, or of features.
 
     Args:
-        run: a run's id or the first characters of it, stored with ``keep_weights``.
+        run: a run that was stored with ``keep_weights``; or its id, or the first characters of it.
         images: a folder of pictures, or one picture. They pass through the extractor that the run's features
             came from.
         features: instead of pictures, a file with what the extractor would give
@@ -56,10 +56,11 @@ def predict(
             (:func:`zslbench_predict.classes.read_classes`); None: the run's own classes.
         seen: whether the run's seen classes are scored as well; None: not with new classes.
         top: how many classes each picture gets.
-        calibrated: subtract the run's calibration offset, which its validation chose, from scores of seen
+        calibrated: subtract the calibration offset that the run's validation chose from the scores of seen
             classes.
-        settings: of the extractor where they are not those recorded, ``{"extractor.weights": "FILE"}``.
+        settings: of the extractor, to override the recorded ones: ``{"extractor.weights": "FILE"}``.
         regions, semantics: where the run's are, if not under the names in its record.
+        device, threads, data_root, store: as for :func:`zslbench.run`; unused if ``run`` is a ``FittedRun``.
         batch, workers: pictures at a time, and processes that decode them; None: as for extraction.
         notify: called with each line that the user should read.
 
@@ -72,7 +73,7 @@ def predict(
         ZslbenchError: the run has no weights; its data, backbone or classes do not fit. One line says which.
     """
     if (images is None) == (features is None):
-        raise SettingsError("give images or features, and not both")
+        raise SettingsError("give either images or features, not both")
     with contextlib.ExitStack() as held:
         if not isinstance(run, FittedRun):
             where = held.enter_context(applied(choose_mode(device, threads)))
@@ -97,7 +98,7 @@ def predict(
 
 
 def _offset(run: FittedRun, seen: bool) -> float:
-    """γ, which validation chose."""
+    """The calibration offset γ that validation chose."""
     offset = run.record.metrics.get("offset")
     if offset is None or not seen:
         why = "scores no seen classes" if offset is not None else "has no calibration offset (--select val)"
@@ -138,7 +139,7 @@ def _table(
 
 
 def _best(scores: Tensor, favour: Tensor | None, top: int) -> tuple[Tensor, Tensor]:
-    """Columns of the highest scores, and these; of equal ones the first comes first."""
+    """Columns of the highest scores, and the scores, highest first; ties keep the order of the columns."""
     if torch.isnan(scores).any():
         raise PluginError("the classifier returned NaN scores")
     if favour is not None:

@@ -43,7 +43,7 @@ from zslbench_tcn.settings import TCNSettings
 from zslbench_tcn.similarity import similarities
 
 SLOPE = 0.01
-"""Of φ's LeakyReLUs (code: torch's default)."""
+"""Negative slope of φ's LeakyReLUs (code: torch's default)."""
 
 
 class TCN(Classifier):

@@ -1,4 +1,4 @@
-"""Class semantics beside those of a data set's own files: class vectors that users bring or a command wrote.
+"""Class semantics from outside a data set's own files: class vectors of the user's, or written by a command.
 
 ``--semantics`` takes the path of a file of class vectors, for any data set:
 
@@ -179,7 +179,7 @@ def write_semantics(
 
 
 def semantics_name(name: str) -> str:
-    """The name if class semantics may have it; SettingsError: it is taken, or no name of a file."""
+    """The name, if class semantics may have it; SettingsError: it is reserved, or cannot name a file."""
     taken = {*SEMANTICS_FILES, *([name.lower()] if name.lower().endswith(_FILES) else [])}
     return checked_name(name, "--name", taken=taken)
 
@@ -231,5 +231,5 @@ def _of_another_model(dataset: Dataset, found: ClassVectors, folder: Path | None
     ours = (RegionStore.open(store).provenance.get("settings") or {}).get("weights_sha256")
     if ours in (None, theirs) or dataset.features.shape[1] != found.values.shape[1]:
         return []
-    text = "are of different models: similarities between images and texts mean nothing (method clip)"
+    text = "come from different models: similarities between images and texts are meaningless (method clip)"
     return [f"features {dataset.features_name} and semantics {found.name} {text}"]

@@ -99,8 +99,8 @@ class FittedRun:
         Args:
             inputs: what the embedding reads: features (n, d0), regions (n, regions, dv), or pictures
                 (n, 3, size, size).
-            images: a number for each image where the method draws noise for test images; those of the data
-                set have their row numbers. None: 0 to n-1.
+            images: a number for each image, by which methods that draw noise for test images draw it; for
+                images of the data set, their row numbers. None: 0 to n-1.
 
         Raises:
             ZslbenchError: the run has no classifier for this task.
@@ -168,8 +168,8 @@ class FittedRun:
         return replace(self, fitter=Fitter(fitter.recipe, fold, fitter.training, tasks), networks=kept)
 
     def _require_columns_of_classes(self, task: Task) -> None:
-        """Check that in the reverse order of classes the classifier's columns are in reverse order too: one
-        that keeps its classes in its networks would name the wrong ones."""
+        """Check that reversing the order of the classes reverses the classifier's columns: one that keeps its
+        classes in its networks would name the wrong ones."""
         fold = self.fold
         last = len(fold.space.names) - 1
         space = replace(
@@ -342,7 +342,7 @@ def _recipe(record: RunRecord, data_root: str | Path | None) -> Recipe:
 
 
 def _require_same_data(record: RunRecord, dataset: Dataset) -> None:
-    """Refuse other data than the run's, since a result of them would look just as convincing."""
+    """Refuse data other than the run's, since results on them would look just as convincing."""
     here = {array.array: array.sha256 for array in arrays(dataset)}
     differ = [
         f"{array['array']} ({array['file']})" if array["file"] else array["array"]

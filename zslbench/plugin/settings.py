@@ -28,8 +28,8 @@ component has at most one."""
 
 _OFFSET = object()
 Offset = Annotated[float, _OFFSET]
-"""The setting of a classifier that holds the offset between seen and unseen classes that is the method's own
-(calibrated stacking), whatever its name: ``margin: Offset = 0.0``. Runs for which it is not 0 are marked."""
+"""Type of a classifier's setting, of any name, that holds the method's own offset between seen and unseen
+classes (calibrated stacking): ``margin: Offset = 0.0``. Runs for which it is not 0 are marked."""
 
 
 class SettingsGroup(BaseModel):

@@ -67,14 +67,14 @@ def own_offset(run: RunInfo) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Mark:
-    """What tells a run from the others of a table."""
+    """A property of runs that tables, reports and trackers show beside the method."""
 
     name: str
     """Shown in brackets after the method, and the name of its column for programs."""
     details: Callable[[RunInfo], tuple[str, ...]]
-    """Of what kind, for example what was known; empty: the run does not have the mark."""
+    """Details for a run's notes, for example what was known; empty: the run does not have the mark."""
     note: str
-    """What it means for a comparison."""
+    """What the mark means for a comparison."""
     apart: bool = True
     """Whether runs with it are never ranked with runs without."""
 
@@ -131,7 +131,7 @@ def mark_notes(records: Sequence[RunRecord]) -> list[str]:
 
 
 def mark_columns(records: Iterable[RunRecord], prefix: str = "") -> dict[str, str]:
-    """For programs: each of ``MARKS`` with what it is in these runs."""
+    """Columns for programs: the details of each of ``MARKS`` in these runs."""
     runs = tuple(records)
     found = {mark.name: [text for one in runs for text in mark.details(one.info)] for mark in MARKS}
     return {f"{prefix}{name}": ", ".join(dict.fromkeys(texts)) for name, texts in found.items()}

@@ -59,7 +59,7 @@ def step_function(step: Step) -> StepFunction:
 
 
 def _parts(step: Step, batch: Batch, noise: Noise) -> Iterator[tuple[int, Batch, Noise]]:
-    """Rows, batch and noise of each part that is computed by itself (``Step.accumulate``)."""
+    """Number of rows, batch and noise of each part of the batch (``Step.accumulate``)."""
     rows = len(batch.labels)
     count = min(step.accumulate, rows)
     if count <= 1:

@@ -25,13 +25,13 @@ from zslbench_data.cli.sets import note_shadowed
     "prompts",
     multiple=True,
     metavar="TEXT",
-    help="Text with {} for the class's name; repeatable: averaged.  [default: 'a photo of a {}.']",
+    help="Text with {} for the class's name; may be repeated (averaged).  [default: 'a photo of a {}.']",
 )
 @click.option(
     "--descriptions",
     type=click.Path(path_type=Path),
     metavar="CSV",
-    help="Columns class and text; the texts of a class are averaged, with those of prompts.",
+    help="CSV file with columns class and text; a class's texts are averaged, including those of --prompt.",
 )
 @click.option("--name", required=True, help="Name of the semantics, for --semantics.")
 @click.option("--force", is_flag=True, help="Replace semantics of this name.")
@@ -62,7 +62,7 @@ def semantics(
     from zslbench.data import data_root as choose_root, require_folder
     from zslbench.experiment import applied, choose_mode
     from zslbench_data.download.catalogue import catalogue
-    from zslbench_data.words.texts import from_texts
+    from zslbench_data.words.texts import write_text_semantics
     from zslbench_extractors.language import TextEncoder
 
     entry = catalogue().datasets.get(dataset.lower())
@@ -70,7 +70,7 @@ def semantics(
     note_shadowed(dataset, data_root)
     with applied(choose_mode(device, threads)) as where:
         encoder = TextEncoder(model, where)
-        text, notes = from_texts(folder, name, encoder, prompts, descriptions, force=force)
+        text, notes = write_text_semantics(folder, name, encoder, prompts, descriptions, force=force)
     for one in notes:
         note(one)
     echo(f"{dataset} semantics {name}: {text}")

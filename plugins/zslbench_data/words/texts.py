@@ -37,7 +37,7 @@ PROMPT = "a photo of a {}."
 _UNNAMED = re.compile(r"class_\d+")
 
 
-def from_texts(
+def write_text_semantics(
     folder: Path,
     name: str,
     encoder: TextEncoder,
@@ -46,23 +46,23 @@ def from_texts(
     *,
     force: bool = False,
 ) -> tuple[str, list[str]]:
-    """Write named class semantics of the data set in ``folder``.
+    """Encode the texts of each class and write named class semantics of the data set in ``folder``.
 
     Args:
         name: of the semantics.
         prompts: texts with ``{}`` for the class's name; none, and no descriptions: ``PROMPT``.
         descriptions: CSV file with columns ``class`` and ``text``, any number of rows per class.
-        force: replace those of the name.
+        force: replace existing semantics of this name.
 
     Returns:
-        What was written, in a few words; and notes.
+        A few words about what was written, and notes for the user.
 
     Raises:
         SettingsError: the name is taken, or a prompt lacks ``{}``.
         DataError: classes have no names, no texts or equal texts, or a file cannot be used.
     """
     if semantics_name(name) in named_semantics(folder) and not force:
-        raise SettingsError(f"--name {name}: {folder.name} has such semantics; pass --force to replace them")
+        raise SettingsError(f"--name {name}: {folder.name} already has it; pass --force to replace it")
     if not prompts and descriptions is None:
         prompts = (PROMPT,)
     if wrong := [one for one in prompts if one.count("{}") != 1]:
