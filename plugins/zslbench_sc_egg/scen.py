@@ -222,7 +222,8 @@ class SCEN(Embedding):
     def program(self, name: str, step: Step, view: TrainView, **rest: Any) -> Program:
         """One step per batch, with the settings of the stage ``name``."""
         s = getattr(self.settings, name)
-        rule = Optimizer(s.optimizer, lr=s.lr, weight_decay=s.weight_decay, momentum=s.momentum)
+        momentum = s.momentum if s.optimizer == "rmsprop" else 0.0
+        rule = Optimizer(s.optimizer, lr=s.lr, weight_decay=s.weight_decay, momentum=momentum)
         return Program(
             name=name,
             passes=((step,),),

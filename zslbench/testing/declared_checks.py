@@ -131,7 +131,7 @@ class MethodCase:
         self,
         variant: str | None = None,
         reading: str | None = None,
-        preset: str | None = None,
+        preset: str | tuple[()] | None = None,
         dataset: str | None = None,
     ) -> Recipe:
         """The resolved recipe, without the case's settings; a fault names the overlays."""
@@ -232,12 +232,14 @@ def readings_resolve(case: MethodCase) -> None:
 
 
 def variants_resolve(case: MethodCase) -> None:
-    """Every variant resolves, has a summary, and changes something (unless it is named ``full``)."""
-    base = _content(case.recipe())
+    """Every variant resolves, has a summary, and changes something (unless it is named ``full``); not under
+    every preset, since one may make the same choice."""
+    base, unset = _content(case.recipe()), _content(case.recipe(preset=()))
     for variant in case.method.variants:
         where = f"variant '{variant.name}'"
         require_summary(variant.summary, f"{where}: ")
         same = _content(case.recipe(variant.name)) == base
+        same = same and _content(case.recipe(variant.name, preset=())) == unset
         whole = variant.name == FULL and not variant.settings and not variant.components
         require(not same or whole, f"{where} changes nothing; remove it")
 

@@ -18,7 +18,7 @@ from zslbench.store.store import Store
 LAB = '[[methods]]\nmethod = "lab"\n'
 SOLID = LAB + 'variants = "solid"\n'
 BOTH = LAB + SOLID
-ABSENT = '[[methods]]\nmethod = "absent"\n'
+ABSENT = '[[methods]]\nmethod = "unheard-of"\n'
 
 
 def prepare(suite: Suite, **more: Any) -> Bench:
@@ -62,13 +62,13 @@ def test_what_is_missing_is_run_and_nothing_twice(known: Registry, suite: Any, w
     assert {key[0]: entry.state for key, entry in found.entries.items()} == {
         "lab": "done",
         "lab (solid)": "done",
-        "absent": "no plugin",
+        "unheard-of": "no plugin",
     }
     assert {seed: one.info.seed for seed, one in found.entries["lab", "there", "last"].records.items()} == {
         0: 0,
         1: 1,
     }
-    assert found.entries["absent", "there", "last"].reason == "no plugin provides method 'absent'"
+    assert found.entries["unheard-of", "there", "last"].reason == "no plugin provides method 'unheard-of'"
     # Seed by seed: a whole column is complete early.
     assert [(label, seed) for label, _, seed in watcher.steps] == [
         ("lab", 0),

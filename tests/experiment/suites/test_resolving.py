@@ -158,12 +158,12 @@ def test_a_part_need_not_have_what_the_whole_has(known: Registry, suite: Any) ->
 
 
 def test_what_nobody_provides(known: Registry, suite: Any) -> None:
-    rows = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("lap", "wanting", "zzz"))
+    rows = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("labb", "wanting", "zzz"))
     found = resolve_suite(suite(rows + LAB, 'datasets = ["there", "nowhere"]'), known)
     cells = first_cells(found)
     assert {one.status for key, one in cells.items() if key[0] != "lab"} == {"no plugin"}
     reasons = {key[0]: one.reason for key, one in cells.items()}
-    assert reasons["lap"] == "no plugin provides method 'lap', did you mean 'lab'?"
+    assert reasons["labb"] == "no plugin provides method 'labb', did you mean 'lab'?"
     assert reasons["wanting"] == "no plugin provides classifier 'nobody-s'"
     assert reasons["zzz"] == "no plugin provides method 'zzz'"
     assert cells["lab", "there"].status == "to run"
@@ -230,8 +230,8 @@ def test_published_results_that_there_are_not(known: Registry, suite: Any) -> No
 
 
 def test_a_published_method_is_no_misspelt_one(known: Registry, suite: Any) -> None:
-    found = resolve_suite(suite('[[methods]]\nmethod = "composer"\n'), known)
-    assert first_cells(found)["composer", "there"].reason == "no plugin provides method 'composer'"
+    found = resolve_suite(suite('[[methods]]\nmethod = "dvbe"\n'), known)
+    assert first_cells(found)["dvbe", "there"].reason == "no plugin provides method 'dvbe'"
 
 
 def test_a_preset_for_all_lines_is_one_where_a_method_has_it(known: Registry, suite: Any) -> None:
