@@ -131,7 +131,7 @@ class MethodCase:
         self,
         variant: str | None = None,
         reading: str | None = None,
-        preset: str | tuple[()] | None = None,
+        preset: str | None = None,
         dataset: str | None = None,
     ) -> Recipe:
         """The resolved recipe, without the case's settings; a fault names the overlays."""
@@ -232,14 +232,14 @@ def readings_resolve(case: MethodCase) -> None:
 
 
 def variants_resolve(case: MethodCase) -> None:
-    """Every variant resolves, has a summary, and changes something (unless it is named ``full``); not under
-    every preset, since one may make the same choice."""
-    base, unset = _content(case.recipe()), _content(case.recipe(preset=()))
+    """Every variant resolves, has a summary, and changes something (unless it is named ``full``) under
+    some preset: a preset may make the same choice."""
+    presets = (None, *(preset_names(case.method.presets) if case.method.presets else ()))
+    base = {preset: _content(case.recipe(preset=preset)) for preset in presets}
     for variant in case.method.variants:
         where = f"variant '{variant.name}'"
         require_summary(variant.summary, f"{where}: ")
-        same = _content(case.recipe(variant.name)) == base
-        same = same and _content(case.recipe(variant.name, preset=())) == unset
+        same = all(_content(case.recipe(variant.name, preset=one)) == base[one] for one in presets)
         whole = variant.name == FULL and not variant.settings and not variant.components
         require(not same or whole, f"{where} changes nothing; remove it")
 
