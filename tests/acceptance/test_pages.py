@@ -50,6 +50,7 @@ def python_examples(page: Path) -> str:
     return "\n".join(blocks(page.read_text("utf-8"), "python"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [one for one in PAGES if python_examples(one)], ids=lambda page: page.name)
 def test_examples_run(page: Path, tmp_path: Path) -> None:
     done = subprocess.run(

@@ -206,6 +206,7 @@ def test_listing_suites_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_with_one_line_and_it_goes_on(tmp_path: Path, mine: Any) -> None:
     """The real command, stopped in a run and repeated."""
     suite = mine(

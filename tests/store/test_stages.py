@@ -131,6 +131,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(stages: StageStore) -> None
     assert stages.find(KEY) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [False, True])
 def test_a_writer_killed_at_any_line_leaves_the_old_or_the_new_result_or_none(
     stages: StageStore, other_process: Callable[..., Any], before: bool
@@ -163,6 +164,7 @@ def test_a_writer_killed_at_any_line_leaves_the_old_or_the_new_result_or_none(
     assert sum(changes) == (2 if before else 1)
 
 
+@pytest.mark.slow
 def test_processes_that_keep_the_same_key_end_with_one_whole_result(
     stages: StageStore, other_process: Callable[..., Any]
 ) -> None:
@@ -180,6 +182,7 @@ def test_processes_that_keep_the_same_key_end_with_one_whole_result(
     assert stages.find(KEY) is not None
 
 
+@pytest.mark.slow
 def test_processes_that_compute_the_same_always_leave_it(
     stages: StageStore, other_process: Callable[..., Any]
 ) -> None:

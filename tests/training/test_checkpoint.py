@@ -198,6 +198,7 @@ def whole_step(folder: Path) -> int:
     return step
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(
     tmp_path: Path, saver: subprocess.Popen[str], caplog: pytest.LogCaptureFixture
 ) -> None:

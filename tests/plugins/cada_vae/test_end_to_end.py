@@ -16,6 +16,7 @@ VIEW = TrainView(torch.rand(20, 6), torch.tensor([0, 2] * 10))
 SMALL = {"latent": 3, "visual_hidden": (8, 7), "semantic_hidden": (6, 5)}
 
 
+@pytest.mark.slow
 def test_it_learns_on_the_toy_data_set(tmp_path):
     """Five unseen classes: chance is 20 % Acc."""
     options = {"select": "last", "epochs": 25, "every": 25, "store": tmp_path, "device": "cpu", "threads": 1}

@@ -21,6 +21,7 @@ def program(lowest=0.0, **settings):
     )
 
 
+@pytest.mark.slow
 def test_it_learns_on_the_toy_data_set(tmp_path):
     """Five unseen classes: chance is 20 % Acc."""
     result = zslbench.run(

@@ -53,6 +53,7 @@ def test_its_losses_are_logged_and_its_networks_kept(small, method, frozen):
     assert {"generator", "critic"} <= networks
 
 
+@pytest.mark.slow
 def test_it_learns_on_the_toy_data_set(tmp_path):
     """Five unseen classes: chance is 20 % Acc."""
     result = zslbench.run(

@@ -23,6 +23,7 @@ def view(**more):
     return TrainView(torch.rand(20, 6), torch.tensor([0, 2] * 10), **more)
 
 
+@pytest.mark.slow
 def test_it_learns_on_the_toy_data_set(tmp_path):
     """Five unseen classes: chance is 20 % Acc."""
     options = {"select": "last", "epochs": 20, "every": 20, "store": tmp_path, "device": "cpu", "threads": 1}

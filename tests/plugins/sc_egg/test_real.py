@@ -19,6 +19,7 @@ QUICK = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reading", ["paper", "authors"])
 def test_it_runs_on_real_regions_and_learns(real_data: Path, tmp_path: Path, reading: str) -> None:
     (record,) = zslbench.run(

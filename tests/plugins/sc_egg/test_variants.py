@@ -81,6 +81,7 @@ def runs(tmp_path_factory, run_in, small_settings):
     return {(variant, reading): run(variant, reading) for reading in READINGS for variant in VARIANTS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reading", READINGS)
 def test_every_variant_runs_and_is_another_model(runs, reading):
     ours = {variant: runs[variant, reading] for variant in VARIANTS}

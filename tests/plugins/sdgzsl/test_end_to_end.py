@@ -26,6 +26,7 @@ def view(n=70):
     return TrainView(torch.rand(n, 6), torch.tensor([0, 1, 3])[torch.arange(n) % 3])
 
 
+@pytest.mark.slow
 def test_it_learns_on_the_toy_data_set(tmp_path):
     """Five unseen classes: chance is 20 % Acc."""
     result = zslbench.run(

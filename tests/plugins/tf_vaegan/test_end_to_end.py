@@ -10,6 +10,7 @@ from zslbench.errors import ZslbenchError
 from zslbench.training import batches, program_run, step as steps
 
 
+@pytest.mark.slow
 def test_it_learns_on_the_toy_data_set(tmp_path):
     """Five unseen classes: chance is 20 % Acc, and about 5 % U."""
     result = zslbench.run(

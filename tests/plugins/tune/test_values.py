@@ -23,6 +23,7 @@ def test_a_value_is_that_of_selection_val(tune: Any, run: Any) -> None:
     assert len({one.value for one in found.trials}) > 2
 
 
+@pytest.mark.slow
 def test_epochs_have_the_best_mean_over_seeds(tune: Any, run: Any) -> None:
     found = tune(trained=True, seeds=2, trials=1)
     for one in found.trials:
@@ -39,6 +40,7 @@ def test_epochs_have_the_best_mean_over_seeds(tune: Any, run: Any) -> None:
         assert mean.nunique() > 1
 
 
+@pytest.mark.slow
 def test_no_test_image_is_ever_seen(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = {trained: tune(trained=trained, trials=2, store="honest") for trained in (False, True)}
 
@@ -62,6 +64,7 @@ def test_no_test_image_is_ever_seen(tune: Any, monkeypatch: pytest.MonkeyPatch) 
         assert content(found) == content(expected)
 
 
+@pytest.mark.slow
 def test_the_same_search_is_the_same_trials(tune: Any) -> None:
     one, two, other = tune(), tune(store="other"), tune(store="third", sampler_seed=1)
     assert content(one) == content(two)
@@ -69,6 +72,7 @@ def test_the_same_search_is_the_same_trials(tune: Any) -> None:
     assert tune(store="fourth", sampler="random").trials[0].settings == one.trials[0].settings
 
 
+@pytest.mark.slow
 def test_median_pruning(tune: Any) -> None:
     found = tune(trials=16, seeds=2, pruner="median")
     study = optuna.load_study(study_name="zslbench", storage=f"sqlite:///{found.journal}")

@@ -239,6 +239,7 @@ def test_hashes_of_the_data_are_shown_once(quick_page: Node, quick_store: Any) -
         assert [*pair] in rows
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(quick_html: str, quick_store: Any, tmp_path: Path) -> None:
     store, _ = quick_store
     file = tmp_path / "r.html"
