@@ -91,6 +91,7 @@ def test_length_of_the_smallest_plugin() -> None:
     assert int(said[1]) == sum(len(path.read_text("utf-8").splitlines()) for path in files)
 
 
+@pytest.mark.slow
 def test_your_method_in_ten_lines(tmp_path: Path) -> None:
     """The three blocks, installed by hand: a package and the metadata that pip would write beside it."""
     (toml,) = blocks(section(README, "## Your method, in ten lines"), "toml")

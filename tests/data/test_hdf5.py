@@ -113,6 +113,7 @@ def python(tmp_path: Path, code: str) -> str:
     ("sys.exit(1)", r"a\.h5: not examined.*-P -m"),
     ("os.kill(os.getpid(), signal.SIGKILL)", "killed.*[Mm]emory"),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_a_crash_or_a_hang_is_that_of_the_child(
     tmp_path: Path, examiner: hdf5._Examiner, monkeypatch: pytest.MonkeyPatch, code: str, words: str
 ) -> None:

@@ -92,6 +92,7 @@ def test_operations_alone_do_the_same(name: str, fused: None) -> None:
     [(name, after) for name in ("sc-egg/stage1", "tf-vaegan/classifier") for after in (2, WARM_UP + 1, 17)]
     + [("tf-vaegan/generator", 20)],
 )
+@pytest.mark.slow
 def test_resumed_in_the_middle_it_is_the_same(name: str, after: int, tmp_path: Path) -> None:
     """Before it is warm, where it is captured, after; with and without graphs on the two sides."""
     plain = computed_plainly(name)
@@ -105,6 +106,7 @@ def test_resumed_in_the_middle_it_is_the_same(name: str, after: int, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["tf-vaegan/generator", "sc-egg/stage1 authors"])
+@pytest.mark.slow
 def test_seeds_that_train_together_are_captured_as_well(name: str, fused: None) -> None:
     ends: list[list[Any]] = []
     tapes: list[Taping] = []

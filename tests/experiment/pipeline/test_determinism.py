@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 TABLES = ("networks", "epochs", "candidates", "predictions", "classes", "curve")
@@ -46,6 +47,7 @@ def test_a_finished_run_is_found_and_not_computed_again(run, monkeypatch):
     assert run("scripted", select="last").finished == first.finished
 
 
+@pytest.mark.slow
 def test_global_random_state_is_left_alone_by_plugins_that_draw_from_it(tmp_path):
     """Whether the run ends well or not, and whatever the selection."""
     command = [sys.executable, str(Path(__file__).with_name("restless_process.py")), str(tmp_path)]

@@ -121,11 +121,13 @@ SC_EGG = {
 }
 
 
+@pytest.mark.slow
 def test_tf_vaegan_passes(audited):
     found = audited("tf-vaegan", variant="no-feedback", settings=GENERATOR)
     assert (found.failed, found.variant) == ((), "no-feedback")
 
 
+@pytest.mark.slow
 def test_sc_egg_passes(audited):
     found = audited("sc-egg", reading="authors", epochs=1, settings=GENERATOR | SC_EGG)
     assert (found.failed, found.reading) == ((), "authors")

@@ -138,6 +138,7 @@ def test_the_variable_requests_trackers(calls: Any, eszsl: Any, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("where", ["early", "late"])
+@pytest.mark.slow
 def test_a_failing_tracker_harms_nothing(
     where: str, calls: Any, eszsl: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

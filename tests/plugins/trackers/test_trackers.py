@@ -60,6 +60,7 @@ def test_a_run_is_recorded_completely(run: Any, followed: Any) -> None:
     assert expected.items() <= one.facts.items()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_continues_in_the_tracker(run: Any, followed: Any) -> None:
     whole = run(store="other")
     run(track=followed.track, stop=(STAGE, 2))
@@ -75,6 +76,7 @@ def test_a_resumed_run_continues_in_the_tracker(run: Any, followed: Any) -> None
     assert one.stopped is None
 
 
+@pytest.mark.slow
 def test_a_run_computed_again_is_another_attempt(run: Any, followed: Any) -> None:
     record = run(track=followed.track, epochs=1)
     run(track=followed.track, epochs=1)  # found: nothing is computed or reported
@@ -110,6 +112,7 @@ def test_seeds_trained_together_are_separate_runs(run: Any, followed: Any) -> No
     assert sorted(one.facts["seed"] for one in followed.attempts()) == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_mlflow_stores_the_record_with_the_run(run: Any, tmp_path: Any) -> None:
     pytest.importorskip("mlflow", reason="needs the extra mlflow")
     from mlflow.tracking import MlflowClient

@@ -25,6 +25,7 @@ def dataset_settings(of: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in of.items() if key.startswith("dataset.")}
 
 
+@pytest.mark.slow
 def test_the_winner_as_a_preset_and_its_runs(tune: Any, run: Any, tmp_path: Path) -> None:
     file = tmp_path / "deep" / "mine.toml"
     found = tune(trained=True, output=file)

@@ -104,6 +104,7 @@ def test_repeated_settings_are_not_computed_again(tune: Any, monkeypatch: pytest
     assert len({(one.settings["classifier.coding"], one.value) for one in found.trials}) == 2
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_is_a_failed_trial(tune: Any) -> None:
     found = tune(trained=True, search={"generator.lr": [1e-3, 1e30]}, trials=6)
     states = {one.settings["generator.lr"]: one for one in found.trials}

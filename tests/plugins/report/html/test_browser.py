@@ -250,6 +250,7 @@ def test_dark_follows_the_system_and_the_button_decides(opened: Any) -> None:
     assert light.evaluate(ground) == dark.evaluate(ground)
 
 
+@pytest.mark.slow
 def test_screenshots_are_not_blank(opened: Any) -> None:
     pictures = {}
     for mode in ("light", "dark"):

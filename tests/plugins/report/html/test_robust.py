@@ -52,6 +52,7 @@ def made(records: list[RunRecord], store: Store | None = None, **options: Any) -
     return read(page(report)), report
 
 
+@pytest.mark.slow
 def test_names_and_notes_are_escaped(quick_store: Any, tmp_path: Path) -> None:
     _, outcome = quick_store
     store = Store(tmp_path / "store")
@@ -170,6 +171,7 @@ def test_runs_that_differ_get_separate_lines(quick_store: Any, tmp_path: Path) -
     assert set(rows) == {"classifier.lr"} and "9.5" in rows["classifier.lr"]
 
 
+@pytest.mark.slow
 def test_variants_are_compared_with_the_full_method(quick_store: Any, tmp_path: Path) -> None:
     _, outcome = quick_store
     store = Store(tmp_path / "store")
@@ -192,6 +194,7 @@ def test_variants_are_compared_with_the_full_method(quick_store: Any, tmp_path: 
     assert len(section.all("svg", role="img")) == 2
 
 
+@pytest.mark.slow
 def test_attention_of_runs_with_a_stored_embedding(quick_page: Node) -> None:
     section = quick_page.one("section", id="attention")
     pictures = section.all("img")
@@ -222,6 +225,7 @@ def test_without_networks_the_page_says_how_to_store_them(quick_store: Any, tmp_
     assert "--keep-weights" in section.text
 
 
+@pytest.mark.slow
 def test_without_matplotlib_the_numbers_are_there(quick_store: Any, tmp_path: Path) -> None:
     store, _ = quick_store
     file = tmp_path / "r.html"
