@@ -276,7 +276,17 @@ def write_official(folder: Path, counts: Any) -> None:
     scipy.io.savemat(folder / "res101.mat", {"features": features, "labels": labels})
 
 
-@parametrize_with_checks(first_party(registry()))
+CHECKS = first_party(registry())
+WHOLE_RUNS = {"runs", "variants_run", "repeats"}
+
+
+@pytest.mark.slow
+@parametrize_with_checks([one for one in CHECKS if one.name in WHOLE_RUNS])
+def test_first_party_runs(check: Check) -> None:
+    check()
+
+
+@parametrize_with_checks([one for one in CHECKS if one.name not in WHOLE_RUNS])
 def test_first_party(check: Check) -> None:
     try:
         check()
