@@ -35,6 +35,7 @@ from typing import Any
 from zslbench.errors import DataError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.store.files import explained, make_folder, sync_folder, write_atomically, write_synced
 from zslbench.store.generations import Generations, RunExistsError
+from zslbench.store.mounts import lock_warning
 from zslbench.store.record import RunContent, RunRecord, files_of
 from zslbench.store.workspace import INFO_FILE, Unfinished, Workspaces, remove_dead, scratch
 
@@ -110,10 +111,13 @@ class Store:
 
     def prepare(self) -> None:
         """Make sure, before anything is computed, that runs can be written; remove what is no longer needed.
+        Warn if other machines would not see its locks.
 
         Raises:
             ZslbenchError: they cannot, and the store has no runs to read either.
         """
+        if warning := lock_warning(self.root):
+            _log.warning("%s", warning)
         try:
             with explained(self.root, _WRITE):
                 make_folder(self.runs)
