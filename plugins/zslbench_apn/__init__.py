@@ -13,9 +13,9 @@ SUMMARY = "Attribute prototypes, compared with every region, and losses that kee
 # The range of the authors' scripts (script/*_GZSL.sh), widened (ours).
 TUNABLE = {
     "embedding.lr": Range(1e-5, 1e-2, log=True),  # theirs: 1e-4 to 1e-3 (SUN)
-    "embedding.regression": Range(1e-3, 1.0, log=True),  # 0 (AWA2) to 0.1 (CUB)
-    "embedding.decorrelation": Range(1e-7, 0.1, log=True),  # 5e-7 (AWA2) to 0.04 (CUB)
-    "embedding.compactness": Range(1e-9, 1e-4, log=True),  # 6.4e-8 (CUB) to 1.3e-5 (SUN)
+    "embedding.regression_weight": Range(1e-3, 1.0, log=True),  # 0 (AWA2) to 0.1 (CUB)
+    "embedding.decorrelation_weight": Range(1e-7, 0.1, log=True),  # 5e-7 (AWA2) to 0.04 (CUB)
+    "embedding.compactness_weight": Range(1e-9, 1e-4, log=True),  # 6.4e-8 (CUB) to 1.3e-5 (SUN)
     "classifier.offset": Range(0.0, 0.9),  # 0.4 (SUN) to 0.7
 }
 
@@ -49,7 +49,7 @@ def zslbench_methods() -> Iterator[Method]:
         group="embedding",
         summary=SUMMARY + " (frozen backbone)",
         paper=PAPER,
-        settings={"classifier.probabilities": True, "classifier.head_weights": (1.0, 0.0)},
+        settings={"classifier.softmax": True, "classifier.head_weights": (1.0, 0.0)},
         presets="zslbench_apn.presets",
         readings=(
             Reading(name="authors", summary="as the authors' code computes the losses"),
@@ -80,19 +80,19 @@ VARIANTS = (
         settings={
             f"embedding.{term}": 0.0
             for term in (
-                "local_cross_entropy",
-                "base_regression",
-                "regression",
-                "base_decorrelation",
-                "decorrelation",
-                "compactness",
+                "local_class_weight",
+                "base_regression_weight",
+                "regression_weight",
+                "base_decorrelation_weight",
+                "decorrelation_weight",
+                "compactness_weight",
             )
         },
     ),
     Variant(
         name="no-decorrelation",
         summary="without L_AD",
-        settings={"embedding.base_decorrelation": 0.0, "embedding.decorrelation": 0.0},
+        settings={"embedding.base_decorrelation_weight": 0.0, "embedding.decorrelation_weight": 0.0},
     ),
     Variant(
         name="fused",

@@ -77,7 +77,7 @@ def squared_distances(regions: int, like: Tensor) -> Float[Tensor, "regions regi
     if side**2 != regions:
         raise ZslbenchError(
             f"embedding apn: {regions} regions are not a square grid, which the compactness loss needs; "
-            "set embedding.compactness to 0"
+            "set embedding.compactness_weight to 0"
         )
     at = torch.arange(regions, device=like.device)
     row, column = (at // side).to(like), (at % side).to(like)
@@ -128,22 +128,22 @@ class APNFrozen(Embedding):
         local = maps.amax(dim=1)
         terms: dict[str, tuple[float, Callable[[], Tensor]]] = {
             "class": (1.0, lambda: self.class_loss(e, batch.labels)),
-            "regression": (s.regression, lambda: regression_loss(local, batch.semantics)),
+            "regression": (s.regression_weight, lambda: regression_loss(local, batch.semantics)),
             "decorrelation": (
-                s.decorrelation,
+                s.decorrelation_weight,
                 lambda: decorrelation_loss(nets["local"]["prototypes"], groups, block=self.released),
             ),
             "compactness": (
-                s.compactness,
+                s.compactness_weight,
                 lambda: compactness_loss(maps, squared_distances(r.shape[1], r), sigmoid=self.released),
             ),
         }
         if self.released:
             terms |= {
-                "local_class": (s.local_cross_entropy, lambda: self.class_loss(local, batch.labels)),
-                "base_regression": (s.base_regression, lambda: regression_loss(e, batch.semantics)),
+                "local_class": (s.local_class_weight, lambda: self.class_loss(local, batch.labels)),
+                "base_regression": (s.base_regression_weight, lambda: regression_loss(e, batch.semantics)),
                 "base_decorrelation": (
-                    s.base_decorrelation,
+                    s.base_decorrelation_weight,
                     lambda: decorrelation_loss(nets["base"]["prototypes"], groups, block=True),
                 ),
             }
@@ -181,7 +181,7 @@ class APNFrozen(Embedding):
         s, regions, attributes = self.settings, view.regions, self.space.semantics.shape[1]
         assert regions is not None
         count, channels = region_shape(view)
-        if s.compactness:
+        if s.compactness_weight:
             squared_distances(
                 count, self.space.semantics
             )  # refuses grids that are not square before training

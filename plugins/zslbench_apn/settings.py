@@ -15,17 +15,17 @@ class APNSettings(ComponentSettings):
     """Whether the losses are computed as in the code or as printed; :mod:`zslbench_apn.apn` has both."""
     pool: Literal["max", "average"] = "max"
     """How BaseMod pools over the regions (code: average with --avg_pool; printed: average)."""
-    local_cross_entropy: NonNegativeFloat = 1.0
+    local_class_weight: NonNegativeFloat = 1.0
     """Weight of ProtoMod's own cross-entropy; only in the code (l_xe)."""
-    base_regression: NonNegativeFloat = 1e-2
+    base_regression_weight: NonNegativeFloat = 1e-2
     """Weight of L_Reg for BaseMod; only in the code (attri)."""
-    regression: NonNegativeFloat = 0.1
+    regression_weight: NonNegativeFloat = 0.1
     """λ₁ of eq. (5): weight of L_Reg, the mean over attributes (l_attri)."""
-    base_decorrelation: NonNegativeFloat = 5e-5
+    base_decorrelation_weight: NonNegativeFloat = 5e-5
     """Weight of L_AD for V; only in the code (regular)."""
-    decorrelation: NonNegativeFloat = 4e-2
+    decorrelation_weight: NonNegativeFloat = 4e-2
     """λ₂ of eq. (5): weight of L_AD (l_regular)."""
-    compactness: NonNegativeFloat = 6.4e-8
+    compactness_weight: NonNegativeFloat = 6.4e-8
     """λ₃ of eq. (5): weight of L_CPT, the mean over images (cpt times the batch size: the code adds up)."""
     groups: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
     """Groups S_l of L_AD, each given by prefixes of its attributes' names; (): all attributes form one group.

@@ -58,7 +58,7 @@ def zslbench_methods() -> Iterator[Method]:
             Variant(
                 name="parts-only",
                 summary="without second-order pooling, as in the released model",
-                settings={"embedding.second_order": 0.0},
+                settings={"embedding.second_order_weight": 0.0},
             ),
         ),
     )

@@ -45,7 +45,7 @@ class ARENFrozen(PartStreams):
 
     @property
     def weights(self) -> dict[str, float]:
-        second = self.settings.second_order
+        second = self.settings.second_order_weight
         return {"first": 1.0} | ({"second": second} if second else {})
 
     @property

@@ -40,7 +40,7 @@ class PartSettings(ComponentSettings):
 class ARENSettings(PartSettings):
     compressed: Count = 20
     """Number of maps to which the channels are compressed for second-order pooling (code: cpp_map)."""
-    second_order: NonNegativeFloat = 1.0
+    second_order_weight: NonNegativeFloat = 1.0
     """Weight of the second-order stream in the loss and in the scores, where the parts have 1 (code:
     ls_coef_bi and coef_bi, 0 by default: the released model uses the parts alone)."""
 

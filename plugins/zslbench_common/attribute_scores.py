@@ -6,7 +6,7 @@ class c has semantics a(c) (A)::
     p_h(x, c) = scale · ⟨e_h, a(c)⟩            or, as cosine, scale · ⟨e_h, a(c)⟩ / (‖e_h‖ ‖a(c)‖)
     s(x, c)   = Σ_h w_h p_h(x, c) + offset · 1[c is unseen]
 
-With ``probabilities`` each p_h is first replaced by its softmax over the classes. Embeddings use the
+With ``softmax`` each p_h is first replaced by its softmax over the classes. Embeddings use the
 functions here in their losses too, so that they train on the scores that they are evaluated by.
 """
 
@@ -96,7 +96,7 @@ class AttributeScores(Classifier):
         a = class_semantics(self.space.semantics, s.semantics, keep_negatives=s.keep_negatives)
         heads = features.chunk(len(s.head_weights), dim=1)
         fits = [attribute_scores(e, a, s.similarity, s.scale) for e in heads]
-        fits = [torch.softmax(p, dim=1) for p in fits] if s.probabilities else fits
+        fits = [torch.softmax(p, dim=1) for p in fits] if s.softmax else fits
         total = sum((w * p for w, p in zip(s.head_weights, fits, strict=True)), torch.zeros_like(fits[0]))
         return favour_unseen(total, self.space.unseen, s.offset)
 

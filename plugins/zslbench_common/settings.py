@@ -51,7 +51,7 @@ class AttributeScoresSettings(ComponentSettings):
     keep_negatives: bool = True
     """Whether negative class semantics are kept; if not, they become 0. Should equal the embedding's setting
     of the same name."""
-    probabilities: bool = False
+    softmax: bool = False
     """Whether each head's scores pass through a softmax over the classes before heads and offset are
     added."""
     offset: Offset = 0.0

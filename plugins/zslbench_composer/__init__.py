@@ -15,7 +15,7 @@ TUNABLE: dict[str, Range | Options] = {
     "embedding.phase2.support": Options((1, 3, 5)),  # 5
     "embedding.phase2.temperature": Range(1.0, 20.0, log=True),  # 5, on AWA2 10
     "embedding.phase2.candidates": Options((10, 50)),  # 50
-    "embedding.phase2.composed": Range(0.1, 2.0),  # 1
+    "embedding.phase2.composed_weight": Range(0.1, 2.0),  # 1
 }
 
 
@@ -47,7 +47,7 @@ def zslbench_methods() -> Iterator[Method]:
             Variant(
                 name="no-composition",
                 summary="phase 2 on seen images alone",
-                settings={"embedding.phase2.composed": 0.0},
+                settings={"embedding.phase2.composed_weight": 0.0},
             ),
         ),
     )

@@ -133,7 +133,7 @@ class Composer(Embedding):
         composed = torch.where(sources[..., None] == images, detached.T, 0).sum(dim=2)
         real = cross_entropy(self.with_margin(e), batch.labels)
         made = cross_entropy(self.with_margin(composed), noise["targets"])
-        return Losses(real + self.settings.phase2.composed * made, {"real": real, "composed": made})
+        return Losses(real + self.settings.phase2.composed_weight * made, {"real": real, "composed": made})
 
     # --- training ----------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ class Phase2Settings(PhaseSettings):
     """T of the source distribution (code: T; 10 on AWA2)."""
     candidates: Count = 50
     """Compositions drawn for each target, of which the best is kept (code: n_comp)."""
-    composed: NonNegativeFloat = 1.0
+    composed_weight: NonNegativeFloat = 1.0
     """Weight of the composed features' cross-entropy (code: lamb)."""
 
 

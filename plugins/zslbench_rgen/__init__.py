@@ -11,12 +11,16 @@ from zslbench_aren import TUNABLE as AREN_TUNABLE
 PAPER = "Xie et al., ECCV 2020"
 SUMMARY = "Attribute scores from AREN's parts and from a graph of them (reconstructed: no code published)"
 TUNABLE = AREN_TUNABLE | {  # the ranges are ours
-    "embedding.transfer": Range(1e-3, 1.0, log=True),
-    "embedding.balance": Range(1e-3, 1.0, log=True),
+    "embedding.transfer_weight": Range(1e-3, 1.0, log=True),
+    "embedding.balance_weight": Range(1e-3, 1.0, log=True),
 }
 VARIANTS = (
-    Variant(name="no-transfer", summary="without the transfer loss", settings={"embedding.transfer": 0.0}),
-    Variant(name="no-balance", summary="without the balance loss", settings={"embedding.balance": 0.0}),
+    Variant(
+        name="no-transfer", summary="without the transfer loss", settings={"embedding.transfer_weight": 0.0}
+    ),
+    Variant(
+        name="no-balance", summary="without the balance loss", settings={"embedding.balance_weight": 0.0}
+    ),
 )
 
 

@@ -11,7 +11,7 @@ transfer      binary cross-entropy of σ(s_u) with S(y, u), u unseen        :fun
 balance       (max_seen s − max_unseen s)²                                 :func:`balance_loss`
 ============= ============================================================ ==================================
 
-The loss is CE + ``transfer`` · transfer + ``balance`` · balance, the mean of both branches'.
+The loss is CE + ``transfer_weight`` · transfer + ``balance_weight`` · balance, the mean of both branches'.
 """
 
 from __future__ import annotations
@@ -92,10 +92,10 @@ class RGENFrozen(PartStreams):
         """Cross-entropy, transfer and balance loss of one branch."""
         s, settings, space = attribute_scores(e, unit(self.space.semantics)), self.settings, self.space
         loss = cross_entropy(s, labels, space.seen)
-        if settings.transfer:
-            loss = loss + settings.transfer * transfer_loss(s, self.similarity[labels], space.unseen)
-        if settings.balance:
-            loss = loss + settings.balance * balance_loss(s, space.seen, space.unseen)
+        if settings.transfer_weight:
+            loss = loss + settings.transfer_weight * transfer_loss(s, self.similarity[labels], space.unseen)
+        if settings.balance_weight:
+            loss = loss + settings.balance_weight * balance_loss(s, space.seen, space.unseen)
         return loss
 
     # --- training ----------------------------------------------------------------------------------------

@@ -16,9 +16,9 @@ from zslbench_extractors.settings import BackboneSettings
 class RGENSettings(PartSettings):
     hidden: Count = 256
     """Width of both graph convolutions (ours)."""
-    transfer: NonNegativeFloat = 0.1
+    transfer_weight: NonNegativeFloat = 0.1
     """Weight of the transfer loss (ours)."""
-    balance: NonNegativeFloat = 0.1
+    balance_weight: NonNegativeFloat = 0.1
     """Weight of the balance loss (ours)."""
     ridge: PositiveFloat = 1.0
     """Ridge penalty of the regression that expresses seen classes by unseen ones (TCN's code: 1)."""

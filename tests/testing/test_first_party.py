@@ -102,7 +102,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("classifier", "tcn"): [_TCN],
     ("classifier", "attribute-scores"): [
         {"head_weights": (0.9, 0.1), "offset": 2.0},
-        {"head_weights": (0.5, 0.5), "similarity": "cosine", "semantics": "unit", "probabilities": True},
+        {"head_weights": (0.5, 0.5), "similarity": "cosine", "semantics": "unit", "softmax": True},
     ],
     ("embedding", "dazle"): [
         {"batch_size": 8},

@@ -113,8 +113,8 @@ def test_scores(pool, reading):
     agree(method.embed(tensors(nets), torch.tensor(r)), both)
 
 
-WEIGHTS = {"regression": 0.3, "decorrelation": 0.02, "compactness": 0.01}
-EXTRA = {"base_regression": 0.7, "base_decorrelation": 0.05, "local_cross_entropy": 0.9}
+WEIGHTS = {"regression_weight": 0.3, "decorrelation_weight": 0.02, "compactness_weight": 0.01}
+EXTRA = {"base_regression_weight": 0.7, "base_decorrelation_weight": 0.05, "local_class_weight": 0.9}
 
 
 @pytest.mark.parametrize("reading", ["authors", "paper"])
@@ -132,12 +132,12 @@ def test_loss_and_gradient(reading):
     def by_hand(nets):
         e, maps = parts(nets, r, "max")
         local, a = maps.max(axis=1), SEMANTICS[LABELS]
-        total = class_by_hand(e, authors) + given["regression"] * ((local - a) ** 2).mean()
-        total += given["decorrelation"] * lasso_by_hand(nets["local"]["prototypes"], authors)
-        total += given["compactness"] * compact_by_hand(maps, authors)
-        total += given["local_cross_entropy"] * class_by_hand(local, authors)
-        total += given["base_regression"] * ((e - a) ** 2).mean()
-        return total + given["base_decorrelation"] * lasso_by_hand(nets["base"]["prototypes"], authors)
+        total = class_by_hand(e, authors) + given["regression_weight"] * ((local - a) ** 2).mean()
+        total += given["decorrelation_weight"] * lasso_by_hand(nets["local"]["prototypes"], authors)
+        total += given["compactness_weight"] * compact_by_hand(maps, authors)
+        total += given["local_class_weight"] * class_by_hand(local, authors)
+        total += given["base_regression_weight"] * ((e - a) ** 2).mean()
+        return total + given["base_decorrelation_weight"] * lasso_by_hand(nets["base"]["prototypes"], authors)
 
     agree(method.losses(tensors(nets), batch, {}).total, by_hand(nets))
     found = gradient_of(lambda one: method.losses(one, batch, {}).total, nets, ("base", "local"))

@@ -29,17 +29,17 @@ def test_a_preset_says_what_the_script_says(name, reading):
     e, c = recipe.parts["embedding"].settings, recipe.parts["classifier"].settings
     images = 64  # the code adds the compactness loss up over the batch
     assert (
-        e.base_regression,
-        e.local_cross_entropy,
-        e.regression,
-        e.base_decorrelation,
-        e.decorrelation,
-        pytest.approx(e.compactness / images),
+        e.base_regression_weight,
+        e.local_class_weight,
+        e.regression_weight,
+        e.base_decorrelation_weight,
+        e.decorrelation_weight,
+        pytest.approx(e.compactness_weight / images),
         c.offset,
     ) == SCRIPTS[name]
     assert e.reading == reading
     assert e.pool == (POOLS[name] if reading == "authors" else "average")
-    assert c.probabilities and c.semantics == "raw"
+    assert c.softmax and c.semantics == "raw"
 
 
 def test_the_fine_tuned_form_trains_as_the_script_says():
@@ -76,4 +76,4 @@ def test_regions_that_are_no_square_have_no_compactness():
     view = TrainView(torch.rand(4, 2), torch.ones(4, dtype=torch.long), regions=torch.rand(4, 6, 2))
     with pytest.raises(ZslbenchError, match="6 regions"):
         APNFrozen(APNSettings(), space()).fit(view)
-    APNFrozen(APNSettings(compactness=0.0), space()).fit(view)
+    APNFrozen(APNSettings(compactness_weight=0.0), space()).fit(view)

@@ -102,7 +102,7 @@ def test_dropout_keeps_the_mean():
 def test_streams_scores_losses_and_gradients(weight):
     rng = np.random.default_rng(11)
     nets, r = networks(rng), rng.uniform(size=(B, R, D))
-    settings = ARENSettings(parts=K, threshold=0.8, dropout=0.0, compressed=M, second_order=weight)
+    settings = ARENSettings(parts=K, threshold=0.8, dropout=0.0, compressed=M, second_order_weight=weight)
     method = ARENFrozen(settings, SPACE)
     if not weight:
         nets = {name: nets[name] for name in ("masks", "first")}
@@ -124,7 +124,7 @@ def test_streams_scores_losses_and_gradients(weight):
 def test_dropout_acts_on_each_stream():
     rng = np.random.default_rng(3)
     nets, r = networks(rng), rng.uniform(size=(B, R, D))
-    settings = ARENSettings(parts=K, threshold=0.0, dropout=0.4, compressed=M, second_order=1.0)
+    settings = ARENSettings(parts=K, threshold=0.0, dropout=0.4, compressed=M, second_order_weight=1.0)
     noise = {name: rng.uniform(size=(B, A)) for name in ("first", "second")}
     first, second = streams_by_hand(nets, r, 0.0)
     kept = [np.where(noise[n] >= 0.4, e / 0.6, 0) for n, e in (("first", first), ("second", second))]

@@ -37,5 +37,5 @@ def test_the_fine_tuned_form_crops_as_the_released_code():
 def test_a_stream_without_weight_has_no_networks(second, nets):
     space = ClassSpace(("a", "b"), torch.rand(2, 3), torch.tensor([0]), torch.tensor([1]))
     view = TrainView(torch.rand(4, 2), torch.zeros(4, dtype=torch.long), regions=torch.rand(4, 4, 5))
-    program = ARENFrozen(ARENSettings(second_order=second), space).fit(view)
+    program = ARENFrozen(ARENSettings(second_order_weight=second), space).fit(view)
     assert set(program.optimizers) == nets

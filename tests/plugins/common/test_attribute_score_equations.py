@@ -55,7 +55,7 @@ def by_hand(settings, semantics, e):
                     s[c] = settings.get("scale", 1.0) * (own @ a) / (length(own) * length(a))
                 else:
                     s[c] = settings.get("scale", 1.0) * (own @ a)
-            if settings.get("probabilities"):
+            if settings.get("softmax"):
                 s = np.exp(s) / np.exp(s).sum()
             total[i] += weight * s
     total[:, UNSEEN] += settings.get("offset", 0.0)
@@ -70,11 +70,11 @@ def by_hand(settings, semantics, e):
         {"semantics": "raw", "similarity": "cosine", "scale": 7.0},
         {"semantics": "unit", "keep_negatives": False, "offset": 2.0},
         {"semantics": "unit", "head_weights": (0.9, 0.1), "offset": 2.0},
-        {"semantics": "raw", "probabilities": True, "offset": 0.7},
+        {"semantics": "raw", "softmax": True, "offset": 0.7},
         {
             "semantics": "unit",
             "head_weights": (0.25, 0.75),
-            "probabilities": True,
+            "softmax": True,
             "similarity": "cosine",
             "scale": 3.0,
         },

@@ -25,7 +25,7 @@ def scores(features, space=SPACE, **settings):
     return part.scores(part.fit(TrainView(x, torch.zeros(len(x), dtype=torch.int64))), x).numpy()
 
 
-def expected(features, heads, similarity, scale, probabilities, offset):
+def expected(features, heads, similarity, scale, softmax, offset):
     def length(v):
         return math.sqrt(sum(one * one for one in v))
 
@@ -37,7 +37,7 @@ def expected(features, heads, similarity, scale, probabilities, offset):
             if similarity == "cosine":
                 fits = [fit / length(e) / length(a) for fit, a in zip(fits, SEMANTICS, strict=True)]
             fits = [scale * fit for fit in fits]
-            if probabilities:
+            if softmax:
                 fits = [math.exp(fit) / sum(map(math.exp, fits)) for fit in fits]
             found[i] += [weight * fit for fit in fits]
         for c in UNSEEN:
@@ -46,11 +46,11 @@ def expected(features, heads, similarity, scale, probabilities, offset):
 
 
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
-@pytest.mark.parametrize("probabilities", [False, True])
+@pytest.mark.parametrize("softmax", [False, True])
 @pytest.mark.parametrize(("heads", "scale", "offset"), [((1.0,), 1.0, 0.0), ((0.9, 0.1), 3.0, 2.0)])
-def test_scores_by_definition(similarity, probabilities, heads, scale, offset):
+def test_scores_by_definition(similarity, softmax, heads, scale, offset):
     features = np.random.default_rng(1).normal(size=(6, 4 * len(heads)))
-    given = {"similarity": similarity, "probabilities": probabilities, "scale": scale, "offset": offset}
+    given = {"similarity": similarity, "softmax": softmax, "scale": scale, "offset": offset}
     np.testing.assert_allclose(
         scores(features, head_weights=heads, **given),
         expected(features, heads, **given),

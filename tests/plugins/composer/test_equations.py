@@ -82,7 +82,7 @@ def composer(**settings):
         tuple("xyz"),
         vectors,
     )
-    phase2 = {"support": K, "temperature": T, "candidates": N, "composed": WEIGHT}
+    phase2 = {"support": K, "temperature": T, "candidates": N, "composed_weight": WEIGHT}
     return Composer(ComposerSettings(offset=OFFSET, phase2=phase2, **settings), space)
 
 

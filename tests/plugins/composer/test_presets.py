@@ -28,7 +28,7 @@ def test_a_preset_says_what_the_notebook_says(name):
     found = (one.epochs * one.iterations, two.epochs * two.iterations, one.momentum, two.support)
     found += (two.temperature, two.candidates, e.normalize_vectors, one.batch_size)
     assert found == NOTEBOOKS[name]
-    assert (two.momentum, two.batch_size, two.composed) == (0, one.batch_size, 1)
+    assert (two.momentum, two.batch_size, two.composed_weight) == (0, one.batch_size, 1)
     assert {one.lr, two.lr, one.weight_decay, two.weight_decay} == {1e-4}
     assert e.offset == c.offset == 2
     assert e.keep_negatives == c.keep_negatives == (name != "awa2")

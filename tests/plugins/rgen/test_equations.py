@@ -93,7 +93,7 @@ def test_loss_and_gradient(transfer, balance):
     """The mean over both streams of cross-entropy over the seen classes, transfer and balance."""
     rng = np.random.default_rng(2)
     nets, r = networks(rng), rng.uniform(size=(B, R, D))
-    given = {"transfer": transfer, "balance": balance, "hidden": H, "parts": K}
+    given = {"transfer_weight": transfer, "balance_weight": balance, "hidden": H, "parts": K}
     method = RGENFrozen(RGENSettings(threshold=0.0, dropout=0.0, **given), SPACE)
     batch = Batch(torch.tensor(r), torch.tensor(LABELS), torch.tensor(SEMANTICS[LABELS]))
     similarity = method.similarity.numpy()[LABELS]
