@@ -56,7 +56,7 @@ def zslbench_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
 
 @hookspec
 def zslbench_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
-    """Register executors, which compute runs in worker processes when a user requests one with ``--executor``.
+    """Register executors, which compute runs in worker processes, for ``--executor NAME``.
 
     Called: once per process, after ``zslbench_trackers`` of every plugin.
     Returns: any iterable of ``Executor``. The class that ``target`` names is imported when it is requested.
