@@ -30,6 +30,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from zslbench.errors import ZslbenchError
 from zslbench.plugin import (
     Batch,
     Classifier,
@@ -86,6 +87,11 @@ class Ranking(Classifier):
 
     def fit(self, view: TrainView) -> Program:
         s = self.settings
+        if len(self.space.seen) < 2:
+            raise ZslbenchError(
+                f"classifier {type(self).__name__.lower()}: there is one seen class, and it ranks each "
+                "image's class above the other seen ones"
+            )
         shape = (view.features.shape[1], self.space.semantics.shape[1])
 
         def initial(streams: Streams) -> Networks:

@@ -12,10 +12,8 @@ functions here in their losses too, so that they train on the scores that they a
 
 from __future__ import annotations
 
-import functools
-import logging
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -25,8 +23,6 @@ from zslbench.errors import ZslbenchError
 from zslbench.plugin import Classifier, Networks, TrainView
 from zslbench.training import mask_classes, unit
 from zslbench_common.settings import AttributeScoresSettings
-
-log = logging.getLogger("zslbench")
 
 
 def class_semantics(
@@ -84,29 +80,25 @@ class AttributeScores(Classifier):
                 f"scores of {len(self.settings.head_weights)} head(s); use an embedding that gives attribute "
                 "scores, set head_weights, or for method clip give features and semantics of one model"
             )
-        for name in ("offset", "keep_negatives"):
-            own = getattr(self.settings, name)
-            trained_with = getattr(getattr(self.embedding, "settings", None), name, own)
-            if trained_with != own:
-                _warn_of_difference(name, own, trained_with)
         return {}
 
+    @property
+    def offset(self) -> float:
+        """The offset in use."""
+        if self.settings.offset is not None:
+            return self.settings.offset
+        return float(getattr(getattr(self.embedding, "settings", None), "offset", 0.0))
+
+    @property
+    def semantics(self) -> Float[Tensor, "classes attributes"]:
+        """a(c), without negative values where the embedding learned from such (its ``keep_negatives``)."""
+        keep = getattr(getattr(self.embedding, "settings", None), "keep_negatives", True)
+        return class_semantics(self.space.semantics, self.settings.semantics, keep_negatives=keep)
+
     def scores(self, nets: Networks, features: Float[Tensor, "n e"]) -> Float[Tensor, "n classes"]:
-        s = self.settings
-        a = class_semantics(self.space.semantics, s.semantics, keep_negatives=s.keep_negatives)
+        s, a = self.settings, self.semantics
         heads = features.chunk(len(s.head_weights), dim=1)
         fits = [attribute_scores(e, a, s.similarity, s.scale) for e in heads]
         fits = [torch.softmax(p, dim=1) for p in fits] if s.softmax else fits
         total = sum((w * p for w, p in zip(s.head_weights, fits, strict=True)), torch.zeros_like(fits[0]))
-        return favour_unseen(total, self.space.unseen, s.offset)
-
-
-@functools.cache  # a run fits its classifier at every evaluation
-def _warn_of_difference(name: str, own: Any, trained_with: Any) -> None:
-    log.warning(
-        "classifier.%s is %s, but the embedding trains with embedding.%s = %s: set both",
-        name,
-        own,
-        name,
-        trained_with,
-    )
+        return favour_unseen(total, self.space.unseen, self.offset)

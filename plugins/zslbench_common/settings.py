@@ -48,15 +48,12 @@ class AttributeScoresSettings(ComponentSettings):
     """Weight w of each of the embedding's score heads, in the order in which it concatenates them."""
     semantics: Literal["raw", "unit"] = "raw"
     """Class semantics as the data set stores them, or each class's scaled to unit length."""
-    keep_negatives: bool = True
-    """Whether negative class semantics are kept; if not, they become 0. Should equal the embedding's setting
-    of the same name."""
     softmax: bool = False
     """Whether each head's scores pass through a softmax over the classes before heads and offset are
     added."""
-    offset: Offset = 0.0
-    """The method's own calibrated stacking: added to the scores of unseen classes. Runs for which it is not 0
-    are marked wherever they are shown."""
+    offset: Offset | None = None
+    """The method's own calibrated stacking: added to the scores of unseen classes. None: the offset that the
+    embedding trains with, or 0. Runs for which it is not 0 are marked wherever they are shown."""
 
 
 class BilinearScoresSettings(ComponentSettings):

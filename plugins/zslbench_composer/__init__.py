@@ -40,7 +40,7 @@ def zslbench_methods() -> Iterator[Method]:
         group="generative",
         summary=SUMMARY,
         paper=PAPER,
-        settings={"classifier.semantics": "unit", "classifier.offset": 2.0},
+        settings={"classifier.semantics": "unit"},
         presets="zslbench_composer.presets",
         tunable=TUNABLE,
         variants=(

@@ -55,11 +55,11 @@ class ComposerSettings(ComponentSettings):
     """Whether the attribute vectors v, which start at unit length and are trained, are scaled back to it
     (code: normalize_V, on AWA2)."""
     keep_negatives: bool = True
-    """Whether negative class semantics are kept; if not, they become 0 (code: on AWA2). Must equal the
-    classifier's setting of the same name."""
+    """Whether negative class semantics are kept; if not, they become 0 (code: on AWA2), in the
+    classifier too."""
     offset: float = 2.0
-    """Margin of unseen over seen classes in phase 2 (code: a frozen Margin of ±1). At test time the
-    classifier's setting of the same name applies."""
+    """Margin of unseen over seen classes in phase 2 (code: a frozen Margin of ±1), and at test
+    time unless the classifier has an offset of its own."""
     phase1: Phase1Settings = Phase1Settings()
     """DAZLE's attention learns the seen classes."""
     phase2: Phase2Settings = Phase2Settings()

@@ -42,7 +42,7 @@ def zslbench_methods() -> Iterator[Method]:
         group="embedding",
         summary="Attributes attend to regions, and classes are scored by what the attributes find there",
         paper=PAPER,
-        settings={"classifier.semantics": "unit", "classifier.offset": 2.0},
+        settings={"classifier.semantics": "unit"},
         presets="zslbench_dazle.presets",
         tunable=TUNABLE,
         variants=(
@@ -54,11 +54,7 @@ def zslbench_methods() -> Iterator[Method]:
             Variant(
                 name="no-calibration",
                 summary="without self-calibration loss and margin of unseen classes",
-                settings={
-                    "embedding.lambda_cal": 0.0,
-                    "embedding.offset": 0.0,
-                    "classifier.offset": 0.0,
-                },
+                settings={"embedding.lambda_cal": 0.0, "embedding.offset": 0.0},
             ),
         ),
     )

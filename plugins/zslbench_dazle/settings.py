@@ -30,13 +30,13 @@ class AttentionSettings(ComponentSettings):
     """Whether the attribute vectors v, which start at unit length and are trained, are scaled back to it
     (code: normalize_V, on AWA2)."""
     keep_negatives: bool = True
-    """Whether negative class semantics are kept; if not, they become 0 (code: on AWA2). Must equal the
-    classifier's setting of the same name."""
+    """Whether negative class semantics are kept; if not, they become 0 (code: on AWA2), in the
+    classifier too."""
     lambda_cal: NonNegativeFloat = 0.1
     """Weight λ of the self-calibration loss (code: lambda_)."""
     offset: float = 2.0
     """Margin of unseen classes in the self-calibration loss (code: is_bias, +1 for unseen and −1 for seen
-    classes). At test time the classifier's setting of the same name applies."""
+    classes), and at test time unless the classifier has an offset of its own."""
 
 
 class DAZLESettings(AttentionSettings):

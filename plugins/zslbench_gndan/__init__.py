@@ -47,7 +47,6 @@ def zslbench_methods() -> Iterator[Method]:
         settings={
             "classifier.semantics": "unit",
             "classifier.head_weights": (0.5, 0.5),  # coef_ran, coef_rgat
-            "classifier.offset": 2.0,
         },
         presets="zslbench_gndan.presets",
         tunable=TUNABLE,

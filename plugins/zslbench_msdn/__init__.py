@@ -42,7 +42,6 @@ def zslbench_methods() -> Iterator[Method]:
         settings={
             "classifier.semantics": "unit",
             "classifier.head_weights": (0.9, 0.1),  # α_1, α_2
-            "classifier.offset": 2.0,
         },
         presets="zslbench_msdn.presets",
         tunable=TUNABLE,
@@ -55,7 +54,7 @@ def zslbench_methods() -> Iterator[Method]:
             Variant(
                 name="no-calibration",
                 summary="without L_SC and margin of unseen classes",
-                settings={"embedding.lambda_cal": 0.0, "embedding.offset": 0.0, "classifier.offset": 0.0},
+                settings={"embedding.lambda_cal": 0.0, "embedding.offset": 0.0},
             ),
             Variant(
                 name="attribute-to-visual",

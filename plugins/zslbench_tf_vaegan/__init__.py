@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zslbench import Component, Method, Options, Range, Variant, hookimpl
+from zslbench import Component, Method, Options, Range, Reading, Variant, hookimpl
 
 PAPER = "Narayan et al., ECCV 2020"
 F_VAEGAN_PAPER = "Xian et al., CVPR 2019"
@@ -61,6 +61,18 @@ def zslbench_methods() -> Iterator[Method]:
         paper=F_VAEGAN_PAPER,
         settings={"embedding.normalize": "minmax"},
         presets="zslbench_tf_vaegan.f_vaegan_presets",
+        readings=(
+            Reading(
+                name="code",
+                summary="λ of the gradient penalty adapts after every generator step, as in TF-VAEGAN's code",
+                settings={"generator.adaptive_penalty": True},
+            ),
+            Reading(
+                name="paper",
+                summary="as printed: λ is constant",
+                settings={"generator.adaptive_penalty": False},
+            ),
+        ),
         tunable=F_VAEGAN_TUNABLE,
     )
     yield Method(

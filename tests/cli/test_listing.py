@@ -22,6 +22,7 @@ from zslbench.testing.fakes import FakeEntryPoint, registry_with
 SETTINGS = """
 from typing import Literal
 from zslbench import ComponentSettings
+from zslbench.plugin import Epochs
 
 class Settings(ComponentSettings):
     lr: float = 1e-4
@@ -29,6 +30,7 @@ class Settings(ComponentSettings):
     mode: Literal["a_b", "c|d"] = "a_b"
     "Which mode."
     width: int | None = None
+    rounds: Epochs = 5
 """
 
 
@@ -182,7 +184,6 @@ def test_plugins(run: Any) -> None:
         "components": "6",
         "methods": "3",
         "trackers": "0",
-        "executors": "0",
         "commands": "0",
         "module": "listing_fake",
         "distribution": "listing-fake",
@@ -200,6 +201,7 @@ def test_one_method_as_json(run: Any) -> None:
         {
             "setting": "generator.lr",
             "type": "float",
+            "schedule": False,
             "default": 1e-4,
             "search": [0.1, 0.01],
             "tune": "1e-05:0.1:log",
@@ -209,6 +211,7 @@ def test_one_method_as_json(run: Any) -> None:
         {
             "setting": "generator.mode",
             "type": "a_b | c|d",
+            "schedule": False,
             "default": "a_b",
             "search": [],
             "tune": None,
@@ -218,7 +221,18 @@ def test_one_method_as_json(run: Any) -> None:
         {
             "setting": "generator.width",
             "type": "int | None",
+            "schedule": False,
             "default": 64,
+            "search": [],
+            "tune": None,
+            "description": None,
+            "presets": {},
+        },
+        {
+            "setting": "generator.rounds",
+            "type": "int",
+            "schedule": True,
+            "default": 5,
             "search": [],
             "tune": None,
             "description": None,
@@ -242,10 +256,11 @@ def test_one_method_as_json(run: Any) -> None:
 
 
 def test_one_method_as_csv_is_its_settings(run: Any) -> None:
-    lr, mode, width = csv.DictReader(io.StringIO(run("methods", "whole", "--format", "csv").stdout))
+    lr, mode, width, rounds = csv.DictReader(io.StringIO(run("methods", "whole", "--format", "csv").stdout))
     assert (lr["default"], lr["cub"], lr["sun"], lr["search"]) == ("0.0001", "5e-05", "", "0.1, 0.01")
     assert (lr["tune"], mode["tune"]) == ("1e-05:0.1:log", "")
     assert (mode["sun"], width["default"]) == ("c|d", "64")
+    assert (width["type"], rounds["type"]) == ("int | None", "int (schedule: --epochs)")
 
 
 @pytest.mark.parametrize("fmt", ["terminal", "markdown", "latex"])

@@ -13,16 +13,19 @@ from zslbench.report.suite import suite_table
 from zslbench.report.tables.render import FORMATS, render
 from zslbench_report.html.report import outcome_of_runs
 
-COMPONENTS = {"embedding": "dazle", "classifier": "attribute-scores"}
 
-
-def calibrated(**settings: Any) -> str | None:
-    return resolve(registry(), "toy", components=COMPONENTS, settings=settings).calibrated
+def calibrated(embedding: str = "dazle", **settings: Any) -> str | None:
+    components = {"embedding": embedding, "classifier": "attribute-scores"}
+    return resolve(registry(), "toy", components=components, settings=settings).calibrated
 
 
 def test_only_an_offset_calibrates() -> None:
-    assert calibrated() is None
+    assert calibrated() == "2"  # the embedding's
+    assert calibrated(**{"embedding.offset": 1.5}) == "1.5"
+    assert calibrated(**{"embedding.offset": 0.0}) is None
+    assert calibrated(**{"classifier.offset": 0.0}) is None
     assert calibrated(**{"classifier.offset": 0.7}) == "0.7"
+    assert calibrated("aren-frozen") is None
     assert resolve(registry(), "toy", method="dazle").calibrated == "2"
     assert resolve(registry(), "toy", method="dazle", variant="no-calibration").calibrated is None
     assert resolve(registry(), "toy", method="eszsl").calibrated is None  # it has no such setting

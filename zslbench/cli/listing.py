@@ -81,7 +81,6 @@ def plugins(fmt: str) -> None:
         "components": known.components(),
         "methods": known.methods(),
         "trackers": known.trackers(),
-        "executors": known.executors(),
         "commands": known.commands(),
     }
     rows: list[Row] = [
@@ -225,9 +224,10 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
 
 def _settings(known: Registry, method: Method) -> list[Row]:
     """Each setting of each registered component, with this method's default."""
-    from zslbench.plugin.settings import default_of, fields_of
+    from zslbench.experiment.recipe import paced_of
+    from zslbench.plugin.settings import ComponentSettings, default_of, fields_of, schedule_of
 
-    rows: list[Row] = []
+    models: dict[Kind, type[ComponentSettings]] = {}
     missing = dict(known.missing(method))
     kinds: tuple[Kind, ...] = ("embedding", "generator", "classifier")
     for kind in kinds:
@@ -235,13 +235,16 @@ def _settings(known: Registry, method: Method) -> list[Row]:
         if name is None or kind in missing:
             continue
         try:
-            model = settings_model(known.component(kind, name))
+            models[kind] = settings_model(known.component(kind, name))
         except PluginError as error:  # the rest can still be shown
             note(str(error))
-            continue
+    rows: list[Row] = []
+    paced = paced_of(models)
+    for kind, model in models.items():
         for field, info in fields_of(model).items():
             key = f"{kind}.{field}"
             row: Row = {"setting": key, "type": type_text(info.annotation)}
+            row["schedule"] = kind == paced and field == schedule_of(model)
             row["default"] = method.settings.get(key, default_of(model, field))
             row["search"] = list(method.search.get(key, ()))
             row["tune"] = str(method.tunable[key]) if key in method.tunable else None
@@ -260,7 +263,8 @@ def _values(overlays: dict[str, Row], setting: str) -> Row:
 
 def _settings_row(row: Row, overlays: dict[str, Row]) -> Row:
     given = {name: _value_text(value) for name, value in _values(overlays, row["setting"]).items()}
-    shown = {"setting": row["setting"], "type": row["type"], "default": _value_text(row["default"])}
+    text = f"{row['type']} (schedule: --epochs)" if row["schedule"] else row["type"]
+    shown = {"setting": row["setting"], "type": text, "default": _value_text(row["default"])}
     shown |= dict.fromkeys(overlays) | given
     shown |= {"search": ", ".join(map(_value_text, row["search"]))} if row["search"] else {}
     shown |= {"tune": row["tune"]} if row["tune"] else {}

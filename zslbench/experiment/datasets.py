@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -16,10 +16,10 @@ from zslbench.data.provenance import source
 from zslbench.data.regions.store import ArrayRegions, RegionStore
 from zslbench.data.semantics import semantics_file, with_semantics
 from zslbench.data.validate import require_valid
-from zslbench.errors import DataError, PluginError
+from zslbench.errors import DataError, PluginError, SettingsError
 from zslbench.evaluation.candidates import candidates_of, untested_classes, with_candidates
 from zslbench.evaluation.splits import split_fingerprint, validation_split
-from zslbench.experiment.fitting import embedding_needs
+from zslbench.experiment.fitting import embedding_inputs, embedding_needs, require_fitting_parts
 from zslbench.experiment.recipe import Part, Recipe
 from zslbench.plugin.boundary import plugin_code
 from zslbench.plugin.dataset import DataRequest, Dataset, Source
@@ -185,8 +185,19 @@ class DatasetCache:
         self._loaded: dict[tuple[str, str], tuple[Dataset, dict[str, Any]]] = {}
         self._noted: set[tuple[str, str]] = set()
 
-    def load(self, recipe: Recipe, files: DataFiles) -> tuple[Dataset, dict[str, Any]]:
-        """The recipe's data set and its provenance; errors as for :func:`load_dataset`."""
+    def load(
+        self, recipe: Recipe, files: DataFiles, named: Collection[str] = ("regions", "images")
+    ) -> tuple[Dataset, dict[str, Any]]:
+        """The recipe's data set and its provenance; errors as for :func:`load_dataset`.
+
+        Args:
+            named: which of ``files`` were named for this recipe, so that they must be read.
+
+        Raises:
+            SettingsError: a file that was named for the recipe is not read.
+            ZslbenchError: the recipe's components do not fit together; known before data are read.
+        """
+        require_fitting_parts(recipe)
         part, needs = recipe.parts["dataset"], embedding_needs(recipe)
         key = part.name, json.dumps([part.values(), needs, asdict(files)], sort_keys=True)
         kept = self._loaded.get(key)
@@ -205,7 +216,28 @@ class DatasetCache:
                 for note in dataset.notes:
                     self._say(note)
             self._loaded[key] = (dataset, provenance(dataset, self._check != "never"))
+        _refuse_unread(recipe, self._loaded[key][0], {name: getattr(files, name) for name in named})
         return self._loaded[key]
+
+
+def _refuse_unread(recipe: Recipe, dataset: Dataset, files: Mapping[str, str | None]) -> None:
+    embedding, inputs = recipe.parts["embedding"].name, embedding_inputs(recipe)
+    reads = {
+        "features": f"the features {dataset.features_name}",
+        "regions": "region features",
+        "images": "pictures",
+    }
+    advice = {
+        ("features", "regions"): ", or give --features mean for their means",
+        ("regions", "images"): ", or use a method on pictures; zslbench methods lists them",
+    }
+    for kind, path in files.items():
+        means = kind == "regions" and inputs == "features" and dataset.features_name.endswith(" mean")
+        if path is not None and kind != inputs and not means:
+            raise SettingsError(
+                f"--{kind} {path}: embedding '{embedding}' reads {reads[inputs]}, not {reads[kind]}; leave "
+                f"--{kind} out{advice.get((inputs, kind), '')}"
+            )
 
 
 def preset_mismatches(recipe: Recipe, dataset: Dataset) -> list[str]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from zslbench.errors import PluginError, PluginFailure, SettingsError, ZslbenchError
 from zslbench.evaluation.evaluator import Evaluation, Score, evaluate as evaluate_scores
 from zslbench.evaluation.folds import Fold, transductive_knowledge, unseen_space
-from zslbench.experiment.inputs import ClassifierInputs
+from zslbench.experiment.inputs import ClassifierInputs, require_finite
 from zslbench.experiment.recipe import Recipe
 from zslbench.experiment.samples import sample_statistics
 from zslbench.plugin.boundary import located
@@ -67,6 +67,35 @@ def embedding_needs(recipe: Recipe) -> dict[str, Any]:
     return {"needs_regions": embedding.inputs == "regions", "image_size": size}
 
 
+def require_fitting_parts(recipe: Recipe) -> None:
+    """Refuse components that do not fit together, whatever the data.
+
+    Raises:
+        ZslbenchError: the classifier needs synthetic examples or features that nothing makes.
+        SettingsError: the CZSL classifier has another schedule than the one that selection paces.
+    """
+    part = recipe.parts["classifier"]
+    classifier: type[Classifier] = load_class(part.registered)
+    generator = load_class(recipe.parts["generator"].registered) if "generator" in recipe.parts else None
+    if classifier.needs_examples and generator is None:
+        raise ZslbenchError(
+            f"classifier '{part.name}' needs examples of every class it scores: add a generator (--generator "
+            "NAME), or use one that scores from semantics, such as eszsl"
+        )
+    if classifier.reads == "features" and getattr(generator, "samples", "") == "inputs":
+        raise ZslbenchError(
+            f"classifier '{part.name}' reads features g, but generator '{recipe.parts['generator'].name}' "
+            "samples inputs of a classifier; replace one of them"
+        )
+    if recipe.paced == "classifier" and recipe.schedule is not None:
+        name = recipe.schedule.partition(".")[2]
+        if part.settings.for_task("czsl").flat()[name] != part.settings.flat()[name]:
+            raise SettingsError(
+                f"{recipe.schedule} is this method's schedule, and model selection chooses one epoch of it "
+                "for both tasks: the CZSL classifier cannot have another length"
+            )
+
+
 class Fitter:
     """One recipe on one fold: f_gzsl over all classes and f_czsl over the unseen ones, on top of an embedding
     and a generator.
@@ -83,29 +112,12 @@ class Fitter:
     """
 
     def __init__(self, recipe: Recipe, fold: Fold, training: Training, tasks: tuple[str, ...]) -> None:
+        require_fitting_parts(recipe)
         self.recipe, self.fold, self.training, self.tasks = recipe, fold, training, tasks
         self.space: ClassSpace = fold.space
         self.embedding: Embedding = self._made("embedding")
         self.generator: Generator | None = self._made("generator") if "generator" in recipe.parts else None
         self.classifier: type[Classifier] = load_class(recipe.parts["classifier"].registered)
-        if self.classifier.needs_examples and self.generator is None:
-            raise ZslbenchError(
-                f"classifier '{recipe.parts['classifier'].name}' needs examples of every class it scores: "
-                "add a generator (--generator NAME), or use one that scores from semantics, such as eszsl"
-            )
-        if self.classifier.reads == "features" and getattr(self.generator, "samples", "") == "inputs":
-            raise ZslbenchError(
-                f"classifier '{recipe.parts['classifier'].name}' reads features g, but generator "
-                f"'{recipe.parts['generator'].name}' samples inputs of a classifier; replace one of them"
-            )
-        settings = recipe.parts["classifier"].settings
-        if recipe.paced == "classifier" and recipe.schedule is not None:
-            name = recipe.schedule.partition(".")[2]
-            if settings.for_task("czsl").flat()[name] != settings.flat()[name]:
-                raise SettingsError(
-                    f"{recipe.schedule} is this method's schedule, and model selection chooses one epoch of "
-                    "it for both tasks: the CZSL classifier cannot have another length"
-                )
         what = {"regions": "region features", "images": "pictures"}.get(self.embedding.inputs)
         if what is not None and self.inputs is None:
             raise ZslbenchError(
@@ -280,7 +292,9 @@ class Fitter:
             if not len(one):  # as in test_seen of a CZSL-only data set: no rows, but the right width
                 first = torch.zeros(1, dtype=torch.int64, device=view.labels.device)
                 return self.embedding.embed(nets, rows[first])[:0]
-            return torch.cat([self.embedding.embed(nets, p) for p in in_chunks(one, view.labels.device)])
+            found = torch.cat([self.embedding.embed(nets, p) for p in in_chunks(one, view.labels.device)])
+            require_finite(f"embed of embedding '{self.recipe.parts['embedding'].name}'", found)
+            return found
 
         def compute() -> Networks:
             with torch.no_grad(), located(**self._place("embedding")):

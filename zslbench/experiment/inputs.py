@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from zslbench.errors import PluginError, SettingsError
+from zslbench.errors import Diverged, PluginError, SettingsError
 from zslbench.evaluation.folds import Fold, HeldOut
 from zslbench.plugin.boundary import located
 from zslbench.plugin.dataset import Indices
@@ -222,11 +222,21 @@ class ClassifierInputs:
                 f"{what} of generator '{name}' returned shape {shape} of {found.dtype} for {rows} rows; it "
                 "must return one row of float32 for each"
             )
+        require_finite(f"{what} of generator '{self.place.get('generator', '')}'", found)
         return found
 
     def _noise(self, rows: int, streams: Streams) -> Noise:
         specs = self.generator.transform_noise if self.generator and not self._sees_g else {}
         return {name: draw_by_row(spec, rows, streams, name) for name, spec in specs.items()}
+
+
+def require_finite(what: str, found: Tensor) -> None:
+    """Diverged where a fitted component computes NaN or infinities, which would surface in the next one."""
+    if bad := int((~torch.isfinite(found).all(dim=1)).sum()):
+        raise Diverged(
+            f"{what} returned NaN or infinite values in {bad} of {len(found)} rows; lower its learning rate "
+            "or check the features' scale"
+        )
 
 
 def draw_by_row(spec: NoiseSpec, rows: int, streams: Streams, name: str) -> Tensor:

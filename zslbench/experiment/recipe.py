@@ -23,6 +23,13 @@ COMPOSED = ("embedding", "generator", "classifier")
 """The kinds of components that make up a method."""
 
 
+def paced_of(models: Mapping[Kind, type[ComponentSettings]]) -> Kind | None:
+    """The kind of component whose training selection paces, by the models of all settings: the first of
+    generator, embedding and classifier with a setting of type ``Epochs``; None: none has one."""
+    kinds: tuple[Kind, ...] = ("generator", "embedding", "classifier")
+    return next((kind for kind in kinds if kind in models and schedule_of(models[kind]) is not None), None)
+
+
 @dataclass(frozen=True)
 class Part:
     """One component of a recipe with its settings."""
@@ -78,21 +85,21 @@ class Recipe:
     @property
     def calibrated(self) -> str | None:
         """The offset between seen and unseen classes that is the method's own; None: it has none, or 0."""
-        part = self.parts["classifier"]
-        name = offset_of(type(part.settings))
-        if name is None or f"classifier.{name}" in self.search:
-            return name and "chosen on validation"
-        return f"{part.settings.flat()[name]:g}" if part.settings.flat()[name] else None
+        kind: Kind = "classifier"
+        name = offset_of(type(self.parts[kind].settings))
+        if name is None:
+            return None
+        if self.parts[kind].values()[name] is None:
+            kind = "embedding"
+        if f"{kind}.{name}" in self.search:
+            return "chosen on validation"
+        offset = self.parts[kind].values().get(name)
+        return f"{offset:g}" if offset else None
 
     @property
     def paced(self) -> Kind | None:
-        """The kind of component whose training selection paces: the first of generator, embedding and
-        classifier with a setting of type ``Epochs``; None: none has one."""
-        kinds: tuple[Kind, ...] = ("generator", "embedding", "classifier")
-        for kind in kinds:
-            if kind in self.parts and schedule_of(type(self.parts[kind].settings)) is not None:
-                return kind
-        return None
+        """The kind of component whose training selection paces, see :func:`paced_of`."""
+        return paced_of({kind: type(part.settings) for kind, part in self.parts.items()})
 
     @property
     def schedule(self) -> str | None:

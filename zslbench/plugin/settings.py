@@ -29,7 +29,8 @@ component has at most one."""
 _OFFSET = object()
 Offset = Annotated[float, _OFFSET]
 """Type of a classifier's setting, of any name, that holds the method's own offset between seen and unseen
-classes (calibrated stacking): ``margin: Offset = 0.0``. Runs for which it is not 0 are marked."""
+classes (calibrated stacking): ``margin: Offset = 0.0``. Runs for which it is not 0 are marked. With
+``Offset | None``, None means the embedding's setting of the same name, or 0 if it has none."""
 
 
 class SettingsGroup(BaseModel):
@@ -92,7 +93,12 @@ def fields_of(model: type[ComponentSettings]) -> dict[str, FieldInfo]:
 
 def offset_of(model: type[ComponentSettings]) -> str | None:
     """The name of the setting that is an ``Offset``; None: there is none."""
-    return next((name for name, info in fields_of(model).items() if _OFFSET in info.metadata), None)
+
+    def is_marked(info: FieldInfo) -> bool:
+        inside = [getattr(one, "__metadata__", ()) for one in get_args(info.annotation)]
+        return any(_OFFSET in one for one in (info.metadata, *inside))
+
+    return next((name for name, info in fields_of(model).items() if is_marked(info)), None)
 
 
 @functools.cache

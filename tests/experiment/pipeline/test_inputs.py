@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.errors import Interrupted, PluginError, PluginFailure, SettingsError, ZslbenchError
+from zslbench.errors import Diverged, Interrupted, PluginError, PluginFailure, SettingsError, ZslbenchError
 from zslbench.evaluation.folds import ClassSpace, Fold, HeldOut, unseen_space
 from zslbench.experiment.inputs import ClassifierInputs
 from zslbench.plugin.interfaces import (
@@ -250,6 +250,31 @@ def test_a_generator_that_returns_something_else_is_at_fault_itself(method, chan
     with pytest.raises(PluginError, match=method) as caught:
         given(changed())
     assert method == "transform" or fact in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf])
+@pytest.mark.parametrize("method", ["sample", "transform"])
+def test_a_generator_that_returns_nan_or_infinities_is_named(method, value):
+    class Broken(Shorter):
+        pass
+
+    original = getattr(Shorter, method)
+
+    def broken(*arguments):
+        found = original(*arguments)
+        found[1, 0] = value
+        return found
+
+    setattr(Broken, method, broken)
+    inputs = ClassifierInputs(Broken(), {}, Streams(0), place={"generator": "bad"})
+    with pytest.raises(Diverged, match=f"{method} of generator 'bad'.* 1 of "):
+        inputs.views(view(), space(), ("gzsl",))
+
+
+def test_an_embedding_that_returns_nan_is_named(run, monkeypatch):
+    monkeypatch.setattr("zslbench_scripted.AsIs.embed", lambda self, nets, inputs: inputs / 0 * 0)
+    with pytest.raises(Diverged, match="embed of embedding 'as-is'"):
+        run(embedding="as-is", classifier="eszsl", select="last")
 
 
 def test_real_and_synthetic_features_of_different_widths_are_the_generator_s_fault():

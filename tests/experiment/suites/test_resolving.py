@@ -55,6 +55,17 @@ def test_the_nearer_word_wins(known: Registry, suite: Any) -> None:
         assert [value(place, key) for key in keys[::2]] == [11, 2]
 
 
+def test_files_are_named_by_rows_not_by_the_whole_suite(known: Registry, suite: Any) -> None:
+    head = TWO + 'on.there.regions = "net"\n'
+    row = LAB + 'on.toy.regions = "net"\n[[methods]]\nmethod = "lab"\nlabel = "own"\nimages = "photos"\n'
+    places = first_cells(resolve_suite(suite(row, head), known))
+    assert {key: cell.named for key, cell in places.items()} == {
+        ("lab", "toy"): {"regions"}, ("lab", "there"): set(),
+        ("own", "toy"): {"images"}, ("own", "there"): {"images"},
+    }  # fmt: skip
+    assert {key for key, cell in places.items() if cell.files.regions is None} == {("own", "toy")}
+
+
 def test_a_row_may_name_the_setting_of_its_schedule(known: Registry, suite: Any) -> None:
     places = first_cells(resolve_suite(suite(GAN + "settings.generator.epochs = 4\n", "epochs = 7\n"), known))
     assert value(places["tf-vaegan", "there"], "generator.epochs") == 4

@@ -134,3 +134,13 @@ def test_daps_score_by_hand():
     nets["attributes"]["bias"] = torch.tensor([np.log(3.0)])
     expected = np.log([[1.5, 1.5, 0.5, 1.5, 0.5, 0.5]])
     np.testing.assert_allclose(component.scores(nets, nothing[:1]), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("scale", "warnings"),
+    [(lambda a: a, 0), (unit, 1), (lambda a: a - a.mean(), 1), (lambda a: unit(a - a.mean()), 1)],
+)
+def test_dap_says_that_semantics_are_not_attributes_as_rated(rng, caplog, scale, warnings):
+    component = DAP(DAPSettings(), space(scale(rng.uniform(size=(6, 4)))))
+    component.fit(TrainView(torch.tensor(rng.normal(size=(8, 3))), torch.tensor(SEEN * 2)))
+    assert sum("semantics" in one.getMessage() for one in caplog.records) == warnings

@@ -7,7 +7,8 @@ import pytest
 import torch
 from by_hand import agree, gradient_of, tensors
 
-from zslbench.plugin import Batch, ClassSpace
+from zslbench.errors import ZslbenchError
+from zslbench.plugin import Batch, ClassSpace, TrainView
 from zslbench_classics import ranking
 from zslbench_classics.settings import ALESettings, DeViSESettings, SJESettings
 
@@ -34,14 +35,14 @@ def case(rng):
     return rng.normal(size=(B, D)), {"compatibility": {"W": rng.normal(size=(D, A))}}
 
 
-def make(which, signatures, **settings):
+def make(which, signatures, seen=SEEN, **settings):
     component, model = {
         "devise": (ranking.DeViSE, DeViSESettings),
         "sje": (ranking.SJE, SJESettings),
         "ale": (ranking.ALE, ALESettings),
     }[which]
-    seen, unseen = torch.tensor(SEEN), torch.tensor(UNSEEN)
-    return component(model(**settings), ClassSpace(tuple("abcdefgh"), torch.tensor(signatures), seen, unseen))
+    ids = torch.tensor(seen), torch.tensor(UNSEEN)
+    return component(model(**settings), ClassSpace(tuple("abcdefgh"), torch.tensor(signatures), *ids))
 
 
 def unit(rows):
@@ -171,3 +172,10 @@ def test_warps_weight_by_hand():
     rival = component.rivals(projected, own, {"draws": torch.tensor(draws, dtype=torch.float64)})
     assert rival.weights.tolist() == pytest.approx([1.0, 25 / 12, 0.0])
     assert rival.classes[:2].tolist() == [SEEN.index(5)] * 2
+
+
+@pytest.mark.parametrize("which", ["devise", "sje", "ale"])
+def test_a_single_seen_class_has_no_rival(which, signatures):
+    view = TrainView(torch.ones(3, D), torch.ones(3, dtype=torch.int64))
+    with pytest.raises(ZslbenchError, match=f"{which}: there is one seen class"):
+        make(which, signatures, seen=[1]).fit(view)

@@ -3,6 +3,8 @@ class by class."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -33,9 +35,11 @@ def length(x):
     return np.sqrt((x * x).sum())
 
 
-def scored(settings, semantics, e):
+def scored(settings, semantics, e, embedding):
     space = ClassSpace(tuple("abcde"), torch.tensor(semantics), torch.tensor(SEEN), torch.tensor(UNSEEN))
-    return AttributeScores(AttributeScoresSettings(**settings), space).scores({}, torch.tensor(e))
+    part = AttributeScores(AttributeScoresSettings(**settings), space)
+    part.embedding = SimpleNamespace(settings=SimpleNamespace(**embedding))
+    return part.scores({}, torch.tensor(e))
 
 
 def by_hand(settings, semantics, e):
@@ -62,13 +66,15 @@ def by_hand(settings, semantics, e):
     return total
 
 
+@pytest.mark.parametrize("embedding", [{}, {"keep_negatives": False, "offset": 1.25}])
 @pytest.mark.parametrize(
     "settings",
     [
         {"semantics": "raw"},
         {"semantics": "unit"},
         {"semantics": "raw", "similarity": "cosine", "scale": 7.0},
-        {"semantics": "unit", "keep_negatives": False, "offset": 2.0},
+        {"semantics": "unit", "offset": 2.0},
+        {"semantics": "unit", "offset": 0.0},
         {"semantics": "unit", "head_weights": (0.9, 0.1), "offset": 2.0},
         {"semantics": "raw", "softmax": True, "offset": 0.7},
         {
@@ -80,10 +86,12 @@ def by_hand(settings, semantics, e):
         },
     ],
 )
-def test_scores(rng, settings):
+def test_scores(rng, settings, embedding):
+    """Negative semantics and offset are the embedding's, unless the classifier has an offset of its own."""
     semantics, e = rng.normal(size=(C, A)), rng.normal(size=(N, A * len(settings.get("head_weights", (1,)))))
     semantics[:, 0] = np.abs(semantics[:, 0])  # no class without a positive attribute
-    found, expected = scored(settings, semantics, e), by_hand(settings, semantics, e)
+    found, settings = scored(settings, semantics, e, embedding), embedding | settings
+    expected = by_hand(settings, semantics, e)
     shift = found[:, :1] - torch.tensor(expected[:, :1])  # the same for all classes of an image
     agree(found - shift, expected)
     if not settings.get("offset"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,7 +64,7 @@ def test_by_hand():
     )
     assert scores([[1.0, 2.0]], space).tolist() == [[11.0, -1.0]]
     assert scores([[1.0, 2.0]], space, semantics="unit").tolist() == [[pytest.approx(2.2), -1.0]]
-    assert scores([[1.0, 2.0]], space, keep_negatives=False, offset=0.5).tolist() == [[11.0, 0.5]]
+    assert scores([[1.0, 2.0]], space, offset=0.5).tolist() == [[11.0, -0.5]]
     assert scores([[0.0, 0.0]], space, similarity="cosine").tolist() == [[0.0, 0.0]]
 
 
@@ -86,15 +85,3 @@ def test_self_calibration_is_the_mean_probability_of_unseen_classes():
     )
     far = self_calibration(torch.tensor([[800.0, -800.0]]), torch.tensor([1]))  # no overflow
     assert float(far) == pytest.approx(1600)
-
-
-def test_another_offset_than_the_embedding_trains_with_is_told(caplog):
-    def fitted(own: float, trained_with: float) -> None:
-        part = AttributeScores(AttributeScoresSettings(offset=own), SPACE)
-        part.embedding = SimpleNamespace(settings=SimpleNamespace(offset=trained_with))  # type: ignore[assignment]
-        part.fit(TrainView(torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64)))
-
-    fitted(0.25, 0.25)
-    assert not caplog.records
-    fitted(0.25, 1.75)
-    assert ["offset" in one.getMessage() for one in caplog.records] == [True]

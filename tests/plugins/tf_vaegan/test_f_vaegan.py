@@ -26,3 +26,9 @@ def test_presets_have_the_numbers_of_tf_vaegans_scripts_in_epochs_of_one_pass(na
     mine, others = ours.parts["generator"].values(), theirs.parts["generator"].values()
     passes = others["feedback_loops"]
     assert mine == {key: others[key] for key in mine} | {"epochs": others["epochs"] * passes}
+
+
+def test_the_penalty_s_weight_adapts_unless_the_run_follows_the_paper():
+    readings = {None: True, "code": True, "paper": False}
+    found = {one: resolve(registry(), "toy", method="f-vaegan-d2", reading=one) for one in readings}
+    assert {one: it.parts["generator"].settings.adaptive_penalty for one, it in found.items()} == readings

@@ -67,6 +67,8 @@ class Cell:
     line: Line
     dataset: str
     files: DataFiles
+    named: frozenset[str]
+    """Which of them the line itself names, so that its method must read them."""
     keep_weights: bool
     selection: Selection
     seed: int = 0
@@ -166,10 +168,9 @@ def resolve_suite(
     }
     resolver.refuse_unused(complete=all(cell.resolved for cell in first.values()))
     _refuse_unpublished(suite, resolver.declared)
-    seeds = {line: row.seeds or suite.seeds for line, row in zip(lines, suite.rows, strict=True)}
     cells = []
     for dataset, seed, mode, line in product(suite.datasets, suite.seeds, suite.select, lines):
-        if (cell := first.get((line, dataset))) is None or seed not in seeds[line]:
+        if (cell := first.get((line, dataset))) is None:
             continue
         # Among several selections, every is for those that do not evaluate after every epoch anyway.
         every = None if mode == "oracle-scripts" and len(suite.select) > 1 else cell.selection.every
@@ -227,6 +228,7 @@ class _Resolver:
                 self._candidates(option("candidates")),
                 option("images"),
             ),
+            frozenset(name for name in ("regions", "images") if _nearest(own, name) is not None),
             bool(option("keep_weights")),
             Selection(every=option("every")),
         )

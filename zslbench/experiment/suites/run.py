@@ -182,7 +182,7 @@ class Bench:
             cell.status, cell.reason = "failed before", known.message
 
     def _job(self, cell: Cell) -> Job:
-        dataset, data = self._datasets.load(cell.recipe, cell.files)
+        dataset, data = self._datasets.load(cell.recipe, cell.files, cell.named)
         mode = replace(self.mode, replicas=len(cell.group))
         debug = self.options.debug_samples
         return Job(cell.recipe, dataset, data, cell.seed, cell.selection, mode, cell.keep_weights, debug)
