@@ -5,6 +5,7 @@ from .errors import ZslbenchError as ZslbenchError
 from .plugin.declarations import (
     Command as Command,
     Component as Component,
+    Executor as Executor,
     Method as Method,
     Options as Options,
     Range as Range,

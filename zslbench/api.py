@@ -130,7 +130,8 @@ def load(
         ZslbenchError: there is no such run, it has no networks, or its data are missing or differ.
     """
     record = Store.default(store).resolve(run)
-    where = choose_mode(device).device
+    mode = choose_mode(device)
+    where = mode.device if mode.gpu is None else f"{mode.device}:{mode.gpu}"
     return load_run(record, data_root, regions=regions, semantics=semantics, notify=notify, device=where)
 
 

@@ -184,6 +184,7 @@ def test_plugins(run: Any) -> None:
         "components": "6",
         "methods": "3",
         "trackers": "0",
+        "executors": "0",
         "commands": "0",
         "module": "listing_fake",
         "distribution": "listing-fake",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from processes import press_ctrl_c
 
-from zslbench import Command, Tracker, hookimpl
+from zslbench import Command, Executor, Tracker, hookimpl
 from zslbench.errors import Interrupted
 from zslbench.plugin import hookspecs
 from zslbench.plugin.discovery import load_registry
@@ -94,6 +94,20 @@ def test_zslbench_trackers(entry: Any, plugin: Any) -> None:
     assert found.tracker("mine").plugin.name == "one"
     assert [one.reason for one in found.broken] == [
         "registers tracker 'mine', which plugin 'one' already has"
+    ]
+
+
+def test_zslbench_executors(entry: Any, plugin: Any) -> None:
+    given = [Executor(name="mine", target="nowhere:Nothing", summary="a fake", options="KEY=VALUE")]
+    modules = {
+        "one": plugin(zslbench_executors=lambda: iter(given)),
+        "two": plugin(zslbench_executors=lambda: given),
+    }
+    found = load_registry(entry_points=[entry(name, one) for name, one in modules.items()])
+    assert [one.declaration for one in found.executors()] == given
+    assert found.executor("mine").plugin.name == "one"
+    assert [one.reason for one in found.broken] == [
+        "registers executor 'mine', which plugin 'one' already has"
     ]
 
 

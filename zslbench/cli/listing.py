@@ -81,6 +81,7 @@ def plugins(fmt: str) -> None:
         "components": known.components(),
         "methods": known.methods(),
         "trackers": known.trackers(),
+        "executors": known.executors(),
         "commands": known.commands(),
     }
     rows: list[Row] = [

@@ -9,7 +9,7 @@ import os
 import random
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,10 +49,13 @@ class ExecutionMode:
     """Seeds trained together in one step."""
     graphs: Literal["auto", "on", "off"] = "off"
     """Whether to capture iterations in CUDA graphs: where possible (``auto``), all (``on``) or none."""
+    gpu: int | None = field(default=None, compare=False)
+    """Which GPU; None: torch's current one. Not part of the identity."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data; ``graphs`` becomes whether there are any, and is left out on a CPU."""
         values = asdict(self)
+        del values["gpu"]
         values["graphs"] = self.graphs != "off"
         if self.device == "cpu":
             del values["graphs"]
@@ -64,14 +67,24 @@ class ExecutionMode:
 
 
 def choose_mode(
-    device: str = "auto", threads: int | None = None, precision: str = "float32", graphs: str = "auto"
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "float32",
+    graphs: str = "auto",
+    elsewhere: bool = False,
 ) -> ExecutionMode:
-    """The mode that a user requests; device ``auto`` is a GPU if there is one.
+    """The mode that a user requests; device ``auto`` is a GPU if there is one, ``cuda:1`` the second GPU.
+
+    Args:
+        elsewhere: for another machine, whose GPUs torch does not see here.
 
     Raises:
         ZslbenchError: an unknown device, a GPU where torch sees none, or a precision or graphs that the
             device does not support.
     """
+    asked, (device, colon, number) = device, device.partition(":")
+    if colon and (device != "cuda" or not number.isdecimal()):
+        raise ZslbenchError(f"--device {asked}: choose auto, cpu, cuda, or one GPU as in cuda:1")
     for option, value, choices in (
         ("precision", precision, PRECISIONS),
         ("graphs", graphs, ("auto", "on", "off")),
@@ -79,14 +92,18 @@ def choose_mode(
     ):
         if value not in choices:
             raise ZslbenchError(f"--{option} {value}: choose {', '.join(choices)}")
-    available = torch.cuda.is_available()
+    available = device == "cuda" if elsewhere else torch.cuda.is_available()
     if device == "cuda" and not available:
         raise ZslbenchError(
-            "--device cuda: torch finds no GPU; check nvidia-smi and that torch is a CUDA build, "
+            f"--device {asked}: torch finds no GPU; check nvidia-smi and that torch is a CUDA build, "
             "or use --device cpu"
         )
+    gpu = int(number) if colon else None
+    if gpu is not None and not elsewhere and gpu >= (count := torch.cuda.device_count()):
+        there = ", ".join(f"cuda:{one}" for one in range(count))
+        raise ZslbenchError(f"--device {asked}: torch finds no such GPU; choose {there}")
     if available and device != "cpu":
-        return ExecutionMode("cuda", precision, threads=0, graphs=graphs)  # type: ignore[arg-type]
+        return ExecutionMode("cuda", precision, threads=0, graphs=graphs, gpu=gpu)  # type: ignore[arg-type]
     if precision == "tf32":
         raise ZslbenchError("--precision tf32: needs a GPU; use float32 or bf16")
     if graphs == "on":
@@ -111,10 +128,11 @@ def applied(mode: ExecutionMode, seed: int = 0) -> Iterator[torch.device]:
     if mode.device == "cuda":
         # cuBLAS reads it when its first handle is made; without it matrix products are not repeatable.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    devices = [torch.cuda.current_device()] if mode.device == "cuda" else []
+    gpu = torch.cuda.device(mode.gpu) if mode.gpu is not None else contextlib.nullcontext()
     with (
+        gpu,
         preserved(START),
-        torch.random.fork_rng(devices=devices),
+        torch.random.fork_rng(devices=[torch.cuda.current_device()] if mode.device == "cuda" else []),
         float32_products(mode.precision),
         printing_to_stderr(),
     ):

@@ -89,7 +89,7 @@ class OpenRun:
                 StageStore(store.root / STAGES), job.stage_identity(), fresh=force, say=display.say
             )
             if job.mode.device == "cuda":
-                torch.cuda.reset_peak_memory_stats()
+                torch.cuda.reset_peak_memory_stats(job.mode.gpu)
         except BaseException as error:
             self.close(error)
             raise
@@ -126,7 +126,7 @@ class OpenRun:
         job.require_sound_data()
         reads_regions = embedding_inputs(job.recipe) != "features"
         if job.mode.device == "cuda":
-            environment = {"gpu_memory_peak": torch.cuda.max_memory_allocated(), **environment}
+            environment = {"gpu_memory_peak": torch.cuda.max_memory_allocated(job.mode.gpu), **environment}
         tensors = {
             f"{prefix}{kind}/{path}": tensor.detach().cpu()
             for prefix, networks in (("", outcome.networks), ("validation/", outcome.validation_networks))
@@ -214,7 +214,7 @@ def describe(mode: ExecutionMode, recipe: Recipe) -> dict[str, Any]:
 def device_name(mode: ExecutionMode) -> str:
     """The name of the GPU or of the processor."""
     if mode.device == "cuda":
-        return torch.cuda.get_device_name()
+        return torch.cuda.get_device_name(mode.gpu)
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

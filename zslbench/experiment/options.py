@@ -7,6 +7,7 @@ fields as keywords, of which they make the object (``RunOptions(**options)``). I
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import wraps
@@ -32,6 +33,15 @@ COUNT = click.IntRange(1, 1_000_000)
 SEED = click.IntRange(0, LARGEST)
 SEEDS = click.IntRange(1, MOST_SEEDS)
 FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class _Device(click.ParamType[str]):
+    name = "auto|cpu|cuda|cuda:N"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(value)):
+            self.fail(f"{value!r}: choose auto, cpu, cuda, or one GPU of several, as in cuda:1")
+        return str(value)
 
 
 def _option(default: Any, help: str = "", flag: str | None = None, **declared: Any) -> Any:
@@ -110,7 +120,9 @@ class FitOptions:
 class MachineOptions:
     """Where to compute and store runs, and in which arithmetic."""
 
-    device: str = _option("auto", type=click.Choice(("auto", "cpu", "cuda")))
+    device: str = _option(
+        "auto", "cuda:N: one GPU of several.", type=_Device(), metavar="[auto|cpu|cuda|cuda:N]"
+    )
     threads: int | None = _option(None, "CPU threads (default: torch's).", type=COUNT)
     precision: str = _option(
         "float32",

@@ -13,6 +13,7 @@ from .declarations import (
     KINDS as KINDS,
     Command as Command,
     Component as Component,
+    Executor as Executor,
     Kind as Kind,
     Method as Method,
     Options as Options,

@@ -224,7 +224,20 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tracker(_Declaration):
+class _Extra(_Declaration):
+    """Something that may need libraries of an extra."""
+
+    target: str
+    requires: tuple[str, ...] = ()
+    extra: str | None = None
+
+    def _faults(self) -> Iterator[str]:
+        if not all(isinstance(one, str) for one in self.requires):
+            yield f"requires {self.requires!r} is not a tuple of module names"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracker(_Extra):
     """Follows runs while they are computed and displays or records their progress.
 
     Args:
@@ -236,15 +249,27 @@ class Tracker(_Declaration):
         extra: the extra of the plugin's distribution that installs them.
     """
 
-    target: str
-    requires: tuple[str, ...] = ()
-    extra: str | None = None
-
     def _faults(self) -> Iterator[str]:
+        yield from super()._faults()
         if self.name == "none":
             yield "--track none means no tracker; use another name"
-        if not all(isinstance(one, str) for one in self.requires):
-            yield f"requires {self.requires!r} is not a tuple of module names"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executor(_Extra):
+    """Computes runs in worker processes, on this machine or elsewhere.
+
+    Args:
+        name: what users type after ``--executor``.
+        target: ``"package.module:Class"`` of a :class:`zslbench.experiment.RunExecutor`, imported when a user
+            requests the executor.
+        summary: one line for listings.
+        requires: modules that it needs, for example ``("submitit",)``.
+        extra: the extra of the plugin's distribution that installs them.
+        options: help of its own options, which users give as ``--NAME KEY=VALUE``; empty: it has none.
+    """
+
+    options: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

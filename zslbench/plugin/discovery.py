@@ -15,13 +15,14 @@ from pluggy import PluginManager
 from zslbench.errors import did_you_mean
 from zslbench.plugin import hookspecs
 from zslbench.plugin.boundary import PACKAGES, is_stop, one_line, printing_to_stderr
-from zslbench.plugin.declarations import Command, Component, Method, Tracker
+from zslbench.plugin.declarations import Command, Component, Executor, Method, Tracker
 from zslbench.plugin.lookup import CORE, PluginInfo, Registered, Registry, plugin_name
 
 _REGISTERING = {
     "zslbench_components": Component,
     "zslbench_methods": Method,
     "zslbench_trackers": Tracker,
+    "zslbench_executors": Executor,
     "zslbench_commands": Command,
 }
 """The hooks that register something, in calling order, and the type of the items that they return."""
@@ -40,6 +41,11 @@ def registry() -> Registry:
 def commands() -> dict[str, Registered[Command]]:
     """The commands of working plugins by name. Broken plugins are never an error here."""
     return {one.name: one for one in _installed().commands()}
+
+
+def executors() -> tuple[Registered[Executor], ...]:
+    """The executors of working plugins by name. Broken plugins are never an error here."""
+    return _installed().executors()
 
 
 def load_registry(entry_points: Iterable[Any], *, strict: bool = False) -> Registry:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pluggy import HookimplMarker, HookspecMarker
 
 if TYPE_CHECKING:
-    from zslbench.plugin.declarations import Command, Component, Method, Tracker
+    from zslbench.plugin.declarations import Command, Component, Executor, Method, Tracker
     from zslbench.store.record import RunInfo, RunRecord
 
 hookspec = HookspecMarker("zslbench")
@@ -55,13 +55,24 @@ def zslbench_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
 
 
 @hookspec
+def zslbench_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
+    """Register executors, which compute runs in worker processes, for ``--executor NAME``.
+
+    Called: once per process, after ``zslbench_trackers`` of every plugin.
+    Returns: any iterable of ``Executor``. The class that ``target`` names is imported when it is requested.
+    Forbidden: importing torch or the library that starts the workers; registering a name that another plugin
+    has.
+    """
+
+
+@hookspec
 def zslbench_commands() -> Iterable[Command]:  # type: ignore[empty-body]
     """Register commands of the command line; ``zslbench --help`` lists them.
 
     A command, and every command of a group, also accepts ``--debug`` and ``--strict-plugins``. Raise errors
     that a user can cause as ``zslbench.ZslbenchError``: they become one line and an exit code.
 
-    Called: once per process, after ``zslbench_trackers`` of every plugin.
+    Called: once per process, after ``zslbench_executors`` of every plugin.
     Returns: any iterable of ``Command``. The click command that ``target`` names is imported when it is used.
     Forbidden: importing torch or the command's module; registering a name that another plugin has.
     """

@@ -19,12 +19,12 @@ from pluggy import PluginManager
 from zslbench.errors import PluginError, UnknownName, did_you_mean
 from zslbench.plugin import hookspecs
 from zslbench.plugin.boundary import is_stop, one_line, printing_to_stderr
-from zslbench.plugin.declarations import KINDS, Command, Component, Kind, Method, Tracker, Variant
+from zslbench.plugin.declarations import KINDS, Command, Component, Executor, Kind, Method, Tracker, Variant
 
 CORE = "zslbench"
 """Name of the core's package, of its distribution and of the entry-point group."""
 
-DeclarationT = TypeVar("DeclarationT", Command, Component, Method, Tracker)
+DeclarationT = TypeVar("DeclarationT", Command, Component, Executor, Method, Tracker)
 
 _STAGES: tuple[Kind, ...] = ("embedding", "generator", "classifier")
 _log = logging.getLogger(CORE)
@@ -152,6 +152,10 @@ class Registry:
         """All trackers by name."""
         return self._sorted("tracker")
 
+    def executors(self) -> tuple[Registered[Executor], ...]:
+        """All executors by name."""
+        return self._sorted("executor")
+
     def commands(self) -> tuple[Registered[Command], ...]:
         """All commands, in the order in which plugins registered them."""
         return tuple(one for (kind, _), one in self._registered.items() if kind == "command")
@@ -167,6 +171,10 @@ class Registry:
     def tracker(self, name: str) -> Registered[Tracker]:
         """The tracker of this name; UnknownName as :meth:`component`."""
         return self._find("tracker", name)
+
+    def executor(self, name: str) -> Registered[Executor]:
+        """The executor of this name; UnknownName as :meth:`component`."""
+        return self._find("executor", name)
 
     def _sorted(self, kind: str) -> tuple[Registered[Any], ...]:
         return tuple(self._registered[key] for key in sorted(self._registered) if key[0] == kind)

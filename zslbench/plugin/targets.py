@@ -10,11 +10,11 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from zslbench.errors import MissingExtra, PluginError, did_you_mean
 from zslbench.plugin.boundary import PACKAGES, is_stop, one_line, printing_to_stderr
-from zslbench.plugin.declarations import Command, Component, Method, Tracker
+from zslbench.plugin.declarations import Command, Component, Executor, Method, Tracker
 from zslbench.plugin.lookup import Registered
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from zslbench.plugin.hookspecs import RunTracker
     from zslbench.plugin.settings import ComponentSettings
+
+T = TypeVar("T")
 
 
 def load_class(registered: Registered[Component]) -> type[Any]:
@@ -90,22 +92,27 @@ def load_command(registered: Registered[Command]) -> click.Command:
 
 
 def load_tracker(registered: Registered[Tracker]) -> type[RunTracker]:
-    """Import a tracker's class.
+    """Import a tracker's class; errors as for :func:`load_extra`."""
+    from zslbench.plugin.hookspecs import RunTracker
+
+    return load_extra(registered, RunTracker)
+
+
+def load_extra(registered: Registered[Tracker] | Registered[Executor], base: type[T]) -> type[T]:
+    """Import the class of a tracker or an executor.
 
     Raises:
         MissingExtra: a library that it requires is not installed; says how to install it.
-        PluginError: it cannot be imported or is not a complete ``zslbench.plugin.RunTracker``.
+        PluginError: it cannot be imported or is not a complete subclass of ``base``.
     """
-    from zslbench.plugin.hookspecs import RunTracker
-
     if missing := ", ".join(missing_modules(registered.declaration)):
-        advice = install_advice(registered)
-        raise MissingExtra(f"tracker '{registered.name}' needs {missing}, which is not installed: {advice}")
-    return _load_subclass(registered, "target", RunTracker)
+        (kind, name), advice = registered.key, install_advice(registered)
+        raise MissingExtra(f"{kind} '{name}' needs {missing}, which is not installed: {advice}")
+    return _load_subclass(registered, "target", base)
 
 
-def missing_modules(tracker: Tracker) -> tuple[str, ...]:
-    """The modules that a tracker requires and that are not installed; nothing is imported."""
+def missing_modules(tracker: Tracker | Executor) -> tuple[str, ...]:
+    """The modules that a tracker or an executor requires and that are not installed; nothing is imported."""
 
     def installed(module: str) -> bool:
         try:
@@ -116,12 +123,12 @@ def missing_modules(tracker: Tracker) -> tuple[str, ...]:
     return tuple(one for one in tracker.requires if not installed(one))
 
 
-def install_advice(registered: Registered[Tracker]) -> str:
-    """How to install what a tracker requires: its extra, or the missing modules."""
-    tracker, plugin = registered.declaration, registered.plugin
-    if tracker.extra:
-        return f"pip install '{plugin.distribution or plugin.module}[{tracker.extra}]'"
-    return f"install {', '.join(missing_modules(tracker))}"
+def install_advice(registered: Registered[Tracker] | Registered[Executor]) -> str:
+    """How to install what a tracker or an executor requires: its extra, or the missing modules."""
+    declared, plugin = registered.declaration, registered.plugin
+    if declared.extra:
+        return f"pip install '{plugin.distribution or plugin.module}[{declared.extra}]'"
+    return f"install {', '.join(missing_modules(declared))}"
 
 
 def _load(registered: Registered[Any], field: str, accept: Callable[[Any], bool], expected: str) -> Any:
@@ -151,9 +158,10 @@ def _load(registered: Registered[Any], field: str, accept: Callable[[Any], bool]
     return found
 
 
-def _load_subclass(registered: Registered[Any], field: str, base: type[Any]) -> type[Any]:
+def _load_subclass(registered: Registered[Any], field: str, base: type[T]) -> type[T]:
     def is_subclass(found: Any) -> bool:
         return inspect.isclass(found) and issubclass(found, base)
 
-    expected = f"a subclass of zslbench.plugin.{base.__name__}"
+    package = ".".join(base.__module__.split(".")[:2])
+    expected = f"a subclass of {package}.{base.__name__}"
     return _load(registered, field, is_subclass, expected)  # type: ignore[no-any-return]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from zslbench.plugin import discovery
-from zslbench.plugin.declarations import Command, Component, Method, Tracker
+from zslbench.plugin.declarations import Command, Component, Executor, Method, Tracker
 from zslbench.plugin.discovery import load_registry
 from zslbench.plugin.hookspecs import hookimpl
 from zslbench.plugin.lookup import Registry
@@ -60,6 +60,7 @@ def fake_plugin(
     components: Collection[Component] = (),
     methods: Collection[Method] = (),
     trackers: Collection[Tracker] = (),
+    executors: Collection[Executor] = (),
     commands: Collection[Command] = (),
     **hooks: Callable[..., Any],
 ) -> ModuleType:
@@ -68,6 +69,7 @@ def fake_plugin(
         "zslbench_components": lambda: list(components),
         "zslbench_methods": lambda: list(methods),
         "zslbench_trackers": lambda: list(trackers),
+        "zslbench_executors": lambda: list(executors),
         "zslbench_commands": lambda: list(commands),
     }
     module = ModuleType(name)

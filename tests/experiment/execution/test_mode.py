@@ -31,6 +31,22 @@ def test_choice(
     assert choose_mode(device, threads) == expected
 
 
+def test_one_gpu_of_several_is_no_part_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    second = choose_mode("cuda:1")
+    assert (second.device, second.gpu) == ("cuda", 1)
+    assert second.as_dict() == choose_mode("cuda").as_dict()
+    with pytest.raises(ZslbenchError, match="choose cuda:0, cuda:1"):
+        choose_mode("cuda:2")
+
+
+def test_a_gpu_of_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_mode("cuda", elsewhere=True) == GPU
+    assert choose_mode("auto", 2, elsewhere=True) == ExecutionMode("cpu", threads=2)
+
+
 def test_threads_default_to_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
@@ -42,6 +58,8 @@ def test_threads_default_to_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     ("device", "threads", "words"),
     [
         ("gpu", 1, "--device gpu: choose auto"), ("cuda", 1, "torch finds no GPU"),
+        ("cuda:1", 1, "--device cuda:1: torch finds no GPU"), ("cuda:x", 1, "choose auto, cpu"),
+        ("cpu:1", 1, "choose auto, cpu"), ("cuda:", 1, "choose auto, cpu"),
         ("cpu", 0, "--threads 0"), ("cpu", -2, "--threads -2"), ("cpu", MOST_THREADS + 1, "1 to 1024"),
     ],
 )  # fmt: skip

@@ -378,3 +378,14 @@ def test_a_data_set_that_a_row_leaves_out_is_an_empty_entry(known: Registry, sui
     assert {state for place, state in states.items() if place != ("lab (solid)", "toy")} == {"done"}
     table = suite_table(outcome)
     assert len(table.rows) == 2
+
+
+def test_a_row_may_run_only_some_of_the_suites_seeds(known: Registry, suite: Any) -> None:
+    outcome = bench(suite(LAB + SOLID + "seeds = [1]\n", "seeds = 2\n"))
+    seeds = {place[0]: set(entry.records) for place, entry in outcome.entries.items()}
+    assert seeds == {"lab": {0, 1}, "lab (solid)": {1}}
+    narrowed = bench(suite(LAB + SOLID + "seeds = [1]\n", "seeds = 2\n"), seeds=1)
+    assert {place[0]: entry.state for place, entry in narrowed.entries.items()} == {
+        "lab": "done",
+        "lab (solid)": "not applicable",
+    }

@@ -49,6 +49,7 @@ def labels(text: str) -> list[str | None]:
             "'select' = 'vall': Input should be 'last', 'val', 'oracle' or 'oracle-scripts'",
         ),
         ('select = ["val", "val"]\n' + ROW, "'select' = ['val', 'val']: "),
+        ("seeds = 2\n" + ROW + "seeds = 3\n", "row 1 (m): 2 is not one of the suite's seeds, 0, 1"),
         ("seeds = [1, 1]\n" + ROW, "'seeds' = [1, 1]: "),
         ("seeds = []\n" + ROW, "'seeds' = []: "),
         ("seeds = 0\n" + ROW, "'seeds' = 0: "),

@@ -167,7 +167,7 @@ def stored_outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str]
 
 def _entry(seeds: Sequence[Cell], store: Store, ledger: Ledger) -> Entry:
     if not seeds:
-        return Entry("not applicable", reason="the suite leaves this data set out for this line")
+        return Entry("not applicable", reason="the suite does not run this line here")
     if seeds[0].resolved is None:
         state: EntryState = "no data" if seeds[0].status == "no data" else "no plugin"
         return Entry(state, reason=seeds[0].reason)

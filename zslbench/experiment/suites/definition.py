@@ -129,6 +129,8 @@ class Row(RowOptions):
     """The method's name in the published results; None: its own name; false: nothing is compared."""
     datasets: Annotated[Names, AfterValidator(_distinct)] = ()
     """The suite's data sets that it runs on; empty: all of them."""
+    seeds: Seeds | None = None
+    """Those of the suite that it runs, a number or a list; None: all. One is enough for a closed form."""
     on: dict[str, RowOptions] = {}
     """Options on single data sets: ``[methods.on.cub]``."""
 
@@ -206,6 +208,12 @@ class Definition(RowOptions):
             for where, overlays in (("", self.on), *((f"{where}: ", row.on) for where, row in rows.items()))
             for name in overlays
             if name not in self.datasets
+        ]
+        faults += [
+            f"{where}: {seed} is not one of the suite's seeds, {', '.join(map(str, self.seeds))}"
+            for where, row in rows.items()
+            for seed in row.seeds or ()
+            if seed not in self.seeds
         ]
         faults += [
             f"{where}: '{name}' is not a data set of the suite, {did_you_mean(name, self.datasets)}"
