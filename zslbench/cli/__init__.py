@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import lazy_loader
 
-from zslbench.plugin.declarations import Command
+from zslbench.plugin.declarations import Command, Executor
 from zslbench.plugin.hookspecs import hookimpl
 
 # Not ``__dir__``: pluggy finds hooks through it.
@@ -29,6 +29,7 @@ _COMMANDS = {
     "datasets": ("listing:datasets", "List data sets: registered ones and folders under the data root."),
     "trackers": ("listing:trackers", "List trackers for --track."),
     "plugins": ("listing:plugins", "List plugins and the reasons why any are broken."),
+    "work": ("work:work", ""),  # executors start it; not listed
 }
 
 
@@ -36,3 +37,11 @@ _COMMANDS = {
 def zslbench_commands() -> Iterator[Command]:
     for name, (target, summary) in _COMMANDS.items():
         yield Command(name=name, target=f"zslbench.cli.{target}", summary=summary)
+
+
+@hookimpl
+def zslbench_executors() -> Iterator[Executor]:
+    pool = "zslbench.experiment.suites.pool"
+    local = "This process, or with --workers or --gpus a pool of processes on this machine."
+    yield Executor(name="local", target=f"{pool}:LocalPool", summary=local)
+    yield Executor(name="gpus", target=f"{pool}:EveryGpu", summary="A process for each GPU of this machine.")

@@ -14,9 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from zslbench.cli.progress import Bars, TerminalDisplay, duration, stage_bars
+from zslbench.cli.progress import SECONDS, Bars, TerminalDisplay, duration, stage_bars
 from zslbench.experiment.suites.lines import Cell, Place, Status
 from zslbench.experiment.suites.run import Bench, Watcher
+from zslbench.output import visible
 from zslbench.report.console import TextColumn
 from zslbench.report.results import selection_label
 
@@ -42,6 +43,7 @@ class Lines(TerminalDisplay, Watcher, contextlib.AbstractContextManager["Lines"]
     def __init__(self) -> None:
         super().__init__()
         self._runs = self._place = 0
+        self._begun, self._said = time.monotonic(), dict[Cell, float]()
 
     def __exit__(self, *error: object) -> None: ...
 
@@ -58,6 +60,13 @@ class Lines(TerminalDisplay, Watcher, contextlib.AbstractContextManager["Lines"]
         rest = "" if left is None else f" (about {duration(left)} left)"
         self.say(f"run {self._place} of {self._runs}: {cell.label}{rest}")
 
+    def progressed(self, cell: Cell, stage: str, epoch: int, epochs: int) -> None:
+        """Say how far a worker is, every few seconds."""
+        now = time.monotonic()
+        if now - self._said.get(cell, self._begun) >= SECONDS:
+            self._said[cell] = now
+            self.say(f"  {cell.label}: {stage} epoch {epoch}/{epochs}")
+
     def ended(self, cell: Cell, left: float | None) -> None:
         """Report a failed run, or one that was left to another process."""
         if cell.status in ("failed", "running elsewhere"):
@@ -73,6 +82,7 @@ class Grid(Lines):
         self._stages: Progress | None = None
         self._title = ""
         self._ends: float | None = None
+        self._workers: dict[Cell, str] = {}
         self._overall = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -97,6 +107,10 @@ class Grid(Lines):
     def started(self, cell: Cell, left: float | None) -> None:
         """Update the time left; the grid shows the rest."""
         self._estimated(left)
+
+    def progressed(self, cell: Cell, stage: str, epoch: int, epochs: int) -> None:
+        """Show how far a worker is below the overall bar."""
+        self._workers[cell] = f"{stage} {epoch}/{epochs}"
 
     def ended(self, cell: Cell, left: float | None) -> None:
         """Advance the overall bar; a failure is printed above the grid."""
@@ -125,6 +139,11 @@ class Grid(Lines):
         parts: list[RenderableType] = [self._overall.get_renderable()]
         if self._stages is not None:
             parts += [Text(self._title, style="bold"), self._stages.get_renderable()]
+        if running := [one for one in self._workers if one.status == "running"]:
+            table = Table(box=None, pad_edge=False, show_header=False)
+            for cell in running:
+                table.add_row(Text(visible(cell.label)), Text(visible(self._workers[cell]), style=_STARTED))
+            parts.append(table)
         if self._bench is not None:
             parts.append(grid(self._bench))
         return Group(*parts)

@@ -92,8 +92,8 @@ class LazyGroup(click.Group):
         return {one.name: Registered(one, PluginInfo(CORE, CORE)) for one in self._table}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order in which they were registered."""
-        return list(self.registered)
+        """Names in the order in which they were registered, without commands that are for programs only."""
+        return [name for name, one in self.registered.items() if one.declaration.summary]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command; None: unknown."""
@@ -118,7 +118,7 @@ class LazyGroup(click.Group):
         """List the commands with their summaries without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(
-                [(name, visible(one.declaration.summary)) for name, one in self.registered.items()]
+                [(one, visible(self.registered[one].declaration.summary)) for one in self.list_commands(ctx)]
             )
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -17,7 +18,7 @@ from zslbench.experiment.options import (
     MachineOptions,
     RunOptions,
 )
-from zslbench.output import echo
+from zslbench.output import echo, visible
 from zslbench.report.tables.render import FORMATS, csv_safe
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -80,12 +81,58 @@ def options_of(*fields: type | str) -> Callable[[F], F]:
 
 
 def _click_option(field: dataclasses.Field[Any]) -> Callable[[F], F]:
+    if field.name == "executor_options":
+        return _executors_options
     info = dict(field.metadata)
     flag = info.pop("flag") or f"--{field.name.replace('_', '-')}"
+    if field.name == "executor":
+        info["callback"] = _chosen_executor
     if not info.get("multiple"):
         info |= {"default": field.default, "show_default": field.default is not None}
     return click.option(flag, field.name, **info)
 
+
+def _executors_options(command: F) -> F:
+    """An option for each executor that has options of its own, passed together as ``executor_options``."""
+    from zslbench.plugin.discovery import executors
+
+    for one in executors():
+        if one.declaration.options:
+            command = click.option(
+                f"--{one.name}",
+                multiple=True,
+                expose_value=False,
+                callback=partial(_gathered, one.name),
+                metavar="KEY=VALUE",
+                help=visible(one.declaration.options),
+            )(command)
+    return command
+
+
+def _gathered(name: str, ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
+    if value:
+        if ctx.params.get("executor", name) != name:
+            raise click.UsageError(f"--{name} is for --executor {name}")
+        ctx.meta[_EXECUTOR] = name
+        ctx.params["executor_options"] = dict(_assignment(name, text) for text in value)
+
+
+def _chosen_executor(ctx: click.Context, _: click.Parameter, value: str) -> str:
+    name = ctx.meta.get(_EXECUTOR, value)
+    if name != value:
+        raise click.UsageError(f"--{name} is for --executor {name}")
+    return value
+
+
+def _assignment(name: str, text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise click.UsageError(f"--{name} {text}: write KEY=VALUE")
+    return key.strip(), value.strip()
+
+
+_EXECUTOR = "zslbench.executor_options"
+"""Whose options the command line has."""
 
 data_root_option = options_of("data_root")
 """``--data-root``, passed to the command as ``data_root``: a Path, or None."""

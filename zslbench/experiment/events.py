@@ -112,19 +112,20 @@ def collected_warnings(thread: int | None = None) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Catch Ctrl-C, SIGTERM (which clusters send) and SIGHUP (a closed terminal): a run then ends at its
-    next checkpoint, as it does when nothing reads its output any more.
+    """Catch Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 (which clusters send) and SIGHUP (a closed terminal): a run
+    then ends at its next checkpoint, as it does when nothing reads its output any more.
 
-    Yields a function that returns whether a stop was requested. A second Ctrl-C or SIGTERM acts at once.
-    Signals can only be caught in the main thread.
+    Yields a function that returns whether a stop was requested, of this context or of one around it. A second
+    Ctrl-C or SIGTERM acts at once. Signals can only be caught in the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     requested = False
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # ignored under nohup
-        numbers.append(signal.SIGHUP)
+    for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):  # nohup ignores the first
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
+            numbers.append(getattr(signal, name))
     before = {number: signal.getsignal(number) for number in numbers}
 
     def request() -> None:
@@ -135,8 +136,9 @@ def stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         if requested:
             if number in (signal.SIGINT, signal.SIGTERM):
                 raise KeyboardInterrupt
-            return  # both the system and the shell send SIGHUP for a closed terminal
-        request()
+            return  # both the system and the shell send SIGHUP for a closed terminal; clusters repeat theirs
+        for stop in stoppers:  # contexts around this one stop as well
+            stop()
         with contextlib.suppress(OSError, RuntimeError):  # no terminal, or the signal interrupted printing
             say("stopping at the next checkpoint; press Ctrl-C again to stop at once")
 

@@ -142,11 +142,11 @@ class MachineOptions:
         None, "Folder of the run store (default: ZSLBENCH_STORE).", type=FOLDER
     )
 
-    def mode(self) -> ExecutionMode:
-        """The execution mode; ZslbenchError if this machine does not support it."""
+    def mode(self, elsewhere: bool = False) -> ExecutionMode:
+        """The execution mode; ZslbenchError if this machine (``elsewhere``: any) does not support it."""
         from zslbench.experiment.job import choose_mode
 
-        return choose_mode(self.device, self.threads, self.precision, self.graphs)
+        return choose_mode(self.device, self.threads, self.precision, self.graphs, elsewhere)
 
     def open_store(self) -> Store:
         """The store in use."""
@@ -181,6 +181,18 @@ class RunOptions(MachineOptions):
         callback=_given,
         metavar="NAME[=WHERE]",
     )
+
+    executor: str = _option("local", "What computes the runs: local (this machine), gpus (each of its GPUs), "
+        "or one of a plugin.", metavar="NAME")  # fmt: skip
+    executor_options: Mapping[str, str] | None = None
+    """The executor's own, as text; on the command line ``--NAME KEY=VALUE``."""
+    workers: int | None = _option(
+        None,
+        "Processes that compute runs side by side (default: none, this process computes them one by one; "
+        "with --gpus, one per GPU).",
+        type=COUNT,
+    )
+    gpus: str | None = _option(None, "GPUs of this machine to compute on, e.g. 0,1,2,3.", metavar="N,...")
 
     @property
     def store_check(self) -> StoreCheck:

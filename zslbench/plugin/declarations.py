@@ -280,7 +280,7 @@ class Command(_Declaration):
         name: what users type.
         target: ``"package.module:attribute"`` of a :class:`click.Command` or group, imported when the command
             is used.
-        summary: one line for ``zslbench --help``.
+        summary: one line for ``zslbench --help``; empty: it is not listed.
         function: ``"package.module:function"`` that does the same from Python, available as
             ``zslbench.NAME(...)``, with "_" for "-"; None: there is no such function.
     """

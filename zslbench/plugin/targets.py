@@ -34,7 +34,7 @@ def load_class(registered: Registered[Component]) -> type[Any]:
     from zslbench.plugin import interfaces
     from zslbench.plugin.process import START, preserved
 
-    interface = {
+    interface: type[Any] = {
         "dataset": interfaces.DatasetSource,
         "extractor": interfaces.FeatureExtractor,
         "embedding": interfaces.Embedding,
@@ -42,7 +42,7 @@ def load_class(registered: Registered[Component]) -> type[Any]:
         "classifier": interfaces.Classifier,
     }[registered.declaration.kind]
     with preserved(names=START):
-        found = _load_subclass(registered, "target", interface)
+        found: type[Any] = _load_subclass(registered, "target", interface)
     for name, allowed in _choices(interface).items():
         value = inspect.getattr_static(found, name, None)
         if not any(value is one or (isinstance(value, str) and value == one) for one in allowed):
@@ -95,7 +95,7 @@ def load_tracker(registered: Registered[Tracker]) -> type[RunTracker]:
     """Import a tracker's class; errors as for :func:`load_extra`."""
     from zslbench.plugin.hookspecs import RunTracker
 
-    return load_extra(registered, RunTracker)
+    return load_extra(registered, RunTracker)  # type: ignore[type-abstract]
 
 
 def load_extra(registered: Registered[Tracker] | Registered[Executor], base: type[T]) -> type[T]:

@@ -107,6 +107,10 @@ class Store:
         """Whether a process is computing this run."""
         return self._workspaces.is_held(run)
 
+    def has_begun(self, run: str) -> bool:
+        """Whether there is an unfinished run with this id."""
+        return self._workspaces.exists(run)
+
     # --- writing ---------------------------------------------------------------------------------
 
     def prepare(self) -> None:

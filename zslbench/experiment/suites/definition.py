@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -276,6 +277,11 @@ class Suite(Definition):
     part: bool = False
     """Whether it is only a part of the file."""
 
+    def dump(self) -> dict[str, Any]:
+        """As JSON data, for :func:`restored`."""
+        dump = partial(BaseModel.model_dump, mode="json", warnings=False)
+        return {**dump(self), "methods": [dump(row, exclude_defaults=True) for row in self.methods]}
+
     @property
     def rows(self) -> tuple[Row, ...]:
         """One for each line of the table."""
@@ -359,6 +365,22 @@ def _validated(content: Mapping[str, Any], path: Path, folder: Path | None) -> S
     name = found.name or path.stem
     named = {"name": name, "title": found.title or name}
     return Suite.model_construct(**dict(found) | named, where=where, folder=folder)
+
+
+def restored(content: Mapping[str, Any]) -> Suite:
+    """The suite of :meth:`Suite.dump`. It is not validated as a whole, as only a part of it may be here.
+
+    Raises:
+        ValueError, KeyError: it is not one.
+    """
+    options, folder = RowOptions.model_validate, content["folder"]
+    values = dict(content) | dict(options({name: content[name] for name in RowOptions.model_fields}))
+    values |= {name: tuple(content[name]) for name in ("datasets", "seeds", "select")}
+    values["methods"] = tuple(map(Row.model_validate, content["methods"]))
+    values["on"] = {name: options(one) for name, one in content["on"].items()}
+    values["override"] = options(content["override"])
+    values["folder"] = None if folder is None else Path(folder)
+    return Suite.model_construct(**values)
 
 
 def suite_names() -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import product
@@ -149,11 +149,15 @@ def resolve_suite(
     registry: Registry,
     data_root: str | Path | None = None,
     precision: Precision = "float32",
+    only: Collection[tuple[str, str]] | None = None,
 ) -> ResolvedSuite:
     """Resolve every line on every data set.
 
     Options of the whole suite or of a command line apply to the methods that have them; those of a row must
     exist.
+
+    Args:
+        only: labels of lines and data sets to resolve, of a suite that was resolved as a whole before.
 
     Raises:
         SettingsError: a variant, reading, preset or setting that does not exist; names the line.
@@ -164,10 +168,11 @@ def resolve_suite(
         (line, dataset): replace(resolver.cell(row, line, dataset), precision=precision)
         for line, row in zip(lines, suite.rows, strict=True)
         for dataset in suite.datasets
-        if row.runs_on(dataset)
+        if row.runs_on(dataset) and (only is None or (line.label, dataset) in only)
     }
-    resolver.refuse_unused(complete=all(cell.resolved for cell in first.values()))
-    _refuse_unpublished(suite, resolver.declared)
+    if only is None:
+        resolver.refuse_unused(complete=all(cell.resolved for cell in first.values()))
+        _refuse_unpublished(suite, resolver.declared)
     seeds = {line: row.seeds or suite.seeds for line, row in zip(lines, suite.rows, strict=True)}
     cells = []
     for dataset, seed, mode, line in product(suite.datasets, suite.seeds, suite.select, lines):

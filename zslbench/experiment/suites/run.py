@@ -17,7 +17,9 @@ from zslbench.experiment.job import ExecutionMode, Job, lift_key, replicas_for, 
 from zslbench.experiment.options import RunOptions
 from zslbench.experiment.suites.cells import CellRecord, CellState, Ledger, SuiteOutcome, stored_outcome
 from zslbench.experiment.suites.definition import Suite, as_list, find_suite
-from zslbench.experiment.suites.lines import PENDING, Cell, Status, resolve_suite
+from zslbench.experiment.suites.executor import RunExecutor, requested_executor
+from zslbench.experiment.suites.lines import PENDING, Cell, ResolvedSuite, Status, resolve_suite
+from zslbench.experiment.suites.submission import GroupState, PlannedCell, PlannedGroup, Submission
 from zslbench.plugin.boundary import one_line
 from zslbench.plugin.lookup import Registry
 from zslbench.store.identity import canonical, run_id
@@ -33,6 +35,9 @@ class Watcher:
     def started(self, cell: Cell, left: float | None) -> None:
         """A cell begins; ``left``: estimated seconds to the end of the suite; None: unknown."""
 
+    def progressed(self, cell: Cell, stage: str, epoch: int, epochs: int) -> None:
+        """A worker process trains a cell, or several of which this is the first."""
+
     def ended(self, cell: Cell, left: float | None) -> None:
         """A cell ended; its status is ``done``, ``failed`` or, of what another process computes or has
         computed, ``running elsewhere`` or ``found``."""
@@ -43,6 +48,7 @@ def prepare(
     registry: Registry,
     across_lines: bool = False,
     dry_run: bool = False,
+    force: bool = False,
     *,
     methods: str | Sequence[str] | None = None,
     datasets: str | Sequence[str] | None = None,
@@ -57,10 +63,11 @@ def prepare(
 ) -> Bench:
     """Resolve and plan a suite; :meth:`Bench.run` of the result computes it.
 
-    Arguments and errors are those of :func:`zslbench.bench`; ``across_lines`` is that of :class:`Bench`.
-    With ``dry_run`` nothing will be computed, so the store need not be writable.
+    Arguments and errors are those of :func:`zslbench.bench`; ``across_lines`` and ``force`` are those of
+    :class:`Bench`. With ``dry_run`` nothing will be computed, so the store need not be writable.
     """
     run = RunOptions(**options)
+    executor = requested_executor(run, registry)
     if only_missing and retry_failed:
         raise SettingsError(
             "--only-missing leaves failed cells alone and --retry-failed runs them: choose one"
@@ -71,7 +78,17 @@ def prepare(
     if settings or preset:
         narrowed = narrowed.overridden(settings or {}, preset)
     with stoppable(lambda: "stopped before the first run"):
-        bench = Bench(narrowed, registry, run, display or Quiet(), only_missing, retry_failed, across_lines)
+        bench = Bench(
+            narrowed,
+            registry,
+            run if executor is None else executor.worker_options(),
+            display or Quiet(),
+            only_missing,
+            retry_failed,
+            across_lines,
+            force,
+            executor=executor,
+        )
         if not dry_run:
             bench.store.prepare()
         bench.plan()
@@ -92,6 +109,10 @@ class Bench:
 
     Args:
         across_lines: whether cells of several lines may be trained together, where their recipes allow it.
+        force: whether to compute runs again that are in the store.
+        executor: where to compute; None: in this process.
+        group: a resolved part of the suite, whose cells are one group; None: the whole suite.
+        datasets: those that are in memory already.
     """
 
     def __init__(
@@ -103,17 +124,30 @@ class Bench:
         only_missing: bool = False,
         retry_failed: bool = False,
         across_lines: bool = False,
+        force: bool = False,
+        *,
+        executor: RunExecutor | None = None,
+        group: ResolvedSuite | None = None,
+        datasets: DatasetCache | None = None,
     ) -> None:
         self.registry, self.options, self.display = registry, options, display
         self.only_missing, self.retry_failed, self.across_lines = only_missing, retry_failed, across_lines
-        self.store, self.mode = options.open_store(), options.mode()
-        self.resolved = resolve_suite(suite, registry, options.data_root, self.mode.precision)
+        self.force, self.executor = force, executor
+        self.store, self.mode = options.open_store(), options.mode(executor is not None and executor.remote)
+        self.resolved = group or resolve_suite(suite, registry, options.data_root, self.mode.precision)
         self.computed = 0
-        """Number of runs that this process has computed."""
-        self._datasets = DatasetCache(options.data_root, display.say, options.store_check)
-        self._ledger, self._costs = Ledger(self.store), Costs(self.store.records(), self.mode)
+        """Number of runs that were computed, here or by workers."""
+        self._done, self._watcher = 0, Watcher()
+        self._by_key: dict[tuple[str, str, str, int], Cell] = {}
+        self._datasets = datasets or DatasetCache(options.data_root, display.say, options.store_check)
+        self._ledger = Ledger(self.store)
+        # The worker of a group estimates nothing.
+        self._costs = Costs(() if group else self.store.records(), self.mode)
         self._ended: dict[Cell, JobResult] = {}
         """Cells that were computed together with an earlier one."""
+        if group is not None:
+            for cell in group.cells:
+                cell.group = group.cells
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -130,17 +164,16 @@ class Bench:
     def plan(self) -> None:
         """Decide what is to be done about each cell. Reads the data sets, one after the other."""
         self._form_groups()
-        begun = {one.id for one in self.store.unfinished()}
         faults: dict[int, Exception] = {}
         for cell in self.cells:
             if cell.resolved is not None:
                 cell.seconds = self._costs.known(cell)
-                self._decide(cell, begun, faults)
+                self._decide(cell, faults)
 
     def _form_groups(self) -> None:
         families: dict[Hashable, list[Cell]] = {}
         for cell in self.cells:
-            if cell.resolved is not None:
+            if cell.resolved is not None and not cell.group:
                 same = lift_key(cell.recipe) if self.across_lines else cell.line.label
                 families.setdefault((cell.dataset, cell.selection.mode, same), []).append(cell)
         for family in families.values():
@@ -150,7 +183,7 @@ class Bench:
                 start = place - place % size
                 cell.group = tuple(family[start : start + size])
 
-    def _decide(self, cell: Cell, begun: set[str], faults: dict[int, Exception]) -> None:
+    def _decide(self, cell: Cell, faults: dict[int, Exception]) -> None:
         known = self._ledger.find(cell.id)
         record = self.store.find(known.run) if known is not None and known.run is not None else None
         recipe = id(cell.recipe)  # a faulty data set is not read again for each seed
@@ -168,13 +201,15 @@ class Bench:
                 cell.reason, cell.error = message_of(error), error
             return
         cell.run, cell.data = run_id(identity), run_id(identity["data"])
+        if self.force:
+            return
         if self.store.find(cell.run) is not None:
             cell.status = "found"
         elif record is not None and same_figures(record.info.identity, identity):
             cell.status, cell.run = "found", record.info.id
         elif self.store.is_running(cell.run):
             cell.status, cell.reason = "running elsewhere", "another process is computing it"
-        elif cell.run in begun:
+        elif self.store.has_begun(cell.run):
             cell.status = "to resume"
             if self.only_missing:
                 cell.status, cell.reason = "interrupted", "it was started before; --only-missing skips it"
@@ -197,25 +232,23 @@ class Bench:
             Interrupted: stopped on request.
         """
         for cell in self.cells:
-            self._record(cell)
+            self.record(cell)
         watcher.planned(self)
-        pending, done = self.pending, 0
-        with (
-            stoppable(lambda: f"stopped after {done} of {len(pending)} runs; the same command resumes"),
-            tracked(self.registry, self.options.track, self.store.root, self.display.say),
+        pending = self.pending
+        with stoppable(
+            lambda: f"stopped after {self._done} of {len(pending)} runs; the same command resumes"
         ):
-            for place, cell in enumerate(pending):
-                cell.status = "running"
-                watcher.started(cell, self._costs.estimate(pending[place:]))
-                self._compute(cell)
-                self._record(cell)
-                done += 1
-                watcher.ended(cell, self._costs.estimate(pending[place + 1 :]))
+            if self.executor is None:
+                with tracked(self.registry, self.options.track, self.store.root, self.display.say):
+                    self.compute(watcher)
+            elif pending:
+                self._watcher = watcher
+                self.executor.execute(self.submission(), self._watch, self.display.say)
             elsewhere = [cell for cell in self.cells if cell.status == "running elsewhere"]
             for cell in elsewhere:  # by now the other process may have finished it
                 if cell.run is not None and self.store.find(cell.run) is not None:
                     cell.status = "found"
-                    self._record(cell)
+                    self.record(cell)
         left = sum(cell.status == "running elsewhere" for cell in elsewhere)
         remarks = [f"{left} of the runs are being computed by other processes"] if left else []
         found = stored_outcome(self.resolved, self.store, remarks)
@@ -223,6 +256,86 @@ class Bench:
         if provided and not found.records and all(cell.status == "no data" for cell in provided):
             raise MissingData(f"suite '{found.name}'", list(dict.fromkeys(cell.reason for cell in provided)))
         return found
+
+    def compute(self, watcher: Watcher) -> None:
+        """Compute what is pending in this process; Interrupted as :meth:`run`."""
+        pending = self.pending
+        for place, cell in enumerate(pending):
+            cell.status = "running"
+            watcher.started(cell, self._costs.estimate(pending[place:]))
+            self._compute(cell)
+            self.record(cell)
+            self._done += 1
+            watcher.ended(cell, self._costs.estimate(pending[place + 1 :]))
+
+    def submission(self) -> Submission:
+        """What is pending, for an executor."""
+        groups = dict.fromkeys(cell.group for cell in self.pending)
+        planned = [
+            PlannedGroup(
+                number,
+                tuple(
+                    PlannedCell(*cell.place, cell.seed, cell.id, cell.run, cell.status in PENDING)
+                    for cell in group
+                ),
+                self._costs.estimate([cell for cell in group if cell.status in PENDING]),
+            )
+            for number, group in enumerate(groups)
+        ]
+        return Submission.new(
+            self.store,
+            self.resolved.suite,
+            self.options,
+            planned,
+            across_lines=self.across_lines,
+            force=self.force,
+        )
+
+    def preview(self) -> list[str]:
+        """What the executor would do, a line each."""
+        if self.executor is None or not self.pending:
+            return []
+        return list(self.executor.preview(self.submission()))
+
+    def _watch(self, submission: Submission) -> bool:
+        """Show what the workers of a submission do; whether each of its groups has ended."""
+        if not self._by_key:
+            self._by_key = {(*cell.place, cell.seed): cell for cell in self.pending}
+        states = submission.states()
+        running = max(1, sum(one.state == "running" for one in states.values()))
+        for number, state in states.items():
+            shown = False
+            for place, planned in enumerate(submission.groups[number].cells):
+                cell = self._by_key.get((planned.line, planned.dataset, planned.selection, planned.seed))
+                if cell is None or not planned.wanted or cell.status not in (*PENDING, "running"):
+                    continue
+                self._update(cell, state, state.cells.get(str(place)), running)
+                if cell.status == "running" and not shown and state.epoch is not None:
+                    shown = True
+                    self._watcher.progressed(cell, state.stage or "", state.epoch, state.epochs or 0)
+        return len(states) == len(submission.groups) and all(one.state == "ended" for one in states.values())
+
+    def _update(self, cell: Cell, state: GroupState, result: Mapping[str, Any] | None, workers: int) -> None:
+        """Give a cell the state that its worker reports."""
+
+        def left() -> float | None:
+            total = self._costs.estimate([one for one in self.cells if one.status in (*PENDING, "running")])
+            return None if total is None else total / workers
+
+        if state.state != "stopped" or result is not None:
+            if cell.status != "running":
+                cell.status = "running"
+                self._watcher.started(cell, left())
+        elif cell.status == "running":
+            cell.status = "to resume"
+        if result is not None:
+            cell.status, cell.run, cell.reason = result["status"], result["run"], result["reason"]
+            self._done += 1
+            if cell.status == "done":
+                self.computed += 1
+                if cell.run is not None and (record := self.store.find(cell.run)) is not None:
+                    self._costs.measured(cell, float(record.environment["seconds"]))
+            self._watcher.ended(cell, left())
 
     def failures(self, outcome: SuiteOutcome) -> list[str]:
         """A line for each cell that ended with an error, now or before."""
@@ -257,7 +370,12 @@ class Bench:
         wanted = {slot for slot, cell in enumerate(group) if cell.status in (*PENDING, "running")}
         try:
             ended = compute_group(
-                list(map(self._job, group)), self.store, self.registry, self.display, wanted=wanted
+                list(map(self._job, group)),
+                self.store,
+                self.registry,
+                self.display,
+                force=self.force,
+                wanted=wanted,
             )
         except Interrupted:
             raise
@@ -265,7 +383,7 @@ class Bench:
             ended = dict.fromkeys(wanted, error)
         return {group[slot]: one for slot, one in ended.items()}
 
-    def _record(self, cell: Cell) -> None:
+    def record(self, cell: Cell) -> None:
         """Write what is known of a cell into the ledger, unless it is there."""
         if cell.resolved is None or cell.status not in _LEDGER_STATES:
             return

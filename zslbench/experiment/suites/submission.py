@@ -1,0 +1,431 @@
+"""A submission: the groups of runs that the workers of an executor compute, as one folder of the store.
+
+Layout::
+
+    <store>/jobs/<name>/
+      plan.json       the suite, the options and the groups; written whole before a worker starts
+      claims          which groups have been handed out; byte k is locked by the worker that computes group k
+      <k>.json        what the worker of group k is doing, for people; <k>.ended.json once it has ended
+      logs/           output of the workers
+
+Workers are ordinary processes on the store, which settles what counts: a run is finished when it is in the
+store. So a lock that does not hold (on a network disk that locks within one machine only) costs time, and
+no result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import secrets
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from zslbench.errors import Interrupted, ZslbenchError
+from zslbench.experiment.options import RunOptions
+from zslbench.experiment.suites.cells import CellRecord, Ledger
+from zslbench.experiment.suites.definition import Suite, restored
+from zslbench.plugin.boundary import one_line
+from zslbench.store.files import (
+    checked_json,
+    explained,
+    make_folder,
+    parse_checked_json,
+    write_atomically,
+)
+from zslbench.store.identity import run_id
+from zslbench.store.parsing import parse_json
+from zslbench.store.store import Store
+from zslbench.store.workspace import host
+
+PLAN_FORMAT = 1
+BEAT = 15.0
+"""Seconds after which a worker that computes says so again."""
+SILENCE = timedelta(minutes=2)
+"""How long a worker may be silent before it is thought to be dead."""
+_NEVER = 10**9
+_log = logging.getLogger("zslbench")
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell of a group."""
+
+    line: str
+    dataset: str
+    selection: str
+    seed: int
+    id: str
+    """:attr:`Cell.id`, by which the worker knows that it computes what was planned."""
+    run: str | None
+    """The id that its run was expected to have."""
+    wanted: bool = True
+    """Whether to compute it; otherwise it only has its place in the group."""
+
+    @property
+    def label(self) -> str:
+        """For readers: ``"sc-egg on toy, val, seed 0"``."""
+        return f"{self.line} on {self.dataset}, {self.selection}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class PlannedGroup:
+    """Cells that are trained together, or a single one."""
+
+    number: int
+    cells: tuple[PlannedCell, ...]
+    seconds: float | None = None
+    """Estimated cost of those that are wanted; None: unknown."""
+
+    @property
+    def label(self) -> str:
+        """For readers: ``"sc-egg on toy, val, seeds 0, 1"``."""
+        first = self.cells[0]
+        lines = ", ".join(dict.fromkeys(one.line for one in self.cells))
+        seeds = ", ".join(str(one.seed) for one in self.cells if one.wanted)
+        return f"{lines} on {first.dataset}, {first.selection}, seed{'s' * (', ' in seeds)} {seeds}"
+
+
+@dataclass(frozen=True)
+class GroupState:
+    """What is known of a group that a worker has begun."""
+
+    number: int
+    state: Literal["running", "stopped", "ended"] = "running"
+    """``stopped``: on request or by an error, and can resume; ``ended``: each of its cells has."""
+    host: str = ""
+    pid: int = 0
+    log: str | None = None
+    attempts: int = 1
+    """How many workers have begun it."""
+    stage: str | None = None
+    """What is being trained; None: nothing at the moment."""
+    epoch: int | None = None
+    epochs: int | None = None
+    cells: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By place in the group: ``status``, ``run`` and ``reason`` of cells that the worker has done with."""
+    reason: str = ""
+    """The error that stopped the worker."""
+    started: str = ""
+    when: str = ""
+    """When it was written, UTC."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether its worker is no longer heard of."""
+        silent = datetime.now(UTC) - datetime.fromisoformat(self.when) if self.when else SILENCE
+        return self.state == "running" and silent >= SILENCE
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Submission:
+    """A submission; nothing is on the disk before :meth:`write`. One that cannot be written is a
+    ZslbenchError."""
+
+    def __init__(self, store: Store, name: str, content: Mapping[str, Any]) -> None:
+        self.store, self.name, self._content = store, name, content
+        self.folder = store.root / "jobs" / name
+        self.logs = self.folder / "logs"
+        self.key: str = content["key"]
+        """The same for the same command, whatever is pending."""
+        self.executor: str = content["executor"]
+        self.created = datetime.fromisoformat(content["created"])
+        self.across_lines: bool = content["across lines"]
+        self.force: bool = content["force"]
+        self.working_folder = Path(content["working folder"])
+        """What relative paths of the options are relative to."""
+        self.groups = tuple(
+            PlannedGroup(number, tuple(PlannedCell(*cell) for cell in cells), seconds)
+            for number, (cells, seconds) in enumerate(content["groups"])
+        )
+        self._ended: dict[int, GroupState] = {}
+
+    @classmethod
+    def new(
+        cls,
+        store: Store,
+        suite: Suite,
+        options: RunOptions,
+        groups: Sequence[PlannedGroup],
+        *,
+        across_lines: bool = False,
+        force: bool = False,
+    ) -> Submission:
+        """The submission of these groups of a suite.
+
+        Args:
+            options: as workers have them.
+            across_lines, force: as for :class:`Bench`.
+        """
+        given = {name: getattr(options, name) for name in RunOptions.__dataclass_fields__}
+        given |= {"data_root": _text(given["data_root"]), "store": str(store.root)}
+        asked = {"suite": suite.dump(), "options": given, "across lines": across_lines, "force": force}
+        asked = json.loads(json.dumps(asked, default=str))  # noqa: TID251 (just written)
+        created = datetime.now(UTC)
+        slug = re.sub("[^a-z0-9]+", "-", suite.name.lower()).strip("-")[:40] or "suite"
+        content = {
+            **asked,
+            "format": PLAN_FORMAT,
+            "key": run_id(asked),
+            "executor": options.executor,
+            "created": created.isoformat(timespec="seconds"),
+            "working folder": str(Path.cwd()),
+            "groups": [[[list(vars(cell).values()) for cell in one.cells], one.seconds] for one in groups],
+        }
+        return cls(store, f"{slug}-{created:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", content)
+
+    @classmethod
+    def open(cls, folder: Path) -> Submission:
+        """The submission in this folder.
+
+        Raises:
+            ZslbenchError: it cannot be read, is damaged, or is of another version of zslbench.
+        """
+        plan = folder / "plan.json"
+        try:
+            content = parse_checked_json(plan.read_bytes())
+            if content["format"] != PLAN_FORMAT:
+                raise ValueError(f"its format is {content['format']}, not {PLAN_FORMAT}")
+            return cls(Store(folder.absolute().parent.parent), folder.name, content)
+        except OSError as error:
+            raise ZslbenchError(f"{plan}: cannot be read ({error.strerror or error})") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ZslbenchError(f"{plan}: damaged ({one_line(error)}); submit it again") from None
+
+    @property
+    def suite(self) -> Suite:
+        """The suite that its cells are of."""
+        return restored(self._content["suite"])
+
+    @property
+    def options(self) -> RunOptions:
+        """The options of its workers, which compute in their own process."""
+        given = self._content["options"]
+        return RunOptions(**given | {"executor": "local", "workers": None, "gpus": None})
+
+    def write(self) -> None:
+        """Make its folder."""
+        with explained(self.store.root, "write the run store"):
+            make_folder(self.logs)
+            write_atomically(self.folder / "plan.json", checked_json(self._content))
+
+    def command(self, *groups: int, log: Path | None = None) -> list[str]:
+        """The command line of a worker for these groups; without any it takes what is left, one by one.
+
+        Args:
+            log: where its output goes, for those who look at its state.
+        """
+        words = [sys.executable, "-P", "-m", "zslbench", "work", str(self.folder)]
+        words += [word for one in groups for word in ("--group", str(one))]
+        return words if log is None else [*words, "--log", str(log)]
+
+    def states(self) -> dict[int, GroupState]:
+        """What is known of each group that has begun."""
+        found = dict(self._ended)
+        for name in _names(self.folder):
+            number, _, rest = name.partition(".")
+            if not number.isdecimal() or rest not in ("json", "ended.json") or int(number) in self._ended:
+                continue
+            state = _read(self.folder / name, int(number))
+            if state is None:
+                continue
+            if rest == "ended.json":
+                self._ended[state.number] = found[state.number] = state
+            else:
+                found.setdefault(state.number, state)
+        return found
+
+    def fail(self, group: int, message: str) -> None:
+        """Let a group end whose worker died for good: its cells fail, except those that are finished."""
+        ledger = Ledger(self.store)
+        cells: dict[str, dict[str, Any]] = {}
+        for place, cell in enumerate(self.groups[group].cells):
+            if not cell.wanted:
+                continue
+            known = ledger.find(cell.id)
+            if known is not None and known.run is not None and self.store.find(known.run) is not None:
+                cells[str(place)] = {"status": "done", "run": known.run, "reason": ""}
+                continue
+            facts = {"line": cell.line, "dataset": cell.dataset, "selection": cell.selection}
+            ledger.write(cell.id, CellRecord("failed", message=message, facts=facts | {"seed": cell.seed}))
+            cells[str(place)] = {"status": "failed", "run": None, "reason": message}
+        before = self.states().get(group, GroupState(group))
+        write_state(self.folder, replace(before, state="ended", stage=None, cells=cells, reason=message))
+
+    def earlier(self) -> list[Submission]:
+        """Earlier submissions of the same command in this store, the latest first."""
+        return [one for one in submissions(self.store) if one.key == self.key and one.name != self.name]
+
+
+def submissions(store: Store) -> list[Submission]:
+    """The submissions in a store, the latest first; with a warning for each damaged one."""
+    found = []
+    for name in _names(store.root / "jobs"):
+        try:
+            found.append(Submission.open(store.root / "jobs" / name))
+        except ZslbenchError as error:
+            _log.warning("%s", error)
+    return sorted(found, key=lambda one: (one.created, one.name), reverse=True)
+
+
+def last_lines(log: Path, count: int = 3) -> str:
+    """The last lines of a log, joined; empty: there is nothing in it."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+        lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines()]
+        return " / ".join([line for line in lines if line][-count:])
+    return ""
+
+
+# --- what workers write -----------------------------------------------------------------------------
+
+
+class Claims:
+    """Which groups this process computes. A process must not open the claims of a submission twice."""
+
+    def __init__(self, submission: Submission) -> None:
+        try:
+            import fcntl
+        except ImportError:
+            raise ZslbenchError("workers need a system with POSIX locks, which Windows lacks") from None
+        self._locks, self._submission = fcntl, submission
+        self._file = os.open(submission.folder / "claims", os.O_RDWR | os.O_CREAT, 0o666)
+
+    def close(self) -> None:
+        """Release everything; so does the end of the process."""
+        os.close(self._file)
+
+    def take(self, group: int) -> bool:
+        """Claim a group; False: another process has it, or it has ended."""
+        try:
+            self._locks.lockf(self._file, self._locks.LOCK_EX | self._locks.LOCK_NB, 1, group)
+        except OSError:
+            return False
+        if self.has_ended(group):
+            self.release(group)
+            return False
+        return True
+
+    def has_ended(self, group: int) -> bool:
+        """Whether each of its cells has."""
+        return (self._submission.folder / f"{group}.ended.json").exists()
+
+    def release(self, group: int) -> None:
+        """Give a group back."""
+        self._locks.lockf(self._file, self._locks.LOCK_UN, 1, group)
+
+    def remaining(self) -> Iterator[int]:
+        """Groups of this process, one by one: first those that nobody has begun, then what others left."""
+        count = len(self._submission.groups)
+        while (group := self._handed_out()) < count:
+            if self.take(group):
+                yield group
+        ended = {int(name.partition(".")[0]) for name in _names(self._submission.folder) if ".ended." in name}
+        for group in range(count):
+            if group not in ended and self.take(group):
+                yield group
+
+    def _handed_out(self) -> int:
+        """The next group that nobody has begun. A wrong number costs a look at each group, no more."""
+        self._locks.lockf(self._file, self._locks.LOCK_EX, 1, _NEVER)
+        try:
+            text = os.pread(self._file, 20, 0).strip()
+            group = int(text) if text.isdigit() else 0
+            os.pwrite(self._file, b"%-20d" % (group + 1), 0)
+            return group
+        finally:
+            self._locks.lockf(self._file, self._locks.LOCK_UN, 1, _NEVER)
+
+
+class Report:
+    """Writes what the worker of a group is doing, from its own thread: training waits for no disk.
+
+    It is the group's observer. In its context the group is running; at the end it has ended, or stopped.
+    """
+
+    def __init__(self, submission: Submission, group: int, log: str | None) -> None:
+        self._folder = submission.folder
+        before = _read(self._folder / f"{group}.json", group)
+        self.state = GroupState(
+            group, "running", host(), os.getpid(), log, 1 + (before.attempts if before else 0), started=_now()
+        )
+        self._changed, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+
+    def __enter__(self) -> Report:
+        write_state(self._folder, self.state)
+        self._thread.start()
+        return self
+
+    def __exit__(self, type_: object, error: BaseException | None, trace: object) -> None:
+        self._over.set()
+        self._changed.set()
+        self._thread.join()
+        stop = error is None or isinstance(error, Interrupted | KeyboardInterrupt)
+        reason = "" if stop or error is None else one_line(error)
+        self.update(state="ended" if error is None else "stopped", stage=None, epoch=None, reason=reason)
+        write_state(self._folder, self.state)
+
+    def update(self, **changes: Any) -> None:
+        """Change the state; it is written soon."""
+        self.state = replace(self.state, **changes)
+        self._changed.set()
+
+    def stage_started(self, stage: str, epochs: int, done: int) -> None:
+        self.update(stage=stage, epoch=done, epochs=epochs)
+
+    def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        self.update(stage=stage, epoch=epoch, epochs=epochs)
+
+    def stage_ended(self, stage: str) -> None: ...
+
+    def _write(self) -> None:
+        while not self._over.is_set():
+            self._changed.wait(BEAT)
+            if self._over.is_set():
+                return
+            self._changed.clear()
+            with contextlib.suppress(OSError):  # a full disk ends runs with an error of their own
+                write_state(self._folder, self.state)
+            self._over.wait(1.0)  # epochs may take milliseconds
+
+
+def write_state(folder: Path, state: GroupState) -> None:
+    """Replace the file of a group. A crash of the machine may leave it empty."""
+    ended = state.state == "ended"
+    path = folder / f"{state.number}{'.ended' * ended}.json"
+    part = folder / f".{path.name}.{os.getpid()}.part"
+    part.write_text(json.dumps(asdict(replace(state, when=_now()))), "utf-8")
+    part.replace(path)
+    if ended:
+        (folder / f"{state.number}.json").unlink(missing_ok=True)
+
+
+def _read(path: Path, number: int) -> GroupState | None:
+    try:
+        content = parse_json(path.read_bytes())
+        return GroupState(**content) if content["number"] == number else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(one for one in os.listdir(folder) if not one.startswith("."))  # noqa: PTH208
+    except OSError:
+        return []
+
+
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(Path(path).expanduser().absolute())
