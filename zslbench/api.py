@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zslbench.errors import MissingData, UnknownName
+from zslbench.errors import MissingData, UnknownName, ZslbenchError
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
@@ -20,9 +20,11 @@ from zslbench.experiment.job import Job, choose_mode, replicas_for, seed_numbers
 from zslbench.experiment.options import ABLATION_DATASETS, AllOptions, RunOptions, takes
 from zslbench.experiment.recipe import resolve
 from zslbench.experiment.suites.cells import SuiteOutcome
-from zslbench.experiment.suites.definition import Suite, ablation_suite
+from zslbench.experiment.suites.definition import Suite, ablation_suite, run_suite
+from zslbench.experiment.suites.executor import requested_executor
 from zslbench.experiment.suites.run import Watcher, prepare
 from zslbench.plugin.discovery import registry
+from zslbench.plugin.lookup import Registry
 from zslbench.report.ablation import Ablation, ablation_of
 from zslbench.report.results import runs_frame, seeds_table
 from zslbench.store.record import RunRecord
@@ -63,6 +65,7 @@ def run(
     force: bool = False,
     keep_weights: bool = False,
     display: Display | None = None,
+    watcher: Watcher | None = None,
     **options: Any,
 ) -> Result:
     """Run a method, or a composition of components, on a data set. Finished runs are reused.
@@ -78,6 +81,7 @@ def run(
         select: ``val``, ``last``, ``oracle`` or ``oracle-scripts`` (:mod:`zslbench.evaluation.selection`).
         force: compute runs that are already in the store again.
         keep_weights: keep the fitted networks with the run.
+        watcher: follows the runs if worker processes compute them.
         options: the fields of ``FitOptions`` and ``RunOptions`` (:mod:`zslbench.experiment.options`).
 
     Raises:
@@ -86,6 +90,10 @@ def run(
     given = AllOptions(**options)
     known, display = registry(), display or Quiet()
     components = {"embedding": embedding, "generator": generator, "classifier": classifier}
+    if requested_executor(given, known) is not None:
+        numbers = seed_numbers(seeds)
+        suite = run_suite(method, components, variant, dataset, numbers, select, keep_weights, given)
+        return _run_elsewhere(suite, known, given, force, display, watcher or Watcher())
     recipe = resolve(
         known,
         dataset,
@@ -105,6 +113,28 @@ def run(
     with tracked(known, given.track, store.root, display.say):
         done = compute_all(jobs, replicas, store, known, display, force=force)
     return Result(tuple(record for record, _ in done), sum(found for _, found in done))
+
+
+def _run_elsewhere(
+    suite: Suite, known: Registry, given: AllOptions, force: bool, display: Display, watcher: Watcher
+) -> Result:
+    """The runs of a suite of one line, computed by an executor."""
+    prepared = prepare(suite, known, retry_failed=True, force=force, display=display, **_run_options(given))
+    for cell in prepared.cells:
+        if cell.error is not None:
+            raise cell.error
+        if cell.resolved is None:
+            raise UnknownName(cell.reason)
+    outcome = prepared.run(watcher)
+    if failed := prepared.failures(outcome):
+        raise ZslbenchError("; ".join(failed))
+    if left := len(prepared.cells) - len(outcome.records):
+        raise ZslbenchError(f"{left} of the runs are being computed by other processes; run it again later")
+    return Result(outcome.records, len(outcome.records) - prepared.computed)
+
+
+def _run_options(given: RunOptions) -> dict[str, Any]:
+    return {name: getattr(given, name) for name in RunOptions.__dataclass_fields__}
 
 
 def load(
@@ -197,7 +227,7 @@ def ablate(
         retry_failed=True,
         across_lines=True,
         display=display,
-        **{name: getattr(given, name) for name in RunOptions.__dataclass_fields__},
+        **_run_options(given),
     )
     for cell in prepared.cells:
         if cell.resolved is None:

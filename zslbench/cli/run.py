@@ -47,6 +47,7 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     A finished run is reused; an interrupted one resumes from its last checkpoint.
     """
     from zslbench import api
+    from zslbench.cli.grid import watching
     from zslbench.cli.progress import TerminalDisplay
     from zslbench.evaluation.candidates import TEST
     from zslbench.report.results import (
@@ -60,8 +61,13 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
 
     if seed and seeds > 1:
         raise SettingsError("give --seeds N or --seed K, not both")
+    alone = options["executor"] == "local" and options["workers"] is None and options["gpus"] is None
     display = TerminalDisplay()
-    result = api.run(method, seeds=seed or seeds, display=display, **options)
+    if alone:
+        result = api.run(method, seeds=seed or seeds, display=display, **options)
+    else:
+        with watching() as watcher:
+            result = api.run(method, seeds=seed or seeds, display=watcher, watcher=watcher, **options)
     if result.found:
         display.say(f"found in the store: {result.found} of {len(result.records)}")
     first = result.records[0]

@@ -34,7 +34,7 @@ def load_class(registered: Registered[Component]) -> type[Any]:
     from zslbench.plugin import interfaces
     from zslbench.plugin.process import START, preserved
 
-    interface: type[Any] = {
+    interface: Any = {
         "dataset": interfaces.DatasetSource,
         "extractor": interfaces.FeatureExtractor,
         "embedding": interfaces.Embedding,

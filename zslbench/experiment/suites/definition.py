@@ -440,24 +440,57 @@ def ablation_suite(
     for name in variants or ():
         if name not in names:
             raise UnknownName(f"method '{method.name}' has no variant '{name}', {did_you_mean(name, names)}")
-    common = ("epochs", "every", "features", "semantics", "regions", "images")
-    options = {name: getattr(fit, name) for name in common}
-    options["candidates"] = fit.files.candidates
     rows = [
-        # Not validated here: faults are found, and explained, when the row is resolved to a recipe.
-        Row.model_construct(
-            method=method.name,
-            variants=(name,),
-            readings=(fit.reading,) if fit.reading else (),
-            label=name,
-            settings=dict(fit.settings or {}),
-            preset=tuple(as_list(fit.preset) or ()),
-            **options,
-        )
+        _row_of(fit, method=method.name, variants=(name,), label=name)
         for name in names
         if variants is None or name in (*variants, FULL)
     ]
-    name = f"ablation of {method.name}"
+    return _suite_of(f"ablation of {method.name}", rows, datasets, seeds, mode)
+
+
+def run_suite(
+    method: str | None,
+    components: Mapping[str, str | None],
+    variant: str | None,
+    dataset: str,
+    seeds: Sequence[int],
+    select: str,
+    keep_weights: bool,
+    fit: AllOptions,
+) -> Suite:
+    """The runs of one method, or of a composition of components, as a suite of one line.
+
+    Raises:
+        SettingsError: the selection is unknown, or both a method and components are named, or neither.
+    """
+    mode = Selection(select, fit.every).mode  # type: ignore[arg-type]  # checks it
+    named = {kind: name for kind, name in components.items() if name is not None}
+    if bool(named) == (method is not None) or (named and not {"embedding", "classifier"} <= named.keys()):
+        raise SettingsError(
+            "name a method, or an embedding, a classifier and, if needed, a generator; not both"
+        )
+    own = {**named, "method": method or composition(**named).name, "keep_weights": keep_weights}
+    row = _row_of(fit, variants=(variant,) if variant else (), label=own["method"], **own)
+    return _suite_of(str(own["method"]), [row], [dataset], seeds, mode)
+
+
+def _row_of(fit: AllOptions, **own: Any) -> Row:
+    """A row with the options of a command line. It is not validated: faults are found, and explained, when it
+    is resolved to a recipe."""
+    common = ("epochs", "every", "features", "semantics", "regions", "images")
+    return Row.model_construct(
+        readings=(fit.reading,) if fit.reading else (),
+        settings=dict(fit.settings or {}),
+        preset=tuple(as_list(fit.preset) or ()),
+        candidates=fit.files.candidates,
+        **{name: getattr(fit, name) for name in common},
+        **own,
+    )
+
+
+def _suite_of(
+    name: str, rows: Sequence[Row], datasets: Sequence[str], seeds: Sequence[int], mode: Mode
+) -> Suite:
     return Suite.model_construct(
         name=name,
         title=name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from zslbench.errors import SettingsError, ZslbenchError
@@ -84,9 +85,9 @@ def executor_class(name: str, registry: Registry) -> type[RunExecutor]:
 
 def requested_executor(options: RunOptions, registry: Registry) -> RunExecutor | None:
     """The executor that a user requests; None: the runs are computed in this process."""
+    if options == replace(options, executor="local", executor_options=None, workers=None, gpus=None):
+        return None
     registered = registry.executor(options.executor)
     if options.executor_options and not registered.declaration.options:
         raise SettingsError(f"executor '{registered.name}' has no options of its own")
-    if registered.name == "local" and options.workers is None and options.gpus is None:
-        return None
     return executor_class(registered.name, registry)(options)
