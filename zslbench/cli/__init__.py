@@ -20,6 +20,7 @@ _COMMANDS = {
     "ablate": ("run:ablate", "Run a method's variants and show what each part contributes."),
     "bench": ("bench:bench", "Run the missing cells of a suite and show its table."),
     "suites": ("bench:suites", "List suites, or the lines of one."),
+    "jobs": ("jobs:jobs", "Show or cancel what executors run."),
     "runs": ("results:runs", "List finished and unfinished runs."),
     "show": ("results:show", "Show a run: metrics, settings, data, environment."),
     "table": ("results:table", "Compare methods on data sets from the runs in the store."),

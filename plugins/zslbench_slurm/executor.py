@@ -1,0 +1,233 @@
+"""Submits the groups of a plan as tasks of a job array, and follows them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import submitit
+from filelock import FileLock
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from zslbench.cli import duration
+from zslbench.errors import Interrupted, ZslbenchError
+from zslbench.experiment import RunExecutor, RunOptions, Submission, Watch
+from zslbench.store import parse_json, write_atomically
+from zslbench_slurm.cluster import JobState, cancel_jobs, job_states
+from zslbench_slurm.parameters import OWN, parse, wants_gpu
+from zslbench_slurm.task import Task
+
+LARGEST_ARRAY = 1000
+"""Tasks of one array; clusters allow 1,001 unless configured otherwise (MaxArraySize)."""
+
+REQUEUES = 1000
+"""How often submitit requeues a task at its time limit."""
+
+INTERVAL = 5.0
+"""Seconds between looks at the queue."""
+
+_RECORD = "slurm.json"
+_FOLDER = "slurm"
+"""Of a submission: the script, what submitit keeps, and what SLURM writes of each task."""
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A task that was submitted."""
+
+    job: str
+    groups: tuple[int, ...]
+
+
+class SlurmExecutor(RunExecutor):
+    """Each group of runs is a task of a job array, and each task a worker on some node."""
+
+    remote: ClassVar[bool] = True
+
+    def __init__(self, options: RunOptions) -> None:
+        self.options, self.parameters = options, parse(options.executor_options or {})
+        self._groups_per_task: int = self.parameters.pop(OWN, 1)
+
+    def worker_options(self) -> RunOptions:
+        """On a GPU if the jobs get one; else as many threads as the tasks have CPUs."""
+        device = self.options.device
+        if device == "auto":
+            device = "cuda" if wants_gpu(self.parameters) else "cpu"
+        threads = self.options.threads or self.parameters.get("cpus_per_task", 1)
+        return replace(self.options, device=device, threads=threads)
+
+    def preview(self, submission: Submission) -> Iterable[str]:
+        """The size of the array, its cost, and the script."""
+        tasks = self._tasks(submission)
+        yield self._summary(submission, tasks)
+        executor = self._submitit(submission)
+        if len(tasks) > 1:
+            executor.parameters["map_count"] = len(tasks)
+        yield from executor._make_submission_file_text(executor._submitit_command_str, "").splitlines()
+
+    def execute(self, submission: Submission, watch: Watch, say: Callable[[str], None]) -> None:
+        """Submit what is missing, or attach to an earlier submission of the same command; follow it."""
+        followed = submission
+        with _locked(submission):
+            states = _answer()
+            earlier = [one for one in submission.earlier() if one.executor == "slurm"]
+            under_way = next((one for one in earlier if _live(sent_tasks(one), states)), None)
+            if under_way is None:
+                submission.write()
+                tasks = self._tasks(submission)
+                say(self._summary(submission, tasks))
+                self._submit(submission, tasks)
+                say(f"submitted as {submission.name}; logs in {submission.logs}")
+            else:
+                followed = under_way
+                say(f"attached to {followed.name}, which is under way; logs in {followed.logs}")
+        try:
+            self._follow(followed, watch, say)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"left {followed.name}, which continues in SLURM; the same command attaches to it, "
+                f"'zslbench jobs' shows it and 'zslbench jobs cancel {followed.name}' stops it"
+            ) from None
+        if left := _wanted(submission) - _wanted(followed):
+            say(f"{len(left)} runs were not in {followed.name}; the same command submits them")
+
+    @classmethod
+    def queue(cls, submission: Submission) -> Mapping[int, str]:
+        """What SLURM says of each group."""
+        states = job_states() or {}
+        latest = {group: one for one in sent_tasks(submission) for group in one.groups}
+        return {
+            group: f"job {one.job} {states.get(one.job, 'is no longer listed')}"
+            for group, one in latest.items()
+        }
+
+    @classmethod
+    def cancel(cls, submission: Submission) -> None:
+        """Cancel its jobs; those that run stop at a checkpoint."""
+        states = _answer()
+        if jobs := [one.job for one in sent_tasks(submission) if _is_live(one, states)]:
+            cancel_jobs(jobs)
+
+    # --- submitting ------------------------------------------------------------------------------
+
+    def _submitit(self, submission: Submission) -> submitit.SlurmExecutor:
+        try:
+            executor = submitit.SlurmExecutor(submission.folder / _FOLDER, max_num_timeout=REQUEUES)
+        except RuntimeError:
+            raise ZslbenchError("srun not found: this is no machine of a SLURM cluster") from None
+        executor.update_parameters(**{"job_name": submission.name, **self.parameters})
+        return executor
+
+    def _submit(self, submission: Submission, tasks: Sequence[tuple[int, ...]]) -> None:
+        functions = []
+        for groups in tasks:
+            log = submission.logs / f"{groups[0]}.log"
+            command = submission.command(*groups, log=log)
+            functions.append(Task(tuple(command), submission.folder, groups, log))
+        executor = self._submitit(submission)
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it also raises
+                jobs = executor.submit_array(functions)
+        except (FailedJobError, FailedSubmissionError) as error:
+            raise ZslbenchError(f"SLURM refused the jobs: {' '.join(str(error).split())}") from None
+        sent = [*sent_tasks(submission), *map(_Sent, [job.job_id for job in jobs], tasks)]
+        content = {"tasks": [{"job": one.job, "groups": one.groups} for one in sent]}
+        write_atomically(submission.folder / _RECORD, json.dumps(content).encode("ascii"))
+
+    def _tasks(self, submission: Submission) -> list[tuple[int, ...]]:
+        """The groups of each task."""
+        groups = [group.number for group in submission.groups]
+        size = max(self._groups_per_task, -(-len(groups) // LARGEST_ARRAY))
+        return [tuple(groups[start : start + size]) for start in range(0, len(groups), size)]
+
+    def _summary(self, submission: Submission, tasks: Sequence[tuple[int, ...]]) -> str:
+        """How many tasks, and what they cost."""
+        at_once = min(len(tasks), self.parameters.get("array_parallelism", 256))
+        text = f"{len(tasks)} tasks in a job array, at most {at_once} at once"
+        costs = [group.seconds for group in submission.groups]
+        known = [one for one in costs if one is not None]
+        if not known:
+            return f"{text}; cost unknown"
+        # What is unknown costs as much as the mean of the others.
+        total = sum(known) / len(known) * len(costs)
+        guess = "" if len(known) == len(costs) else f", {len(costs) - len(known)} of them guessed"
+        return (
+            f"{text}; about {duration(total)} of computing{guess}, {duration(total / at_once)} at full width"
+        )
+
+    # --- following -------------------------------------------------------------------------------
+
+    def _follow(self, submission: Submission, watch: Watch, say: Callable[[str], None]) -> None:
+        """Until every group has ended; a task that died is submitted once more, then its groups fail."""
+        suspects: set[_Sent] = set()
+        while not watch(submission):
+            time.sleep(INTERVAL)
+            if (states := job_states()) is None:
+                continue
+            ended = {number for number, state in submission.states().items() if state.state == "ended"}
+            sent = sent_tasks(submission)
+            latest = {group: one for one in sent for group in one.groups if group not in ended}
+            left = {one for one in latest.values() if not _is_live(one, states)}
+            # At two looks: a file system may show a state file later than SLURM the end of its task.
+            dead, suspects = left & suspects, left - suspects
+            stopped = {one for one in dead if _was_stopped(one, states, submission)}
+            for one in dead - stopped:
+                groups = [group for group in one.groups if group not in ended]
+                what = f"SLURM job {one.job} {states.get(one.job, 'ended')} before its runs did"
+                if sum(group in other.groups for other in sent for group in groups[:1]) > 1:
+                    for group in groups:
+                        submission.fail(group, f"{what}, like the one before it; logs in {submission.logs}")
+                else:
+                    say(f"{what}; submitting them again")
+                    self._submit(submission, [tuple(groups)])
+            if stopped and not _live(sent_tasks(submission), states) and len(stopped) == len(dead):
+                raise Interrupted(f"{submission.name} was cancelled; the same command submits what is left")
+
+
+def sent_tasks(submission: Submission) -> list[_Sent]:
+    """The tasks of a submission, in the order in which they were submitted."""
+    try:
+        content = parse_json((submission.folder / _RECORD).read_bytes())
+        return [_Sent(str(one["job"]), tuple(map(int, one["groups"]))) for one in content["tasks"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _wanted(submission: Submission) -> set[str | None]:
+    return {cell.run for group in submission.groups for cell in group.cells if cell.wanted}
+
+
+def _answer() -> dict[str, JobState]:
+    states = job_states()
+    if states is None:
+        raise ZslbenchError("squeue: no answer from SLURM; try again later")
+    return states
+
+
+def _is_live(one: _Sent, states: Mapping[str, JobState]) -> bool:
+    return one.job in states and states[one.job].is_live
+
+
+def _live(sent: Iterable[_Sent], states: Mapping[str, JobState]) -> bool:
+    return any(_is_live(one, states) for one in sent)
+
+
+def _was_stopped(one: _Sent, states: Mapping[str, JobState], submission: Submission) -> bool:
+    """Whether somebody cancelled the task, rather than it died."""
+    if one.job in states:
+        return states[one.job].state == "CANCELLED"
+    found = submission.states()
+    return all(group not in found or found[group].state == "stopped" for group in one.groups)
+
+
+@contextlib.contextmanager
+def _locked(submission: Submission) -> Iterator[None]:
+    """One command at a time looks for an earlier submission and submits."""
+    submission.folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(submission.folder.parent / ".slurm.lock", thread_local=False):
+        yield

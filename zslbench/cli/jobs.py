@@ -1,0 +1,148 @@
+"""``zslbench jobs`` shows what executors run, and cancels it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zslbench.cli.options import format_option, note, store_option
+from zslbench.errors import UnknownName, did_you_mean
+from zslbench.output import echo
+from zslbench.report.tables.render import emit
+
+if TYPE_CHECKING:
+    from zslbench.experiment import GroupState, PlannedCell, PlannedGroup, RunExecutor, Submission
+
+_FINISHED = "finished"
+_LINES = 5
+"""How many lines of a log are shown."""
+
+
+@click.group(invoke_without_command=True)
+@click.option("--all", "everything", is_flag=True, help="Also what has finished.")
+@store_option
+@format_option
+@click.pass_context
+def jobs(context: click.Context, everything: bool, store: Path | None, fmt: str) -> None:
+    """Show the runs that executors have been given: where they wait, how far they are, why they failed.
+
+    By default those that have not finished.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    rows: list[dict[str, Any]] = []
+    failures: list[str] = []
+    finished = 0
+    for submission in _submissions(store):
+        found = list(_rows(submission))
+        finished += sum(row["state"] == _FINISHED for row in found)
+        rows += [row for row in found if everything or row["state"] != _FINISHED]
+        failures += _failures(submission)
+    emit(rows, fmt, title="jobs")
+    if finished and not everything:
+        note(f"{finished} jobs have finished; --all lists them too")
+    for line in failures:
+        echo(line, err=True)
+
+
+@jobs.command()
+@click.argument("names", nargs=-1, metavar="[SUBMISSION]...")
+@store_option
+def cancel(names: tuple[str, ...], store: Path | None) -> None:
+    """Cancel submissions, by default all. Runs that are being computed stop at a checkpoint."""
+    known = {one.name: one for one in _submissions(store)}
+    for name in names:
+        if name not in known:
+            raise UnknownName(f"no submission '{name}', {did_you_mean(name, known)}")
+    for submission in known.values():
+        if submission.name in names or not (names or _has_ended(submission)):
+            _executor(submission).cancel(submission)
+            note(f"cancelled {submission.name}; the command that submitted it submits what is left")
+
+
+def _submissions(store: Path | None) -> list[Submission]:
+    from zslbench.experiment import submissions
+    from zslbench.store.store import Store
+
+    return submissions(Store.default(store))
+
+
+def _executor(submission: Submission) -> type[RunExecutor]:
+    from zslbench.experiment.suites.executor import executor_class
+    from zslbench.plugin.discovery import registry
+
+    return executor_class(submission.executor, registry())
+
+
+def _has_ended(submission: Submission) -> bool:
+    states = submission.states()
+    return all(
+        group.number in states and states[group.number].state == "ended" for group in submission.groups
+    )
+
+
+def _rows(submission: Submission) -> Iterator[dict[str, Any]]:
+    """A row per group."""
+    states = submission.states()
+    queue = {} if _has_ended(submission) else _executor(submission).queue(submission)
+    for group in submission.groups:
+        state = states.get(group.number)
+        first = group.cells[0]
+        ended = state is not None and state.state == "ended"
+        yield {
+            "submission": submission.name,
+            "group": group.number,
+            "line": first.line,
+            "data set": first.dataset,
+            "selection": first.selection,
+            "seeds": ", ".join(str(cell.seed) for cell in group.cells if cell.wanted),
+            "state": _state(group, state),
+            "at": _progress(state),
+            "where": (state.host if state else None)
+            if ended
+            else queue.get(group.number, state and state.host),
+            "log": state and state.log,
+        }
+
+
+def _state(group: PlannedGroup, state: GroupState | None) -> str:
+    if state is None:
+        return "pending"
+    if state.state != "ended":
+        return "silent" if state.lost else state.state
+    ends = Counter(cell["status"] for _, cell in _wanted(group, state))
+    if set(ends) <= {"done", "found"}:
+        return _FINISHED
+    return ", ".join(f"{count} {status}" for status, count in ends.items())
+
+
+def _wanted(group: PlannedGroup, state: GroupState) -> Iterator[tuple[PlannedCell, Mapping[str, Any]]]:
+    """The cells that the group is for and that its worker has done with, and how they ended."""
+    for place, cell in state.cells.items():
+        if (planned := group.cells[int(place)]).wanted:
+            yield planned, cell
+
+
+def _progress(state: GroupState | None) -> str | None:
+    if state is None or state.state != "running" or state.stage is None:
+        return None
+    return f"{state.stage} {state.epoch}/{state.epochs}"
+
+
+def _failures(submission: Submission) -> Iterator[str]:
+    """Each failed cell with its error, and the last lines of the log."""
+    from zslbench.experiment import last_lines
+
+    states = submission.states()
+    for group in submission.groups:
+        if (state := states.get(group.number)) is None:
+            continue
+        failed = [(planned, cell) for planned, cell in _wanted(group, state) if cell["status"] == "failed"]
+        for one, cell in failed:
+            yield f"failed: {one.line} on {one.dataset}, {one.selection}, seed {one.seed}: {cell['reason']}"
+        if failed and state.log:
+            yield f"  the end of {state.log}: {last_lines(Path(state.log), _LINES)}"
