@@ -40,7 +40,8 @@ def parse(options: Mapping[str, str]) -> dict[str, Any]:
         SettingsError: an unknown name, or a value that is none.
     """
     known = {OWN, *submitit.SlurmExecutor._valid_parameters()} - set(_REFUSED)
-    found, other = dict(DEFAULTS), {}
+    found: dict[str, Any] = dict(DEFAULTS)
+    other: dict[str, Any] = {"requeue": True}  # a cluster may forbid it by default
     for key, value in options.items():
         if key.startswith(PREFIX):
             other[key.removeprefix(PREFIX)] = _flag(value)
@@ -52,7 +53,7 @@ def parse(options: Mapping[str, str]) -> dict[str, Any]:
                 f"--slurm {key}: no such parameter, {hint}; sbatch.{key}=… passes it to sbatch"
             )
         found[name] = _READ.get(name, str)(value)
-    return found | ({"additional_parameters": other} if other else {})
+    return found | {"additional_parameters": other}
 
 
 def minutes(text: str) -> int:
@@ -80,7 +81,7 @@ def minutes(text: str) -> int:
 
 def wants_gpu(parameters: Mapping[str, Any]) -> bool:
     """Whether the jobs get a GPU, as far as their parameters say."""
-    other = parameters.get("additional_parameters", {})
+    other = parameters["additional_parameters"]
     asked = [
         parameters.get("gres"),
         other.get("gres"),

@@ -67,7 +67,12 @@ def test_what_is_missing_is_an_array(fake_slurm: Any, planned: Any) -> None:
         submission, Watching(), said.append
     )
     (script,) = fake_slurm.scripts
-    assert "--array=0-2%2" in script and "--partition=gpu" in script and "--time=60" in script
+    assert (
+        "--array=0-2%2" in script
+        and "--requeue" in script
+        and "--partition=gpu" in script
+        and "--time=60" in script
+    )
     assert [(one.job, one.groups) for one in sent_tasks(submission)] == [
         ("1_0", (0,)),
         ("1_1", (1,)),
@@ -186,6 +191,9 @@ def test_cancelling_and_the_queue(fake_slurm: Any, planned: Any) -> None:
     fake_slurm.queue({"1_0": "RUNNING|None|n1", "1_1": "PENDING|Priority"})
     queue = SlurmExecutor.queue(submission)
     assert "1_0" in queue[0] and "n1" in queue[0] and "Priority" in queue[1] and "1_2" in queue[2]
+    fake_slurm.queue(None)
+    assert "1_2" in SlurmExecutor.queue(submission)[2]
+    fake_slurm.queue({"1_0": "RUNNING|None|n1", "1_1": "PENDING|Priority"})
     SlurmExecutor.cancel(submission)
     assert fake_slurm.given("scancel") == ["1"]
 

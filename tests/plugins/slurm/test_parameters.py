@@ -11,7 +11,8 @@ from zslbench_slurm.parameters import minutes, parse, wants_gpu
 
 def test_names_of_submitit_and_of_sbatch() -> None:
     given = {"partition": "gpu", "cpus-per-task": "4", "time": "04:00:00", "array_parallelism": "50"}
-    assert parse(given) == {"partition": "gpu", "cpus_per_task": 4, "time": 240, "array_parallelism": 50}
+    expected = {"partition": "gpu", "cpus_per_task": 4, "time": 240, "array_parallelism": 50}
+    assert parse(given) == expected | {"additional_parameters": {"requeue": True}}
 
 
 def test_without_a_time_there_is_an_hour() -> None:
@@ -28,7 +29,7 @@ def test_lists_and_flags() -> None:
 
 def test_any_other_option_of_sbatch() -> None:
     found = parse({"sbatch.reservation": "exams", "sbatch.overcommit": ""})
-    assert found["additional_parameters"] == {"reservation": "exams", "overcommit": True}
+    assert found["additional_parameters"] == {"requeue": True, "reservation": "exams", "overcommit": True}
 
 
 @pytest.mark.parametrize(
