@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,20 @@ def test_other_pictures_are_other_data(looking: Registry, data_root: Path, tmp_p
     assert zoo(looking, data_root, files=files)[1].regions.sha256 == before
     Image.new("RGB", (50, 40), "red").save(elsewhere / "bee" / "01.jpg")
     assert zoo(looking, data_root, files=files)[1].regions.sha256 != before
+
+
+def test_a_picture_replaced_without_a_trace_is_decoded_again(looking: Registry, data_root: Path) -> None:
+    """Size and time of writing are as before."""
+    path = data_root / "Zoo" / "images" / "bee" / "01.jpg"
+    digests = []
+    for colour in ("red", "blue"):
+        with path.open("r+b") as file:
+            file.truncate()
+            Image.new("RGB", (50, 40), colour).save(file, "BMP")
+        os.utime(path, ns=(10**18, 10**18))
+        digests.append(zoo(looking, data_root)[1].regions.sha256)
+        assert (path.stat().st_size, path.stat().st_mtime_ns) == (54 + 40 * 152, 10**18)
+    assert digests[0] != digests[1]
 
 
 def test_what_cannot_be_decoded_is_named(looking: Registry, data_root: Path) -> None:

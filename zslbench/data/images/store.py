@@ -65,7 +65,8 @@ def decoded_pictures(folder: Path, size: int, root: str | Path | None = None) ->
 
 
 def files_digest(images: ImageList, times: bool = True) -> str:
-    """A digest of the images' paths, labels and sizes and, with ``times``, of when they were written.
+    """A digest of the images' paths, labels and sizes and, with ``times``, of their inodes and when they were
+    last written or replaced, which a program that restores the time of writing cannot hide.
 
     Raises:
         MissingData: a file is missing.
@@ -76,7 +77,8 @@ def files_digest(images: ImageList, times: bool = True) -> str:
             state = path.stat()
         except OSError as error:
             raise MissingData(path, [f"cannot be read ({error.strerror or error})"]) from None
-        digest.update(json.dumps([place, label, state.st_size, *([state.st_mtime_ns] * times)]).encode())
+        written = [state.st_ino, state.st_mtime_ns, state.st_ctime_ns] if times else []
+        digest.update(json.dumps([place, label, state.st_size, *written]).encode())
     return digest.hexdigest()
 
 
