@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from zslbench.plugin import Component, Method, Range, Reading, Variant, hookimpl
+from zslbench_extractors.declarations import fine_tuned_component, fine_tuned_method
 
 PAPER = "Xu et al., NeurIPS 2020"
 SUMMARY = "Attribute prototypes, compared with every region, and losses that keep them apart and local"
@@ -22,7 +22,7 @@ TUNABLE = {
 
 @hookimpl
 def zslbench_components() -> Iterator[Component]:
-    yield Component(
+    frozen = Component(
         kind="embedding",
         name="apn-frozen",
         target="zslbench_apn.apn:APNFrozen",
@@ -30,13 +30,9 @@ def zslbench_components() -> Iterator[Component]:
         summary=SUMMARY,
         paper=PAPER,
     )
-    yield Component(
-        kind="embedding",
-        name="apn",
-        target="zslbench_apn.finetuned:APN",
-        settings="zslbench_apn.settings:FineTunedAPNSettings",
-        summary=SUMMARY + " (on pictures)",
-        paper=PAPER,
+    yield frozen
+    yield fine_tuned_component(
+        frozen, target="zslbench_apn.finetuned:APN", settings="zslbench_apn.settings:FineTunedAPNSettings"
     )
 
 
@@ -63,14 +59,7 @@ def zslbench_methods() -> Iterator[Method]:
         variants=VARIANTS,
     )
     yield frozen
-    yield replace(
-        frozen,
-        name="apn",
-        embedding="apn",
-        summary=SUMMARY + " (the backbone trains too)",
-        presets="zslbench_apn.finetuned_presets",
-        tunable=TUNABLE | {"embedding.backbone.lr": Range(1e-6, 1e-2, log=True)},
-    )
+    yield fine_tuned_method(frozen, presets="zslbench_apn.finetuned_presets")
 
 
 VARIANTS = (

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from zslbench.plugin import Component, Method, Options, Range, Variant, hookimpl
+from zslbench_extractors.declarations import fine_tuned_component, fine_tuned_method
 
 PAPER = "Xie et al., CVPR 2019"
 SUMMARY = "Attribute scores from parts that soft masks find, and from their second-order pooling"
@@ -24,7 +24,7 @@ TUNABLE: dict[str, Range | Options] = {
 
 @hookimpl
 def zslbench_components() -> Iterator[Component]:
-    yield Component(
+    frozen = Component(
         kind="embedding",
         name="aren-frozen",
         target="zslbench_aren.aren:ARENFrozen",
@@ -32,13 +32,9 @@ def zslbench_components() -> Iterator[Component]:
         summary=SUMMARY,
         paper=PAPER,
     )
-    yield Component(
-        kind="embedding",
-        name="aren",
-        target="zslbench_aren.finetuned:AREN",
-        settings="zslbench_aren.settings:FineTunedARENSettings",
-        summary=SUMMARY + " (on pictures)",
-        paper=PAPER,
+    yield frozen
+    yield fine_tuned_component(
+        frozen, target="zslbench_aren.finetuned:AREN", settings="zslbench_aren.settings:FineTunedARENSettings"
     )
 
 
@@ -63,11 +59,4 @@ def zslbench_methods() -> Iterator[Method]:
         ),
     )
     yield frozen
-    yield replace(
-        frozen,
-        name="aren",
-        embedding="aren",
-        summary=SUMMARY + " (the backbone trains too)",
-        presets="zslbench_aren.finetuned_presets",
-        tunable=TUNABLE | {"embedding.backbone.lr": Range(1e-6, 1e-2, log=True)},
-    )
+    yield fine_tuned_method(frozen, presets="zslbench_aren.finetuned_presets")

@@ -33,7 +33,6 @@ from zslbench.plugin import (
     Batch,
     Choice,
     Derived,
-    Embedding,
     Losses,
     Networks,
     Noise,
@@ -46,40 +45,28 @@ from zslbench.plugin import (
     Uniform,
 )
 from zslbench.training import cross_entropy, pick, unit
-from zslbench_common.attribute_attention import attend, attribute_vectors
-from zslbench_common.attribute_scores import attribute_scores, class_semantics, favour_unseen
+from zslbench_common.attribute_attention import AttributeEmbedding, attend, initial_attention
 from zslbench_common.regions import region_shape
 from zslbench_composer.matching_pursuit import support
 from zslbench_composer.settings import ComposerSettings
 
 
-class Composer(Embedding):
+class Composer(AttributeEmbedding):
     """g is e. The networks are ``vectors`` (v), ``projection`` (W_1, (words, dv)) and ``attention`` (W_2)."""
 
-    inputs = "regions"
     settings: ComposerSettings
 
     def attend(
         self, nets: Networks, f: Float[Tensor, "b regions dv"]
     ) -> tuple[Float[Tensor, "b regions attributes"], Float[Tensor, "b regions attributes"]]:
         """α, and v_aᵀ W_1 f_r of every region, which add up to e: e_a = Σ_r α_ra v_aᵀ W_1 f_r."""
-        v, f = nets["vectors"]["v"], unit(f)
-        v = unit(v) if self.settings.normalize_vectors else v
+        v, f = self.vectors(nets), unit(f)
         (alpha,) = attend(f, v @ nets["attention"]["w_2"])
         return alpha, f @ (v @ nets["projection"]["w_1"]).T
 
-    @property
-    def semantics(self) -> Float[Tensor, "classes attributes"]:
-        """z."""
-        return class_semantics(self.space.semantics, "unit", keep_negatives=self.settings.keep_negatives)
-
-    def class_scores(self, e: Float[Tensor, "*b attributes"]) -> Float[Tensor, "*b classes"]:
-        """s, for composed features too."""
-        return attribute_scores(e, self.semantics.to(e.dtype))
-
-    def with_margin(self, e: Float[Tensor, "b attributes"]) -> Float[Tensor, "b classes"]:
+    def scores_with_margin(self, e: Float[Tensor, "b attributes"]) -> Float[Tensor, "b classes"]:
         """s'."""
-        return favour_unseen(self.class_scores(e), self.space.unseen, self.settings.offset)
+        return self.with_margin(self.class_scores(e))
 
     # --- phase 1 -----------------------------------------------------------------------------------------
 
@@ -117,7 +104,7 @@ class Composer(Embedding):
             here = which == i
             composed = torch.where(here, e[atoms[:, i]][:, None], composed)
             prior = torch.where(here, log_p[:, i, None, None], prior)
-        scores = self.with_margin(composed.flatten(0, 1))
+        scores = self.scores_with_margin(composed.flatten(0, 1))
         repeated = targets[:, None].expand(noise.shape[:2]).flatten()
         log_posterior = (pick(scores, repeated) - torch.logsumexp(scores, dim=1)).reshape(noise.shape[:2])
         best = (log_posterior + prior.sum(dim=2)).argmax(dim=1)
@@ -131,9 +118,11 @@ class Composer(Embedding):
         sources = self.sources(e, batch.labels, noise["targets"], noise["sources"])
         images = torch.arange(len(detached), device=detached.device)
         composed = torch.where(sources[..., None] == images, detached.T, 0).sum(dim=2)
-        real = cross_entropy(self.with_margin(e), batch.labels)
-        made = cross_entropy(self.with_margin(composed), noise["targets"])
-        return Losses(real + self.settings.phase2.composed_weight * made, {"real": real, "composed": made})
+        real = cross_entropy(self.scores_with_margin(e), batch.labels)
+        of_composed = cross_entropy(self.scores_with_margin(composed), noise["targets"])
+        return Losses(
+            real + self.settings.phase2.composed_weight * of_composed, {"real": real, "composed": of_composed}
+        )
 
     # --- training ----------------------------------------------------------------------------------------
 
@@ -156,13 +145,7 @@ class Composer(Embedding):
 
     def initial(self, view: TrainView, streams: Streams) -> Networks:
         """v of unit length, W_1 ~ N(0, 1), W_2 = 0: attention starts uniform (code)."""
-        v = unit(attribute_vectors(self.space, "composer"))
-        shape = (v.shape[1], region_shape(view)[1])
-        return {
-            "vectors": {"v": v},
-            "projection": {"w_1": streams.normal("w_1", shape)},
-            "attention": {"w_2": torch.zeros(shape, device=v.device)},
-        }
+        return initial_attention(self.space, "composer", region_shape(view)[1], streams)
 
     def program(self, name: str, step: Step, view: TrainView, initial: Any, **rest: Any) -> Program:
         """One step per batch, with the settings of the phase ``name``."""

@@ -24,7 +24,6 @@ from torch import Tensor
 from zslbench.plugin import (
     Attention,
     Batch,
-    Embedding,
     Fit,
     Losses,
     Networks,
@@ -37,40 +36,23 @@ from zslbench.plugin import (
     TrainView,
 )
 from zslbench.training import cross_entropy, unit
-from zslbench_common.attribute_attention import attend, attribute_vectors
-from zslbench_common.attribute_scores import (
-    attribute_scores,
-    class_semantics,
-    favour_unseen,
-    self_calibration,
-)
+from zslbench_common.attribute_attention import AttributeEmbedding, attend, initial_attention
+from zslbench_common.attribute_scores import self_calibration
 from zslbench_common.regions import region_shape
 from zslbench_dazle.settings import AttentionSettings, DAZLESettings
 
 
-class AttentionEmbedding(Embedding):
+class AttentionEmbedding(AttributeEmbedding):
     """Attribute scores learned by cross-entropy and self-calibration, for any number of heads."""
 
-    inputs = "regions"
     settings: AttentionSettings
     name: str
     """Names the embedding in messages, and its training step."""
 
-    def vectors(self, nets: Networks) -> Float[Tensor, "attributes words"]:
-        """v."""
-        v = nets["vectors"]["v"]
-        return unit(v) if self.settings.normalize_vectors else v
-
-    def class_scores(self, e: Float[Tensor, "b attributes"]) -> Float[Tensor, "b classes"]:
-        """s, without margin."""
-        z = class_semantics(self.space.semantics, "unit", keep_negatives=self.settings.keep_negatives)
-        return attribute_scores(e, z.to(e.dtype))
-
     def head_loss(self, e: Float[Tensor, "b attributes"], labels: Int[Tensor, " b"]) -> tuple[Tensor, ...]:
         """CE(s, y) and L_cal of one head."""
         s = self.class_scores(e)
-        with_margin = favour_unseen(s, self.space.unseen, self.settings.offset)
-        return cross_entropy(s, labels), self_calibration(with_margin, self.space.unseen)
+        return cross_entropy(s, labels), self_calibration(self.with_margin(s), self.space.unseen)
 
     @abstractmethod
     def initial(self, channels: int, streams: Streams) -> Networks:
@@ -127,15 +109,9 @@ class DAZLE(AttentionEmbedding):
 
     def initial(self, channels: int, streams: Streams) -> Networks:
         """W_1 ~ N(0, 1), W_2 = W_3 = 0: attention starts uniform (code)."""
-        v = unit(attribute_vectors(self.space, self.name))
-        shape = (v.shape[1], channels)
-        nets = {
-            "vectors": {"v": v},
-            "projection": {"w_1": streams.normal("w_1", shape)},
-            "attention": {"w_2": torch.zeros(shape, device=v.device)},
-        }
+        nets = initial_attention(self.space, self.name, channels, streams)
         if self.settings.attribute_attention:
-            nets["weighting"] = {"w_3": torch.zeros(shape, device=v.device)}
+            nets["weighting"] = {"w_3": torch.zeros_like(nets["attention"]["w_2"])}
         return nets
 
     def embed(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Float[Tensor, "n attributes"]:

@@ -37,11 +37,11 @@ from zslbench.plugin import (
     Streams,
 )
 from zslbench.training import pick, unit
+from zslbench_common.norms import l1, weighted_l1
 from zslbench_free import networks
 from zslbench_free.networks import refine
 from zslbench_free.settings import FREESettings
 from zslbench_tf_vaegan.f_vaegan import FVAEGAN
-from zslbench_tf_vaegan.generator import l1, weighted_l1
 
 
 def squared_distances(

@@ -30,7 +30,7 @@ from torch import Tensor
 from zslbench.plugin import Attention, Batch, Losses, Networks, Noise, NoiseSpec, Streams, Uniform
 from zslbench.training import initial_linear, initial_xavier, leaky_relu, linear, unit
 from zslbench_aren.parts import dropout, initial_masks, part_features, part_masks
-from zslbench_common.attribute_attention import attend, attribute_vectors
+from zslbench_common.attribute_attention import attend, initial_attention
 from zslbench_dazle.embedding import AttentionEmbedding
 from zslbench_gndan.settings import GNDANSettings
 
@@ -91,9 +91,8 @@ class GNDAN(AttentionEmbedding):
 
     def initial(self, channels: int, streams: Streams) -> Networks:
         """Attention starts uniform; other weights have variance 1 / inputs, those of GAT Glorot's."""
-        s, v = self.settings, unit(attribute_vectors(self.space, self.name))
-        words, width = v.shape[1], s.graph_width
-        inputs = s.parts * channels
+        s = self.settings
+        width, inputs = s.graph_width, s.parts * channels
         graph: dict[str, Tensor] = {}
         for number in range(s.graph_layers):
             name, each = f"layer{number}", width // s.graph_heads
@@ -107,9 +106,7 @@ class GNDAN(AttentionEmbedding):
             streams, "regions", "out", inputs, self.space.semantics.shape[1], std=inputs**-0.5
         )
         return {
-            "vectors": {"v": v},
-            "attention": {"w_2": torch.zeros((words, channels), device=v.device)},
-            "projection": {"w_1": streams.normal("w_1", (words, channels))},
+            **initial_attention(self.space, self.name, channels, streams),
             "graph": graph,
             "masks": initial_masks(streams, "masks", channels, s.parts),
             "regions": {"weight": regions["out.weight"]},

@@ -25,10 +25,9 @@ from torch import Tensor
 from zslbench.plugin import Attention, Batch, Losses, Networks, Noise, Streams
 from zslbench.training import unit
 from zslbench_common.attribute_attention import attend, attribute_vectors
-from zslbench_common.attribute_scores import favour_unseen
+from zslbench_common.norms import weighted_l1
 from zslbench_dazle.embedding import AttentionEmbedding
 from zslbench_msdn.settings import MSDNSettings
-from zslbench_tf_vaegan.generator import weighted_l1
 
 
 def divergence(s: Float[Tensor, "b classes"], other: Float[Tensor, "b classes"]) -> Float[Tensor, ""]:
@@ -72,10 +71,7 @@ class MSDN(AttentionEmbedding):
 
     def distillation(self, psi: Float[Tensor, "b a"], psi_2: Float[Tensor, "b a"]) -> Float[Tensor, ""]:
         """L_distill."""
-        s, s_2 = (
-            favour_unseen(self.class_scores(one), self.space.unseen, self.settings.offset)
-            for one in (psi, psi_2)
-        )
+        s, s_2 = (self.with_margin(self.class_scores(scores)) for scores in (psi, psi_2))
         return divergence(s, s_2) + weighted_l1(s, s_2)
 
     def initial(self, channels: int, streams: Streams) -> Networks:

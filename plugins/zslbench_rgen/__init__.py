@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from zslbench.plugin import Component, Method, Range, Variant, hookimpl
 from zslbench_aren import TUNABLE as AREN_TUNABLE
+from zslbench_extractors.declarations import fine_tuned_component, fine_tuned_method
 
 PAPER = "Xie et al., ECCV 2020"
 SUMMARY = "Attribute scores from AREN's parts and from a graph of them (reconstructed: no code published)"
@@ -26,7 +26,7 @@ VARIANTS = (
 
 @hookimpl
 def zslbench_components() -> Iterator[Component]:
-    yield Component(
+    frozen = Component(
         kind="embedding",
         name="rgen-frozen",
         target="zslbench_rgen.rgen:RGENFrozen",
@@ -34,13 +34,9 @@ def zslbench_components() -> Iterator[Component]:
         summary=SUMMARY,
         paper=PAPER,
     )
-    yield Component(
-        kind="embedding",
-        name="rgen",
-        target="zslbench_rgen.finetuned:RGEN",
-        settings="zslbench_rgen.settings:FineTunedRGENSettings",
-        summary=SUMMARY + " (on pictures)",
-        paper=PAPER,
+    yield frozen
+    yield fine_tuned_component(
+        frozen, target="zslbench_rgen.finetuned:RGEN", settings="zslbench_rgen.settings:FineTunedRGENSettings"
     )
 
 
@@ -59,11 +55,4 @@ def zslbench_methods() -> Iterator[Method]:
         variants=VARIANTS,
     )
     yield frozen
-    yield replace(
-        frozen,
-        name="rgen",
-        embedding="rgen",
-        summary=SUMMARY + " (the backbone trains too)",
-        presets="zslbench_rgen.finetuned_presets",
-        tunable=TUNABLE | {"embedding.backbone.lr": Range(1e-6, 1e-2, log=True)},
-    )
+    yield fine_tuned_method(frozen, presets="zslbench_rgen.finetuned_presets")

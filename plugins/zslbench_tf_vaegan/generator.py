@@ -24,24 +24,10 @@ from torch import Tensor
 
 from zslbench.plugin import Batch, Losses, Networks, Noise, Optimizer, Step
 from zslbench.training import unit
+from zslbench_common.norms import l1, weighted_l1
 from zslbench_tf_vaegan.f_vaegan import FVAEGAN
 from zslbench_tf_vaegan.networks import decode, feed_back, generate
 from zslbench_tf_vaegan.settings import TFVAEGANSettings
-
-
-def weighted_l1(decoded: Float[Tensor, "b a"], a: Float[Tensor, "b a"]) -> Float[Tensor, ""]:
-    """One term of L_R as the released code computes it: (1/b) Σ_b Σ_i |d_i|³ / ‖d‖₂.
-
-    The L1 norm of d = Dec(x) − a, weighted by d²/‖d‖; the weights are part of the gradient.
-    """
-    d = decoded - a
-    total: Tensor = (d.abs() ** 3 / d.norm(dim=-1, keepdim=True).clamp_min(1e-12)).sum()
-    return total / d.shape[0]
-
-
-def l1(decoded: Float[Tensor, "b a"], a: Float[Tensor, "b a"]) -> Float[Tensor, ""]:
-    """One term of L_R as printed: the mean over b of ‖d‖₁."""
-    return (decoded - a).abs().sum(dim=-1).mean()
 
 
 class TFVAEGAN(FVAEGAN):

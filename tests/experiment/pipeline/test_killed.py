@@ -97,6 +97,24 @@ def test_an_oracle_run_killed_in_every_stage(job, options, whole, tmp_path):
     assert "final/generator" not in found["steps"]
 
 
+def test_a_run_on_pictures_killed_in_every_stage(job, options, tmp_path):
+    """Its backbone trains: random crops, batch statistics, and batches in two parts."""
+
+    def given(store: str) -> dict[str, Any]:
+        usual = options(tmp_path / store, "val")
+        sizes = {name: one for name, one in usual["settings"].items() if name.startswith("dataset.")}
+        backbone = {"augment": True, "norm": "trained", "head_epochs": 1, "accumulate": 2}
+        settings = sizes | {f"embedding.backbone.{name}": one for name, one in backbone.items()}
+        return usual | {"method": "aren", "settings": settings | {"embedding.batch_size": 16}}
+
+    expected = job(options=given("whole"))
+    stages = [f"{fold}/embedding/{part}" for fold in ("validation", "final") for part in ("head", "training")]
+    assert set(expected["steps"]) == {*stages, "written"}
+    found = killed_everywhere(job, given("killed"), expected, stages)
+    assert same(found, expected)
+    assert found["tensors"] > 20
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stop_signals_leave_a_run_that_goes_on(job, options, whole, tmp_path, number):
     expected, given = whole("val"), options(tmp_path / "store", "val")

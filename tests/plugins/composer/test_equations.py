@@ -152,7 +152,7 @@ def test_attention_scores_and_margin():
     h = features(nets, r)
     e, scores = scores_of(nets, h)
     agree(method.embed(tensors(nets), torch.tensor(r)), e)
-    agree(method.with_margin(torch.tensor(e)), scores)
+    agree(method.scores_with_margin(torch.tensor(e)), scores)
     agree(method.class_scores(torch.tensor(e)), e @ UNIT.T)
     alpha, values = method.attend(tensors(nets), torch.tensor(r))
     np.testing.assert_allclose(alpha.sum(dim=1), np.ones((B, A)), rtol=1e-12)
